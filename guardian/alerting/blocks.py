@@ -2,11 +2,13 @@
 
 Severity is told by a word and by the shape of its sign, never by colour alone; sections stack, so that a
 phone shows them in reading order. Slack: 50 blocks, header 150 characters, section text 3,000, 10 fields of
-2,000, 10 context elements; https://docs.slack.dev/reference/block-kit/blocks. Our own bounds lie well below.
+2,000, 10 context elements; https://docs.slack.dev/reference/block-kit/blocks. Our own bounds lie well below. All
+blocks of a message together: 13,200 characters as JSON; beyond that Slack takes none (`msg_blocks_too_long`).
 """
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,24 +45,41 @@ SIGNALS = {
     "chain_exposure": "could carry out what was read before",
 }
 _NO_BRACKETS = str.maketrans("<>", "‹›")  # plain_text is not parsed, and this does not have to be trusted
+_TITLE = 120
 _BAR = 10
 _REASONS = 3
 _BREACHES = 5
+_MOST = 13_000
+_SHARES = (1.0, 0.5, 0.25, 0.1)
 
 
 def message(alert: Alert) -> list[Block]:
     """The blocks of one alert."""
+    return fitting(lambda share: in_full(alert, share))
+
+
+def fitting(made: Callable[[float], list[Block]]) -> list[Block]:
+    """What is made with as large a share of each text's room as Slack takes in one message."""
+    for share in _SHARES:
+        shown = made(share)
+        if sum(len(json.dumps(block, ensure_ascii=False)) for block in shown) <= _MOST:
+            break
+    return shown
+
+
+def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
+    """The same where there is more room than in a message of Slack's."""
     finding = alert.finding
     parts = [
         header(finding),
-        section(verdict(finding, alert.outcome)),
-        who(finding),
-        purpose(finding),
-        act(finding),
-        reasons(finding.reasons),
-        breaches(finding.breaches),
+        section("\n".join([verdict(finding, alert.outcome), *whole_title(finding)])),
+        who(finding, share),
+        purpose(finding, share),
+        act(finding, 1200, share),
+        reasons(finding.reasons, share),
+        breaches(finding.breaches, _BREACHES, share),
         section(evidence(finding)),
-        section(policy(alert.outcome)),
+        section(policy(alert.outcome, share)),
         missing(finding.features_missing),
         section(to_evidence(alert.link)) if alert.link else None,
         ids(alert),
@@ -81,9 +100,14 @@ def fallback(alert: Alert) -> str:
 
 
 def header(finding: Finding) -> Block:
-    title = plain(finding.title, 120).translate(_NO_BRACKETS) or about(finding)
+    title = plain(finding.title, _TITLE).translate(_NO_BRACKETS) or about(finding)
     text = f"{SIGNS[finding.severity]} {finding.severity.upper()} · {title}"
     return {"type": "header", "text": literal(text)}
+
+
+def whole_title(finding: Finding) -> list[str]:
+    """Where a header has no room for all of it: what there is to do stands at its end."""
+    return [prose(finding.title, 400)] if len(plain(finding.title, 400)) > _TITLE else []
 
 
 def done(finding: Finding, outcome: AlertOutcome) -> str:
@@ -109,7 +133,7 @@ def about(finding: Finding) -> str:
     return _ABOUT[finding.kind]
 
 
-def who(finding: Finding) -> Block:
+def who(finding: Finding, share: float) -> Block:
     subject = finding.subject
     pairs = [
         ("Agent", (subject.agent_id if subject else None) or ""),
@@ -121,53 +145,57 @@ def who(finding: Finding) -> Block:
         pairs.append(("Task", subject.task_id))
     if subject and subject.parent_session_id:
         pairs.append(("Delegated by session", subject.parent_session_id))
-    fields = [mrkdwn(f"*{name}*\n{code(value, 200) if value else 'not in the log'}") for name, value in pairs]
+    fields = [
+        mrkdwn(f"*{name}*\n{code(value, int(200 * share)) if value else 'not in the log'}")
+        for name, value in pairs
+    ]
     return {"type": "section", "fields": fields}
 
 
-def purpose(finding: Finding) -> Block | None:
+def purpose(finding: Finding, share: float) -> Block | None:
     if finding.subject is None:
         return None
     purpose = finding.subject.purpose
-    shown = code(purpose, 600) if purpose.strip() else "none was declared"
+    shown = code(purpose, int(600 * share)) if purpose.strip() else "none was declared"
     until = f" · envelope until {moment(finding.subject.expires_at)}" if finding.subject.expires_at else ""
     return section(f"*Declared purpose*{until}\n{shown}")
 
 
-def act(finding: Finding, room: int = 1200) -> Block | None:
+def act(finding: Finding, room: int, share: float) -> Block | None:
     act = finding.act
     if act is None:
         return None
     said = {"allow": "allowed", "deny": "denied"}.get(act.effect, "decided")
     lines = [
         f"*What it did* · {moment(act.time)}",
-        f"{code(act.tool, 200)} · {said} by gateway {code(act.gateway, 120)}",
-        code(act.arguments, room) if act.arguments.strip() else "arguments not in the log",
+        f"{code(act.tool, int(200 * share))} · {said} by gateway {code(act.gateway, 120)}",
+        code(act.arguments, int(room * share)) if act.arguments.strip() else "arguments not in the log",
     ]
     if act.argument:
-        lines.append(f"The argument that mattered most: {code(act.argument, 200)}")
+        lines.append(f"The argument that mattered most: {code(act.argument, int(200 * share))}")
     return section("\n".join(lines))
 
 
-def reasons(reasons: Sequence[Reason]) -> Block | None:
+def reasons(reasons: Sequence[Reason], share: float) -> Block | None:
     strongest = sorted(reasons, key=lambda reason: -_unit(reason.share))[:_REASONS]
     if not strongest:
         return None
-    lines = ["*Why it does not fit*"]
+    lines = ["*Why it does not fit* (shares of the score)"]
     for reason in strongest:
         plainly = SIGNALS.get(reason.signal) or prose(reason.signal.replace("_", " "), 80)
-        text = f": {prose(reason.text, 320)}" if reason.text.strip() else ""
+        text = f": {prose(reason.text, int(320 * share))}" if reason.text.strip() else ""
         lines.append(f"{_bar(reason.share)} {_unit(reason.share):.0%} {plainly}{text}")
     return section("\n".join(lines))
 
 
-def breaches(breaches: Sequence[NamedBreach], most: int = _BREACHES) -> Block | None:
+def breaches(breaches: Sequence[NamedBreach], most: int, share: float) -> Block | None:
     if not breaches:
         return None
     worst = sorted(breaches, key=lambda breach: not breach.hard)
     lines = ["*Rules broken*"]
     for breach in worst[:most]:
-        lines.append(f"{'✖' if breach.hard else '△'} {code(breach.name, 80)} {prose(breach.detail, 320)}")
+        told = prose(breach.detail, int(320 * share))
+        lines.append(f"{'✖' if breach.hard else '△'} {code(breach.name, 80)} {told}")
     if len(worst) > most:
         lines.append(f"and {len(worst) - most} more")
     return section("\n".join(lines))
@@ -187,15 +215,16 @@ def rarity(evidence: Evidence) -> str:
     if not n > 1:  # NaN too
         return "no statistical claim"
     figure = f"{math.floor(n):,}" if n < 1e9 else "1,000,000,000 or more"
-    basis = "promised: covered by calibration" if evidence.promised else "estimated: not covered by calibration"
-    return f"at most 1 in {figure} honest sessions ({basis})"
+    if evidence.promised:
+        return f"at most 1 in {figure} honest sessions gathers as much (promised: covered by calibration)"
+    return f"an estimated 1 in {figure} honest sessions gathers as much (not covered by calibration)"
 
 
-def policy(outcome: AlertOutcome) -> str:
+def policy(outcome: AlertOutcome, share: float) -> str:
     verb = {Effect.REVOKE: "revoke", Effect.FLAG: "flag", Effect.NONE: "do nothing"}[outcome.effect]
     shown = some(outcome.policy_ids, 5, lambda policy: code(policy, 80))
     said = f" · said {shown}" if shown else "" if outcome.allowed else " · no policy permitted more"
-    note = f"\n{prose(outcome.note, 500)}" if outcome.note.strip() else ""
+    note = f"\n{prose(outcome.note, int(500 * share))}" if outcome.note.strip() else ""
     return f"*Policy let guardian* {verb}{said} · mode {code(outcome.mode, 40)}{note}"
 
 

@@ -5,9 +5,12 @@ such.
 """
 
 from guardian.alerting.blocks import Block, literal
+from guardian.domain.finding import Kind
 from guardian.wire.cases import CaseView
 
 PREFIX = "guardian:"
+OF_NO_SESSION = frozenset({Kind.BUS, Kind.CALIBRATION})
+"""Findings about the log or the calibration: there is no session to revoke."""
 
 
 def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
@@ -33,7 +36,9 @@ def value_of(case: str, digest: str, approval: str = "") -> str:
 def beneath(case: str, view: CaseView) -> Block:
     """What can be done now."""
     told = value_of(case, view.digest)
-    revoke = button("revoke", "Revoke now", told, style="danger", confirm=_sure())
+    revoke = [button("revoke", "Revoke now", told, style="danger", confirm=_sure())]
+    if view.shown.finding.kind in OF_NO_SESSION:
+        revoke = []
     reinstate = button("reinstate", "Reinstate", told)
     verdict = button("verdict", "False positive …", told)
     snooze = button("snooze", "Snooze …", told)
@@ -43,9 +48,9 @@ def beneath(case: str, view: CaseView) -> Block:
         case "revoked":
             chosen = [reinstate, verdict, evidence]
         case "reinstated" | "dismissed":
-            chosen = [revoke, *fine, evidence]
+            chosen = [*revoke, *fine, evidence]
         case _:
-            chosen = [revoke, verdict, snooze, *fine, evidence]
+            chosen = [*revoke, verdict, snooze, *fine, evidence]
     return {"type": "actions", "block_id": "acts", "elements": chosen}
 
 

@@ -29,6 +29,7 @@ STATES: dict[CaseState, str] = {
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
+_TEXTS, _BESIDE = 4, 2  # of a history, and of one with evidence beside it: Slack takes 13,200 characters in all
 _ASKED = 3
 
 
@@ -38,19 +39,24 @@ def root(alert: Alert) -> list[Block]:
         return _digest(alert)
     if alert.view is None:
         return _news(alert)
-    finding, view = alert.finding, alert.view
+    view = alert.view
+    return blocks.fitting(lambda share: _case(alert, view, share))
+
+
+def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
+    finding = alert.finding
     parts = [
         blocks.header(finding),
         section("\n".join(_standing(alert, view))),
-        blocks.who(finding),
-        blocks.purpose(finding),
-        blocks.act(finding, 400),
-        blocks.reasons(finding.reasons),
-        blocks.breaches(finding.breaches, 3),
+        blocks.who(finding, share),
+        blocks.purpose(finding, share),
+        blocks.act(finding, 400, share),
+        blocks.reasons(finding.reasons, share),
+        blocks.breaches(finding.breaches, 3, share),
         section("\n".join([blocks.evidence(finding), *_trend(view.trend)])),
-        section(blocks.policy(alert.outcome)),
-        *_approvals(alert, view.approvals, view.digest),
-        _similar(view.similar),
+        section(blocks.policy(alert.outcome, share)),
+        *_approvals(alert, view.approvals, view.digest, share),
+        _similar(view.similar, share),
         beneath(alert.case, view),
         _foot(alert),
     ]
@@ -60,16 +66,19 @@ def root(alert: Alert) -> list[Block]:
 def reply(alert: Alert) -> list[Block]:
     """A reply in the case's thread: what happened since the last one, with the evidence of a new finding."""
     if alert.digest is not None:
-        return _chunks([_line(event) for event in alert.events])
+        return _sections([_line(event) for event in alert.events])
     if alert.verb == "escalate":
         return _escalation(alert)
-    shown = alert.events[-_LINES:]
-    lines = [f"{len(alert.events)} events; the newest {len(shown)}:"] if len(shown) < len(alert.events) else []
-    parts: list[Block | None] = [*_chunks(lines + [_event(event) for event in shown])]
-    if any(event.finding_id == alert.finding.id for event in shown):
+    return blocks.fitting(lambda share: _since(alert, share))
+
+
+def _since(alert: Alert, share: float) -> list[Block]:
+    anew = any(event.finding_id == alert.finding.id for event in alert.events)
+    parts: list[Block | None] = [*_timeline(alert.events, _BESIDE if anew else _TEXTS)]
+    if anew:
         parts += [
-            blocks.act(alert.finding),
-            blocks.breaches(alert.finding.breaches),
+            blocks.act(alert.finding, 1200, share),
+            blocks.breaches(alert.finding.breaches, 5, share),
             blocks.missing(alert.finding.features_missing),
             blocks.ids(alert),
         ]
@@ -80,10 +89,10 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
     """Everything on one page, for the modal behind `Show evidence`; it has no buttons."""
     view = alert.view
     parts = [
-        *blocks.message(alert.model_copy(update={"link": None})),
+        *blocks.in_full(alert.model_copy(update={"link": None})),
         section("\n".join(["*Evidence over time*", *_trend(view.trend)])) if view and view.trend else None,
-        _similar(view.similar) if view else None,
-        *(_chunks(["*Timeline*", *(_event(event) for event in events[-_LINES:])]) if events else ()),
+        _similar(view.similar, 1.0) if view else None,
+        *([section("*Timeline*"), *_timeline(events, _TEXTS)] if events else ()),
     ]
     return [part for part in parts if part is not None]
 
@@ -103,7 +112,7 @@ def fallback(alert: Alert) -> str:
 
 def _standing(alert: Alert, view: CaseView) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
-    lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}"]
+    lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
     verdict = view.shown.verdict
     if verdict is not None:
         name = {"false_positive": "false positive", "benign": "unusual, and all right"}.get(
@@ -133,14 +142,14 @@ def _one_in(point: TrendPoint) -> str:
     return f"1 in {int(10 ** min(point.weight, 9.0)):,}" + ("" if point.promised else " (estimated)")
 
 
-def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> list[Block]:
+def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share: float) -> list[Block]:
     shown: list[Block] = []
     for approval in waiting[:_ASKED]:
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
                 f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {_wish(approval)} "
-                f"(until {until})\n{prose(approval.reason, 400)}"
+                f"(until {until})\n{prose(approval.reason, int(400 * share))}"
             )
         )
         told = value_of(alert.case, digest, approval.id)
@@ -169,14 +178,14 @@ def _wish(approval: ApprovalView) -> str:
             assert_never(approval.action)
 
 
-def _similar(similar: Sequence[SimilarCase]) -> Block | None:
+def _similar(similar: Sequence[SimilarCase], share: float) -> Block | None:
     if not similar:
         return None
     lines = []
     for case in similar:
         ended = STATES[case.ended].lower()
-        tool = f" at {code(case.tool, 80)}" if case.tool else ""
-        lines.append(f"{code(case.session_id, 80)}{tool} on {case.at:%Y-%m-%d}: {ended}")
+        tool = f" at {code(case.tool, int(80 * share))}" if case.tool else ""
+        lines.append(f"{code(case.session_id, int(80 * share))}{tool} on {case.at:%Y-%m-%d}: {ended}")
     return {"type": "context", "elements": [mrkdwn("*Similar past cases*\n" + "\n".join(lines))]}
 
 
@@ -207,7 +216,7 @@ def _news(alert: Alert) -> list[Block]:
         shown.append(section(f"On call: {alert.calls}"))
     if alert.approval is not None:
         if alert.approval.state == "pending":
-            shown += _approvals(alert, [alert.approval], alert.approval.state)
+            shown += _approvals(alert, [alert.approval], alert.approval.state, 1.0)
         else:
             by = prose(alert.approval.decided_by or "guardian", 80)
             result = prose(alert.approval.result, 300)
@@ -244,15 +253,22 @@ def _event(event: CaseEvent) -> str:
     return f"{event.at:%H:%M:%S} *{prose(event.by, 80)}* {prose(event.what, 300)}{why}"
 
 
-def _chunks(lines: Sequence[str]) -> list[Block]:
-    """Sections of whole lines, each within Slack's limit; what is too much for one is left out with a word."""
+def _timeline(events: Sequence[CaseEvent], texts: int) -> list[Block]:
+    """The newest events, as many as there is room for, and how many there are where that is not all."""
+    lines = [_event(event) for event in events[-_LINES:]]
+    while len(shown := _sections(lines)) > texts:
+        del lines[0]
+    if len(lines) < len(events):
+        shown.insert(0, section(f"{len(events)} events; the newest {len(lines)}:"))
+    return shown
+
+
+def _sections(lines: Sequence[str]) -> list[Block]:
+    """Whole lines, in as few texts as Slack's limit lets."""
     texts: list[str] = []
-    for place, line in enumerate(lines):
+    for line in lines:
         if texts and len(texts[-1]) + 1 + len(line) <= _CHUNK:
             texts[-1] += "\n" + line
-        elif len(texts) == 4:
-            texts.append(f"… and {len(lines) - place} more")
-            break
         else:
             texts.append(line)
     return [section(text) for text in texts]

@@ -167,7 +167,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     message["Message-ID"] = f"<{message_id(alert)}@{domain}>"
     message["References"] = f"<case-{hashlib.sha256(alert.case.encode()).hexdigest()[:32]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(as_text(blocks.message(alert)))
+    message.set_content(as_text(blocks.in_full(alert)))
     return message
 
 

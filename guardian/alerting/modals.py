@@ -21,10 +21,11 @@ _TITLES = {
     "except": "This is fine",
 }
 _INTRO = {
-    "reinstate": "The session may act again, once a second person has approved.",
+    "reinstate": "The session may act again; where policy wants a second person, once that one has approved.",
     "approve": "What was asked for is done at once, if policy permits it now.",
     "deny": "What was asked for is not done.",
-    "verdict": "Your verdict goes back to the monitor, and is kept as a label for calibration and training.",
+    "verdict": "Your verdict goes back to the monitor, and is kept as a label for calibration and training. "
+    "It does not give back a session that is revoked: that is `Reinstate`.",
     "snooze": "No reminders and no replies until then, unless it becomes worse. Guardian goes on judging and "
     "revoking.",
     "except": "An exception for this tenant, this purpose and the tools you name. It has an owner, which is "

@@ -112,6 +112,11 @@ class SlackChannel:
                 return self._posted(alert, channel, case_blocks.root(alert))
             case "update" if ts is not None:
                 return self._updated(alert, channel, ts)
+            case "escalate":
+                try:
+                    return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
+                except Gone:  # somebody deleted the case's message: the call must be heard all the same
+                    return self._posted(alert, channel, case_blocks.reply(alert))
             case _:
                 return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
 
@@ -126,7 +131,12 @@ class SlackChannel:
             oldest = (alert.finding.time - _SKEW).timestamp()
             return self._found(channel, oldest, EVENT, "message", message_id(alert))
         oldest = (step.since - _SKEW).timestamp()
-        return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
+        try:
+            return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
+        except Gone:
+            if step.verb != "escalate":
+                raise
+            return self._found(channel, oldest, CASE_EVENT, "step", step.key)
 
     def check(self) -> str:
         """Ask Slack who this token is. Raises AlertError or RetryLater; for `guardian doctor`."""

@@ -34,7 +34,6 @@ def page(
     if finding.kind is not Kind.CONTROL:
         case = unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
         seen = seen_of(case)
-    said = "" if view.verdict is None else view.verdict.verdict
     return pages.page(
         asked,
         "finding",
@@ -42,7 +41,7 @@ def page(
         notice=notice,
         view=view,
         case=case,
-        forms=finding_form(finding.id, said, seen, asked.signed_in),
+        forms=finding_form(view, case, seen, asked.signed_in),
         reason=reason,
         thresholds=pages.parts.thresholds,
         about_itself=finding.kind is Kind.CONTROL,

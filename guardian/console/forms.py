@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from guardian.alerting.buttons import OF_NO_SESSION
+from guardian.domain.finding import Kind
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
+from guardian.wire.findings import FindingView
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Role
 from guardian.wire.sessions import SessionView
@@ -81,13 +84,14 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     finding = "" if case is None else case.shown.finding.id
     waiting = () if case is None else case.approvals
     found = [approval_form(each, visit, seen) for each in waiting]
-    if session.status == "revoked":
-        act = Button("reinstate", "Reinstate", "gives the session back; its evidence starts afresh")
-    else:
-        act = Button("revoke", "Revoke", "every gateway refuses its next call", "danger")
-    buttons: tuple[Button, ...] = (act,)
+    revoked, of_none = session.status == "revoked", case is not None and case.shown.finding.kind in OF_NO_SESSION
+    buttons: tuple[Button, ...] = ()
+    if revoked:
+        buttons = (Button("reinstate", "Reinstate", "gives the session back; its evidence starts afresh"),)
+    elif not of_none:
+        buttons = (Button("revoke", "Revoke", "every gateway refuses its next call", "danger"),)
     if case is not None:
-        buttons += verdicts(case.shown.verdict.verdict if case.shown.verdict is not None else "")
+        buttons += verdicts(case.shown, revoked=revoked)
     found.append(Form("Decide", buttons, _key(), seen, finding))
     if case is not None:
         quiet = Button("snooze", "Be quiet", "in the channel; guardian goes on judging and revoking", "plain")
@@ -100,7 +104,8 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
         if session.protected
         else Button("protect", "Protect from automatic revocation", style="plain")
     )
-    found.append(Form("Protection", (guard,), _key(), seen, open=False))
+    if not of_none:
+        found.append(Form("Protection", (guard,), _key(), seen, open=False))
     return tuple(found)
 
 
@@ -127,20 +132,24 @@ def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation |
     return tuple(replace(form, buttons=tuple(map(looked, form.buttons))) for form in forms)
 
 
-def finding_form(finding_id: str, verdict: str, seen: str, visit: Visit) -> tuple[Form, ...]:
+def finding_form(view: FindingView, case: CaseView | None, seen: str, visit: Visit) -> tuple[Form, ...]:
     """For a finding's own page."""
     if visit.principal.role in _READERS:
         return ()
-    return (Form("What was it?", verdicts(verdict), _key(), seen, finding_id),)
+    revoked = case is not None and case.state == "revoked"
+    return (Form("What was it?", verdicts(view, revoked=revoked), _key(), seen, view.finding.id),)
 
 
-def verdicts(said: str) -> tuple[Button, ...]:
-    """Those that were not said already."""
+def verdicts(view: FindingView, *, revoked: bool) -> tuple[Button, ...]:
+    """Those that were not said already. Only a verdict on drift is one on the session, and none gives it back."""
+    afresh = ["its evidence starts afresh"] if view.finding.kind is Kind.DRIFT else []
+    kept = ["it stays revoked until it is reinstated"] if revoked else []
     every = (
-        Button("false_positive", "Dismiss as false positive", "nothing was wrong; its evidence starts afresh"),
-        Button("benign", "Unusual, but all right", "its evidence starts afresh"),
+        Button("false_positive", "Dismiss as false positive", "; ".join(["nothing was wrong", *afresh, *kept])),
+        Button("benign", "Unusual, but all right", "; ".join([*afresh, *kept])),
         Button("confirmed", "Confirm", "it was what guardian says"),
     )
+    said = "" if view.verdict is None else view.verdict.verdict
     return tuple(each for each in every if each.verb != said)
 
 

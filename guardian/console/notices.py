@@ -22,8 +22,12 @@ _TOLD = {
     "reinstated": Notice("done", "Reinstated. Its evidence starts afresh."),
     "unchanged": Notice("done", "There was nothing to do: it is so already."),
     "waits": Notice("waits", "Nothing is done yet: policy wants a second person's word, which is asked for now."),
-    "false_positive": Notice("done", "Noted as a false positive. The session's evidence starts afresh."),
-    "benign": Notice("done", "Noted as unusual, and all right. The session's evidence starts afresh."),
+    "false_positive": Notice(
+        "done", "Noted as a false positive. A session that is revoked stays so: reinstate it too."
+    ),
+    "benign": Notice(
+        "done", "Noted as unusual, and all right. A session that is revoked stays so: reinstate it too."
+    ),
     "confirmed": Notice("done", "Noted as confirmed."),
     "approved": Notice("done", "Approved, and done."),
     "denied": Notice("done", "Denied."),

@@ -218,16 +218,19 @@ def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
 @pytest.mark.parametrize(
     ("evidence", "says"),
     [
-        (Evidence(one_in=1250.9), "at most 1 in 1,250 honest sessions (promised: covered by calibration)"),
+        (
+            Evidence(one_in=1250.9),
+            "at most 1 in 1,250 honest sessions gathers as much (promised: covered by calibration)",
+        ),
         (
             Evidence(one_in=40_000, promised=False),
-            "at most 1 in 40,000 honest sessions (estimated: not covered by calibration)",
+            "an estimated 1 in 40,000 honest sessions gathers as much (not covered by calibration)",
         ),
         (Evidence(one_in=1.0), "no statistical claim"),
         (Evidence(one_in=math.nan), "no statistical claim"),
         (
             Evidence(one_in=math.inf, promised=False),
-            "at most 1 in 1,000,000,000 or more honest sessions (estimated: not covered by calibration)",
+            "an estimated 1 in 1,000,000,000 or more honest sessions gathers as much (not covered by calibration)",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from guardian.console.forms import approval_form
-from guardian.domain.finding import Effect
+from guardian.domain.finding import Effect, Kind
 from guardian.errors import ControlError
 from guardian.wire.evidence import EvidenceClient
 
@@ -122,6 +122,27 @@ def test_no_exception_is_offered_of_a_hard_breach(site, scribe):
     site.submit(scribe.finding(n=1, hard=True))
     assert 'value="snooze"' in browser.session()
     assert 'value="except"' not in browser.session()
+
+
+def test_where_there_is_no_session_nobody_is_asked_to_revoke_or_to_protect_one(site, scribe):
+    site.submit(scribe.finding("orders/0", n=1, kind=Kind.BUS))
+    html = site.signed_in("root", "admin").session("orders/0")
+    assert 'value="confirmed"' in html
+    assert not re.findall('value="(?:revoke|protect)"', html)
+
+
+def test_a_verdict_is_not_taken_for_giving_a_session_back(site, scribe):
+    stays = "it stays revoked until it is reinstated"
+    site.enforce()
+    told = scribe.finding("sess_3", n=3, wanted=Effect.REVOKE)
+    site.submit(told)
+    browser = site.signed_in("root", "admin")
+    html = browser.session("sess_3")
+    assert (html.count(stays), browser.page(f"/console/finding?id={told.id}").count(stays)) == (2, 2)
+    html = browser.page(browser.press(html, "false_positive").headers["location"])
+    assert "stays so: reinstate it too" in html
+    assert 'class="badge revoked"' in html
+    assert stays not in browser.session("sess_1")
 
 
 def test_protecting_and_letting_go(site):

@@ -131,6 +131,17 @@ def test_what_is_to_be_typed_is_set_apart_and_no_markup_of_others_is(still):
     assert said("<b>`x <i>` y`", 99) == "<bdi>&lt;b&gt;<code>x &lt;i&gt;</code> y`</bdi>"
 
 
+def test_a_hard_breach_is_told_as_a_fact_beside_the_estimate(site, scribe):
+    site.submit(scribe.finding("sess_3", n=3, hard=True, promised=False, one_in=4630))
+    browser = site.signed_in()
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', browser.session("sess_3"))
+    assert (
+        "it broke a hard rule (expired envelope), which is a fact and no estimate; an estimated 1 in 4,630" in lead
+    )
+    assert "the broken rule is a fact" in browser.session("sess_3")
+    assert "is a fact" not in browser.session("sess_1")
+
+
 def test_every_action_can_be_reached_without_scripts(make_site, scribe):
     site = make_site()
     site.submit(scribe.finding())
@@ -147,6 +158,8 @@ def test_every_action_can_be_reached_without_scripts(make_site, scribe):
         found = {each.replace("&amp;", "&").partition("#")[0] for each in re.findall(r'href="([^"]+)"', pager)}
         waiting += sorted(found - looked)
     assert seen == set(range(1, 231))
+    first = browser.session(at=1)
+    assert (first.count(">…</li>"), "51–100</a>" in first) == (2, True), "what lies between is not passed over"
 
 
 def test_the_page_opens_where_the_evidence_led_to_the_finding(make_site, scribe):
@@ -330,7 +343,8 @@ def test_the_audit_trail_of_a_session_goes_back_to_its_beginning(site):
     html = browser.session()
     assert "turn 39" in html
     assert "registerEnvelope" not in html
-    (more,) = re.findall(r'href="([^"]*audit=\d+)#audit"', html)
+    (more,) = re.findall(r'href="([^"]*audit=\d+)#audit"', browser.session(at=3, wide=1))
+    assert ("&amp;at=1&" in more, "&amp;wide=1&" in more) == (True, True), "the actions stay where they were"
     html = browser.page(more.replace("&amp;", "&"))
     assert "registerEnvelope" in html
     assert "turn 39" not in html

@@ -103,6 +103,18 @@ def test_a_message_that_somebody_deleted_is_shown_again_once(office, slack, a_fi
     assert "■ Revoked" in office.text()
 
 
+@pytest.mark.parametrize("trouble", ["", "drop", "drop_after"])
+def test_a_call_for_help_is_heard_though_somebody_deleted_the_message(office, slack, a_finding, trouble) -> None:
+    office.submit(a_finding())
+    office.settle()
+    slack.messages.clear()
+    office.clock.pass_(minutes=16)
+    slack.troubles.extend(["", trouble])  # its thread is tried first
+    until_settled(office)
+    (call,) = slack.messages
+    assert "Nobody has acted yet" in str(call["blocks"])
+
+
 def test_a_channel_that_refuses_is_tried_again_and_meanwhile_the_log_has_it(office, slack, a_finding) -> None:
     slack.members.clear()
     office.submit(a_finding())

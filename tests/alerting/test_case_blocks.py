@@ -1,0 +1,89 @@
+"""A case as people read it: nothing that they have to know is cut away, and no button is beside the point."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from slack_server import message_limits, view_limits
+
+from guardian.alerting import blocks, case_blocks
+from guardian.alerting.plain_text import as_text
+from guardian.alerting.port import Alert
+from guardian.bootstrap.samples import samples
+from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
+from guardian.wire.cases import CaseEvent
+
+NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
+
+
+def case(**changes: Any) -> Alert:
+    """The sample of a flagged case, with another finding at its head."""
+    sample = samples(NOW)["flagged"]
+    assert sample.view is not None
+    finding = sample.finding.model_copy(update=changes)
+    view = sample.view.model_copy(update={"shown": sample.view.shown.model_copy(update={"finding": finding})})
+    return sample.model_copy(update={"finding": finding, "view": view})
+
+
+@pytest.mark.parametrize("shows", ["reply", "reply with evidence", "page"])
+def test_of_a_long_history_the_newest_is_shown(shows: str) -> None:
+    known = case().finding.id if shows == "reply with evidence" else None
+    events = tuple(
+        CaseEvent(at=NOW + timedelta(minutes=n), by="maya", what=f"act {n} of 60", why="w" * 300, finding_id=known)
+        for n in range(60)
+    )
+    broken = tuple(NamedBreach(name=f"rule_{n}", detail="d" * 400, hard=True) for n in range(5))
+    act = case().finding.act
+    assert act is not None
+    long = act.model_copy(update={"arguments": "a" * 2000, "tool": "t" * 300, "argument": "n" * 300})
+    alert = case(breaches=broken, act=long).model_copy(update={"events": events})
+    shown = case_blocks.evidence(alert, events) if shows == "page" else case_blocks.reply(alert)
+    told = [n for n in range(60) if f"act {n} of 60" in str(shown)]
+    assert told == list(range(60 - len(told), 60))
+    assert f"60 events; the newest {len(told)}:" in str(shown)
+    page = {"type": "modal", "title": {"type": "plain_text", "text": "Evidence"}, "blocks": shown}
+    assert (view_limits(page) if shows == "page" else message_limits(shown)) == []
+
+
+@pytest.mark.parametrize("letter", ["a", '"', "&", "\U0001f600"])
+def test_long_names_take_no_button_away(letter: str) -> None:
+    """Slack refuses all blocks of a message that is too long together; then a line without buttons is left."""
+    name, text = letter * 300, letter * 2000
+    waits = samples(NOW)["waits_for_approval"].view
+    assert waits is not None
+    asked = waits.approvals[0].model_copy(update={"reason": text[:1000], "proposer": name})
+    alert = case(
+        title=name,
+        subject=Subject(purpose=text, delegator_id=name, agent_id=name, task_id=name, parent_session_id=name),
+        act=Act(decision_id=name, gateway=name, tool=name, arguments=text, argument=name, time=NOW),
+        reasons=tuple(Reason(signal=name, share=0.3, value=1, text=text) for _ in range(9)),
+        breaches=tuple(NamedBreach(name=name, detail=text, hard=True) for _ in range(9)),
+        features_missing=(name,) * 20,
+    )
+    assert alert.view is not None
+    similar = tuple(each.model_copy(update={"tool": name, "session_id": name}) for each in waits.similar * 3)
+    approvals = tuple(asked.model_copy(update={"id": f"apr_{n}"}) for n in range(5))
+    more = {"approvals": approvals, "similar": similar, "snoozed_until": NOW, "snoozed_by": name}
+    view = alert.view.model_copy(update=more)
+    outcome = alert.outcome.model_copy(update={"note": text, "policy_ids": (name,) * 9})
+    link = "https://guardian.example.com/" + "%41" * 600
+    shown = case_blocks.root(alert.model_copy(update={"view": view, "outcome": outcome, "link": link}))
+    assert message_limits(shown) == []
+    assert "Revoke now" in str(shown)
+
+
+def test_what_there_is_to_do_is_not_cut_off_with_the_title() -> None:
+    told = (
+        "Traffic has left the calibration: " + "promises are broken more often than they say. " * 3 + "Calibrate"
+    )
+    alert = case(title=told)
+    for text in (as_text(case_blocks.root(alert)), as_text(blocks.message(alert))):
+        assert told in text
+    short = as_text(case_blocks.root(case(title="Acts on an expired envelope")))
+    assert short.count("Acts on an expired envelope") == 1
+
+
+@pytest.mark.parametrize(("kind", "offered"), [(Kind.BUS, False), (Kind.CALIBRATION, False), (Kind.DRIFT, True)])
+def test_nobody_is_asked_to_revoke_where_there_is_no_session(kind: Kind, offered: bool) -> None:
+    text = as_text(case_blocks.root(case(kind=kind)))
+    assert ("Revoke now" in text, "Snooze" in text) == (offered, True)
