@@ -14,7 +14,8 @@ from functools import partial
 
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
-from guardian.signals.constraints import Constraints, Number, admits, number, price, text
+from guardian.signals.admitting import admits
+from guardian.signals.constraints import Constraints, Number, number, price, text
 from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched

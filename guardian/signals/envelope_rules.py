@@ -9,11 +9,12 @@ from functools import cached_property
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
-from guardian.signals.constraints import Constraints, admits, text
+from guardian.signals.admitting import admits
+from guardian.signals.constraints import Constraints, text
+from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.wording import covers, shown
 
-_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
@@ -27,6 +28,8 @@ _ABOVE = frozenset(
     }
 )
 """Names of whose something is; where two of them differ nobody knows which one counts."""
+_NO_TENANT = frozenset({"common", "consumers", "n/a", "none", "null", "organizations", "undefined"})
+"""What stands for any tenant where people sign in with Microsoft, and what agents write where they know none."""
 _BELOW = frozenset({"repo", "repository", "project"})
 _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
@@ -46,13 +49,19 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
 
 def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     """A tenant or session that the action names must be the envelope's own. Session lines name no tenant, and
-    their sessions are known by place; a session without a name of its own goes by one that no call can know."""
+    their sessions are known by place; a session without a name of its own goes by one that no call can know. Whom
+    it reports to a child may name: sessions above its own prove nothing."""
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
     yield from _foreign(action, "tenant", envelope.tenant_id, _tenants)
     if "session_id" not in seen.features_missing:
-        yield from _foreign(action, "session", envelope.session_id, _sessions)
+        above = {envelope.parent_session_id, *seen.parent.chain}
+
+        def force(own: str, said: str) -> _Force:
+            return min(_sessions(own, said), _Force.LITTLE if said in above else _Force.PROOF)
+
+        yield from _foreign(action, "session", envelope.session_id, force)
 
 
 class _Force(IntEnum):
@@ -68,7 +77,8 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
     own = own.strip()
     found: tuple[_Force, Leaf, str] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
-        if (said := text(value).strip()) != own and (found is None or force(own, said) > found[0]):
+        said = text(value).strip()
+        if not _same(own, said) and (found is None or force(own, said) > found[0]):
             found = force(own, said), leaf, said
             if found[0] is _Force.PROOF:
                 break
@@ -79,11 +89,19 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
         yield Breach(name, detail, told is _Force.PROOF)
 
 
+def _same(own: str, said: str) -> bool:
+    return said == own or (as_uuid(said) == as_uuid(own) != "")
+
+
 def _tenants(own: str, said: str) -> _Force:
-    """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain."""
-    if _is_uuid(own):
+    """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain. What
+    only differs in case from ours is hardly another one, and what names none is none."""
+    low = said.casefold()
+    if low == own.casefold() or low in _NO_TENANT:
+        return _Force.NOTHING
+    if as_uuid(own):
         return _Force.PROOF
-    if _is_uuid(said):
+    if as_uuid(said):
         return _Force.NOTHING
     by_number = said.isdigit() and not own.isdigit()
     by_number_or_domain = by_number or (_DOMAIN.fullmatch(said) is not None and "." not in own)
@@ -97,7 +115,7 @@ def _sessions(own: str, said: str) -> _Force:
         return _Force.NOTHING
     counted = _DIGITS.sub("0", own) == _DIGITS.sub("0", said)
     built = _built(own) == _built(said) or _built(_NUMBER.sub("0", own)) == _built(_NUMBER.sub("0", said))
-    return _Force.PROOF if (counted or built) and own[:1].isalpha() and not _is_uuid(own) else _Force.LITTLE
+    return _Force.PROOF if (counted or built) and own[:1].isalpha() and not as_uuid(own) else _Force.LITTLE
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
@@ -171,10 +189,6 @@ def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | fl
     return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars if text(value).strip())
 
 
-def _is_uuid(identifier: str) -> bool:
-    return _UUID.fullmatch(identifier) is not None
-
-
 def alike(one: str, other: str) -> bool:
     """Whether two identifiers are of one kind: UUIDs, or with the same letters at their beginning; without any
     there, with something else than letters and digits in the same places, however long their numbers are.
@@ -182,8 +196,8 @@ def alike(one: str, other: str) -> bool:
     >>> alike("sess_1", "sess_b"), alike("20260512-9", "20260512-10"), alike("01J9ZC3K4M", "20417")
     (True, True, False)
     """
-    if _is_uuid(one) or _is_uuid(other):
-        return _is_uuid(one) and _is_uuid(other)
+    if as_uuid(one) or as_uuid(other):
+        return bool(as_uuid(one) and as_uuid(other))
     return _shape(one) == _shape(other) or _shape(_NUMBER.sub("0", one)) == _shape(_NUMBER.sub("0", other))
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
-from guardian.signals.constraints import Constraints, admits, number, read
+from guardian.signals.admitting import admits
+from guardian.signals.constraints import Constraints, number, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
 ANYTHING = "*"
