@@ -724,6 +724,16 @@ def test_a_batch_moves_what_its_items_move_together(
     assert {breach.name for breach in signal.breaches} == expected
 
 
+@pytest.mark.parametrize("amount", ["300 EUR", "$300.00", {"value": "300 EUR"}, [100, "200 EUR"]])
+def test_an_amount_beside_its_currency_adds_up_as_any_other(
+    observe: Observe, breaches: Breaches, amount: object
+) -> None:
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 500}}
+    paid = observe(**bounds, action__arguments={"amount": amount})
+    assert breaches(EnvelopeBreach(), paid) == {}
+    assert breaches(EnvelopeBreach(), paid, paid) == {"limit_exceeded_session": True}
+
+
 def test_a_resource_that_repeats_its_arguments_moves_nothing_more(observe: Observe, folded: Any) -> None:
     paid = {**PAYING, "action__arguments": {"amount": 400}, "action__resource": {"type": "payment", "amount": 400}}
     state, _ = folded(EnvelopeBreach(), [observe(envelope__resource_constraints={"max_amount": 1000}, **paid)])
