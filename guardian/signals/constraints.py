@@ -18,8 +18,8 @@ Number = int | float
 _MAX_DEPTH = 12
 _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
-_GROUPS = frozenset({"limit", "constraint"})
-"""Canonical names of objects that only hold limits together."""
+_GROUPS = frozenset({"limit", "constraint", "resource", "restriction", "scope"})
+"""Canonical names of objects that only hold together what is bound under names of several words."""
 _CLASSES = frozenset({"data_class", "data_class_id", "data_class_name"})
 _AREA = "envelope.resource_constraints"
 _PRICE = re.compile(
@@ -135,9 +135,11 @@ def _limit(value: object) -> Number | None:
 def _entries(
     value: Mapping[str, object], above: str, rules: tuple[Rule, ...], depth: int = 0
 ) -> Iterator[tuple[str, object, tuple[Rule, ...]]]:
+    over = canonical(above)
     for key, item in value.items():
-        joined = above if above and canonical(key) in _SEEN_THROUGH else f"{above}_{key}" if above else key
-        if canonical(above) in _GROUPS and canonical(key).startswith(("max_", "min_")):
+        name = canonical(key)
+        joined = above if above and name in _SEEN_THROUGH else f"{over}_{key}" if over else key
+        if name.startswith(f"{over}_") or (over in _GROUPS and "_" in name):
             joined = key
         yield from _held(item, joined, below(rules, key), depth + 1)
 

@@ -476,6 +476,13 @@ def test_a_resource_in_another_wrapping_is_still_that_resource(
         ({"data_classes": [{"name": "renewal_terms"}]}, {}, {}),
         ({"data_classes": [{"name": "renewal_terms"}]}, {"data_class": "payroll"}, {"data_class_outside": True}),
         ({"limits": [{"max_amount": 500}]}, {"amount": 9999}, {"limit_exceeded": True}),
+        ({"contracts": {"ids": ["c_1"]}}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"contracts": {"ids": ["c_1"]}}, {"contracts": [{"id": "c_1"}]}, {}),
+        ({"contract": {"contract_id": "c_1"}}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"contract": {"contract_id": "c_1"}}, {"contract": {"contract_id": "c_1"}}, {}),
+        ({"resources": {"contract_ids": ["c_1"]}}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"resource": {"id": ["c_1"]}}, {"contract_id": "c_3"}, {}),
+        ({"sender": {"account_id": "a_1"}}, {"sender": {"account_id": "a_1"}, "account_id": "a_2"}, {}),
     ],
 )
 def test_an_envelope_may_wrap_what_it_allows(
