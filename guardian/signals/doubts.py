@@ -1,9 +1,9 @@
 """What an action names that may lie outside its envelope, and cannot be compared with it for certain. Pure.
 
 A value in an object may or may not be what the object's name is about, unless another one in it is: `{id: c_1,
-title: Foo}` is settled by `c_1`. `contract: "c_9"` may be an id or a title; "400 euros" is no number; the number
-in `records: [5000]` may be one record's or how many. These are told, with little weight: by themselves they flag
-nobody, and they are not called inside either.
+title: Foo}` is settled by `c_1`; `{not: c_1}` means all the others. `contract: "c_9"` may be an id or a title;
+"400 euros" is no number; the number in `records: [5000]` may be one record's or how many. These are told, with
+little weight: by themselves they flag nobody, and they are not called inside either.
 """
 
 import re
@@ -20,9 +20,13 @@ from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.limits import counted, counts_things
-from guardian.signals.wording import shown, words
+from guardian.signals.wording import shown, word_set, words
 
 _WORD = re.compile(r"\S{1,200}")
+_OTHERS = word_set(
+    "except exclude excluded excluding ge gt gte le lt lte must_not ne neq nin not not_equal not_in"
+)
+"""Canonical names under which a query holds what it does not ask for, or where that ends."""
 _REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
 """A word with a digit in it: rather an id than a name."""
 
@@ -80,8 +84,10 @@ class Doubts:
             wanted = (name, *self.aliases(name))
             for leaf, said in self._may_name(partial(admits, allowed), *wanted):
                 if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
-                    key = shown(self.constraints.spelt[name], 60)
-                    yield f"{shown(leaf.path)} is {shown(said)}, which {key} may not allow"
+                    yield f"{shown(leaf.path)} is {shown(said)}, which {self._spelt(name)} may not allow"
+            for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
+                if _means_others(leaf):
+                    yield f"{shown(leaf.path)} may mean others than it names, {self._spelt(name)} bounds them"
 
     def _may_name(self, admitted: Callable[[str], bool], *names: str) -> Iterator[tuple[Leaf, str]]:
         """What lies in an object of one of the names, or stands under the name without its `_id`, and is not
@@ -133,6 +139,11 @@ class Doubts:
 
     def _spelt(self, key: str) -> str:
         return shown(self.constraints.spelt[key], 60)
+
+
+def _means_others(leaf: Leaf) -> bool:
+    around = not _OTHERS.isdisjoint(leaf.names | leaf.inside) or leaf.path.endswith((".!=", ".<>"))
+    return around and any(map(_says, leaf.values))
 
 
 def _may_break(value: object, prefix: str, bound: Number) -> bool:
