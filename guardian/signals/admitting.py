@@ -55,10 +55,10 @@ def admits(allowed: frozenset[str], value: object) -> bool:
 
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
     """As it stands, or else in the one spelling of what is the same."""
-    return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), _spelt(said)))
+    return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), spelt(said)))
 
 
-def _spelt(said: str) -> str:
+def spelt(said: str) -> str:
     """One spelling of what is the same: of a currency or country, of an address, of a truth value, of a UUID, of
     letters that Unicode can compose."""
     if uuid := as_uuid(said):
@@ -71,7 +71,7 @@ def _spelt(said: str) -> str:
 
 @lru_cache(maxsize=16)
 def _all_spelt(allowed: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(_spelt, allowed))
+    return frozenset(map(spelt, allowed))
 
 
 def _admits(allowed: frozenset[str], said: str) -> bool:

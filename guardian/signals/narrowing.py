@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
-from guardian.signals.admitting import admits
+from guardian.signals.admitting import admits, spelt
 from guardian.signals.constraints import Constraints, number, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
@@ -74,7 +74,7 @@ class Delegation:
             ("tenant", self.child.tenant_id, self.parent.tenant_id),
             ("delegator", self.child.delegator_id, self.parent.delegator_id),
         ):
-            if mine != theirs and UNTOLD not in (mine, theirs):
+            if spelt(mine) != spelt(theirs) and UNTOLD not in (mine, theirs):
                 yield Widening(f"changed_{name}", f"the {name} is {shown(mine)}, its parent's {shown(theirs)}")
 
     def _tools(self) -> Iterator[Widening]:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -124,6 +125,25 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
 ) -> None:
     seen = child(delegator_id=mine, parent={"delegator_id": theirs})
     assert breaches(DelegationWidening(), seen) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ann.Lee@Acme.example", "ann.lee@acme.example"),
+        ("03F2C1D0-0000-4000-8000-00000000000A", "03f2c1d0-0000-4000-8000-00000000000a"),
+    ],
+)
+def test_a_person_in_another_spelling_is_the_same_person(
+    child: Any, observe: Observe, breaches: Breaches, one: str, other: str
+) -> None:
+    assert breaches(DelegationWidening(), child(delegator_id=one, parent={"delegator_id": other})) == {}
+    first, later = (observe(envelope__delegator_id=name) for name in (one, other))
+    assert breaches(DelegationWidening(), first, later) == {}
+    signal = DelegationWidening()
+    state, _ = signal.fold(signal.start(), first)
+    kept = {**state["first"], "delegator": hashlib.sha256(one.encode()).hexdigest()[:32]}
+    assert signal.fold({**state, "first": kept}, first)[1].breaches == (), "as an earlier version kept it"
 
 
 @pytest.mark.parametrize(
