@@ -14,7 +14,17 @@ from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
 from guardian.signals.admitting import admits, spelt
 from guardian.signals.constraints import Constraints, number, read
-from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
+from guardian.signals.wording import (
+    content,
+    covers,
+    joins_more,
+    only_reads,
+    open_ended,
+    shown,
+    singular,
+    word_set,
+    words,
+)
 
 ANYTHING = "*"
 """An entry that bounds nothing: whoever drops a list with it is no wider."""
@@ -26,6 +36,21 @@ _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
 that is issued."""
 _LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3_600, "hour": 3_600, "day": 86_400}
+_BYTES = {
+    "KB": 2**10,
+    "KiB": 2**10,
+    "MB": 2**20,
+    "MiB": 2**20,
+    "GB": 2**30,
+    "GiB": 2**30,
+    "TB": 2**40,
+    "TiB": 2**40,
+}
+"""Units that mean one thing: an `m` may be a minute, a month or a metre."""
+_GRANTING = word_set("allow allowed can enable enabled may permit permitted")
+_RESTRICTING = word_set("dry mask masked only readonly redact redacted require required sandbox")
+"""Words by which a truth value says whether it gives something or takes something away."""
 
 
 class Widening(NamedTuple):
@@ -141,7 +166,7 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
                 yield kind, f"{key} is dropped"
             continue
         wider = sorted(value for value in mine if not admits(theirs, value))
-        if wider and not _less(name, last, mine, theirs):
+        if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
             yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
@@ -164,6 +189,13 @@ def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) ->
     return min(held) >= max(granted) if name.startswith("min_") else max(held) <= min(granted)
 
 
+def _stricter(key: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether it is certain of a truth value that it gives less: `allow_export: false`, `read_only: true`."""
+    grants, restricts = (not listed.isdisjoint(words(key)) for listed in (_GRANTING, _RESTRICTING))
+    less, more = ("false", "true") if grants else ("true", "false")
+    return grants != restricts and {*map(spelt, mine)} == {less} and {*map(spelt, theirs)} == {more}
+
+
 def _moment(said: str) -> tuple[str, float]:
     """Seconds since 1970 (or thousandths, by their size), of a moment that means one: in some systems 0 or the
     year 1 is no end at all."""
@@ -178,9 +210,15 @@ def _moment(said: str) -> tuple[str, float]:
 
 
 def _amount(said: str) -> tuple[str, float]:
-    """The unit of "10 GB" and how many; what is no amount has a unit of its own."""
+    """The unit of "10 GB" and how many, in seconds or bytes where it measures these; what is no amount has a unit
+    of its own."""
     found = _AMOUNT.fullmatch(said)
-    return (found[2], float(found[1])) if found is not None else (f"={said}", 0.0)
+    if found is None:
+        return f"={said}", 0.0
+    many, unit = float(found[1]), found[2]
+    if seconds := _SECONDS.get(singular(unit)):
+        return "s", many * seconds
+    return ("B", many * _BYTES[unit]) if unit in _BYTES else (unit, many)
 
 
 def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:

@@ -174,6 +174,12 @@ def test_a_person_in_another_spelling_is_the_same_person(
         ({"max_age": "9 m"}, {"max_age": "10 M"}, True),
         ({"max_size": "11 GB"}, {"max_size": "10 GB"}, True),
         ({"max_size": "9 TB"}, {"max_size": "10 GB"}, True),
+        ({"max_size": "500 MB"}, {"max_size": "10 GB"}, False),
+        ({"max_size": "2048 MB"}, {"max_size": "1 GiB"}, True),
+        ({"max_size": "10 Gb"}, {"max_size": "10 GB"}, True),
+        ({"max_duration": "45 minutes"}, {"max_duration": "1h"}, False),
+        ({"max_duration": "2 hours"}, {"max_duration": "90 min"}, True),
+        ({"max_age": "6m"}, {"max_age": "1 day"}, True),
         ({"max_size": "lots"}, {"max_size": "10 GB"}, True),
         ({"max_size": "10 GB"}, {"max_size": "lots"}, True),
         ({"min_delay": "10 min"}, {"min_delay": "5 min"}, False),
@@ -185,6 +191,28 @@ def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
 ) -> None:
     seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
     assert breaches(DelegationWidening(), seen) == ({"wider_resources": True} if wider else {})
+
+
+@pytest.mark.parametrize(
+    ("key", "stricter", "certain"),
+    [
+        ("read_only", True, True),
+        ("dryRun", True, True),
+        ("can_export", False, True),
+        ("allowed_export", "False", True),
+        ("may_only_read", False, False),
+        ("verbose", True, False),
+    ],
+)
+def test_of_a_truth_value_that_says_what_it_gives_less_is_no_more_than_was_granted(
+    child: Any, breaches: Breaches, key: str, stricter: object, certain: bool
+) -> None:
+    strict, lax = {key: stricter}, {key: str(stricter) != "True"}
+    wider = {"wider_resources": True}
+    narrowed = child(parent={"resource_constraints": lax}, resource_constraints=strict)
+    assert breaches(DelegationWidening(), narrowed) == ({} if certain else wider)
+    widened = child(parent={"resource_constraints": strict}, resource_constraints=lax)
+    assert breaches(DelegationWidening(), widened) == wider
 
 
 @pytest.mark.parametrize(
