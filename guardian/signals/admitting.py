@@ -53,6 +53,20 @@ def admits(allowed: frozenset[str], value: object) -> bool:
     return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
 
 
+def touches(denied: frozenset[str], value: object) -> bool:
+    """Whether a value, one of several that one text lists, or where a path ends, is in a list of denied ones.
+
+    >>> [touches(frozenset({"us", "/etc/*"}), said) for said in ("eu", "eu, US", "/srv/../etc/passwd")]
+    [False, True, True]
+    """
+    each = {one.strip(_AROUND) for one in _listed(text(value))} | {text(value)}
+    return any(_touches(denied, one) or _touches(_all_spelt(denied), spelt(one)) for one in each)
+
+
+def _touches(denied: frozenset[str], said: str) -> bool:
+    return said in denied or any(covers(entry, end) for entry in _wild(denied) for end in (said, *_ends(said)))
+
+
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
     """As it stands, or else in the one spelling of what is the same."""
     return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), spelt(said)))

@@ -27,19 +27,21 @@ _PRICE = re.compile(
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*"
 )
 _LIST_PREFIXES = ("allowed_", "permitted_")
+_DENYING = ("blocked_", "denied_", "disallowed_", "excluded_", "forbidden_", "prohibited_")
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
     """An envelope's `resource_constraints` by canonical name.
 
-    `allowed` maps a name to the values it may take (`*` is a wildcard), `maxima` and `minima` a bare name
-    (`record` for `max_records`) to a number. A limit that is no number stands among `allowed` with its prefix.
-    `spelt` keeps each key as it was written, for people. `hidden` are those that redaction left nothing of that
-    could be compared.
+    `allowed` maps a name to the values it may take (`*` is a wildcard), `denied` to those that it may not,
+    `maxima` and `minima` a bare name (`record` for `max_records`) to a number. A limit that is no number stands
+    among `allowed` with its prefix. `spelt` keeps each key as it was written, for people; of what is denied under
+    `denied_` and the name. `hidden` are those that redaction left nothing of that could be compared.
     """
 
     allowed: Mapping[str, frozenset[str]]
+    denied: Mapping[str, frozenset[str]]
     maxima: Mapping[str, Number]
     minima: Mapping[str, Number]
     data_classes: frozenset[str] | None
@@ -93,6 +95,7 @@ def price(value: object) -> Number | None:
 def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = MappingProxyType({})) -> Constraints:
     """An envelope's `resource_constraints`, understood. `redacted` are the rules by which it was redacted."""
     allowed: dict[str, frozenset[str]] = {}
+    denied: dict[str, frozenset[str]] = {}
     maxima: dict[str, Number] = {}
     minima: dict[str, Number] = {}
     spelt: dict[str, str] = {}
@@ -106,6 +109,12 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
         for prefix in _LIST_PREFIXES:
             name = name.removeprefix(prefix)
         if not name or value is None:
+            continue
+        if denies := next(filter(name.startswith, _DENYING), ""):
+            name = name.removeprefix(denies)
+            name = "data_class" if name in _CLASSES else name
+            denied[name] = denied.get(name, frozenset()) | frozenset(map(text, _scalars(value)))
+            spelt.setdefault("denied_" + name, key)
             continue
         quantity = _limit(value) if name.startswith(("max_", "min_")) else None
         if name in _CLASSES:
@@ -124,7 +133,7 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
         else:
             allowed[name] = allowed.get(name, frozenset()) | frozenset(map(text, _scalars(value)))
         spelt.setdefault(name, key)
-    return Constraints(allowed, maxima, minima, classes, spelt, tuple(dict.fromkeys(hidden)))
+    return Constraints(allowed, denied, maxima, minima, classes, spelt, tuple(dict.fromkeys(hidden)))
 
 
 def _limit(value: object) -> Number | None:

@@ -54,7 +54,13 @@ class Doubts:
         if not (self.seen.redacted or self.action.hidden):
             return ()
         bounds, limits = self.constraints, [*self.constraints.maxima, *self.constraints.minima]
-        keys = [*bounds.allowed, *limits, *(f"max_{name}" for name in limits), *(f"min_{name}" for name in limits)]
+        keys = [
+            *bounds.allowed,
+            *bounds.denied,
+            *limits,
+            *(f"max_{name}" for name in limits),
+            *(f"min_{name}" for name in limits),
+        ]
         bound = {"tenant_id", "session_id", "data_class", *keys}
         bound |= {other for key in keys for other in self.aliases(key)}
         bound |= {name.removesuffix("_id") for name in bound}

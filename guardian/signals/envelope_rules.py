@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from enum import IntEnum
 from functools import cached_property
+from itertools import chain, islice
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
-from guardian.signals.admitting import admits
+from guardian.signals.admitting import admits, touches
 from guardian.signals.constraints import Constraints, text
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched
@@ -21,6 +22,7 @@ _ALIKE = re.compile(r"[^\W_]")
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
+_CLASS = "data_class"
 _ABOVE = frozenset(
     {
         *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
@@ -129,7 +131,14 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
 def resources(
     constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
 ) -> Iterator[Breach]:
-    """Each value that a constraint bounds must be one of those it allows; the first that is not speaks for all."""
+    """Each value that a constraint bounds must be one of those it allows, and none of those it denies; the first
+    that is not so speaks for all."""
+    yield from islice(chain(_outside(constraints, action, aliases), _denied(constraints, action, aliases)), 1)
+
+
+def _outside(
+    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
+) -> Iterator[Breach]:
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *aliases(name)):
@@ -140,7 +149,17 @@ def resources(
                     "resource_outside_constraints",
                     f"{shown(leaf.path)} is {shown(text(value))}; {key} allows {kept}",
                 )
-                return
+
+
+def _denied(
+    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
+) -> Iterator[Breach]:
+    for name, denied in constraints.denied.items():
+        key = constraints.spelt[f"denied_{name}"]
+        for leaf, value in _values(action, name, *aliases(key)) if name != _CLASS else ():
+            if touches(denied, value):
+                detail = f"{shown(leaf.path)} is {shown(text(value))}, one of {shown(key, 60)}"
+                yield Breach("resource_outside_constraints", detail)
 
 
 class _Owners:
@@ -170,17 +189,17 @@ class _Owners:
 def data_classes(
     constraints: Constraints, event: DecisionEvent, action: Touched, aliases: Callable[[str], tuple[str, ...]]
 ) -> Iterator[Breach]:
-    """Every data class asked for or returned must be listed, where classes are listed."""
-    allowed = constraints.data_classes
-    if allowed is None:
+    """Every data class asked for or returned must be listed, where classes are listed, and none may be denied."""
+    allowed, denied = constraints.data_classes, constraints.denied.get(_CLASS, frozenset())
+    if allowed is None and not denied:
         return
-    named = {
-        text(value) for _, value in _values(action, "data_class", *aliases("data_class"))
-    } | event.data_classes
-    outside = sorted(name for name in named if not admits(allowed, name))
+    named = {text(value) for _, value in _values(action, _CLASS, *aliases(_CLASS))} | event.data_classes
+    outside = sorted(
+        name for name in named if touches(denied, name) or not (allowed is None or admits(allowed, name))
+    )
     if outside:
         said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
-        kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
+        kept = "others" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
         yield Breach("data_class_outside", f"data class {said} is outside the envelope's: {kept}")
 
 

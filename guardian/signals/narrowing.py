@@ -150,7 +150,8 @@ class Delegation:
 
 
 def _authority(constraints: Constraints) -> tuple[object, ...]:
-    return constraints.allowed, constraints.maxima, constraints.minima, constraints.data_classes
+    lists = constraints.allowed, constraints.denied, constraints.data_classes
+    return *lists, constraints.maxima, constraints.minima
 
 
 def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
@@ -169,6 +170,7 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
         if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
             yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)
+    yield from _freed(held, granted)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
         for name, bound in bounds.items():
             key, limit = shown(granted.spelt[prefix + name], 60), own.get(name)
@@ -176,6 +178,20 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
                 yield "limits", f"{key} is dropped"
             elif limit > bound if prefix == "max_" else limit < bound:
                 yield "limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}"
+
+
+def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
+    """What one envelope denies and another does not, neither by name nor by what it lists instead."""
+    for name, theirs in granted.denied.items():
+        mine = held.denied.get(name, frozenset())
+        classes = name == "data_class"
+        listed = held.data_classes if classes else held.allowed.get(name)
+        freed = sorted(
+            value for value in theirs if not admits(mine, value) and (listed is None or admits(listed, value))
+        )
+        if freed:
+            key = shown(granted.spelt[f"denied_{name}"], 60)
+            yield "data_classes" if classes else "resources", f"{key} no longer holds {_some(freed)}"
 
 
 def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:

@@ -194,6 +194,26 @@ def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
 
 
 @pytest.mark.parametrize(
+    ("held", "granted", "name"),
+    [
+        ({"denied_regions": ["us", "cn"]}, {"denied_regions": ["us"]}, None),
+        ({"regions": ["eu"]}, {"denied_regions": ["us"]}, None),
+        ({"blocked_regions": ["*"]}, {"denied_regions": ["us"]}, None),
+        ({"denied_regions": ["cn"]}, {"denied_regions": ["us"]}, "wider_resources"),
+        ({"regions": ["eu", "us"]}, {"denied_regions": ["us"]}, "wider_resources"),
+        ({}, {"denied_regions": ["us"]}, "wider_resources"),
+        ({}, {"denied_data_classes": ["payroll"]}, "wider_data_classes"),
+        ({"data_classes": ["renewal_terms"]}, {"denied_data_classes": ["payroll"]}, None),
+    ],
+)
+def test_a_child_must_deny_what_its_parent_does_or_list_something_else(
+    child: Any, breaches: Breaches, held: dict[str, Any], granted: dict[str, Any], name: str | None
+) -> None:
+    seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
+    assert breaches(DelegationWidening(), seen) == ({} if name is None else {name: True})
+
+
+@pytest.mark.parametrize(
     ("key", "stricter", "certain"),
     [
         ("read_only", True, True),

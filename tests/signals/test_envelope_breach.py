@@ -821,6 +821,28 @@ def test_constraints_match_by_name_and_value(
 
 
 @pytest.mark.parametrize(
+    ("constraint", "arguments", "found"),
+    [
+        ({"denied_regions": ["us"]}, {"region": "eu"}, {}),
+        ({"denied_regions": ["us"]}, {"region": "US"}, OUTSIDE),
+        ({"denied_regions": ["us"]}, {"regions": ["eu", "us"]}, OUTSIDE),
+        ({"forbidden": {"regions": ["us"]}}, {"region": "eu, us"}, OUTSIDE),
+        ({"denied_regions": ["York"]}, {"region": "New York"}, {}),
+        ({"blocked_paths": ["/etc/*"]}, {"path": "/srv/../etc/passwd"}, OUTSIDE),
+        ({"paths": ["/srv/*"], "excluded_paths": ["/srv/keys/*"]}, {"path": "/srv/keys/a"}, OUTSIDE),
+        ({"denied_data_classes": ["payroll"]}, {}, {}),
+        ({"denied_data_classes": ["renewal_*"]}, {}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["payroll"]}, {"data_class": "payroll"}, {"data_class_outside": True}),
+    ],
+)
+def test_what_an_envelope_denies_is_outside_it(
+    observe: Observe, breaches: Breaches, constraint: dict[str, Any], arguments: dict[str, Any], found: object
+) -> None:
+    seen = observe(envelope__resource_constraints=constraint, action__arguments=arguments)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
+@pytest.mark.parametrize(
     ("allowed", "path", "broken"),
     [
         ("/srv/shop/*", "/srv/shop", False),
