@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from guardian.signals.constraints import text
 from guardian.signals.identifiers import as_uuid
-from guardian.signals.wording import covers
+from guardian.signals.wording import canonical, covers
 
 _SEVERAL = re.compile(r"[,;|\s]+")
 _LISTED = re.compile(r"[,;|\n]")
@@ -51,6 +51,20 @@ def admits(allowed: frozenset[str], value: object) -> bool:
     if len(each) > 1:
         whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
     return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
+
+
+def admits_class(allowed: frozenset[str], name: str) -> bool:
+    """Whether a data class is in a list of allowed ones, however its words are joined and whatever their case.
+
+    >>> [admits_class(frozenset({"renewal_terms"}), said) for said in ("Renewal-Terms", "terms")]
+    [True, False]
+    """
+    return admits(allowed, name) or canonical(name) in _canonical(allowed)
+
+
+@lru_cache(maxsize=16)
+def _canonical(allowed: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(canonical, allowed)) - {""}
 
 
 def touches(denied: frozenset[str], value: object) -> bool:

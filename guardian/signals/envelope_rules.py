@@ -10,7 +10,7 @@ from itertools import chain, islice
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
-from guardian.signals.admitting import admits, touches
+from guardian.signals.admitting import admits, admits_class, touches
 from guardian.signals.constraints import Constraints, text
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched
@@ -195,7 +195,7 @@ def data_classes(
         return
     named = {text(value) for _, value in _values(action, _CLASS, *aliases(_CLASS))} | event.data_classes
     outside = sorted(
-        name for name in named if touches(denied, name) or not (allowed is None or admits(allowed, name))
+        name for name in named if touches(denied, name) or not (allowed is None or admits_class(allowed, name))
     )
     if outside:
         said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
@@ -204,8 +204,12 @@ def data_classes(
 
 
 def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
-    """What stands under the names; an empty text is what agents write for nothing, as null is."""
-    return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars if text(value).strip())
+    """What stands under the names, `contractid` for `contract_id` too; an empty text is what agents write for
+    nothing, as null is."""
+    glued = (f"{name.removesuffix('_id')}id" for name in names if name.endswith("_id"))
+    return (
+        (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()
+    )
 
 
 def alike(one: str, other: str) -> bool:

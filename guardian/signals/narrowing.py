@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
-from guardian.signals.admitting import admits, spelt
+from guardian.signals.admitting import admits, admits_class, spelt
 from guardian.signals.constraints import Constraints, number, read
 from guardian.signals.wording import (
     content,
@@ -242,7 +242,7 @@ def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -
         return
     if held is None:
         yield "data_classes", "the list of data classes is dropped"
-    elif wider := sorted(value for value in held if not admits(granted, value)):
+    elif wider := sorted(value for value in held if not admits_class(granted, value)):
         yield "data_classes", f"data classes are also {_some(wider)}"
 
 

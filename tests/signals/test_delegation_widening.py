@@ -239,6 +239,7 @@ def test_of_a_truth_value_that_says_what_it_gives_less_is_no_more_than_was_grant
     ("held", "granted", "wider"),
     [
         ({"paths": ["docs/acme/sub/*"]}, {"paths": ["docs/acme/*"]}, False),
+        ({"data_classes": ["Renewal Terms"]}, {"data_classes": ["renewal_terms"]}, False),
         ({"paths": ["docs/acme/.\t./*"]}, {"paths": ["docs/acme/*"]}, True),
         ({"to": ["mallory@evil.example|*@acme.example"]}, {"to": ["*@acme.example"]}, True),
     ],
