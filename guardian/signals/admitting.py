@@ -25,6 +25,8 @@ _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
 _DECODINGS = 8
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
+_PATH_CHARS = 4_096
+"""No system opens a longer path."""
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 """Spaces and signs that some readers of a path drop."""
 _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
@@ -78,7 +80,9 @@ def touches(denied: frozenset[str], value: object) -> bool:
 
 
 def _touches(denied: frozenset[str], said: str) -> bool:
-    return said in denied or any(covers(entry, end) for entry in _wild(denied) for end in (said, *_ends(said)))
+    wild = _wild(denied)
+    ends = (said, *_ends(said)) if wild and len(said) <= _PATH_CHARS else (said,)
+    return said in denied or any(covers(entry, end) for entry in wild for end in ends)
 
 
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
@@ -132,7 +136,7 @@ def _alone(entry: str, said: str) -> bool:
 
 
 def _listed(said: str) -> list[str]:
-    return [one.strip() for one in _LISTED.split(said)]
+    return list(dict.fromkeys(map(str.strip, _LISTED.split(said))))
 
 
 def _leads(entry: str, said: str) -> bool:

@@ -7,7 +7,7 @@ adds on top narrows it. Purposes are compared by their words alone, and only the
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
@@ -34,6 +34,7 @@ _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
 """Last words of canonical names: of when an envelope ends or begins, of when it ends, and of what is new in each
 that is issued."""
+_A_SECOND = timedelta(seconds=1)
 _LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3_600, "hour": 3_600, "day": 86_400}
@@ -116,7 +117,7 @@ class Delegation:
             return
         if mine is None:
             yield Widening("later_expiry", f"the child never expires, its parent at {theirs.isoformat()}")
-        elif mine > theirs:
+        elif outlives(mine, theirs):
             yield Widening(
                 "later_expiry", f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
             )
@@ -152,6 +153,11 @@ class Delegation:
 def _authority(constraints: Constraints) -> tuple[object, ...]:
     lists = constraints.allowed, constraints.denied, constraints.data_classes
     return *lists, constraints.maxima, constraints.minima
+
+
+def outlives(mine: datetime, theirs: datetime) -> bool:
+    """Whether one end is later than another: less than a second is what is left where tokens keep whole ones."""
+    return mine - theirs >= _A_SECOND
 
 
 def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
 from guardian.signals.admitting import spelt
 from guardian.signals.constraints import read
-from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling
+from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling, outlives
 from guardian.signals.wording import covers, shown, words
 
 _MAX_TOOLS = 128
@@ -69,7 +69,7 @@ def growth(
         return
     if envelope.expires_at is None:
         yield Widening("reissued_expiry", f"this session was issued until {expires}, now it never expires")
-    elif envelope.expires_at > datetime.fromisoformat(expires):
+    elif outlives(envelope.expires_at, datetime.fromisoformat(expires)):
         detail = f"this session was issued until {expires}, now until {envelope.expires_at.isoformat()}"
         yield Widening("reissued_expiry", detail)
 

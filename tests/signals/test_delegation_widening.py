@@ -127,6 +127,15 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
     assert breaches(DelegationWidening(), seen) == {}
 
 
+def test_an_end_that_was_kept_in_whole_seconds_is_no_later(
+    child: Any, observe: Observe, breaches: Breaches
+) -> None:
+    exact, rounded = "2026-05-12T18:30:00.731Z", "2026-05-12T18:30:01Z"
+    assert breaches(DelegationWidening(), child(expires_at=rounded, parent={"expires_at": exact})) == {}
+    first, later = (observe(envelope__expires_at=end) for end in (exact, rounded))
+    assert breaches(DelegationWidening(), first, later) == {}
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
