@@ -150,6 +150,7 @@ _STAND_IN = re.compile(
 WORK, WORK_PER_CHARACTER = 1_024, 4
 """How many characters rules may look at in one record, and how many more for each that it has; one that asks for
 more is not trusted to be clean."""
+_FILLING = re.compile(r"[xX.]+")
 _LEAST_WORK = 16
 """What one beginning counts for, however little stands behind it."""
 
@@ -189,6 +190,12 @@ def _stands_in(said: str) -> bool:
     return _STAND_IN.fullmatch(said) is not None and not any(map(str.isdigit, said))
 
 
+def _is_filled_in(text: str, start: int, last: int) -> bool:
+    """Whether no more than a token's beginning is there, filled up as examples are: `ghp_xxxx`, `SG.xx.xx`."""
+    begins = ANCHOR.match(text, start)
+    return begins is not None and _FILLING.fullmatch(text, begins.end(), last) is not None
+
+
 def _name_twice(said: str, userinfo: str) -> bool:
     """A password that is its user's name, as databases on a desk have, keeps no secret."""
     return len(said) <= _NAME_CHARS and userinfo == f"://{said}:{said}@"
@@ -222,6 +229,8 @@ def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:
             continue
         grouped = rule.tail is _NO_TAIL and pattern.groups == 1
         first, last = match.span(1) if grouped else match.span()
+        if not grouped and _is_filled_in(text, start, last):
+            continue
         if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):
             continue
         if rule.behind.match(text, last, start + rule.reach) is None and not runs.follow(last):

@@ -1,32 +1,40 @@
 """What an action names that may lie outside its envelope, and cannot be compared with it for certain. Pure.
 
 A value in an object may or may not be what the object's name is about, unless another one in it is: `{id: c_1,
-title: Foo}` is settled by `c_1`. `contract: "c_9"` may be an id or a title; "400 euros" is no number; the number
-in `records: [5000]` may be one record's or how many. These are told, with little weight: by themselves they flag
-nobody, and they are not called inside either.
+title: Foo}` is settled by `c_1`; `{not: c_1}` means all the others. `contract: "c_9"` may be an id or a title;
+"400 euros" is no number; the number in `records: [5000]` may be one record's or how many. These are told, with
+little weight: by themselves they flag nobody, and they are not called inside either.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
-from guardian.signals.constraints import Constraints, Number, admits, number, price, text
+from guardian.signals.admitting import admits
+from guardian.signals.constraints import Constraints, Number, number, price, text
 from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.limits import counted, counts_things
-from guardian.signals.wording import shown, words
+from guardian.signals.wording import canonical, shown, word_set, words
 
 _WORD = re.compile(r"\S{1,200}")
+_OTHERS = word_set(
+    "except exclude excluded excluding ge gt gte le lt lte must_not ne neq nin not not_equal not_in"
+)
+"""Canonical names under which a query holds what it does not ask for, or where that ends."""
+_FIELDS = word_set("attribute column field field_name key name parameter path property property_name")
+_HELD = word_set("operand val value")
+"""Canonical names under which a filter says what it is about, and what that must be."""
 _REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
 """A word with a digit in it: rather an id than a name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Doubts:
     """An envelope against one action. `aliases` names further arguments that a constraint bounds."""
 
@@ -49,7 +57,13 @@ class Doubts:
         if not (self.seen.redacted or self.action.hidden):
             return ()
         bounds, limits = self.constraints, [*self.constraints.maxima, *self.constraints.minima]
-        keys = [*bounds.allowed, *limits, *(f"max_{name}" for name in limits), *(f"min_{name}" for name in limits)]
+        keys = [
+            *bounds.allowed,
+            *bounds.denied,
+            *limits,
+            *(f"max_{name}" for name in limits),
+            *(f"min_{name}" for name in limits),
+        ]
         bound = {"tenant_id", "session_id", "data_class", *keys}
         bound |= {other for key in keys for other in self.aliases(key)}
         bound |= {name.removesuffix("_id") for name in bound}
@@ -79,8 +93,34 @@ class Doubts:
             wanted = (name, *self.aliases(name))
             for leaf, said in self._may_name(partial(admits, allowed), *wanted):
                 if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
-                    key = shown(self.constraints.spelt[name], 60)
-                    yield f"{shown(leaf.path)} is {shown(said)}, which {key} may not allow"
+                    yield f"{shown(leaf.path)} is {shown(said)}, which {self._spelt(name)} may not allow"
+            for path, said in self._filtered(partial(admits, allowed), wanted):
+                yield f"{shown(path)} is {shown(said)}, which {self._spelt(name)} may not allow"
+            for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
+                if _means_others(leaf):
+                    yield f"{shown(leaf.path)} may mean others than it names, {self._spelt(name)} bounds them"
+
+    def _filtered(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """What filters ask for that are about one of the names, `{"field": "contract_id", "value": "c_9"}`, and is
+        not admitted. Of a list of filters about other things too it is not known which value is whose: there one
+        that is admitted settles it."""
+        about = {path: fields for path, fields in self._filters.items() if not fields.isdisjoint(names)}
+        told: dict[str, list[str]] = defaultdict(list)
+        for leaf in self.action.named(_HELD) if about else ():
+            told[leaf.path.rpartition(".")[0]] += filter(str.strip, map(text, leaf.scalars))
+        for path, fields in about.items():
+            strange = [said for said in told[path] if not admitted(said)]
+            if strange and (fields <= {*names} or len(strange) == len(told[path])):
+                yield path, strange[0]
+
+    @cached_property
+    def _filters(self) -> Mapping[str, set[str]]:
+        """By the path of an object, the names that it says to be about."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for leaf in self.action.named(_FIELDS):
+            told = (canonical(_last(said)) for said in leaf.scalars if isinstance(said, str))
+            found[leaf.path.rpartition(".")[0]].update(told)
+        return found
 
     def _may_name(self, admitted: Callable[[str], bool], *names: str) -> Iterator[tuple[Leaf, str]]:
         """What lies in an object of one of the names, or stands under the name without its `_id`, and is not
@@ -132,6 +172,15 @@ class Doubts:
 
     def _spelt(self, key: str) -> str:
         return shown(self.constraints.spelt[key], 60)
+
+
+def _last(said: str) -> str:
+    return said.rpartition(".")[2]
+
+
+def _means_others(leaf: Leaf) -> bool:
+    around = not _OTHERS.isdisjoint(leaf.names | leaf.inside) or leaf.path.endswith((".!=", ".<>"))
+    return around and any(map(_says, leaf.values))
 
 
 def _may_break(value: object, prefix: str, bound: Number) -> bool:

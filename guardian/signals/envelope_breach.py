@@ -133,7 +133,7 @@ class EnvelopeBreach(SignalFold):
         missing = [] if envelope.allowed_tools else ["allowed_tools (tools_unlisted)"]
         if envelope.expires_at is None:
             missing.append("expires_at")
-        if constraints.allowed and {"arguments", "resource"} <= set(lacking):
+        if (constraints.allowed or constraints.denied) and {"arguments", "resource"} <= set(lacking):
             missing.append("arguments and resource, so constraints were not checked")
         if constraints.data_classes is not None and "data_classes" in lacking:
             missing.append("data_classes")

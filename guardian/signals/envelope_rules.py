@@ -5,21 +5,24 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from enum import IntEnum
 from functools import cached_property
+from itertools import chain, islice
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
-from guardian.signals.constraints import Constraints, admits, text
+from guardian.signals.admitting import admits, admits_class, touches
+from guardian.signals.constraints import Constraints, text
+from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.wording import covers, shown
 
-_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
+_CLASS = "data_class"
 _ABOVE = frozenset(
     {
         *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
@@ -27,6 +30,8 @@ _ABOVE = frozenset(
     }
 )
 """Names of whose something is; where two of them differ nobody knows which one counts."""
+_NO_TENANT = frozenset({"common", "consumers", "n/a", "none", "null", "organizations", "undefined"})
+"""What stands for any tenant where people sign in with Microsoft, and what agents write where they know none."""
 _BELOW = frozenset({"repo", "repository", "project"})
 _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
@@ -46,13 +51,19 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
 
 def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     """A tenant or session that the action names must be the envelope's own. Session lines name no tenant, and
-    their sessions are known by place; a session without a name of its own goes by one that no call can know."""
+    their sessions are known by place; a session without a name of its own goes by one that no call can know. Whom
+    it reports to a child may name: sessions above its own prove nothing."""
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
     yield from _foreign(action, "tenant", envelope.tenant_id, _tenants)
     if "session_id" not in seen.features_missing:
-        yield from _foreign(action, "session", envelope.session_id, _sessions)
+        above = {envelope.parent_session_id, *seen.parent.chain}
+
+        def force(own: str, said: str) -> _Force:
+            return min(_sessions(own, said), _Force.LITTLE if said in above else _Force.PROOF)
+
+        yield from _foreign(action, "session", envelope.session_id, force)
 
 
 class _Force(IntEnum):
@@ -68,7 +79,8 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
     own = own.strip()
     found: tuple[_Force, Leaf, str] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
-        if (said := text(value).strip()) != own and (found is None or force(own, said) > found[0]):
+        said = text(value).strip()
+        if not _same(own, said) and (found is None or force(own, said) > found[0]):
             found = force(own, said), leaf, said
             if found[0] is _Force.PROOF:
                 break
@@ -79,11 +91,19 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
         yield Breach(name, detail, told is _Force.PROOF)
 
 
+def _same(own: str, said: str) -> bool:
+    return said == own or (as_uuid(said) == as_uuid(own) != "")
+
+
 def _tenants(own: str, said: str) -> _Force:
-    """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain."""
-    if _is_uuid(own):
+    """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain. What
+    only differs in case from ours is hardly another one, and what names none is none."""
+    low = said.casefold()
+    if low == own.casefold() or low in _NO_TENANT:
+        return _Force.NOTHING
+    if as_uuid(own):
         return _Force.PROOF
-    if _is_uuid(said):
+    if as_uuid(said):
         return _Force.NOTHING
     by_number = said.isdigit() and not own.isdigit()
     by_number_or_domain = by_number or (_DOMAIN.fullmatch(said) is not None and "." not in own)
@@ -97,7 +117,7 @@ def _sessions(own: str, said: str) -> _Force:
         return _Force.NOTHING
     counted = _DIGITS.sub("0", own) == _DIGITS.sub("0", said)
     built = _built(own) == _built(said) or _built(_NUMBER.sub("0", own)) == _built(_NUMBER.sub("0", said))
-    return _Force.PROOF if (counted or built) and own[:1].isalpha() and not _is_uuid(own) else _Force.LITTLE
+    return _Force.PROOF if (counted or built) and own[:1].isalpha() and not as_uuid(own) else _Force.LITTLE
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
@@ -111,7 +131,14 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
 def resources(
     constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
 ) -> Iterator[Breach]:
-    """Each value that a constraint bounds must be one of those it allows; the first that is not speaks for all."""
+    """Each value that a constraint bounds must be one of those it allows, and none of those it denies; the first
+    that is not so speaks for all."""
+    yield from islice(chain(_outside(constraints, action, aliases), _denied(constraints, action, aliases)), 1)
+
+
+def _outside(
+    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
+) -> Iterator[Breach]:
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *aliases(name)):
@@ -122,7 +149,17 @@ def resources(
                     "resource_outside_constraints",
                     f"{shown(leaf.path)} is {shown(text(value))}; {key} allows {kept}",
                 )
-                return
+
+
+def _denied(
+    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
+) -> Iterator[Breach]:
+    for name, denied in constraints.denied.items():
+        key = constraints.spelt[f"denied_{name}"]
+        for leaf, value in _values(action, name, *aliases(key)) if name != _CLASS else ():
+            if touches(denied, value):
+                detail = f"{shown(leaf.path)} is {shown(text(value))}, one of {shown(key, 60)}"
+                yield Breach("resource_outside_constraints", detail)
 
 
 class _Owners:
@@ -152,27 +189,27 @@ class _Owners:
 def data_classes(
     constraints: Constraints, event: DecisionEvent, action: Touched, aliases: Callable[[str], tuple[str, ...]]
 ) -> Iterator[Breach]:
-    """Every data class asked for or returned must be listed, where classes are listed."""
-    allowed = constraints.data_classes
-    if allowed is None:
+    """Every data class asked for or returned must be listed, where classes are listed, and none may be denied."""
+    allowed, denied = constraints.data_classes, constraints.denied.get(_CLASS, frozenset())
+    if allowed is None and not denied:
         return
-    named = {
-        text(value) for _, value in _values(action, "data_class", *aliases("data_class"))
-    } | event.data_classes
-    outside = sorted(name for name in named if not admits(allowed, name))
+    named = {text(value) for _, value in _values(action, _CLASS, *aliases(_CLASS))} | event.data_classes
+    outside = sorted(
+        name for name in named if touches(denied, name) or not (allowed is None or admits_class(allowed, name))
+    )
     if outside:
         said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
-        kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
+        kept = "others" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
         yield Breach("data_class_outside", f"data class {said} is outside the envelope's: {kept}")
 
 
 def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
-    """What stands under the names; an empty text is what agents write for nothing, as null is."""
-    return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars if text(value).strip())
-
-
-def _is_uuid(identifier: str) -> bool:
-    return _UUID.fullmatch(identifier) is not None
+    """What stands under the names, `contractid` for `contract_id` too; an empty text is what agents write for
+    nothing, as null is."""
+    glued = (f"{name.removesuffix('_id')}id" for name in names if name.endswith("_id"))
+    return (
+        (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()
+    )
 
 
 def alike(one: str, other: str) -> bool:
@@ -182,8 +219,8 @@ def alike(one: str, other: str) -> bool:
     >>> alike("sess_1", "sess_b"), alike("20260512-9", "20260512-10"), alike("01J9ZC3K4M", "20417")
     (True, True, False)
     """
-    if _is_uuid(one) or _is_uuid(other):
-        return _is_uuid(one) and _is_uuid(other)
+    if as_uuid(one) or as_uuid(other):
+        return bool(as_uuid(one) and as_uuid(other))
     return _shape(one) == _shape(other) or _shape(_NUMBER.sub("0", one)) == _shape(_NUMBER.sub("0", other))
 
 

@@ -19,6 +19,8 @@ _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}")
 _IDENTIFIER = re.compile(r"#?(?=[^\d\s]{0,30}\d)[a-z0-9]{1,30}(?:[-_/.][a-z0-9]{1,30}){0,4}", re.IGNORECASE)
 _NO_IDENTIFIER = re.compile(r"v?\d+(?:\.\d+)+.*|\d{4}-\d\d-\d\d")
 _GLUED = re.compile(r"([a-z]{4,28})(id|no|number)")
+_UUID = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+_UUID_CHARS = 38
 NOUN = re.compile(r"[a-z]{2,30}")
 MARKS = word_set("id no nr n° num number ref reference code key identifier numbered #")
 """What says that an identifier follows, and ends an argument's name; in the singular."""
@@ -99,3 +101,12 @@ def in_addresses(text: str) -> Iterable[str]:
 def is_iban(told: str) -> bool:
     """Whether a normalised value has the form of an IBAN (ISO 13616)."""
     return _IBAN.fullmatch(told) is not None
+
+
+def as_uuid(told: str) -> str:
+    """A UUID (RFC 9562) in one spelling, whatever its case, dashes and braces; empty for anything else.
+
+    >>> as_uuid("{6F9619FF-8B86-D011-B42D-00CF4FC964FF}"), as_uuid("5512")
+    ('6f9619ff8b86d011b42d00cf4fc964ff', '')
+    """
+    return normal(told) if len(told) <= _UUID_CHARS and _UUID.fullmatch(told) else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from guardian.domain.signal import Breach, Observation
-from guardian.signals.constraints import Constraints, Number, number
+from guardian.signals.constraints import Constraints, Number, number, price
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.wording import (
     READING,
@@ -125,7 +125,7 @@ class Limits:
         """The quantities of each place that tells any; all items of a list stand in one place."""
         places: dict[str, list[Number]] = defaultdict(list)
         for leaf in self._leaves(name, "max_"):
-            places[leaf.path] += _quantities(leaf, name)
+            places[leaf.path] += _paid(leaf) if _is_money(name) else _quantities(leaf, name)
         return places.values()
 
     def _together(self, name: str) -> Number:
@@ -139,7 +139,7 @@ class Limits:
             return came
         if name == _ROW and came is not None and (rows := self._rows(reads=reads, came=came)) is not None:
             return rows
-        if reads and not _MONEY.isdisjoint(name.split("_")):
+        if reads and _is_money(name):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)
 
@@ -193,6 +193,16 @@ def _quantities(leaf: Leaf, name: str) -> list[Number]:
 
 def _numbers(leaf: Leaf) -> list[Number]:
     return [quantity for value in leaf.values if (quantity := number(value)) is not None]
+
+
+def _paid(leaf: Leaf) -> list[Number]:
+    """Its quantities and prices: ten times "300 EUR" is no less than ten times 300."""
+    told = (price(value) if (plain := number(value)) is None else plain for value in leaf.values)
+    return [quantity for quantity in told if quantity is not None]
+
+
+def _is_money(name: str) -> bool:
+    return not _MONEY.isdisjoint(name.split("_"))
 
 
 def _sum(*quantities: Number) -> Number:

@@ -7,13 +7,24 @@ adds on top narrows it. Purposes are compared by their words alone, and only the
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
-from guardian.signals.constraints import Constraints, admits, number, read
-from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
+from guardian.signals.admitting import admits, admits_class, spelt
+from guardian.signals.constraints import Constraints, number, read
+from guardian.signals.wording import (
+    content,
+    covers,
+    joins_more,
+    only_reads,
+    open_ended,
+    shown,
+    singular,
+    word_set,
+    words,
+)
 
 ANYTHING = "*"
 """An entry that bounds nothing: whoever drops a list with it is no wider."""
@@ -23,8 +34,24 @@ _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
 """Last words of canonical names: of when an envelope ends or begins, of when it ends, and of what is new in each
 that is issued."""
+_A_SECOND = timedelta(seconds=1)
 _LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3_600, "hour": 3_600, "day": 86_400}
+_BYTES = {
+    "KB": 2**10,
+    "KiB": 2**10,
+    "MB": 2**20,
+    "MiB": 2**20,
+    "GB": 2**30,
+    "GiB": 2**30,
+    "TB": 2**40,
+    "TiB": 2**40,
+}
+"""Units that mean one thing: an `m` may be a minute, a month or a metre."""
+_GRANTING = word_set("allow allowed can enable enabled may permit permitted")
+_RESTRICTING = word_set("dry mask masked only readonly redact redacted require required sandbox")
+"""Words by which a truth value says whether it gives something or takes something away."""
 
 
 class Widening(NamedTuple):
@@ -73,7 +100,7 @@ class Delegation:
             ("tenant", self.child.tenant_id, self.parent.tenant_id),
             ("delegator", self.child.delegator_id, self.parent.delegator_id),
         ):
-            if mine != theirs and UNTOLD not in (mine, theirs):
+            if spelt(mine) != spelt(theirs) and UNTOLD not in (mine, theirs):
                 yield Widening(f"changed_{name}", f"the {name} is {shown(mine)}, its parent's {shown(theirs)}")
 
     def _tools(self) -> Iterator[Widening]:
@@ -90,7 +117,7 @@ class Delegation:
             return
         if mine is None:
             yield Widening("later_expiry", f"the child never expires, its parent at {theirs.isoformat()}")
-        elif mine > theirs:
+        elif outlives(mine, theirs):
             yield Widening(
                 "later_expiry", f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
             )
@@ -124,7 +151,13 @@ class Delegation:
 
 
 def _authority(constraints: Constraints) -> tuple[object, ...]:
-    return constraints.allowed, constraints.maxima, constraints.minima, constraints.data_classes
+    lists = constraints.allowed, constraints.denied, constraints.data_classes
+    return *lists, constraints.maxima, constraints.minima
+
+
+def outlives(mine: datetime, theirs: datetime) -> bool:
+    """Whether one end is later than another: less than a second is what is left where tokens keep whole ones."""
+    return mine - theirs >= _A_SECOND
 
 
 def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
@@ -140,9 +173,10 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
                 yield kind, f"{key} is dropped"
             continue
         wider = sorted(value for value in mine if not admits(theirs, value))
-        if wider and not _less(name, last, mine, theirs):
+        if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
             yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)
+    yield from _freed(held, granted)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
         for name, bound in bounds.items():
             key, limit = shown(granted.spelt[prefix + name], 60), own.get(name)
@@ -150,6 +184,20 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
                 yield "limits", f"{key} is dropped"
             elif limit > bound if prefix == "max_" else limit < bound:
                 yield "limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}"
+
+
+def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
+    """What one envelope denies and another does not, neither by name nor by what it lists instead."""
+    for name, theirs in granted.denied.items():
+        mine = held.denied.get(name, frozenset())
+        classes = name == "data_class"
+        listed = held.data_classes if classes else held.allowed.get(name)
+        freed = sorted(
+            value for value in theirs if not admits(mine, value) and (listed is None or admits(listed, value))
+        )
+        if freed:
+            key = shown(granted.spelt[f"denied_{name}"], 60)
+            yield "data_classes" if classes else "resources", f"{key} no longer holds {_some(freed)}"
 
 
 def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
@@ -161,6 +209,13 @@ def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) ->
     if len({unit for unit, _ in (*held, *granted)}) > 1:
         return False
     return min(held) >= max(granted) if name.startswith("min_") else max(held) <= min(granted)
+
+
+def _stricter(key: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether it is certain of a truth value that it gives less: `allow_export: false`, `read_only: true`."""
+    grants, restricts = (not listed.isdisjoint(words(key)) for listed in (_GRANTING, _RESTRICTING))
+    less, more = ("false", "true") if grants else ("true", "false")
+    return grants != restricts and {*map(spelt, mine)} == {less} and {*map(spelt, theirs)} == {more}
 
 
 def _moment(said: str) -> tuple[str, float]:
@@ -177,9 +232,15 @@ def _moment(said: str) -> tuple[str, float]:
 
 
 def _amount(said: str) -> tuple[str, float]:
-    """The unit of "10 GB" and how many; what is no amount has a unit of its own."""
+    """The unit of "10 GB" and how many, in seconds or bytes where it measures these; what is no amount has a unit
+    of its own."""
     found = _AMOUNT.fullmatch(said)
-    return (found[2], float(found[1])) if found is not None else (f"={said}", 0.0)
+    if found is None:
+        return f"={said}", 0.0
+    many, unit = float(found[1]), found[2]
+    if seconds := _SECONDS.get(singular(unit)):
+        return "s", many * seconds
+    return ("B", many * _BYTES[unit]) if unit in _BYTES else (unit, many)
 
 
 def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:
@@ -187,7 +248,7 @@ def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -
         return
     if held is None:
         yield "data_classes", "the list of data classes is dropped"
-    elif wider := sorted(value for value in held if not admits(granted, value)):
+    elif wider := sorted(value for value in held if not admits_class(granted, value)):
         yield "data_classes", f"data classes are also {_some(wider)}"
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
+from guardian.signals.admitting import spelt
 from guardian.signals.constraints import read
-from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling
+from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling, outlives
 from guardian.signals.wording import covers, shown, words
 
 _MAX_TOOLS = 128
@@ -68,7 +69,7 @@ def growth(
         return
     if envelope.expires_at is None:
         yield Widening("reissued_expiry", f"this session was issued until {expires}, now it never expires")
-    elif envelope.expires_at > datetime.fromisoformat(expires):
+    elif outlives(envelope.expires_at, datetime.fromisoformat(expires)):
         detail = f"this session was issued until {expires}, now until {envelope.expires_at.isoformat()}"
         yield Widening("reissued_expiry", detail)
 
@@ -108,7 +109,8 @@ def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Ite
 
 def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
     delegator, parent = first["delegator"], first["parent"]
-    if delegator is not None and _delegator(envelope) not in (None, delegator):
+    mine, as_it_stands = _delegator(envelope), _digest(envelope.delegator_id)  # which earlier versions kept
+    if None not in (delegator, mine) and delegator not in (mine, as_it_stands):
         detail = f"this session was issued for another person than {shown(envelope.delegator_id)}"
         yield Widening("reissued_delegator", detail)
     if parent is not None and _parent(envelope) != parent:
@@ -143,7 +145,7 @@ def _json(value: object) -> str:
 
 
 def _delegator(envelope: Envelope) -> str | None:
-    return None if envelope.delegator_id == UNTOLD else _digest(envelope.delegator_id)
+    return None if envelope.delegator_id == UNTOLD else _digest(spelt(envelope.delegator_id))
 
 
 def _parent(envelope: Envelope) -> str | None:

@@ -236,6 +236,7 @@ def test_a_search_for_the_first_line_of_a_key_is_left_alone(
         "https://x.example/?access_token=******** or ?password=[redacted:url_secret]",
         "psql postgres://postgres:postgres@localhost:5432/app && ping amqp://guest:guest@rabbit:5672",
         "write it as https://user:password@host.example, then ?password=changeme",
+        f"set GITHUB_TOKEN=ghp_{'x' * 36}, or SENDGRID=SG.{'x' * 22}.{'X' * 43} in .env.example",
         "grep -rn 'BEGIN RSA PRIVATE KEY' src/",
         'assert "-----BEGIN PRIVATE KEY-----" in text\nassert done',
         "find what begins with -----BEGIN OPENSSH PRIVATE KEY-----",
@@ -263,6 +264,8 @@ def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, tex
         "postgres://root:{your_Hunter}@db.prod/x",
         "postgres://root:{xxxxHunter}@db.prod/x",
         "postgres://root:{<a>b<c>}@db.prod/x",
+        f"{{github_pat_{'a1B2c3D4e5F6' * 3}{'x' * 40}}}",
+        f"{{ghp_{'x' * 33}a1B}}",
     ],
 )
 def test_a_secret_that_only_begins_like_a_stand_in_is_one(

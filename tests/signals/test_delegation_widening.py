@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -126,6 +127,34 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
     assert breaches(DelegationWidening(), seen) == {}
 
 
+def test_an_end_that_was_kept_in_whole_seconds_is_no_later(
+    child: Any, observe: Observe, breaches: Breaches
+) -> None:
+    exact, rounded = "2026-05-12T18:30:00.731Z", "2026-05-12T18:30:01Z"
+    assert breaches(DelegationWidening(), child(expires_at=rounded, parent={"expires_at": exact})) == {}
+    first, later = (observe(envelope__expires_at=end) for end in (exact, rounded))
+    assert breaches(DelegationWidening(), first, later) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ann.Lee@Acme.example", "ann.lee@acme.example"),
+        ("03F2C1D0-0000-4000-8000-00000000000A", "03f2c1d0-0000-4000-8000-00000000000a"),
+    ],
+)
+def test_a_person_in_another_spelling_is_the_same_person(
+    child: Any, observe: Observe, breaches: Breaches, one: str, other: str
+) -> None:
+    assert breaches(DelegationWidening(), child(delegator_id=one, parent={"delegator_id": other})) == {}
+    first, later = (observe(envelope__delegator_id=name) for name in (one, other))
+    assert breaches(DelegationWidening(), first, later) == {}
+    signal = DelegationWidening()
+    state, _ = signal.fold(signal.start(), first)
+    kept = {**state["first"], "delegator": hashlib.sha256(one.encode()).hexdigest()[:32]}
+    assert signal.fold({**state, "first": kept}, first)[1].breaches == (), "as an earlier version kept it"
+
+
 @pytest.mark.parametrize(
     ("held", "granted", "wider"),
     [
@@ -154,6 +183,12 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
         ({"max_age": "9 m"}, {"max_age": "10 M"}, True),
         ({"max_size": "11 GB"}, {"max_size": "10 GB"}, True),
         ({"max_size": "9 TB"}, {"max_size": "10 GB"}, True),
+        ({"max_size": "500 MB"}, {"max_size": "10 GB"}, False),
+        ({"max_size": "2048 MB"}, {"max_size": "1 GiB"}, True),
+        ({"max_size": "10 Gb"}, {"max_size": "10 GB"}, True),
+        ({"max_duration": "45 minutes"}, {"max_duration": "1h"}, False),
+        ({"max_duration": "2 hours"}, {"max_duration": "90 min"}, True),
+        ({"max_age": "6m"}, {"max_age": "1 day"}, True),
         ({"max_size": "lots"}, {"max_size": "10 GB"}, True),
         ({"max_size": "10 GB"}, {"max_size": "lots"}, True),
         ({"min_delay": "10 min"}, {"min_delay": "5 min"}, False),
@@ -168,9 +203,52 @@ def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
 
 
 @pytest.mark.parametrize(
+    ("held", "granted", "name"),
+    [
+        ({"denied_regions": ["us", "cn"]}, {"denied_regions": ["us"]}, None),
+        ({"regions": ["eu"]}, {"denied_regions": ["us"]}, None),
+        ({"blocked_regions": ["*"]}, {"denied_regions": ["us"]}, None),
+        ({"denied_regions": ["cn"]}, {"denied_regions": ["us"]}, "wider_resources"),
+        ({"regions": ["eu", "us"]}, {"denied_regions": ["us"]}, "wider_resources"),
+        ({}, {"denied_regions": ["us"]}, "wider_resources"),
+        ({}, {"denied_data_classes": ["payroll"]}, "wider_data_classes"),
+        ({"data_classes": ["renewal_terms"]}, {"denied_data_classes": ["payroll"]}, None),
+    ],
+)
+def test_a_child_must_deny_what_its_parent_does_or_list_something_else(
+    child: Any, breaches: Breaches, held: dict[str, Any], granted: dict[str, Any], name: str | None
+) -> None:
+    seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
+    assert breaches(DelegationWidening(), seen) == ({} if name is None else {name: True})
+
+
+@pytest.mark.parametrize(
+    ("key", "stricter", "certain"),
+    [
+        ("read_only", True, True),
+        ("dryRun", True, True),
+        ("can_export", False, True),
+        ("allowed_export", "False", True),
+        ("may_only_read", False, False),
+        ("verbose", True, False),
+    ],
+)
+def test_of_a_truth_value_that_says_what_it_gives_less_is_no_more_than_was_granted(
+    child: Any, breaches: Breaches, key: str, stricter: object, certain: bool
+) -> None:
+    strict, lax = {key: stricter}, {key: str(stricter) != "True"}
+    wider = {"wider_resources": True}
+    narrowed = child(parent={"resource_constraints": lax}, resource_constraints=strict)
+    assert breaches(DelegationWidening(), narrowed) == ({} if certain else wider)
+    widened = child(parent={"resource_constraints": strict}, resource_constraints=lax)
+    assert breaches(DelegationWidening(), widened) == wider
+
+
+@pytest.mark.parametrize(
     ("held", "granted", "wider"),
     [
         ({"paths": ["docs/acme/sub/*"]}, {"paths": ["docs/acme/*"]}, False),
+        ({"data_classes": ["Renewal Terms"]}, {"data_classes": ["renewal_terms"]}, False),
         ({"paths": ["docs/acme/.\t./*"]}, {"paths": ["docs/acme/*"]}, True),
         ({"to": ["mallory@evil.example|*@acme.example"]}, {"to": ["*@acme.example"]}, True),
     ],

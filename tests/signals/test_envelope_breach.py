@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from guardian.domain.session import HumanWord, SessionState
-from guardian.domain.signal import Observation
+from guardian.domain.signal import Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.response.hearing import hear
 from guardian.signals import envelope_rules as rules
@@ -424,6 +424,7 @@ def test_a_number_in_a_list_is_held_to_a_limit_that_counts_no_things(
 
 
 OUTSIDE = {"resource_outside_constraints": True}
+UUID = "03f2c1d0-0000-4000-8000-00000000000a"
 
 
 @pytest.mark.parametrize(
@@ -436,6 +437,22 @@ OUTSIDE = {"resource_outside_constraints": True}
         ({"contract_id": {"$in": ["contract_7781", "c_9"]}}, OUTSIDE),
         ({"contracts": [{"id": {"value": "c_9"}}]}, OUTSIDE),
         ({"contract_id": {"ne": "c_9"}}, UNCHECKED),
+        ({"contractid": "c_9"}, OUTSIDE),
+        ({"contractIds": ["contract_7781"], "contractids": ["contract_7781"]}, {}),
+        ({"filters": [{"field": "contract_id", "op": "=", "value": "c_9"}]}, UNCHECKED),
+        ({"where": {"propertyName": "crm.contractId", "values": ["contract_7781", "c_9"]}}, UNCHECKED),
+        ({"filters": [{"field": "contract_id", "op": "=", "value": "contract_7781"}]}, {}),
+        ({"filters": [{"field": "title", "value": "c_9"}, {"name": 7, "value": "c_9"}]}, {}),
+        ({"of": [{"key": "contract_id", "value": "contract_7781"}, {"key": "title", "value": "Foo"}]}, {}),
+        ({"of": [{"key": "contract_id", "value": "c_9"}, {"key": "title", "value": "Foo"}]}, UNCHECKED),
+        ({"of": [{"key": "contract_id", "value": said} for said in ("contract_7781", "c_9")]}, UNCHECKED),
+        ({"contract_id": {"ne": "contract_7781"}}, UNCHECKED),
+        ({"contract_id": {"$nin": ["contract_7781"]}}, UNCHECKED),
+        ({"contract_id": {"!=": "contract_7781"}}, UNCHECKED),
+        ({"contract_id": {"gte": "contract_7781"}}, UNCHECKED),
+        ({"NOT": {"contract_id": "contract_7781"}}, UNCHECKED),
+        ({"must_not": [{"contract_id": {"eq": "contract_7781"}}]}, UNCHECKED),
+        ({"contract_id": {"ne": None, "eq": "contract_7781"}, "title": {"not": "Foo"}}, {}),
         ({"contract_id": {"where": {"eq": "c_9"}}}, UNCHECKED),
         ({"contract": "c_9"}, UNCHECKED),
         ({"contracts": ["contract_7781", "c_9"]}, UNCHECKED),
@@ -473,8 +490,17 @@ def test_a_resource_in_another_wrapping_is_still_that_resource(
         ({"contract_ids": [{"value": "c_1"}, "c_2"]}, {"contract_ids": ["c_1", "c_2"]}, {}),
         ({"contract_ids": [{"value": "c_1"}, "c_2"]}, {"contract_id": "c_3"}, OUTSIDE),
         ({"data_classes": [{"name": "renewal_terms"}]}, {}, {}),
+        ({"data_classes": ["Renewal-Terms"]}, {"data_class": "renewalTerms"}, {}),
+        ({"data_classes": ["Renewal-Terms"]}, {"data_class": "..."}, {"data_class_outside": True}),
         ({"data_classes": [{"name": "renewal_terms"}]}, {"data_class": "payroll"}, {"data_class_outside": True}),
         ({"limits": [{"max_amount": 500}]}, {"amount": 9999}, {"limit_exceeded": True}),
+        ({"contracts": {"ids": ["c_1"]}}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"contracts": {"ids": ["c_1"]}}, {"contracts": [{"id": "c_1"}]}, {}),
+        ({"contract": {"contract_id": "c_1"}}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"contract": {"contract_id": "c_1"}}, {"contract": {"contract_id": "c_1"}}, {}),
+        ({"resources": {"contract_ids": ["c_1"]}}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"resource": {"id": ["c_1"]}}, {"contract_id": "c_3"}, {}),
+        ({"sender": {"account_id": "a_1"}}, {"sender": {"account_id": "a_1"}, "account_id": "a_2"}, {}),
     ],
 )
 def test_an_envelope_may_wrap_what_it_allows(
@@ -504,6 +530,22 @@ def test_an_envelope_may_wrap_what_it_allows(
         (["Acme, Inc."], "Acme, Inc.", {}),
         (["@acme/*"], "@acme/forms@1.2.0", {}),
         (["* <*@acme.example>"], "Bob <bob@acme.example>", {}),
+        (["c_1", "c_2"], '["c_1", "c_2"]', {}),
+        (["c_1", "c_2"], "c_1|c_2", {}),
+        (["c_1"], '"c_1"', {}),
+        (["c_1"], " c_1\n", {}),
+        (["Acme Inc"], "Acme Inc ", {}),
+        (["c_1"], '["c_1", "c_9"]', OUTSIDE),
+        (["c_1"], '[""]', OUTSIDE),
+        (["acme_*"], "acme_1,acme_2", {}),
+        (["acme_*"], "acme_1,globex_2", OUTSIDE),
+        (["acme_*"], "acme_1 | globex_2", OUTSIDE),
+        (["acme_*"], "acme_1\nglobex_2", OUTSIDE),
+        (["Apollo*"], "Apollo 13; a film", {}),
+        (["docs/acme/*"], "docs/acme/Smith, John/b.txt", {}),
+        (["docs/acme/*"], "docs/acme/a,docs/globex/b", OUTSIDE),
+        (["/acme/*"], "/acme/a;/etc/passwd", OUTSIDE),
+        (["docs/acme/*", "docs/globex/*"], "docs/acme/a,docs/globex/b", {}),
     ],
 )
 def test_each_of_several_in_one_text_must_be_allowed(
@@ -564,11 +606,41 @@ def test_a_path_that_climbs_out_of_what_is_allowed_is_outside(
     assert breaches(EnvelopeBreach(), seen) == found
 
 
+HOSTS = ["https://*.acme.example/*"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "told", "found"),
+    [
+        (HOSTS, "https://eu.acme.example/a?next=https://evil.example/", {}),
+        (HOSTS, "https://user@eu.acme.example/a", {}),
+        (HOSTS, "https://evil.example/x.acme.example/a", OUTSIDE),
+        (HOSTS, "https://evil.example?.acme.example/", OUTSIDE),
+        (HOSTS, "https://evil.example#.acme.example/", OUTSIDE),
+        (HOSTS, "https://evil.example\\.acme.example/", OUTSIDE),
+        (HOSTS, "https://evil.example%2F.acme.example/", OUTSIDE),
+        (HOSTS, "https:///evil.example/x.acme.example/", OUTSIDE),
+        (["http*://acme.example/*"], "https://acme.example/a", {}),
+        (["http*://acme.example/*"], "http://evil.example/://acme.example/", OUTSIDE),
+        (["s3://acme-*/reports/*"], "s3://acme-eu/reports/1", {}),
+        (["s3://acme-*/reports/*"], "s3://acme-/other/reports/1", OUTSIDE),
+        (["https://*"], "https://anybody.example/a", {}),
+        (["*"], "https://anybody.example/a", {}),
+    ],
+)
+def test_before_the_path_of_a_url_a_wildcard_stands_for_nothing_of_a_path(
+    observe: Observe, breaches: Breaches, allowed: list[str], told: str, found: dict[str, bool]
+) -> None:
+    seen = observe(envelope__resource_constraints={"url": allowed}, action__arguments={"url": told})
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
         ({"tenants": [{"id": "globex"}]}, {"tenant_mismatch": True}),
         ({"tenant_id": {"eq": "globex"}}, {"tenant_mismatch": True}),
+        ({"tenantid": "globex"}, {"tenant_mismatch": True}),
         ({"tenant": "globex"}, UNCHECKED),
         ({"tenant_id": {"not": "globex"}}, UNCHECKED),
         ({"session": "sess_2026_05_12_999"}, UNCHECKED),
@@ -678,6 +750,16 @@ def test_a_batch_moves_what_its_items_move_together(
     assert {breach.name for breach in signal.breaches} == expected
 
 
+@pytest.mark.parametrize("amount", ["300 EUR", "$300.00", {"value": "300 EUR"}, [100, "200 EUR"]])
+def test_an_amount_beside_its_currency_adds_up_as_any_other(
+    observe: Observe, breaches: Breaches, amount: object
+) -> None:
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 500}}
+    paid = observe(**bounds, action__arguments={"amount": amount})
+    assert breaches(EnvelopeBreach(), paid) == {}
+    assert breaches(EnvelopeBreach(), paid, paid) == {"limit_exceeded_session": True}
+
+
 def test_a_resource_that_repeats_its_arguments_moves_nothing_more(observe: Observe, folded: Any) -> None:
     paid = {**PAYING, "action__arguments": {"amount": 400}, "action__resource": {"type": "payment", "amount": 400}}
     state, _ = folded(EnvelopeBreach(), [observe(envelope__resource_constraints={"max_amount": 1000}, **paid)])
@@ -751,6 +833,28 @@ def test_constraints_match_by_name_and_value(
 
 
 @pytest.mark.parametrize(
+    ("constraint", "arguments", "found"),
+    [
+        ({"denied_regions": ["us"]}, {"region": "eu"}, {}),
+        ({"denied_regions": ["us"]}, {"region": "US"}, OUTSIDE),
+        ({"denied_regions": ["us"]}, {"regions": ["eu", "us"]}, OUTSIDE),
+        ({"forbidden": {"regions": ["us"]}}, {"region": "eu, us"}, OUTSIDE),
+        ({"denied_regions": ["York"]}, {"region": "New York"}, {}),
+        ({"blocked_paths": ["/etc/*"]}, {"path": "/srv/../etc/passwd"}, OUTSIDE),
+        ({"paths": ["/srv/*"], "excluded_paths": ["/srv/keys/*"]}, {"path": "/srv/keys/a"}, OUTSIDE),
+        ({"denied_data_classes": ["payroll"]}, {}, {}),
+        ({"denied_data_classes": ["renewal_*"]}, {}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["payroll"]}, {"data_class": "payroll"}, {"data_class_outside": True}),
+    ],
+)
+def test_what_an_envelope_denies_is_outside_it(
+    observe: Observe, breaches: Breaches, constraint: dict[str, Any], arguments: dict[str, Any], found: object
+) -> None:
+    seen = observe(envelope__resource_constraints=constraint, action__arguments=arguments)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
+@pytest.mark.parametrize(
     ("allowed", "path", "broken"),
     [
         ("/srv/shop/*", "/srv/shop", False),
@@ -809,6 +913,9 @@ def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
         ({"emails": ["*@acme.example"]}, {"email": "ann@globex.example"}, True),
         ({"paths": ["/docs/M\u00fcller.pdf"]}, {"path": "/docs/Mu\u0308ller.pdf"}, False),
         ({"paths": ["/docs/a.pdf"]}, {"path": "/docs/A.pdf"}, True),
+        ({"account_id": UUID}, {"account_id": UUID.upper()}, False),
+        ({"account_ids": [UUID.replace("-", "")]}, {"account_id": f"{{{UUID}}}"}, False),
+        ({"account_id": UUID}, {"account_id": UUID.replace("0", "1")}, True),
         ({"account_ids": ["0015gXYZabcDEFG"]}, {"account_id": "0015gxyzabcDEFG"}, True),
     ],
 )
@@ -847,6 +954,33 @@ def test_a_tenant_by_number_or_domain_where_ours_goes_by_name_flags_and_is_no_pr
         action__arguments={"tenant_id": named},
     )
     assert breaches(EnvelopeBreach(), alike) == {"tenant_mismatch": True}
+
+
+@pytest.mark.parametrize("spelt", [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}"])
+def test_a_tenant_or_session_by_uuid_is_ours_in_any_spelling(
+    observe: Observe, breaches: Breaches, spelt: str
+) -> None:
+    for kind in ("tenant_id", "session_id"):
+        seen = observe(**{f"envelope__{kind}": UUID, "action__arguments": {kind: spelt}})
+        assert breaches(EnvelopeBreach(), seen) == {}
+
+
+@pytest.mark.parametrize("named", ["Tenant_ACME", "common", "organizations", "null", "N/A"])
+def test_a_tenant_that_differs_in_case_or_is_none_at_all_is_told_but_proves_nothing(
+    observe: Observe, breaches: Breaches, named: str
+) -> None:
+    assert breaches(EnvelopeBreach(), observe(action__arguments={"tenant_id": named})) == UNCHECKED
+
+
+def test_a_child_that_names_a_session_above_its_own_is_told_and_no_proof_is_made_of_it(
+    observe: Observe, breaches: Breaches
+) -> None:
+    family = {"session": "sess_3", "parent_session": "sess_2"}
+    lineage = {f"envelope__{name}_id": own for name, own in family.items()}
+    facts = {"parent": ParentFact(ParentStatus.ACTIVE, None, ("sess_2", "sess_1"))}
+    for named, hard in (("sess_2", False), ("sess_1", False), ("sess_4", True)):
+        seen = observe(facts=facts, **lineage, action__arguments={"session_id": named})
+        assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": hard}
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", None, [""], {"id": ""}])

@@ -1,0 +1,199 @@
+"""Whether an envelope's list of allowed values admits one that an agent wrote. Pure and bounded.
+
+What is the same in another spelling is admitted; what only looks covered by a wildcard is not: a path that climbs
+out of it, another host before it, several values of which one is.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from urllib.parse import unquote
+
+from guardian.signals.constraints import text
+from guardian.signals.identifiers import as_uuid
+from guardian.signals.wording import canonical, covers
+
+_SEVERAL = re.compile(r"[,;|\s]+")
+_LISTED = re.compile(r"[,;|\n]")
+_AROUND = "[]\"'"
+"""What stands around one of several where a list was written as text."""
+_NUMBERED = re.compile(r"(?=\D*\d)\S+")
+_NAMES = re.compile(r"[\w:-]*(?:\*[\w:-]*)+")
+_URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
+"""Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
+_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
+_DECODINGS = 8
+_CODE_CHARS = 3
+_SPELT_CHARS = 512
+_PATH_CHARS = 4_096
+"""No system opens a longer path."""
+_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+"""Spaces and signs that some readers of a path drop."""
+_DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
+"""A step of a path that is nothing but dots, or nothing at all, for those readers."""
+
+
+def admits(allowed: frozenset[str], value: object) -> bool:
+    """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
+    wildcard admits no text that lists others beside what it covers, and one for paths none that climbs out of it.
+
+    >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
+    >>> [admits(mine, said) for said in ("c_1, c_2", "A@Acme.example", "<x@evil.example>a@acme.example")]
+    [True, True, False]
+    >>> admits(mine, '["c_1", "c_2"]'), admits(frozenset({"acme_*"}), "acme_1,globex_2")
+    (True, False)
+    """
+    said = text(value)
+    if said in allowed:
+        return True
+    said = said.strip()
+    each = {one.strip(_AROUND) for one in _SEVERAL.split(said)} - {""}
+    addresses = said.count("@")
+    whole = allowed
+    if len(each) > 1:
+        whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
+    return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
+
+
+def admits_class(allowed: frozenset[str], name: str) -> bool:
+    """Whether a data class is in a list of allowed ones, however its words are joined and whatever their case.
+
+    >>> [admits_class(frozenset({"renewal_terms"}), said) for said in ("Renewal-Terms", "terms")]
+    [True, False]
+    """
+    return admits(allowed, name) or canonical(name) in _canonical(allowed)
+
+
+@lru_cache(maxsize=16)
+def _canonical(allowed: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(canonical, allowed)) - {""}
+
+
+def touches(denied: frozenset[str], value: object) -> bool:
+    """Whether a value, one of several that one text lists, or where a path ends, is in a list of denied ones.
+
+    >>> [touches(frozenset({"us", "/etc/*"}), said) for said in ("eu", "eu, US", "/srv/../etc/passwd")]
+    [False, True, True]
+    """
+    each = {one.strip(_AROUND) for one in _listed(text(value))} | {text(value)}
+    return any(_touches(denied, one) or _touches(_all_spelt(denied), spelt(one)) for one in each)
+
+
+def _touches(denied: frozenset[str], said: str) -> bool:
+    wild = _wild(denied)
+    ends = (said, *_ends(said)) if wild and len(said) <= _PATH_CHARS else (said,)
+    return said in denied or any(covers(entry, end) for entry in wild for end in ends)
+
+
+def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
+    """As it stands, or else in the one spelling of what is the same."""
+    return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), spelt(said)))
+
+
+def spelt(said: str) -> str:
+    """One spelling of what is the same: of a currency or country, of an address, of a truth value, of a UUID, of
+    letters that Unicode can compose."""
+    if uuid := as_uuid(said):
+        return uuid
+    if not said.isascii():
+        said = unicodedata.normalize("NFC", said)
+    code = (len(said) <= _CODE_CHARS and said.isalpha()) or said.lower() in {"true", "false"}
+    return said.lower() if code or ("@" in said and "/" not in said) else said
+
+
+@lru_cache(maxsize=16)
+def _all_spelt(allowed: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(spelt, allowed))
+
+
+def _admits(allowed: frozenset[str], said: str) -> bool:
+    wild = () if said in allowed else _wild(allowed)
+    if said in allowed or any(_is_folder(entry, said) for entry in wild):
+        return True
+    return any(covers(entry, said) and all(holds(entry, said) for holds in _HOLD) for entry in wild)
+
+
+@lru_cache(maxsize=16)
+def _wild(allowed: frozenset[str]) -> tuple[str, ...]:
+    return tuple(entry for entry in allowed if "*" in entry)
+
+
+def _is_folder(entry: str, said: str) -> bool:
+    """Whether it is the folder that a wildcard is about, `/docs` of `/docs/*`: what lies in it is all covered."""
+    return entry.endswith("/*") and "*" not in said and entry.rstrip("*") == f"{said}/"
+
+
+def _alone(entry: str, said: str) -> bool:
+    """Whether a text lists nothing beside what a wildcard covers: no more addresses than one for these has, no
+    path or URL that begins as it does, no other identifier. In `@acme/*` the sign is of a path."""
+    if "/" in entry:
+        begins = entry[: entry.index("/") + 1]
+        return all(covers(entry, one) for one in _listed(said)[1:] if one.startswith(begins))
+    if 0 < entry.count("@") < _decoded(said).count("@"):
+        return False
+    each = _listed(said) if _NAMES.fullmatch(entry) else []
+    return all(covers(entry, one) for one in each) or not all(map(_NUMBERED.fullmatch, each))
+
+
+def _listed(said: str) -> list[str]:
+    return list(dict.fromkeys(map(str.strip, _LISTED.split(said))))
+
+
+def _leads(entry: str, said: str) -> bool:
+    """Whether a URL leads where a wildcard for some does: before the path `*` stands for nothing of a path."""
+    ours = _URL.match(entry)
+    if ours is None or "*" not in ours[1] + ours[2]:
+        return True
+    theirs, read = _URL.match(said), _URL.match(_decoded(said))
+    if theirs is None or read is None:
+        return False
+    kept = (ours[1], ours[2], ours[3] or "*")
+    return all(map(covers, kept, theirs.groups())) and all(map(covers, kept[:2], read.groups()))
+
+
+def _stays(entry: str, path: str) -> bool:
+    """Whether a path with `..` in it ends within what a wildcard covers, whoever resolves it."""
+    ends = _ends(path)
+    kept = (entry, *_ends(entry)) if ends else ()
+    return all(any(covers(each, end) for each in kept) for end in ends)
+
+
+_HOLD = (_alone, _leads, _stays)
+
+
+def _ends(path: str) -> frozenset[str]:
+    """Where a path with `..` in it may end: percent signs decoded, with what stands behind ? or # and without,
+    with doubled slashes as one or as two, and dots without what cannot be seen. None where there is no `..`.
+
+    >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b"), sorted(_ends("docs/acme/.%09./b"))
+    (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
+    """
+    path = _decoded(path).replace("\\", "/")
+    if _UNSEEN.search(path):
+        path = _DOTS.sub(lambda step: _UNSEEN.sub("", step.group()), path)
+    if ".." not in (part.partition(";")[0] for part in re.split("[/?#]", path)):
+        return frozenset()
+    told = {path, re.split("[?#]", path, maxsplit=1)[0]}
+    return frozenset(_resolved(each, merged) for each in told for merged in (True, False))
+
+
+def _decoded(said: str) -> str:
+    for _ in range(_DECODINGS):
+        before, said = said, unquote(said)
+        if said == before:
+            break
+    return said
+
+
+def _resolved(path: str, merged: bool) -> str:
+    """The path without its dots; what would climb above its root, or above where it begins, keeps them."""
+    found = _ROOT.match(path)
+    root = found.group() if found else ""
+    left: list[str] = []
+    for part in path[len(root) :].split("/"):
+        name = part.partition(";")[0]
+        if name == ".." and left and left[-1] != "..":
+            left.pop()
+        elif name == ".." or (name != "." and (part or not merged)):
+            left.append(name if name == ".." else part)
+    return root + "/".join(left)
