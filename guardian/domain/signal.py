@@ -3,7 +3,7 @@
 Polarity, everywhere: in [0, 1], higher means further from the declared purpose.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +24,9 @@ class ParentStatus(StrEnum):
 
 CHAIN_KEPT = 32
 """So many ancestors of a session are remembered; a limit on them must lie below."""
+
+DOUBT = "?"
+"""What stands behind the name of a breach that is no fact, where a session remembers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,15 @@ class Breach:
     name: str
     detail: str
     hard: bool = True
+
+    @property
+    def remembered(self) -> str:
+        """What a session knows it by: a doubt and the fact of one name are two."""
+        return self.name if self.hard else f"{self.name}{DOUBT}"
+
+    def waved(self, pardoned: Container[str]) -> bool:
+        """Whether people waved it through: a fact by its name, a doubt with the fact or by itself."""
+        return self.name in pardoned or self.remembered in pardoned
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ class Judge:
             update={
                 "stage": stage,
                 "transition": state.transition + 1,
-                **naming(state, (b.name for b in breaches), d.our_time),
+                **naming(state, (b.remembered for b in breaches), d.our_time),
                 **asked,
             }
         )
@@ -241,7 +241,7 @@ class Judge:
         return risen
 
     def _title(self, breaches: Iterable[Breach], pardoned: Sequence[str]) -> str:
-        asked = [b for b in breaches if self.ladder.breach_effect(b) is not Effect.NONE and b.name not in pardoned]
+        asked = [b for b in breaches if self.ladder.breach_effect(b) is not Effect.NONE and not b.waved(pardoned)]
         return title_of(asked, self._titles)
 
     @cached_property
@@ -262,7 +262,7 @@ def without_hygiene(drift: Drift, pardoned: Sequence[str]) -> Drift:
     waved = frozenset(pardoned)
     signals = tuple(
         dataclasses.replace(
-            s, breaches=() if s.name == HYGIENE else tuple(b for b in s.breaches if b.name not in waved)
+            s, breaches=() if s.name == HYGIENE else tuple(b for b in s.breaches if not b.waved(waved))
         )
         for s in drift.signals
     )
@@ -273,6 +273,6 @@ def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[S
     """A signal that has nothing to say but what people waved through says nothing."""
     waved = frozenset(pardoned)
     return [
-        dataclasses.replace(s, value=0.0) if s.breaches and all(b.name in waved for b in s.breaches) else s
+        dataclasses.replace(s, value=0.0) if s.breaches and all(b.waved(waved) for b in s.breaches) else s
         for s in signals
     ]

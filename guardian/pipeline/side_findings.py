@@ -42,7 +42,7 @@ def decision_findings(
                     Kind.GATEWAY,
                     tenant_id=tenant,
                     session_id=session,
-                    identity=(event.gateway, breach.name, event.action.tool),
+                    identity=(event.gateway, breach.remembered, event.action.tool),
                     title=f"Gateway {event.gateway} allowed {forbidden}: {breach.name}",
                     severity="medium" if breach.hard else "low",
                     now=now,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from guardian.domain.session import HumanWord, SessionState, Stage, judged
+from guardian.domain.signal import DOUBT
 
 BROKE = "broke"
 """In a session's evidence: a hard rule was broken at some time, so that its evidence is no promise's business."""
@@ -27,7 +28,7 @@ def hear(
     that findings had named when people spoke are pardoned for this session, so that a standing condition that they
     accepted does not accuse again on the next call. What was named while their word was on its way is not, nor
     what is not among the rules that `detail` names, if it names any, as those that people knew of: it waits for
-    the next one.
+    the next one. A pardoned doubt is no pardon for the fact of the same name.
 
     Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
@@ -40,7 +41,7 @@ def hear(
             later = tuple(
                 name
                 for name in state.breaches
-                if state.named_at.get(name, at) > at or (known and name not in known)
+                if state.named_at.get(name, at) > at or (known and name.removesuffix(DOUBT) not in known)
             )
             named = [name for name in state.breaches if name not in later]
             named += [_PARENT] * (_PARENT in known)  # control may have taken it along before anything was found
@@ -74,8 +75,8 @@ def hear(
 
 
 def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str, Any]:
-    """What a finding that speaks of these rules changes. `at` is by our clock where a gateway's is ahead: it is
-    compared with when people spoke."""
+    """What a finding that speaks of these rules, by `Breach.remembered`, changes. `at` is by our clock where a
+    gateway's is ahead: it is compared with when people spoke."""
     kept = tuple(dict.fromkeys((*state.breaches, *names)))[-_NAMES_KEPT:]
     known = {name: when for name, when in state.named_at.items() if name in kept}
     return {"breaches": kept, "named_at": known | {name: at for name in kept if name not in state.breaches}}

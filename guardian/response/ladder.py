@@ -65,7 +65,7 @@ class Ladder:
     def wanted(self, *, one_in: float, breaches: Iterable[Breach], pardoned: Iterable[str] = ()) -> Effect:
         """The strongest effect that evidence or a named rule asks for; policy knows whether N is estimated."""
         waved = frozenset(pardoned)
-        effects = {self.breach_effect(b) for b in breaches if b.name not in waved}
+        effects = {self.breach_effect(b) for b in breaches if not b.waved(waved)}
         if one_in >= self.revoke_one_in:
             effects.add(Effect.REVOKE)
         if one_in >= self.flag_one_in:
@@ -82,7 +82,7 @@ class Ladder:
         on (by an act that breaks no hard rule: a rule is not evidence twice), or half an hour after the last time.
         A rule that people waved through is none of these.
         """
-        hard = [b for b in breaches if b.hard and b.name not in state.pardoned]
+        hard = [b for b in breaches if b.hard and not b.waved(state.pardoned)]
         return (
             any(b.name not in state.breaches for b in hard)
             or (not hard and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))

@@ -262,6 +262,21 @@ def test_a_pardoned_rule_no_longer_accuses_but_another_still_does(new_world, bod
     assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.FLAG)]
 
 
+def test_who_waves_a_doubt_through_has_not_waved_through_the_fact_of_the_same_name(new_world, body) -> None:
+    """The agent chooses which comes first, and with which tool."""
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    doubt, fact = ({"action__arguments": {"tenant_id": name}} for name in ("42", "tenant_globex"))
+    for number, call in enumerate((doubt, fact)):
+        world.feed(body(2 * number, **call))
+        world.hear(HumanWord.FALSE_POSITIVE)
+        world.feed(body(2 * number + 1, **doubt))
+        assert world.state().stage is Stage.CLEAR
+    world.feed(body(9, **fact))
+    assert world.state().pardoned == ("tenant_mismatch?", "tenant_mismatch")
+    assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.FLAG), (1, Effect.REVOKE)]
+    assert [f.severity for f in world.told(Kind.GATEWAY)] == ["low", "medium"]
+
+
 @pytest.mark.parametrize("ahead", [0, 240])
 def test_a_rule_that_is_broken_while_peoples_word_is_on_its_way_is_not_pardoned(
     world, body, later, now, ahead
