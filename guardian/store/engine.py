@@ -212,7 +212,7 @@ def _cannot_open(target: URL, error: Exception) -> StoreError:
     if target.get_backend_name() == "sqlite":
         return StoreError(
             f"store: cannot open {shown}: {_cause(error)}; its folder must exist or be creatable, on a local "
-            "disk, and be writable by this user"
+            "disk with space left, and be writable by this user"
         )
     return StoreError(
         f"store: cannot reach {shown}: {_cause(error)}; check that the server is up and the role exists"
