@@ -395,9 +395,10 @@ def test_a_cycle_is_named_while_the_parent_is_still_pending(
     assert breaches(DelegationWidening(), seen) == {"delegation_cycle": True}
 
 
-def test_a_session_that_names_itself_as_parent_is_a_cycle(child: Any, breaches: Breaches) -> None:
-    seen = child(ParentStatus.PENDING, known=False, chain=(), parent_session_id="sess_child")
-    assert breaches(DelegationWidening(), seen) == {"delegation_cycle": True}
+def test_a_session_that_names_itself_as_its_parent_is_a_root(child: Any, folded: Any) -> None:
+    seen = child(ParentStatus.NONE, known=False, chain=(), parent_session_id="sess_child")
+    _, (signal,) = folded(DelegationWidening(), [seen])
+    assert (signal.breaches, signal.silent, signal.reason) == ((), True, "a root session: no parent to narrow")
 
 
 def test_a_chain_beyond_the_allowed_depth_is_named(child: Any, breaches: Breaches) -> None:
