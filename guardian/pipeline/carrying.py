@@ -20,6 +20,12 @@ def latest(d: Decoded, last_seen: datetime | None) -> datetime:
     return d.now if last_seen is None else max(d.now, last_seen)
 
 
+def lineage(state: SessionState, d: Decoded, chain: tuple[str, ...]) -> tuple[str, ...]:
+    """Who is above it, as those below it are held to: a chain that comes back to it, or that was forged under its
+    name, is its own breach and nobody else's."""
+    return state.ancestors if d.event.key.session_id in chain or d.signature == "invalid" else chain
+
+
 def own(d: Decoded) -> bool:
     """Whether the session may have been issued with the envelope: anybody may forge one under its name."""
     return d.event.has_envelope and d.signature != "invalid"

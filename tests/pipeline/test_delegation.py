@@ -139,12 +139,19 @@ def test_the_greatest_depth_that_may_be_allowed_can_still_be_exceeded(new_world,
 
 
 def test_a_session_that_is_its_own_ancestor_is_a_cycle(world, body) -> None:
-    world.feed(
-        body(1, envelope__parent_session_id="child"),
-        body(2, **CHILD),
-        body(3, envelope__parent_session_id="child"),
-    )
+    world.feed(body(1, envelope__parent_session_id="child"), body(2, **CHILD))
     assert "delegation_cycle" in names(world)
+
+
+def test_a_ring_is_the_breach_of_who_closes_it_and_of_none_of_its_children(world, body) -> None:
+    other, below = ({**NARROW, "envelope__session_id": name} for name in ("other", "below"))
+    world.feed(body(1), body(2, **NARROW), body(3, envelope__parent_session_id="child"))
+    assert "delegation_cycle" in names(world)
+    world.feed(body(4, **NARROW), body(5, **other), body(6, **{**below, "envelope__parent_session_id": "child"}))
+    assert {verdict.decoded.event.key.session_id for verdict in world.verdicts[3:]} == {"child", "other", "below"}
+    assert not any(
+        breach.name == "delegation_cycle" for verdict in world.verdicts[3:] for breach in verdict.drift.breaches
+    )
 
 
 def test_a_session_reissued_with_more_is_named(world, body) -> None:
@@ -225,6 +232,15 @@ def test_a_forged_envelope_is_not_what_its_children_are_compared_with(new_world,
     assert names(world) == set()
     world.feed(body(4, **forged, envelope__expires_at="2026-06-12T18:30:00Z"))
     assert world.state().renewed is None
+
+
+def test_a_forged_parent_makes_no_ring_of_a_sessions_children(new_world, make_decoder, body) -> None:
+    def verify(event):
+        return "invalid" if event.envelope.delegator_id == "mallory" else "valid"
+
+    world = new_world(decoder=make_decoder(verify=verify))
+    world.feed(body(1, envelope__delegator_id="mallory", envelope__parent_session_id="child"), body(2, **NARROW))
+    assert "delegation_cycle" not in names(world)
 
 
 @pytest.fixture
