@@ -127,6 +127,16 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
     assert breaches(DelegationWidening(), seen) == {}
 
 
+def test_a_child_that_names_its_parents_agent_as_its_delegator_acts_for_no_other_person(
+    child: Any, breaches: Breaches
+) -> None:
+    of = {"delegator_id": "agent_renewal_review"}
+    assert breaches(DelegationWidening(), child(**of, parent={"agent_id": "agent_renewal_review"})) == {}
+    for agent in ("agent_other", None):
+        seen = child(**of, parent={"agent_id": agent})
+        assert breaches(DelegationWidening(), seen) == {"changed_delegator": True}
+
+
 def test_an_end_that_was_kept_in_whole_seconds_is_no_later(
     child: Any, observe: Observe, breaches: Breaches
 ) -> None:
