@@ -26,7 +26,7 @@ def observe(
     event = d.event
     return Observation(
         event=event,
-        now=d.now,
+        now=d.our_time,
         fit=fit if event.envelope.purpose.strip() else None,
         parent=_parent(d, state, work, grace=parent_grace, across_sessions=across_sessions),
         baseline=work.memory.baselines.get(PurposeKey.of(event.envelope)),
