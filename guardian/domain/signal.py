@@ -125,6 +125,8 @@ class Observation:
     sketch: Sketch | None = None
     clock_suspect: bool = False
     spelling: Mapping[str, str] = field(default_factory=dict)
+    below: frozenset[str] = frozenset()  # of the sessions that the call names those that this one delegated to,
+    doubtful: frozenset[str] = frozenset()  # and those that nobody knows to be another work's
     features_missing: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

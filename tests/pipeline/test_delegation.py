@@ -9,11 +9,12 @@ import pytest
 from guardian.bootstrap.sources import formats_of
 from guardian.domain.finding import Kind
 from guardian.domain.record import Record
-from guardian.domain.session import HumanWord
+from guardian.domain.session import HumanWord, Stage
 from guardian.domain.signal import CHAIN_KEPT
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.delegation_widening import DelegationWidening
+from guardian.signals.envelope_rules import named_sessions
 from guardian.sources.completing import Completion
 from guardian.sources.reading import Reader
 from guardian.sources.tool_names import ToolNames
@@ -115,6 +116,92 @@ def test_what_is_registered_for_a_parent_says_nothing_to_those_who_score_session
     world.register(body()["envelope"])
     world.feed(body(1, **{**NARROW, "envelope__allowed_tools": ["payments.send"]}))
     assert "wider_tools" not in names(world)
+
+
+def asks_after(body, number: int, session: str, named: object, **more):
+    action = {"tool": "crm.read", "arguments": {"session_id": named}}
+    return body(number, envelope__session_id=session, action=action, **more)
+
+
+def accused(world) -> dict[str, bool]:
+    return {b.name: b.hard for b in world.verdicts[-1].drift.breaches if b.name in BY_NAME}
+
+
+BY_NAME = ("session_mismatch", "arguments_unchecked")
+
+
+@pytest.fixture
+def observe_names(make_decoder, body, record):
+    """Which sessions are looked up that a call of sess_1 names so."""
+
+    def names_of(*said: str) -> frozenset[str]:
+        event = make_decoder().decode([record(asks_after(body, 1, "sess_1", []))])[0][0].event
+        told = event.action.model_copy(update={"arguments": {"session_ids": list(said)}})
+        return named_sessions(event.model_copy(update={"action": told}))
+
+    return names_of
+
+
+@pytest.fixture
+def family(world, body):
+    """sess_1 delegated to sess_2, that to sess_3; sess_4 is another child of sess_1, and sess_9 nobody's kin."""
+    lines = {1: None, 2: 1, 3: 2, 4: 1}
+    for n, parent in lines.items():
+        above = None if parent is None else f"sess_{parent}"
+        ids = {"envelope__session_id": f"sess_{n}", "envelope__parent_session_id": above}
+        world.feed(body(n, **ids, envelope__task_id=None))
+    world.feed(body(9, envelope__session_id="sess_9", envelope__task_id="task_9"))
+    return world
+
+
+def test_a_session_may_ask_after_those_that_it_delegated_to(family, body) -> None:
+    for n, named in enumerate(("sess_2", "sess_3", ["sess_2", "sess_3", "sess_4"]), start=10):
+        family.feed(asks_after(body, n, "sess_1", named, envelope__task_id=None))
+        assert accused(family) == {}
+    assert family.state("sess_1").stage is Stage.CLEAR
+
+
+def test_a_session_of_another_work_is_nobodys_to_name_even_among_ones_own(family, body) -> None:
+    for n, session in enumerate(("sess_1", "sess_3"), start=10):
+        parent = {"envelope__parent_session_id": "sess_2"} if session == "sess_3" else {}
+        named = ["sess_2", "sess_5", "sess_9"]
+        family.feed(asks_after(body, n, session, named, envelope__task_id=None, **parent))
+        assert accused(family) == {"session_mismatch": True}
+        assert family.state(session).stage is Stage.REVOKED
+
+
+@pytest.mark.parametrize(
+    ("session", "named", "more"),
+    [
+        ("sess_1", "sess_5", {"envelope__task_id": None}),
+        ("sess_4", "sess_3", {"envelope__task_id": None, "envelope__parent_session_id": "sess_1"}),
+        ("sess_8", "sess_9", {"envelope__task_id": "task_9"}),
+    ],
+    ids=["a child that has not acted yet", "of one family", "of one task"],
+)
+def test_a_session_that_nobody_knows_to_be_anothers_flags_and_is_no_proof(
+    family, body, session: str, named: str, more
+) -> None:
+    family.feed(asks_after(body, 10, session, named, **more))
+    assert accused(family) == {"session_mismatch": False}
+    assert family.state(session).stage is Stage.FLAGGED
+
+
+@pytest.mark.parametrize("odd", ["sess_\ud800", "sess_\x00", "sess_" + "9" * 600])
+def test_a_name_that_no_store_can_be_asked_for_is_not_looked_up(observe_names, odd: str) -> None:
+    assert observe_names(odd, "sess_9") == {"sess_9"}
+
+
+def test_more_sessions_than_are_looked_up_are_no_hiding_place(family, body) -> None:
+    many = [f"sess_{n}" for n in range(1_000, 1_129)]
+    family.feed(asks_after(body, 10, "sess_1", many, envelope__task_id=None))
+    assert accused(family) == {"session_mismatch": True}
+
+
+def test_who_scores_sessions_alone_makes_no_proof_of_a_name(new_world, body) -> None:
+    world = new_world(across_sessions=False)
+    world.feed(body(1, envelope__session_id="sess_9"), asks_after(body, 2, "sess_1", "sess_9"))
+    assert accused(world) == {"session_mismatch": False}
 
 
 def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> None:
