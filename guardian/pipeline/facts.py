@@ -62,6 +62,9 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     if key is None:
         return ParentFact()
     known = (work.sessions.get(key) if across_sessions else None) or SessionState()
+    began = state.envelope
+    if began is not None and began.parent_session_id is None and d.event.key.session_id in known.ancestors:
+        return ParentFact()  # one that it delegated to handed back to it: it is the root that it was
     grants = work.memory.registered if d.event.origin is None else work.memory.renamed
     granted = _granted(known, grants.get(key)) if across_sessions else None
     if known.revoked_at is not None:

@@ -230,15 +230,32 @@ def test_a_session_that_is_its_own_ancestor_is_a_cycle(world, body) -> None:
     assert "delegation_cycle" in names(world)
 
 
-def test_a_ring_is_the_breach_of_who_closes_it_and_of_none_of_its_children(world, body) -> None:
-    other, below = ({**NARROW, "envelope__session_id": name} for name in ("other", "below"))
+def test_a_ring_is_the_breach_of_who_closes_it_and_of_none_beside_or_below(world, body) -> None:
+    ring = [body(1, envelope__parent_session_id="child"), body(2, **CHILD)]
+    beside, below = ({**NARROW, "envelope__session_id": name} for name in ("beside", "below"))
+    world.feed(*ring, body(3, **beside), body(4, **{**below, "envelope__parent_session_id": "child"}))
+    world.feed(body(5, envelope__parent_session_id="child"), body(6, **CHILD))
+    accused = [
+        v.decoded.event.id for v in world.verdicts if "delegation_cycle" in {b.name for b in v.drift.breaches}
+    ]
+    assert accused == ["dec_2", "dec_6"]
+
+
+def test_a_root_that_its_child_hands_back_to_is_the_root_that_it_was(world, body, now) -> None:
     world.feed(body(1), body(2, **NARROW), body(3, envelope__parent_session_id="child"))
-    assert "delegation_cycle" in names(world)
-    world.feed(body(4, **NARROW), body(5, **other), body(6, **{**below, "envelope__parent_session_id": "child"}))
-    assert {verdict.decoded.event.key.session_id for verdict in world.verdicts[3:]} == {"child", "other", "below"}
-    assert not any(
-        breach.name == "delegation_cycle" for verdict in world.verdicts[3:] for breach in verdict.drift.breaches
-    )
+    assert names(world) == set()
+    world.hear(HumanWord.REVOKED, session="child", at=now)
+    world.feed(body(4, envelope__parent_session_id="child"))
+    assert names(world) == set()
+    world.feed(body(5, envelope__parent_session_id="child", envelope__allowed_tools=["mail.send"]))
+    assert names(world) >= {"reissued_tools"}
+
+
+def test_a_child_that_names_one_below_it_as_its_parent_is_a_cycle(world, body) -> None:
+    below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
+    world.feed(body(1), body(2, **NARROW), body(3, **below))
+    world.feed(body(4, **{**NARROW, "envelope__parent_session_id": "below"}))
+    assert names(world) >= {"delegation_cycle", "reissued_parent"}
 
 
 def test_a_session_reissued_with_more_is_named(world, body) -> None:
