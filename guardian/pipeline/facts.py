@@ -7,6 +7,7 @@ from guardian.domain.batch import Decoded, PurposeKey
 from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
+from guardian.pipeline.carrying import began_as_root
 from guardian.pipeline.working import Work
 from guardian.signals.envelope_rules import named_sessions
 from guardian.signals.value_prints import prints_of
@@ -62,8 +63,7 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     if key is None:
         return ParentFact()
     known = (work.sessions.get(key) if across_sessions else None) or SessionState()
-    began = state.envelope
-    if began is not None and began.parent_session_id is None and d.event.key.session_id in known.ancestors:
+    if began_as_root(state) and d.event.key.session_id in known.ancestors:
         return ParentFact()  # one that it delegated to handed back to it: it is the root that it was
     grants = work.memory.registered if d.event.origin is None else work.memory.renamed
     granted = _granted(known, grants.get(key)) if across_sessions else None

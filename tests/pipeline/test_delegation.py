@@ -251,6 +251,14 @@ def test_a_root_that_its_child_hands_back_to_is_the_root_that_it_was(world, body
     assert names(world) >= {"reissued_tools"}
 
 
+def test_a_child_whose_log_comes_after_its_hand_over_is_in_no_ring(world, body) -> None:
+    below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
+    world.feed(body(1), body(2, envelope__parent_session_id="below"), body(3, **NARROW), body(4, **below))
+    world.feed(body(5, envelope__parent_session_id="below"), body(6, **NARROW), body(7, **below))
+    told = {breach.name for verdict in world.verdicts for breach in verdict.drift.breaches if breach.hard}
+    assert (told, world.state("below").ancestors) == (set(), ("child", "s1"))
+
+
 def test_a_child_that_names_one_below_it_as_its_parent_is_a_cycle(world, body) -> None:
     below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
     world.feed(body(1), body(2, **NARROW), body(3, **below))
