@@ -87,7 +87,7 @@ class Decoded:
 
     @property
     def our_time(self) -> datetime:
-        """`now`, by our clock where the gateway's is ahead: for what is compared with when people spoke."""
+        """`now`, by our clock where the gateway's is ahead: for what is compared with the times of others."""
         return self.now if self.known_at is None else min(self.now, self.known_at)
 
     @property

@@ -11,7 +11,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 SCHEMA = "guardian.decision/v1"
 _EXACT = 2**53  # up to here every whole number has a double of its own
@@ -114,6 +124,12 @@ class Envelope(_Value):
     expires_at: AwareDatetime | None = None
     agent_id: Identifier | None = None
     parent_session_id: Identifier | None = None
+
+    @field_validator("parent_session_id")
+    @classmethod
+    def _of_another(cls, parent: str | None, told: ValidationInfo) -> str | None:
+        """A session that names itself as its parent claims no more than to be a root."""
+        return None if parent == told.data.get("session_id") else parent
 
     @property
     def key(self) -> SessionKey:

@@ -105,7 +105,7 @@ class Observation:
     """One decision with everything that may be known about it, all of it recorded facts.
 
     `event` is redacted already, by `redacted`: the deployment's own rules, path -> drop, hash or shape. `now` is
-    event time where the clock can be trusted, else arrival time.
+    event time where the clock can be trusted, else arrival time, and never later: by then it had happened.
     `fit` is the drift model's reading of (purpose, history, action), None when there is no purpose.
     `features_missing` is the event's own, worked out once. `spelling` has the names of tools that the one rule for
     names changes, and what it makes of them: adapted records have only those.
@@ -125,6 +125,8 @@ class Observation:
     sketch: Sketch | None = None
     clock_suspect: bool = False
     spelling: Mapping[str, str] = field(default_factory=dict)
+    below: frozenset[str] = frozenset()  # of the sessions that the call names those that this one delegated to,
+    doubtful: frozenset[str] = frozenset()  # and those that nobody knows to be another work's
     features_missing: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
 from guardian.domain.session import SessionState, Stage
+from guardian.domain.signal import ParentFact, ParentStatus
 
 
 def afresh(state: SessionState) -> SessionState:
@@ -18,6 +19,18 @@ def afresh(state: SessionState) -> SessionState:
 def latest(d: Decoded, last_seen: datetime | None) -> datetime:
     """A call that reaches the log late was no silence of those that came before it."""
     return d.now if last_seen is None else max(d.now, last_seen)
+
+
+def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> tuple[str, ...]:
+    """Who is above it, as those below it are told. A chain that comes back to it, or was forged under its name, is
+    its own breach and nobody else's. What a root names later, and nobody has seen act, may be its child."""
+    ring = d.event.key.session_id in parent.chain
+    unseen = parent.status in (ParentStatus.PENDING, ParentStatus.UNKNOWN) and began_as_root(state)
+    return state.ancestors if ring or unseen or d.signature == "invalid" else parent.chain
+
+
+def began_as_root(state: SessionState) -> bool:
+    return state.envelope is not None and state.envelope.parent_session_id is None
 
 
 def own(d: Decoded) -> bool:

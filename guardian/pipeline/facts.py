@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from guardian.domain.batch import Decoded, PurposeKey
-from guardian.domain.event import Envelope, Grant
+from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
+from guardian.pipeline.carrying import began_as_root
 from guardian.pipeline.working import Work
+from guardian.signals.envelope_rules import named_sessions
 from guardian.signals.value_prints import prints_of
 
 
@@ -24,11 +26,13 @@ def observe(
 ) -> Observation:
     """The decision as the signals see it. Without `across_sessions` nothing is known of other sessions."""
     event = d.event
+    parent = _parent(d, state, work, grace=parent_grace, across_sessions=across_sessions)
+    below, doubtful = _named(event, parent.chain, work.sessions if across_sessions else {})
     return Observation(
         event=event,
-        now=d.now,
+        now=d.our_time,
         fit=fit if event.envelope.purpose.strip() else None,
-        parent=_parent(d, state, work, grace=parent_grace, across_sessions=across_sessions),
+        parent=parent,
         baseline=work.memory.baselines.get(PurposeKey.of(event.envelope)),
         credentials=d.credentials,
         redacted=d.redacted,
@@ -39,6 +43,8 @@ def observe(
         siblings=work.siblings(d) if across_sessions else None,
         sketch=sketch,
         spelling=work.memory.spelling,
+        below=below,
+        doubtful=doubtful,
     )
 
 
@@ -57,6 +63,8 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     if key is None:
         return ParentFact()
     known = (work.sessions.get(key) if across_sessions else None) or SessionState()
+    if began_as_root(state) and d.event.key.session_id in known.ancestors:
+        return ParentFact()  # one that it delegated to handed back to it: it is the root that it was
     grants = work.memory.registered if d.event.origin is None else work.memory.renamed
     granted = _granted(known, grants.get(key)) if across_sessions else None
     if known.revoked_at is not None:
@@ -68,6 +76,27 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
         pending = waited < grace or not across_sessions
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
     return ParentFact(status, granted, (key.session_id, *known.ancestors)[:CHAIN_KEPT])
+
+
+def _named(
+    event: DecisionEvent, chain: tuple[str, ...], sessions: Mapping[SessionKey, SessionState]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Of the sessions that the action names those that this one delegated to, and those that are not known to be
+    another work's: they have not acted yet, or are of its family or task."""
+    below: set[str] = set()
+    doubtful: set[str] = set()
+    for name in named_sessions(event):
+        other = sessions.get(SessionKey(event.key.tenant_id, name)) or SessionState()
+        if event.key.session_id in other.ancestors:
+            below.add(name)
+        elif not other.actions or not {*chain}.isdisjoint(other.ancestors) or _one_task(event.envelope, other):
+            doubtful.add(name)
+    return frozenset(below), frozenset(doubtful)
+
+
+def _one_task(envelope: Envelope, other: SessionState) -> bool:
+    shown = other.envelope
+    return envelope.task_id is not None and shown is not None and shown.task_id == envelope.task_id
 
 
 def _granted(known: SessionState, grant: Grant | None) -> Envelope | None:

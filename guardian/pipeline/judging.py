@@ -17,7 +17,7 @@ from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
 from guardian.embedding.text import overlong
-from guardian.pipeline.carrying import afresh, latest, own, renewed
+from guardian.pipeline.carrying import afresh, latest, lineage, own, renewed
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
@@ -148,7 +148,7 @@ class Judge:
                 "renewed": renewed(state, d),
                 "first_seen": state.first_seen or d.now,
                 "last_seen": latest(d, state.last_seen),
-                "ancestors": seen.parent.chain,
+                "ancestors": lineage(state, d, seen.parent),
                 "tools": after.tools,
                 "value_prints": after.prints,
                 "signals": state.signals if cut_off else folded,

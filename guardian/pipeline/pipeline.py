@@ -15,10 +15,12 @@ from guardian.domain.batch import (
     TaskKey,
     Wanted,
 )
+from guardian.domain.event import SessionKey
 from guardian.domain.record import Record
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.judging import Judge
+from guardian.signals.envelope_rules import named_sessions
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ class Pipeline:
         """Every key that judging these decisions, and telling of these letters, may look at."""
         envelopes = [d.event.envelope for d in decoded]
         parents = frozenset(e.parent_key for e in envelopes if e.parent_key is not None)
+        named = {SessionKey(d.event.key.tenant_id, name) for d in decoded for name in named_sessions(d.event)}
         unjudged = frozenset(letter.key for letter in letters if letter.key is not None)
         return Wanted(
-            sessions=frozenset(e.key for e in envelopes) | parents | unjudged,
+            sessions=frozenset(e.key for e in envelopes) | parents | named | unjudged,
             decisions=frozenset(key for d in decoded for key in (d.decision, d.other_content)),
             purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),

@@ -13,7 +13,7 @@ from guardian.domain.text import some
 from guardian.signals.admitting import admits, admits_class, touches
 from guardian.signals.constraints import Constraints, text
 from guardian.signals.identifiers import as_uuid
-from guardian.signals.leaves import Leaf, Touched
+from guardian.signals.leaves import Leaf, Touched, touched
 from guardian.signals.wording import covers, shown
 
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
@@ -21,6 +21,10 @@ _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
+"""What a session may be called, and a store can be asked for."""
+_LOOKED_UP = 128
+"""So many names of sessions in one call are looked up; the others count as another's."""
 _LISTED = 5
 _CLASS = "data_class"
 _ABOVE = frozenset(
@@ -51,19 +55,27 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
 
 def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     """A tenant or session that the action names must be the envelope's own. Session lines name no tenant, and
-    their sessions are known by place; a session without a name of its own goes by one that no call can know. Whom
-    it reports to a child may name: sessions above its own prove nothing."""
+    their sessions are known by place; a session without a name of its own goes by one that no call can know. Those
+    that it delegated to a session may name. Whom it reports to, who shares its work and who has not acted yet (a
+    child just made) prove nothing."""
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
     yield from _foreign(action, "tenant", envelope.tenant_id, _tenants)
     if "session_id" not in seen.features_missing:
-        above = {envelope.parent_session_id, *seen.parent.chain}
+        near = {envelope.parent_session_id, *seen.parent.chain, *seen.doubtful}
 
         def force(own: str, said: str) -> _Force:
-            return min(_sessions(own, said), _Force.LITTLE if said in above else _Force.PROOF)
+            return min(_sessions(own, said), _Force.LITTLE if said in near else _Force.PROOF)
 
-        yield from _foreign(action, "session", envelope.session_id, force)
+        yield from _foreign(action, "session", envelope.session_id, force, seen.below)
+
+
+def named_sessions(event: DecisionEvent) -> frozenset[str]:
+    """Other sessions that the action names by what may be a name of ours: whose they are is looked up."""
+    own = event.envelope.session_id
+    said = (text(value).strip() for _, value in islice(_values(touched(event), "session_id"), _LOOKED_UP))
+    return frozenset(name for name in said if name != own and _NAME.fullmatch(name) and alike(own, name))
 
 
 class _Force(IntEnum):
@@ -74,13 +86,19 @@ class _Force(IntEnum):
     PROOF = 2
 
 
-def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _Force]) -> Iterator[Breach]:
+def _foreign(
+    action: Touched,
+    kind: str,
+    own: str,
+    force: Callable[[str, str], _Force],
+    ours: frozenset[str] = frozenset(),
+) -> Iterator[Breach]:
     """One breach for all that is named but not our own, of the one that says most."""
     own = own.strip()
     found: tuple[_Force, Leaf, str] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
         said = text(value).strip()
-        if not _same(own, said) and (found is None or force(own, said) > found[0]):
+        if said not in ours and not _same(own, said) and (found is None or force(own, said) > found[0]):
             found = force(own, said), leaf, said
             if found[0] is _Force.PROOF:
                 break

@@ -96,11 +96,13 @@ class Delegation:
         yield from self._kept(child, parent)
 
     def _identity(self) -> Iterator[Widening]:
-        for name, mine, theirs in (
-            ("tenant", self.child.tenant_id, self.parent.tenant_id),
-            ("delegator", self.child.delegator_id, self.parent.delegator_id),
+        """A child may name its parent's agent as who delegated to it: it acts for no other person."""
+        agent = self.parent.agent_id or UNTOLD
+        for name, mine, theirs, also in (
+            ("tenant", self.child.tenant_id, self.parent.tenant_id, UNTOLD),
+            ("delegator", self.child.delegator_id, self.parent.delegator_id, agent),
         ):
-            if spelt(mine) != spelt(theirs) and UNTOLD not in (mine, theirs):
+            if spelt(mine) not in map(spelt, (theirs, also)) and UNTOLD not in (mine, theirs):
                 yield Widening(f"changed_{name}", f"the {name} is {shown(mine)}, its parent's {shown(theirs)}")
 
     def _tools(self) -> Iterator[Widening]:

@@ -120,3 +120,9 @@ def test_an_envelope_lasts_as_long_as_another_that_ends_later_and_never_shorter(
     assert grant.lasting(endless) == endless
     assert later.lasting(grant) is later
     assert endless.lasting(grant) is endless
+
+
+def test_a_session_that_names_itself_as_its_parent_is_the_same_root_as_one_that_names_none() -> None:
+    itself, none = (read({**GRANT, "parent_session_id": parent}) for parent in ("s1", None))
+    assert (itself.parent_session_id, itself.parent_key) == (None, None)
+    assert (itself, itself.digest) == (none, none.digest)

@@ -77,6 +77,16 @@ def test_a_session_is_not_revoked_for_an_expiry_that_only_its_gateways_clock_has
     assert (world.state().actions, world.told(Kind.DRIFT)) == (1, [])
 
 
+@pytest.mark.parametrize(("arrives", "expired"), [(59, False), (91, True)])
+def test_a_call_that_arrived_before_its_envelope_expired_was_in_time_whatever_its_gateways_clock_says(
+    new_world, make_decoder, body, record, now, later, arrives: int, expired: bool
+) -> None:
+    at = now + timedelta(seconds=arrives)
+    world = new_world(decoder=make_decoder(clock=lambda: at))
+    world.feed(record(body(time=later(120), envelope__expires_at=later(60)), timestamp=at))
+    assert [b.name for f in world.told(Kind.DRIFT) for b in f.breaches] == ["envelope_expired"] * expired
+
+
 def test_an_expiry_at_the_end_of_the_calendar_breaks_nothing(world, body) -> None:
     for n, expiry in enumerate(("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00")):
         world.feed(body(n, envelope__expires_at=expiry, time=expiry, envelope__session_id=f"s{n}"))

@@ -9,11 +9,12 @@ import pytest
 from guardian.bootstrap.sources import formats_of
 from guardian.domain.finding import Kind
 from guardian.domain.record import Record
-from guardian.domain.session import HumanWord
+from guardian.domain.session import HumanWord, Stage
 from guardian.domain.signal import CHAIN_KEPT
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.delegation_widening import DelegationWidening
+from guardian.signals.envelope_rules import named_sessions
 from guardian.sources.completing import Completion
 from guardian.sources.reading import Reader
 from guardian.sources.tool_names import ToolNames
@@ -117,6 +118,92 @@ def test_what_is_registered_for_a_parent_says_nothing_to_those_who_score_session
     assert "wider_tools" not in names(world)
 
 
+def asks_after(body, number: int, session: str, named: object, **more):
+    action = {"tool": "crm.read", "arguments": {"session_id": named}}
+    return body(number, envelope__session_id=session, action=action, **more)
+
+
+def accused(world) -> dict[str, bool]:
+    return {b.name: b.hard for b in world.verdicts[-1].drift.breaches if b.name in BY_NAME}
+
+
+BY_NAME = ("session_mismatch", "arguments_unchecked")
+
+
+@pytest.fixture
+def observe_names(make_decoder, body, record):
+    """Which sessions are looked up that a call of sess_1 names so."""
+
+    def names_of(*said: str) -> frozenset[str]:
+        event = make_decoder().decode([record(asks_after(body, 1, "sess_1", []))])[0][0].event
+        told = event.action.model_copy(update={"arguments": {"session_ids": list(said)}})
+        return named_sessions(event.model_copy(update={"action": told}))
+
+    return names_of
+
+
+@pytest.fixture
+def family(world, body):
+    """sess_1 delegated to sess_2, that to sess_3; sess_4 is another child of sess_1, and sess_9 nobody's kin."""
+    lines = {1: None, 2: 1, 3: 2, 4: 1}
+    for n, parent in lines.items():
+        above = None if parent is None else f"sess_{parent}"
+        ids = {"envelope__session_id": f"sess_{n}", "envelope__parent_session_id": above}
+        world.feed(body(n, **ids, envelope__task_id=None))
+    world.feed(body(9, envelope__session_id="sess_9", envelope__task_id="task_9"))
+    return world
+
+
+def test_a_session_may_ask_after_those_that_it_delegated_to(family, body) -> None:
+    for n, named in enumerate(("sess_2", "sess_3", ["sess_2", "sess_3", "sess_4"]), start=10):
+        family.feed(asks_after(body, n, "sess_1", named, envelope__task_id=None))
+        assert accused(family) == {}
+    assert family.state("sess_1").stage is Stage.CLEAR
+
+
+def test_a_session_of_another_work_is_nobodys_to_name_even_among_ones_own(family, body) -> None:
+    for n, session in enumerate(("sess_1", "sess_3"), start=10):
+        parent = {"envelope__parent_session_id": "sess_2"} if session == "sess_3" else {}
+        named = ["sess_2", "sess_5", "sess_9"]
+        family.feed(asks_after(body, n, session, named, envelope__task_id=None, **parent))
+        assert accused(family) == {"session_mismatch": True}
+        assert family.state(session).stage is Stage.REVOKED
+
+
+@pytest.mark.parametrize(
+    ("session", "named", "more"),
+    [
+        ("sess_1", "sess_5", {"envelope__task_id": None}),
+        ("sess_4", "sess_3", {"envelope__task_id": None, "envelope__parent_session_id": "sess_1"}),
+        ("sess_8", "sess_9", {"envelope__task_id": "task_9"}),
+    ],
+    ids=["a child that has not acted yet", "of one family", "of one task"],
+)
+def test_a_session_that_nobody_knows_to_be_anothers_flags_and_is_no_proof(
+    family, body, session: str, named: str, more
+) -> None:
+    family.feed(asks_after(body, 10, session, named, **more))
+    assert accused(family) == {"session_mismatch": False}
+    assert family.state(session).stage is Stage.FLAGGED
+
+
+@pytest.mark.parametrize("odd", ["sess_\ud800", "sess_\x00", "sess_" + "9" * 600])
+def test_a_name_that_no_store_can_be_asked_for_is_not_looked_up(observe_names, odd: str) -> None:
+    assert observe_names(odd, "sess_9") == {"sess_9"}
+
+
+def test_more_sessions_than_are_looked_up_are_no_hiding_place(family, body) -> None:
+    many = [f"sess_{n}" for n in range(1_000, 1_129)]
+    family.feed(asks_after(body, 10, "sess_1", many, envelope__task_id=None))
+    assert accused(family) == {"session_mismatch": True}
+
+
+def test_who_scores_sessions_alone_makes_no_proof_of_a_name(new_world, body) -> None:
+    world = new_world(across_sessions=False)
+    world.feed(body(1, envelope__session_id="sess_9"), asks_after(body, 2, "sess_1", "sess_9"))
+    assert accused(world) == {"session_mismatch": False}
+
+
 def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> None:
     world.feed(body(1))
     for n in range(2, 9):
@@ -139,12 +226,44 @@ def test_the_greatest_depth_that_may_be_allowed_can_still_be_exceeded(new_world,
 
 
 def test_a_session_that_is_its_own_ancestor_is_a_cycle(world, body) -> None:
-    world.feed(
-        body(1, envelope__parent_session_id="child"),
-        body(2, **CHILD),
-        body(3, envelope__parent_session_id="child"),
-    )
+    world.feed(body(1, envelope__parent_session_id="child"), body(2, **CHILD))
     assert "delegation_cycle" in names(world)
+
+
+def test_a_ring_is_the_breach_of_who_closes_it_and_of_none_beside_or_below(world, body) -> None:
+    ring = [body(1, envelope__parent_session_id="child"), body(2, **CHILD)]
+    beside, below = ({**NARROW, "envelope__session_id": name} for name in ("beside", "below"))
+    world.feed(*ring, body(3, **beside), body(4, **{**below, "envelope__parent_session_id": "child"}))
+    world.feed(body(5, envelope__parent_session_id="child"), body(6, **CHILD))
+    accused = [
+        v.decoded.event.id for v in world.verdicts if "delegation_cycle" in {b.name for b in v.drift.breaches}
+    ]
+    assert accused == ["dec_2", "dec_6"]
+
+
+def test_a_root_that_its_child_hands_back_to_is_the_root_that_it_was(world, body, now) -> None:
+    world.feed(body(1), body(2, **NARROW), body(3, envelope__parent_session_id="child"))
+    assert names(world) == set()
+    world.hear(HumanWord.REVOKED, session="child", at=now)
+    world.feed(body(4, envelope__parent_session_id="child"))
+    assert names(world) == set()
+    world.feed(body(5, envelope__parent_session_id="child", envelope__allowed_tools=["mail.send"]))
+    assert names(world) >= {"reissued_tools"}
+
+
+def test_a_child_whose_log_comes_after_its_hand_over_is_in_no_ring(world, body) -> None:
+    below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
+    world.feed(body(1), body(2, envelope__parent_session_id="below"), body(3, **NARROW), body(4, **below))
+    world.feed(body(5, envelope__parent_session_id="below"), body(6, **NARROW), body(7, **below))
+    told = {breach.name for verdict in world.verdicts for breach in verdict.drift.breaches if breach.hard}
+    assert (told, world.state("below").ancestors) == (set(), ("child", "s1"))
+
+
+def test_a_child_that_names_one_below_it_as_its_parent_is_a_cycle(world, body) -> None:
+    below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
+    world.feed(body(1), body(2, **NARROW), body(3, **below))
+    world.feed(body(4, **{**NARROW, "envelope__parent_session_id": "below"}))
+    assert names(world) >= {"delegation_cycle", "reissued_parent"}
 
 
 def test_a_session_reissued_with_more_is_named(world, body) -> None:
@@ -225,6 +344,15 @@ def test_a_forged_envelope_is_not_what_its_children_are_compared_with(new_world,
     assert names(world) == set()
     world.feed(body(4, **forged, envelope__expires_at="2026-06-12T18:30:00Z"))
     assert world.state().renewed is None
+
+
+def test_a_forged_parent_makes_no_ring_of_a_sessions_children(new_world, make_decoder, body) -> None:
+    def verify(event):
+        return "invalid" if event.envelope.delegator_id == "mallory" else "valid"
+
+    world = new_world(decoder=make_decoder(verify=verify))
+    world.feed(body(1, envelope__delegator_id="mallory", envelope__parent_session_id="child"), body(2, **NARROW))
+    assert "delegation_cycle" not in names(world)
 
 
 @pytest.fixture

@@ -127,6 +127,16 @@ def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
     assert breaches(DelegationWidening(), seen) == {}
 
 
+def test_a_child_that_names_its_parents_agent_as_its_delegator_acts_for_no_other_person(
+    child: Any, breaches: Breaches
+) -> None:
+    of = {"delegator_id": "agent_renewal_review"}
+    assert breaches(DelegationWidening(), child(**of, parent={"agent_id": "agent_renewal_review"})) == {}
+    for agent in ("agent_other", None):
+        seen = child(**of, parent={"agent_id": agent})
+        assert breaches(DelegationWidening(), seen) == {"changed_delegator": True}
+
+
 def test_an_end_that_was_kept_in_whole_seconds_is_no_later(
     child: Any, observe: Observe, breaches: Breaches
 ) -> None:
@@ -386,7 +396,7 @@ def test_a_root_session_has_nothing_to_narrow(observe: Observe, folded: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "chain", [("sess_parent", "sess_child"), ("sess_parent", "a", "a"), ("a", "sess_parent"), ("sess_child",)]
+    "chain", [("sess_parent", "sess_child"), ("sess_parent", "a", "sess_child"), ("sess_child",)]
 )
 def test_a_cycle_is_named_while_the_parent_is_still_pending(
     child: Any, breaches: Breaches, chain: tuple[str, ...]
@@ -395,9 +405,10 @@ def test_a_cycle_is_named_while_the_parent_is_still_pending(
     assert breaches(DelegationWidening(), seen) == {"delegation_cycle": True}
 
 
-def test_a_session_that_names_itself_as_parent_is_a_cycle(child: Any, breaches: Breaches) -> None:
-    seen = child(ParentStatus.PENDING, known=False, chain=(), parent_session_id="sess_child")
-    assert breaches(DelegationWidening(), seen) == {"delegation_cycle": True}
+def test_a_session_that_names_itself_as_its_parent_is_a_root(child: Any, folded: Any) -> None:
+    seen = child(ParentStatus.NONE, known=False, chain=(), parent_session_id="sess_child")
+    _, (signal,) = folded(DelegationWidening(), [seen])
+    assert (signal.breaches, signal.silent, signal.reason) == ((), True, "a root session: no parent to narrow")
 
 
 def test_a_chain_beyond_the_allowed_depth_is_named(child: Any, breaches: Breaches) -> None:
