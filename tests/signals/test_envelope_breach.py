@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus
@@ -1158,3 +1160,29 @@ def test_hostile_names_are_neutralised_in_what_is_told(observe: Observe, folded:
 def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"envelope_breach.{next(iter(options))}"):
         EnvelopeBreach(**options)
+
+
+_ODD = st.sampled_from(["", "_", "-", " ", ".", "/", "\u00ad", "\u200b", "\x00", "\n", "\\", "\u017f", "\uff53"])
+_SPELT = st.tuples(st.sampled_from(["session", "Session", "sesſion", "ｓession", "sess"]), _ODD, _ODD).map(
+    lambda parts: f"{parts[0]}{parts[1]}{parts[2]}id"
+)
+
+
+@given(
+    st.dictionaries(
+        st.one_of(_SPELT, st.text(max_size=8)),
+        st.recursive(
+            st.sampled_from(["sess_000043", "sess_2", "x"]),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_SPELT, inner, max_size=2),
+            max_leaves=4,
+        ),
+        max_size=3,
+    )
+)
+def test_most_calls_are_not_searched_for_sessions_and_none_is_missed(observe, arguments: dict[str, Any]) -> None:
+    """An argument that is called so, and names none, has every place looked at."""
+    names = [
+        rules.named_sessions(observe(action__arguments={**arguments, **more}).event)
+        for more in ({}, {"session": ""})
+    ]
+    assert names[0] == names[1]
