@@ -16,6 +16,7 @@ from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, Kaf
 from kafka.structs import MemberState
 
 from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_ends, listed_bounds
+from guardian.bus.kafka_headers import read_any_name
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls
@@ -34,6 +35,7 @@ class KafkaConsumer:
     """One member of a consumer group."""
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str], *, group: str = "guardian") -> None:
+        read_any_name()
         self._settings = settings
         self._topics = list(topics)
         self._group = group

@@ -209,6 +209,8 @@ def _server(target: URL) -> Engine:
 
 def _cannot_open(target: URL, error: Exception) -> StoreError:
     shown = target.render_as_string(hide_password=True)
+    if _is_locked(error):
+        return _locked(shown)
     if target.get_backend_name() == "sqlite":
         return StoreError(
             f"store: cannot open {shown}: {_cause(error)}; its folder must exist or be creatable, on a local "
@@ -221,8 +223,8 @@ def _cannot_open(target: URL, error: Exception) -> StoreError:
 
 def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
     shown, cause = engine.url.render_as_string(hide_password=True), _cause(error)
-    if isinstance(error, OperationalError) and "locked" in cause:
-        return StoreError(f"store: {shown} stayed locked for {_BUSY_MS} ms; is another process holding it open?")
+    if _is_locked(error):
+        return _locked(shown)
     if isinstance(error, OperationalError) and "no such table" in cause:
         return StoreError(f"store: {shown} has no schema yet ({cause}); it must be migrated before use")
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
@@ -231,6 +233,14 @@ def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
     if state == _NOT_ALLOWED:
         return StoreError(f"store: {shown}: {cause}; {_GRANTS}")
     return StoreError(f"store: {shown}: {cause}")
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, OperationalError) and "locked" in _cause(error)
+
+
+def _locked(shown: str) -> StoreError:
+    return StoreError(f"store: {shown} stayed locked for {_BUSY_MS} ms; is another process holding it open?")
 
 
 def _cause(error: Exception) -> str:

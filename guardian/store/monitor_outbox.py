@@ -14,14 +14,13 @@ from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
 from guardian.store.monitor_tables import chunks, dead_letters, findings, insert_new, outbox
 from guardian.store.monitor_values import OutboxItem
 
+_Kind = Literal["finding", "dead_letter"]
 _MAX_NOTE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 _REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
 
 
-def enqueue(
-    connection: Connection, kind: Literal["finding", "dead_letter"], refs: Iterable[str], now: datetime
-) -> None:
+def enqueue(connection: Connection, kind: _Kind, refs: Iterable[str], now: datetime) -> None:
     """Queue what is not queued yet: the same finding again adds nothing."""
     insert_new(
         connection,
@@ -49,22 +48,29 @@ class Outbox:
         now: datetime,
         limit: int,
         *,
-        kind: Literal["finding", "dead_letter"] | None = None,
+        kind: _Kind | None = None,
         topics: Collection[str] | None = None,
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; dead letters of
-        these topics alone (None: of any), and no more than memory takes. What nothing is said of comes back.
-        Nothing is put off for more than `longest`: what is due later has its time from a clock that was ahead."""
-        ahead = outbox.c.next_at > now + max(longest, lease)
-        where = [*_due(kind, topics), or_(outbox.c.next_at <= now, ahead)]
+        """Up to `limit` things to send, of this kind or of both, findings first, then what was due first; dead
+        letters of these topics alone (None: of any), and no more than memory takes. What nothing is said of comes
+        back. Nothing is put off for more than `longest`: what is due later has its time from a clock that was
+        ahead."""
+        kinds: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
+        times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
+        order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
+        asked = [  # each goes along the index, however much waits
+            select(outbox).where(*_due(each, topics), when).order_by(*order) for each in kinds for when in times
+        ]
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
-            if connection.execute(select(outbox.c.id).where(*where).limit(1)).first() is None:
+            if not any(connection.execute(query.limit(1)).first() for query in asked):
                 return []
         with writing(self._engine) as connection:
-            query = select(outbox).where(*where).order_by(outbox.c.kind != "finding", outbox.c.id).limit(limit)
-            rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
+            rows: Sequence[RowMapping] = []
+            for query in asked:
+                mine = query.limit(limit - len(rows)).with_for_update(skip_locked=True)
+                rows = [*rows, *connection.execute(mine).mappings()]
             rows = _as_memory_takes(connection, rows)
             ids = [row["id"] for row in rows]
             for part in chunks(ids):
@@ -103,9 +109,13 @@ class Outbox:
                 .values(next_at=until, attempts=outbox.c.attempts + 1, note=error[:_MAX_NOTE])
             )
 
-    def depth(
-        self, kind: Literal["finding", "dead_letter"] | None = None, *, topics: Collection[str] | None = None
-    ) -> int:
+    def untried(self, ids: Iterable[int], until: datetime) -> None:
+        """They were handed out and not tried, and come back at `until`."""
+        with writing(self._engine) as connection:
+            for part in chunks(ids):
+                connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=until))
+
+    def depth(self, kind: _Kind | None = None, *, topics: Collection[str] | None = None) -> int:
         """How many things wait to be delivered, of this kind or in all; dead letters of these topics alone."""
         query = select(func.count()).select_from(outbox).where(*_due(kind, topics))
         with reading(self._engine) as connection:
@@ -142,7 +152,7 @@ class Outbox:
             )
 
 
-def _due(kind: Literal["finding", "dead_letter"] | None, topics: Collection[str] | None) -> list[Any]:
+def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:
     where: list[Any] = [outbox.c.state == "due"]
     if kind is not None:
         where.append(outbox.c.kind == kind)

@@ -82,7 +82,7 @@ outbox = Table(
     Column("done_at", UtcDateTime),
     Column("note", Text, nullable=False),  # the last error, or what control answered
     Index("uq_outbox_kind_ref", "kind", "ref", unique=True),
-    Index("ix_outbox_state_next_at", "state", "next_at"),
+    Index("ix_outbox_state_kind_next_at_attempts", "state", "kind", "next_at", "attempts"),
 )
 dead_letters = Table(
     "dead_letters",

@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
+    false,
     func,
     or_,
     select,
@@ -74,9 +75,18 @@ class Waiting:
             if sealed:  # neither judged meanwhile, nor kept by another row
                 yield bytes(sealed)
 
-    def due(self, wanted: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
+    def due(
+        self,
+        wanted: Iterable[Place],
+        *,
+        before: datetime,
+        limit: int,
+        after: datetime | None = None,
+        squeeze: bool = False,
+    ) -> list[Held]:
         """Records of these places whose session has an envelope by now or has waited since `before`; no more
-        at once than memory takes.
+        at once than memory takes. What waits since later than `after` has its time from a clock that was ahead,
+        and is due, too.
 
         With `squeeze` there are too many: the sessions that have waited longest are due whatever they wait for.
         """
@@ -86,7 +96,8 @@ class Waiting:
         )
         chosen = select(waiting.c.tenant_id, waiting.c.session_id).where(mine)
         if not squeeze:
-            chosen = chosen.where(or_(waiting.c.since <= before, registered))
+            ahead = false() if after is None else waiting.c.since > after
+            chosen = chosen.where(or_(waiting.c.since <= before, ahead, registered))
         chosen = chosen.group_by(waiting.c.tenant_id, waiting.c.session_id)
         chosen = chosen.order_by(func.min(waiting.c.since)).limit(_SESSIONS_AT_ONCE)
         with reading(self._engine) as connection:

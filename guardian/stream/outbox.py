@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from guardian.bus.port import Producer
@@ -18,7 +18,6 @@ from guardian.telemetry import Metrics, logger
 
 _log = logger("outbox")
 _Kind = Literal["finding", "dead_letter"]
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _FAR_AHEAD = timedelta(minutes=15)
 """What is put off for so much longer than it ever is was put off by a clock that was ahead."""
 _LAST = timedelta(seconds=10)
@@ -115,12 +114,22 @@ class Delivery:
             if not answers:  # the others need not each find that out
                 self._postpone(item, "control does not answer")
                 continue
-            status = self._send_finding(item, item.finding)
-            answers = status != 0
-            arrived += status == 200
-        return arrived + sum(self._publish(item) for item in items if item.kind == "dead_letter")
+            error = self._send_finding(item, item.finding)
+            arrived += error is None
+            answers = error is None or error.status != 0
+        untried: dict[datetime, list[int]] = {}
+        for item in items:
+            if item.kind != "dead_letter":
+                continue
+            if until := self._refused_until(item):  # a try may take long
+                untried.setdefault(until, []).append(item.id)
+            else:
+                arrived += self._publish(item)
+        for until, ids in untried.items():
+            self._outbox.untried(ids, until)
+        return arrived
 
-    def _send_finding(self, item: OutboxItem, finding: Finding) -> int:
+    def _send_finding(self, item: OutboxItem, finding: Finding) -> ControlError | None:
         log = _log.bind(correlation_id=finding.correlation_id, finding_id=finding.id)
         try:
             self._crash("before_send")
@@ -139,24 +148,27 @@ class Delivery:
             else:
                 self._park(item, f"{error.status}: {error}")
                 log.error("control refused a finding; it is parked", status=error.status, error=str(error))
-            return error.status
+            return error
         self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())
         log.info("finding delivered", kind=finding.kind.value)
-        return 200
+        return None
 
     def _park(self, item: OutboxItem, why: str) -> None:
         self._outbox.parked(item.id, why, now=self._clock())
         self._metrics.set("guardian_outbox_parked", self._outbox.parked_count())
+
+    def _refused_until(self, item: OutboxItem) -> datetime | None:
+        """Until when its topic is left alone; None where it may be tried."""
+        until = None if item.dead_letter is None else self._refusing.get(_topic(item.dead_letter))
+        now = self._clock()
+        return until if until is not None and now < until <= now + self._longest else None
 
     def _publish(self, item: OutboxItem) -> int:
         letter = item.dead_letter
         if letter is None:
             self._outbox.delivered(item.id, "its time to live ended before it was sent", now=self._clock())
             return 0
-        topic = f"dlq.{letter.topic}"
-        if self._clock() < self._refusing.get(topic, _NEVER):  # a try may take long, and findings wait
-            self._postpone(item, "its topic could not be written to a moment ago")
-            return 0
+        topic = _topic(letter)
         fits = len(letter.sealed) <= self._max_value_bytes
         try:
             self._crash("before_produce")
@@ -169,7 +181,8 @@ class Delivery:
             self._crash("after_produce")
         except BusError as error:
             self._metrics.add("guardian_outbox_failures_total", reason="bus")
-            # What failed waits longer than its topic: where it alone is refused, the others come first.
+            # What failed waits longer than its topic, what was not tried does not: where some are refused for
+            # themselves, the others come first.
             self._refusing[topic] = self._later(item, self._clock())
             self._postpone(item, str(error), since=self._refusing[topic])
             _log.warning("dead letter not published", id=letter.id, error=str(error))
@@ -192,6 +205,10 @@ def _needless(error: ControlError, finding: Finding) -> bool:
     database forgot it or began."""
     told_before = error.code == "finding_conflict" and finding.wanted is Effect.FLAG
     return error.code == "superseded" or told_before
+
+
+def _topic(letter: StoredDeadLetter) -> str:
+    return f"dlq.{letter.topic}"
 
 
 def _refused(error: ControlError) -> bool:

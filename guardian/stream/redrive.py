@@ -36,11 +36,11 @@ def redrive(
 ) -> Redriven:
     """Send them again, at least once.
 
-    Key, headers and value are byte-identical to what came, but for one header, a `mark`, that says that it is
-    sent again, and its time is the one it came at: what was in order then is judged as of then. A record of
-    which several decisions are dead letters is sent once. One is in memory at a time. `unseal` raises
-    StoreError for what it cannot open, the producer BusError for what it cannot send: the others are sent all
-    the same, but of a topic that failed no more is tried.
+    Key, headers and value are byte-identical to what came, but for the spelling of a header's name that is no
+    UTF-8, and for one header, a `mark`, that says that it is sent again. Its time is the one it came at: what
+    was in order then is judged as of then. A record of which several decisions are dead letters is sent once.
+    One is in memory at a time. `unseal` raises StoreError for what it cannot open, the producer BusError for
+    what it cannot send: the others are sent all the same, but of a topic that failed no more is tried.
     """
     done = Redriven([], [], [], [])
     records: set[tuple[str, str]] = set()

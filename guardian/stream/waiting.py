@@ -88,9 +88,11 @@ class WaitingRoom:
         self._metrics.set("guardian_waiting_records", self._depth)
         if not self._depth:
             return []
+        now = self._clock()
         return self._store.waiting.due(
             consumer.assignment(),
-            before=self._clock() - self._wait,
+            before=now - self._wait,
+            after=now + self._wait,
             limit=_AT_ONCE,
             squeeze=self._depth >= self._most,
         )

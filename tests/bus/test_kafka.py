@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, KafkaTimeoutError
+from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c, crc32c_c
 from kafka.structs import MemberState
 
@@ -154,8 +155,28 @@ def test_an_odd_timestamp_is_no_timestamp_and_the_record_is_read_like_any_other(
 
 
 def test_a_record_that_the_client_cannot_read_is_named_by_its_place(reading):
-    with pytest.raises(BusError, match=r"t\[0\] at 41.*UnicodeDecodeError"):
-        reading(CorruptRecordError("Found invalid record structure: UnicodeDecodeError"), stored=41)
+    with pytest.raises(BusError, match=r"t\[0\] at 41.*IndexError"):
+        reading(CorruptRecordError("Found invalid record structure: IndexError"), stored=41)
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+def test_a_header_whose_name_is_no_utf_8_hides_neither_its_record_nor_those_behind_it(compression):
+    class Bare(str):
+        def encode(self, *_):
+            return b"caf\xe9\xff"
+
+    KafkaConsumer(KafkaSettings("b:9092"), ["t"])
+    batch = MemoryRecordsBuilder(2, compression, 1 << 20)
+    value = b"\x80caf\xe9\xff"
+    for headers in ([], [(Bare("x"), b"\xff"), ("gateway", b"gw")], [("h", None)], [(Bare("x"), b"")]):
+        batch.append(1, b"\xffk", value, headers)
+    batch.close()
+    read = list(batch.records().next_batch())
+    assert [(each.offset, each.key, each.value) for each in read] == [(n, b"\xffk", value) for n in range(4)]
+    spelt = "caf\\xe9\\xff"
+    assert [each.headers for each in read] == [
+        [], [(spelt, b"\xff"), ("gateway", b"gw")], [("h", None)], [(spelt, b"")]
+    ]  # fmt: skip
 
 
 def test_a_group_of_two_assignors_is_told_by_the_setting_and_how_to_find_the_other_member(reading):

@@ -7,6 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
+import guardian.store.engine as engine_module
 from guardian.errors import StoreError
 from guardian.store.engine import UtcDateTime, open_engine, reading, writing
 from guardian.store.monitor_tables import metadata, places
@@ -52,6 +53,12 @@ def test_only_who_is_tidied_leaves_its_log_for_later(engine, tmp_path):
 def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
     with pytest.raises(StoreError, match=says):
         open_engine(url)
+
+
+def test_a_database_that_somebody_holds_is_told_as_that_also_when_it_is_opened(engine, monkeypatch):
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    with writing(engine), pytest.raises(StoreError, match="stayed locked for 20 ms; is another process"):
+        open_engine(engine.url.render_as_string())
 
 
 def test_migrating_twice_changes_nothing_and_gives_the_tables_of_the_code(engine):

@@ -248,13 +248,31 @@ def test_letters_that_are_refused_for_themselves_hold_up_no_other(rig, control):
             super().send(topic, value, key=key, **more)
 
     for n in range(30):
-        rig.broker.append("log", b"rubbish", key=b"bad" if n < 3 else b"good")
+        rig.broker.append("log", b"rubbish", key=b"bad" if n < 12 else b"good")
     rig.read(rig.worker(), rig.drained)
     sender = delivery(rig, control, producer=Choosy(rig.broker))
     for _ in range(600):
         sender.deliver_due()
         rig.clock.forward(1)
-    assert (len(rig.broker.records("dlq.log")), rig.store.outbox.depth()) == (27, 3)
+    assert (len(rig.broker.records("dlq.log")), rig.store.outbox.depth()) == (18, 12)
+
+
+def test_a_topic_that_refused_while_a_clock_was_ahead_is_tried_once_it_is_put_right(filled, control):
+    filled.broker.stop()
+    filled.clock.forward(86_400)
+    sender = delivery(filled, control)
+    sender.deliver_due()
+    filled.broker.restart()
+    filled.clock.forward(-86_400)
+    sender.deliver_due()
+    assert len(filled.broker.records("dlq.log")) == 1
+
+
+def test_an_answer_that_is_none_of_controls_is_no_delivery(filled):
+    garbage = httpx.MockTransport(lambda _: httpx.Response(200, content=b"<html>hello"))
+    with ControlClient("http://control", lambda: "t", transport=garbage) as client:
+        assert delivery(filled, MonitorClient(client)).deliver_due("finding") == 0
+    assert filled.store.outbox.depth("finding") == 2
 
 
 @pytest.mark.parametrize("point", ["before_send", "after_send", "before_produce", "after_produce"])

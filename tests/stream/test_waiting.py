@@ -566,6 +566,16 @@ def test_what_waits_keeps_its_record_though_the_clock_goes_back(rig, counting):
     assert (sorted(desk.judged), desk.store.dead_letters.list()) == ([f"d{n}" for n in range(6)], [])
 
 
+def test_what_began_to_wait_by_a_clock_that_was_ahead_does_not_wait_until_then(desk, rig):
+    rig.clock.forward(86_400)
+    desk.send(line(0))
+    desk.run(rig.drained)
+    rig.clock.forward(-86_400)
+    desk.send(line(1, "s2"))
+    desk.run(lambda: rig.drained() and desk.judged == ["d0"])
+    assert desk.store.waiting.depth() == 1
+
+
 def test_a_record_is_kept_once_however_many_pieces_it_is_judged_in(rig, counting):
     desk = Desk(rig, counting, wait=timedelta(hours=5))
     desk.committer._most = 3
