@@ -8,6 +8,7 @@ import typer
 
 from guardian.cli.asking import client
 from guardian.cli.common import ConfigOption, other_file
+from guardian.domain.text import counted
 from guardian.wire.base import listed
 
 feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
@@ -49,4 +50,4 @@ def export(
             typer.echo(line)
         return
     output.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    typer.echo(f"{len(lines)} labelled findings written to {output}", err=True)
+    typer.echo(f"{counted(len(lines), 'labelled finding')} written to {output}", err=True)

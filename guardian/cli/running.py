@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import UNREADABLE, ConfigOption, JsonOption, existing_file, settings_from
+from guardian.domain.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +73,7 @@ def watch(
         return
     kept = f", kept in {letters_of(file)}/ and by `guardian dlq list`" if watched.refused else ""
     typer.echo(
-        f"{watched.decisions:,} decisions judged, {watched.duplicates:,} came twice, "
+        f"{counted(watched.decisions, 'decision')} judged, {watched.duplicates:,} came twice, "
         f"{watched.refused:,} could not be read or believed{kept}",
         err=True,
     )

@@ -353,6 +353,27 @@ def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tm
     assert (wrong.returncode, "choose one of run, watch, serve" in wrong.stderr) == (2, True)
 
 
+def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
+    from guardian.bootstrap.doctor import examine
+    from guardian.bootstrap.initialise import initialise
+    from guardian.config import load
+
+    settings = load(initialise(tmp_path / "home"))
+
+    def advice(runs: str, **advice: object):
+        section = settings.advice.model_copy(update=advice)
+        checks = examine(settings.model_copy(update={"advice": section}), runs)
+        return next((check for check in checks if check.name == "advice"), None)
+
+    nobody = advice("serve", enabled=True)
+    assert (nobody.ok, "set advice.url" in nobody.mend) == (False, True)
+    assert (advice("run", enabled=True), advice("serve")) == (None, None)
+    (tmp_path / "home" / "keys" / "advice.token").touch(mode=0o600)
+    (tmp_path / "home" / "keys" / "advice.token").write_text("x")
+    gone = advice("serve", url="http://127.0.0.1:1")
+    assert (gone.found.partition(":")[0], "monitor.advise_port" in gone.mend) == ("http", True)
+
+
 def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(
     guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
