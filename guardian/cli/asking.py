@@ -19,9 +19,20 @@ from guardian.wire.evidence import EvidenceClient
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 
 _MOST = 10_000
-Tenant = Annotated[str, typer.Argument(help="The tenant.")]
+
+
+def named(value: str | None) -> str | None:
+    """What must not be empty, as a variable of the shell is that nobody set. Raises BadParameter."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty and names nothing; give a name, or leave the option out")
+    return value
+
+
+Tenant = Annotated[str, typer.Argument(help="The tenant.", callback=named)]
+OnlyTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant.", callback=named)]
 OneOfMany = Annotated[
-    str | None, typer.Option("--tenant", help="Whose, where findings of several tenants have this id.")
+    str | None,
+    typer.Option("--tenant", help="Whose, where findings of several tenants have this id.", callback=named),
 ]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
 Limit = Annotated[int, typer.Option(min=1, max=_MOST, help="How many at most, the newest first.")]

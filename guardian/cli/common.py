@@ -125,6 +125,8 @@ def other_file(output: Path, *inputs: Path) -> Path:
     """`-` (stdout), or a file to write that is none of the inputs, nor a folder. Raises ConfigurationError."""
     if str(output) == "-" and sys.stdout is None:
         raise ConfigurationError("standard output is closed; name a file to write with --output")
+    if str(output) != "-" and not output.parent.is_dir():
+        raise ConfigurationError(f"{output}: there is no folder {output.parent}; make it, or name another file")
     if str(output) == "-" or not output.exists():
         return output
     if output.is_dir():

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import client
+from guardian.cli.asking import OnlyTenant, client
 from guardian.cli.common import ConfigOption, other_file
 from guardian.domain.text import counted
 from guardian.wire.base import listed
@@ -28,7 +28,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
         "-"
     ),
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     config: ConfigOption = None,
 ) -> None:
     """Write one JSON line per judged finding: label, drift, purpose, tool, signals, evidence, versions.

@@ -353,6 +353,23 @@ def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tm
     assert (wrong.returncode, "choose one of run, watch, serve" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["sessions --tenant", "findings --tenant", "gateways --tenant", "labels --tenant", "approvals --tenant",
+     "exceptions list --tenant", "feedback export --tenant", "propose --tenant", "authority s --tenant", "mode",
+     "revoke --reason r acme", "link acme", "policy explain", "confirm --reason r"],
+)  # fmt: skip
+def test_a_name_that_a_shell_left_empty_is_wrong_usage_and_named(guardian, words: str) -> None:
+    done = guardian(*words.split(), "")
+    assert (done.returncode, "it is empty" in done.stderr) == (2, True)
+
+
+def test_what_is_written_where_no_folder_is_is_refused_before_the_work(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("")
+    done = guardian("score", "log", "-o", "nowhere/out.jsonl")
+    assert (done.returncode, "there is no folder nowhere" in done.stderr) == (2, True)
+
+
 def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
     from guardian.bootstrap.doctor import examine
     from guardian.bootstrap.initialise import initialise
