@@ -34,6 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 UNREADABLE = 3
 """The exit code of what was done although some lines could not be read."""
+INTERRUPTED = 130
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
 

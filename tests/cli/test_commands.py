@@ -370,6 +370,20 @@ def test_what_is_written_where_no_folder_is_is_refused_before_the_work(guardian,
     assert (done.returncode, "there is no folder nowhere" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(("ended", "code"), [(True, 0), (False, 130)])
+def test_who_stopped_the_reading_of_a_file_is_not_told_that_it_is_done(
+    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool, code: int
+) -> None:
+    from guardian.bootstrap import running
+
+    monkeypatch.setattr(running, "watch", lambda *_: running.Watched(decisions=1, ended=ended))
+    (tmp_path / "log").write_text("")
+    guardian("init", "home")
+    done = guardian("watch", "--file", "log", "-c", "home/guardian.yaml")
+    assert (done.returncode, "stopped before the end of log" in done.stderr) == (code, not ended)
+    assert done.stderr.startswith("1 decision judged")
+
+
 def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
     from guardian.bootstrap.doctor import examine
     from guardian.bootstrap.initialise import initialise
