@@ -147,7 +147,8 @@ def issued(settings: Settings) -> list[Issued]:
     """Every token that was issued here and is valid, or was in the last 90 days; newest last."""
     now = utc_now()
     with closing(open_control_store(settings)) as store, store.read() as rows:
-        believed = {str(key.kid) for key in SigningKeys(SecretFiles.of(settings).signing).current().verifying}
+        kept = rows.tokens.all()
+        believed = {key["kid"] for key in keys(settings)} if kept else set()
         return [
             Issued(
                 jti=row.jti,
@@ -160,7 +161,7 @@ def issued(settings: Settings) -> list[Issued]:
                 ended=row.expires_at is not None and row.expires_at <= now,
                 key_retired=row.kid not in believed,
             )
-            for row in rows.tokens.all()
+            for row in kept
         ]
 
 
