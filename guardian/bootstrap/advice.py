@@ -9,6 +9,7 @@ from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.config import Settings
 from guardian.control.adviser import AdviceRule, Adviser
 from guardian.embedding.fit import FitRequest
+from guardian.errors import AdviserError, ConfigurationError
 from guardian.keys.files import read_secret
 from guardian.stream.advising import LocalAdviser
 from guardian.wire.adviser import RemoteAdviser
@@ -34,10 +35,21 @@ def remote_adviser(settings: Settings) -> Adviser | None:
 
 
 def advice_checked(settings: Settings) -> str:
-    """For the doctor: that the configured adviser answers, and takes the token. Raises AdviserError."""
-    url, files = str(settings.advice.url), SecretFiles.of(settings)
+    """For the doctor: that the configured adviser answers, and takes the token. Raises AdviserError, or
+    ConfigurationError where control is to advise and has nobody to ask."""
+    url, files = settings.advice.url, SecretFiles.of(settings)
+    if url is None:
+        raise ConfigurationError(
+            "advice.enabled, and nobody to ask: each answer is the fall-back; set advice.url to the monitor's"
+            " advise_port, or leave out advice.enabled"
+        )
     with closing(RemoteAdviser(url, lambda: read_secret(files.advice).decode().strip())) as adviser:
-        adviser.weigh(b"", _PATIENCE_S)
+        try:
+            adviser.weigh(b"", _PATIENCE_S)
+        except AdviserError as error:
+            said = f"{url}: {error}"
+            way_out = "start `guardian watch` there with monitor.advise_port, or mend advice.url"
+            raise AdviserError(said if "; " in said else f"{said}; {way_out}") from error
     return f"{url} answers, and takes this machine's token"
 
 

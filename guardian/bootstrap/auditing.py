@@ -114,11 +114,15 @@ def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
     """That entry `seq` is under the newest checkpoint, and that this one extends that of `since` entries."""
     with _reading(settings) as rows:
         latest = rows.checkpoints.latest()
-        if latest is None or not 1 <= seq <= latest.size or not 1 <= (since or 1) <= latest.size:
+        if latest is None or not 1 <= seq <= latest.size:
             size = latest.size if latest is not None else 0
             raise ConfigurationError(
                 f"the newest checkpoint covers the entries 1 to {size}; name one of them, or make a checkpoint"
                 " first: `guardian audit checkpoint`"
+            )
+        if since is not None and not 1 <= since <= latest.size:
+            raise ConfigurationError(
+                f"--since {since} is no size of an earlier checkpoint; give one from 1 to {latest.size}"
             )
         included = prove(leaves_of(rows.audit.raw()), inclusion_ranges(seq - 1, latest.size))
         made: dict[str, object] = {

@@ -60,6 +60,7 @@ def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
     if runs not in RUNS:
         raise ConfigurationError(f"{runs!r} is no command that runs guardian; choose one of {', '.join(RUNS)}")
     monitor, control = runs != "serve", runs != "watch"
+    asked = runs == "serve" and settings.advice.enabled  # in `run` the monitor's own model answers
     checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {
         "names": (True, _names),
         "keys": (True, partial(_keys, monitor=monitor, control=control)),
@@ -75,7 +76,7 @@ def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
         "control": (True, control_checked),
         "token": (monitor, token_checked),
         "watching": (True, watching_checked),
-        "advice": (control and settings.advice.url is not None, advice_checked),
+        "advice": (control and (settings.advice.url is not None or asked), advice_checked),
         "pages": (control, pages_checked),
         "alerts": (control, _alerts),
         "refused": (True, partial(refused_checked, monitor=monitor, control=control)),

@@ -12,7 +12,7 @@ from guardian.bootstrap.tightening import Update, backends, held_rows, trust_of
 from guardian.config import Settings
 from guardian.domain.restriction import Restriction
 from guardian.domain.text import some
-from guardian.errors import ProposalError
+from guardian.errors import ConfigurationError, ProposalError
 from guardian.tightening.backtest import Backtest, Change, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.proposal import Proposal, alike, read_proposal
@@ -31,7 +31,7 @@ def backtest_proposal(
 
     Raises ConfigurationError where policies or patches beside it say something else, which would not be replayed.
     """
-    proposal = read_proposal(folder)
+    proposal = _read(folder)
     until = utc_now() if window is not None else proposal.until
     part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
     total = held_rows(archive, part)
@@ -44,6 +44,14 @@ def backtest_proposal(
     return replace(proposal, backtest=tested), tested
 
 
+def _read(folder: Path) -> Proposal:
+    """Raises ConfigurationError: whoever names no proposal has not been told that one costs too much."""
+    try:
+        return read_proposal(folder)
+    except ProposalError as error:
+        raise ConfigurationError(str(error)) from error
+
+
 def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
     """Changes as JSON lines."""
     return lambda change: write(json.dumps(change.as_json(), default=str))
@@ -51,7 +59,7 @@ def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
 
 def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> tuple[Proposal, Verified]:
     """What became of a proposal since it was merged (`since`; else since it was made)."""
-    proposal = read_proposal(folder)
+    proposal = _read(folder)
     merged = since or proposal.made_at
     window = Window(proposal.tenant_id, merged - IDLE, None)
     return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
@@ -60,12 +68,12 @@ def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> t
 def reject_restriction(
     folder: Path, rejections: Path, restriction_id: str, *, reason: str, owner: str
 ) -> Restriction:
-    """Remember a no. Raises ProposalError for an id that the proposal does not have."""
-    proposal = read_proposal(folder)
+    """Remember a no. Raises ConfigurationError for an id that the proposal does not have."""
+    proposal = _read(folder)
     found = next((each for each in proposal.restrictions if each.id == restriction_id), None)
     if found is None:
         ids = [each.id for each in proposal.restrictions]
         known = some(ids, _NAMED) or "none at all"
-        raise ProposalError(f"{folder} has no restriction {restriction_id!r}; it has {known}")
+        raise ConfigurationError(f"{folder} has no restriction {restriction_id!r}; it has {known}")
     reject(rejections, found, reason=reason, owner=owner)
     return found

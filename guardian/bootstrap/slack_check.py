@@ -25,6 +25,9 @@ NEEDED = {
 }
 _BY_EMAIL = {"users:read": "to look people up", "users:read.email": "to know them by e-mail"}
 
+_BOT = "GUARDIAN_SLACK__TOKEN is the bot token (xoxb-…) under OAuth & Permissions, as it is there now"
+_SET_UP = "see the message; `guardian slack manifest` sets an app up"
+
 
 def check_slack(settings: Settings, *, send: bool) -> Iterator[Check]:
     """Each check with what to mend; with `send` a test case goes to the channel and is looked for there."""
@@ -51,7 +54,10 @@ def check_slack(settings: Settings, *, send: bool) -> Iterator[Check]:
             yield Check(name, False, str(error)[:300], mend)
             return  # every other call would end alike
         except (GuardianError, RetryLater, Unshowable) as error:
-            yield Check(name, False, str(error)[:300], "see the message; `guardian slack manifest` sets an app up")
+            refused = name == "token" and isinstance(error, AlertError)
+            yield Check(name, False, str(error)[:300], _BOT if refused else _SET_UP)
+            if refused:
+                return  # nor does Slack take it for any other call
 
 
 def _scopes(settings: Settings, options: SlackOptions) -> Check:

@@ -30,13 +30,16 @@ def issue(
 ) -> IssuedToken:
     """A fresh token, bound to a client certificate (a PEM file) if one is given.
 
-    Raises TokenError when the principal could never be accepted, ConfigurationError for a file without one.
+    Raises ConfigurationError when the principal could never be accepted, and for a file without one.
     """
     bound = None if certificate is None else _thumbprint(certificate)
     with closing(open_control_store(settings)) as store:
         now = utc_now()
         tokens = open_tokens(settings, store)
-        token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
+        try:
+            token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
+        except TokenError as error:  # of names that no token can bear
+            raise ConfigurationError(str(error)) from error
         who = token.principal
         with store.write() as rows:
             record_token(rows, token)
@@ -137,12 +140,15 @@ class Issued:
     expires_at: str
     revoked: bool
     ended: bool
+    key_retired: bool
 
 
 def issued(settings: Settings) -> list[Issued]:
     """Every token that was issued here and is valid, or was in the last 90 days; newest last."""
     now = utc_now()
     with closing(open_control_store(settings)) as store, store.read() as rows:
+        kept = rows.tokens.all()
+        believed = {key["kid"] for key in keys(settings)} if kept else set()
         return [
             Issued(
                 jti=row.jti,
@@ -153,8 +159,9 @@ def issued(settings: Settings) -> list[Issued]:
                 expires_at=row.expires_at.isoformat() if row.expires_at is not None else "",
                 revoked=row.revoked_at is not None,
                 ended=row.expires_at is not None and row.expires_at <= now,
+                key_retired=row.kid not in believed,
             )
-            for row in rows.tokens.all()
+            for row in kept
         ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast, get_args
 
 import typer
 
-from guardian.cli.asking import Limit, Tenant, Why, client, newest, one_line
+from guardian.cli.asking import Limit, OnlyTenant, Tenant, Why, client, newest, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def approvals(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     state: Annotated[
         str | None, typer.Option(help="pending, approved, denied, expired, withdrawn, used or all.")
     ] = "pending",

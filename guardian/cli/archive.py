@@ -18,6 +18,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 
 archive_app = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +59,7 @@ def import_(
         print_json({**told, "refusals": refusals})
     else:
         typer.echo(
-            f"{outcome.decisions:,} decisions archived, {outcome.duplicates:,} came twice, "
+            f"{counted(outcome.decisions, 'decision')} archived, {outcome.duplicates:,} came twice, "
             f"{outcome.refused:,} could not be read or believed"
         )
         for each in outcome.refusals.values():
@@ -90,8 +91,9 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         print_json({"path": str(archive.root), **counts})
         return
     typer.echo(
-        f"{archive.root}: {counts['rows']:,} rows in {counts['files']:,} files, {counts['days']:,} days, "
-        f"{counts['tenants']:,} tenants, {counts['bytes'] / 1e6:,.1f} MB; {counts['labels']:,} labels by people"
+        f"{archive.root}: {counted(counts['rows'], 'row')} in {counted(counts['files'], 'file')}, "
+        f"{counted(counts['days'], 'day')}, {counted(counts['tenants'], 'tenant')}, "
+        f"{counts['bytes'] / 1e6:,.1f} MB; {counted(counts['labels'], 'label')} by people"
     )
     typer.echo(f"Any lake engine reads it, such as DuckDB: read_parquet('{archive.root}/events/*/*/*.parquet')")
 
@@ -108,4 +110,6 @@ def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"merged": done.merged, "into": done.into, "forgotten": done.forgotten})
     else:
-        typer.echo(f"{done.merged:,} files merged into {done.into:,}; {done.forgotten:,} old ones forgotten")
+        typer.echo(
+            f"{counted(done.merged, 'file')} merged into {done.into:,}; {done.forgotten:,} old ones forgotten"
+        )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from guardian.cli.common import escape, settings_from
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.base import Page
 from guardian.wire.calls import sound_token
 from guardian.wire.evidence import EvidenceClient
@@ -19,9 +19,20 @@ from guardian.wire.evidence import EvidenceClient
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 
 _MOST = 10_000
-Tenant = Annotated[str, typer.Argument(help="The tenant.")]
+
+
+def named(value: str | None) -> str | None:
+    """What must not be empty, as a variable of the shell is that nobody set. Raises BadParameter."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty and names nothing; give a name, or leave the option out")
+    return value
+
+
+Tenant = Annotated[str, typer.Argument(help="The tenant.", callback=named)]
+OnlyTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant.", callback=named)]
 OneOfMany = Annotated[
-    str | None, typer.Option("--tenant", help="Whose, where findings of several tenants have this id.")
+    str | None,
+    typer.Option("--tenant", help="Whose, where findings of several tenants have this id.", callback=named),
 ]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
 Limit = Annotated[int, typer.Option(min=1, max=_MOST, help="How many at most, the newest first.")]
@@ -39,6 +50,15 @@ def client(config: Path | None) -> Iterator[EvidenceClient]:
             yield control
         except ValidationError as error:
             raise ConfigurationError(_in_words(error)) from error
+        except ControlError as error:
+            if error.code != "unauthenticated":
+                raise
+            whose = f"that of {TOKEN}" if os.environ.get(TOKEN) else f"that in {_token_file(settings)}"
+            raise ControlError(
+                f"{error} ({whose}); `guardian token issue` on control's machine makes another",
+                status=error.status,
+                code=error.code,
+            ) from error
 
 
 def newest(limit: int, ask: Callable[[int, str | None], Page[Listed]]) -> Page[Listed]:
@@ -66,7 +86,7 @@ def _token(settings: Settings) -> str:
 
     if given := os.environ.get(TOKEN):
         return sound_token(given.strip())
-    path = settings.resolve(settings.keys.directory) / "admin.token"
+    path = _token_file(settings)
     with suppress(PermissionError):  # of its folder: reading it says so
         if not path.is_file():
             raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
@@ -75,6 +95,10 @@ def _token(settings: Settings) -> str:
     except ConfigurationError as error:
         raise ConfigurationError(f"{error}; or set {TOKEN} to a token of your own") from error
     return sound_token(kept.decode(errors="replace").strip())
+
+
+def _token_file(settings: Settings) -> Path:
+    return settings.resolve(settings.keys.directory) / "admin.token"
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
 from guardian.cli.tightening import ArchiveOption, WindowOption, days_of
 from guardian.errors import ConfigurationError
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def authority(
     subject: Annotated[str, typer.Argument(metavar="SESSION|PURPOSE", help="A session's id, or a purpose.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="Whose session or purpose it is.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose session or purpose it is.", callback=named)],
     window: WindowOption = "90d",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many chains of a purpose to show.")] = 10,
     archive: ArchiveOption = None,

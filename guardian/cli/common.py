@@ -34,6 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 UNREADABLE = 3
 """The exit code of what was done although some lines could not be read."""
+INTERRUPTED = 130
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
 
@@ -125,6 +126,8 @@ def other_file(output: Path, *inputs: Path) -> Path:
     """`-` (stdout), or a file to write that is none of the inputs, nor a folder. Raises ConfigurationError."""
     if str(output) == "-" and sys.stdout is None:
         raise ConfigurationError("standard output is closed; name a file to write with --output")
+    if str(output) != "-" and not output.parent.is_dir():
+        raise ConfigurationError(f"{output}: there is no folder {output.parent}; make it, or name another file")
     if str(output) == "-" or not output.exists():
         return output
     if output.is_dir():

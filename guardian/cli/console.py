@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from guardian.cli.asking import client
+from guardian.cli.asking import client, named
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.errors import ConfigurationError
 
@@ -21,8 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def link(
-    tenant: Annotated[str | None, typer.Argument(help="With a session: the tenant whose it is.")] = None,
-    session: Annotated[str | None, typer.Argument(help="The session to look at.")] = None,
+    tenant: Annotated[
+        str | None, typer.Argument(help="With a session: the tenant whose it is.", callback=named)
+    ] = None,
+    session: Annotated[str | None, typer.Argument(help="The session to look at.", callback=named)] = None,
     browse: Annotated[bool, typer.Option("--open", help="Open it in the browser of this machine.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,

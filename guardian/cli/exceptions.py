@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import Limit, OneOfMany, Why, client, newest, one_line
+from guardian.cli.asking import Limit, OneOfMany, OnlyTenant, Why, client, newest, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.wire.exceptions import ExceptionView
 
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 @exceptions_app.command("list")
 def list_(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also those that are over.")] = False,
     limit: Limit = 50,
     config: ConfigOption = None,

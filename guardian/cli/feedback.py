@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import client
+from guardian.cli.asking import OnlyTenant, client
 from guardian.cli.common import ConfigOption, other_file
+from guardian.domain.text import counted
 from guardian.wire.base import listed
 
 feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
@@ -27,7 +28,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
         "-"
     ),
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     config: ConfigOption = None,
 ) -> None:
     """Write one JSON line per judged finding: label, drift, purpose, tool, signals, evidence, versions.
@@ -49,4 +50,4 @@ def export(
             typer.echo(line)
         return
     output.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    typer.echo(f"{len(lines)} labelled findings written to {output}", err=True)
+    typer.echo(f"{counted(len(lines), 'labelled finding')} written to {output}", err=True)

@@ -1,11 +1,10 @@
 """labels: what people said of findings, as the lines that calibrate, train and evaluate read."""
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import client, one_line
+from guardian.cli.asking import OnlyTenant, client, one_line
 from guardian.cli.common import ConfigOption
 from guardian.domain.finding import Finding, Kind
 from guardian.wire.base import listed
@@ -17,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def labels(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     config: ConfigOption = None,
 ) -> None:
     """Print what people said of findings, one line each, for calibrate, train and evaluate.

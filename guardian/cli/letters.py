@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 dlq_app = typer.Typer(no_args_is_help=True, help="Records that could not be read: list them, send them again.")
@@ -39,8 +40,8 @@ def list_(
         typer.echo(escape(f"{letter['id']}  {letter['at']}  {letter['code']}: {letter['reason']}{again}"))
         shown += 1
     total = max(shown, kept_letters(settings))  # the two are read one after the other
-    of = f"{shown} of {total}" if shown < total else f"{total}"
-    typer.echo(f"{of} dead letters", err=True)
+    of = f"{shown} of " if shown < total else ""
+    typer.echo(f"{of}{counted(total, 'dead letter')}", err=True)
 
 
 def _print_json(letters: Iterable[dict[str, object]]) -> None:
@@ -72,7 +73,8 @@ def redrive(
     def tell(letters: int) -> None:
         if every:
             typer.echo(
-                f"sending {letters} dead letters again; those that still cannot be read will come back here",
+                f"sending {counted(letters, 'dead letter')} again; those that still cannot be read will come back"
+                " here",
                 err=True,
             )
 

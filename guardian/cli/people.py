@@ -5,7 +5,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from guardian.cli.asking import Limit, OneOfMany, Tenant, Why, client, newest, one_line
+from guardian.cli.asking import Limit, OneOfMany, OnlyTenant, Tenant, Why, client, named, newest, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
@@ -16,8 +16,8 @@ from guardian.wire.findings import Judgement
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
-Session = Annotated[str, typer.Argument(help="The session's id.")]
-Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...")]
+Session = Annotated[str, typer.Argument(help="The session's id.", callback=named)]
+Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...", callback=named)]
 Subject = Annotated[str, typer.Option("--subject", help="session, agent, delegator, task or jti.")]
 
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sessions(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     status: Annotated[str | None, typer.Option(help="active, flagged or revoked.")] = None,
     limit: Limit = 50,
     config: ConfigOption = None,
@@ -53,7 +53,7 @@ def sessions(
 
 
 def findings(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    tenant: OnlyTenant = None,
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
     kind: Annotated[str | None, typer.Option(help="drift, gateway, hygiene, calibration, unscorable, ...")] = None,
     limit: Limit = 50,
@@ -76,7 +76,9 @@ def findings(
 
 def revoke(
     tenant: Tenant,
-    session: Annotated[str, typer.Argument(help="The session's id, or with --subject that of another subject.")],
+    session: Annotated[
+        str, typer.Argument(help="The session's id, or with --subject that of another subject.", callback=named)
+    ],
     reason: Why,
     subject: Subject = "session",
     minutes: Annotated[
@@ -106,7 +108,9 @@ def revoke(
 
 def reinstate(
     tenant: Tenant,
-    session: Annotated[str, typer.Argument(help="The session's id, or with --subject that of another subject.")],
+    session: Annotated[
+        str, typer.Argument(help="The session's id, or with --subject that of another subject.", callback=named)
+    ],
     reason: Why,
     subject: Subject = "session",
     config: ConfigOption = None,

@@ -175,6 +175,11 @@ def _folder(folder: Path | None, config: Path | None) -> Path:
     if folder is not None:
         if not folder.is_dir():
             raise ConfigurationError(f"{folder}: no such folder")
+        if not any(folder.glob("*.cedarschema")):
+            raise ConfigurationError(
+                f"{folder} has no *.cedarschema, for policies are read as one set: copy these beside those of"
+                " config/policies/, and name that folder"
+            )
         return folder
     from guardian.bootstrap.policies import policy_folder
 

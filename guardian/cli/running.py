@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import UNREADABLE, ConfigOption, JsonOption, existing_file, settings_from
+from guardian.cli.common import INTERRUPTED, UNREADABLE, ConfigOption, JsonOption, existing_file, settings_from
+from guardian.domain.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +61,8 @@ def watch(
 ) -> None:
     """Run the monitor alone: read decisions, judge them, send findings to the control API.
 
-    With --file it ends where the file does, once all is delivered; exit code 3 if some of it was refused.
+    With --file it ends where the file does, once all is delivered; exit code 3 if some of it was refused, 130 if
+    it was stopped before; the same command goes on from there.
 
     Example: guardian watch -c /etc/guardian/guardian.yaml
     """
@@ -72,10 +74,13 @@ def watch(
         return
     kept = f", kept in {letters_of(file)}/ and by `guardian dlq list`" if watched.refused else ""
     typer.echo(
-        f"{watched.decisions:,} decisions judged, {watched.duplicates:,} came twice, "
+        f"{counted(watched.decisions, 'decision')} judged, {watched.duplicates:,} came twice, "
         f"{watched.refused:,} could not be read or believed{kept}",
         err=True,
     )
+    if not watched.ended and file.is_file():  # a pipe that is followed need not end
+        typer.echo(f"stopped before the end of {file}: the same command goes on from there", err=True)
+        raise typer.Exit(INTERRUPTED)
     if watched.ended and watched.refused:
         raise typer.Exit(UNREADABLE)
 

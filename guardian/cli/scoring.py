@@ -18,6 +18,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,7 @@ def score(
     other_file(output, existing_file(file))
     with progress("scoring") as update:
         outcome = score_file(settings, file, output, update)
-    typer.echo(f"{outcome.scored} actions scored, {outcome.refused} lines refused", err=True)
+    typer.echo(f"{counted(outcome.scored, 'action')} scored, {counted(outcome.refused, 'line')} refused", err=True)
     hint_format(settings, file, read=outcome.scored, unread=outcome.refused)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)

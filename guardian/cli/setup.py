@@ -130,7 +130,10 @@ def issue(
 
 @token_app.command("list")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List issued tokens; the tokens themselves are not kept."""
+    """List issued tokens; the tokens themselves are not kept.
+
+    Only live ones count; `refused`: the key that signed it was retired.
+    """
     from guardian.bootstrap import tokens
 
     rows = tokens.issued(settings_from(config))
@@ -138,7 +141,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         print_json([asdict(row) for row in rows])
         return
     for row in rows:
-        state = "revoked" if row.revoked else "ended" if row.ended else "live"
+        state = "revoked" if row.revoked else "ended" if row.ended else "refused" if row.key_retired else "live"
         whose = f"{row.role:<10} {row.principal}  of {', '.join(row.tenants)}"
         typer.echo(escape(f"{row.jti}  {state:<8} {whose}  until {row.expires_at}"))
     typer.echo(f"{counted(len(rows), 'token')} issued", err=True)
@@ -261,4 +264,5 @@ def retire_seals(
     retired = retire_old_seals(SecretFiles.of(settings).seal)
     if not retired:
         raise ConfigurationError("there is no older sealing key; rotate first: `guardian seal rotate`")
-    typer.echo(f"{retired} older sealing keys are retired: nobody opens any more what they sealed")
+    they = "it" if retired == 1 else "they"
+    typer.echo(f"{counted(retired, 'older sealing key')} retired: nobody opens any more what {they} sealed")

@@ -15,6 +15,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 
 if TYPE_CHECKING:
     from guardian.bootstrap.detecting import Line, Tally
@@ -113,8 +114,9 @@ def _show_tallies(tallies: "list[Tally]") -> None:
         typer.echo("the file holds no records")
     for tally in tallies:
         typer.echo(
-            f"{tally.format or 'unknown'}: {tally.records:,} records, {tally.readable:.1%} readable:"
-            f" {tally.decisions:,} decisions, {tally.skipped:,} that are no tool calls, {tally.refused:,} refused"
+            f"{tally.format or 'unknown'}: {counted(tally.records, 'record')}, {tally.readable:.1%} readable:"
+            f" {counted(tally.decisions, 'decision')}, {tally.skipped:,} that are no tool calls,"
+            f" {tally.refused:,} refused"
         )
         if tally.only_auto:
             why = f"{tally.format} takes one plain object a record, of 1 MiB at most"

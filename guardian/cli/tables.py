@@ -12,6 +12,7 @@ from rich.text import Text
 
 from guardian.cli.common import escape
 from guardian.domain.finding import Finding
+from guardian.domain.text import counted
 from guardian.wire.findings import FindingView
 from guardian.wire.peers import Watch
 from guardian.wire.sessions import SessionView
@@ -148,9 +149,9 @@ def show_replay(outcome: ReplayOutcome) -> None:
     console = Console(stderr=True)
     rate = outcome.decisions / outcome.seconds if outcome.seconds else 0.0
     console.print(
-        f"{outcome.decisions} decisions of {outcome.sessions} sessions in {outcome.seconds:.1f} s "
-        f"({rate:,.0f}/s): {len(outcome.findings)} findings, {outcome.duplicates} duplicates, "
-        f"{len(outcome.dead_letters)} lines refused",
+        f"{counted(outcome.decisions, 'decision')} of {counted(outcome.sessions, 'session')} in "
+        f"{outcome.seconds:.1f} s ({rate:,.0f}/s): {counted(len(outcome.findings), 'finding')}, "
+        f"{counted(outcome.duplicates, 'duplicate')}, {counted(len(outcome.dead_letters), 'line')} refused",
         soft_wrap=True,
     )
     for line, code, reason in outcome.dead_letters[:20]:

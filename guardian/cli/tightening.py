@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
 from guardian.errors import ConfigurationError
 
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def propose(
-    tenant: Annotated[str | None, typer.Option("--tenant", help="For which tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="For which tenant.", callback=named)] = None,
     purpose: Annotated[str | None, typer.Option("--purpose", help="Only this purpose.")] = None,
     role: Annotated[str | None, typer.Option("--role", help="Only this agent role.")] = None,
     window: WindowOption = "90d",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import client, one_line
+from guardian.cli.asking import client, named, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.domain.text import counted
 
@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def gateways(
-    tenant: Annotated[str | None, typer.Option(help="Only gateways that serve this tenant.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Only gateways that serve this tenant.", callback=named)
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

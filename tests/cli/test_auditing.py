@@ -334,3 +334,11 @@ def test_what_a_reader_sees_in_a_proof_is_what_was_checked(guardian, home, tmp_p
     for text in (json.dumps(shown), twice, json.dumps(cut)):
         proof.write_text(text, encoding="utf-8")
         assert isinstance(guardian("check-proof", str(proof)).exception, ProofError)
+
+
+@pytest.mark.parametrize("size", ["0", "999"])
+def test_a_proof_since_a_checkpoint_that_cannot_be_is_refused_by_that_name(guardian, size):
+    assert guardian("checkpoint").exit_code == 0
+    refused = guardian("prove", "1", "--since", size)
+    assert isinstance(refused.exception, ConfigurationError)
+    assert f"--since {size}" in str(refused.exception)

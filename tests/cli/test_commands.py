@@ -353,6 +353,58 @@ def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tm
     assert (wrong.returncode, "choose one of run, watch, serve" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["sessions --tenant", "findings --tenant", "gateways --tenant", "labels --tenant", "approvals --tenant",
+     "exceptions list --tenant", "feedback export --tenant", "propose --tenant", "authority s --tenant", "mode",
+     "revoke --reason r acme", "link acme", "policy explain", "confirm --reason r"],
+)  # fmt: skip
+def test_a_name_that_a_shell_left_empty_is_wrong_usage_and_named(guardian, words: str) -> None:
+    done = guardian(*words.split(), "")
+    assert (done.returncode, "it is empty" in done.stderr) == (2, True)
+
+
+def test_what_is_written_where_no_folder_is_is_refused_before_the_work(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("")
+    done = guardian("score", "log", "-o", "nowhere/out.jsonl")
+    assert (done.returncode, "there is no folder nowhere" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("ended", "code"), [(True, 0), (False, 130)])
+def test_who_stopped_the_reading_of_a_file_is_not_told_that_it_is_done(
+    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool, code: int
+) -> None:
+    from guardian.bootstrap import running
+
+    monkeypatch.setattr(running, "watch", lambda *_: running.Watched(decisions=1, ended=ended))
+    (tmp_path / "log").write_text("")
+    guardian("init", "home")
+    done = guardian("watch", "--file", "log", "-c", "home/guardian.yaml")
+    assert (done.returncode, "stopped before the end of log" in done.stderr) == (code, not ended)
+    assert done.stderr.startswith("1 decision judged")
+
+
+def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
+    from guardian.bootstrap.doctor import examine
+    from guardian.bootstrap.initialise import initialise
+    from guardian.config import load
+
+    settings = load(initialise(tmp_path / "home"))
+
+    def advice(runs: str, **advice: object):
+        section = settings.advice.model_copy(update=advice)
+        checks = examine(settings.model_copy(update={"advice": section}), runs)
+        return next((check for check in checks if check.name == "advice"), None)
+
+    nobody = advice("serve", enabled=True)
+    assert (nobody.ok, "set advice.url" in nobody.mend) == (False, True)
+    assert (advice("run", enabled=True), advice("serve")) == (None, None)
+    (tmp_path / "home" / "keys" / "advice.token").touch(mode=0o600)
+    (tmp_path / "home" / "keys" / "advice.token").write_text("x")
+    gone = advice("serve", url="http://127.0.0.1:1")
+    assert (gone.found.partition(":")[0], "monitor.advise_port" in gone.mend) == ("http", True)
+
+
 def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(
     guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

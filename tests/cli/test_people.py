@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ports import port_of, reserve
 
+from guardian.bootstrap.initialise import initialise
 from guardian.cli import asking
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
@@ -20,8 +21,6 @@ from guardian.demo.scenario import Plant, Scenario
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A deployment with a control API, and a day's findings in it; tenant_acme is in enforce."""
-    from guardian.bootstrap.initialise import initialise
-
     folder = tmp_path_factory.mktemp("deployment")
     initialise(folder)
     path = folder / "guardian.yaml"
@@ -109,6 +108,17 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
     assert (slip.returncode, slip.stdout.startswith("slip is revoked")) == (0, True)
     assert f"control had not heard of {tenant}/slip" in slip.stderr
     assert guardian("revoke", tenant, session, *why, *config).stderr == ""
+
+
+@pytest.mark.slow
+def test_whose_token_is_not_taken_hears_which_that_was_and_what_makes_another(guardian, home, tmp_path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    by_variable = guardian("findings", *config, env={"GUARDIAN_TOKEN": "not.a.token"})
+    other = initialise(tmp_path / "other")
+    there = yaml.safe_load((home / "guardian.yaml").read_text(encoding="utf-8"))["control"]["url"]
+    by_file = guardian("sessions", "-c", str(other), env={"GUARDIAN_CONTROL__URL": there})
+    for done, whose in ((by_variable, "of GUARDIAN_TOKEN"), (by_file, str(other.parent / "keys" / "admin.token"))):
+        assert (done.returncode, whose in done.stderr, "guardian token issue" in done.stderr) == (1, True, True)
 
 
 @pytest.mark.slow

@@ -209,3 +209,10 @@ def test_what_agents_wrote_cannot_write_lines_or_control_the_terminal():
     assert "\nMay the monitor? Yes." not in said
     assert "  session.owners = none" in said
     assert max(map(len, said.splitlines())) < 600
+
+
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_policies_that_lie_apart_are_to_be_copied_beside_the_shipped_ones(guardian, command: str) -> None:
+    examples = Path(__file__).parents[2] / "config" / "examples" / "policies"
+    refused = guardian("policy", command, str(examples))
+    assert (refused.returncode, "copy these beside those of config/policies/" in refused.stderr) == (2, True)

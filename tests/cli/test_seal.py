@@ -50,7 +50,7 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
     with pytest.raises(StoreError):
         leaked.unseal(new, now=NOW)
 
-    assert run("retire").output.startswith("1 older sealing keys are retired")
+    assert run("retire").output.startswith("1 older sealing key retired")
     assert seal().unseal(new, now=NOW) == b"new"
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(StoreError):
@@ -125,3 +125,30 @@ def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there
     assert run("keys").splitlines()[0] == f"{kid}  signs next"
     assert run("rotate") == f"signing with key {kid}\n"
     assert run("keys").splitlines()[0] == f"{kid}  signs"
+
+
+def test_a_token_whose_key_was_retired_is_not_listed_as_live(tmp_path: Path) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+
+    def run(*words: str) -> str:
+        return CliRunner().invoke(app, ["token", *words, "-c", str(config)], catch_exceptions=False).output
+
+    old = run("keys").split()[0]
+    run("rotate")
+    run("issue", "maya", "--role", "analyst", "--tenant", "acme")
+    assert run("list").count("  live  ") == 4
+    run("retire", old)
+    states = {line.split()[3]: line.split()[1] for line in run("list").splitlines() if "until" in line}
+    assert states == {"gateway": "refused", "monitor": "refused", "admin": "refused", "maya": "live"}
+
+
+@pytest.mark.parametrize("wrong", [("", "--tenant", "acme"), ("m", "--tenant", ""), ("m", "--tenant", "a/b")])
+def test_a_name_that_no_token_can_bear_is_wrong_usage(tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+    done = CliRunner().invoke(app, ["token", "issue", *wrong, "--role", "analyst", "-c", str(config)])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "is no identifier" in str(done.exception)

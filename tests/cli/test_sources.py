@@ -67,6 +67,16 @@ def test_with_the_setting_that_detect_names_all_that_it_counts_is_scored(guardia
     assert (scored.returncode, "2 actions scored, 0 lines refused" in scored.stderr) == (0, True)
 
 
+def test_one_line_is_not_told_as_several(guardian, tmp_path) -> None:
+    one = (SAMPLES / "guardian.jsonl").read_text().splitlines()[0]
+    (tmp_path / "log").write_text(f"{one}\n{{broken\n")
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}\n")
+    assert "1 action scored, 1 line refused" in guardian("score", "log", "-o", "out").stderr
+    told = guardian("replay", "log").stderr
+    assert "1 decision of 1 session in" in told
+    assert "0 duplicates, 1 line refused" in told
+
+
 HINT = "`guardian detect log` says of which"
 
 

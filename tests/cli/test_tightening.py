@@ -22,6 +22,7 @@ from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
+from guardian.errors import ConfigurationError
 from guardian.store.control import ControlStore
 from guardian.tightening.authority import Authority, Hop
 
@@ -299,6 +300,7 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
 def test_wrong_usage_is_told_with_the_way_out(archive, tmp_path, monkeypatch, words, says):
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(app, [*words, "--archive", str(archive)])
+    assert isinstance(outcome.exception, ConfigurationError), "exit code 2: 1 is of a proposal that costs too much"
     assert says in str(outcome.exception)
 
 

@@ -304,3 +304,13 @@ def test_a_real_nginx_refuses_a_revoked_session(stage, nginx):
     assert httpx.get(f"{nginx}/tools/call", timeout=30).status_code == 403  # who names nobody
     forged = {"X-Session-Id": "s1", "X-Guardian-Session": "s2"}
     assert httpx.get(f"{nginx}/tools/call", headers=forged, timeout=30).status_code == 403
+
+
+@pytest.mark.slow
+def test_nor_does_nginx_keep_an_answer_for_two_whose_names_run_together(stage, nginx):
+    def call(session, agent):
+        headers = {"X-Session-Id": session, "X-Agent-Id": agent}
+        return httpx.get(f"{nginx}/tools/call", headers=headers, timeout=30).status_code
+
+    stage.revoke("s one")
+    assert (call("s", "one two"), call("s one", "two")) == (200, 403)

@@ -66,6 +66,11 @@ def test_a_slack_that_cannot_be_reached_is_told_once_with_the_cause_and_the_way_
     assert caplog.records == []  # slack-sdk's own lines
 
 
+def test_a_token_that_slack_does_not_take_is_told_once_and_where_it_stands(settings) -> None:
+    [check] = check_slack(settings(slack={"token": "xoxb-withdrawn"}), send=True)
+    assert ("invalid_auth" in check.found, "GUARDIAN_SLACK__TOKEN" in check.mend) == (True, True)
+
+
 def test_a_control_without_the_signing_secret_is_noticed(settings, office) -> None:
     office.queue.door._signature = None
     found = {check.name: check for check in check_slack(settings(), send=False)}
