@@ -93,7 +93,7 @@ def test_why_an_import_refused_records_is_said_with_the_first_of_each_kind(home,
     log.write_text("\n".join([other, "{broken", other, line(2)]) + "\n", encoding="utf-8")
     told = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
     assert told.exit_code == 3
-    assert "1 decisions archived, 0 came twice, 3 could not be read or believed" in told.stdout
+    assert "1 decision archived, 0 came twice, 3 could not be read or believed" in told.stdout
     why = told.stderr
     assert "2 times gateway_not_entitled, first in line 1: gateway 'gw-x' is not granted tenant 'acme'" in why
     assert "1 times not_json, first in line 2: Expecting property name" in why

@@ -219,7 +219,8 @@ def test_the_doctor_says_when_the_adviser_has_another_token(tmp_path: Path) -> N
         assert "does not exist" in advice().found
         assert not files.advice.exists(), "a token that the doctor makes is one more that differs"
         write_secret(files.advice, b"of-control", replace=False)
-        assert (advice().ok, advice().found) == (False, "the adviser answered 401: it has another token")
+        told = f"http://127.0.0.1:{server.port}: the adviser answered 401: it has another token"
+        assert (advice().ok, advice().found) == (False, told)
         assert "advice.token" in advice().mend
         write_secret(files.advice, b"of-the-monitor\n", replace=True)
         assert advice().ok
