@@ -150,7 +150,8 @@ def test_a_list_goes_on_as_far_as_asked_and_says_where_it_was_cut(guardian, home
     monkeypatch.setattr(asking, "_AT_ONCE", 1)
     every = read(guardian, home, what)["items"]
     assert len(every) > 1
-    assert read(guardian, home, what, "--limit", "2")["items"] == every[:2]
+    two, later = (read(guardian, home, what, *limit)["items"] for limit in (("--limit", "2"), ()))
+    assert two in (every[:2], later[:2])  # news of guardian itself may come meanwhile
     config = ("-c", str(home / "guardian.yaml"))
     assert "there are more: --limit" in guardian(what, "--limit", "1", *config).stderr
     monkeypatch.setattr(asking, "_MOST", 1)
