@@ -60,7 +60,8 @@ class Opa(Format):
         return "labels" in body or "path" in body or "input" in body or body.get("msg") == "Decision Log"
 
     def entries(self, body: Any) -> Iterable[Any]:
-        messages = _message(at(body, "input"))
+        told = at(body, "input")
+        messages = None if _is_sarc(told) else _message(told)
         return _each(body, messages) if isinstance(messages, list) else (body,)
 
     def facts(self, entry: Any) -> Facts | None:
@@ -118,7 +119,7 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         raise expected("input", "an object", told)
     if agents_own(told):
         return call_of(told)
-    if isinstance(told.get("action"), (Mapping, str)) and "resource" in told:
+    if _is_sarc(told):
         return sarc(told, "input.")
     message = _message(told)
     if isinstance(message, Mapping):
@@ -139,6 +140,10 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     return {"tool": tool, "arguments": arguments_of(arguments), **_names(told)}
 
 
+def _is_sarc(told: Any) -> bool:
+    return isinstance(told, Mapping) and isinstance(told.get("action"), (Mapping, str)) and "resource" in told
+
+
 def _message(told: Any) -> Any:
     """The JSON-RPC message or messages that the gateway asked about; None where there is none."""
     if isinstance(told, Mapping) and "method" in told and "params" in told:
@@ -152,7 +157,10 @@ def _message(told: Any) -> Any:
 
 
 def _is_message(found: Any) -> bool:
-    return isinstance(found, list) or (isinstance(found, Mapping) and "method" in found)
+    """Or several: a list that holds none is a body of another kind, and no batch."""
+    return any(
+        isinstance(each, Mapping) and "method" in each for each in (found if isinstance(found, list) else [found])
+    )
 
 
 def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, Any]]:

@@ -48,6 +48,20 @@ def test_each_call_of_a_json_rpc_batch_that_opa_decided_is_told(check, make_read
     ]
 
 
+SARC = {"subject": {"id": "u"}, "action": {"name": "crm.read"}, "resource": {"id": "c"}}
+
+
+@pytest.mark.parametrize(
+    ("named", "body"),
+    [({"tool": "crm.read"}, []), ({"tool": "crm.read"}, [1, {}]), (SARC, []), (SARC, [CALL, CALL])],
+)
+def test_a_call_that_opa_was_asked_about_by_name_is_one_whatever_the_body_beside_it_lists(
+    named, body, make_reader, decisions
+):
+    told = decisions(make_reader("opa", MINE), asked(**named, parsed_body=body, body=json.dumps(body)))
+    assert [(event.id, event.action.tool) for event in told] == [("d", "crm.read")]
+
+
 @pytest.mark.parametrize("cut", [{"truncated_body": True}, {"headers": {"x-envoy-auth-partial-body": "true"}}])
 def test_a_body_that_envoy_cut_off_is_told_with_its_session(cut, make_reader, told):
     (refused,) = told(make_reader("opa", MINE), asked(body=json.dumps(CALL)[:40], **cut))
