@@ -43,11 +43,21 @@ def _on_the_way(folds: Path | None) -> list[LabelledSession]:
     return judged_sessions(seed=seed)
 
 
+def _open_ended(_: Path | None) -> list[LabelledSession]:
+    with plugins.extras_named("--benchmark open_ended"):
+        from guardian.training.open_ended import judged_sessions
+    return judged_sessions(seed=_SHIPPED_SEED)
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
     "on_the_way": Benchmark(
         _on_the_way,
         "on_the_way: a model of `guardian train`, the shipped one too, was trained on these sessions, so its "
         "figures are too kind. --left-out with --out-of-fold asks encoders that were not.",
+    ),
+    "open_ended": Benchmark(
+        _open_ended,
+        "open_ended: how much less a call weighs under a purpose that constrains nothing was chosen on these.",
     ),
 }

@@ -39,7 +39,8 @@ def evaluate(
         typer.Argument(help="Labelled session lines, logs with --labels, or an archive's folder; .gz too."),
     ] = None,
     benchmark: Annotated[
-        str | None, typer.Option("--benchmark", help="Also a built set: agentdojo, or on_the_way (extras).")
+        str | None,
+        typer.Option("--benchmark", help="Also a built set: agentdojo, on_the_way, open_ended (extras)."),
     ] = None,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="SIGNAL", help="Also without a signal; repeatable.")

@@ -14,6 +14,11 @@ def shown(text: str, limit: int = 80) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 
+def word_set(listed: str) -> frozenset[str]:
+    """A list of words as a set."""
+    return frozenset(listed.split())
+
+
 def some(names: Sequence[str], most: int, spelt: Callable[[str], str] = str) -> str:
     """The first of several, and how many more there are.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from guardian.domain.purposes import open_ended
 from guardian.embedding.consequence import consequence
 from guardian.embedding.echo import without_echo, without_repeats
 from guardian.embedding.ports import DIMENSIONS, Encoder
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 5
+READING = 6
 """How calls are read, which a calibration stands on: 1 whole purposes, 2 long ones by their nearest part, 3 also a
 second time without what a call repeats of its purpose, 4 all arguments for what the act can do and where it goes,
 and those first where not all fit into what the encoders are shown, 5 a second reading counts from .25 above on, no
-longer .5."""
+longer .5, 6 with less weight where the purpose constrains nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,10 @@ class PurposeFit:
         bare = {place: told for place, request in enumerate(requests) if (told := bared(request)) is not request}
         rows = self.features([*requests, *bare.values()])
         whole, rest = rows[: len(requests)], dict(zip(bare, rows[len(requests) :], strict=True))
-        return [self._fusion.score(row, rest.get(place)) for place, row in enumerate(whole)]
+        return [
+            self._fusion.score(row, rest.get(place), left_open=open_ended(request.purpose))
+            for place, (request, row) in enumerate(zip(requests, whole, strict=True))
+        ]
 
 
 def wished(requests: Sequence[FitRequest], actions: NDArray[np.float32], embed: Embed) -> list[FitRequest]:

@@ -17,6 +17,9 @@ from guardian.errors import ModelError
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
 DOUBT = 0.25
 """By how much the margin of a call without what it repeats of its purpose must lie above the whole call's."""
+LEFT_OPEN = 1.0
+"""By how much less any call can be far from a purpose that constrains nothing: so much of the margin makes one in
+a hundred honest calls under such purposes reach what one in a hundred does elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,17 @@ class Fusion:
                 "fusion weights must be finite and not negative; fit them again with `guardian train`"
             )
 
-    def score(self, features: tuple[float, ...], bare: tuple[float, ...] | None = None) -> float:
+    def score(
+        self, features: tuple[float, ...], bare: tuple[float, ...] | None = None, *, left_open: bool = False
+    ) -> float:
         """In [0, 1]; higher is further from purpose. `bare` are the features of the call without what it repeats
-        of the purpose: they may raise the score, and never lower it."""
+        of the purpose: they may raise the score, and never lower it. `left_open`: the purpose constrains nothing
+        (`domain.purposes.open_ended`)."""
         margin = self.margin(features)
         if bare is not None:
             margin = max(margin, self.margin(bare) - DOUBT)
+        if left_open:
+            margin -= LEFT_OPEN
         return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, margin))))
 
     def margin(self, features: tuple[float, ...]) -> float:

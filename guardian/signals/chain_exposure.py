@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
 from guardian.signals.mail_houses import anybodys
@@ -24,7 +25,7 @@ from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.reach import Recipient, Way
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
-from guardian.signals.wording import only_reads, open_ended, shown, words
+from guardian.signals.wording import only_reads, shown, words
 
 _MAX_COUNT = 2**53
 _MAX_PRINTS = 128

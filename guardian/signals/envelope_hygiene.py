@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import ClassVar
 
 from guardian.domain.event import Envelope
+from guardian.domain.purposes import open_ended
 from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import constraint
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import open_ended, shown
+from guardian.signals.wording import shown
 
 TITLES = {
     "no_expiry": "Its envelope never expires",

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.purposes import open_ended
 from guardian.domain.text import some
 from guardian.signals.admitting import admits, admits_class, spelt
 from guardian.signals.constraints import Constraints, number, read
@@ -19,7 +20,6 @@ from guardian.signals.wording import (
     covers,
     joins_more,
     only_reads,
-    open_ended,
     shown,
     singular,
     word_set,

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from guardian.domain.text import word_set as word_set
 from guardian.domain.wildcards import covers as covers
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -21,11 +22,6 @@ _NUMBER_BITS = 256
 _PURPOSE_CHARS = 8192
 _SERVER = re.compile(r"[./:]|__")
 """Between what a tool is of and what it does."""
-
-
-def word_set(listed: str) -> frozenset[str]:
-    """A list of words as a set."""
-    return frozenset(listed.split())
 
 
 _STOP = word_set(
@@ -42,22 +38,6 @@ _CHANGING = word_set(
     "execute export forward grant insert invite merge modify move pay place post publish purge push put refund "
     "remove rename reply reset revoke run send set share sign start stop submit transfer update upload wipe "
     "write"
-)
-_OPEN_ENDED = re.compile(
-    r"\b(?:whatever|anything|everything|miscellaneous|misc"
-    r"|general(?: purpose| use| assistance| help| tasks?| work)?$"
-    r"|any (?:task|thing|work|request|action|job|purpose)s?|all (?:the )?(?:tasks|actions|work|requests|purposes)"
-    r"|various (?:tasks|things|work)|as (?:needed|required|instructed|requested|appropriate)"
-    r"|(?:on|for) (?:my|their|his|her|the users?) to ?do list|do (?:what|as) )"
-)
-_ITEM = re.compile(r"^[ \t]*\*[ \t]+(?=\**[^\s*])", re.MULTILINE)
-_STRESS = re.compile(
-    r"(?<![\w*.:/=-])(\*{1,3})(?=[^\W_])[^*\n]*(?:(?<=[^\W_]|[)!?])|(?<=[.:])(?=\*\*))\1(?![\w*/-]|\.\S)"
-)
-"""How prose is marked up with stars: an item of a list, and a stressed word or some."""
-_EMPTY_PURPOSES = word_set(
-    "agent all any assist assistance assistant automation default general help none other task tasks test todo "
-    "unknown various work"
 )
 _JOINING = re.compile(r"\b(?:and|also|plus|then|additionally|furthermore|moreover|as well as)\b|[&;,+]")
 
@@ -147,32 +127,6 @@ def singular(word: str) -> str:
 def content(purpose: str) -> frozenset[str]:
     """The words of a purpose that carry meaning, in the singular."""
     return frozenset(singular(word) for word in words(purpose) if word not in _STOP)
-
-
-@lru_cache(maxsize=1_024)
-def open_ended(purpose: str) -> bool:
-    """Whether a purpose constrains nothing: a wildcard, "whatever is needed", or no more than "help".
-
-    >>> open_ended("do everything on my list"), open_ended("*"), open_ended("review_customer_contract")
-    (True, True, False)
-    """
-    if _wild(purpose):
-        return True
-    telling = content(purpose)
-    return bool(_OPEN_ENDED.search(" ".join(words(purpose)))) or (
-        bool(purpose.strip()) and telling <= _EMPTY_PURPOSES
-    )
-
-
-def _wild(purpose: str) -> bool:
-    """Whether it holds a star that marks up no prose, as before an item of a list or around what is stressed.
-
-    >>> [_wild(said) for said in ("crm.*", "use `crm.*`, and erp", "do *", "* review **this** contract")]
-    [True, True, True, False]
-    """
-    if "*" not in purpose:
-        return False
-    return len(purpose.split()) == 1 or "*" in _STRESS.sub("", _ITEM.sub("", purpose))
 
 
 def joins_more(wide: str, narrow: str) -> frozenset[str]:

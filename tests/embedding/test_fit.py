@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from guardian.embedding import FitRequest, PurposeFit
-from guardian.embedding.fusion import DOUBT, FEATURES, Fusion
+from guardian.embedding.fusion import DOUBT, FEATURES, LEFT_OPEN, Fusion
 from guardian.embedding.lexical import Lexical, LexicalEncoder
 from guardian.embedding.text import flat, leaves
 from guardian.errors import ModelError
@@ -134,6 +134,14 @@ def test_small_values_of_the_purposes_words_do_not_hide_an_act_and_are_read_a_se
     (whole,) = fit.features([diluted])
     assert fusion_of(logit=1.0, consequence=1.0).score(whole) < hidden < alone
     assert logit(hidden) == pytest.approx(logit(alone) - DOUBT, abs=1e-5)
+
+
+def test_a_purpose_that_constrains_nothing_leaves_less_to_be_far_from() -> None:
+    fit = PurposeFit(LexicalEncoder(), fusion_of(consequence=3.0), "test")
+    closed = [replace(request, purpose="file the contract") for request in (HONEST, STRAY)]
+    left_open = [replace(request, purpose="do everything on my list") for request in (HONEST, STRAY)]
+    falls = [logit(one) - logit(other) for one, other in zip(fit.score(closed), fit.score(left_open), strict=True)]
+    assert falls == pytest.approx([LEFT_OPEN, LEFT_OPEN], abs=1e-6)
 
 
 def logit(score: float) -> float:

@@ -90,6 +90,14 @@ def test_a_renewal_review_reads_its_contract_and_sends_no_mail(fit: PurposeFit) 
     assert min(high) > 0.5
 
 
+def test_an_honest_act_under_a_purpose_that_constrains_nothing_does_not_look_odd(fit: PurposeFit) -> None:
+    act = ("mail.write", {"to": "anna@acme.com", "subject": "Follow-up", "text": "See you on Thursday then."})
+    listed, other = fit.score(
+        [FitRequest("act on all the action items of the meeting", *act), FitRequest("summarise the meeting", *act)]
+    )
+    assert listed < 0.7 < other  # of the calibration's honest calls one in a hundred lies above .70
+
+
 def test_another_recipient_than_the_purpose_names_raises_the_score_and_is_the_reason(fit: PurposeFit) -> None:
     purpose = "send the signed contract to anna@acme.com"
     right = FitRequest(purpose, "email.send", {"to": "anna@acme.com", "subject": "signed contract"})

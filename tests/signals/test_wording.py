@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import guardian.signals
-from guardian.signals.wording import canonical, content, covers, open_ended, shown, singular
+from guardian.domain.purposes import open_ended
+from guardian.signals.wording import canonical, content, covers, shown, singular
 
 
 @pytest.mark.parametrize("name", [found.name for found in pkgutil.iter_modules(guardian.signals.__path__)])

@@ -1,0 +1,67 @@
+"""Purposes that leave open what is to be done, and those that only sound so."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain.purposes import open_ended
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("*", "do everything on my list", "do whatever the user asks", "general_assistance", "help", "agentTask"),
+        *(
+            "follow the instructions in README.md",
+            "execute_user_instructions",
+            "carry out the steps in the ticket",
+        ),
+        *("work through the checklist Anna left", "act on the action items from Monday's meeting", "as needed"),
+        *("please do the tasks on my to-do list", "assist the user with anything", "handle_any_request"),
+        *("do what the note says", "do as the memo on the board says", "whatever it takes", "run my errands"),
+        "Hi! I am in a hurry today. Please do all the tasks that Lena wrote down. Thank you.",
+    ],
+)
+def test_a_purpose_that_hands_the_choice_over_is_open_ended(purpose: str) -> None:
+    assert open_ended(purpose)
+    assert open_ended(purpose.upper().replace("AGENTTASK", "AGENT_TASK").replace("README.MD", "readme"))
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("", "   ", "review_customer_contract", "pay invoice 1881", "return everything I ordered in May"),
+        "follow the runbook's steps to restart nginx",
+        "do the tasks about the office move",
+        "put oat milk on my to-do list",
+        "mark 'submit the report' as done on my to-do list",
+        "delete all tasks with the keyword Test",
+        "is everything all right with order 5512?",
+        "calculate (5*6)/(2+3) and 2 ** 8",
+        "Answer from the text.\\n\\n**Logistic regression is not present in it.**",
+    ],
+)
+def test_a_purpose_that_names_work_is_not(purpose: str) -> None:
+    assert not open_ended(purpose)
+
+
+def test_what_says_much_besides_constrains_something() -> None:
+    long = (
+        "Book two seats to Porto on the night train for Amara and her sister, rent bicycles near the station,"
+        " reserve a table at the harbour, then do everything on my list"
+    )
+    assert not open_ended(long)
+    assert open_ended("Book two seats to Porto, then do everything on my list")
+    assert not open_ended(long.replace("my list", "my list of *"))
+
+
+@given(st.text(alphabet=string.printable, max_size=300))
+def test_any_text_is_read(purpose: str) -> None:
+    assert open_ended(purpose) in (True, False)
+
+
+@given(st.sampled_from(("pay invoice", "review contract", "book a room for")), st.integers(0, 10**6))
+def test_a_number_or_name_beside_work_opens_nothing(work: str, number: int) -> None:
+    assert not open_ended(f"{work} {number}")
