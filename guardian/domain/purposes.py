@@ -33,10 +33,12 @@ _TELLING_NOTHING = word_set(
     " work you your"
 )
 _VERB = (
-    r"(?:act (?:on|upon)|attend to|carry out|clear|complete|deal with|do(?:ing)?|execute|finish|follow"
-    r"|go (?:down|through)|handle|implement|obey|perform|process|run through|see to|sort out|tackle|take care of"
-    r"|tick off|work (?:down|off|on|through))"
+    r"(?:act (?:on|upon)|attend to|carry out|deal with|do(?:ing)?|execute|finish|follow|go (?:down|through)|handle"
+    r"|implement|obey|perform|process|run through|see to|sort out|tackle|take care of|tick off"
+    r"|work (?:down|off|on|through))"
 )
+_ENDS = r"(?:clear|complete)"
+"""These may also say how a thing is: "a complete list"."""
 _WHOSE = (
     r"(?:(?:all|any|customer|daily|due|each|every|her|his|its|my|of|open|our|pending|remaining|s|the|their|these"
     r"|those|today s|user|your|\w+ s) ){%s,4}"
@@ -54,9 +56,9 @@ _WHOM = r"(?: (?:her|him|me|them|us|customers?|people|the \w+|users?))?(?: with)
 _HANDS_OVER = re.compile(
     "|".join(
         (
-            rf"\b(?:{_VERB}|run) {_WHOSE % 0}{_TASKS}\b",
-            rf"(?<!\bto )\b{_VERB} {_WHOSE % 1}{_LIST}\b",
-            rf"\b(?:{_VERB}|accomplish|assist|help){_WHOM} (?:anything|everything|whatever"
+            rf"\b(?:{_VERB}|{_ENDS}|run) {_WHOSE % 0}{_TASKS}\b",
+            rf"(?<!\bto )\b(?:{_VERB} {_WHOSE % 0}|{_ENDS} {_WHOSE % 1}){_LIST}\b",
+            rf"\b(?:{_VERB}|{_ENDS}|accomplish|assist|help){_WHOM} (?:anything|everything|whatever"
             r"|any (?:job|question|request|task|thing)s?|all (?:the )?(?:jobs|requests?|tasks|work))\b",
             rf"\b(?:do|perform|execute) (?:as|what(?:ever)?) (?:\w+ ){{0,5}}{_ASKED}\b",
             rf"\bwhatever (?:it takes|is {_ASKED}|you (?:like|see fit|think best|want))\b",
@@ -66,8 +68,9 @@ _HANDS_OVER = re.compile(
     )
 )
 _NARROWED = re.compile(
-    r" (?:about|(?:in order to|so as to|for|of|to) (?!(?:a|all|an|at|by|do|each|every\w*|from|her|him|his|in|it|me"
-    r"|my|now|on|our|that|the|their|them|this|today|tomorrow|tonight|us|you|your|\w+day|\d+)\b)) ?\w"
+    r" (?:about|(?:in order to|so as to|for|of|to) (?!(?:a|all|an|at|by|day|do|document|each|every\w*|file|from"
+    r"|her|him|his|in|it|list|me|meeting|my|note|now|on|our|runbook|sheet|that|the|their|them|this|ticket|today"
+    r"|tomorrow|tonight|us|you|your|\w+day|\d+)\b)) ?\w"
 )
 """What narrows the choice again: "the steps to restart nginx", "the tasks about the move"."""
 
