@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 
 from guardian.domain.finding import OPERATORS
@@ -28,14 +28,13 @@ from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
 from guardian.store.control_findings import FindingRows
-from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
+from guardian.store.control_head import Head, begin_epoch, create_head, has_head, queue_for_writing, read_head
 from guardian.store.control_idempotency import IdempotencyRows
 from guardian.store.control_ledger import LedgerRows
 from guardian.store.control_modes import ModeRows
 from guardian.store.control_peers import PeerRows, SelfTestRows
 from guardian.store.control_rights import RIGHTS
 from guardian.store.control_sessions import SessionRows
-from guardian.store.control_tables import head
 from guardian.store.control_tokens import TokenRows
 from guardian.store.control_visits import VisitRows
 from guardian.store.engine import open_engine, reading, tidy, writing
@@ -173,15 +172,22 @@ class ControlStore:
     def settle_epoch(self, now: datetime) -> None:
         """Begin a new epoch if the database is behind what is remembered beside it."""
         remembered = self._epoch_file.read() if self._epoch_file is not None else None
+        with reading(self._engine) as connection:
+            settled = has_head(connection) and restored_mark(_mark(read_head(connection)), remembered) is None
+        if not settled:
+            self._begin_epoch(remembered, now)
+        self._remember(self.head())
+
+    def _begin_epoch(self, remembered: Mark | None, now: datetime) -> None:
+        """The first one, or the one after a restore; unless another process has begun it meanwhile."""
         with writing(self._engine) as connection:
-            queue_for_writing(connection)  # another process may be at the same
-            if connection.execute(select(head.c.id)).one_or_none() is None:
+            queue_for_writing(connection)
+            if not has_head(connection):
                 create_head(connection, now)
             onward = restored_mark(_mark(read_head(connection)), remembered)
             if onward is not None and remembered is not None:
                 expected = Revision(epoch=remembered.epoch, n=remembered.n)
                 ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
-        self._remember(self.head())
 
     def _remember(self, stands: Head) -> None:
         if self._epoch_file is None:

@@ -5,6 +5,8 @@ so a power cut cannot take back a finding that was already delivered (NORMAL may
 WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg://…`.
 """
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +93,7 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
         ) from error
     try:
         engine = _sqlite(target, tidied=tidied) if target.get_backend_name() == "sqlite" else _server(target)
-        with engine.connect() as connection:
+        with engine.connect().execution_options(guardian_reads=True) as connection:
             connection.execute(text("SELECT 1"))
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(
@@ -153,6 +155,8 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
         file = Path(str(path))
         make_folder(file.parent)
         make_file(file, mode=0o600)
+        if not os.access(file, os.W_OK):  # found out now, and not by the first transaction that writes
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
         # One kept for each thread that may read at a time: to open one more costs more than most questions do.
         # Last in, first out: those that a rush opened are not passed round for ever, their caches cold.
         room = {"pool_size": _READERS, "max_overflow": _READERS, "pool_use_lifo": True}

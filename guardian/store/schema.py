@@ -30,14 +30,17 @@ _ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate
 
 
 def migrate(engine: Engine, scripts: str) -> None:
-    """Bring the schema up to date in one transaction; doing it again changes nothing.
+    """Bring the schema up to date in one transaction; one that is up to date is only read, beside any writer.
 
     Raises StoreError when the schema is newer than this version of guardian.
     """
+    with reading(engine) as connection:
+        if _known(connection, scripts) == _head(scripts):
+            return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        if _known(connection, scripts) == _head(scripts):
+        if _known(connection, scripts) == _head(scripts):  # another process was faster
             return
         config = _config(scripts)
         config.attributes.update(connection=connection, version_table=_table(scripts))

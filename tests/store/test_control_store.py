@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from whole_store import first_bad
 
+import guardian.store.engine as engine_module
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
 from guardian.store.control import ControlStore
@@ -75,6 +76,14 @@ def test_opening_again_changes_nothing(store, tmp_path):
     again = _open(tmp_path)
     assert again.head() == store.head()
     again.close()
+
+
+def test_a_long_writer_holds_up_no_start(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    with store.write():
+        again = _open(tmp_path)
+        assert again.head() == store.head()
+        again.close()
 
 
 def test_writers_in_many_threads_leave_no_gap_and_no_double(store):
