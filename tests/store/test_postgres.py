@@ -132,7 +132,7 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     plans: list[str] = []
 
     def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "DELETE")):
             with connection.connection.cursor() as beside:
                 beside.execute("SET LOCAL enable_seqscan = off")  # a table as small as these is sooner read whole
                 beside.execute(f"EXPLAIN {statement}", parameters)
