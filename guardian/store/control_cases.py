@@ -18,6 +18,7 @@ from guardian.store.control_tables import (
     live,
     session,
 )
+from guardian.store.inserts import upsert
 from guardian.wire.cases import CaseEvent
 
 _BEGUN = "begun"  # stands among the feeds once a channel has begun to follow them: the newest alert of then
@@ -254,9 +255,7 @@ class CaseRows:
 
     def follow(self, feed: str, seq: int) -> None:
         """Remember how far a feed was read."""
-        moved = update(followed).where(followed.c.feed == feed).values(seq=seq)
-        if not self.connection.execute(moved).rowcount:
-            self.connection.execute(insert(followed).values(feed=feed, seq=seq))
+        upsert(self.connection, followed, [{"feed": feed, "seq": seq}])
 
     def news(self, feed: str, limit: int) -> Sequence[Followed]:
         """What stands on a feed after what was read: alerts, audit or changes."""

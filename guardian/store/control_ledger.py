@@ -25,7 +25,7 @@ from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, Subjec
 from guardian.store.control_head import next_revision
 from guardian.store.control_tables import ledger, lifting, live
 
-_CHUNK = 2000
+_AT_ONCE = 2000  # rows held in memory while the whole list is read
 
 Scope = Collection[str] | None
 """Tenants to look at; None means every tenant."""
@@ -162,10 +162,9 @@ class LedgerRows:
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
-        """The same one by one, to be used up within the transaction: a long list need not be in memory whole."""
+        """The same one by one, fetched in parts: use it up within the transaction."""
         wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
-        for rows in self.connection.execute(wanted).partitions(_CHUNK):
-            yield from map(_entry, rows)
+        yield from map(_entry, self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)))
 
     def since(self, revision: Revision, scope: Scope, limit: int) -> list[LedgerEntry]:
         """The entries of that revision's epoch after it, in order."""

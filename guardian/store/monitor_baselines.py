@@ -16,9 +16,10 @@ from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.store.engine import reading, writing
+from guardian.store.inserts import Row
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
 from guardian.store.monitor_sessions import LEARNT, TO_LEARN, read_state
-from guardian.store.monitor_tables import Row, baselines, lots, sessions
+from guardian.store.monitor_tables import baselines, lots, sessions
 from guardian.store.monitor_values import Tally
 from guardian.store.turns import Rest, in_turn
 

@@ -10,7 +10,8 @@ from guardian.domain.batch import DeadLetter
 from guardian.domain.event import Identifier
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, insert_new, outbox
+from guardian.store.inserts import insert_new
+from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, outbox
 from guardian.store.monitor_values import ListedLetter, StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)

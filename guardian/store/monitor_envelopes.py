@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, select
 
 from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
+from guardian.store.inserts import Row, upsert
 from guardian.store.monitor_sessions import NOT_ACTED
-from guardian.store.monitor_tables import Row, envelopes, insert_new, lots, sessions, upsert, waiting
+from guardian.store.monitor_tables import envelopes, lots, sessions, waiting
 
 Source = Literal["control", "topic"]
 
@@ -59,10 +60,7 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
             }
         )
     upsert(connection, envelopes, rows["control"])
-    for row in rows["topic"]:  # what control says meanwhile, in a transaction of its own, is never deleted
-        here = (envelopes.c.tenant_id == row["tenant_id"]) & (envelopes.c.session_id == row["session_id"])
-        connection.execute(delete(envelopes).where(here, envelopes.c.source != "control"))
-    insert_new(connection, envelopes, rows["topic"])
+    upsert(connection, envelopes, rows["topic"], over=envelopes.c.source != "control")
 
 
 def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select, 
 
 from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
+from guardian.store.inserts import insert_new
 from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
-from guardian.store.monitor_tables import chunks, dead_letters, findings, insert_new, outbox
+from guardian.store.monitor_tables import chunks, dead_letters, findings, outbox
 from guardian.store.monitor_values import OutboxItem
 
 _Kind = Literal["finding", "dead_letter"]

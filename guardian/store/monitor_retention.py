@@ -24,9 +24,9 @@ from sqlalchemy import (
 
 from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
+from guardian.store.inserts import Row
 from guardian.store.monitor_sessions import LEARNT, NOT_ACTED, TO_LEARN
 from guardian.store.monitor_tables import (
-    Row,
     agents,
     baselines,
     dead_letters,

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
 from guardian.errors import StoreError
-from guardian.store.monitor_tables import Row, lots, sessions
+from guardian.store.inserts import Row
+from guardian.store.monitor_tables import lots, sessions
 from guardian.store.monitor_values import Conflict
 
 TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2

@@ -4,14 +4,13 @@ import base64
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Float,
     Index,
     Integer,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from guardian.store.engine import NAMING, UtcDateTime
 
@@ -200,7 +198,6 @@ waiting = Table(
     Index("ix_waiting_since", "since"),
 )
 
-Row = dict[str, Any]
 _T = TypeVar("_T")
 _K = TypeVar("_K", bound=tuple[str, ...])
 _CHUNK = 500
@@ -239,20 +236,3 @@ def headers_text(headers: Iterable[tuple[str, bytes]]) -> str:
 def headers_of(text: str) -> tuple[tuple[str, bytes], ...]:
     """The headers out of their column."""
     return tuple((name, base64.b64decode(value)) for name, value in json.loads(text))
-
-
-def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert the rows whose key is not there yet; the others stay as they are."""
-    if rows:
-        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(make(table).on_conflict_do_nothing(), list(rows))
-
-
-def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert the rows, each over the one with its key where there is one."""
-    if rows:
-        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = make(table)
-        keys = [column.name for column in table.primary_key.columns]
-        newer = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=newer), list(rows))

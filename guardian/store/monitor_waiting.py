@@ -14,6 +14,7 @@ from sqlalchemy import (
     Engine,
     RowMapping,
     and_,
+    bindparam,
     delete,
     exists,
     false,
@@ -27,7 +28,8 @@ from sqlalchemy import (
 from guardian.domain.batch import Decoded
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, insert_new, places, waiting
+from guardian.store.inserts import insert_new
+from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, places, waiting
 from guardian.store.monitor_values import Held
 
 _SESSIONS_AT_ONCE = 500
@@ -109,9 +111,12 @@ class Waiting:
 
     def tried(self, held: Sequence[Held], *, by: int = 1) -> None:
         """Count one more attempt at each, durably, before it is made; by -1 take back one that proved nothing."""
-        with writing(self._engine) as connection:
-            for each in held:
-                connection.execute(update(waiting).where(_is(each.id)).values(attempts=waiting.c.attempts + by))
+        if held:
+            key = waiting.primary_key.columns
+            this = update(waiting).where(*(column == bindparam(f"k_{column.name}") for column in key))
+            ids = [dict(zip((f"k_{column.name}" for column in key), each.id, strict=True)) for each in held]
+            with writing(self._engine) as connection:
+                connection.execute(this.values(attempts=waiting.c.attempts + by), ids)
 
 
 def insert_waiting(

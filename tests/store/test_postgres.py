@@ -197,6 +197,23 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
     store.close()
 
 
+def test_a_long_list_is_fetched_in_parts_and_not_held_whole(postgres: str, tmp_path: Path) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
+    ends = NOW + timedelta(days=1)
+    with store.write() as rows:
+        for n in range(3):
+            rows.ledger.append(
+                tenant_id="acme", subject_id=f"s{n}", status="revoked", reason_code="drift", reason="", actor="m",
+                now=NOW, expires_at=ends,
+            )  # fmt: skip
+    with store.read() as rows:
+        entries = rows.ledger.each_live(None)
+        assert next(entries).subject_id == "s0"
+        assert rows.connection.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
+        assert [entry.subject_id for entry in entries] == ["s1", "s2"]
+    store.close()
+
+
 def test_a_control_that_has_written_very_often_still_writes(postgres: str, tmp_path: Path) -> None:
     store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
     engine = open_engine(postgres)
