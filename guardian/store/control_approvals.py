@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import approval, break_glass
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakGlassView
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, walked_within, within
 from guardian.store.control_tables import finding
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
@@ -81,9 +81,11 @@ class FindingRows:
 
         Control's own news are about no session, whatever session bears the name that stands in them.
         """
-        wanted = select(finding).where(within(finding.c.tenant_id, scope))
-        if session_id is not None:
-            wanted = wanted.where(_ABOUT_A_SESSION)
+        tenant = finding.c.tenant_id
+        if session_id is None:
+            wanted = select(finding).where(walked_within(self.connection, tenant, scope))
+        else:
+            wanted = select(finding).where(within(tenant, scope), _ABOUT_A_SESSION)
         for column, value in (
             (finding.c.session_id, session_id),
             (finding.c.kind, kind),

@@ -1,12 +1,11 @@
 """The append-only ledger, and the live set that replaying it gives."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     and_,
@@ -17,19 +16,15 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    true,
     tuple_,
 )
 
 from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, SubjectType
 from guardian.store.control_head import next_revision
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import ledger, lifting, live
 
 _AT_ONCE = 2000  # rows held in memory while the whole list is read
-
-Scope = Collection[str] | None
-"""Tenants to look at; None means every tenant."""
-
 
 _place = tuple_(ledger.c.epoch, ledger.c.n)
 _LIVE = select(ledger).join(live, _place == tuple_(live.c.epoch, live.c.n))
@@ -236,10 +231,6 @@ class LedgerRows:
         found = self.connection.execute(_SPENT, {"tenant_id": tenant_id, "since": since})
         counts = {bool(kind): int(count) for kind, count in found}
         return Spent(used=sum(counts.values()), general=counts.get(False, 0))
-
-
-def within(column: ColumnElement[str], scope: Scope) -> ColumnElement[bool]:
-    return true() if scope is None else column.in_(sorted(scope))
 
 
 def _entry(row: Row[Any]) -> LedgerEntry:

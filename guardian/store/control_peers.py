@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from guardian.domain.revocation import Revision
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import peer, self_test
 from guardian.store.inserts import upsert
 

@@ -13,7 +13,7 @@ from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import next_change
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, walked_within, within
 from guardian.store.control_tables import change, envelope, live, session
 from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
@@ -41,6 +41,7 @@ _REVOKED = and_(
     live.c.subject_id == session.c.session_id,
 )
 _ALL = select(session, live.c.n.label("live_n")).outerjoin(live, _REVOKED)
+_ONLY_REVOKED = select(session, live.c.n.label("live_n")).join(live, _REVOKED)
 _ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.session_id == bindparam("session_id"))
 
 
@@ -56,16 +57,16 @@ class SessionRows:
         self, scope: Scope, *, limit: int, before: int | None = None, status: SessionStatus | None = None
     ) -> list[StoredSession]:
         """The most recently met first."""
-        wanted = _ALL.where(within(session.c.tenant_id, scope))
+        mine = walked_within(self.connection, session.c.tenant_id, scope)
         match status:
             case "revoked":
-                wanted = wanted.where(live.c.n.is_not(None))
+                wanted = _ONLY_REVOKED.where(within(live.c.tenant_id, scope))
             case "flagged":
-                wanted = wanted.where(live.c.n.is_(None), session.c.flagged)
+                wanted = _ALL.where(mine, live.c.n.is_(None), session.c.flagged)
             case "active":
-                wanted = wanted.where(live.c.n.is_(None), ~session.c.flagged)
+                wanted = _ALL.where(mine, live.c.n.is_(None), ~session.c.flagged)
             case None:
-                pass
+                wanted = _ALL.where(mine)
         if before is not None:
             wanted = wanted.where(session.c.seq < before)
         rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
