@@ -54,9 +54,9 @@ class AlertRows:
         )
 
     def claim(self, now: datetime) -> QueuedAlert | None:
-        """Take the oldest that is due; it is `sending` from here on."""
+        """Take the one that has been due for longest; it is `sending` from here on."""
         due = select(alert).where(alert.c.state == "pending", alert.c.next_at <= now)
-        row = self.connection.execute(due.order_by(alert.c.id).limit(1)).one_or_none()
+        row = self.connection.execute(due.order_by(alert.c.next_at, alert.c.id).limit(1)).one_or_none()
         if row is None:
             return None
         taken = update(alert).where(alert.c.id == row.id)

@@ -397,3 +397,14 @@ def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(
         plans = _planned(rows)
         assert [each.view.session_id for each in rows.sessions.page({"acme"}, limit=5, status="revoked")] == ["s1"]
     assert any(step.startswith("SEARCH control_session") and "session_id=?" in step for step in plans)
+
+
+def test_the_next_alert_is_found_without_sorting_all_that_wait(store):
+    with store.write() as rows:
+        for n in range(3):
+            told = {"kind": "finding", "case_key": "c", "idempotency_key": str(n), "payload": str(n)}
+            rows.alerts.add(**told, now=NOW + timedelta(seconds=n // 2))
+        plans = _planned(rows)
+        taken = [rows.alerts.claim(NOW + DAY).payload for _ in range(3)]
+    assert taken == ["0", "1", "2"]
+    assert [step for step in plans if "TEMP B-TREE" in step] == []
