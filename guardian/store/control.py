@@ -27,6 +27,7 @@ from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
+from guardian.store.control_feeds import FeedRows
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import Head, begin_epoch, create_head, has_head, queue_for_writing, read_head
 from guardian.store.control_idempotency import IdempotencyRows
@@ -69,6 +70,7 @@ class ControlRows:
         self.self_tests = SelfTestRows(connection)
         self.cursors = CursorRows(connection)
         self.cases = CaseRows(connection)
+        self.feeds = FeedRows(connection)
         self.exceptions = ExceptionRows(connection)
         self.visits = VisitRows(connection)
 

@@ -97,6 +97,9 @@ class AlertRows:
         change = update(alert).where(wanted).values(state="pending", next_at=now).returning(alert.c.id)
         return sorted(self.connection.execute(change).scalars())
 
+    def payload(self, alert_id: int) -> str | None:
+        return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
+
     def depth(self) -> int:
         """How many wait or are being sent."""
         waiting = select(func.count()).select_from(alert).where(alert.c.state.in_(["pending", "sending"]))

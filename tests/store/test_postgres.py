@@ -341,10 +341,10 @@ def test_a_purpose_that_no_column_holds_keeps_neither_a_flag_nor_anybodys_alerts
     payload = AlertPayload(finding=flagged, outcome=told, case="c1").model_dump_json()
     with store.write() as rows:
         assert excused(rows, flagged, outcome, NOW) == outcome, "no exception covers it"
-        assert [rows.cases.begin(NOW - timedelta(days=1)) for _ in range(2)] == [True, False]
-        assert rows.cases.beginning() == 0
-        rows.cases.begun()
-        assert rows.cases.beginning() is None
+        assert [rows.feeds.begin(NOW - timedelta(days=1)) for _ in range(2)] == [True, False]
+        assert rows.feeds.beginning() == 0
+        rows.feeds.begun()
+        assert rows.feeds.beginning() is None
         rows.alerts.add(kind="finding", case_key="c1", idempotency_key="1", payload=payload, now=NOW)
     catch_up(store, NOW)
     with store.write() as rows:
@@ -354,7 +354,7 @@ def test_a_purpose_that_no_column_holds_keeps_neither_a_flag_nor_anybodys_alerts
         for name in ("s1", "s2"):
             rows.sessions.note_finding(flagged.model_copy(update={"session_id": name}), Effect.FLAG, NOW)
         assert rows.cases.flagged_without() == 1, "s2 is no case"
-        assert [found and found.seq for found in map(rows.cases.newest_alert, ("c1", "c1"), (0, 1))] == [None, 1]
+        assert [found and found.seq for found in map(rows.feeds.newest_alert, ("c1", "c1"), (0, 1))] == [None, 1]
     store.close()
 
 

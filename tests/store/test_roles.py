@@ -271,7 +271,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         case = rows.cases.open("c", kind="session", tenant_id="acme", session_id="s1", now=NOW)
         rows.cases.happened(case, [CaseEvent(at=NOW, by="ann", what="looked")])
         for seq in (1, 2):
-            rows.cases.follow("audit", seq)
+            rows.feeds.follow("audit", seq)
         fine = {"id": "e1", "tenant_id": "acme", "purpose": "p", "tool": "crm.*", "owner": "ann", "reason": "r"}
         rows.exceptions.add(ExceptionView(**fine, created_at=NOW, expires_at=NOW + DAY))
         rows.exceptions.used("e1")
