@@ -73,6 +73,8 @@ class Spool:
             mine = spool.c.group == name
             connection.execute(update(spool).where(mine).values(leased_until=now + lease))
             found = connection.execute(select(spool.c.kind, spool.c.body).where(mine).order_by(spool.c.id)).all()
+            if not found:  # its writer was only slow, and has just finished it
+                return None
             return Group(name, found[0].kind, tuple(row.body for row in found))
 
     def done(self, name: str) -> None:

@@ -48,6 +48,7 @@ from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_spool import Spool
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
@@ -265,6 +266,27 @@ def test_two_monitors_apply_what_people_said_once(postgres: str, monkeypatch: py
     assert two.words.apply([said], now=NOW) == 0
     wanted = Wanted(frozenset({key}), frozenset(), frozenset(), frozenset())
     assert two.load(wanted).sessions[key].epoch == 1
+    one.close()
+    two.close()
+
+
+def test_a_group_that_its_writer_has_just_finished_is_nothing_to_write(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
+    judged = Judgement(seen={DecisionKey("acme", "gw", "d"): "digest"})
+    one.commit(judged, positions={}, base={}, versions={}, member="", now=NOW, archived=b"packed")
+    asked = {"rows": 1, "patience": timedelta(0), "even_leased": True}
+    group, abandoned = one.spool.take(NOW, **asked), Spool._abandoned
+    assert group is not None
+
+    def meanwhile_done(spool: Spool, *args: Any) -> str | None:
+        name = abandoned(spool, *args)
+        one.spool.done(group.name)
+        return name
+
+    monkeypatch.setattr(Spool, "_abandoned", meanwhile_done)
+    assert two.spool.take(NOW, **asked) is None
     one.close()
     two.close()
 
