@@ -78,7 +78,7 @@ class ControlRows:
         return read_head(self.connection)
 
     def begin_epoch(self, epoch: int, change_seq: int, *, expected: Revision, now: datetime, **told: str) -> None:
-        """The ledger had come to `expected`, and that is lost; the entry is among the `restores`."""
+        """Go on after a restore. The ledger had come to `expected`, which is lost; `restores` tells of it."""
         found = str(self.head().revision)
         begin_epoch(self.connection, epoch, change_seq, now)
         told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": str(expected)}
@@ -86,7 +86,7 @@ class ControlRows:
         _log.warning("restored_backup", epoch=epoch, found=found)
 
     def restores(self) -> list[dict[str, Any]]:
-        """The records of the epochs that were begun, the newest first."""
+        """The audit records of the epochs that began after a restore, the newest first."""
         found = (json.loads(entry.record) for entry in self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH))
         return [record for record in found if record["action"] == _NEW_EPOCH]
 
@@ -105,9 +105,9 @@ class ControlStore:
     def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None, migrates: bool = True) -> Self:
         """Open, migrate, and begin a new epoch if the database turns out to be a restored backup.
 
-        Unless it `migrates`, another schema than this version's is a StoreError; so is a role that may not do what
-        control has to. `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on durable
-        disk.
+        Raises StoreError where the role lacks a right that control needs, and without `migrates` where the schema
+        is not this version's. `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a
+        durable disk.
         """
         engine = open_engine(url, tidied=True)
         (migrate if migrates else check_schema)(engine, CONTROL)
@@ -136,11 +136,11 @@ class ControlStore:
                 listener()
 
     def takes_writes(self) -> bool:
-        """Whether the last write was kept: a full disk is still read. Asks the database nothing."""
+        """Whether the last write was committed: from a full disk one can still read. Asks the database nothing."""
         return not self._refuses
 
     def try_again(self) -> None:
-        """Write nothing in particular, if the last write was not kept: who waits for it to be kept sends none."""
+        """If the last write failed, try an empty one: whoever waits for writes to work again sends none."""
         if self._refuses:
             with self.write():
                 pass
@@ -156,7 +156,7 @@ class ControlStore:
             return rows.head()
 
     def remember(self) -> None:
-        """Note beside the database how far it has come, now that somebody will be told: a restore is noticed."""
+        """Note beside the database how far it has come, before others build on it: then a restore is noticed."""
         self._remember(self.head())
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:

@@ -29,11 +29,11 @@ class RefusedAlert(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertRows:
-    """States: pending → sending → sent, back to pending, or parked for a person to look at.
+    """States: pending → sending → sent, or back to pending, or parked for a person to look at.
 
-    Two control processes may share a database: what one has in hand goes back to the queue when the other starts,
-    or when it has it for too long. Then whoever delivered it has sent it, and what else becomes of it is for the
-    other one to say: an `attempt` is the number of a claim, and ends no other one.
+    Two control processes may share a database. What one has in hand goes back to the queue when the other starts,
+    or when it takes too long. Then each may still say that the alert is sent, but anything else only of its own
+    claim: `attempt` is the number of the claim that it ends.
     """
 
     connection: Connection
@@ -90,7 +90,7 @@ class AlertRows:
         return [RefusedAlert(row.id, row.payload, row.claimed_at, row.last_error) for row in rows]
 
     def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
-        """Put parked alerts back in the queue, attempts kept: these, or all. Returns which it were."""
+        """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids."""
         wanted = alert.c.state == "parked"
         if ids is not None:
             wanted &= alert.c.id.in_(ids)

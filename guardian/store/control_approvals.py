@@ -15,7 +15,7 @@ from guardian.wire.approvals import ApprovalState, ApprovalView, BreakGlassView
 
 @dataclass(frozen=True, slots=True)
 class StoredApproval:
-    """`act` is what will be done, as plain JSON: it is read only by who wrote it."""
+    """`act` is what will be done, as plain JSON that only its writer reads."""
 
     seq: int
     act: Mapping[str, Any]

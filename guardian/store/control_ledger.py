@@ -126,31 +126,31 @@ class LedgerRows:
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def begin_lifting(self, back: LedgerEntry) -> None:
-        """Not all that follows from what `back` took back is given back yet."""
+        """Note that some of what followed from the revocation that `back` took back is still revoked."""
         self.end_lifting(back)
         place = {"epoch": back.revision.epoch, "n": back.revision.n}
         values = {"tenant_id": back.tenant_id, "session_id": back.subject_id, **place}
         self.connection.execute(insert(lifting).values(**values))
 
     def lifting(self) -> LedgerEntry | None:
-        """The oldest of those."""
+        """The oldest entry of which that is noted."""
         wanted = select(ledger).join(lifting, _place == tuple_(lifting.c.epoch, lifting.c.n))
         row = self.connection.execute(wanted.order_by(ledger.c.epoch, ledger.c.n).limit(1)).one_or_none()
         return None if row is None else _entry(row)
 
     def goes_back(self, live: LedgerEntry) -> bool:
-        """Whether what this one follows from was given back, and it only waits for its turn."""
+        """Whether the revocation that this one follows from was taken back, and it only waits for its turn."""
         this = lifting.c.tenant_id == live.tenant_id, lifting.c.session_id == live.cause
         later = tuple_(lifting.c.epoch, lifting.c.n) > (live.revision.epoch, live.revision.n)
         return self.connection.execute(select(lifting.c.n).where(*this, later)).first() is not None
 
     def end_lifting(self, back: LedgerEntry) -> None:
-        """All of it is."""
+        """Note that all of it is given back."""
         this = lifting.c.tenant_id == back.tenant_id, lifting.c.session_id == back.subject_id
         self.connection.execute(delete(lifting).where(*this))
 
     def live(self, scope: Scope, *, after: Revision | None = None, limit: int | None = None) -> list[LedgerEntry]:
-        """The live revocations within `scope`, in ledger order; so many of those after a revision."""
+        """The live revocations within `scope` in ledger order, after a revision and at most `limit` if told so."""
         wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n).limit(limit)
         if after is not None:
             wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) > (after.epoch, after.n))
@@ -203,7 +203,7 @@ class LedgerRows:
     def outlived(self, now: datetime, soon: datetime, limit: int) -> list[LedgerEntry]:
         """Live revocations that end after `now` and until `soon`, and follow from a session's that does not.
 
-        What was not revoked all the while is another decision.
+        Not where that session was given back in between: its revocation now is another decision.
         """
         upper, later = live.alias("upper"), ledger.alias("later")
         lasts = exists().where(

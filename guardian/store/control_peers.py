@@ -137,7 +137,7 @@ class SelfTestRows:
         return newest.scalar_one_or_none()
 
     def forget_before(self, moment: datetime) -> None:
-        """What ended long ago; also its session is an ordinary one from then on."""
+        """Forget the tests that ended long ago; their sessions are ordinary ones from then on."""
         ended = self_test.c.result != "open"
         self.connection.execute(delete(self_test).where(self_test.c.started_at < moment, ended))
 

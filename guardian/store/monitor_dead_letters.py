@@ -61,7 +61,7 @@ def insert_dead_letters(
 
 
 def set_letters_aside(connection: Connection, place: Place, now: datetime) -> None:
-    """Its offsets begin again: the letters of before get ids that no new one has, and so do their deliveries."""
+    """The place's offsets begin again: give the letters so far, and their deliveries, ids that no new one gets."""
     begins = f"{place[0]}/{place[1]}/"
     for column in (outbox.c.ref, dead_letters.c.id):
         offset = func.substr(column, len(begins) + 1)
@@ -72,7 +72,7 @@ def set_letters_aside(connection: Connection, place: Place, now: datetime) -> No
 
 
 def letter_of(ref: ColumnElement[str], topics: Iterable[str]) -> ColumnElement[bool]:
-    """Whether a dead letter's id is of one of these topics: told without the letter, which may be forgotten."""
+    """Whether a dead letter's id is of one of these topics; the letter itself may be forgotten by now."""
     begins = [f"{topic}/" for topic in sorted(topics)]
     return or_(false(), *(func.substr(ref, 1, len(each)) == each for each in begins))
 

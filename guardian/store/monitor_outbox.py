@@ -54,10 +54,12 @@ class Outbox:
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send, of this kind or of both, findings first, then what was due first; dead
-        letters of these topics alone (None: of any), and no more than memory takes. What nothing is said of comes
-        back. Nothing is put off for more than `longest`: what is due later has its time from a clock that was
-        ahead."""
+        """Up to `limit` things to send: findings first, then what was due first, and no more than memory takes.
+
+        Only of this `kind`, and dead letters only of these `topics`, if named. Each is leased, and comes back
+        after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
+        is due later than that has its time from a clock that was ahead, and is due now.
+        """
         kinds: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
         order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
@@ -111,7 +113,7 @@ class Outbox:
             )
 
     def untried(self, ids: Iterable[int], until: datetime) -> None:
-        """They were handed out and not tried, and come back at `until`."""
+        """They were handed out but not tried; they come back at `until`."""
         with writing(self._engine) as connection:
             for part in chunks(ids):
                 connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=until))
@@ -136,7 +138,7 @@ class Outbox:
         return [Parked(row["ref"], row["done_at"], row["note"]) for row in rows]
 
     def release(self, ids: Sequence[str] | None = None) -> list[str]:
-        """Put parked findings back in the queue, once that is mended: these, or all. Returns which it were."""
+        """Put parked findings back in the queue, once the cause is mended: these, or all. Returns their ids."""
         wanted = _REFUSED
         if ids is not None:
             wanted &= outbox.c.ref.in_(ids)

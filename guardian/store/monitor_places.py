@@ -54,7 +54,7 @@ def add_attempt(connection: Connection, place: Place, offset: int) -> int:
 
 
 def take_attempt_back(connection: Connection, place: Place, offset: int) -> None:
-    """One of them proved nothing about the record."""
+    """Count one less: it proved nothing about the record."""
     where = and_(_is_attempt(place, offset), attempts.c.count > 0)
     connection.execute(update(attempts).where(where).values(count=attempts.c.count - 1))
 
@@ -99,8 +99,8 @@ def check_owner(
 
 
 def move(connection: Connection, place: Place, offset: int, member: str, now: datetime) -> None:
-    """Read on somewhere else: what was tried at offsets of before says nothing of the records there now, and what
-    is kept from them must not stand where those are kept."""
+    """Read on from another offset, for another record may stand at each offset now. So the attempts are forgotten,
+    and what is kept of the old records makes room for what will be kept of the new."""
     row = place_rows(connection, [place], lock=True).get(place)
     if row is None or row["member"] != member:
         return  # somebody else's by now

@@ -15,7 +15,7 @@ from guardian.store.monitor_tables import lots, sessions
 from guardian.store.monitor_values import Conflict
 
 TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2
-"""In `learned`. `NOT_ACTED`: an envelope was registered, nothing was done yet."""
+"""Values of `learned`. `NOT_ACTED`: its envelope was registered, but it has done nothing yet."""
 
 _STATES = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
     sessions.c.tenant_id == bindparam("tenant"), sessions.c.session_id.in_(bindparam("ids", expanding=True))

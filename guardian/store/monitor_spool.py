@@ -58,8 +58,9 @@ class Spool:
     ) -> Group | None:
         """A group to write now, or None.
 
-        One whose writer did not finish goes first, with `even_leased` at once: to write a group twice is harmless.
-        A new one is made when `rows` or `MOST_BYTES` wait, or any for `patience`.
+        A group whose writer did not finish within its lease goes first. With `even_leased` the lease does not
+        matter: writing a group twice is harmless. A new one is made when `rows` or `MOST_BYTES` wait, or anything
+        for longer than `patience`.
         """
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(spool.c.id).limit(1)).first() is None:

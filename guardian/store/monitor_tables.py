@@ -212,8 +212,10 @@ def chunks(items: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
 
 
 def lots(keys: Iterable[_K], spelt: Callable[[str], str] = str) -> Iterator[tuple[tuple[str, ...], dict[str, _K]]]:
-    """What one query each can ask for: the names that keys have in common, and the keys by their last name as its
-    column has it, no more than `chunks` takes. SQLite can use no index for lists of whole keys."""
+    """The keys in lots for one query each: equal but for the last name, and no more than `chunks` takes.
+
+    Yields the names that they have in common, and the keys by their last name as its column spells it.
+    """
     groups: dict[tuple[str, ...], dict[str, _K]] = defaultdict(dict)
     for key in keys:
         groups[key[:-1]][spelt(key[-1])] = key
@@ -223,7 +225,7 @@ def lots(keys: Iterable[_K], spelt: Callable[[str], str] = str) -> Iterator[tupl
 
 
 def in_key(name: str) -> str:
-    """The name as a key of several holds it: one that is too wide for an index stands there as its digest."""
+    """A name as a key of several columns holds it: its digest where it is too wide for an index."""
     raw = name.encode("utf-8", "surrogatepass")
     return name if len(raw) <= _WIDEST else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 

@@ -1,6 +1,6 @@
-"""Schemas and their revisions: brought up to date by who runs guardian, and only compared by everybody else.
+"""Schemas and their revisions. Whoever runs guardian brings them up to date; everybody else only compares.
 
-To look at a database must not change it: an older guardian that still runs refuses a newer schema when it starts.
+Looking at a database must not change it: an older guardian that still runs would refuse it at its next start.
 """
 
 import importlib.resources
@@ -64,9 +64,9 @@ def check_schema(engine: Engine, scripts: str) -> None:
 
 
 def check_rights(engine: Engine, needed: Mapping[str, Collection[str]]) -> None:
-    """What of `needed` (SELECT, INSERT, UPDATE, DELETE, by table) this role may not do is a StoreError.
+    """Raises StoreError where this role lacks a right in `needed` (SELECT, INSERT, UPDATE, DELETE, by table).
 
-    A column that may be changed is enough for UPDATE. SQLite has no roles.
+    For UPDATE one column is enough. SQLite has no roles.
     """
     if engine.dialect.name != "postgresql":
         return
@@ -99,7 +99,7 @@ def run_migrations() -> None:
 
 
 def _known(connection: Connection, scripts: str) -> str | None:
-    """The revision of the database; None of an empty one. Raises StoreError for one of a later version."""
+    """The database's revision; None where it is empty. Raises StoreError where a later version made it."""
     found = MigrationContext.configure(connection, opts={"version_table": _table(scripts)}).get_current_revision()
     if found not in {None, *(script.revision for script in _revisions(scripts).walk_revisions())}:
         raise StoreError(
