@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, select
 
 from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
@@ -35,7 +35,7 @@ class Registry:
         with reading(self._engine) as connection:
             return Known(
                 envelopes=load_envelopes(connection, keys),
-                waiting=frozenset(_among(connection, keys, waiting, None)),
+                waiting=frozenset(_among(connection, keys, waiting)),
                 begun=frozenset(_among(connection, keys, sessions, sessions.c.learned != NOT_ACTED)),
             )
 
@@ -75,14 +75,12 @@ def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[S
 
 
 def _among(
-    connection: Connection, keys: Sequence[SessionKey], table: object, condition: object
+    connection: Connection, keys: Sequence[SessionKey], table: Table, *where: ColumnElement[bool]
 ) -> set[SessionKey]:
-    """Those of the keys that the table has a row of."""
-    columns = table.c  # type: ignore[attr-defined]
+    """Those of the keys that the table has such a row of."""
     found: set[SessionKey] = set()
     for (tenant,), here in lots(keys):
-        query = select(columns.session_id).where(columns.tenant_id == tenant, columns.session_id.in_(here))
-        if condition is not None:
-            query = query.where(condition)  # type: ignore[arg-type]
-        found.update(here[session_id] for session_id in connection.execute(query).scalars())
+        these = table.c.tenant_id == tenant, table.c.session_id.in_(here)
+        rows = connection.execute(select(table.c.session_id).where(*these, *where))
+        found.update(here[session_id] for session_id in rows.scalars())
     return found
