@@ -1,6 +1,6 @@
 """The outbox: what must leave the process, at least once, each with an idempotency key."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
@@ -13,7 +13,7 @@ from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
 from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
 from guardian.store.monitor_tables import chunks, dead_letters, findings, outbox
-from guardian.store.monitor_values import OutboxItem
+from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
 
 _Kind = Literal["finding", "dead_letter"]
 _MAX_NOTE = 500
@@ -78,22 +78,9 @@ class Outbox:
             ids = [row["id"] for row in rows]
             for part in chunks(ids):
                 connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=now + lease))
-            bodies: dict[str, str] = {}
-            for part_of in chunks([row["ref"] for row in rows if row["kind"] == "finding"]):
-                found = connection.execute(
-                    select(findings.c.id, findings.c.body).where(findings.c.id.in_(part_of))
-                )
-                bodies.update((key, body) for key, body in found)
-            letters = dead_letters_by_id(connection, [row["ref"] for row in rows if row["kind"] == "dead_letter"])
-        items = []
-        for row in rows:
-            if row["kind"] == "finding":
-                finding, unread = _read(bodies[row["ref"]])
-                items.append(OutboxItem(row["id"], "finding", row["attempts"], finding=finding, unread=unread))
-            else:
-                letter = letters.get(row["ref"])  # None: it expired unsent
-                items.append(OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter))
-        return items
+            bodies = _bodies(connection, _refs(rows, "finding"))
+            letters = dead_letters_by_id(connection, _refs(rows, "dead_letter"))
+        return [_item(row, bodies, letters) for row in rows]
 
     def delivered(self, item_id: int, outcome: str, *, now: datetime) -> None:
         """It arrived; `outcome` is what the other side made of it."""
@@ -164,10 +151,31 @@ def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:
     return where
 
 
+def _refs(rows: Iterable[RowMapping], kind: _Kind) -> list[str]:
+    return [row["ref"] for row in rows if row["kind"] == kind]
+
+
+def _bodies(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The stored findings by their id."""
+    found: dict[str, str] = {}
+    for part in chunks(ids):
+        rows = connection.execute(select(findings.c.id, findings.c.body).where(findings.c.id.in_(part)))
+        found.update((row.id, row.body) for row in rows)
+    return found
+
+
+def _item(row: RowMapping, bodies: Mapping[str, str], letters: Mapping[str, StoredDeadLetter]) -> OutboxItem:
+    if row["kind"] == "finding":
+        finding, unread = _read(bodies[row["ref"]])
+        return OutboxItem(row["id"], "finding", row["attempts"], finding=finding, unread=unread)
+    letter = letters.get(row["ref"])  # None: it expired unsent
+    return OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter)
+
+
 def _as_memory_takes(connection: Connection, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
     """The first of these up to `_BYTES_AT_ONCE` of sealed records, and one more: it may be so large itself."""
     sizes: dict[str, int] = {}
-    for part in chunks([row["ref"] for row in rows if row["kind"] == "dead_letter"]):
+    for part in chunks(_refs(rows, "dead_letter")):
         query = select(dead_letters.c.id, func.length(dead_letters.c.sealed)).where(dead_letters.c.id.in_(part))
         sizes.update((ref, size) for ref, size in connection.execute(query))
     before = accumulate((sizes.get(row["ref"], 0) for row in rows), initial=0)
