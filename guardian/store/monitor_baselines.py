@@ -18,8 +18,9 @@ from guardian.domain.signal import BaselineFact
 from guardian.store.engine import reading, storable, writing
 from guardian.store.inserts import Row
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
+from guardian.store.monitor_keys import lots
 from guardian.store.monitor_sessions import LEARNT, TO_LEARN, read_state
-from guardian.store.monitor_tables import baselines, lots, sessions
+from guardian.store.monitor_tables import baselines, sessions
 from guardian.store.monitor_values import Tally
 from guardian.store.turns import Rest, in_turn
 

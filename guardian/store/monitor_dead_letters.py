@@ -11,7 +11,8 @@ from guardian.domain.event import Identifier
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
-from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, outbox
+from guardian.store.monitor_keys import chunks, headers_of, headers_text
+from guardian.store.monitor_tables import dead_letters, outbox
 from guardian.store.monitor_values import ListedLetter, StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)

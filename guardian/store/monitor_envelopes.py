@@ -10,8 +10,9 @@ from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
 from guardian.store.inserts import Row, upsert
+from guardian.store.monitor_keys import lots
 from guardian.store.monitor_sessions import NOT_ACTED
-from guardian.store.monitor_tables import envelopes, lots, sessions, waiting
+from guardian.store.monitor_tables import envelopes, sessions, waiting
 
 Source = Literal["control", "topic"]
 

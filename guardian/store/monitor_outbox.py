@@ -12,7 +12,8 @@ from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
 from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
-from guardian.store.monitor_tables import chunks, dead_letters, findings, outbox
+from guardian.store.monitor_keys import chunks
+from guardian.store.monitor_tables import dead_letters, findings, outbox
 from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
 
 _Kind = Literal["finding", "dead_letter"]

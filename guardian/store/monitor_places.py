@@ -11,7 +11,8 @@ from guardian.domain.record import Place
 from guardian.errors import StaleMember
 from guardian.store.inserts import Row, insert_new
 from guardian.store.monitor_dead_letters import set_letters_aside
-from guardian.store.monitor_tables import attempts, chunks, places
+from guardian.store.monitor_keys import chunks
+from guardian.store.monitor_tables import attempts, places
 from guardian.store.monitor_values import Conflict
 from guardian.store.monitor_waiting import set_waiting_aside
 

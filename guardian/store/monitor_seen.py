@@ -9,7 +9,8 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from guardian.domain.batch import AgentKey, DecisionKey
 from guardian.store.inserts import Row, insert_new
-from guardian.store.monitor_tables import agents, in_key, lots, seen
+from guardian.store.monitor_keys import in_key, lots
+from guardian.store.monitor_tables import agents, seen
 
 _DAY = timedelta(days=1)
 _AGENTS = select(agents.c.agent_id, agents.c.purposes).where(

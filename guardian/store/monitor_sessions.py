@@ -11,7 +11,8 @@ from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
 from guardian.errors import StoreError
 from guardian.store.inserts import Row
-from guardian.store.monitor_tables import lots, sessions
+from guardian.store.monitor_keys import lots
+from guardian.store.monitor_tables import sessions
 from guardian.store.monitor_values import Conflict
 
 TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, sele
 
 from guardian.domain.batch import Change
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, spool
+from guardian.store.monitor_keys import chunks
+from guardian.store.monitor_tables import spool
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of a group, which is in memory while it is written."""

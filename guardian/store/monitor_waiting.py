@@ -29,7 +29,8 @@ from guardian.domain.batch import Decoded
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
-from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, places, waiting
+from guardian.store.monitor_keys import chunks, headers_of, headers_text
+from guardian.store.monitor_tables import envelopes, places, waiting
 from guardian.store.monitor_values import Held
 
 _SESSIONS_AT_ONCE = 500
