@@ -20,7 +20,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import case_of_news, tell
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.store.control import ControlRows
-from guardian.store.control_cases import BEGINNING, Followed
+from guardian.store.control_feeds import BEGINNING, Followed
 
 _AT_ONCE = 50
 _RECENT = timedelta(days=1)
@@ -37,34 +37,34 @@ def begin(deps: ControlDeps) -> None:
     Nothing where cases were followed before: a channel that was away, or was started again, gets everything.
     """
     with deps.store.write() as rows:
-        if rows.cases.begin(deps.clock() - _RECENT):
+        if rows.feeds.begin(deps.clock() - _RECENT):
             head = rows.head()
-            rows.cases.follow("audit", head.audit_seq)
-            rows.cases.follow("changes", head.change_seq)
+            rows.feeds.follow("audit", head.audit_seq)
+            rows.feeds.follow("changes", head.change_seq)
 
 
 def go_on(deps: ControlDeps, now: datetime) -> bool:
     """Take in the next part of what was before. Returns whether there may be more."""
     with deps.store.read() as rows:
-        if rows.cases.beginning() is None:
+        if rows.feeds.beginning() is None:
             return False
     with deps.store.write() as rows:
-        last = rows.cases.beginning()
+        last = rows.feeds.beginning()
         if last is None:  # another process was first
             return False
-        lines = [line for line in rows.cases.news("alerts", _AT_ONCE) if line.seq <= last]
+        lines = [line for line in rows.feeds.news("alerts", _AT_ONCE) if line.seq <= last]
         _take_in(deps, rows, lines, last, now)
         if len(lines) == _AT_ONCE:
             return True
         if _take_in_asked(rows, last, now):
             return True
-        since = rows.cases.news("alerts", _AT_ONCE)
+        since = rows.feeds.news("alerts", _AT_ONCE)
         if len(since) < _AT_ONCE:  # else they are followed as ever, and what is older is counted the next time
             for line in since:
                 heard_alert(rows, line, now)
-                rows.cases.follow("alerts", line.seq)
+                rows.feeds.follow("alerts", line.seq)
             _count_older(deps, rows, now)
-            rows.cases.begun()
+            rows.feeds.begun()
     return False
 
 
@@ -79,24 +79,24 @@ def _take_in(deps: ControlDeps, rows: ControlRows, lines: Sequence[Followed], la
         if opened.get(line.key, True):  # where it is taken in it is said that one cannot be read
             _heard(rows, line, last, now)
     if lines:
-        rows.cases.follow("alerts", lines[-1].seq)
+        rows.feeds.follow("alerts", lines[-1].seq)
 
 
 def _take_in_asked(rows: ControlRows, last: int, now: datetime) -> bool:
     """What waits for a second person, however old it is. Returns whether there may be more."""
     asked = rows.approvals.page(
-        None, limit=_AT_ONCE, before=rows.cases.position(BEGINNING) or None, state="pending"
+        None, limit=_AT_ONCE, before=rows.feeds.position(BEGINNING) or None, state="pending"
     )
     for view in (each.view for each in asked if each.view.expires_at > now):
         if view.session_id is None:
             key = case_of_news(view.tenant_id, topic_of(view.id))
         else:
             key = case_key(view.tenant_id, view.session_id)
-        newest = rows.cases.newest_alert(key, last)
+        newest = rows.feeds.newest_alert(key, last)
         if newest is not None and not _is_shown(rows, key):
             _heard(rows, newest, last, now)
     if asked:
-        rows.cases.follow(BEGINNING, asked[-1].seq)
+        rows.feeds.follow(BEGINNING, asked[-1].seq)
     return len(asked) == _AT_ONCE
 
 
@@ -108,10 +108,10 @@ def _is_shown(rows: ControlRows, key: str) -> bool:
 def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
     """Take in an alert, and after the newest one of its case what people did about that since."""
     heard_alert(rows, line._replace(at=now), now)  # it calls for help as of now
-    case, newest = rows.cases.get(line.key), rows.cases.newest_alert(line.key, last)
+    case, newest = rows.cases.get(line.key), rows.feeds.newest_alert(line.key, last)
     if case is None or newest is None or newest.seq != line.seq or line.at is None:
         return
-    followed = rows.cases.position("audit")  # what is after that comes by the feed
+    followed = rows.feeds.position("audit")  # what is after that comes by the feed
     for entry in reversed(rows.audit.about(case.tenant_id, case.session_id, limit=_ACTS)):
         record = json.loads(entry.record)
         if entry.seq <= followed and datetime.fromisoformat(str(record["at"])) > line.at:

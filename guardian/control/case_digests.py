@@ -33,7 +33,7 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
     for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
         stands = standing(deps, rows, other, now)
         move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now)
-        told = read_alert(rows.cases.alert_payload(other.alert_id))
+        told = read_alert(rows.alerts.payload(other.alert_id))
         if not isinstance(move, Fold) or rules.channel_for(other) != channel or told is None:
             continue
         lines.append(_line(told, other, stands.case.state))

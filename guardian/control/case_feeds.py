@@ -14,7 +14,8 @@ from guardian.control.news import case_of_news
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Kind
 from guardian.store.control import ControlRows, ControlStore
-from guardian.store.control_cases import Followed, StoredCase
+from guardian.store.control_cases import StoredCase
+from guardian.store.control_feeds import Followed
 from guardian.store.engine import storable
 from guardian.telemetry import logger
 from guardian.wire.cases import CaseEvent
@@ -35,10 +36,10 @@ def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
     News of guardian that are less severe than `floor` get no message of their own.
     """
     with store.read() as rows:
-        if not any(rows.cases.news(feed, 1) for feed in _FEEDS):
+        if not any(rows.feeds.news(feed, 1) for feed in _FEEDS):
             return False
     with store.write() as rows:
-        news = {feed: rows.cases.news(feed, _AT_ONCE) for feed in _FEEDS}
+        news = {feed: rows.feeds.news(feed, _AT_ONCE) for feed in _FEEDS}
         told = ([(feed, line) for line in lines] for feed, lines in news.items())
         # as it happened: what somebody did to a case is no answer to what came after
         for feed, line in merge(*told, key=lambda each: each[1].at or now):
@@ -52,7 +53,7 @@ def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
                     _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
         for feed, lines in news.items():
             if lines:
-                rows.cases.follow(feed, lines[-1].seq)
+                rows.feeds.follow(feed, lines[-1].seq)
     return any(len(lines) == _AT_ONCE for lines in news.values())
 
 

@@ -193,7 +193,7 @@ class CaseOutbox:
     def _row(self, rows: ControlRows, stands: Standing, step: Step) -> AlertRow | None:
         """Claim this write: from here on it is repeated until it has ended."""
         case, values = stands.case, dict[str, object]()
-        told = read_alert(rows.cases.alert_payload(case.alert_id))
+        told = read_alert(rows.alerts.payload(case.alert_id))
         if told is None:
             if case.alert_id:  # another version may be able to
                 _log.error("alert_unreadable", alert=case.alert_id, case=case.key)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 
 from guardian.domain.finding import OPERATORS
@@ -27,15 +27,15 @@ from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
+from guardian.store.control_feeds import FeedRows
 from guardian.store.control_findings import FindingRows
-from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
+from guardian.store.control_head import Head, begin_epoch, create_head, has_head, queue_for_writing, read_head
 from guardian.store.control_idempotency import IdempotencyRows
 from guardian.store.control_ledger import LedgerRows
 from guardian.store.control_modes import ModeRows
 from guardian.store.control_peers import PeerRows, SelfTestRows
 from guardian.store.control_rights import RIGHTS
 from guardian.store.control_sessions import SessionRows
-from guardian.store.control_tables import head
 from guardian.store.control_tokens import TokenRows
 from guardian.store.control_visits import VisitRows
 from guardian.store.engine import open_engine, reading, tidy, writing
@@ -70,6 +70,7 @@ class ControlRows:
         self.self_tests = SelfTestRows(connection)
         self.cursors = CursorRows(connection)
         self.cases = CaseRows(connection)
+        self.feeds = FeedRows(connection)
         self.exceptions = ExceptionRows(connection)
         self.visits = VisitRows(connection)
 
@@ -77,7 +78,7 @@ class ControlRows:
         return read_head(self.connection)
 
     def begin_epoch(self, epoch: int, change_seq: int, *, expected: Revision, now: datetime, **told: str) -> None:
-        """The ledger had come to `expected`, and that is lost; the entry is among the `restores`."""
+        """Go on after a restore. The ledger had come to `expected`, which is lost; `restores` tells of it."""
         found = str(self.head().revision)
         begin_epoch(self.connection, epoch, change_seq, now)
         told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": str(expected)}
@@ -85,7 +86,7 @@ class ControlRows:
         _log.warning("restored_backup", epoch=epoch, found=found)
 
     def restores(self) -> list[dict[str, Any]]:
-        """The records of the epochs that were begun, the newest first."""
+        """The audit records of the epochs that began after a restore, the newest first."""
         found = (json.loads(entry.record) for entry in self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH))
         return [record for record in found if record["action"] == _NEW_EPOCH]
 
@@ -104,9 +105,9 @@ class ControlStore:
     def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None, migrates: bool = True) -> Self:
         """Open, migrate, and begin a new epoch if the database turns out to be a restored backup.
 
-        Unless it `migrates`, another schema than this version's is a StoreError; so is a role that may not do what
-        control has to. `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on durable
-        disk.
+        Raises StoreError where the role lacks a right that control needs, and without `migrates` where the schema
+        is not this version's. `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a
+        durable disk.
         """
         engine = open_engine(url, tidied=True)
         (migrate if migrates else check_schema)(engine, CONTROL)
@@ -135,11 +136,11 @@ class ControlStore:
                 listener()
 
     def takes_writes(self) -> bool:
-        """Whether the last write was kept: a full disk is still read. Asks the database nothing."""
+        """Whether the last write was committed: from a full disk one can still read. Asks the database nothing."""
         return not self._refuses
 
     def try_again(self) -> None:
-        """Write nothing in particular, if the last write was not kept: who waits for it to be kept sends none."""
+        """If the last write failed, try an empty one: whoever waits for writes to work again sends none."""
         if self._refuses:
             with self.write():
                 pass
@@ -155,7 +156,7 @@ class ControlStore:
             return rows.head()
 
     def remember(self) -> None:
-        """Note beside the database how far it has come, now that somebody will be told: a restore is noticed."""
+        """Note beside the database how far it has come, before others build on it: then a restore is noticed."""
         self._remember(self.head())
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -173,15 +174,22 @@ class ControlStore:
     def settle_epoch(self, now: datetime) -> None:
         """Begin a new epoch if the database is behind what is remembered beside it."""
         remembered = self._epoch_file.read() if self._epoch_file is not None else None
+        with reading(self._engine) as connection:
+            settled = has_head(connection) and restored_mark(_mark(read_head(connection)), remembered) is None
+        if not settled:
+            self._begin_epoch(remembered, now)
+        self._remember(self.head())
+
+    def _begin_epoch(self, remembered: Mark | None, now: datetime) -> None:
+        """The first one, or the one after a restore; unless another process has begun it meanwhile."""
         with writing(self._engine) as connection:
-            queue_for_writing(connection)  # another process may be at the same
-            if connection.execute(select(head.c.id)).one_or_none() is None:
+            queue_for_writing(connection)
+            if not has_head(connection):
                 create_head(connection, now)
             onward = restored_mark(_mark(read_head(connection)), remembered)
             if onward is not None and remembered is not None:
                 expected = Revision(epoch=remembered.epoch, n=remembered.n)
                 ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
-        self._remember(self.head())
 
     def _remember(self, stands: Head) -> None:
         if self._epoch_file is None:

@@ -29,11 +29,11 @@ class RefusedAlert(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertRows:
-    """States: pending → sending → sent, back to pending, or parked for a person to look at.
+    """States: pending → sending → sent, or back to pending, or parked for a person to look at.
 
-    Two control processes may share a database: what one has in hand goes back to the queue when the other starts,
-    or when it has it for too long. Then whoever delivered it has sent it, and what else becomes of it is for the
-    other one to say: an `attempt` is the number of a claim, and ends no other one.
+    Two control processes may share a database. What one has in hand goes back to the queue when the other starts,
+    or when it takes too long. Then each may still say that the alert is sent, but anything else only of its own
+    claim: `attempt` is the number of the claim that it ends.
     """
 
     connection: Connection
@@ -54,9 +54,9 @@ class AlertRows:
         )
 
     def claim(self, now: datetime) -> QueuedAlert | None:
-        """Take the oldest that is due; it is `sending` from here on."""
+        """Take the one that has been due for longest; it is `sending` from here on."""
         due = select(alert).where(alert.c.state == "pending", alert.c.next_at <= now)
-        row = self.connection.execute(due.order_by(alert.c.id).limit(1)).one_or_none()
+        row = self.connection.execute(due.order_by(alert.c.next_at, alert.c.id).limit(1)).one_or_none()
         if row is None:
             return None
         taken = update(alert).where(alert.c.id == row.id)
@@ -90,12 +90,15 @@ class AlertRows:
         return [RefusedAlert(row.id, row.payload, row.claimed_at, row.last_error) for row in rows]
 
     def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
-        """Put parked alerts back in the queue, attempts kept: these, or all. Returns which it were."""
+        """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids."""
         wanted = alert.c.state == "parked"
         if ids is not None:
             wanted &= alert.c.id.in_(ids)
         change = update(alert).where(wanted).values(state="pending", next_at=now).returning(alert.c.id)
         return sorted(self.connection.execute(change).scalars())
+
+    def payload(self, alert_id: int) -> str | None:
+        return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
 
     def depth(self) -> int:
         """How many wait or are being sent."""

@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import approval, break_glass
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakGlassView
 
 
 @dataclass(frozen=True, slots=True)
 class StoredApproval:
-    """`act` is what will be done, as plain JSON: it is read only by who wrote it."""
+    """`act` is what will be done, as plain JSON that only its writer reads."""
 
     seq: int
     act: Mapping[str, Any]

@@ -64,7 +64,7 @@ class AuditRows:
         return AuditEntry(seq, text, digest)
 
     def note(self, action: str, *, at: datetime, actor: str = "guardian", **told: Any) -> AuditEntry:
-        """What was done without asking policy: by guardian itself, by an operator, or by signing in."""
+        """Append what was done without asking policy: by guardian itself, by an operator, or by signing in."""
         return self.append({"at": at.isoformat(), "actor": actor, "action": action, **told})
 
     def entries(self, after: int = 0) -> Iterator[AuditEntry]:
@@ -90,7 +90,7 @@ class AuditRows:
         return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
 
     def raw(self, after: int | None = None) -> Iterator[RawEntry]:
-        """Every row in the order of its number, a few at a time; None: also impossible numbers below 1."""
+        """Every row by its number, a few at a time; without `after` also impossible ones below 1."""
         wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash)).order_by(audit.c.seq)
         if after is not None:
             wanted = wanted.where(audit.c.seq > after)

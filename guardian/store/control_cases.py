@@ -1,27 +1,14 @@
 """Cases as a channel of people shows them: where each stands there, and what happened in it."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
-from guardian.store.control_tables import (
-    alert,
-    audit,
-    case,
-    case_event,
-    change,
-    followed,
-    live,
-    session,
-)
+from guardian.store.control_tables import case, case_event, live, session
 from guardian.wire.cases import CaseEvent
-
-_BEGUN = "begun"  # stands among the feeds once a channel has begun to follow them: the newest alert of then
-BEGINNING = "beginning"  # stands there while what was before is taken in, at the approval that was looked at last
 
 
 class StoredCase(NamedTuple):
@@ -62,18 +49,6 @@ class StoredCase(NamedTuple):
     escalated_at: datetime | None
     snoozed_until: datetime | None
     snoozed_by: str | None
-
-
-class Followed(NamedTuple):
-    """One line of a feed that cases follow; `payload` is its JSON, for a change the word and its `detail`."""
-
-    seq: int
-    payload: str
-    key: str = ""
-    tenant_id: str = ""
-    session_id: str = ""
-    at: datetime | None = None
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,41 +179,6 @@ class CaseRows:
         self.change(known.key, events=n + len(lines))
         return known._replace(events=n + len(lines))
 
-    def begin(self, since: datetime) -> bool:
-        """Note, the first time, that a channel begins, with the alerts that are newer than that.
-
-        False where one began before, or followed alerts before that was noted. Where the feeds stand tells
-        nothing: the schema puts them somewhere. A case without an alert is a snooze.
-        """
-        noted = select(followed.c.feed).where(followed.c.feed == _BEGUN)
-        heard = select(case.c.key).where(case.c.alert_id > 0).limit(1)
-        if any(self.connection.execute(known).first() is not None for known in (noted, heard)):
-            return False
-        self.follow(_BEGUN, self._alerts_by(None))
-        self.follow(BEGINNING, 0)
-        self.follow("alerts", max(self.position("alerts"), self._alerts_by(since)))
-        return True
-
-    def beginning(self) -> int | None:
-        """While a channel that is new still takes in what was before it: the newest alert of then."""
-        noted = select(followed.c.feed).where(followed.c.feed == BEGINNING)
-        return None if self.connection.execute(noted).first() is None else self.position(_BEGUN)
-
-    def begun(self) -> None:
-        """What was before is taken in."""
-        self.connection.execute(delete(followed).where(followed.c.feed == BEGINNING))
-
-    def newest_alert(self, key: str, last: int) -> Followed | None:
-        """The case's newest alert, up to alert number `last`."""
-        wanted = select(alert).where(alert.c.case_key == key, alert.c.id <= last).order_by(alert.c.id.desc())
-        row = self.connection.execute(wanted.limit(1)).one_or_none()
-        return None if row is None else _alert(row)
-
-    def _alerts_by(self, at: datetime | None) -> int:
-        wanted = select(func.max(alert.c.id))
-        bounded = wanted if at is None else wanted.where(alert.c.created_at <= at)
-        return int(self.connection.execute(bounded).scalar_one() or 0)
-
     def flagged_without(self) -> int:
         """How many sessions are flagged, and not revoked, that are no case."""
         this = case.c.tenant_id == session.c.tenant_id, case.c.session_id == session.c.session_id
@@ -248,58 +188,9 @@ class CaseRows:
         counted = select(func.count()).select_from(session).where(session.c.flagged, ~known, ~revoked)
         return int(self.connection.execute(counted).scalar_one())
 
-    def position(self, feed: str) -> int:
-        found = self.connection.execute(select(followed.c.seq).where(followed.c.feed == feed)).one_or_none()
-        return 0 if found is None else int(found.seq)
-
-    def follow(self, feed: str, seq: int) -> None:
-        """Remember how far a feed was read."""
-        moved = update(followed).where(followed.c.feed == feed).values(seq=seq)
-        if not self.connection.execute(moved).rowcount:
-            self.connection.execute(insert(followed).values(feed=feed, seq=seq))
-
-    def news(self, feed: str, limit: int) -> Sequence[Followed]:
-        """What stands on a feed after what was read: alerts, audit or changes."""
-        after = self.position(feed)
-        match feed:
-            case "alerts":
-                wanted = select(alert).where(alert.c.id > after)
-                rows = self.connection.execute(wanted.order_by(alert.c.id).limit(limit))
-                return [_alert(row) for row in rows]
-            case "audit":
-                wanted = select(audit.c.seq, audit.c.record).where(audit.c.seq > after)
-                rows = self.connection.execute(wanted.order_by(audit.c.seq).limit(limit))
-                return [Followed(row.seq, row.record, at=_at(row.record)) for row in rows]
-            case _:
-                rows = self.connection.execute(
-                    select(change).where(change.c.seq > after).order_by(change.c.seq).limit(limit)
-                )
-                return [
-                    Followed(
-                        row.seq,
-                        row.word,
-                        tenant_id=row.tenant_id,
-                        session_id=row.session_id,
-                        at=row.at,
-                        detail=row.detail,
-                    )
-                    for row in rows
-                ]
-
-    def alert_payload(self, alert_id: int) -> str | None:
-        return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
-
 
 def _waits_after_failing(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return case.c.status == "due", case.c.next_at > now, case.c.last_error != ""
-
-
-def _at(record: str) -> datetime:
-    return datetime.fromisoformat(json.loads(record)["at"])
-
-
-def _alert(row: Row[Any]) -> Followed:
-    return Followed(row.id, row.payload, key=row.case_key, at=row.created_at)
 
 
 def _stored(row: Row[Any]) -> StoredCase:

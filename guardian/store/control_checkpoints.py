@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from guardian.store.control_audit import StoredText, canonical
 from guardian.store.control_tables import checkpoint
+from guardian.store.inserts import upsert
 
 _NOTEBOOK = 0
 _PAGE = 500
@@ -99,6 +100,4 @@ class CheckpointRows:
                 "exported": dict(progress.exported),
             }
         )
-        known = update(checkpoint).where(checkpoint.c.size == _NOTEBOOK).values(note=note, at=now)
-        if self.connection.execute(known).rowcount == 0:
-            self.connection.execute(insert(checkpoint).values(size=_NOTEBOOK, note=note, at=now))
+        upsert(self.connection, checkpoint, [{"size": _NOTEBOOK, "note": note, "at": now}])

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select
 
 from guardian.domain.revocation import Revision
 from guardian.store.control_tables import cursor
+from guardian.store.inserts import upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,4 @@ class CursorRows:
         return Cursor(row.name, Revision(epoch=row.epoch, n=row.n))
 
     def put(self, at: Cursor) -> None:
-        values = {"epoch": at.revision.epoch, "n": at.revision.n}
-        if not self.connection.execute(update(cursor).where(cursor.c.name == at.name).values(**values)).rowcount:
-            self.connection.execute(insert(cursor).values(name=at.name, **values))
+        upsert(self.connection, cursor, [{"name": at.name, "epoch": at.revision.epoch, "n": at.revision.n}])

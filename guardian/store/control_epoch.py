@@ -75,7 +75,8 @@ class EpochFile:
 def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
     """The mark to go on from when `stored` is older than `remembered`; None when all is well.
 
-    A mark that was written by hand does not know how far the feed had come: no monitor may have read further.
+    A mark that was written by hand does not know how far the feed had come: then it goes on further than any
+    monitor can have read.
     """
     if remembered is None:
         return None

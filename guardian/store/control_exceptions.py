@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import exception
 from guardian.wire.exceptions import ExceptionView
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from guardian.domain.event import Envelope
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_tables import breaker, envelope, live, model
+from guardian.store.inserts import upsert
 from guardian.wire.approvals import BreakerView
 from guardian.wire.envelopes import RegisteredEnvelope
 
@@ -156,10 +157,7 @@ class ModelRows:
         before = self._newest(tenant_id)
         if self._count(tenant_id) >= self.most:
             version = FURTHER
-            own = and_(model.c.tenant_id == tenant_id, model.c.version == version)
-            if self.connection.execute(update(model).where(own).values(first_seen=now)).rowcount:
-                return before
-        self.connection.execute(insert(model).values(tenant_id=tenant_id, version=version, first_seen=now))
+        upsert(self.connection, model, [{"tenant_id": tenant_id, "version": version, "first_seen": now}])
         return before
 
     def changed_at(self, tenant_id: str) -> datetime | None:

@@ -1,13 +1,14 @@
 """Findings as received, each with the outcome that was answered for it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, walked_within, within
 from guardian.store.control_tables import finding
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
@@ -81,9 +82,11 @@ class FindingRows:
 
         Control's own news are about no session, whatever session bears the name that stands in them.
         """
-        wanted = select(finding).where(within(finding.c.tenant_id, scope))
-        if session_id is not None:
-            wanted = wanted.where(_ABOUT_A_SESSION)
+        tenant = finding.c.tenant_id
+        if session_id is None:
+            wanted = select(finding).where(walked_within(self.connection, tenant, scope))
+        else:
+            wanted = select(finding).where(within(tenant, scope), _ABOUT_A_SESSION)
         for column, value in (
             (finding.c.session_id, session_id),
             (finding.c.kind, kind),
@@ -105,29 +108,23 @@ class FindingRows:
         return [_stored(row) for row in rows]
 
     def confirmed(self, tenant_id: str, session_id: str) -> bool:
-        """Whether anything of this session was confirmed by a person."""
-        mine = (
-            select(finding.c.verdict)
-            .where(
-                finding.c.tenant_id == tenant_id,
-                finding.c.session_id == session_id,
-                finding.c.verdict.is_not(None),
-            )
-            .where(_ABOUT_A_SESSION)
-        )
-        told = (Verdict.model_validate_json(row.verdict) for row in self.connection.execute(mine))
-        return any(verdict.verdict == "confirmed" for verdict in told)
+        """Whether a person confirmed any finding on this session."""
+        said = self._verdicts(tenant_id, session_id, finding.c.verdict.is_not(None))
+        return any(each is not None and each.verdict == "confirmed" for each in said)
 
     def accusing(self, tenant_id: str, session_id: str, since: datetime | None) -> bool:
-        """Whether anything that people were told of this session, not before `since`, is not dismissed."""
-        mine = select(finding.c.verdict).where(
-            finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, _ABOUT_A_SESSION
-        )
-        mine = mine.where(finding.c.effect != Effect.NONE.value)
+        """Whether any finding that people were told of this session, not before `since`, is not dismissed."""
+        told = [finding.c.effect != Effect.NONE.value]
         if since is not None:
-            mine = mine.where(finding.c.received_at >= since)
-        said = self.connection.execute(mine).scalars()
-        return any(each is None or Verdict.model_validate_json(each).verdict == "confirmed" for each in said)
+            told.append(finding.c.received_at >= since)
+        said = self._verdicts(tenant_id, session_id, *told)
+        return any(each is None or each.verdict == "confirmed" for each in said)
+
+    def _verdicts(self, tenant_id: str, session_id: str, *where: ColumnElement[bool]) -> Iterator[Verdict | None]:
+        """Of such findings on a session; None where nobody has judged one yet."""
+        mine = finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, _ABOUT_A_SESSION
+        for text in self.connection.execute(select(finding.c.verdict).where(*mine, *where)).scalars():
+            yield None if text is None else Verdict.model_validate_json(text)
 
 
 def _stored(row: Row[Any]) -> StoredFinding:

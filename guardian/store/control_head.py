@@ -32,6 +32,11 @@ def read_head(connection: Connection) -> Head:
     return Head(Revision(epoch=row.epoch, n=row.n), row.epoch_at, row.change_seq, row.audit_seq, row.audit_hash)
 
 
+def has_head(connection: Connection) -> bool:
+    """False in a database that was only just made."""
+    return connection.execute(_HEAD).one_or_none() is not None
+
+
 def create_head(connection: Connection, now: datetime) -> None:
     """Make the row of a new database."""
     row = {"id": 1, "writes": 0, "epoch": 1, "n": 0, "epoch_at": now}

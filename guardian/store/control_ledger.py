@@ -1,12 +1,11 @@
 """The append-only ledger, and the live set that replaying it gives."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     and_,
@@ -17,19 +16,15 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    true,
     tuple_,
 )
 
 from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, SubjectType
 from guardian.store.control_head import next_revision
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import ledger, lifting, live
 
-_CHUNK = 2000
-
-Scope = Collection[str] | None
-"""Tenants to look at; None means every tenant."""
-
+_AT_ONCE = 2000  # rows held in memory while the whole list is read
 
 _place = tuple_(ledger.c.epoch, ledger.c.n)
 _LIVE = select(ledger).join(live, _place == tuple_(live.c.epoch, live.c.n))
@@ -131,41 +126,40 @@ class LedgerRows:
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def begin_lifting(self, back: LedgerEntry) -> None:
-        """Not all that follows from what `back` took back is given back yet."""
+        """Note that some of what followed from the revocation that `back` took back is still revoked."""
         self.end_lifting(back)
         place = {"epoch": back.revision.epoch, "n": back.revision.n}
         values = {"tenant_id": back.tenant_id, "session_id": back.subject_id, **place}
         self.connection.execute(insert(lifting).values(**values))
 
     def lifting(self) -> LedgerEntry | None:
-        """The oldest of those."""
+        """The oldest entry of which that is noted."""
         wanted = select(ledger).join(lifting, _place == tuple_(lifting.c.epoch, lifting.c.n))
         row = self.connection.execute(wanted.order_by(ledger.c.epoch, ledger.c.n).limit(1)).one_or_none()
         return None if row is None else _entry(row)
 
     def goes_back(self, live: LedgerEntry) -> bool:
-        """Whether what this one follows from was given back, and it only waits for its turn."""
+        """Whether the revocation that this one follows from was taken back, and it only waits for its turn."""
         this = lifting.c.tenant_id == live.tenant_id, lifting.c.session_id == live.cause
         later = tuple_(lifting.c.epoch, lifting.c.n) > (live.revision.epoch, live.revision.n)
         return self.connection.execute(select(lifting.c.n).where(*this, later)).first() is not None
 
     def end_lifting(self, back: LedgerEntry) -> None:
-        """All of it is."""
+        """Note that all of it is given back."""
         this = lifting.c.tenant_id == back.tenant_id, lifting.c.session_id == back.subject_id
         self.connection.execute(delete(lifting).where(*this))
 
     def live(self, scope: Scope, *, after: Revision | None = None, limit: int | None = None) -> list[LedgerEntry]:
-        """The live revocations within `scope`, in ledger order; so many of those after a revision."""
+        """The live revocations within `scope` in ledger order, after a revision and at most `limit` if told so."""
         wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n).limit(limit)
         if after is not None:
             wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) > (after.epoch, after.n))
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
-        """The same one by one, to be used up within the transaction: a long list need not be in memory whole."""
+        """The same one by one, fetched in parts: use it up within the transaction."""
         wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
-        for rows in self.connection.execute(wanted).partitions(_CHUNK):
-            yield from map(_entry, rows)
+        yield from map(_entry, self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)))
 
     def since(self, revision: Revision, scope: Scope, limit: int) -> list[LedgerEntry]:
         """The entries of that revision's epoch after it, in order."""
@@ -209,7 +203,7 @@ class LedgerRows:
     def outlived(self, now: datetime, soon: datetime, limit: int) -> list[LedgerEntry]:
         """Live revocations that end after `now` and until `soon`, and follow from a session's that does not.
 
-        What was not revoked all the while is another decision.
+        Not where that session was given back in between: its revocation now is another decision.
         """
         upper, later = live.alias("upper"), ledger.alias("later")
         lasts = exists().where(
@@ -237,10 +231,6 @@ class LedgerRows:
         found = self.connection.execute(_SPENT, {"tenant_id": tenant_id, "since": since})
         counts = {bool(kind): int(count) for kind, count in found}
         return Spent(used=sum(counts.values()), general=counts.get(False, 0))
-
-
-def within(column: ColumnElement[str], scope: Scope) -> ColumnElement[bool]:
-    return true() if scope is None else column.in_(sorted(scope))
 
 
 def _entry(row: Row[Any]) -> LedgerEntry:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from guardian.domain.revocation import Revision
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import peer, self_test
+from guardian.store.inserts import upsert
 
 PeerRole = Literal["gateway", "monitor"]
 STOPPED = "stopped"
@@ -60,21 +61,8 @@ class PeerRows:
     connection: Connection
 
     def put(self, heard: Sequence[Peer]) -> None:
-        """Note what was heard last; the first time stays. Two statements, however many were heard."""
-        if not heard:
-            return
-        key = peer.c.role, peer.c.principal_id, peer.c.instance
-        known = set(map(tuple, self.connection.execute(select(*key))))
-        fresh = [_peer_values(each) for each in heard if each.key not in known]
-        if fresh:
-            self.connection.execute(insert(peer), fresh)
-        again = [_peer_values(each) for each in heard if each.key in known]
-        if again:
-            mine = (column == bindparam(f"of_{column.name}") for column in key)
-            kept = {column.name for column in key} | {"first_seen"}
-            values: dict[str, Any] = {name: bindparam(name) for name in again[0] if name not in kept}
-            named = [{(f"of_{name}" if name in kept else name): v for name, v in each.items()} for each in again]
-            self.connection.execute(update(peer).where(*mine).values(values), named)
+        """Note what was heard last; when a peer was heard first stays."""
+        upsert(self.connection, peer, [_peer_values(each) for each in heard], keep=("first_seen",))
 
     def all(self, role: PeerRole) -> list[Peer]:
         """By principal and instance."""
@@ -149,7 +137,7 @@ class SelfTestRows:
         return newest.scalar_one_or_none()
 
     def forget_before(self, moment: datetime) -> None:
-        """What ended long ago; also its session is an ordinary one from then on."""
+        """Forget the tests that ended long ago; their sessions are ordinary ones from then on."""
         ended = self_test.c.result != "open"
         self.connection.execute(delete(self_test).where(self_test.c.started_at < moment, ended))
 

@@ -13,7 +13,7 @@ from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import next_change
-from guardian.store.control_ledger import Scope, within
+from guardian.store.control_scope import Scope, walked_within, within
 from guardian.store.control_tables import change, envelope, live, session
 from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
@@ -26,8 +26,8 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
 class StoredSession(NamedTuple):
-    """`restarts` is a finding's epoch since people last made the evidence start afresh, at `restarted_at`: how
-    often that, or an exception in between, has happened until then."""
+    """`restarts` is how often the evidence had started afresh when people last made it do so, at `restarted_at`;
+    exceptions made it do so, too. It is the epoch of the findings since."""
 
     seq: int
     restarts: int
@@ -41,6 +41,7 @@ _REVOKED = and_(
     live.c.subject_id == session.c.session_id,
 )
 _ALL = select(session, live.c.n.label("live_n")).outerjoin(live, _REVOKED)
+_ONLY_REVOKED = select(session, live.c.n.label("live_n")).join(live, _REVOKED)
 _ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.session_id == bindparam("session_id"))
 
 
@@ -56,26 +57,26 @@ class SessionRows:
         self, scope: Scope, *, limit: int, before: int | None = None, status: SessionStatus | None = None
     ) -> list[StoredSession]:
         """The most recently met first."""
-        wanted = _ALL.where(within(session.c.tenant_id, scope))
+        mine = walked_within(self.connection, session.c.tenant_id, scope)
         match status:
             case "revoked":
-                wanted = wanted.where(live.c.n.is_not(None))
+                wanted = _ONLY_REVOKED.where(within(live.c.tenant_id, scope))
             case "flagged":
-                wanted = wanted.where(live.c.n.is_(None), session.c.flagged)
+                wanted = _ALL.where(mine, live.c.n.is_(None), session.c.flagged)
             case "active":
-                wanted = wanted.where(live.c.n.is_(None), ~session.c.flagged)
+                wanted = _ALL.where(mine, live.c.n.is_(None), ~session.c.flagged)
             case None:
-                pass
+                wanted = _ALL.where(mine)
         if before is not None:
             wanted = wanted.where(session.c.seq < before)
         rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
         return [_stored(row) for row in rows]
 
     def perhaps_protected(self, tenant_id: str, field: str, name: str, agents: Collection[str]) -> set[str]:
-        """Sessions of which a finding or a version of their envelope has `name` in `field`, and that are protected
-        one by one, or act as one of these agents. None of it need hold any more.
+        """Sessions that a finding or a version of their envelope tied to `name` in `field`, and that were
+        protected one by one or acted as one of these agents. The caller asks whether that still holds.
 
-        With agents all envelopes of the tenant are looked through: there is no index of who acts in a session.
+        With agents it reads all envelopes of the tenant: there is no index of who acts in a session.
         """
         own = and_(envelope.c.tenant_id == session.c.tenant_id, envelope.c.session_id == session.c.session_id)
         met = select(session.c.session_id).where(
@@ -160,7 +161,7 @@ class SessionRows:
     ) -> None:
         """Put a word on the feed. A person's word is remembered; some make the evidence start afresh.
 
-        An exception's does that too, and supersedes no finding: it is nobody's word on what came meanwhile.
+        An exception's word does that too, but supersedes no finding: nobody has judged what came meanwhile.
         """
         seq = next_change(self.connection)
         place = {"seq": seq, "tenant_id": tenant_id, "session_id": session_id}

@@ -51,7 +51,7 @@ class TokenRows:
         self.connection.execute(insert(token).values(**values, issued_at=issued_at, expires_at=expires_at))
 
     def end(self, jti: str, now: datetime) -> None:
-        """A token that is needed no longer: it counts no more, and what was done with it stands."""
+        """End a token that is no longer needed: it stops counting, and what was done with it stands."""
         self.revoke(jti, by=_ITSELF, now=now)
 
     def revoke(self, jti: str, *, by: str, now: datetime) -> bool:
@@ -86,7 +86,7 @@ class TokenRows:
         return bool(issued == (principal.id, principal.role, principal.tenants, principal.expires_at))
 
     def withdrawn_since(self, principal_id: str, at: datetime) -> bool:
-        """Whether any token of this principal was withdrawn at that time or later; that one ended is no matter."""
+        """Whether any token of this principal was withdrawn since then; one that ended does not count."""
         mine = token.c.principal_id == principal_id, token.c.revoked_at >= at, token.c.revoked_by != _ITSELF
         return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
 

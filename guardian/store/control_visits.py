@@ -42,5 +42,5 @@ class VisitRows:
         return bool(self.connection.execute(delete(visit).where(visit.c.id == visit_id)).rowcount)
 
     def forget(self, now: datetime) -> None:
-        """Those that are over."""
+        """Remove those that are over."""
         self.connection.execute(delete(visit).where(visit.c.expires_at <= now))

@@ -1,10 +1,12 @@
-"""Opening a database; the dialects differ here and in `schema`, and nowhere else.
+"""Opening a database, SQLite or PostgreSQL, and its transactions.
 
 SQLite runs in WAL with `synchronous=FULL`: a commit is on the disk before the offset it carries is believed,
 so a power cut cannot take back a finding that was already delivered (NORMAL may lose the last commits).
 WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg://…`.
 """
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +41,12 @@ NAMING = {
 
 _BUSY_MS = 5000
 _READERS = 48
-_WAL_PAGES = 4000  # of who is tidied; with a bound, should `tidy` fail
+_WAL_PAGES = 4000  # at which a commit checkpoints by itself although `tidy` is called; that may fail
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 _TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
 _GRANTS = (
-    "config/examples/postgres-roles.sql says who may: in section 3 their owner brings control's tables up to date"
-    " (`guardian migrate`), in section 4, again after every upgrade, it lets this role use them; the monitor's are"
-    " of section 2"
+    "config/examples/postgres-roles.sql grants what is needed: for control's tables their owner runs"
+    " section 3 (`guardian migrate`) and section 4, both again after every upgrade; section 2 is for the monitor's"
 )
 
 
@@ -70,14 +71,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def storable(text: str) -> str:
-    """What every database can hold: a text of PostgreSQL's has no NUL."""
+    """The text without NUL, which PostgreSQL cannot store."""
     return text.replace("\x00", "\ufffd")
 
 
 def open_engine(url: str, *, tidied: bool = False) -> Engine:
     """Open (and for SQLite create) the database at `url` and prove that it answers.
 
-    `tidied`: somebody calls `tidy` now and then, so that commits seldom have to bring SQLite's log in themselves.
+    With `tidied` the caller calls `tidy` now and then: commits rarely have to checkpoint SQLite's log themselves.
 
     A SQLite file's folder is created, and the file is readable by its owner only. Raises StoreError when the
     URL is not understood, its driver is not installed, the path cannot be written or the server is away.
@@ -91,7 +92,7 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
         ) from error
     try:
         engine = _sqlite(target, tidied=tidied) if target.get_backend_name() == "sqlite" else _server(target)
-        with engine.connect() as connection:
+        with engine.connect().execution_options(guardian_reads=True) as connection:
             connection.execute(text("SELECT 1"))
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(
@@ -108,7 +109,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction: committed at the end, rolled back on any exception.
 
     On SQLite it is BEGIN IMMEDIATE: it queues for the one write lock up front instead of failing half-way.
-    Database trouble that escapes the block arrives as StoreError; as Unstorable where a value is the trouble.
+    A database error that leaves the block becomes a StoreError; Unstorable where a value cannot be stored.
     """
     try:
         with engine.begin() as connection:
@@ -134,7 +135,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def tidy(engine: Engine) -> None:
-    """Bring what SQLite has committed from its log into the database now, so that no commit has to stop for it."""
+    """Checkpoint SQLite's write-ahead log now, so that no commit has to stop for it."""
     if engine.dialect.name == "sqlite" and not isinstance(engine.pool, StaticPool):
         connection = engine.raw_connection()
         try:
@@ -153,8 +154,10 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
         file = Path(str(path))
         make_folder(file.parent)
         make_file(file, mode=0o600)
-        # One kept for each thread that may read at a time: to open one more costs more than most questions do.
-        # Last in, first out: those that a rush opened are not passed round for ever, their caches cold.
+        if not os.access(file, os.W_OK):  # found out now, and not by the first transaction that writes
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        # One for each thread that may read at a time: opening a connection costs more than most queries do.
+        # Last in, first out: a few connections with warm caches do the work, and those of a rush lie idle.
         room = {"pool_size": _READERS, "max_overflow": _READERS, "pool_use_lifo": True}
         engine = create_engine(target, connect_args=connect_args, **room)
 
@@ -177,7 +180,7 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
         cursor.close()
 
     @event.listens_for(engine, "handle_error")
-    def told(context: ExceptionContext) -> None:
+    def undecodable(context: ExceptionContext) -> None:
         if isinstance(context.original_exception, UnicodeDecodeError):
             raise _damaged(context.statement) from context.original_exception
 
@@ -201,7 +204,8 @@ def _server(target: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET TIME ZONE 'UTC'")  # in another one the driver cannot read the calendar's ends
+            # In any other zone the driver cannot read the first or the last hours of the calendar.
+            cursor.execute("SET TIME ZONE 'UTC'")
         connection.commit()
 
     return engine

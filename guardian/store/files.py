@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import IO
 
 UNFINISHED = ".unfinished-"
-"""How the name of a file begins that a crash may leave behind; nobody reads those."""
+"""Begins the name of a file that a crash may leave behind; nobody reads those."""
 
 
 @contextmanager
 def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
-    """What the block writes, beside the file, flushed to the disk and renamed: a reader sees the old or the new.
+    """Write beside the file, flush to the disk, then rename: a reader sees the old content or the new.
 
-    Where the block or the disk fails the old file stays and nothing is left behind. `mode` is before the umask.
+    Where the block or the disk fails, the old file stays and nothing is left behind. `mode` is before the umask.
     Raises OSError.
     """
     unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
@@ -35,9 +35,9 @@ def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
 
 
 def make_file(path: Path, *, mode: int) -> None:
-    """Make an empty file unless there is one. Where root makes it, it belongs to whose folder it is.
+    """Make an empty file unless there is one. What root makes belongs to the owner of the folder.
 
-    Root follows no link to make one: who owns the folder could have files made anywhere. Raises OSError.
+    Root follows no link: the owner of the folder could have files made anywhere. Raises OSError.
     """
     if path.exists():
         return
@@ -59,7 +59,7 @@ def make_file(path: Path, *, mode: int) -> None:
 def make_folder(path: Path, *, mode: int = 0o777) -> None:
     """Make a folder, and those above it that are missing; `mode` is its own, before the umask.
 
-    Those that root makes belong to who has the one above. Raises OSError.
+    What root makes belongs to the owner of the folder above it. Raises OSError.
     """
     if os.geteuid() == 0 and not path.exists():
         if not path.parent.exists():
@@ -80,9 +80,9 @@ def _leave_folder(made: Path) -> None:
 
 
 def leave_to_owner(descriptor: int, path: Path) -> None:
-    """What root has just made belongs to whom `path` belongs to, or else its folder: the service goes on with it.
+    """Give what root has just made to the owner of `path`, or else of its folder: the service works on with it.
 
-    It goes by what is open, never by a name, which may be another file's by now.
+    It goes by the open file, never by a name, which may be another file's by now.
     """
     if os.geteuid() == 0:
         owned = (path if path.exists() else path.parent).stat()

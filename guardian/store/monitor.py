@@ -48,7 +48,7 @@ _RIGHTS = dict.fromkeys(metadata.tables, ("SELECT", "INSERT", "UPDATE", "DELETE"
 
 
 class MonitorStore:
-    """The monitor's database. Opening it brings its schema up to date, or without `migrates` asks that it is."""
+    """The monitor's database. Opening it brings its schema up to date; without `migrates` it has to be already."""
 
     def __init__(
         self,
@@ -138,11 +138,12 @@ class MonitorStore:
     ) -> None:
         """Write all of it, or nothing.
 
-        `positions` is the next offset of each place after this batch, `base` what `positions()` said before
-        it, `versions` what `load` returned. `waits` are decisions kept for later, `released` such that
-        were judged now, `heard` envelopes to keep, `archived` the decisions as the archive packs them. Raises
-        StaleMember when another member owns one of the places,
-        and Conflict when a session or an offset moved meanwhile: load and judge the batch again.
+        `positions` is the next offset of each place after this batch, `base` what `positions()` said before it,
+        and `versions` what `load` returned. `waits` are decisions to keep for later, `released` are kept ones that
+        were judged now, `heard` are envelopes to keep, and `archived` is the batch as the archive packs it.
+
+        Raises StaleMember when another member owns one of the places, and Conflict when a session or an offset
+        moved meanwhile: load and judge the batch again.
         """
         with writing(self._engine) as connection:
             check_owner(connection, positions, base, member)
@@ -173,6 +174,6 @@ class MonitorStore:
             return add_attempt(connection, place, offset)
 
     def unmark_attempt(self, place: Place, offset: int) -> None:
-        """Take one back that an outage ended."""
+        """Take one back that ended by an outage, and so says nothing of the record."""
         with writing(self._engine) as connection:
             take_attempt_back(connection, place, offset)

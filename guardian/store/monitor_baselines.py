@@ -15,10 +15,12 @@ from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
-from guardian.store.engine import reading, writing
+from guardian.store.engine import reading, storable, writing
+from guardian.store.inserts import Row
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
+from guardian.store.monitor_keys import lots
 from guardian.store.monitor_sessions import LEARNT, TO_LEARN, read_state
-from guardian.store.monitor_tables import Row, baselines, lots, sessions
+from guardian.store.monitor_tables import baselines, sessions
 from guardian.store.monitor_values import Tally
 from guardian.store.turns import Rest, in_turn
 
@@ -27,6 +29,8 @@ Learn = Callable[[BaselineFact | None, Sequence[Tally]], BaselineFact]
 
 SIGNAL = "purpose_baseline"
 _FLAGGED_WEIGHT = 0.1  # a flagged session may be honest, but it must not teach its own habits quickly
+
+_NONE: tuple[int, BaselineFact | None] = (0, None)  # number and content of the last snapshot where there is none
 
 SNAPSHOTS_KEPT = 8
 """Of each (tenant, purpose). The newest one counts; those before it are there to look up what findings name."""
@@ -72,37 +76,18 @@ class Baselines:
         self, now: datetime, idle: timedelta, learn: Learn, watch: Watch | None, limit: int
     ) -> tuple[int, int]:
         with writing(self._engine) as connection:
-            query = (
-                select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state, sessions.c.word)
-                .where(sessions.c.learned == TO_LEARN, sessions.c.touched_at <= now - idle)
-                .order_by(sessions.c.touched_at, sessions.c.tenant_id, sessions.c.session_id)
-                .limit(limit)
-            )
-            rows = connection.execute(query.with_for_update()).all()
-            tallies: dict[PurposeKey, list[Tally]] = defaultdict(list)
-            ended: list[Ended] = []
-            for tenant, session, body, word in rows:
-                key = SessionKey(tenant, session)
-                state = read_state(key, body)
-                ended.append(Ended(key, state, word))
-                counts = state.signals.get(SIGNAL)
-                if counts and state.envelope is not None:
-                    tallies[PurposeKey(tenant, purpose_family(state.envelope.purpose))].append(
-                        Tally(counts, _weight(state, word))
-                    )
+            ended = _finished(connection, now - idle, limit)
+            tallies = _tallies(ended)
             known = _newest(connection, tallies)
-            published = [_next(key, known.get(key), learn, found, now) for key, found in sorted(tallies.items())]
+            published = []
+            for key, found in sorted(tallies.items()):
+                n, last = known.get(key, _NONE)
+                published.append(_snapshot(key, n + 1, learn(last, found), now))
             if watch is not None:
                 watch_ended(connection, watch, ended, now)
             _put(connection, published)
-            if rows:
-                mark = update(sessions).where(
-                    sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
-                )
-                connection.execute(
-                    mark.values(learned=LEARNT), [{"k_tenant": row[0], "k_session": row[1]} for row in rows]
-                )
-        return len(rows), len(published)
+            _mark_learnt(connection, ended)
+        return len(ended), len(published)
 
     def newest(self, limit: int = 10_000) -> dict[PurposeKey, BaselineFact]:
         """The newest snapshot of every (tenant, purpose family), up to `limit` of them, in order."""
@@ -117,12 +102,40 @@ class Baselines:
         """Publish snapshots that were learnt elsewhere, from an older log, as the newest; returns how many."""
         with writing(self._engine) as connection:
             known = _newest(connection, facts)
-            rows = [
-                _next(key, known.get(key), lambda _last, _found, fact=fact: fact, (), now)  # type: ignore[misc]
-                for key, fact in sorted(facts.items())
-            ]
+            rows = [_snapshot(key, known.get(key, _NONE)[0] + 1, fact, now) for key, fact in sorted(facts.items())]
             _put(connection, rows)
         return len(rows)
+
+
+def _finished(connection: Connection, before: datetime, limit: int) -> list[Ended]:
+    """Sessions that nothing was learnt from yet and that have been idle since then, locked; the oldest first."""
+    query = (
+        select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state, sessions.c.word)
+        .where(sessions.c.learned == TO_LEARN, sessions.c.touched_at <= before)
+        .order_by(sessions.c.touched_at, sessions.c.tenant_id, sessions.c.session_id)
+        .limit(limit)
+    )
+    rows = connection.execute(query.with_for_update()).all()
+    keyed = ((SessionKey(tenant, session), state, word) for tenant, session, state, word in rows)
+    return [Ended(key, read_state(key, state), word) for key, state, word in keyed]
+
+
+def _tallies(ended: Iterable[Ended]) -> dict[PurposeKey, list[Tally]]:
+    """What the sessions have counted, by purpose."""
+    found: dict[PurposeKey, list[Tally]] = defaultdict(list)
+    for key, state, word in ((each.key, each.state, each.word) for each in ended):
+        counts = state.signals.get(SIGNAL)
+        if counts and state.envelope is not None:
+            purpose = PurposeKey(key.tenant_id, purpose_family(state.envelope.purpose))
+            found[purpose].append(Tally(counts, _weight(state, word)))
+    return found
+
+
+def _mark_learnt(connection: Connection, ended: Iterable[Ended]) -> None:
+    keys = [{"k_tenant": each.key.tenant_id, "k_session": each.key.session_id} for each in ended]
+    if keys:
+        this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
+        connection.execute(update(sessions).where(*this).values(learned=LEARNT), keys)
 
 
 def _put(connection: Connection, published: Sequence[Row]) -> None:
@@ -142,15 +155,8 @@ def _put(connection: Connection, published: Sequence[Row]) -> None:
     connection.execute(old, gone)
 
 
-def _next(
-    key: PurposeKey,
-    last: tuple[int, BaselineFact] | None,
-    learn: Learn,
-    found: Sequence[Tally],
-    now: datetime,
-) -> Row:
-    n = 1 if last is None else last[0] + 1
-    fact = learn(None if last is None else last[1], found)
+def _snapshot(key: PurposeKey, n: int, fact: BaselineFact, now: datetime) -> Row:
+    """The row of a purpose's `n`-th snapshot, whose version says so."""
     content = json.dumps(dataclasses.asdict(dataclasses.replace(fact, version="")), sort_keys=True)
     version = f"{n}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     body = json.dumps(dataclasses.asdict(dataclasses.replace(fact, version=version)), sort_keys=True)
@@ -158,7 +164,7 @@ def _next(
         "tenant_id": key[0],
         "purpose_digest": _digest(key[1]),
         "n": n,
-        "purpose": key[1].replace("\x00", "\ufffd"),
+        "purpose": storable(key[1]),
         "version": version,
         "body": body,
         "published_at": now,
@@ -166,6 +172,7 @@ def _next(
 
 
 def _newest(connection: Connection, wanted: Iterable[PurposeKey]) -> dict[PurposeKey, tuple[int, BaselineFact]]:
+    """Number and content of the newest snapshot of each (tenant, purpose) that has one."""
     found: dict[PurposeKey, tuple[int, BaselineFact]] = {}
     for (tenant,), keys in lots(wanted, _digest):
         newest = (

@@ -10,7 +10,9 @@ from guardian.domain.batch import DeadLetter
 from guardian.domain.event import Identifier
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, insert_new, outbox
+from guardian.store.inserts import insert_new
+from guardian.store.monitor_keys import chunks, headers_of, headers_text
+from guardian.store.monitor_tables import dead_letters, outbox
 from guardian.store.monitor_values import ListedLetter, StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -60,7 +62,7 @@ def insert_dead_letters(
 
 
 def set_letters_aside(connection: Connection, place: Place, now: datetime) -> None:
-    """Its offsets begin again: the letters of before get ids that no new one has, and so do their deliveries."""
+    """The place's offsets begin again: give the letters so far, and their deliveries, ids that no new one gets."""
     begins = f"{place[0]}/{place[1]}/"
     for column in (outbox.c.ref, dead_letters.c.id):
         offset = func.substr(column, len(begins) + 1)
@@ -71,7 +73,7 @@ def set_letters_aside(connection: Connection, place: Place, now: datetime) -> No
 
 
 def letter_of(ref: ColumnElement[str], topics: Iterable[str]) -> ColumnElement[bool]:
-    """Whether a dead letter's id is of one of these topics: told without the letter, which may be forgotten."""
+    """Whether a dead letter's id is of one of these topics; the letter itself may be forgotten by now."""
     begins = [f"{topic}/" for topic in sorted(topics)]
     return or_(false(), *(func.substr(ref, 1, len(each)) == each for each in begins))
 

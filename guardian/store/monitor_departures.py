@@ -12,8 +12,9 @@ from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.session import SessionState
 from guardian.store.engine import reading
+from guardian.store.inserts import upsert
 from guardian.store.monitor_findings import insert_findings
-from guardian.store.monitor_tables import departures, upsert
+from guardian.store.monitor_tables import departures
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, select
 
 from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
+from guardian.store.inserts import Row, upsert
+from guardian.store.monitor_keys import lots
 from guardian.store.monitor_sessions import NOT_ACTED
-from guardian.store.monitor_tables import Row, envelopes, insert_new, lots, sessions, upsert, waiting
+from guardian.store.monitor_tables import envelopes, sessions, waiting
 
 Source = Literal["control", "topic"]
 
@@ -34,7 +36,7 @@ class Registry:
         with reading(self._engine) as connection:
             return Known(
                 envelopes=load_envelopes(connection, keys),
-                waiting=frozenset(_among(connection, keys, waiting, None)),
+                waiting=frozenset(_among(connection, keys, waiting)),
                 begun=frozenset(_among(connection, keys, sessions, sessions.c.learned != NOT_ACTED)),
             )
 
@@ -59,10 +61,7 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
             }
         )
     upsert(connection, envelopes, rows["control"])
-    for row in rows["topic"]:  # what control says meanwhile, in a transaction of its own, is never deleted
-        here = (envelopes.c.tenant_id == row["tenant_id"]) & (envelopes.c.session_id == row["session_id"])
-        connection.execute(delete(envelopes).where(here, envelopes.c.source != "control"))
-    insert_new(connection, envelopes, rows["topic"])
+    upsert(connection, envelopes, rows["topic"], over=envelopes.c.source != "control")
 
 
 def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:
@@ -77,14 +76,12 @@ def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[S
 
 
 def _among(
-    connection: Connection, keys: Sequence[SessionKey], table: object, condition: object
+    connection: Connection, keys: Sequence[SessionKey], table: Table, *where: ColumnElement[bool]
 ) -> set[SessionKey]:
-    """Those of the keys that the table has a row of."""
-    columns = table.c  # type: ignore[attr-defined]
+    """Those of the keys that the table has such a row of."""
     found: set[SessionKey] = set()
     for (tenant,), here in lots(keys):
-        query = select(columns.session_id).where(columns.tenant_id == tenant, columns.session_id.in_(here))
-        if condition is not None:
-            query = query.where(condition)  # type: ignore[arg-type]
-        found.update(here[session_id] for session_id in connection.execute(query).scalars())
+        these = table.c.tenant_id == tenant, table.c.session_id.in_(here)
+        rows = connection.execute(select(table.c.session_id).where(*these, *where))
+        found.update(here[session_id] for session_id in rows.scalars())
     return found

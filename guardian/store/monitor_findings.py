@@ -6,8 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from guardian.domain.finding import Finding
+from guardian.store.inserts import insert_new
+from guardian.store.monitor_keys import chunks
 from guardian.store.monitor_outbox import enqueue
-from guardian.store.monitor_tables import chunks, findings, insert_new
+from guardian.store.monitor_tables import findings
 
 
 def known_findings(connection: Connection, ids: Iterable[str]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """The outbox: what must leave the process, at least once, each with an idempotency key."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select, 
 
 from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
+from guardian.store.inserts import insert_new
 from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
-from guardian.store.monitor_tables import chunks, dead_letters, findings, insert_new, outbox
-from guardian.store.monitor_values import OutboxItem
+from guardian.store.monitor_keys import chunks
+from guardian.store.monitor_tables import dead_letters, findings, outbox
+from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
 
 _Kind = Literal["finding", "dead_letter"]
 _MAX_NOTE = 500
@@ -53,10 +55,12 @@ class Outbox:
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send, of this kind or of both, findings first, then what was due first; dead
-        letters of these topics alone (None: of any), and no more than memory takes. What nothing is said of comes
-        back. Nothing is put off for more than `longest`: what is due later has its time from a clock that was
-        ahead."""
+        """Up to `limit` things to send: findings first, then what was due first, and no more than memory takes.
+
+        Only of this `kind`, and dead letters only of these `topics`, if named. Each is leased, and comes back
+        after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
+        is due later than that has its time from a clock that was ahead, and is due now.
+        """
         kinds: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
         order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
@@ -75,22 +79,9 @@ class Outbox:
             ids = [row["id"] for row in rows]
             for part in chunks(ids):
                 connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=now + lease))
-            bodies: dict[str, str] = {}
-            for part_of in chunks([row["ref"] for row in rows if row["kind"] == "finding"]):
-                found = connection.execute(
-                    select(findings.c.id, findings.c.body).where(findings.c.id.in_(part_of))
-                )
-                bodies.update((key, body) for key, body in found)
-            letters = dead_letters_by_id(connection, [row["ref"] for row in rows if row["kind"] == "dead_letter"])
-        items = []
-        for row in rows:
-            if row["kind"] == "finding":
-                finding, unread = _read(bodies[row["ref"]])
-                items.append(OutboxItem(row["id"], "finding", row["attempts"], finding=finding, unread=unread))
-            else:
-                letter = letters.get(row["ref"])  # None: it expired unsent
-                items.append(OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter))
-        return items
+            bodies = _bodies(connection, _refs(rows, "finding"))
+            letters = dead_letters_by_id(connection, _refs(rows, "dead_letter"))
+        return [_item(row, bodies, letters) for row in rows]
 
     def delivered(self, item_id: int, outcome: str, *, now: datetime) -> None:
         """It arrived; `outcome` is what the other side made of it."""
@@ -110,7 +101,7 @@ class Outbox:
             )
 
     def untried(self, ids: Iterable[int], until: datetime) -> None:
-        """They were handed out and not tried, and come back at `until`."""
+        """They were handed out but not tried; they come back at `until`."""
         with writing(self._engine) as connection:
             for part in chunks(ids):
                 connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=until))
@@ -135,7 +126,7 @@ class Outbox:
         return [Parked(row["ref"], row["done_at"], row["note"]) for row in rows]
 
     def release(self, ids: Sequence[str] | None = None) -> list[str]:
-        """Put parked findings back in the queue, once that is mended: these, or all. Returns which it were."""
+        """Put parked findings back in the queue, once the cause is mended: these, or all. Returns their ids."""
         wanted = _REFUSED
         if ids is not None:
             wanted &= outbox.c.ref.in_(ids)
@@ -161,10 +152,31 @@ def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:
     return where
 
 
+def _refs(rows: Iterable[RowMapping], kind: _Kind) -> list[str]:
+    return [row["ref"] for row in rows if row["kind"] == kind]
+
+
+def _bodies(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The stored findings by their id."""
+    found: dict[str, str] = {}
+    for part in chunks(ids):
+        rows = connection.execute(select(findings.c.id, findings.c.body).where(findings.c.id.in_(part)))
+        found.update((row.id, row.body) for row in rows)
+    return found
+
+
+def _item(row: RowMapping, bodies: Mapping[str, str], letters: Mapping[str, StoredDeadLetter]) -> OutboxItem:
+    if row["kind"] == "finding":
+        finding, unread = _read(bodies[row["ref"]])
+        return OutboxItem(row["id"], "finding", row["attempts"], finding=finding, unread=unread)
+    letter = letters.get(row["ref"])  # None: it expired unsent
+    return OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter)
+
+
 def _as_memory_takes(connection: Connection, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
     """The first of these up to `_BYTES_AT_ONCE` of sealed records, and one more: it may be so large itself."""
     sizes: dict[str, int] = {}
-    for part in chunks([row["ref"] for row in rows if row["kind"] == "dead_letter"]):
+    for part in chunks(_refs(rows, "dead_letter")):
         query = select(dead_letters.c.id, func.length(dead_letters.c.sealed)).where(dead_letters.c.id.in_(part))
         sizes.update((ref, size) for ref, size in connection.execute(query))
     before = accumulate((sizes.get(row["ref"], 0) for row in rows), initial=0)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, select, tuple_, update
 
 from guardian.domain.record import Place
 from guardian.errors import StaleMember
+from guardian.store.inserts import Row, insert_new
 from guardian.store.monitor_dead_letters import set_letters_aside
-from guardian.store.monitor_tables import Row, attempts, chunks, insert_new, places
+from guardian.store.monitor_keys import chunks
+from guardian.store.monitor_tables import attempts, places
 from guardian.store.monitor_values import Conflict
 from guardian.store.monitor_waiting import set_waiting_aside
 
@@ -53,7 +55,7 @@ def add_attempt(connection: Connection, place: Place, offset: int) -> int:
 
 
 def take_attempt_back(connection: Connection, place: Place, offset: int) -> None:
-    """One of them proved nothing about the record."""
+    """Count one less: it proved nothing about the record."""
     where = and_(_is_attempt(place, offset), attempts.c.count > 0)
     connection.execute(update(attempts).where(where).values(count=attempts.c.count - 1))
 
@@ -98,8 +100,8 @@ def check_owner(
 
 
 def move(connection: Connection, place: Place, offset: int, member: str, now: datetime) -> None:
-    """Read on somewhere else: what was tried at offsets of before says nothing of the records there now, and what
-    is kept from them must not stand where those are kept."""
+    """Read on from another offset, for another record may stand at each offset now. So the attempts are forgotten,
+    and what is kept of the old records makes room for what will be kept of the new."""
     row = place_rows(connection, [place], lock=True).get(place)
     if row is None or row["member"] != member:
         return  # somebody else's by now
@@ -112,12 +114,16 @@ def move(connection: Connection, place: Place, offset: int, member: str, now: da
 
 def advance(connection: Connection, positions: Mapping[Place, int], now: datetime) -> None:
     """Move the offsets on, and forget the attempts at what lies behind them."""
-    for place, offset in positions.items():
-        connection.execute(
-            update(places).where(_is_place(place)).values(next_offset=offset, claims=0, touched_at=now)
-        )
-        connection.execute(
-            delete(attempts).where(
-                attempts.c.topic == place[0], attempts.c.partition == place[1], attempts.c.offset < offset
-            )
-        )
+    if not positions:
+        return
+    moved = [
+        {"k_topic": place.topic, "k_partition": place.partition, "v_offset": offset}
+        for place, offset in positions.items()
+    ]
+    here, behind = (
+        and_(table.c.topic == bindparam("k_topic"), table.c.partition == bindparam("k_partition"))
+        for table in (places, attempts)
+    )
+    onward = update(places).where(here).values(next_offset=bindparam("v_offset"), claims=0, touched_at=now)
+    connection.execute(onward, moved)
+    connection.execute(delete(attempts).where(behind, attempts.c.offset < bindparam("v_offset")), moved)

@@ -6,12 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import accumulate
-from typing import Any
 
-from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
+from guardian.store.inserts import Row
 from guardian.store.monitor_sessions import LEARNT, NOT_ACTED, TO_LEARN
 from guardian.store.monitor_tables import (
     agents,
@@ -48,52 +61,44 @@ class Retention:
 def prune(
     engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000, rest: Rest = time.sleep
 ) -> dict[str, int]:
-    """Delete what is old, `limit` rows in one transaction, and return how many went, by table. Parked deliveries
-    stay, and the envelopes of sessions that do. A dead letter that nobody sent (its file is read no more)
-    ends with its time to live."""
-    in_use = exists().where(
+    """Delete what is old, at most `limit` rows in one transaction. Returns how many rows went, by table.
+
+    Parked deliveries stay. An envelope stays as long as its session. The delivery of a dead letter that was never
+    sent (because nobody reads its file any more) goes after the letter itself.
+    """
+    has_session = exists().where(
         sessions.c.tenant_id == envelopes.c.tenant_id, sessions.c.session_id == envelopes.c.session_id
     )
-    delivered = and_(outbox.c.state == "delivered", outbox.c.done_at < now - keep.delivered)
-    unsent = and_(
-        outbox.c.state == "due",
-        outbox.c.kind == "dead_letter",
-        outbox.c.next_at < now - keep.delivered,
-        ~exists().where(dead_letters.c.id == outbox.c.ref),
-    )
-    rules: dict[str, tuple[Any, tuple[Any, ...]]] = {
-        "seen": (seen, (seen.c.at < now - keep.seen,)),
-        "task_reads": (task_reads, (task_reads.c.touched_at < now - keep.sessions,)),
-        "agents": (agents, (agents.c.touched_at < now - keep.agents,)),
-        "outbox": (outbox, (or_(delivered, unsent),)),
-        "findings": (
-            findings,
-            (
-                findings.c.at < now - keep.findings,
-                findings.c.id.not_in(select(outbox.c.ref).where(outbox.c.kind == "finding")),
-            ),
-        ),
-        "baselines": (baselines, (baselines.c.published_at < now - keep.baselines,)),
-        "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions, ~in_use)),
+    is_queued = exists().where(outbox.c.kind == "finding", outbox.c.ref == findings.c.id)
+    has_letter = exists().where(dead_letters.c.id == outbox.c.ref)
+    # `done_at` has no index. What was delivered by then was handed out before: the index is by that time.
+    handed_out = outbox.c.next_at < now - keep.delivered
+    done = outbox.c.kind.in_(("finding", "dead_letter")), handed_out, outbox.c.done_at < now - keep.delivered
+    delivered = and_(outbox.c.state == "delivered", *done)
+    unsent = and_(outbox.c.state == "due", outbox.c.kind == "dead_letter", handed_out, ~has_letter)
+    rules: dict[Table, ColumnElement[bool]] = {
+        seen: seen.c.at < now - keep.seen,
+        task_reads: task_reads.c.touched_at < now - keep.sessions,
+        agents: agents.c.touched_at < now - keep.agents,
+        outbox: or_(delivered, unsent),
+        findings: and_(findings.c.at < now - keep.findings, ~is_queued),
+        baselines: baselines.c.published_at < now - keep.baselines,
+        envelopes: and_(envelopes.c.at < now - keep.sessions, ~has_session),
     }
     gone = {
-        "sessions": in_turn(lambda: _forget_sessions(engine, now, now - keep.sessions, limit), limit, rest),
+        "sessions": in_turn(lambda: _forget_sessions(engine, now - keep.sessions, now, limit), limit, rest),
         "dead_letters": in_turn(lambda: _forget_letters(engine, now, limit), 1, rest),
     }
-    for name, (table, where) in rules.items():
-        gone[name] = in_turn(partial(_forget, engine, table, where, limit), limit, rest)
+    for table, old in rules.items():
+        gone[table.name] = in_turn(partial(_forget, engine, table, old, limit), limit, rest)
     return gone
 
 
-def _forget(engine: Engine, table: Table, old: tuple[Any, ...], limit: int) -> int:
-    keys = list(table.primary_key.columns)
+def _forget(engine: Engine, table: Table, old: ColumnElement[bool], limit: int) -> int:
+    key = table.primary_key.columns
+    going = select(*key).where(old).limit(limit)
     with writing(engine) as connection:
-        rows = connection.execute(select(*keys).where(*old).limit(limit)).all()
-        if rows:
-            this = delete(table).where(*(key == bindparam(f"k_{key.name}") for key in keys))
-            named = [{f"k_{key.name}": value for key, value in zip(keys, row, strict=True)} for row in rows]
-            connection.execute(this, named)
-    return len(rows)
+        return connection.execute(delete(table).where(tuple_(*key).in_(going))).rowcount
 
 
 def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
@@ -108,31 +113,29 @@ def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
     return len(going)
 
 
-def _forget_sessions(engine: Engine, now: datetime, before: datetime, limit: int) -> int:
-    """Of a session that people made start afresh the number of its epoch stays, for control counts on: it refuses
-    findings of an earlier one."""
-    query = select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state)
+def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int) -> int:
+    """Of a session that people made start afresh, a bare row with the number of its epoch stays: control refuses
+    findings of an earlier epoch.
+    """
     by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED)), sessions.c.touched_at < before
-    old = query.where(*by_index).limit(limit)
+    old = select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state).where(*by_index).limit(limit)
+    this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
+    going: list[Row] = []
+    staying: list[Row] = []
     with writing(engine) as connection:
         rows = connection.execute(old.with_for_update()).all()
         for tenant, session, state in rows:
-            here = and_(sessions.c.tenant_id == tenant, sessions.c.session_id == session)
+            key = {"k_tenant": tenant, "k_session": session}
             epoch = json.loads(state).get("epoch", 0)
-            if not epoch:
-                connection.execute(delete(sessions).where(here))
-                continue
-            bare = (
-                update(sessions)
-                .where(here)
-                .values(
-                    version=sessions.c.version + 1,
-                    state=SessionState(epoch=epoch).model_dump_json(),
-                    stage=Stage.CLEAR.value,
-                    word=None,
-                    learned=NOT_ACTED,
-                    touched_at=now,
-                )
-            )
-            connection.execute(bare)
+            if epoch:
+                staying.append(key | {"v_state": SessionState(epoch=epoch).model_dump_json()})
+            else:
+                going.append(key)
+        if going:
+            connection.execute(delete(sessions).where(*this), going)
+        if staying:
+            bare = update(sessions).where(*this)
+            values = {"stage": Stage.CLEAR.value, "word": None, "learned": NOT_ACTED, "touched_at": now}
+            version = sessions.c.version + 1
+            connection.execute(bare.values(version=version, state=bindparam("v_state"), **values), staying)
     return len(rows)

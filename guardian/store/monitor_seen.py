@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, select, update
 
 from guardian.domain.batch import AgentKey, DecisionKey
-from guardian.store.monitor_tables import Row, agents, in_key, insert_new, lots, seen
+from guardian.store.inserts import Row, insert_new
+from guardian.store.monitor_keys import in_key, lots
+from guardian.store.monitor_tables import agents, seen
 
 _DAY = timedelta(days=1)
 _AGENTS = select(agents.c.agent_id, agents.c.purposes).where(

@@ -10,11 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
 from guardian.errors import StoreError
-from guardian.store.monitor_tables import Row, lots, sessions
+from guardian.store.inserts import Row
+from guardian.store.monitor_keys import lots
+from guardian.store.monitor_tables import sessions
 from guardian.store.monitor_values import Conflict
 
 TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2
-"""In `learned`. `NOT_ACTED`: an envelope was registered, nothing was done yet."""
+"""Values of `learned`. `NOT_ACTED`: its envelope was registered, but it has done nothing yet."""
 
 _STATES = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
     sessions.c.tenant_id == bindparam("tenant"), sessions.c.session_id.in_(bindparam("ids", expanding=True))

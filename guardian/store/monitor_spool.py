@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, sele
 
 from guardian.domain.batch import Change
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, spool
+from guardian.store.monitor_keys import chunks
+from guardian.store.monitor_tables import spool
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of a group, which is in memory while it is written."""
@@ -58,8 +59,9 @@ class Spool:
     ) -> Group | None:
         """A group to write now, or None.
 
-        One whose writer did not finish goes first, with `even_leased` at once: to write a group twice is harmless.
-        A new one is made when `rows` or `MOST_BYTES` wait, or any for `patience`.
+        A group whose writer did not finish within its lease goes first. With `even_leased` the lease does not
+        matter: writing a group twice is harmless. A new one is made when `rows` or `MOST_BYTES` wait, or anything
+        for longer than `patience`.
         """
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(spool.c.id).limit(1)).first() is None:
@@ -73,6 +75,8 @@ class Spool:
             mine = spool.c.group == name
             connection.execute(update(spool).where(mine).values(leased_until=now + lease))
             found = connection.execute(select(spool.c.kind, spool.c.body).where(mine).order_by(spool.c.id)).all()
+            if not found:  # its writer was only slow, and has just finished it
+                return None
             return Group(name, found[0].kind, tuple(row.body for row in found))
 
     def done(self, name: str) -> None:

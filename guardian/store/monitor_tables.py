@@ -1,17 +1,8 @@
 """The monitor's tables. `migrations_monitor/` creates them; a test holds the two against each other."""
 
-import base64
-import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, TypeVar
-
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Float,
     Index,
     Integer,
@@ -22,7 +13,6 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from guardian.store.engine import NAMING, UtcDateTime
 
@@ -199,60 +189,3 @@ waiting = Table(
     Index("ix_waiting_tenant_id_session_id", "tenant_id", "session_id"),
     Index("ix_waiting_since", "since"),
 )
-
-Row = dict[str, Any]
-_T = TypeVar("_T")
-_K = TypeVar("_K", bound=tuple[str, ...])
-_CHUNK = 500
-_WIDEST = 256  # bytes of a name in a key of three: PostgreSQL indexes 2704, a tenant or session may need 2048
-
-
-def chunks(items: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
-    """Lists of at most `size`: databases bound the number of parameters of one statement."""
-    iterator = iter(items)
-    while part := list(islice(iterator, size)):
-        yield part
-
-
-def lots(keys: Iterable[_K], spelt: Callable[[str], str] = str) -> Iterator[tuple[tuple[str, ...], dict[str, _K]]]:
-    """What one query each can ask for: the names that keys have in common, and the keys by their last name as its
-    column has it, no more than `chunks` takes. SQLite can use no index for lists of whole keys."""
-    groups: dict[tuple[str, ...], dict[str, _K]] = defaultdict(dict)
-    for key in keys:
-        groups[key[:-1]][spelt(key[-1])] = key
-    for common, named in groups.items():
-        for part in chunks(named.items()):
-            yield common, dict(part)
-
-
-def in_key(name: str) -> str:
-    """The name as a key of several holds it: one that is too wide for an index stands there as its digest."""
-    raw = name.encode("utf-8", "surrogatepass")
-    return name if len(raw) <= _WIDEST else f"sha256:{hashlib.sha256(raw).hexdigest()}"
-
-
-def headers_text(headers: Iterable[tuple[str, bytes]]) -> str:
-    """A record's headers as their column holds them; a broker may hand out one without a value."""
-    return json.dumps([[name, base64.b64encode(value or b"").decode()] for name, value in headers])
-
-
-def headers_of(text: str) -> tuple[tuple[str, bytes], ...]:
-    """The headers out of their column."""
-    return tuple((name, base64.b64decode(value)) for name, value in json.loads(text))
-
-
-def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert the rows whose key is not there yet; the others stay as they are."""
-    if rows:
-        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(make(table).on_conflict_do_nothing(), list(rows))
-
-
-def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert the rows, each over the one with its key where there is one."""
-    if rows:
-        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = make(table)
-        keys = [column.name for column in table.primary_key.columns]
-        newer = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=newer), list(rows))

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from guardian.domain.batch import SiblingKey, TaskKey
 from guardian.domain.signal import SharedReads
-from guardian.store.monitor_tables import in_key, lots, task_reads, upsert
+from guardian.store.inserts import upsert
+from guardian.store.monitor_keys import in_key, lots
+from guardian.store.monitor_tables import task_reads
 
 SIBLINGS_LOADED = 33
 """Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""

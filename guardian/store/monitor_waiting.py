@@ -14,6 +14,7 @@ from sqlalchemy import (
     Engine,
     RowMapping,
     and_,
+    bindparam,
     delete,
     exists,
     false,
@@ -27,7 +28,9 @@ from sqlalchemy import (
 from guardian.domain.batch import Decoded
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, insert_new, places, waiting
+from guardian.store.inserts import insert_new
+from guardian.store.monitor_keys import chunks, headers_of, headers_text
+from guardian.store.monitor_tables import envelopes, places, waiting
 from guardian.store.monitor_values import Held
 
 _SESSIONS_AT_ONCE = 500
@@ -109,9 +112,12 @@ class Waiting:
 
     def tried(self, held: Sequence[Held], *, by: int = 1) -> None:
         """Count one more attempt at each, durably, before it is made; by -1 take back one that proved nothing."""
-        with writing(self._engine) as connection:
-            for each in held:
-                connection.execute(update(waiting).where(_is(each.id)).values(attempts=waiting.c.attempts + by))
+        if held:
+            key = waiting.primary_key.columns
+            this = update(waiting).where(*(column == bindparam(f"k_{column.name}") for column in key))
+            ids = [dict(zip((f"k_{column.name}" for column in key), each.id, strict=True)) for each in held]
+            with writing(self._engine) as connection:
+                connection.execute(this.values(attempts=waiting.c.attempts + by), ids)
 
 
 def insert_waiting(
@@ -144,10 +150,10 @@ def insert_waiting(
 def _known(
     connection: Connection, waiters: Sequence[Decoded], now: datetime
 ) -> dict[tuple[str, int, int], datetime]:
-    """The records of these of which something waits already, with the time from which more of them waits: now, or
-    when a clock ahead of ours says that they began, for no row may be older than the one that keeps its record.
+    """The records of these of which something waits already, each with the `since` of what joins it: now, or later
+    where a clock ahead of ours wrote what is there, for no row may be older than the one that keeps the record.
 
-    What waits in a record's place with another stamp is of a topic that was made anew since: it goes below.
+    Rows at a record's offset with another timestamp are of a topic that was made anew since: they move below all.
     """
     stamps = {_record(each): each.record.timestamp for each in waiters}
     place = tuple_(waiting.c.topic, waiting.c.partition, waiting.c.offset)
@@ -171,8 +177,8 @@ def _known(
 
 
 def set_waiting_aside(connection: Connection, place: Place, *, by: int) -> None:
-    """Its offsets begin again: what waits from before goes below them, in its order, and is still judged. Of a
-    record that was not read to its end some may wait at `by` itself, the next offset."""
+    """The place's offsets begin again: what waits moves below them, in its order, and is still judged. Of a record
+    that was not read to its end some may wait at `by` itself, the next offset."""
     query = select(waiting.c.offset).where(_among([place])).distinct().order_by(waiting.c.offset)
     offsets = connection.execute(query).scalars().all()
     for offset in offsets:  # the lowest first, so that none meets another
@@ -193,8 +199,8 @@ def delete_waiting(connection: Connection, ids: Iterable[tuple[str, int, int, in
 
 
 def _hand_on(connection: Connection, this: Any, going: Set[int]) -> None:
-    """The sealed values of a record that go: each to the first row of those that stay and came no earlier, for
-    what was sealed after a row began to wait could not be opened for it."""
+    """Hand each sealed value that goes to the record's first row that stays and came no earlier: what was sealed
+    after a row began to wait could not be opened for it."""
     shape = select(waiting.c.entry, waiting.c.since, (func.length(waiting.c.sealed) > 0).label("keeps")).where(
         this
     )

@@ -1,6 +1,6 @@
-"""Schemas and their revisions: brought up to date by who runs guardian, and only compared by everybody else.
+"""Schemas and their revisions. Whoever runs guardian brings them up to date; everybody else only compares.
 
-To look at a database must not change it: an older guardian that still runs refuses a newer schema when it starts.
+Looking at a database must not change it: an older guardian that still runs would refuse it at its next start.
 """
 
 import importlib.resources
@@ -30,14 +30,17 @@ _ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate
 
 
 def migrate(engine: Engine, scripts: str) -> None:
-    """Bring the schema up to date in one transaction; doing it again changes nothing.
+    """Bring the schema up to date in one transaction; one that is up to date is only read, beside any writer.
 
     Raises StoreError when the schema is newer than this version of guardian.
     """
+    with reading(engine) as connection:
+        if _known(connection, scripts) == _head(scripts):
+            return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        if _known(connection, scripts) == _head(scripts):
+        if _known(connection, scripts) == _head(scripts):  # another process was faster
             return
         config = _config(scripts)
         config.attributes.update(connection=connection, version_table=_table(scripts))
@@ -61,9 +64,9 @@ def check_schema(engine: Engine, scripts: str) -> None:
 
 
 def check_rights(engine: Engine, needed: Mapping[str, Collection[str]]) -> None:
-    """What of `needed` (SELECT, INSERT, UPDATE, DELETE, by table) this role may not do is a StoreError.
+    """Raises StoreError where this role lacks a right in `needed` (SELECT, INSERT, UPDATE, DELETE, by table).
 
-    A column that may be changed is enough for UPDATE. SQLite has no roles.
+    For UPDATE one column is enough. SQLite has no roles.
     """
     if engine.dialect.name != "postgresql":
         return
@@ -96,7 +99,7 @@ def run_migrations() -> None:
 
 
 def _known(connection: Connection, scripts: str) -> str | None:
-    """The revision of the database; None of an empty one. Raises StoreError for one of a later version."""
+    """The database's revision; None where it is empty. Raises StoreError where a later version made it."""
     found = MigrationContext.configure(connection, opts={"version_table": _table(scripts)}).get_current_revision()
     if found not in {None, *(script.revision for script in _revisions(scripts).walk_revisions())}:
         raise StoreError(

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable
 
 Rest = Callable[[float], object]
-"""Waits so many seconds; says True where there is no time for more: `time.sleep`, or the `wait` of an Event."""
+"""Waits so many seconds and returns True when there is no time left: `time.sleep`, or the `wait` of an Event."""
 
 _ROUNDS = 60
 """Transactions in one go: several times what a monitor at full speed sees in the minute between two."""
 
 
 def in_turn(lot: Callable[[], int], limit: int, rest: Rest) -> int:
-    """Again and again while `lot` does all of `limit`, so that what comes in fast goes as fast. Returns the sum.
+    """Call `lot` again for as long as it does all of `limit`, and keep up with what comes in. Returns the sum.
 
-    Between two it rests for as long as one took: SQLite's lock is not fair, and who is not waiting gets it.
+    Between two calls it rests for as long as the first took: SQLite's lock is not fair to those who wait for it.
     """
     done = 0
     for _ in range(_ROUNDS):

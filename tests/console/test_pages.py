@@ -406,7 +406,7 @@ def test_an_alert_links_to_the_page(make_site, scribe):
     site = make_site(control={"public_url": "https://guardian.example.com"})
     site.submit(scribe.finding("a/b ?&#%"))
     with site.deps.store.read() as rows:
-        payload = json.loads(rows.cases.alert_payload(1))
+        payload = json.loads(rows.alerts.payload(1))
     wanted = "https://guardian.example.com/console/session?tenant=acme&id=a%2Fb%20%3F%26%23%25"
     assert payload["link"] == wanted
 

@@ -53,7 +53,7 @@ def test_one_that_was_broken_before_it_and_reaches_control_after_is_told_and_for
     assert (told["effect"], "people spoke of the session before" in told["note"]) == ("flag", True)
     assert stage.status() == "flagged"
     with stage.deps.store.read() as rows:
-        newest = json.loads(rows.cases.news("alerts", 10)[-1].payload)
+        newest = json.loads(rows.feeds.news("alerts", 10)[-1].payload)
     assert newest["finding"]["id"] == told["finding_id"]
 
 

@@ -57,7 +57,7 @@ def enabled(office) -> None:
     begin(office.deps)
     office.settle()
     with office.deps.store.read() as rows:
-        assert rows.cases.beginning() is None, "it has begun, and does so once"
+        assert rows.feeds.beginning() is None, "it has begun, and does so once"
 
 
 def test_a_new_channel_shows_what_is_open_and_recent_and_says_how_much_is_older(veteran, slack, a_finding) -> None:
@@ -263,7 +263,7 @@ def test_how_much_is_older_is_said_however_severe_a_case_must_be(make_office, sl
 
 def positions(office) -> list[int]:
     with office.deps.store.read() as rows:
-        return [rows.cases.position("alerts"), rows.connection.exec_driver_sql(CASES).scalar_one()]
+        return [rows.feeds.position("alerts"), rows.connection.exec_driver_sql(CASES).scalar_one()]
 
 
 def test_what_was_before_is_taken_in_a_part_at_a_time_and_only_then_written(
@@ -332,7 +332,7 @@ def test_an_alert_that_cannot_be_read_keeps_no_other_from_people(make_office, sl
     with capture_logs() as lines:
         enabled(office)
         with office.deps.store.write() as rows:
-            rows.cases.follow("alerts", 0)  # and as in any other time
+            rows.feeds.follow("alerts", 0)  # and as in any other time
         office.settle()
     assert [line["alert"] for line in lines if line["event"] == "alert_unreadable"] == [1, 1]
     assert [bool(told(slack, name)) for name in ("s2", "s3")] == [True, True]

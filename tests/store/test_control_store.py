@@ -16,13 +16,17 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from whole_store import first_bad
 
+import guardian.store.engine as engine_module
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
+from guardian.store import control_scope
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
 from guardian.store.control_epoch import Mark, restored_mark
 from guardian.store.control_tables import metadata
 from guardian.store.engine import open_engine, writing
+from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -75,6 +79,14 @@ def test_opening_again_changes_nothing(store, tmp_path):
     again = _open(tmp_path)
     assert again.head() == store.head()
     again.close()
+
+
+def test_a_long_writer_holds_up_no_start(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    with store.write():
+        again = _open(tmp_path)
+        assert again.head() == store.head()
+        again.close()
 
 
 def test_writers_in_many_threads_leave_no_gap_and_no_double(store):
@@ -350,3 +362,49 @@ def test_what_was_said_of_a_held_call_is_found_without_reading_the_tenants_other
         rows.approvals.decided("acme", "s1", "permitCall", {})
         rows.approvals.pending("acme", "s1", "permitCall", {})
     assert {step for step in plans if "tenant_id=? AND s" not in step} <= {"USE TEMP B-TREE FOR ORDER BY"}
+
+
+def _find(rows, name, tenant):
+    said = {"tenant_id": tenant, "session_id": name, "wanted": Effect.FLAG}
+    found = Finding(id=name, kind=Kind.DRIFT, severity="high", title="t", time=NOW, **said)
+    rows.findings.add(found, FindingOutcome(finding_id=name, effect="flag", mode="shadow", at=NOW, **said), NOW)
+
+
+@pytest.mark.parametrize("much", [2, 100])
+def test_the_newest_few_of_many_are_found_without_sorting_all_that_the_tenant_has(store, monkeypatch, much):
+    monkeypatch.setattr(control_scope, "_MUCH", much)
+    with store.write() as rows:
+        for n in range(6):
+            rows.sessions.meet(("acme", "globex")[n % 2], f"s{n}", NOW)
+            _find(rows, f"s{n}", ("acme", "globex")[n % 2])
+    with store.read() as rows:
+        plans = _planned(rows)
+        pages = [
+            rows.sessions.page({"acme"}, limit=2),
+            rows.sessions.page({"acme"}, limit=2, status="active"),
+            [each.view.finding for each in rows.findings.page({"acme"}, limit=2, kind="drift")],
+        ]
+    assert [[getattr(each, "view", each).session_id for each in page] for page in pages] == [["s4", "s2"]] * 3
+    assert any("TEMP B-TREE" in step for step in plans) == (much == 100)
+
+
+def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(store):
+    with store.write() as rows:
+        for n in range(3):
+            rows.sessions.meet("acme", f"s{n}", NOW)
+    _revoke(store, "s1")
+    with store.read() as rows:
+        plans = _planned(rows)
+        assert [each.view.session_id for each in rows.sessions.page({"acme"}, limit=5, status="revoked")] == ["s1"]
+    assert any(step.startswith("SEARCH control_session") and "session_id=?" in step for step in plans)
+
+
+def test_the_next_alert_is_found_without_sorting_all_that_wait(store):
+    with store.write() as rows:
+        for n in range(3):
+            told = {"kind": "finding", "case_key": "c", "idempotency_key": str(n), "payload": str(n)}
+            rows.alerts.add(**told, now=NOW + timedelta(seconds=n // 2))
+        plans = _planned(rows)
+        taken = [rows.alerts.claim(NOW + DAY).payload for _ in range(3)]
+    assert taken == ["0", "1", "2"]
+    assert [step for step in plans if "TEMP B-TREE" in step] == []

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -55,9 +56,27 @@ def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
         open_engine(url)
 
 
-def test_a_database_that_somebody_holds_is_told_as_that_also_when_it_is_opened(engine, monkeypatch):
+def test_a_database_that_somebody_holds_alone_is_told_as_locked_when_it_is_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
-    with writing(engine), pytest.raises(StoreError, match="stayed locked for 20 ms; is another process"):
+    with closing(sqlite3.connect(tmp_path / "monitor.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="stayed locked for 20 ms; is another process"):
+            open_engine(f"sqlite:///{tmp_path}/monitor.db")
+
+
+def test_a_long_writer_holds_up_nobody_who_opens_a_database_that_is_up_to_date(engine, monkeypatch):
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    migrate(engine, MONITOR)
+    with writing(engine):
+        other = open_engine(engine.url.render_as_string())
+        migrate(other, MONITOR)
+        other.dispose()
+
+
+def test_a_file_that_may_not_be_written_is_refused_when_it_is_opened(engine, tmp_path, monkeypatch):
+    file = tmp_path / "deep/er/monitor.db"
+    monkeypatch.setattr(os, "access", lambda path, mode: path != file or mode != os.W_OK)  # root may write any
+    with pytest.raises(StoreError, match=r"Permission denied.*be writable by this user"):
         open_engine(engine.url.render_as_string())
 
 

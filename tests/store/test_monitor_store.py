@@ -562,7 +562,7 @@ def plans(engine):
     steps: list[str] = []
 
     def explain(connection, cursor, statement, parameters, *_):
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "DELETE")):
             found = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps.extend(step[3] for step in found)
 
@@ -575,6 +575,9 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(store, plan
     store.prune(NOW, Retention())
     assert "SEARCH findings USING INDEX ix_findings_at (at<?)" in plans
     assert [step for step in plans if step.startswith("SCAN")] == []
+    by_state = [step for step in plans if "ix_outbox_state_kind_next_at_attempts" in step]
+    assert len(by_state) == 2
+    assert all("next_at<?" in step for step in by_state), "what was delivered lately is not read each time"
 
 
 def test_what_is_due_is_found_without_looking_at_all_that_waits(store, plans):

@@ -48,6 +48,7 @@ from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_spool import Spool
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
@@ -132,7 +133,7 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     plans: list[str] = []
 
     def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "DELETE")):
             with connection.connection.cursor() as beside:
                 beside.execute("SET LOCAL enable_seqscan = off")  # a table as small as these is sooner read whole
                 beside.execute(f"EXPLAIN {statement}", parameters)
@@ -197,6 +198,23 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
     store.close()
 
 
+def test_a_long_list_is_fetched_in_parts_and_not_held_whole(postgres: str, tmp_path: Path) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
+    ends = NOW + timedelta(days=1)
+    with store.write() as rows:
+        for n in range(3):
+            rows.ledger.append(
+                tenant_id="acme", subject_id=f"s{n}", status="revoked", reason_code="drift", reason="", actor="m",
+                now=NOW, expires_at=ends,
+            )  # fmt: skip
+    with store.read() as rows:
+        entries = rows.ledger.each_live(None)
+        assert next(entries).subject_id == "s0"
+        assert rows.connection.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
+        assert [entry.subject_id for entry in entries] == ["s1", "s2"]
+    store.close()
+
+
 def test_a_control_that_has_written_very_often_still_writes(postgres: str, tmp_path: Path) -> None:
     store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
     engine = open_engine(postgres)
@@ -248,6 +266,27 @@ def test_two_monitors_apply_what_people_said_once(postgres: str, monkeypatch: py
     assert two.words.apply([said], now=NOW) == 0
     wanted = Wanted(frozenset({key}), frozenset(), frozenset(), frozenset())
     assert two.load(wanted).sessions[key].epoch == 1
+    one.close()
+    two.close()
+
+
+def test_a_group_that_its_writer_has_just_finished_is_nothing_to_write(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
+    judged = Judgement(seen={DecisionKey("acme", "gw", "d"): "digest"})
+    one.commit(judged, positions={}, base={}, versions={}, member="", now=NOW, archived=b"packed")
+    asked = {"rows": 1, "patience": timedelta(0), "even_leased": True}
+    group, abandoned = one.spool.take(NOW, **asked), Spool._abandoned
+    assert group is not None
+
+    def meanwhile_done(spool: Spool, *args: Any) -> str | None:
+        name = abandoned(spool, *args)
+        one.spool.done(group.name)
+        return name
+
+    monkeypatch.setattr(Spool, "_abandoned", meanwhile_done)
+    assert two.spool.take(NOW, **asked) is None
     one.close()
     two.close()
 
@@ -324,10 +363,10 @@ def test_a_purpose_that_no_column_holds_keeps_neither_a_flag_nor_anybodys_alerts
     payload = AlertPayload(finding=flagged, outcome=told, case="c1").model_dump_json()
     with store.write() as rows:
         assert excused(rows, flagged, outcome, NOW) == outcome, "no exception covers it"
-        assert [rows.cases.begin(NOW - timedelta(days=1)) for _ in range(2)] == [True, False]
-        assert rows.cases.beginning() == 0
-        rows.cases.begun()
-        assert rows.cases.beginning() is None
+        assert [rows.feeds.begin(NOW - timedelta(days=1)) for _ in range(2)] == [True, False]
+        assert rows.feeds.beginning() == 0
+        rows.feeds.begun()
+        assert rows.feeds.beginning() is None
         rows.alerts.add(kind="finding", case_key="c1", idempotency_key="1", payload=payload, now=NOW)
     catch_up(store, NOW)
     with store.write() as rows:
@@ -337,7 +376,7 @@ def test_a_purpose_that_no_column_holds_keeps_neither_a_flag_nor_anybodys_alerts
         for name in ("s1", "s2"):
             rows.sessions.note_finding(flagged.model_copy(update={"session_id": name}), Effect.FLAG, NOW)
         assert rows.cases.flagged_without() == 1, "s2 is no case"
-        assert [found and found.seq for found in map(rows.cases.newest_alert, ("c1", "c1"), (0, 1))] == [None, 1]
+        assert [found and found.seq for found in map(rows.feeds.newest_alert, ("c1", "c1"), (0, 1))] == [None, 1]
     store.close()
 
 

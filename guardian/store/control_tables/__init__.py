@@ -1,0 +1,42 @@
+"""The control database's tables. The revisions in `migrations_control/` build exactly these."""
+
+from guardian.store.control_tables.cases import alert, case, case_event, followed
+from guardian.store.control_tables.ledger import cursor, delegation, descent, head, ledger, lifting, live
+from guardian.store.control_tables.naming import metadata
+from guardian.store.control_tables.people import approval, break_glass, exception, idempotency, token, visit
+from guardian.store.control_tables.sessions import change, envelope, finding, model, session
+from guardian.store.control_tables.trail import audit, audit_about, checkpoint
+from guardian.store.control_tables.watching import breaker, mode, peer, self_test
+
+__all__ = [
+    "alert",
+    "approval",
+    "audit",
+    "audit_about",
+    "break_glass",
+    "breaker",
+    "case",
+    "case_event",
+    "change",
+    "checkpoint",
+    "cursor",
+    "delegation",
+    "descent",
+    "envelope",
+    "exception",
+    "finding",
+    "followed",
+    "head",
+    "idempotency",
+    "ledger",
+    "lifting",
+    "live",
+    "metadata",
+    "mode",
+    "model",
+    "peer",
+    "self_test",
+    "session",
+    "token",
+    "visit",
+]

@@ -1,0 +1,7 @@
+"""What all of control's tables are part of."""
+
+from sqlalchemy import MetaData
+
+from guardian.store.engine import NAMING
+
+metadata = MetaData(naming_convention=NAMING)
