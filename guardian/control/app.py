@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -49,6 +48,7 @@ from guardian.control.rounds import Rounds
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.token_expiry import tell_of_ending_tokens
+from guardian.control.waiting import LongPolls, Places
 from guardian.control.walking import Waits, follow_on
 from guardian.control.watching import remember, watch
 from guardian.control.wholes import WholeLists
@@ -123,7 +123,10 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.listings = listings
     bundles = WholeLists(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
     app.state.looks = SharedLooks(deps, listings, bundles, bell)
-    app.state.streams = Counter[str]()
+    switch = deps.settings.switch
+    app.state.streams = Places(switch.streams_per_caller, kind="streams", code="too_many_streams")
+    waiting = Places(switch.waits_per_caller, kind="long polls", code="too_many_long_polls")
+    app.state.long_polls = LongPolls(bell, waiting, longest_s=deps.settings.long_poll_max_s)
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)

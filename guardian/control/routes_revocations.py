@@ -1,6 +1,5 @@
 """`/v1/revocations`: the list that gateways obey. They wait, hence async."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -11,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from guardian.control.authority import may_read
-from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
@@ -19,6 +17,7 @@ from guardian.control.looking import SharedLooks, Signed
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.control.restored import gave_away
+from guardian.control.waiting import LongPolls
 from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation.signing import HEADER
@@ -72,19 +71,14 @@ async def list_revocations(
     held = _parse(since)
     presented = held or (presented_revision(if_none_match) if if_none_match else None)
     await note_held(request, deps, narrowed(caller, scope), instance, presented, "poll")
-    bell: Bell = request.app.state.bell
     looks: SharedLooks = request.app.state.looks
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
-    while True:
-        event = bell.hang()
-        signed = await looks.look(scope, held)
-        unchanged = _unchanged(signed.listing, held, if_none_match)
-        left = deadline - loop.time()
-        if not unchanged or left <= 0 or bell.closing:
-            break
-        await heard(event, left)
-    confirmed = _confirmed(signed.listing, held, if_none_match) if unchanged else None
+    polls: LongPolls = request.app.state.long_polls
+
+    def changed(signed: Signed) -> bool:
+        return not _unchanged(signed.listing, held, if_none_match)
+
+    signed = await polls.hold(caller.id, wait, lambda: looks.look(scope, held), until=changed)
+    confirmed = None if changed(signed) else _confirmed(signed.listing, held, if_none_match)
     if confirmed is not None:
         headers = _headers(confirmed, signed.listing, await looks.unchanged(scope, confirmed))
         return Response(status_code=304, headers=headers)

@@ -381,3 +381,14 @@ def test_waiting_ends_with_the_persons_word(stage, adviser):
         == "hold"
     )
     assert time.monotonic() - began >= 0.3
+
+
+def test_who_waits_for_a_call_whose_time_is_over_is_answered_at_once(make_stage, adviser):
+    stage = make_stage(adviser=adviser, default_mode="enforce")
+    adviser.answer = STRONG
+    held = advice(stage)
+    stage.clock.pass_(hours=4)
+    began = time.monotonic()
+    told = stage.call("GET", f"{held['approval']['wait_at']}?wait=30", "gateway").json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", "the approval is expired")
+    assert time.monotonic() - began < 20

@@ -229,7 +229,7 @@ def test_a_stream_whose_client_left_before_it_began_holds_no_place(make_stage):
         return await opened(stage)
 
     assert asyncio.run(scenario()) == [200]
-    assert stage.client.app.state.streams.total() == 0
+    assert stage.client.app.state.streams.taken() == 0
 
 
 def test_who_may_not_read_the_list_gets_no_stream(base_url):
