@@ -7,6 +7,7 @@ import pytest
 from guardian.control.case import case_key
 from guardian.control.case_events import acted as people_acted
 from guardian.control.case_events import told_by_audit
+from guardian.control.token_records import record_token
 from guardian.domain.finding import Act, Effect, Kind, Reason
 from guardian.wire.cases import CaseEvent
 
@@ -380,6 +381,29 @@ def test_who_may_and_how_long(stage, a_finding):
     assert stage.submit(acted(a_finding, "later")).json()["effect"] == "flag"
     assert stage.call("GET", "/v1/exceptions").json()["items"] == []
     assert len(stage.call("GET", "/v1/exceptions?ended=true").json()["items"]) == 1
+
+
+def test_an_exception_holds_without_its_owners_token_and_the_list_says_that_one_was_withdrawn(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found)
+
+    def listed():
+        (each,) = stage.call("GET", "/v1/exceptions").json()["items"]
+        return each["owner_withdrawn"]
+
+    def issued():
+        tokens, life = stage.deps.tokens, timedelta(days=1)
+        return tokens.issue("approver-1", role="approver", tenants=["acme"], ttl=life, now=stage.clock())
+
+    with stage.deps.store.write() as rows:
+        for token in (ended := issued(), withdrawn := issued()):
+            record_token(rows, token)
+        rows.tokens.end(ended.principal.jti, stage.clock())
+    assert listed() is False
+    with stage.deps.store.write() as rows:
+        rows.tokens.revoke(withdrawn.principal.jti, by="admin-1", now=stage.clock())
+    assert listed() is True
+    assert stage.submit(acted(a_finding, "other")).json()["effect"] == "none"
 
 
 def test_feedback_is_labelled_data(stage, a_finding):
