@@ -27,8 +27,8 @@ def list_(
 ) -> None:
     """List exceptions, the newest first.
 
-    An exception outlives its owner's token. "(token withdrawn)" marks those whose owner had a token withdrawn after
-    they were made: end what nobody wants any more.
+    An exception outlives the token of its owner. "(token withdrawn)" marks those whose owner had a token withdrawn
+    after they were made: end what nobody wants any more.
     """
     from guardian.cli.tables import plain, show_rows
 

@@ -23,6 +23,9 @@ from guardian.store.control_audit import canonical
 from guardian.telemetry import logger
 from guardian.wire.principal import Principal
 
+Reach = frozenset[str] | None
+"""Tenants to look at; None means every tenant."""
+
 _log = logger("control")
 _MOST = 10**15
 
@@ -63,8 +66,8 @@ def asker(principal: Principal) -> Asker:
     return Asker(principal.id, principal.role, principal.tenants)
 
 
-def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> None:
-    """Refuses what policy does not permit. `tenant_id` None: the list is filtered by the caller's reach.
+def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> Reach:
+    """The tenants that the caller may read: `tenant_id`, else all within its reach. Raises Refusal if it may not.
 
     Reads that are permitted are counted and not audited: there is one every few seconds per gateway. A refused
     one is audited, once an hour for the same caller, action and tenant.
@@ -75,6 +78,7 @@ def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tena
     decision = ask(deps, request)
     if not decision.allowed:
         raise witnessed(deps, request, decision, denied(decision, request))
+    return principal.scope if tenant_id is None else frozenset({tenant_id})
 
 
 def out_of_reach() -> PolicyDecision:

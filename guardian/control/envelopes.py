@@ -95,18 +95,18 @@ def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome)
     newest = rows.envelopes.newest(finding.tenant_id, finding.session_id)
     about = finding.kind is Kind.ENVELOPE
     if newest is None:
-        return _remark(outcome, "no envelope is registered for this session here") if about else outcome
+        return remarked(outcome, "no envelope is registered for this session here") if about else outcome
     found = None
     if _DIGEST.fullmatch(digest):  # a monitor may send any text, and not every database takes any text
         found = rows.envelopes.find(finding.tenant_id, finding.session_id, digest)
     if found is None:
-        return _remark(outcome, _difference(newest, subject))
+        return remarked(outcome, _difference(newest, subject))
     if about and outcome.wanted is not Effect.REVOKE:
         remark = f"the log's envelope is registered by now, as version {found.version}"
-        return _remark(outcome.model_copy(update={"effect": Effect.NONE}), remark)
+        return remarked(outcome.model_copy(update={"effect": Effect.NONE}), remark)
     if found.version < newest.version:
         remark = f"the log carries version {found.version} of the registered envelope"
-        return _remark(outcome, f"{remark}; version {newest.version} holds")
+        return remarked(outcome, f"{remark}; version {newest.version} holds")
     return outcome
 
 
@@ -120,5 +120,6 @@ def _difference(newest: RegisteredEnvelope, subject: Subject) -> str:
     return f"the log's envelope is not registered; it differs from version {newest.version} in: {where}"
 
 
-def _remark(outcome: FindingOutcome, remark: str) -> FindingOutcome:
+def remarked(outcome: FindingOutcome, remark: str) -> FindingOutcome:
+    """The outcome with one more remark in its note."""
     return outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, remark)))})

@@ -79,14 +79,7 @@ class Gate:
                 admit = partial(self._authenticate, headers, peer)
                 state["principal"] = await run_in_threadpool(admit)
         except Refusal as refusal:
-            response = problem_response(
-                refusal.status_code,
-                detail=str(refusal.detail),
-                code=refusal.code,
-                headers=dict(refusal.headers or {}),
-                request_id=request_id,
-            )
-            await response(scope, receive, dressed)
+            await refusal.response(request_id)(scope, receive, dressed)
             return
         except GuardianError as error:
             _log.error("gate_failed", correlation_id=request_id, error=str(error)[:500])

@@ -4,8 +4,9 @@ import gzip
 from threading import Lock
 from typing import NamedTuple
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.wholes import Reach, WholeLists
+from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.port import Rendered
 

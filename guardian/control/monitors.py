@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.control.wholes import Reach
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment
 from guardian.store.control import ControlRows

@@ -65,6 +65,16 @@ class Refusal(HTTPException):
         self.code = code or _CODES.get(status, "refused")
         self.witness: Callable[[ControlRows], None] | None = None
 
+    def response(self, request_id: str) -> Response:
+        """The refusal as the caller gets it."""
+        return problem_response(
+            self.status_code,
+            detail=self.detail,
+            code=self.code,
+            headers=dict(self.headers or {}),
+            request_id=request_id,
+        )
+
 
 def absent(what: str) -> Refusal:
     """The same answer whether it does not exist or belongs to somebody else."""
@@ -124,16 +134,12 @@ def install_problems(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-        ours = isinstance(error, Refusal)
-        if isinstance(error, Refusal):
-            await run_in_threadpool(_witness, request.app.state.deps, error)
-        return problem_response(
-            error.status_code,
-            detail=str(error.detail) if ours else "",
-            code=error.code if isinstance(error, Refusal) else "",
-            headers=dict(error.headers or {}),
-            request_id=_request_id(request),
-        )
+        request_id = _request_id(request)
+        if not isinstance(error, Refusal):  # the framework's own, whose words are not ours
+            headers = dict(error.headers or {})
+            return problem_response(error.status_code, headers=headers, request_id=request_id)
+        await run_in_threadpool(_witness, request.app.state.deps, error)
+        return error.response(request_id)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
@@ -141,8 +147,8 @@ def install_problems(app: FastAPI) -> None:
         return problem_response(422, detail="; ".join(mistakes), request_id=_request_id(request))
 
     async def unavailable(request: Request, error: Exception) -> Response:
-        _log.error("request_failed", correlation_id=_request_id(request), error=str(error)[:500])
         request_id = _request_id(request)
+        _log.error("request_failed", correlation_id=request_id, error=str(error)[:500])
         return problem_response(503, detail=in_log(request_id, error), request_id=request_id)
 
     app.add_exception_handler(HTTPException, refused)

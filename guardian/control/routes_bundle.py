@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.looking import SharedLooks
 from guardian.control.problems import absent, documented
 from guardian.control.routes_revocations import Instance, narrowed, note_held
@@ -41,8 +41,7 @@ async def opa_bundle(
     Several OPAs with one token each need a Guardian-Instance of their own (`services.NAME.headers`), or the one
     that is furthest ahead hides the others.
     """
-    scope = reach(caller, tenant_id)
-    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = presented_revision(if_none_match) if if_none_match else None
     await note_held(request, deps, narrowed(caller, scope), instance, held, _OPA)
     looks: SharedLooks = request.app.state.looks

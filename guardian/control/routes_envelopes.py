@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from guardian.control import registration
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, position
+from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId
 from guardian.control.problems import documented
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 
@@ -77,9 +77,8 @@ def show_envelopes(
     caller: Caller,
     tenant_id: TenantId,
     session_id: SessionId,
+    before: Before,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> EnvelopeHistory:
     """Every version of one session's envelope, the newest last; pages lead back to the first."""
-    before = position(cursor)
     return registration.history(deps, caller, tenant_id, session_id, limit=limit, before=before)

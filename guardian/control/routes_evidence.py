@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, page, position
+from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, page
 from guardian.control.kin import lineage
 from guardian.control.problems import documented
 from guardian.control.tenants import tenants
@@ -40,12 +40,11 @@ def show_session_audit(
     caller: Caller,
     tenant_id: TenantId,
     session_id: SessionId,
+    before: Before,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> AuditPage:
     """Every decision about this session, what was permitted and what was not, the newest first."""
     may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
     with deps.store.read() as rows:
         found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)
     shown, onward = page(found, limit)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, page, position, reach
+from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, page
 from guardian.control.exceptions import end_exception, make_exception
 from guardian.control.problems import documented
 from guardian.domain.event import Identifier
@@ -29,16 +29,14 @@ def add_exception(
 def list_exceptions(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     ended: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> ExceptionPage:
     """Exceptions within reach, the newest first. An exception outlives the token of who made it: see
     `owner_withdrawn`."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.exceptions.page(scope, deps.clock(), limit=limit + 1, before=before, ended=ended)
         shown, onward = page(found, limit)

@@ -7,16 +7,14 @@ from fastapi import APIRouter, Query, Response
 from guardian.control import acts
 from guardian.control.authority import may_read
 from guardian.control.caller import (
+    Before,
     Caller,
-    CursorParam,
     Deps,
     FindingId,
     Limit,
     Seen,
     TenantFilter,
     page,
-    position,
-    reach,
 )
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
@@ -40,17 +38,15 @@ def submit_finding(deps: Deps, caller: Caller, finding: Finding, response: Respo
 def list_findings(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     session_id: Annotated[Identifier | None, Query()] = None,
     kind: Annotated[Kind | None, Query()] = None,
     effect: Annotated[Effect | None, Query()] = None,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> FindingPage:
     """Findings within reach, the newest first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.findings.page(
             scope,

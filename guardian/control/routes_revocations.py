@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.authority import Reach, may_read
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
 from guardian.control.looking import SharedLooks, Signed
@@ -18,7 +18,6 @@ from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.control.restored import gave_away
 from guardian.control.waiting import LongPolls
-from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation.signing import HEADER
 from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of
@@ -66,8 +65,7 @@ async def list_revocations(
     `since` is for a client whose reach is what it was when it got that revision; after a change of token or of
     `tenant_id`, fetch the full list.
     """
-    scope = reach(caller, tenant_id)
-    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = _parse(since)
     presented = held or (presented_revision(if_none_match) if if_none_match else None)
     await note_held(request, deps, narrowed(caller, scope), instance, presented, "poll")

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Header, Query, Response
 from guardian.control import acts
 from guardian.control.authority import may_read
 from guardian.control.caller import (
+    Before,
     Caller,
-    CursorParam,
     Deps,
     Limit,
     Seen,
@@ -16,8 +16,6 @@ from guardian.control.caller import (
     TenantFilter,
     TenantId,
     page,
-    position,
-    reach,
 )
 from guardian.control.problems import absent, documented
 from guardian.wire.base import SessionStatus
@@ -45,15 +43,13 @@ _TWO = documented(400, 401, 403, 404, 412, 413, 422, 503) | {
 def list_sessions(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     status: Annotated[SessionStatus | None, Query()] = None,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> SessionPage:
     """Sessions that control has met: those with a finding or a person's word. The latest met come first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
     shown, onward = page(found, limit)

@@ -10,16 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from guardian.control.authority import may_read
+from guardian.control.authority import Reach, may_read
 from guardian.control.bell import Bell, heard
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
 from guardian.control.routes_revocations import Instance, narrowed, note_held, slices
 from guardian.control.waiting import Places
-from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
 from guardian.wire.principal import Principal
@@ -44,8 +43,7 @@ async def stream_revocations(
 
     Without a change an event `fresh` comes every few seconds. The stream ends when the token does.
     """
-    scope = reach(caller, tenant_id)
-    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     told = last_event_id or since
     try:
         held = None if told is None else Revision.parse(told)

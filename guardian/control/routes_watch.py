@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.listing import RevocationListings
 from guardian.control.monitors import unprotected, watched
 from guardian.control.peers import UNNAMED
@@ -36,8 +36,7 @@ def acknowledge(
 
     `tenant_id` is for one that asked for the list of that tenant only.
     """
-    peer = narrowed(caller, reach(caller, tenant_id))
-    may_read(deps, caller, "readRevocations", tenant_id)
+    peer = narrowed(caller, may_read(deps, caller, "readRevocations", tenant_id))
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = Revision.parse(told.revision)
@@ -75,8 +74,7 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
 
     All of it as far as it concerns the tenants within reach.
     """
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
+    scope = may_read(deps, caller, "read", tenant_id)
     now = deps.clock()
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now, scope)

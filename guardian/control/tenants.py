@@ -10,8 +10,8 @@ _MOST = 100
 
 
 def tenants(deps: ControlDeps, rows: ControlRows, caller: Principal) -> TenantList:
-    """The tenants that the token names. For a token of every tenant: those that control has heard of, by a session,
-    an envelope, a mode, or the live token of a machine.
+    """The tenants that the token names. For a token of every tenant: those that control has heard of, through a
+    session, an envelope, a mode or the live token of a machine.
 
     When there are too many to list, those whose breaker is open come before the others.
     """

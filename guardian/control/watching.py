@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.monitors import tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
 from guardian.control.peers import Trouble
 from guardian.control.restored import tell_of_restores
-from guardian.control.wholes import Reach
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import moment
@@ -70,9 +70,7 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
     """How the gateways stand that reach into `scope`, by the entries within it."""
     rule = deps.settings.switch
     epoch = rows.head().revision.epoch
-    missing_since: dict[
-        tuple[Revision, Scope], list[LedgerEntry]
-    ] = {}  # most hold the same, and are asked of once
+    missing_since: dict[tuple[Revision, Scope], list[LedgerEntry]] = {}  # most hold the same: one look-up for all
     standing = []
     for peer in within(peers(deps, rows, "gateway"), scope):
         held = peer.revision if peer.revision.epoch == epoch else Revision(epoch=epoch, n=0)

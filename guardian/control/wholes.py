@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from threading import Lock
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.domain.revocation import Revision
 from guardian.revocation.mirror import Mirror, Stand
 from guardian.revocation.port import Lines, Rendered
 from guardian.store.control import ControlRows
-
-Reach = frozenset[str] | None
 
 _CHUNK = 1000
 _REMEMBERED = 256

@@ -104,8 +104,8 @@ def test_tenants_without_a_session_are_listed_once_control_has_heard_of_them(sta
     with stage.deps.store.write() as rows:
         for role in ("gateway", "analyst"):
             reach = (f"by_token_of_{role}", "*")
-            made = stage.deps.tokens.issue(role, role=role, tenants=reach, ttl=timedelta(days=1), now=stage.clock())
-            record_token(rows, made)
+            life, now = timedelta(days=1), stage.clock()
+            record_token(rows, stage.deps.tokens.issue(role, role=role, tenants=reach, ttl=life, now=now))
     listed = stage.call("GET", "/v1/tenants", "admin", "*").json()["items"]
     assert [each["tenant_id"] for each in listed] == ["by_envelope", "by_mode", "by_token_of_gateway"]
 
