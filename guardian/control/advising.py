@@ -58,6 +58,9 @@ def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advic
 
 
 def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> AdviceContext:
+    if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
+        may_read(deps, principal, "readRevocations")  # whoever may not even read is audited
+        raise Refusal(403, "only a gateway asks for advice", code="denied")
     rule, now = deps.settings.advice, deps.clock()
     with deps.store.read() as rows:
         envelope = _envelope(rows, principal, proposal)
@@ -73,8 +76,6 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
         named = [whom for each in tellers for whom in _subjects(each, proposal)]
         revoked = rows.ledger.live_among(envelope.tenant_id, named, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
-    if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
-        raise Refusal(403, "only a gateway asks for advice", code="denied")
     call = _call(principal, proposal, envelope, now)
     told = AdviceContext(advice="deny", reason="", risk=rule.risk_of(call.tool))
     if revoked:
@@ -264,7 +265,7 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
 def _word(
     rows: ControlRows, call: _Call, state: Literal["approved", "denied"], now: datetime
 ) -> ApprovalView | None:
-    """A person's latest word on exactly this call, if it is this one: not too old, and a yes not used yet."""
+    """The approval with people's latest word on exactly this call, if that is `state` and may still be used."""
     act = {"call": call.digest, "tool": call.tool}
     found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
     return found.view if found is not None and found.view.state == state and found.view.expires_at > now else None

@@ -27,7 +27,7 @@ _MOST_IN_A_SESSION = 3
 _TWICE = timedelta(minutes=5)
 """The same wish within this time is the same click."""
 _CLOCKS_APART = timedelta(seconds=5)
-"""A monitor's may be so much ahead of ours; the word is on what the finding names all the same."""
+"""A monitor's clock may be this far ahead of ours: the word must not seem older than the finding it is about."""
 
 
 def make_exception(
@@ -127,9 +127,9 @@ def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, re
 def excused(
     rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: datetime, *, solo: bool = False
 ) -> FindingOutcome:
-    """The outcome, which is nothing where an exception in force covers the finding.
+    """The outcome, without effect if an exception in force covers the finding.
 
-    Nobody's own exception clears the sessions that act on their behalf, but `solo`, where there is nobody else.
+    An exception does not clear sessions that act on behalf of its owner, except if `solo`: there is nobody else.
     """
     covering = _covering(rows, finding, now, None if solo else _delegator(rows, finding))
     if covering is None:
@@ -178,10 +178,14 @@ def _means(pattern: str, tool: str) -> bool:
 
 def _often(rows: ControlRows, finding: Finding) -> bool:
     """Whether this session was covered so often already that people should see it."""
-    found = rows.findings.page(
-        {finding.tenant_id}, limit=20, session_id=finding.session_id, effect=Effect.NONE.value
+    unflagged = rows.findings.page(
+        {finding.tenant_id},
+        limit=20,
+        session_id=finding.session_id,
+        kind=Kind.DRIFT.value,
+        effect=Effect.NONE.value,
     )
-    covered = [each for each in found if each.view.finding.wanted is Effect.FLAG]
+    covered = [each for each in unflagged if each.view.finding.wanted is Effect.FLAG]
     return len(covered) >= _MOST_IN_A_SESSION
 
 

@@ -372,6 +372,14 @@ def test_only_a_gateway_asks_and_so_has_people_asked(stage, adviser, role):
     assert adviser.lines == []
 
 
+@pytest.mark.parametrize("role", ["metrics", "delegation", "auditor"])
+def test_nobody_else_learns_from_the_answer_which_sessions_are_registered(stage, role):
+    stage.delegate("s1")
+    for session in ("s1", "unheard_of"):
+        asked = ask(stage, session=session, role=role, context={})
+        assert (asked.status_code, asked.json()["code"]) == (403, "denied")
+
+
 def test_waiting_ends_with_the_persons_word(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)

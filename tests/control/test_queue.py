@@ -273,6 +273,17 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert effect(6) == "flag"
 
 
+def test_a_session_is_covered_three_times_however_much_else_is_noted_of_it(stage, a_finding):
+    excepted(stage, stage.submit(acted(a_finding)).json()["finding_id"])
+    effects = []
+    for n in range(4):
+        effects.append(stage.submit(acted(a_finding, "other", epoch=n)).json()["effect"])
+        for m in range(20 if n == 2 else 0):
+            noted = a_finding("other", epoch=n, n=m + 1, wanted=Effect.NONE)
+            stage.submit(noted.model_copy(update={"kind": Kind.HYGIENE}))
+    assert effects == ["none", "none", "none", "flag"]
+
+
 def test_an_exception_that_is_sent_twice_is_made_once(stage, a_finding):
     """Ended, it is: no other one of the same click goes on covering."""
     found = stage.submit(acted(a_finding)).json()["finding_id"]
