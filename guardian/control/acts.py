@@ -210,13 +210,10 @@ def _acted(
     changed: bool,
     revision: Revision | None,
     unheard: bool = False,
-    protected: bool | None = None,
+    **told: bool,
 ) -> ActResult:
-    extra = {} if protected is None else {"protected": protected}
-    act.audit(
-        result="changed" if changed else "unchanged",
-        revision=None if revision is None else str(revision),
-        **extra,
-    )
+    """Audit what came of the act, with what else is `told` of it, and answer."""
+    result = "changed" if changed else "unchanged"
+    act.audit(result=result, revision=None if revision is None else str(revision), **told)
     view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
     return ActResult(session=view, changed=changed, unheard=unheard, revision=revision)

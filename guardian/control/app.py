@@ -109,7 +109,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
                 await run_in_threadpool(remember, deps)
 
     app = FastAPI(
-        # As they were made: routers that are included would be made anew by every application's first request.
+        # The routes themselves: an included router would be rebuilt by the first request to every application.
         routes=[route for routes in _ROUTES for route in routes.router.routes],
         title="guardian control API",
         version=__version__,
@@ -167,13 +167,13 @@ async def _watch_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
 
 
 async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: RevocationListings, bell: Bell) -> None:
-    """Another process may have written, and its bell is not ours. The first round reads the whole list."""
+    """Notice what other processes wrote: their bells do not ring here. The first round reads the whole list."""
     heard: Revision | None = None
     while not bell.closing:
         unread = 1
         with rounds.told("ledger_not_read"):
             newest = await run_in_threadpool(listings.catch_up)
-            if heard is not None and newest < heard:  # under our feet
+            if heard is not None and newest < heard:  # the database was replaced while this process ran
                 await run_in_threadpool(deps.store.settle_epoch, deps.clock())
             if newest != heard:
                 bell.ring()

@@ -40,8 +40,8 @@ _log = logger("control")
 class CaseOutbox:
     """For one AlertWorker. `rules` say what is written where and when.
 
-    What another process took over is for that one to end: it asks the channel what became of it. Whose word comes
-    late ends no other write of the case than the one that it claimed, and that only if it arrived.
+    A write that another process took over is that process's to end: it asks the channel what became of it. A
+    report that comes late here ends only the write that was claimed here, and only if that one arrived.
     """
 
     def __init__(self, deps: ControlDeps, rules: Rules) -> None:

@@ -54,10 +54,10 @@ def extend(
     finding_id: str | None = None,
     reissued: bool = False,
 ) -> None:
-    """A session that was renewed while it is revoked stays revoked for as long as it lives, or until what it
-    follows from, which was given back, takes it along.
+    """Keep a session that was renewed while it is revoked from outliving its revocation.
 
-    `reissued`: the renewal itself is what is heard of; only then is one without an expiry a reason to extend.
+    One that is about to be given back, with the session that it follows from, is left alone. `reissued`: the
+    caller heard of the renewal itself; only then is a session without an expiry a reason to extend.
     """
     live = rows.ledger.live_entry(tenant_id, session_id)
     if live is None or rows.ledger.goes_back(live):
@@ -83,10 +83,10 @@ def extend(
 
 
 def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome) -> FindingOutcome:
-    """The outcome, with what control's record says of the envelope that the finding was made under.
+    """The outcome, with a remark on how the envelope that the finding was made under compares with the record.
 
-    The log may be heard before the news of a re-issue: what is registered by now is no finding, and nobody is
-    told. Whatever else the finding wants is untouched: a remark is all that another kind gets.
+    The log may be read before a re-issue is registered. So a finding about an envelope that is registered by now
+    has no effect, and nobody is told. Findings of other kinds get the remark and are not changed otherwise.
     """
     subject = finding.subject
     digest = None if subject is None else subject.envelope_digest

@@ -1,4 +1,4 @@
-"""A finding by its id alone: monitors of several tenants may have chosen the same."""
+"""Look a finding up by its id alone: monitors of different tenants may have chosen the same one."""
 
 from guardian.control.problems import Refusal, absent
 from guardian.store.control import ControlRows

@@ -131,8 +131,9 @@ class Gate:
             raise self._too_large()
 
     def _counted(self, receive: Receive, admit: Callable[[], Principal] | None) -> Receive:
-        """A body that lies about its length, or names none, is cut off all the same; one that comes late is
-        believed if `admit` still admits who sends it."""
+        """Cut off a body that is too long, whatever length it claimed. One that arrives late counts only if
+        `admit` still admits its sender.
+        """
         seen, began = 0, self._deps.clock()
 
         async def counted() -> Message:

@@ -1,4 +1,4 @@
-"""One act of a person: policy asked, done or put up or refused, and audited, all within one transaction."""
+"""One act of a person, in one transaction: policy is asked; it is done, put up or refused; and that is audited."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -94,8 +94,8 @@ class Act:
         return refusal
 
     def refusal(self) -> Refusal:
-        """What stands in the way also with a second person's word: where that does not help, it is not what is
-        missing."""
+        """The refusal that names what is missing. If a second person's word would not help, that is what stands in
+        the way even then."""
         seconded = consider(self.deps, self.asked.approved())
         helps = seconded.allowed or seconded.errors
         return denied(self.decision if helps else seconded, self.asked)

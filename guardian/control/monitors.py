@@ -16,11 +16,11 @@ _STEPS = (1, 5, 15, 60, 240, 1440)
 """Minutes without protection at which people hear of it again."""
 _ALIVE = timedelta(seconds=30)
 _MAINTENANCE = timedelta(hours=1)
-"""So long nobody is called because a monitor was stopped in order; they were told that it was."""
+"""How long nobody is paged after an orderly stop of a monitor: people were told of the stop itself."""
 
 
 def one_by_one(tenants: Reach) -> Iterable[str | None]:
-    """None stays one of its own: all of them, also those to come."""
+    """The tenants, each on its own. None, which is every tenant and those to come, counts as one."""
     return (None,) if tenants is None else tenants
 
 
@@ -31,9 +31,10 @@ def watched(tenants: Reach, by: Iterable[Peer], now: datetime) -> bool:
 
 
 def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = timedelta(0)) -> timedelta | None:
-    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for each tenant
-    whose monitors are all gone, or have read nothing yet, since when; where the last of them was stopped in order,
-    from `patience` on.
+    """How long calls have gone unwatched; None where there never was a monitor.
+
+    It is the worst of two things: the lag of the monitors that are alive; and, for each tenant whose monitors are
+    all gone or have read nothing yet, the time since then. After an orderly stop that counts from `patience` on.
     """
     known = list(known)
     living = [_gap(each, now) for each in known if _watches(each, now)]
@@ -56,15 +57,16 @@ def _last(those: Sequence[Peer], now: datetime) -> tuple[timedelta, bool]:
 
 
 def at_rest(tenant_id: str, known: Iterable[Peer], now: datetime) -> bool:
-    """Whether the last monitor that watched this tenant was stopped in order lately: nobody expects it to see
-    anything."""
+    """Whether the last monitor that watched this tenant was stopped lately, in an orderly way: nobody expects it
+    to see anything.
+    """
     mine = (each for each in known if each.reaches(tenant_id) and not each.unread)
     last = max(mine, key=lambda each: each.last_seen, default=None)
     return last is not None and last.stopped and now - last.last_seen < _MAINTENANCE
 
 
 def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer], now: datetime) -> None:
-    """That one was stopped in order and none took its place; that calls are not watched, or are again."""
+    """Tell people that a monitor was stopped and not replaced, and when calls are unwatched or watched again."""
     if _not_heard_yet(deps, known, now):
         return
     told, late = deps.watched, deps.settings.switch.unprotected_after

@@ -53,9 +53,9 @@ _CODES = {
 
 
 class Refusal(HTTPException):
-    """An answer other than the one asked for. `code` is stable, `detail` one line that this house wrote.
+    """An answer other than the one asked for. `code` is stable; `detail` is one line in our own words.
 
-    `witness` writes the refusal to the audit trail, where no transaction was open when it was raised.
+    `witness` writes the refusal to the audit trail, if no transaction was open when it was raised.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ def check_tenant(tenant_id: str) -> None:
 
 
 def check_one(tenant_id: str) -> None:
-    """Raises Refusal for an act on every tenant at once: it would be done for one of that name: for none."""
+    """Raises Refusal for an act on tenant `*`: in tokens that names every tenant, and elsewhere it names none."""
     if tenant_id == EVERY_TENANT:
         raise Refusal(422, "tenant_id: * stands for every tenant in tokens alone; name the one that is meant")
 
@@ -118,7 +118,7 @@ def problem_response(
 
 
 def in_log(request_id: str, error: Exception | None = None) -> str:
-    """Where whoever runs guardian finds what strangers are not told."""
+    """Where the operator finds the cause, which callers are not told."""
     whose = "its database is away or refuses; " if isinstance(error, StoreError) else ""
     return f"{whose}the log of guardian's control says why, under correlation id {request_id}"
 
@@ -130,7 +130,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Every way out of the application that is not an answer leaves as a problem."""
+    """Have the application answer every refusal and every error as a problem."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
@@ -157,14 +157,14 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _said(mistake: Mapping[str, Any]) -> str:
-    """A mistake in words; the framework takes a body that is not sent as JSON for a string."""
+    """One mistake in words. The framework takes a body that was not sent as JSON for a string."""
     if mistake["type"] == "model_attributes_type" and tuple(mistake["loc"]) == ("body",):
         return "Input should be a JSON object, sent as Content-Type: application/json"
     return str(mistake["msg"])[:200]
 
 
 def _witness(deps: ControlDeps, refusal: Refusal) -> None:
-    """After a refusal: its line in the audit trail, and what people have to hear of the decision point."""
+    """Write a refusal to the audit trail, and tell people if the decision point went away or came back."""
     try:
         if refusal.witness is not None:
             with deps.store.write() as rows:

@@ -29,10 +29,10 @@ def explain_policy(
 ) -> PolicyExplanation:
     """May this role do that now, and which policy decides? A question only: nothing is done, counted or audited.
 
-    It is asked for a principal that is called like its role and has a token for this tenant only: who is on call
-    by name, owns a purpose or broke glass is not taken into account. The evidence is that of the session's newest
-    finding. `propose` and `approve` are asked about `revoke` with a session, else about `setMode`; `setMode` is
-    asked for a change that gives guardian more power.
+    The question is asked for a principal named after its role, with a token for this tenant only: being on call,
+    owning a purpose and break-glass grants are not taken into account. The evidence is that of the session's
+    newest finding. `propose` and `approve` are asked about `revoke` with a session, else about `setMode`;
+    `setMode` is asked for a change that gives guardian more power.
     """
     may_read(deps, caller, "read", tenant_id)
     return explanation(deps, tenant_id, session_id, action, role)

@@ -1,4 +1,4 @@
-"""`/v1/revocations`: the list that gateways obey. They wait, hence async."""
+"""`/v1/revocations`: the list that gateways obey. Its callers may wait, hence async."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -84,15 +84,16 @@ async def list_revocations(
 
 
 def narrowed(caller: Principal, scope: Reach) -> Principal:
-    """The caller as one that reaches what it asks for: how far other tenants' lists go is no matter to it."""
+    """The caller, as if it reached only what it asks for: other tenants' lists do not concern it."""
     return caller if scope is None else replace(caller, tenants=scope)
 
 
 async def note_held(
     request: Request, deps: ControlDeps, caller: Principal, instance: str, held: Revision | None, transport: str
 ) -> None:
-    """Remember which revision a gateway holds. One that this ledger has not reached is not believed, or tells that
-    a backup was restored."""
+    """Remember which revision a gateway holds. One that this ledger has not reached is not believed, unless it
+    shows that a backup was restored.
+    """
     if held is None or caller.role != "gateway":
         return
     listings: RevocationListings = request.app.state.listings
@@ -102,7 +103,7 @@ async def note_held(
 
 
 def accepts_gzip(accepted: str) -> bool:
-    """Accept-Encoding (RFC 9110, 12.5.3): only for who names gzip, and not with weight 0."""
+    """Accept-Encoding (RFC 9110, 12.5.3): gzip only for callers that name it, and not with weight 0."""
     weights = dict[str, bool]()
     for offer in accepted.lower().split(","):
         coding, _, weight = offer.partition(";")
@@ -130,7 +131,7 @@ def _confirmed(listing: Listing, held: Revision | None, tags: str | None) -> str
 
 
 async def _answer(signed: Signed, looks: SharedLooks, *, packs: bool) -> Response:
-    """Signed is the body as it is without gzip. Each coding has an entity tag of its own (RFC 9110, 8.8.3.3)."""
+    """The signature is of the body without gzip. Each coding has an entity tag of its own (RFC 9110, 8.8.3.3)."""
     rendered, coding = signed.listing.rendered, dict[str, str]()
     body, etag = rendered.body, rendered.etag
     if packs and not signed.listing.delta and len(body) >= _PACKED_FROM:

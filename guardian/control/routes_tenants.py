@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantId
-from guardian.control.facts import mode_of
 from guardian.control.modes import set_mode
 from guardian.control.problems import documented
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
@@ -38,7 +37,7 @@ def show_mode(deps: Deps, caller: Caller, tenant_id: TenantId) -> ModeView:
     """The tenant's mode, with the change that waits for a second person, if one does."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        known = mode_of(deps, rows, tenant_id)
+        known = deps.mode_of(rows, tenant_id)
         waiting = rows.approvals.pending(tenant_id, None, "setMode")
     if waiting is None or waiting.view.expires_at <= deps.clock():
         return known

@@ -32,9 +32,9 @@ def acknowledge(
     tenant_id: TenantFilter = None,
     instance: Instance = UNNAMED,
 ) -> Response:
-    """What this gateway enforces by now. Revoking is provable only where somebody says so.
+    """Say which revision this gateway enforces by now. Nothing else proves that a revocation took effect.
 
-    `tenant_id` is for one that asked for the list of that tenant only.
+    `tenant_id` is for a gateway that asked for the list of that tenant only.
     """
     peer = narrowed(caller, may_read(deps, caller, "readRevocations", tenant_id))
     if caller.role != "gateway":

@@ -105,7 +105,7 @@ def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
 
 
 def _ends(test: SelfTest, since: datetime | None) -> datetime:
-    """Its whole time once more from when control was back, if it was away meanwhile."""
+    """When its time is over: all of it again from when control was back, if control was away meanwhile."""
     if since is None or since <= test.started_at:
         return test.deadline_at
     return since + (test.deadline_at - test.started_at)

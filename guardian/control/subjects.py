@@ -76,7 +76,9 @@ def _permitted(
     reason: str,
     do: Do[SubjectResult],
 ) -> SubjectResult:
-    """Sessions have routes of their own. Whoever is stopped by it has as little say as the one who did it."""
+    """Sessions have routes of their own. For policy, a revocation is the own matter of the delegator that it stops
+    as well as of whoever made it.
+    """
     if whom.kind == "session":
         raise Refusal(422, "subject_type: a session is revoked under /v1/sessions")
 

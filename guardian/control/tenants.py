@@ -1,7 +1,6 @@
 """Every tenant within somebody's reach: its mode, budget and breaker."""
 
 from guardian.control.deps import ControlDeps
-from guardian.control.facts import mode_of
 from guardian.store.control import ControlRows
 from guardian.wire.principal import EVERY_TENANT, Principal
 from guardian.wire.tenants import TenantList, TenantView
@@ -27,7 +26,7 @@ def tenants(deps: ControlDeps, rows: ControlRows, caller: Principal) -> TenantLi
 
 
 def _view(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> TenantView:
-    now, settings, mode = deps.clock(), deps.settings, mode_of(deps, rows, tenant_id)
+    now, settings, mode = deps.clock(), deps.settings, deps.mode_of(rows, tenant_id)
     return TenantView(
         tenant_id=tenant_id,
         mode=mode.mode,

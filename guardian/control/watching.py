@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from guardian.control.authority import Reach
@@ -59,7 +60,7 @@ def within(known: Iterable[Peer], scope: Reach) -> list[Peer]:
 
 
 def revision_within(rows: ControlRows, held: Revision, scope: Reach) -> Revision:
-    """The same place in the list of these tenants: how far the others' goes is not theirs to know."""
+    """The same place in the list of these tenants. How far the lists of others go is not theirs to know."""
     if scope is None:
         return held
     newest = rows.ledger.newest(scope, upto=held)
@@ -126,6 +127,7 @@ def remember(deps: ControlDeps) -> None:
 
 def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[Standing], now: datetime) -> None:
     """All processes of a gateway that are in the same trouble together: it may make up any number of them."""
+    say = partial(tell, deps, rows, topic="gateway", tenant_id=OPERATORS, now=now)
     bad, well = defaultdict[tuple[str, str], list[Standing]](list), defaultdict[str, set[str]](set)
     for each in standing:
         if each.state == "current":
@@ -139,13 +141,14 @@ def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[S
             many, once = max(step for step in _MANY if step <= len(those)), before.once
             if many > before.told:
                 once = f"{name} {state} {_since(those[many - 1]).isoformat()} {many}"
-                _say(deps, rows, "gateway", once, *_trouble(those), now)
+                title, detail, severity = _trouble(those)
+                say(title=title, detail=detail, severity=severity, once=once)
             instances = back.union(each.peer.instance for each in those)
             deps.watched.gateways[name, state] = Trouble(instances, many, once)
         elif back:
             title = f"Gateway {name} enforces the list again"
             detail = f"at the newest revision: {_named(sorted(back))}"
-            _say(deps, rows, "gateway", f"{before.once} back", title, detail, "info", now)
+            say(title=title, detail=detail, severity="info", once=f"{before.once} back")
 
 
 def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
@@ -172,33 +175,10 @@ def _named(instances: Sequence[str]) -> str:
     return f"process{'es' if len(instances) > 1 else ''} {', '.join(instances[:3])}{more}"
 
 
-def _say(
-    deps: ControlDeps,
-    rows: ControlRows,
-    topic: str,
-    once: str,
-    title: str,
-    detail: str,
-    severity: Severity,
-    now: datetime,
-) -> None:
-    tell(
-        deps,
-        rows,
-        topic=topic,
-        tenant_id=OPERATORS,
-        title=title,
-        detail=detail,
-        severity=severity,
-        once=once,
-        now=now,
-    )
-
-
 def _forget(
     deps: ControlDeps, rows: ControlRows, gateways: Sequence[Peer], monitors: Sequence[Peer], now: datetime
 ) -> None:
-    """Who is out of service, and a monitor that was stopped and has its place taken."""
+    """Forget who is out of service, and monitors that were stopped and whose place another one took."""
     gone = [each for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after]
     gone += [each for each in monitors if each.stopped and watched(each.tenants, monitors, now)]
     rows.peers.forget(gone)
