@@ -7,6 +7,7 @@ stands accused of anything else: then what it would wave through could be the co
 import re
 from datetime import datetime, timedelta
 
+from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, permitted
@@ -39,26 +40,14 @@ def make_exception(
     seen: str | None = None,
 ) -> ExceptionView:
     """From a finding, for its tenant and purpose. People are told, so that it is nobody's secret."""
+    scope = must_reach(deps, principal, "makeException", tenant_id)
     with deps.store.read() as rows:
-        finding = sole_finding(rows, principal, wanted.finding_id, tenant_id).finding
-    most = deps.settings.exception_days
+        finding = sole_finding(rows, scope, wanted.finding_id).finding
 
     def do(act: Act) -> ExceptionView | Refusal:
         purpose = _purpose(act.rows, finding)
         tool = wanted.tool or ("" if finding.act is None else finding.act.tool)
-        trouble = None
-        if wanted.days > most:
-            trouble = f"days: at most {most} at a time; it can be made again"
-        elif not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
-            trouble = "an exception needs a drift finding with a declared purpose and an action"
-        elif _hard(finding):
-            trouble = (
-                "no exception covers a hard breach, so its like would be flagged all the same: dismiss the "
-                "finding, or mend the envelope or delegation that the breach is of"
-            )
-        elif wanted.tool is None and not _EXACT.fullmatch(tool):
-            trouble = "tool: the action's tool has an odd name; say which tools are meant"
-        if trouble is not None:
+        if trouble := _trouble(wanted, finding, purpose, deps.settings.exception_days):
             act.audit(result="refused", finding_id=finding.id)
             return Refusal(422, trouble)
         made = act.rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), act.now)
@@ -105,6 +94,22 @@ def make_exception(
         wanted.reason,
         bound(seen, do),
     )
+
+
+def _trouble(wanted: ExceptionRequest, finding: Finding, purpose: str, most_days: int) -> str:
+    """Why no such exception can be made of this finding; empty if it can."""
+    if wanted.days > most_days:
+        return f"days: at most {most_days} at a time; it can be made again"
+    if not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
+        return "an exception needs a drift finding with a declared purpose and an action"
+    if _hard(finding):
+        return (
+            "no exception covers a hard breach, so its like would be flagged all the same: dismiss the finding, "
+            "or mend the envelope or delegation that the breach is of"
+        )
+    if wanted.tool is None and not _EXACT.fullmatch(finding.act.tool):
+        return "tool: the action's tool has an odd name; say which tools are meant"
+    return ""
 
 
 def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, reason: str) -> ExceptionView:

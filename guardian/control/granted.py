@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from guardian.control.approvals import permits, put_up
-from guardian.control.authority import ask, asker, consider, denied, out_of_reach, record, witnessed
+from guardian.control.authority import ask, consider, denied, must_reach, record
 from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, absent, check_one
+from guardian.control.problems import Refusal, check_one
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
@@ -146,9 +146,7 @@ def permitted(
     committed with its audit record before it is raised.
     """
     now = deps.clock()
-    if not principal.reaches(tenant_id):
-        request = PolicyRequest(asker(principal), action, tenant_id)
-        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    must_reach(deps, principal, action, tenant_id)
     check_one(tenant_id)
     with deps.store.write() as rows:
         if session_id is not None or whom is not None:

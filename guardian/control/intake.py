@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from guardian.control import breaker
-from guardian.control.authority import ask, asker, denied, evidence_of, explain, out_of_reach, record, witnessed
+from guardian.control.authority import ask, denied, evidence_of, explain, must_reach, record
 from guardian.control.case import queue, told
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import against_record, extend, remarked
@@ -13,7 +13,7 @@ from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
-from guardian.control.problems import Refusal, absent, check_calendar, check_one, check_tenant
+from guardian.control.problems import Refusal, check_calendar, check_one, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
 from guardian.control.superseded import came_too_late, superseded, weighed
@@ -21,8 +21,9 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.domain.text import counted
-from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
+from guardian.policy.port import EvidenceFacts, PolicyDecision
 from guardian.store.control import ControlRows
+from guardian.store.control_peers import SelfTest
 from guardian.telemetry import logger
 from guardian.wire.base import Mode
 from guardian.wire.findings import FindingOutcome
@@ -42,9 +43,7 @@ class Received:
 
 def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Received:
     """Idempotent by (tenant, id, digest). Anything but a clean permit to revoke becomes a flag that says why."""
-    if not principal.reaches(finding.tenant_id):
-        request = PolicyRequest(asker(principal), "flag", finding.tenant_id)
-        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    must_reach(deps, principal, "flag", finding.tenant_id)
     check_tenant(finding.tenant_id)
     check_one(finding.tenant_id)
     if finding.kind is Kind.CONTROL or finding.id.startswith(NEWS):
@@ -115,7 +114,7 @@ def _decide(
     asked = replace(asked, evidence=evidence_of(counts))
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
-    planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id)  # control's own test
+    planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id)
     if finding.wanted is Effect.REVOKE and not too_late:
         wish = replace(asked, action="revoke")
         outcome, entry = revoke_or_flag(
@@ -129,6 +128,20 @@ def _decide(
     if finding.late_s:
         after = counted(max(1, finding.late_s // 60), "minute")
         outcome = remarked(outcome, f"judged {after} after the call; until then nobody was watching")
+    _write_down(deps, rows, finding, outcome, entry, planted, now)
+    return Received(outcome, entry=entry)
+
+
+def _write_down(
+    deps: ControlDeps,
+    rows: ControlRows,
+    finding: Finding,
+    outcome: FindingOutcome,
+    entry: LedgerEntry | None,
+    planted: SelfTest | None,
+    now: datetime,
+) -> None:
+    """The finding with its outcome, and all that follows from it. `planted`: it is about control's own test."""
     rows.findings.add(finding, outcome, now)
     if planted is None:
         rows.sessions.note_finding(finding, outcome.effect, now)
@@ -141,7 +154,6 @@ def _decide(
         noticed(rows, planted, finding, outcome, now)  # no news for people
     elif outcome.effect is not Effect.NONE and not again:
         queue(deps, rows, finding, told(outcome), now, finding.id)
-    return Received(outcome, entry=entry)
 
 
 def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime) -> FindingOutcome:

@@ -1,12 +1,13 @@
 """Watching the monitors: how long calls have gone unwatched, and whether by intent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
+from guardian.control.peers import Watched
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment
 from guardian.store.control import ControlRows
@@ -69,15 +70,24 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
     """Tell people that a monitor was stopped and not replaced, and when calls are unwatched or watched again."""
     if _not_heard_yet(deps, known, now):
         return
-    told, late = deps.watched, deps.settings.switch.unprotected_after
     say = partial(tell, deps, rows, tenant_id=OPERATORS, now=now)
-    gap = unprotected(known, now)
-    stopped = {
-        each.principal_id: each
-        for each in sorted(known, key=lambda each: each.last_seen)
-        if each.stopped and not watched(each.tenants, known, now)
-    }
-    for name, each in stopped.items():
+    idle = (each for each in known if each.stopped or each.unread)
+    unreplaced = [each for each in idle if not watched(each.tenants, known, now)]
+    _tell_of_stops(deps.watched, [each for each in unreplaced if each.stopped], say)
+    gap, late = unprotected(known, now), deps.settings.switch.unprotected_after
+    if gap is None:
+        return
+    if gap > late:
+        missed = unprotected(known, now, patience=_MAINTENANCE)
+        if missed is not None and missed > late:
+            _tell_of_gap(deps.watched, missed, now, say)
+    elif not unreplaced:
+        _tell_of_end(deps.watched, now, say)
+
+
+def _tell_of_stops(told: Watched, stopped: Sequence[Peer], say: Callable[..., None]) -> None:
+    newest = {each.principal_id: each for each in sorted(stopped, key=lambda each: each.last_seen)}
+    for name, each in newest.items():
         told.gap, told.gap_since = told.gap or "", told.gap_since or each.last_seen
         say(
             topic="monitor",
@@ -87,39 +97,39 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
             "does, what agents do is not judged, and nothing of it is revoked",
             severity="medium",
         )
-    if gap is None:
-        return
-    if gap <= late:
-        unread = any(each.unread and not watched(each.tenants, known, now) for each in known)
-        if told.gap is not None and not stopped and not unread:
-            since = told.gap_since or now
-            lasted = max(1, int((now - since).total_seconds() // 60))
-            say(
-                topic="unprotected",
-                once=f"over {since.isoformat()}",
-                title="Calls are watched again",
-                detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say "
-                "that they are late",
-                severity="info",
-            )
-            told.gap = told.gap_since = None
-        return
-    missed = unprotected(known, now, patience=_MAINTENANCE)
-    if missed is None or missed <= late:
-        return
+
+
+def _tell_of_gap(told: Watched, missed: timedelta, now: datetime, say: Callable[..., None]) -> None:
     minutes = int(missed.total_seconds() // 60)
     since = told.gap_since = told.gap_since or now - missed
     step = f"{since.isoformat()} {max(step for step in _STEPS if step <= max(1, minutes))}"
-    if told.gap != step:
-        say(
-            topic="unprotected",
-            once=step,
-            title=f"Unprotected for {counted(minutes, 'minute')}: the monitor is behind or gone",
-            detail=f"since {moment(since)} no monitor has kept up with the decisions: what "
-            "agents did since then is not judged yet, and nothing of it is revoked",
-            severity="critical",
-        )
-        told.gap = step
+    if told.gap == step:
+        return
+    say(
+        topic="unprotected",
+        once=step,
+        title=f"Unprotected for {counted(minutes, 'minute')}: the monitor is behind or gone",
+        detail=f"since {moment(since)} no monitor has kept up with the decisions: what agents did since then is "
+        "not judged yet, and nothing of it is revoked",
+        severity="critical",
+    )
+    told.gap = step
+
+
+def _tell_of_end(told: Watched, now: datetime, say: Callable[..., None]) -> None:
+    if told.gap is None:
+        return
+    since = told.gap_since or now
+    lasted = max(1, int((now - since).total_seconds() // 60))
+    say(
+        topic="unprotected",
+        once=f"over {since.isoformat()}",
+        title="Calls are watched again",
+        detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say that "
+        "they are late",
+        severity="info",
+    )
+    told.gap = told.gap_since = None
 
 
 def _watches(peer: Peer, now: datetime) -> bool:

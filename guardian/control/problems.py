@@ -129,6 +129,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
+READS = documented(401, 403, 404, 422, 503)
+"""The refusals of a route that reads what one tenant has, or may be filtered by a tenant."""
+
+
 def install_problems(app: FastAPI) -> None:
     """Have the application answer every refusal and every error as a problem."""
 

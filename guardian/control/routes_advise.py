@@ -9,7 +9,7 @@ from guardian.control.advising import advise, held_for
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
 from guardian.wire.advice import Advice, AdviceContext, Proposal
@@ -27,7 +27,7 @@ def ask_for_advice(deps: Deps, caller: Caller, proposal: Proposal) -> Advice:
     return advise(deps, caller, proposal)
 
 
-@router.get("/{approval_id}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{approval_id}", responses=READS)
 async def await_advice(
     request: Request,
     deps: Deps,

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.looking import SharedLooks
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.control.routes_revocations import Instance, narrowed, note_held
 from guardian.control.waiting import LongPolls
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/opa", tags=["revocations"])
 
 _OPA = "opa"
 _WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})")
-_RESPONSES = documented(401, 403, 404, 422, 503) | {
+_RESPONSES = READS | {
     200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle"},
     304: {"description": "Nothing changed since the entity tag that was sent"},
 }

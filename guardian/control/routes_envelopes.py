@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from guardian.control import registration
 from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 
 router = APIRouter(prefix="/v1/envelopes", tags=["envelopes"])
@@ -71,7 +71,7 @@ def register_envelope(
     return done.version
 
 
-@router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{tenant_id}/{session_id:path}", responses=READS)
 def show_envelopes(
     deps: Deps,
     caller: Caller,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from guardian.control.authority import may_read
 from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, page
 from guardian.control.exceptions import end_exception, make_exception
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.store.control import ControlRows
 from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView, ListedException
@@ -25,7 +25,7 @@ def add_exception(
     return make_exception(deps, caller, wanted, tenant_id=tenant_id, seen=seen)
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_exceptions(
     deps: Deps,
     caller: Caller,

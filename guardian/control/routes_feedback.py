@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter, page
-from guardian.control.problems import documented
+from guardian.control.problems import READS
 from guardian.store.control import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
 from guardian.wire.findings import FindingView
@@ -12,7 +12,7 @@ from guardian.wire.findings import FindingView
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_feedback(
     deps: Deps, caller: Caller, before: Before, tenant_id: TenantFilter = None, limit: Limit = 50
 ) -> FeedbackPage:

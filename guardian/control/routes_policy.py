@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.explaining import explanation
-from guardian.control.problems import documented
+from guardian.control.problems import READS
 from guardian.domain.event import Identifier
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation
@@ -16,7 +16,7 @@ from guardian.wire.principal import Role
 router = APIRouter(prefix="/v1/policy", tags=["policy"])
 
 
-@router.get("/explain", responses=documented(401, 403, 404, 422, 503))
+@router.get("/explain", responses=READS)
 def explain_policy(
     deps: Deps,
     caller: Caller,

@@ -15,7 +15,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
 from guardian.control.looking import SharedLooks, Signed
 from guardian.control.peers import UNNAMED
-from guardian.control.problems import Refusal, documented
+from guardian.control.problems import READS, Refusal
 from guardian.control.restored import gave_away
 from guardian.control.waiting import LongPolls
 from guardian.domain.revocation import Revision
@@ -40,7 +40,7 @@ Instance = Annotated[
         description="Which of the gateway's processes asks, so that each can be watched.",
     ),
 ]
-_RESPONSES = documented(401, 403, 404, 422, 503) | {
+_RESPONSES = READS | {
     200: {"model": RevocationList, "description": "The list, or with `since` what changed"},
     304: {"description": "Nothing changed since the entity tag that was sent"},
 }

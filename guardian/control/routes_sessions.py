@@ -17,7 +17,7 @@ from guardian.control.caller import (
     TenantId,
     page,
 )
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
 
@@ -39,7 +39,7 @@ _TWO = documented(400, 401, 403, 404, 412, 413, 422, 503) | {
 }
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_sessions(
     deps: Deps,
     caller: Caller,
@@ -56,7 +56,7 @@ def list_sessions(
     return SessionPage(items=tuple(each.view for each in shown), next=onward)
 
 
-@router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{tenant_id}/{session_id:path}", responses=READS)
 def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> SessionDetail:
     """A session with its evidence: its newest findings and everything the ledger says about it."""
     may_read(deps, caller, "read", tenant_id)

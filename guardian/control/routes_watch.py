@@ -10,7 +10,7 @@ from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.listing import RevocationListings
 from guardian.control.monitors import unprotected, watched
 from guardian.control.peers import UNNAMED
-from guardian.control.problems import Refusal, documented
+from guardian.control.problems import READS, Refusal, documented
 from guardian.control.restored import gave_away
 from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
@@ -68,7 +68,7 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/v1/watch", responses=documented(401, 403, 404, 422, 503))
+@router.get("/v1/watch", responses=READS)
 def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
     """Every gateway with the revision that it enforces, every monitor with its lag, and the latest self-tests.
 

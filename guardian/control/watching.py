@@ -28,12 +28,15 @@ _MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Processes of one gateway in the same trouble at which people hear of it again."""
 
 
+State = Literal["current", "lagging", "silent"]
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A gateway, how many entries within its reach it has not acknowledged, and since when the first waits."""
 
     peer: Peer
-    state: Literal["current", "lagging", "silent"]
+    state: State
     behind: int
     waits_since: datetime | None
 
@@ -69,7 +72,6 @@ def revision_within(rows: ControlRows, held: Revision, scope: Reach) -> Revision
 
 def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach = None) -> list[Standing]:
     """How the gateways stand that reach into `scope`, by the entries within it."""
-    rule = deps.settings.switch
     epoch = rows.head().revision.epoch
     missing_since: dict[tuple[Revision, Scope], list[LedgerEntry]] = {}  # most hold the same: one look-up for all
     standing = []
@@ -80,16 +82,19 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
             missing_since[place] = rows.ledger.since(held, peer.tenants, 1000)
         missing = missing_since[place]
         first = missing[0].at if missing else None
-        state: Literal["current", "lagging", "silent"] = "current"
-        could_be_heard = max(peer.last_seen, deps.watched.since or peer.last_seen)
-        if now - could_be_heard > rule.gateway_silent:
-            state = "silent"
-        elif could_be_heard > peer.last_seen:
-            pass  # control itself was away: what it asks for is not known yet
-        elif first is not None and now - first > rule.self_test.enforced_within:
-            state = "lagging"
-        standing.append(Standing(peer, state, len(missing), first))
+        standing.append(Standing(peer, _state(deps, peer, first, now), len(missing), first))
     return standing
+
+
+def _state(deps: ControlDeps, peer: Peer, waits_since: datetime | None, now: datetime) -> State:
+    rule, since = deps.settings.switch, deps.watched.since
+    could_be_heard = peer.last_seen if since is None else max(peer.last_seen, since)
+    if now - could_be_heard > rule.gateway_silent:
+        return "silent"
+    if could_be_heard > peer.last_seen:  # control itself was away: what it asks for is not known yet
+        return "current"
+    late = waits_since is not None and now - waits_since > rule.self_test.enforced_within
+    return "lagging" if late else "current"
 
 
 def watch(deps: ControlDeps) -> None:
