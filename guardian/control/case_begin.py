@@ -128,7 +128,7 @@ def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
 
 
 def _is_worth_it(rows: ControlRows, key: str, finding: Finding) -> bool:
-    """Whether news are severe, or go on with what was: that a gateway is back is told with its silence."""
+    """Whether news are severe, or continue a case that is shown: a gateway that is back belongs to its silence."""
     return rank(finding.severity) >= _SEVERE or _is_shown(rows, key)
 
 

@@ -78,7 +78,7 @@ def acted(record: Mapping[str, Any]) -> bool:
 
 
 def told_by_alert(payload: AlertPayload) -> CaseEvent:
-    """A finding that people are told of."""
+    """The finding of an alert as an event."""
     finding, outcome = payload.finding, payload.outcome
     after = finding.evidence.actions_seen
     seen = f" after {after:,} actions" if after else ""

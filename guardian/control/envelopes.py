@@ -12,7 +12,7 @@ from guardian.wire.findings import FindingOutcome
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _VISIBLE = ("delegator_id", "agent_id", "task_id", "purpose", "expires_at", "parent_session_id")
-"""What a finding tells of an envelope; tools and resource constraints are not in it."""
+"""The fields of an envelope that a finding carries; tools and resource constraints are not among them."""
 
 
 def lasts_until(

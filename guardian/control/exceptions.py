@@ -182,7 +182,7 @@ def _means(pattern: str, tool: str) -> bool:
 
 
 def _often(rows: ControlRows, finding: Finding) -> bool:
-    """Whether this session was covered so often already that people should see it."""
+    """Whether exceptions covered this session so often that people should see it."""
     unflagged = rows.findings.page(
         {finding.tenant_id},
         limit=20,

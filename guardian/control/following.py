@@ -18,7 +18,7 @@ from guardian.wire.principal import Principal
 AT_ONCE = 50
 """Sessions that follow another one, down or back, in one transaction: every other write waits for it."""
 MOST = 2000
-"""Descendants that one revocation takes along; beyond it people are told."""
+"""How many descendants one revocation takes along at most. If there are more, people are told."""
 LONGEST_S = 1.0
 """Seconds after which a transaction takes no further session: a remote decision point may be slow."""
 

@@ -131,7 +131,7 @@ class PeersHeard:
             return [each for mine in heard for each in mine.values()]
 
     def keep(self, role: PeerRole, stored: Container[tuple[PeerRole, str, str]]) -> None:
-        """Forget who was stored and is so no longer: it said good-bye to another process."""
+        """Forget peers that were stored and are not any more: they said good-bye to another process."""
         for each in self.heard(role):
             with self._lock:
                 if each.key in stored:

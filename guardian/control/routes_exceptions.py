@@ -34,8 +34,7 @@ def list_exceptions(
     ended: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50,
 ) -> ExceptionPage:
-    """Exceptions within reach, the newest first. An exception outlives the token of who made it: see
-    `owner_withdrawn`."""
+    """Exceptions within reach, the newest first. They outlive their owner's token: see `owner_withdrawn`."""
     scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.exceptions.page(scope, deps.clock(), limit=limit + 1, before=before, ended=ended)

@@ -1,7 +1,8 @@
 """Watching the watchers: gateways that hold old news or fell silent, and monitors that are behind or gone.
 
-Each is told once when it begins and once when it is over; of a gateway's processes together. What is known is the
-store's, brought up to date with what this process heard since: of several control processes each hears only some.
+People are told once when such trouble begins and once when it is over, of all processes of a gateway together.
+What is known of peers is in the store, and brought up to date with what this process heard since: where there are
+several control processes, each hears only some peers.
 """
 
 from collections import defaultdict
@@ -157,7 +158,7 @@ def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[S
 
 
 def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
-    """Title, detail and severity of what is told of one gateway; the first is longest in trouble."""
+    """Title, detail and severity of the news about one gateway. The first of `those` is longest in trouble."""
     worst = max(those, key=lambda each: each.behind)
     named = _named([each.peer.instance for each in those])
     if worst.state == "silent":
