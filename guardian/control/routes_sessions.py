@@ -34,7 +34,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 _ACTS = documented(400, 401, 403, 404, 412, 413, 422, 503)
-_TWO = documented(400, 401, 403, 404, 412, 413, 422, 503) | {
+_TWO = _ACTS | {
     202: {"model": ActResult, "description": "Nothing is done yet: it waits for a second person, see `approval`"}
 }
 
