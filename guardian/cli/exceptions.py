@@ -25,7 +25,11 @@ def list_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List exceptions, the newest first."""
+    """List exceptions, the newest first.
+
+    An exception outlives the token of its owner. "(token withdrawn)" marks those whose owner had a token withdrawn
+    after they were made: end what nobody wants any more.
+    """
     from guardian.cli.tables import plain, show_rows
 
     with client(config) as control:
@@ -42,7 +46,7 @@ def list_(
             plain(view.tenant_id),
             plain(view.purpose),
             plain(view.tool),
-            plain(view.owner),
+            plain(view.owner) + (" (token withdrawn)" if view.owner_withdrawn else ""),
             (view.ended_at or view.expires_at).isoformat(timespec="minutes"),
             str(view.uses),
             plain(view.reason),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
@@ -130,9 +131,11 @@ def judge(
     seen: str | None = None,
 ) -> FindingView:
     """A person's verdict on a finding goes back to the monitor. The same verdict again changes nothing."""
-    with deps.store.read() as rows:
-        finding = sole_finding(rows, principal, finding_id, tenant_id).finding
     dismissed = ask_for.verdict != "confirmed"
+    action: PolicyAction = "dismiss" if dismissed else "confirm"
+    scope = must_reach(deps, principal, action, tenant_id)
+    with deps.store.read() as rows:
+        finding = sole_finding(rows, scope, finding_id).finding
 
     def do(act: Act) -> FindingView | Refusal:
         stored = act.rows.findings.get(finding_id, {finding.tenant_id})
@@ -158,7 +161,6 @@ def judge(
             act.rows.sessions.acquit(finding.tenant_id, finding.session_id)
         return stored.view.model_copy(update={"verdict": verdict})
 
-    action: PolicyAction = "dismiss" if dismissed else "confirm"
     return permitted(deps, principal, action, finding.tenant_id, finding.session_id, ask_for.reason, do)
 
 
@@ -210,13 +212,10 @@ def _acted(
     changed: bool,
     revision: Revision | None,
     unheard: bool = False,
-    protected: bool | None = None,
+    **told: bool,
 ) -> ActResult:
-    extra = {} if protected is None else {"protected": protected}
-    act.audit(
-        result="changed" if changed else "unchanged",
-        revision=None if revision is None else str(revision),
-        **extra,
-    )
+    """Audit what came of the act, with what else is `told` of it, and answer."""
+    result = "changed" if changed else "unchanged"
+    act.audit(result=result, revision=None if revision is None else str(revision), **told)
     view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
     return ActResult(session=view, changed=changed, unheard=unheard, revision=revision)

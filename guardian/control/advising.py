@@ -16,11 +16,11 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from guardian.control.approvals import permits, put_up
-from guardian.control.authority import ask, asker, explain, may_read, out_of_reach, record, whole, witnessed
+from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
-from guardian.control.problems import Refusal, absent, check_one, check_tenant
+from guardian.control.problems import Refusal, check_one, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier
 from guardian.domain.text import moment
 from guardian.errors import AdviserError
@@ -58,23 +58,18 @@ def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advic
 
 
 def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> AdviceContext:
+    if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
+        may_read(deps, principal, "readRevocations")  # whoever may not even read is audited
+        raise Refusal(403, "only a gateway asks for advice", code="denied")
     rule, now = deps.settings.advice, deps.clock()
     with deps.store.read() as rows:
         envelope = _envelope(rows, principal, proposal)
-        if not principal.reaches(envelope.tenant_id):
-            raise witnessed(
-                deps,
-                PolicyRequest(asker(principal), "permitCall", envelope.tenant_id),
-                out_of_reach(),
-                absent("tenant"),
-            )
+        must_reach(deps, principal, "permitCall", envelope.tenant_id)
         registered = rows.envelopes.newest(*envelope.key)
         tellers = (envelope,) if registered is None else (envelope, registered.envelope)
         named = [whom for each in tellers for whom in _subjects(each, proposal)]
         revoked = rows.ledger.live_among(envelope.tenant_id, named, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
-    if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
-        raise Refusal(403, "only a gateway asks for advice", code="denied")
     call = _call(principal, proposal, envelope, now)
     told = AdviceContext(advice="deny", reason="", risk=rule.risk_of(call.tool))
     if revoked:
@@ -147,8 +142,8 @@ def _refuse_or_hold(
         reason = f"one call of {call.tool}"[:200]
         held = None if refused else put_up(deps, rows, asked, decision, act=act, reason=reason, now=now)
         advice = "deny" if held is None else "hold"
-        waits_or_no = held or refused
-        name = None if waits_or_no is None else waits_or_no.id
+        approval = held or refused
+        name = None if approval is None else approval.id
         record(rows, asked, decision, now, result=advice, call=call.digest, tool=call.tool, approval_id=name)
         if held is not None:
             tell(
@@ -264,7 +259,7 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
 def _word(
     rows: ControlRows, call: _Call, state: Literal["approved", "denied"], now: datetime
 ) -> ApprovalView | None:
-    """A person's latest word on exactly this call, if it is this one: not too old, and a yes not used yet."""
+    """The approval with people's latest word on exactly this call, if that is `state` and may still be used."""
     act = {"call": call.digest, "tool": call.tool}
     found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
     return found.view if found is not None and found.view.state == state and found.view.expires_at > now else None

@@ -7,7 +7,7 @@ from guardian.store.control import ControlStore
 
 
 class ControlAlertOutbox:
-    """It remembers the claims of its worker, which ends those alone. Raises KeyError for others."""
+    """Remembers what its worker claimed, and ends nothing else: raises KeyError for any other alert."""
 
     def __init__(self, store: ControlStore) -> None:
         self._store = store

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -49,6 +48,7 @@ from guardian.control.rounds import Rounds
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.token_expiry import tell_of_ending_tokens
+from guardian.control.waiting import LongPolls, Places
 from guardian.control.walking import Waits, follow_on
 from guardian.control.watching import remember, watch
 from guardian.control.wholes import WholeLists
@@ -109,7 +109,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
                 await run_in_threadpool(remember, deps)
 
     app = FastAPI(
-        # As they were made: routers that are included would be made anew by every application's first request.
+        # The routes themselves: an included router would be rebuilt by the first request to every application.
         routes=[route for routes in _ROUTES for route in routes.router.routes],
         title="guardian control API",
         version=__version__,
@@ -123,7 +123,10 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.listings = listings
     bundles = WholeLists(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
     app.state.looks = SharedLooks(deps, listings, bundles, bell)
-    app.state.streams = Counter[str]()
+    switch = deps.settings.switch
+    app.state.streams = Places(switch.streams_per_caller, kind="streams", code="too_many_streams")
+    waiting = Places(switch.waits_per_caller, kind="long polls", code="too_many_long_polls")
+    app.state.long_polls = LongPolls(bell, waiting, longest_s=deps.settings.long_poll_max_s)
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
@@ -164,13 +167,13 @@ async def _watch_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
 
 
 async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: RevocationListings, bell: Bell) -> None:
-    """Another process may have written, and its bell is not ours. The first round reads the whole list."""
+    """Notice what other processes wrote: their bells do not ring here. The first round reads the whole list."""
     heard: Revision | None = None
     while not bell.closing:
         unread = 1
         with rounds.told("ledger_not_read"):
             newest = await run_in_threadpool(listings.catch_up)
-            if heard is not None and newest < heard:  # under our feet
+            if heard is not None and newest < heard:  # the database was replaced while this process ran
                 await run_in_threadpool(deps.store.settle_epoch, deps.clock())
             if newest != heard:
                 bell.ring()

@@ -94,7 +94,7 @@ def put_up(
 
 
 def topic_of(approval_id: str) -> str:
-    """Of the news that an act on a tenant waits; each has a case of its own."""
+    """The topic of the news that an act on a tenant waits. Each such act has a case of its own."""
     return f"approval {approval_id}"
 
 
@@ -160,8 +160,8 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
 def said_no(
     rows: ControlRows, tenant_id: str, session_id: str, evidence: EvidenceFacts, now: datetime
 ) -> ApprovalView | None:
-    """People's latest word on revoking this session, if it is a no that holds: for as long as the request would
-    have waited, and neither on a rule that was not broken then nor on ten times the evidence."""
+    """People's latest word on revoking this session, if it is a no that still holds. It holds for as long as the
+    request would have waited, and only until another rule is broken or there is ten times the evidence."""
     found = rows.approvals.decided(tenant_id, session_id, "revoke", {})
     if found is None or found.view.state != "denied" or found.view.expires_at <= now or overtaken(rows, found):
         return None

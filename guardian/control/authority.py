@@ -23,6 +23,9 @@ from guardian.store.control_audit import canonical
 from guardian.telemetry import logger
 from guardian.wire.principal import Principal
 
+Reach = frozenset[str] | None
+"""Tenants to look at; None means every tenant."""
+
 _log = logger("control")
 _MOST = 10**15
 
@@ -63,23 +66,32 @@ def asker(principal: Principal) -> Asker:
     return Asker(principal.id, principal.role, principal.tenants)
 
 
-def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> None:
-    """Refuses what policy does not permit. `tenant_id` None: the list is filtered by the caller's reach.
+def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> Reach:
+    """The tenants that the caller may read: `tenant_id`, else all within its reach. Raises Refusal if it may not.
 
     Reads that are permitted are counted and not audited: there is one every few seconds per gateway. A refused
     one is audited, once an hour for the same caller, action and tenant.
     """
+    scope = must_reach(deps, principal, action, tenant_id)
     request = PolicyRequest(asker(principal), action, tenant_id)
-    if tenant_id is not None and not principal.reaches(tenant_id):
-        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
     decision = ask(deps, request)
     if not decision.allowed:
-        raise witnessed(deps, request, decision, denied(decision, request))
+        raise _witnessed(deps, request, decision, denied(decision, request))
+    return scope
 
 
-def out_of_reach() -> PolicyDecision:
-    """What the code itself says to a token that does not cover the tenant: policy is not even asked."""
-    return PolicyDecision(False, reasons={"token": "the caller's token does not cover this tenant"})
+def must_reach(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None) -> Reach:
+    """The tenants to look at: `tenant_id`, else all that the token covers.
+
+    Raises Refusal for a tenant that it does not cover: policy is not even asked, but that is audited as well.
+    """
+    if tenant_id is None:
+        return principal.scope
+    if not principal.reaches(tenant_id):
+        request = PolicyRequest(asker(principal), action, tenant_id)
+        decision = PolicyDecision(False, reasons={"token": "the caller's token does not cover this tenant"})
+        raise _witnessed(deps, request, decision, absent("tenant"))
+    return frozenset({tenant_id})
 
 
 def denied(decision: PolicyDecision, asked: PolicyRequest) -> Refusal:
@@ -95,7 +107,7 @@ def denied(decision: PolicyDecision, asked: PolicyRequest) -> Refusal:
     return Refusal(403, why, code="denied")
 
 
-def witnessed(deps: ControlDeps, request: PolicyRequest, decision: PolicyDecision, refusal: Refusal) -> Refusal:
+def _witnessed(deps: ControlDeps, request: PolicyRequest, decision: PolicyDecision, refusal: Refusal) -> Refusal:
     """The refusal, with its line for the audit trail unless the same was written down within the hour."""
     now = deps.clock()
     kind = "undecided" if decision.errors else "refused"

@@ -1,6 +1,7 @@
 """Wakes whoever waits for the ledger to move."""
 
 import asyncio
+from contextlib import suppress
 from threading import Lock
 
 
@@ -36,10 +37,7 @@ class Bell:
             return self._waiting.setdefault(loop, asyncio.Event())
 
 
-async def heard(event: asyncio.Event, seconds: float) -> bool:
-    """Whether it rang within the time."""
-    try:
+async def heard(event: asyncio.Event, seconds: float) -> None:
+    """Wait until it rings, or for so long."""
+    with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), timeout=seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -16,7 +16,7 @@ _WORK: Mapping[Role, frozenset[PolicyAction]] = {
     "metrics": frozenset(),
     "auditor": frozenset(),
 }
-"""What those may do who decide nothing about guardian or about people's words, besides reading."""
+"""What machines and auditors may do besides reading: they decide nothing about guardian or for people."""
 _READING = frozenset[PolicyAction]({"read", "readRevocations", "readChanges", "readMetrics"})
 
 

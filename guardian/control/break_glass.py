@@ -55,7 +55,7 @@ def break_glass(deps: ControlDeps, principal: Principal, wanted: BreakGlassReque
 
 
 def end_break_glass(deps: ControlDeps, principal: Principal, grant_id: str) -> BreakGlassView:
-    """End a grant early: one's own, or anybody's by who may take one. An ended grant stays as it ended."""
+    """End a grant early. Whoever may take a grant may end anybody's. A grant that has ended stays as it ended."""
     with deps.store.read() as rows:
         found = rows.break_glass.get(grant_id, principal.scope)
     if found is None:

@@ -75,5 +75,5 @@ def heed(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
 
 
 def gauge(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
-    """Count the open ones; whenever the metrics are read, for one that closes by itself does so unnoticed."""
+    """Count the open breakers. Done whenever metrics are read: one that closes by itself writes nothing."""
     deps.metrics.set("guardian_breakers_open", sum(each.open for each in rows.breakers.tripped(now)))

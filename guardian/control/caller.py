@@ -45,7 +45,21 @@ SessionId = Annotated[Identifier, Path(description="The session, within its tena
 FindingId = Annotated[Identifier, Path(description="The finding.")]
 TenantFilter = Annotated[Identifier | None, Query(description="Only this tenant, within the token's reach.")]
 Limit = Annotated[int, Query(ge=1, le=500)]
-CursorParam = Annotated[str | None, Query(max_length=19, pattern=r"^[0-9]+$", description="From `next`.")]
+
+
+async def _before(
+    cursor: Annotated[str | None, Query(max_length=19, pattern=r"^[0-9]+$", description="From `next`.")] = None,
+) -> int | None:
+    """The place in the order of rows before which a page begins."""
+    if cursor is None:
+        return None
+    place = int(cursor)
+    if place > 2**53:
+        raise Refusal(422, "cursor: take it from `next` of the previous page")
+    return place
+
+
+Before = Annotated[int | None, Depends(_before)]
 
 
 async def _seen(
@@ -66,24 +80,6 @@ async def _seen(
 Seen = Annotated[str | None, Depends(_seen)]
 
 
-def reach(principal: Principal, tenant_id: str | None) -> frozenset[str] | None:
-    """The tenants to look at: the one asked for, or all in reach (None: no filter). Foreign ones are absent."""
-    if tenant_id is None:
-        return principal.scope
-    if not principal.reaches(tenant_id):
-        raise absent("tenant")
-    return frozenset({tenant_id})
-
-
-def position(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    place = int(cursor)
-    if place > 2**53:
-        raise Refusal(422, "cursor: take it from `next` of the previous page")
-    return place
-
-
 class _Placed(Protocol):
     @property
     def seq(self) -> int: ...
@@ -93,6 +89,6 @@ _Row = TypeVar("_Row", bound=_Placed)
 
 
 def page(found: Sequence[_Row], limit: int) -> tuple[Sequence[_Row], str | None]:
-    """What is shown of up to one more than `limit`, and the cursor of the next page; None at the end."""
+    """One page of rows, and the cursor of the next page, None at the end. `found` has up to `limit` + 1 rows."""
     shown = found[:limit]
     return shown, str(shown[-1].seq) if len(found) > limit else None

@@ -33,7 +33,7 @@ def queue(
 ) -> None:
     """Queue an alert with everything in it, so that delivery needs no other look-up.
 
-    `once` names it among its tenant's: what is queued again under the same name is refused.
+    `once` names the alert among those of its tenant. The same name is refused a second time.
     """
     link = _evidence_link(deps, finding.tenant_id, finding.session_id)
     case = case_key(finding.tenant_id, finding.session_id)

@@ -1,4 +1,4 @@
-"""A channel that is new to a deployment: what it takes in of all that was before it.
+"""A channel is new to a deployment: what it shows of everything that happened before.
 
 It shows what is recent and still open, and counts the rest in one line. Where it begins is noted at once, before
 anybody can be told of anything; what was before is taken in a part at a time, each a transaction of its own, so
@@ -27,7 +27,7 @@ _RECENT = timedelta(days=1)
 _SEVERE = rank("high")
 _TOPIC = "cases"
 LINE = case_of_news(OPERATORS, _TOPIC)
-"""The case of the line that counts: it is shown however severe a case must be, or nobody would know."""
+"""The case of the line that counts the rest. It is shown whatever severity the channel asks of others."""
 _ACTS = 50  # of those on a case, the newest that are looked at
 
 
@@ -106,7 +106,7 @@ def _is_shown(rows: ControlRows, key: str) -> bool:
 
 
 def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
-    """Take in an alert, and after the newest one of its case what people did about that since."""
+    """Take in an alert. If it is the newest of its case, take in what people did about the case since, too."""
     heard_alert(rows, line._replace(at=now), now)  # it calls for help as of now
     case, newest = rows.cases.get(line.key), rows.feeds.newest_alert(line.key, last)
     if case is None or newest is None or newest.seq != line.seq or line.at is None:
@@ -128,7 +128,7 @@ def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
 
 
 def _is_worth_it(rows: ControlRows, key: str, finding: Finding) -> bool:
-    """Whether news are severe, or go on with what was: that a gateway is back is told with its silence."""
+    """Whether news are severe, or continue a case that is shown: a gateway that is back belongs to its silence."""
     return rank(finding.severity) >= _SEVERE or _is_shown(rows, key)
 
 

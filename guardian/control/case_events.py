@@ -1,4 +1,4 @@
-"""What is told of a case's history: audit records and people's words as sentences. Pure."""
+"""A case's history in sentences, made of audit records, alerts and people's words. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -66,7 +66,7 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
 def acted(record: Mapping[str, Any]) -> bool:
     """Whether a person did something about the case, so that nobody else has to be called.
 
-    What follows from an act on another session, long after it perhaps, is done in a person's name and by none.
+    What follows from an act on another session bears that person's name, but nobody looked at this case.
     """
     return (
         "follows" not in record
@@ -78,7 +78,7 @@ def acted(record: Mapping[str, Any]) -> bool:
 
 
 def told_by_alert(payload: AlertPayload) -> CaseEvent:
-    """A finding that people are told of."""
+    """The finding of an alert as an event."""
     finding, outcome = payload.finding, payload.outcome
     after = finding.evidence.actions_seen
     seen = f" after {after:,} actions" if after else ""

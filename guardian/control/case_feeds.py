@@ -24,7 +24,7 @@ from guardian.wire.findings import AlertPayload
 _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
 WORSE = "worse"
-"""What was shown of a case that became more severe since."""
+"""Stands for what was shown of a case, once the case became more severe."""
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
 _log = logger("control")

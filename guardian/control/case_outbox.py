@@ -1,8 +1,8 @@
 """What is to be written in a channel that keeps cases: an outbox over the cases, one write at a time.
 
-It follows three feeds, each written in the transaction of what it tells: alerts (findings that people are told
-of), the audit trail (what people did), and people's words (lapses). Whatever happened while the channel was away
-has changed only how the cases stand; what is written then is how they stand now. A write that was begun is
+It follows three feeds, each written in the same transaction as what it reports: alerts (findings that people are
+told of), the audit trail (what people did), and people's words (lapses). Whatever happened while the channel was
+away has changed only how the cases stand; what is written then is how they stand now. A write that was begun is
 repeated under its own name until it has ended, so the channel can be asked whether it arrived.
 """
 
@@ -40,8 +40,8 @@ _log = logger("control")
 class CaseOutbox:
     """For one AlertWorker. `rules` say what is written where and when.
 
-    What another process took over is for that one to end: it asks the channel what became of it. Whose word comes
-    late ends no other write of the case than the one that it claimed, and that only if it arrived.
+    A write that another process took over is that process's to end: it asks the channel what became of it. A
+    report that comes late here ends only the write that was claimed here, and only if that one arrived.
     """
 
     def __init__(self, deps: ControlDeps, rules: Rules) -> None:

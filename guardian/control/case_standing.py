@@ -41,7 +41,7 @@ def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: dateti
 
 
 def _as_far_as_known(rows: ControlRows, case: StoredCase) -> str:
-    """The state of what cannot be read: what it was, and open where nobody knows or it begins anew."""
+    """The state of a case that cannot be read: the one it had; open if it never had one, or begins anew."""
     if case.kind == "news":
         return case.state if case.digest else "waits"
     if rows.ledger.live_entry(case.tenant_id, case.session_id) is not None:

@@ -115,9 +115,11 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
 
 
 def _shown(told: Sequence[FindingView], *spoke: datetime | None) -> FindingView:
-    """What people decide on: the newest, which is the first of these. What is wrong with the gateway, its log or
-    the grant stands back behind what the session did, unless people spoke between the two; and so does whatever
-    else they dismissed, for that is no word on what the session did."""
+    """The finding that people decide on: the newest, which is the first of these, with two exceptions.
+
+    A finding about the gateway, its log or the grant gives way to one about what the session did, unless people
+    spoke between the two. So does any other finding that they dismissed: that was no word on what the session did.
+    """
     left = [view for view in told if _is_drift(view) or not _is_dismissed(view)] or told
     for place, view in enumerate(left):
         drift = next(filter(_is_drift, left[place:]), view)
@@ -159,8 +161,8 @@ def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
 
 
 def with_similar(rows: ControlRows, view: CaseView) -> CaseView:
-    """The same with what other sessions were accused of the like, the newest first. Finding them is what costs
-    most, and nothing that is decided depends on them."""
+    """The view with other sessions that were accused of something similar, the newest first. Finding them is what
+    costs most, and no decision depends on them."""
     finding = view.shown.finding
     mine, seen = _traits(finding), {finding.session_id}
     alike: list[SimilarCase] = []

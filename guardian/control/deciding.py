@@ -112,7 +112,7 @@ def _decide(
 
 
 def _elsewhere(principal: Principal, view: ApprovalView) -> bool:
-    """Whether somebody else may have changed the case; of a second click the first one did."""
+    """Whether somebody else may have changed the case; on a second click it was the same person's first one."""
     return view.session_id is not None and view.decided_by != principal.id
 
 

@@ -1,4 +1,4 @@
-"""What the control API is given; it makes nothing of this by itself."""
+"""What the control API is given. It builds none of these parts itself."""
 
 import secrets
 import time
@@ -19,10 +19,11 @@ from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.port import Face
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
-from guardian.store.control import ControlStore
+from guardian.store.control import ControlRows, ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode
 from guardian.wire.principal import Role
+from guardian.wire.sessions import ModeView
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ class BreakerRule:
 
 @dataclass(frozen=True, slots=True)
 class VisitRule:
-    """Sign-ins to the evidence pages, which lie at `url`: how long one lives, rests, and a link waits.
+    """Sign-ins to the evidence pages at `url`: how long a visit may be idle and may last, and a link may wait.
 
-    `people` may sign in at the identity provider, with this role and reach; a visit of another's is over.
+    `people` may sign in through the identity provider, with this role and these tenants. A visit of anybody who is
+    not listed is over.
     """
 
     url: str
@@ -64,11 +66,11 @@ class VisitRule:
 class ControlSettings:
     """Plain values. The budget counts automatic revocations per tenant within a sliding window.
 
-    `protected` names agents and sessions by tenant, besides those that people protect one by one. `on_call`
-    names principals by tenant, `purpose_owners` by purpose family. `solo`: one person runs this deployment,
-    and may do alone what otherwise takes two. `approvals_waiting` is the most per tenant.
-    `public_url` is where links in alerts lead; without it they have none. `console` is set where there are
-    evidence pages for them to lead to.
+    `protected` names agents and sessions by tenant, besides those that people protect one by one. `on_call` names
+    principals by tenant, `purpose_owners` by purpose family. `solo`: one person runs this deployment, and may do
+    alone what otherwise takes two. At most `approvals_waiting` acts of a tenant wait for a second person. Links in
+    alerts lead to `public_url`; without it there are none. `console` is set where there are evidence pages for
+    them to lead to.
     """
 
     default_mode: Mode = "shadow"
@@ -105,7 +107,7 @@ class ControlSettings:
 
 @dataclass(frozen=True, slots=True)
 class ControlDeps:
-    """Everything behind the routes. `stopwatch` counts seconds for metrics only; `new_id` names requests.
+    """Everything behind the routes. `stopwatch` counts seconds, to measure durations; `new_id` names requests.
 
     `outage` and `refused_reads` are what this process remembers between requests.
     """
@@ -128,9 +130,13 @@ class ControlDeps:
     planter: Planter | None = None
     adviser: Adviser | None = None
 
+    def mode_of(self, rows: ControlRows, tenant_id: str) -> ModeView:
+        """The tenant's mode: the stored one, else the configured default."""
+        return rows.modes.get(tenant_id) or ModeView(tenant_id=tenant_id, mode=self.settings.default_mode)
+
     @property
     def policy_version(self) -> str:
-        """Of the policies in force; `unknown` while the decision point cannot even say that."""
+        """The version of the policies in force; `unknown` while the decision point cannot even say that."""
         try:
             return self.pdp.version
         except Exception:

@@ -142,9 +142,8 @@ class Desk:
         finding = view.shown.finding
         about = f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}"
         tool = "" if finding.act is None else finding.act.tool
-        tool = (
-            "" if tool.endswith("*") else tool
-        )  # an agent may call one as a pattern, that somebody sends off unseen
+        if tool.endswith("*"):  # a name that reads as a pattern: nobody shall submit that unseen
+            tool = ""
         return self._opened(click, modals.form(click, about, tool=tool))
 
     def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:

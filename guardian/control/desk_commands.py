@@ -83,11 +83,13 @@ def _mode(control: DeskClient, tenant: str) -> str:
         view = control.mode(name)
         share = f" {view.canary_percent} %" if view.mode == "canary" else ""
         lines.append(f"{code(name, 120)}: *{view.mode}*{share}")
+    if len(tenants) > _SHOWN:
+        lines.append(f"and {len(tenants) - _SHOWN} more; name one: `/guardian mode TENANT`")
     return "\n".join(lines)
 
 
 def _named(control: DeskClient, name: str) -> tuple[str, str]:
-    """TENANT/ID as it is; a bare ID for somebody who works for one tenant, or in whose tenants only one has it."""
+    """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant."""
     tenants = control.whoami().tenants
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):

@@ -12,7 +12,7 @@ from guardian.wire.findings import FindingOutcome
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _VISIBLE = ("delegator_id", "agent_id", "task_id", "purpose", "expires_at", "parent_session_id")
-"""What a finding tells of an envelope; tools and resource constraints are not in it."""
+"""The fields of an envelope that a finding carries; tools and resource constraints are not among them."""
 
 
 def lasts_until(
@@ -54,10 +54,10 @@ def extend(
     finding_id: str | None = None,
     reissued: bool = False,
 ) -> None:
-    """A session that was renewed while it is revoked stays revoked for as long as it lives, or until what it
-    follows from, which was given back, takes it along.
+    """Keep a session that was renewed while it is revoked from outliving its revocation.
 
-    `reissued`: the renewal itself is what is heard of; only then is one without an expiry a reason to extend.
+    One that is about to be given back, with the session that it follows from, is left alone. `reissued`: the
+    caller heard of the renewal itself; only then is a session without an expiry a reason to extend.
     """
     live = rows.ledger.live_entry(tenant_id, session_id)
     if live is None or rows.ledger.goes_back(live):
@@ -83,10 +83,10 @@ def extend(
 
 
 def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome) -> FindingOutcome:
-    """The outcome, with what control's record says of the envelope that the finding was made under.
+    """The outcome, with a remark on how the envelope that the finding was made under compares with the record.
 
-    The log may be heard before the news of a re-issue: what is registered by now is no finding, and nobody is
-    told. Whatever else the finding wants is untouched: a remark is all that another kind gets.
+    The log may be read before a re-issue is registered. So a finding about an envelope that is registered by now
+    has no effect, and nobody is told. Findings of other kinds get the remark and are not changed otherwise.
     """
     subject = finding.subject
     digest = None if subject is None else subject.envelope_digest
@@ -95,18 +95,18 @@ def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome)
     newest = rows.envelopes.newest(finding.tenant_id, finding.session_id)
     about = finding.kind is Kind.ENVELOPE
     if newest is None:
-        return _remark(outcome, "no envelope is registered for this session here") if about else outcome
+        return remarked(outcome, "no envelope is registered for this session here") if about else outcome
     found = None
     if _DIGEST.fullmatch(digest):  # a monitor may send any text, and not every database takes any text
         found = rows.envelopes.find(finding.tenant_id, finding.session_id, digest)
     if found is None:
-        return _remark(outcome, _difference(newest, subject))
+        return remarked(outcome, _difference(newest, subject))
     if about and outcome.wanted is not Effect.REVOKE:
         remark = f"the log's envelope is registered by now, as version {found.version}"
-        return _remark(outcome.model_copy(update={"effect": Effect.NONE}), remark)
+        return remarked(outcome.model_copy(update={"effect": Effect.NONE}), remark)
     if found.version < newest.version:
         remark = f"the log carries version {found.version} of the registered envelope"
-        return _remark(outcome, f"{remark}; version {newest.version} holds")
+        return remarked(outcome, f"{remark}; version {newest.version} holds")
     return outcome
 
 
@@ -120,5 +120,6 @@ def _difference(newest: RegisteredEnvelope, subject: Subject) -> str:
     return f"the log's envelope is not registered; it differs from version {newest.version} in: {where}"
 
 
-def _remark(outcome: FindingOutcome, remark: str) -> FindingOutcome:
+def remarked(outcome: FindingOutcome, remark: str) -> FindingOutcome:
+    """The outcome with one more remark in its note."""
     return outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, remark)))})

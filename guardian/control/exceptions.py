@@ -7,6 +7,7 @@ stands accused of anything else: then what it would wave through could be the co
 import re
 from datetime import datetime, timedelta
 
+from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, permitted
@@ -27,7 +28,7 @@ _MOST_IN_A_SESSION = 3
 _TWICE = timedelta(minutes=5)
 """The same wish within this time is the same click."""
 _CLOCKS_APART = timedelta(seconds=5)
-"""A monitor's may be so much ahead of ours; the word is on what the finding names all the same."""
+"""A monitor's clock may be this far ahead of ours: the word must not seem older than the finding it is about."""
 
 
 def make_exception(
@@ -39,26 +40,14 @@ def make_exception(
     seen: str | None = None,
 ) -> ExceptionView:
     """From a finding, for its tenant and purpose. People are told, so that it is nobody's secret."""
+    scope = must_reach(deps, principal, "makeException", tenant_id)
     with deps.store.read() as rows:
-        finding = sole_finding(rows, principal, wanted.finding_id, tenant_id).finding
-    most = deps.settings.exception_days
+        finding = sole_finding(rows, scope, wanted.finding_id).finding
 
     def do(act: Act) -> ExceptionView | Refusal:
         purpose = _purpose(act.rows, finding)
         tool = wanted.tool or ("" if finding.act is None else finding.act.tool)
-        trouble = None
-        if wanted.days > most:
-            trouble = f"days: at most {most} at a time; it can be made again"
-        elif not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
-            trouble = "an exception needs a drift finding with a declared purpose and an action"
-        elif _hard(finding):
-            trouble = (
-                "no exception covers a hard breach, so its like would be flagged all the same: dismiss the "
-                "finding, or mend the envelope or delegation that the breach is of"
-            )
-        elif wanted.tool is None and not _EXACT.fullmatch(tool):
-            trouble = "tool: the action's tool has an odd name; say which tools are meant"
-        if trouble is not None:
+        if trouble := _trouble(wanted, finding, purpose, deps.settings.exception_days):
             act.audit(result="refused", finding_id=finding.id)
             return Refusal(422, trouble)
         made = act.rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), act.now)
@@ -107,6 +96,22 @@ def make_exception(
     )
 
 
+def _trouble(wanted: ExceptionRequest, finding: Finding, purpose: str, most_days: int) -> str:
+    """Why no such exception can be made of this finding; empty if it can."""
+    if wanted.days > most_days:
+        return f"days: at most {most_days} at a time; it can be made again"
+    if not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
+        return "an exception needs a drift finding with a declared purpose and an action"
+    if _hard(finding):
+        return (
+            "no exception covers a hard breach, so its like would be flagged all the same: dismiss the finding, "
+            "or mend the envelope or delegation that the breach is of"
+        )
+    if wanted.tool is None and not _EXACT.fullmatch(finding.act.tool):
+        return "tool: the action's tool has an odd name; say which tools are meant"
+    return ""
+
+
 def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, reason: str) -> ExceptionView:
     """From now on guardian looks again. One that is over stays as it ended."""
     with deps.store.read() as rows:
@@ -127,9 +132,9 @@ def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, re
 def excused(
     rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: datetime, *, solo: bool = False
 ) -> FindingOutcome:
-    """The outcome, which is nothing where an exception in force covers the finding.
+    """The outcome, without effect if an exception in force covers the finding.
 
-    Nobody's own exception clears the sessions that act on their behalf, but `solo`, where there is nobody else.
+    An exception does not clear sessions that act on behalf of its owner, except if `solo`: there is nobody else.
     """
     covering = _covering(rows, finding, now, None if solo else _delegator(rows, finding))
     if covering is None:
@@ -177,11 +182,15 @@ def _means(pattern: str, tool: str) -> bool:
 
 
 def _often(rows: ControlRows, finding: Finding) -> bool:
-    """Whether this session was covered so often already that people should see it."""
-    found = rows.findings.page(
-        {finding.tenant_id}, limit=20, session_id=finding.session_id, effect=Effect.NONE.value
+    """Whether exceptions covered this session so often that people should see it."""
+    unflagged = rows.findings.page(
+        {finding.tenant_id},
+        limit=20,
+        session_id=finding.session_id,
+        kind=Kind.DRIFT.value,
+        effect=Effect.NONE.value,
     )
-    covered = [each for each in found if each.view.finding.wanted is Effect.FLAG]
+    covered = [each for each in unflagged if each.view.finding.wanted is Effect.FLAG]
     return len(covered) >= _MOST_IN_A_SESSION
 
 

@@ -19,15 +19,9 @@ from guardian.policy.port import (
 from guardian.signals.constraints import read
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
-from guardian.wire.sessions import ModeView
 
 _ALL_DAY: frozenset[PolicyAction] = frozenset({"flag", "permitCall", "registerEnvelope"})
-"""What machines ask all day: a tenant's sessions are not counted for it each time."""
-
-
-def mode_of(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> ModeView:
-    """The tenant's mode: the stored one, else the configured default."""
-    return rows.modes.get(tenant_id) or ModeView(tenant_id=tenant_id, mode=deps.settings.default_mode)
+"""Machines ask for these all day, so a tenant's sessions are not counted each time."""
 
 
 def situation(
@@ -47,10 +41,11 @@ def situation(
 ) -> PolicyRequest:
     """The request with every fact as it stands inside this transaction.
 
-    `sessions`: of the tenant, registered lately and revoked of these, where the caller has counted them already.
+    `sessions`: how many sessions of the tenant were registered lately, and how many of these are revoked, if the
+    caller has counted them already.
     """
     settings = deps.settings
-    stored = mode_of(deps, rows, tenant_id)
+    stored = deps.mode_of(rows, tenant_id)
     session, author = None, None
     if session_id is not None:
         session, author = session_facts(deps, rows, tenant_id, session_id, agent_id)

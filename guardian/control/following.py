@@ -16,17 +16,18 @@ from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
 AT_ONCE = 50
-"""Sessions that follow another one, downwards or back, in one transaction, for which every write waits."""
+"""Sessions that follow another one, down or back, in one transaction: every other write waits for it."""
 MOST = 2000
-"""Descendants that one revocation takes along; beyond it people are told."""
+"""How many descendants one revocation takes along at most. If there are more, people are told."""
 LONGEST_S = 1.0
-"""So long one goes on with them at most, also where each takes long: a decision point elsewhere may be slow."""
+"""Seconds after which a transaction takes no further session: a remote decision point may be slow."""
 
 
 def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
-    """Whether what `live` follows from was renewed: then it lives on too, asking no policy and spending no budget.
+    """Extend `live` if the revocation that it follows from was renewed. That asks no policy and spends no budget.
 
-    What lapsed, or was given back, and was revoked anew is another decision.
+    Returns whether it was extended. A cause that lapsed, or was given back, and was then revoked anew is another
+    decision.
     """
     if live.cause is None or not deps.settings.switch.descendants:
         return False
@@ -52,7 +53,7 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
 
 
 def given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
-    """Whether people's word on the session itself, while `root` was revoked, is the last of it."""
+    """Whether people gave the session itself back while `root` was revoked, and nothing happened to it since."""
     entries = rows.ledger.of_session(root.tenant_id, session_id)
     if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
         return False
@@ -126,7 +127,9 @@ class Then:
 
 
 def as_then(rows: ControlRows, root: LedgerEntry, now: datetime) -> Then:
-    """What `root` was revoked on. What the audit trail does not tell of it is the monitor's, without evidence."""
+    """What `root` was revoked on. If the audit trail does not tell, it counts as the monitor's wish without
+    evidence.
+    """
     tenant_id, origin = root.tenant_id, origin_of(rows, root)
     lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
     records = (json.loads(line.record) for line in lines)
@@ -154,7 +157,9 @@ def append_follower(
     automatic: bool = False,
     hard: bool = False,
 ) -> LedgerEntry:
-    """One that is revoked already and now follows from another session spends nothing: it is not `automatic`."""
+    """Revoke `child` because of `root`. One that is revoked already and only changes its cause spends no budget:
+    it is not `automatic`.
+    """
     return rows.ledger.append(
         tenant_id=root.tenant_id,
         subject_id=child,

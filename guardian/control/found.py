@@ -1,15 +1,13 @@
-"""A finding by its id alone: monitors of several tenants may have chosen the same."""
+"""Look a finding up by its id alone: monitors of different tenants may have chosen the same one."""
 
-from guardian.control.caller import reach
+from guardian.control.authority import Reach
 from guardian.control.problems import Refusal, absent
 from guardian.store.control import ControlRows
 from guardian.wire.findings import FindingView
-from guardian.wire.principal import Principal
 
 
-def sole_finding(rows: ControlRows, principal: Principal, finding_id: str, tenant_id: str | None) -> FindingView:
-    """The one within reach, or `tenant_id`'s. Raises Refusal: 404 for none, 409 for more than one."""
-    scope = reach(principal, tenant_id)
+def sole_finding(rows: ControlRows, scope: Reach, finding_id: str) -> FindingView:
+    """The one finding of this id in these tenants. Raises Refusal: 404 for none, 409 for more than one."""
     tenants = rows.findings.tenants_of(finding_id, scope)
     if len(tenants) > 1:
         told = f"findings of several tenants have this id: {', '.join(tenants[:10])}; name one as tenant_id"

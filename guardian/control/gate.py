@@ -79,14 +79,7 @@ class Gate:
                 admit = partial(self._authenticate, headers, peer)
                 state["principal"] = await run_in_threadpool(admit)
         except Refusal as refusal:
-            response = problem_response(
-                refusal.status_code,
-                detail=str(refusal.detail),
-                code=refusal.code,
-                headers=dict(refusal.headers or {}),
-                request_id=request_id,
-            )
-            await response(scope, receive, dressed)
+            await refusal.response(request_id)(scope, receive, dressed)
             return
         except GuardianError as error:
             _log.error("gate_failed", correlation_id=request_id, error=str(error)[:500])
@@ -138,8 +131,9 @@ class Gate:
             raise self._too_large()
 
     def _counted(self, receive: Receive, admit: Callable[[], Principal] | None) -> Receive:
-        """A body that lies about its length, or names none, is cut off all the same; one that comes late is
-        believed if `admit` still admits who sends it."""
+        """Cut off a body that is too long, whatever length it claimed. One that arrives late counts only if
+        `admit` still admits its sender.
+        """
         seen, began = 0, self._deps.clock()
 
         async def counted() -> Message:

@@ -1,4 +1,4 @@
-"""One act of a person: policy asked, done or put up or refused, and audited, all within one transaction."""
+"""One act of a person, in one transaction: policy is asked; it is done, put up or refused; and that is audited."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from guardian.control.approvals import permits, put_up
-from guardian.control.authority import ask, asker, consider, denied, out_of_reach, record, witnessed
+from guardian.control.authority import ask, consider, denied, must_reach, record
 from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, absent, check_one
+from guardian.control.problems import Refusal, check_one
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
@@ -94,8 +94,8 @@ class Act:
         return refusal
 
     def refusal(self) -> Refusal:
-        """What stands in the way also with a second person's word: where that does not help, it is not what is
-        missing."""
+        """The refusal that names what is missing. If a second person's word would not help, that is what stands in
+        the way even then."""
         seconded = consider(self.deps, self.asked.approved())
         helps = seconded.allowed or seconded.errors
         return denied(self.decision if helps else seconded, self.asked)
@@ -146,9 +146,7 @@ def permitted(
     committed with its audit record before it is raised.
     """
     now = deps.clock()
-    if not principal.reaches(tenant_id):
-        request = PolicyRequest(asker(principal), action, tenant_id)
-        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    must_reach(deps, principal, action, tenant_id)
     check_one(tenant_id)
     with deps.store.write() as rows:
         if session_id is not None or whom is not None:

@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from guardian.control import breaker
-from guardian.control.authority import ask, asker, denied, evidence_of, explain, out_of_reach, record, witnessed
+from guardian.control.authority import ask, denied, evidence_of, explain, must_reach, record
 from guardian.control.case import queue, told
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import against_record, extend
+from guardian.control.envelopes import against_record, extend, remarked
 from guardian.control.exceptions import excused
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
-from guardian.control.problems import Refusal, absent, check_calendar, check_one, check_tenant
+from guardian.control.problems import Refusal, check_calendar, check_one, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
 from guardian.control.superseded import came_too_late, superseded, weighed
@@ -21,8 +21,9 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.domain.text import counted
-from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
+from guardian.policy.port import EvidenceFacts, PolicyDecision
 from guardian.store.control import ControlRows
+from guardian.store.control_peers import SelfTest
 from guardian.telemetry import logger
 from guardian.wire.base import Mode
 from guardian.wire.findings import FindingOutcome
@@ -33,17 +34,16 @@ _log = logger("control")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The answer, and whether it is one that was given before."""
+    """The answer, whether it is one that was given before, and the revocation that was made for it, if any."""
 
     outcome: FindingOutcome
     replayed: bool = False
+    entry: LedgerEntry | None = None
 
 
 def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Received:
     """Idempotent by (tenant, id, digest). Anything but a clean permit to revoke becomes a flag that says why."""
-    if not principal.reaches(finding.tenant_id):
-        request = PolicyRequest(asker(principal), "flag", finding.tenant_id)
-        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    must_reach(deps, principal, "flag", finding.tenant_id)
     check_tenant(finding.tenant_id)
     check_one(finding.tenant_id)
     if finding.kind is Kind.CONTROL or finding.id.startswith(NEWS):
@@ -60,7 +60,7 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
     if isinstance(result, Refusal):  # raised only now: the audit of a denial must be committed
         raise result
     if not result.replayed:
-        _count(deps, finding, result.outcome)
+        _count(deps, finding, result)
     return result
 
 
@@ -114,34 +114,46 @@ def _decide(
     asked = replace(asked, evidence=evidence_of(counts))
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
-    planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id) is not None
+    planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id)
     if finding.wanted is Effect.REVOKE and not too_late:
+        wish = replace(asked, action="revoke")
         outcome, entry = revoke_or_flag(
-            deps, rows, replace(asked, action="revoke"), permitted, outcome, finding, now, planted=planted
+            deps, rows, wish, permitted, outcome, finding, now, planted=planted is not None
         )
         outcome = against_record(rows, finding, outcome)
     else:
         outcome = excused(rows, finding, against_record(rows, finding, outcome), now, solo=asked.solo)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
-    if less:
-        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, less)))})
+    outcome = remarked(outcome, less)
     if finding.late_s:
         after = counted(max(1, finding.late_s // 60), "minute")
-        late = f"judged {after} after the call; until then nobody was watching"
-        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})
+        outcome = remarked(outcome, f"judged {after} after the call; until then nobody was watching")
+    _write_down(deps, rows, finding, outcome, entry, planted, now)
+    return Received(outcome, entry=entry)
+
+
+def _write_down(
+    deps: ControlDeps,
+    rows: ControlRows,
+    finding: Finding,
+    outcome: FindingOutcome,
+    entry: LedgerEntry | None,
+    planted: SelfTest | None,
+    now: datetime,
+) -> None:
+    """The finding with its outcome, and all that follows from it. `planted`: it is about control's own test."""
     rows.findings.add(finding, outcome, now)
-    if not planted:
+    if planted is None:
         rows.sessions.note_finding(finding, outcome.effect, now)
     if entry is not None:
         rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.REVOKED, now, human=False)
         breaker.heed(deps, rows, finding.tenant_id, now)
     extend(deps, rows, finding.tenant_id, finding.session_id, now, finding_id=finding.id)
     again = outcome.effect is Effect.REVOKE and entry is None  # it was revoked already: no news for people
-    if planted:
-        noticed(rows, finding, outcome, now)  # control's own test: no news for people
+    if planted is not None:
+        noticed(rows, planted, finding, outcome, now)  # no news for people
     elif outcome.effect is not Effect.NONE and not again:
         queue(deps, rows, finding, told(outcome), now, finding.id)
-    return Received(outcome)
 
 
 def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime) -> FindingOutcome:
@@ -160,11 +172,11 @@ def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime
     )
 
 
-def _count(deps: ControlDeps, finding: Finding, outcome: FindingOutcome) -> None:
+def _count(deps: ControlDeps, finding: Finding, received: Received) -> None:
+    outcome = received.outcome
     deps.metrics.add("guardian_findings_total", kind=finding.kind.value, effect=outcome.effect.value)
-    if outcome.revision is not None and outcome.note.startswith("revoked: "):
-        reason = "hard_breach" if any(breach.hard for breach in finding.breaches) else "drift"
-        deps.metrics.add("guardian_revocations_total", status="revoked", reason=reason)
+    if received.entry is not None:
+        deps.metrics.add("guardian_revocations_total", status="revoked", reason=received.entry.reason_code)
     _log.info(
         "finding",
         correlation_id=finding.correlation_id[:128],

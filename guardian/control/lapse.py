@@ -1,4 +1,4 @@
-"""What has its time: revocations, approvals and break-glass grants end by an entry, never silently."""
+"""Revocations, approvals and break-glass grants run out: each ends by an entry, never silently."""
 
 import time
 from collections.abc import Sequence

@@ -85,7 +85,9 @@ def _pass_on(
     now: datetime,
     sessions: tuple[int, int],
 ) -> _Went:
-    """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
+    """Have a revoked session follow from `other` instead, if policy permits. Bounds on how many are revoked do not
+    apply: this one is already.
+    """
     then = as_then(rows, other, now)
     request = then.about(deps, rows, live.tenant_id, live.subject_id, now, sessions)
     request = replace(

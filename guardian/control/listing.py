@@ -4,8 +4,9 @@ import gzip
 from threading import Lock
 from typing import NamedTuple
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.wholes import Reach, WholeLists
+from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.port import Rendered
 
@@ -22,7 +23,7 @@ class Listing(NamedTuple):
 
 
 class RevocationListings(WholeLists):
-    """Deltas come from memory too, as long as they do not begin long ago."""
+    """Deltas come from memory too, unless they begin too long ago."""
 
     def __init__(self, deps: ControlDeps, *, longest_delta: int = 5000) -> None:
         super().__init__(deps, deps.face, keep=max(_RECENT, longest_delta))
@@ -30,7 +31,7 @@ class RevocationListings(WholeLists):
         self._packing, self._packed = Lock(), dict[str, bytes]()
 
     def reached(self, revision: Revision) -> bool:
-        """Whether the ledger has come so far; without the database where that is known already."""
+        """Whether the ledger has reached this revision. The database is asked only if memory cannot tell."""
         at = self.at
         return (at is not None and revision <= at) or revision <= self.catch_up()
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
+from guardian.control.authority import Reach
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
-from guardian.control.wholes import Reach, WholeLists
+from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.keys.signing import KeySet
 from guardian.revocation import sse
@@ -55,7 +56,7 @@ class _Landed:
 
 
 class SharedLooks:
-    """What was asked and answered a moment ago, of the same state, is not worked out again.
+    """Works out one answer for all who ask the same, about the same state of the ledger, within a moment.
 
     To be used from one event loop.
     """
@@ -93,7 +94,7 @@ class SharedLooks:
     async def _once(
         self, key: Hashable, work: Callable[[], T], *, keep: Callable[[T], bool] = lambda _: True
     ) -> T:
-        """`keep` says no to what is long: whoever makes it keeps it as well, or it would fill the memory."""
+        """`keep` declines what is long: it would fill the memory, and whoever made it keeps it already."""
         loop, rings = asyncio.get_running_loop(), self._bell.rings
         key = (id(loop), key)
         known = self._landed.get(key)
@@ -129,7 +130,7 @@ class SharedLooks:
         return Signed(listing, self._sign(listing.rendered.body, reach, held))
 
     def _signed_whole(self, reach: Reach, listing: Listing) -> str:
-        """Made anew for other keys too: no signature outlives its key here."""
+        """Signed anew when the keys change: no signature outlives its key here."""
         etag, now, signer = listing.rendered.etag, self._deps.clock(), self._deps.signer
         keys = None if signer is None else signer.keys.current()
         known = self._wholes.get(reach)

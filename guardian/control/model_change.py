@@ -1,7 +1,7 @@
 """The drift model changed: from now on, for a while, its statistics are believed less.
 
-What names the model is the finding, hence the monitor. All it can do with that is restrict itself, for the tenants
-it speaks for: policy reads how long ago a version was new, and an invented one is as new as a true one.
+The monitor names the model, in its findings. All it can do with that is restrict itself, for the tenants it speaks
+for: policy reads how long ago a version was new, and an invented one is as new as a true one.
 """
 
 import hashlib

@@ -4,7 +4,6 @@ from typing import assert_never
 
 from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
-from guardian.control.facts import mode_of
 from guardian.control.granted import Act, permitted
 from guardian.control.problems import Refusal
 from guardian.policy.port import ActFacts
@@ -36,14 +35,14 @@ def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: M
         approval = act.put_up(wish)
         if approval is None:
             return None
-        return mode_of(deps, act.rows, tenant_id).model_copy(update={"approval": approval})
+        return deps.mode_of(act.rows, tenant_id).model_copy(update={"approval": approval})
 
     return permitted(deps, principal, "setMode", tenant_id, None, ask_for.reason, do, waits=waits, facts=facts)
 
 
 def do_set_mode(act: Act, wanted: ModeRequest) -> ModeView:
     """Needs a permit."""
-    before = mode_of(act.deps, act.rows, act.tenant_id)
+    before = act.deps.mode_of(act.rows, act.tenant_id)
     view = ModeView(
         tenant_id=act.tenant_id,
         mode=wanted.mode,
@@ -64,7 +63,7 @@ def do_set_mode(act: Act, wanted: ModeRequest) -> ModeView:
 
 def widening(deps: ControlDeps, rows: ControlRows, tenant_id: str, wanted: ModeRequest) -> ActFacts:
     """Whether this gives guardian more than the tenant's mode gives it now."""
-    before = mode_of(deps, rows, tenant_id)
+    before = deps.mode_of(rows, tenant_id)
     after = before.model_copy(update={"mode": wanted.mode, "canary_percent": wanted.canary_percent or 0})
     return ActFacts(widens=_share(after) > _share(before))
 

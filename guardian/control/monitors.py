@@ -1,12 +1,13 @@
 """Watching the monitors: how long calls have gone unwatched, and whether by intent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.control.wholes import Reach
+from guardian.control.peers import Watched
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment
 from guardian.store.control import ControlRows
@@ -16,11 +17,11 @@ _STEPS = (1, 5, 15, 60, 240, 1440)
 """Minutes without protection at which people hear of it again."""
 _ALIVE = timedelta(seconds=30)
 _MAINTENANCE = timedelta(hours=1)
-"""So long nobody is called because a monitor was stopped in order; they were told that it was."""
+"""How long nobody is paged after an orderly stop of a monitor: people were told of the stop itself."""
 
 
 def one_by_one(tenants: Reach) -> Iterable[str | None]:
-    """None stays one of its own: all of them, also those to come."""
+    """The tenants, each on its own. None, which is every tenant and those to come, counts as one."""
     return (None,) if tenants is None else tenants
 
 
@@ -31,9 +32,10 @@ def watched(tenants: Reach, by: Iterable[Peer], now: datetime) -> bool:
 
 
 def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = timedelta(0)) -> timedelta | None:
-    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for each tenant
-    whose monitors are all gone, or have read nothing yet, since when; where the last of them was stopped in order,
-    from `patience` on.
+    """How long calls have gone unwatched; None where there never was a monitor.
+
+    It is the worst of two things: the lag of the monitors that are alive; and, for each tenant whose monitors are
+    all gone or have read nothing yet, the time since then. After an orderly stop that counts from `patience` on.
     """
     known = list(known)
     living = [_gap(each, now) for each in known if _watches(each, now)]
@@ -56,26 +58,36 @@ def _last(those: Sequence[Peer], now: datetime) -> tuple[timedelta, bool]:
 
 
 def at_rest(tenant_id: str, known: Iterable[Peer], now: datetime) -> bool:
-    """Whether the last monitor that watched this tenant was stopped in order lately: nobody expects it to see
-    anything."""
+    """Whether the last monitor that watched this tenant was stopped lately, in an orderly way: nobody expects it
+    to see anything.
+    """
     mine = (each for each in known if each.reaches(tenant_id) and not each.unread)
     last = max(mine, key=lambda each: each.last_seen, default=None)
     return last is not None and last.stopped and now - last.last_seen < _MAINTENANCE
 
 
 def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer], now: datetime) -> None:
-    """That one was stopped in order and none took its place; that calls are not watched, or are again."""
+    """Tell people that a monitor was stopped and not replaced, and when calls are unwatched or watched again."""
     if _not_heard_yet(deps, known, now):
         return
-    told, late = deps.watched, deps.settings.switch.unprotected_after
     say = partial(tell, deps, rows, tenant_id=OPERATORS, now=now)
-    gap = unprotected(known, now)
-    stopped = {
-        each.principal_id: each
-        for each in sorted(known, key=lambda each: each.last_seen)
-        if each.stopped and not watched(each.tenants, known, now)
-    }
-    for name, each in stopped.items():
+    idle = (each for each in known if each.stopped or each.unread)
+    unreplaced = [each for each in idle if not watched(each.tenants, known, now)]
+    _tell_of_stops(deps.watched, [each for each in unreplaced if each.stopped], say)
+    gap, late = unprotected(known, now), deps.settings.switch.unprotected_after
+    if gap is None:
+        return
+    if gap > late:
+        missed = unprotected(known, now, patience=_MAINTENANCE)
+        if missed is not None and missed > late:
+            _tell_of_gap(deps.watched, missed, now, say)
+    elif not unreplaced:
+        _tell_of_end(deps.watched, now, say)
+
+
+def _tell_of_stops(told: Watched, stopped: Sequence[Peer], say: Callable[..., None]) -> None:
+    newest = {each.principal_id: each for each in sorted(stopped, key=lambda each: each.last_seen)}
+    for name, each in newest.items():
         told.gap, told.gap_since = told.gap or "", told.gap_since or each.last_seen
         say(
             topic="monitor",
@@ -85,39 +97,39 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
             "does, what agents do is not judged, and nothing of it is revoked",
             severity="medium",
         )
-    if gap is None:
-        return
-    if gap <= late:
-        unread = any(each.unread and not watched(each.tenants, known, now) for each in known)
-        if told.gap is not None and not stopped and not unread:
-            since = told.gap_since or now
-            lasted = max(1, int((now - since).total_seconds() // 60))
-            say(
-                topic="unprotected",
-                once=f"over {since.isoformat()}",
-                title="Calls are watched again",
-                detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say "
-                "that they are late",
-                severity="info",
-            )
-            told.gap = told.gap_since = None
-        return
-    missed = unprotected(known, now, patience=_MAINTENANCE)
-    if missed is None or missed <= late:
-        return
+
+
+def _tell_of_gap(told: Watched, missed: timedelta, now: datetime, say: Callable[..., None]) -> None:
     minutes = int(missed.total_seconds() // 60)
     since = told.gap_since = told.gap_since or now - missed
     step = f"{since.isoformat()} {max(step for step in _STEPS if step <= max(1, minutes))}"
-    if told.gap != step:
-        say(
-            topic="unprotected",
-            once=step,
-            title=f"Unprotected for {counted(minutes, 'minute')}: the monitor is behind or gone",
-            detail=f"since {moment(since)} no monitor has kept up with the decisions: what "
-            "agents did since then is not judged yet, and nothing of it is revoked",
-            severity="critical",
-        )
-        told.gap = step
+    if told.gap == step:
+        return
+    say(
+        topic="unprotected",
+        once=step,
+        title=f"Unprotected for {counted(minutes, 'minute')}: the monitor is behind or gone",
+        detail=f"since {moment(since)} no monitor has kept up with the decisions: what agents did since then is "
+        "not judged yet, and nothing of it is revoked",
+        severity="critical",
+    )
+    told.gap = step
+
+
+def _tell_of_end(told: Watched, now: datetime, say: Callable[..., None]) -> None:
+    if told.gap is None:
+        return
+    since = told.gap_since or now
+    lasted = max(1, int((now - since).total_seconds() // 60))
+    say(
+        topic="unprotected",
+        once=f"over {since.isoformat()}",
+        title="Calls are watched again",
+        detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say that "
+        "they are late",
+        severity="info",
+    )
+    told.gap = told.gap_since = None
 
 
 def _watches(peer: Peer, now: datetime) -> bool:

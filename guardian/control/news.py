@@ -9,7 +9,6 @@ from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, Reason, Se
 from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
-from guardian.wire.sessions import ModeView
 
 ABOUT_ITSELF = "guardian"
 """Stands where a session's id would: the news are about guardian."""
@@ -34,15 +33,15 @@ def tell(
     once: str,
     now: datetime,
     facts: Mapping[str, str] | None = None,
-) -> bool:
+) -> None:
     """Store one piece of news as a finding and queue its alert, in this transaction.
 
-    `topic` is a stable word (`breaker`, `break_glass`, ...). The same `once` within a topic and tenant is told
-    once; returns whether it was new. `detail` is a sentence that this house wrote.
+    `topic` is a stable word (`breaker`, `break_glass`, ...). News with the same `once` within a topic and tenant
+    are told one time only. `detail` is a sentence that this house wrote.
     """
     known = NEWS + finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once).removeprefix("fnd_")
     if rows.findings.get(known, {tenant_id}) is not None:
-        return False
+        return
     finding = Finding(
         id=known,
         kind=Kind.CONTROL,
@@ -55,7 +54,7 @@ def tell(
         versions={"policy": deps.policy_version, **(facts or {})},
         time=now,
     )
-    mode = rows.modes.get(tenant_id) or ModeView(tenant_id=tenant_id, mode=deps.settings.default_mode)
+    mode = deps.mode_of(rows, tenant_id).mode
     outcome = FindingOutcome(
         finding_id=finding.id,
         tenant_id=tenant_id,
@@ -64,15 +63,14 @@ def tell(
         effect=Effect.FLAG,
         note=detail[:2000],
         policy_version=deps.policy_version,
-        mode=mode.mode,
+        mode=mode,
         at=now,
     )
     rows.findings.add(finding, outcome, now)
-    told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode.mode)
+    told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode)
     case = case_of_news(tenant_id, topic)
     payload = AlertPayload(finding=finding, outcome=told, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
-    return True
 
 
 def tell_of_decision_point(deps: ControlDeps, rows: ControlRows, now: datetime) -> tuple[Turn, ...]:

@@ -34,11 +34,11 @@ class Trouble:
 
 @dataclass
 class Watched:
-    """What people were told of and is not over yet: of gateways by principal and state, and of calls.
+    """Troubles that people were told of and that last: of gateways by principal and state, and of unwatched calls.
 
-    Of this process: after a restart it is told again under the same id, which the store then knows. `measured` are
-    the gateways whose lag the metrics show. Before `since` nobody could be heard: that was no silence. How `epoch`
-    began is told.
+    This process remembers them: after a restart they are told again under the same ids, which the store then
+    knows. `measured` are the gateways whose lag the metrics show. Control was away until `since`: silence before
+    that means nothing. People were told how `epoch` began.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Watched:
 
     @contextmanager
     def once_committed(self) -> Iterator[None]:
-        """What is told within counts only if it ends well: of a transaction that failed nobody heard."""
+        """Take back what was noted within if it fails: what a failed transaction told, nobody heard."""
         before = dict(self.gateways), self.gap, self.gap_since
         try:
             yield
@@ -131,7 +131,7 @@ class PeersHeard:
             return [each for mine in heard for each in mine.values()]
 
     def keep(self, role: PeerRole, stored: Container[tuple[PeerRole, str, str]]) -> None:
-        """Forget who was stored and is so no longer: it said good-bye to another process."""
+        """Forget peers that were stored and are not any more: they said good-bye to another process."""
         for each in self.heard(role):
             with self._lock:
                 if each.key in stored:

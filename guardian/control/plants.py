@@ -49,7 +49,7 @@ class Plant:
 
 
 def make_plant(kind: PlantKind, *, tenant_id: str, gateway: str, now: datetime, rnd: random.Random) -> Plant:
-    """Names look like any other's: they are drawn anew for every plant."""
+    """A planted session. Its names are drawn at random for every plant, and look like real ones."""
     drawn = {
         "contract": f"contract_{rnd.randrange(1000, 9999)}",
         "customer": f"cust_{rnd.randrange(16**6):06x}",

@@ -53,9 +53,9 @@ _CODES = {
 
 
 class Refusal(HTTPException):
-    """An answer other than the one asked for. `code` is stable, `detail` one line that this house wrote.
+    """An answer other than the one asked for. `code` is stable; `detail` is one line in our own words.
 
-    `witness` writes the refusal to the audit trail, where no transaction was open when it was raised.
+    `witness` writes the refusal to the audit trail, if no transaction was open when it was raised.
     """
 
     def __init__(
@@ -64,6 +64,16 @@ class Refusal(HTTPException):
         super().__init__(status, detail=detail, headers=headers)
         self.code = code or _CODES.get(status, "refused")
         self.witness: Callable[[ControlRows], None] | None = None
+
+    def response(self, request_id: str) -> Response:
+        """The refusal as the caller gets it."""
+        return problem_response(
+            self.status_code,
+            detail=self.detail,
+            code=self.code,
+            headers=dict(self.headers or {}),
+            request_id=request_id,
+        )
 
 
 def absent(what: str) -> Refusal:
@@ -78,7 +88,7 @@ def check_tenant(tenant_id: str) -> None:
 
 
 def check_one(tenant_id: str) -> None:
-    """Raises Refusal for an act on every tenant at once: it would be done for one of that name: for none."""
+    """Raises Refusal for an act on tenant `*`: in tokens that names every tenant, and elsewhere it names none."""
     if tenant_id == EVERY_TENANT:
         raise Refusal(422, "tenant_id: * stands for every tenant in tokens alone; name the one that is meant")
 
@@ -108,7 +118,7 @@ def problem_response(
 
 
 def in_log(request_id: str, error: Exception | None = None) -> str:
-    """Where whoever runs guardian finds what strangers are not told."""
+    """Where the operator finds the cause, which callers are not told."""
     whose = "its database is away or refuses; " if isinstance(error, StoreError) else ""
     return f"{whose}the log of guardian's control says why, under correlation id {request_id}"
 
@@ -119,21 +129,21 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
+READS = documented(401, 403, 404, 422, 503)
+"""The refusals of a route that reads what one tenant has, or may be filtered by a tenant."""
+
+
 def install_problems(app: FastAPI) -> None:
-    """Every way out of the application that is not an answer leaves as a problem."""
+    """Have the application answer every refusal and every error as a problem."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-        ours = isinstance(error, Refusal)
-        if isinstance(error, Refusal):
-            await run_in_threadpool(_witness, request.app.state.deps, error)
-        return problem_response(
-            error.status_code,
-            detail=str(error.detail) if ours else "",
-            code=error.code if isinstance(error, Refusal) else "",
-            headers=dict(error.headers or {}),
-            request_id=_request_id(request),
-        )
+        request_id = _request_id(request)
+        if not isinstance(error, Refusal):  # the framework's own, whose words are not ours
+            headers = dict(error.headers or {})
+            return problem_response(error.status_code, headers=headers, request_id=request_id)
+        await run_in_threadpool(_witness, request.app.state.deps, error)
+        return error.response(request_id)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
@@ -141,8 +151,8 @@ def install_problems(app: FastAPI) -> None:
         return problem_response(422, detail="; ".join(mistakes), request_id=_request_id(request))
 
     async def unavailable(request: Request, error: Exception) -> Response:
-        _log.error("request_failed", correlation_id=_request_id(request), error=str(error)[:500])
         request_id = _request_id(request)
+        _log.error("request_failed", correlation_id=request_id, error=str(error)[:500])
         return problem_response(503, detail=in_log(request_id, error), request_id=request_id)
 
     app.add_exception_handler(HTTPException, refused)
@@ -151,14 +161,14 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _said(mistake: Mapping[str, Any]) -> str:
-    """A mistake in words; the framework takes a body that is not sent as JSON for a string."""
+    """One mistake in words. The framework takes a body that was not sent as JSON for a string."""
     if mistake["type"] == "model_attributes_type" and tuple(mistake["loc"]) == ("body",):
         return "Input should be a JSON object, sent as Content-Type: application/json"
     return str(mistake["msg"])[:200]
 
 
 def _witness(deps: ControlDeps, refusal: Refusal) -> None:
-    """After a refusal: its line in the audit trail, and what people have to hear of the decision point."""
+    """Write a refusal to the audit trail, and tell people if the decision point went away or came back."""
     try:
         if refusal.witness is not None:
             with deps.store.write() as rows:

@@ -182,9 +182,9 @@ class Pusher:
         """When the first entry was made that this receiver does not have."""
         with self._deps.store.read() as rows:
             known, head = rows.cursors.get(self._receiver.name), rows.head().revision
-            held = (
-                known.revision if known and known.revision.epoch == head.epoch else Revision(epoch=head.epoch, n=0)
-            )
+            held = Revision(epoch=head.epoch, n=0)
+            if known is not None and known.revision.epoch == head.epoch:
+                held = known.revision
             missing = rows.ledger.since(held, None, 1)
         return missing[0].at if missing else None
 

@@ -10,12 +10,11 @@ _UNTOLD = 10
 
 
 class Turn(NamedTuple):
-    """The decision point went away (`away`) or came back, at `at`; the outage began at `since`."""
+    """The decision point went away (`away`) or came back; the outage began at `since`."""
 
     away: bool
     since: datetime
-    at: datetime
-    why: str
+    why: str = ""
 
 
 @dataclass
@@ -39,9 +38,9 @@ class DecisionPointWatch:
                 self._failed = now
                 if self._since is None:
                     self._since = now
-                    self._turn(Turn(True, now, now, "; ".join(errors)[:500]))
+                    self._turn(Turn(True, now, "; ".join(errors)[:500]))
             elif self._since is not None and self._failed is not None and now - self._failed >= self.quiet:
-                self._turn(Turn(False, self._since, now, ""))
+                self._turn(Turn(False, self._since))
                 self._since = None
 
     def untold(self) -> tuple[Turn, ...]:
@@ -49,7 +48,7 @@ class DecisionPointWatch:
             return tuple(self._untold)
 
     def told(self, turns: tuple[Turn, ...]) -> None:
-        """To be called once they are stored for good; until then they are untold."""
+        """Call it when these are committed; until then they count as untold."""
         with self._lock:
             self._untold = [turn for turn in self._untold if turn not in turns]
 
@@ -61,7 +60,7 @@ class DecisionPointWatch:
 class Seldom:
     """Whether something is new within the hour, per principal: a caller who insists is not written down each time.
 
-    Bounded in every direction: `most` different things per principal and hour, and `principals` of them.
+    It remembers at most `most` different things per principal and hour, of at most `principals` principals.
     """
 
     span: timedelta = timedelta(hours=1)

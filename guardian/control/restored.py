@@ -12,7 +12,7 @@ from guardian.wire.principal import Principal
 
 _SELDOM = timedelta(hours=1)
 _FAR = 10**6
-"""Further than a feed comes between a backup and its restore, and no more: a false word uses it up too."""
+"""Further than a feed gets between a backup and its restore, but not too far: false alarms use it up too."""
 
 
 def gave_away(deps: ControlDeps, gateway: Principal, held: Revision) -> bool:

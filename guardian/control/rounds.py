@@ -1,4 +1,4 @@
-"""What fails in one round of a loop is told, and the next one begins as ever."""
+"""Loops that never end: a round that fails is logged, and the next one begins as usual."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -12,15 +12,16 @@ _AGAIN_S = 60.0
 
 @dataclass
 class Rounds:
-    """Of one application's loops, which go round every second: what goes on failing alike is told once a minute,
-    and once more when it is over. `stopwatch` counts seconds."""
+    """The loops of one application. They go round every second, so a failure that persists is logged once a
+    minute, and once more when it is over. `stopwatch` counts seconds.
+    """
 
     stopwatch: Callable[[], float]
     _told: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def told(self, failure: str) -> Iterator[None]:
-        """Swallow what a round raises, but for cancellation, and tell it under this name."""
+        """Swallow what a round raises, except cancellation, and log it under this name."""
         try:
             yield
         except Exception as error:

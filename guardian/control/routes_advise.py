@@ -1,16 +1,16 @@
 """`/v1/advise`: a gateway asks before it lets a call through (AuthZEN evaluation)."""
 
-import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.advising import advise, held_for
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
+from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
 from guardian.wire.advice import Advice, AdviceContext, Proposal
 from guardian.wire.approvals import ApprovalView
@@ -27,23 +27,25 @@ def ask_for_advice(deps: Deps, caller: Caller, proposal: Proposal) -> Advice:
     return advise(deps, caller, proposal)
 
 
-@router.get("/{approval_id}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{approval_id}", responses=READS)
 async def await_advice(
+    request: Request,
     deps: Deps,
     caller: Caller,
     approval_id: Annotated[Identifier, Path(description="From `context.approval`.")],
     wait: Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a person.")] = 0,
 ) -> Advice:
     """What became of a call that is held. After a permit, ask again for the very same call: it passes, once."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
     await run_in_threadpool(may_read, deps, caller, "readRevocations")
-    while True:
-        view = await run_in_threadpool(_look, deps, caller, approval_id)
-        left = deadline - loop.time()
-        if view.state != "pending" or left <= 0:
-            return _answer(view, deps)
-        await asyncio.sleep(min(left, _LOOK_AGAIN_S))
+    polls: LongPolls = request.app.state.long_polls
+    view = await polls.hold(
+        caller.id,
+        wait,
+        lambda: run_in_threadpool(_look, deps, caller, approval_id),
+        until=lambda view: view.state != "pending" or view.expires_at <= deps.clock(),
+        every_s=_LOOK_AGAIN_S,
+    )
+    return _answer(view, deps)
 
 
 def _look(deps: ControlDeps, caller: Principal, approval_id: str) -> ApprovalView:

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, page, position, reach
+from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, page
 from guardian.control.deciding import decide
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.domain.event import Identifier
 from guardian.wire.approvals import ApprovalDecision, ApprovalPage, ApprovalState, ApprovalView
 
@@ -16,26 +16,24 @@ router = APIRouter(prefix="/v1/approvals", tags=["approvals"])
 ApprovalId = Annotated[Identifier, Path(description="The approval.")]
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_approvals(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     state: Annotated[ApprovalState | None, Query()] = None,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> ApprovalPage:
     """Acts within reach that wait or waited for a second person, the newest first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.approvals.page(scope, limit=limit + 1, before=before, state=state)
     shown, onward = page(found, limit)
     return ApprovalPage(items=tuple(each.view for each in shown), next=onward)
 
 
-@router.get("/{approval_id}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{approval_id}", responses=READS)
 def show_approval(deps: Deps, caller: Caller, approval_id: ApprovalId) -> ApprovalView:
     """One act, who asked for it, and what came of it."""
     may_read(deps, caller, "read")

@@ -6,13 +6,13 @@ from guardian.control import breaker
 from guardian.control.authority import may_read
 from guardian.control.breaker_reset import reset
 from guardian.control.caller import Caller, Deps, TenantId
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.wire.approvals import BreakerReset, BreakerView
 
 router = APIRouter(prefix="/v1/breakers", tags=["breakers"])
 
 
-@router.get("/{tenant_id}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{tenant_id}", responses=READS)
 def show_breaker(deps: Deps, caller: Caller, tenant_id: TenantId) -> BreakerView:
     """Whether the tenant's breaker keeps the monitor from revoking, and how far off that is."""
     may_read(deps, caller, "read", tenant_id)

@@ -1,6 +1,5 @@
 """`/v1/opa`: the list as an OPA bundle, and the key that OPA verifies it with."""
 
-import asyncio
 import re
 from typing import Annotated
 
@@ -8,19 +7,20 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authority import may_read
-from guardian.control.bell import Bell, heard
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.looking import SharedLooks
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.control.routes_revocations import Instance, narrowed, note_held
+from guardian.control.waiting import LongPolls
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
+from guardian.revocation.port import Rendered
 from guardian.revocation.snapshot import matching, presented_revision
 
 router = APIRouter(prefix="/v1/opa", tags=["revocations"])
 
 _OPA = "opa"
 _WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})")
-_RESPONSES = documented(401, 403, 404, 422, 503) | {
+_RESPONSES = READS | {
     200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle"},
     304: {"description": "Nothing changed since the entity tag that was sent"},
 }
@@ -41,33 +41,27 @@ async def opa_bundle(
     Several OPAs with one token each need a Guardian-Instance of their own (`services.NAME.headers`), or the one
     that is furthest ahead hides the others.
     """
-    scope = reach(caller, tenant_id)
-    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = presented_revision(if_none_match) if if_none_match else None
     await note_held(request, deps, narrowed(caller, scope), instance, held, _OPA)
-    bell: Bell = request.app.state.bell
     looks: SharedLooks = request.app.state.looks
-    found = _WAIT.search(prefer or "")
-    wait = min(int(found[1]), deps.settings.long_poll_max_s) if found else 0
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait
-    while True:
-        event = bell.hang()
-        bundle = await looks.bundle(scope)
-        unchanged = if_none_match is not None and matching(if_none_match, bundle.etag) is not None
-        left = deadline - loop.time()
-        if not unchanged or left <= 0 or bell.closing:
-            break
-        await heard(event, left)
+    polls: LongPolls = request.app.state.long_polls
+    waits = _WAIT.search(prefer or "")
+
+    def changed(bundle: Rendered) -> bool:
+        return if_none_match is None or matching(if_none_match, bundle.etag) is None
+
+    wait_s = int(waits[1]) if waits else 0
+    bundle = await polls.hold(caller.id, wait_s, lambda: looks.bundle(scope), until=changed)
     headers = {
         "ETag": f'"{bundle.etag}"',
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Prefer",
-        "Content-Type": LONG_POLLED if found else MEDIA_TYPE,
+        "Content-Type": LONG_POLLED if waits else MEDIA_TYPE,
     }
-    if unchanged:
-        return Response(status_code=304, headers=headers)
-    return Response(bundle.body, headers=headers)
+    if changed(bundle):
+        return Response(bundle.body, headers=headers)
+    return Response(status_code=304, headers=headers)
 
 
 @router.get(

@@ -6,7 +6,7 @@ from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
 from guardian.control.case import case_key
 from guardian.control.case_view import case_view, with_similar
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.control.snoozing import snooze
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["cases"])
 _NEWEST = 1000
 
 
-@router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=READS)
 def show_case(
     deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, response: Response
 ) -> CaseView:
@@ -40,7 +40,7 @@ def snooze_case(
     return snooze(deps, caller, tenant_id, session_id, wanted, seen=seen)
 
 
-@router.get("/v1/case-history/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/v1/case-history/{tenant_id}/{session_id:path}", responses=READS)
 def show_history(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> CaseHistory:
     """What happened in a case since people were first told of it, the newest 1,000; empty where no channel keeps
     cases."""

@@ -36,7 +36,7 @@ def _header(name: str) -> Any:
 
 
 def _readings(value: str) -> tuple[str, ...]:
-    """A header is bytes, which we get as Latin-1: where they are UTF-8, that is what was most likely meant."""
+    """How a header can be read, the likeliest first: as UTF-8 if its bytes are that, and as Latin-1."""
     try:
         return value.encode("latin-1").decode(), value
     except UnicodeError:
@@ -44,7 +44,7 @@ def _readings(value: str) -> tuple[str, ...]:
 
 
 def _named(value: str, check: Callable[[str], str]) -> str:
-    """As it came: what a name may be holds for what was most likely meant."""
+    """The name as it came, if its likeliest reading passes the check."""
     check(_readings(value)[0])
     return value
 
@@ -54,7 +54,7 @@ _Name = Annotated[Identifier, WrapValidator(_named)]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Who is asked about, as headers that the gateway sets say."""
+    """Who is asked about, from the headers that the gateway sets."""
 
     request: Request
     tenant: Annotated[_Name | None, _header("Tenant")] = None
@@ -67,7 +67,7 @@ class Told:
 
     @property
     def twice(self) -> bool:
-        """Whether a header came more than once: one of them is the caller's of the gateway."""
+        """Whether a header came more than once: then one of them was sent by the gateway's own caller."""
         return any(len(self.request.headers.getlist(name)) > 1 for name in _HEADERS)
 
 
@@ -99,7 +99,7 @@ def check(
 @router.patch("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.delete("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 def check_appended(deps: Deps, caller: Caller, told: Annotated[Told, Depends()]) -> Response:
-    """The same where a path follows: no word of it, nor of its query, says who is asked about."""
+    """The same with the original path appended. Neither that path nor its query says who is asked about."""
     return _answer(deps, caller, told)
 
 

@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from guardian.control import registration
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, position
-from guardian.control.problems import documented
+from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId
+from guardian.control.problems import READS, documented
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 
 router = APIRouter(prefix="/v1/envelopes", tags=["envelopes"])
@@ -71,15 +71,14 @@ def register_envelope(
     return done.version
 
 
-@router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{tenant_id}/{session_id:path}", responses=READS)
 def show_envelopes(
     deps: Deps,
     caller: Caller,
     tenant_id: TenantId,
     session_id: SessionId,
+    before: Before,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> EnvelopeHistory:
     """Every version of one session's envelope, the newest last; pages lead back to the first."""
-    before = position(cursor)
     return registration.history(deps, caller, tenant_id, session_id, limit=limit, before=before)

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, page, position
+from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, page
 from guardian.control.kin import lineage
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.control.tenants import tenants
 from guardian.control.visiting import make_link
 from guardian.wire.audit import AuditLine, AuditPage
@@ -19,7 +19,7 @@ from guardian.wire.visits import SignInLink
 router = APIRouter(tags=["evidence"])
 
 
-@router.post("/v1/sign-in-links", status_code=201, responses=documented(401, 403, 404, 422, 503))
+@router.post("/v1/sign-in-links", status_code=201, responses=READS)
 def make_sign_in_link(
     deps: Deps,
     caller: Caller,
@@ -34,18 +34,17 @@ def make_sign_in_link(
     return make_link(deps, caller, token, path)
 
 
-@router.get("/v1/session-audit/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/v1/session-audit/{tenant_id}/{session_id:path}", responses=READS)
 def show_session_audit(
     deps: Deps,
     caller: Caller,
     tenant_id: TenantId,
     session_id: SessionId,
+    before: Before,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> AuditPage:
     """Every decision about this session, what was permitted and what was not, the newest first."""
     may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
     with deps.store.read() as rows:
         found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)
     shown, onward = page(found, limit)
@@ -53,7 +52,7 @@ def show_session_audit(
     return AuditPage(items=lines, next=onward)
 
 
-@router.get("/v1/lineage/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/v1/lineage/{tenant_id}/{session_id:path}", responses=READS)
 def show_lineage(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> Lineage:
     """Who delegated to this session, and to whom it delegated, as registered envelopes say."""
     may_read(deps, caller, "read", tenant_id)

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, page, position, reach
+from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, page
 from guardian.control.exceptions import end_exception, make_exception
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
-from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView
+from guardian.store.control import ControlRows
+from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView, ListedException
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
@@ -24,26 +25,30 @@ def add_exception(
     return make_exception(deps, caller, wanted, tenant_id=tenant_id, seen=seen)
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_exceptions(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     ended: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> ExceptionPage:
-    """Exceptions within reach, the newest first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    """Exceptions within reach, the newest first. They outlive their owner's token: see `owner_withdrawn`."""
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.exceptions.page(scope, deps.clock(), limit=limit + 1, before=before, ended=ended)
-    shown, onward = page(found, limit)
-    return ExceptionPage(items=tuple(each.view for each in shown), next=onward)
+        shown, onward = page(found, limit)
+        items = tuple(_listed(rows, each.view) for each in shown)
+    return ExceptionPage(items=items, next=onward)
 
 
 @router.post("/{exception_id}/end", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def stop_exception(deps: Deps, caller: Caller, exception_id: ExceptionId, asked: ExceptionEnd) -> ExceptionView:
     """End an exception before its time."""
     return end_exception(deps, caller, exception_id, asked.reason)
+
+
+def _listed(rows: ControlRows, view: ExceptionView) -> ListedException:
+    withdrawn = rows.tokens.withdrawn_since(view.owner, view.created_at)
+    return ListedException(**dict(view), owner_withdrawn=withdrawn)

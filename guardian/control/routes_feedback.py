@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, TenantFilter, page, position, reach
-from guardian.control.problems import documented
+from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter, page
+from guardian.control.problems import READS
 from guardian.store.control import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
 from guardian.wire.findings import FindingView
@@ -12,14 +12,12 @@ from guardian.wire.findings import FindingView
 router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_feedback(
-    deps: Deps, caller: Caller, tenant_id: TenantFilter = None, limit: Limit = 50, cursor: CursorParam = None
+    deps: Deps, caller: Caller, before: Before, tenant_id: TenantFilter = None, limit: Limit = 50
 ) -> FeedbackPage:
     """Findings that people judged, within reach, the newest first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.findings.judged(scope, limit=limit + 1, before=before)
         shown, onward = page(found, limit)

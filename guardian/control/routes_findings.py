@@ -7,20 +7,18 @@ from fastapi import APIRouter, Query, Response
 from guardian.control import acts
 from guardian.control.authority import may_read
 from guardian.control.caller import (
+    Before,
     Caller,
-    CursorParam,
     Deps,
     FindingId,
     Limit,
     Seen,
     TenantFilter,
     page,
-    position,
-    reach,
 )
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
@@ -36,21 +34,19 @@ def submit_finding(deps: Deps, caller: Caller, finding: Finding, response: Respo
     return received.outcome
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_findings(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     session_id: Annotated[Identifier | None, Query()] = None,
     kind: Annotated[Kind | None, Query()] = None,
     effect: Annotated[Effect | None, Query()] = None,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> FindingPage:
     """Findings within reach, the newest first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.findings.page(
             scope,
@@ -67,9 +63,9 @@ def list_findings(
 @router.get("/{finding_id:path}", responses=documented(401, 403, 404, 409, 422, 503))
 def show_finding(deps: Deps, caller: Caller, finding_id: FindingId, tenant_id: TenantFilter = None) -> FindingView:
     """One finding with its outcome and people's verdict; a conflict where several tenants have one of this id."""
-    may_read(deps, caller, "read", tenant_id)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        return sole_finding(rows, caller, finding_id, tenant_id)
+        return sole_finding(rows, scope, finding_id)
 
 
 @router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))

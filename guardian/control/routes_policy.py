@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.explaining import explanation
-from guardian.control.problems import documented
+from guardian.control.problems import READS
 from guardian.domain.event import Identifier
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation
@@ -16,7 +16,7 @@ from guardian.wire.principal import Role
 router = APIRouter(prefix="/v1/policy", tags=["policy"])
 
 
-@router.get("/explain", responses=documented(401, 403, 404, 422, 503))
+@router.get("/explain", responses=READS)
 def explain_policy(
     deps: Deps,
     caller: Caller,
@@ -29,10 +29,10 @@ def explain_policy(
 ) -> PolicyExplanation:
     """May this role do that now, and which policy decides? A question only: nothing is done, counted or audited.
 
-    It is asked for a principal that is called like its role and has a token for this tenant only: who is on call
-    by name, owns a purpose or broke glass is not taken into account. The evidence is that of the session's newest
-    finding. `propose` and `approve` are asked about `revoke` with a session, else about `setMode`; `setMode` is
-    asked for a change that gives guardian more power.
+    The question is asked for a principal named after its role, with a token for this tenant only: being on call,
+    owning a purpose and break-glass grants are not taken into account. The evidence is that of the session's
+    newest finding. `propose` and `approve` are asked about `revoke` with a session, else about `setMode`;
+    `setMode` is asked for a change that gives guardian more power.
     """
     may_read(deps, caller, "read", tenant_id)
     return explanation(deps, tenant_id, session_id, action, role)

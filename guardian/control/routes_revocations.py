@@ -1,6 +1,5 @@
-"""`/v1/revocations`: the list that gateways obey. They wait, hence async."""
+"""`/v1/revocations`: the list that gateways obey. Its callers may wait, hence async."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -10,16 +9,15 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from guardian.control.authority import may_read
-from guardian.control.bell import Bell, heard
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.authority import Reach, may_read
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
 from guardian.control.looking import SharedLooks, Signed
 from guardian.control.peers import UNNAMED
-from guardian.control.problems import Refusal, documented
+from guardian.control.problems import READS, Refusal
 from guardian.control.restored import gave_away
-from guardian.control.wholes import Reach
+from guardian.control.waiting import LongPolls
 from guardian.domain.revocation import Revision
 from guardian.revocation.signing import HEADER
 from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of
@@ -42,7 +40,7 @@ Instance = Annotated[
         description="Which of the gateway's processes asks, so that each can be watched.",
     ),
 ]
-_RESPONSES = documented(401, 403, 404, 422, 503) | {
+_RESPONSES = READS | {
     200: {"model": RevocationList, "description": "The list, or with `since` what changed"},
     304: {"description": "Nothing changed since the entity tag that was sent"},
 }
@@ -67,24 +65,18 @@ async def list_revocations(
     `since` is for a client whose reach is what it was when it got that revision; after a change of token or of
     `tenant_id`, fetch the full list.
     """
-    scope = reach(caller, tenant_id)
-    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = _parse(since)
     presented = held or (presented_revision(if_none_match) if if_none_match else None)
     await note_held(request, deps, narrowed(caller, scope), instance, presented, "poll")
-    bell: Bell = request.app.state.bell
     looks: SharedLooks = request.app.state.looks
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
-    while True:
-        event = bell.hang()
-        signed = await looks.look(scope, held)
-        unchanged = _unchanged(signed.listing, held, if_none_match)
-        left = deadline - loop.time()
-        if not unchanged or left <= 0 or bell.closing:
-            break
-        await heard(event, left)
-    confirmed = _confirmed(signed.listing, held, if_none_match) if unchanged else None
+    polls: LongPolls = request.app.state.long_polls
+
+    def changed(signed: Signed) -> bool:
+        return not _unchanged(signed.listing, held, if_none_match)
+
+    signed = await polls.hold(caller.id, wait, lambda: looks.look(scope, held), until=changed)
+    confirmed = None if changed(signed) else _confirmed(signed.listing, held, if_none_match)
     if confirmed is not None:
         headers = _headers(confirmed, signed.listing, await looks.unchanged(scope, confirmed))
         return Response(status_code=304, headers=headers)
@@ -92,15 +84,16 @@ async def list_revocations(
 
 
 def narrowed(caller: Principal, scope: Reach) -> Principal:
-    """The caller as one that reaches what it asks for: how far other tenants' lists go is no matter to it."""
+    """The caller, as if it reached only what it asks for: other tenants' lists do not concern it."""
     return caller if scope is None else replace(caller, tenants=scope)
 
 
 async def note_held(
     request: Request, deps: ControlDeps, caller: Principal, instance: str, held: Revision | None, transport: str
 ) -> None:
-    """Remember which revision a gateway holds. One that this ledger has not reached is not believed, or tells that
-    a backup was restored."""
+    """Remember which revision a gateway holds. One that this ledger has not reached is not believed, unless it
+    shows that a backup was restored.
+    """
     if held is None or caller.role != "gateway":
         return
     listings: RevocationListings = request.app.state.listings
@@ -110,7 +103,7 @@ async def note_held(
 
 
 def accepts_gzip(accepted: str) -> bool:
-    """Accept-Encoding (RFC 9110, 12.5.3): only for who names gzip, and not with weight 0."""
+    """Accept-Encoding (RFC 9110, 12.5.3): gzip only for callers that name it, and not with weight 0."""
     weights = dict[str, bool]()
     for offer in accepted.lower().split(","):
         coding, _, weight = offer.partition(";")
@@ -138,7 +131,7 @@ def _confirmed(listing: Listing, held: Revision | None, tags: str | None) -> str
 
 
 async def _answer(signed: Signed, looks: SharedLooks, *, packs: bool) -> Response:
-    """Signed is the body as it is without gzip. Each coding has an entity tag of its own (RFC 9110, 8.8.3.3)."""
+    """The signature is of the body without gzip. Each coding has an entity tag of its own (RFC 9110, 8.8.3.3)."""
     rendered, coding = signed.listing.rendered, dict[str, str]()
     body, etag = rendered.body, rendered.etag
     if packs and not signed.listing.delta and len(body) >= _PACKED_FROM:

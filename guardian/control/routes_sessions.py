@@ -7,8 +7,8 @@ from fastapi import APIRouter, Header, Query, Response
 from guardian.control import acts
 from guardian.control.authority import may_read
 from guardian.control.caller import (
+    Before,
     Caller,
-    CursorParam,
     Deps,
     Limit,
     Seen,
@@ -16,10 +16,8 @@ from guardian.control.caller import (
     TenantFilter,
     TenantId,
     page,
-    position,
-    reach,
 )
-from guardian.control.problems import absent, documented
+from guardian.control.problems import READS, absent, documented
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
 
@@ -36,31 +34,29 @@ IdempotencyKey = Annotated[
     ),
 ]
 _ACTS = documented(400, 401, 403, 404, 412, 413, 422, 503)
-_TWO = documented(400, 401, 403, 404, 412, 413, 422, 503) | {
+_TWO = _ACTS | {
     202: {"model": ActResult, "description": "Nothing is done yet: it waits for a second person, see `approval`"}
 }
 
 
-@router.get("", responses=documented(401, 403, 404, 422, 503))
+@router.get("", responses=READS)
 def list_sessions(
     deps: Deps,
     caller: Caller,
+    before: Before,
     tenant_id: TenantFilter = None,
     status: Annotated[SessionStatus | None, Query()] = None,
     limit: Limit = 50,
-    cursor: CursorParam = None,
 ) -> SessionPage:
     """Sessions that control has met: those with a finding or a person's word. The latest met come first."""
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
-    before = position(cursor)
+    scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
     shown, onward = page(found, limit)
     return SessionPage(items=tuple(each.view for each in shown), next=onward)
 
 
-@router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/{tenant_id}/{session_id:path}", responses=READS)
 def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> SessionDetail:
     """A session with its evidence: its newest findings and everything the ledger says about it."""
     may_read(deps, caller, "read", tenant_id)

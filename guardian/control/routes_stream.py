@@ -1,9 +1,8 @@
 """`/v1/revocations/stream`: the list pushed, as server-sent events."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -11,15 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from guardian.control.authority import may_read
+from guardian.control.authority import Reach, may_read
 from guardian.control.bell import Bell, heard
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
 from guardian.control.routes_revocations import Instance, narrowed, note_held, slices
-from guardian.control.wholes import Reach
+from guardian.control.waiting import Places
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
 from guardian.wire.principal import Principal
@@ -44,8 +43,7 @@ async def stream_revocations(
 
     Without a change an event `fresh` comes every few seconds. The stream ends when the token does.
     """
-    scope = reach(caller, tenant_id)
-    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     told = last_event_id or since
     try:
         held = None if told is None else Revision.parse(told)
@@ -54,20 +52,8 @@ async def stream_revocations(
     await note_held(request, deps, narrowed(caller, scope), instance, held, "push")
     events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
-    place = _place(request.app.state.streams, caller.id, deps.settings.switch.streams_per_caller)
-    return _Placed(events, place, headers)
-
-
-@contextmanager
-def _place(streams: Counter[str], caller_id: str, most: int) -> Iterator[None]:
-    """One of the streams that a caller may have open at once."""
-    if streams[caller_id] >= most:
-        raise Refusal(503, f"this token has {most} streams open already", code="too_many_streams")
-    streams[caller_id] += 1
-    try:
-        yield
-    finally:
-        streams[caller_id] -= 1
+    streams: Places = request.app.state.streams
+    return _Placed(events, streams.take(caller.id), headers)
 
 
 class _Placed(StreamingResponse):

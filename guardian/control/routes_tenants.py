@@ -6,9 +6,8 @@ from fastapi import APIRouter, Query, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantId
-from guardian.control.facts import mode_of
 from guardian.control.modes import set_mode
-from guardian.control.problems import documented
+from guardian.control.problems import READS, documented
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
 
 router = APIRouter(prefix="/v1", tags=["tenants"])
@@ -33,12 +32,12 @@ def list_session_changes(
     return ChangeList(items=tuple(shown), next=end, more=more)
 
 
-@router.get("/modes/{tenant_id}", responses=documented(401, 403, 404, 422, 503))
+@router.get("/modes/{tenant_id}", responses=READS)
 def show_mode(deps: Deps, caller: Caller, tenant_id: TenantId) -> ModeView:
     """The tenant's mode, with the change that waits for a second person, if one does."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        known = mode_of(deps, rows, tenant_id)
+        known = deps.mode_of(rows, tenant_id)
         waiting = rows.approvals.pending(tenant_id, None, "setMode")
     if waiting is None or waiting.view.expires_at <= deps.clock():
         return known

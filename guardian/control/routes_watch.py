@@ -6,11 +6,11 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.listing import RevocationListings
 from guardian.control.monitors import unprotected, watched
 from guardian.control.peers import UNNAMED
-from guardian.control.problems import Refusal, documented
+from guardian.control.problems import READS, Refusal, documented
 from guardian.control.restored import gave_away
 from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
@@ -32,12 +32,11 @@ def acknowledge(
     tenant_id: TenantFilter = None,
     instance: Instance = UNNAMED,
 ) -> Response:
-    """What this gateway enforces by now. Revoking is provable only where somebody says so.
+    """Say which revision this gateway enforces by now. Nothing else proves that a revocation took effect.
 
-    `tenant_id` is for one that asked for the list of that tenant only.
+    `tenant_id` is for a gateway that asked for the list of that tenant only.
     """
-    peer = narrowed(caller, reach(caller, tenant_id))
-    may_read(deps, caller, "readRevocations", tenant_id)
+    peer = narrowed(caller, may_read(deps, caller, "readRevocations", tenant_id))
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = Revision.parse(told.revision)
@@ -69,14 +68,13 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/v1/watch", responses=documented(401, 403, 404, 422, 503))
+@router.get("/v1/watch", responses=READS)
 def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
     """Every gateway with the revision that it enforces, every monitor with its lag, and the latest self-tests.
 
     All of it as far as it concerns the tenants within reach.
     """
-    scope = reach(caller, tenant_id)
-    may_read(deps, caller, "read", tenant_id)
+    scope = may_read(deps, caller, "read", tenant_id)
     now = deps.clock()
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now, scope)

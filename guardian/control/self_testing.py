@@ -62,22 +62,18 @@ def test_the_switch(deps: ControlDeps) -> None:
         _plant_everywhere(deps, now)
 
 
-def noticed(rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: datetime) -> bool:
-    """Whether a finding is about a planted session; notes what became of it, in the transaction that decided."""
-    test = rows.self_tests.of_session(finding.tenant_id, finding.session_id)
-    if test is None:
-        return False
-    if finding.kind is Kind.DRIFT:
-        decided = outcome.effect.value
-        rows.self_tests.put(
-            replace(
-                test,
-                found_at=test.found_at or now,
-                decided=decided if test.revision is None else test.decided,
-                revision=outcome.revision or test.revision,
-            )
+def noticed(rows: ControlRows, test: SelfTest, finding: Finding, outcome: FindingOutcome, now: datetime) -> None:
+    """Note what became of a finding about a planted session, in the transaction that decided on it."""
+    if finding.kind is not Kind.DRIFT:
+        return
+    rows.self_tests.put(
+        replace(
+            test,
+            found_at=test.found_at or now,
+            decided=outcome.effect.value if test.revision is None else test.decided,
+            revision=outcome.revision or test.revision,
         )
-    return True
+    )
 
 
 def _due(rows: ControlRows, kinds: tuple[str, ...], every: timedelta | None, now: datetime) -> bool:
@@ -93,7 +89,7 @@ def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
     if test.kind != "canary" and test.decided is None:
         return _Seen(test, "no decision of policy", passed=False)
     if test.revision is None:
-        return _Seen(replace(test, refused_at=None), "", passed=True)  # flagged: shadow, or policy said no
+        return _Seen(test, "", passed=True)  # flagged: shadow, or policy said no
     lagging = [
         each.peer
         for each in standing
@@ -109,7 +105,7 @@ def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
 
 
 def _ends(test: SelfTest, since: datetime | None) -> datetime:
-    """Its whole time once more from when control was back, if it was away meanwhile."""
+    """When its time is over: all of it again from when control was back, if control was away meanwhile."""
     if since is None or since <= test.started_at:
         return test.deadline_at
     return since + (test.deadline_at - test.started_at)

@@ -1,4 +1,4 @@
-"""Quiet for a while: a case that somebody looks at reminds nobody, and guardian goes on as before."""
+"""A snoozed case reminds nobody for a while. What guardian does about the session does not change."""
 
 from datetime import timedelta
 

@@ -76,7 +76,9 @@ def _permitted(
     reason: str,
     do: Do[SubjectResult],
 ) -> SubjectResult:
-    """Sessions have routes of their own. Whoever is stopped by it has as little say as the one who did it."""
+    """Sessions have routes of their own. For policy, a revocation is the own matter of the delegator that it stops
+    as well as of whoever made it.
+    """
     if whom.kind == "session":
         raise Refusal(422, "subject_type: a session is revoked under /v1/sessions")
 
@@ -109,13 +111,12 @@ def keep_from_coming_back(
     finding: Finding,
     entry: LedgerEntry,
     now: datetime,
-) -> list[LedgerEntry]:
-    """After a session was revoked: its task or agent too, for as long as configured and where policy says so.
+) -> None:
+    """After a session was revoked, revoke its task or agent too: for as long as configured, where policy permits.
 
-    Names come from the registered envelope; where there is none, from the finding, and policy is told that. What a
-    protected session acts under is left to people, whatever policy says.
+    Names come from the registered envelope; where there is none, from the finding, and policy is told that. A
+    subject that a protected session acts under as well is left to people, whatever policy says.
     """
-    made = []
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
     for kind, life in deps.settings.switch.comes_back.items():
         name = _named(kind, finding.subject if known is None else known.envelope)
@@ -139,9 +140,7 @@ def keep_from_coming_back(
             back = _append(rows, entry.tenant_id, kind, name, why, actor, now, now + life, finding_id=finding.id)
             told |= {"result": "revoke", "revision": str(back.revision)}
             deps.metrics.add("guardian_revocations_total", status="revoked", reason="comes_back")
-            made.append(back)
         record(rows, request, decision, now, **told)
-    return made
 
 
 def _protected(

@@ -1,4 +1,4 @@
-"""A finding stands on what people, or time, have changed since: its monitor had not heard that yet."""
+"""Findings that rest on what people, or time, have changed since: their monitor had not heard of it yet."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ _EARLIER = 200
 
 
 def superseded(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
-    """Why it holds no longer; empty where it does, or where people could not have known what it tells."""
+    """Why the finding no longer holds. Empty if it holds, or tells what people could not have known."""
     if session is not None and _is_from_before(finding, session):
         counts, _ = weighed(rows, finding)
         if not _breaks_another_rule(rows, counts, session):
@@ -32,16 +32,17 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
 
 
 def came_too_late(finding: Finding, session: StoredSession | None) -> bool:
-    """Whether people spoke after the act: what they had not been told of is told, and nothing is done against
-    their word."""
+    """Whether people spoke after the act. They are told what they had not been told of, and nothing is done
+    against their word.
+    """
     if session is None or session.restarted_at is None:
         return False
     return _is_from_before(finding, session) and finding.time <= session.restarted_at
 
 
 def weighed(rows: ControlRows, finding: Finding) -> tuple[Finding, str]:
-    """The finding as policy weighs it, and why it is less than it says: that its session's parent is revoked
-    counts as long as it is, and until people give the session itself back."""
+    """The finding as policy weighs it, and why that is less than it says; empty if it is not. That the session's
+    parent is revoked counts only while it is, and until people give the session itself back."""
     parent = None if finding.subject is None else finding.subject.parent_session_id
     alone = without_its_parent(finding)
     entries = () if parent is None else rows.ledger.of_session(finding.tenant_id, parent)
@@ -55,7 +56,7 @@ def weighed(rows: ControlRows, finding: Finding) -> tuple[Finding, str]:
 
 
 def without_its_parent(finding: Finding) -> Finding:
-    """What it says beside that its session's parent is revoked: itself, where it does not say that."""
+    """The finding without the breach that its session's parent is revoked; itself if it has none."""
     others = tuple(breach for breach in finding.breaches if breach.name != "parent_revoked")
     return finding if others == finding.breaches else finding.model_copy(update={"breaches": others})
 
@@ -66,8 +67,8 @@ def _is_from_before(finding: Finding, session: StoredSession) -> bool:
 
 
 def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> str:
-    """For the feed: the rules of which people know that the session broke them, or goes on to below a revoked
-    session, when they speak of it now; empty where an earlier finding cannot be read."""
+    """For the feed: the rules that people, who speak of the session now, know it to break. Below a revoked session
+    it goes on breaking `parent_revoked`. Empty if an earlier finding cannot be read."""
     try:
         known = _rules_told(rows, tenant_id, session_id, now)
     except ValidationError:
@@ -96,6 +97,7 @@ def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datet
 
 
 def _is_over(entry: LedgerEntry, at: datetime) -> bool:
-    """Whether by this entry nothing is revoked then. At its expiry a revocation ends for every gateway; that it
-    lapsed is written down some seconds later."""
+    """Whether this entry leaves nothing revoked at that time. At its expiry a revocation ends for every gateway;
+    its lapse is written down some seconds later.
+    """
     return entry.status == "reinstated" or entry.expires_at <= at

@@ -30,8 +30,9 @@ class SwitchRule:
     task or agent of a session that broke a rule is revoked with it, where policy permits that; a subject that is
     revoked by hand without a time is revoked for `subject_life`, never for longer than `subject_most`.
 
-    A gateway that was not heard of for `gateway_silent` is told, one for `forget_after` forgotten; the deployment
-    counts as unprotected when its monitor is `unprotected_after` behind.
+    One principal may have `streams_per_caller` streams and `waits_per_caller` long polls open at once.
+    People are told of a gateway that was silent for `gateway_silent`; after `forget_after` it is forgotten. The
+    deployment counts as unprotected when its monitor is `unprotected_after` behind.
     """
 
     descendants: bool = True
@@ -40,6 +41,7 @@ class SwitchRule:
     subject_most: timedelta = timedelta(days=30)
     heartbeat_s: float = 10.0
     streams_per_caller: int = 32
+    waits_per_caller: int = 1000
     check_max_age_s: int = 1
     gateway_silent: timedelta = timedelta(seconds=60)
     forget_after: timedelta = timedelta(days=1)

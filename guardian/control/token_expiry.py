@@ -1,5 +1,6 @@
-"""Machines whose last token ends soon: people hear of it in time, for a gateway without one refuses everybody."""
+"""People hear in time that the last token of a machine ends: a gateway without a token refuses everybody."""
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from guardian.store.control_tokens import TokenRow
 
 _STEPS = (timedelta(days=2), timedelta(days=14))
 _BY_HAND = timedelta(days=28)
-"""Who gives out tokens for a shorter time has a machine renew them."""
+"""Tokens that live shorter than this are renewed by a machine, so nobody is told of their end."""
 
 
 def tell_of_ending_tokens(deps: ControlDeps) -> None:
@@ -23,7 +24,8 @@ def tell_of_ending_tokens(deps: ControlDeps) -> None:
     with deps.store.write() as rows:
         for step, last in ending:
             who, days = f"{last.role} {last.principal_id}", step.days
-            tenants = " ".join(f"--tenant '{name}'" for name in last.tenants)
+            tenants = (part for name in last.tenants for part in ("--tenant", name))
+            command = shlex.join(("guardian", "token", "issue", last.principal_id, "--role", last.role, *tenants))
             tell(
                 deps,
                 rows,
@@ -31,7 +33,7 @@ def tell_of_ending_tokens(deps: ControlDeps) -> None:
                 tenant_id=OPERATORS,
                 title=f"The last token of {who} ends within {days} days"[:300],
                 detail=f"it ends at {last.expires_at:%Y-%m-%d %H:%M} UTC; then nothing it asks for is answered. "
-                f"A new one: guardian token issue {last.principal_id} --role {last.role} {tenants}",
+                f"A new one: {command}",
                 severity="critical" if step == _STEPS[0] else "high",
                 once=f"{last.jti} {days}",
                 now=now,

@@ -55,7 +55,7 @@ class Visits:
         return None if found is None else self._visit(*found)
 
     def redeem(self, code: str) -> Admitted | None:
-        """Open a link: once. None when it was opened, is over, or its token no longer counts."""
+        """Open a link, which works once. None if it was opened before, ran out, or its token no longer counts."""
         found = self._opened(code, "link")
         visit = None if found is None else self._visit(*found)
         if found is None or visit is None:

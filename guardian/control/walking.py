@@ -1,4 +1,4 @@
-"""The loop that goes on with what did not come to its end at once: giving back, and walks down the lines."""
+"""Goes on with what was too much for one transaction: taking revocations back, and walks down the lines."""
 
 import math
 from collections.abc import Iterable
@@ -8,19 +8,19 @@ from guardian.control.descendants import walk_on
 from guardian.control.lifting import lift_on
 
 _IN_TURN = 20
-"""Walks that may find one after the other that they have to wait, before it is looked what there is to do now."""
+"""How many walks one call tries while each of them finds that it has to wait."""
 _AGAIN_S = 30.0
-"""So often a decision point that gives no answer is asked about the same one."""
+"""Seconds until a decision point that gave no answer is asked about the same walk again."""
 
 Waits = dict[tuple[str, str], float]
 """Tenant and session below which a walk waits for an answer → when it is asked again, on the stopwatch."""
 
 
 def follow_on(deps: ControlDeps, waits: Waits) -> float | None:
-    """Go on with what did not come to its end at once: with what is given back before any walk down. Returns after
-    how many seconds there is more to do; None where there was nothing.
+    """Go on with what is unfinished: with what is given back before any walk down. Returns in how many seconds
+    there is more to do; None if there is nothing.
 
-    A walk that waits for an answer holds up no other one, and is noted in `waits`, which the caller keeps.
+    A walk that waits for an answer holds up no other one. It is noted in `waits`, which the caller keeps.
     """
     most = _IN_TURN + len(waits)
     with deps.store.read() as rows:
@@ -48,7 +48,7 @@ def follow_on(deps: ControlDeps, waits: Waits) -> float | None:
 
 
 def _in_turn(names: Iterable[tuple[str, str]], waits: Waits, now_s: float) -> list[tuple[str, str]]:
-    """Which ones to go on with until one comes further: among those that need not wait, one that has waited."""
+    """The walks to try until one gets further: the longest waiting first, then those that need not wait."""
     fresh = [name for name in names if name not in waits]
     due = sorted((name for name in names if waits.get(name, math.inf) <= now_s), key=waits.__getitem__)
     return [*due[:1], *fresh, *due[1:]][:_IN_TURN]

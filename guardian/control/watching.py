@@ -1,21 +1,23 @@
 """Watching the watchers: gateways that hold old news or fell silent, and monitors that are behind or gone.
 
-Each is told once when it begins and once when it is over; of a gateway's processes together. What is known is the
-store's, brought up to date with what this process heard since: of several control processes each hears only some.
+People are told once when such trouble begins and once when it is over, of all processes of a gateway together.
+What is known of peers is in the store, and brought up to date with what this process heard since: where there are
+several control processes, each hears only some peers.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.monitors import tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
 from guardian.control.peers import Trouble
 from guardian.control.restored import tell_of_restores
-from guardian.control.wholes import Reach
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import moment
@@ -27,12 +29,15 @@ _MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Processes of one gateway in the same trouble at which people hear of it again."""
 
 
+State = Literal["current", "lagging", "silent"]
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A gateway, how many entries within its reach it has not acknowledged, and since when the first waits."""
 
     peer: Peer
-    state: Literal["current", "lagging", "silent"]
+    state: State
     behind: int
     waits_since: datetime | None
 
@@ -59,7 +64,7 @@ def within(known: Iterable[Peer], scope: Reach) -> list[Peer]:
 
 
 def revision_within(rows: ControlRows, held: Revision, scope: Reach) -> Revision:
-    """The same place in the list of these tenants: how far the others' goes is not theirs to know."""
+    """The same place in the list of these tenants. How far the lists of others go is not theirs to know."""
     if scope is None:
         return held
     newest = rows.ledger.newest(scope, upto=held)
@@ -68,11 +73,8 @@ def revision_within(rows: ControlRows, held: Revision, scope: Reach) -> Revision
 
 def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach = None) -> list[Standing]:
     """How the gateways stand that reach into `scope`, by the entries within it."""
-    rule = deps.settings.switch
     epoch = rows.head().revision.epoch
-    missing_since: dict[
-        tuple[Revision, Scope], list[LedgerEntry]
-    ] = {}  # most hold the same, and are asked of once
+    missing_since: dict[tuple[Revision, Scope], list[LedgerEntry]] = {}  # most hold the same: one look-up for all
     standing = []
     for peer in within(peers(deps, rows, "gateway"), scope):
         held = peer.revision if peer.revision.epoch == epoch else Revision(epoch=epoch, n=0)
@@ -81,16 +83,19 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
             missing_since[place] = rows.ledger.since(held, peer.tenants, 1000)
         missing = missing_since[place]
         first = missing[0].at if missing else None
-        state: Literal["current", "lagging", "silent"] = "current"
-        could_be_heard = max(peer.last_seen, deps.watched.since or peer.last_seen)
-        if now - could_be_heard > rule.gateway_silent:
-            state = "silent"
-        elif could_be_heard > peer.last_seen:
-            pass  # control itself was away: what it asks for is not known yet
-        elif first is not None and now - first > rule.self_test.enforced_within:
-            state = "lagging"
-        standing.append(Standing(peer, state, len(missing), first))
+        standing.append(Standing(peer, _state(deps, peer, first, now), len(missing), first))
     return standing
+
+
+def _state(deps: ControlDeps, peer: Peer, waits_since: datetime | None, now: datetime) -> State:
+    rule, since = deps.settings.switch, deps.watched.since
+    could_be_heard = peer.last_seen if since is None else max(peer.last_seen, since)
+    if now - could_be_heard > rule.gateway_silent:
+        return "silent"
+    if could_be_heard > peer.last_seen:  # control itself was away: what it asks for is not known yet
+        return "current"
+    late = waits_since is not None and now - waits_since > rule.self_test.enforced_within
+    return "lagging" if late else "current"
 
 
 def watch(deps: ControlDeps) -> None:
@@ -128,6 +133,7 @@ def remember(deps: ControlDeps) -> None:
 
 def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[Standing], now: datetime) -> None:
     """All processes of a gateway that are in the same trouble together: it may make up any number of them."""
+    say = partial(tell, deps, rows, topic="gateway", tenant_id=OPERATORS, now=now)
     bad, well = defaultdict[tuple[str, str], list[Standing]](list), defaultdict[str, set[str]](set)
     for each in standing:
         if each.state == "current":
@@ -141,17 +147,18 @@ def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[S
             many, once = max(step for step in _MANY if step <= len(those)), before.once
             if many > before.told:
                 once = f"{name} {state} {_since(those[many - 1]).isoformat()} {many}"
-                _say(deps, rows, "gateway", once, *_trouble(those), now)
+                title, detail, severity = _trouble(those)
+                say(title=title, detail=detail, severity=severity, once=once)
             instances = back.union(each.peer.instance for each in those)
             deps.watched.gateways[name, state] = Trouble(instances, many, once)
         elif back:
             title = f"Gateway {name} enforces the list again"
             detail = f"at the newest revision: {_named(sorted(back))}"
-            _say(deps, rows, "gateway", f"{before.once} back", title, detail, "info", now)
+            say(title=title, detail=detail, severity="info", once=f"{before.once} back")
 
 
 def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
-    """Title, detail and severity of what is told of one gateway; the first is longest in trouble."""
+    """Title, detail and severity of the news about one gateway. The first of `those` is longest in trouble."""
     worst = max(those, key=lambda each: each.behind)
     named = _named([each.peer.instance for each in those])
     if worst.state == "silent":
@@ -174,33 +181,10 @@ def _named(instances: Sequence[str]) -> str:
     return f"process{'es' if len(instances) > 1 else ''} {', '.join(instances[:3])}{more}"
 
 
-def _say(
-    deps: ControlDeps,
-    rows: ControlRows,
-    topic: str,
-    once: str,
-    title: str,
-    detail: str,
-    severity: Severity,
-    now: datetime,
-) -> None:
-    tell(
-        deps,
-        rows,
-        topic=topic,
-        tenant_id=OPERATORS,
-        title=title,
-        detail=detail,
-        severity=severity,
-        once=once,
-        now=now,
-    )
-
-
 def _forget(
     deps: ControlDeps, rows: ControlRows, gateways: Sequence[Peer], monitors: Sequence[Peer], now: datetime
 ) -> None:
-    """Who is out of service, and a monitor that was stopped and has its place taken."""
+    """Forget who is out of service, and monitors that were stopped and whose place another one took."""
     gone = [each for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after]
     gone += [each for each in monitors if each.stopped and watched(each.tenants, monitors, now)]
     rows.peers.forget(gone)

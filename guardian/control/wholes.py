@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from threading import Lock
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.domain.revocation import Revision
 from guardian.revocation.mirror import Mirror, Stand
 from guardian.revocation.port import Lines, Rendered
 from guardian.store.control import ControlRows
-
-Reach = frozenset[str] | None
 
 _CHUNK = 1000
 _REMEMBERED = 256
@@ -19,7 +18,7 @@ _REMEMBERED_BYTES = 128 * 2**20
 
 
 class _Whole:
-    """One list, rendered by the first who needs it; only who wants the same meanwhile waits for that."""
+    """One list. The first caller that needs it renders it; only callers that want the same list wait for that."""
 
     def __init__(self, lines: Sequence[bytes], revision: Revision, changed_at: datetime) -> None:
         self.revision = revision
@@ -36,9 +35,9 @@ class _Whole:
 
 
 class WholeLists:
-    """A list is put together once per reach and revision, a line once. Calls may come from any thread.
+    """Puts each list together once per reach and revision, and each line once. Calls may come from any thread.
 
-    Of the latest lists so many are kept as fit the bounds.
+    The latest lists are kept, as many as fit the bounds.
     """
 
     def __init__(self, deps: ControlDeps, face: Lines, *, keep: int = 0) -> None:
@@ -53,7 +52,7 @@ class WholeLists:
         return self._mirror.at
 
     def catch_up(self) -> Revision:
-        """Read what the ledger has and we have not; how far that is."""
+        """Read what is new in the ledger. Returns how far it goes."""
         with self._lock, self._deps.store.read() as rows:
             return self._catch_up(rows)
 
@@ -66,7 +65,7 @@ class WholeLists:
         return self._rendered(wanted)
 
     def _catch_up(self, rows: ControlRows) -> Revision:
-        """The lock is held, and was before the transaction began: no look undoes what a later one saw."""
+        """The caller took the lock before its transaction began: no look undoes what a later one saw."""
         head, at = rows.head(), self._mirror.at
         if at is None or at.epoch != head.revision.epoch or at.n > head.revision.n:
             newest = rows.ledger.newest_of_each(head.revision.epoch)
@@ -78,7 +77,7 @@ class WholeLists:
         return at
 
     def _wanted(self, reach: Reach) -> _Whole:
-        """The lock is held: what is taken from the mirror belongs together, and a later look gets a later one."""
+        """The caller holds the lock: the list is as of one revision, and a later look gets no older one."""
         revision, changed_at = self._mirror.stand(reach)
         known = self._known.pop(reach, None)
         if known is None or known.revision != revision:
@@ -87,7 +86,7 @@ class WholeLists:
         return known
 
     def _rendered(self, wanted: _Whole) -> tuple[Revision, Rendered]:
-        """The lock is not held: one tenant's long list holds up nobody else."""
+        """The caller does not hold the lock: one tenant's long list holds up nobody else."""
         rendered = wanted.render(self._face)
         with self._lock:
             while len(self._known) > 1 and self._too_much():

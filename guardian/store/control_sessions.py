@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
@@ -14,7 +27,7 @@ from guardian.domain.session import HumanWord
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import next_change
 from guardian.store.control_scope import Scope, walked_within, within
-from guardian.store.control_tables import change, envelope, live, session
+from guardian.store.control_tables import change, envelope, live, mode, session
 from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
@@ -35,6 +48,13 @@ class StoredSession(NamedTuple):
     restarted_at: datetime | None = None
 
 
+_NEXT = union_all(
+    *(
+        select(func.min(table.c.tenant_id).label("name")).where(table.c.tenant_id > bindparam("after"))
+        for table in (session, envelope, mode)
+    )
+).subquery()
+_NEXT_TENANT = select(func.min(_NEXT.c.name))
 _REVOKED = and_(
     live.c.tenant_id == session.c.tenant_id,
     live.c.subject_type == "session",
@@ -92,12 +112,13 @@ class SessionRows:
         return found
 
     def tenants(self, most: int) -> list[str]:
-        """Whose sessions there are, by name; each look-up skips all the sessions of one tenant."""
+        """Tenants that have a session, a registered envelope or a mode of their own; the first `most` by name.
+
+        Each look-up skips all rows of one tenant.
+        """
         found: list[str] = []
-        wanted = select(func.min(session.c.tenant_id))
         while len(found) < most:
-            after = wanted.where(session.c.tenant_id > found[-1]) if found else wanted
-            name = self.connection.execute(after).scalar_one()
+            name = self.connection.execute(_NEXT_TENANT, {"after": found[-1] if found else ""}).scalar_one()
             if name is None:
                 break
             found.append(name)

@@ -45,5 +45,13 @@ class ExceptionEnd(Ask):
     reason: Why
 
 
-class ExceptionPage(Page[ExceptionView]):
+class ListedException(ExceptionView):
+    """`owner_withdrawn`: a token of its owner was withdrawn after it was made. It holds all the same; somebody
+    should decide whether it was the owner's wish.
+    """
+
+    owner_withdrawn: bool = False
+
+
+class ExceptionPage(Page[ListedException]):
     """Newest first."""

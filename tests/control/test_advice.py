@@ -372,6 +372,14 @@ def test_only_a_gateway_asks_and_so_has_people_asked(stage, adviser, role):
     assert adviser.lines == []
 
 
+@pytest.mark.parametrize("role", ["metrics", "delegation", "auditor"])
+def test_nobody_else_learns_from_the_answer_which_sessions_are_registered(stage, role):
+    stage.delegate("s1")
+    for session in ("s1", "unheard_of"):
+        asked = ask(stage, session=session, role=role, context={})
+        assert (asked.status_code, asked.json()["code"]) == (403, "denied")
+
+
 def test_waiting_ends_with_the_persons_word(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
@@ -381,3 +389,14 @@ def test_waiting_ends_with_the_persons_word(stage, adviser):
         == "hold"
     )
     assert time.monotonic() - began >= 0.3
+
+
+def test_who_waits_for_a_call_whose_time_is_over_is_answered_at_once(make_stage, adviser):
+    stage = make_stage(adviser=adviser, default_mode="enforce")
+    adviser.answer = STRONG
+    held = advice(stage)
+    stage.clock.pass_(hours=4)
+    began = time.monotonic()
+    told = stage.call("GET", f"{held['approval']['wait_at']}?wait=30", "gateway").json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", "the approval is expired")
+    assert time.monotonic() - began < 20

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from whole_store import first_bad
 
+from guardian.control.token_records import record_token
 from guardian.domain.event import Envelope
 
 
@@ -93,6 +94,20 @@ def test_tenants_are_those_within_reach(stage, a_finding):
         0,
         False,
     )
+
+
+def test_tenants_without_a_session_are_listed_once_control_has_heard_of_them(stage):
+    stage.enforce("by_mode")
+    told = {"delegator_id": "ann", "tenant_id": "by_envelope", "session_id": "s", "purpose": "review"}
+    asked = stage.call("POST", "/v1/envelopes", "delegation", "by_envelope", json={"envelope": told})
+    assert asked.status_code == 201
+    with stage.deps.store.write() as rows:
+        for role in ("gateway", "analyst"):
+            reach = (f"by_token_of_{role}", "*")
+            life, now = timedelta(days=1), stage.clock()
+            record_token(rows, stage.deps.tokens.issue(role, role=role, tenants=reach, ttl=life, now=now))
+    listed = stage.call("GET", "/v1/tenants", "admin", "*").json()["items"]
+    assert [each["tenant_id"] for each in listed] == ["by_envelope", "by_mode", "by_token_of_gateway"]
 
 
 def test_many_tenants_are_told_in_part(stage):

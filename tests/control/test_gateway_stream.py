@@ -141,7 +141,7 @@ def test_every_kind_of_subject_is_refused_by_name(deployment, follow):
 
 
 def test_a_cut_is_bridged_by_polling_and_what_was_missed_arrives(deployment, follow):
-    revoked = follow(verify_with=deployment.jwks())
+    revoked = follow(verify_with=deployment.jwks(), wait_s=0)
     until(lambda: revoked.state().transport == "push")
     deployment.stop()
     until(lambda: revoked.state().last_error)
@@ -286,7 +286,7 @@ def test_another_deployments_signature_is_a_forgery(deployment, follow, make_sta
 def test_a_key_that_was_taken_out_of_the_file_is_believed_no_more(deployment, follow, tmp_path):
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(deployment.jwks()))
-    revoked = follow(verify_with=keys, push=False)
+    revoked = follow(verify_with=keys, push=False, wait_s=0)
     assert revoked.wait_ready(20)
     away = keys.rename(tmp_path / "away.json")
     deployment.stage.revoke("s1")

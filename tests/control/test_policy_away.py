@@ -301,3 +301,31 @@ def test_a_permitted_read_is_not_written_down(stage):
 def test_how_long_policy_takes_is_measured(stage, a_finding):
     stage.submit(a_finding())
     assert "guardian_policy_seconds_count 3.0" in stage.call("GET", "/metrics", "metrics").text
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "action"),
+    [
+        ("/v1/findings", "analyst", "read"),
+        ("/v1/sessions", "analyst", "read"),
+        ("/v1/watch", "analyst", "read"),
+        ("/v1/revocations", "gateway", "readRevocations"),
+        ("/v1/opa/bundle.tar.gz", "gateway", "readRevocations"),
+    ],
+)
+def test_asking_a_list_for_a_tenant_out_of_reach_is_audited_as_well(stage, path, role, action):
+    assert stage.call("GET", path, role, params={"tenant_id": "globex"}).status_code == 404
+    assert stage.audit(action=action, tenant_id="globex", result="refused")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "action"),
+    [
+        ("/v1/findings/fnd_1/verdict", {"verdict": "benign", "reason": "x"}, "dismiss"),
+        ("/v1/exceptions", {"finding_id": "fnd_1", "reason": "x"}, "makeException"),
+    ],
+)
+def test_so_is_judging_a_finding_there(stage, path, body, action):
+    asked = stage.call("POST", path, "approver", params={"tenant_id": "globex"}, json=body)
+    assert asked.status_code == 404
+    assert stage.audit(action=action, tenant_id="globex", result="refused")

@@ -7,6 +7,7 @@ import pytest
 from guardian.control.case import case_key
 from guardian.control.case_events import acted as people_acted
 from guardian.control.case_events import told_by_audit
+from guardian.control.token_records import record_token
 from guardian.domain.finding import Act, Effect, Kind, Reason
 from guardian.wire.cases import CaseEvent
 
@@ -272,6 +273,17 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert effect(6) == "flag"
 
 
+def test_a_session_is_covered_three_times_however_much_else_is_noted_of_it(stage, a_finding):
+    excepted(stage, stage.submit(acted(a_finding)).json()["finding_id"])
+    effects = []
+    for n in range(4):
+        effects.append(stage.submit(acted(a_finding, "other", epoch=n)).json()["effect"])
+        for m in range(20 if n == 2 else 0):
+            noted = a_finding("other", epoch=n, n=m + 1, wanted=Effect.NONE)
+            stage.submit(noted.model_copy(update={"kind": Kind.HYGIENE}))
+    assert effects == ["none", "none", "none", "flag"]
+
+
 def test_an_exception_that_is_sent_twice_is_made_once(stage, a_finding):
     """Ended, it is: no other one of the same click goes on covering."""
     found = stage.submit(acted(a_finding)).json()["finding_id"]
@@ -380,6 +392,29 @@ def test_who_may_and_how_long(stage, a_finding):
     assert stage.submit(acted(a_finding, "later")).json()["effect"] == "flag"
     assert stage.call("GET", "/v1/exceptions").json()["items"] == []
     assert len(stage.call("GET", "/v1/exceptions?ended=true").json()["items"]) == 1
+
+
+def test_an_exception_holds_without_its_owners_token_and_the_list_says_that_one_was_withdrawn(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found)
+
+    def listed():
+        (each,) = stage.call("GET", "/v1/exceptions").json()["items"]
+        return each["owner_withdrawn"]
+
+    def issued():
+        tokens, life = stage.deps.tokens, timedelta(days=1)
+        return tokens.issue("approver-1", role="approver", tenants=["acme"], ttl=life, now=stage.clock())
+
+    with stage.deps.store.write() as rows:
+        for token in (ended := issued(), withdrawn := issued()):
+            record_token(rows, token)
+        rows.tokens.end(ended.principal.jti, stage.clock())
+    assert listed() is False
+    with stage.deps.store.write() as rows:
+        rows.tokens.revoke(withdrawn.principal.jti, by="admin-1", now=stage.clock())
+    assert listed() is True
+    assert stage.submit(acted(a_finding, "other")).json()["effect"] == "none"
 
 
 def test_feedback_is_labelled_data(stage, a_finding):

@@ -191,23 +191,33 @@ def test_one_token_cannot_hold_any_number_of_streams(base_url):
             assert third.status_code == 503
 
 
-async def opened(stage, *, gone=False):
-    """The status of a stream whose client listens for a moment; `gone`: it left before the first word."""
+async def opened(stage, *, gone=False, together=None):
+    """The status of a stream whose client leaves after it, or once all are answered that were opened `together`.
+
+    `gone`: it left before the first word.
+    """
     headers = [(b"authorization", f"Bearer {stage.token('gateway')}".encode())]
     scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1"}
     scope |= {"method": "GET", "path": "/v1/revocations/stream", "raw_path": b"/v1/revocations/stream"}
     scope |= {"query_string": b"since=1.0", "headers": headers, "client": ("127.0.0.1", 1), "server": ("t", 80)}
-    statuses = []
+    statuses, over = [], asyncio.Event()
 
     async def send(message):
         if gone:
             raise OSError("nobody is there")
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
+            over.set()
 
-    asked = stage.client.app({**scope, "scheme": "http", "root_path": ""}, asyncio.Event().wait, send)
-    with suppress(TimeoutError, ClientDisconnect, OSError):
-        await asyncio.wait_for(asked, 2)
+    app = stage.client.app({**scope, "scheme": "http", "root_path": ""}, asyncio.Event().wait, send)
+    asked = asyncio.ensure_future(app)
+    asked.add_done_callback(lambda _: over.set())
+    await over.wait()
+    if together is not None:
+        await together.wait()
+    asked.cancel()
+    with suppress(asyncio.CancelledError, ClientDisconnect, OSError):
+        await asked
     return statuses
 
 
@@ -215,7 +225,8 @@ def test_nor_when_it_opens_them_all_at_once(make_stage):
     stage = make_stage(switch=SwitchRule(watch_every_s=3600, streams_per_caller=2))
 
     async def scenario():
-        return await asyncio.gather(*(opened(stage) for _ in range(12)))
+        together = asyncio.Barrier(12)
+        return await asyncio.gather(*(opened(stage, together=together) for _ in range(12)))
 
     assert sorted(status for (status,) in asyncio.run(scenario())) == [200] * 2 + [503] * 10
 
@@ -229,7 +240,7 @@ def test_a_stream_whose_client_left_before_it_began_holds_no_place(make_stage):
         return await opened(stage)
 
     assert asyncio.run(scenario()) == [200]
-    assert stage.client.app.state.streams.total() == 0
+    assert stage.client.app.state.streams.taken() == 0
 
 
 def test_who_may_not_read_the_list_gets_no_stream(base_url):

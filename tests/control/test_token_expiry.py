@@ -1,5 +1,6 @@
 """People hear of a machine's last token before it ends, once in time and once more when it is urgent."""
 
+import shlex
 from datetime import timedelta
 
 from guardian.control.token_expiry import tell_of_ending_tokens
@@ -46,6 +47,20 @@ def test_who_has_another_token_or_gets_a_new_one_every_day_is_not_told(stage) ->
     stage.clock.now += timedelta(days=39)
     give(stage, "gw-us", days=1)
     assert told(stage) == []
+
+
+def test_the_command_for_a_new_token_can_be_pasted_into_a_shell(stage) -> None:
+    tenants = ["acme", "o'brien & sons"]
+    life, now = timedelta(days=30), stage.clock()
+    with stage.deps.store.write() as rows:
+        record_token(rows, stage.deps.tokens.issue("gw eu", role="gateway", tenants=tenants, ttl=life, now=now))
+    stage.clock.now += timedelta(days=29)
+    assert told(stage)
+    with stage.deps.store.read() as rows:
+        (news,) = rows.findings.after(0, 100)
+    _, command = news.view.finding.reasons[0].text.split("A new one: ")
+    issued = ["guardian", "token", "issue", "gw eu", "--role", "gateway"]
+    assert shlex.split(command) == [*issued, "--tenant", "acme", "--tenant", "o'brien & sons"]
 
 
 def test_a_token_that_was_withdrawn_carries_nobody_on(stage) -> None:

@@ -431,6 +431,14 @@ def test_a_name_that_two_tenants_share_is_nobodys_until_one_is_named(office) -> 
         assert answer_command(both, "revoke s7 it exports everything") == "`s7` is revoked."
 
 
+def test_of_more_tenants_than_are_shown_it_says_so(office) -> None:
+    tenants = [f"t{n:02}" for n in range(12)]
+    with office.client("many", "responder", *tenants) as many:
+        lines = answer_command(many, "mode").splitlines()
+    assert lines[0].startswith("`t00`: ")
+    assert lines[10:] == ["and 2 more; name one: `/guardian mode TENANT`"]
+
+
 def test_without_a_signing_secret_there_is_no_way_in(office) -> None:
     office.queue.door._signature = None
     assert httpx.post(f"{office.url}/slack/interactions", content=b"payload=1", timeout=30).status_code == 404

@@ -1,0 +1,99 @@
+"""Long polls: what they wait for, and how many of them one principal may have open."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from guardian.control.bell import Bell
+from guardian.control.problems import Refusal
+from guardian.control.switch import SwitchRule
+from guardian.control.waiting import LongPolls, Places
+
+
+def long_polls(bell=None, most=10):
+    return LongPolls(bell or Bell(), Places(most, kind="long polls", code="too_many_long_polls"), longest_s=60)
+
+
+async def waiting(polls, who="gateway-1", **more):
+    """A long poll that has looked and seen nothing yet. Raises Refusal for one that found no place."""
+    looked = asyncio.Event()
+
+    async def look():
+        looked.set()
+        return "nothing"
+
+    task = asyncio.ensure_future(polls.hold(who, 60, look, until=lambda _: False, **more))
+    await asyncio.wait((task, asyncio.ensure_future(looked.wait())), return_when=asyncio.FIRST_COMPLETED)
+    return task.result() if task.done() else task
+
+
+@pytest.mark.parametrize("every_s", [60.0, 0.01])
+def test_a_server_that_stops_answers_whoever_waits(every_s):
+    async def scenario():
+        bell = Bell()
+        held = await waiting(long_polls(bell), every_s=every_s)
+        bell.close()
+        return await asyncio.wait_for(held, 20)
+
+    assert asyncio.run(scenario()) == "nothing"
+
+
+def test_each_principal_has_places_of_its_own_and_gets_them_back():
+    async def scenario():
+        polls = long_polls(most=1)
+        first = await waiting(polls)
+        with pytest.raises(Refusal, match="1 long polls are open already") as refused:
+            await waiting(polls)
+        other = await waiting(polls, "gateway-2")
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        again = await waiting(polls)
+        for held in (other, again):
+            held.cancel()
+        return refused.value
+
+    refusal = asyncio.run(scenario())
+    assert (refusal.status_code, refusal.code) == (503, "too_many_long_polls")
+
+
+def test_who_does_not_wait_needs_no_place():
+    async def look():
+        return "nothing"
+
+    assert asyncio.run(long_polls(most=0).hold("gateway-1", 0, look, until=lambda _: False)) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("path", "asks"),
+    [
+        ("/v1/revocations", {"params": {"wait": 30, "since": "1.0"}}),
+        ("/v1/opa/bundle.tar.gz", {"headers": {"Prefer": "modes=snapshot;wait=30", "If-None-Match": '"x"'}}),
+        ("/v1/advise/apr_1", {"params": {"wait": 30}}),
+    ],
+)
+def test_one_long_poll_too_many_is_refused_and_the_same_without_waiting_is_answered(make_stage, path, asks):
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, waits_per_caller=0))
+    refused = stage.call("GET", path, "gateway", **asks)
+    assert refused.status_code == 503
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["code"] == "too_many_long_polls"
+    assert stage.call("GET", path, "gateway").status_code in (200, 404)
+
+
+def test_a_long_poll_over_http_gives_its_place_back(make_stage):
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, waits_per_caller=1))
+    asks, answers = {"params": {"wait": 30, "since": "1.0"}}, []
+    held = threading.Thread(target=lambda: answers.append(stage.revocations(**asks)))
+    held.start()
+    places, ends = stage.client.app.state.long_polls._places, time.monotonic() + 20
+    while not places.taken() and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert stage.revocations(**asks).status_code == 503
+    stage.revoke("s1")
+    held.join(20)
+    assert [each.status_code for each in answers] == [200]
+    assert places.taken() == 0
+    stage.revoke("s2")
+    assert stage.revocations(**asks).status_code == 200
