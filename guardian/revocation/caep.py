@@ -7,6 +7,7 @@ A token's `jti` is the same however often it is sent.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,9 @@ REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
 MEDIA_TYPE = "application/secevent+jwt"
 PUSH = "urn:ietf:rfc:8935"
+_ABOUT_US = {"invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied"}
+"""Errors (RFC 8935, 2.4) about us as a transmitter: until mended they meet every event, so none is set aside."""
+_CODE = re.compile(r"[a-z_]{1,60}")
 _PIECES = 16  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
@@ -142,7 +146,7 @@ class EventTokens:
 
 @dataclass(slots=True)
 class CaepReceiver:
-    """One push endpoint. What it says is wrong with one token for good is Refused; all else is tried again."""
+    """One push endpoint. A 400 is its last word on one event, unless it is about us; all else is tried again."""
 
     url: str
     tokens: EventTokens
@@ -188,16 +192,20 @@ class CaepReceiver:
             told = b"".join(islice(got.iter_raw(), _PIECES))  # it is the receiver's, and need not have an end
         if got.status_code in (200, 202):
             return
-        code = _error_of(told)
-        if got.status_code == 400 and code == "invalid_request":
-            raise Refused(code, "the receiver cannot read this token")
+        code, reason = _error_of(told)
+        if got.status_code == 400 and code not in _ABOUT_US:
+            raise Refused(code or "http_400", reason or "no reason given")
         raise ConnectionError(f"the receiver answered {got.status_code} {code}".strip())
 
 
-def _error_of(answer: bytes) -> str:
-    """RFC 8935, 2.3: `{"err": …}`; bounded, for it is the receiver's text."""
+def _error_of(answer: bytes) -> tuple[str, str]:
+    """Code and description of `{"err": …, "description": …}` (RFC 8935, 2.3): foreign text, so short and plain."""
     try:
         told = json.loads(answer)
     except (ValueError, RecursionError):
-        return ""
-    return str(told.get("err", ""))[:60] if isinstance(told, dict) else ""
+        told = None
+    if not isinstance(told, dict):
+        return "", ""
+    code, description = str(told.get("err") or ""), str(told.get("description") or "")[:200]
+    line = "".join(char if char.isprintable() else " " for char in description)
+    return (code if _CODE.fullmatch(code) else ""), line
