@@ -1,5 +1,6 @@
 """The way to the control API: kept-alive connections that follow no redirect, so the token goes nowhere else."""
 
+import hashlib
 import http.client
 import ipaddress
 import os
@@ -7,7 +8,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
@@ -183,6 +184,30 @@ class Server:
                 with suppress(OSError):
                     os.close(connection.sock.detach())
         self._connection = self._streaming = None
+
+
+class Credentials:
+    """Who asks: the token of the moment, and the name of this process among those of the gateway."""
+
+    def __init__(self, token: str | Callable[[], str], instance: str) -> None:
+        if len(instance) > 128 or not all("!" <= char <= "~" for char in instance):
+            raise ValueError(f"instance must be at most 128 visible ASCII characters; got {instance!r}")
+        self._token = token if callable(token) else lambda: token
+        self.instance = instance
+
+    def headers(self) -> dict[str, str]:
+        """Raises Refused for a token that no header could carry, and whatever the token's function raises."""
+        return {
+            "Accept": "application/json",
+            "Cache-Control": "no-cache",
+            "Authorization": bearer(self._token()),
+            "Guardian-Instance": self.instance,
+        }
+
+
+def asker(headers: Mapping[str, str]) -> str:
+    """Tells tokens apart where the token itself must not be kept."""
+    return hashlib.sha256(headers["Authorization"].encode()).hexdigest()[:32]
 
 
 Got = dict[str, str]

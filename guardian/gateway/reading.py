@@ -147,14 +147,24 @@ def apply(
         another = base is None and asked_as != seen.asked_as and signed.at >= seen.signed.at
         alike = signed.reach != "" and signed.reach == seen.signed.reach
         if not another or alike or answer.revision.epoch < seen.revision.epoch:
-            detail = f"{seen.revision} -> {answer.revision}: a restored ledger must start a new epoch"
-            raise Refused("went_back", detail)
+            raise Refused("went_back", _way_back(seen.revision, answer.revision))
     if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):
         raise Refused("no_base", f"a delta to {answer.revision} has nothing to build on")
     until = base.until if base is not None and not answer.complete else {}
     strange = {each.kind for each in answer.entries} - KINDS
     _settle(until, answer.entries, tenants)
     return View(answer.revision, etag, until, answer.issued, confirmed, asked_as, signed), frozenset(strange)
+
+
+def _way_back(held: Revision, given: Revision) -> str:
+    """What happened, and what ends it: no gateway can."""
+    if given.epoch == held.epoch:
+        ends = "guardian must begin a new epoch, and does once a gateway tells it of this"
+    else:
+        ends = (
+            f"stop guardian, write epoch {held.epoch} or a later one into its store.epoch_file and start it again"
+        )
+    return f"guardian's list is at {given} and {held} is held here, as after a restored backup: {ends}"
 
 
 def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozenset[str] | None) -> None:

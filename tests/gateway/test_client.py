@@ -660,7 +660,7 @@ def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_sta
             revoked.start()
             there = soon(lambda: revoked.is_revoked("acme", "later")) and revoked.state().status == "fresh"
             revoked.stop()
-            os.write(tell, f"{before.last_error} {there} {revoked._instance}".encode())
+            os.write(tell, f"{before.last_error} {there} {revoked._credentials.instance}".encode())
         finally:
             os._exit(0)
     ledger.append("later")
@@ -669,7 +669,7 @@ def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_sta
         said = pipe.read().decode()
     os.waitpid(worker, 0)
     assert said.startswith("forked: nobody follows the list in this process")
-    assert said.endswith(f" True {revoked._instance}-{worker}")
+    assert said.endswith(f" True {revoked._credentials.instance}-{worker}")
     assert soon(lambda: revoked.is_revoked("acme", "later"))  # and the parent goes on
     assert revoked.state().last_error == ""
 

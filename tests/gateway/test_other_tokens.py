@@ -85,8 +85,8 @@ def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, fo
     assert soon(lambda: said == {(WIDE, "1.2")})
     two_tenants.break_everything(lambda *_: (503, {}, b""))
     tokens.append(NARROW)
-    revoked._moved.set()
-    assert soon(lambda: not revoked._moved.is_set())
+    revoked._held.moved.set()
+    assert soon(lambda: not revoked._held.moved.is_set())
     two_tenants.break_everything(narrow_at(1))
     assert soon(lambda: (NARROW, "1.1") in said)
     assert said == {(WIDE, "1.2"), (NARROW, "1.1")}
