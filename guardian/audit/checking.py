@@ -100,16 +100,18 @@ class Proof:
             verify(self.note, signed.origin, keys)
         except NoteError as error:
             raise ProofError(f"its checkpoint proves nothing: {error}") from error
-        place = {"index": self.entry - 1, "size": signed.size}
-        if not verify_inclusion(**place, leaf=self.leaf, proof=self.inclusion, root=signed.root):
+        if not verify_inclusion(
+            index=self.entry - 1, size=signed.size, leaf=self.leaf, proof=self.inclusion, root=signed.root
+        ):
             raise ProofError(f"entry {self.entry} as it stands there is not under the checkpoint of {signed.size}")
 
     def check_extends(self, roots: Collection[bytes]) -> None:
         """That the checkpoint extends those of `since` entries with these roots. Raises ProofError."""
         new, since = self.checkpoint, self.since or 0
         for old in roots:
-            sizes = {"first": since, "second": new.size}
-            if not verify_consistency(**sizes, first_root=old, second_root=new.root, proof=self.consistency):
+            if not verify_consistency(
+                first=since, second=new.size, first_root=old, second_root=new.root, proof=self.consistency
+            ):
                 raise ProofError(f"the checkpoint of {new.size} entries does not extend that of {since}")
 
 

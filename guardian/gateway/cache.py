@@ -117,13 +117,22 @@ class Cache:
             signed = self._when(body, part.signature, part.since)
             if part.since is not None and (view is None or view.revision != part.since):
                 raise Refused("altered", "a signed answer is missing")
-            given = {"tenants": self._tenants, "confirmed": 0.0, "asked_as": asked_as, "signed": signed}
-            view, _ = apply(parse(body), "", seen=view, base=view, **given)  # type: ignore[arg-type]
+            view, _ = apply(
+                parse(body),
+                "",
+                seen=view,
+                base=view,
+                tenants=self._tenants,
+                confirmed=0.0,
+                asked_as=asked_as,
+                signed=signed,
+            )
         if view is None:
             raise Refused("altered", "it holds no signed list")
         return view
 
     def _when(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
         assert self._verifier is not None  # noqa: S101 - only then there are signatures
-        facts = {"tenants": self._tenants, "since": since, "now": None, "window_s": math.inf}
-        return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]
+        return self._verifier.check(
+            payload, signature, tenants=self._tenants, since=since, now=None, window_s=math.inf
+        )

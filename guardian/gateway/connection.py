@@ -14,8 +14,8 @@ from urllib.parse import urlencode, urlsplit
 
 from .reading import Refused
 
-Event = tuple[str, str, list[bytes]]
-"""(name, id, data lines) of a server-sent event."""
+Event = tuple[str, list[bytes]]
+"""Name and data lines of a server-sent event; its id stands in the data too."""
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
@@ -75,8 +75,10 @@ class Server:
         return self._ask("POST", "/ack", sent, timeout, body)[0]
 
     def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event | None]:
-        """Server-sent events until the stream ends, and None for what comes and is none. Raises Refused unless it
-        is a stream, OSError when it is cut or nothing comes for `silence_s`."""
+        """Server-sent events until the stream ends, and None for any line that ends none, such as a comment.
+
+        Raises Refused unless it is a stream, OSError when it is cut or nothing comes for `silence_s`.
+        """
         connection = self._open(connect_s)
         self._streaming = connection
         try:
@@ -98,7 +100,7 @@ class Server:
             connection.close()
 
     def _parsed(self, answer: http.client.HTTPResponse) -> Iterator[Event | None]:
-        name, ident, data, size = "message", "", list[bytes](), 0
+        name, data, size = "message", list[bytes](), 0
         while line := answer.readline(self._max_bytes + 1):
             size += len(line)
             if size > self._max_bytes:
@@ -108,12 +110,10 @@ class Server:
             match field:
                 case b"event":
                     name = value.decode("utf-8", "replace")
-                case b"id":
-                    ident = value.decode("utf-8", "replace")
                 case b"data":
                     data.append(value)
-                case b"" if not line.strip() and data:
-                    yield name, ident, data
+                case b"" if not line.strip():  # also without data the event is over, and its name with it
+                    yield (name, data) if data else None
                     name, data, size = "message", [], 0
                 case _:
                     yield None

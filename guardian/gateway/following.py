@@ -121,7 +121,7 @@ class Follower:
                 return
 
     def _hear(self, event: Event) -> None:
-        name, _, data = event
+        name, data = event
         base = self._held.view
         if name not in ("revocations", "fresh") or base is None:
             return

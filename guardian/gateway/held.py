@@ -75,8 +75,16 @@ class HeldList:
         answer = parse(body)
         since = None if answer.complete or base is None else base.revision
         signed = self._check(body, signature, since)
-        facts = {"seen": self.view, "base": base, "tenants": self._tenants, "confirmed": self._clock()}
-        fresh, strange = apply(answer, etag, **facts, asked_as=asked_as, signed=signed)  # type: ignore[arg-type]
+        fresh, strange = apply(
+            answer,
+            etag,
+            seen=self.view,
+            base=base,
+            tenants=self._tenants,
+            confirmed=self._clock(),
+            asked_as=asked_as,
+            signed=signed,
+        )
         for kind in sorted(strange):
             self.trouble.notice(f"list entries for subjects of type {kind[:64]!r} are not enforced by this client")
         if self._verifier is not None and self._cache is not None:
@@ -130,9 +138,14 @@ class HeldList:
         """When it was signed and for whom; neither where signatures are not checked."""
         if self._verifier is None:
             return UNSIGNED
-        window = max(self._max_stale, _SKEW_S)
-        facts = {"tenants": self._tenants, "since": since, "now": self._wall(), "window_s": window}
-        return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]
+        return self._verifier.check(
+            payload,
+            signature,
+            tenants=self._tenants,
+            since=since,
+            now=self._wall(),
+            window_s=max(self._max_stale, _SKEW_S),
+        )
 
     def _settle(self, fresh: View) -> None:
         moved = self.view is None or self.view.revision != fresh.revision

@@ -674,6 +674,17 @@ def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_sta
     assert revoked.state().last_error == ""
 
 
+def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, served) -> None:
+    ledger.always = lambda *_: (
+        200,
+        {"Content-Type": "text/event-stream"},
+        b"event: revocations\n\nid: 1.1\ndata: a\ndata: b\n\n",
+    )
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    sent = {"Authorization": "Bearer token-of-the-gateway"}
+    assert [event for event in server.events(sent, 10, 10) if event] == [("message", [b"a", b"b"])]
+
+
 @pytest.mark.parametrize("line", [b": still here\n\n", b"event: weather\ndata: rain\n\n", b"retry: 5\n"])
 def test_a_stream_that_says_nothing_of_the_list_is_given_up(ledger, follow, soon, clocks, caplog, line) -> None:
     def answer(kept, seen):
