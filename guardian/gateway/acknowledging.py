@@ -8,7 +8,9 @@ from .connection import Credentials, Server, asker
 from .following import Follower
 from .held import HeldList, Pace
 
-_TELL_S = 2.0
+_TELL_S = 2.0  # within which all gateways say it; one acknowledgement covers what changed meanwhile
+_STILL_S = 20.0  # at most so long until it is said again of the same revision
+_AGAIN_S = 2.0  # after one that nobody took, longer each time: a test of the switch waits only seconds for it
 
 
 class Acknowledger:
@@ -23,11 +25,9 @@ class Acknowledger:
     def run(self) -> None:
         failures, leaving = 0, False
         while not leaving:
-            again = 2.0 ** min(failures, 16) if failures else math.inf  # who waits for it does so for seconds
-            self._held.moved.wait(min(20.0, self._pace.max_stale_s / 2, again))
-            self._follower.stop.wait(
-                _TELL_S * self._pace.jitter()
-            )  # not all at once, and one word for many changes
+            again = _AGAIN_S * 2 ** min(failures - 1, 16) if failures else math.inf
+            self._held.moved.wait(min(_STILL_S, self._pace.max_stale_s / 2, again))
+            self._follower.stop.wait(_TELL_S * self._pace.jitter())
             self._held.moved.clear()
             leaving = self._follower.stop.is_set()
             with suppress(Exception):  # the list is what counts; the next round says it again
@@ -38,15 +38,15 @@ class Acknowledger:
         self._server.drop()
 
     def _told(self, *, leaving: bool) -> tuple[bytes, dict[str, str]] | None:
-        """Body and headers; None where nothing can be said.
+        """Body and headers; None while there is nothing to acknowledge.
 
-        A stale list says nothing, save where the server's own went back behind it: then this is how guardian
-        hears what it lost.
+        That is while the list is stale, unless the server's list went back behind it: by this guardian hears how
+        far its ledger had come.
         """
         view, headers = self._held.view, self._credentials.headers()
         if view is None or not (self._held.is_fresh(view) or self._held.trouble.code == "went_back"):
             return None
-        if asker(headers) != view.asked_as:  # of what another token reaches this list says nothing
+        if asker(headers) != view.asked_as:  # this list is not the one that the new token reaches
             return None
         told = {"revision": str(view.revision), "transport": self._follower.transport, "leaving": leaving}
         return json.dumps(told).encode(), headers

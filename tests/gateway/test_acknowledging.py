@@ -4,9 +4,14 @@ import threading
 
 import pytest
 
+from guardian.gateway import acknowledging
+
 
 @pytest.mark.parametrize("trouble", [502, OSError])
-def test_an_acknowledgement_that_nobody_took_is_said_again_soon(ledger, follow, soon, trouble) -> None:
+def test_an_acknowledgement_that_nobody_took_is_said_again_soon(
+    ledger, follow, soon, trouble, monkeypatch
+) -> None:
+    monkeypatch.setattr(acknowledging, "_AGAIN_S", 0.02)
     answers = [204, trouble]
 
     def answer() -> int:

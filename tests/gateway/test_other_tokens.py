@@ -33,6 +33,15 @@ def two_tenants(ledger):
     return ledger
 
 
+def test_another_token_begins_with_a_whole_list(ledger, follow) -> None:
+    """A token with wider reach must not miss what was revoked before it: a delta would leave that out."""
+    ledger.tokens.add(NARROW)
+    follow(token=lambda: NARROW if len(ledger.requests) < 2 else WIDE, wait_s=0)
+    ledger.wait_requests(4)
+    asked = [(seen["Authorization"].removeprefix("Bearer "), "since" in seen) for seen in ledger.requests[:4]]
+    assert asked == [(NARROW, False), (NARROW, True), (WIDE, False), (WIDE, True)]
+
+
 def test_a_narrowed_token_starts_from_its_own_list(two_tenants, follow, soon, clocks) -> None:
     tokens = [WIDE]
     revoked = follow(token=lambda: tokens[-1])
