@@ -7,14 +7,16 @@ Standard library only: copy this folder into a gateway of any kind, under any na
         if revoked.is_revoked(tenant_id, session_id):
             refuse()
 
-A background thread follows `GET /v1/revocations/stream` and polls where that cannot be had; `is_revoked` answers
-from memory and takes no lock. What it stands on: under one token a revision (epoch, n) never runs backwards; a
-list not confirmed for `max_stale_s` is stale; a stale list still refuses everybody that it names, and answers for
-all others as `on_stale` says. An answer that does not parse completely, or whose signature does not hold, changes
-nothing and confirms nothing.
+A background thread follows `GET /v1/revocations/stream`, and polls where there is no stream; `is_revoked` answers
+from memory and takes no lock. The rules:
 
-The parts: `reading` (what an answer means), `signature`, `held` (the list in memory), `cache`, `connection`,
-`following` (keeps it fresh), `acknowledging`, `trouble` (what is logged); `aio` and `asgi` for who wants them.
+- Under one token a revision (epoch, n) never runs backwards.
+- A list that was not confirmed for `max_stale_s` is stale. It still refuses everybody that it names; everybody
+  else is answered as `on_stale` says.
+- An answer that does not parse completely, or whose signature does not hold, changes nothing and confirms nothing.
+
+The folder: `reading` (what an answer means), `signature`, `held` (the list in memory), `cache`, `connection`,
+`following` (keeps the list fresh), `acknowledging`, `trouble` (what is logged); `aio` and `asgi` are optional.
 """
 
 import atexit
@@ -67,9 +69,10 @@ class RevocationList:
     mapping from the risk of a tool, as you name it in `is_revoked`, to one of them; a risk not in it is closed.
     `verify_with` holds guardian's public keys (a JWK set or its file); then nothing unsigned is believed, nor what
     was signed for fewer than `tenants`, which must then be named; "*" needs a token for every tenant.
-    `cache_path` keeps the last list over restarts. `push` False only polls. `acknowledge` tells guardian which
-    revision is enforced here, as `instance`; one on the stream that does not is reported silent. `clock` is
-    monotonic, `wall` Unix time. A gateway that forks workers starts a list in each of them, after the fork.
+    `cache_path` keeps the last list over restarts. `push` False only polls. With `acknowledge` guardian is told
+    which revision is enforced here, under the name `instance`; a gateway that streams and does not acknowledge is
+    reported as silent. `clock` is monotonic, `wall` Unix time. A gateway that forks workers starts a list in each
+    of them, after the fork.
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class RevocationList:
         self._threads: list[threading.Thread] = []
 
     def is_revoked(self, tenant_id: str, session_id: str, risk: str = "") -> bool:
-        """True if the session must be refused; also where a name is no `str` (a UUID), looked up in vain.
+        """True if the session must be refused, also for a name that is no `str` (a UUID): no entry would match it.
         From memory: no lock, no I/O, never raises."""
         view = self._held.view
         if not (isinstance(tenant_id, str) and isinstance(session_id, str)):
@@ -147,7 +150,7 @@ class RevocationList:
     ) -> str | None:
         """Why a call must be refused: "session_revoked", "parent_revoked", "agent_revoked", "delegator_revoked",
         "task_revoked", "jti_revoked", "list_stale", or "not_text" for a name that is no `str`; None when it may
-        pass. Name all that you know."""
+        pass. Pass every name that you know."""
         view = self._held.view
         if view is not None:
             given = (session, parent, agent, delegator, task, jti)
@@ -211,7 +214,8 @@ class RevocationList:
         return Follower(self._held, self._server, self._credentials, self._pace, push=self._push)
 
     def _end(self, pid: int) -> None:
-        """The program ends: a gateway that says no good-bye is missed. A forked child says none for its parent."""
+        """When the program ends: a gateway that leaves without a good-bye is reported as silent. A forked child
+        must not say it for its parent."""
         if os.getpid() == pid:
             self.stop()
 

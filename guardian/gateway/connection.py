@@ -123,7 +123,7 @@ class Server:
     def _ask(
         self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
     ) -> "tuple[int, Got, bytes]":
-        """A kept connection that the server has closed is opened anew once; after trouble none is kept."""
+        """Ask once more, on a new connection, if the server has closed the kept one. An error closes it too."""
         kept = self._connection is not None
         try:
             return self._exchange(method, tail, headers, timeout, body)
@@ -177,8 +177,8 @@ class Server:
             connection.close()
 
     def leave(self) -> None:
-        """In a forked child: the connections are its parent's. Nothing is said on them, and nothing of theirs is
-        closed that would wait for a thread which is not here."""
+        """In a forked child, where the connections are the parent's: let go of their sockets without a word on
+        them. Closing them in order could wait for a lock of a thread that was not forked."""
         for connection in (self._connection, self._streaming):
             if connection is not None and connection.sock is not None:
                 with suppress(OSError):
@@ -219,8 +219,8 @@ def header(got: Got, name: str) -> str:
 
 
 def bearer(token: str) -> str:
-    """Raises Refused for a token that no header could carry; it is never quoted."""
-    token = token.strip()  # the line break at the end of a file is none of it
+    """Raises Refused for a token that no header could carry, without quoting it."""
+    token = token.strip()  # of the line break at the end of its file
     if not token or not all("!" <= char <= "~" for char in token):
         raise Refused("token_unusable", "it is empty or has characters that no bearer token has")
     return "Bearer " + token

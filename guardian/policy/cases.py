@@ -75,7 +75,8 @@ class _Whom(_Strict):
 
 
 class PolicyCase(_Strict):
-    """One example. `decided_by` are exactly the policies that must have decided; empty: nothing permits it.
+    """One example. `decided_by` names exactly the policies that must decide, none where nothing permits the
+    act.
 
     `actor` is the asker's id, ROLE-1 unless it says otherwise; `on_call` and `purpose_owners` name such ids.
     """

@@ -1,8 +1,8 @@
 """The CAEP face: Security Event Tokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
 
-A revocation is `session-revoked`; a flag, and who may act again, is `risk-level-change`. A session's lapse is not
-told of, for the session is over; neither is a canary, nor the end of another test of the switch: nobody is meant.
-A token's `jti` is the same however often it is sent.
+A revocation is sent as `session-revoked`; a flag, and the end of a revocation, as `risk-level-change`. Nothing is
+sent when a session's revocation lapses, for that session is over, nor for guardian's tests of the switch. A token
+keeps its `jti` however often it is sent.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "
 
 @dataclass(frozen=True, slots=True)
 class CaepFace:
-    """`receivers` are mappings of `url`, `audience`, and if wanted `token_file` (a bearer token that the receiver
-    gave us) and `tenants` (only theirs)."""
+    """`receivers` are mappings of `url`, `audience`, and optionally `token_file` (a bearer token that the receiver
+    gave us) and `tenants` (only their events are sent)."""
 
     receivers: Sequence[Mapping[str, Any]] = ()
     timeout_s: float = 10.0
@@ -91,7 +91,7 @@ class EventTokens:
     clock: Callable[[], datetime]
 
     def revocation(self, entry: LedgerEntry) -> str | None:
-        """None for what is no event of anybody."""
+        """None for an entry that is no event for anybody."""
         if entry.reason_code == "self_test" or (entry.status == "lapsed" and entry.subject_type == "session"):
             return None
         at = int(entry.at.timestamp())
@@ -160,7 +160,7 @@ class CaepReceiver:
 
     @property
     def name(self) -> str:
-        """Of other tenants it is another one: whoever is added has to be told what holds already."""
+        """With other tenants it is another receiver: if a tenant is added, what holds there must be sent too."""
         whom = "|".join((self.url, self.tokens.audience, *sorted(self.tenants or ())))
         return f"caep/{hashlib.sha256(whom.encode()).hexdigest()[:16]}"
 
@@ -189,7 +189,7 @@ class CaepReceiver:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token()}"
         with self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got:
-            told = b"".join(islice(got.iter_raw(), _PIECES))  # it is the receiver's, and need not have an end
+            told = b"".join(islice(got.iter_raw(), _PIECES))  # a foreign answer, which may have no end
         if got.status_code in (200, 202):
             return
         code, reason = _error_of(told)
