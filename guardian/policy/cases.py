@@ -188,6 +188,8 @@ def read_cases(text: str, path: Path) -> tuple[PolicyCase, ...]:
         raise PolicyError(f"{path} must be a list of cases")
     cases = []
     for number, item in enumerate(raw, start=1):
+        if not isinstance(item, dict):
+            raise PolicyError(f"{path}, case {number}: a case is written as names and values, such as name: …")
         try:
             cases.append(PolicyCase.model_validate(item))
         except ValidationError as error:

@@ -30,6 +30,7 @@ PUSH = "urn:ietf:rfc:8935"
 _ABOUT_US = {"invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied"}
 """Errors (RFC 8935, 2.4) about us as a transmitter: until mended they meet every event, so none is set aside."""
 _CODE = re.compile(r"[a-z_]{1,60}")
+_LONGEST_S = 300.0
 _PIECES = 16  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
@@ -46,6 +47,8 @@ class CaepFace:
     def __post_init__(self) -> None:
         if not self.receivers:
             raise ValueError("name at least one receiver")
+        if not 0 < self.timeout_s <= _LONGEST_S:
+            raise ValueError(f"timeout_s must lie between 0 and {_LONGEST_S:g} seconds, got {self.timeout_s}")
         for each in self.receivers:
             unknown = sorted(set(each) - {"url", "audience", "token_file", "tenants"})
             if unknown or not each.get("url") or not each.get("audience"):
@@ -53,7 +56,7 @@ class CaepFace:
             if not is_private(str(each["url"])):
                 raise ValueError(f"receiver {each['url']}: https, or http to this machine")
             tenants = each.get("tenants")
-            if tenants is not None and not (tenants and isinstance(tenants, list | tuple)):
+            if tenants is not None and not (isinstance(tenants, list | tuple) and tenants and all(tenants)):
                 raise ValueError(f"receiver {each['url']}: tenants is a list of names, got {tenants!r}")
         named = [(str(each["url"]), str(each["audience"]), _tenants_of(each)) for each in self.receivers]
         twice = next((each for each in named if named.count(each) > 1), None)

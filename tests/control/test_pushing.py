@@ -383,6 +383,12 @@ def test_receivers_that_could_not_be_trusted_are_refused_at_start():
         CaepFace()
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_time_out_in_which_nothing_could_arrive_is_refused_at_start(seconds):
+    with pytest.raises(ValueError, match="timeout_s must lie between"):
+        CaepFace(receivers=({"url": "https://x", "audience": "a"},), timeout_s=seconds)
+
+
 def test_one_endpoint_may_take_the_events_of_several_tenants_apart_and_misses_none(stage, receiver, given):
     whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
     faces = CaepFace(receivers=[{**whole, "tenants": ["acme"]}, {**whole, "tenants": ["globex"]}]).open(given[0])
@@ -412,7 +418,7 @@ def test_receivers_that_would_miss_something_are_refused_at_start():
     one = {"url": "https://x", "audience": "a"}
     with pytest.raises(ValueError, match="twice"):
         CaepFace(receivers=(one, {**one, "token_file": "other.token"}))
-    for nobody in ("acme", []):
+    for nobody in ("acme", [], ["acme", ""]):
         with pytest.raises(ValueError, match="a list of names"):
             CaepFace(receivers=({**one, "tenants": nobody},))
 
@@ -647,8 +653,9 @@ def test_each_tenant_may_have_a_topic_of_its_own():
     assert len(topic_of("rev.{tenant}", "a" * 300)) < 249
     assert topic_of("{tenant}", "..") != ".."
     assert topic_of("rev.{tenant}", "\ud800").startswith("rev.")
-    with pytest.raises(ValueError, match="no name of a topic"):
-        KafkaTopicFace(topic="a b")
+    for wrong in ("", "a b", "ü", ".", ".."):
+        with pytest.raises(ValueError, match="no name of a topic"):
+            KafkaTopicFace(topic=wrong)
 
 
 def test_a_topic_that_no_broker_would_take_is_refused_before_anything_is_sent_there():
