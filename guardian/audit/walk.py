@@ -61,9 +61,15 @@ class Walk:
         for fault in self._unknown.values():
             self.faults.add(fault)
         return Report(
-            self.tree.size, self.end.epoch, self.tree.root(), chain,
-            self._stored, self._given, self._superseded, tuple(self.faults),
-        )  # fmt: skip
+            entries=self.tree.size,
+            epoch=self.end.epoch,
+            root=self.tree.root(),
+            chain=chain,
+            stored=self._stored,
+            given=self._given,
+            superseded=self._superseded,
+            faults=tuple(self.faults),
+        )
 
     def _judge(self, claim: Claim, root: bytes, chain: bytes) -> None:
         if claim.trouble is not None:

@@ -179,8 +179,8 @@ class RevocationList:
 
     def start(self) -> "RevocationList":
         """Load the cache and begin to follow; in a forked worker, begin to follow there."""
-        if self._threads:
-            raise RuntimeError("the revocation list was started already; make a new one")
+        if self._threads or self._follower.stop.is_set():
+            raise RuntimeError("the revocation list was started or stopped already; make a new one")
         self._held.load()
         loops = [("guardian-revocations", self._follower.run)]
         if self._acknowledge:

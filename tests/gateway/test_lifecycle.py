@@ -53,8 +53,15 @@ def test_as_a_context_it_starts_and_stops(ledger, served) -> None:
 
 
 def test_a_list_is_started_once(follow) -> None:
-    with pytest.raises(RuntimeError, match="started already"):
+    with pytest.raises(RuntimeError, match="started or stopped already"):
         follow().start()
+
+
+def test_a_list_that_was_stopped_before_its_start_does_not_pretend_to_follow(follow) -> None:
+    revoked = follow(start=False)
+    revoked.stop()
+    with pytest.raises(RuntimeError, match="make a new one"):
+        revoked.start()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
