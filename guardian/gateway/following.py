@@ -69,9 +69,7 @@ class Follower:
         base = view if self._synced and same and not self._held.wants_whole else None
         if base is not None:
             known = {**headers, "If-None-Match": base.etag} if base.etag else headers
-            wait = (
-                0.0 if self._held.trouble.reason else self._wait
-            )  # after trouble, be fresh first and patient later
+            wait = 0.0 if self._held.trouble.reason else self._wait  # after trouble be fresh first, patient later
             query = {"since": str(base.revision), "wait": f"{wait:g}"}
             answer = self._server.get(query, known, self._pace.timeout_s + wait)
         if base is None or answer[0] in (400, 404, 409, 410, 416):  # it does not know our revision: take it all

@@ -30,7 +30,7 @@ class Pace(NamedTuple):
 
 
 class HeldList:
-    """The follower's thread alone changes it. Any thread may read `view`: it is one list, and replaced as a whole.
+    """Changed by the follower's thread alone. Any thread may take `view`, which is replaced and never half a list.
 
     `ready` is set once a fresh list is held, `moved` whenever its revision changed.
     """
@@ -54,16 +54,16 @@ class HeldList:
         self._save_took = 0.0
 
     def is_fresh(self, view: View) -> bool:
-        """Confirmed no longer ago than a list may be; one from the future was dated by a clock that jumped."""
+        """Whether it was confirmed recently. If that lies ahead the clock ran backwards, and the list is stale."""
         return 0 <= self._clock() - view.confirmed <= self._max_stale
 
     def names(self, view: View, key: Key) -> bool:
-        """Whether this subject is revoked, and that has not expired."""
+        """Whether this subject is revoked, and the revocation has not expired."""
         until = view.until.get(key)
-        if until is None or until == math.inf:
-            return until is not None
+        if until is None:
+            return False
         # By the earlier of two clocks: a jump of either one must not end a revocation before its time.
-        return min(view.issued + self._clock() - view.confirmed, self._wall()) < until
+        return until == math.inf or min(view.issued + self._clock() - view.confirmed, self._wall()) < until
 
     @property
     def wants_whole(self) -> bool:
