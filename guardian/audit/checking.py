@@ -2,18 +2,56 @@
 
 import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from guardian.audit.checkpoint import Checkpoint
-from guardian.audit.note import NoteError, NoteKey, SignedNote, parse, verify
+from guardian.audit.note import MOST_CHARACTERS, NoteError, NoteKey, SignedNote, parse, verify
 from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import leaf_data, leaf_hash
 from guardian.errors import ProofError
 from guardian.store.control_audit import canonical
 
-_HASH_BYTES = 32
+# All 32 bytes: a leaf is record and hash in one, and a shorter hash could pass the end of the record for its own.
+_Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
+# A string with a constraint must have a UTF-8 form too: nobody signed half of a surrogate pair.
+_Note = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS)]
+
+
+class _Printed(BaseModel):
+    """The members of a printed proof that are read; others are left aside."""
+
+    model_config = ConfigDict(strict=True)
+
+    seq: int
+    leaf_index: int | None = None
+    record: Any = None
+    damaged: str | None = None
+    hash: _Hash
+    inclusion: list[_Hash]
+    checkpoint: _Note
+    since: int | None = None
+    consistency: list[_Hash] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.leaf_index not in (None, self.seq - 1):
+            raise ValueError(f"leaf_index is {self.leaf_index}, and seq less one is {self.seq - 1}")
+        if ("record" in self.model_fields_set) == (self.damaged is not None):
+            raise ValueError("it needs either `record` or `damaged`, and not both")
+        return self
+
+    @property
+    def leaf(self) -> bytes:
+        """Raises ValueError or TypeError for a record that no trail can hold."""
+        if self.damaged is not None:
+            record = base64.b64decode(self.damaged, validate=True)
+        else:
+            record = canonical(self.record).encode()
+        return leaf_hash(leaf_data(record, bytes.fromhex(self.hash)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +67,31 @@ class Proof:
     consistency: tuple[bytes, ...]
 
     @classmethod
-    def parse(cls, text: bytes) -> Self:
-        """Believes nothing yet. Raises ProofError."""
+    def parse(cls, text: bytes, *, name: str) -> Self:
+        """Believes nothing yet. Raises ProofError, which says what is wrong where in the file called `name`."""
         try:
             told = json.loads(text, object_pairs_hook=_once)
-            note = parse(told["checkpoint"])
-            note.text.encode()  # what is no text nobody signed
-            since = told.get("since")
-            entry = _whole(told["seq"])
-            if _whole(told.get("leaf_index", entry - 1)) != entry - 1:
-                raise ValueError("leaf_index is seq less one")
-            return cls(
-                entry=entry,
-                leaf=leaf_hash(leaf_data(_record(told), _chain_hash(told["hash"]))),
-                inclusion=_nodes(told["inclusion"]),
-                note=note,
-                checkpoint=Checkpoint.parse(note.text),
-                since=None if since is None else _whole(since),
-                consistency=_nodes(told.get("consistency", [])),
-            )
+            if not isinstance(told, dict):
+                raise ValueError("it is no JSON object")
+            printed = _Printed.model_validate(told)
+            leaf = printed.leaf
+            note = parse(printed.checkpoint)
+            checkpoint = Checkpoint.parse(note.text)
         except NoteError as error:
-            raise ProofError(f"its checkpoint is none: {error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ProofError(f"it is no proof as `guardian audit prove` prints it ({error!r:.200})") from error
+            raise ProofError(f"the checkpoint in {name} is none: {error}") from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ProofError(
+                f"{name} is no proof as `guardian audit prove` prints it: {_what_is_wrong(error):.200}"
+            ) from error
+        return cls(
+            entry=printed.seq,
+            leaf=leaf,
+            inclusion=tuple(map(bytes.fromhex, printed.inclusion)),
+            note=note,
+            checkpoint=checkpoint,
+            since=printed.since,
+            consistency=tuple(map(bytes.fromhex, printed.consistency)),
+        )
 
     def check(self, keys: Sequence[NoteKey]) -> None:
         """That one of `keys` signed the checkpoint, and that the entry is under it. Raises ProofError."""
@@ -60,16 +100,18 @@ class Proof:
             verify(self.note, signed.origin, keys)
         except NoteError as error:
             raise ProofError(f"its checkpoint proves nothing: {error}") from error
-        place = {"index": self.entry - 1, "size": signed.size}
-        if not verify_inclusion(**place, leaf=self.leaf, proof=self.inclusion, root=signed.root):
+        if not verify_inclusion(
+            index=self.entry - 1, size=signed.size, leaf=self.leaf, proof=self.inclusion, root=signed.root
+        ):
             raise ProofError(f"entry {self.entry} as it stands there is not under the checkpoint of {signed.size}")
 
     def check_extends(self, roots: Collection[bytes]) -> None:
         """That the checkpoint extends those of `since` entries with these roots. Raises ProofError."""
         new, since = self.checkpoint, self.since or 0
         for old in roots:
-            sizes = {"first": since, "second": new.size}
-            if not verify_consistency(**sizes, first_root=old, second_root=new.root, proof=self.consistency):
+            if not verify_consistency(
+                first=since, second=new.size, first_root=old, second_root=new.root, proof=self.consistency
+            ):
                 raise ProofError(f"the checkpoint of {new.size} entries does not extend that of {since}")
 
 
@@ -77,32 +119,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of two values under one name a reader may see the one that was not checked."""
     told = dict(pairs)
     if len(told) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        twice = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise ValueError(f"{twice!r} stands twice in one object")
     return told
 
 
-def _record(told: Mapping[str, Any]) -> bytes:
-    if "damaged" in told:
-        if "record" in told:
-            raise ValueError("a record is damaged or readable, not both")
-        return base64.b64decode(told["damaged"], validate=True)
-    return canonical(told["record"]).encode()
-
-
-def _chain_hash(told: str) -> bytes:
-    digest = bytes.fromhex(told)
-    if len(digest) != _HASH_BYTES:  # the leaf is record and hash in one: else the end of the record passed as hash
-        raise ValueError(f"a chain hash has {_HASH_BYTES} bytes")
-    return digest
-
-
-def _nodes(told: Any) -> tuple[bytes, ...]:
-    if not isinstance(told, list):
-        raise TypeError("a path is a list of hashes")
-    return tuple(map(bytes.fromhex, told))
-
-
-def _whole(told: Any) -> int:
-    if type(told) is not int:
-        raise TypeError("the number of an entry is a whole number")
-    return told
+def _what_is_wrong(error: Exception) -> str:
+    """In one line, with the place: that of the first member that is missing or wrong, or line and column."""
+    match error:
+        case ValidationError():
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            if first["type"] == "missing":
+                return f"{place!r} is missing"
+            says = str(first["msg"]).removeprefix("Value error, ")
+            return f"{place!r}: {says}" if place else says
+        case RecursionError():
+            return "it is nested too deeply"
+        case _:
+            return str(error)

@@ -1,4 +1,4 @@
-"""Checkpoints as claims about the trail: from the database, from files; none believed without a signature."""
+"""Checkpoints as claims about the trail, from the database and from files; unsigned ones are not believed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from guardian.store.control_checkpoints import RawCheckpoint
 
 
 def stored_claims(rows: Iterable[RawCheckpoint], base: str, keys: Sequence[NoteKey]) -> Iterator[Claim]:
-    """By size, as the database gives them; a note that speaks of another size than its row is no claim."""
+    """By size, as the database gives them. A note about another size than its row's is no claim."""
     for row in rows:
         where = f"the stored checkpoint of {row.size} entries"
         note = row.note.decode(errors="replace") if row.note is not None else ""

@@ -15,8 +15,9 @@ _MOST_LINES = 64
 def append_note(path: Path, note: str) -> None:
     """Add a note and wait until it is on the disk. Raises OSError.
 
-    A note that is there already, because a crash came between this and remembering it, is not added again. What
-    an interrupted attempt left behind is closed with an empty line: the file may be append-only.
+    A note that is already the last one is not added again: a crash may have come before it was remembered as
+    exported. What an interrupted attempt left behind is closed with an empty line, for the file may be
+    append-only.
     """
     make_folder(path.parent)
     written = (note + "\n").encode()
@@ -35,7 +36,7 @@ def append_note(path: Path, note: str) -> None:
 
 
 def notes_in(path: Path) -> Iterator[tuple[int, str]]:
-    """Every note with the line where it begins; what is no note comes out as it is, to be refused by the reader.
+    """Every note with the line where it begins. What is no note is yielded as it is, for the reader to refuse.
 
     A fragment that is followed by the same note in full is passed over. Raises ConfigurationError.
     """

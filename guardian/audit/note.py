@@ -106,7 +106,7 @@ def verify(note: SignedNote, name: str, keys: Iterable[NoteKey]) -> NoteKey:
 def note_keys(jwks: Mapping[str, Any]) -> tuple[NoteKey, ...]:
     """The Ed25519 keys of a JWK set (RFC 7517); others are passed over. Raises ValueError when none is left."""
     found = []
-    entries = jwks.get("keys")
+    entries = jwks.get("keys") if isinstance(jwks, Mapping) else None
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("crv") == "Ed25519" and isinstance(entry.get("x"), str):
             public = base64.urlsafe_b64decode(entry["x"] + "=" * (-len(entry["x"]) % 4))
@@ -124,7 +124,7 @@ def note_keys_from(path: Path) -> tuple[NoteKey, ...]:
         return note_keys(json.loads(path.read_bytes()))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not a JWK set of Ed25519 keys: {error}") from error
 
 

@@ -53,10 +53,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`stored` and `given` count the checkpoints, of the database and of files, that hold.
+    """`stored` and `given` count the checkpoints that hold, of the database and of files.
 
-    `superseded` counts those whose key is not known, and after which one of the same place holds that is signed
-    with a known key: what a key signed before it was retired.
+    `superseded` counts checkpoints whose key is not known, but after which one of the same source holds that a
+    known key signed. That is how those look which a key signed before it was retired.
     """
 
     entries: int

@@ -57,9 +57,9 @@ class TopicSink:
 def export(store: ControlStore, sink: Sink, clock: Callable[[], datetime], reached: dict[str, int]) -> int:
     """Give `sink` what it has not seen, the oldest first; returns the size that it now holds.
 
-    `reached` is this process's own memory of that, by the sink's name. What the database says counts only where it
-    has none yet, and not beyond the newest checkpoint: who can write there must not stop the export unnoticed.
-    The progress is remembered even when `put` raises half-way.
+    `reached` is this process's own memory of that size, by the sink's name. The database's is used only at first,
+    and only up to the newest checkpoint: somebody who can write there must not stop the export unnoticed. Progress
+    is remembered even when `put` raises half-way.
     """
     with store.read() as rows:
         latest, told = rows.checkpoints.latest(), rows.checkpoints.progress().exported

@@ -1,4 +1,4 @@
-"""Judging on the way: the claims that fall due, the entries that do not fit, and in the end the head row."""
+"""What is judged on the way through the trail: the entries, the claims of each size, and at last the head row."""
 
 import json
 from collections.abc import Iterator
@@ -61,9 +61,15 @@ class Walk:
         for fault in self._unknown.values():
             self.faults.add(fault)
         return Report(
-            self.tree.size, self.end.epoch, self.tree.root(), chain,
-            self._stored, self._given, self._superseded, tuple(self.faults),
-        )  # fmt: skip
+            entries=self.tree.size,
+            epoch=self.end.epoch,
+            root=self.tree.root(),
+            chain=chain,
+            stored=self._stored,
+            given=self._given,
+            superseded=self._superseded,
+            faults=tuple(self.faults),
+        )
 
     def _judge(self, claim: Claim, root: bytes, chain: bytes) -> None:
         if claim.trouble is not None:
@@ -116,7 +122,7 @@ class Walk:
         return Fault("ahead", last + 1, says, claim.source, claim.size)
 
     def _restored(self, claim: Claim) -> Fault | None:
-        """What a restored backup explains; it is no less missing for that."""
+        """The fault, if a restored backup explains it. The entries are missing all the same."""
         begun = next(((seq, epoch) for seq, epoch in self._epochs if epoch > claim.epoch), None)
         if begun is None or not self._good_until(claim) < begun[0] <= claim.size:
             return None
@@ -128,7 +134,7 @@ class Walk:
         return Fault("restored", begun[0], says, claim.source, claim.size)
 
     def _good_until(self, claim: Claim) -> int:
-        """Up to where the claim's own log is confirmed; a later epoch's claims say nothing of what it lost."""
+        """Up to which entry the claim's log is confirmed: claims of a later epoch say nothing of what was lost."""
         known = (size for epoch, sizes in self._good.items() if epoch <= claim.epoch for size in sizes)
         return max((size for size in known if size < claim.size), default=0)
 

@@ -1,4 +1,4 @@
-"""The thread that makes checkpoints and hands them out: a failure delays one, and loses none."""
+"""The thread that makes checkpoints and exports them: a failure delays a checkpoint and loses none."""
 
 import threading
 from collections.abc import Callable, Sequence

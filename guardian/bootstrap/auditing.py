@@ -138,14 +138,14 @@ def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
 
 
 def check_proof(
-    settings: Settings | None, text: bytes, checkpoints: Sequence[Path], key_files: Sequence[Path]
+    settings: Settings | None, text: bytes, checkpoints: Sequence[Path], key_files: Sequence[Path], *, name: str
 ) -> tuple[Proof, bool]:
     """A proof that holds, and whether it was held against an earlier checkpoint too. Raises ProofError.
 
-    `checkpoints` are files in which the one is that it is said to extend. Without `settings` only `key_files` are
-    believed, and the origin is whichever the proof names.
+    `text` is from the file called `name`. `checkpoints` are files that hold the one which it is said to extend.
+    Without `settings` only `key_files` are believed, and the origin is whichever the proof names.
     """
-    made = Proof.parse(text)
+    made = Proof.parse(text, name=name)
     keys = _public_keys(settings, key_files)
     origin = made.checkpoint.origin
     base = origin.rpartition("/")[0] if settings is None else origin_base(settings.control.issuer)

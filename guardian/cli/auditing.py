@@ -182,10 +182,13 @@ def check_proof(
     """
     from guardian.bootstrap import auditing
 
-    text = sys.stdin.buffer.read() if str(file) == "-" else existing_file(file).read_bytes()
+    piped = str(file) == "-"
+    text = sys.stdin.buffer.read() if piped else existing_file(file).read_bytes()
+    name = "standard input" if piped else str(file)
     settings = None if keys else settings_from(config)
     earlier = [existing_file(path) for path in checkpoint or []]
-    made, extends = auditing.check_proof(settings, text, earlier, [existing_file(path) for path in keys or []])
+    believed = [existing_file(path) for path in keys or []]
+    made, extends = auditing.check_proof(settings, text, earlier, believed, name=name)
     signed = made.checkpoint
     under = f"the checkpoint of {signed.size} entries, {signed.origin}"
     typer.echo(escape(f"entry {made.entry} holds: it is under {under}"))

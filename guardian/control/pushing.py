@@ -122,7 +122,7 @@ class Pusher:
             deliver()
         except Refused as refusal:  # said once, and the rest goes on
             self._count("refused", 1)
-            _log.error("push_refused", face=self._receiver.name, entry=what, code=refusal.code)
+            _log.error("push_refused", face=self._receiver.name, entry=what, reason=str(refusal))
             refused.append(f"{what} ({refusal.code})")
         else:
             self._count("sent", 1)

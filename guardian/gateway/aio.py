@@ -1,4 +1,4 @@
-"""The same list for asyncio: asking it is plain memory, so only starting, waiting and stopping are awaited.
+"""The same list for asyncio: answers come from memory, so only starting, waiting and stopping are awaited.
 
 async with AsyncRevocationList("https://guardian.example", token) as revoked:
     await revoked.wait_ready(10)
@@ -13,7 +13,7 @@ from .client import RevocationList, State
 
 
 class AsyncRevocationList:
-    """Takes what `RevocationList` takes. Its thread does the following, so no event loop is held up."""
+    """Takes what `RevocationList` takes. A thread keeps the list fresh, so the event loop is never blocked."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._list = RevocationList(*args, **options)

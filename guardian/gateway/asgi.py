@@ -1,9 +1,9 @@
-"""ASGI middleware that refuses the next request of whoever is revoked, before the application sees it.
+"""ASGI middleware that refuses every request of a revoked caller before the application sees it.
 
     app.add_middleware(RefuseRevoked, revocations=revoked, identify=from_headers("tenant_acme"))
 
-`identify` is yours: it names who calls, from what your gateway has verified. Its answer None lets the request pass
-(a health check); a request that it cannot name is refused.
+You write `identify`: it names the caller, from what your gateway has verified. If it returns None the request
+passes (a health check); if it raises Unnamed the request is refused.
 """
 
 import json
@@ -22,7 +22,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Everything that the gateway knows of who calls; `risk` is that of the tool that is called."""
+    """Everything that the gateway knows about the caller; `risk` is that of the tool which is called."""
 
     tenant_id: str
     session: str | None = None
@@ -42,7 +42,7 @@ class Unnamed(Exception):
 
 
 class RefuseRevoked:
-    """Answers 403 with problem details for a revoked caller, 503 while the list is stale and the risk closed."""
+    """Answers with problem details: 403 for a revoked caller, 503 while a stale list refuses this risk."""
 
     def __init__(self, app: App, revocations: RevocationList | AsyncRevocationList, identify: Identify) -> None:
         self._app, self._list, self._identify = app, revocations, identify
@@ -87,7 +87,7 @@ def from_headers(tenant_id: str, *, session: str = "x-session-id", agent: str = 
 def _named(scope: Scope, header: str, *, needed: bool = False) -> str | None:
     found = [value for name, value in scope["headers"] if name.lower() == header.lower().encode()]
     try:
-        (name,) = found or [b""]  # of two, one may be the client's
+        (name,) = found or [b""]  # where there are two, one of them may be the client's
         told = name.decode()
     except ValueError:
         raise Unnamed from None

@@ -1,7 +1,7 @@
 """The last list, kept over a restart of the gateway: whole or not at all, readable by its owner alone.
 
-Where signatures are checked the cache holds the signed answers themselves and is verified again when it is read,
-and its age is what the newest signature says: who can write the file can bring back an older list, but not as a
+Where signatures are checked the cache holds the signed answers themselves. They are verified again when it is
+read, and the newest signature tells its age: whoever can write the file can bring back an older list, but not as a
 fresh one.
 """
 
@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
 
 class Cache:
-    """`of` is what the list belongs to: another server's or other tenants' list is not read."""
+    """`of` says whose list this is (format, server, tenants): a cache of another one is not read."""
 
     def __init__(
         self, path: str, of: list[Any], tenants: frozenset[str] | None, verifier: Verifier | None
@@ -46,9 +46,9 @@ class Cache:
         self._of, self._tenants, self._verifier = of, tenants, verifier
 
     def load(self, *, wall: float, clock: float) -> tuple[View, tuple[Part, ...]] | None:
-        """The list as it was saved, with its age; None where there is none.
+        """The list as it was saved, with its age; None where there is no file.
 
-        Raises Refused, or what reading and parsing raise, for one that must not be used.
+        Raises Refused, or whatever reading and parsing raise, for a file that must not be used.
         """
         try:
             with open(self.path, "rb") as file:
@@ -83,7 +83,7 @@ class Cache:
         return replace(view, issued=issued, confirmed=clock - max(age, wall - view.signed.at, 0.0)), parts
 
     def save(self, view: View, parts: tuple[Part, ...], proof: Proof | None, *, wall: float) -> None:
-        """Raises OSError; what was there stays then."""
+        """Raises OSError, and then leaves the old file in place."""
         saved: dict[str, Any] = {
             "of": self._of,
             "revision": view.revision,
@@ -117,13 +117,22 @@ class Cache:
             signed = self._when(body, part.signature, part.since)
             if part.since is not None and (view is None or view.revision != part.since):
                 raise Refused("altered", "a signed answer is missing")
-            given = {"tenants": self._tenants, "confirmed": 0.0, "asked_as": asked_as, "signed": signed}
-            view, _ = apply(parse(body), "", seen=view, base=view, **given)  # type: ignore[arg-type]
+            view, _ = apply(
+                parse(body),
+                "",
+                seen=view,
+                base=view,
+                tenants=self._tenants,
+                confirmed=0.0,
+                asked_as=asked_as,
+                signed=signed,
+            )
         if view is None:
             raise Refused("altered", "it holds no signed list")
         return view
 
     def _when(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
         assert self._verifier is not None  # noqa: S101 - only then there are signatures
-        facts = {"tenants": self._tenants, "since": since, "now": None, "window_s": math.inf}
-        return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]
+        return self._verifier.check(
+            payload, signature, tenants=self._tenants, since=since, now=None, window_s=math.inf
+        )

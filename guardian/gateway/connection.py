@@ -1,5 +1,6 @@
 """The way to the control API: kept-alive connections that follow no redirect, so the token goes nowhere else."""
 
+import hashlib
 import http.client
 import ipaddress
 import os
@@ -7,14 +8,14 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
 from .reading import Refused
 
-Event = tuple[str, str, list[bytes]]
-"""(name, id, data lines) of a server-sent event."""
+Event = tuple[str, list[bytes]]
+"""Name and data lines of a server-sent event; its id stands in the data too."""
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
@@ -74,8 +75,10 @@ class Server:
         return self._ask("POST", "/ack", sent, timeout, body)[0]
 
     def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event | None]:
-        """Server-sent events until the stream ends, and None for what comes and is none. Raises Refused unless it
-        is a stream, OSError when it is cut or nothing comes for `silence_s`."""
+        """Server-sent events until the stream ends, and None for any line that ends none, such as a comment.
+
+        Raises Refused unless it is a stream, OSError when it is cut or nothing comes for `silence_s`.
+        """
         connection = self._open(connect_s)
         self._streaming = connection
         try:
@@ -97,7 +100,7 @@ class Server:
             connection.close()
 
     def _parsed(self, answer: http.client.HTTPResponse) -> Iterator[Event | None]:
-        name, ident, data, size = "message", "", list[bytes](), 0
+        name, data, size = "message", list[bytes](), 0
         while line := answer.readline(self._max_bytes + 1):
             size += len(line)
             if size > self._max_bytes:
@@ -107,12 +110,10 @@ class Server:
             match field:
                 case b"event":
                     name = value.decode("utf-8", "replace")
-                case b"id":
-                    ident = value.decode("utf-8", "replace")
                 case b"data":
                     data.append(value)
-                case b"" if not line.strip() and data:
-                    yield name, ident, data
+                case b"" if not line.strip():  # also without data the event is over, and its name with it
+                    yield (name, data) if data else None
                     name, data, size = "message", [], 0
                 case _:
                     yield None
@@ -122,7 +123,7 @@ class Server:
     def _ask(
         self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
     ) -> "tuple[int, Got, bytes]":
-        """A kept connection that the server has closed is opened anew once; after trouble none is kept."""
+        """Ask once more, on a new connection, if the server has closed the kept one. An error closes it too."""
         kept = self._connection is not None
         try:
             return self._exchange(method, tail, headers, timeout, body)
@@ -176,13 +177,37 @@ class Server:
             connection.close()
 
     def leave(self) -> None:
-        """In a forked child: the connections are its parent's. Nothing is said on them, and nothing of theirs is
-        closed that would wait for a thread which is not here."""
+        """In a forked child, where the connections are the parent's: let go of their sockets without a word on
+        them. Closing them in order could wait for a lock of a thread that was not forked."""
         for connection in (self._connection, self._streaming):
             if connection is not None and connection.sock is not None:
                 with suppress(OSError):
                     os.close(connection.sock.detach())
         self._connection = self._streaming = None
+
+
+class Credentials:
+    """Who asks: the token of the moment, and the name of this process among those of the gateway."""
+
+    def __init__(self, token: str | Callable[[], str], instance: str) -> None:
+        if len(instance) > 128 or not all("!" <= char <= "~" for char in instance):
+            raise ValueError(f"instance must be at most 128 visible ASCII characters; got {instance!r}")
+        self._token = token if callable(token) else lambda: token
+        self.instance = instance
+
+    def headers(self) -> dict[str, str]:
+        """Raises Refused for a token that no header could carry, and whatever the token's function raises."""
+        return {
+            "Accept": "application/json",
+            "Cache-Control": "no-cache",
+            "Authorization": bearer(self._token()),
+            "Guardian-Instance": self.instance,
+        }
+
+
+def asker(headers: Mapping[str, str]) -> str:
+    """Tells tokens apart where the token itself must not be kept."""
+    return hashlib.sha256(headers["Authorization"].encode()).hexdigest()[:32]
 
 
 Got = dict[str, str]
@@ -194,8 +219,8 @@ def header(got: Got, name: str) -> str:
 
 
 def bearer(token: str) -> str:
-    """Raises Refused for a token that no header could carry; it is never quoted."""
-    token = token.strip()  # the line break at the end of a file is none of it
+    """Raises Refused for a token that no header could carry, without quoting it."""
+    token = token.strip()  # of the line break at the end of its file
     if not token or not all("!" <= char <= "~" for char in token):
         raise Refused("token_unusable", "it is empty or has characters that no bearer token has")
     return "Bearer " + token

@@ -1,7 +1,7 @@
 """What an answer of the control API means to a gateway: pure, and strict.
 
-An answer that does not parse completely changes nothing. A revision (epoch, n) never runs backwards, save where
-other credentials reach other tenants; a delta is applied only to the list that it leads on from.
+An answer that does not parse completely changes nothing. A revision (epoch, n) never runs backwards, unless
+another token reaches other tenants. A delta is applied only to the list that it was made for.
 """
 
 import json
@@ -31,7 +31,7 @@ class Revision(NamedTuple):
 
 
 class Refused(Exception):
-    """An answer that must not be believed or was no answer; `code` is the stable word for it."""
+    """An answer that must not be believed, or no answer at all; `code` is the stable word for it."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class Signed(NamedTuple):
-    """When an answer was signed, in Unix seconds, and for whose tenants; 0 and "" where nothing is checked."""
+    """When an answer was signed, in Unix seconds, and for which tenants; 0 and "" where nothing is checked."""
 
     at: int = 0
     reach: str = ""
@@ -61,8 +61,8 @@ class View:
     until: dict[Key, float]
     issued: float  # the server's clock when this was confirmed
     confirmed: float  # ours, at the same moment
-    asked_as: str = ""  # a hash of the credentials that it was given to
-    signed: Signed = UNSIGNED  # its newest signature
+    asked_as: str = ""  # a hash of the token that it was given to
+    signed: Signed = UNSIGNED  # the newest signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +138,33 @@ def apply(
 ) -> tuple[View, frozenset[str]]:
     """The view after an answer, and kinds of subject in it that this client does not know.
 
-    `seen` is what is in memory, `base` what was told to the server (None: a whole list was asked for).
+    `seen` is the view in memory, `base` the one that the server was told of (None: a whole list was asked for).
 
-    A revision is that of one reach: what other credentials are given may stand at a lower n, but where signatures
-    say that they reach the same. Signed before `seen`, it would be a replay all the same.
+    Revisions compare within one reach: a whole list for another token may have a lower n. Not so if its signature
+    names the same tenants as before, or is older than that of `seen`: then it is a replay.
     """
     if seen is not None and answer.revision < seen.revision:
         another = base is None and asked_as != seen.asked_as and signed.at >= seen.signed.at
         alike = signed.reach != "" and signed.reach == seen.signed.reach
         if not another or alike or answer.revision.epoch < seen.revision.epoch:
-            detail = f"{seen.revision} -> {answer.revision}: a restored ledger must start a new epoch"
-            raise Refused("went_back", detail)
+            raise Refused("went_back", _way_back(seen.revision, answer.revision))
     if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):
         raise Refused("no_base", f"a delta to {answer.revision} has nothing to build on")
     until = base.until if base is not None and not answer.complete else {}
     strange = {each.kind for each in answer.entries} - KINDS
     _settle(until, answer.entries, tenants)
     return View(answer.revision, etag, until, answer.issued, confirmed, asked_as, signed), frozenset(strange)
+
+
+def _way_back(held: Revision, given: Revision) -> str:
+    """What happened, and what ends it: no gateway can."""
+    if given.epoch == held.epoch:
+        ends = "guardian must begin a new epoch, and does once a gateway tells it of this"
+    else:
+        ends = (
+            f"stop guardian, write epoch {held.epoch} or a later one into its store.epoch_file and start it again"
+        )
+    return f"guardian's list is at {given} and {held} is held here, as after a restored backup: {ends}"
 
 
 def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozenset[str] | None) -> None:

@@ -1,6 +1,6 @@
 """Whether an answer is guardian's: a detached JWS (RFC 7515, appendix F) with Ed25519, checked by `cryptography`.
 
-That library is asked for only here, and only when keys are given: without it no verifying list can be made.
+The library is imported only here, and only when keys are given: without it a list that verifies cannot be made.
 """
 
 import base64
@@ -16,8 +16,8 @@ TYPE = "guardian-revocations+jws"
 HEADER = "Guardian-Signature"
 
 Keys = Mapping[str, Any] | str | os.PathLike[str]
-"""A JWK set (RFC 7517), or the file that holds one; a file is read again when it changed, and a key that is not
-in it any more is not believed any more. One that cannot be read meanwhile takes nothing back."""
+"""A JWK set (RFC 7517), or a file that holds one. A changed file is read again, and a key that was taken out of it
+is no longer believed. While the file cannot be read, the keys known so far stay in force."""
 
 
 class Verifier:
@@ -46,11 +46,11 @@ class Verifier:
         now: float | None,
         window_s: float,
     ) -> Signed:
-        """When it was signed, and for whom. Raises Refused unless that was for these tenants (None: for all),
-        and for a delta from `since`.
+        """When it was signed, and for whom. Raises Refused unless it was signed for all of `tenants` (None: for
+        every tenant) and for a delta from `since` (None: for a whole list).
 
-        `now` is Unix time; a signature older than `window_s`, or as far in the future, is a replay or says that
-        one of the clocks is wrong. None: any age will do.
+        `now` is Unix time. A signature that is more than `window_s` older, or newer, is a replay, or one of the
+        clocks is wrong. With None any age will do.
         """
         header = self._header(payload, signature)
         audience = header.get("aud")

@@ -1,9 +1,9 @@
 """Any decision point that speaks the OpenID AuthZEN Authorization API 1.0 (Access Evaluation, section 6).
 
-A denial is HTTP 200 with `decision` false. What the answer's `context` holds is the decision point's affair; of
-it this reads `reason` (a string), `policy_ids` (a list) and `reasons` (a sentence by policy id), where they are
-that, as explanations. Obligations (AuthZEN Profile for Obligations) are conditions of a permit: guardian can
-fulfil none, so that a permit with any of them is none.
+A denial is HTTP 200 with `decision` false. The specification leaves the answer's `context` to the decision point.
+`reason` (a string), `policy_ids` (a list) and `reasons` (a sentence by policy id) are taken from it as
+explanations where they have these shapes. Obligations (AuthZEN Profile for Obligations) are conditions of a
+permit. Guardian can fulfil none, so a permit with obligations is no permit.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def _explained(context: Mapping[str, Any]) -> dict[str, str]:
     try:
         reasons = named(context.get("policy_ids"), context.get("reasons"))
     except NoAnswer:
-        reasons = {}  # theirs may mean something else by these names
+        reasons = {}  # their context may mean something else by these names
     reason = context.get("reason")
     if isinstance(reason, str) and reason:
         silent = [name for name, sentence in reasons.items() if not sentence] if reasons else [UNNAMED]

@@ -75,7 +75,8 @@ class _Whom(_Strict):
 
 
 class PolicyCase(_Strict):
-    """One example. `decided_by` are exactly the policies that must have decided; empty: nothing permits it.
+    """One example. `decided_by` names exactly the policies that must decide, none where nothing permits the
+    act.
 
     `actor` is the asker's id, ROLE-1 unless it says otherwise; `on_call` and `purpose_owners` name such ids.
     """
@@ -187,6 +188,8 @@ def read_cases(text: str, path: Path) -> tuple[PolicyCase, ...]:
         raise PolicyError(f"{path} must be a list of cases")
     cases = []
     for number, item in enumerate(raw, start=1):
+        if not isinstance(item, dict):
+            raise PolicyError(f"{path}, case {number}: a case is written as names and values, such as name: …")
         try:
             cases.append(PolicyCase.model_validate(item))
         except ValidationError as error:

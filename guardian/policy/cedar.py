@@ -38,7 +38,7 @@ class Clause:
 class CedarPolicies:
     """A validated policy set. Raises PolicyError when anything about it is wrong: better no start than a guess.
 
-    `places` says for each policy, in order, where it is written; lines of the text when it is empty.
+    `places` says for each policy, in order, where it is written. Without it these are lines of the text.
     """
 
     policies: str
@@ -79,7 +79,7 @@ class CedarPolicies:
         """Every policy of the files. Errors name the file and the line on which a policy begins."""
         places = []
         for name, text in files.policies.items():
-            for each in statements(text):  # file by file, or one that ends too early would eat into the next
+            for each in statements(text):  # file by file: a policy without an end must not take in the next file
                 places.append(f"{files.folder / name}:{each.line}")
                 _parse(each.text, places[-1])
         if not places:
@@ -100,7 +100,7 @@ class CedarPolicies:
         return tuple(self._clauses.values())
 
     def decide(self, request: PolicyRequest) -> PolicyDecision:
-        """What is asked about no session comes again with every poll: the same question has the same answer."""
+        """Remembers answers about no session: gateways and monitors ask the same question with every poll."""
         if request.session is not None:
             return self._decide(request)
         known = self._known.get(request)
@@ -158,7 +158,7 @@ def _clauses(policies: str, places: tuple[str, ...]) -> dict[str, Clause]:
 
 
 def _misfit(errors: Any, clauses: Mapping[str, Clause]) -> str:
-    """What does not fit the schema, with its places."""
+    """What does not fit the schema, and where."""
     told = []
     for each in errors[:_SHOWN]:
         clause = clauses.get(each.policy_id)

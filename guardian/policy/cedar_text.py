@@ -1,4 +1,4 @@
-"""Cedar texts that others wrote, checked: for proposals, which add forbids to somebody's policies."""
+"""Checks Cedar texts written elsewhere: what a proposal adds to somebody's policies may only forbid."""
 
 import json
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Problem(NamedTuple):
 
 
 def forbid_problems(policies: str, schema: str) -> list[Problem]:
-    """Why the policies do not parse, do not fit the schema, or are no forbids. Raises nothing."""
+    """Why the policies do not parse, do not fit the schema, or are no forbids; nothing if all is well."""
     try:
         parsed = json.loads(cedarpy.policies_to_json_str(policies))
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""A network on which everything one question does shares one deadline.
+"""A network on which everything that one question does shares one deadline.
 
-httpx bounds each read but not the sum of them, so that a body, or a header, that drips could hold the control
-API for hours. httpcore, the layer below it, lets every read be given what is left. Name resolution is the
-operating system's and keeps its own time: name an address, or a host in /etc/hosts.
+httpx bounds each read but not their sum, so a body or a header that arrives byte by byte could hold up the control
+API for hours. With httpcore, the layer below, every read can be given the time that is left. Name resolution is
+the operating system's and is not bounded: use an address, or a host in /etc/hosts.
 """
 
 import ssl

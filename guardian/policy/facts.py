@@ -1,4 +1,4 @@
-"""What decision points outside this process are told: one shape for all of them."""
+"""The facts that decision points outside this process are sent: one shape for all of them."""
 
 from dataclasses import asdict
 from typing import Any

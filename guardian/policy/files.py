@@ -64,7 +64,7 @@ class Statement:
 def statements(text: str) -> Iterator[Statement]:
     """Cut Cedar text into policies at the semicolons that are neither in a string nor in a comment.
 
-    Cedar's Python binding says what is wrong, and not where; policy by policy it can be told.
+    Cedar's Python binding says what is wrong but not where. Given one policy at a time, the place is known.
     """
     line, begins, parts = 1, 0, list[str]()
     for piece in _PIECE.findall(text):

@@ -1,7 +1,7 @@
-"""One careful way of asking a question over HTTP, for whom an answer is authority.
+"""A careful way to ask a question over HTTP whose answer decides what guardian may do.
 
-An answer counts only if it came whole, in time, from where it was asked, and is the JSON that it claims to be.
-Anything else is `NoAnswer`. Nothing is asked twice.
+An answer counts only if it came whole, in time and from the server that was asked, and is the JSON that it claims
+to be. Anything else is `NoAnswer`. No question is sent twice.
 """
 
 import json
@@ -15,7 +15,7 @@ import httpcore
 from guardian.policy.deadline import Deadline
 
 MOST_BYTES = 64 * 1024
-_IDLE_S = 2.0  # shorter than servers' patience: a connection that closes while we write would be a failure
+_IDLE_S = 2.0  # shorter than a server keeps it open: a connection that closes while we write would be a failure
 
 
 class NoAnswer(Exception):
@@ -25,8 +25,8 @@ class NoAnswer(Exception):
 class HttpLine:
     """A line to one decision point, for several threads.
 
-    After a failure to get any answer in time it is not asked for `rest_s`; then one caller tries again while
-    the others still get the quick refusal. `clock` gives seconds that only grow.
+    After no answer came in time the decision point is not asked for `rest_s`. Then one caller tries again while
+    the others are still refused at once. `clock` gives seconds that only grow.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HttpLine:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
             self._rest(f"broke off, or speaks no HTTP/1.1 ({type(error).__name__})")
         except NoAnswer:
-            self._recovered()  # it is there, and wrong: that costs no time
+            self._recovered()  # a wrong answer, but a quick one: there is no need to rest
             raise
         self._recovered()
         return parsed(answer)
@@ -104,7 +104,7 @@ class HttpLine:
             now = self._clock()
             if now < self._rests_until:
                 raise NoAnswer(f"not asked, because a moment ago it {self._trouble}")
-            self._rests_until = now + self._rest_s  # this caller tries; the others wait for what it finds
+            self._rests_until = now + self._rest_s  # this caller tries; meanwhile the others are refused
 
     def _rest(self, trouble: str) -> NoReturn:
         with self._turn:

@@ -5,7 +5,7 @@
     true | false
     {"allow": true | false, "policy_ids": ["…"], "reasons": {"…": "…"}}      policy_ids and reasons may be absent
 
-and nothing else: a rule `deny` beside `allow`, which this could not know, must not be overlooked. A rule that is
+and nothing else: a member such as `deny` beside `allow` must not be overlooked, so it is refused. A rule that is
 undefined for this request is a denial, as in OPA itself.
 """
 

@@ -1,8 +1,8 @@
 """Policies that are read again while guardian runs: the whole set or nothing of it.
 
 A set goes into force when its files can be read, every policy parses and fits the schema, and every case kept
-beside them comes out as it must. Anything else leaves the old set in force and says why: a typing error must
-neither open nor close anything.
+beside them comes out as it must. Otherwise the old set stays in force, and the outcome says why: a typing error
+must neither open nor close anything.
 """
 
 import threading
@@ -107,7 +107,7 @@ class ReloadablePolicies:
             return self._reload(seen) if settled and glimpse != self._tried else None
 
     def _reload(self, seen: PolicyFiles | PolicyError) -> ReloadOutcome:
-        """Put in force what was seen, and not what the files hold by now."""
+        """Put in force what was seen, whatever the files hold by now."""
         was = self._in_force
         self._tried = _fingerprint(seen)
         if isinstance(seen, PolicyError):

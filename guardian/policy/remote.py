@@ -1,4 +1,4 @@
-"""What decision points over HTTP have in common: their options, and how what they say of policies is read."""
+"""What decision points over HTTP have in common: their options, and how they name the policies that decided."""
 
 import re
 import ssl
@@ -25,7 +25,7 @@ class RemotePoint:
     rest_s      after it could not be reached, or not in time, it is not asked for this long: a dead decision
                 point costs the control API its time-out now and then, not with every request
     ca          a PEM file with the certificates to trust, instead of the system's
-    plain_http  permits http to another machine; whoever sits between then decides what guardian may do
+    plain_http  permits http to another machine; whoever is on the way then decides what guardian may do
     token       sent as a bearer token
     clock       seconds that only grow; `new_id` makes an X-Request-ID. Both come from the composition root.
     """

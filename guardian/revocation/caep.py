@@ -1,12 +1,13 @@
 """The CAEP face: Security Event Tokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
 
-A revocation is `session-revoked`; a flag, and who may act again, is `risk-level-change`. A session's lapse is not
-told of, for the session is over; neither is a canary, nor the end of another test of the switch: nobody is meant.
-A token's `jti` is the same however often it is sent.
+A revocation is sent as `session-revoked`; a flag, and the end of a revocation, as `risk-level-change`. Nothing is
+sent when a session's revocation lapses, for that session is over, nor for guardian's tests of the switch. A token
+keeps its `jti` however often it is sent.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,10 @@ REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
 MEDIA_TYPE = "application/secevent+jwt"
 PUSH = "urn:ietf:rfc:8935"
+_ABOUT_US = {"invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied"}
+"""Errors (RFC 8935, 2.4) about us as a transmitter: until mended they meet every event, so none is set aside."""
+_CODE = re.compile(r"[a-z_]{1,60}")
+_LONGEST_S = 300.0
 _PIECES = 16  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
@@ -33,8 +38,8 @@ _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "
 
 @dataclass(frozen=True, slots=True)
 class CaepFace:
-    """`receivers` are mappings of `url`, `audience`, and if wanted `token_file` (a bearer token that the receiver
-    gave us) and `tenants` (only theirs)."""
+    """`receivers` are mappings of `url`, `audience`, and optionally `token_file` (a bearer token that the receiver
+    gave us) and `tenants` (only their events are sent)."""
 
     receivers: Sequence[Mapping[str, Any]] = ()
     timeout_s: float = 10.0
@@ -42,6 +47,8 @@ class CaepFace:
     def __post_init__(self) -> None:
         if not self.receivers:
             raise ValueError("name at least one receiver")
+        if not 0 < self.timeout_s <= _LONGEST_S:
+            raise ValueError(f"timeout_s must lie between 0 and {_LONGEST_S:g} seconds, got {self.timeout_s}")
         for each in self.receivers:
             unknown = sorted(set(each) - {"url", "audience", "token_file", "tenants"})
             if unknown or not each.get("url") or not each.get("audience"):
@@ -49,7 +56,7 @@ class CaepFace:
             if not is_private(str(each["url"])):
                 raise ValueError(f"receiver {each['url']}: https, or http to this machine")
             tenants = each.get("tenants")
-            if tenants is not None and not (tenants and isinstance(tenants, list | tuple)):
+            if tenants is not None and not (isinstance(tenants, list | tuple) and tenants and all(tenants)):
                 raise ValueError(f"receiver {each['url']}: tenants is a list of names, got {tenants!r}")
         named = [(str(each["url"]), str(each["audience"]), _tenants_of(each)) for each in self.receivers]
         twice = next((each for each in named if named.count(each) > 1), None)
@@ -87,7 +94,7 @@ class EventTokens:
     clock: Callable[[], datetime]
 
     def revocation(self, entry: LedgerEntry) -> str | None:
-        """None for what is no event of anybody."""
+        """None for an entry that is no event for anybody."""
         if entry.reason_code == "self_test" or (entry.status == "lapsed" and entry.subject_type == "session"):
             return None
         at = int(entry.at.timestamp())
@@ -142,7 +149,7 @@ class EventTokens:
 
 @dataclass(slots=True)
 class CaepReceiver:
-    """One push endpoint. What it says is wrong with one token for good is Refused; all else is tried again."""
+    """One push endpoint. A 400 is its last word on one event, unless it is about us; all else is tried again."""
 
     url: str
     tokens: EventTokens
@@ -156,7 +163,7 @@ class CaepReceiver:
 
     @property
     def name(self) -> str:
-        """Of other tenants it is another one: whoever is added has to be told what holds already."""
+        """With other tenants it is another receiver: if a tenant is added, what holds there must be sent too."""
         whom = "|".join((self.url, self.tokens.audience, *sorted(self.tenants or ())))
         return f"caep/{hashlib.sha256(whom.encode()).hexdigest()[:16]}"
 
@@ -185,19 +192,23 @@ class CaepReceiver:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token()}"
         with self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got:
-            told = b"".join(islice(got.iter_raw(), _PIECES))  # it is the receiver's, and need not have an end
+            told = b"".join(islice(got.iter_raw(), _PIECES))  # a foreign answer, which may have no end
         if got.status_code in (200, 202):
             return
-        code = _error_of(told)
-        if got.status_code == 400 and code == "invalid_request":
-            raise Refused(code, "the receiver cannot read this token")
+        code, reason = _error_of(told)
+        if got.status_code == 400 and code not in _ABOUT_US:
+            raise Refused(code or "http_400", reason or "no reason given")
         raise ConnectionError(f"the receiver answered {got.status_code} {code}".strip())
 
 
-def _error_of(answer: bytes) -> str:
-    """RFC 8935, 2.3: `{"err": …}`; bounded, for it is the receiver's text."""
+def _error_of(answer: bytes) -> tuple[str, str]:
+    """Code and description of `{"err": …, "description": …}` (RFC 8935, 2.3): foreign text, so short and plain."""
     try:
         told = json.loads(answer)
     except (ValueError, RecursionError):
-        return ""
-    return str(told.get("err", ""))[:60] if isinstance(told, dict) else ""
+        told = None
+    if not isinstance(told, dict):
+        return "", ""
+    code, description = str(told.get("err") or ""), str(told.get("description") or "")[:200]
+    line = "".join(char if char.isprintable() else " " for char in description)
+    return (code if _CODE.fullmatch(code) else ""), line

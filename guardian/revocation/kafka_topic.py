@@ -1,9 +1,10 @@
 """The Kafka face: a compacted topic, keyed by subject; whoever reads it from the beginning holds the list.
 
-A revocation is a record, its end a tombstone. Without compaction (not every broker does it) the same reading gives
-the same list: the latest record of a key counts. A new epoch is announced under the key of `EPOCH` after the whole
-list was written again; what carries a lower epoch is void from there on. Where each tenant has a topic, it is
-announced in all of them that the ledger knows, and in any other before the first entry of the new epoch.
+A revocation is a record, its end a tombstone. The latest record of a key counts, so that a topic without
+compaction (not every broker does it) reads as the same list. When a new epoch begins the whole list is written
+again and the epoch is then announced under the key `EPOCH`: whatever carries a lower epoch is void from there on.
+Where each tenant has its own topic, the epoch is announced in those of all tenants that the ledger knows, and in
+any other one before its first entry of the new epoch.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ EPOCH = b'["","epoch",""]'
 _TENANT = "{tenant}"
 _LONGEST = 249  # Kafka's bound
 _HASH = 16
+_NO_TOPICS = (".", "..")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -31,7 +33,7 @@ class KafkaTopicFace:
     topic: str = "guardian.revocations"
 
     def __post_init__(self) -> None:
-        if not _PLAIN.fullmatch(self.topic.replace(_TENANT, "t")):
+        if not _PLAIN.fullmatch(self.topic.replace(_TENANT, "t")) or self.topic in _NO_TOPICS:
             raise ValueError(f"topic {self.topic!r} is no name of a topic")
         if len(self.topic.replace(_TENANT, "t" * _HASH)) > _LONGEST:
             raise ValueError(f"topic {self.topic[:32]!r}…: a topic's name has at most {_LONGEST} characters")
@@ -93,14 +95,14 @@ def key_of(entry: LedgerEntry) -> bytes:
 
 
 def topic_of(pattern: str, tenant_id: str) -> str:
-    """A tenant whose name no topic could bear gets a hash of it in its place: it must not hold up all others."""
+    """A tenant whose name cannot be part of a topic's name is hashed: it must not hold up all others."""
     plain = pattern.replace(_TENANT, tenant_id)
-    if _PLAIN.fullmatch(tenant_id) and len(plain) <= _LONGEST and plain not in (".", ".."):
+    if _PLAIN.fullmatch(tenant_id) and len(plain) <= _LONGEST and plain not in _NO_TOPICS:
         return plain
     return pattern.replace(_TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH])
 
 
 def _value(entry: LedgerEntry, epoch: int) -> bytes:
-    """`told_in` is the epoch in which the record was written, which may be later than the entry's own."""
+    """`told_in` is the epoch in which the record is written; it may be later than the entry's own."""
     told = entry.model_dump(mode="json", exclude={"reason", "actor", "finding_id", "cause"}) | {"told_in": epoch}
     return json.dumps(told, separators=(",", ":")).encode()

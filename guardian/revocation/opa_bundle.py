@@ -1,8 +1,9 @@
 """The OPA face: a bundle that an OPA-based gateway or decision point polls, verifies and consults natively.
 
-`data.guardian.revocations.live[tenant][kind][id]` are the live revocations; `data.guardian.revocations.refused` is
-true for an input that names a revoked subject, or nobody. The bundle owns the root `guardian/revocations` only.
-Signed as OPA wants it (`.signatures.json`, ES256); two renderings of the same list differ in that signature only.
+`data.guardian.revocations.live[tenant][kind][id]` holds the live revocations; `data.guardian.revocations.refused`
+is true for an input that names a revoked subject, or nobody at all. The bundle owns the root
+`guardian/revocations` only. It is signed as OPA expects (`.signatures.json`, ES256); two renderings of the same
+list differ only in the signature.
 """
 
 import gzip
@@ -90,7 +91,7 @@ class BundleFace:
     sign: Sign | None = None
 
     def line(self, entry: LedgerEntry) -> bytes:
-        """Where the entry belongs, parted by what no identifier holds, and what OPA is told of it."""
+        """Tenant, kind, id and what OPA is told, with a NUL between them, which no identifier holds."""
         told = {
             "reason_code": entry.reason_code,
             "revision": str(entry.revision),

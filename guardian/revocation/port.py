@@ -15,7 +15,7 @@ from guardian.keys.signing import SigningKeys
 class Given:
     """What faces that leave the process need and cannot make: the bus, keys, clock and files of the deployment.
 
-    `tenants` are those of whom the ledger ever said anything.
+    `tenants` are all that the ledger has ever had an entry of.
     """
 
     producer: Callable[[], Producer]
@@ -58,7 +58,7 @@ class Face(Lines, Protocol):
 
 
 class Refused(Exception):
-    """The receiver says that it will never take this message; `code` is its stable word."""
+    """The receiver says that it will never take this message; `code` is the stable word for why."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -68,12 +68,13 @@ class Refused(Exception):
 class Receiver(Protocol):
     """Where a face brings entries by itself, in ledger order, at least once.
 
-    - `deliver` returns only when the receiver has the entry. It raises Refused when sending the same again is
-      pointless, and any other exception when it is not; then nothing after this entry is sent before it.
-    - `flagged` tells of a finding that flagged a session; a receiver that has no word for that does nothing.
-    - Before the first entry, and whenever a new epoch began, `begin` brings every entry of the live set as it was
-      at `revision`, and raises as `deliver` does. `begun` ends it: what an earlier epoch told is void then.
-    - `name` keeps its place in the ledger over restarts.
+    - `deliver` returns only when the receiver has the entry. It raises Refused when it is pointless to send the
+      same again: the entry is set aside. After any other exception it is sent again, and no later entry before it.
+    - `flagged` sends a finding that flagged a session; a receiver that has no word for that does nothing.
+    - Before the first entry, and whenever a new epoch began, `begin` is called with every entry of the live set as
+      it was at `revision`, and raises as `deliver` does. `begun` ends that: whatever was sent in an earlier epoch
+      is void.
+    - Under its `name` a receiver's place in the ledger is kept over restarts.
     """
 
     @property
@@ -92,6 +93,6 @@ class Receiver(Protocol):
 
 class PushPlugin(Protocol):
     """A module of this folder that exports `plugin` is a face that leaves the process: a frozen dataclass of its
-    options. `open` is given what only the composition root has; it speaks to nobody yet."""
+    options. `open` is given what only the composition root has, and does not connect yet."""
 
     def open(self, given: Given) -> Sequence[Receiver]: ...

@@ -59,7 +59,7 @@ def matching(tags: str, etag: str) -> str | None:
 
 
 def tag_of(tags: str, revision: Revision) -> str | None:
-    """The tag presented, in its quotes, if it is one that was given out for this revision; None otherwise."""
+    """The presented tag, in its quotes, if it has the form of one for this revision; None otherwise."""
     tag = tags.split(",")[0].strip().removeprefix("W/")
     return tag if _TAG.fullmatch(tag) and presented_revision(tag) == revision else None
 

@@ -155,9 +155,10 @@ def test_signed_text_that_is_no_checkpoint_is_malformed(keys, text):
 
 
 def test_a_key_file_without_ed25519_keys_is_refused(tmp_path):
-    for content in (b"[]", b'{"keys": []}', b'{"keys": [{"kty": "RSA"}]}', b"nonsense"):
+    for content in (b"[]", b'{"keys": []}', b'{"keys": [{"kty": "RSA"}]}', b"nonsense", b"[" * 100_000):
         (tmp_path / "jwks.json").write_bytes(content)
-        with pytest.raises(ConfigurationError, match="JWK set"):
+        with pytest.raises(ConfigurationError, match="JWK set") as refused:
             note_keys_from(tmp_path / "jwks.json")
+        assert "attribute" not in str(refused.value)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         note_keys_from(tmp_path / "absent.json")

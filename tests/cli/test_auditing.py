@@ -252,15 +252,22 @@ def test_a_proof_comes_from_standard_input_too(guardian, home, tmp_path):
             lambda told: told.update(checkpoint=told["checkpoint"].replace("\n5\n", "\n6\n")),
             "does not fit the text",
         ),
-        (lambda told: told.update(checkpoint="x"), "its checkpoint is none"),
+        (lambda told: told.update(checkpoint="x"), "the checkpoint in {file} is none"),
         (lambda told: told["consistency"].pop(), "of 5 entries does not extend that of 4"),
-        (lambda told: told.pop("hash"), "it is no proof"),
-        (lambda told: told.update(inclusion="00"), "it is no proof"),
-        (lambda told: told["record"].update(n=0.5), "it is no proof"),
-        (lambda told: told.update(leaf_index=2), "it is no proof"),
+        (lambda told: told.pop("hash"), "{file} is no proof as `guardian audit prove` prints it: 'hash' is"),
+        (lambda told: told.pop("hash"), "'hash' is missing"),
+        (lambda told: told.update(hash="00"), "'hash': "),
+        (lambda told: told.update(hash=5), "'hash': "),
+        (lambda told: told.update(inclusion="00"), "'inclusion': "),
+        (lambda told: told["inclusion"].append("zz"), "'inclusion.3': "),
+        (lambda told: told["record"].update(n=0.5), "an audit record cannot hold a float"),
+        (lambda told: told.update(leaf_index=2), "leaf_index is 2, and seq less one is 1"),
+        (lambda told: told.update(damaged="!", record=told.pop("record")), "not both"),
+        (lambda told: told.pop("record"), "it needs either `record` or `damaged`"),
+        (lambda told: told.update(seq=True), "'seq': "),
         (
             lambda told: told.update(checkpoint=told["checkpoint"].replace("guardian/audit", "\ud800/audit")),
-            "it is no proof",
+            "'checkpoint': ",
         ),
     ],
 )
@@ -272,7 +279,25 @@ def test_a_tampered_proof_does_not_hold(guardian, home, tmp_path, tamper, says):
     done = guardian("check-proof", str(proof), "--checkpoint", str(earlier))
     assert isinstance(done.exception, ProofError)  # exit code 1
     assert str(done.exception).startswith("the proof does not hold: ")
-    assert says in str(done.exception)
+    assert says.format(file=proof) in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"{", "line 1 column 2"),
+        (b"[]", "it is no JSON object"),
+        (b"\xff", "utf-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"seq": 1, "hash": "", "seq": 2}', "'seq' stands twice in one object"),
+    ],
+)
+def test_a_file_that_is_no_proof_is_named_with_the_place_of_what_is_wrong(guardian, tmp_path, text, says):
+    file = tmp_path / "proof.json"
+    file.write_bytes(text)
+    told = str(guardian("check-proof", str(file)).exception)
+    assert f"{file} is no proof as `guardian audit prove` prints it: " in told
+    assert says in told
 
 
 def test_a_proof_is_believed_by_known_keys_only_and_held_against_what_it_speaks_of(guardian, home, tmp_path):

@@ -12,7 +12,7 @@ from guardian.bootstrap import plugins
 from guardian.config import Settings, load
 from guardian.config.reading import read_yaml
 from guardian.errors import ConfigurationError
-from guardian.gateway.client import _TELL_S
+from guardian.gateway.acknowledging import _TELL_S
 
 
 @pytest.fixture(autouse=True)

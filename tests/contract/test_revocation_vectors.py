@@ -162,7 +162,7 @@ def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
         wall=lambda: now[0],
     )
     server = Scripted()
-    revoked._server = server  # type: ignore[assignment]
+    revoked._follower._server = server  # type: ignore[assignment]
     for step in case["steps"]:
         now[0] = float(step["at"])
         if "ask" in step:
@@ -171,9 +171,9 @@ def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
             assert (revoked.refusal(asked["tenant"], **named) is not None) is step["revoked"], step
             continue
         server.next = step["answer"]
-        revoked._synced = step["answer"]["asked_since"] is not None
+        revoked._follower._synced = step["answer"]["asked_since"] is not None
         try:
-            revoked._poll()
+            revoked._follower.poll()
             got = "taken"
         except Refused as refused:
             got = refused.code

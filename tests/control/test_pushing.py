@@ -214,18 +214,8 @@ def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(stage,
     assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s2", "s3"]  # s1 was taken before
 
 
-def test_one_token_that_cannot_be_read_holds_up_nothing_and_is_told(stage, receiver, caep):
-    drain(caep)
-    stage.revoke("s1")
-    stage.revoke("s2")
-    receiver.script = [(400, b'{"err": "invalid_request"}')]
-    drain(caep)
-    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s2"]
-    news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
-    assert "Revocations do not reach a receiver (caep)" in [each["finding"]["title"] for each in news]
-
-
 REFUSED = (400, b'{"err": "invalid_request"}')
+ABOUT_US = ("invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied")
 
 
 def sessions(receiver):
@@ -295,14 +285,55 @@ def test_an_epoch_that_begins_while_the_list_is_brought_begins_it_anew(stage, to
     assert {name for _, _, name in live_of(written)} == {"s0", "s1", "s2"}
 
 
-def test_a_wrong_token_of_ours_is_tried_again_and_loses_nothing(stage, receiver, caep):
+@pytest.mark.parametrize(
+    "answer",
+    [(400, json.dumps({"err": code}).encode()) for code in ABOUT_US]
+    + [(status, b"") for status in (401, 403, 404, 429, 500, 503)],
+    ids=str,
+)
+def test_what_a_receiver_has_against_us_or_cannot_do_now_is_tried_again_and_loses_nothing(
+    stage, receiver, caep, answer
+):
     drain(caep)
     stage.revoke("s1")
-    receiver.script = [(400, b'{"err": "authentication_failed"}')]
+    receiver.script = [answer]
     with pytest.raises(ConnectionError):
         drain(caep)
     drain(caep)
-    assert len(receiver.tokens) == 1
+    assert sessions(receiver) == ["s1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        (
+            b'{"err": "invalid_request", "description": "no\\nsuch subject"}',
+            "invalid_request",
+            "no such subject",
+        ),
+        (b'{"err": "unsupported_event"}', "unsupported_event", "no reason given"),
+        (b'{"err": "<b>no</b>"}', "http_400", "no reason given"),
+        (b'{"err": null}', "http_400", "no reason given"),
+        (b'["err"]', "http_400", "no reason given"),
+        (b"<html>400 Bad Request</html>", "http_400", "no reason given"),
+        (b"", "http_400", "no reason given"),
+    ],
+)
+def test_a_400_about_one_event_sets_it_aside_with_its_reason_and_the_next_one_follows(
+    stage, receiver, caep, capsys, answer, code, says
+):
+    drain(caep)
+    stage.revoke("s1")
+    stage.revoke("s2")
+    receiver.script = [(400, answer)]
+    drain(caep)
+    assert sessions(receiver) == ["s2"]
+    assert push_news(stage) == [f"caep: a receiver refused 1.1 ({code}) for good"]
+    news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    assert [each["finding"]["title"] for each in news] == ["Revocations do not reach a receiver (caep)"]
+    assert stage.deps.metrics.value("guardian_pushes_total", face="caep", outcome="refused") == 1
+    assert stage.deps.metrics.value("guardian_pushes_total", face="caep", outcome="failed") == 0
+    assert f"{code}: {says}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("status", [202, 500])
@@ -352,6 +383,12 @@ def test_receivers_that_could_not_be_trusted_are_refused_at_start():
         CaepFace()
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_time_out_in_which_nothing_could_arrive_is_refused_at_start(seconds):
+    with pytest.raises(ValueError, match="timeout_s must lie between"):
+        CaepFace(receivers=({"url": "https://x", "audience": "a"},), timeout_s=seconds)
+
+
 def test_one_endpoint_may_take_the_events_of_several_tenants_apart_and_misses_none(stage, receiver, given):
     whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
     faces = CaepFace(receivers=[{**whole, "tenants": ["acme"]}, {**whole, "tenants": ["globex"]}]).open(given[0])
@@ -381,7 +418,7 @@ def test_receivers_that_would_miss_something_are_refused_at_start():
     one = {"url": "https://x", "audience": "a"}
     with pytest.raises(ValueError, match="twice"):
         CaepFace(receivers=(one, {**one, "token_file": "other.token"}))
-    for nobody in ("acme", []):
+    for nobody in ("acme", [], ["acme", ""]):
         with pytest.raises(ValueError, match="a list of names"):
             CaepFace(receivers=({**one, "tenants": nobody},))
 
@@ -616,8 +653,9 @@ def test_each_tenant_may_have_a_topic_of_its_own():
     assert len(topic_of("rev.{tenant}", "a" * 300)) < 249
     assert topic_of("{tenant}", "..") != ".."
     assert topic_of("rev.{tenant}", "\ud800").startswith("rev.")
-    with pytest.raises(ValueError, match="no name of a topic"):
-        KafkaTopicFace(topic="a b")
+    for wrong in ("", "a b", "ü", ".", ".."):
+        with pytest.raises(ValueError, match="no name of a topic"):
+            KafkaTopicFace(topic=wrong)
 
 
 def test_a_topic_that_no_broker_would_take_is_refused_before_anything_is_sent_there():

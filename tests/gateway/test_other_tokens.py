@@ -33,6 +33,15 @@ def two_tenants(ledger):
     return ledger
 
 
+def test_another_token_begins_with_a_whole_list(ledger, follow) -> None:
+    """A token with wider reach must not miss what was revoked before it: a delta would leave that out."""
+    ledger.tokens.add(NARROW)
+    follow(token=lambda: NARROW if len(ledger.requests) < 2 else WIDE, wait_s=0)
+    ledger.wait_requests(4)
+    asked = [(seen["Authorization"].removeprefix("Bearer "), "since" in seen) for seen in ledger.requests[:4]]
+    assert asked == [(NARROW, False), (NARROW, True), (WIDE, False), (WIDE, True)]
+
+
 def test_a_narrowed_token_starts_from_its_own_list(two_tenants, follow, soon, clocks) -> None:
     tokens = [WIDE]
     revoked = follow(token=lambda: tokens[-1])
@@ -85,8 +94,8 @@ def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, fo
     assert soon(lambda: said == {(WIDE, "1.2")})
     two_tenants.break_everything(lambda *_: (503, {}, b""))
     tokens.append(NARROW)
-    revoked._moved.set()
-    assert soon(lambda: not revoked._moved.is_set())
+    revoked._held.moved.set()
+    assert soon(lambda: not revoked._held.moved.is_set())
     two_tenants.break_everything(narrow_at(1))
     assert soon(lambda: (NARROW, "1.1") in said)
     assert said == {(WIDE, "1.2"), (NARROW, "1.1")}

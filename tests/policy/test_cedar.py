@@ -60,6 +60,7 @@ def test_a_decision_with_errors_cannot_be_an_allow():
     [
         ("", "list of cases"),
         ("a: [", "cannot be read"),
+        ("- x", "case 1: a case is written as names and values"),
         ("- {name: x, expect: maybe, role: admin, action: read}", "case 1, expect"),
         ("- {name: x, expect: deny, role: admin, action: read, sesion: y}", "case 1, sesion"),
         ("- {name: x, expect: deny, role: admin, action: read, act: {aproved: true}}", "case 1, act.aproved"),

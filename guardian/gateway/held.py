@@ -1,0 +1,157 @@
+"""The list in memory: which answers of the server are believed, and what is kept of them over a restart."""
+
+import math
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from .cache import Cache, Part, Proof
+from .reading import UNSIGNED, Key, Revision, Signed, View, apply, parse
+from .signature import Verifier
+from .trouble import Trouble, reason
+
+_SKEW_S = 60.0  # clocks of gateway and server may differ by this much before a signature counts as replayed
+_MOST_PARTS = 200  # a cache of more signed deltas than this is made anew from a whole list
+_SAVING = 20  # saving the cache takes no more than one part in so many of the time
+
+
+class Pace(NamedTuple):
+    """How often and how long, in seconds; and the clocks that tell. `jitter` is between 0 and 1."""
+
+    interval_s: float
+    max_stale_s: float
+    timeout_s: float
+    wait_s: float
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    jitter: Callable[[], float]
+
+
+class HeldList:
+    """Changed by the follower's thread alone. Any thread may take `view`, which is replaced and never half a list.
+
+    `ready` is set once a fresh list is held, `moved` whenever its revision changed.
+    """
+
+    def __init__(
+        self,
+        tenants: frozenset[str] | None,
+        verifier: Verifier | None,
+        cache: Cache | None,
+        pace: Pace,
+        trouble: Trouble,
+    ) -> None:
+        self.view: View | None = None
+        self.ready, self.moved = threading.Event(), threading.Event()
+        self.trouble = trouble
+        self._tenants, self._verifier, self._cache = tenants, verifier, cache
+        self._max_stale, self._clock, self._wall = pace.max_stale_s, pace.clock, pace.wall
+        self._parts: tuple[Part, ...] = ()
+        self._proof: Proof | None = None
+        self._saved: tuple[Revision, float] | None = None
+        self._save_took = 0.0
+
+    def is_fresh(self, view: View) -> bool:
+        """Whether it was confirmed recently. If that lies ahead the clock ran backwards, and the list is stale."""
+        return 0 <= self._clock() - view.confirmed <= self._max_stale
+
+    def names(self, view: View, key: Key) -> bool:
+        """Whether this subject is revoked, and the revocation has not expired."""
+        until = view.until.get(key)
+        if until is None:
+            return False
+        # By the earlier of two clocks: a jump of either one must not end a revocation before its time.
+        return until == math.inf or min(view.issued + self._clock() - view.confirmed, self._wall()) < until
+
+    @property
+    def wants_whole(self) -> bool:
+        """So many signed deltas are kept that a whole list would be shorter."""
+        return len(self._parts) > _MOST_PARTS
+
+    def take(self, body: bytes, signature: str, etag: str, base: View | None, asked_as: str) -> None:
+        """Believe an answer and apply it; Refused if any part of it is not as the contract says."""
+        answer = parse(body)
+        since = None if answer.complete or base is None else base.revision
+        signed = self._check(body, signature, since)
+        fresh, strange = apply(
+            answer,
+            etag,
+            seen=self.view,
+            base=base,
+            tenants=self._tenants,
+            confirmed=self._clock(),
+            asked_as=asked_as,
+            signed=signed,
+        )
+        for kind in sorted(strange):
+            self.trouble.notice(f"list entries for subjects of type {kind[:64]!r} are not enforced by this client")
+        if self._verifier is not None and self._cache is not None:
+            part = Part(since, zlib.compress(body, 1), signature)
+            self._parts = (part,) if answer.complete else (*self._parts, part) if answer.entries else self._parts
+            self._proof = None
+        self._settle(fresh)
+
+    def confirm(self, base: View, payload: bytes, signature: str) -> None:
+        """Nothing changed since `base`: `payload`, its entity tag or its revision, is signed. Raises Refused."""
+        signed = self._check(payload, signature, None)
+        self._proof = Proof(payload, signature)
+        now = self._clock()
+        self._settle(replace(base, issued=base.issued + now - base.confirmed, confirmed=now, signed=signed))
+
+    def load(self) -> None:
+        """Begin with the list of the last run; whatever is wrong with that, the server has the list."""
+        if self._cache is None or self.view is not None:
+            return
+        try:
+            found = self._cache.load(wall=self._wall(), clock=self._clock())
+        except Exception as error:
+            self.trouble.notice(f"revocation cache ignored ({reason(error)})")
+            return
+        if found is not None:
+            self.view, self._parts = found
+            if self.is_fresh(self.view):
+                self.ready.set()
+
+    def save(self, *, last: bool = False) -> None:
+        """When the revision moved, else now and then; a long list not so often that saving is all that is done."""
+        view = self.view
+        if self._cache is None or view is None:
+            return
+        revision, at = self._saved or (None, -math.inf)
+        pause = self._max_stale / 2 if revision == view.revision else 0.0 if last else _SAVING * self._save_took
+        if (last and revision == view.revision) or view.confirmed - at < pause:
+            return
+        began = self._clock()
+        try:
+            self._cache.save(view, self._parts, self._proof, wall=self._wall())
+        except OSError as error:
+            self.trouble.notice(f"revocation cache not written ({type(error).__name__})")
+        self._saved, self._save_took = (view.revision, view.confirmed), self._clock() - began
+
+    def leave_waiters(self) -> None:
+        """In a forked child: who waits on these events waits in the parent, and may hold their locks."""
+        self.ready, self.moved = threading.Event(), threading.Event()
+
+    def _check(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
+        """When it was signed and for whom; neither where signatures are not checked."""
+        if self._verifier is None:
+            return UNSIGNED
+        return self._verifier.check(
+            payload,
+            signature,
+            tenants=self._tenants,
+            since=since,
+            now=self._wall(),
+            window_s=max(self._max_stale, _SKEW_S),
+        )
+
+    def _settle(self, fresh: View) -> None:
+        moved = self.view is None or self.view.revision != fresh.revision
+        self.trouble.over(fresh.revision)
+        self.view = fresh  # last: who sees the new list sees no old trouble
+        self.ready.set()
+        if moved:
+            self.moved.set()
+        self.save()

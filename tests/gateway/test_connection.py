@@ -1,0 +1,47 @@
+"""The way to the control API."""
+
+import socket
+
+import pytest
+
+from guardian.gateway.client import RevocationList
+from guardian.gateway.connection import Server
+
+
+def test_a_redirect_is_not_followed_with_the_token(ledger, follow, soon) -> None:
+    revoked = follow()
+    ledger.break_everything(lambda ledger, _: (302, {"Location": f"{ledger.url}/elsewhere"}, b""))
+    assert soon(lambda: "http_302" in revoked.state().last_error)
+    assert {seen["path"] for seen in ledger.requests} == {"/v1/revocations"}
+
+
+def test_certificates_are_verified(ledger, served, soon) -> None:
+    revoked = RevocationList(ledger.url.replace("http:", "https:"), "t", interval_s=0.02).start()
+    try:
+        assert soon(lambda: "SSL" in revoked.state().last_error)
+    finally:
+        revoked.stop()
+    assert revoked._server._context is not None
+    assert revoked._server._context.check_hostname
+
+
+def test_an_acknowledgement_without_an_answer_is_not_the_last_one(ledger, served) -> None:
+    teller = Server(ledger.url, allow_http=False, context=None, max_bytes=65536)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        teller._port, port = silent.getsockname()[1], teller._port
+        with pytest.raises(TimeoutError):
+            teller.acknowledge(b"{}", {}, 0.05)
+    teller._port = port
+    assert teller.acknowledge(b"{}", {}, 10) == 501  # this ledger takes none, but it answers
+    teller.drop()
+
+
+def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, served) -> None:
+    ledger.always = lambda *_: (
+        200,
+        {"Content-Type": "text/event-stream"},
+        b"event: revocations\n\nid: 1.1\ndata: a\ndata: b\n\n",
+    )
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    sent = {"Authorization": "Bearer token-of-the-gateway"}
+    assert [event for event in server.events(sent, 10, 10) if event] == [("message", [b"a", b"b"])]
