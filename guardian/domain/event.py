@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -28,6 +29,12 @@ _EXACT = 2**53  # up to here every whole number has a double of its own
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A name that other systems chose: bounded, and free of control characters."""
+
+
+_EmptyIsNone = BeforeValidator(lambda value: None if value == "" else value)
+"""For optional texts: many gateways write an empty one where they have none."""
+
+OptionalIdentifier = Annotated[Identifier | None, _EmptyIsNone]
 
 NO_SLASH = "a tenant's name has no slash: in a path it would name another tenant's session"
 
@@ -98,6 +105,16 @@ def _moment(at: datetime) -> str:
         return at.isoformat()
 
 
+def _without_nulls(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+        case list() | tuple():
+            return [_without_nulls(item) for item in value]
+        case _:
+            return value
+
+
 def _plain(value: Any) -> Any:
     """Whole numbers as integers: JSON does not tell 25 from 25.0."""
     match value:
@@ -117,13 +134,13 @@ class Envelope(_Value):
     delegator_id: Identifier
     tenant_id: Identifier
     session_id: Identifier
-    task_id: Identifier | None = None
+    task_id: OptionalIdentifier = None
     purpose: Purpose = ""
     allowed_tools: tuple[Annotated[str, StringConstraints(max_length=512)], ...] = ()
     resource_constraints: Mapping[str, JsonValue] = Field(default_factory=dict)
     expires_at: AwareDatetime | None = None
-    agent_id: Identifier | None = None
-    parent_session_id: Identifier | None = None
+    agent_id: OptionalIdentifier = None
+    parent_session_id: OptionalIdentifier = None
 
     @field_validator("parent_session_id")
     @classmethod
@@ -148,6 +165,12 @@ class Envelope(_Value):
         a limit is spelt 25 or 25.0. Raises nothing, whatever the envelope holds.
         """
         return hashlib.sha256(_canonical(self._grant()).encode()).hexdigest()
+
+    def same_as(self, other: "Envelope") -> bool:
+        """Whether both say the same, extra fields included. As with the digest the spelling does not count; here
+        an absent field and a null one say the same too, also within constraints."""
+        mine, theirs = ({**_plain(each.model_extra or {}), **each._grant()} for each in (self, other))
+        return _canonical(_without_nulls(mine)) == _canonical(_without_nulls(theirs))
 
     def lasting(self, other: "Envelope") -> "Envelope":
         """This one, until the other's expiry where that is later."""
@@ -190,7 +213,7 @@ class Action(_Value):
     resource: Resource | None = None
     data_classes: tuple[str, ...] | None = None
     records: Annotated[int, Field(ge=0)] | None = None
-    credential_id: Identifier | None = None
+    credential_id: OptionalIdentifier = None
 
 
 class Decision(_Value):
@@ -241,9 +264,9 @@ class DecisionEvent(_Value):
     action: Action
     decision: Decision
     result: Result | None = None
-    trace_id: Annotated[str, StringConstraints(max_length=512)] | None = None
-    envelope_jws: Annotated[str, StringConstraints(max_length=65536)] | None = None
-    agent_version: Annotated[str, StringConstraints(max_length=512)] | None = None
+    trace_id: Annotated[Annotated[str, StringConstraints(max_length=512)] | None, _EmptyIsNone] = None
+    envelope_jws: Annotated[Annotated[str, StringConstraints(max_length=65536)] | None, _EmptyIsNone] = None
+    agent_version: Annotated[Annotated[str, StringConstraints(max_length=512)] | None, _EmptyIsNone] = None
     origin: Origin | None = None
 
     @property

@@ -1,6 +1,5 @@
 """Signed envelopes: the compact JWS beside an envelope, checked against the delegation service's public keys."""
 
-import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -24,7 +23,9 @@ _log = logger("keys")
 
 
 class EnvelopeVerifier:
-    """Answers whether the JWS of an event was signed by a known key over exactly this envelope.
+    """Answers whether the JWS of an event was signed by a known key over what this envelope says.
+
+    A gateway may write the envelope anew: its meaning is compared (`Envelope.same_as`), not its bytes.
 
     The file is read again when it changed: who signs rotates keys too. One that cannot be read then takes nothing
     back.
@@ -42,7 +43,7 @@ class EnvelopeVerifier:
             claimed = Envelope.model_validate_json(_signed(event.envelope_jws, self._current()))
         except (JoseError, ValueError, TypeError, AttributeError):  # the last: a header that is no object
             return "invalid"
-        return "valid" if hmac.compare_digest(_canonical(claimed), _canonical(event.envelope)) else "invalid"
+        return "valid" if claimed.same_as(event.envelope) else "invalid"
 
     def _current(self) -> KeySet:
         (read, known), now = self._held, stamp(self._path)
@@ -84,15 +85,3 @@ def _signed(token: str, keys: KeySet) -> bytes:
             with suppress(JoseError, ValueError, TypeError):
                 return jws.deserialize_compact(token, key, algorithms=ALGORITHMS).payload
     raise ValueError("none of the keys made this signature")
-
-
-def _canonical(envelope: Envelope) -> bytes:
-    """Keys sorted, nulls left out, times in one spelling: an absent field and a null one say the same."""
-    value = json.loads(envelope.model_dump_json(exclude_unset=True))
-    return json.dumps(_without_nulls(value), sort_keys=True, separators=(",", ":")).encode()
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
-    return value
