@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.admitting import admits
-from guardian.signals.constraints import Constraints, Number, number, price, text
+from guardian.signals.constraints import DATA_CLASS, Constraints, Number, number, price, text
 from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
@@ -36,12 +36,11 @@ _REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
 
 @dataclass(frozen=True)
 class Doubts:
-    """An envelope against one action. `aliases` names further arguments that a constraint bounds."""
+    """An envelope against one action."""
 
     constraints: Constraints
     seen: Observation
     action: Touched
-    aliases: Callable[[str], tuple[str, ...]]
 
     def told(self) -> Iterator[str]:
         """One sentence for each."""
@@ -64,8 +63,8 @@ class Doubts:
             *(f"max_{name}" for name in limits),
             *(f"min_{name}" for name in limits),
         ]
-        bound = {"tenant_id", "session_id", "data_class", *keys}
-        bound |= {other for key in keys for other in self.aliases(key)}
+        bound = {"tenant_id", "session_id", DATA_CLASS, *keys}
+        bound |= {other for key in keys for other in self.constraints.also(key)}
         bound |= {name.removesuffix("_id") for name in bound}
         places = [leaf.path for leaf in self.action.hidden if bound & (leaf.names | leaf.through | leaf.inside)]
         gone = dropped(self.seen.redacted, "action") if bounds.spelt else ()
@@ -88,9 +87,9 @@ class Doubts:
 
     def _resources(self) -> Iterator[str]:
         classes = self.constraints.data_classes
-        listed = {} if classes is None else {"data_class": classes}
+        listed = {} if classes is None else {DATA_CLASS: classes}
         for name, allowed in {**self.constraints.allowed, **listed}.items():
-            wanted = (name, *self.aliases(name))
+            wanted = (name, *self.constraints.also(name))
             for leaf, said in self._may_name(partial(admits, allowed), *wanted):
                 if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
                     yield f"{shown(leaf.path)} is {shown(said)}, which {self._spelt(name)} may not allow"
@@ -139,7 +138,7 @@ class Doubts:
                 yield from ((leaf, said) for said in named if not admitted(said))
 
     def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
-        key, others = prefix + name, self.aliases(prefix + name)
+        key, others = prefix + name, self.constraints.also(prefix + name)
         things = counts_things(self.constraints, key)
         plural = "_".join(words(self.constraints.spelt[key]))
         wanted = frozenset({plural.removeprefix(prefix), plural, *others} if things else {name, key, *others})
@@ -166,7 +165,7 @@ class Doubts:
             name = key[len("max_") :]
             if not key.startswith(("max_", "min_")):
                 continue
-            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.aliases(key))))
+            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.constraints.also(key))))
             if met or (name == "record" and "records" not in self.seen.features_missing):
                 yield f"{self._spelt(key)} is {shown(', '.join(sorted(allowed)), 60)}, which is no number"
 

@@ -11,7 +11,7 @@ from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
 from guardian.signals.admitting import admits, admits_class, touches
-from guardian.signals.constraints import Constraints, text
+from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, touched
 from guardian.signals.wording import covers, shown
@@ -26,7 +26,6 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
 _LOOKED_UP = 128
 """So many names of sessions in one call are looked up; the others count as another's."""
 _LISTED = 5
-_CLASS = "data_class"
 _ABOVE = frozenset(
     {
         *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
@@ -149,20 +148,16 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
         yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}")
 
 
-def resources(
-    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     """Each value that a constraint bounds must be one of those it allows, and none of those it denies; the first
     that is not so speaks for all."""
-    yield from islice(chain(_outside(constraints, action, aliases), _denied(constraints, action, aliases)), 1)
+    yield from islice(chain(_outside(constraints, action), _denied(constraints, action)), 1)
 
 
-def _outside(
-    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def _outside(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
-        for leaf, value in _values(action, name, *aliases(name)):
+        for leaf, value in _values(action, name, *constraints.also(name)):
             if not admits(allowed, value) and not (name in _BELOW and owners.admitted(leaf, allowed, text(value))):
                 kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
                 key = shown(constraints.spelt[name], 60)
@@ -172,12 +167,10 @@ def _outside(
                 )
 
 
-def _denied(
-    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def _denied(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
-        for leaf, value in _values(action, name, *aliases(key)) if name != _CLASS else ():
+        for leaf, value in _values(action, name, *constraints.also(key)) if name != DATA_CLASS else ():
             if touches(denied, value):
                 detail = f"{shown(leaf.path)} is {shown(text(value))}, one of {shown(key, 60)}"
                 yield Breach("resource_outside_constraints", detail)
@@ -207,14 +200,13 @@ class _Owners:
         return found
 
 
-def data_classes(
-    constraints: Constraints, event: DecisionEvent, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def data_classes(constraints: Constraints, event: DecisionEvent, action: Touched) -> Iterator[Breach]:
     """Every data class asked for or returned must be listed, where classes are listed, and none may be denied."""
-    allowed, denied = constraints.data_classes, constraints.denied.get(_CLASS, frozenset())
+    allowed, denied = constraints.data_classes, constraints.denied.get(DATA_CLASS, frozenset())
     if allowed is None and not denied:
         return
-    named = {text(value) for _, value in _values(action, _CLASS, *aliases(_CLASS))} | event.data_classes
+    also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
+    named = {text(value) for _, value in _values(action, DATA_CLASS, *also)} | event.data_classes
     outside = sorted(
         name for name in named if touches(denied, name) or not (allowed is None or admits_class(allowed, name))
     )

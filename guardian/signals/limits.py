@@ -6,7 +6,7 @@ things, a number in a list is one that it bounds.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,12 +56,11 @@ Sums = Mapping[str, Number]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An envelope's limits against one action. `aliases` names further arguments that a constraint bounds."""
+    """An envelope's limits against one action."""
 
     constraints: Constraints
     seen: Observation
     action: Touched
-    aliases: Callable[[str], tuple[str, ...]]
 
     def per_call(self, summed: tuple[str, ...]) -> Iterator[Breach]:
         """Limits that this call alone breaks; those that are summed also by all that it moves together."""
@@ -117,7 +116,7 @@ class Limits:
 
     def _leaves(self, name: str, prefix: str) -> Iterator[Leaf]:
         """What is certain to tell of what a limit bounds."""
-        wanted = {name, prefix + name, *self.aliases(prefix + name)}
+        wanted = {name, prefix + name, *self.constraints.also(prefix + name)}
         things = counts_things(self.constraints, prefix + name)
         return (leaf for leaf in self.action.named(wanted) if not things or not leaf.names.isdisjoint(wanted))
 
@@ -153,7 +152,7 @@ class Limits:
             return 0 if elsewhere and not leaves else came
         if tool.isdisjoint(_QUERYING):
             return None
-        also = self.aliases(f"max_{_ROW}")
+        also = self.constraints.also(f"max_{_ROW}")
         bound = {f"max_{_ROW}", *(name for name in also if not _BOUNDING.isdisjoint(words(name)))}
         bounds = all(not leaf.names.isdisjoint(bound) for leaf in leaves if _quantities(leaf, _ROW))
         return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))

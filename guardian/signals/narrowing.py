@@ -13,7 +13,7 @@ from typing import NamedTuple
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
 from guardian.signals.admitting import admits, admits_class, spelt
-from guardian.signals.constraints import Constraints, number, read
+from guardian.signals.constraints import DATA_CLASS, Constraints, number, read
 from guardian.signals.wording import (
     content,
     covers,
@@ -192,7 +192,7 @@ def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]
     """What one envelope denies and another does not, neither by name nor by what it lists instead."""
     for name, theirs in granted.denied.items():
         mine = held.denied.get(name, frozenset())
-        classes = name == "data_class"
+        classes = name == DATA_CLASS
         listed = held.data_classes if classes else held.allowed.get(name)
         freed = sorted(
             value for value in theirs if not admits(mine, value) and (listed is None or admits(listed, value))
