@@ -64,10 +64,12 @@ class ControlCalls:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        content: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        body: BaseModel | None = None,
+        seen: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Answer:
-        got = self._send(method, path, query=query, content=content, headers=headers)
+        """`seen` is the digest of the case that an act is about: refused with 412 when the case moved on."""
+        got = self._send(method, path, query=query, body=body, seen=seen, idempotency_key=idempotency_key)
         try:
             return answer.model_validate_json(got.content)
         except ValidationError as error:
@@ -83,19 +85,24 @@ class ControlCalls:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        content: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        body: BaseModel | None = None,
+        seen: str | None = None,
+        idempotency_key: str | None = None,
     ) -> httpx.Response:
-        sent = {
+        optional = {
+            "Content-Type": None if body is None else "application/json",
+            "If-Match": None if seen is None else f'"{seen}"',
+            "Idempotency-Key": idempotency_key,
+        }
+        headers = {
             "Authorization": f"Bearer {self._bearer()}",
             "Accept": "application/json",
-            **(headers or {}),
+            **{name: value for name, value in optional.items() if value},
         }
-        if content is not None:
-            sent["Content-Type"] = "application/json"
         params = {name: value for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else body.model_dump_json()
         try:
-            got = self._http.request(method, path, params=params, content=content, headers=sent)
+            got = self._http.request(method, path, params=params, content=content, headers=headers)
         except httpx.LocalProtocolError:
             # its text would quote the header that it refuses
             raise ControlError(

@@ -19,10 +19,8 @@ class DeskClient(ControlClient):
         self, tenant_id: str, session_id: str, *, hours: int, reason: str, seen: str | None = None
     ) -> CaseView:
         """Quiet for a while in the channel; `seen` as for `revoke`."""
-        content = SnoozeRequest(hours=hours, reason=reason).model_dump_json()
-        headers = {} if seen is None else {"If-Match": f'"{seen}"'}
-        path = f"{_case(tenant_id, session_id)}/snooze"
-        return self._ask(CaseView, "POST", path, content=content, headers=headers)
+        path, body = f"{_case(tenant_id, session_id)}/snooze", SnoozeRequest(hours=hours, reason=reason)
+        return self._ask(CaseView, "POST", path, body=body, seen=seen)
 
     def exceptions(
         self, *, tenant_id: str | None = None, ended: bool = False, limit: int = 50, cursor: str | None = None
@@ -42,14 +40,12 @@ class DeskClient(ControlClient):
         seen: str | None = None,
     ) -> ExceptionView:
         body = ExceptionRequest(finding_id=finding_id, tool=tool, days=days, reason=reason)
-        headers = {} if seen is None else {"If-Match": f'"{seen}"'}
-        content, query = body.model_dump_json(), {"tenant_id": tenant_id}
-        return self._ask(ExceptionView, "POST", "/v1/exceptions", query=query, content=content, headers=headers)
+        query = {"tenant_id": tenant_id}
+        return self._ask(ExceptionView, "POST", "/v1/exceptions", query=query, body=body, seen=seen)
 
     def end_exception(self, exception_id: str, *, reason: str) -> ExceptionView:
         path = f"/v1/exceptions/{segment(exception_id)}/end"
-        content = ExceptionEnd(reason=reason).model_dump_json()
-        return self._ask(ExceptionView, "POST", path, content=content)
+        return self._ask(ExceptionView, "POST", path, body=ExceptionEnd(reason=reason))
 
     def feedback(
         self, *, tenant_id: str | None = None, limit: int = 200, cursor: str | None = None
