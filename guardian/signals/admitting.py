@@ -22,6 +22,7 @@ _NAMES = re.compile(r"[\w:-]*(?:\*[\w:-]*)+")
 _URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
 """Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
+_JOINT = re.compile(r"[^\w*]+")
 _DECODINGS = 8
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
@@ -64,9 +65,20 @@ def admits_class(allowed: frozenset[str], name: str) -> bool:
     return admits(allowed, name) or canonical(name) in _canonical(allowed)
 
 
+def touches_class(denied: frozenset[str], name: str) -> bool:
+    """Whether a data class is in a list of denied ones, in any spelling.
+
+    >>> [touches_class(frozenset({"payroll_data", "hr_*"}), said) for said in ("PayrollData", "HR-Files", "terms")]
+    [True, True, False]
+    """
+    known = canonical(name)
+    wild = (_JOINT.sub("_", entry.lower()) for entry in _wild(denied))
+    return touches(denied, name) or known in _canonical(denied) or any(covers(entry, known) for entry in wild)
+
+
 @lru_cache(maxsize=16)
-def _canonical(allowed: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(canonical, allowed)) - {""}
+def _canonical(listed: frozenset[str]) -> frozenset[str]:
+    return frozenset(canonical(entry) for entry in listed if "*" not in entry) - {""}
 
 
 def touches(denied: frozenset[str], value: object) -> bool:

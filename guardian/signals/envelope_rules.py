@@ -10,7 +10,7 @@ from itertools import chain, islice
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
-from guardian.signals.admitting import admits, admits_class, touches
+from guardian.signals.admitting import admits, admits_class, touches, touches_class
 from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, touched
@@ -208,7 +208,9 @@ def data_classes(constraints: Constraints, event: DecisionEvent, action: Touched
     also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
     named = {text(value) for _, value in _values(action, DATA_CLASS, *also)} | event.data_classes
     outside = sorted(
-        name for name in named if touches(denied, name) or not (allowed is None or admits_class(allowed, name))
+        name
+        for name in named
+        if touches_class(denied, name) or not (allowed is None or admits_class(allowed, name))
     )
     if outside:
         said = ", ".join(shown(name, 40) for name in outside[:_LISTED])

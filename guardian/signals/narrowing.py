@@ -193,9 +193,9 @@ def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]
     for name, theirs in granted.denied.items():
         mine = held.denied.get(name, frozenset())
         classes = name == DATA_CLASS
-        listed = held.data_classes if classes else held.allowed.get(name)
+        listed, admitted = (held.data_classes, admits_class) if classes else (held.allowed.get(name), admits)
         freed = sorted(
-            value for value in theirs if not admits(mine, value) and (listed is None or admits(listed, value))
+            value for value in theirs if not admitted(mine, value) and (listed is None or admitted(listed, value))
         )
         if freed:
             key = shown(granted.spelt[f"denied_{name}"], 60)

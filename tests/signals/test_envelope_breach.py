@@ -870,6 +870,10 @@ def test_constraints_match_by_name_and_value(
         ({"denied_data_classes": ["payroll"]}, {}, {}),
         ({"denied_data_classes": ["renewal_*"]}, {}, {"data_class_outside": True}),
         ({"denied_data_classes": ["payroll"]}, {"data_class": "payroll"}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["payroll_data"]}, {"data_class": "PayrollData"}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["hr_*"]}, {"data_class": "HR-Files"}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["hr_*"]}, {"data_class": "hr"}, {}),
+        ({"data_classes": ["renewal_*"]}, {"data_class": "renewal"}, {"data_class_outside": True}),
     ],
 )
 def test_what_an_envelope_denies_is_outside_it(
