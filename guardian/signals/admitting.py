@@ -9,9 +9,10 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote
 
+from guardian.domain.wildcards import covers
 from guardian.signals.constraints import text
 from guardian.signals.identifiers import as_uuid
-from guardian.signals.wording import canonical, covers
+from guardian.signals.wording import canonical
 
 _SEVERAL = re.compile(r"[,;|\s]+")
 _LISTED = re.compile(r"[,;|\n]")

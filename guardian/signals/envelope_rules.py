@@ -10,11 +10,12 @@ from itertools import chain, islice
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
+from guardian.domain.wildcards import allows
 from guardian.signals.admitting import admits, admits_class, touches, touches_class
 from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, touched
-from guardian.signals.wording import covers, shown
+from guardian.signals.wording import shown
 
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
@@ -142,9 +143,8 @@ def _sessions(own: str, said: str) -> _Force:
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
     """The tool must be listed, where tools are listed at all."""
-    listed = envelope.allowed_tools
-    if listed and not any(covers(entry, tool) for entry in listed):
-        names = some(listed, _LISTED, lambda entry: shown(entry, 40))
+    if not allows(envelope.allowed_tools, tool):
+        names = some(envelope.allowed_tools, _LISTED, lambda entry: shown(entry, 40))
         yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}")
 
 

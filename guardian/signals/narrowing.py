@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
+from guardian.domain.wildcards import covers
 from guardian.signals.admitting import admits, admits_class, spelt
 from guardian.signals.constraints import DATA_CLASS, Constraints, number, read
 from guardian.signals.wording import (
     content,
-    covers,
     joins_more,
     only_reads,
     open_ended,

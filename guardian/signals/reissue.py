@@ -13,10 +13,11 @@ from typing import Any
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
+from guardian.domain.wildcards import covers
 from guardian.signals.admitting import spelt
 from guardian.signals.constraints import read
 from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling, outlives
-from guardian.signals.wording import covers, shown, words
+from guardian.signals.wording import shown, words
 
 _MAX_TOOLS = 128
 _TOOL_CHARS = 128
