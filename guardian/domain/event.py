@@ -90,8 +90,8 @@ def _canonical(value: Any) -> str:
 
 
 def in_utc(at: datetime) -> datetime:
-    """The same moment in UTC, the end of the calendar for one beyond it: in some zones its first and last hours
-    have no UTC form."""
+    """The same moment in UTC. The calendar's first and last hours have no UTC form in some zones: these become its
+    first or last moment."""
     try:
         return at.astimezone(UTC)
     except OverflowError:
@@ -101,7 +101,7 @@ def in_utc(at: datetime) -> datetime:
 def _moment(at: datetime) -> str:
     try:
         return at.astimezone(UTC).isoformat()
-    except OverflowError:  # the first and last hours of the calendar have no UTC form in some zones
+    except OverflowError:  # see `in_utc`; here two such moments must stay different
         return at.isoformat()
 
 
@@ -173,7 +173,7 @@ class Envelope(_Value):
         return _canonical(_without_nulls(mine)) == _canonical(_without_nulls(theirs))
 
     def lasting(self, other: "Envelope") -> "Envelope":
-        """This one, until the other's expiry where that is later."""
+        """This envelope, with the other's expiry if that is later."""
         mine, theirs = self.expires_at, other.expires_at
         longer = mine is not None and (theirs is None or theirs > mine)
         return self.model_copy(update={"expires_at": theirs}) if longer else self
@@ -233,16 +233,16 @@ class Result(_Value):
 
 
 UNTOLD = "-"
-"""Stands for the delegator where a log names none; `Origin.absent` says so."""
+"""The delegator of records whose log names none; then `Origin.absent` lists it."""
 
 
 class Origin(_Value):
     """How a record of another log format was read; guardian's own format has none.
 
-    `session_from` is the kind of name that the session goes by, "window" being an agent's and user's unbroken
-    activity. `absent` names the facts that the log did not carry or that were masked in it. `tool` and
-    `allowed_tools` are tools as the log, or a registered envelope, spells them itself; None: not known, or the log
-    has the server's name beside the tool's.
+    session_from   what the session is named after; "window" is an agent's and user's unbroken activity
+    absent         names of the facts that the log did not carry or that were masked in it
+    tool, allowed_tools  tools as the log, or a registered envelope, spells them; None where that is not known, or
+                   where the log gives the server's name beside the tool's
     """
 
     format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -293,7 +293,7 @@ class DecisionEvent(_Value):
 
     @property
     def has_envelope(self) -> bool:
-        """False where the log carries no envelope and nobody filled it in: then only names are known."""
+        """False where neither the log nor a registration told the envelope: then only names are known."""
         return self.origin is None or "envelope" not in self.origin.absent
 
     @property
