@@ -27,8 +27,8 @@ class EnvelopeVerifier:
 
     A gateway may write the envelope anew: its meaning is compared (`Envelope.same_as`), not its bytes.
 
-    The file is read again when it changed: who signs rotates keys too. One that cannot be read then takes nothing
-    back.
+    The file is read again when it changed, for signers rotate their keys. If it cannot be read then, the keys
+    known so far stay in force.
     """
 
     def __init__(self, jwks: Path) -> None:
@@ -67,18 +67,18 @@ def _load(jwks: Path) -> KeySet:
 
 
 def _usable(listed: Iterable[Mapping[str, Any]]) -> Iterator[Key]:
-    """One that is not known here must not keep the others from being read (RFC 7517, 5)."""
+    """A key of an unknown kind must not keep the others from being read (RFC 7517, 5)."""
     for place, told in enumerate(listed, start=1):
         try:
-            same = told.get("alg") in ("EdDSA", "Ed25519")  # of a signature too (RFC 9864): the curve tells all
+            same = told.get("alg") in ("EdDSA", "Ed25519")  # two names of one algorithm (RFC 9864)
             yield JWKRegistry.import_key({k: v for k, v in told.items() if not (same and k == "alg")})
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.warning("envelope_key_left_out", place=place, error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _signed(token: str, keys: KeySet) -> bytes:
-    """What was signed. A signature need not name its key (RFC 7515, 4.1.4), and keys of several kinds may share a
-    name (RFC 7517, 4.5): then any of them may have made it."""
+    """The signed bytes. A signature need not name its key (RFC 7515, 4.1.4), and keys of several kinds may share a
+    name (RFC 7517, 4.5): then each of them is tried. Raises ValueError or JoseError."""
     named = jws.extract_compact(token.encode()).headers().get("kid")
     for key in keys:
         if named is None or key.kid == named:
