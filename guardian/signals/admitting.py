@@ -1,7 +1,7 @@
 """Whether an envelope's list of allowed values admits one that an agent wrote. Pure and bounded.
 
-What is the same in another spelling is admitted; what only looks covered by a wildcard is not: a path that climbs
-out of it, another host before it, several values of which one is.
+Another spelling of an allowed value is admitted. A value that only looks covered by a wildcard is not: a path that
+climbs out of it, another host before it, several values of which only one is covered.
 """
 
 import re
@@ -36,8 +36,9 @@ _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z
 
 
 def admits(allowed: frozenset[str], value: object) -> bool:
-    """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
-    wildcard admits no text that lists others beside what it covers, and one for paths none that climbs out of it.
+    """Whether a value is in a list of allowed ones, wildcards included; where one text lists several values,
+    whether each of them is. A wildcard admits no text that lists other values beside those that it covers, and a
+    wildcard for paths admits no path that climbs out of it.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
     >>> [admits(mine, said) for said in ("c_1, c_2", "A@Acme.example", "<x@evil.example>a@acme.example")]
@@ -83,7 +84,8 @@ def _canonical(listed: frozenset[str]) -> frozenset[str]:
 
 
 def touches(denied: frozenset[str], value: object) -> bool:
-    """Whether a value, one of several that one text lists, or where a path ends, is in a list of denied ones.
+    """Whether a value is in a list of denied ones; where one text lists several values, or a path may end in
+    several places, whether one of them is.
 
     >>> [touches(frozenset({"us", "/etc/*"}), said) for said in ("eu", "eu, US", "/srv/../etc/passwd")]
     [False, True, True]
@@ -99,12 +101,12 @@ def _touches(denied: frozenset[str], said: str) -> bool:
 
 
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
-    """As it stands, or else in the one spelling of what is the same."""
+    """As it stands, or else in its one spelling."""
     return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), spelt(said)))
 
 
 def spelt(said: str) -> str:
-    """One spelling of what is the same: of a currency or country, of an address, of a truth value, of a UUID, of
+    """One spelling for all that mean the same: of a currency or country, an address, a truth value, a UUID, and of
     letters that Unicode can compose."""
     if uuid := as_uuid(said):
         return uuid
@@ -132,13 +134,13 @@ def _wild(allowed: frozenset[str]) -> tuple[str, ...]:
 
 
 def _is_folder(entry: str, said: str) -> bool:
-    """Whether it is the folder that a wildcard is about, `/docs` of `/docs/*`: what lies in it is all covered."""
+    """Whether it is the folder of a wildcard, `/docs` of `/docs/*`: everything in it is covered."""
     return entry.endswith("/*") and "*" not in said and entry.rstrip("*") == f"{said}/"
 
 
 def _alone(entry: str, said: str) -> bool:
-    """Whether a text lists nothing beside what a wildcard covers: no more addresses than one for these has, no
-    path or URL that begins as it does, no other identifier. In `@acme/*` the sign is of a path."""
+    """Whether a text lists nothing beside what a wildcard covers: no more addresses than the wildcard has, no path
+    or URL that begins as it does, no other identifier. In `@acme/*` the sign belongs to a path."""
     if "/" in entry:
         begins = entry[: entry.index("/") + 1]
         return all(covers(entry, one) for one in _listed(said)[1:] if one.startswith(begins))
@@ -153,7 +155,7 @@ def _listed(said: str) -> list[str]:
 
 
 def _leads(entry: str, said: str) -> bool:
-    """Whether a URL leads where a wildcard for some does: before the path `*` stands for nothing of a path."""
+    """Whether a URL leads where a wildcard for URLs does: a `*` before the path covers no part of a path."""
     ours = _URL.match(entry)
     if ours is None or "*" not in ours[1] + ours[2]:
         return True
@@ -165,7 +167,7 @@ def _leads(entry: str, said: str) -> bool:
 
 
 def _stays(entry: str, path: str) -> bool:
-    """Whether a path with `..` in it ends within what a wildcard covers, whoever resolves it."""
+    """Whether a path with `..` in it ends within what a wildcard covers, however it is resolved."""
     ends = _ends(path)
     kept = (entry, *_ends(entry)) if ends else ()
     return all(any(covers(each, end) for each in kept) for end in ends)
@@ -175,8 +177,8 @@ _HOLD = (_alone, _leads, _stays)
 
 
 def _ends(path: str) -> frozenset[str]:
-    """Where a path with `..` in it may end: percent signs decoded, with what stands behind ? or # and without,
-    with doubled slashes as one or as two, and dots without what cannot be seen. None where there is no `..`.
+    """All places where a path with `..` in it may end: percent signs decoded, with and without what follows ? or
+    #, with doubled slashes as one or as two, and dots without invisible characters. Empty where there is no `..`.
 
     >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b"), sorted(_ends("docs/acme/.%09./b"))
     (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
@@ -199,7 +201,7 @@ def _decoded(said: str) -> str:
 
 
 def _resolved(path: str, merged: bool) -> str:
-    """The path without its dots; what would climb above its root, or above where it begins, keeps them."""
+    """The path without its dots; those that would climb above its root, or above its beginning, stay."""
     found = _ROOT.match(path)
     root = found.group() if found else ""
     left: list[str] = []

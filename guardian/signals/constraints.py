@@ -1,7 +1,7 @@
-"""What an envelope constrains, in the vocabulary of `leaves`. Pure and bounded.
+"""What an envelope constrains, under the same names as `leaves` gives to what an action names. Pure and bounded.
 
-`contract_ids`, `contract_id` and `contractId` are one name; `max_records` bounds `records`, in `limits` too. A
-limit that is neither a number nor a price bounds nothing that can be checked.
+`contract_ids`, `contract_id` and `contractId` are one name; `max_records` bounds `records`, also in an object
+`limits`. A limit that is neither a number nor a price cannot be checked.
 """
 
 import re
@@ -19,7 +19,7 @@ _MAX_DEPTH = 12
 _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
 _GROUPS = frozenset({"limit", "constraint", "resource", "restriction", "scope"})
-"""Canonical names of objects that only hold together what is bound under names of several words."""
+"""Canonical names of objects that only group constraints: a name of several words in them stands for itself."""
 DATA_CLASS = "data_class"
 _CLASSES = frozenset({DATA_CLASS, "data_class_id", "data_class_name"})
 _AREA = "envelope.resource_constraints"
@@ -35,11 +35,15 @@ _DENYING = ("blocked_", "denied_", "disallowed_", "excluded_", "forbidden_", "pr
 class Constraints:
     """An envelope's `resource_constraints` by canonical name.
 
-    `allowed` maps a name to the values it may take (`*` is a wildcard), `denied` to those that it may not,
-    `maxima` and `minima` a bare name (`record` for `max_records`) to a number. A limit that is no number stands
-    among `allowed` with its prefix. `spelt` keeps each key as it was written, for people; of what is denied under
-    `denied_` and the name. `hidden` are those that redaction left nothing of that could be compared. `mapping` has
-    the canonical names of further arguments that a constraint bounds, by its `bare` key.
+    allowed         name -> the values that it may take (`*` is a wildcard); also a limit that is no number, with
+                    its prefix
+    denied          name -> the values that it may not take
+    maxima, minima  bare name (`record` for `max_records`) -> a number
+    data_classes    the classes that may be touched; None where none are listed
+    spelt           name -> the key as it was written, for people; with its prefix `max_` or `min_`, or with
+                    `denied_` for what is denied
+    hidden          keys of which redaction left nothing that could be compared
+    mapping         `bare` key -> canonical names of further arguments that the constraint bounds
     """
 
     allowed: Mapping[str, frozenset[str]]
@@ -171,7 +175,8 @@ def _entries(
 def _held(
     item: object, name: str, rules: tuple[Rule, ...], depth: int
 ) -> Iterator[tuple[str, object, tuple[Rule, ...]]]:
-    """What stands under a name; of a list each object, which is one of what the name lists, and the rest."""
+    """What stands under a name. Of a list each object, as one of the things that the name lists, and then the
+    rest."""
     if isinstance(item, Mapping) and depth <= _MAX_DEPTH:
         yield from _entries(item, name, rules, depth)
         return

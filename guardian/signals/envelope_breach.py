@@ -3,11 +3,11 @@
 Names: those of `TITLES`. An empty `allowed_tools` lists nothing and so breaches nothing here; `envelope_hygiene`
 reports it as tools_unlisted.
 
-A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
-its job, the agent still tried. What may lie outside the envelope and cannot be compared for certain is
-`arguments_unchecked`, always soft: it is told, and asks for nothing by itself. More arguments than are looked at
-(`arguments_cut`) flag: an agent could pad what it wants to hide. A session named as any system might name one
-flags too, and is hardly evidence. Session sums count allowed calls only, by what came back where that is known.
+A denied call that would have broken a rule is a soft breach (`hard` is False): the gateway did its job, the agent
+still tried. What may lie outside the envelope, and cannot be compared for certain, is `arguments_unchecked`:
+always soft, and by itself it asks for nothing. More arguments than are looked at (`arguments_cut`) flag: an agent
+could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
+evidence. Session sums count allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ _SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients
 class EnvelopeBreach(SignalFold):
     """Options.
 
-    leeway_seconds  how long after its expiry an envelope is still taken, for clocks that differ
+    leeway_seconds  how long after its expiry an envelope is still accepted, for clocks that differ
     mapping         constraint key -> argument or resource names it bounds, beyond the obvious ones
     summed          limits that also bound the sum: of one call's items, and over the session's allowed calls
     """

@@ -1,7 +1,7 @@
 """Careless grants: not proof of drift, but what makes drift expensive. Never a reason to revoke by itself.
 
-Names: those of `TITLES`. All of them are soft, and the value stays at or below 0.3. Details depend on the
-envelope's shape only, so that a reader can report each shape once.
+Names: those of `TITLES`. All of them are soft, and the value stays at or below 0.3. Details depend only on the
+envelope's shape, so that each shape can be reported once.
 """
 
 import re
