@@ -1,4 +1,4 @@
-"""The control API's client: what the monitor and the command line speak through. Synchronous."""
+"""The control API's client, for the monitor and the command line. Synchronous."""
 
 from typing import Literal
 from urllib.parse import quote
@@ -37,7 +37,7 @@ from guardian.wire.sessions import (
 
 
 class ControlClient(ControlCalls):
-    """A method per route that they use."""
+    """One method per route that they use."""
 
     def submit(self, finding: Finding) -> FindingOutcome:
         """Idempotent: the same finding gets the same answer, however often it is sent."""
@@ -153,7 +153,7 @@ class ControlClient(ControlCalls):
     def envelopes(
         self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> EnvelopeHistory:
-        """What was registered for a session, the newest last; `next` leads to older versions."""
+        """The versions that were registered for a session, the newest last; `next` leads to older ones."""
         path = f"/v1/envelopes/{segment(tenant_id)}/{segment(session_id)}"
         return self._ask(EnvelopeHistory, "GET", path, query={"limit": limit, "cursor": cursor})
 
@@ -187,7 +187,7 @@ class ControlClient(ControlCalls):
         reason: str,
         seen: str | None = None,
     ) -> ApprovalView:
-        """What is approved is done at once; `result` says what came of it. `seen` as for `revoke`."""
+        """An approved act is done at once, and `result` says what came of it. `seen` as for `revoke`."""
         body = ApprovalDecision(decision=decision, reason=reason)
         path = f"/v1/approvals/{segment(approval_id)}/decision"
         return self._ask(ApprovalView, "POST", path, body=body, seen=seen)
@@ -234,7 +234,7 @@ class ControlClient(ControlCalls):
 
 
 def segment(name: str) -> str:
-    """One path segment; dots are spelt out where they would mean a parent folder."""
+    """The name as one path segment; dots are encoded where they would mean a folder."""
     return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
 
 

@@ -1,4 +1,4 @@
-"""The control API as the security team's queue uses it: cases, exceptions and feedback besides the rest."""
+"""The control API as the security team's queue uses it: with cases, exceptions and feedback."""
 
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 from guardian.wire.client import ControlClient, segment
@@ -7,7 +7,7 @@ from guardian.wire.feedback import FeedbackPage
 
 
 class DeskClient(ControlClient):
-    """One method per route, as its parent has for the others."""
+    """One method per further route."""
 
     def case(self, tenant_id: str, session_id: str) -> CaseView:
         return self._ask(CaseView, "GET", _case(tenant_id, session_id))
@@ -18,7 +18,7 @@ class DeskClient(ControlClient):
     def snooze(
         self, tenant_id: str, session_id: str, *, hours: int, reason: str, seen: str | None = None
     ) -> CaseView:
-        """Quiet for a while in the channel; `seen` as for `revoke`."""
+        """Quiet in the channel for a while; `seen` as for `revoke`."""
         path, body = f"{_case(tenant_id, session_id)}/snooze", SnoozeRequest(hours=hours, reason=reason)
         return self._ask(CaseView, "POST", path, body=body, seen=seen)
 
