@@ -60,7 +60,7 @@ class FindingView(Body):
 
 
 class FindingPage(Page[FindingView]):
-    """Newest first. `next` continues the list; absent at its end."""
+    """Newest first."""
 
 
 class AlertOutcome(Body):
