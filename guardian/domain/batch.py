@@ -20,8 +20,8 @@ PurposeFrom = Literal["log", "file", "registry", "static", "unknown"]
 
 
 class DecisionKey(NamedTuple):
-    """A decision is the same if its tenant, gateway, id and digest are. Of an id that came with several contents
-    the first has it alone; each other is kept under the id with its digest, which no log can spell."""
+    """What a decision is known by; a record with the same key and the same digest is a repetition. When one id
+    comes with several contents, the first keeps the plain id and the others get `Decoded.other_content`."""
 
     tenant_id: str
     gateway: str
@@ -63,11 +63,13 @@ class SiblingKey(NamedTuple):
 class Decoded:
     """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes.
 
-    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record
-    may hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is
-    the event as the log has it where the log carries no envelope, for a registered one that comes later.
-    `redacted` are the deployment's rules that it was redacted by, path -> way. `size` is that of the JSON it was.
-    By `known_at` it had happened, by the reader's clock; None where nobody looked at one.
+    envelope_digest  of the envelope before redaction; None where nobody could have registered one
+    entry            which decision of its record it is, from 0
+    purpose_from     who told the purpose
+    unfilled         the event as the log has it, where the log carries no envelope and a registered one may come
+    redacted         the deployment's rules that it was redacted by, path -> way
+    size             bytes of the JSON that it was
+    known_at         when it was certain to have happened, by the reader's clock; None where no clock was read
     """
 
     record: Record
@@ -87,7 +89,7 @@ class Decoded:
 
     @property
     def our_time(self) -> datetime:
-        """`now`, by our clock where the gateway's is ahead: for what is compared with the times of others."""
+        """`now`, by our clock where the gateway's is ahead: to compare with times that others told."""
         return self.now if self.known_at is None else min(self.now, self.known_at)
 
     @property
@@ -96,7 +98,8 @@ class Decoded:
 
     @property
     def other_content(self) -> DecisionKey:
-        """What it is known by where its id came with other content before; names hold no control character."""
+        """Its key where its id came with other content before. No log can spell it: names hold no control
+        character."""
         return self.decision._replace(decision_id=f"{self.event.id}\x1f{self.digest}")
 
 
@@ -104,8 +107,8 @@ class Decoded:
 class DeadLetter:
     """A record that could not be read or may not be believed, with its untouched bytes.
 
-    `gateway` is who sent it as far as can be told ("" where not), for the fuse. `judged`: only a part could not be
-    read that an agent chose, and the rest of the record was judged.
+    `gateway` is the sender as far as it is known, else "": the fuse counts by it. `judged`: only a part that an
+    agent chose could not be read, and the rest of the record was judged.
     """
 
     record: Record
@@ -120,7 +123,7 @@ class DeadLetter:
 
     @property
     def key(self) -> SessionKey | None:
-        """Whose it is, as far as can be told."""
+        """The session that it belongs to, if that could be read."""
         if self.tenant_id is None or self.session_id is None:
             return None
         return SessionKey(self.tenant_id, self.session_id)
@@ -149,13 +152,13 @@ class Memory:
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
     renamed: Mapping[SessionKey, Grant] = field(default_factory=dict)  # the same as adapted records spell tools
-    spelling: Mapping[str, str] = field(default_factory=dict)  # tools of envelopes that these spell otherwise
+    spelling: Mapping[str, str] = field(default_factory=dict)  # a tool's name -> its name in adapted records
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the sessions of a batch: registered envelopes, sessions of which records wait already, and
-    sessions that were judged before (they waited their turn, and do not wait again)."""
+    """What is known of the sessions of a batch: their registered envelopes, which of them have records waiting,
+    and which have been judged before (these do not wait again)."""
 
     envelopes: Mapping[SessionKey, Grant] = field(default_factory=dict)
     waiting: frozenset[SessionKey] = frozenset()
@@ -187,7 +190,8 @@ class Verdict:
 class Judgement:
     """Everything a batch changes. Stored in one transaction with the offsets, or not at all.
 
-    A side finding is made in every batch that shows it, always by the same id: whoever keeps them takes `without`.
+    A side finding is made again, with the same id, in every batch that shows its cause; `without` drops those that
+    were told before.
     """
 
     verdicts: tuple[Verdict, ...] = ()
@@ -200,5 +204,5 @@ class Judgement:
     task_reads: Mapping[SiblingKey, SharedReads] = field(default_factory=dict)
 
     def without(self, told: Collection[str]) -> "Judgement":
-        """The same less the findings that were told before, by their ids."""
+        """The same, without the findings of these ids."""
         return replace(self, findings=tuple(each for each in self.findings if each.id not in told))

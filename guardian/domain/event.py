@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -28,6 +29,12 @@ _EXACT = 2**53  # up to here every whole number has a double of its own
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A name that other systems chose: bounded, and free of control characters."""
+
+
+_EmptyIsNone = BeforeValidator(lambda value: None if value == "" else value)
+"""For optional texts: many gateways write an empty one where they have none."""
+
+OptionalIdentifier = Annotated[Identifier | None, _EmptyIsNone]
 
 NO_SLASH = "a tenant's name has no slash: in a path it would name another tenant's session"
 
@@ -83,8 +90,8 @@ def _canonical(value: Any) -> str:
 
 
 def in_utc(at: datetime) -> datetime:
-    """The same moment in UTC, the end of the calendar for one beyond it: in some zones its first and last hours
-    have no UTC form."""
+    """The same moment in UTC. The calendar's first and last hours have no UTC form in some zones: these become its
+    first or last moment."""
     try:
         return at.astimezone(UTC)
     except OverflowError:
@@ -94,8 +101,18 @@ def in_utc(at: datetime) -> datetime:
 def _moment(at: datetime) -> str:
     try:
         return at.astimezone(UTC).isoformat()
-    except OverflowError:  # the first and last hours of the calendar have no UTC form in some zones
+    except OverflowError:  # see `in_utc`; here two such moments must stay different
         return at.isoformat()
+
+
+def _without_nulls(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+        case list() | tuple():
+            return [_without_nulls(item) for item in value]
+        case _:
+            return value
 
 
 def _plain(value: Any) -> Any:
@@ -117,13 +134,13 @@ class Envelope(_Value):
     delegator_id: Identifier
     tenant_id: Identifier
     session_id: Identifier
-    task_id: Identifier | None = None
+    task_id: OptionalIdentifier = None
     purpose: Purpose = ""
     allowed_tools: tuple[Annotated[str, StringConstraints(max_length=512)], ...] = ()
     resource_constraints: Mapping[str, JsonValue] = Field(default_factory=dict)
     expires_at: AwareDatetime | None = None
-    agent_id: Identifier | None = None
-    parent_session_id: Identifier | None = None
+    agent_id: OptionalIdentifier = None
+    parent_session_id: OptionalIdentifier = None
 
     @field_validator("parent_session_id")
     @classmethod
@@ -149,8 +166,14 @@ class Envelope(_Value):
         """
         return hashlib.sha256(_canonical(self._grant()).encode()).hexdigest()
 
+    def same_as(self, other: "Envelope") -> bool:
+        """Whether both say the same, extra fields included. As with the digest the spelling does not count; here
+        an absent field and a null one say the same too, also within constraints."""
+        mine, theirs = ({**_plain(each.model_extra or {}), **each._grant()} for each in (self, other))
+        return _canonical(_without_nulls(mine)) == _canonical(_without_nulls(theirs))
+
     def lasting(self, other: "Envelope") -> "Envelope":
-        """This one, until the other's expiry where that is later."""
+        """This envelope, with the other's expiry if that is later."""
         mine, theirs = self.expires_at, other.expires_at
         longer = mine is not None and (theirs is None or theirs > mine)
         return self.model_copy(update={"expires_at": theirs}) if longer else self
@@ -190,7 +213,7 @@ class Action(_Value):
     resource: Resource | None = None
     data_classes: tuple[str, ...] | None = None
     records: Annotated[int, Field(ge=0)] | None = None
-    credential_id: Identifier | None = None
+    credential_id: OptionalIdentifier = None
 
 
 class Decision(_Value):
@@ -210,16 +233,16 @@ class Result(_Value):
 
 
 UNTOLD = "-"
-"""Stands for the delegator where a log names none; `Origin.absent` says so."""
+"""The delegator of records whose log names none; then `Origin.absent` lists it."""
 
 
 class Origin(_Value):
     """How a record of another log format was read; guardian's own format has none.
 
-    `session_from` is the kind of name that the session goes by, "window" being an agent's and user's unbroken
-    activity. `absent` names the facts that the log did not carry or that were masked in it. `tool` and
-    `allowed_tools` are tools as the log, or a registered envelope, spells them itself; None: not known, or the log
-    has the server's name beside the tool's.
+    session_from   what the session is named after; "window" is an agent's and user's unbroken activity
+    absent         names of the facts that the log did not carry or that were masked in it
+    tool, allowed_tools  tools as the log, or a registered envelope, spells them; None where that is not known, or
+                   where the log gives the server's name beside the tool's
     """
 
     format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -241,9 +264,9 @@ class DecisionEvent(_Value):
     action: Action
     decision: Decision
     result: Result | None = None
-    trace_id: Annotated[str, StringConstraints(max_length=512)] | None = None
-    envelope_jws: Annotated[str, StringConstraints(max_length=65536)] | None = None
-    agent_version: Annotated[str, StringConstraints(max_length=512)] | None = None
+    trace_id: Annotated[Annotated[str, StringConstraints(max_length=512)] | None, _EmptyIsNone] = None
+    envelope_jws: Annotated[Annotated[str, StringConstraints(max_length=65536)] | None, _EmptyIsNone] = None
+    agent_version: Annotated[Annotated[str, StringConstraints(max_length=512)] | None, _EmptyIsNone] = None
     origin: Origin | None = None
 
     @property
@@ -270,7 +293,7 @@ class DecisionEvent(_Value):
 
     @property
     def has_envelope(self) -> bool:
-        """False where the log carries no envelope and nobody filled it in: then only names are known."""
+        """False where neither the log nor a registration told the envelope: then only names are known."""
         return self.origin is None or "envelope" not in self.origin.absent
 
     @property

@@ -1,4 +1,4 @@
-"""What the archive remembers of one decision, as those see it who learn from the past."""
+"""What the archive remembers of one decision, for those who learn from the past."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -39,8 +39,8 @@ def _step(name: str) -> str:
 
 
 def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """Every scalar with its dotted path; members of a list share one, `items[].sku`. What has a path of more than
-    512 characters is left out."""
+    """Every scalar with its dotted path; the members of a list share one, `items[].sku`. Paths of more than 512
+    characters are left out."""
     if len(path) > _LONGEST_PATH:
         return
     match value:
@@ -59,8 +59,8 @@ def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tupl
 
 def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> dict[str, Any]:
     """Arguments as a policy reads them: scalars by dotted path. A list or an object is present and equals nothing,
-    so that a value cannot slip by in another wrapping; null is absent, and so is what has a path of more than 512
-    characters, of which no restriction is made."""
+    so that a value cannot slip by in another wrapping. Nulls are absent, and so are paths of more than 512
+    characters: no restriction speaks of these."""
     flat: dict[str, Any] = {}
     for name, item in value.items():
         step = _step(name)
@@ -114,11 +114,13 @@ class Vectors:
 class PastCall(NamedTuple):
     """One archived decision with its verdict. A tuple, because tens of millions of them are made.
 
-    `purpose` is the family of the declared purpose, `role` the agent without its instance number. `bound` names
-    the arguments that carried a value of the envelope, as `argument=constraint`. `data_classes` and `records` are
-    None where the log did not say; `arguments` is None where it carried none, or they were dropped or cut.
-    `tool_spelt` and `allowed_tools_spelt` are the log's own names (see `Origin`), None where they are not known;
-    the list is in the order of `allowed_tools`, empty where it is the same.
+    purpose             the family of the declared purpose
+    role                the agent without its instance number
+    bound               the arguments that carried a value of the envelope, as `argument=constraint`
+    data_classes, records  None where the log did not say
+    arguments           None where the log carried none, or they were dropped or cut
+    tool_spelt, allowed_tools_spelt  the log's own names (see `Origin`), None where they are not known; the list is
+                        in the order of `allowed_tools`, empty where it is the same
     """
 
     tenant_id: str
@@ -154,8 +156,8 @@ class PastCall(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What people said of a session, and when; `seq` is control's order. `finding_id` is what they judged; empty
-    where it was the session as a whole, or was not kept."""
+    """What people said of a session, and when; `seq` is control's order. `finding_id` is the finding that they
+    judged; empty where they spoke of the session as a whole, or where it was not kept."""
 
     key: SessionKey
     word: HumanWord
@@ -165,8 +167,8 @@ class Label:
 
 
 def verdicts(labels: Iterable[Label]) -> dict[SessionKey, Label]:
-    """Of each session the judgement that stands, of labels in their order: the last confirmation that was not
-    taken back, else the last dismissal. Who dismisses one finding takes back no word on another.
+    """The judgement of each session that stands, given the labels in their order: the last confirmation that was
+    not taken back, else the last dismissal. Dismissing one finding takes back nothing that was said of another.
 
     >>> key, at = SessionKey("acme", "s1"), datetime(2026, 5, 12)
     >>> one = Label(key, HumanWord.CONFIRMED, at, 1, "fnd_1")

@@ -1,6 +1,6 @@
 """A narrowing of what agents may do, said once and neutrally; policy languages are renderings of it.
 
-A restriction only ever refuses. What it decides is a function of one call with its place in its session, so
+A restriction only ever refuses. Its decision is a function of one call and its place in its session, so that
 miner, backtest and every rendered policy can be held to the same sentence.
 """
 

@@ -59,11 +59,11 @@ class LedgerEntry(BaseModel):
     """One line of the ledger.
 
     `lapsed` says that a revocation reached its expiry: nothing disappears from the list silently. `cause` is the
-    session that this entry follows from, for one that was revoked because an ancestor was.
+    revoked ancestor that this entry follows from, if it does.
 
-    The order of revisions is the order of what holds: the latest entry about a subject decides. A call that a
-    gateway let through before it held the entry is not undone; the next one, on the same connection or not, is
-    refused. Revoke and reinstate of the same subject never share a revision, so no client sees both at once.
+    The latest entry about a subject, by revision, decides. A call that a gateway let through before it held the
+    entry is not undone; the next one is refused, on the same connection too. A revocation and a reinstatement of
+    one subject never share a revision, so no client sees both at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -17,8 +17,8 @@ UNKNOWN_PARENT = "?"
 
 
 class Placed(NamedTuple):
-    """A call with its place: the role of the parent session, seconds since the session's first call, and how many
-    records the session's allowed calls took before."""
+    """A call and its place: the parent session's role, seconds since the session's first call, and how many
+    records the session's allowed calls had taken by then."""
 
     call: PastCall
     parent_role: str

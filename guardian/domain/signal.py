@@ -23,10 +23,10 @@ class ParentStatus(StrEnum):
 
 
 CHAIN_KEPT = 32
-"""So many ancestors of a session are remembered; a limit on them must lie below."""
+"""How many ancestors of a session are remembered; a limit on their number must lie below."""
 
 DOUBT = "?"
-"""What stands behind the name of a breach that is no fact, where a session remembers it."""
+"""Marks the name of a soft breach where a session remembers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,14 @@ class CredentialHit:
 class Observation:
     """One decision with everything that may be known about it, all of it recorded facts.
 
-    `event` is redacted already, by `redacted`: the deployment's own rules, path -> drop, hash or shape. `now` is
-    event time where the clock can be trusted, else arrival time, and never later: by then it had happened.
-    `fit` is the drift model's reading of (purpose, history, action), None when there is no purpose.
-    `features_missing` is the event's own, worked out once. `spelling` has the names of tools that the one rule for
-    names changes, and what it makes of them: adapted records have only those.
+    event     redacted already
+    redacted  the deployment's own rules for that, path -> drop, hash or shape
+    now       event time where the clock can be trusted, else arrival time; never later than arrival
+    fit       the drift model's reading of (purpose, history, action); None when there is no purpose
+    spelling  tools whose names the rule for names changes -> the name that adapted records have instead
+    below     sessions named in the call that this one delegated to
+    doubtful  sessions named in the call that are not known to be another work's
+    features_missing  the event's own, worked out once
     """
 
     event: DecisionEvent
@@ -125,8 +128,8 @@ class Observation:
     sketch: Sketch | None = None
     clock_suspect: bool = False
     spelling: Mapping[str, str] = field(default_factory=dict)
-    below: frozenset[str] = frozenset()  # of the sessions that the call names those that this one delegated to,
-    doubtful: frozenset[str] = frozenset()  # and those that nobody knows to be another work's
+    below: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
     features_missing: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -147,11 +150,11 @@ class Breach:
 
     @property
     def remembered(self) -> str:
-        """What a session knows it by: a doubt and the fact of one name are two."""
+        """Its name in a session's memory, where a doubt and a fact of the same name are two things."""
         return self.name if self.hard else f"{self.name}{DOUBT}"
 
     def waved(self, pardoned: Container[str]) -> bool:
-        """Whether people waved it through: a fact by its name, a doubt with the fact or by itself."""
+        """Whether people waved it through. A pardoned fact covers the doubt of the same name, not the reverse."""
         return self.name in pardoned or self.remembered in pardoned
 
 

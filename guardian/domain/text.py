@@ -20,7 +20,7 @@ def word_set(listed: str) -> frozenset[str]:
 
 
 def some(names: Sequence[str], most: int, spelt: Callable[[str], str] = str) -> str:
-    """The first of several, and how many more there are.
+    """The first `most` of several names, and how many more there are.
 
     >>> some(("a", "b", "c"), 2), some((), 2)
     ('a, b and 1 more', '')

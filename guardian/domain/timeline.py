@@ -78,10 +78,10 @@ class Timeline(Protocol):
 class Timelines(Protocol):
     """Where a session's actions are found; an archive, or what stands for one.
 
-    `of` looks at the days from `since` to `until`, and further in both directions while there is something on the
-    next day, so that a session that ran on over midnight is whole. Raises ArchiveError for files that cannot be
-    read. It knows no callers: who may see the tenant's sessions is asked before. `empty` says that nothing at all
-    lies there, of nobody.
+    `of` looks at the days from `since` to `until`, and further in both directions while the next day has
+    something, so that a session that ran past midnight is whole. Raises ArchiveError for files that cannot be
+    read. It does not know who asks: the caller checks who may see the tenant's sessions. `empty`: there is nothing
+    at all, of any tenant.
     """
 
     def empty(self) -> bool: ...

@@ -1,7 +1,7 @@
 """Where a secret may be sent: over TLS, or no farther than this machine.
 
-Asked of every address outside guardian. Between its own processes (`control.url`, `advice.url`) a private network
-may do what TLS would: there the doctor only says so.
+Every address outside guardian must pass this. Between guardian's own processes (`control.url`, `advice.url`) a
+private network may stand in for TLS: there `guardian doctor` only warns.
 """
 
 from ipaddress import ip_address
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def is_here(host: str) -> bool:
-    """Whether this host is the machine itself: `localhost`, 127.0.0.0/8, `::1`. No name is looked up."""
+    """Whether the host is this machine: `localhost`, 127.0.0.0/8, `::1`. No name is looked up."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -17,7 +17,7 @@ def is_here(host: str) -> bool:
 
 
 def is_private(url: str) -> bool:
-    """Whether nobody between can read what is sent to this URL: https, or http to this machine.
+    """Whether nobody on the way can read what is sent to this URL: https, or http to this machine.
 
     A user name before the host is no host (`http://127.0.0.1@evil.example`); over http there must be none at all.
     """

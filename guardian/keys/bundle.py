@@ -22,7 +22,7 @@ def _fresh() -> bytes:
 
 
 class BundleKey:
-    """One key in a JWK file of its own; made on first use."""
+    """The key, in a JWK file of its own that is made on first use."""
 
     def __init__(self, path: Path) -> None:
         make_secret(path, _fresh)
@@ -34,10 +34,10 @@ class BundleKey:
             raise ConfigurationError(f"{path} must hold a private P-256 key")
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        """A JWT over the claims, as `.signatures.json` holds it."""
+        """A JWT over the claims, for `.signatures.json`."""
         header = {"alg": _ALGORITHM, "typ": "JWT"}
         return jws.serialize_compact(header, json.dumps(claims), self._key, algorithms=[_ALGORITHM])
 
     def public_pem(self) -> bytes:
-        """What OPA's configuration holds under `keys:`."""
+        """The public half, for `keys:` in OPA's configuration."""
         return self._key.as_pem(private=False)

@@ -1,6 +1,5 @@
 """Signed envelopes: the compact JWS beside an envelope, checked against the delegation service's public keys."""
 
-import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -24,10 +23,12 @@ _log = logger("keys")
 
 
 class EnvelopeVerifier:
-    """Answers whether the JWS of an event was signed by a known key over exactly this envelope.
+    """Answers whether the JWS of an event was signed by a known key over what this envelope says.
 
-    The file is read again when it changed: who signs rotates keys too. One that cannot be read then takes nothing
-    back.
+    A gateway may write the envelope anew: its meaning is compared (`Envelope.same_as`), not its bytes.
+
+    The file is read again when it changed, for signers rotate their keys. If it cannot be read then, the keys
+    known so far stay in force.
     """
 
     def __init__(self, jwks: Path) -> None:
@@ -42,7 +43,7 @@ class EnvelopeVerifier:
             claimed = Envelope.model_validate_json(_signed(event.envelope_jws, self._current()))
         except (JoseError, ValueError, TypeError, AttributeError):  # the last: a header that is no object
             return "invalid"
-        return "valid" if hmac.compare_digest(_canonical(claimed), _canonical(event.envelope)) else "invalid"
+        return "valid" if claimed.same_as(event.envelope) else "invalid"
 
     def _current(self) -> KeySet:
         (read, known), now = self._held, stamp(self._path)
@@ -66,33 +67,21 @@ def _load(jwks: Path) -> KeySet:
 
 
 def _usable(listed: Iterable[Mapping[str, Any]]) -> Iterator[Key]:
-    """One that is not known here must not keep the others from being read (RFC 7517, 5)."""
+    """A key of an unknown kind must not keep the others from being read (RFC 7517, 5)."""
     for place, told in enumerate(listed, start=1):
         try:
-            same = told.get("alg") in ("EdDSA", "Ed25519")  # of a signature too (RFC 9864): the curve tells all
+            same = told.get("alg") in ("EdDSA", "Ed25519")  # two names of one algorithm (RFC 9864)
             yield JWKRegistry.import_key({k: v for k, v in told.items() if not (same and k == "alg")})
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.warning("envelope_key_left_out", place=place, error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _signed(token: str, keys: KeySet) -> bytes:
-    """What was signed. A signature need not name its key (RFC 7515, 4.1.4), and keys of several kinds may share a
-    name (RFC 7517, 4.5): then any of them may have made it."""
+    """The signed bytes. A signature need not name its key (RFC 7515, 4.1.4), and keys of several kinds may share a
+    name (RFC 7517, 4.5): then each of them is tried. Raises ValueError or JoseError."""
     named = jws.extract_compact(token.encode()).headers().get("kid")
     for key in keys:
         if named is None or key.kid == named:
             with suppress(JoseError, ValueError, TypeError):
                 return jws.deserialize_compact(token, key, algorithms=ALGORITHMS).payload
     raise ValueError("none of the keys made this signature")
-
-
-def _canonical(envelope: Envelope) -> bytes:
-    """Keys sorted, nulls left out, times in one spelling: an absent field and a null one say the same."""
-    value = json.loads(envelope.model_dump_json(exclude_unset=True))
-    return json.dumps(_without_nulls(value), sort_keys=True, separators=(",", ":")).encode()
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
-    return value

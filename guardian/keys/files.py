@@ -13,7 +13,7 @@ from guardian.errors import ConfigurationError
 def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
     """Write `content` with mode 0600, all of it or nothing. Refuses to overwrite unless `replace`.
 
-    What root writes belongs to who had it before, or else to whose folder it is: the service has to read it.
+    A file that root writes keeps its owner, or gets that of its folder: the service has to read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -37,7 +37,7 @@ def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
 
 
 def make_secret(path: Path, make: Callable[[], bytes]) -> None:
-    """Write what `make` gives, unless there is one: of processes that begin at once, one makes it for all."""
+    """Write what `make` returns, unless the file exists. Of processes that start together one makes it for all."""
     if path.exists():
         return
     try:
@@ -48,7 +48,7 @@ def make_secret(path: Path, make: Callable[[], bytes]) -> None:
 
 
 def _put(written: Path, path: Path) -> None:
-    """Give `written` its name unless there is one of that name: the file system decides, so nobody races us."""
+    """Give `written` its name unless that is taken; the file system decides, so there is no race."""
     try:
         os.link(written, path)
     except FileExistsError as error:
@@ -61,7 +61,7 @@ def _put(written: Path, path: Path) -> None:
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes with the file; None where there is none."""
+    """A value that changes when the file does; None where there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Sealing what must not lie about in the clear: Fernet (AES-CBC with HMAC), rotated, with a time to live."""
+"""Encryption of stored secrets: Fernet (AES-CBC with HMAC), with rotated keys and a time to live."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ class Seal:
             ) from error
 
     def newest(self) -> "Seal":
-        """The same without the keys that are only kept for what they sealed."""
+        """The same with the sealing key alone: without those that are kept to open what they sealed."""
         return Seal(self.keys[:1], self.ttl)
 
     def opens(self, sealed: bytes, *, now: datetime) -> bool:
@@ -58,7 +58,7 @@ def create_seal_file(path: Path) -> None:
 
 
 def make_seal_file(path: Path) -> None:
-    """The same where there is none yet."""
+    """As `create_seal_file`, unless the file exists."""
     make_secret(path, lambda: Fernet.generate_key() + b"\n")
 
 
@@ -68,7 +68,7 @@ def rotate_seal_file(path: Path) -> None:
 
 
 def retire_old_seals(path: Path) -> int:
-    """The newest key stays; what others sealed can be opened no more. Returns how many they were."""
+    """Drop all keys but the newest; what they sealed can no longer be opened. Returns how many were dropped."""
     keys = read_secret(path).split()
     if len(keys) > 1:
         write_secret(path, keys[0] + b"\n", replace=True)

@@ -2,8 +2,8 @@
 
 Ed25519 (RFC 8037), named by the fully-specified algorithm identifier of RFC 9864. Rotation drops the old
 private key at once and keeps its public half, so tokens in the field stay valid until they expire or the
-key is retired. A running server notices a rotated file by itself. Who keeps a copy of the public keys needs
-the next one's before it signs: it is published as soon as it is prepared.
+key is retired. A running server notices a rotated file by itself. Clients that keep a copy of the public keys need
+the next one before it signs: it is published as soon as it is prepared.
 """
 
 import json
@@ -63,7 +63,7 @@ class SigningKeys:
             return self._held[1]
 
     def prepare(self) -> str:
-        """Publish the key that `rotate` will sign with. Returns its kid, also where it was prepared before."""
+        """Publish the key that `rotate` will sign with, if that was not done yet. Returns its kid."""
         before = self.current()
         key = before.prepared
         if key is None:
@@ -72,7 +72,7 @@ class SigningKeys:
         return str(key.kid)
 
     def rotate(self) -> str:
-        """The prepared key, or a fresh one, signs from now on; the old ones verify until they are retired.
+        """Sign with the prepared key, or a fresh one, from now on; the old ones verify until they are retired.
 
         Returns its kid.
         """

@@ -48,7 +48,7 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Issues and verifies. `revoked` answers whether a token was withdrawn, or is none that was issued here."""
+    """Issues and verifies tokens. `revoked` tells whether one was withdrawn, or was never issued here."""
 
     keys: SigningKeys
     issuer: str
@@ -147,10 +147,8 @@ class Tokens:
         return principal
 
     def _known_claims(self, text: str) -> dict[str, Any]:
-        """The claims, their signature checked once for as long as the keys stay as they are.
-
-        Only that: whether the token is live, and not withdrawn, is asked every time.
-        """
+        """The claims. Their signature is checked once for as long as the keys stay the same; whether the token is
+        live, and not withdrawn, is asked every time."""
         keys = self.keys.current()
         name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         known = self._believed.get(name)

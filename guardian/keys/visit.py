@@ -1,8 +1,8 @@
-"""The secret behind a sign-in: a browser holds it, the database does not, and each alone is worth nothing.
+"""The secret behind a sign-in: the browser holds it, the database holds what it seals, and each alone is useless.
 
-From one random value come the name under which the visit is stored (a hash), the key that seals the visitor's
-token there, and the token against forged forms. A thief of the database finds neither tokens nor a way to sign in;
-a thief of the cookie can use the pages until the visit ends, and never the API.
+One random value gives the name under which the visit is stored (a hash), the key that seals the visitor's token
+there, and the token against forged forms. Whoever steals the database finds neither tokens nor a way to sign in;
+whoever steals the cookie can use the pages until the visit ends, and never the API.
 """
 
 import base64
@@ -25,7 +25,7 @@ _TEXT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class VisitSecret:
-    """`raw` is all there is; everything else follows from it."""
+    """`raw` is the whole secret; everything else is derived from it."""
 
     raw: bytes = field(repr=False)
 
@@ -35,7 +35,7 @@ class VisitSecret:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """From a cookie or a link; None for what is no secret of ours."""
+        """Read from a cookie or a link; None for anything that cannot be a secret of ours."""
         if not _TEXT.fullmatch(text):
             return None
         return cls(base64.urlsafe_b64decode(text + "="))
@@ -46,12 +46,12 @@ class VisitSecret:
 
     @property
     def id(self) -> str:
-        """What the visit is stored under."""
+        """The name under which the visit is stored."""
         return self._derived(b"id").hex()
 
     @property
     def csrf(self) -> str:
-        """What every form of this visit carries."""
+        """The token that every form of this visit carries."""
         return self._derived(b"csrf").hex()
 
     def seal(self, content: str) -> bytes:

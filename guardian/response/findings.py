@@ -26,7 +26,7 @@ _INDEPENDENT_FROM = 0.5
 
 _RARE = 0.05
 _RAREST = 0.01
-"""Between these it is said how rare a call's score is among honest ones; beyond, no calibration has seen it."""
+"""Between these p-values a finding says how rare the call's score is; below, it only says that it is rarer."""
 
 _NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})
 """Told once, however many sessions show the same thing."""
@@ -45,11 +45,13 @@ def drift_finding(
     envelope_digest: str | None = None,
     odder: str | None = None,
 ) -> Finding:
-    """The finding for one step up the ladder. `state` is the session after the step, `title` as of `title_of`;
-    `odder` names another tool, as it may be shown, where an earlier call of it was odder than this one.
+    """The finding for one step up the ladder.
 
-    Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
-    forgotten, and control must not take the new one for the old.
+    `state` is the session after the step, `title` comes from `title_of`. `odder` names another tool, fit to be
+    shown, where an earlier call of it was odder than this one.
+
+    Its id also covers the session's beginning and the act: once a session is forgotten its steps are counted from
+    1 again, and control must not take a new step for an old one.
     """
     breaches = drift.breaches
     began = "" if state.first_seen is None else state.first_seen.isoformat()
@@ -120,7 +122,7 @@ def side_finding(
 
 
 def subject_of(event: DecisionEvent, envelope_digest: str | None = None) -> Subject:
-    """`envelope_digest` is of the envelope as the log carried it: the event may have been redacted since."""
+    """`envelope_digest` is that of the envelope in the log: the event may have been redacted since."""
     envelope = event.envelope
     return Subject(
         delegator_id=envelope.delegator_id,
@@ -179,8 +181,9 @@ def _severity(wanted: Effect, breaches: Sequence[Breach]) -> Severity:
 
 
 def title_of(breaches: Sequence[Breach], titles: Mapping[str, str]) -> str:
-    """What a finding is called that these rules asked for: as `titles` say of the first that is certain,
-    or its name in words where they do not; after its evidence where none asked."""
+    """The title of a finding that these rules asked for. It is that of the first hard rule, else of the first, in
+    `titles`, or the rule's name in words where `titles` lack it. Where no rule asked, it speaks of the
+    evidence."""
     first = min(breaches, key=lambda b: not b.hard, default=None)
     if first is None:
         return "Actions no longer fit the declared purpose"

@@ -8,7 +8,7 @@ from guardian.domain.session import HumanWord, SessionState, Stage, judged
 from guardian.domain.signal import DOUBT
 
 BROKE = "broke"
-"""In a session's evidence: a hard rule was broken at some time, so that its evidence is no promise's business."""
+"""In a session's evidence: it broke a hard rule at some time, so that no promise counts it."""
 
 REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
@@ -20,17 +20,19 @@ _PARENT = "parent_revoked"
 def hear(
     state: SessionState, word: HumanWord, at: datetime, detail: str = "", *, lasting: Collection[str]
 ) -> SessionState:
-    """Revoked: the session is known to be cut off. Reinstated or called a false positive: a new epoch.
+    """The session's memory after `word`.
 
-    A lapsed revocation leaves all its evidence, and flagged what was: the next act may ask again.
+    Revoked: the session is known to be cut off.
 
-    In a new epoch evidence starts afresh (of the signals' states those of the `lasting` are kept), and the rules
-    that findings had named when people spoke are pardoned for this session, so that a standing condition that they
-    accepted does not accuse again on the next call. What was named while their word was on its way is not, nor
-    what is not among the rules that `detail` names, if it names any, as those that people knew of: it waits for
-    the next one. A pardoned doubt is no pardon for the fact of the same name.
+    Reinstated, or called a false positive: a new epoch. Evidence starts afresh; of the signals' states only those
+    of the `lasting` are kept. The rules that findings had named when people spoke are pardoned for this session,
+    so that a standing condition that people accepted does not accuse again on the next call. Not pardoned is a
+    rule that was named while their word was on its way, and, where `detail` says which rules people knew of, any
+    other rule: it waits for their next word. A pardoned doubt does not pardon the fact of the same name.
 
-    Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
+    Lapsed: the evidence stays, and a flagged session stays flagged; the next act may ask for revocation again.
+
+    Registered: control has an envelope with the digest `detail` on record for the session from now on.
     """
     match word:
         case HumanWord.REVOKED:
@@ -75,8 +77,8 @@ def hear(
 
 
 def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str, Any]:
-    """What a finding that speaks of these rules, by `Breach.remembered`, changes. `at` is by our clock where a
-    gateway's is ahead: it is compared with when people spoke."""
+    """The changes to a state by a finding that names these rules (`Breach.remembered`). `at` is by our clock where
+    a gateway's is ahead: it is compared with when people spoke."""
     kept = tuple(dict.fromkeys((*state.breaches, *names)))[-_NAMES_KEPT:]
     known = {name: when for name, when in state.named_at.items() if name in kept}
     return {"breaches": kept, "named_at": known | {name: at for name in kept if name not in state.breaches}}

@@ -40,8 +40,8 @@ _RANK = {Stage.CLEAR: 0, Stage.FLAGGED: 1, Stage.REVOKED: 2}
 class Ladder:
     """flag_one_in, revoke_one_in: "flag what at most one in N honest sessions reaches"; N ≥ 1.
 
-    breach_effects: per breach name; names not listed flag when they are hard or reported by a signal that
-    is not mere hygiene, except those of REVOKE_BREACHES and, while they are soft, of NOTED.
+    breach_effects: the effect of a breach, by its name. A breach that is not listed flags; but a hard one of
+    REVOKE_BREACHES asks for revocation, and a soft one of NOTED for nothing.
     """
 
     flag_one_in: float = 1_000.0
@@ -75,12 +75,12 @@ class Ladder:
         return Effect.FLAG if Effect.FLAG in effects else Effect.NONE
 
     def asks_again(self, state: SessionState, *, one_in: float, breaches: Iterable[Breach], now: datetime) -> bool:
-        """Whether a session whose revocation was asked for, and that was let act since, is worth asking for again.
+        """Whether to ask again for the revocation of a session that still acts although it was asked for.
 
-        Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now: ask on a
-        hard breach that no finding named yet, on ten times the evidence that revocation takes or was last asked
-        on (by an act that breaks no hard rule: a rule is not evidence twice), or half an hour after the last time.
-        A rule that people waved through is none of these.
+        Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now. Ask on a
+        hard breach that no finding has named yet; on ten times the evidence that revocation takes or was last
+        asked on, if the act breaks no hard rule (a rule is not evidence twice); or half an hour after the last
+        time. Rules that people waved through do not count.
         """
         hard = [b for b in breaches if b.hard and not b.waved(state.pardoned)]
         return (

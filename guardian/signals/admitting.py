@@ -1,7 +1,7 @@
 """Whether an envelope's list of allowed values admits one that an agent wrote. Pure and bounded.
 
-What is the same in another spelling is admitted; what only looks covered by a wildcard is not: a path that climbs
-out of it, another host before it, several values of which one is.
+Another spelling of an allowed value is admitted. A value that only looks covered by a wildcard is not: a path that
+climbs out of it, another host before it, several values of which only one is covered.
 """
 
 import re
@@ -9,9 +9,10 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote
 
+from guardian.domain.wildcards import covers
 from guardian.signals.constraints import text
 from guardian.signals.identifiers import as_uuid
-from guardian.signals.wording import canonical, covers
+from guardian.signals.wording import canonical
 
 _SEVERAL = re.compile(r"[,;|\s]+")
 _LISTED = re.compile(r"[,;|\n]")
@@ -22,6 +23,7 @@ _NAMES = re.compile(r"[\w:-]*(?:\*[\w:-]*)+")
 _URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
 """Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
+_JOINT = re.compile(r"[^\w*]+")
 _DECODINGS = 8
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
@@ -34,8 +36,9 @@ _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z
 
 
 def admits(allowed: frozenset[str], value: object) -> bool:
-    """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
-    wildcard admits no text that lists others beside what it covers, and one for paths none that climbs out of it.
+    """Whether a value is in a list of allowed ones, wildcards included; where one text lists several values,
+    whether each of them is. A wildcard admits no text that lists other values beside those that it covers, and a
+    wildcard for paths admits no path that climbs out of it.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
     >>> [admits(mine, said) for said in ("c_1, c_2", "A@Acme.example", "<x@evil.example>a@acme.example")]
@@ -64,13 +67,25 @@ def admits_class(allowed: frozenset[str], name: str) -> bool:
     return admits(allowed, name) or canonical(name) in _canonical(allowed)
 
 
+def touches_class(denied: frozenset[str], name: str) -> bool:
+    """Whether a data class is in a list of denied ones, in any spelling.
+
+    >>> [touches_class(frozenset({"payroll_data", "hr_*"}), said) for said in ("PayrollData", "HR-Files", "terms")]
+    [True, True, False]
+    """
+    known = canonical(name)
+    wild = (_JOINT.sub("_", entry.lower()) for entry in _wild(denied))
+    return touches(denied, name) or known in _canonical(denied) or any(covers(entry, known) for entry in wild)
+
+
 @lru_cache(maxsize=16)
-def _canonical(allowed: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(canonical, allowed)) - {""}
+def _canonical(listed: frozenset[str]) -> frozenset[str]:
+    return frozenset(canonical(entry) for entry in listed if "*" not in entry) - {""}
 
 
 def touches(denied: frozenset[str], value: object) -> bool:
-    """Whether a value, one of several that one text lists, or where a path ends, is in a list of denied ones.
+    """Whether a value is in a list of denied ones; where one text lists several values, or a path may end in
+    several places, whether one of them is.
 
     >>> [touches(frozenset({"us", "/etc/*"}), said) for said in ("eu", "eu, US", "/srv/../etc/passwd")]
     [False, True, True]
@@ -86,12 +101,12 @@ def _touches(denied: frozenset[str], said: str) -> bool:
 
 
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
-    """As it stands, or else in the one spelling of what is the same."""
+    """As it stands, or else in its one spelling."""
     return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), spelt(said)))
 
 
 def spelt(said: str) -> str:
-    """One spelling of what is the same: of a currency or country, of an address, of a truth value, of a UUID, of
+    """One spelling for all that mean the same: of a currency or country, an address, a truth value, a UUID, and of
     letters that Unicode can compose."""
     if uuid := as_uuid(said):
         return uuid
@@ -119,13 +134,13 @@ def _wild(allowed: frozenset[str]) -> tuple[str, ...]:
 
 
 def _is_folder(entry: str, said: str) -> bool:
-    """Whether it is the folder that a wildcard is about, `/docs` of `/docs/*`: what lies in it is all covered."""
+    """Whether it is the folder of a wildcard, `/docs` of `/docs/*`: everything in it is covered."""
     return entry.endswith("/*") and "*" not in said and entry.rstrip("*") == f"{said}/"
 
 
 def _alone(entry: str, said: str) -> bool:
-    """Whether a text lists nothing beside what a wildcard covers: no more addresses than one for these has, no
-    path or URL that begins as it does, no other identifier. In `@acme/*` the sign is of a path."""
+    """Whether a text lists nothing beside what a wildcard covers: no more addresses than the wildcard has, no path
+    or URL that begins as it does, no other identifier. In `@acme/*` the sign belongs to a path."""
     if "/" in entry:
         begins = entry[: entry.index("/") + 1]
         return all(covers(entry, one) for one in _listed(said)[1:] if one.startswith(begins))
@@ -140,7 +155,7 @@ def _listed(said: str) -> list[str]:
 
 
 def _leads(entry: str, said: str) -> bool:
-    """Whether a URL leads where a wildcard for some does: before the path `*` stands for nothing of a path."""
+    """Whether a URL leads where a wildcard for URLs does: a `*` before the path covers no part of a path."""
     ours = _URL.match(entry)
     if ours is None or "*" not in ours[1] + ours[2]:
         return True
@@ -152,7 +167,7 @@ def _leads(entry: str, said: str) -> bool:
 
 
 def _stays(entry: str, path: str) -> bool:
-    """Whether a path with `..` in it ends within what a wildcard covers, whoever resolves it."""
+    """Whether a path with `..` in it ends within what a wildcard covers, however it is resolved."""
     ends = _ends(path)
     kept = (entry, *_ends(entry)) if ends else ()
     return all(any(covers(each, end) for each in kept) for end in ends)
@@ -162,8 +177,8 @@ _HOLD = (_alone, _leads, _stays)
 
 
 def _ends(path: str) -> frozenset[str]:
-    """Where a path with `..` in it may end: percent signs decoded, with what stands behind ? or # and without,
-    with doubled slashes as one or as two, and dots without what cannot be seen. None where there is no `..`.
+    """All places where a path with `..` in it may end: percent signs decoded, with and without what follows ? or
+    #, with doubled slashes as one or as two, and dots without invisible characters. Empty where there is no `..`.
 
     >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b"), sorted(_ends("docs/acme/.%09./b"))
     (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
@@ -186,7 +201,7 @@ def _decoded(said: str) -> str:
 
 
 def _resolved(path: str, merged: bool) -> str:
-    """The path without its dots; what would climb above its root, or above where it begins, keeps them."""
+    """The path without its dots; those that would climb above its root, or above its beginning, stay."""
     found = _ROOT.match(path)
     root = found.group() if found else ""
     left: list[str] = []

@@ -1,7 +1,7 @@
-"""What an envelope constrains, in the vocabulary of `leaves`. Pure and bounded.
+"""What an envelope constrains, under the same names as `leaves` gives to what an action names. Pure and bounded.
 
-`contract_ids`, `contract_id` and `contractId` are one name; `max_records` bounds `records`, in `limits` too. A
-limit that is neither a number nor a price bounds nothing that can be checked.
+`contract_ids`, `contract_id` and `contractId` are one name; `max_records` bounds `records`, also in an object
+`limits`. A limit that is neither a number nor a price cannot be checked.
 """
 
 import re
@@ -19,8 +19,9 @@ _MAX_DEPTH = 12
 _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
 _GROUPS = frozenset({"limit", "constraint", "resource", "restriction", "scope"})
-"""Canonical names of objects that only hold together what is bound under names of several words."""
-_CLASSES = frozenset({"data_class", "data_class_id", "data_class_name"})
+"""Canonical names of objects that only group constraints: a name of several words in them stands for itself."""
+DATA_CLASS = "data_class"
+_CLASSES = frozenset({DATA_CLASS, "data_class_id", "data_class_name"})
 _AREA = "envelope.resource_constraints"
 _PRICE = re.compile(
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*(?P<whole>\d{1,15}|\d{1,3}(?:[.,' ]\d{3}){1,4})(?:[.,](?P<part>\d{1,2}))?"
@@ -34,10 +35,15 @@ _DENYING = ("blocked_", "denied_", "disallowed_", "excluded_", "forbidden_", "pr
 class Constraints:
     """An envelope's `resource_constraints` by canonical name.
 
-    `allowed` maps a name to the values it may take (`*` is a wildcard), `denied` to those that it may not,
-    `maxima` and `minima` a bare name (`record` for `max_records`) to a number. A limit that is no number stands
-    among `allowed` with its prefix. `spelt` keeps each key as it was written, for people; of what is denied under
-    `denied_` and the name. `hidden` are those that redaction left nothing of that could be compared.
+    allowed         name -> the values that it may take (`*` is a wildcard); also a limit that is no number, with
+                    its prefix
+    denied          name -> the values that it may not take
+    maxima, minima  bare name (`record` for `max_records`) -> a number
+    data_classes    the classes that may be touched; None where none are listed
+    spelt           name -> the key as it was written, for people; with its prefix `max_` or `min_`, or with
+                    `denied_` for what is denied
+    hidden          keys of which redaction left nothing that could be compared
+    mapping         `bare` key -> canonical names of further arguments that the constraint bounds
     """
 
     allowed: Mapping[str, frozenset[str]]
@@ -46,7 +52,12 @@ class Constraints:
     minima: Mapping[str, Number]
     data_classes: frozenset[str] | None
     spelt: Mapping[str, str]
-    hidden: tuple[str, ...] = ()
+    hidden: tuple[str, ...]
+    mapping: Mapping[str, tuple[str, ...]]
+
+    def also(self, key: str) -> tuple[str, ...]:
+        """The further arguments that the constraint of this key bounds."""
+        return self.mapping.get(bare(key), ()) if self.mapping else ()
 
 
 def text(value: object) -> str:
@@ -92,7 +103,11 @@ def price(value: object) -> Number | None:
     return float(f"{whole}.{found['part'] or 0}")
 
 
-def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = MappingProxyType({})) -> Constraints:
+def read(
+    constraints: Mapping[str, object],
+    redacted: Mapping[str, str] = MappingProxyType({}),
+    mapping: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Constraints:
     """An envelope's `resource_constraints`, understood. `redacted` are the rules by which it was redacted."""
     allowed: dict[str, frozenset[str]] = {}
     denied: dict[str, frozenset[str]] = {}
@@ -102,38 +117,42 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
     classes: frozenset[str] | None = None
     hidden = [".".join(rule) or "resource_constraints" for rule in dropped(redacted, _AREA)]
     for key, value, rules in _entries(constraints, "", under(redacted, _AREA)):
-        name = canonical(key)
+        name = bare(key)
         if hides(rules, value):
             hidden.append(key)
             continue
-        for prefix in _LIST_PREFIXES:
-            name = name.removeprefix(prefix)
         if not name or value is None:
             continue
+        told_as, listed, quantity = name, frozenset(map(text, _scalars(value))), _limit(value)
         if denies := next(filter(name.startswith, _DENYING), ""):
-            name = name.removeprefix(denies)
-            name = "data_class" if name in _CLASSES else name
-            denied[name] = denied.get(name, frozenset()) | frozenset(map(text, _scalars(value)))
-            spelt.setdefault("denied_" + name, key)
-            continue
-        quantity = _limit(value) if name.startswith(("max_", "min_")) else None
-        if name in _CLASSES:
-            name = "data_class"
-            classes = (classes or frozenset()) | frozenset(map(text, _scalars(value)))
+            name = bare(name.removeprefix(denies))
+            told_as = "denied_" + name
+            denied[name] = denied.get(name, frozenset()) | listed
         elif name.startswith("max_") and quantity is not None:
             name = name.removeprefix("max_")
             maxima[name] = min(quantity, maxima.get(name, quantity))
-            spelt.setdefault("max_" + name, key)
-            continue
         elif name.startswith("min_") and quantity is not None:
             name = name.removeprefix("min_")
             minima[name] = max(quantity, minima.get(name, quantity))
-            spelt.setdefault("min_" + name, key)
-            continue
+        elif name == DATA_CLASS:
+            classes = (classes or frozenset()) | listed
         else:
-            allowed[name] = allowed.get(name, frozenset()) | frozenset(map(text, _scalars(value)))
-        spelt.setdefault(name, key)
-    return Constraints(allowed, denied, maxima, minima, classes, spelt, tuple(dict.fromkeys(hidden)))
+            allowed[name] = allowed.get(name, frozenset()) | listed
+        spelt.setdefault(told_as, key)
+    return Constraints(allowed, denied, maxima, minima, classes, spelt, tuple(dict.fromkeys(hidden)), mapping)
+
+
+def bare(key: str) -> str:
+    """The name under which a constraint's key is known here: canonical, without what says that it lists what is
+    allowed.
+
+    >>> bare("contractIds"), bare("allowed_contract_ids"), bare("data_class_names"), bare("maxRecords")
+    ('contract_id', 'contract_id', 'data_class', 'max_record')
+    """
+    name = canonical(key)
+    for prefix in _LIST_PREFIXES:
+        name = name.removeprefix(prefix)
+    return DATA_CLASS if name in _CLASSES else name
 
 
 def _limit(value: object) -> Number | None:
@@ -156,7 +175,8 @@ def _entries(
 def _held(
     item: object, name: str, rules: tuple[Rule, ...], depth: int
 ) -> Iterator[tuple[str, object, tuple[Rule, ...]]]:
-    """What stands under a name; of a list each object, which is one of what the name lists, and the rest."""
+    """What stands under a name. Of a list each object, as one of the things that the name lists, and then the
+    rest."""
     if isinstance(item, Mapping) and depth <= _MAX_DEPTH:
         yield from _entries(item, name, rules, depth)
         return

@@ -1,11 +1,11 @@
 """Takes credentials out of an event before anything stores, embeds or shows it.
 
-The value itself is replaced inside its string by `[redacted:<kind>]` and appears nowhere else: not in hits,
-not in paths, and in the cache only behind a digest. What lies deeper or beyond what is scanned is dropped
-rather than kept unseen. Fields by which others know the record (its id and gateway, `envelope_jws`) are left
-alone. Names that revocations go by (tenant, session and parent, task, agent, delegator) are told and stay as they
-are: a session under a new name could not be cut off, since gateways ask by the old one. The name of a credential
-gets a keyed fingerprint, so that two stay two.
+The value itself is replaced inside its string by `[redacted:<kind>]` and appears nowhere else: not in hits, not in
+paths, and in the cache only behind a digest. What lies too deep, or beyond what is scanned, is dropped. Fields by
+which others know the record (its id and gateway, `envelope_jws`) are left alone. Names that revocations go by
+(tenant, session and parent, task, agent, delegator) are reported and stay as they are: a session under a new name
+could not be cut off, since gateways ask by the old one. A `credential_id` gets a keyed fingerprint, so that two
+stay different.
 """
 
 import hashlib
@@ -46,14 +46,14 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 _KEY = "[redacted:private_key]"
 _MAY_GROW_TO = 128
-"""A mark may be longer than what it hides, but no field outgrows its bound by it: a result's status has the
-narrowest."""
+"""A mark may be longer than what it hides. A text grows to this length at most, the bound of the shortest field, a
+result's status."""
 
 
 class CredentialScanner:
-    """Finds and removes credentials. Not for use by two threads at once; holds no value of what it found.
+    """Finds and removes credentials; keeps no value that it found. Not for two threads at once.
 
-    `key` makes the fingerprints of credentials used as identifiers; `cache_size` bounds how many texts'
+    `key` makes the fingerprints of credentials that are used as identifiers; `cache_size` is how many texts'
     results are remembered.
     """
 
@@ -75,7 +75,7 @@ class CredentialScanner:
         return (clean if hits else event), hits
 
     def name(self, identifier: str) -> str:
-        """A name that nobody is cut off by, as it may be shown: one that is a credential becomes its mark."""
+        """A name that no revocation goes by, as it may be shown: a credential becomes its mark."""
         found = self.find(identifier)
         return f"[redacted:{found[0].kind}:{self.fingerprint(identifier)}]" if found else identifier
 
@@ -84,8 +84,8 @@ class CredentialScanner:
         return self.look(text, WORK + WORK_PER_CHARACTER * len(text)).spans
 
     def look(self, text: str, work: int) -> Found:
-        """The credentials in one of a record's texts, for which so much work is left. What is remembered (of long
-        texts, by digest) counts as if it were done again: two readings of a record agree."""
+        """The credentials in one of a record's texts, found with at most `work`. A remembered result (long texts,
+        by digest) counts as if the work were done again, so that two readings of a record agree."""
         if ANCHOR.search(text) is None:
             return Found((), 0)
         if len(text) < _CACHED_FROM:

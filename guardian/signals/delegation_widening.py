@@ -2,8 +2,8 @@
 
 Names: those of `TITLES`.
 
-A soft breach is evidence once, until there is more of it, and told on every call. The parent is a recorded fact
-of the Observation. While it is pending the signal says so and accuses nobody.
+A soft breach is told on every call, but counts as evidence once, until its extent changes. The parent is a
+recorded fact of the Observation. While it is pending the signal says so and accuses nobody.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ TITLES = {name: title for name, (_, title) in _RULES.items()}
 
 _DENIED_FORCE = 0.6
 _TOLD = 0.1
-"""What a soft breach counts for once it was told: a session that was delegated so carries it through all calls,
-of every tool, and one oddity is not many."""
+"""The value of a soft breach once it was told: a session carries it through all its calls, and one oddity is not
+many."""
 
 
 @dataclass(frozen=True)
@@ -182,5 +182,5 @@ def _alike(child: Envelope, parent: Envelope, spelling: Mapping[str, str]) -> tu
 
 
 def _extent(breach: Breach) -> str:
-    """Tells whether a breach is the same as before, without keeping what it says."""
+    """A digest by which a breach is known to be the same as before, without keeping what it says."""
     return hashlib.sha256(breach.detail.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,9 +1,9 @@
-"""What an action names that may lie outside its envelope, and cannot be compared with it for certain. Pure.
+"""What an action names that may lie outside its envelope, where the comparison is not certain. Pure.
 
-A value in an object may or may not be what the object's name is about, unless another one in it is: `{id: c_1,
+A value in an object may or may not be what the object's name is about, unless another value in it is: `{id: c_1,
 title: Foo}` is settled by `c_1`; `{not: c_1}` means all the others. `contract: "c_9"` may be an id or a title;
-"400 euros" is no number; the number in `records: [5000]` may be one record's or how many. These are told, with
-little weight: by themselves they flag nobody, and they are not called inside either.
+"400 euros" is no number; the number in `records: [5000]` may name one record or count them. Such doubts are told
+with little weight: alone they flag nobody, and the action is not called inside its envelope either.
 """
 
 import re
@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.admitting import admits
-from guardian.signals.constraints import Constraints, Number, number, price, text
+from guardian.signals.constraints import DATA_CLASS, Constraints, Number, number, price, text
 from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
@@ -36,15 +36,14 @@ _REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
 
 @dataclass(frozen=True)
 class Doubts:
-    """An envelope against one action. `aliases` names further arguments that a constraint bounds."""
+    """An envelope against one action."""
 
     constraints: Constraints
     seen: Observation
     action: Touched
-    aliases: Callable[[str], tuple[str, ...]]
 
     def told(self) -> Iterator[str]:
-        """One sentence for each."""
+        """One sentence for each doubt."""
         yield from self._owners()
         yield from self._resources()
         for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):
@@ -53,7 +52,8 @@ class Doubts:
         yield from self._limits()
 
     def hidden(self) -> tuple[str, ...]:
-        """Where redaction hid something that the envelope binds, or dropped what may have been that; each once."""
+        """The places where redaction hid something that the envelope binds, or dropped what may have been such a
+        thing; each once."""
         if not (self.seen.redacted or self.action.hidden):
             return ()
         bounds, limits = self.constraints, [*self.constraints.maxima, *self.constraints.minima]
@@ -64,8 +64,8 @@ class Doubts:
             *(f"max_{name}" for name in limits),
             *(f"min_{name}" for name in limits),
         ]
-        bound = {"tenant_id", "session_id", "data_class", *keys}
-        bound |= {other for key in keys for other in self.aliases(key)}
+        bound = {"tenant_id", "session_id", DATA_CLASS, *keys}
+        bound |= {other for key in keys for other in self.constraints.also(key)}
         bound |= {name.removesuffix("_id") for name in bound}
         places = [leaf.path for leaf in self.action.hidden if bound & (leaf.names | leaf.through | leaf.inside)]
         gone = dropped(self.seen.redacted, "action") if bounds.spelt else ()
@@ -88,9 +88,9 @@ class Doubts:
 
     def _resources(self) -> Iterator[str]:
         classes = self.constraints.data_classes
-        listed = {} if classes is None else {"data_class": classes}
+        listed = {} if classes is None else {DATA_CLASS: classes}
         for name, allowed in {**self.constraints.allowed, **listed}.items():
-            wanted = (name, *self.aliases(name))
+            wanted = (name, *self.constraints.also(name))
             for leaf, said in self._may_name(partial(admits, allowed), *wanted):
                 if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
                     yield f"{shown(leaf.path)} is {shown(said)}, which {self._spelt(name)} may not allow"
@@ -101,9 +101,9 @@ class Doubts:
                     yield f"{shown(leaf.path)} may mean others than it names, {self._spelt(name)} bounds them"
 
     def _filtered(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """What filters ask for that are about one of the names, `{"field": "contract_id", "value": "c_9"}`, and is
-        not admitted. Of a list of filters about other things too it is not known which value is whose: there one
-        that is admitted settles it."""
+        """What filters about one of the names ask for, `{"field": "contract_id", "value": "c_9"}`, where it is not
+        admitted. In a list of filters that are about other things too nobody knows which value belongs to which:
+        there one admitted value settles it."""
         about = {path: fields for path, fields in self._filters.items() if not fields.isdisjoint(names)}
         told: dict[str, list[str]] = defaultdict(list)
         for leaf in self.action.named(_HELD) if about else ():
@@ -115,7 +115,7 @@ class Doubts:
 
     @cached_property
     def _filters(self) -> Mapping[str, set[str]]:
-        """By the path of an object, the names that it says to be about."""
+        """Path of an object -> the names that it says it is about."""
         found: dict[str, set[str]] = defaultdict(set)
         for leaf in self.action.named(_FIELDS):
             told = (canonical(_last(said)) for said in leaf.scalars if isinstance(said, str))
@@ -123,8 +123,8 @@ class Doubts:
         return found
 
     def _may_name(self, admitted: Callable[[str], bool], *names: str) -> Iterator[tuple[Leaf, str]]:
-        """What lies in an object of one of the names, or stands under the name without its `_id`, and is not
-        admitted. An object is settled by a member that is; in a list of objects, if it is in every one."""
+        """Values that are not admitted and lie in an object of one of the names, or under the name without its
+        `_id`. An admitted member settles its object; in a list of objects, if every one of them has it."""
         wanted, bare = frozenset(names), [name.removesuffix("_id") for name in names if name.endswith("_id")]
         inside = list(self.action.around(wanted))
         members: dict[str, bool] = {}
@@ -139,7 +139,7 @@ class Doubts:
                 yield from ((leaf, said) for said in named if not admitted(said))
 
     def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
-        key, others = prefix + name, self.aliases(prefix + name)
+        key, others = prefix + name, self.constraints.also(prefix + name)
         things = counts_things(self.constraints, key)
         plural = "_".join(words(self.constraints.spelt[key]))
         wanted = frozenset({plural.removeprefix(prefix), plural, *others} if things else {name, key, *others})
@@ -166,7 +166,7 @@ class Doubts:
             name = key[len("max_") :]
             if not key.startswith(("max_", "min_")):
                 continue
-            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.aliases(key))))
+            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.constraints.also(key))))
             if met or (name == "record" and "records" not in self.seen.features_missing):
                 yield f"{self._spelt(key)} is {shown(', '.join(sorted(allowed)), 60)}, which is no number"
 

@@ -3,11 +3,11 @@
 Names: those of `TITLES`. An empty `allowed_tools` lists nothing and so breaches nothing here; `envelope_hygiene`
 reports it as tools_unlisted.
 
-A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
-its job, the agent still tried. What may lie outside the envelope and cannot be compared for certain is
-`arguments_unchecked`, always soft: it is told, and asks for nothing by itself. More arguments than are looked at
-(`arguments_cut`) flag: an agent could pad what it wants to hide. A session named as any system might name one
-flags too, and is hardly evidence. Session sums count allowed calls only, by what came back where that is known.
+A denied call that would have broken a rule is a soft breach (`hard` is False): the gateway did its job, the agent
+still tried. What may lie outside the envelope, and cannot be compared for certain, is `arguments_unchecked`:
+always soft, and by itself it asks for nothing. More arguments than are looked at (`arguments_cut`) flag: an agent
+could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
+evidence. Session sums count allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from typing import ClassVar
 from guardian.domain.signal import Breach, Observation, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals import envelope_rules as rules
-from guardian.signals.constraints import Constraints, read
+from guardian.signals.constraints import Constraints, bare, read
 from guardian.signals.doubts import Doubts
 from guardian.signals.leaves import comparable
 from guardian.signals.limits import Limits
@@ -55,7 +55,7 @@ _SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients
 class EnvelopeBreach(SignalFold):
     """Options.
 
-    leeway_seconds  how long after its expiry an envelope is still taken, for clocks that differ
+    leeway_seconds  how long after its expiry an envelope is still accepted, for clocks that differ
     mapping         constraint key -> argument or resource names it bounds, beyond the obvious ones
     summed          limits that also bound the sum: of one call's items, and over the session's allowed calls
     """
@@ -85,35 +85,33 @@ class EnvelopeBreach(SignalFold):
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Check one action against its envelope and the session's running sums."""
         event, envelope = seen.event, seen.event.envelope
-        constraints, action = read(envelope.resource_constraints, seen.redacted), comparable(seen)
-        limits = Limits(constraints, seen, action, self._aliases)
+        constraints = read(envelope.resource_constraints, seen.redacted, self._bounded)
+        action = comparable(seen)
+        limits = Limits(constraints, seen, action)
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
             *rules.ownership(seen, action),
-            *rules.resources(constraints, action, self._aliases),
-            *rules.data_classes(constraints, event, action, self._aliases),
+            *rules.resources(constraints, action),
+            *rules.data_classes(constraints, event, action),
             *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
         if action.cut:  # without constraints too they may name another tenant or session
             name = "arguments_cut" if constraints.spelt else "arguments_unchecked"
             found.append(Breach(name, "the arguments hold more than is looked at", False))
-        doubts = Doubts(constraints, seen, action, self._aliases)
+        doubts = Doubts(constraints, seen, action)
         for doubt in islice(doubts.told(), 1):
             found.append(Breach("arguments_unchecked", doubt, False))
         signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 
-    def _aliases(self, key: str) -> tuple[str, ...]:
-        return self._bounded.get(canonical(key), ())
-
     @cached_property
     def _bounded(self) -> Mapping[str, tuple[str, ...]]:
-        """The mapping in canonical spelling."""
+        """The mapping as `Constraints` has it."""
         found: dict[str, tuple[str, ...]] = {}
         for key, bounded in self.mapping.items():
-            found[canonical(key)] = (*found.get(canonical(key), ()), *map(canonical, bounded))
+            found[bare(key)] = (*found.get(bare(key), ()), *map(canonical, bounded))
         return found
 
     def _broken(self, seen: Observation, found: list[Breach]) -> Signal:

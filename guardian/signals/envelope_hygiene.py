@@ -1,7 +1,7 @@
 """Careless grants: not proof of drift, but what makes drift expensive. Never a reason to revoke by itself.
 
-Names: those of `TITLES`. All of them are soft, and the value stays at or below 0.3. Details depend on the
-envelope's shape only, so that a reader can report each shape once.
+Names: those of `TITLES`. All of them are soft, and the value stays at or below 0.3. Details depend only on the
+envelope's shape, so that each shape can be reported once.
 """
 
 import re
@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import ClassVar
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, in_utc
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
 from guardian.errors import ConfigurationError
@@ -88,10 +88,9 @@ class EnvelopeHygiene(SignalFold):
         envelope = seen.event.envelope
         if not seen.event.has_envelope:
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
-        expires = envelope.expires_at.isoformat() if envelope.expires_at is not None else None
-        since = (
-            state["since"] if expires == state["expires"] and state["since"] is not None else seen.now.timestamp()
-        )
+        expires = None if envelope.expires_at is None else in_utc(envelope.expires_at).isoformat()
+        same = expires == state["expires"] and state["since"] is not None
+        since = state["since"] if same else seen.now.timestamp()
         breaches = (*self._lifetime(envelope, since), *self._tools(envelope), *self._people(seen))
         value = min(_MOST, round(_EACH * len(breaches), 3))
         reason = shown("; ".join(breach.detail for breach in breaches), 600) or "a tidy envelope"

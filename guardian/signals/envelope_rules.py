@@ -10,11 +10,12 @@ from itertools import chain, islice
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
-from guardian.signals.admitting import admits, admits_class, touches
-from guardian.signals.constraints import Constraints, text
+from guardian.domain.wildcards import allows
+from guardian.signals.admitting import admits, admits_class, touches, touches_class
+from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, touched
-from guardian.signals.wording import covers, shown
+from guardian.signals.wording import shown
 
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
@@ -24,16 +25,15 @@ _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
 """What a session may be called, and a store can be asked for."""
 _LOOKED_UP = 128
-"""So many names of sessions in one call are looked up; the others count as another's."""
+"""How many names of sessions in one call are looked up; the others count as another's."""
 _LISTED = 5
-_CLASS = "data_class"
 _ABOVE = frozenset(
     {
         *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
         *("namespace", "workspace", "group", "account"),
     }
 )
-"""Names of whose something is; where two of them differ nobody knows which one counts."""
+"""Names of arguments that say whose something is; where two of them differ nobody knows which one counts."""
 _NO_TENANT = frozenset({"common", "consumers", "n/a", "none", "null", "organizations", "undefined"})
 """What stands for any tenant where people sign in with Microsoft, and what agents write where they know none."""
 _BELOW = frozenset({"repo", "repository", "project"})
@@ -54,10 +54,12 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
 
 
 def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
-    """A tenant or session that the action names must be the envelope's own. Session lines name no tenant, and
-    their sessions are known by place; a session without a name of its own goes by one that no call can know. Those
-    that it delegated to a session may name. Whom it reports to, who shares its work and who has not acted yet (a
-    child just made) prove nothing."""
+    """A tenant or session that the action names must be the envelope's own.
+
+    Nothing is checked where no tenant is told (such sessions are known by their place), and sessions are not
+    checked where the session has no name that a call could know. A session may name those that it delegated to. To
+    name its parent, others of the same work, or one that has not acted yet (a child just made) proves nothing.
+    """
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
@@ -72,7 +74,8 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
 
 
 def named_sessions(event: DecisionEvent) -> frozenset[str]:
-    """Other sessions that the action names by what may be a name of ours: whose they are is looked up."""
+    """Other sessions that the action names, if the name looks like one of ours; the caller looks up whose they
+    are."""
     told = f"{event.action.arguments!r} {event.action.resource!r}"
     if told.isascii() and "session" not in told.lower() and "\\" not in told:
         return frozenset()  # as most calls: to look at each place costs five times as much
@@ -82,7 +85,7 @@ def named_sessions(event: DecisionEvent) -> frozenset[str]:
 
 
 class _Force(IntEnum):
-    """What it says that a call names another tenant or session than its own."""
+    """How much it means that a call names another tenant or session than its own."""
 
     NOTHING = 0
     LITTLE = 1
@@ -96,7 +99,7 @@ def _foreign(
     force: Callable[[str, str], _Force],
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[Breach]:
-    """One breach for all that is named but not our own, of the one that says most."""
+    """One breach for everything that is named and not our own: that of the strongest force."""
     own = own.strip()
     found: tuple[_Force, Leaf, str] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
@@ -117,8 +120,8 @@ def _same(own: str, said: str) -> bool:
 
 
 def _tenants(own: str, said: str) -> _Force:
-    """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain. What
-    only differs in case from ours is hardly another one, and what names none is none."""
+    """Directories have tenants too, named by UUID where ours have names, and help desks by number or domain. A
+    name that only differs in case is hardly another tenant's, and some words stand for no tenant at all."""
     low = said.casefold()
     if low == own.casefold() or low in _NO_TENANT:
         return _Force.NOTHING
@@ -132,8 +135,8 @@ def _tenants(own: str, said: str) -> _Force:
 
 
 def _sessions(own: str, said: str) -> _Force:
-    """A browser, a checkout or a log-in has sessions too. Of another shape they are not ours; without letters at
-    their beginning any system's look alike, and `sess_` is not ours alone."""
+    """Browsers, checkouts and log-ins have sessions too. A name of another shape is none of ours; names that begin
+    with no letters look alike in any system, and `sess_` is not ours alone."""
     if not alike(own, said):
         return _Force.NOTHING
     counted = _DIGITS.sub("0", own) == _DIGITS.sub("0", said)
@@ -143,26 +146,21 @@ def _sessions(own: str, said: str) -> _Force:
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
     """The tool must be listed, where tools are listed at all."""
-    listed = envelope.allowed_tools
-    if listed and not any(covers(entry, tool) for entry in listed):
-        names = some(listed, _LISTED, lambda entry: shown(entry, 40))
+    if not allows(envelope.allowed_tools, tool):
+        names = some(envelope.allowed_tools, _LISTED, lambda entry: shown(entry, 40))
         yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}")
 
 
-def resources(
-    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
-    """Each value that a constraint bounds must be one of those it allows, and none of those it denies; the first
-    that is not so speaks for all."""
-    yield from islice(chain(_outside(constraints, action, aliases), _denied(constraints, action, aliases)), 1)
+def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
+    """Each value that a constraint bounds must be one that it allows and none that it denies. One breach speaks
+    for all: the first."""
+    yield from islice(chain(_outside(constraints, action), _denied(constraints, action)), 1)
 
 
-def _outside(
-    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def _outside(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
-        for leaf, value in _values(action, name, *aliases(name)):
+        for leaf, value in _values(action, name, *constraints.also(name)):
             if not admits(allowed, value) and not (name in _BELOW and owners.admitted(leaf, allowed, text(value))):
                 kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
                 key = shown(constraints.spelt[name], 60)
@@ -172,26 +170,24 @@ def _outside(
                 )
 
 
-def _denied(
-    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def _denied(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
-        for leaf, value in _values(action, name, *aliases(key)) if name != _CLASS else ():
+        for leaf, value in _values(action, name, *constraints.also(key)) if name != DATA_CLASS else ():
             if touches(denied, value):
                 detail = f"{shown(leaf.path)} is {shown(text(value))}, one of {shown(key, 60)}"
                 yield Breach("resource_outside_constraints", detail)
 
 
 class _Owners:
-    """What the arguments beside a value say of whose it is: `{"owner": "acme", "repo": "shop"}` is `acme/shop`."""
+    """Reads from the arguments beside a value whose it is: `{"owner": "acme", "repo": "shop"}` is `acme/shop`."""
 
     def __init__(self, action: Touched) -> None:
         self._action = action
 
     def admitted(self, leaf: Leaf, allowed: frozenset[str], said: str) -> bool:
-        """Whether both together are admitted. In a list of such objects all must be of one owner, for which of
-        them is whose is not known."""
+        """Whether owner and value together are admitted. In a list of such objects all must have one owner: which
+        value belongs to which is not known."""
         pairs = frozenset(entry for entry in allowed if entry.count("/") == 1)
         named = self._beside.get(leaf.path.rpartition(".")[0], set())
         parts = [said, *named]
@@ -207,16 +203,17 @@ class _Owners:
         return found
 
 
-def data_classes(
-    constraints: Constraints, event: DecisionEvent, action: Touched, aliases: Callable[[str], tuple[str, ...]]
-) -> Iterator[Breach]:
+def data_classes(constraints: Constraints, event: DecisionEvent, action: Touched) -> Iterator[Breach]:
     """Every data class asked for or returned must be listed, where classes are listed, and none may be denied."""
-    allowed, denied = constraints.data_classes, constraints.denied.get(_CLASS, frozenset())
+    allowed, denied = constraints.data_classes, constraints.denied.get(DATA_CLASS, frozenset())
     if allowed is None and not denied:
         return
-    named = {text(value) for _, value in _values(action, _CLASS, *aliases(_CLASS))} | event.data_classes
+    also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
+    named = {text(value) for _, value in _values(action, DATA_CLASS, *also)} | event.data_classes
     outside = sorted(
-        name for name in named if touches(denied, name) or not (allowed is None or admits_class(allowed, name))
+        name
+        for name in named
+        if touches_class(denied, name) or not (allowed is None or admits_class(allowed, name))
     )
     if outside:
         said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
@@ -225,8 +222,8 @@ def data_classes(
 
 
 def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
-    """What stands under the names, `contractid` for `contract_id` too; an empty text is what agents write for
-    nothing, as null is."""
+    """The values under the names, with `contractid` for `contract_id` too. Empty texts are left out: agents write
+    them for nothing, like null."""
     glued = (f"{name.removesuffix('_id')}id" for name in names if name.endswith("_id"))
     return (
         (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()

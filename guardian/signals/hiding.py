@@ -1,7 +1,7 @@
 """What redaction hides from the checks: a hidden value is neither inside nor outside its envelope. Pure.
 
-Rules are a deployment's own, path by path (`action.arguments.customer.*`); where a credential stood there is a
-mark. What was hidden is told as missing: it is no breach, or a rule for privacy would accuse honest sessions.
+The rules are a deployment's own, path by path (`action.arguments.customer.*`); a mark stands where a credential
+was. A hidden value is reported as missing and is no breach, or a rule for privacy would accuse honest sessions.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def under(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
 
 
 def dropped(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
-    """Those of them that leave nothing behind: nobody can tell whether something stood there."""
+    """The rules that leave nothing behind: nobody can tell whether something stood there."""
     return under({path: way for path, way in redacted.items() if way == "drop"}, area)
 
 
@@ -39,5 +39,5 @@ def hides(rules: tuple[Rule, ...], value: object) -> bool:
 
 
 def marked(value: object) -> bool:
-    """Whether a credential was taken out of a text. Anybody may write a mark: ask where one was found only."""
+    """Whether a credential was taken out of a text. Anybody may write a mark, so ask only where one was found."""
     return isinstance(value, str) and _MARK in value

@@ -1,8 +1,9 @@
 """What an action names: every value of its arguments and resource, with the names it answers to. Pure and bounded.
 
 `contract_ids`, `contract_id`, `contract: {"id": …}` and a resource of type `contract` answer to one name. A value
-may be wrapped: `{"contract_id": {"eq": …}}` speaks for its object. What else lies in an object may or may not be
-meant by the object's name. What lies beyond the bounds is not checked, and says so.
+may be wrapped: `{"contract_id": {"eq": …}}` speaks for its object. Whether the object's name means its other
+members is not certain. Where an action holds more than the bounds allow, the rest is not looked at and `cut` says
+so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from guardian.signals.wording import canonical, words
 _MAX_VALUES = 10_000
 _MAX_LEAVES = 2_000
 _MAX_PLACES = 20_000
-"""Values, lists and objects that are looked at: what is empty says nothing, and a call may hold a million."""
+"""How many values, lists and objects are looked at: a call may hold a million empty ones."""
 _MAX_DEPTH = 12
 _NAME_CHARS = 512
 _STEP_CHARS = 80
@@ -33,9 +34,11 @@ WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
 class Leaf:
     """One value that an action names: where it stands, the names it answers to, and its scalars.
 
-    `through` are names that it answers to because it is wrapped, `inside` those of the objects around it, for
-    which it may or may not speak. `count` is how many items a list has, None for a single value. Names stand in
-    `names` and `inside` both in their canonical spelling and in their own.
+    through  names that it answers to because it is wrapped
+    inside   names of the objects around it, for which it may or may not speak
+    count    how many items a list has; None for a single value
+
+    `names` and `inside` hold each name both in its canonical spelling and in its own.
     """
 
     path: str
@@ -47,7 +50,7 @@ class Leaf:
     hidden: bool = False
 
     def answers(self, names: frozenset[str]) -> bool:
-        """Whether it is certain to speak for one of the names."""
+        """Whether it certainly speaks for one of the names."""
         return not (names.isdisjoint(self.names) and names.isdisjoint(self.through))
 
     @property
@@ -57,9 +60,9 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Touched:
-    """Everything that an action's arguments and resource name; `cut` when there was more than is looked at.
+    """Everything that an action's arguments and resource name; `cut`: there was more than is looked at.
 
-    `hidden` are the places, without values, where redaction left nothing that could be compared.
+    `hidden` are the places where redaction left nothing that could be compared; they are not among `leaves`.
     """
 
     leaves: tuple[Leaf, ...]
@@ -101,7 +104,7 @@ def touched(event: DecisionEvent) -> Touched:
 
 
 def comparable(seen: Observation) -> Touched:
-    """The same, without what redaction hid: only what is left can be compared with an envelope."""
+    """As `touched`, without what redaction hid: only the rest can be compared with an envelope."""
     action = _touched(seen.event, seen.redacted)
     if not seen.credentials:
         return action
@@ -128,7 +131,7 @@ def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
 
 
 class _Aside(Enum):
-    """What a walk comes past that is no value."""
+    """What a walk passes that is no value."""
 
     WITHIN = "a list, an object or nothing"
     BEYOND = "more than is looked at"
@@ -152,7 +155,8 @@ def _action_leaves(event: DecisionEvent, redacted: Mapping[str, str]) -> Iterato
 
 
 class _Place(NamedTuple):
-    """Where a walk stands: the path for people, the keys that lead there, and the names of the objects around."""
+    """Where a walk stands: the path for people, the keys that lead there, the names of the objects around it, and
+    the redaction rules that go on from there."""
 
     path: str
     keys: tuple[str, ...] = ()
@@ -165,7 +169,7 @@ class _Place(NamedTuple):
         return _Place(f"{self.path}.{_cut(key)}", (*self.keys, key[-_NAME_CHARS:]), inside, self.depth + 1, rules)
 
     def item(self, at: int) -> "_Place":
-        """One of a list: an item of `records` is a `record`."""
+        """An item of the list here: an item of `records` is a `record`."""
         head, slash, last = self.keys[-1].rpartition("/")
         keys = (*self.keys[:-1], head + slash + canonical(last))
         rules = self.rules and hiding.below(self.rules, str(at))
@@ -208,7 +212,7 @@ def _names(keys: tuple[str, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=8_192)
 def _named(key: str, above: str) -> frozenset[str]:
-    """The names of a value by its own key and by that with the key above: `contracts: [{"id": …}]` too."""
+    """The names of a value, by its own key and by that joined to the key above, for `contracts: [{"id": …}]`."""
     tail, above = _tail(key), _tail(above)
     joined = {f"{above}_{key}", f"{canonical(above)}_{key}"}
     return frozenset({"_".join(words(tail)), canonical(tail), *map(canonical, joined)})
@@ -228,7 +232,8 @@ def _tail(key: str) -> str:
 
 
 def _cut(key: str) -> str:
-    """A key as a step of a path: a long one is told apart by its digest, not repeated above each of its values."""
+    """A key as a step of a path. A long one is cut, and its digest tells it apart: it is repeated in the path of
+    each value below it."""
     if len(key) <= _STEP_CHARS:
         return key
     return f"{key[:_STEP_CHARS]}…{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

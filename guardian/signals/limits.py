@@ -1,12 +1,12 @@
 """Numeric limits of an envelope, per call and summed over the session. Pure.
 
-What a call moves in all: the items of a list add up; a quantity that several places tell is one and the same, and
-the largest counts (a resource repeats its arguments, a total stands beside its items). Where a limit counts no
-things, a number in a list is one that it bounds.
+The total of one call: items of a list add up. Quantities told in several places are one and the same, and the
+largest counts: a resource repeats its arguments, a total stands beside its items. Where a limit does not count
+things, it bounds each number in a list.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,15 +56,14 @@ Sums = Mapping[str, Number]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An envelope's limits against one action. `aliases` names further arguments that a constraint bounds."""
+    """An envelope's limits against one action."""
 
     constraints: Constraints
     seen: Observation
     action: Touched
-    aliases: Callable[[str], tuple[str, ...]]
 
     def per_call(self, summed: tuple[str, ...]) -> Iterator[Breach]:
-        """Limits that this call alone breaks; those that are summed also by all that it moves together."""
+        """Limits that this call alone breaks, by one quantity or, if the limit is summed, by their total."""
         bare = _bare(summed)
         for name, most in self.constraints.maxima.items():
             asked = self._asked(name, "max_")
@@ -116,13 +115,13 @@ class Limits:
         return found
 
     def _leaves(self, name: str, prefix: str) -> Iterator[Leaf]:
-        """What is certain to tell of what a limit bounds."""
-        wanted = {name, prefix + name, *self.aliases(prefix + name)}
+        """The values that certainly speak of what a limit bounds."""
+        wanted = {name, prefix + name, *self.constraints.also(prefix + name)}
         things = counts_things(self.constraints, prefix + name)
         return (leaf for leaf in self.action.named(wanted) if not things or not leaf.names.isdisjoint(wanted))
 
     def _places(self, name: str) -> Iterable[list[Number]]:
-        """The quantities of each place that tells any; all items of a list stand in one place."""
+        """The quantities told in each place; all items of a list are in one place."""
         places: dict[str, list[Number]] = defaultdict(list)
         for leaf in self._leaves(name, "max_"):
             places[leaf.path] += _paid(leaf) if _is_money(name) else _quantities(leaf, name)
@@ -144,8 +143,9 @@ class Limits:
         return self._together(name)
 
     def _rows(self, *, reads: bool, came: Number) -> Number | None:
-        """The rows of a look-up are those that came back, whatever number the agent named; what was found, and
-        mail, are none. Of a query that may as well write them they are at least those that it names."""
+        """How many rows a call moved; None where its quantities tell that themselves. A look-up moved the rows
+        that came back, whatever number the agent named; hits of a search and mail are no rows. A query that may
+        write moved at least as many as it names."""
         leaves = list(self._leaves(_ROW, "max_"))
         tool = frozenset(map(singular, words(self.seen.event.action.tool)))
         if reads:
@@ -153,7 +153,7 @@ class Limits:
             return 0 if elsewhere and not leaves else came
         if tool.isdisjoint(_QUERYING):
             return None
-        also = self.aliases(f"max_{_ROW}")
+        also = self.constraints.also(f"max_{_ROW}")
         bound = {f"max_{_ROW}", *(name for name in also if not _BOUNDING.isdisjoint(words(name)))}
         bounds = all(not leaf.names.isdisjoint(bound) for leaf in leaves if _quantities(leaf, _ROW))
         return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))
@@ -163,20 +163,20 @@ class Limits:
 
 
 def _looks_up(tool: str) -> bool:
-    """Whether it does nothing else: what it is of may be called as an act of paying is, `check` or `payout`."""
+    """Whether a tool only looks things up. The thing may be named like an act of paying, `check` or `payout`."""
     last = words_of_act(tool)
     return only_reads(tool) and bool(last) and last[0] in _LOOKING and _PAYING.isdisjoint(last)
 
 
 def measured(name: str) -> bool:
-    """Whether a list under this name holds quantities; of everything else a list counts its items."""
+    """Whether a list under this name holds quantities; a list under any other name is counted."""
     return not _MEASURES.isdisjoint(name.split("_"))
 
 
 def counts_things(constraints: Constraints, key: str) -> bool:
-    """Whether a limit bounds how many there are of something: `max_records`, not `max_bytes` nor `max_age`.
+    """Whether a limit bounds how many there are of something: `max_records`, but not `max_bytes` or `max_age`.
 
-    Then a word or an object under its name in the singular is one of them, and no quantity.
+    Then a word or an object under its name in the singular is one such thing, and no quantity.
     """
     spelt = words(constraints.spelt[key])
     return not measured(key) and ("_".join(spelt) != key or spelt[-1] in _MANY)
@@ -206,7 +206,7 @@ def _is_money(name: str) -> bool:
 
 
 def _sum(*quantities: Number) -> Number:
-    """What is less than nothing takes nothing off the rest."""
+    """The sum of the quantities; a negative one counts as 0, so that it takes nothing off the others."""
     return round(min(sum(min(max(quantity, 0), _CAP) for quantity in quantities), _CAP), _DIGITS)
 
 

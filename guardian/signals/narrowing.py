@@ -1,7 +1,7 @@
 """Where a child's envelope is not narrower than its parent's: one function per dimension. Pure.
 
-A child that drops what its parent had (a constraint, an expiry, a list of tools) is wider by it; what a child
-adds on top narrows it. Purposes are compared by their words alone, and only the plain cases are named.
+A child that drops what its parent had (a constraint, an expiry, a list of tools) is wider; a constraint that it
+adds narrows it. Purposes are compared by their words alone, and only plain cases are named.
 """
 
 import re
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.purposes import open_ended
 from guardian.domain.text import some
+from guardian.domain.wildcards import covers
 from guardian.signals.admitting import admits, admits_class, spelt
-from guardian.signals.constraints import Constraints, number, read
+from guardian.signals.constraints import DATA_CLASS, Constraints, number, read
 from guardian.signals.wording import (
     content,
-    covers,
     joins_more,
     only_reads,
     shown,
@@ -27,13 +27,13 @@ from guardian.signals.wording import (
 )
 
 ANYTHING = "*"
-"""An entry that bounds nothing: whoever drops a list with it is no wider."""
+"""An entry that bounds nothing: to drop a list with it makes nobody wider."""
 _LISTED = 5
 _TIMES = frozenset({"until", "after", "before", "expire", "expires", "expiry", "exp"})
 _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
-"""Last words of canonical names: of when an envelope ends or begins, of when it ends, and of what is new in each
-that is issued."""
+"""Last words of canonical names: of when an envelope begins or ends, of when it ends, and of what is new in every
+envelope."""
 _A_SECOND = timedelta(seconds=1)
 _LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
@@ -64,8 +64,8 @@ class Widening(NamedTuple):
 def in_one_spelling(
     mine: Sequence[str], theirs: Sequence[str], spelling: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Two lists of tools as they can be compared. Where one of them has names that the one rule for names changes
-    and the other has none, they come from records of two formats: then both are spelt by the rule."""
+    """Two lists of tools, made comparable. Where only one of them has names that the rule for names changes, they
+    come from records of two formats: then both are spelt by the rule."""
     if any(tool in spelling for tool in mine) == any(tool in spelling for tool in theirs):
         return tuple(mine), tuple(theirs)
     one, other = (dict.fromkeys(spelling.get(tool, tool) for tool in tools) for tools in (mine, theirs))
@@ -74,8 +74,8 @@ def in_one_spelling(
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """A child's envelope beside its parent's. `kept_share` in [0, 1] is how much kept authority is too much;
-    `redacted` are the rules by which both were redacted: what these hide is not compared."""
+    """A child's envelope beside its parent's. `kept_share` in [0, 1] is the share of kept tools that is too much;
+    `redacted` are the rules by which both were redacted: what they hide is not compared."""
 
     child: Envelope
     parent: Envelope
@@ -158,12 +158,12 @@ def _authority(constraints: Constraints) -> tuple[object, ...]:
 
 
 def outlives(mine: datetime, theirs: datetime) -> bool:
-    """Whether one end is later than another: less than a second is what is left where tokens keep whole ones."""
+    """Whether one end is later than another, by a second or more: tokens keep whole seconds only."""
     return mine - theirs >= _A_SECOND
 
 
 def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
-    """In what one envelope allows more than another, of which kind (`resources`, `expiry`, …), and how."""
+    """Everything that one envelope allows beyond another: its kind (`resources`, `expiry`, …), and a sentence."""
     for name, theirs in granted.allowed.items():
         last = name.removesuffix("_at").rpartition("_")[2]
         if last in _ONCE:
@@ -189,13 +189,13 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
 
 
 def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
-    """What one envelope denies and another does not, neither by name nor by what it lists instead."""
+    """What `granted` denies and `held` does not, neither by name nor by listing something else."""
     for name, theirs in granted.denied.items():
         mine = held.denied.get(name, frozenset())
-        classes = name == "data_class"
-        listed = held.data_classes if classes else held.allowed.get(name)
+        classes = name == DATA_CLASS
+        listed, admitted = (held.data_classes, admits_class) if classes else (held.allowed.get(name), admits)
         freed = sorted(
-            value for value in theirs if not admits(mine, value) and (listed is None or admits(listed, value))
+            value for value in theirs if not admitted(mine, value) and (listed is None or admitted(listed, value))
         )
         if freed:
             key = shown(granted.spelt[f"denied_{name}"], 60)
@@ -203,7 +203,7 @@ def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]
 
 
 def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
-    """Whether it is certain that an end comes no later, or that a limit in the same unit is no wider."""
+    """Whether an end certainly comes no later, or a limit in the same unit is certainly no wider."""
     ends = last in _ENDS or name.endswith("not_after")
     if not mine or not theirs or not (ends or name.startswith(("max_", "min_"))):
         return False
@@ -214,15 +214,15 @@ def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) ->
 
 
 def _stricter(key: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
-    """Whether it is certain of a truth value that it gives less: `allow_export: false`, `read_only: true`."""
+    """Whether a truth value certainly gives less: `allow_export: false`, `read_only: true`."""
     grants, restricts = (not listed.isdisjoint(words(key)) for listed in (_GRANTING, _RESTRICTING))
     less, more = ("false", "true") if grants else ("true", "false")
     return grants != restricts and {*map(spelt, mine)} == {less} and {*map(spelt, theirs)} == {more}
 
 
 def _moment(said: str) -> tuple[str, float]:
-    """Seconds since 1970 (or thousandths, by their size), of a moment that means one: in some systems 0 or the
-    year 1 is no end at all."""
+    """The unit and size of a moment, in seconds since 1970 (or thousandths, by its size). A text that is no moment
+    has a unit of its own, and so have 0 and the year 1, which mean "no end" in some systems."""
     told = number(said)
     try:
         at = told if told is not None else datetime.fromisoformat(said)
@@ -234,8 +234,8 @@ def _moment(said: str) -> tuple[str, float]:
 
 
 def _amount(said: str) -> tuple[str, float]:
-    """The unit of "10 GB" and how many, in seconds or bytes where it measures these; what is no amount has a unit
-    of its own."""
+    """The unit and size of "10 GB", in seconds or bytes where it measures those. A text that is no amount has a
+    unit of its own."""
     found = _AMOUNT.fullmatch(said)
     if found is None:
         return f"={said}", 0.0

@@ -1,8 +1,9 @@
-"""The first envelope that a session showed, in brief, and in what later ones exceed it. Pure and bounded.
+"""The first envelope that a session showed, in brief, and where later ones exceed it. Pure and bounded.
 
-Kept as plain data: the first 128 tools of the alphabet; a tool name beyond 128 characters is kept as its digest,
-and so are constraints beyond 8,192, whatever the order of their lists. Delegator, parent, purpose and constraints
-are compared under one set of redaction rules: what was kept under others, or by an earlier version, is taken anew.
+It is kept as plain data: the first 128 tools of the alphabet, a name of more than 128 characters as its digest,
+and so constraints of more than 8,192, whatever the order of their lists. Delegator, parent, purpose and
+constraints can only be compared under the same redaction rules: what was kept under others, or by an earlier
+version, is taken anew.
 """
 
 import hashlib
@@ -13,10 +14,11 @@ from typing import Any
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
+from guardian.domain.wildcards import covers
 from guardian.signals.admitting import spelt
 from guardian.signals.constraints import read
 from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling, outlives
-from guardian.signals.wording import covers, shown, words
+from guardian.signals.wording import shown, words
 
 _MAX_TOOLS = 128
 _TOOL_CHARS = 128
@@ -26,8 +28,8 @@ _NEVER_REDACTED = ("tools", "count", "expires")
 
 
 def essence(envelope: Envelope, redacted: Mapping[str, str]) -> dict[str, Any]:
-    """What is remembered of an envelope: its tools and how many they were, constraints, expiry; by digest its
-    purpose, delegator, parent and the rules by which it was redacted."""
+    """What is remembered of an envelope: its tools and their number, its constraints and expiry; and as digests
+    its purpose, delegator, parent and the rules by which it was redacted."""
     tools = sorted({_kept(tool) for tool in envelope.allowed_tools})
     return {
         "tools": tools[:_MAX_TOOLS],
@@ -44,7 +46,7 @@ def essence(envelope: Envelope, redacted: Mapping[str, str]) -> dict[str, Any]:
 def remembered(
     first: Mapping[str, Any] | None, envelope: Envelope, redacted: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    """The first envelope's essence. What was kept under other rules of redaction counts from this one on."""
+    """The first envelope's essence. What was kept under other redaction rules is replaced by this envelope's."""
     if first is None:
         return essence(envelope, redacted)
     if first.get("rules") == _rules(redacted):
@@ -55,8 +57,9 @@ def remembered(
 def growth(
     first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str], spelling: Mapping[str, str]
 ) -> Iterator[Widening]:
-    """In what `envelope`, redacted by `redacted`, exceeds the first one of its session. What other rules may have
-    changed in the first one is not compared. `spelling`: tools whose name the one rule changes, and to what."""
+    """Where `envelope`, redacted by `redacted`, exceeds the first one of its session. What other rules may have
+    changed in the first one is not compared. `spelling`: tools whose name the rule for names changes -> the new
+    name."""
     yield from _tools(first, envelope, spelling)
     if first.get("rules") == _rules(redacted):
         yield from _bounds(first["constraints"], envelope, redacted)

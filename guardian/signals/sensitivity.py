@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from guardian.signals.wording import covers, singular, word_set, words
+from guardian.domain.wildcards import covers
+from guardian.signals.wording import singular, word_set, words
 
 OPERATOR = "named by the operator"
 """The kind of a class that the configuration calls sensitive."""

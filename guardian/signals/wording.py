@@ -9,7 +9,6 @@ import unicodedata
 from functools import lru_cache
 
 from guardian.domain.text import word_set as word_set
-from guardian.domain.wildcards import covers as covers
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _INITIALS = re.compile(r"[A-Z]{2,}s(?![a-z])")

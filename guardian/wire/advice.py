@@ -6,8 +6,8 @@
      "resource": {"type": "customer", "id": "cust_1"},
      "context": {"envelope": {…}}}
 
-`context.envelope` may be left out for a session whose envelope is registered. An MCP gateway may say `tools/call`
-for the action's name and the tool for the resource (`{"type": "tool", "id": "crm.export"}`).
+`context.envelope` may be left out for a session whose envelope is registered. An MCP gateway may give `tools/call`
+as the action's name and the tool as the resource (`{"type": "tool", "id": "crm.export"}`).
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,8 @@ class HeldFor(Body):
 
 
 class AdviceContext(Body):
-    """`advice` hold: a person may let exactly this call through. `fallback`: nobody could say in time."""
+    """`advice` "hold": a person may let exactly this call through. `fallback`: nobody could weigh the call in
+    time, and the configured answer was given."""
 
     advice: Literal["permit", "deny", "hold"]
     reason: str
@@ -84,7 +85,7 @@ class Advice(Body):
 
 
 class Weighing(Body):
-    """What the monitor makes of a proposed call: the evidence that the session would stand at with it."""
+    """What the monitor makes of a proposed call: the session's evidence if the call were made."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 from pydantic import ValidationError
 
-from guardian.errors import AdviserError
+from guardian.errors import AdviserError, ConfigurationError
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 
@@ -18,8 +18,8 @@ _TOLD_EVERY_S = 60.0
 class RemoteAdviser:
     """`POST /weigh` at the monitor's advice port, with a shared token. Connections are kept alive.
 
-    That the token is refused is in the log once a minute by `timer`, monotonic seconds: only a gateway hears of
-    it else, and there it looks like any other fall-back.
+    A token that cannot be read, or is refused, is logged once a minute by `timer` (monotonic seconds): otherwise
+    only a gateway hears of it, and there it looks like any other fall-back.
     """
 
     def __init__(
@@ -36,26 +36,33 @@ class RemoteAdviser:
 
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
         """Raises AdviserError when there is no answer in time, or none that makes sense."""
-        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         try:
+            headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
             got = self._http.post("/weigh", content=line, headers=headers, timeout=timeout_s)
+        except (ConfigurationError, UnicodeError) as error:
+            why = "it is no ASCII text" if isinstance(error, UnicodeError) else str(error)
+            self._log_seldom("advice_token_not_read", why)
+            raise AdviserError("the token for the adviser cannot be read") from error
         except httpx.HTTPError as error:
             raise AdviserError(f"the adviser gave no answer in time ({type(error).__name__})") from error
         if got.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            refused = AdviserError(
+            refused = (
                 f"the adviser answered {got.status_code}: it has another token; "
                 "copy the monitor's keys/advice.token to control's keys folder"
             )
-            if self._timer() >= self._tell_at:
-                self._tell_at = self._timer() + _TOLD_EVERY_S
-                _log.error("advice_token_refused", url=str(self._http.base_url), error=str(refused))
-            raise refused
+            self._log_seldom("advice_token_refused", refused)
+            raise AdviserError(refused)
         if got.status_code != httpx.codes.OK:
             raise AdviserError(f"the adviser answered {got.status_code}")
         try:
             return Weighing.model_validate_json(got.content)
         except ValidationError as error:
             raise AdviserError("the adviser's answer is none") from error
+
+    def _log_seldom(self, event: str, error: str) -> None:
+        if self._timer() >= self._tell_at:
+            self._tell_at = self._timer() + _TOLD_EVERY_S
+            _log.error(event, url=str(self._http.base_url), error=error)
 
     def close(self) -> None:
         self._http.close()

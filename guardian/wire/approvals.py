@@ -16,10 +16,11 @@ ApprovableAction = Literal["revoke", "reinstate", "setMode", "permitCall"]
 class ApprovalView(Body):
     """One act that policy permits only with a second person's word.
 
-    `proposer` asked for it; for a session that the monitor may not revoke by itself that is the monitor.
-    `particulars` is exactly what will be done, by name: the mode and its percentage, or the call; the reason is
-    only what the proposer says of it. `policy_ids` are those that ask for a person. `result` says in a sentence
-    what came of it.
+    proposer     who asked for it; the monitor, for a session that it may not revoke by itself
+    particulars  exactly what will be done: the mode and its percentage, or the call; `reason` is only what the
+                 proposer says of it
+    policy_ids   the policies that ask for a person
+    result       a sentence on what came of it
     """
 
     id: Identifier
@@ -65,7 +66,7 @@ class BreakGlassView(Body):
 
 
 class BreakGlassRequest(Ask):
-    """`minutes` is capped by configuration; a longer wish is refused, not shortened."""
+    """The configuration caps `minutes`; a request for more is refused, not shortened."""
 
     tenant_id: TenantName
     reason: Why

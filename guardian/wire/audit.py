@@ -6,7 +6,7 @@ from guardian.wire.base import Body, Page
 
 
 class AuditLine(Body):
-    """One entry: `record` is what was written then, `hash` covers it and everything before it."""
+    """One entry: `record` is what was written at the time, `hash` covers it and everything before it."""
 
     seq: int
     record: dict[str, Any]
@@ -14,4 +14,4 @@ class AuditLine(Body):
 
 
 class AuditPage(Page[AuditLine]):
-    """Newest first. `next` continues the list; absent at its end."""
+    """Newest first."""

@@ -1,4 +1,4 @@
-"""What every body of the control API has in common."""
+"""What all bodies of the control API have in common."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Generic, Literal, TypeVar
@@ -19,7 +19,7 @@ Cursor = Annotated[str, StringConstraints(max_length=64)]
 
 
 class Body(BaseModel):
-    """Answers: frozen; a client may meet fields it does not know yet."""
+    """Answers: frozen. Fields that a client does not know yet are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -35,7 +35,8 @@ class Page(Body, Generic[Item]):
 
 
 def listed(ask: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
-    """All that a list holds; `ask` gets the page at a cursor, and is asked for the next one when it is wanted."""
+    """Every item of a list. `ask` fetches the page at a cursor; the next page is fetched only when it is
+    needed."""
     page = ask(None)
     yield from page.items
     while page.next is not None:
@@ -44,7 +45,7 @@ def listed(ask: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
 
 
 class Ask(BaseModel):
-    """Requests: an unknown field is a mistake, and is refused."""
+    """Requests: an unknown field is a mistake and is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""A call of the control API: the token, the time it may take, and what an answer or a refusal is. Synchronous."""
+"""Calls of the control API: the token, the time limit, and how answers and refusals are read. Synchronous."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class ControlCalls:
-    """What all clients share. Raises ControlError with the HTTP status, 0 when control is out of reach.
+    """The base of all clients. They raise ControlError with the HTTP status, or 0 when control is out of reach.
 
     `token` is called before every request, so a renewed token is picked up. `transport` replaces the network.
     """
@@ -64,10 +64,12 @@ class ControlCalls:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        content: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        body: BaseModel | None = None,
+        seen: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Answer:
-        got = self._send(method, path, query=query, content=content, headers=headers)
+        """`seen` is the digest of the case that an act is about: refused with 412 when the case moved on."""
+        got = self._send(method, path, query=query, body=body, seen=seen, idempotency_key=idempotency_key)
         try:
             return answer.model_validate_json(got.content)
         except ValidationError as error:
@@ -83,19 +85,24 @@ class ControlCalls:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        content: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        body: BaseModel | None = None,
+        seen: str | None = None,
+        idempotency_key: str | None = None,
     ) -> httpx.Response:
-        sent = {
+        optional = {
+            "Content-Type": None if body is None else "application/json",
+            "If-Match": None if seen is None else f'"{seen}"',
+            "Idempotency-Key": idempotency_key,
+        }
+        headers = {
             "Authorization": f"Bearer {self._bearer()}",
             "Accept": "application/json",
-            **(headers or {}),
+            **{name: value for name, value in optional.items() if value},
         }
-        if content is not None:
-            sent["Content-Type"] = "application/json"
         params = {name: value for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else body.model_dump_json()
         try:
-            got = self._http.request(method, path, params=params, content=content, headers=sent)
+            got = self._http.request(method, path, params=params, content=content, headers=headers)
         except httpx.LocalProtocolError:
             # its text would quote the header that it refuses
             raise ControlError(
@@ -111,7 +118,8 @@ class ControlCalls:
         return got
 
     def _bearer(self) -> str:
-        """The token as it is now. Raises ControlError: one that is being renewed may be readable again soon."""
+        """The present token. Raises ControlError where it cannot be read: it may be readable again soon, when its
+        renewal is done."""
         try:
             return sound_token(self._token())
         except (ConfigurationError, UnicodeError) as error:
@@ -120,7 +128,7 @@ class ControlCalls:
 
 
 def no_certificates(error: OSError) -> ConfigurationError:
-    """For what is raised, before anything is asked, where the environment names no readable certificates."""
+    """For an error that the HTTP client raises at once where SSL_CERT_FILE or SSL_CERT_DIR cannot be read."""
     return ConfigurationError(
         f"SSL_CERT_FILE, or SSL_CERT_DIR, has no certificates to believe in ({error.strerror or error});"
         " set it to a PEM file that this user may read"
@@ -128,7 +136,7 @@ def no_certificates(error: OSError) -> ConfigurationError:
 
 
 def tls_way_out(error: Exception) -> str:
-    """What to look at where TLS is what fails on the way to control; empty where it is not."""
+    """What to look at if TLS is what failed on the way to control; empty if it is not."""
     said = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return (
@@ -141,7 +149,7 @@ def tls_way_out(error: Exception) -> str:
 
 
 def sound_token(text: str) -> str:
-    """The token, if it may stand in a header. Raises ControlError, which never quotes it."""
+    """The token, if it may stand in a header. Raises ControlError, which never quotes the token."""
     if not _TOKEN.fullmatch(text):
         raise ControlError(
             "the token holds characters that no token has, or none at all; it is one line of printable ASCII"

@@ -1,4 +1,4 @@
-"""A case on the wire: everything about one session that people decide on, as it stands now."""
+"""Cases on the wire: everything about one session that people decide on, as it stands now."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ CaseState = Literal[
 
 
 class CaseEvent(Body):
-    """One thing that happened: `what` is a sentence of this house, `why` a person's own words, if any."""
+    """One thing that happened: `what` is guardian's own sentence, `why` a person's words, if any."""
 
     at: AwareDatetime
     by: str
@@ -36,7 +36,7 @@ class TrendPoint(Body):
 
 
 class SimilarCase(Body):
-    """An earlier session of the tenant that was accused of the like, and how that ended."""
+    """An earlier session of the tenant with a similar accusation, and how it ended."""
 
     session_id: Identifier
     finding_id: Identifier
@@ -73,20 +73,20 @@ class CaseView(Body):
 
     @property
     def excusable(self) -> bool:
-        """Whether an exception can be made of it: of an act that drifted, and of no hard breach."""
+        """Whether an exception can be made from it: only for an act that drifted, and for no hard breach."""
         finding = self.shown.finding
         drifted = finding.kind is Kind.DRIFT and finding.act is not None
         return drifted and not any(breach.hard for breach in finding.breaches)
 
 
 class CaseHistory(Body):
-    """What happened in a case, oldest first, as far as it was told to people."""
+    """What happened in a case, oldest first, as far as people were told."""
 
     items: tuple[CaseEvent, ...]
 
 
 class SnoozeRequest(Ask):
-    """Quiet in the channel for a while: no reminders and no replies. Guardian goes on judging and revoking."""
+    """Quiet in the channel for a while: no reminders, no replies. Guardian goes on judging and revoking."""
 
     hours: Annotated[int, Field(ge=1, le=24)]
     reason: Why

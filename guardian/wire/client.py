@@ -1,6 +1,5 @@
-"""The control API's client: what the monitor and the command line speak through. Synchronous."""
+"""The control API's client, for the monitor and the command line. Synchronous."""
 
-from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote
 
@@ -38,11 +37,11 @@ from guardian.wire.sessions import (
 
 
 class ControlClient(ControlCalls):
-    """A method per route that they use."""
+    """One method per route that they use."""
 
     def submit(self, finding: Finding) -> FindingOutcome:
         """Idempotent: the same finding gets the same answer, however often it is sent."""
-        return self._ask(FindingOutcome, "POST", "/v1/findings", content=finding.model_dump_json())
+        return self._ask(FindingOutcome, "POST", "/v1/findings", body=finding)
 
     def findings(
         self,
@@ -73,14 +72,7 @@ class ControlClient(ControlCalls):
         """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on."""
         body = VerdictRequest(verdict=verdict, reason=reason)
         path = f"/v1/findings/{segment(finding_id)}/verdict"
-        return self._ask(
-            FindingView,
-            "POST",
-            path,
-            query={"tenant_id": tenant_id},
-            content=body.model_dump_json(),
-            headers=_conditions(seen=seen),
-        )
+        return self._ask(FindingView, "POST", path, query={"tenant_id": tenant_id}, body=body, seen=seen)
 
     def sessions(
         self,
@@ -106,7 +98,8 @@ class ControlClient(ControlCalls):
         seen: str | None = None,
     ) -> ActResult:
         """`seen` is the digest of the case that the act is about: refused with 412 when it moved on."""
-        return self._act("revoke", tenant_id, session_id, reason, _conditions(idempotency_key, seen))
+        path, body = f"{_session(tenant_id, session_id)}/revoke", ActRequest(reason=reason)
+        return self._ask(ActResult, "POST", path, body=body, seen=seen, idempotency_key=idempotency_key)
 
     def reinstate(
         self,
@@ -118,26 +111,22 @@ class ControlClient(ControlCalls):
         seen: str | None = None,
     ) -> ActResult:
         """With `approval` in the answer it waits for a second person. `seen` as for `revoke`."""
-        return self._act("reinstate", tenant_id, session_id, reason, _conditions(idempotency_key, seen))
+        path, body = f"{_session(tenant_id, session_id)}/reinstate", ActRequest(reason=reason)
+        return self._ask(ActResult, "POST", path, body=body, seen=seen, idempotency_key=idempotency_key)
 
     def revoke_subject(
         self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str, seconds: int | None = None
     ) -> SubjectResult:
         """Everything that acts under this agent, delegator, task or token id, for a while."""
         body = SubjectAct(reason=reason, seconds=seconds)
-        return self._ask(
-            SubjectResult,
-            "POST",
-            f"{_subject(tenant_id, kind, subject_id)}/revoke",
-            content=body.model_dump_json(),
-        )
+        return self._ask(SubjectResult, "POST", f"{_subject(tenant_id, kind, subject_id)}/revoke", body=body)
 
     def reinstate_subject(
         self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str
     ) -> SubjectResult:
         body = ActRequest(reason=reason)
         path = f"{_subject(tenant_id, kind, subject_id)}/reinstate"
-        return self._ask(SubjectResult, "POST", path, content=body.model_dump_json())
+        return self._ask(SubjectResult, "POST", path, body=body)
 
     def protect(
         self, tenant_id: str, session_id: str, *, protected: bool, reason: str, seen: str | None = None
@@ -145,7 +134,7 @@ class ControlClient(ControlCalls):
         """`seen` as for `revoke`."""
         body = ProtectionRequest(protected=protected, reason=reason)
         path = f"{_session(tenant_id, session_id)}/protection"
-        return self._ask(ActResult, "PUT", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
+        return self._ask(ActResult, "PUT", path, body=body, seen=seen)
 
     def revocations(self, *, tenant_id: str | None = None, since: str | None = None) -> RevocationList:
         """The list, or with `since` what changed."""
@@ -159,12 +148,12 @@ class ControlClient(ControlCalls):
     def register_envelope(self, envelope: Envelope) -> RegisteredEnvelope:
         """At session start and whenever it is re-issued; the same envelope again changes nothing."""
         body = EnvelopeRegistration(envelope=envelope)
-        return self._ask(RegisteredEnvelope, "POST", "/v1/envelopes", content=body.model_dump_json())
+        return self._ask(RegisteredEnvelope, "POST", "/v1/envelopes", body=body)
 
     def envelopes(
         self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> EnvelopeHistory:
-        """What was registered for a session, the newest last; `next` leads to older versions."""
+        """The versions that were registered for a session, the newest last; `next` leads to older ones."""
         path = f"/v1/envelopes/{segment(tenant_id)}/{segment(session_id)}"
         return self._ask(EnvelopeHistory, "GET", path, query={"limit": limit, "cursor": cursor})
 
@@ -174,7 +163,7 @@ class ControlClient(ControlCalls):
     def set_mode(self, tenant_id: str, mode: Mode, *, reason: str, canary_percent: int | None = None) -> ModeView:
         """With `approval` in the answer the change waits for a second person."""
         body = ModeRequest(mode=mode, canary_percent=canary_percent, reason=reason)
-        return self._ask(ModeView, "PUT", f"/v1/modes/{segment(tenant_id)}", content=body.model_dump_json())
+        return self._ask(ModeView, "PUT", f"/v1/modes/{segment(tenant_id)}", body=body)
 
     def approvals(
         self,
@@ -198,17 +187,15 @@ class ControlClient(ControlCalls):
         reason: str,
         seen: str | None = None,
     ) -> ApprovalView:
-        """What is approved is done at once; `result` says what came of it. `seen` as for `revoke`."""
+        """An approved act is done at once, and `result` says what came of it. `seen` as for `revoke`."""
         body = ApprovalDecision(decision=decision, reason=reason)
         path = f"/v1/approvals/{segment(approval_id)}/decision"
-        return self._ask(
-            ApprovalView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen)
-        )
+        return self._ask(ApprovalView, "POST", path, body=body, seen=seen)
 
     def break_glass(self, tenant_id: str, *, reason: str, minutes: int = 30) -> BreakGlassView:
         """Act without a second person in this tenant for some minutes; people are told at once."""
         body = BreakGlassRequest(tenant_id=tenant_id, reason=reason, minutes=minutes)
-        return self._ask(BreakGlassView, "POST", "/v1/break-glass", content=body.model_dump_json())
+        return self._ask(BreakGlassView, "POST", "/v1/break-glass", body=body)
 
     def end_break_glass(self, grant_id: str) -> BreakGlassView:
         return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{segment(grant_id)}/end")
@@ -219,8 +206,7 @@ class ControlClient(ControlCalls):
     def reset_breaker(self, tenant_id: str, *, reason: str) -> BreakerView:
         """Let the monitor revoke again before the breaker closes by itself."""
         path = f"/v1/breakers/{segment(tenant_id)}/reset"
-        content = BreakerReset(reason=reason).model_dump_json()
-        return self._ask(BreakerView, "POST", path, content=content)
+        return self._ask(BreakerView, "POST", path, body=BreakerReset(reason=reason))
 
     def watch(self, *, tenant_id: str | None = None) -> Watch:
         """Gateways with the revision that they enforce, monitors with their lag, and the latest self-tests."""
@@ -229,7 +215,7 @@ class ControlClient(ControlCalls):
     def vitals(self, instance: str, lag_s: float | None, leaving: bool) -> None:
         """How far behind the topic a monitor is; None before it has read anything."""
         body = Vitals(instance=instance, lag_s=lag_s, leaving=leaving)
-        self._send("POST", "/v1/monitors", query=None, content=body.model_dump_json())
+        self._send("POST", "/v1/monitors", body=body)
 
     def explain(
         self,
@@ -246,26 +232,10 @@ class ControlClient(ControlCalls):
     def whoami(self) -> WhoAmI:
         return self._ask(WhoAmI, "GET", "/v1/whoami")
 
-    def _act(
-        self, verb: str, tenant_id: str, session_id: str, reason: str, headers: Mapping[str, str]
-    ) -> ActResult:
-        return self._ask(
-            ActResult,
-            "POST",
-            f"{_session(tenant_id, session_id)}/{verb}",
-            content=ActRequest(reason=reason).model_dump_json(),
-            headers=headers,
-        )
-
 
 def segment(name: str) -> str:
-    """One path segment; dots are spelt out where they would mean a parent folder."""
+    """The name as one path segment; dots are encoded where they would mean a folder."""
     return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
-
-
-def _conditions(key: str | None = None, seen: str | None = None) -> dict[str, str]:
-    wanted = {"Idempotency-Key": key, "If-Match": None if seen is None else f'"{seen}"'}
-    return {name: value for name, value in wanted.items() if value}
 
 
 def _session(tenant_id: str, session_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The control API as the security team's queue uses it: cases, exceptions and feedback besides the rest."""
+"""The control API as the security team's queue uses it: with cases, exceptions and feedback."""
 
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 from guardian.wire.client import ControlClient, segment
@@ -7,7 +7,7 @@ from guardian.wire.feedback import FeedbackPage
 
 
 class DeskClient(ControlClient):
-    """One method per route, as its parent has for the others."""
+    """One method per further route."""
 
     def case(self, tenant_id: str, session_id: str) -> CaseView:
         return self._ask(CaseView, "GET", _case(tenant_id, session_id))
@@ -18,11 +18,9 @@ class DeskClient(ControlClient):
     def snooze(
         self, tenant_id: str, session_id: str, *, hours: int, reason: str, seen: str | None = None
     ) -> CaseView:
-        """Quiet for a while in the channel; `seen` as for `revoke`."""
-        content = SnoozeRequest(hours=hours, reason=reason).model_dump_json()
-        headers = {} if seen is None else {"If-Match": f'"{seen}"'}
-        path = f"{_case(tenant_id, session_id)}/snooze"
-        return self._ask(CaseView, "POST", path, content=content, headers=headers)
+        """Quiet in the channel for a while; `seen` as for `revoke`."""
+        path, body = f"{_case(tenant_id, session_id)}/snooze", SnoozeRequest(hours=hours, reason=reason)
+        return self._ask(CaseView, "POST", path, body=body, seen=seen)
 
     def exceptions(
         self, *, tenant_id: str | None = None, ended: bool = False, limit: int = 50, cursor: str | None = None
@@ -42,14 +40,12 @@ class DeskClient(ControlClient):
         seen: str | None = None,
     ) -> ExceptionView:
         body = ExceptionRequest(finding_id=finding_id, tool=tool, days=days, reason=reason)
-        headers = {} if seen is None else {"If-Match": f'"{seen}"'}
-        content, query = body.model_dump_json(), {"tenant_id": tenant_id}
-        return self._ask(ExceptionView, "POST", "/v1/exceptions", query=query, content=content, headers=headers)
+        query = {"tenant_id": tenant_id}
+        return self._ask(ExceptionView, "POST", "/v1/exceptions", query=query, body=body, seen=seen)
 
     def end_exception(self, exception_id: str, *, reason: str) -> ExceptionView:
         path = f"/v1/exceptions/{segment(exception_id)}/end"
-        content = ExceptionEnd(reason=reason).model_dump_json()
-        return self._ask(ExceptionView, "POST", path, content=content)
+        return self._ask(ExceptionView, "POST", path, body=ExceptionEnd(reason=reason))
 
     def feedback(
         self, *, tenant_id: str | None = None, limit: int = 200, cursor: str | None = None

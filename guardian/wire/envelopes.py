@@ -13,7 +13,7 @@ class EnvelopeRegistration(Ask):
 
 
 class RegisteredEnvelope(Body):
-    """One version. `digest` is what an identical envelope in a decision log has too.
+    """One version. An identical envelope in a decision log has the same `digest`.
 
     `superseded`: a later version is in force, and registering this one again does not bring it back.
     """

@@ -1,4 +1,4 @@
-"""The control API as the evidence pages use it: what the queue asks, and what is told of one session besides."""
+"""The control API as the evidence pages use it: what the queue asks, and more about one session."""
 
 from guardian.wire.audit import AuditPage
 from guardian.wire.client import segment
@@ -9,10 +9,10 @@ from guardian.wire.visits import SignInLink
 
 
 class EvidenceClient(DeskClient):
-    """One method per route, as its parents have for the others."""
+    """One method per further route."""
 
     def sign_in_link(self, path: str = "") -> SignInLink:
-        """Opens the evidence pages once, as the caller."""
+        """A link that opens the evidence pages once, as the caller."""
         return self._ask(SignInLink, "POST", "/v1/sign-in-links", query={"path": path or None})
 
     def session_audit(

@@ -12,10 +12,10 @@ ToolPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{3,200
 
 
 class ExceptionView(Body):
-    """Findings of this tenant, purpose and tool that accuse nobody until `expires_at`.
+    """Until `expires_at`, findings of this tenant, purpose and tool accuse nobody.
 
-    It covers what would be flagged on statistics in a session without other flags; never a broken rule that is
-    hard, never what is strong enough to revoke on. `uses` counts what it covered.
+    It covers what statistics would flag in a session without other flags; never a hard breach, and never evidence
+    that is strong enough to revoke on. `uses` counts the findings that it covered.
     """
 
     id: Identifier
@@ -33,7 +33,8 @@ class ExceptionView(Body):
 
 
 class ExceptionRequest(Ask):
-    """Made from a finding, whose tenant and purpose it takes; `tool` defaults to the tool of its action."""
+    """An exception is made from a finding and takes its tenant and purpose; `tool` defaults to its action's
+    tool."""
 
     finding_id: Identifier
     tool: ToolPattern | None = None

@@ -10,11 +10,12 @@ from guardian.wire.findings import Judgement
 
 
 class FeedbackRow(Body):
-    """One judged finding, flat. `drift` is the label for training: 1 for confirmed, else 0;
-    null where the verdict says nothing of what the session did, as on a grant.
+    """One judged finding, flat.
 
-    `session_honest` says that nothing in its session was confirmed: such sessions may calibrate. `signals` are
-    the values and `shares` the parts of the score that the finding was made of.
+    drift           the label for training: 1 for confirmed, else 0; null where the verdict says nothing about what
+                    the session did, as on a grant
+    session_honest  nothing in its session was confirmed: such sessions may calibrate
+    signals, shares  the values that the finding was made of, and their parts of the score
     """
 
     finding_id: Identifier

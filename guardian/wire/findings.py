@@ -13,8 +13,8 @@ from guardian.wire.base import Ask, Body, Mode, Page, Why
 class FindingOutcome(Body):
     """What policy made of a finding.
 
-    `effect` is what was applied, `wanted` what was asked for. `would_revoke` says that only the mode stood in
-    the way. `policy_ids` decided, `note` says so in a sentence; `revision` is the ledger entry, if one was made.
+    `effect` was applied, `wanted` was asked for. `would_revoke`: only the mode stood in the way. `policy_ids` are
+    the policies that decided, `note` says why in a sentence; `revision` is the ledger entry, if one was made.
     """
 
     finding_id: Identifier
@@ -34,7 +34,7 @@ class FindingOutcome(Body):
 
 
 Judgement = Literal["false_positive", "benign", "confirmed"]
-"""`benign`: unusual, and all right. It clears the session as a false positive does, and is another label."""
+"""`benign`: unusual but all right. It clears the session like a false positive, and is a label of its own."""
 
 
 class Verdict(Body):
@@ -60,7 +60,7 @@ class FindingView(Body):
 
 
 class FindingPage(Page[FindingView]):
-    """Newest first. `next` continues the list; absent at its end."""
+    """Newest first."""
 
 
 class AlertOutcome(Body):

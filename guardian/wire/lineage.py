@@ -7,7 +7,7 @@ from guardian.wire.base import Body
 
 
 class Kin(Body):
-    """A session above or below another. `unknown`: control has its envelope and never met it otherwise."""
+    """A session above or below another. `unknown`: control knows nothing of it but its envelope."""
 
     session_id: Identifier
     status: Literal["active", "flagged", "revoked", "unknown"]
@@ -16,7 +16,8 @@ class Kin(Body):
 
 
 class Lineage(Body):
-    """As registered envelopes say: `ancestors` the nearest first, `descendants` too; `more` were left out."""
+    """By registered envelopes. `ancestors` and `descendants` have the nearest first; `more`: some were left
+    out."""
 
     ancestors: tuple[Kin, ...]
     descendants: tuple[Kin, ...]

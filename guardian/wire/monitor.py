@@ -1,4 +1,4 @@
-"""The control API as the monitor uses it: two calls, with the least that may be said."""
+"""The control API as the monitor uses it: two calls, in domain values and plain JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,6 @@ class MonitorClient:
         return self.client.submit(finding).model_dump(mode="json")
 
     def changes(self, since: int) -> Sequence[Change]:
-        """What people said after `since`, in order; one page."""
+        """One page of what people said after `since`, in order."""
         told = self.client.changes(since).items
         return [Change(each.seq, each.key, each.word, each.at, each.detail, each.envelope) for each in told]

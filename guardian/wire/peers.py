@@ -15,7 +15,7 @@ InstanceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pa
 class Acknowledgement(Ask):
     """The body of POST /v1/revocations/ack: the revision that this gateway enforces by now.
 
-    `leaving`: it is about to stop, and its silence is no news.
+    `leaving`: it is about to stop, so nobody need worry when it falls silent.
     """
 
     revision: RevisionText
@@ -26,7 +26,7 @@ class Acknowledgement(Ask):
 class Vitals(Ask):
     """The body of POST /v1/monitors: how far behind the topic this monitor is. `leaving` as above.
 
-    `lag_s` is null until it has read something, or found that there is nothing to read: it is not known before.
+    `lag_s` is null as long as it is not known: until the monitor has read something or found nothing to read.
     """
 
     instance: InstanceName
@@ -35,7 +35,7 @@ class Vitals(Ask):
 
 
 class GatewayView(Body):
-    """One process of a gateway. `lag_s` is how long it has been holding old news; 0 when it holds the newest."""
+    """One process of a gateway. `lag_s`: for how long it has held an old revision; 0 when it holds the newest."""
 
     principal_id: Identifier
     instance: str
@@ -49,8 +49,8 @@ class GatewayView(Body):
 
 
 class MonitorView(Body):
-    """One running monitor. `stopped` said good-bye; one that is `silent` did not. `unread`: it has read nothing
-    yet, and its `lag_s` is null."""
+    """One monitor. A `stopped` one said good-bye, a `silent` one did not. `unread`: it has read nothing yet, and
+    its `lag_s` is null."""
 
     principal_id: Identifier
     instance: str

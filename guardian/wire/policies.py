@@ -11,8 +11,8 @@ from guardian.wire.base import Body
 class PolicyExplanation(Body):
     """The answer to "may ROLE do ACTION to this session now, and which policy decides?".
 
-    `facts` is everything that policy was shown; `evidence_from` in it is the finding that the evidence is taken
-    from, if there is one. `needs_approval`: it would be permitted if a second person approved it.
+    `facts` is everything that policy was shown; its `evidence_from` is the finding that the evidence comes from,
+    if there is one. `needs_approval`: it would be permitted if a second person approved.
     """
 
     actor: str

@@ -1,4 +1,4 @@
-"""Who is asking, as a verified token says."""
+"""Who is asking, according to a verified token."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,10 @@ Role = Literal[
 ROLES: tuple[Role, ...] = get_args(Role)
 
 EVERY_TENANT = "*"
-"""In a token's list of tenants: all of them, also those to come. No tenant can be called this."""
+"""In a token's list of tenants: all of them, future ones included. No tenant can be called this."""
 
 NOBODY = frozenset({"guardian", "operator"})
-"""What the audit trail calls guardian itself, and whoever has its machine: no principal's name."""
+"""How the audit trail calls guardian itself, and whoever operates its machine; no principal may be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Principal:
         return None if self.every_tenant else self.tenants
 
     def reaches(self, tenant_id: str) -> bool:
-        """Whether anything of this tenant exists for this caller."""
+        """Whether this caller may know that the tenant exists."""
         return self.every_tenant or tenant_id in self.tenants
 
 

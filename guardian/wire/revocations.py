@@ -10,7 +10,7 @@ from guardian.wire.base import Ask, Body, Why
 
 
 class RevocationEntry(Body):
-    """One subject. Gateways get the reason's code, not its words."""
+    """One subject of the list. Gateways get the reason's code, not its words."""
 
     revision: Revision
     tenant_id: Identifier
@@ -25,10 +25,10 @@ class RevocationEntry(Body):
 class RevocationList(Body):
     """The list as one caller may see it.
 
-    `complete` True: `entries` is every live revocation, and replaces what the client holds. False: `entries`
-    are the changes after `since`, in order, to be applied to it. `revision` is that of the newest entry in
-    the caller's reach; a higher epoch replaces a lower one whatever the N. `issued_at` is when the list last
-    changed, so that equal content has equal bytes; how fresh an answer is says the `Date` header.
+    `complete` True: `entries` is every live revocation, and replaces what the client holds. False: `entries` are
+    the changes after `since`, in order, to be applied to it. `revision` is that of the newest entry in the
+    caller's reach; a higher epoch replaces a lower one whatever the N. `issued_at` is when the list last changed,
+    so that equal content has equal bytes; the `Date` header says how fresh an answer is.
     """
 
     revision: Revision

@@ -57,8 +57,8 @@ class ProtectionRequest(Ask):
 class ActResult(Body):
     """What the act did. `changed` False: it was so already, and `revision` is the entry that made it so.
 
-    With `approval` nothing was done yet: policy wants a second person's word, and that is what waits for it.
-    `unheard`: nothing of this session was known before, which may be on purpose, or a slip of the pen.
+    With `approval` nothing was done yet: policy asks for a second person, and this is what waits for one.
+    `unheard`: the session was not known before, which may be intended, or a typing error.
     """
 
     session: SessionView

@@ -5,7 +5,7 @@ from guardian.wire.base import Body, Mode
 
 
 class TenantView(Body):
-    """What guardian may do there by itself, and how much of that is spent in the present window."""
+    """What guardian may do there by itself, and how much of its budget is spent in the present window."""
 
     tenant_id: Identifier
     mode: Mode
@@ -18,7 +18,7 @@ class TenantView(Body):
 
 
 class TenantList(Body):
-    """By name; `more` were left out."""
+    """By name; `more`: some were left out."""
 
     items: tuple[TenantView, ...]
     more: bool = False

@@ -12,12 +12,12 @@ from guardian.wire.principal import Principal, Role
 How = Literal["oidc", "link"]
 
 PEOPLE: frozenset[Role] = frozenset({"analyst", "responder", "approver", "auditor", "admin"})
-"""Whose work is done by people: the others are machines, and have nothing to look at."""
+"""Roles that people have; the others belong to machines, which have no use for pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who it is, and the token that speaks to the API for them. `csrf` is in every form of this visit."""
+    """Who signed in, and the token by which the pages call the API for them. Every form carries `csrf`."""
 
     principal: Principal
     token: str = field(repr=False)
@@ -27,7 +27,7 @@ class Visit:
 
 
 class SignInLink(Body):
-    """Opens the evidence pages once, as whoever asked for it and for no longer than their token lives."""
+    """Opens the evidence pages once, as whoever asked for it, and for as long as their token lives at most."""
 
     url: str
     expires_at: AwareDatetime

@@ -234,7 +234,7 @@ def test_actions_of_long_ago_are_found_when_asked_for(site, scribe):
 def test_the_overview_shows_what_is_open_and_whether_the_switch_works(site):
     gateway = site.api("mcp-gw-eu-1", "gateway")
     told = Acknowledgement(revision=str(gateway.revocations().revision), transport="push")
-    gateway._send("POST", "/v1/revocations/ack", query=None, content=told.model_dump_json())
+    gateway._send("POST", "/v1/revocations/ack", body=told)
     site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
     html = site.signed_in().page()
     for told in (
@@ -270,7 +270,7 @@ def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site
     for leaving in (False, True):
         revision = str(gateway.revocations().revision)
         told = Acknowledgement(revision=revision, transport="push", leaving=leaving)
-        gateway._send("POST", "/v1/revocations/ack", query=None, content=told.model_dump_json())
+        gateway._send("POST", "/v1/revocations/ack", body=told)
     html = site.signed_in().page()
     assert "No gateway follows the list now." in html
     assert "mcp-gw-eu-1" not in html

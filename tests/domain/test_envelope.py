@@ -94,9 +94,13 @@ def test_every_named_field_counts_and_is_named_where_it_differs() -> None:
     assert len(digests) == 1 + sum(map(len, OTHERS.values()))
 
 
-def test_an_absent_field_and_its_default_say_the_same() -> None:
-    spelt = {name: value for name, value in GRANT.items() if name not in ("task_id", "agent_id")}
-    assert read(spelt).digest == read({**spelt, "task_id": None, "agent_id": None}).digest
+def test_an_absent_name_an_empty_one_and_none_say_the_same() -> None:
+    optional = ("task_id", "agent_id", "parent_session_id")
+    spelt = {name: value for name, value in GRANT.items() if name not in optional}
+    assert (
+        len({read(spelt | dict.fromkeys(optional, none)).digest for none in (None, "")} | {read(spelt).digest})
+        == 1
+    )
 
 
 def test_a_whole_number_is_itself_however_it_is_written() -> None:

@@ -132,6 +132,19 @@ def test_a_name_is_a_short_string_without_control_characters(name: str, value: o
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("envelope__task_id", "envelope__agent_id", "envelope__parent_session_id", "action__credential_id"),
+        *("trace_id", "agent_version", "envelope_jws"),
+    ],
+)
+def test_an_empty_optional_name_says_that_there_is_none(name: str) -> None:
+    assert parsed(changed(**{name: ""})) == parsed(changed(**{name: None}))
+    with pytest.raises(ValidationError):
+        parsed(changed(**{name: 0}))
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"schema": "guardian.decision/v2"},

@@ -1,4 +1,8 @@
+"""Wildcards in an envelope's lists: a star stands for any characters, and nothing else is special."""
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guardian.domain.wildcards import allows, covers
 
@@ -20,3 +24,12 @@ def test_a_list_allows_what_an_entry_covers_and_an_empty_one_everything():
     listed = ("crm.*", "mail.send")
     assert [allows(listed, tool) for tool in ("crm.read", "mail.send", "mail.read")] == [True, True, False]
     assert allows((), "mail.read")
+
+
+@given(name=st.text("ab.", max_size=8), pieces=st.lists(st.integers(0, 8), max_size=4))
+def test_a_name_with_holes_cut_into_it_covers_the_name(name: str, pieces: list[int]) -> None:
+    cuts = sorted({min(cut, len(name)) for cut in pieces})
+    pattern = "*".join(name[start:end] for start, end in zip([0, *cuts], [*cuts, len(name)], strict=True))
+    assert covers(pattern, name)
+    assert covers("*", name)
+    assert not covers(pattern, name + "x") or pattern.endswith("*")

@@ -30,7 +30,7 @@ def first_warning(states: list[Departure]) -> int | None:
 @given(pool=st.lists(st.floats(-3, 4) | st.sampled_from([0.0, 0.5, 1.0]), min_size=3, max_size=12), data=st.data())
 def test_one_step_is_a_fair_bet_whatever_the_values_are(pool: list[float], data: st.DataObject) -> None:
     """Exchangeable: given the bag of values, each is equally likely to be the live one that comes last."""
-    steps = 400
+    steps = 20  # the capital is linear in the number that breaks ties
     mean = 0.0
     for last in range(len(pool)):
         rest = [value for at, value in enumerate(pool) if at != last]

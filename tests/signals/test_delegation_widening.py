@@ -223,6 +223,8 @@ def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
         ({}, {"denied_regions": ["us"]}, "wider_resources"),
         ({}, {"denied_data_classes": ["payroll"]}, "wider_data_classes"),
         ({"data_classes": ["renewal_terms"]}, {"denied_data_classes": ["payroll"]}, None),
+        ({"data_classes": ["Payroll"]}, {"denied_data_classes": ["payroll"]}, "wider_data_classes"),
+        ({"denied_data_classes": ["Payroll-Data"]}, {"denied_data_classes": ["payroll_data"]}, None),
     ],
 )
 def test_a_child_must_deny_what_its_parent_does_or_list_something_else(

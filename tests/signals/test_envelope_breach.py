@@ -809,6 +809,29 @@ def test_a_mapping_covers_names_that_are_not_obvious(observe: Observe, breaches:
 
 
 @pytest.mark.parametrize(
+    ("key", "listed", "other"),
+    [
+        ("repos", "shop", "bank"),
+        ("allowed_repos", "shop", "bank"),
+        ("denied_repos", "bank", "shop"),
+        ("data_class_names", "renewal_terms", "payroll"),
+        ("permittedDataClasses", "renewal_terms", "payroll"),
+        ("blocked_data_classes", "payroll", "renewal_terms"),
+    ],
+)
+def test_a_mapping_names_a_constraint_as_the_envelope_spells_it(
+    observe: Observe, breaches: Breaches, key: str, listed: str, other: str
+) -> None:
+    signal = EnvelopeBreach(mapping={key: ("project",)})
+    bound = {key: [listed]}
+    denies = key.startswith(("denied", "blocked"))
+    for said in (listed, other):
+        seen = observe(envelope__resource_constraints=bound, action__arguments={"project": said})
+        assert bool(breaches(signal, seen)) is ((said == listed) is denies), said
+        assert not breaches(EnvelopeBreach(), seen), "without it nobody knows"
+
+
+@pytest.mark.parametrize(
     ("constraint", "arguments", "broken"),
     [
         ({"allowed_regions": ["eu"]}, {"region": "us"}, True),
@@ -847,6 +870,10 @@ def test_constraints_match_by_name_and_value(
         ({"denied_data_classes": ["payroll"]}, {}, {}),
         ({"denied_data_classes": ["renewal_*"]}, {}, {"data_class_outside": True}),
         ({"denied_data_classes": ["payroll"]}, {"data_class": "payroll"}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["payroll_data"]}, {"data_class": "PayrollData"}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["hr_*"]}, {"data_class": "HR-Files"}, {"data_class_outside": True}),
+        ({"denied_data_classes": ["hr_*"]}, {"data_class": "hr"}, {}),
+        ({"data_classes": ["renewal_*"]}, {"data_class": "renewal"}, {"data_class_outside": True}),
     ],
 )
 def test_what_an_envelope_denies_is_outside_it(
@@ -1009,7 +1036,7 @@ def test_however_many_values_lie_outside_one_breach_is_made_of_them(observe: Obs
     other = [f"x{n}" for n in range(500)]
     seen = observe(action__arguments={"contract_ids": other, "tenant_ids": other, "session_ids": other})
     action, constraints = comparable(seen), read(seen.event.envelope.resource_constraints)
-    assert len(list(rules.resources(constraints, action, lambda _: ()))) == 1
+    assert len(list(rules.resources(constraints, action))) == 1
     assert [breach.name for breach in rules.ownership(seen, action)] == ["tenant_mismatch", "arguments_unchecked"]
 
 

@@ -69,6 +69,9 @@ def test_a_lifetime_counts_from_when_its_expiry_was_first_seen(observe: Observe,
     far = {"envelope__expires_at": "2026-05-14T00:00:00Z"}
     _, signals = folded(EnvelopeHygiene(), [observe(**far), observe(**far, time="2026-05-13T23:00:00Z")])
     assert all(signal.breaches for signal in signals), "a far expiry stays far while it comes nearer"
+    elsewhere = {"envelope__expires_at": "2026-05-14T02:00:00.000+02:00", "time": "2026-05-13T23:00:00Z"}
+    _, signals = folded(EnvelopeHygiene(), [observe(**far), observe(**elsewhere)])
+    assert all(signal.breaches for signal in signals), "however its end is spelt"
 
 
 def test_the_same_shape_is_told_in_the_same_words(observe: Observe, folded: Any) -> None:

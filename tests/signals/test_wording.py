@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import guardian.signals
 from guardian.domain.purposes import open_ended
-from guardian.signals.wording import canonical, content, covers, shown, singular
+from guardian.signals.wording import canonical, content, shown, singular
 
 
 @pytest.mark.parametrize("name", [found.name for found in pkgutil.iter_modules(guardian.signals.__path__)])
@@ -30,15 +30,6 @@ def test_whatever_is_shown_is_one_short_line_without_markup(text: str, limit: in
 @given(name=st.text("abcAB_.- s", max_size=12))
 def test_a_canonical_name_is_its_own_canonical_name(name: str) -> None:
     assert canonical(canonical(name)) == canonical(name) or canonical(name).endswith("s")
-
-
-@given(name=st.text("ab.", max_size=8), pieces=st.lists(st.integers(0, 8), max_size=4))
-def test_a_name_with_holes_cut_into_it_covers_the_name(name: str, pieces: list[int]) -> None:
-    cuts = sorted({min(cut, len(name)) for cut in pieces})
-    pattern = "*".join(name[start:end] for start, end in zip([0, *cuts], [*cuts, len(name)], strict=True))
-    assert covers(pattern, name)
-    assert covers("*", name)
-    assert not covers(pattern, name + "x") or pattern.endswith("*")
 
 
 @pytest.mark.parametrize(
@@ -77,9 +68,10 @@ def test_plurals_that_are_none_stay() -> None:
 
 def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:
     rng = random.Random(5)
+    letters = ["".join(rng.choices("abcdefghijklmnopqrtuvwxyz", k=6_500)) for _ in range(200)]
+    purposes = [" ".join(each[at : at + 5] for at in range(0, len(each), 5)) for each in letters]
     tracemalloc.start()
-    for _ in range(200):
-        purpose = " ".join("".join(rng.choices("abcdefghijklmnopqrtuvwxyz", k=5)) for _ in range(1_300))
+    for purpose in purposes:
         assert not open_ended(purpose)
         assert len(content(purpose)) > 1_000
     taken = tracemalloc.get_traced_memory()[0]

@@ -1,10 +1,13 @@
 """The wire models: what may be asked, and what must be said."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
 from guardian.wire.approvals import ApprovalDecision, BreakerReset, BreakGlassRequest
 from guardian.wire.client import segment as quoted
+from guardian.wire.envelopes import EnvelopeRegistration
 from guardian.wire.peers import Acknowledgement
 from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
 
@@ -37,6 +40,14 @@ from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
 def test_a_request_without_a_reason_or_with_something_unknown_is_refused(model, body):
     with pytest.raises(ValidationError):
         model.model_validate(body)
+
+
+def test_a_registered_envelope_may_name_nobody_by_an_empty_name_and_its_session_by_none():
+    names = {"delegator_id": "u", "tenant_id": "acme", "session_id": "s1", "agent_id": "", "parent_session_id": ""}
+    told = EnvelopeRegistration.model_validate_json(json.dumps({"envelope": names}))
+    assert (told.envelope.agent_id, told.envelope.parent_key) == (None, None)
+    with pytest.raises(ValidationError):
+        EnvelopeRegistration.model_validate_json(json.dumps({"envelope": names | {"session_id": ""}}))
 
 
 @pytest.mark.parametrize(
