@@ -166,6 +166,7 @@ class MemoryConsumer:
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self.close()
         self._positions = positions
         self._joined = self._broker.join(self._group, self._topics)
 
