@@ -97,9 +97,20 @@ class Decoder:
         now, suspect = self._believable_time(event, record, known_at)
         signature = self.verify(event)
         clean, hits = self._redacted(event)
-        envelope = _as_told(event).digest if event.has_envelope else None
-        d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry, known_at=known_at)
-        d = replace(d, redacted=self.redactor.rules, size=told.size)
+        d = Decoded(
+            record=record,
+            event=clean,
+            digest=told.digest,
+            now=now,
+            clock_suspect=suspect,
+            credentials=hits,
+            signature=signature,
+            envelope_digest=_as_told(event).digest if event.has_envelope else None,
+            entry=entry,
+            redacted=self.redactor.rules,
+            size=told.size,
+            known_at=known_at,
+        )
         return d if self.begin is None else self.begin(d)
 
     def _redacted(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 
 from guardian.domain.batch import DeadLetter, Decoded
@@ -31,53 +32,43 @@ def decision_findings(
     d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str]
 ) -> Iterator[Finding]:
     """What one decision says about its gateway and about its grant."""
-    event, now = d.event, d.now
+    event = d.event
     tenant, session = event.key
     allowed = event.decision.effect == "allow"
+    tell = partial(
+        side_finding,
+        tenant_id=tenant,
+        session_id=session,
+        now=d.now,
+        event=event,
+        versions=versions,
+        envelope_digest=d.envelope_digest,
+    )
     for signal in drift.signals:
         if signal.name == "envelope_breach" and allowed:
             for breach in signal.breaches:
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
-                yield side_finding(
+                yield tell(
                     Kind.GATEWAY,
-                    tenant_id=tenant,
-                    session_id=session,
                     identity=(event.gateway, breach.remembered, event.action.tool),
                     title=f"Gateway {event.gateway} allowed {forbidden}: {breach.name}",
                     severity="medium" if breach.hard else "low",
-                    now=now,
-                    event=event,
                     breaches=[breach],
-                    versions=versions,
-                    envelope_digest=d.envelope_digest,
                 )
         if signal.name == "envelope_hygiene" and signal.breaches:
-            shape = _shape(d, signal.breaches)
-            yield side_finding(
+            yield tell(
                 Kind.HYGIENE,
-                tenant_id=tenant,
-                session_id=session,
-                identity=(shape,),
+                identity=(_shape(d, signal.breaches),),
                 title="Careless grant: " + ", ".join(b.name for b in signal.breaches),
                 severity="low",
-                now=now,
-                event=event,
                 breaches=signal.breaches,
-                versions=versions,
-                envelope_digest=d.envelope_digest,
             )
     if allowed and state.revoked_at is not None and d.our_time > state.revoked_at + IN_FLIGHT:
-        yield side_finding(
+        yield tell(
             Kind.GATEWAY,
-            tenant_id=tenant,
-            session_id=session,
             identity=(event.gateway, "allowed_after_revocation", session, state.revoked_at.isoformat()),
             title=f"Gateway {event.gateway} let a revoked session act",
             severity="critical",
-            now=now,
-            event=event,
-            versions=versions,
-            envelope_digest=d.envelope_digest,
         )
 
 

@@ -50,7 +50,7 @@ _TEXTS = (
     "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
     "task", "parent", "purpose", "server", "route", "resource_type", "resource_id", "reason", "status",
 )  # fmt: skip
-_NAMES = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
+_WHOSE = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
          "policy_ids")  # fmt: skip
@@ -102,12 +102,12 @@ class Mapped(Format):
             return None
         said: dict[str, Any] = {}
         try:
-            for fact in sorted(self._expressions, key=lambda fact: fact not in _NAMES):
+            for fact in sorted(self._expressions, key=lambda fact: fact not in _WHOSE):
                 said[fact] = self._search(self._expressions[fact], entry, f"fields.{fact}")
             return self._facts(said)
         except DecodeError as error:  # an agent may bring it about, and only the mapping knows whose call it is
-            names = {named: name_of(text(said.get(fact))) for fact, named in _NAMES.items()}
-            raise DecodeError(error.code, error.reason, **names) from None
+            whose = {name: name_of(text(said.get(fact))) for fact, name in _WHOSE.items()}
+            raise DecodeError(error.code, error.reason, **whose) from None
 
     def _facts(self, said: Mapping[str, Any]) -> Facts:
         texts = {name: text(said.get(name)) for name in _TEXTS}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from guardian.errors import DecodeError
+from guardian.sources.facts import at
 
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
@@ -23,9 +24,9 @@ def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, 
     """Each span or log record of a message; `attributes` and `resource` are flat, `trace` and `span` hex."""
     resources, scopes, records = _RECORDS[kind]
     for resource in _list(body, resources):
-        about = attributes(_get(resource, "resource", "attributes"))
+        about = attributes(at(resource, "resource", "attributes"))
         for scope in _list(resource, scopes):
-            name = _get(scope, "scope", "name")
+            name = at(scope, "scope", "name")
             for record in _list(scope, records):
                 if isinstance(record, Mapping):
                     yield {
@@ -60,7 +61,7 @@ def plain(value: Any) -> Any:
         case "arrayValue":
             return [plain(item) for item in _list(inner, "values")]
         case "kvlistValue":
-            return attributes(inner.get("values") if isinstance(inner, Mapping) else None)
+            return attributes(at(inner, "values"))
         case _:
             return inner
 
@@ -129,11 +130,5 @@ def _hex(value: Any, size: int) -> str | None:
 
 
 def _list(body: Any, name: str) -> list[Any]:
-    found = body.get(name) if isinstance(body, Mapping) else None
+    found = at(body, name)
     return found if isinstance(found, list) else []
-
-
-def _get(body: Any, *path: str) -> Any:
-    for name in path:
-        body = body.get(name) if isinstance(body, Mapping) else None
-    return body
