@@ -52,7 +52,7 @@ class FieldRules:
 
 
 def redact_envelope(redactor: Redactor, envelope: Envelope) -> Envelope:
-    """An envelope that did not come with an event, redacted as if it had."""
+    """An envelope that came without an event, redacted by the same rules."""
     event = DecisionEvent.model_validate(
         {
             "schema": "guardian.decision/v1",
@@ -86,7 +86,7 @@ Change = Callable[[Any], Any]
 
 
 def _apply(node: Any, path: tuple[str, ...], change: Change) -> None:
-    """Change what lies at the path, in place; what is not there is left alone."""
+    """Change in place what lies at the path, if anything does."""
     name, rest = path[0], path[1:]
     if isinstance(node, dict):
         keys: list[Any] = list(node) if name == "*" else [name] if name in node else []
@@ -128,8 +128,8 @@ def _hash(key: bytes) -> Change:
 
 
 def _shape(value: Any) -> Any:
-    """Letters, and whatever is not ASCII, become x or X, digits 9; numbers keep their digits' count, punctuation
-    stays."""
+    """Letters, and whatever is not ASCII, become x or X, and digits 9; punctuation stays. A whole number keeps
+    only how many digits it has."""
     if isinstance(value, str):
         return "".join(map(_sign, value[:_SHAPE_CHARS]))
     if isinstance(value, int) and not isinstance(value, bool):

@@ -18,7 +18,7 @@ IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
 
 GAPS_TOLD = 16
-"""Gaps of gateways that one session is told for: its agent names the tools, and must not flood people."""
+"""At most so many gaps of gateways are reported per session: agents choose tools, and must not flood people."""
 
 _GAP = "gap:"
 
@@ -73,7 +73,7 @@ def decision_findings(
 
 
 def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
-    """The state that remembers that it is told; None where the session has been told for too many gaps."""
+    """The state that remembers this finding as reported; None where the session has too many reported gaps."""
     if finding.kind is not Kind.GATEWAY or not finding.breaches:
         return state
     name = _GAP + finding.id
@@ -84,8 +84,8 @@ def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
 
 
 def identity_finding(d: Decoded) -> Finding:
-    """The same decision id came again with other content: somebody's log is being rewritten, or an agent chose the
-    id. The session named is the later one's, which need not be whose doing it is."""
+    """A decision id came again with other content: the log is being rewritten, or an agent chose the id. The
+    finding names the later decision's session, which need not be the one that did it."""
     return side_finding(
         Kind.IDENTITY,
         tenant_id=d.event.key.tenant_id,
@@ -105,8 +105,10 @@ def dead_letter_finding(
     versions: Mapping[str, str],
     sessions: Mapping[SessionKey, SessionState] = MappingProxyType({}),
 ) -> Finding | None:
-    """A record of a known session that cannot be judged is told: each mistake once a day, and anew once people
-    dismissed it, as `sessions` know. Silence is never a hiding place, nor is what was waved through before."""
+    """The finding about a record of a known session that cannot be judged: one a day for each kind of mistake, and
+    another after people dismissed it (which `sessions` know). So neither silence nor an earlier dismissal hides
+    one.
+    """
     key = letter.key
     if key is None:
         return None
@@ -120,7 +122,7 @@ def dead_letter_finding(
             Kind.ENTITLEMENT if foreign else Kind.UNSCORABLE,
             tenant_id=key.tenant_id,
             session_id=key.session_id,
-            identity=(*about, now.date()),  # the record's own day: delivered again, it is the same finding
+            identity=(*about, now.date()),  # the record's own day, so that a redelivery makes the same finding
             title="A gateway spoke for a tenant it does not serve" if foreign else unread,
             severity="high",
             now=now,
@@ -132,8 +134,8 @@ def dead_letter_finding(
 
 
 def _shape(d: Decoded, breaches: tuple[Breach, ...]) -> str:
-    """Who was granted what, carelessly how; with the purpose only where that is what is wrong: people put it into
-    other words each time."""
+    """Identifies who was granted what, and how carelessly. The purpose is part of it only where it is what is
+    wrong, because people word it differently each time."""
     envelope, names = d.event.envelope, sorted(b.name for b in breaches)
     parts = [envelope.agent_id or "", *sorted(envelope.allowed_tools), "|", *names]
     if any(name.startswith("purpose_") for name in names):
