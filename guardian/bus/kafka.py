@@ -47,7 +47,7 @@ class KafkaConsumer:
         self._ends: dict[Place, int] = {}  # as `answers` heard them, of what was not assigned anew since
         self._member = ""
         self._paused = False
-        self._proved = False  # whether the client once accepted the options: then a later refusal is not their fault
+        self._proved = False  # whether the client once accepted the options: then they are not to blame
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self.close()

@@ -175,6 +175,8 @@ class Committer:
             archived=self._archived(judgement),
         )
         self._crash("after_commit")
+        if self._waiting is not None:
+            self._waiting.seated(len(waits))
         self._fuse_state = fuse_state
         consumer.commit(positions)
         self._count(judgement)

@@ -74,9 +74,11 @@ class WaitingRoom:
         if not self._depth and all(d.unfilled is None for d in decoded):
             return list(decoded), []
         patient = self._depth < self._most
-        ready, waits = self._fill(decoded, self._known(decoded), patient=patient)
-        self._depth += len(waits)
-        return ready, waits
+        return self._fill(decoded, self._known(decoded), patient=patient)
+
+    def seated(self, count: int) -> None:
+        """So many more wait: they are stored."""
+        self._depth += count
 
     def filled(self, decoded: Sequence[Decoded]) -> list[Decoded]:
         """Decisions whose turn it is, with the envelope that came for them, if one did."""
