@@ -55,7 +55,7 @@ def _admin(settings: KafkaSettings) -> Any:
 
 @contextmanager
 def _without_its_log() -> Iterator[None]:
-    """The client logs each attempt; whoever asked is told once, by the error."""
+    """Silences the client, which logs each attempt: the caller gets one error instead."""
     log = logging.getLogger("kafka")
     level = log.level
     log.setLevel(logging.CRITICAL)

@@ -1,7 +1,7 @@
 """Score sessions without a store and without side effects: what `guardian score`, calibration and evaluation use.
 
-Baselines are frozen (there are none), labels are never read, and action i is scored from the actions up to i
-of its own session, so the order of sessions does not matter.
+There are no baselines, labels are never read, and action i is scored from the actions of its own session up to i,
+so the order of sessions does not matter.
 """
 
 import dataclasses

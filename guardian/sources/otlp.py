@@ -1,7 +1,7 @@
 """OTLP messages, JSON or protobuf, as plain dictionaries: spans and log records with their attributes flattened.
 
-Source: OpenTelemetry protocol. In OTLP/JSON ids are hex and 64-bit numbers are strings; what the protobuf library
-makes of bytes has ids in base64: they become hex here. Protobuf needs the extra `protobuf`.
+Source: OpenTelemetry protocol. In OTLP/JSON ids are hex and 64-bit numbers are strings. The protobuf library gives
+ids in base64; they become hex here. Protobuf needs the extra `protobuf`.
 """
 
 import base64
@@ -67,7 +67,7 @@ def plain(value: Any) -> Any:
 
 
 def _whole(said: Any) -> Any:
-    """A number of 64 bits from its digits; what is none stays as it is."""
+    """A 64-bit number from its digits; anything else as it is."""
     if isinstance(said, str) and _DIGITS.fullmatch(said) and -(2**63) <= int(said) < 2**63:
         return int(said)
     return said
@@ -78,7 +78,7 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
 
     Raises DecodeError where the library is absent and the bytes look like such a message.
     """
-    if not value.startswith(b"\n"):  # field 1, length-delimited: what all of them begin with
+    if not value.startswith(b"\n"):  # field 1, length-delimited: all of these messages begin so
         return None
     try:
         from google.protobuf.json_format import MessageToDict
@@ -105,8 +105,8 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
 
 
 def _known(message: Any) -> bool:
-    """Whether the bytes are of this message: log records that are read as spans have no time, not one of them.
-    One span without may be an agent's, and must not hide the others."""
+    """Whether the bytes are really of this message. Log records that are read as spans all lack a time; a single
+    span without one may be an agent's, and must not hide the others."""
     if not hasattr(message, "resource_spans"):
         return True
     return any(

@@ -2,7 +2,7 @@
 
 A gateway logs an agent's arguments faithfully: numbers beyond 64 bits, half a surrogate pair, a byte that is not
 UTF-8, a key twice, nesting without end. Such parts become `Unread`, and the rest of the record is judged. Names
-are told by where they stand in the JSON, never by what merely looks like them: arguments may hold anything.
+are recognised by where they stand in the JSON, never by how they look: arguments may hold anything.
 """
 
 import json

@@ -181,7 +181,7 @@ class Committer:
         consumer.commit(positions)
         self._count(judgement)
         self._metrics.add("guardian_events_total", len(waits), outcome="waits")
-        used = {id(each.record) for each in (*read, *judgement.dead_letters)}
+        used = {id(d.record) for d in read} | {id(letter.record) for letter in judgement.dead_letters}
         skipped = sum(id(record) not in used for record in records)
         self._metrics.add("guardian_events_total", skipped, outcome="skipped")
         if records:
