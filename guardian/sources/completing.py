@@ -36,10 +36,10 @@ _NAMES: Mapping[SessionName, Callable[[Facts], str | None]] = {
 class Completion:
     """What the deployment knows and the log need not say.
 
-    `gateway` names the sender of every record of this log, whatever the record says. None: it is the record's
-    `gateway` header, else what the log says. A guardian.decision/v1 record may then name only this gateway, or one
-    of `planted`, under which control tests the monitor on the live topic. `tenant` is used where the log names
-    none; None: the one tenant that `tenants` grants the gateway. A session is known by the first name listed in
+    `gateway` is the sender of every record of this log, whatever the record says; a guardian.decision/v1 record
+    may name no other, except one of `planted`, under which control tests the monitor on the live topic. None: the
+    sender is the record's `gateway` header, else what the log says. `tenant` is used where the log names none;
+    None: the one tenant that `tenants` grants the gateway. A session is known by the first name listed in
     `session` that the log has and that is a valid name: an agent may send anything as one.
     """
 

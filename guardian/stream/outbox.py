@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
@@ -100,10 +100,13 @@ class Delivery:
 
     def deliver_due(self, kind: _Kind | None = None) -> int:
         """Send what is due of this kind (None: of both, findings first); returns how many items arrived."""
-        arrived, answers = 0, True
         items = self._outbox.due(
             self._clock(), self._batch, kind=kind, topics=self._producers.keys(), longest=self._longest
         )
+        return self._send_findings(items) + self._send_letters(items)
+
+    def _send_findings(self, items: Sequence[OutboxItem]) -> int:
+        arrived, answers = 0, True
         for item in items:
             if item.unread:
                 self._metrics.add("guardian_outbox_failures_total", reason="unread")
@@ -111,12 +114,16 @@ class Delivery:
                 _log.error("a finding cannot be read; it is parked", row=item.id, error=item.unread)
             if item.finding is None:
                 continue
-            if not answers:  # it timed out once already; the others need not
+            if not answers:  # one time-out is enough: the others need not each wait for theirs
                 self._postpone(item, "control does not answer")
                 continue
             error = self._send_finding(item, item.finding)
             arrived += error is None
             answers = error is None or error.status != 0
+        return arrived
+
+    def _send_letters(self, items: Sequence[OutboxItem]) -> int:
+        arrived = 0
         untried: dict[datetime, list[int]] = {}
         for item in items:
             if item.kind != "dead_letter":
