@@ -30,12 +30,12 @@ from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView
 
 TOPIC = "guardian.decisions"
-PATIENCE_S = 90
+_PATIENCE_S = 90
 
 
-def until(holds: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
+def until(holds: Callable[[], object]) -> bool:
     """Whether it holds in time."""
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + _PATIENCE_S
     while not holds():
         if time.monotonic() > end:
             return False
@@ -172,7 +172,7 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
         )
     token = (folder / "keys" / "admin.token").read_text(encoding="utf-8").strip()
     client = ControlClient(f"http://127.0.0.1:{port}", lambda: token)
-    assert until(lambda: client.ready() or control.poll() is not None, 30), "the control API did not come up"
+    assert until(lambda: client.ready() or control.poll() is not None), "the control API did not come up"
     assert control.poll() is None, (folder / "control.log").read_text(encoding="utf-8")
     return Estate(folder, broker, control, client, held)
 

@@ -48,7 +48,7 @@ def calm(
             told, ledger, letters = estate.told(), estate.revocations(), estate.dead_letters()
             estate.produce(lines[:20])  # so that it is at work
             monitor.send_signal(signal.SIGTERM)
-            found = Undisturbed(lines, told, ledger, letters, monitor.wait(timeout=20))
+            found = Undisturbed(lines, told, ledger, letters, monitor.wait(timeout=60))
         finally:
             close(estate)
     assert len(found.ledger) > 0, "the scenario must lead to revocations, or the tests prove nothing"
