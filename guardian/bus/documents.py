@@ -6,10 +6,11 @@ after it.
 """
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from gzip import BadGzipFile
 
 from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
-from guardian.domain.record import Record
+from guardian.domain.record import Place, Record
 from guardian.telemetry import logger
 
 _log = logger("bus")
@@ -20,6 +21,10 @@ class Documents(FileConsumer):
     """For files that are read once, from their beginning. A document on one line costs nothing extra."""
 
     _ahead: tuple[int, bytes] | None = None
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self._ahead = None
+        super().start(positions)
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
         records: list[Record] = []
