@@ -13,12 +13,12 @@ from guardian.bus.kafka_tls import expect_tls
 from guardian.errors import BusError
 
 
-def ensure_topics(settings: KafkaSettings, topics: Mapping[str, int], *, replication: int = 1) -> None:
-    """Create the topics (name → partitions) that do not exist yet. Raises BusError."""
+def ensure_topics(settings: KafkaSettings, topics: Mapping[str, int]) -> None:
+    """Create the topics (name → partitions) that do not exist yet, without replicas. Raises BusError."""
     admin = _admin(settings)
     try:
         for name, partitions in topics.items():
-            new = NewTopic(name=name, num_partitions=partitions, replication_factor=replication)
+            new = NewTopic(name=name, num_partitions=partitions, replication_factor=1)
             try:
                 admin.create_topics([new])
             except TopicAlreadyExistsError:
@@ -55,7 +55,7 @@ def _admin(settings: KafkaSettings) -> Any:
 
 @contextmanager
 def _without_its_log() -> Iterator[None]:
-    """The client logs each attempt; whoever asked is told once, by the error."""
+    """Silences the client, which logs each attempt: the caller gets one error instead."""
     log = logging.getLogger("kafka")
     level = log.level
     log.setLevel(logging.CRITICAL)

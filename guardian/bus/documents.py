@@ -1,14 +1,16 @@
 """A file of JSON documents: one a line, or spread over lines (pretty-printed, or one array for the whole file).
 
-The offset of a record is the number of its first line from 0. A document that is cut off (a rotated or truncated
-file) is handed on as far as it goes, to be refused with its line; it does not swallow the whole ones after it.
+The offset of a record is the number of its first line from 0. A document that is cut off (in a rotated or
+truncated file) is handed on as far as it goes, to be refused with its line; it does not swallow the whole ones
+after it.
 """
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from gzip import BadGzipFile
 
 from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
-from guardian.domain.record import Record
+from guardian.domain.record import Place, Record
 from guardian.telemetry import logger
 
 _log = logger("bus")
@@ -16,9 +18,13 @@ _OPENING = (b"{", b"[")
 
 
 class Documents(FileConsumer):
-    """For files that are read once from their beginning; lines that are whole documents cost nothing extra."""
+    """For files that are read once, from their beginning. A document on one line costs nothing extra."""
 
     _ahead: tuple[int, bytes] | None = None
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self._ahead = None
+        super().start(positions)
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
         records: list[Record] = []
@@ -40,7 +46,8 @@ class Documents(FileConsumer):
         return False
 
     def _broke_off(self, error: Exception) -> bytes | None:
-        """One last line that nobody can read; what is damaged from its first line on is no file of documents."""
+        """Ends the file with one unreadable line, which is reported. A file that is damaged from its first line on
+        is an error instead."""
         if self._next == 0 or (isinstance(error, OSError) and not isinstance(error, BadGzipFile)):
             return super()._broke_off(error)
         _log.warning("the file breaks off", file=self._path, after_line=self._next, why=str(error))
@@ -69,7 +76,7 @@ class Documents(FileConsumer):
         return None
 
     def _joined(self, first: bytes) -> bytes:
-        """The document that begins with this line, to the line that closes it."""
+        """The document that begins with this line, up to the line that closes it."""
         lines, depth, size = [first], depth_of(first), len(first)
         while depth > 0 and size < MAX_LINE:
             found = self._numbered()
@@ -86,7 +93,7 @@ class Documents(FileConsumer):
 
 
 def _balances(line: bytes) -> bool:
-    """A quick yes for what begins and ends as a document on one line does."""
+    """A quick check for a document on one line: it ends with a bracket, and brackets are balanced."""
     return (
         line.endswith((b"}", b"]"))
         and line.count(b"{") == line.count(b"}")

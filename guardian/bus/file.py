@@ -1,8 +1,8 @@
 """A JSONL file (also .gz, or standard input) as a topic with one partition, and dead letters into files.
 
-The offset of a record is its line number from 0. Bytes are handed on as they are, but for the byte order mark that
-some editors put first: whether they are UTF-8 or JSON is the source's to judge, so that a bad line reaches the
-dead-letter queue like any other bad record.
+The offset of a record is its line number from 0. Bytes are handed on as they are, except for the byte order mark
+that some editors put first. Whether they are UTF-8 or JSON is for the source to judge, so that a bad line reaches
+the dead-letter queue like any other bad record.
 """
 
 import base64
@@ -26,7 +26,7 @@ from guardian.telemetry import logger
 
 _log = logger("bus")
 MAX_LINE = 8 * 1024 * 1024
-"""More than this of one line is never held in memory; the rest is skipped, and the source refuses what is left."""
+"""The most of one line that is held in memory. The rest is skipped, and the source refuses what is left."""
 
 _SKIP = 1024 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
@@ -61,7 +61,7 @@ class FileConsumer:
         _log.info("reading", file=self._path, from_line=self._next)
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
-        """Raises BusError, once, where a damaged file breaks off; every line before that is handed on first."""
+        """Raises BusError, once, where a damaged file breaks off, after every line before that was handed on."""
         records: list[Record] = []
         size = 0
         while not self._paused and len(records) < max_records and size < MAX_LINE:
@@ -82,7 +82,7 @@ class FileConsumer:
         return ""
 
     def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:  # noqa: ARG002 - the port's
-        """Nobody knows how long a file is without reading it."""
+        """Unknown: a file's length in lines is known only after reading it."""
         return {}
 
     def answers(self) -> bool:
@@ -101,7 +101,7 @@ class FileConsumer:
         return self._ended and self._broken is None
 
     def lag(self) -> dict[Place, int]:
-        """Nobody knows how long a file is before its end."""
+        """Unknown before the file's end."""
         return {self._place: 0} if self._ended else {}
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class FileConsumer:
         return self._numbered_line(line)
 
     def _damage(self) -> Exception | None:
-        """Why what is packed ended before its end, where it did."""
+        """Why the gzip ended early, if it did."""
         raw = getattr(self._stream, "raw", None)
         return raw.damage if isinstance(raw, _Unpacked) else None
 
@@ -152,7 +152,7 @@ class FileConsumer:
         return None
 
     def _still_written(self, line: bytes) -> bool:
-        """Whether the last line, which has no end, is the beginning of a document: to be read when whole."""
+        """Whether the last line, which has no line end, begins a document that is still being written."""
         if self._damage() is not None:
             return True
         begun = line.lstrip().startswith((b"{", b"["))
@@ -171,7 +171,7 @@ class FileConsumer:
 
 
 class _Unpacked(io.RawIOBase):
-    """What can be unpacked of a gzip; where it is cut short or damaged it ends, and `damage` says why."""
+    """A gzip as far as it can be unpacked; where it is cut short or damaged it ends, and `damage` says why."""
 
     damage: Exception | None = None
 
@@ -195,14 +195,14 @@ class _Unpacked(io.RawIOBase):
 
 
 def depth_of(line: bytes) -> int:
-    """By how much the brackets outside of strings open more than they close."""
+    """How many more brackets are opened than closed, outside of strings."""
     bare = _STRING.sub(b"", line)
     return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
 
 
 def place_of(path: Path) -> str:
-    """A file's name as a topic: where it lies and how its first line reads, so that another file of that name,
-    such as the one after a rotation, is another place."""
+    """A file's name as a topic: its path and a hash of its first line, so that another file of the same name, such
+    as the one after a rotation, is another place."""
     try:
         with FileConsumer(path)._open() as file:
             first = file.readline(MAX_LINE)
@@ -212,7 +212,7 @@ def place_of(path: Path) -> str:
 
 
 def _spelt(path: str | Path) -> str:
-    """A name that any database holds, also of a file whose name is no UTF-8."""
+    """The path as text that any database takes, even where it is no UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

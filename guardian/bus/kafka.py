@@ -27,7 +27,7 @@ from guardian.telemetry import logger
 _log = logger("bus")
 _JOINING_S = 1.0
 _TAKEN_AWAY = (KafkaError, ValueError, KeyError)
-"""What the library raises of a partition that its other thread, which joins the group, takes away meanwhile."""
+"""What the library raises for a partition that its other thread, which joins the group, has just given up."""
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
@@ -47,7 +47,7 @@ class KafkaConsumer:
         self._ends: dict[Place, int] = {}  # as `answers` heard them, of what was not assigned anew since
         self._member = ""
         self._paused = False
-        self._proved = False  # whether the client once took the options: then they are not what is wrong later
+        self._proved = False  # whether the client once accepted the options: then they are not to blame
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self.close()
@@ -90,7 +90,7 @@ class KafkaConsumer:
             client = self._started()
             self._seek_new()
             batch = client.poll(timeout_ms=self._patience_ms(timeout_s), max_records=max_records)
-            # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
+            # Records of a place that was assigned during the poll are dropped: the seek fetches them again.
             wanted = self._sought - self._notes.pending()
             self._follow({place_of(partition): messages for partition, messages in batch.items()}, wanted)
         except InconsistentGroupProtocolError as error:
@@ -115,8 +115,8 @@ class KafkaConsumer:
         return self._member
 
     def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
-        """As the broker lists them. Where its end lies before the position a fetch has the last word: without one
-        nothing is known, and `_follow` sees a topic that begins again."""
+        """As the broker lists them. Where the listed end lies before the position, a fetch decides; if that fails,
+        the bounds stay unknown, and `_follow` notices a topic that begins again."""
         found = listed_bounds(self._started(), list(positions))
         short = {place: end for place, (_, end) in found.items() if end < positions[place]}
         ends = fetched_ends(self._settings, short, patience_s=BOUNDS_MS / 1000) if short else {}
@@ -127,7 +127,7 @@ class KafkaConsumer:
         }
 
     def answers(self) -> bool:
-        """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
+        """Asks the leaders of the partitions: the library's poll says nothing when the broker is away."""
         client, partitions = self._started(), [TopicPartition(*place) for place in self._sought or self._spare()]
         try:
             ends = client.end_offsets(partitions, timeout_ms=ANSWER_MS)
@@ -138,7 +138,7 @@ class KafkaConsumer:
         return bool(partitions)
 
     def _spare(self) -> set[Place]:
-        """Where the group has admitted this member and all partitions are others': one of each topic."""
+        """One partition of each topic, where the group has admitted this member and given it none."""
         client = self._started()
         spare = client.group_metadata().state is MemberState.STABLE and not client.assignment()
         return {Place(topic, 0) for topic in self._topics} if spare else set()
@@ -167,10 +167,10 @@ class KafkaConsumer:
         return False
 
     def lag(self) -> dict[Place, int]:
-        """Records behind the high-water mark of the last fetch: end offsets are not true everywhere.
+        """Records behind the high-water mark of the last fetch, which is truer than end offsets on some brokers.
 
-        They are asked where there is none: of a partition that comes back to its member without a new record, a
-        broker with fetch sessions (KIP-227) says nothing.
+        End offsets are used where there is no mark: about a partition that comes back to its member without a new
+        record, a broker with fetch sessions (KIP-227) says nothing.
         """
         client, found = self._started(), {}
         for place in self._held(self._sought):
@@ -178,7 +178,7 @@ class KafkaConsumer:
             try:
                 high = client.highwater(partition)
                 high = self._ends.get(place) if high is None else high
-                if high is not None and high > at:  # what holds no record is passed too; asking is slow
+                if high is not None and high > at:  # some offsets hold no record; ask, though that is slow
                     at = client.position(partition, timeout_ms=ANSWER_MS)
             except _TAKEN_AWAY:
                 continue
@@ -196,8 +196,10 @@ class KafkaConsumer:
                 _log.warning("consumer closed uncleanly", error=str(error))
 
     def _follow(self, batch: Mapping[Place, Sequence[Any]], wanted: Iterable[Place]) -> None:
-        """The client goes to the beginning by itself where what comes next is not there: raises BusError, so that
-        the next start compares what is stored with what is there. Not every offset holds a record."""
+        """Raises BusError where the client went elsewhere by itself, because the next offset is gone. The next
+        start then compares the stored offset with what is there. A gap alone proves nothing: not every offset
+        holds a record.
+        """
         for place in batch.keys() & wanted:
             at, expected = batch[place][0].offset, self._next.get(place, batch[place][0].offset)
             if at < expected:
@@ -217,7 +219,7 @@ class KafkaConsumer:
         return int(self._started().beginning_offsets([partition], timeout_ms=ANSWER_MS)[partition])
 
     def _where(self, error: KafkaError) -> str:
-        """Which records come next, if one of them cannot be read: the client never gets past it by itself."""
+        """For a record that cannot be read: where it lies. The client never gets past it by itself."""
         if not isinstance(error, CorruptRecordError):
             return ""
         client, places = self._started(), sorted(self._held(self._sought))
@@ -228,13 +230,13 @@ class KafkaConsumer:
         return f" on the next record of {' or '.join(at)}; if it stays, delete the records up to it from the topic"
 
     def _patience_ms(self, timeout_s: float) -> int:
-        """How long to poll. The client throws away a join that completes while nobody polls, and starts it
-        again: until the group has admitted this member, stay in the call."""
+        """How long to poll. The client drops a join that completes while nobody polls and begins it again, so
+        until the group has admitted this member, stay in the call."""
         joined = self._started().group_metadata().state is MemberState.STABLE
         return int(1000 * (timeout_s if joined else max(timeout_s, _JOINING_S)))
 
     def _seek_new(self) -> None:
-        """Forget what was taken away; put what is newly assigned at the store's offset."""
+        """Forget partitions that were taken away; seek newly assigned ones to the store's offset."""
         gained, gone, losses = self._notes.take_changes()
         self._sought -= gone
         fresh = self._held(gained)
@@ -250,7 +252,7 @@ class KafkaConsumer:
             try:
                 self._seek(place, known.get(place))
             except _TAKEN_AWAY:
-                self._notes.assigned({place})  # where it is ours all the same, or again
+                self._notes.assigned({place})  # try again, if it is still ours
         if self._paused:
             self._each(fresh, self._started().pause)
 
@@ -291,7 +293,7 @@ def _record(message: Any) -> Record:
 
 
 def _stamp(ms: int | None) -> datetime | None:
-    """None where there is none, and for what is no time in milliseconds: whoever writes may set anything."""
+    """None where there is none, and where it is no time in milliseconds: producers may set anything."""
     try:
         return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None and ms >= 0 else None
     except (ValueError, OverflowError, OSError):

@@ -1,7 +1,7 @@
 """Where partitions begin and end: as the broker lists it, and the end as a fetch tells it.
 
-What a broker lists as the end may lag: Tansu's is one record into the last batch. A fetch comes with the
-high-water mark. Tansu finds no fetch out of range, so that is no proof.
+The end that a broker lists may lag: Tansu's is one record into the last batch. A fetch brings the true high-water
+mark. That a fetch is not out of range proves nothing, because Tansu accepts any offset.
 """
 
 import time
@@ -21,12 +21,12 @@ _log = logger("bus")
 ANSWER_MS, BOUNDS_MS = 1_000, 5_000
 _POLL_MS, _ALONE_S = 100, 30.0
 LEADERLESS = (KafkaTimeoutError, KeyError)
-"""What the library raises of partitions of which one has no leader: the latter where others have."""
+"""What the library raises when one of several partitions has no leader: KeyError where the others have one."""
 
 
 def listed_bounds(client: Any, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
-    """The first offset of each and the one after its last: of all at once, and where some have no leader now, of
-    each alone, so that the others are read meanwhile. Absent where nobody says."""
+    """The first offset of each place and the one after its last. All are asked for at once; where that fails
+    because some have no leader, one by one, so that the others can be read. Absent where there is no answer."""
     try:
         return _bounds(client, places, BOUNDS_MS)
     except LEADERLESS:

@@ -1,6 +1,6 @@
-"""Headers whose name is no UTF-8: Kafka takes any bytes, and kafka-python reads nothing from that record on.
+"""Headers whose name is no UTF-8: Kafka takes any bytes, but kafka-python stops reading at such a record.
 
-It has no option for that, so that its reader is told here. Such a name is spelt with `\\xff` for a byte 255.
+It has no option for that, so its reader is replaced here. A byte 255 in such a name is spelt `\\xff`.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from kafka.record.default_records import DefaultRecordBatch
 
 
 class _Spelt(bytearray):
-    """Bytes of which every text can be read."""
+    """Bytes that decode to text whatever they are."""
 
     def __getitem__(self, at: Any) -> Any:
         found = super().__getitem__(at)
@@ -21,7 +21,7 @@ class _Spelt(bytearray):
 
 
 class _Batch(DefaultRecordBatch):  # type: ignore[misc]
-    """The library's; only a batch with such a name pays for it."""
+    """The library's batch; only one with such a name is read a second time."""
 
     _buffer: Any
 
@@ -34,5 +34,5 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
 
 
 def read_any_name() -> None:
-    """From now on, in this process; doing it again changes nothing."""
+    """Replace the library's reader in this process; idempotent."""
     memory_records.DefaultRecordBatch = _Batch

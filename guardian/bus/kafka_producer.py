@@ -13,17 +13,15 @@ from guardian.bus.kafka_tls import expect_tls
 from guardian.telemetry import logger
 
 _log = logger("bus")
+_MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class KafkaProducer:
-    """Idempotent, acknowledged by all in-sync replicas. After a failure the next send starts a new client:
-    a producer whose broker lost its state stays broken otherwise."""
+    """Idempotent, acknowledged by all in-sync replicas. After a failure the next send starts a new client, because
+    the library's producer stays broken once its broker has lost its state."""
 
-    def __init__(
-        self, settings: KafkaSettings, *, max_request_bytes: int = 16 * 1024 * 1024, timeout_s: float = 10
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, *, timeout_s: float = 10) -> None:
         self._settings = settings
-        self._max_request_bytes = max_request_bytes
         self._timeout_s = timeout_s
         self._client: Any = None
         self._lock = threading.Lock()
@@ -56,7 +54,7 @@ class KafkaProducer:
         patience_ms = int(self._timeout_s * 1000)
         options: dict[str, Any] = self._settings.options_for(
             _Producer,
-            max_request_size=self._max_request_bytes,
+            max_request_size=_MAX_REQUEST_BYTES,
             max_block_ms=patience_ms,
             request_timeout_ms=patience_ms,
         )

@@ -10,7 +10,7 @@ from guardian.domain.record import Place
 
 
 class Notes:
-    """What the listener saw."""
+    """The rebalances since the last poll, noted by the listener's thread and taken by the one that polls."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class Notes:
 
 
 def listener(notes: Notes) -> Any:
-    """It runs on the thread that also sends the heartbeats, so that it only takes notes."""
+    """A listener that only takes notes, because it runs on the thread that also sends the heartbeats."""
 
     class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
@@ -56,5 +56,5 @@ def listener(notes: Notes) -> Any:
 
 
 def place_of(partition: Any) -> Place:
-    """Of one of the client's partitions."""
+    """The place of one of the client's partitions."""
     return Place(partition.topic, partition.partition)

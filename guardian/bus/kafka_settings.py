@@ -10,7 +10,7 @@ from kafka.errors import KafkaConfigurationError
 from guardian.errors import BusError, ConfigurationError
 
 REFUSALS = (KafkaConfigurationError, AssertionError, TypeError, ValueError)
-"""What the library raises of what it was given, whether or not there is a broker."""
+"""What the library raises for arguments that it does not accept, whether or not there is a broker."""
 
 _OURS = frozenset(
     {
@@ -25,8 +25,8 @@ _OURS = frozenset(
 class KafkaSettings:
     """Where the broker is and how to talk to it.
 
-    `assignor` "cooperative-sticky" moves only the partitions that must move; "range" stops all of them for the
-    hand-over and is for brokers whose groups cannot do the former. All members of a group need the same.
+    `assignor` "cooperative-sticky" moves only the partitions that must move. "range" stops all of them for the
+    hand-over; it is for brokers that do not support the former. All members of a group need the same one.
     `client_options` goes to the client as it is, for TLS and SASL: `security_protocol`, `ssl_cafile`,
     `sasl_mechanism`, `sasl_plain_username`, … What guardian's guarantees rest on cannot be set there.
     """
@@ -64,12 +64,12 @@ class KafkaSettings:
         }
 
     def options_for(self, client: Any, **usual: object) -> dict[str, object]:
-        """What this kind of client takes of the options; `usual` is what stands where they say nothing."""
+        """The options that this kind of client knows; `usual` are the defaults for them."""
         return usual | {name: value for name, value in self.connection.items() if name in client.DEFAULT_CONFIG}
 
 
 def _known() -> set[str]:
-    """Every option that one of the clients takes: the others do without it."""
+    """Every option that at least one of the clients knows."""
     return {*KafkaConsumer.DEFAULT_CONFIG, *KafkaProducer.DEFAULT_CONFIG}
 
 

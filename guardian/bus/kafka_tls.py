@@ -1,4 +1,4 @@
-"""Whether what is spoken to over TLS answers at all: kafka-python waits for a handshake without an end."""
+"""Checks that a TLS endpoint answers at all: kafka-python waits for a handshake without a time-out."""
 
 import socket
 import ssl
@@ -10,11 +10,10 @@ from guardian.errors import BusError
 
 
 def expect_tls(settings: KafkaSettings) -> None:
-    """Raises BusError where a bootstrap server takes the connection and leaves the handshake unanswered, and none
-    of the others answers.
+    """Raises BusError where a bootstrap server accepts the connection but never answers the handshake, and no
+    other server answers either.
 
-    Whatever one does answer, and one that is away, is left to the client, which checks certificates and gives up
-    in time.
+    All else is left to the client, which checks certificates and gives up in time on a server that is away.
     """
     if settings.client_options.get("security_protocol") not in ("SSL", "SASL_SSL"):
         return
@@ -38,7 +37,7 @@ def expect_tls(settings: KafkaSettings) -> None:
 
 
 def _shakes(host: str, port: int, patience_s: float) -> bool | None:
-    """Whether it answers a handshake at all; None where nobody takes the connection."""
+    """Whether the server answers a handshake in any way; None where it accepts no connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is said over this connection
     try:

@@ -23,8 +23,8 @@ wait "$broker"; status=$?
 kill "$reader" 2>/dev/null
 exit "$status"
 """
-"""The shell holds a pipe to this process: however we end, the pipe closes and the broker goes with us. Where the
-broker ends first, so does the shell."""
+"""The shell holds a pipe to this process. However this process ends, the pipe closes, and the shell ends the
+broker. Where the broker ends first, so does the shell."""
 
 
 class LocalBroker:

@@ -42,7 +42,7 @@ class MemoryBroker:
             self._down = True
 
     def fall_silent(self) -> None:
-        """Answer nobody until `restart`, as seen by members of a group: there is nothing to read, and no error."""
+        """Answer nobody until `restart`. Members of a group see nothing to read, and no error."""
         with self._changed:
             self._silent = True
 
@@ -166,6 +166,7 @@ class MemoryConsumer:
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self.close()
         self._positions = positions
         self._joined = self._broker.join(self._group, self._topics)
 

@@ -19,8 +19,8 @@ _LONGEST_TOKEN = 65_536
 class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
     """The OAuth 2.0 client-credentials grant (RFC 6749, 4.4); a token is used until a minute before its end.
 
-    `clock` is monotonic, in seconds. Raises ConnectionError, which the Kafka client takes for a failed connection
-    and tries again; neither secret nor answer are in its text.
+    `clock` is monotonic, in seconds. Raises ConnectionError, which the Kafka client treats as a failed connection
+    and retries; its text holds neither the secret nor the answer.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
 
 
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc]
-    """A file with the token (a projected service-account token); read at each connection: a renewed one counts."""
+    """A file with the token (a projected service-account token). It is read for each connection, so a renewed
+    token is used."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a topic holds now, as a source that ends: for back-filling beside a monitor that reads on."""
+"""What a topic holds now, as a source that ends: for back-filling while a monitor goes on reading."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -11,12 +11,12 @@ _log = logger("bus")
 
 
 class PastOnly:
-    """Another consumer's records up to `until`; exhausted when none of those came for `quiet_s`, and none is left.
+    """Another consumer's records up to `until`; later ones are skipped. It is exhausted when none came for
+    `quiet_s` and none is left.
 
-    The quiet begins with the first poll that finds nothing, not while whoever polls is at work on what was found.
-    Later records are passed over. `patience_s` is how long the first one after a start may take (a group has to
-    form), and how long a partition may say nothing while the others are quiet. `timer` is a monotonic clock in
-    seconds.
+    The quiet time begins with the next poll, so the caller's work on earlier records does not count. `patience_s`
+    is how long the first record after a start may take (a group has to form), and how long a partition may say
+    nothing while the others are quiet. `timer` is a monotonic clock in seconds.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PastOnly:
         return self._consumer.answers()
 
     def commit(self, positions: Mapping[Place, int]) -> None:
-        """Nobody's lag: nothing is told to the broker."""
+        """Nothing is told to the broker: back-filling is nobody's lag."""
 
     def pause(self) -> None:
         self._consumer.pause()

@@ -1,4 +1,4 @@
-"""Standard input while somebody writes to it: what is there is handed on at once."""
+"""Standard input while somebody writes to it: lines are handed on as soon as they arrive."""
 
 import os
 import select
@@ -12,8 +12,8 @@ _AHEAD = 1024 * 1024
 
 
 class PipeConsumer(FileConsumer):
-    """Reads the lines of an open descriptor once. What passed through a pipe is nowhere to be read again, so there
-    is nothing to go on with: `topic` is to name this run alone."""
+    """Reads the lines of an open descriptor once. What has passed through a pipe cannot be read again, so there is
+    no offset to resume at: `topic` must name this run alone."""
 
     def __init__(self, descriptor: int, *, topic: str) -> None:
         super().__init__("-", topic=topic)
@@ -32,7 +32,7 @@ class PipeConsumer(FileConsumer):
         return {self._place: self._held.count(b"\n")}
 
     def _fill(self, timeout_s: float) -> None:
-        """Wait for something, then take all that has come, in bounds."""
+        """Wait until something arrives, then take all that is there, within bounds."""
         read, wait = 0, timeout_s
         while not self._closed and read < MAX_LINE and (len(self._held) < _AHEAD or b"\n" not in self._held):
             if not select.select([self._descriptor], [], [], wait)[0]:
@@ -45,7 +45,7 @@ class PipeConsumer(FileConsumer):
             read, wait = read + len(chunk), 0.0
 
     def _line(self) -> bytes | None:
-        """The next whole line; None where there is none yet, or no more."""
+        """The next whole line; None while there is none, and at the end."""
         end = self._held.find(b"\n") + 1
         if not end and not self._closed:
             return None

@@ -24,14 +24,14 @@ class Consumer(Protocol):
     def member(self) -> str: ...
 
     def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
-        """Of assigned places the first offset that is there and the one after the last; absent where unknown.
-        The end may be told as less than it is, but not as less than a position that was reached.
-        May be asked from within `positions`."""
+        """The first offset of each assigned place and the one after its last; absent where unknown.
+        The end may be too low, but never lower than a position that was reached.
+        May be called from within `positions`."""
         ...
 
     def answers(self) -> bool:
-        """Whether what is assigned can be read now: a poll finds nothing too when the broker does not answer.
-        Where the group leaves nothing to this member: whether the others can read."""
+        """Whether the assigned places can be read now; a poll also finds nothing while the broker does not answer.
+        For a member without places: whether the topics can be read at all."""
         ...
 
     def commit(self, positions: Mapping[Place, int]) -> None:
@@ -56,8 +56,9 @@ class Consumer(Protocol):
 class Producer(Protocol):
     """Writes records; `send` returns only when the record is acknowledged, else raises BusError.
 
-    A `value` of None is a tombstone: in a compacted topic it takes its key away. The key chooses the partition,
-    unless one is given. `timestamp` is what the record bears in place of now, where its topic lets producers say.
+    A `value` of None is a tombstone: it removes its key from a compacted topic. The key chooses the partition,
+    unless one is given. `timestamp` replaces the present as the record's time, where the topic lets producers set
+    it.
     """
 
     def send(

@@ -19,7 +19,7 @@ _MAGIC = 0
 _HEADER = 5
 _MAX_INDEX = 64
 _FAULTS = frozenset({400, 422})
-"""Also where the registry itself finds fault with the id: whoever writes may choose any."""
+"""Statuses with which a registry rejects the id itself: a producer may write any."""
 
 
 class SchemaRegistry:

@@ -1,4 +1,4 @@
-"""What a session's state carries from one call to the next, and from one session to the next of its name."""
+"""What a session's state carries from one call to the next, and from one session to the next of the same name."""
 
 from datetime import datetime
 
@@ -9,21 +9,25 @@ from guardian.domain.signal import ParentFact, ParentStatus
 
 
 def afresh(state: SessionState) -> SessionState:
-    """The state of the next session of the same name. What people and control said of the name stays; findings go
-    on counting, so that none is taken for an earlier one."""
+    """The state of the next session of the same name. What people and control said about the name stays. Findings
+    keep counting, so that none is taken for an earlier one."""
     kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, stood=Stage.CLEAR, **{name: getattr(state, name) for name in kept})
 
 
 def latest(d: Decoded, last_seen: datetime | None) -> datetime:
-    """A call that reaches the log late was no silence of those that came before it."""
+    """When the session was last active; a call that reaches the log late does not move that back."""
     return d.now if last_seen is None else max(d.now, last_seen)
 
 
 def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> tuple[str, ...]:
-    """Who is above it, as those below it are told. A chain that comes back to it, or was forged under its name, is
-    its own breach and nobody else's. What a root names later, and nobody has seen act, may be its child."""
+    """The ancestors that the session's own children are told.
+
+    A chain that leads back to the session, or comes with an envelope that is forged under its name, is its own
+    breach and must not count against its children. Nor does a parent that a root names later and that nobody has
+    seen act: it may be a child of the root.
+    """
     ring = d.event.key.session_id in parent.chain
     unseen = parent.status in (ParentStatus.PENDING, ParentStatus.UNKNOWN) and began_as_root(state)
     return state.ancestors if ring or unseen or d.signature == "invalid" else parent.chain
@@ -34,12 +38,13 @@ def began_as_root(state: SessionState) -> bool:
 
 
 def own(d: Decoded) -> bool:
-    """Whether the session may have been issued with the envelope: anybody may forge one under its name."""
+    """Whether the envelope may be the session's own, and is not forged under its name."""
     return d.event.has_envelope and d.signature != "invalid"
 
 
 def renewed(state: SessionState, d: Decoded) -> Envelope | None:
-    """A later expiry counts from an allowed call on: that is when the re-issue is told."""
+    """The longest-lasting envelope that the session has shown. One with a later expiry counts from the first
+    allowed call that shows it, which is also when the re-issue is reported."""
     first = state.envelope
     if first is None or not own(d) or d.event.decision.effect == "deny":
         return state.renewed

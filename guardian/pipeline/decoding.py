@@ -21,8 +21,8 @@ Signature = Literal["absent", "unchecked", "valid", "invalid"]
 
 
 class Redactor(Protocol):
-    """Takes credentials out of an event before anything stores, embeds or shows it; and by `rules` of the
-    deployment, path -> way, what else it hides."""
+    """Takes credentials out of an event before anything stores, embeds or shows it, and whatever else the
+    deployment hides by `rules` (path -> way)."""
 
     @property
     def rules(self) -> Mapping[str, str]: ...
@@ -34,7 +34,7 @@ class Redactor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClockBounds:
-    """How far event time may lie from the record's own before it is not believed."""
+    """How far the event's time may lie from the record's before it is no longer believed."""
 
     ahead: timedelta = timedelta(minutes=5)
     behind: timedelta = timedelta(hours=24)
@@ -44,8 +44,8 @@ class ClockBounds:
 class Decoder:
     """`entitlements` maps a gateway to the tenants it may speak for; None checks nothing (scoring a file).
 
-    `verify` answers whether `envelope_jws` is a valid signature over the envelope of the event.
-    `clock` is this machine's: no record is from beyond it. `begin` fills in what the log does not carry.
+    `verify` answers whether `envelope_jws` is a valid signature over the event's envelope. `clock` is this
+    machine's: no record counts as later than it. `begin` fills in what the log does not carry.
     """
 
     source: Source
@@ -59,8 +59,8 @@ class Decoder:
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
         """Every decision comes back in one of the two lists, each in arrival order.
 
-        It is in both where a part of it could not be read that an agent chose: the rest is judged, and the whole
-        is kept for people. A record is in neither where its format says that it holds no tool call.
+        It is in both where a part that an agent chose could not be read: the rest is judged, and the whole record
+        is kept for people. A record is in neither list where its format says that it holds no tool call.
         """
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
@@ -73,7 +73,7 @@ class Decoder:
         return good, bad
 
     def each(self, record: Record) -> Iterator[Decoded | DeadLetter]:
-        """The same of one record: its decisions as they are read, and then its letters."""
+        """The same for one record: its decisions as they are read, then its letters."""
         letters = Letters()
         for entry, told in enumerate(self.source.read(record)):
             if isinstance(told, DecodeError):
@@ -97,13 +97,25 @@ class Decoder:
         now, suspect = self._believable_time(event, record, known_at)
         signature = self.verify(event)
         clean, hits = self._redacted(event)
-        envelope = _as_told(event).digest if event.has_envelope else None
-        d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry, known_at=known_at)
-        d = replace(d, redacted=self.redactor.rules, size=told.size)
+        d = Decoded(
+            record=record,
+            event=clean,
+            digest=told.digest,
+            now=now,
+            clock_suspect=suspect,
+            credentials=hits,
+            signature=signature,
+            envelope_digest=_as_told(event).digest if event.has_envelope else None,
+            entry=entry,
+            redacted=self.redactor.rules,
+            size=told.size,
+            known_at=known_at,
+        )
         return d if self.begin is None else self.begin(d)
 
     def _redacted(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
-        """The log's own spellings stay beside names of which nothing was taken, and are no place of their own."""
+        """The event without secrets. The log's own spellings of tool names are kept only where nothing was taken
+        out of the names; the scanner does not report them as a place of their own."""
         origin = event.origin
         if origin is None:
             return self.redactor.redact(event)
@@ -129,7 +141,7 @@ class Decoder:
         )
 
     def _part(self, record: Record, entry: int, error: DecodeError, event: DecisionEvent) -> DeadLetter:
-        """The letter of a record that is judged without what could not be read of it."""
+        """The letter of a record that is judged without the part that could not be read."""
         letter = self._letter(record, entry, error, event.gateway)
         return replace(letter, tenant_id=event.key.tenant_id, session_id=event.key.session_id, judged=True)
 
@@ -158,8 +170,9 @@ class Decoder:
             )
 
     def _believable_time(self, event: DecisionEvent, record: Record, reference: datetime) -> tuple[datetime, bool]:
-        """When it was decided, and whether the log's word for it was not believed. A topic may hold the producer's
-        own time, that of the same wrong clock: no record is from the future, so it was there at `reference`."""
+        """When it was decided, and whether the log's time was not believed. A topic may be stamped by the
+        producer, with the same wrong clock; but no record is from the future, so it had happened by
+        `reference`."""
         arrived = record.timestamp
         try:
             said = event.time.astimezone(UTC)
@@ -172,7 +185,7 @@ class Decoder:
 
 
 def _as_told(event: DecisionEvent) -> Envelope:
-    """The envelope as the log spells its tools, which is how it was registered."""
+    """The envelope with its tools as the log spells them, which is how it was registered."""
     told = None if event.origin is None else event.origin.allowed_tools
     return event.envelope if told is None else event.envelope.model_copy(update={"allowed_tools": told})
 
@@ -190,7 +203,8 @@ def _check_tenant(event: DecisionEvent) -> None:
 
 
 class Letters:
-    """Of a record's letters one for each session and code, and not too many: each keeps the whole record."""
+    """Of a record's letters one for each session and code, and at most `LETTERS_OF_A_RECORD`: each keeps the whole
+    record."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str | None, str | None], DeadLetter] = {}

@@ -24,7 +24,7 @@ def observe(
     parent_grace: timedelta,
     across_sessions: bool,
 ) -> Observation:
-    """The decision as the signals see it. Without `across_sessions` nothing is known of other sessions."""
+    """The decision as the signals see it. Without `across_sessions` it holds nothing about other sessions."""
     event = d.event
     parent = _parent(d, state, work, grace=parent_grace, across_sessions=across_sessions)
     below, doubtful = _named(event, parent.chain, work.sessions if across_sessions else {})
@@ -64,7 +64,7 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
         return ParentFact()
     known = (work.sessions.get(key) if across_sessions else None) or SessionState()
     if began_as_root(state) and d.event.key.session_id in known.ancestors:
-        return ParentFact()  # one that it delegated to handed back to it: it is the root that it was
+        return ParentFact()  # its own child handed the work back to it: it is still the root
     grants = work.memory.registered if d.event.origin is None else work.memory.renamed
     granted = _granted(known, grants.get(key)) if across_sessions else None
     if known.revoked_at is not None:
@@ -81,8 +81,8 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
 def _named(
     event: DecisionEvent, chain: tuple[str, ...], sessions: Mapping[SessionKey, SessionState]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Of the sessions that the action names those that this one delegated to, and those that are not known to be
-    another work's: they have not acted yet, or are of its family or task."""
+    """Of the sessions that the action names: those that this one delegated to, and those that may belong to the
+    same work, because they have not acted yet or are of its family or task."""
     below: set[str] = set()
     doubtful: set[str] = set()
     for name in named_sessions(event):
@@ -100,9 +100,12 @@ def _one_task(envelope: Envelope, other: SessionState) -> bool:
 
 
 def _granted(known: SessionState, grant: Grant | None) -> Envelope | None:
-    """What a session's children are held to: its first envelope, for as long as it was issued since, or the
-    registered one where it never acted. A wider re-issue is the session's own breach and widens nobody; nor does
-    one that never acted and is itself delegated: nobody has held it to its own parent."""
+    """The envelope that a session's children are held to: its first one, with the latest expiry that it was
+    re-issued with, or the registered one where the session never acted.
+
+    A wider re-issue is the session's own breach and does not widen its children. Nor does the envelope of a
+    session that never acted and is itself delegated, because nothing has held that one to its own parent.
+    """
     shown = known.renewed or known.envelope
     if grant is None:
         return shown

@@ -1,9 +1,9 @@
-"""Envelopes that the log does not carry, filled in from what is registered; and who waits for one that is late.
+"""Fills in envelopes that the log does not carry, and decides which decisions wait for one that is late.
 
-Pure: what is known of the sessions is a frozen `Known`, so that a replay sees the same. A registered envelope
-holds as a whole: what the log says beside it of user or agent does not change it. Where none is registered, the
-operator's map of agents and routes speaks; where that is silent too, the purpose stays unknown, which is counted
-and said.
+Pure: what is known about the sessions is a frozen `Known`, so that a replay sees the same. A registered envelope
+holds as a whole: what the log says of user or agent does not change it. Where none is registered, the operator's
+map of agents and routes is asked. Where that has nothing either, the purpose stays unknown, which is counted and
+reported.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class StaticEnvelope:
-    """One line of the operator's map: whose calls it is about (`*`: any characters), and what they are delegated.
+    """One line of the operator's map: whose calls it matches (`*`: any characters), and what they are delegated.
 
     `purpose` may name {agent}, {delegator}, {gateway}, {route}, {session}, {tenant} and {tool}.
     """
@@ -47,7 +47,7 @@ class StaticEnvelope:
             )
 
     def of(self, event: DecisionEvent) -> Envelope | None:
-        """The envelope for this event's session; None where the line is about others."""
+        """The envelope for this event's session; None where the line does not match."""
         told = _told(event)
         if not all(covers(pattern, told[name]) for name, pattern in self.match.items()):
             return None
@@ -63,9 +63,9 @@ class StaticEnvelope:
 
 @dataclass(frozen=True)
 class Filling:
-    """`known` are envelopes from a file, `static` the operator's map, both asked at decoding; `rename` is the one
-    rule for tool names, by which lists of tools are compared where the log `adapts` records of other formats.
-    `wait` is how long a record without a purpose waits for one, zero for not at all."""
+    """`known` are envelopes from a file and `static` is the operator's map; both are asked at decoding. `rename`
+    is the one rule for tool names. Lists of tools are compared by it where the log `adapts` records of other
+    formats. `wait` is how long a record without a purpose waits for one; zero: not at all."""
 
     known: Mapping[SessionKey, Grant] = field(default_factory=dict)
     static: Sequence[StaticEnvelope] = ()
@@ -74,7 +74,7 @@ class Filling:
     adapts: bool = True
 
     def begin(self, d: Decoded) -> Decoded:
-        """At decoding: from the file or the map, as far as the log says nothing itself."""
+        """At decoding: the envelope from the file or the map, where the log has none itself."""
         event = d.event
         if event.has_envelope:
             return d
@@ -91,10 +91,10 @@ class Filling:
     def fill(
         self, decoded: Sequence[Decoded], known: Known, *, patient: bool
     ) -> tuple[list[Decoded], list[Decoded]]:
-        """Those to judge now, and those that wait, each in arrival order.
+        """The decisions to judge now, and those that wait, each in arrival order.
 
-        A session keeps its order: while records of it wait, its later ones wait behind them. Where not `patient`,
-        no other session begins to wait.
+        A session keeps its order: while decisions of it wait, later ones wait behind them. Unless `patient`, no
+        other session begins to wait.
         """
         ready: list[Decoded] = []
         waiting: list[Decoded] = []
@@ -116,17 +116,18 @@ class Filling:
     def of_parents(
         self, decoded: Sequence[Decoded], registered: Mapping[SessionKey, Grant]
     ) -> dict[SessionKey, Grant]:
-        """What the parents of these decisions were registered with; as when filling, the file comes first."""
+        """The envelopes that these decisions' parents were registered with; as in filling, the file comes
+        first."""
         parents = {d.event.envelope.parent_key for d in decoded}
         found = {key: self.known.get(key) or registered.get(key) for key in parents if key is not None}
         return {key: grant for key, grant in found.items() if grant is not None}
 
     def renamed(self, grants: Mapping[SessionKey, Grant]) -> dict[SessionKey, Grant]:
-        """The same under the one spelling of their tools, which adapted records have, and no others."""
+        """The same grants with their tools renamed by the one rule, to be compared with adapted records."""
         return {key: Grant(self._renamed(grant.envelope), grant.digest) for key, grant in grants.items()}
 
     def spelling(self, envelopes: Iterable[Envelope]) -> dict[str, str]:
-        """The names of their tools that the one rule changes, and what it makes of them."""
+        """Those of the envelopes' tools that the one rule renames, with their new names."""
         if not self.adapts:
             return {}
         tools = {tool for envelope in envelopes for tool in envelope.allowed_tools}
@@ -146,9 +147,9 @@ class Filling:
 
 
 def _with(event: DecisionEvent, envelope: Envelope, allowed_tools: tuple[str, ...]) -> DecisionEvent:
-    """`allowed_tools` are the envelope's as it was told."""
+    """The event with the envelope. `allowed_tools` are its tools as they were spelt where it came from."""
     origin = event.origin
-    if origin is None:  # has_envelope says so only of adapted records
+    if origin is None:  # a record of guardian's own format, which notes nothing as absent
         return event.model_copy(update={"envelope": envelope})
     known = {"envelope"} | ({"delegator_id"} if envelope.delegator_id != UNTOLD else set())
     absent = tuple(name for name in origin.absent if name not in known)

@@ -30,7 +30,7 @@ from guardian.signals.port import Sharing, SignalFold
 from guardian.signals.wording import shown
 
 HYGIENE = "envelope_hygiene"
-"""Its breaches are careless grants, told once each as side findings; none reaches the ladder."""
+"""This signal's breaches are careless grants: each becomes one side finding, and none reaches the ladder."""
 
 
 class Fit(Protocol):
@@ -54,11 +54,11 @@ class Reader(Protocol):
 class Judge:
     """The rooms after decoding, in their order.
 
-    `fingerprint` turns an argument value into a short keyed hash: values are followed, never stored.
-    `meanings` gives each verdict the vectors of its purpose and action, and baselines a sketch; None: neither.
-    A session that is known by agent and user only begins anew after `idle` without a call.
-    Without `across_sessions` nothing is learnt of other sessions (parents, an agent's other purposes): for scoring
-    files, where a result must not depend on the order of sessions.
+    `fingerprint` turns an argument value into a short keyed hash: values are followed, never stored. `meanings`
+    gives each verdict the vectors of its purpose and action, and baselines a sketch; None: neither. A session that
+    is known only by agent and user begins anew after `idle` without a call. Without `across_sessions` nothing
+    about other sessions is used (parents, an agent's other purposes). That is for scoring files, where a result
+    must not depend on the order of sessions.
     """
 
     fit: Fit
@@ -87,8 +87,8 @@ class Judge:
         return work.judgement(dead_letters)
 
     def _prepare(self, fresh: Sequence[Decoded], work: Work) -> tuple[list[History], list[FitRequest]]:
-        """Each session's history after each call, and what the drift model reads of the call: that depends on the
-        calls before, not on verdicts, so it is asked once a batch."""
+        """For each call the session's history after it, and the drift model's request. Requests depend on earlier
+        calls but not on verdicts, so the model is asked once for the whole batch."""
         histories: dict[SessionKey, History] = {}
         last: dict[SessionKey, datetime] = {}
         after: list[History] = []
@@ -101,7 +101,7 @@ class Judge:
             if self._anew(d, before):
                 history = History()
             last[key] = latest(d, before)
-            # in the order of the values: by their prints a key would decide which are forgotten first
+            # sorted by value: sorted by print, the key would decide which are forgotten first
             values = {value: self.fingerprint(value) for value in sorted(argument_values(action.arguments))}
             requests.append(
                 FitRequest(
@@ -167,7 +167,7 @@ class Judge:
         work.verdicts.append(Verdict(d, drift, None if meaning is None else meaning.vectors))
 
     def _anew(self, d: Decoded, last_seen: datetime | None) -> bool:
-        """Whether a session without a name of its own was silent for so long that this is another one."""
+        """Whether a session without a name of its own was silent for so long that this call begins another."""
         origin = d.event.origin
         if origin is None or origin.session_from != "window" or last_seen is None:
             return False
@@ -192,7 +192,7 @@ class Judge:
     def _climb(
         self, d: Decoded, seen: Observation, request: FitRequest, drift: Drift, state: SessionState, work: Work
     ) -> SessionState:
-        """One step up the ladder makes one finding."""
+        """The session's state after the call. A step up the ladder makes one finding."""
         breaches = [
             b
             for s in drift.signals
@@ -249,7 +249,7 @@ class Judge:
         return {name: title for signal in self.signals for name, title in signal.breaches.items()}
 
     def _compare(self, d: Decoded, state: SessionState, work: Work) -> SessionState:
-        """An envelope that is none of those registered for the session is told once."""
+        """Report, once, an envelope that is none of those registered for the session."""
         name = unregistered(d, state)
         if name is None:
             return state
@@ -258,7 +258,7 @@ class Judge:
 
 
 def without_hygiene(drift: Drift, pardoned: Sequence[str]) -> Drift:
-    """The same verdict without careless grants, which are told elsewhere, and without pardoned breaches."""
+    """The same verdict without careless grants, which are side findings, and without pardoned breaches."""
     waved = frozenset(pardoned)
     signals = tuple(
         dataclasses.replace(
@@ -270,7 +270,7 @@ def without_hygiene(drift: Drift, pardoned: Sequence[str]) -> Drift:
 
 
 def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[Signal]:
-    """A signal that has nothing to say but what people waved through says nothing."""
+    """The signals; one whose breaches were all pardoned by people counts for nothing."""
     waved = frozenset(pardoned)
     return [
         dataclasses.replace(s, value=0.0) if s.breaches and all(b.waved(waved) for b in s.breaches) else s

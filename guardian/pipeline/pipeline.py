@@ -35,17 +35,17 @@ class Pipeline:
         return self.decoder.decode(records)
 
     def each(self, record: Record) -> Iterator[Decoded | DeadLetter]:
-        """What `decode` finds in one record, as it is read: a record may hold any number of decisions."""
+        """What `decode` finds in one record, one by one: a record may hold any number of decisions."""
         return self.decoder.each(record)
 
     def fill(
         self, decoded: Sequence[Decoded], known: Known, *, patient: bool
     ) -> tuple[list[Decoded], list[Decoded]]:
-        """Those to judge now, and those that wait for their envelope; nobody waits where not `patient`."""
+        """The decisions to judge now, and those that wait for an envelope; see `Filling.fill`."""
         return self.filling.fill(decoded, known, patient=patient)
 
     def wanted(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Wanted:
-        """Every key that judging these decisions, and telling of these letters, may look at."""
+        """Every key that judging these decisions, and the findings about these letters, may look at."""
         envelopes = [d.event.envelope for d in decoded]
         parents = frozenset(e.parent_key for e in envelopes if e.parent_key is not None)
         named = {SessionKey(d.event.key.tenant_id, name) for d in decoded for name in named_sessions(d.event)}

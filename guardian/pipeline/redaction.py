@@ -17,8 +17,10 @@ from guardian.pipeline.decoding import Redactor
 
 Way = Literal["drop", "hash", "shape"]
 
-_AREAS = ("action.arguments", "action.resource.id", "envelope.resource_constraints", "decision.reason", "trace_id")
-_ANY_TEXT = ("envelope.purpose",)
+_AREAS = (
+    "action.arguments", "action.resource.id", "envelope.resource_constraints", "decision.reason", "trace_id",
+    "envelope.purpose",
+)  # fmt: skip
 _ONLY_HASH = ("envelope.delegator_id", "envelope.agent_id", "envelope.task_id", "action.credential_id")
 _SHAPE_CHARS = 256
 
@@ -50,7 +52,7 @@ class FieldRules:
 
 
 def redact_envelope(redactor: Redactor, envelope: Envelope) -> Envelope:
-    """An envelope that did not come with an event, redacted as if it had."""
+    """An envelope that came without an event, redacted by the same rules."""
     event = DecisionEvent.model_validate(
         {
             "schema": "guardian.decision/v1",
@@ -67,7 +69,7 @@ def redact_envelope(redactor: Redactor, envelope: Envelope) -> Envelope:
 
 
 def _check(path: str, way: str) -> None:
-    if any(path == area or path.startswith(area + ".") for area in (*_AREAS, *_ANY_TEXT)):
+    if any(path == area or path.startswith(area + ".") for area in _AREAS):
         return
     if path in _ONLY_HASH:
         if way != "hash":
@@ -75,7 +77,7 @@ def _check(path: str, way: str) -> None:
                 f"source.redact.{path}: {way!r}: a name can only be hashed, or sessions would mix"
             )
         return
-    listed = ", ".join((*_AREAS, *_ANY_TEXT, *_ONLY_HASH))
+    listed = ", ".join((*_AREAS, *_ONLY_HASH))
     raise ConfigurationError(f"source.redact.{path}: not a field that can be redacted; those are: {listed}")
 
 
@@ -84,7 +86,7 @@ Change = Callable[[Any], Any]
 
 
 def _apply(node: Any, path: tuple[str, ...], change: Change) -> None:
-    """Change what lies at the path, in place; what is not there is left alone."""
+    """Change in place what lies at the path, if anything does."""
     name, rest = path[0], path[1:]
     if isinstance(node, dict):
         keys: list[Any] = list(node) if name == "*" else [name] if name in node else []
@@ -97,17 +99,10 @@ def _apply(node: Any, path: tuple[str, ...], change: Change) -> None:
             _apply(node[key], rest, change)
             continue
         made = _deep(node[key], change)
-        if made is not _DROPPED:
-            node[key] = made
-        elif isinstance(node, list):
+        if made is _DROPPED:
             del node[key]
-        elif key in _KEPT_EMPTY:
-            node[key] = _KEPT_EMPTY[key]
         else:
-            node.pop(key)
-
-
-_KEPT_EMPTY: Mapping[str, Any] = {"purpose": "", "reason": "", "trace_id": None, "arguments": None}
+            node[key] = made
 
 
 def _deep(value: Any, change: Change) -> Any:
@@ -133,8 +128,8 @@ def _hash(key: bytes) -> Change:
 
 
 def _shape(value: Any) -> Any:
-    """Letters, and whatever is not ASCII, become x or X, digits 9; numbers keep their digits' count, punctuation
-    stays."""
+    """Letters, and whatever is not ASCII, become x or X, and digits 9; punctuation stays. A whole number keeps
+    only how many digits it has."""
     if isinstance(value, str):
         return "".join(map(_sign, value[:_SHAPE_CHARS]))
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The log's envelope against those that control has on record for the session."""
+"""Compares the log's envelope with those that control has on record for the session."""
 
 from collections.abc import Mapping
 
@@ -10,27 +10,28 @@ from guardian.domain.signal import Breach
 from guardian.response.findings import side_finding
 
 STRAYS_TOLD = 16
-"""Unregistered envelopes that one session is told for; a log with a new one in each call must not flood people."""
+"""At most so many unregistered envelopes are reported per session: a new one in each call must not flood
+people."""
 
 _NAME = "envelope:"
 
 
 def unregistered(d: Decoded, state: SessionState) -> str | None:
-    """The name under which to remember that this envelope was told; None where there is nothing to tell.
+    """The name under which to remember that this envelope was reported; None where there is nothing to report.
 
-    Registration is optional: a session without any says nothing, and neither does an envelope already told.
+    Registration is optional: for a session without any there is nothing to compare with.
     """
     if not state.registered or d.envelope_digest is None:
         return None
     if d.envelope_digest in state.registered or d.event.envelope.digest in state.registered:
-        return None  # as the log spells its tools, or as guardian does
+        return None  # registered, with tools as the log spells them or as guardian does
     name = _NAME + d.envelope_digest
     told = [each for each in state.reported if each.startswith(_NAME)]
     return None if name in told or len(told) >= STRAYS_TOLD else name
 
 
 def envelope_finding(d: Decoded, state: SessionState, versions: Mapping[str, str]) -> Finding:
-    """Only ever a flag: control has the last word, for it may know of a re-issue that is not heard of here yet."""
+    """A flag at most: control may know of a re-issue that the monitor has not heard of yet."""
     tenant, session = d.event.key
     return side_finding(
         Kind.ENVELOPE,

@@ -1,7 +1,7 @@
 """Score sessions without a store and without side effects: what `guardian score`, calibration and evaluation use.
 
-Baselines are frozen (there are none), labels are never read, and action i is scored from the actions up to i
-of its own session, so the order of sessions does not matter.
+There are no baselines, labels are never read, and action i is scored from the actions of its own session up to i,
+so the order of sessions does not matter.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ class Scored:
 
 
 class SessionScorer:
-    """Scores whole sessions in batches, each session on its own."""
+    """Scores whole sessions in batches; each session is scored on its own."""
 
     def __init__(self, judge: Judge, redactor: Redactor) -> None:
         self._judge = dataclasses.replace(judge, across_sessions=False)
@@ -88,8 +88,9 @@ class LogScorer:
         self._acts: dict[SessionKey, dict[bytes, int]] = {}
 
     def score(self, decoded: Sequence[Decoded]) -> list[Scored]:
-        """One result per decision, duplicates included: nothing in a file is skipped. One that came before has the
-        index that it had then and moves its session no further, for to the monitor and to labels it is one act."""
+        """One result per decision, duplicates included: nothing in a file is skipped. A duplicate keeps the index
+        of the first and does not move its session's evidence, because the monitor and labels count it as one
+        act."""
         scored: list[Scored] = []
         run: list[Decoded] = []
         for d in decoded:
@@ -103,7 +104,7 @@ class LogScorer:
         return scored + self._judged(run)
 
     def _judged(self, run: Sequence[Decoded], *, kept: bool = True) -> list[Scored]:
-        keys = {d.event.key for d in run}  # of a long log few sessions are in one batch
+        keys = {d.event.key for d in run}  # few of a long log's sessions are in one batch
         known = {key: self._sessions[key] for key in keys if key in self._sessions}
         judgement = self._judge.judge(list(map(_distinct, run)), [], Memory(sessions=known))
         if kept:
@@ -160,6 +161,6 @@ def _distinct(d: Decoded) -> Decoded:
 
 
 def _short(d: Decoded) -> bytes:
-    """What a decision is the same by, short: a log may hold millions."""
+    """A short digest of what identifies a decision: a log may hold millions."""
     text = "\x1f".join((*d.decision, d.digest))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

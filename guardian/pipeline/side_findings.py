@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 
 from guardian.domain.batch import DeadLetter, Decoded
@@ -17,7 +18,7 @@ IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
 
 GAPS_TOLD = 16
-"""Gaps of gateways that one session is told for: its agent names the tools, and must not flood people."""
+"""At most so many gaps of gateways are reported per session: agents choose tools, and must not flood people."""
 
 _GAP = "gap:"
 
@@ -31,58 +32,48 @@ def decision_findings(
     d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str]
 ) -> Iterator[Finding]:
     """What one decision says about its gateway and about its grant."""
-    event, now = d.event, d.now
+    event = d.event
     tenant, session = event.key
     allowed = event.decision.effect == "allow"
+    tell = partial(
+        side_finding,
+        tenant_id=tenant,
+        session_id=session,
+        now=d.now,
+        event=event,
+        versions=versions,
+        envelope_digest=d.envelope_digest,
+    )
     for signal in drift.signals:
         if signal.name == "envelope_breach" and allowed:
             for breach in signal.breaches:
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
-                yield side_finding(
+                yield tell(
                     Kind.GATEWAY,
-                    tenant_id=tenant,
-                    session_id=session,
                     identity=(event.gateway, breach.remembered, event.action.tool),
                     title=f"Gateway {event.gateway} allowed {forbidden}: {breach.name}",
                     severity="medium" if breach.hard else "low",
-                    now=now,
-                    event=event,
                     breaches=[breach],
-                    versions=versions,
-                    envelope_digest=d.envelope_digest,
                 )
         if signal.name == "envelope_hygiene" and signal.breaches:
-            shape = _shape(d, signal.breaches)
-            yield side_finding(
+            yield tell(
                 Kind.HYGIENE,
-                tenant_id=tenant,
-                session_id=session,
-                identity=(shape,),
+                identity=(_shape(d, signal.breaches),),
                 title="Careless grant: " + ", ".join(b.name for b in signal.breaches),
                 severity="low",
-                now=now,
-                event=event,
                 breaches=signal.breaches,
-                versions=versions,
-                envelope_digest=d.envelope_digest,
             )
     if allowed and state.revoked_at is not None and d.our_time > state.revoked_at + IN_FLIGHT:
-        yield side_finding(
+        yield tell(
             Kind.GATEWAY,
-            tenant_id=tenant,
-            session_id=session,
             identity=(event.gateway, "allowed_after_revocation", session, state.revoked_at.isoformat()),
             title=f"Gateway {event.gateway} let a revoked session act",
             severity="critical",
-            now=now,
-            event=event,
-            versions=versions,
-            envelope_digest=d.envelope_digest,
         )
 
 
 def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
-    """The state that remembers that it is told; None where the session has been told for too many gaps."""
+    """The state that remembers this finding as reported; None where the session has too many reported gaps."""
     if finding.kind is not Kind.GATEWAY or not finding.breaches:
         return state
     name = _GAP + finding.id
@@ -93,8 +84,8 @@ def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
 
 
 def identity_finding(d: Decoded) -> Finding:
-    """The same decision id came again with other content: somebody's log is being rewritten, or an agent chose the
-    id. The session named is the later one's, which need not be whose doing it is."""
+    """A decision id came again with other content: the log is being rewritten, or an agent chose the id. The
+    finding names the later decision's session, which need not be the one that did it."""
     return side_finding(
         Kind.IDENTITY,
         tenant_id=d.event.key.tenant_id,
@@ -114,8 +105,10 @@ def dead_letter_finding(
     versions: Mapping[str, str],
     sessions: Mapping[SessionKey, SessionState] = MappingProxyType({}),
 ) -> Finding | None:
-    """A record of a known session that cannot be judged is told: each mistake once a day, and anew once people
-    dismissed it, as `sessions` know. Silence is never a hiding place, nor is what was waved through before."""
+    """The finding about a record of a known session that cannot be judged: one a day for each kind of mistake, and
+    another after people dismissed it (which `sessions` know). So neither silence nor an earlier dismissal hides
+    one.
+    """
     key = letter.key
     if key is None:
         return None
@@ -129,7 +122,7 @@ def dead_letter_finding(
             Kind.ENTITLEMENT if foreign else Kind.UNSCORABLE,
             tenant_id=key.tenant_id,
             session_id=key.session_id,
-            identity=(*about, now.date()),  # the record's own day: delivered again, it is the same finding
+            identity=(*about, now.date()),  # the record's own day, so that a redelivery makes the same finding
             title="A gateway spoke for a tenant it does not serve" if foreign else unread,
             severity="high",
             now=now,
@@ -141,8 +134,8 @@ def dead_letter_finding(
 
 
 def _shape(d: Decoded, breaches: tuple[Breach, ...]) -> str:
-    """Who was granted what, carelessly how; with the purpose only where that is what is wrong: people put it into
-    other words each time."""
+    """Identifies who was granted what, and how carelessly. The purpose is part of it only where it is what is
+    wrong, because people word it differently each time."""
     envelope, names = d.event.envelope, sorted(b.name for b in breaches)
     parts = [envelope.agent_id or "", *sorted(envelope.allowed_tools), "|", *names]
     if any(name.startswith("purpose_") for name in names):

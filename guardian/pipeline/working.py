@@ -71,10 +71,10 @@ class Work:
         self._findings: dict[str, Finding] = {}
 
     def fresh(self, d: Decoded) -> Decoded | None:
-        """The decision as it is judged; None for one that was handled before.
+        """The decision to judge; None for one that was handled before.
 
-        Agents may choose ids. One whose id came with other content before is told, and judged under a name of its
-        own: nobody hides a call behind another's id.
+        An agent may be able to choose ids. A decision whose id came before with other content is reported and
+        judged under an id of its own, so that nobody hides a call behind another's id.
         """
         known = self._digest(d.decision)
         if known is not None and known != d.digest:
@@ -105,7 +105,7 @@ class Work:
         return len(known) - 1
 
     def siblings(self, d: Decoded) -> SiblingFact | None:
-        """What the other sessions of the task have read so far, the most sensitive first."""
+        """What the task's other sessions have read so far, the most sensitive first."""
         task = _task(d)
         if task is None:
             return None
@@ -119,7 +119,7 @@ class Work:
         return SiblingFact(version, tuple(reads for _, reads in known))
 
     def share(self, d: Decoded, reads: SharedReads | None) -> None:
-        """From now on the other sessions of the task know of this one's reads."""
+        """Make this session's reads known to the other sessions of its task."""
         task = _task(d)
         session = d.event.key.session_id
         if task is not None and reads is not None and self._reads(task).get(session) != reads:

@@ -1,8 +1,8 @@
 """Microsoft agent-governance-toolkit: audit entries of agent_os (JSON lines) and of agentmesh (hash-chained).
 
 Source: agent-governance-toolkit 4.1, `AuditEntry` of both packages. Times may end in `+00:00Z`, which no standard
-knows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped; what
-`GovernanceAuditLogger.log_decision` writes is one.
+allows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped; those that
+`GovernanceAuditLogger.log_decision` writes are tool calls.
 """
 
 from collections.abc import Mapping

@@ -51,7 +51,7 @@ class AuthZen(Format):
 
     def entries(self, body: Any) -> Iterable[Any]:
         batch = at(body, "request", "evaluations")
-        if not isinstance(batch, list) or not batch:  # of none the whole is meant
+        if not isinstance(batch, list) or not batch:  # an empty batch means the request itself
             return (body,)
         answers = at(body, "response", "evaluations")
         if not isinstance(answers, list):
@@ -145,7 +145,7 @@ def write_sarc(event: DecisionEvent) -> dict[str, Any]:
 
 
 def _each(body: Mapping[str, Any], batch: list[Any], answers: list[Any]) -> Iterator[dict[str, Any]]:
-    """One entry per evaluation; what a part does not say, the whole says. Unanswered ones were never decided."""
+    """One entry per evaluation, with the request's own fields as defaults. Unanswered ones were never decided."""
     whole = {name: value for name, value in body["request"].items() if name not in ("evaluations", "options")}
     for number, (part, answer) in enumerate(zip(batch, answers, strict=False)):
         own = part if isinstance(part, Mapping) else {}

@@ -2,7 +2,7 @@
 
 Source: CloudEvents 1.0.2 and its Kafka protocol binding. Structured: `content-type` begins with
 `application/cloudevents` (or the value says so itself), the value is the whole event. Binary: headers `ce_*`, the
-value is the data. What the wrapped record does not say of id, time, gateway, session and trace, the wrapper may.
+value is the data. Where the wrapped record lacks id, time, gateway, session or trace, the wrapper's are used.
 """
 
 import base64
@@ -27,14 +27,14 @@ from guardian.sources.unread import read_around, text_of
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """The context attributes of one event. It may hold several calls, and its id is that of the first: `numbers`
-    tell the others apart."""
+    """The context attributes of one event. An event may hold several calls: the first has the event's id,
+    `numbers` tell the others apart."""
 
     attributes: Mapping[str, Any]
     numbers: Iterator[int] = field(default_factory=itertools.count, compare=False, repr=False)
 
     def onto(self, facts: Facts) -> Facts:
-        """The facts, with what only the wrapper says. Raises DecodeError for a time that is none."""
+        """The facts, completed from the wrapper. Raises DecodeError for a time that cannot be read."""
         said = self.attributes
         return dataclasses.replace(
             facts,
@@ -51,7 +51,7 @@ class Wrapping:
 
 
 def binary(record: Record) -> Wrapping | None:
-    """The attributes that a record has in its headers; None where it is no binary event."""
+    """The attributes in a record's headers; None where it is no binary event."""
     headers = {name.lower(): value for name, value in record.headers}
     if "ce_specversion" not in headers:
         return None
@@ -65,8 +65,8 @@ def binary(record: Record) -> Wrapping | None:
 
 
 def structured(body: Any) -> tuple[Any, Wrapping] | None:
-    """The data and attributes of a structured event; None where it is none. `data_base64` must hold JSON; the data
-    are `Partly` where JSON in a string cannot be read whole."""
+    """The data and attributes of a structured event; None where the body is none. `data_base64` must hold JSON.
+    The data are `Partly` where they are JSON in a string that cannot be read whole."""
     if not isinstance(body, Mapping) or "specversion" not in body or agents_own(body):
         return None
     if not ("data" in body or "data_base64" in body):
@@ -81,7 +81,8 @@ def structured(body: Any) -> tuple[Any, Wrapping] | None:
 
 @dataclass(frozen=True)
 class CloudEvents(Format):
-    """With `source.format: cloudevents` every record must be one; the format inside is told by its content."""
+    """With `source.format: cloudevents` every record must be one; the format inside is recognised by its
+    content."""
 
     title: ClassVar[str] = "CloudEvents 1.0 around any other format (Kafka binary and structured mode)"
     carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
@@ -90,7 +91,7 @@ class CloudEvents(Format):
         return isinstance(body, Mapping) and "specversion" in body and ("data" in body or "data_base64" in body)
 
     def facts(self, entry: Any) -> Facts | None:
-        """Only what is no CloudEvent arrives here: the wrapper was taken off before."""
+        """Always refuses: wrappers are taken off before, so what arrives here is no CloudEvent."""
         raise expected("specversion", 'a CloudEvent of version "1.0"', entry.get("specversion"))
 
     def write(self, event: DecisionEvent) -> bytes:

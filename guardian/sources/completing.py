@@ -1,4 +1,5 @@
-"""Facts of a foreign log → DecisionEvent: who sent it, for which tenant, which session it belongs to."""
+"""Facts of a foreign log → DecisionEvent: which gateway sent it, for which tenant, and to which session it
+belongs."""
 
 import hashlib
 import json
@@ -17,7 +18,7 @@ from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
 
 OWN_ID = "sha256:"
-"""How a decision's id begins that the log did not give."""
+"""The prefix of decision ids that are guardian's own, where the log gives none."""
 
 SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
 SESSION_ORDER: tuple[SessionName, ...] = ("gateway", "token", "conversation", "trace", "window")
@@ -35,11 +36,11 @@ _NAMES: Mapping[SessionName, Callable[[Facts], str | None]] = {
 class Completion:
     """What the deployment knows and the log need not say.
 
-    `gateway` names the sender of every record of this log, whatever the record says (None: the record's `gateway`
-    header, else what the log says); a guardian.decision/v1 record may name only it, or one of `planted`, under
-    which control tests the monitor on the live topic. `tenant` says whose log it is (None: what the log says, else
-    the one tenant that `tenants` grants the gateway). A session goes by the first name of `session` that the log
-    has and that can be one: an agent may send any for it.
+    `gateway` is the sender of every record of this log, whatever the record says; a guardian.decision/v1 record
+    may name no other, except one of `planted`, under which control tests the monitor on the live topic. None: the
+    sender is the record's `gateway` header, else what the log says. `tenant` is used where the log names none;
+    None: the one tenant that `tenants` grants the gateway. A session is known by the first name listed in
+    `session` that the log has and that is a valid name: an agent may send anything as one.
     """
 
     gateway: str | None = None
@@ -60,7 +61,7 @@ class Completion:
     def complete(
         self, facts: Facts, record: Record, *, format: str, digest: str
     ) -> tuple[DecisionEvent, DecodeError | None]:
-        """The event; and why what an agent chose was left out of it, where no event could hold that.
+        """The event; and, where something that an agent chose fits in no event and was left out, the reason.
 
         Raises DecodeError naming the fact that is missing and the setting that can supply it.
         """
@@ -128,7 +129,7 @@ class Completion:
         )
 
     def named(self, error: DecodeError, facts: Facts, record: Record) -> DecodeError:
-        """The error with who sent the record, and whose session it is of."""
+        """The error with the gateway, tenant and session that it is about."""
         gateway = self.sender(record, facts.gateway)
         return DecodeError(
             error.code,
@@ -139,7 +140,7 @@ class Completion:
         )
 
     def sender(self, record: Record, said: str | None) -> str | None:
-        """Whose record it is, where the log says `said`."""
+        """The gateway that sent the record, where the log itself says `said`."""
         return self.gateway or record.header("gateway") or said
 
     def check_sender(self, event: DecisionEvent) -> None:
@@ -153,7 +154,7 @@ class Completion:
             )
 
     def owner(self, gateway: str | None, said: str | None) -> str | None:
-        """For which tenant the gateway speaks, where the log says `said`."""
+        """The tenant that the gateway speaks for, where the log itself says `said`."""
         return said or self.tenant or self.tenants.get(gateway or "")
 
     def _session(self, facts: Facts) -> tuple[str | None, SessionName]:
@@ -166,7 +167,7 @@ class Completion:
     def _envelope(
         self, facts: Facts, tenant: str, session: str
     ) -> tuple[Envelope | dict[str, Any], tuple[str, ...] | None]:
-        """The envelope, and its list of tools as the log spells them."""
+        """The envelope, and its list of tools as the log spells them (None where the log has no envelope)."""
         if facts.envelope is not None:
             told = {"delegator_id": facts.delegator or UNTOLD, **facts.envelope, "tenant_id": tenant}
             read = Envelope.model_validate_json(json.dumps({**told, "session_id": session}))
@@ -195,8 +196,9 @@ class Completion:
 
 
 def _own_id(record: Record, digest: str) -> str:
-    """For a log without ids: by the record's place, and what it says there. Agents do the same twice within a tick
-    of the log's clock, and by their words alone the second call would be the first one delivered again."""
+    """An id for a decision whose log gives none, made of the record's place and content. The content alone would
+    not do: an agent may do the same twice within a tick of the log's clock, and the second call would pass for a
+    redelivery of the first."""
     place = f"{record.topic}\0{record.partition}\0{record.offset}\0{digest}"
     return f"{OWN_ID}{hashlib.sha256(place.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 
@@ -229,5 +231,5 @@ def _window(facts: Facts) -> str | None:
 
 
 def _escaped(name: str) -> str:
-    """Without the separator: two pairs of names must never make one session."""
+    """Without the separator, so that no two pairs of names make the same session."""
     return name.replace("%", "%25").replace("|", "%7C")

@@ -27,8 +27,8 @@ NO_ACT = "-"
 
 @dataclass(frozen=True)
 class EnvelopeRecords:
-    """A Source like the logs' own, so that entitlement, signatures and redaction are the same: each record becomes
-    an event in which nothing is done."""
+    """A Source like those of logs, so that entitlement, signatures and redaction work the same: each record
+    becomes an event in which nothing is done."""
 
     max_bytes: int = 131_072
 

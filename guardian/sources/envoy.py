@@ -1,8 +1,8 @@
 """Envoy JSON access logs with the MCP fields of Envoy AI Gateway.
 
 Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which
-key of the log holds which fact, the defaults are the project's own names. A call that RBAC or ext_authz refused is
-a deny; one that was let through and that the upstream answered as if it were is none.
+key of the log holds which fact; the defaults are the project's own names. A call that RBAC or ext_authz refused is
+a deny; a 401 or 403 that came from the upstream is not.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ FIELDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Envoy(Format):
-    """Options: `fields`, the log's key for a fact, for those that are not the defaults."""
+    """Options: `fields`, the log's key for each fact where it is not the default."""
 
     title: ClassVar[str] = "Envoy JSON access logs with Envoy AI Gateway's MCP fields"
     carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)

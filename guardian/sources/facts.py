@@ -27,8 +27,8 @@ CARRIED = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One decision as a log tells it. `session`, `token`, `conversation` and `trace` are names that a session may
-    go by, best first. `masked` names what the log says it left out; `envelope` is a whole one, as JSON."""
+    """One decision as a log tells it. A session may be known by `session`, `token`, `conversation` or `trace`,
+    best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON."""
 
     tool: str
     effect: Effect
@@ -63,16 +63,16 @@ class Facts:
 
 
 def at(body: Any, *path: str) -> Any:
-    """What lies at a path of keys; None where something on the way is absent or no object."""
+    """What lies at a path of keys; None where something on the way is absent or not an object."""
     for name in path:
-        if not isinstance(body, dict):  # what JSON calls an object; the abstract Mapping takes ten times as long
+        if not isinstance(body, dict):  # checking for the abstract Mapping takes ten times as long
             return None
         body = body.get(name)
     return body
 
 
 def text(value: object) -> str | None:
-    """A string that says something, a number as its digits; None for anything else."""
+    """A string that is not blank, or a number as its digits; None for anything else."""
     if isinstance(value, str):
         return value if value.strip() else None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -81,7 +81,7 @@ def text(value: object) -> str | None:
 
 
 def first(*values: object) -> str | None:
-    """The first of the values that says something."""
+    """The first of the values that `text` takes."""
     return next((said for value in values if (said := text(value)) is not None), None)
 
 
@@ -99,13 +99,14 @@ def need(value: object, path: str) -> str:
 
 
 def nameable(said: str) -> bool:
-    """Whether an event can hold it as a name."""
+    """Whether an event can hold it as a name: read whole, not too long, without control characters."""
     return not unread_in(said) and _NAME.fullmatch(said) is not None
 
 
 def arguments_of(value: object) -> Mapping[str, Any] | None:
-    """What an agent passed, as an object: it may pass anything, and nothing of that may hide the call. Also JSON
-    within a string (spans carry it so), `Unread` where that cannot be read; None where there is none."""
+    """What an agent passed, as an object. An agent may pass anything, and none of it may hide the call: what is no
+    object is wrapped in one. JSON within a string is parsed (spans carry it so), with `Unread` for parts that
+    cannot be read. None where there are no arguments."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -117,7 +118,7 @@ def arguments_of(value: object) -> Mapping[str, Any] | None:
 
 
 def mapping(value: object, path: str) -> Mapping[str, Any] | None:
-    """An object, also one that is JSON within a string, with `Unread` in it where that cannot be read; None where
+    """An object, also one that is JSON within a string, with `Unread` for parts that cannot be read. None where
     there is none. Raises DecodeError for anything else."""
     if value is None or value == "":
         return None
@@ -142,7 +143,7 @@ def json_in(said: str) -> Any:
 
 
 def names(value: object) -> tuple[str, ...] | None:
-    """A list of strings, or one string; None where there is none, also in a list of other things."""
+    """The strings of a list, or one string; None where there is neither, and for a list of other things only."""
     if isinstance(value, str):
         return (value,) if value else None
     if isinstance(value, (list, tuple)):

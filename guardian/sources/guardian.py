@@ -36,7 +36,7 @@ from guardian.sources.unread import (
 
 _OURS = re.compile(r"guardian\.[a-z]{1,16}/v[0-9]{1,3}")
 _CHOSEN = frozenset({"result", "trace_id", "agent_version"})
-"""Places of a decision, beside its action, that an agent may bring about."""
+"""Fields of a decision, beside its action, that an agent can influence."""
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
 
@@ -64,7 +64,8 @@ class GuardianDecisions(Format):
             _refuse("invalid", explain(error), value, parsed)
 
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
-        """The one decision of a record, or why it could not be read; both where only an agent's part could not."""
+        """The record's decision, or why it could not be read; both where only a part that an agent chose could
+        not."""
         digest = hashlib.sha256(record.value).hexdigest()
         try:
             return (Told(self.decode(record), digest, size=len(record.value)),)
@@ -76,7 +77,7 @@ class GuardianDecisions(Format):
         return isinstance(body, dict) and body.get("schema") == SCHEMA and not agents_own(body)
 
     def facts(self, entry: Any) -> Facts | None:
-        """Canonical records need no completing; what arrives here is none."""
+        """Canonical records are not completed, so what arrives here is none."""
         _refuse("unknown_schema", f"expected schema {SCHEMA!r}, got {_schema(entry)}", b"", entry)
 
     def write(self, event: DecisionEvent) -> bytes:
@@ -84,12 +85,12 @@ class GuardianDecisions(Format):
         return line(body)
 
     def parse(self, value: bytes) -> Any:
-        """The JSON value of hostile bytes; see `strict_json`. What is refused is refused with its names."""
+        """The JSON value of hostile bytes; see `strict_json`. A refusal has the names that could still be read."""
         try:
             return parse(value, max_bytes=self.max_bytes, max_depth=self.max_depth)
         except DecodeError as error:
             parsed = None
-            if error.code == "too_large":  # arguments may stand before the names, a result behind them
+            if error.code == "too_large":  # the names may lie anywhere in it, before or after the arguments
                 parsed = dataclasses.replace(self, max_bytes=MAX_BYTES).parse_around(value)
             _refuse(error.code, error.reason, value, parsed if isinstance(parsed, dict) else None)
 
@@ -107,7 +108,7 @@ plugin = GuardianDecisions
 
 
 def read_partly(body: Any) -> DecisionEvent | None:
-    """The decision without what the agent chose and nobody can read; None where more than that is amiss."""
+    """The decision without the unreadable parts that an agent chose; None where more than those is wrong."""
     known = without_unread(body) if isinstance(body, dict) else None
     if known is None:
         return None
@@ -132,8 +133,9 @@ def read_partly(body: Any) -> DecisionEvent | None:
 
 
 def placed(error: DecodeError, record: Record) -> DecodeError:
-    """The error, where something is too large and names no session, with the record's partition and day in its
-    place: an agent can bring it about, so people are told; once a day, for it can do so again and again."""
+    """The error; where a record is too large and names no session, with the record's partition and day as the
+    session. So people hear of it, because an agent can bring it about, but only once a day, because it can do so
+    repeatedly."""
     if error.code != "too_large" or error.session_id is not None:
         return error
     day = f" {record.timestamp:%Y-%m-%d}" if record.timestamp is not None else ""
@@ -147,7 +149,7 @@ def placed(error: DecodeError, record: Record) -> DecodeError:
 
 
 def own(event: DecisionEvent) -> DecisionEvent:
-    """The event without an `origin`: that is guardian's note; no gateway may say what its log does not carry."""
+    """The event without an `origin`: that is guardian's own note, and no gateway may write it."""
     return event if event.origin is None else event.model_copy(update={"origin": None})
 
 
@@ -165,7 +167,8 @@ def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None, str
 
 
 def _salvage_bytes(value: bytes) -> tuple[str | None, str | None, str | None]:
-    """What can still be told of broken bytes: the names that stand in full where names belong."""
+    """The names that can still be read from broken bytes: those that stand whole at the places where names
+    belong."""
     names = names_in(value[:_SALVAGE_BYTES])
     tenant = next((t for each in _places(TENANT_NAMES) if (t := name_of(names.get(each)))), None)
     session = next((s for each in _places(SESSION_NAMES) if (s := name_of(names.get(each)))), None)
@@ -192,7 +195,7 @@ def _schema(parsed: dict[str, Any]) -> str:
 
 
 def explain(error: ValidationError) -> str:
-    """Path, what was expected, and the type that came: never the value, which is the agent's."""
+    """Where, what was expected, and which type came instead; never the value, which is the agent's."""
     found = error.errors(include_url=False, include_context=False)
     lines = []
     for item in found[:_SHOWN_ERRORS]:

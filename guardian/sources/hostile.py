@@ -1,4 +1,4 @@
-"""Telling of what came from outside by its kind rather than its value."""
+"""What may be said about values that came from outside, without quoting them."""
 
 from collections.abc import Container
 
@@ -23,6 +23,6 @@ def kind(value: object) -> str:
 
 
 def agents_own(names: Container[str]) -> bool:
-    """Whether what has these names is a JSON-RPC message as an agent sent it: whatever else stands in it is the
+    """Whether an object with these keys is a JSON-RPC message as an agent sent it. Then everything in it is the
     agent's word."""
     return "jsonrpc" in names

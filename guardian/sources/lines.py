@@ -8,15 +8,15 @@ from guardian.domain.event import UNTOLD, Envelope
 
 
 def line(body: Mapping[str, Any]) -> bytes:
-    """JSON without a space too much."""
+    """Compact JSON."""
     return json.dumps(body, separators=(",", ":")).encode()
 
 
 def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A gateway leaves out what it has nothing to say of."""
+    """The body without its null fields, which gateways leave out."""
     return {name: value for name, value in body.items() if value is not None}
 
 
 def delegator_of(envelope: Envelope) -> str | None:
-    """On whose behalf, where the log named somebody."""
+    """The delegating person; None where the log named nobody."""
     return envelope.delegator_id if envelope.delegator_id != UNTOLD else None

@@ -50,7 +50,7 @@ _TEXTS = (
     "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
     "task", "parent", "purpose", "server", "route", "resource_type", "resource_id", "reason", "status",
 )  # fmt: skip
-_NAMES = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
+_WHOSE = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
          "policy_ids")  # fmt: skip
@@ -81,7 +81,7 @@ class Mapped(Format):
             raise ConfigurationError(
                 f"mapping {self.name}: fields.{lacking[0]} is missing; nothing can be read without"
             )
-        _ = self._expressions, self._condition  # compiled now: a wrong one is said at start
+        _ = self._expressions, self._condition  # compiled now, so that a wrong one fails at start
 
     @cached_property
     def _expressions(self) -> Mapping[str, Any]:
@@ -92,7 +92,7 @@ class Mapped(Format):
         return None if self.when is None else self._compiled("when", self.when)
 
     def recognises(self, body: Any) -> bool:
-        """Only what `when` says yes to; a mapping without one is never guessed, it has to be named."""
+        """Only what `when` accepts; a mapping without it is never recognised, it must be configured by name."""
         wanted = self._condition
         return wanted is not None and isinstance(body, Mapping) and bool(self._search(wanted, body, "when"))
 
@@ -102,12 +102,12 @@ class Mapped(Format):
             return None
         said: dict[str, Any] = {}
         try:
-            for fact in sorted(self._expressions, key=lambda fact: fact not in _NAMES):
+            for fact in sorted(self._expressions, key=lambda fact: fact not in _WHOSE):
                 said[fact] = self._search(self._expressions[fact], entry, f"fields.{fact}")
             return self._facts(said)
-        except DecodeError as error:  # an agent may bring it about, and only the mapping knows whose call it is
-            names = {named: name_of(text(said.get(fact))) for fact, named in _NAMES.items()}
-            raise DecodeError(error.code, error.reason, **names) from None
+        except DecodeError as error:  # an agent can cause it, and only the mapping knows whose call it is
+            whose = {name: name_of(text(said.get(fact))) for fact, name in _WHOSE.items()}
+            raise DecodeError(error.code, error.reason, **whose) from None
 
     def _facts(self, said: Mapping[str, Any]) -> Facts:
         texts = {name: text(said.get(name)) for name in _TEXTS}
@@ -160,7 +160,7 @@ class Mapped(Format):
                 f"mapping {self.name}: {place}: expected a JMESPath expression, got {expression!r}"
             )
         if _PLAIN_PATH.fullmatch(expression):
-            return tuple(expression.split("."))  # what JMESPath makes of it too, in a tenth of the time
+            return tuple(expression.split("."))  # the same as JMESPath's result, in a tenth of the time
         try:
             return jmespath.compile(expression)
         except jmespath.exceptions.JMESPathError as error:
@@ -182,7 +182,8 @@ plugin = Mapped
 
 
 def _carried(value: Any) -> Any:
-    """The value; functions make numbers of what an agent wrote, and one that JSON cannot carry is unread."""
+    """The value. JMESPath functions may make numbers of what an agent wrote; one that JSON cannot hold is
+    unread."""
     match value:
         case dict():
             return {name: _carried(item) for name, item in value.items()}

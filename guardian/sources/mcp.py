@@ -2,11 +2,12 @@
 
 Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
 trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
-`response`, `timestamp`, `session_id`, `headers`, `user`. A bare request is the agent's own, whole: what it says of
-session, tenant, user or decision counts for nothing. Nor does a message's `id` anywhere: a decision is known by
-the line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A request
-that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or an error code of
-a refusal. -32001 is none: it is what the SDKs say of a call that took too long, and that may well have been done.
+`response`, `timestamp`, `session_id`, `headers`, `user`. A bare request is the agent's own as a whole: what it
+says about session, tenant, user or decision does not count. Nor does a message's `id`: a decision is known by the
+line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A logged
+request counts as let through unless the line has a `decision` that denies it, an HTTP status of 401 or 403, or an
+error code of a refusal. -32001 is no refusal: the SDKs use it for a call that took too long, which may well have
+been done.
 """
 
 from collections.abc import Mapping
@@ -119,7 +120,7 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _client_name(said: Any) -> str | None:
-    """What the client calls itself; what is no name counts as none, and hides no call."""
+    """What the client calls itself; None where that is no valid name, so that it cannot hide the call."""
     name = text(said)
     return name if name is not None and nameable(name) else None
 
@@ -146,7 +147,7 @@ def _status(response: Any) -> str | None:
 
 
 def _lower(headers: Any) -> dict[str, Any]:
-    """By names in lower case; what some proxies write as a list of one is that one."""
+    """The headers by lower-case name; a list of one value, as some proxies write it, is that value."""
     told = headers.items() if isinstance(headers, Mapping) else ()
     return {
         name.lower(): value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in told

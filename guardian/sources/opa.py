@@ -1,11 +1,11 @@
 """OPA decision logs: the events that OPA uploads (arrays, gzip) or prints to its console.
 
 Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any shape; `erased` and `masked` are JSON
-pointers to what the log leaves out; times have nanoseconds. `input` is the gateway's: read are AuthZEN's shape, an
-MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`, `arguments`, …). Where
-the message is the whole input, what stands beside its method and params is the agent's own, and names nobody. How
-a body is written is the agent's choice too: one that Envoy's plugin did not parse or cut off, or a batch, is no
-less a call.
+pointers to what the log leaves out; times have nanoseconds. `input` is up to the gateway. These shapes are read:
+AuthZEN's, an MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`,
+`arguments`, …). Where the message is the whole input, what stands beside its method and params is the agent's own,
+and identifies nobody. The agent also chooses how a body is written: one that Envoy's plugin did not parse, or cut
+off, and a batch are calls all the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +41,7 @@ _CARRIES = (
     "resource", "decision", "policy_ids", "reason", "records", "data_classes", "trace",
 )  # fmt: skip
 _REQUESTS = ("Received request.", "Sent response.")
-"""What stands on the console around each decision."""
+"""The console lines that OPA prints around each decision."""
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
 
 
@@ -110,7 +110,7 @@ plugin = Opa
 
 
 def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
-    """Facts from whatever the gateway asked; None where it asked about something else than a tool call."""
+    """Facts from what the gateway asked; None where it did not ask about a tool call."""
     if not isinstance(told, Mapping):
         if told is None and any(each.rstrip("/") == "/input" for each in pointers):
             raise DecodeError(
@@ -150,14 +150,15 @@ def _message(told: Any) -> Any:
         return told
     found = [at(told, "parsed_body"), at(told, "request", "body")]
     body = at(told, "attributes", "request", "http", "body")
-    if isinstance(body, str) and not any(map(_is_message, found)):  # the plugin goes by the agent's content type
+    # the plugin parses a body by its content type, which the agent chooses
+    if isinstance(body, str) and not any(map(_is_message, found)):
         with suppress(DecodeError):
             found.append(json_in(body))
     return next(filter(_is_message, found), None)
 
 
 def _is_message(found: Any) -> bool:
-    """Or several: a list that holds none is a body of another kind, and no batch."""
+    """Whether it is a JSON-RPC message or a batch of them; a list without any is a body of another kind."""
     return any(
         isinstance(each, Mapping) and "method" in each for each in (found if isinstance(found, list) else [found])
     )
@@ -215,7 +216,7 @@ def _verdict(
 
 
 def _masked(pointers: tuple[str, ...]) -> Iterator[str]:
-    """Names of the facts of which a part was left out."""
+    """Names of the facts that the log holds only in part."""
     for word, fact in (
         ("argument", "arguments_masked"),
         ("purpose", "purpose_masked"),

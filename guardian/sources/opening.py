@@ -15,8 +15,8 @@ _GZIP = b"\x1f\x8b"
 
 
 def unpacked(value: bytes, max_bytes: int) -> bytes:
-    """What the gzip holds, of one member or several, up to the first byte that is too many; anything else as it
-    is. Raises DecodeError."""
+    """What a gzip of one or more members holds, cut one byte beyond `max_bytes`; anything else as it is. Raises
+    DecodeError."""
     if not value.startswith(_GZIP):
         return value
     try:
@@ -28,8 +28,8 @@ def unpacked(value: bytes, max_bytes: int) -> bytes:
 
 
 def values_of(value: bytes, parser: GuardianDecisions) -> Iterator[Any]:
-    """One JSON value, or one in each line, the items of an array each; `Partly` where only a part can be read, a
-    DecodeError where nothing can: a line that is none is told in its turn."""
+    """The record's JSON values: one, or one a line; an array counts as its items. Each is `Partly` where only a
+    part of it can be read, and a DecodeError where nothing can."""
     try:
         yield from items_of(parser.parse(value))
     except DecodeError as error:
@@ -42,7 +42,7 @@ def values_of(value: bytes, parser: GuardianDecisions) -> Iterator[Any]:
 
 
 def items_of(body: Any) -> Iterable[Any]:
-    """The items of an array, each of which may be readable whole; anything else as it is."""
+    """The items of an array, or the value itself; an item that can be read whole is no longer `Partly`."""
     if isinstance(body, Partly):
         return body.items()
     return body if isinstance(body, list) else (body,)
@@ -56,6 +56,6 @@ def _line(line: bytes, parser: GuardianDecisions) -> Any:
 
 
 def _around(value: bytes, why: DecodeError, parser: GuardianDecisions) -> Partly | DecodeError:
-    """What can be read of a value that was refused; the refusal where that is nothing."""
+    """The parts that can be read of a value that was refused; the refusal itself where there are none."""
     body = parser.parse_around(value)
     return why if body is None else Partly(body, why, hashlib.sha256(value).digest())

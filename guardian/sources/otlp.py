@@ -1,7 +1,7 @@
 """OTLP messages, JSON or protobuf, as plain dictionaries: spans and log records with their attributes flattened.
 
-Source: OpenTelemetry protocol. In OTLP/JSON ids are hex and 64-bit numbers are strings; what the protobuf library
-makes of bytes has ids in base64: they become hex here. Protobuf needs the extra `protobuf`.
+Source: OpenTelemetry protocol. In OTLP/JSON ids are hex and 64-bit numbers are strings. The protobuf library gives
+ids in base64; they become hex here. Protobuf needs the extra `protobuf`.
 """
 
 import base64
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from guardian.errors import DecodeError
+from guardian.sources.facts import at
 
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
@@ -23,9 +24,9 @@ def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, 
     """Each span or log record of a message; `attributes` and `resource` are flat, `trace` and `span` hex."""
     resources, scopes, records = _RECORDS[kind]
     for resource in _list(body, resources):
-        about = attributes(_get(resource, "resource", "attributes"))
+        about = attributes(at(resource, "resource", "attributes"))
         for scope in _list(resource, scopes):
-            name = _get(scope, "scope", "name")
+            name = at(scope, "scope", "name")
             for record in _list(scope, records):
                 if isinstance(record, Mapping):
                     yield {
@@ -60,13 +61,13 @@ def plain(value: Any) -> Any:
         case "arrayValue":
             return [plain(item) for item in _list(inner, "values")]
         case "kvlistValue":
-            return attributes(inner.get("values") if isinstance(inner, Mapping) else None)
+            return attributes(at(inner, "values"))
         case _:
             return inner
 
 
 def _whole(said: Any) -> Any:
-    """A number of 64 bits from its digits; what is none stays as it is."""
+    """A 64-bit number from its digits; anything else as it is."""
     if isinstance(said, str) and _DIGITS.fullmatch(said) and -(2**63) <= int(said) < 2**63:
         return int(said)
     return said
@@ -77,7 +78,7 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
 
     Raises DecodeError where the library is absent and the bytes look like such a message.
     """
-    if not value.startswith(b"\n"):  # field 1, length-delimited: what all of them begin with
+    if not value.startswith(b"\n"):  # field 1, length-delimited: all of these messages begin so
         return None
     try:
         from google.protobuf.json_format import MessageToDict
@@ -104,8 +105,8 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
 
 
 def _known(message: Any) -> bool:
-    """Whether the bytes are of this message: log records that are read as spans have no time, not one of them.
-    One span without may be an agent's, and must not hide the others."""
+    """Whether the bytes are really of this message. Log records that are read as spans all lack a time; a single
+    span without one may be an agent's, and must not hide the others."""
     if not hasattr(message, "resource_spans"):
         return True
     return any(
@@ -129,11 +130,5 @@ def _hex(value: Any, size: int) -> str | None:
 
 
 def _list(body: Any, name: str) -> list[Any]:
-    found = body.get(name) if isinstance(body, Mapping) else None
+    found = at(body, name)
     return found if isinstance(found, list) else []
-
-
-def _get(body: Any, *path: str) -> Any:
-    for name in path:
-        body = body.get(name) if isinstance(body, Mapping) else None
-    return body

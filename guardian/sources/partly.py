@@ -1,7 +1,8 @@
-"""Records of foreign formats of which a part cannot be read: what the rest of them says. Pure.
+"""Records of foreign formats that cannot be read whole: what the rest of them says. Pure.
 
-An agent chooses its arguments, and with them what comes back. What of that cannot be read is shown as unread or
-left out, and the call is told; who acts, with which tool, and what was decided must be readable whole.
+An agent chooses its arguments, and thereby influences the result. Parts of those that cannot be read are shown as
+unread, or left out, and the call is judged all the same. Who acts, with which tool, and what was decided must be
+readable.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ _TELL: Mapping[str, tuple[str, ...]] = {
     "resource": ("resource_type", "resource_id"), "records": ("records",), "data_classes": ("data_classes",),
     "result": ("status", "result_records"),
 }  # fmt: skip
-"""The places of an event, or of its action, that an agent may bring about, and the facts that tell them."""
+"""The fields of an event, or of its action, that an agent can influence, and the facts that they come from."""
 _CHOSEN = frozenset({"reason", *(fact for facts in _TELL.values() for fact in facts)})
 _DEFAULTS: Mapping[str, Any] = {each.name: each.default for each in dataclasses.fields(Facts)}
 _values = attrgetter(*_DEFAULTS)
@@ -35,15 +36,15 @@ class Partly:
     digest: bytes
 
     def items(self) -> Iterator[Any]:
-        """The items of an array, each of which may be readable whole; else the value itself."""
+        """The items of an array, or the value itself; each is `Partly` only where it has unread parts itself."""
         for item in self.body if isinstance(self.body, list) else (self.body,):
             yield Partly(item, self.why, self.digest) if unread_in(item) else item
 
 
 def readable(facts: Facts) -> Facts:
-    """The facts without what an agent chose and nobody can read; of arguments all stays that could be read.
+    """The facts without unread parts that an agent chose; of arguments, all that could be read stays.
 
-    Raises DecodeError where more than that is unread.
+    Raises DecodeError where anything else is unread.
     """
     told = [value for value in _values(facts) if value is not None and type(value) is not str]
     if not unread_in(told):
@@ -59,7 +60,8 @@ def readable(facts: Facts) -> Facts:
 
 
 def without(facts: Facts, places: Iterable[tuple[int | str, ...]]) -> Facts | None:
-    """The facts without those that tell these places of an event; None where an agent chose not all of them."""
+    """The facts without those behind these fields of an event; None where an agent cannot influence all of
+    them."""
     named = [str(place[1]) if place[0] == "action" and len(place) > 1 else str(place[0]) for place in places]
     if not all(name in _TELL for name in named):
         return None

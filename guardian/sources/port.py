@@ -12,8 +12,8 @@ from guardian.sources.facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One decision of a record. `digest` is the sha256 of what the log said of it, untouched, `size` how much JSON
-    that is; `unread` says why a part of it is missing that an agent chose."""
+    """One decision of a record. `digest` is the sha256 of the decision as the log had it, `size` the length of its
+    JSON. `unread` says why a part that an agent chose is missing."""
 
     event: DecisionEvent
     digest: str
@@ -26,12 +26,12 @@ class Source(Protocol):
 
     - `read(record)` is pure, reads only the record, and raises nothing, whatever the bytes are: they come from
       gateways that an attacker may have reached. Its time and memory are bounded by the size of the record, and
-      the size by an option. What it finds may come one by one, while it reads. What the record holds that is no
-      tool call (a health check, another span) yields nothing.
-    - Where only a part of a record cannot be read that an agent chose (arguments, a result), a source tells the
-      rest with the reason: nobody shall hide a call, least of all others' calls, by what is in it.
+      the size by an option. It may yield what it finds while it reads. Entries that are no tool call (a health
+      check, another span) yield nothing.
+    - Where only a part that an agent chose cannot be read (arguments, a result), the source yields the rest with
+      the reason: nobody may hide a call, least of all another's, by what is in it.
     - A DecodeError in the result carries a stable `code`, one bounded line of `reason` with agents' text
-      neutralised, and the tenant and session where they can still be told: a session must not vanish by sending
+      neutralised, and the tenant and session where they can still be read: a session must not vanish by sending
       rubbish.
     """
 

@@ -26,20 +26,23 @@ from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in, unread_of
 
 FORMAT_HEADER = "guardian-format"
-"""A record's header that names its format; it goes before what the content looks like."""
+"""The header that names a record's format; it takes precedence over what the content looks like."""
 
 _WRAPPED_AT_MOST = 2
 _ESCAPED = 6
-"""How many times as long an entry may be when it is written out: numbers and other alphabets grow."""
+"""By what factor JSON may grow when it is written out again: numbers and other alphabets take more room."""
 _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """`formats` by name: with one of them, records are read as that one; with several, the format is told record
-    by record, by header first. `wrapped`: only CloudEvents are taken. `max_bytes`: of one entry; one that has more
-    is refused alone. `max_unpacked`: of a whole record, and within six times that of its entries with what they
-    share; of more than `max_entries` in it the rest is refused."""
+    """Reads records of one format, or of several.
+
+    With one of the `formats`, every record is read as that one; with several, each record's format is recognised,
+    by its header first. `wrapped`: only CloudEvents are accepted. An entry of more than `max_bytes` is refused
+    alone. A record of more than `max_unpacked` bytes is refused. If its entries, each with what they share, come
+    to six times that, or there are more than `max_entries`, the remaining ones are refused.
+    """
 
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
@@ -54,7 +57,7 @@ class Reader:
         return GuardianDecisions(max_bytes=self.max_unpacked, max_depth=self.max_depth)
 
     def read(self, record: Record) -> Iterator[Told | DecodeError]:
-        """Every decision of the record, in its order, one by one; see the port."""
+        """Every decision of the record, in order, one by one; see the port."""
         alike: Counter[str] = Counter()
         try:
             for count, each in enumerate(self._entries(record)):
@@ -67,13 +70,13 @@ class Reader:
             yield self._salvaged(record, error, None)
 
     def _entries(self, record: Record) -> Iterator[Told | DecodeError | None]:
-        """None for an entry that is no tool call."""
+        """One for each entry; None for one that is no tool call."""
         wrapping, room = cloudevents.binary(record), _Room(_ESCAPED * self.max_unpacked)
         for name, body in self._bodies(record):
             yield from self._body(record, name, body, wrapping, room)
 
     def format_of(self, record: Record) -> str | None:
-        """The format's name; None where the record is of none of them."""
+        """The name of the record's format; None where it is of none of them."""
         try:
             for name, body in self._bodies(record):
                 whole = body.body if isinstance(body, Partly) else body
@@ -84,8 +87,8 @@ class Reader:
         return None
 
     def _bodies(self, record: Record) -> Iterator[tuple[str | None, Any]]:
-        """The record's values, see `values_of`; with the format's name where the value is not JSON and only that
-        format opens it."""
+        """The record's values, as in `values_of`. Where the value is not JSON, with the name of the format that
+        opens it, else None."""
         value = unpacked(record.value, self.max_unpacked)
         if value[:1] not in (b"{", b"["):  # what looks like white space may be the first byte of a message
             for name, each in self.formats.items():
@@ -180,7 +183,8 @@ class Reader:
         return DecodeError("too_large", f"one call of {size} bytes") if size > self.max_bytes else None
 
     def _planted(self, body: Mapping[str, Any]) -> bool:
-        """Whether control put it on the topic to test the monitor: it writes its own format into any log."""
+        """Whether control put it on the topic to test the monitor; control writes guardian's format into any
+        log."""
         return name_of(body.get("gateway")) in self.completion.planted
 
     def _recognised(self, record: Record, body: Any) -> str | None:
@@ -216,7 +220,8 @@ class Reader:
 
 @dataclass(slots=True)
 class _Room:
-    """What is left for a record's entries: each has what all of them share, so many small ones may be a lot."""
+    """The room that is left for a record's entries. Each is counted with what all share, so many small ones may be
+    too much."""
 
     left: int
 
@@ -228,7 +233,7 @@ class _Room:
 
 
 def _numbered(told: Told, alike: Counter[str]) -> Told:
-    """Of calls in one record that nothing tells apart each is one, with an id of its own."""
+    """The call with an id of its own, where nothing else tells it from an earlier one in the same record."""
     name = told.event.id
     if not name.startswith(OWN_ID):
         return told
@@ -239,7 +244,7 @@ def _numbered(told: Told, alike: Counter[str]) -> Told:
 
 
 def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:
-    """That a part of the entry cannot be read, where that is so: what else is amiss may come of it."""
+    """The error; or that a part of the entry is unread, which may be what caused the error."""
     if part is None or not unread_in(entry):
         return error
     if not isinstance(entry, Mapping):
@@ -249,7 +254,7 @@ def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> Decod
 
 
 def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -> Told:
-    """`why`: what could not be read of it, as in guardian's own reader."""
+    """A decision in guardian's own format. `why` says what could not be read of it, if anything."""
     if why is None:
         try:
             return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)

@@ -1,8 +1,8 @@
-"""JSON of hostile bytes or text: bounded, without duplicate keys, every number finite and no character half.
+"""JSON of hostile bytes or text: bounded, without duplicate keys, with finite numbers and whole characters only.
 
-A parser that merely picks one of two duplicate keys may pick another one than the gateway's policy did. So nothing
-that came from outside is read by anything else, also JSON that lies in a string of JSON. No reason quotes what was
-read: it goes where neither the rules of redaction nor the credential scanner do.
+A parser that silently picks one of two duplicate keys may pick another one than the gateway's policy did. So
+whatever comes from outside is read by this parser only, also JSON within a JSON string. No reason quotes what was
+read, because reasons pass neither the redaction rules nor the credential scanner.
 """
 
 import json
@@ -14,8 +14,8 @@ from guardian.errors import DecodeError
 
 MAX_DEPTH = 64
 MAX_BYTES = 32_768 * 1_032
-"""Of what a record unpacks to: OPA cuts its uploads at 32 KiB, and deflate packs 1,032 to 1 at best. While it is
-read its values may take sixty times as much memory: 2 GB."""
+"""The most that a record may unpack to: OPA cuts its uploads at 32 KiB, and deflate packs 1,032 to 1 at best.
+While it is read, its values may take sixty times as much memory: 2 GB."""
 
 _INT64 = 2**63
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

@@ -17,11 +17,13 @@ _ANY_SERVER = "\0"  # no alias is for it
 
 @dataclass(frozen=True)
 class ToolNames:
-    """`patterns` take server and tool apart, the first that matches the whole name counts; `name` puts them
-    together again ("{tool}" leaves the server out); `aliases` have the last word.
+    """`patterns` split a name into server and tool; the first that matches the whole name counts. `name` puts them
+    together again ("{tool}" leaves the server out). `aliases` have the last word.
 
     A name that no pattern matches keeps its spelling, unless the log names the server beside it and the name has
-    no dot of its own.
+    no dot of its own. So a name that holds a server already counts, whatever server the log names beside it: what
+    a gateway calls a server in its log is often not how its tools are prefixed. A server that may name its tools
+    as it likes can therefore make one look like another server's; its gateway has to prefix or refuse such names.
 
     >>> ToolNames().of("mcp__crm__read"), ToolNames().of("read", server="crm"), ToolNames().of("read")
     ('crm.read', 'crm.read', 'read')
@@ -58,8 +60,8 @@ class ToolNames:
         return tool
 
     def spelt(self, tool: str, *, server: str | None = None) -> str | None:
-        """The one name that the log has for the tool; None where the server beside it belongs to the name, and for
-        what no event could hold.
+        """The tool's name as the log spells it; None where the server beside it is part of the name, and for a
+        name that no event could hold.
 
         >>> ToolNames().spelt("mcp__crm__read", server="x"), ToolNames().spelt("read", server="crm")
         ('mcp__crm__read', None)

@@ -2,7 +2,7 @@
 
 A gateway logs an agent's arguments faithfully: numbers beyond 64 bits, half a surrogate pair, a byte that is not
 UTF-8, a key twice, nesting without end. Such parts become `Unread`, and the rest of the record is judged. Names
-are told by where they stand in the JSON, never by what merely looks like them: arguments may hold anything.
+are recognised by where they stand in the JSON, never by how they look: arguments may hold anything.
 """
 
 import json
@@ -17,7 +17,7 @@ from guardian.domain.text import shown
 from guardian.sources.hostile import agents_own
 
 SIGN = "\ufffd"
-"""Stands in the text of everything that was not read."""
+"""Begins, or stands in, the text that is shown for anything unread."""
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}:,]', re.DOTALL)
 _BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -48,7 +48,8 @@ def _unread(what: str) -> Unread:
 
 
 def text_of(value: bytes) -> str:
-    """The bytes as a text to read around: each that is not UTF-8 as half a surrogate pair, which is never read."""
+    """The bytes as text for `read_around`: each byte that is not UTF-8 becomes half a surrogate pair, which is
+    unread."""
     return value.decode("utf-8", "surrogateescape")
 
 
@@ -60,7 +61,7 @@ def read_around(text: str, max_depth: int) -> Any:
 
 def unread_in(value: object) -> bool:
     """Whether anything in it, however deep, was not read."""
-    if isinstance(value, str):  # asked of every decision: what JSON has, the likeliest first
+    if isinstance(value, str):  # runs for every decision, so the likeliest type comes first
         return isinstance(value, Unread)
     if isinstance(value, dict):
         return any(map(unread_in, value)) or any(map(unread_in, value.values()))
@@ -105,8 +106,8 @@ def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def names_in(value: bytes) -> dict[Place, str]:
-    """The names that stand at their places in a record that may be no JSON at all, each where it comes first. None
-    in a message as an agent sent it: there they are the agent's word."""
+    """The first of each name that stands at its place in a record, which need not be valid JSON. Empty for a
+    message as an agent sent it: there the names are the agent's word."""
     found: dict[Place, str] = {}
     for place, token in _strings(value):
         if agents_own(place[:1]):
@@ -121,7 +122,7 @@ def names_in(value: bytes) -> dict[Place, str]:
 
 def _strings(value: bytes) -> Iterator[tuple[Place, bytes]]:
     """The string values of the outermost object and of the objects in it, each with the keys that lead to it; and
-    every key of the outermost object, with nothing."""
+    every key of the outermost object, with an empty value."""
     depth, outer = 0, b""  # the key of the object in hand, where that is one level down
     key, last = b"", b""
     for match in _TOKEN.finditer(value):

@@ -18,7 +18,7 @@ class Unwrapping:
     plain: Callable[[bytes], bytes | None]
 
     def read(self, record: Record) -> Iterable[Told | DecodeError]:
-        """What the inner source reads; the digest is of what was written, whatever the encoding."""
+        """What the inner source reads from the value as JSON."""
         try:
             value = self.plain(record.value)
         except DecodeError as error:

@@ -3,8 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 
 from guardian.domain.batch import Decoded, Memory, PurposeKey, Verdict, Wanted
 from guardian.domain.event import Envelope, Origin
@@ -20,6 +19,7 @@ from guardian.response.findings import drift_finding
 from guardian.sources.guardian import GuardianDecisions
 from guardian.sources.unwrapping import Unwrapping
 from guardian.store.monitor import MonitorStore
+from guardian.stream.port import Clock
 from guardian.wire.advice import Weighing
 
 UNREADABLE = "unreadable_call"
@@ -33,7 +33,7 @@ envelope comes on top."""
 
 
 class Unexplained:
-    """The drift model without explanations: they cost a score per argument, and advice shows none."""
+    """The drift model without explanations: each costs one score per argument, and advice shows none."""
 
     def __init__(self, fit: Fit) -> None:
         self._fit = fit
@@ -50,10 +50,10 @@ class Unexplained:
 
 
 class LocalAdviser:
-    """`pipeline` is the adviser's own: a drift model answers one thread at a time, and the monitor's is busy. What
-    it weighs is in guardian's own format, of whichever gateway asked, whatever the log is like that is watched."""
+    """`pipeline` is the adviser's own, because a drift model serves one thread at a time and the monitor's is
+    busy. Proposed calls come in guardian's own format, whatever the format of the log that the monitor reads."""
 
-    def __init__(self, pipeline: Pipeline, store: MonitorStore, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, pipeline: Pipeline, store: MonitorStore, *, clock: Clock) -> None:
         judge, decoder = pipeline.judging, pipeline.decoder
         self._pipeline = dataclasses.replace(
             pipeline,
@@ -68,9 +68,9 @@ class LocalAdviser:
         self._learned_at = time.monotonic()
 
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
-        """Raises AdviserError when the store is away, or the others in front take too long.
+        """Raises AdviserError when the store is away, or when the answer is not ready within `timeout_s`.
 
-        A call that cannot be read, or not in every part, breaks a hard rule: whoever made it chose what is in it.
+        A call that cannot be read in full counts as a hard breach, because its sender chose what is in it.
         """
         until = time.monotonic() + timeout_s
         record = Record("proposed", 0, 0, line, timestamp=self._clock())
@@ -90,15 +90,15 @@ class LocalAdviser:
             raise AdviserError("the adviser gave no answer in time")
         (verdict,) = judgement.verdicts
         key = verdict.decoded.event.key
-        weighed = _weighing(
-            verdict, memory.sessions.get(key) or SessionState(), judgement.sessions[key], self._versions
-        )
+        before = memory.sessions.get(key) or SessionState()
+        weighed = _weighing(verdict, before, judgement.sessions[key], dict(self._pipeline.judging.versions))
         if not letters:
             return weighed
         return weighed.model_copy(update={"hard_breaches": (*weighed.hard_breaches, UNREADABLE)})
 
     def _memory(self, wanted: Wanted) -> Memory:
-        """Sessions as they stand; baselines, which move once a minute, from memory. The decision itself is new."""
+        """Sessions come from the store, baselines, which change once a minute, from a cache. No decision was
+        seen."""
         now = time.monotonic()
         if now - self._learned_at > _BASELINES_LIVE_S:
             self._baselines.clear()
@@ -111,8 +111,11 @@ class LocalAdviser:
         return dataclasses.replace(memory, baselines=known)
 
     def _as_logged(self, d: Decoded, memory: Memory) -> Decoded:
-        """Its tools by the names that the log's adaptation gives them, unless the log is known to spell them as
-        the gateway does: one of several formats may hold guardian's own, in which tools keep their names."""
+        """The call with its tools renamed as the log's adapter would rename them.
+
+        It stays as it is where the session's past shows that the log spells tools as the gateway does: a log of
+        several formats may also hold guardian's own, in which tools keep their names.
+        """
         event = d.event
         asked = (event.action.tool, *event.envelope.allowed_tools)
         tool, *tools = map(self._rename, asked)
@@ -128,16 +131,12 @@ class LocalAdviser:
         )
         return dataclasses.replace(d, event=adapted)
 
-    @property
-    def _versions(self) -> dict[str, str]:
-        return dict(self._pipeline.judging.versions)
-
     def close(self) -> None:
         self._store.close()
 
 
 def _spelt(envelope: Envelope, memory: Memory) -> Iterable[str]:
-    """Tools as the log has them: those of the session, else of its parent, else of its purpose's past."""
+    """Tool names as the log spells them: of the session, else of its parent, else of its purpose's baseline."""
     for key in (envelope.key, envelope.parent_key):
         state = None if key is None else memory.sessions.get(key)
         if state is not None and state.actions:
@@ -147,7 +146,7 @@ def _spelt(envelope: Envelope, memory: Memory) -> Iterable[str]:
 
 
 def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versions: dict[str, str]) -> Weighing:
-    """What a finding about this call would say, whether or not the session would climb the ladder with it."""
+    """What a finding about this call would say, whether or not the call would be a step up the ladder."""
     drift = without_hygiene(verdict.drift, before.pardoned)
     told = drift_finding(
         verdict.decoded.event,

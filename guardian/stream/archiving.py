@@ -17,9 +17,10 @@ _log = logger("archive")
 
 @dataclass(frozen=True, slots=True)
 class ArchivingOptions:
-    """A file is written when `rows` decisions wait, or any for `patience`. Beyond `most_waiting` nothing more is
-    kept for the archive: the topic still has it, and `guardian archive import kafka` back-fills. `pace` says how
-    long it waits before it looks again, after no failure or some."""
+    """A file is written when `rows` decisions wait, or when one has waited for `patience`. While more than
+    `most_waiting` wait, further decisions are left out of the archive: the topic still has them, and `guardian
+    archive import kafka` back-fills. `pace` is how long to wait before looking again, by the number of
+    failures."""
 
     rows: int = 50_000
     patience: timedelta = timedelta(minutes=1)
@@ -30,7 +31,8 @@ class ArchivingOptions:
 
 class Archiving:
     """`pack` makes the bytes that are committed with a batch, `write` puts a group of them into files, `tidy`
-    merges and forgets. Detection goes first: no full disk and no record that cannot be packed holds it up."""
+    merges files and deletes old ones. Detection goes first: neither a full disk nor a batch that cannot be packed
+    holds it up."""
 
     def __init__(
         self,
@@ -56,20 +58,20 @@ class Archiving:
         self._next_tidy: datetime | None = None
 
     def packed(self, judgement: Judgement) -> bytes:
-        """What goes into the spool with a batch; empty where the archive has to do without it."""
+        """What goes into the spool with a batch; empty where the archive does without it."""
         if not judgement.verdicts:
             return b""
         if self._waiting > self._options.most_waiting:
             return self._skip(judgement, "too much waits already")
         try:
             body = self._pack(judgement)
-        except Exception as error:  # ours to mend, and no reason to let a session go unjudged
+        except Exception as error:  # our fault, and no reason to leave sessions unjudged
             return self._skip(judgement, type(error).__name__)
         self._waiting += len(judgement.verdicts)
         return body
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set, and then once more for what came last."""
+        """Write until `stop` is set, then once more everything that is left."""
         failures, pace = 0, self._options.pace
         while not stop.is_set():
             try:
@@ -86,7 +88,7 @@ class Archiving:
             _log.error("archive not written; the rest waits in the store", error=str(error))
 
     def write_due(self, *, everything: bool = False) -> int:
-        """Write what is due, or all that waits; returns how many rows reached a file."""
+        """Write what is due, or `everything` that waits; returns how many rows reached a file."""
         written = 0
         patience = timedelta(0) if everything else self._options.patience
         while group := self._spool.take(

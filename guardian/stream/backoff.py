@@ -12,9 +12,10 @@ class Backoff:
 
     @property
     def longest_s(self) -> float:
-        """However many failures there were."""
+        """The most that `after` ever returns."""
         return min(max(self.cap_s, self.base_s), self.base_s * 1024)
 
     def after(self, failures: int, *, jitter: float = 1.0) -> float:
-        """How long to wait after this many; times a factor in [0.5, 1) for a random `jitter` in [0, 1)."""
+        """Seconds to wait after so many failures. A random `jitter` in [0, 1) scales them by a factor in [0.5,
+        1)."""
         return min(self.longest_s, self.base_s * 2.0 ** min(failures, 10)) * (0.5 + jitter / 2)

@@ -12,7 +12,7 @@ _log = logger("changes")
 
 
 class ChangeTail:
-    """Asks every `idle_s` for what is newer than the store's cursor; a page that is full is followed at once."""
+    """Asks every `idle_s` for what is newer than the store's cursor, and again at once while something was new."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class ChangeTail:
         self._backoff = Backoff(idle_s, max_backoff_s)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; control and store may be away."""
+        """Follow the feed until `stop` is set. Control and store may be away."""
         failures = 0
         while not stop.is_set():
             try:
@@ -43,7 +43,7 @@ class ChangeTail:
             stop.wait(self._backoff.after(failures))
 
     def follow(self) -> int:
-        """Read one page and apply it; returns how many words were new."""
+        """Read one page and apply it; returns how many changes were new."""
         changes = self._client.changes(self._words.cursor())
         applied = self._words.apply(changes, now=self._clock()) if changes else 0
         if applied:

@@ -16,7 +16,7 @@ from guardian.domain.record import Place, Record
 from guardian.errors import FuseBlown, StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
-from guardian.stream.fuse import Fuse, FuseState
+from guardian.stream.fuse import Blown, Fuse, FuseState
 from guardian.stream.marks import Mark
 from guardian.stream.pieces import MOST_BYTES, Piece, pieces
 from guardian.stream.poison import advanced, fuse_finding, outcomes
@@ -45,7 +45,7 @@ def in_time(records: Sequence[Record]) -> list[Record]:
 
 
 def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> Judgement:
-    """The same with `late_s` on findings about calls that reached the topic long before they were judged."""
+    """The same, with `late_s` on findings about calls that reached the topic more than `late_after` ago."""
     stamps = {v.decoded.decision: v.decoded.record.timestamp for v in judgement.verdicts}
 
     def marked(finding: Finding) -> Finding:
@@ -59,11 +59,15 @@ def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> J
 
 
 class Committer:
-    """`timer` is a monotonic clock in seconds, for latency figures only; `on_commit` is called after each
-    transaction with what it held (it wakes the outbox, or prints). `archived` makes what the archive keeps of a
-    batch, in the same transaction. `tenant_id` is the operators' own: it receives the findings about the bus
-    itself. Without a `waiting` room no record waits for its envelope. `most` decisions are judged in one
-    transaction. `mark` tells what people sent again, which blows no `fuse`."""
+    """Judges records and stores what comes of them.
+
+    `timer` is a monotonic clock in seconds, for latency figures only. `on_commit` is called after each transaction
+    with the judgement that it stored (it wakes the outbox, or prints). `archived` makes the bytes that the archive
+    keeps of a judgement; they are stored in the same transaction. `tenant_id` is the operators' own tenant, which
+    receives findings about the bus itself. Without a `waiting` room no record waits for its envelope. At most
+    `most` decisions are judged in one transaction. `mark` recognises records that people sent again: they do not
+    count towards the `fuse`.
+    """
 
     def __init__(
         self,
@@ -103,7 +107,7 @@ class Committer:
 
     def judge(self, records: list[Record], consumer: Consumer, stop: threading.Event | None = None) -> None:
         """Take the records through the pipeline and store what comes of them, piece by piece. Raises StoreError
-        where `stop` was set between two of them."""
+        when `stop` is set between two pieces."""
         for piece in pieces(in_time(records), self._pipeline.each, most=self._most):
             self.commit(piece, consumer)
             if stop is not None and stop.is_set() and self.left(records):
@@ -112,17 +116,18 @@ class Committer:
         self._tell_lag()
 
     def left(self, records: list[Record]) -> list[Record]:
-        """Those that lie beyond what is stored."""
+        """Those at or beyond the stored offset of their partition."""
         stored = self._store.positions({record.place for record in records})
         return [record for record in records if record.offset >= stored.get(record.place, 0)]
 
     def readable(self, record: Record) -> Iterator[Decoded | DeadLetter]:
-        """The record's decisions as far as they can be read, and what was refused."""
+        """The record's decisions and dead letters, up to where reading it crashes."""
         with suppress(Exception):
             yield from self._pipeline.each(record)
 
     def commit(self, piece: Piece, consumer: Consumer, *, judgement: Judgement | None = None) -> None:
-        """Load, judge and store; when somebody else wrote meanwhile, do it again on what they wrote."""
+        """Load, judge and store; when another member wrote meanwhile, do it again on top of what it wrote.
+        A `judgement` that is given is stored as it is, instead of judging the piece."""
         for attempt in range(_MAX_CONFLICTS):
             base = self._store.positions(piece.places)
             piece, late = piece.beyond(base)
@@ -152,10 +157,8 @@ class Committer:
         recall, judgement = self._judged(decoded, letters, ready)
         now = self._clock()
         judgement = marked_late(judgement, now, self._late_after)
-        fuse_state, blown = self._fuse_state, None
-        if self._fuse is not None:
-            read = outcomes(records, [*decoded, *waits], letters, self._mark)
-            fuse_state, blown = self._fuse.fold(self._fuse_state, read)
+        read = [*decoded, *waits]
+        fuse_state, blown = self._fused(records, read, letters)
         if blown is not None:
             page = fuse_finding(blown, records[-1], self._tenant_id, now)
             judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
@@ -172,16 +175,15 @@ class Committer:
             archived=self._archived(judgement),
         )
         self._crash("after_commit")
+        if self._waiting is not None:
+            self._waiting.seated(len(waits))
         self._fuse_state = fuse_state
         consumer.commit(positions)
         self._count(judgement)
         self._metrics.add("guardian_events_total", len(waits), outcome="waits")
-        told = {id(d.record) for d in (*decoded, *waits)} | {
-            id(letter.record) for letter in judgement.dead_letters
-        }
-        self._metrics.add(
-            "guardian_events_total", sum(id(record) not in told for record in records), outcome="skipped"
-        )
+        used = {id(d.record) for d in read} | {id(letter.record) for letter in judgement.dead_letters}
+        skipped = sum(id(record) not in used for record in records)
+        self._metrics.add("guardian_events_total", skipped, outcome="skipped")
         if records:
             self._lateness.handled(records)
             self._tell_lag()
@@ -192,9 +194,17 @@ class Committer:
                 "are in the dead-letter queue (`guardian dlq list`); mend the gateway, then start the monitor"
             )
 
+    def _fused(
+        self, records: Sequence[Record], read: Sequence[Decoded], letters: Sequence[DeadLetter]
+    ) -> tuple[FuseState, Blown | None]:
+        if self._fuse is None:
+            return self._fuse_state, None
+        return self._fuse.fold(self._fuse_state, outcomes(records, read, letters, self._mark))
+
     def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
-        """Judge decisions that waited, those of one record after the other and in pieces as they came; one with a
-        letter, or that cannot be read any more, is given up instead. Offsets stay where they are."""
+        """Judge decisions that waited, record by record and in pieces of bounded size. Where `letters` are given,
+        `held` are dead-lettered instead; so is a decision that can no longer be read. Offsets stay where they are.
+        """
         if self._waiting is None:
             raise ValueError("there is no waiting room")
         if letters:
@@ -214,7 +224,8 @@ class Committer:
             self._release_once(self._waiting, going, mine, lost, consumer)
 
     def _read_again(self, room: WaitingRoom, held: Sequence[Held]) -> tuple[list[Decoded], list[DeadLetter]]:
-        """Those that waited, of one record; and letters of those that are not to be found in it any more."""
+        """Read one record again: the decisions of it that waited, and a dead letter for each that is no longer
+        found in it."""
         record, wanted = room.record(held[0]), set(map(waiter_of, held))
         refused: list[DeadLetter] = []
         read: dict[tuple[object, ...], Decoded] = {}

@@ -1,4 +1,4 @@
-"""The envelopes topic: what was delegated, told on its own, kept for the sessions whose log lacks it."""
+"""The envelopes topic: envelopes on a topic of their own, kept for the sessions whose log carries none."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,8 @@ Decode = Callable[[Sequence[Record]], tuple[list[Decoded], list[DeadLetter]]]
 
 
 class EnvelopeTail:
-    """Reads the topic as the log is read: offsets and envelopes in one transaction, what cannot be believed to
-    the dead letters with a finding. `signed`: only envelopes with a valid signature count."""
+    """Reads the topic as the log is read: envelopes and offsets in one transaction; a record that cannot be
+    believed becomes a dead letter and a finding. `signed`: only envelopes with a valid signature count."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class EnvelopeTail:
         self._poll_timeout_s = poll_timeout_s
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; broker and store may be away."""
+        """Read until `stop` is set. Broker and store may be away."""
         failures, started = 0, False
         try:
             while not stop.is_set():
@@ -61,7 +61,7 @@ class EnvelopeTail:
                         self._settle(records)
                     failures = 0
                 except (BusError, StoreError) as error:
-                    self._consumer.close()  # what was polled and not kept is read again
+                    self._consumer.close()  # what was polled and not stored is read again
                     started = False
                     pause = _BACKOFF.after(failures)
                     failures += 1
@@ -76,7 +76,7 @@ class EnvelopeTail:
         return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _settle(self, records: list[Record]) -> None:
-        """Keep what the database takes; the one record that it does not take is a dead letter."""
+        """Keep the records; one that the database refuses becomes a dead letter, found by bisecting."""
         try:
             self._keep(records)
         except Unstorable:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """Whether one record of a gateway could be used; and whose session it names where it could not."""
+    """Whether one record of a gateway could be read; where not, the session that it names."""
 
     gateway: str
     readable: bool
@@ -23,7 +23,8 @@ _READABLE, _NAMELESS, _NAMED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class FuseState:
-    """The newest outcomes of each gateway, oldest first: 0 for readable, 1 for not, from 2 on by session."""
+    """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session,
+    from 2 on is unreadable, a number for each session."""
 
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -39,9 +40,9 @@ class Blown:
 
 @dataclass(frozen=True, slots=True)
 class Fuse:
-    """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` records,
-    were unreadable. An agent chooses what it calls, so one session counts for a fifth of the minimum at most.
-    `gateways` bounds the memory: the longest silent gateway is forgotten first."""
+    """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` of them,
+    were unreadable. An agent can make its own records unreadable, so one session counts for at most a fifth of the
+    minimum. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
 
     window: int = 200
     minimum: int = 50
@@ -63,7 +64,7 @@ class Fuse:
             named = _NAMED + zlib.crc32(session.encode("utf-8", "surrogatepass")) if session else _NAMELESS
             last = windows.pop(gateway, ())
             window = (*last, _READABLE if readable else named)[-self.window :]
-            windows[gateway] = window  # popped and put back: the order is by last word
+            windows[gateway] = window  # popped and put back, so that the order is by last record
             if blown is None and not readable:
                 bad = self._bad(window)
                 if bad >= self.minimum and bad >= self.ratio * len(window):

@@ -1,4 +1,4 @@
-"""The monitor's own small HTTP face: /healthz and /readyz for everyone, /metrics for who knows the token."""
+"""The monitor's own small HTTP face: /healthz and /readyz for everyone, /metrics with the token."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,8 +8,8 @@ from guardian.telemetry import Metrics
 
 
 class HealthServer(Listener):
-    """Listens from construction; `troubles` says what keeps the monitor from its work right now, nothing if it is
-    ready. Everybody may read that."""
+    """Listens from construction. `troubles` lists what keeps the monitor from its work right now; empty: it is
+    ready. Everybody may read them."""
 
     def __init__(
         self, host: str, port: int, *, metrics: Metrics, troubles: Callable[[], Sequence[str]], token: str

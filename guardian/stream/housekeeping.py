@@ -18,8 +18,8 @@ _log = logger("housekeeping")
 
 
 class Housekeeping:
-    """`idle` is how long a session is silent before it counts as finished. `watch` is shown each finished session
-    once; `on_tidied` is called after each round."""
+    """`idle` is how long a session must be silent to count as finished. `watch` sees each finished session once;
+    `on_tidied` is called after each round."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Housekeeping:
         self._on_tidied = on_tidied
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set."""
+        """One round every `interval_s`, until `stop` is set."""
         while not stop.wait(self._interval_s):
             try:
                 self.tidy(rest=stop.wait)

@@ -11,7 +11,7 @@ _PATIENCE_S = 30.0
 
 
 class Face(BaseHTTPRequestHandler):
-    """One of them: who may ask, and an answer."""
+    """A request handler that checks a bearer token and answers with a whole body."""
 
     content_type: ClassVar[str]
 
@@ -28,12 +28,12 @@ class Face(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """That somebody asks is no news."""
+        """Requests are not logged."""
 
 
 class Listener:
-    """Listens from construction, in a thread of its own. Raises ConfigurationError that names the `setting`. Who
-    connects and says nothing holds a thread for `_PATIENCE_S`, no longer."""
+    """Listens from construction, in a thread of its own. Raises ConfigurationError, naming the `setting`, where it
+    cannot. A client that connects and says nothing is dropped after `_PATIENCE_S`."""
 
     def __init__(self, host: str, port: int, face: type[Face], *, name: str, setting: str) -> None:
         face.timeout = _PATIENCE_S

@@ -1,4 +1,4 @@
-"""The loops beside the one that judges: each in a thread of its own, and begun again when it fails."""
+"""The loops beside the one that judges: each in a thread of its own, started again when it fails."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ Loop = Callable[[threading.Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How soon a loop begins again, and how long it must then run to count as mended: as long as it took to fail,
-    between `mended_s` and `mended_max_s`."""
+    """How soon a failed loop starts again, and for how long it must then run to count as mended: as long as it ran
+    before it failed, but at least `mended_s` and at most `mended_max_s`."""
 
     backoff: Backoff = field(default=Backoff(1.0, 60.0))
     mended_s: float = 30.0
@@ -28,7 +28,8 @@ class Pace:
 
 
 class Loops:
-    """What a loop did not foresee ends a run of it, for a while. `timer` is a monotonic clock in seconds."""
+    """An exception that a loop does not handle ends one run of it only. `timer` is a monotonic clock in
+    seconds."""
 
     def __init__(
         self, loops: Mapping[str, Loop], *, timer: Callable[[], float], metrics: Metrics, pace: Pace | None = None
@@ -48,7 +49,7 @@ class Loops:
             thread.start()
 
     def stop(self) -> None:
-        """Tell them; `join` waits for them."""
+        """Ask all loops to end; `join` waits for them."""
         self._stop.set()
 
     def join(self, timeout_s: float) -> None:
@@ -56,7 +57,7 @@ class Loops:
             thread.join(timeout=timeout_s)
 
     def failing(self) -> dict[str, str]:
-        """What failed and did not prove since that it runs again, with the kind of error."""
+        """The loops that failed and have not run for long enough since, with the kind of error."""
         now = self._timer()
         return {name: error for name, (error, until) in list(self._failing.items()) if now < until}
 

@@ -1,4 +1,4 @@
-"""What guardian sends again, told from what a gateway claims: a mark that only the sealing key makes."""
+"""A mark on records that guardian itself sends again. Only the sealing key makes it: a gateway cannot forge it."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ REDRIVEN = "guardian-redriven"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`keys` are the seal's: the newest marks, each of them is believed; without one nothing is."""
+    """`keys` are the seal's, newest first. The newest makes marks, any of them verifies one."""
 
     keys: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -21,7 +21,7 @@ class Mark:
         return f"{letter_id} {_proof(self.keys[0], letter_id, value)}".encode()
 
     def on(self, record: Record) -> bool:
-        """Whether guardian itself sent this very record again."""
+        """Whether guardian sent exactly this record again."""
         letter_id, _, proof = (record.header(REDRIVEN) or "").rpartition(" ")
         return bool(letter_id) and any(
             hmac.compare_digest(proof.encode(), _proof(key, letter_id, record.value).encode()) for key in self.keys

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
@@ -19,16 +19,16 @@ from guardian.telemetry import Metrics, logger
 _log = logger("outbox")
 _Kind = Literal["finding", "dead_letter"]
 _FAR_AHEAD = timedelta(minutes=15)
-"""What is put off for so much longer than it ever is was put off by a clock that was ahead."""
+"""An item that is put off this much further than any backoff reaches was put off while the clock was ahead."""
 _LAST = timedelta(seconds=10)
-"""Longer nobody who stops is kept waiting; the rest goes out at the next start."""
+"""How long a stopping monitor goes on delivering; the rest goes out at the next start."""
 _RETRIED = frozenset({401, 408, 425, 429})
-"""Not the finding's fault: a token to be renewed, or too much at once."""
+"""Statuses that are not the finding's fault: a token to be renewed, or too many requests."""
 
 
 class Delivery:
-    """What empties the outbox. `producers` has one for each topic, or file, whose dead letters are this monitor's
-    to send: those of others it leaves to them."""
+    """Empties the outbox. `producers` has one for each topic, or file, whose dead letters this monitor sends;
+    those of other topics are left to other monitors."""
 
     def __init__(
         self,
@@ -62,18 +62,18 @@ class Delivery:
         self._refusing: dict[str, datetime] = {}  # a topic that could not be written to -> until when
 
     def wake(self) -> None:
-        """There is something new: do not wait for the next look."""
+        """Look at once: there is something new."""
         for awake in self._awake.values():
             awake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Findings, until `stop` is set, and then what came last, for a while: that may be why the monitor stops.
-        Survives everything that the other side and the store can do."""
+        """Deliver findings until `stop` is set, then what is left, for a while: the last may say why the monitor
+        stops. Control and the store may be away."""
         self._run(stop, "finding")
 
     def run_letters(self, stop: threading.Event) -> None:
-        """Dead letters likewise, in a thread of their own: a topic that is missing takes long to say so, and no
-        finding waits for that."""
+        """The same for dead letters, in a thread of their own: a missing topic takes long to fail, and no finding
+        waits for that."""
         self._run(stop, "dead_letter")
 
     def _run(self, stop: threading.Event, kind: _Kind) -> None:
@@ -95,15 +95,18 @@ class Delivery:
                 pass
 
     def depth(self) -> int:
-        """How many findings wait to be delivered, and dead letters of this monitor's."""
+        """How many findings, and dead letters of this monitor's topics, wait to be delivered."""
         return self._outbox.depth(topics=self._producers.keys())
 
     def deliver_due(self, kind: _Kind | None = None) -> int:
-        """Send what is due of this kind, else of both, findings first; returns how many things arrived."""
-        arrived, answers = 0, True
+        """Send what is due of this kind (None: of both, findings first); returns how many items arrived."""
         items = self._outbox.due(
             self._clock(), self._batch, kind=kind, topics=self._producers.keys(), longest=self._longest
         )
+        return self._send_findings(items) + self._send_letters(items)
+
+    def _send_findings(self, items: Sequence[OutboxItem]) -> int:
+        arrived, answers = 0, True
         for item in items:
             if item.unread:
                 self._metrics.add("guardian_outbox_failures_total", reason="unread")
@@ -111,17 +114,21 @@ class Delivery:
                 _log.error("a finding cannot be read; it is parked", row=item.id, error=item.unread)
             if item.finding is None:
                 continue
-            if not answers:  # the others need not each find that out
+            if not answers:  # one time-out is enough: the others need not each wait for theirs
                 self._postpone(item, "control does not answer")
                 continue
             error = self._send_finding(item, item.finding)
             arrived += error is None
             answers = error is None or error.status != 0
+        return arrived
+
+    def _send_letters(self, items: Sequence[OutboxItem]) -> int:
+        arrived = 0
         untried: dict[datetime, list[int]] = {}
         for item in items:
             if item.kind != "dead_letter":
                 continue
-            if until := self._refused_until(item):  # a try may take long
+            if until := self._refused_until(item):  # a send to a topic that refuses may take long
                 untried.setdefault(until, []).append(item.id)
             else:
                 arrived += self._publish(item)
@@ -158,7 +165,7 @@ class Delivery:
         self._metrics.set("guardian_outbox_parked", self._outbox.parked_count())
 
     def _refused_until(self, item: OutboxItem) -> datetime | None:
-        """Until when its topic is left alone; None where it may be tried."""
+        """Until when the item's topic is left alone; None where it may be tried now."""
         until = None if item.dead_letter is None else self._refusing.get(_topic(item.dead_letter))
         now = self._clock()
         return until if until is not None and now < until <= now + self._longest else None
@@ -181,8 +188,7 @@ class Delivery:
             self._crash("after_produce")
         except BusError as error:
             self._metrics.add("guardian_outbox_failures_total", reason="bus")
-            # What failed waits longer than its topic, what was not tried does not: where some are refused for
-            # themselves, the others come first.
+            # This letter waits longer than its topic does: if only this one is refused, the others get their turn.
             self._refusing[topic] = self._later(item, self._clock())
             self._postpone(item, str(error), since=self._refusing[topic])
             _log.warning("dead letter not published", id=letter.id, error=str(error))
@@ -201,8 +207,8 @@ class Delivery:
 
 
 def _needless(error: ControlError, finding: Finding) -> bool:
-    """Whether people decided meanwhile, whose word holds; or control has the flag, as it was told before this
-    database forgot it or began."""
+    """Whether control does not need the finding: people decided meanwhile, or it got the same flag from an earlier
+    database of this monitor."""
     told_before = error.code == "finding_conflict" and finding.wanted is Effect.FLAG
     return error.code == "superseded" or told_before
 
@@ -212,14 +218,14 @@ def _topic(letter: StoredDeadLetter) -> str:
 
 
 def _refused(error: ControlError) -> bool:
-    """Whether control itself said no to this very finding. What a proxy in front of it answers is no answer."""
+    """Whether control itself refused this finding. A proxy in front of it gives no `code`, and does not count."""
     return bool(error.code) and 400 <= error.status < 500 and error.status not in _RETRIED
 
 
 def dead_letter_headers(letter: StoredDeadLetter, *, value: str) -> tuple[tuple[str, bytes], ...]:
-    """The record's own headers untouched, then KIP-1191's `__dlq.errors.*` and ours.
+    """The record's own headers untouched, then KIP-1191's `__dlq.errors.*` and guardian's.
 
-    `guardian-value` says where the bytes are: "sealed" in the value, or "in-store" where they were too large.
+    `guardian-value` says where the bytes are: "sealed" in the value, or "in-store" because they are too large.
     """
     return (
         *letter.headers,

@@ -1,7 +1,7 @@
 """A batch in pieces, one transaction each: a record may hold a hundred thousand calls, and a call eight megabytes.
 
-What was judged is known by its id. So a record is taken apart where it holds more than one piece, and its offset
-moves with the last of them: if it is read again, what is stored of it counts as delivered twice.
+A record that is larger than a piece is split, and its offset moves with the last piece. If a crash comes before
+that, the record is read again, and the decisions that are stored already are recognised by their ids.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,12 +11,14 @@ from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Place, Record
 
 MOST_BYTES = 8 * 1024 * 1024
-"""Of calls as the log has them, and of records that become dead letters: a call that large is one by itself."""
+"""The most bytes of a piece: of its calls as logged and its dead letters' records. A larger call is a piece
+alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`records` are those of which nothing more comes; the last piece of one taken apart has a decision."""
+    """`records` are those that are complete with this piece: of a split record only the last piece names it
+    here."""
 
     records: Sequence[Record]
     decoded: Sequence[Decoded] = ()
@@ -24,12 +26,12 @@ class Piece:
 
     @property
     def places(self) -> set[Place]:
-        """Of all that is in it, also of a record of which more comes."""
+        """The places of everything in it, also of a record that is not complete yet."""
         parts = [*(d.record for d in self.decoded), *(letter.record for letter in self.letters)]
         return {record.place for record in (*self.records, *parts)}
 
     def beyond(self, stored: Mapping[Place, int]) -> tuple["Piece", int]:
-        """The same without what lies before these offsets, and how many records that were."""
+        """The piece without what lies before these offsets, and how many records were left out."""
 
         def new(record: Record) -> bool:
             return record.offset >= stored.get(record.place, 0)
@@ -47,7 +49,7 @@ def pieces(
     most: int,
     most_bytes: int = MOST_BYTES,
 ) -> Iterator[Piece]:
-    """The batch in its order. A record is read as its turn comes, and its letters come with its last piece."""
+    """The batch in its order. A record is read when its turn comes; its letters are in its last piece."""
     done: list[Record] = []
     decoded: list[Decoded] = []
     letters: list[DeadLetter] = []

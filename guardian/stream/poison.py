@@ -1,4 +1,4 @@
-"""Records that crash a room: counted across restarts, then dead-lettered. Never lost, never retried for ever."""
+"""Records that crash a room: attempts are counted across restarts, then the record becomes a dead letter."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -20,8 +20,8 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
 
 
 def poisoned(record: Record, why: str, found: Iterable[Decoded | DeadLetter], now: datetime) -> list[DeadLetter]:
-    """The dead letters of a record that was given up, one for each session in it as far as it can be read, and
-    those of its entries that were refused. `why` names no content: that is the agent's."""
+    """The dead letters of a record that was given up: one for each session that could be read in it, and those of
+    its entries that were refused. `why` must quote none of the record: that is the agent's word."""
     reason = f"judging it failed {MAX_ATTEMPTS} times: {why}"
     letters, refused = Letters(), list[DeadLetter]()
     for each in found:
@@ -43,7 +43,8 @@ def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place
 
 
 def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Finding:
-    """A page for the operators. It goes to their own tenant: what bad records say of tenants proves nothing."""
+    """A finding that pages the operators. It goes to their own tenant, because the tenants that unreadable records
+    name prove nothing."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in blown.gateway)[:200] or "unknown"
     return Finding(
         id=finding_id(Kind.BUS, tenant_id, shown, at.topic, at.partition, at.offset),
@@ -60,9 +61,12 @@ def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Fin
 def outcomes(
     records: Sequence[Record], decoded: Sequence[Decoded], letters: Sequence[DeadLetter], mark: Mark
 ) -> list[Outcome]:
-    """In arrival order. A record of which anything could be read vouches for the gateway that it names and for
-    where it came from: an unreadable one may be known by no more than that. What is too large an agent can bring
-    about, and what people sent again, as its `mark` proves, is old: neither speaks against a gateway."""
+    """What the fuse counts, in arrival order.
+
+    A readable record speaks for the gateway that it names and for its sender, because of an unreadable one nothing
+    but the sender may be known. Two kinds of unreadable records do not speak against a gateway: those that are too
+    large, which an agent can bring about, and those that people sent again, as the `mark` proves.
+    """
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
         id(letter.record): Outcome(

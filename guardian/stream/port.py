@@ -1,4 +1,4 @@
-"""What the loops are given: the pipeline, the control API and the points where a test may end the process."""
+"""What the loops are given: the pipeline, the control API, and points where a test may end the process."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ class Pipeline(Protocol):
     """One batch through the rooms, pure: the same records and memory always give the same judgement."""
 
     def each(self, record: Record) -> Iterable[Decoded | DeadLetter]:
-        """The decisions of one record that may be believed, and its dead letters behind them, as they are read."""
+        """One record's decisions that may be believed, as they are read, and after them its dead letters."""
         ...
 
     def wanted(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Wanted: ...
@@ -36,7 +36,7 @@ class Pipeline(Protocol):
 
 
 class Fill(Protocol):
-    """Envelopes from what is registered: those to judge now, and those that wait. Pure."""
+    """Fills in registered envelopes. Returns the decisions to judge now, and those that wait for one. Pure."""
 
     def __call__(
         self, decoded: Sequence[Decoded], known: Known, *, patient: bool
@@ -51,5 +51,5 @@ class ControlClient(Protocol):
         ...
 
     def changes(self, since: int) -> Sequence[Change]:
-        """What people said after sequence number `since`, in order; empty when there is nothing new."""
+        """What people said after sequence number `since`, in order; empty where there is nothing new."""
         ...

@@ -1,4 +1,4 @@
-"""A stored offset that its topic does not hold: told, and reading goes on where there is something to read."""
+"""A stored offset that its topic no longer holds: people are told, and reading goes on where records are left."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,8 +16,12 @@ _OPERATORS = "guardian"
 def within_reach(
     positions: Mapping[Place, int], consumer: Consumer, store: MonitorStore, now: datetime
 ) -> dict[Place, int]:
-    """Where to read on. A topic that ends before the stored offset was created anew, or cut off: it is read from
-    its beginning, and what was judged before is recognised. What was removed before it was read is named."""
+    """Where to go on reading in each place.
+
+    A topic that ends before the stored offset was created anew, or cut off: it is read from its beginning, and
+    decisions that were judged before are recognised. Where records were removed before they were read, reading
+    goes on at the first that is left. Either becomes a finding.
+    """
     bounds = consumer.bounds(positions) if positions else {}
     found = dict(positions)
     for place, stored in positions.items():

@@ -15,8 +15,8 @@ _log = logger("redrive")
 
 
 class Redriven(NamedTuple):
-    """The ids that were sent, those that are not kept (any more), those whose seal cannot be opened, and those
-    that could not be sent. `left`: how many were not tried, being of no configured topic."""
+    """Ids of letters: `sent` again; `missing` from the store (or expired); `shut`, because the seal cannot be
+    opened; `failed` to be sent. `left` counts those that were not tried, because their topic is not configured."""
 
     sent: list[str]
     missing: list[str]
@@ -34,13 +34,13 @@ def redrive(
     mark: Mark,
     clock: Clock,
 ) -> Redriven:
-    """Send them again, at least once.
+    """Send the letters' records again, at least once.
 
-    Key, headers and value are byte-identical to what came, but for the spelling of a header's name that is no
-    UTF-8, and for one header, a `mark`, that says that it is sent again. Its time is the one it came at: what
-    was in order then is judged as of then. A record of which several decisions are dead letters is sent once.
-    One is in memory at a time. `unseal` raises StoreError for what it cannot open, the producer BusError for
-    what it cannot send: the others are sent all the same, but of a topic that failed no more is tried.
+    Key, headers and value are byte-identical to what came, with two exceptions: a header's name that is no UTF-8
+    is spelt otherwise, and a `mark` is added. The timestamp is the original one, so that the record is judged as
+    of then. A record with several dead letters is sent once. One is in memory at a time. `unseal` raises
+    StoreError for what it cannot open, the producer BusError for what it cannot send: the others are still sent,
+    but once a topic has failed, nothing more is tried there.
     """
     done = Redriven([], [], [], [])
     records: set[tuple[str, str]] = set()
@@ -74,6 +74,6 @@ def redrive(
 
 
 def _headers(letter: StoredDeadLetter, mark: bytes) -> tuple[tuple[str, bytes], ...]:
-    """Its own, and that it was sent again; once, however often that is and whoever said so before."""
+    """The record's own headers and one mark, in place of any mark that it had."""
     headers = tuple(each for each in letter.headers if each[0].lower() != REDRIVEN)
     return (*headers, (REDRIVEN, mark))

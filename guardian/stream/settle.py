@@ -21,12 +21,12 @@ _log = logger("stream")
 
 
 class Settler:
-    """Bisects a batch that crashes down to the record, whose attempts are counted in the store: three over all
-    restarts, then it is dead-lettered.
+    """Bisects a batch that crashes until it finds the record. Attempts at that record are counted in the store;
+    after three, over all restarts, it is dead-lettered.
 
-    A crash that ends the process leaves no exception behind. But it leaves a partition that is claimed again
-    and again with nothing committed in between; such a one is judged record by record, each attempt noted
-    before it is made, for the next `cautious_for` records.
+    A crash that ends the process leaves no exception behind, but a partition that is claimed again and again with
+    nothing committed in between. Such a partition is judged record by record for the next `cautious_for` records,
+    and each attempt is counted before it is made.
     """
 
     def __init__(
@@ -41,21 +41,22 @@ class Settler:
         self._refunds = Refunds()
 
     def assigned(self, claims: Mapping[Place, int]) -> None:
-        """Places were claimed; the numbers say how often since something was committed there."""
+        """Places were claimed; `claims` says how often since something was last committed there."""
         for place, count in claims.items():
             self._cautious.pop(place, None)
             if count >= MAX_ATTEMPTS:
                 self._cautious[place] = self._cautious_for
 
     def drained(self, places: Iterable[Place]) -> None:
-        """Nothing is left to be read there: what ended the process lies elsewhere, or was never a record."""
+        """Nothing is left to read in these places, so the record that ended the process is not there, if there is
+        one."""
         for place in places:
             self._cautious.pop(place, None)
 
     def settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
         """Every record ends up judged, dead-lettered or, when `stop` was set, uncommitted.
 
-        Raises what is not the records' fault as it comes: StoreError (also StaleMember) and FuseBlown.
+        Raises what is no record's fault: StoreError (also StaleMember), and BusError (FuseBlown).
         """
         if any(record.place in self._cautious for record in records):
             for record in records:
@@ -63,7 +64,7 @@ class Settler:
             return
         try:
             self._committer.judge(records, consumer, stop)
-        except Exception as error:  # a room crashed: find the record, and let the others through
+        except Exception as error:  # a room crashed: find the record that did it, and judge the others
             if blameless(error):
                 raise
             left = self._committer.left(records)
@@ -106,7 +107,8 @@ class Settler:
         *,
         attempt: int | None = None,
     ) -> None:
-        """Try again until the count is full, then dead-letter it. A stop keeps the count for the next start."""
+        """Try again until the attempts are used up, then dead-letter it. A stop keeps the count for the next
+        start."""
         while True:
             if attempt is None:
                 attempt = self._store.mark_attempt(record.place, record.offset)
@@ -127,7 +129,7 @@ class Settler:
         letters = poisoned(record, why, self._committer.readable(record), self._clock())
         try:
             self._committer.commit(Piece([record], [], letters), consumer)
-        except Exception as error:  # even the finding about it cannot be made: the letter must not be lost
+        except Exception as error:  # making the finding crashes too: keep the letter without one
             if blameless(error):
                 raise
             _log.error("no finding could be made of a poisoned record", offset=record.offset, **sketch(error))
@@ -136,8 +138,8 @@ class Settler:
 
 
 def sketch(error: Exception) -> dict[str, str]:
-    """What crashed and where. Not the message and no local values: those carry what agents wrote. What guardian
-    raises on purpose says itself what is wrong."""
+    """What crashed and where, for the log. Messages and local values are left out, because they carry what agents
+    wrote; only guardian's own errors are quoted."""
     if isinstance(error, GuardianError):
         return {"error": type(error).__name__, "why": str(error)[:500]}
     frames = traceback.extract_tb(error.__traceback__)[-3:]

@@ -1,8 +1,8 @@
 """How far behind the topic the monitor is, and telling control so: a monitor that is late must not look alive.
 
-Calls are watched up to a moment: the time of the newest record that is judged and stored, or now, when there was
-nothing to read. A worker that is stuck, paused or without a broker moves that moment no further. Before the first
-of them nobody knows how far behind it is, and the report says that.
+Calls are watched up to a moment: the time of the newest record that is judged and stored, or now, if there was
+nothing to read. A worker that is stuck, paused or without a broker does not move that moment on. Until there is a
+first such moment nobody knows how far behind the monitor is, and the report says so.
 """
 
 import os
@@ -20,20 +20,21 @@ from guardian.telemetry import logger
 
 _log = logger("vitals")
 _MOST_S = 1e9
-"""No report takes more: a record stamped 1970 is older than that, and the monitor is heard of all the same."""
+"""The largest lag that a report may hold. A record stamped 1970 is further behind; the report must go out
+anyway."""
 
 _AHEAD = timedelta(minutes=5)
-"""So far clocks may differ: a stamp that is no further ahead of ours is of now."""
+"""How far clocks may differ: a stamp that is ahead of ours by no more counts as now."""
 
 
 def instance_name() -> str:
-    """One running monitor."""
+    """A name for this running monitor."""
     return f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 @dataclass
 class Lateness:
-    """Written where records are read and committed, read by whoever reports."""
+    """Up to when calls are watched. The worker writes it, metrics and `Vitals` read it."""
 
     clock: Clock
     _until: datetime | None = field(default=None)
@@ -45,10 +46,10 @@ class Lateness:
         self._newest = dict.fromkeys(self._newest, self._until)
 
     def handled(self, records: Sequence[Record]) -> None:
-        """These are judged and stored; the partition that is furthest behind counts.
+        """These records are judged and stored; of their partitions the one that is furthest behind counts.
 
-        A record older than one before it in its partition was sent again: nobody waited that long for it. One
-        whose time is far from come says nothing: its partition stays where it was.
+        A record that is older than one before it in its partition was sent again, so it is no delay. One that is
+        stamped far ahead of now says nothing: its partition stays where it was.
         """
         now = self.clock()
         for record in records:
@@ -59,8 +60,8 @@ class Lateness:
         self._count(records, now)
 
     def handled_all(self, records: Sequence[Record], left: Callable[[], Mapping[Place, int]]) -> None:
-        """All that was handed out is: not its last piece alone counts. Stamps far ahead are no delay where nothing
-        is `left` in their partition."""
+        """A whole batch is judged and stored, so all its partitions count, not only those of its last piece. Where
+        a stamp was far ahead and nothing is `left` in the partition, that partition is up to date."""
         now = self.clock()
         ahead = {r.place for r in records if r.timestamp is not None and r.timestamp - now > _AHEAD}
         if ahead:
@@ -74,13 +75,13 @@ class Lateness:
         self._until = min([now, *(self._newest[place] for place in places)])
 
     def lag(self) -> timedelta | None:
-        """None before anything was read, or found to be empty: nobody knows yet."""
+        """How far behind; None as long as nothing was read and the topic was not found empty either."""
         return None if self._until is None else max(timedelta(0), self.clock() - self._until)
 
 
 class Vitals:
-    """Reports every `every_s`, also that the monitor leaves. `report` is (instance, lag in seconds, leaving); the
-    lag is None while nobody knows it."""
+    """Reports every `every_s`, and once more when the monitor stops. `report` is called with the instance, the lag
+    in seconds (None while unknown) and whether the monitor is leaving."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The waiting room: records whose session has no envelope yet are kept, in order, until it comes or time is up.
 
-They are kept in the store, in the transaction that moves the offsets on: a restart loses none of them, and whoever
-owns the partition then goes on with them. They are decoded again when it is their turn; decoding is pure.
+They are stored in the transaction that moves the offsets on, so a restart loses none of them, and whichever member
+owns the partition then judges them. When it is their turn they are decoded again; decoding is pure.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,21 +27,21 @@ _COMING_BACK = timedelta(hours=1)
 _LOOK_EVERY = timedelta(minutes=1)
 
 Unseal = Callable[[bytes, datetime], bytes]
-"""The value that was sealed at that time. Raises StoreError where it cannot be opened any more."""
+"""Opens a value that was sealed at that time. Raises StoreError where it can no longer be opened."""
 
 
 def decision_of(d: Decoded) -> tuple[object, ...]:
-    """Where a decision lies, and whose it is: configured otherwise, another one may lie there."""
+    """Where a decision lies, and whose it is: under another configuration another decision may lie there."""
     return (*d.record.place, d.record.offset, d.entry, *d.event.key)
 
 
 def waiter_of(held: Held) -> tuple[object, ...]:
-    """The same of one that waits."""
+    """The same, of a decision that waits."""
     return (*held.id, held.tenant_id, held.session_id)
 
 
 class WaitingRoom:
-    """`wait` is how long at most, `most` how many; beyond, those that waited longest are judged as they are."""
+    """Decisions wait for at most `wait`. From `most` on, those that waited for longest are judged as they are."""
 
     def __init__(
         self,
@@ -66,24 +66,26 @@ class WaitingRoom:
 
     @property
     def depth(self) -> int:
-        """How many records wait, in this store."""
+        """How many decisions wait in this store, as of the last look."""
         return self._depth
 
     def seat(self, decoded: Sequence[Decoded]) -> tuple[list[Decoded], list[Decoded]]:
-        """Those to judge now, their envelopes filled in, and those that wait."""
+        """The decisions to judge now, with their envelopes filled in, and those that wait."""
         if not self._depth and all(d.unfilled is None for d in decoded):
             return list(decoded), []
         patient = self._depth < self._most
-        ready, waits = self._fill(decoded, self._known(decoded), patient=patient)
-        self._depth += len(waits)
-        return ready, waits
+        return self._fill(decoded, self._known(decoded), patient=patient)
+
+    def seated(self, count: int) -> None:
+        """So many more wait: they are stored."""
+        self._depth += count
 
     def filled(self, decoded: Sequence[Decoded]) -> list[Decoded]:
-        """Whose turn it is: with the envelope that came, or without one."""
+        """Decisions whose turn it is, with the envelope that came for them, if one did."""
         return self._fill(decoded, Known(envelopes=self._known(decoded).envelopes), patient=False)[0]
 
     def due(self, consumer: Consumer) -> list[Held]:
-        """Whose turn it is in this consumer's partitions, each session in its order."""
+        """The decisions of this consumer's partitions whose turn it is, each session in its order."""
         self._depth = self._store.waiting.depth()
         self._metrics.set("guardian_waiting_records", self._depth)
         if not self._depth:
@@ -98,13 +100,16 @@ class WaitingRoom:
         )
 
     def held_of(self, consumer: Consumer) -> int:
-        """How many wait that this consumer's partitions brought."""
+        """How many decisions of this consumer's partitions wait."""
         return self._store.waiting.depth(consumer.assignment())
 
     def give_up_stranded(self, consumer: Consumer) -> int:
-        """Dead-letter what waits a day too long in places that are not this consumer's and that nobody read for a
-        day: a topic under another name, a file. Only who reads something itself can tell, and where all were away
-        it leaves the others an hour to come back. Returns how many."""
+        """Dead-letter what is a day overdue in places that nobody has read for a day: a topic that was renamed, a
+        file. Returns how many decisions that were.
+
+        Only a consumer that reads something itself may judge this, and not in its first hour: after an outage of
+        all monitors the others need time to come back.
+        """
         now, mine = self._clock(), consumer.assignment()
         before = now - self._wait - _STRANDED
         if not mine or now - self._began < _COMING_BACK:
@@ -126,7 +131,7 @@ class WaitingRoom:
         return DeadLetter(record, "stranded", why, *named, now, entry=held.id[3])
 
     def record(self, held: Held) -> Record:
-        """The record as it came; without its value where the seal's key is gone, so that it is dead-lettered."""
+        """The record as it came. Where its seal cannot be opened it has no value, and so becomes a dead letter."""
         topic, partition, offset, _ = held.id
         try:
             value = self._unseal(held.sealed, held.since)
@@ -136,8 +141,8 @@ class WaitingRoom:
         return Record(topic, partition, offset, value, held.key, held.headers, held.stamped_at)
 
     def unread(self, held: Held, record: Record, refused: Sequence[DeadLetter]) -> DeadLetter:
-        """The letter of a decision that could be read when it began to wait, and cannot any more: the seal's key
-        is gone, or guardian is configured otherwise since."""
+        """The letter of a decision that could be read when it began to wait and cannot be read now: the seal's key
+        is gone, or the configuration has changed."""
         mine = [each for each in refused if each.record is record]
         named = (each for each in mine if each.session_id == held.session_id)
         nameless = (each for each in mine if each.session_id is None and each.entry in (0, held.id[3]))
@@ -164,8 +169,8 @@ class WaitingRoom:
 
 
 class Release:
-    """Judges those whose turn it is. One that crashes a room is tried three times over all restarts, then it is
-    dead-lettered: after a crash they are taken one by one, so that the others get through."""
+    """Judges the waiting decisions whose turn it is. After a crash they are taken one by one, so that the others
+    get through; one that crashes a room three times, over all restarts, is dead-lettered."""
 
     def __init__(
         self,
@@ -180,7 +185,7 @@ class Release:
         self._next_look: datetime | None = None
 
     def __call__(self, consumer: Consumer) -> int:
-        """Judge what is due; returns how many that was. Raises StoreError, also StaleMember, as it comes."""
+        """Judge what is due; returns how many decisions that was. Raises StoreError, also StaleMember."""
         self._refunds.pay()
         due = self._room.due(consumer)
         if not due:

@@ -24,7 +24,7 @@ _HEARD_FOR = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How much at a time, how patient. `max_outbox_depth` None never pauses."""
+    """How much to read at a time, and how long to wait. With `max_outbox_depth` None reading never pauses."""
 
     max_records: int = 500
     poll_timeout_s: float = 0.25
@@ -33,9 +33,9 @@ class WorkerOptions:
 
 
 class Worker:
-    """One consumer and its store. `committer` judges and stores; the loop decides when, and what to do about
-    trouble: a store or broker that is away is waited for, an eviction discards the batch. `release` judges what
-    waited for its envelope, `holds` says how much of the consumer's still does."""
+    """One consumer and its store. `committer` judges and stores. The loop decides when, and what to do about
+    trouble: it waits for a store or broker that is away, and discards the batch when it was evicted. `release`
+    judges what waited for its envelope; `holds` counts what of this consumer's still waits."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class Worker:
         return self._silent
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set or a bounded source ends. The transaction at hand is finished first.
+        """Run until `stop` is set or a bounded source ends. The transaction in progress is finished first.
 
-        Broker and store may be away: the loop waits for them. Raises FuseBlown, after committing what is
-        safe, and whatever is wrong with a bounded source. The consumer is closed on the way out.
+        The loop waits for a broker or store that is away. Raises FuseBlown, after the piece that blew it is
+        stored, and any BusError of a bounded source. The consumer is closed on the way out.
         """
         failures = 0
         try:
@@ -91,10 +91,11 @@ class Worker:
                     records = self._poll(stop)
                     failures = 0
                 except (BusError, StoreError) as error:
-                    if self._consumer.exhausted():
-                        raise
+                    if isinstance(error, BusError):
+                        if self._consumer.exhausted():
+                            raise
+                        started = False
                     self._silent = isinstance(error, BusError)
-                    started = started and not isinstance(error, BusError)
                     self._wait(stop, failures, "source or store away", error)
                     failures += 1
                     continue
@@ -113,7 +114,7 @@ class Worker:
         try:
             return self._holds(self._consumer) > 0
         except StoreError:
-            return True  # as far as anybody knows
+            return True  # nobody knows: ask again
 
     def _poll(self, stop: threading.Event) -> list[Record]:
         self._relieve()
@@ -124,19 +125,19 @@ class Worker:
             stop.wait(min(0.05, self._options.poll_timeout_s))
         elif records:
             self._silent = False
-        elif self._heard():  # also where there are more members than partitions
+        elif self._heard():  # also true of a member that has no partition
             self._silent = False
             left = self._consumer.lag()
             self._settler.drained(place for place, count in left.items() if not count)
             if left.keys() >= self._consumer.assignment() and not any(left.values()):
-                self._lateness.caught_up()  # else a fetch takes longer than the poll
+                self._lateness.caught_up()  # where something is left, a fetch takes longer than the poll
         elif self._consumer.assignment() and not self._silent:
             _log.warning("the log's source does not answer; waiting for it")
             self._silent = True
         return records
 
     def _heard(self) -> bool:
-        """Whether the source itself said lately that there is nothing: silence is no such word."""
+        """Whether the source answered lately: a poll that finds nothing does not prove that it is there."""
         now = self._clock()
         if self._heard_at is None or not timedelta(0) <= now - self._heard_at < _HEARD_FOR:
             if not self._consumer.answers():
@@ -145,8 +146,8 @@ class Worker:
         return True
 
     def _relieve(self) -> None:
-        """Pause while more findings wait than may; go on when half of that has left. Dead letters are no reason:
-        the store has them, and an agent may bring about any number."""
+        """Pause while too many findings wait, until half of the limit is left. Dead letters do not count: the
+        store keeps them, and an agent can cause any number."""
         depth = self._store.outbox.depth("finding")
         self._metrics.set("guardian_outbox_depth", depth)
         limit = self._options.max_outbox_depth
@@ -168,7 +169,7 @@ class Worker:
         return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _handle(self, records: list[Record], stop: threading.Event) -> bool:
-        """Settle a batch, waiting for a store that is away. False: the consumer has to be started anew."""
+        """Settle a batch, waiting for a store that is away. False: the consumer must be started again."""
         failures = 0
         while True:
             try:
@@ -188,7 +189,7 @@ class Worker:
                     return True
 
     def _let_go(self, stop: threading.Event) -> bool:
-        """Judge what waited long enough, or whose envelope came. False: the consumer has to be started anew."""
+        """Judge what waited long enough or got its envelope. False: the consumer must be started again."""
         if self._release is None:
             return True
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
+from quick_broker import QuickBroker
 
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka import KafkaConsumer
@@ -105,7 +106,7 @@ class Kafka(Memory):
 
 @pytest.fixture(scope="session")
 def local_broker() -> Iterator[LocalBroker]:
-    with LocalBroker() as broker:
+    with QuickBroker() as broker:
         yield broker
 
 

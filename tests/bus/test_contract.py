@@ -116,6 +116,16 @@ def test_two_members_share_the_partitions_and_one_that_leaves_hands_its_over(bus
     assert len(set(seen)) == len(seen) == 60
 
 
+def test_a_consumer_that_is_started_again_leaves_no_member_behind_that_keeps_its_partitions(bus):
+    topic = bus.topic(1)
+    _fill(bus, topic, 3)
+    reader = bus.reader(topic, "g-again").start()
+    _until(bus, lambda: len(reader.got) == 3, reader)
+    reader.start()
+    _fill(bus, topic, 2)
+    _until(bus, lambda: len(reader.got) == 5, reader)
+
+
 def test_lag_is_what_was_not_read_yet(bus):
     topic = bus.topic(1)
     _fill(bus, topic, 10)

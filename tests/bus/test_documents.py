@@ -91,3 +91,13 @@ def test_a_document_over_lines_may_close_brackets_on_any_of_them(read):
 def test_a_compressed_file_reads_the_same(read):
     plain = json.dumps(ONE, indent=2).encode()
     assert values(read(gzip.compress(plain) + gzip.compress(b"\n" + plain), "log.json.gz")) == [ONE, ONE]
+
+
+def test_a_file_that_is_started_again_is_read_from_its_beginning_and_nothing_twice(tmp_path):
+    path = tmp_path / "log.json"
+    path.write_bytes(b'{"a":\n{"b": 1}\n{"c": 2}\n')  # the first is cut off, which shows as the second begins
+    consumer = Documents(path)
+    consumer.start(lambda places: {})
+    first = consumer.poll(timeout_s=0, max_records=1)
+    consumer.start(lambda places: {})
+    assert consumer.poll(timeout_s=0, max_records=1) == first

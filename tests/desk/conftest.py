@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from slack_sdk.http_retry import builtin_handlers
 from slack_server import CHANNEL, TOKEN, SlackServer
 from slack_server.people import SECRET, click, command, interaction, signed, submission
 from slack_server.rates import Rates
@@ -252,7 +254,11 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
 
 @pytest.fixture
 def make_office(
-    tmp_path: Path, policies: CedarPolicies, migrated: Path, slack: SlackServer
+    tmp_path: Path,
+    policies: CedarPolicies,
+    migrated: Path,
+    slack: SlackServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Office]]:
     closing: list[Callable[[], None]] = []
 
@@ -269,6 +275,7 @@ def make_office(
         clock = Clock()
         slack.rates = Rates(clock.seconds)
         slack.wall, slack.clock = (lambda: clock.now.timestamp()), clock.seconds
+        monkeypatch.setattr(builtin_handlers, "time", SimpleNamespace(sleep=clock.sleep))  # a Retry-After
         store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
         tokens = Tokens(SigningKeys.create(folder / "keys.json"), "guardian", "guardian-control", lambda _: False)
         deps = ControlDeps(

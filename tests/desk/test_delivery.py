@@ -272,14 +272,14 @@ def test_who_failed_late_with_a_write_does_not_take_it_from_the_process_that_has
 
 
 @pytest.mark.slow
-def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
+def test_hundreds_of_findings_within_seconds_keep_to_the_limits_and_none_is_lost(
     make_office, slack, a_finding
 ) -> None:
     office = make_office(serve=False)
     slack.rates.on = True
     kinds = random.Random(6)
     monitor = Principal("monitor", "monitor", frozenset({"*"}), jti="j", expires_at=office.clock())
-    for n in range(2000):
+    for n in range(600):
         severity = kinds.choices(["low", "medium", "high", "critical"], [50, 30, 18, 2])[0]
         receive(office.deps, monitor, a_finding(f"sess_{n:04}", severity=severity))
         office.clock.pass_(seconds=0.03)
@@ -287,7 +287,7 @@ def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
             office.settle()
     until_settled(office)
     listed = "".join(str(message["blocks"]) for message in slack.messages)
-    missing = [n for n in range(2000) if f"`sess_{n:04}`" not in listed]
+    missing = [n for n in range(600) if f"`sess_{n:04}`" not in listed]
     assert missing == []
     assert slack.rates.busiest(10) <= 12, "about one message a second"
     assert len(slack.roots()) < 60

@@ -9,6 +9,7 @@ from slack_server import CHANNEL, TOKEN, message_limits
 from slack_server.people import SECRET
 
 from guardian.alerting.plain_text import as_text
+from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap import doctor
 from guardian.bootstrap.alert_tests import send_samples
 from guardian.bootstrap.manifest import manifest_text
@@ -94,7 +95,8 @@ def test_the_doctor_says_that_an_app_token_was_withdrawn(settings) -> None:
 
 
 def test_the_doctor_says_that_slack_cannot_be_reached_and_goes_on(settings) -> None:
-    away = settings(alerts={"slack": {"channel": CHANNEL, "base_url": "http://127.0.0.1:9/api/"}})
+    no_broker = {"bootstrap_servers": "127.0.0.1:9", "options": {"bootstrap_timeout_ms": 200}}
+    away = settings(alerts={"slack": {"channel": CHANNEL, "base_url": "http://127.0.0.1:9/api/"}}, kafka=no_broker)
     checks = {check.name: check for check in doctor.examine(away)}
     assert not checks["alerts"].ok
     assert "slack.com" in checks["alerts"].mend
@@ -113,8 +115,11 @@ def test_the_manifest_asks_for_what_is_needed_and_leads_where_it_should() -> Non
     assert "request_url" not in socket["settings"]["interactivity"]
 
 
-def test_a_sample_of_each_kind_is_sent_and_within_slacks_limits(settings, slack, office) -> None:
-    slack.rates.on = False  # they count on the office's clock, which stands still here
+def test_a_sample_of_each_kind_is_sent_and_within_slacks_limits(settings, slack, office, monkeypatch) -> None:
+    opened, clock = SlackOptions.open, office.clock
+    monkeypatch.setattr(
+        SlackOptions, "open", lambda self, **_: opened(self, clock=clock.seconds, sleep=clock.sleep)
+    )
     sent = list(send_samples(settings()))
     assert [each for each in sent if not each.ok] == []
     assert {each.kind for each in sent} == set(samples(office.clock()))

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ports import port_of, reserve
+from quick_broker import QuickBroker
 
 from guardian.bootstrap.initialise import initialise
 from guardian.bus.admin import ensure_topics
@@ -30,6 +31,16 @@ from guardian.wire.findings import FindingView
 
 TOPIC = "guardian.decisions"
 _PATIENCE_S = 90
+
+
+def until(holds: Callable[[], object]) -> bool:
+    """Whether it holds in time."""
+    end = time.monotonic() + _PATIENCE_S
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _bare() -> dict[str, str]:
@@ -86,18 +97,14 @@ class Estate:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             return int(connection.execute(question).fetchone()[0])
 
-    def finish(self, lines: int) -> None:
-        """Wait until so many records are judged or kept as dead letters, and what they led to is delivered."""
-        taken = "select (select count(*) from seen) + (select count(*) from dead_letters)"
-        until = time.monotonic() + _PATIENCE_S
-        while (
-            not any(self.folder.rglob("monitor.db"))
-            or self.count("select count(*) from sqlite_master where name = 'dead_letters'") == 0
-            or self.count(taken) < lines
-            or self.count("select count(*) from outbox where state = 'due'") > 0
-        ):
-            assert time.monotonic() < until, "it does not get to the end of its log"
-            time.sleep(0.2)
+    def finished(self, lines: int) -> bool:
+        """Whether so many records are judged or kept as dead letters, and what they led to is delivered."""
+        if not any(self.folder.rglob("monitor.db")):
+            return False
+        if self.count("select count(*) from sqlite_master where name = 'dead_letters'") == 0:
+            return False
+        taken = self.count("select (select count(*) from seen) + (select count(*) from dead_letters)")
+        return taken >= lines and self.count("select count(*) from outbox where state = 'due'") == 0
 
     def told(self) -> set[tuple[str, str]]:
         """(finding id, effect) of every finding.
@@ -107,41 +114,19 @@ class Estate:
         findings = [view for view in self.findings() if not view.finding.id.startswith(NEWS)]
         return {(view.finding.id, view.outcome.effect.value) for view in findings}
 
-    def settled(self, expected: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """What was told once the expected ones are there, or no more come."""
-        until = time.monotonic() + _PATIENCE_S
-        last: set[tuple[str, str]] = set()
-        since = time.monotonic()
-        while time.monotonic() < until:
-            now = self.told()
-            if now != last:
-                last, since = now, time.monotonic()
-            quiet = 45  # an evicted member's partitions take ten seconds to move
-            if now >= expected or (now and time.monotonic() - since > quiet):
-                return now
-            time.sleep(0.2)
-        return last
-
     def dead_letters(self) -> int:
-        """How many are kept in the monitor's store, without their bytes."""
-        done = subprocess.run(
-            [sys.executable, "-m", "guardian", "dlq", "list", "--json", "-c", str(self.folder / "guardian.yaml")],
-            capture_output=True,
-            check=True,
-        )
-        return len(json.loads(done.stdout))
-
-    def dead_letters_at_last(self, expected: int) -> int:
-        """How many are kept once as many as expected are there, or no more come: findings may be there before."""
-        until = time.monotonic() + _PATIENCE_S
-        while (kept := self.dead_letters()) < expected and time.monotonic() < until:
-            time.sleep(0.5)
-        return kept
+        """How many are kept in the monitor's store."""
+        return self.count("select count(*) from dead_letters")
 
     def revocations(self) -> list[tuple[str, str, str]]:
         """The whole ledger as (tenant, session, status), in order."""
         changed = self.client.revocations(since="1.0")
         return [(e.tenant_id, e.subject_id, e.status) for e in changed.entries]
+
+
+@pytest.fixture(name="until", scope="session")
+def until_fixture() -> object:
+    return until
 
 
 @pytest.fixture(name="open_estate", scope="session")
@@ -156,7 +141,7 @@ def close_fixture() -> object:
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[Estate]:
-    with LocalBroker() as broker:
+    with QuickBroker() as broker:
         made = open_estate(tmp_path / "estate", broker)
         try:
             yield made
@@ -187,11 +172,8 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
         )
     token = (folder / "keys" / "admin.token").read_text(encoding="utf-8").strip()
     client = ControlClient(f"http://127.0.0.1:{port}", lambda: token)
-    until = time.monotonic() + 30
-    while not client.ready():
-        assert control.poll() is None, (folder / "control.log").read_text(encoding="utf-8")
-        assert time.monotonic() < until, "the control API did not come up"
-        time.sleep(0.1)
+    assert until(lambda: client.ready() or control.poll() is not None), "the control API did not come up"
+    assert control.poll() is None, (folder / "control.log").read_text(encoding="utf-8")
     return Estate(folder, broker, control, client, held)
 
 

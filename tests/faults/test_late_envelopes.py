@@ -1,7 +1,7 @@
 """A monitor is killed while records wait for envelopes, which come on a topic of their own; nothing is lost."""
 
 import json
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,17 +17,10 @@ from guardian.demo.writing import Writing, envelope_body
 TOPIC = "guardian.envelopes"
 
 
-def patiently(holds: Any) -> bool:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @pytest.mark.slow
-def test_a_monitor_killed_while_records_wait_judges_all_of_them_under_the_envelopes_that_came(estate: Any) -> None:
+def test_a_monitor_killed_while_records_wait_judges_all_of_them_under_the_envelopes_that_came(
+    estate: Any, until: Callable[..., bool]
+) -> None:
     path = estate.folder / "guardian.yaml"
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     settings["source"] = {"format": "agentgateway"}
@@ -42,14 +35,14 @@ def test_a_monitor_killed_while_records_wait_judges_all_of_them_under_the_envelo
     assert estate.count("select count(*) from waiting") > 0
 
     estate.watch(name="second")
-    assert patiently(lambda: estate.count("select count(*) from waiting") == len(lines))
+    assert until(lambda: estate.count("select count(*) from waiting") == len(lines))
     producer = KafkaProducer(estate.broker.settings)
     for line in lines:
         told = {"schema": "guardian.envelope/v1", "gateway": GATEWAY, "envelope": json.loads(envelope_body(line))}
         producer.send(TOPIC, json.dumps(told).encode(), key=line["envelope"]["session_id"].encode())
     producer.close()
-    assert patiently(lambda: estate.count("select count(*) from waiting") == 0)
+    assert until(lambda: estate.count("select count(*) from waiting") == 0)
     assert estate.count("select count(*) from seen") == len(lines)
     assert estate.count("select count(*) from dead_letters") == 0
     (expired,) = [s for s in plan if s.plant is Plant.EXPIRED_ENVELOPE]
-    assert patiently(lambda: (expired.tenant_id, expired.session_id, "revoked") in estate.revocations())
+    assert until(lambda: (expired.tenant_id, expired.session_id, "revoked") in estate.revocations())

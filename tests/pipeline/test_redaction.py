@@ -53,6 +53,22 @@ def test_a_dropped_field_is_gone_and_what_is_not_there_is_left_alone(event):
     assert nothing.decision.reason == ""
 
 
+@pytest.mark.parametrize("name", ["arguments", "purpose", "reason", "trace_id"])
+def test_a_dropped_argument_is_gone_whatever_its_name(body, name):
+    told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={name: "private", "kept": 1})))
+    clean, _ = rules(**{f"action.arguments.{name}": "drop"}).redact(told)
+    assert clean.action.arguments == {"kept": 1}
+
+
+@pytest.mark.parametrize("path", ["action.arguments", "decision.reason", "envelope.purpose", "trace_id"])
+def test_a_dropped_field_that_every_event_has_is_empty(event, path):
+    clean, _ = rules(**{path: "drop"}).redact(event)
+    told = clean.model_dump()
+    for name in path.split("."):
+        told = told[name]
+    assert not told
+
+
 def test_a_hash_keeps_equal_values_equal_and_depends_on_the_key(event):
     clean, _ = rules(**{"action.arguments.customer.*": "hash", "envelope.delegator_id": "hash"}).redact(event)
     hashed = clean.action.arguments["customer"]

@@ -13,7 +13,7 @@ from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord
-from guardian.errors import SchemaAway
+from guardian.errors import SchemaAway, StoreError
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.signals.credential_scanner import CredentialScanner
@@ -23,6 +23,7 @@ from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader
 from guardian.store.engine import writing
 from guardian.store.monitor_envelopes import Heard, save_envelopes
+from guardian.store.monitor_values import Conflict
 from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
@@ -336,6 +337,43 @@ def test_a_file_ends_although_records_of_a_topic_wait(desk, rig, tmp_path):
     rig.read(Run(), over)
     assert desk.judged == ["d1", "d2"]
     assert desk.store.waiting.depth([("log", 0)]) == 1
+
+
+def test_what_is_tried_again_because_another_member_wrote_meanwhile_counts_once_as_waiting(desk, monkeypatch):
+    desk.send(line(0))
+    conflicts, commit = [Conflict("somebody else wrote")] * 3, desk.store.commit
+
+    def contended(*judged, **more):
+        if conflicts:
+            raise conflicts.pop()
+        commit(*judged, **more)
+
+    depths = []
+    monkeypatch.setattr(desk.store, "commit", contended)
+    monkeypatch.setattr(desk.room, "due", lambda consumer: depths.append(desk.room.depth) or [])
+    desk.run(lambda: depths and depths[-1] > 0)
+    assert (conflicts, depths[-1]) == ([], 1)
+
+
+def test_a_store_that_is_away_while_the_last_of_a_file_waits_is_waited_for(desk, rig, tmp_path, monkeypatch):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(line(1, time="2026-05-12T17:00:00Z"))
+    consumer, away = FileConsumer(path), [StoreError("the database is locked")] * 3
+    depth = desk.store.outbox.depth
+
+    def counted(*kinds):
+        if consumer.exhausted() and away:
+            raise away.pop()
+        return depth(*kinds)
+
+    monkeypatch.setattr(desk.store.outbox, "depth", counted)
+
+    def over():
+        rig.clock.forward(1)
+        return desk.judged == ["d1"]
+
+    rig.read(desk.worker(consumer), over)
+    assert away == []
 
 
 def test_what_waits_where_nobody_reads_any_more_is_dead_lettered_with_a_finding(desk, rig):

@@ -1,16 +1,12 @@
-"""Metrics, each with what to do when it moves, and structured logs.
+"""Metrics, each with what to do when it moves.
 
 Names are a Literal type, so that a misspelt metric does not type-check. No label carries a session, agent
 or argument: cardinality stays bounded, and what agents write never reaches a metrics page.
 """
 
-import logging
-import sys
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
-from typing import Any, Literal, NamedTuple, TextIO, assert_never, get_args
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, assert_never, get_args
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 Metric = Literal[
@@ -252,88 +248,8 @@ class Metrics:
 
     def value(self, name: Metric, **labels: str) -> float:
         """The current value of a counter or gauge, 0 when it was never touched."""
-        sample = name
-        return self.registry.get_sample_value(sample, labels) or 0.0
+        return self.registry.get_sample_value(name, labels) or 0.0
 
     def render(self) -> bytes:
         """The Prometheus text exposition."""
         return generate_latest(self.registry)
-
-
-def configure_logging(
-    *, level: str = "INFO", json: bool = True, stream: TextIO | None = None, libraries: str = "WARNING"
-) -> None:
-    """Structured logs on stderr: one JSON object a line, or a console rendering for people.
-
-    What libraries log from the level `libraries` on comes the same way, as `logger` instead of `room`. Control
-    characters in values are escaped by the renderers, so an agent cannot forge a log line.
-    """
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if json
-        else structlog.dev.ConsoleRenderer(colors=False, repr_native_str=True)  # else ESC reaches the terminal
-    )
-    told: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[*told, structlog.processors.format_exc_info, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: _Printing(stream or sys.stderr),  # whatever stderr is by then
-        cache_logger_on_first_use=False,
-    )
-    handler = _OfLibraries(stream)
-    handler.setLevel(libraries)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*told, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info if json else _for_people,
-                renderer,
-            ],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers = [each for each in root.handlers if not isinstance(each, _OfLibraries)]
-    root.addHandler(handler)
-
-
-class _Printing(structlog.WriteLogger):
-    """What cannot be logged (the disk is full, whoever read it is gone) stops nothing."""
-
-    def msg(self, message: str) -> None:
-        with suppress(OSError):
-            super().msg(message)
-
-    debug = info = warning = error = critical = msg
-
-
-class _OfLibraries(logging.Handler):
-    """Writes to whatever stderr is by then."""
-
-    def __init__(self, stream: TextIO | None) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            _Printing(self._stream or sys.stderr).msg(self.format(record))
-        except Exception:  # as handlers do: what cannot be logged stops nothing
-            self.handleError(record)
-
-
-def _for_people(_logger: object, _method: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """One line of printable characters; a library's traceback is of no use on a terminal."""
-    raised = told.pop("exc_info", None)
-    if raised and raised[1] is not None:
-        told["error"] = repr(raised[1])
-    told["event"] = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(told["event"]))
-    return told
-
-
-def logger(room: str) -> Any:
-    """A structured logger that names its room. Bind `correlation_id` on it along the way of a finding."""
-    return structlog.get_logger(room=room)  # lazy: configured later than modules are imported

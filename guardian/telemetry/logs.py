@@ -1,0 +1,88 @@
+"""Structured logs of guardian and of the libraries that it uses."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any, TextIO
+
+import structlog
+
+
+def configure_logging(
+    *, level: str = "INFO", json: bool = True, stream: TextIO | None = None, libraries: str = "WARNING"
+) -> None:
+    """Structured logs on stderr: one JSON object a line, or a console rendering for people.
+
+    Libraries log the same way from the level `libraries` on, with `logger` in place of `room`. Control characters
+    in values are escaped by the renderers, so an agent cannot forge a log line.
+    """
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=False, repr_native_str=True)  # else ESC reaches the terminal
+    )
+    told: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*told, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=lambda *_: _Printing(stream or sys.stderr),  # looked up at each line: tests replace it
+        cache_logger_on_first_use=False,
+    )
+    handler = _OfLibraries(stream)
+    handler.setLevel(libraries)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*told, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info if json else _for_people,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, _OfLibraries)]
+    root.addHandler(handler)
+
+
+class _Printing(structlog.WriteLogger):
+    """Drops a line that cannot be written (disk full, reader gone): logging stops nothing."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = msg
+
+
+class _OfLibraries(logging.Handler):
+    """Writes libraries' records to `stream`, else to what stderr is at that moment."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            _Printing(self._stream or sys.stderr).msg(self.format(record))
+        except Exception:  # as the standard handlers do
+            self.handleError(record)
+
+
+def _for_people(_logger: object, _method: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """One line of printable characters; a library's traceback is of no use on a terminal."""
+    raised = told.pop("exc_info", None)
+    if raised and raised[1] is not None:
+        told["error"] = repr(raised[1])
+    told["event"] = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(told["event"]))
+    return told
+
+
+def logger(room: str) -> Any:
+    """A structured logger that names its room. Bind `correlation_id` on it along the way of a finding."""
+    return structlog.get_logger(room=room)  # lazy: modules are imported before logging is configured
