@@ -84,7 +84,7 @@ def train(
     sessions = read_sessions(files)
     if not sessions:
         raise ModelError(f"{', '.join(map(str, files))}: no sessions to learn from")
-    scenarios, grades = _written(seed, recipe), graded(sessions)
+    scenarios = _written(seed, recipe)
     dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
     if not dealt:
         raise ModelError("nothing can be held out; give at least two data sets of sessions")
@@ -105,6 +105,7 @@ def train(
     if not run.goes_on(resume=resume):
         clear(work, files)
     run.note(finished=False)
+    grades = graded(sessions)
     begins = base if pair is None else pair_base(pair, base, work / "base")
     stages = Stages(begins, work, recipe, seed, steps, resume, progress)
     if recipe.tool_steps:
