@@ -128,8 +128,8 @@ def cut(arguments: str) -> str:
     return json.dumps(f"~cut, {len(arguments)} characters: {shape(arguments)}")
 
 
-def arguments_of(text: str | None) -> dict[str, Any] | None:
-    """A call's arguments out of their column; None where they are not known: not logged, dropped or cut."""
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """A JSON column's object. None for null and for anything else, such as arguments that were cut."""
     told = None if text is None else json.loads(text)
     return told if isinstance(told, dict) else None
 

@@ -1,7 +1,6 @@
 """One session out of an archive of any size: a tenant's days, then row groups by their statistics, then one column
 to tell the session's rows, and only then the others; of what agents may write at length only what is shown."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from guardian.archive.files import Partition, parquet_files, partitions, reading, tenant_folder
 from guardian.archive.identity import NAMING, first_of_each
-from guardian.archive.rows import conform
+from guardian.archive.rows import conform, json_object
 from guardian.archive.schema import EVENTS
 from guardian.domain.timeline import Granted, Point, Step
 
@@ -62,7 +61,7 @@ class ArchivedTimeline:
         """Raises ArchiveError, as `steps` does, for a file that cannot be read."""
         for row in self._whole(self.rows.num_rows - 1, self.rows.num_rows):
             told = {name: row[name] for name in _ENVELOPE}
-            tools, constraints = tuple(told["allowed_tools"] or ()), _object(told["constraints"])
+            tools, constraints = tuple(told["allowed_tools"] or ()), json_object(told["constraints"]) or {}
             return Granted(**{**told, "allowed_tools": tools, "constraints": constraints})
         return None
 
@@ -192,8 +191,3 @@ def _step(row: dict[str, Any]) -> Step:
             "wanted": row["wanted"] or "none",
         }
     )
-
-
-def _object(text: str | None) -> dict[str, object]:
-    told = None if text is None else json.loads(text)
-    return told if isinstance(told, dict) else {}
