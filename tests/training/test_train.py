@@ -119,7 +119,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
 
     with pytest.raises(KeyboardInterrupt):
         train(files, tmp_path / "b", resume=False, progress=stop, **options)
-    with pytest.raises(ModelError, match="not finished here; --resume goes on"):
+    with pytest.raises(ModelError, match="was not finished; --resume continues it"):
         train(files, tmp_path / "b", resume=False, progress=stop, **options)
     for other, named in (({"seed": 6}, "seed"), ({"steps": 5}, "steps"), ({"recipe": SMALL}, "recipe")):
         with pytest.raises(ModelError, match=f"had other {named};"):
@@ -233,7 +233,7 @@ def test_sessions_that_lie_in_the_working_folder_outlast_the_beginning_of_a_run(
         raise KeyboardInterrupt
 
     recipe = replace(SMALL, repeats=0)
-    with pytest.raises(ModelError, match="nobody noted which training left it"):
+    with pytest.raises(ModelError, match="no note says which training left it"):
         train(lying, tmp_path / "model", seed=5, steps=1, resume=True, progress=stop, base=base, recipe=recipe)
     with pytest.raises(KeyboardInterrupt):
         train(lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe)
