@@ -14,14 +14,14 @@ from guardian.archive.schema import EVENTS, LABELS
 from guardian.errors import ArchiveError
 
 IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
-"""How rows lie in a file: in time, so that who replays a day meets parents before their children."""
+"""Rows lie in a file in order of time, so that a replay meets parents before their children."""
 
 
 def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
     """Write one group of rows and return how many decisions it held.
 
-    `group` names the files, so that a group which is written again after a crash lands on itself; what is too much
-    for memory goes into several. Raises ArchiveError.
+    `group` names the files, so that a group that is written again after a crash replaces itself. What does not fit
+    into memory goes into several files. Raises ArchiveError.
     """
     written = 0
     try:
@@ -38,7 +38,7 @@ def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
 
 
 def write_labels(root: Path, group: str, packed: Sequence[bytes]) -> int:
-    """The same for what people said."""
+    """Write what people said, in the same way."""
     table = unpack(packed, LABELS)
     if table.num_rows:
         write_whole(root / LABELS_FOLDER / f"{group}.parquet", table)

@@ -420,7 +420,7 @@ def test_what_may_not_be_read_is_not_taken_for_empty_nor_for_damaged(rows, verdi
         with as_somebody_else(root), pytest.raises(ArchiveError) as told:
             look(root)
         (root / kept).chmod(0o755)
-    why = "cannot be read (Permission denied); see to the rights and limits of who reads it"
+    why = "cannot be read (Permission denied); check the reader's permissions and limits"
     assert str(told.value) == f"archive: {root / kept} {why}"
 
 
@@ -483,7 +483,9 @@ def test_what_will_not_go_is_named_once_everything_else_is_gone(tmp_path, rows, 
     write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, days=1)], [])])
     first = next(partitions(tmp_path)).folder(tmp_path)
     (first / "_temporary").mkdir()
-    with pytest.raises(ArchiveError, match=r"_temporary is too old and will not go .*; remove it"):
+    with pytest.raises(
+        ArchiveError, match=r"_temporary is older than it is kept, but cannot be removed .*; remove it"
+    ):
         compaction.forget(tmp_path, older_than=date(2026, 5, 20))
     assert calls(tmp_path) in ([], [("s1", "d1")])
     (first / "_temporary").rmdir()
