@@ -128,7 +128,7 @@ def forget(root: Path, *, older_than: date) -> int:
         except FileNotFoundError:  # another process is at it
             continue
         except OSError as error:
-            why = f"{error.filename} is older than it is kept, but cannot be removed ({error.strerror}); remove it"
+            why = f"{error.filename} is past its retention and stays ({error.strerror}); remove it by hand"
             stuck = ArchiveError(f"archive: {why}")
     if stuck is not None:
         raise stuck

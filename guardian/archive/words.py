@@ -63,7 +63,7 @@ def _merge(root: Path, tables: dict[Path, pa.Table], older_than: date) -> None:
         for path in tables:
             remove(path)
     except OSError as error:
-        why = f"{error.filename} is merged or older than it is kept, but cannot be removed ({error.strerror}); remove it"
+        why = f"{error.filename} is merged or past its retention and stays ({error.strerror}); remove it by hand"
         raise ArchiveError(f"archive: {why}") from error
 
 
