@@ -16,7 +16,7 @@ from guardian.errors import ModelError
 
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
 DOUBT = 0.25
-"""By how much the margin of a call without what it repeats of its purpose must lie above the whole call's."""
+"""A call without what it repeats of its purpose must have a margin that lies this much above the whole call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Fusion:
 
     def score(self, features: tuple[float, ...], bare: tuple[float, ...] | None = None) -> float:
         """In [0, 1]; higher is further from purpose. `bare` are the features of the call without what it repeats
-        of the purpose: they may raise the score, and never lower it."""
+        of the purpose: they can raise the score, never lower it."""
         margin = self.margin(features)
         if bare is not None:
             margin = max(margin, self.margin(bare) - DOUBT)
@@ -57,7 +57,7 @@ class Fusion:
 def static_features(request: FitRequest) -> tuple[float, ...]:
     """All features but the encoders' two, in FEATURES' order from the third on.
 
-    What the act can do is read off all of it: a statement beside words of the purpose is still a statement.
+    What the act can do is read from the whole call: an SQL statement beside words of the purpose still counts.
     """
     found = grounding(request.purpose, heard(request).arguments, request.earlier_values)
     weight = consequence(request.tool, request.arguments).weight
