@@ -104,9 +104,13 @@ def compact(root: Path, partition: Partition) -> int:
     except pa.ArrowException as error:
         why = f"{target.parent} is left unmerged ({str(error).splitlines()[0][:200]}); it can be read as it is"
         raise ArchiveError(f"archive: {why}") from error
-    for path in chosen:
-        if path != target:
-            remove(path)
+    try:
+        for path in chosen:
+            if path != target:
+                remove(path)
+    except OSError as error:
+        why = f"{error.filename} is merged and stays ({error.strerror}); remove it by hand"
+        raise ArchiveError(f"archive: {why}") from error
     return len(chosen)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,25 +25,33 @@ def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
     into memory goes into several files. Raises ArchiveError.
     """
     written = 0
-    try:
+    with _or_it_waits(group):
         tables = gathered((unpack([body], EVENTS) for body in packed), rows=sys.maxsize)
         for number, table in enumerate(map(first_of_each, tables)):
             name = f"{group}-{number}" if number else group
             for partition, part in _by_partition(table):
                 write_whole(partition.folder(root) / f"{name}.parquet", part.sort_by(IN_FILE))
             written += int(table.num_rows)
-    except (OSError, pa.ArrowException) as error:
-        why = str(error).splitlines()[0][:200]
-        raise ArchiveError(f"archive: group {group} cannot be written ({why}); it waits in the store") from error
     return written
 
 
 def write_labels(root: Path, group: str, packed: Sequence[bytes]) -> int:
     """Write what people said, in the same way."""
-    table = unpack(packed, LABELS)
-    if table.num_rows:
-        write_whole(root / LABELS_FOLDER / f"{group}.parquet", table)
+    with _or_it_waits(group):
+        table = unpack(packed, LABELS)
+        if table.num_rows:
+            write_whole(root / LABELS_FOLDER / f"{group}.parquet", table)
     return int(table.num_rows)
+
+
+@contextmanager
+def _or_it_waits(group: str) -> Iterator[None]:
+    """Raises ArchiveError for a body that cannot be read back, and for a disk that refuses."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        why = str(error).splitlines()[0][:200]
+        raise ArchiveError(f"archive: group {group} cannot be written ({why}); it waits in the store") from error
 
 
 def _by_partition(table: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:

@@ -684,3 +684,25 @@ def test_a_file_from_before_the_logs_own_names_were_kept_is_read_and_merged(tmp_
         assert [call.tool_spelt for call in Archive(tmp_path).past_calls()] == [None, "contracts.read"]
         tidy(tmp_path, now=NOW, keep=timedelta(days=400))
     assert count_files(tmp_path)["files"] == 1
+
+
+@pytest.mark.parametrize("write", [write_events, write_labels])
+def test_a_group_that_cannot_be_read_back_waits_and_says_so(tmp_path, write):
+    with pytest.raises(ArchiveError, match=r"group g cannot be written .* it waits in the store"):
+        write(tmp_path, "g", [b"no arrow"])
+
+
+def test_a_merged_file_that_cannot_be_removed_is_told_and_the_day_reads_the_same(
+    tmp_path, rows, verdict, monkeypatch
+):
+    for number in (1, 2):
+        write_events(tmp_path, f"g{number}", [rows().events([verdict(number)], [])])
+    before = calls(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(compaction, "remove", refuse)
+    with pytest.raises(ArchiveError, match=r"is merged and stays \(Permission denied\); remove it by hand"):
+        compaction.compact(tmp_path, next(partitions(tmp_path)))
+    assert calls(tmp_path) == before
