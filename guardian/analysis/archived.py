@@ -166,6 +166,6 @@ def last_days(view: ArchiveView, days: int) -> datetime:
     """The beginning of the last so many days of which something lies here: a `since`."""
     known = view.days
     if not known:
-        raise ConfigurationError(f"{view.archive.root}: nothing lies here for these tenants")
+        raise ConfigurationError(f"{view.archive.root}: this archive holds nothing of these tenants")
     begin: datetime = (known[-1] - timedelta(days=days - 1)).to_pydatetime()
     return begin

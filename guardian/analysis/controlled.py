@@ -20,7 +20,7 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class ControlView:
-    """Findings as control held them when it was asked, the oldest first; false where it knew of none."""
+    """Findings as control held them when it was asked, the oldest first; false if it had none."""
 
     views: tuple[FindingView, ...] = ()
 
@@ -43,14 +43,14 @@ class ControlView:
 
 
 def open_control(place: str | Path, *, tenant: str | Collection[str], token: str | None = None) -> ControlView:
-    """`place` is the control API's address, with a token of an analyst, or a folder that `save` wrote.
+    """`place` is the control API's address, with an analyst's token, or a folder that `save` wrote.
 
-    Control answers for what the token may see, and of that these tenants are kept. Raises ConfigurationError for
-    what is neither, ControlError where control refuses or cannot be reached.
+    Control answers with what the token may see; of that, these tenants' findings are kept. Raises
+    ConfigurationError if `place` is neither, ControlError if control refuses or cannot be reached.
     """
     if isinstance(place, str) and place.startswith(("https://", "http://")):
         if token is None:
-            raise ConfigurationError(f"{place}: control wants a token: `guardian token issue NAME --role analyst`")
+            raise ConfigurationError(f"{place}: control needs a token: `guardian token issue NAME --role analyst`")
         with ControlClient(place, lambda: token) as client:
             return ControlView.of(_asked(client, tenant), tenant)
     path = Path(place) / FINDINGS

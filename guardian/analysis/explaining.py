@@ -31,7 +31,7 @@ TIMELINE = (
     "wanted",
     "title",
 )
-"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the evidence, `why` is
+"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the evidence, `why`
 what spoke against it, `title` the finding that it led to."""
 
 _SPEAKS = 0.2
@@ -39,7 +39,7 @@ _TURN = 0.1
 _LONGEST = 96
 _NAMED = 5
 EXACT = 9
-"""Powers of ten up to which figures are written out; the evidence of a session is not bounded."""
+"""Figures are written out up to this power of ten; the evidence of a session is not bounded."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Explanation:
 
 
 def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView | None = None) -> Explanation:
-    """`session` is an id, or a row of a sessions frame; what `archive` may not see is not found either.
+    """`session` is an id, or a row of a sessions frame. Sessions that `archive` does not see are not found.
 
     Raises ConfigurationError for an id that is not there, or that several tenants have.
     """
@@ -114,7 +114,9 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
         raise ConfigurationError(f"{neutral.text(asked)}: no such session in this archive, or not for you")
     if len(mine) > 1:
         owners = ", ".join(mine["tenant_id"])
-        raise ConfigurationError(f"{neutral.text(asked)}: several tenants have it ({owners}): archive.only(...)")
+        raise ConfigurationError(
+            f"{neutral.text(asked)}: several tenants have it ({owners}); choose one with archive.only(...)"
+        )
     tenant, name = mine.iloc[0]["tenant_id"], mine.iloc[0]["session_id"]
     depths = _depths(known[known["tenant_id"] == tenant], name)
     related = known[(known["tenant_id"] == tenant) & known["session_id"].isin(list(depths))]
@@ -170,9 +172,10 @@ def _why(signals: dict[str, float] | None, broken: tuple[str, ...] | None) -> st
 
 
 def _depths(known: pd.DataFrame, session: str) -> dict[str, int]:
-    """The session's ancestors, itself, and what it delegated to, each with its depth from the root.
+    """The session's ancestors, itself, and what it delegated to, each with its depth below the root.
 
-    A loop ends where it closes."""
+    A loop ends where it closes.
+    """
     parents = {row.session_id: row.parent for row in known.itertuples() if not pd.isna(row.parent)}
     there = set(known["session_id"])
     up = {session: None}

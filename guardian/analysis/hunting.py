@@ -9,7 +9,7 @@ from guardian.analysis.meaning import session_vectors
 
 
 def near_misses(sessions: pd.DataFrame, *, from_one_in: float = 20.0) -> pd.DataFrame:
-    """Unflagged sessions of the most evidence, the furthest out first."""
+    """Unflagged sessions with the most evidence, the furthest out first."""
     found = sessions[(sessions["findings"] == 0) & (sessions["one_in"] >= from_one_in)]
     return found.sort_values("one_in", ascending=False, kind="stable").reset_index(drop=True)
 
@@ -17,9 +17,9 @@ def near_misses(sessions: pd.DataFrame, *, from_one_in: float = 20.0) -> pd.Data
 def blurred(archive: ArchiveView, *, least: int = 5, since: datetime | None = None) -> pd.DataFrame:
     """By agent: how alike its sessions are (`alike`, mean cosine to their centre), and how many purposes it has.
 
-    `oddest` is the session furthest from that centre. An agent that does one thing is near 1; one that is used for
-    something else too has an oddest session far out. Agents with fewer than `least` sessions are left out. The
-    furthest out first.
+    `oddest` is the session furthest from that centre. An agent that does one thing is near 1; one that is also
+    used for something else has an oddest session far out. Agents with fewer than `least` sessions are left out.
+    The agent with the oddest session comes first.
     """
     known, vectors = session_vectors(archive, since=since)
     rows = []

@@ -22,7 +22,8 @@ _LEAST = 3
 
 @dataclass(frozen=True)
 class Plane:
-    """The two directions in which some vectors differ most. Far apart here is far apart; near here may mislead."""
+    """The two directions in which vectors differ most. What is far apart here differs; what is near may differ
+    too."""
 
     centre: Vectors
     axes: Vectors  # (2, dimensions)
@@ -84,7 +85,7 @@ def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, f
 
 
 def session_vectors(archive: ArchiveView, *, since: datetime | None = None) -> tuple[pd.DataFrame, Vectors]:
-    """One unit vector a session: the mean of its calls. The frame has KEY, agent_id, purpose_family, at."""
+    """One unit vector per session: the mean of its calls. The frame has KEY, agent_id, purpose_family and at."""
     rows, _, actions = archive.vectors(since=since)
     groups = rows.groupby(KEY, sort=False)
     first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
@@ -119,8 +120,8 @@ def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
         mine &= rows["tenant_id"] == session["tenant_id"]
     owners = sorted(rows["tenant_id"][mine].unique())
     if len(owners) > 1:
-        told = ", ".join(owners)
         raise ConfigurationError(
-            f"{neutral.text(_id(session))}: several tenants have it ({told}): archive.only(...)"
+            f"{neutral.text(_id(session))}: several tenants have it ({', '.join(owners)}); choose one with "
+            "archive.only(...)"
         )
     return np.asarray(mine, dtype=bool)

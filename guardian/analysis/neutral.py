@@ -22,7 +22,7 @@ def name(value: str) -> str:
     """The same for a name that frames are joined by: two names that look alike stay two names.
 
     >>> name("sess_42"), name("sess_\\u200b42")
-    ('sess_42', 'sess_‹U+200B›42‹#9c76b7d4›')
+    ('sess_42', 'sess_‹U+200B›42‹#96fb313d›')
     """
     shown = text(value)
     if shown == value and _SHOWN_MARK not in value:

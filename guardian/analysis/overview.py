@@ -6,7 +6,7 @@ from guardian.analysis.sessions import KEY
 
 
 def hours(events: pd.DataFrame) -> pd.DataFrame:
-    """By hour (UTC), without gaps: `calls`, `denied`, `sessions` that acted, and the `one_in` furthest out."""
+    """By hour (UTC), without gaps: `calls`, `denied`, `sessions` that acted, and the largest `one_in`."""
     if events.empty:
         return pd.DataFrame(columns=["calls", "denied", "sessions", "one_in"])
     by = events.assign(
@@ -23,7 +23,8 @@ def hours(events: pd.DataFrame) -> pd.DataFrame:
         }
     )
     whole = pd.date_range(found.index[0], found.index[-1], freq="h", name="hour")
-    return found.reindex(whole).fillna({"calls": 0, "denied": 0, "sessions": 0}).astype({"calls": "int64"})
+    counts = ["calls", "denied", "sessions"]
+    return found.reindex(whole).fillna(dict.fromkeys(counts, 0)).astype(dict.fromkeys(counts, "int64"))
 
 
 def counted(sessions: pd.DataFrame, by: str) -> pd.DataFrame:

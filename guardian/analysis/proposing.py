@@ -29,7 +29,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
     """
     view = archive.only(tenant)
     if not view.days:
-        raise ConfigurationError(f"{tenant}: nothing lies here to propose from")
+        raise ConfigurationError(f"{tenant}: the archive holds nothing of this tenant to propose from")
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
     window = held(view.archive, tenant, since=end - timedelta(days=days), until=end)
     trust = tightening.trust_of(view.archive, Window(tenant, window.since, window.until))
@@ -83,7 +83,7 @@ def replay(
 ) -> Backtest:
     """The same restrictions on another window: what they would have done to calls that they were not made from.
 
-    Read from eight days before, so that sessions and parents that began earlier are known.
+    Reading begins eight days earlier, so that sessions and parents that began before are known.
     """
     view = archive.only(proposal.tenant_id)
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()

@@ -7,7 +7,7 @@ from guardian.domain.session import HumanWord
 
 KEY = ["tenant_id", "session_id"]
 WANTED = {"none": 0, "flag": 1, "revoke": 2}
-"""What findings ask for, in order of weight."""
+"""What findings ask for, in order of severity."""
 
 _FIRST = (
     "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
@@ -16,7 +16,7 @@ _MOST = ("score", "one_in", "session_evidence")
 
 
 def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
-    """One row a session, by its beginning; columns `schema.SESSIONS`."""
+    """One row per session, in order of their beginnings; columns `schema.SESSIONS`."""
     if events.empty:
         return frame([], SESSIONS)
     groups = events.groupby(KEY, sort=False)

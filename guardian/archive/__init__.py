@@ -3,6 +3,6 @@
     ROOT/events/date=2026-05-12/tenant=tenant_acme/NAME.parquet     one row a decision, with its verdict
     ROOT/labels/NAME.parquet                                        what people said of sessions
 
-Files appear whole or not at all and are never changed; a crash can leave a decision in two files, never in none,
-and who reads counts it once: (tenant, gateway, decision id, digest) is its identity.
+Files appear whole or not at all and are never changed. A crash can leave a decision in two files, never in none,
+and readers count it once: its identity is (tenant, gateway, decision id, digest).
 """

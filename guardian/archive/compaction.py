@@ -1,4 +1,4 @@
-"""Many small files of a day become one; days beyond their time go."""
+"""Many small files of a day become one; days that are older than they are kept go."""
 
 import errno
 import hashlib
@@ -31,7 +31,7 @@ MOST_BYTES = 256 * 1024 * 1024
 """Files of a partition are merged up to so many rows, and bytes on the disk."""
 _AT_ONCE = 512
 _ABANDONED = timedelta(days=1)
-"""Nobody writes at one file for so long: what is unfinished then was left by a crash."""
+"""No write takes that long: an unfinished file of this age was left by a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Tidied:
 
 
 def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = timedelta(hours=1)) -> Tidied:
-    """Merge every finished day and what people said, forget every day older than `keep` and what was said then.
+    """Merge every finished day and what people said; forget days older than `keep` and what was said on them.
 
-    A day is finished `settle` after its end; late arrivals are merged the next time. Raises ArchiveError, once all
-    else is done, for a file that cannot be read, which stays where it is, or a disk that refuses.
+    A day is finished `settle` after its end; late arrivals are merged the next time. A file that cannot be read
+    stays where it is. Raises ArchiveError for it when all else is done, and for a disk that refuses.
     """
     finished, oldest = (now - settle).date(), (now - keep).date()
     merged = into = 0
@@ -71,9 +71,10 @@ def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = time
 
 
 def compact(root: Path, partition: Partition) -> int:
-    """Merge a partition's files into one without repeated decisions; returns how many, 0: nothing to do.
+    """Merge a partition's files into one without repeated decisions; returns how many (0: there was nothing to
+    do).
 
-    The merged file is there before the others go. Who reads in between sees decisions twice and counts them once.
+    The merged file is there before the others go. A reader in between sees decisions twice and counts them once.
     """
     files = parquet_files(partition.folder(root))
     if len(files) < 2:
@@ -103,17 +104,21 @@ def compact(root: Path, partition: Partition) -> int:
     except pa.ArrowException as error:
         why = f"{target.parent} is left unmerged ({str(error).splitlines()[0][:200]}); it can be read as it is"
         raise ArchiveError(f"archive: {why}") from error
-    for path in chosen:
-        if path != target:
-            remove(path)
+    try:
+        for path in chosen:
+            if path != target:
+                remove(path)
+    except OSError as error:
+        why = f"{error.filename} is merged and stays ({error.strerror}); remove it by hand"
+        raise ArchiveError(f"archive: {why}") from error
     return len(chosen)
 
 
 def forget(root: Path, *, older_than: date) -> int:
     """Remove the days before `older_than`; returns how many partitions went.
 
-    Others may tidy or write there in the same moment: what they hold goes the next time. Raises ArchiveError, once
-    all else is gone, where something will not go.
+    Others may tidy or write there at the same moment: what they hold goes the next time. Raises ArchiveError when
+    all else is gone, if something cannot be removed.
     """
     gone = 0
     stuck: ArchiveError | None = None
@@ -127,7 +132,7 @@ def forget(root: Path, *, older_than: date) -> int:
         except FileNotFoundError:  # another process is at it
             continue
         except OSError as error:
-            why = f"{error.filename} is too old and will not go ({error.strerror}); remove it"
+            why = f"{error.filename} is past its retention and stays ({error.strerror}); remove it by hand"
             stuck = ArchiveError(f"archive: {why}")
     if stuck is not None:
         raise stuck
@@ -135,7 +140,7 @@ def forget(root: Path, *, older_than: date) -> int:
 
 
 def _sweep(folder: Path, *, before: datetime) -> None:
-    """A merge that was killed leaves as much behind as it had merged."""
+    """Remove what killed merges left: each leaves as much behind as it had merged."""
     for path in folder.glob(f"{UNFINISHED}*"):
         with suppress(OSError):
             if path.stat().st_mtime < before.timestamp():
@@ -143,7 +148,7 @@ def _sweep(folder: Path, *, before: datetime) -> None:
 
 
 def _removed(folder: Path) -> bool:
-    """Remove a folder that is empty; one that is not stays."""
+    """Remove a folder if it is empty; whether it is gone."""
     try:
         folder.rmdir()
     except OSError as error:
@@ -154,7 +159,7 @@ def _removed(folder: Path) -> bool:
 
 
 def count_files(root: Path) -> dict[str, int]:
-    """What lies there: files, bytes, days. What goes in that moment, because it is merged, is not counted."""
+    """Files, bytes, rows, days, tenants and labels; without files that are merged away at this moment."""
     counted = [(part, _sizes(parquet_files(part.folder(root)))) for part in partitions(root)]
     held = [(part, sizes) for part, sizes in counted if sizes]
     every = [size for _, sizes in held for size in sizes]

@@ -1,4 +1,4 @@
-"""Where files lie and how they come to be there: whole, durable, or not at all."""
+"""Where files lie, and how they are written: whole and durable, or not at all."""
 
 import errno
 import hashlib
@@ -20,7 +20,7 @@ EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"
 _LONGEST_NAME = 180
 IN_MEMORY = 128 * 1024 * 1024
-"""Bytes of rows in memory that are written at once: on the disk what repeats is ten-thousandfold less."""
+"""The most bytes of rows that are written at once. Limited in memory: on disk, repeated values shrink a lot."""
 _ROW_GROUP = 65_536
 _PIECE = 4_096
 _NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
@@ -28,7 +28,7 @@ _NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """One tenant's decisions of one day (UTC). The folder's name is for pruning; the rows carry the truth."""
+    """One tenant's decisions of one day (UTC). Folder names only narrow a search; the rows are the truth."""
 
     day: date
     tenant_folder: str
@@ -52,7 +52,7 @@ def tenant_folder(tenant_id: str) -> str:
 def partitions(
     root: Path, *, tenant_id: str | None = None, first: date | None = None, last: date | None = None
 ) -> Iterator[Partition]:
-    """What there is, by day and tenant. A folder that is not ours is passed over. Raises ArchiveError for one that
+    """What there is, by day and tenant; folders that are not ours are skipped. Raises ArchiveError for one that
     may not be read."""
     for by_day in _listed(root / EVENTS_FOLDER, "date="):
         try:
@@ -66,8 +66,8 @@ def partitions(
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Finished files, in order of name; empty where there is no such folder. Raises ArchiveError where it may not
-    be read: that is no empty one."""
+    """Finished files, in order of name; none if there is no such folder. Raises ArchiveError if it may not be
+    read."""
     return [path for path in _listed(folder) if path.suffix == ".parquet" and not path.name.startswith(".")]
 
 
@@ -81,15 +81,15 @@ def _listed(folder: Path, beginning: str = "") -> list[Path]:
 
 
 def write_whole(path: Path, table: pa.Table) -> None:
-    """`write_pieces` of what is in memory already."""
+    """`write_pieces` for a table that is in memory already."""
     pieces = (pa.Table.from_batches([batch]) for batch in table.to_batches(max_chunksize=_PIECE))
     write_pieces(path, table.schema, pieces)
 
 
 def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> None:
-    """A reader sees the old state or the new one. One row group is held in memory.
+    """Write a file atomically: a reader sees the old state or the new one. Memory holds one row group.
 
-    Raises ArchiveError with the way out when the disk refuses.
+    Raises ArchiveError with the way out if the disk refuses.
     """
     try:
         make_folder(path.parent, mode=0o700)
@@ -106,7 +106,7 @@ def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> N
 
 
 def gathered(pieces: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
-    """Pieces put together while they have no more than so many rows and `IN_MEMORY` bytes."""
+    """Pieces, concatenated up to so many rows and `IN_MEMORY` bytes."""
     held: list[pa.Table] = []
     count = size = 0
     for piece in pieces:
@@ -120,14 +120,16 @@ def gathered(pieces: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
 
 
 def remove(path: Path) -> None:
-    """Take a file away; one that is gone already is fine."""
+    """Remove a file, if it is still there."""
     path.unlink(missing_ok=True)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a finished file. Raises ArchiveError where it is none of ours, altered, or may not be read;
-    FileNotFoundError passes: a compaction may have replaced the file since it was listed."""
+    """Open a finished file. Raises ArchiveError if it is not one of ours, is damaged or may not be read.
+
+    FileNotFoundError passes: a compaction may have replaced the file since it was listed.
+    """
     try:
         with pq.ParquetFile(path) as file:
             yield file
@@ -143,6 +145,6 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _kept_away(path: Path, error: OSError) -> ArchiveError:
-    """Who is told to remove what they may not read would lose it."""
+    """A file that only may not be read is not damaged: the way out must not be to remove it."""
     why = os.strerror(error.errno or 0)
-    return ArchiveError(f"archive: {path} cannot be read ({why}); see to the rights and limits of who reads it")
+    return ArchiveError(f"archive: {path} cannot be read ({why}); check the reader's permissions and limits")

@@ -1,5 +1,7 @@
-"""Each decision once: (tenant, gateway, decision id, digest). What guardian saw live goes before what was
-back-filled, whichever is read first."""
+"""Each decision counts once; its identity is (tenant, gateway, decision id, digest).
+
+A row that guardian saw live counts rather than one that was back-filled, whichever is read first.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,23 +12,22 @@ from guardian.archive.schema import IDENTITY
 
 LIVE = "live"
 NAMING = (*IDENTITY, "origin")
-"""The columns that it takes to tell which rows count."""
+"""The columns that decide which rows count."""
 
 
 class Seen:
-    """Remembers the decisions of one partition in 16 bytes each. Rows are given as columns, among them `NAMING`;
-    answers are masks."""
+    """Remembers the decisions of one partition, in 16 bytes each. Tables must have the columns `NAMING`."""
 
     def __init__(self) -> None:
         self._known: set[bytes] = set()
         self._live: set[bytes] = set()
 
     def expect(self, table: pa.Table | pa.RecordBatch) -> None:
-        """These rows will come: where they are live, no other of the same decision counts before them."""
+        """Announce rows that will come: no back-filled row of a decision counts that has a live one among them."""
         self._live.update(name for name, live in _named(table) if live)
 
     def fresh(self, table: pa.Table | pa.RecordBatch) -> pa.Array:
-        """True for the rows that count, each of which is seen from now on."""
+        """A mask that is true for the rows that count; these are seen from now on."""
         mask = []
         for name, live in _named(table):
             counts = name not in self._known and (live or name not in self._live)

@@ -1,4 +1,4 @@
-"""Several files, each in time, read as one in time; rows of the same time in no certain order."""
+"""Merge files that are each in order of time. Rows of the same time have no certain order."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class Run:
 
 
 def in_time(runs: Sequence[Run]) -> Iterator[pa.RecordBatch]:
-    """One batch is held of every run that has begun and is not over. A batch has a row and `IN_FILE`'s columns."""
+    """Memory holds one batch of every run that has begun and is not over. Batches have `IN_FILE`'s columns, and
+    none is empty."""
     waiting = sorted(enumerate(runs), key=lambda pair: pair[1].begins, reverse=True)
     held: dict[int, _Held] = {}
     while waiting or held:
@@ -49,7 +50,8 @@ def in_time(runs: Sequence[Run]) -> Iterator[pa.RecordBatch]:
 
 
 class _Held(NamedTuple):
-    """A batch and the times of its first and last row: where hundreds of runs overlap most have nothing yet."""
+    """A batch with the times of its first and last row, as of hundreds of overlapping runs most are not due
+    yet."""
 
     batch: pa.RecordBatch
     first: datetime

@@ -1,13 +1,14 @@
-"""The archive as those read it who learn from it: streamed, each decision once, memory bounded by one row group
-(and, in a day that is not merged yet, one of each file that overlaps and 16 bytes a decision, twice where some of
-them were back-filled)."""
+"""The archive as a stream of decisions, each once.
 
-import json
-from collections.abc import Iterator, Sequence
+Memory holds one row group. In a day that is not merged yet it holds one of each file that overlaps, and 16 bytes
+per decision, or 32 if some of the day were back-filled.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from guardian.archive.files import Partition, parquet_files, partitions, reading
 from guardian.archive.identity import LIVE, NAMING, Seen
 from guardian.archive.merging import Run, in_time
-from guardian.archive.rows import arguments_of, conform
+from guardian.archive.rows import conform, json_object
 from guardian.archive.schema import EVENTS
 from guardian.archive.words import read_words
 from guardian.archive.writer import IN_FILE
@@ -37,8 +38,8 @@ _CALL = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which part to read: one tenant, as the rows say, or all; from `since` (inclusive) to `until` (exclusive),
-    both aware."""
+    """Which part to read: one tenant (as the rows say) or all, from `since` (inclusive) to `until` (exclusive),
+    both with a time zone."""
 
     tenant_id: str | None = None
     since: datetime | None = None
@@ -66,7 +67,7 @@ class Archive:
         )
 
     def rows(self, window: Window = Window()) -> int:
-        """How many rows the window's days hold, repeats counted: for progress bars. Reads footers only."""
+        """How many rows the window's days hold, repeats included, for progress bars. Reads footers only."""
         total = 0
         for partition in self.partitions(window):
             for path in parquet_files(partition.folder(self.root)):
@@ -105,13 +106,14 @@ class Archive:
                     if (kept := _within(batch, window)).num_rows:
                         yield kept.select(columns)
                 return
-            except FileNotFoundError:  # merged since it was listed: look again
+            except FileNotFoundError:  # merged since we listed it: look again
                 if parquet_files(folder) == files:
                     raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
 
     def past_calls(self, window: Window = Window()) -> Iterator[PastCall]:
-        """The window's decisions as values, in the order of `batches`."""
-        decode = _Repeated()
+        """The window's decisions as values, in the order of `batches`. What repeats is decoded and kept once."""
+        role_of, constraints_of = lru_cache(_REPEATED)(agent_role), lru_cache(_REPEATED)(json_object)
+        kept: Callable[[tuple[str, ...]], tuple[str, ...]] = lru_cache(_REPEATED)(tuple)
         for batch in self.batches(_CALL, window):
             columns = [batch.column(name).to_pylist() for name in _CALL]
             for (
@@ -120,15 +122,16 @@ class Archive:
                 tools_own,
             ) in zip(*columns, strict=True):  # fmt: skip
                 yield PastCall(
-                    tenant, session, family or "", decode.role(agent), at, tool, effect == "allow",
-                    arguments_of(arguments), tuple(bound or ()), kind, resource,
-                    None if classes is None else frozenset(classes), records, decode.tools(tools),
-                    decode.constraints(constraints), expires, agent, delegator, parent, gateway, decision,
-                    wanted or "none", one_in or 1.0, own, None if tools_own is None else decode.tools(tools_own),
+                    tenant, session, family or "", role_of(agent), at, tool, effect == "allow",
+                    json_object(arguments), tuple(bound or ()), kind, resource,
+                    None if classes is None else frozenset(classes), records, kept(tuple(tools or ())),
+                    constraints_of(constraints) or {}, expires, agent, delegator, parent, gateway, decision,
+                    wanted or "none", one_in or 1.0, own, None if tools_own is None else kept(tuple(tools_own)),
                 )  # fmt: skip
 
     def labels(self) -> list[Label]:
-        """What people said, oldest first, each word once. A control that was set up anew counts from 1 again."""
+        """What people said, oldest first, each word once. `seq` alone gives no order: a new control counts from
+        1."""
         found = {
             Label(
                 SessionKey(row["tenant_id"], row["session_id"]),
@@ -145,7 +148,7 @@ class Archive:
 def each_once(
     paths: list[Path], columns: list[str], rows: int, seen: Seen, window: Window = Window()
 ) -> Iterator[pa.RecordBatch]:
-    """Files of a partition as one, in time: what `seen` does not know yet."""
+    """The files of a partition merged in time, without the decisions that `seen` knows."""
     _expect(paths, seen)
     for batch in _in_time(paths, columns, rows):
         kept = _within(batch, window)
@@ -155,7 +158,7 @@ def each_once(
 
 
 def _expect(paths: list[Path], seen: Seen) -> None:
-    """Where some rows were back-filled, which decisions will come live: in time the others may come first."""
+    """Tell `seen` which decisions will come live, if others were back-filled: by time those may come first."""
     origins = {
         path: {name for rows in _read(path, ["origin"], _BATCH_ROWS) for name in rows.column("origin").to_pylist()}
         for path in paths
@@ -169,7 +172,7 @@ def _expect(paths: list[Path], seen: Seen) -> None:
 
 
 def _in_time(paths: list[Path], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """With the columns that tell one decision from another."""
+    """The files' rows in order of time, with the columns that identify a decision."""
     wanted = list(dict.fromkeys([*columns, *NAMING, *(name for name, _ in IN_FILE)]))
     each = max(_LEAST_ROWS, rows // len(paths))
     firsts = [(path, next(_read(path, ["at"], 1), None)) for path in paths]
@@ -188,12 +191,12 @@ def _read(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]
             if last is not None:
                 yield from conform(pa.table(last), schema).to_batches()
             last = batch
-    if last is not None:  # with the file closed: of a day that is not merged yet there may be a thousand
+    if last is not None:  # the file is closed by now: a day that is not merged yet may have a thousand of them
         yield from conform(pa.table(last), schema).to_batches()
 
 
 def _within(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:
-    if window.tenant_id is not None:  # names of folders may be the same to a disk that are two to guardian
+    if window.tenant_id is not None:  # a file system may take two tenants' folder names for the same
         batch = batch.filter(pc.equal(batch.column("tenant_id"), window.tenant_id))
     at = batch.column("at")
     if window.since is not None:
@@ -202,36 +205,3 @@ def _within(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:
     if window.until is not None:
         batch = batch.filter(pc.less(at, pa.scalar(window.until, at.type)))
     return batch
-
-
-class _Repeated:
-    """Envelopes repeat from call to call: each is taken apart once. Bounded."""
-
-    def __init__(self) -> None:
-        self._constraints: dict[str, dict[str, Any]] = {}
-        self._tools: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._roles: dict[str | None, str] = {}
-
-    def constraints(self, text: str | None) -> dict[str, Any]:
-        if text is None:
-            return {}
-        if (known := self._constraints.get(text)) is None:
-            _bound(self._constraints)
-            known = self._constraints[text] = json.loads(text)
-        return known
-
-    def tools(self, tools: list[str] | None) -> tuple[str, ...]:
-        made = tuple(tools or ())
-        _bound(self._tools)
-        return self._tools.setdefault(made, made)
-
-    def role(self, agent: str | None) -> str:
-        if (known := self._roles.get(agent)) is None:
-            _bound(self._roles)
-            known = self._roles[agent] = agent_role(agent)
-        return known
-
-
-def _bound(cache: dict[Any, Any]) -> None:
-    if len(cache) >= _REPEATED:
-        cache.clear()

@@ -1,4 +1,4 @@
-"""Which argument values may enter the archive, by configurable rule. Credentials are gone before this."""
+"""Which argument values may enter the archive, by configurable rules. Credentials are removed before this."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -40,8 +40,8 @@ class ArgumentRule:
 
 
 def shape(text: str) -> str:
-    """The form of a value without its content. Beyond ASCII every sign is a letter, a digit or a space: accents,
-    vowel points and symbols say something too, and many scripts have no capitals and no spaces.
+    """The form of a value without its content. Beyond ASCII every sign counts as a letter, a digit or a space,
+    since accents, vowel points and symbols carry content too, and many scripts have no capitals and no spaces.
 
     >>> shape("contract_7781"), shape("Dear Ms Miller, please pay"), shape("Köln, 東京٣")
     ('~a_9', '~Aa Aa Aa, a a', '~Aa, a9')
@@ -102,7 +102,7 @@ class Redaction:
 
 
 def _is_word(text: str) -> bool:
-    """A sentence needs no spaces in every script; an identifier has none, and is ASCII."""
+    """Whether it may be an identifier: ASCII without spaces. Not every script puts spaces into a sentence."""
     return text.isascii() and not any(map(str.isspace, text))
 
 
@@ -111,8 +111,8 @@ def bound(
 ) -> list[str]:
     """The arguments that carry a value of the envelope, as `argument=constraint`, sorted.
 
-    Computed before redaction, so that it can be told of hashed values too. `resource.id` is the resource's own,
-    but where an argument is called so.
+    Computed before redaction, so that it is known of hashed values too. `resource.id` is the resource's own,
+    unless an argument has that name.
     """
     held: dict[str, set[str]] = {}
     for name, values in envelope_values(constraints).items():

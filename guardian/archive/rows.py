@@ -1,4 +1,5 @@
-"""One judged decision → one row; rows → bytes that wait in the monitor's store until a file is written."""
+"""One judged decision → one row; rows → bytes that wait in the monitor's store until they are written to a
+file."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from guardian.domain.session import HumanWord, judged
 
 Row = dict[str, Any]
 LONGEST_ARGUMENTS = 16_384
-"""Characters of JSON, and of what names them in `bound`, that are kept of one call's arguments."""
+"""The most characters that one call's arguments may have, as JSON and in `bound` together; more are cut."""
 _LONGEST_REASON = 500
 _VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE)  # whose detail is what they judge
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
@@ -26,7 +27,7 @@ _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzin
 
 @dataclass(frozen=True)
 class Rows:
-    """`versions` are those of the judge; `origin` is live, or import for history that was back-filled."""
+    """`versions` are the judge's; `origin` is live, or import for history that was back-filled."""
 
     redaction: Redaction
     versions: Mapping[str, str]
@@ -120,7 +121,7 @@ class Rows:
 
 
 def cut(arguments: str) -> str:
-    """What is kept of arguments that are too long, as JSON text and no object: it cannot pass for the arguments.
+    """What is kept of arguments that are too long: a JSON text, which cannot be mistaken for the arguments.
 
     >>> cut('{"to":"ann@acme.com"}')
     '"~cut, 21 characters: ~{\\\\"a\\\\":\\\\"a@a.a\\\\"}"'
@@ -128,8 +129,8 @@ def cut(arguments: str) -> str:
     return json.dumps(f"~cut, {len(arguments)} characters: {shape(arguments)}")
 
 
-def arguments_of(text: str | None) -> dict[str, Any] | None:
-    """A call's arguments out of their column; None where they are not known: not logged, dropped or cut."""
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """A JSON column's object. None for null and for anything else, such as arguments that were cut."""
     told = None if text is None else json.loads(text)
     return told if isinstance(told, dict) else None
 
@@ -144,7 +145,7 @@ def _spelt(event: DecisionEvent) -> Row:
 
 
 def labels(words: Iterable[Change]) -> bytes:
-    """Arrow IPC of what people said; empty where it was nothing about what a session did."""
+    """Arrow IPC of what people said; empty if none of it is about what a session did."""
     return pack(
         [
             {"tenant_id": word.key.tenant_id, "session_id": word.key.session_id}
@@ -158,9 +159,9 @@ def labels(words: Iterable[Change]) -> bytes:
 
 
 def share_memory() -> None:
-    """Let Arrow take its memory from the C library like everybody else.
+    """Let Arrow take its memory from the C library.
 
-    A pool of its own keeps tens of megabytes, and is quicker only for tables far larger than what a monitor packs.
+    Its own pool keeps tens of megabytes, and is only quicker for tables far larger than a monitor packs.
     """
     pa.set_memory_pool(pa.system_memory_pool())
 
@@ -211,7 +212,7 @@ def _shortened(arguments: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def moment(at: datetime | None) -> datetime | None:
-    """In UTC, and within what every reader of Parquet can hold; the ends of the calendar are moved in."""
+    """In UTC, and moved into the range that every reader of Parquet can hold."""
     if at is None:
         return None
     try:

@@ -1,7 +1,9 @@
-"""One session out of an archive of any size: a tenant's days, then row groups by their statistics, then one column
-to tell the session's rows, and only then the others; of what agents may write at length only what is shown."""
+"""One session out of an archive of any size.
 
-import json
+A search goes through a tenant's days, then row groups by their statistics, then one column that tells the
+session's rows, and only then reads the others. Of what agents may write at length, only what is shown is read.
+"""
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,12 +17,12 @@ import pyarrow.parquet as pq
 
 from guardian.archive.files import Partition, parquet_files, partitions, reading, tenant_folder
 from guardian.archive.identity import NAMING, first_of_each
-from guardian.archive.rows import conform
+from guardian.archive.rows import conform, json_object
 from guardian.archive.schema import EVENTS
 from guardian.domain.timeline import Granted, Point, Step
 
 _FURTHEST = 31
-"""Days beyond the asked ones, in either direction, that are looked at while each of them has something."""
+"""Days that are searched beyond the asked ones, in either direction, as long as each has something."""
 
 _AT_ONCE = 512
 """Rows that are read at once: arguments may be long."""
@@ -41,7 +43,7 @@ _WHOLE = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVE
 
 @dataclass(frozen=True)
 class ArchivedTimeline:
-    """`rows` has a line for every action, in the order of time; `read` gets all that is known of some of them, in
+    """`rows` has a row for every action, in order of time; `read` returns all that is known of some of them, in
     any order."""
 
     first: date
@@ -62,7 +64,7 @@ class ArchivedTimeline:
         """Raises ArchiveError, as `steps` does, for a file that cannot be read."""
         for row in self._whole(self.rows.num_rows - 1, self.rows.num_rows):
             told = {name: row[name] for name in _ENVELOPE}
-            tools, constraints = tuple(told["allowed_tools"] or ()), _object(told["constraints"])
+            tools, constraints = tuple(told["allowed_tools"] or ()), json_object(told["constraints"]) or {}
             return Granted(**{**told, "allowed_tools": tools, "constraints": constraints})
         return None
 
@@ -119,7 +121,7 @@ class ArchivedTimelines:
         self, tenant_id: str, session_id: str, day: date, schema: pa.Schema,
         *, among: pa.Table | None = None, of: list[Path] | None = None,
     ) -> list[tuple[Path, pa.Table]]:  # fmt: skip
-        """The session's rows of that day, or of the files `of`; with `among` only of these decisions."""
+        """The session's rows of that day, or of the files `of`; with `among`, only those of these decisions."""
         folder = Partition(day, tenant_folder(tenant_id)).folder(self.root)
         for _ in range(3):  # a compaction replaces files while we read: then once more, from the new ones
             try:
@@ -158,7 +160,7 @@ def _rows_of(
 
 
 def _may_hold(file: pq.ParquetFile, group: int, name: str, least: object, most: object) -> bool:
-    """By the smallest and the largest value of the row group, where the file says them."""
+    """Whether the row group may hold a value in this range, by its statistics; true if the file has none."""
     chunk = file.metadata.row_group(group)
     for number in range(chunk.num_columns):
         column = chunk.column(number)
@@ -171,7 +173,7 @@ def _may_hold(file: pq.ParquetFile, group: int, name: str, least: object, most: 
 
 
 def _name(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Which line it is: each day tells a decision that was archived on two of them."""
+    """The identity of a row. The time is part of it: a decision may be archived on two days, and each shows it."""
     return tuple(row[name] for name in ("at", *NAMING))
 
 
@@ -192,8 +194,3 @@ def _step(row: dict[str, Any]) -> Step:
             "wanted": row["wanted"] or "none",
         }
     )
-
-
-def _object(text: str | None) -> dict[str, object]:
-    told = None if text is None else json.loads(text)
-    return told if isinstance(told, dict) else {}

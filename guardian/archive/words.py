@@ -1,4 +1,4 @@
-"""What people said of sessions: many small files become one, without what is beyond its time."""
+"""What people said of sessions: many small files become one, without what is older than it is kept."""
 
 import hashlib
 from contextlib import suppress
@@ -14,27 +14,26 @@ from guardian.archive.schema import LABELS
 from guardian.errors import ArchiveError
 
 _AT_ONCE = 500
-"""Files that are merged at once: each takes more memory than what is in it."""
+"""The most files that are merged at once: an open file takes more memory than its contents."""
 
 
 def read_words(root: Path) -> pa.Table:
-    """All that was said; what lies in two files stands there twice. Raises ArchiveError."""
+    """All that was said; what two files hold is there twice. Raises ArchiveError."""
     folder = root / LABELS_FOLDER
     while files := parquet_files(folder):
         try:
             return pa.concat_tables(map(_words, files))
-        except FileNotFoundError:  # merged since it was listed: look again
+        except FileNotFoundError:  # merged since we listed it: look again
             if parquet_files(folder) == files:
                 raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
     return LABELS.empty_table()
 
 
 def tidy_words(root: Path, *, older_than: date) -> None:
-    """Make one file of all there are (of very many the rest the next time), without what was said before
-    `older_than`.
+    """Merge all files into one, without what was said before `older_than`; of very many, the rest next time.
 
-    The new one is there before the others go. Raises ArchiveError, once all else is done, for a file that cannot
-    be read, which stays where it is, or a disk that refuses.
+    The new file is there before the others go. A file that cannot be read stays where it is. Raises ArchiveError
+    for it when all else is done, and for a disk that refuses.
     """
     tables: dict[Path, pa.Table] = {}
     stuck: ArchiveError | None = None
@@ -64,7 +63,7 @@ def _merge(root: Path, tables: dict[Path, pa.Table], older_than: date) -> None:
         for path in tables:
             remove(path)
     except OSError as error:
-        why = f"{error.filename} is merged or too old and will not go ({error.strerror}); remove it"
+        why = f"{error.filename} is merged or past its retention and stays ({error.strerror}); remove it by hand"
         raise ArchiveError(f"archive: {why}") from error
 
 

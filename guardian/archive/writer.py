@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,35 +15,43 @@ from guardian.archive.schema import EVENTS, LABELS
 from guardian.errors import ArchiveError
 
 IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
-"""How rows lie in a file: in time, so that who replays a day meets parents before their children."""
+"""Rows lie in a file in order of time, so that a replay meets parents before their children."""
 
 
 def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
     """Write one group of rows and return how many decisions it held.
 
-    `group` names the files, so that a group which is written again after a crash lands on itself; what is too much
-    for memory goes into several. Raises ArchiveError.
+    `group` names the files, so that a group that is written again after a crash replaces itself. What does not fit
+    into memory goes into several files. Raises ArchiveError.
     """
     written = 0
-    try:
+    with _or_it_waits(group):
         tables = gathered((unpack([body], EVENTS) for body in packed), rows=sys.maxsize)
         for number, table in enumerate(map(first_of_each, tables)):
             name = f"{group}-{number}" if number else group
             for partition, part in _by_partition(table):
                 write_whole(partition.folder(root) / f"{name}.parquet", part.sort_by(IN_FILE))
             written += int(table.num_rows)
-    except (OSError, pa.ArrowException) as error:
-        why = str(error).splitlines()[0][:200]
-        raise ArchiveError(f"archive: group {group} cannot be written ({why}); it waits in the store") from error
     return written
 
 
 def write_labels(root: Path, group: str, packed: Sequence[bytes]) -> int:
-    """The same for what people said."""
-    table = unpack(packed, LABELS)
-    if table.num_rows:
-        write_whole(root / LABELS_FOLDER / f"{group}.parquet", table)
+    """Write what people said, in the same way."""
+    with _or_it_waits(group):
+        table = unpack(packed, LABELS)
+        if table.num_rows:
+            write_whole(root / LABELS_FOLDER / f"{group}.parquet", table)
     return int(table.num_rows)
+
+
+@contextmanager
+def _or_it_waits(group: str) -> Iterator[None]:
+    """Raises ArchiveError for a body that cannot be read back, and for a disk that refuses."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        why = str(error).splitlines()[0][:200]
+        raise ArchiveError(f"archive: group {group} cannot be written ({why}); it waits in the store") from error
 
 
 def _by_partition(table: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:

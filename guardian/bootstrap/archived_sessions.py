@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from guardian.archive.reader import Archive
-from guardian.archive.rows import arguments_of
+from guardian.archive.rows import json_object
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
@@ -111,7 +111,7 @@ def _read(
                     continue
                 filled[group] += not known
                 found[key] = _Kept(row["purpose_family"])
-            arguments = arguments_of(row["arguments"]) or {}
+            arguments = json_object(row["arguments"]) or {}
             found[key].calls.append((row["at"], row["decision_id"], row["purpose"], row["tool"], arguments))
             if row["wanted"] not in (None, "none"):
                 found[key].flagged[row["decision_id"]] = row["finding_id"] or ""

@@ -11,7 +11,7 @@ __all__ = ["Encoder", "EnginePlugin", "FitRequest", "PairEncoder", "PurposeFit",
 
 
 def load(directory: Path, engine: EnginePlugin, *, cache_size: int = 65_536) -> PurposeFit:
-    """The drift model in `directory`, verified, run by `engine`; its version says whose scores these are."""
+    """The verified drift model in `directory`, run by `engine`; its version tells which model made a score."""
     artefact = open_artefact(directory)
     return PurposeFit(
         engine.open(directory),
@@ -22,5 +22,5 @@ def load(directory: Path, engine: EnginePlugin, *, cache_size: int = 65_536) -> 
 
 
 def version(artefact: Artefact, engine: EnginePlugin) -> str:
-    """Names what decides a score: the artefact's own short hash, with the engine's family where it has another."""
+    """Identifies what decides a score: the artefact's short hash, and the engine's family if it has one."""
     return f"{artefact.version}+{engine.family}" if engine.family else artefact.version

@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION = "pair.onnx", "text.onnx", "tokenizer.json", "fusion.json"
 REQUIRED = (PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION)
 FOLDS = Path(".work", "folds")
-"""In the folder of a training: a folder for each of its fold encoders."""
+"""In the folder of a training, the folder with one folder per fold encoder."""
 HELD = "held-out.json"
 """Beside the encoder of a training fold: the purposes it has not seen."""
 
@@ -45,8 +45,8 @@ class Artefact:
 
 
 def version_of(about: Mapping[str, Any]) -> str:
-    """The short hash of what decides a score, by its manifest; another card or calibration beside it changes
-    nothing here."""
+    """The short hash of the files that decide a score, by the manifest. A new card or calibration does not change
+    it."""
     listed = about["files"]
     told = "".join(str(listed[name]["sha256"]) for name in REQUIRED if name in listed)
     return hashlib.sha256(told.encode()).hexdigest()[:12]
@@ -61,7 +61,7 @@ def digest(path: Path) -> str:
 def write_manifest(directory: Path, **about: Any) -> str:
     """Re-hash everything in `directory` and write its manifest; returns the new version.
 
-    Keeps what an earlier manifest said (data sets, seed, metrics) unless `about` says it anew; so a file that is
+    Keeps what an earlier manifest said (data sets, seed, metrics) unless `about` replaces it, so a file that is
     added later (calibration.json) only needs this call. Sub-directories and dotfiles are not part of an artefact.
     """
     path = directory / MANIFEST
@@ -73,7 +73,7 @@ def write_manifest(directory: Path, **about: Any) -> str:
 
 
 def is_artefact(directory: Path) -> bool:
-    """Whether a drift model of this format lies there, sound or not."""
+    """Whether the folder holds a drift model of this format, sound or not."""
     try:
         about = json.loads((directory / MANIFEST).read_text("utf-8"))
         return about["format"] == FORMAT and set(REQUIRED) <= set(about["files"])
@@ -82,8 +82,8 @@ def is_artefact(directory: Path) -> bool:
 
 
 def list_file(directory: Path, name: str) -> None:
-    """List one file of a model anew; what the manifest says of all others stays, so that it vouches for no change
-    of theirs."""
+    """Update the manifest for one file of a model. Its other entries stay, so that it vouches for no other
+    change."""
     _, about = read_about(directory)
     _write(directory, {**about, "files": {**about["files"], **_entries(directory, [name])}})
 
@@ -99,9 +99,9 @@ def _write(directory: Path, about: Mapping[str, Any]) -> str:
 
 
 def read_about(directory: Path) -> tuple[str, Mapping[str, Any]]:
-    """Version and manifest, for telling people what is there. Nothing is verified: load nothing by it.
+    """Version and manifest, to tell people what is there. Nothing is verified, so load nothing by it.
 
-    Raises ModelError where there is no manifest.
+    Raises ModelError if there is no manifest.
     """
     path = directory / MANIFEST
     try:

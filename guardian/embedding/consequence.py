@@ -130,10 +130,10 @@ def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequenc
 
 
 def _of_statement(text: str) -> Consequence:
-    """ACT for what changes something, wherever in the text it begins; a question in words is a look-up.
+    """ACT if anything in the text changes something; READ otherwise, also for a question in words.
 
-    Databases differ in what a comment is, so the text is read both without comments and as if there were none.
-    UNKNOWN where it is longer than is read.
+    Databases differ in what a comment is, so the text is read both without comments and with their contents.
+    UNKNOWN if it is longer than what is read.
     """
     lowered = text[:_STATEMENT_CHARS].lower()
     for read in (_LINE_COMMENT.sub(" ", _without_comments(lowered)), _COMMENT_MARK.sub(" ", lowered)):

@@ -12,7 +12,7 @@ from guardian.errors import ModelError
 class Cutter:
     """From texts to tokens. Raises ModelError if the file is no tokenizer.
 
-    Where to cut is a state of the tokenizer, so that its users, who may be of two threads, take turns.
+    The length at which texts are cut is part of the tokenizer's state, so callers in two threads take turns.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,7 +24,7 @@ class Cutter:
         self._turn = threading.Lock()
 
     def encode(self, inputs: Sequence[str] | Sequence[tuple[str, str]], tokens: int) -> list[Encoding]:
-        """What is longer than `tokens` is cut, the longer segment first."""
+        """The encodings, cut to `tokens`, the longer segment first."""
         with self._turn:
             self._tokenizer.enable_truncation(tokens, strategy="longest_first")
             return list(self._tokenizer.encode_batch(list(inputs)))

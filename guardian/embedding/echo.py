@@ -1,12 +1,13 @@
-"""What a call says back of its own purpose says nothing about the call. Pure.
+"""What a call repeats of its own purpose is no evidence about the call. Pure.
 
-Whoever writes the arguments can repeat the purpose in one of them, and every measure of likeness then argues for
-the call. So a passage that stands in the purpose is cut out of a value before anything reads it, from honest calls
-and drifting ones alike: a mark takes its place. Of a value that is mostly the purpose shuffled every word of the
-purpose is cut, and so is a row of its words within a longer value; what was hidden among them stays.
+An agent can repeat the purpose in an argument, and then every measure of likeness speaks for the call. So before
+anything reads a value, passages of the purpose in it are replaced by a mark, in honest and drifting calls alike.
+If a value is mostly the purpose in another order, every word of the purpose is cut, and so is a row of its words
+within a longer value. What was hidden among them stays.
 
-Many small values of the purpose's words would argue for a call as well as a long one, and honest calls have such
-values too ("customer: Acme"): a call that has more than two words in them is read a second time without any.
+Many small values of the purpose's words would speak for a call as well as one long value, but honest calls have
+such values too ("customer: Acme"). So a call with more than two words in such values is read a second time without
+them.
 """
 
 import re
@@ -18,11 +19,12 @@ from guardian.embedding.grounding import content_words
 from guardian.embedding.text import MARK, every_leaf, flat, render_purpose
 
 PASSAGE = 6
-"""A run of so many words that the purpose has too is a quotation; in a shorter purpose, the whole of it."""
+"""A run of so many words that is also in the purpose is a quotation; of a shorter purpose, only the whole of
+it."""
 _LEAST = 3
 _ITS_OWN, _ITS_SHARE = 0.85, 0.6
 REPEATED = 2
-"""So many words may a call have in values that are made of the purpose's."""
+"""The most words that a call may have in values made of the purpose's words."""
 _MADE_OF_IT = 0.7
 _TOKEN = re.compile(r"[^\W_]+(?:[.@:/'][^\W_]+)*")
 
@@ -41,8 +43,8 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
 
 
 def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """`arguments` without the values that are made of words of `purpose`; the same object where those have no more
-    than REPEATED words in all.
+    """`arguments` without the values that are made of words of `purpose`; the same object if those have no more
+    than REPEATED words in total.
 
     >>> without_repeats("pay the March invoice of Acme", {"to": "Eve", "note": "March invoice", "for": "Acme"})
     {'to': 'Eve'}
@@ -56,7 +58,7 @@ def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Map
 
 
 def _repeated(purpose: str, value: str) -> int:
-    """How many words the value has, if they are the purpose's; 0 if it has others to say."""
+    """How many words the value has, if it is made of the purpose's words; otherwise 0."""
     own = content_words(value)
     if not own:
         small = _TOKEN.findall(value.lower())
@@ -89,7 +91,7 @@ def _within(words: Sequence[str], size: int, runs: frozenset[tuple[str, ...]]) -
 
 
 def _shuffled(purpose: str, words: Sequence[str]) -> list[bool]:
-    """Which of the words stand in a row of nothing but the purpose's own that holds most of them."""
+    """Which of the words stand in a row of the purpose's words that holds most of the purpose."""
     out: list[bool] = []
     told = content_words(purpose)
     for alike, row in groupby(words, lambda word: _is_of(purpose, word)):
@@ -101,7 +103,7 @@ def _shuffled(purpose: str, words: Sequence[str]) -> list[bool]:
 
 
 def _is_of(purpose: str, word: str) -> bool:
-    """Whether the purpose has the word, or it says nothing; of a word in other letters only whether it has it."""
+    """Whether the purpose has the word, or the word carries no meaning (beyond ASCII: whether it has the word)."""
     return content_words(word) <= content_words(purpose) if word.isascii() else word in _words(purpose)
 
 

@@ -34,10 +34,15 @@ if TYPE_CHECKING:
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
 READING = 6
-"""How calls are read, which a calibration stands on: 1 whole purposes, 2 long ones by their nearest part, 3 also a
-second time without what a call repeats of its purpose, 4 all arguments for what the act can do and where it goes,
-and those first where not all fit into what the encoders are shown, 5 a second reading counts from .25 above on, no
-longer .5, 6 with less weight where the purpose constrains nothing."""
+"""The version of how calls are read; a calibration is only valid for one.
+
+1  purposes as a whole
+2  long purposes by the part that is nearest to the act
+3  also a second time, without what the call repeats of its purpose
+4  all arguments, for what the act can do and where it goes; those come first if not all fit into the encoders' input
+5  the second reading counts from .25 above the first, no longer from .5
+6  with less weight under a purpose that constrains nothing
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,10 @@ class FitRequest:
 
 
 class PurposeFit:
-    """Scores in [0, 1]; higher is further from purpose. One per process; not for use from several threads at once.
+    """Scores in [0, 1]; higher is further from purpose. One per process; not thread-safe.
 
-    `cache_misses` counts requests that were computed, not answered from the bounded cache. Of texts' vectors a
-    quarter as many are kept.
+    `cache_size` bounds the cached scores; a quarter as many vectors of texts are kept. `cache_misses` counts the
+    requests that had to be computed.
     """
 
     def __init__(self, encoder: Encoder, fusion: "Fusion", version: str, *, cache_size: int = 65_536) -> None:
@@ -91,8 +96,8 @@ class PurposeFit:
     def features(self, requests: Sequence[FitRequest]) -> list[tuple[float, ...]]:
         """What the fusion weighs, per request, in `fusion.FEATURES` order; uncached.
 
-        Both encoders run at once: one call alone leaves cores idle in each. Which part of a long purpose the pair
-        encoder reads is for the vectors to say, so its turn comes after them.
+        Both encoders run at the same time, because a single call leaves cores idle in each. Pairs with a long
+        purpose come after the vectors, which tell the part of it that the pair encoder reads.
         """
         from guardian.embedding.fusion import static_features
 
@@ -135,7 +140,7 @@ class PurposeFit:
 
 
 def wished(requests: Sequence[FitRequest], actions: NDArray[np.float32], embed: Embed) -> list[FitRequest]:
-    """The requests as the pair encoder reads them: of a long purpose the part that is nearest to the action.
+    """The requests as the pair encoder reads them: a long purpose by the part that is nearest to the action.
 
     `actions` are the unit vectors of the actions, shape (n, d).
     """
@@ -158,14 +163,14 @@ def heard(request: FitRequest) -> FitRequest:
 
 
 def bared(request: FitRequest) -> FitRequest:
-    """The request without what its arguments repeat of the purpose; itself where that is a word or two."""
+    """The request without what its arguments repeat of the purpose; the same object if that is a word or two."""
     arguments = without_repeats(request.purpose, request.arguments)
     return request if arguments is request.arguments else replace(request, arguments=arguments)
 
 
 def _explained(request: FitRequest) -> FitRequest:
-    """The request as it is explained. That scores it once for each argument, so of a call with more than the
-    encoders are shown, or EXPLAINED_CHARS, only what they are shown counts: else one call would take a minute."""
+    """The request as it is explained. An explanation scores it once per argument, which could take a minute, so of
+    a call that exceeds the encoders' input or EXPLAINED_CHARS only what the encoders are shown is kept."""
     told = (value if isinstance(value, list) else [value] for _, value in raw_leaves(request.arguments))
     chars = sum(len(item) for items in told for item in items if isinstance(item, str))
     if chars <= EXPLAINED_CHARS and not overlong(request.arguments):

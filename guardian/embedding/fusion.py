@@ -16,10 +16,10 @@ from guardian.errors import ModelError
 
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
 DOUBT = 0.25
-"""By how much the margin of a call without what it repeats of its purpose must lie above the whole call's."""
+"""A call without what it repeats of its purpose must have a margin that lies this much above the whole call's."""
 LEFT_OPEN = 1.0
-"""By how much less any call can be far from a purpose that constrains nothing: so much of the margin makes one in
-a hundred honest calls under such purposes reach what one in a hundred does elsewhere."""
+"""A call's margin falls by this much under a purpose that constrains nothing. Chosen on `training/open_ended.py`:
+honest calls under such purposes then look odd about as often as other honest calls (1.5 % against 1 %)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Fusion:
         self, features: tuple[float, ...], bare: tuple[float, ...] | None = None, *, left_open: bool = False
     ) -> float:
         """In [0, 1]; higher is further from purpose. `bare` are the features of the call without what it repeats
-        of the purpose: they may raise the score, and never lower it. `left_open`: the purpose constrains nothing
+        of the purpose: they can raise the score, never lower it. `left_open`: the purpose constrains nothing
         (`domain.purposes.open_ended`)."""
         margin = self.margin(features)
         if bare is not None:
@@ -65,7 +65,7 @@ class Fusion:
 def static_features(request: FitRequest) -> tuple[float, ...]:
     """All features but the encoders' two, in FEATURES' order from the third on.
 
-    What the act can do is read off all of it: a statement beside words of the purpose is still a statement.
+    What the act can do is read from the whole call: an SQL statement beside words of the purpose still counts.
     """
     found = grounding(request.purpose, heard(request).arguments, request.earlier_values)
     weight = consequence(request.tool, request.arguments).weight

@@ -1,8 +1,8 @@
-"""Which of an act's values the purpose names, an earlier call carried, or nobody mentioned. Pure.
+"""Which of an act's values the purpose names, which an earlier call carried, and which are new. Pure.
 
-A purpose that says "invite lily@example.org" grounds the invitation's address; an address that neither the purpose
-nor an earlier call mentions came from somewhere else: a tool's answer, or an injection. Grounding alone separates
-poorly (honest work reads addresses out of documents), so it only supports the encoders.
+A purpose that says "invite lily@example.org" grounds the invitation's address. An address that neither the purpose
+nor an earlier call mentions came from elsewhere: a tool's answer, or an injection. Grounding alone separates
+poorly, because honest work reads addresses out of documents, so it only supports the encoders.
 """
 
 import re
@@ -43,7 +43,7 @@ def _content(text: str) -> frozenset[str]:
 
 _few_words = lru_cache(maxsize=8_192)(_content)
 _many_words = lru_cache(maxsize=64)(_content)
-"""Few are remembered: of a long purpose they take twenty times its memory, and tenants choose the purposes."""
+"""A small cache: the words of a long purpose take twenty times its memory, and tenants choose the purposes."""
 
 
 def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:

@@ -1,7 +1,7 @@
-"""The twin without weights: word overlap. For unit tests of other rooms, and the lexical baseline of evaluation.
+"""An engine without weights: word overlap. For unit tests of other rooms, and as the lexical baseline.
 
-Deterministic, no files, no model. Its vectors are hashed bags of words; its logit is how little the words of the
-action overlap with the purpose's (the content words of an act that the purpose does not use).
+Deterministic, without files or a model. Vectors are hashed bags of words; the logit falls with the share of the
+action's content words that the purpose uses.
 """
 
 import zlib

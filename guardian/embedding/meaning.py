@@ -1,9 +1,9 @@
-"""What purpose and action mean to the bi-encoder: vectors for the archive, and a sketch for baselines.
+"""The meaning of purpose and action to the bi-encoder: vectors for the archive, and a sketch for baselines.
 
-A sketch is 256 bits, one per random plane: the side on which the action's vector lies. The share of bits in which
+A sketch has 256 bits, one per random plane: the side on which the action's vector lies. The share of bits in which
 two sketches differ estimates the angle between their vectors (Charikar, *Similarity estimation techniques from
-rounding algorithms*, 2002), so a session's memory can hold what its acts meant in 32 bytes each, and no vector.
-The planes are fixed: they depend on nothing but the number of dimensions.
+rounding algorithms*, 2002), so a session can remember what its acts meant in 32 bytes each, without their vectors.
+The planes are fixed: they depend on the number of dimensions only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,9 +39,9 @@ class Meaning:
 
 
 class Meanings:
-    """Reads requests in batches; a bounded cache by text. Not for use from several threads at once.
+    """Reads requests in batches, with a bounded cache by text. Not thread-safe.
 
-    `cache_misses` counts texts that were computed.
+    `cache_misses` counts the texts that had to be computed.
     """
 
     def __init__(self, encoder: Embeds, version: str, *, cache_size: int = 16_384) -> None:

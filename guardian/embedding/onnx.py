@@ -26,8 +26,8 @@ from guardian.errors import ModelError
 class Graph:
     """One ONNX graph; may be run by several threads at once.
 
-    Memory comes from the C library, not from an arena of onnxruntime's own: that grows to the largest text there
-    ever was and keeps it, once per graph, and gains no time that could be measured.
+    Memory comes from the C library, not from onnxruntime's arena, which would grow to the largest text ever read
+    and stay so, once per graph, without a measurable gain in time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class Graph:
 
 
 def give_back_memory() -> None:
-    """Return to the system what loading took and freed; only glibc keeps it, and only there is this needed."""
+    """Return freed memory to the system after loading; only glibc needs to be asked."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)

@@ -35,7 +35,8 @@ class TextEncoder(Protocol):
 class Encoder(PairEncoder, TextEncoder, Protocol):
     """Both ports over one loaded artefact; the text half may be loaded on first use.
 
-    Each half is for one thread at a time, and the two may be of different threads."""
+    Each half is used by one thread at a time; the two may be used by different threads.
+    """
 
 
 class EnginePlugin(Protocol):
@@ -43,10 +44,10 @@ class EnginePlugin(Protocol):
 
     @property
     def family(self) -> str:
-        """Empty for an engine that runs the artefact's own weights, however it does so: a calibration speaks for
-        all of these. One that scores in another way names it, and has versions and calibrations of its own."""
+        """Empty for an engine that runs the artefact's own weights: one calibration is valid for all of these. An
+        engine that scores in another way gives its name, and has its own versions and calibrations."""
         ...
 
     def open(self, directory: Path) -> Encoder:
-        """Load the encoders that lie in `directory`. Raises ModelError if they are absent or of another format."""
+        """Load the encoders in `directory`. Raises ModelError if they are absent or of another format."""
         ...

@@ -1,4 +1,4 @@
-"""A bounded memory of what was computed: what was not asked for longest is forgotten first."""
+"""A bounded cache of computed values: the least recently used go first."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +9,9 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Values by key, at most `size` of them between two calls. Not for use from several threads at once.
+    """Values by key, at most `size` of them between two calls. Not thread-safe.
 
-    `misses` counts the keys that were computed.
+    `misses` counts the keys that had to be computed.
     """
 
     def __init__(self, size: int) -> None:
@@ -20,7 +20,7 @@ class Recent(Generic[K, V]):
         self._kept: OrderedDict[K, V] = OrderedDict()
 
     def look_up(self, keys: Sequence[K], compute: Callable[[list[K]], Iterable[V]]) -> dict[K, V]:
-        """The value of every key; `compute` is asked once for those that are not known, in their order."""
+        """The value of every key; `compute` is called once, for those that are not known, in their order."""
         distinct = dict.fromkeys(keys)
         missing = [key for key in distinct if key not in self._kept]
         self.misses += len(missing)

@@ -1,8 +1,8 @@
 """The reference path: torch in fp32 through sentence-transformers, and the model class that training uses.
 
-Slow to import, so nothing loads it unless it is configured. It reads models by path: what training leaves in fp32
-(`.work/reference`), or one's own, for pairs one that gives a single number, for texts any bi-encoder of 384
-dimensions. No manifest lists them; their contents are part of what their scores are known by.
+Slow to import, so nothing loads it unless it is configured. It reads models by path: those that a training leaves
+in fp32 (`.work/reference`), or your own: for pairs one that gives a single number, for texts any bi-encoder of 384
+dimensions. No manifest lists them, so the version of their scores includes a hash of their files.
 """
 
 import hashlib
@@ -122,7 +122,7 @@ def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTrans
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceTransformers:
-    """Options: `pair` and `text` are directories. A training leaves both in `.work/reference` of its folder."""
+    """Options: `pair` and `text` are directories; a training leaves both in `.work/reference` of its folder."""
 
     pair: str = ""
     text: str = ""
@@ -132,7 +132,7 @@ class SentenceTransformers:
 
     @property
     def family(self) -> str:
-        """Models of one's own score in their own way: they are named by what their files hold."""
+        """Models given by path score in their own way; a hash of their files names them."""
         halves = {"pair": self.pair, "text": self.text}
         return "+".join(f"{half}-{_contents(Path(own))}" for half, own in halves.items() if own)
 

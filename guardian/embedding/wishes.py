@@ -1,7 +1,7 @@
-"""A long purpose holds several wishes, and an act has to fit one of them, not their average. Pure and bounded.
+"""A long purpose holds several wishes; an act has to fit one of them, not their average. Pure and bounded.
 
-The pair encoder reads 160 tokens and was trained on 128: what a long purpose says at its end was cut off. So
-it reads that part of whole sentences which is nearest to the act in meaning, by the text vectors that are there
+The pair encoder reads 160 tokens and was trained on 128, so the end of a long purpose would be cut off. Instead it
+reads the part (a run of whole sentences) that is nearest to the act in meaning, by text vectors that are computed
 anyway. A short purpose is read as it is.
 """
 
@@ -17,7 +17,7 @@ from guardian.embedding.text import clean
 
 PART_CHARS = 180
 LONG_CHARS = 300
-"""A purpose up to here is read whole."""
+"""The longest purpose that is read whole."""
 PARTS = 16
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Unit vectors of shape (n, d) of n texts."""
@@ -26,7 +26,7 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 
 @lru_cache(maxsize=1_024)
 def parts(purpose: str) -> tuple[str, ...]:
-    """A long purpose in runs of whole sentences, at most PARTS of them; nothing for a short one.
+    """A long purpose as at most PARTS runs of whole sentences; nothing for a short one.
 
     >>> parts("pay the invoice of Acme")
     ()

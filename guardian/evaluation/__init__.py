@@ -1,4 +1,4 @@
-"""Judging scorers on labelled sessions."""
+"""Judging scorers on labelled sessions, and fitting calibrations on honest ones."""
 
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.assess import Asked, assess, left_out

@@ -30,19 +30,20 @@ from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import ASSUMPTIONS
 
 ANOTHER_OBJECT = "another object"
-"""How rows are called that say how honest sessions are told from the same ones turned to another object."""
+"""Marks rows that separate honest sessions from the same ones turned to another object."""
 NOTHING_TO_EXCHANGE = (
     "Another object: no honest session's purpose names a value of a counted call, so none could be exchanged."
 )
 Note = Callable[[str], None]
-"""Told what is measured next."""
+"""Called with what is measured next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an evaluation is to measure beyond separation, promise, delay and single acts.
+    """What an evaluation measures beyond separation, promise, delay and single acts.
 
-    one_in is the N at which flags are counted; findings are those of `flag_one_in`."""
+    Flags are counted at each N of `one_in`; the findings that are explained are those at `flag_one_in`.
+    """
 
     one_in: tuple[float, ...] = RATES_ONE_IN
     flag_one_in: float = 1_000.0
@@ -64,16 +65,15 @@ def assess(
     asked: Asked,
     note: Note = lambda _: None,
 ) -> Assessment:
-    """Everything that the sessions allow: without drift (or without honest sessions) there is no separation.
+    """Everything that the sessions allow: without drift, or without honest sessions, there is no separation.
 
-    `ablations` are folds with a signal left out, by the row's name; they keep the yardstick of the whole fold.
-    `calibrated_on` is the calibration's own list of what it was fitted on, so that rows can say which sessions it
-    saw.
+    `ablations` are folds with a signal left out, by the row's name; they keep the calibration of the whole fold.
+    `calibrated_on` is the calibration's own list of the files it was fitted on, so that rows can say so.
     """
     seed, resamples = asked.seed, asked.resamples
     note("folding")
     folded = fold(sessions)
-    separable = any(a.drift for a in judged(sessions)) and any(not a.drift for a in judged(sessions))
+    separable = len({action.drift for action in judged(sessions)}) == 2
     excluded = sum(not action.counted for s in sessions for action in s.actions)
     report = Report((), len(sessions), excluded, asked.seed)
     curves: dict[str, Curve] = {}
@@ -84,15 +84,13 @@ def assess(
         for name, score_fn in baselines.items():
             note(name)
             kept: list[float] = []
-            report = _joined(
-                report, evaluate(_kept(score_fn, kept), sessions, name=name, seed=seed, resamples=resamples)
-            )
+            measured = evaluate(_kept(score_fn, kept), sessions, name=name, seed=seed, resamples=resamples)
+            report = _joined(report, measured)
             curves[name] = _curve(sessions, kept)
         for name, other in ablations.items():
             note(name)
-            report = _joined(
-                report, _everywhere(evaluate_fold(other(sessions), name=name, seed=seed, resamples=resamples))
-            )
+            measured = evaluate_fold(other(sessions), name=name, seed=seed, resamples=resamples)
+            report = _joined(report, _everywhere(measured))
         for name, variant in VARIANTS.items() if asked.robustness else ():
             note(name)
             variants[name] = evaluate_fold(fold([variant(s) for s in sessions]), seed=seed, resamples=resamples)
@@ -102,8 +100,8 @@ def assess(
         for name, other in {"guardian": fold, **ablations}.items():
             named = f"{name}, {ANOTHER_OBJECT}"
             note(named)
-            rates = evaluate_fold(other([*honest, *turned]), name=named, seed=seed, resamples=resamples)
-            report = _joined(report, _everywhere(rates))
+            measured = evaluate_fold(other([*honest, *turned]), name=named, seed=seed, resamples=resamples)
+            report = _joined(report, _everywhere(measured))
     rows = [replace(row, calibration=_saw(row, calibrated_on)) for row in _promised(folded, asked)]
     found = Assessment(
         report,
@@ -151,7 +149,7 @@ def left_out(
             honest.setdefault(session.dataset, []).append(session)
     if len(honest) < 2:
         raise ValueError(f"leaving a data set out takes two with honest sessions, got {sorted(honest)}")
-    numbers = count(1)  # of one number two sessions would be taken for the same, whatever their data sets
+    numbers = count(1)  # two sessions of one number would be taken for the same, even in different data sets
     decided = {
         name: [HonestSession(s.purpose, tuple(scorer.session(session_line(s, next(numbers))))) for s in group]
         for name, group in honest.items()
@@ -182,10 +180,13 @@ def _joined(one: Report, other: Report) -> Report:
 
 
 def _everywhere(report: Report) -> Report:
+    """The report without its rows by domain."""
     return replace(report, rows=tuple(row for row in report.rows if row.domain == "all"))
 
 
 def _kept(score_fn: ScoreFn, kept: list[float]) -> ScoreFn:
+    """The scorer, which adds every score to `kept`."""
+
     def score(requests: Sequence[FitRequest]) -> Sequence[float]:
         scores = score_fn(requests)
         kept.extend(scores)

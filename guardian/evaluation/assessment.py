@@ -43,8 +43,8 @@ def robust_rows(
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`curves` are the ROC corners of each scorer at action level; `kinds` hold drift by what the act can do,
-    against all honest actions; `notes` are what a reader must know."""
+    """`curves` are the ROC corners of each scorer at action level; `kinds` separate drift, by what the act can do,
+    from all honest actions; `notes` are caveats for the reader."""
 
     separation: Report
     kinds: tuple[tuple[str, Separation], ...] = ()
@@ -78,7 +78,7 @@ class Assessment:
         return plain
 
     def lines(self) -> Iterator[str]:
-        """Markdown: a table for each question that was asked."""
+        """Markdown, with a table for each question that was asked."""
         if self.separation.rows:
             yield from self.separation.lines()
         if self.kinds:
@@ -92,9 +92,14 @@ class Assessment:
                 ((act, f"{found.drift}", *shown(found)) for act, found in self.kinds),
             )
         if self.promises:
-            yield from ("", "Honest sessions flagged, promised and measured (95 % intervals over purposes):", "")
+            yield from (
+                "",
+                "Honest sessions flagged, promised and measured (95 % intervals over purposes; estimated: flags"
+                " further out than the calibration reaches):",
+                "",
+            )
             yield from _table(
-                ("sessions of", "calibration", "1 in N", "promised", "measured", "flagged", "past its reach"),
+                ("sessions of", "calibration", "1 in N", "promised", "measured", "flagged", "estimated"),
                 (
                     (r.source, r.calibration, f"{r.one_in:,g}", _percent(1 / r.one_in), _shares(r.measured),
                      f"{r.flagged} / {r.sessions}", f"{r.estimated}")
@@ -104,11 +109,11 @@ class Assessment:
         if self.delays:
             yield from (
                 "",
-                "Drifting sessions, and the wait in actions from the first act that left the purpose:",
+                "Drifting sessions, and when they are caught, in actions from the first that left the purpose:",
                 "",
             )
             yield from _table(
-                ("1 in N", "sessions", "caught", "on the act itself", "flagged before it", "median wait"),
+                ("1 in N", "sessions", "caught", "on that action", "flagged before it", "median wait"),
                 (
                     (f"{r.one_in:,g}", f"{r.sessions}", _shares(r.caught), _shares(r.at_once), _shares(r.early),
                      "-" if r.median is None else f"{r.median:g}")
@@ -116,13 +121,13 @@ class Assessment:
                 ),
             )  # fmt: skip
         if self.single_acts:
-            yield from ("", "Sessions whose only drift is one single act that changes something:", "")
+            yield from ("", "Sessions whose only drift is a single act that changes something:", "")
             yield from _table(
                 ("act", "1 in N", "sessions", "caught"),
                 ((r.act, f"{r.one_in:,g}", f"{r.sessions}", _shares(r.caught)) for r in self.single_acts),
             )
         if self.robustness:
-            yield from ("", "Robustness, action level:", "")
+            yield from ("", "Robustness, action level: the same sessions reworded, disguised, poorly logged:", "")
             yield from _table(
                 ("variant", "honest / drift", "AUC", "recall @ 1 %", "recall @ 4 %", "moved @ 4 %"),
                 (
@@ -138,10 +143,10 @@ class Assessment:
 
 def _explained(found: ExplanationTest) -> str:
     return (
-        f"Explanations, findings at 1 in {found.one_in:,g}: {found.findings}, of which {found.with_choice} with"
-        f" two arguments or more; an argument was named in {found.named}. Removing it lowers the score more than"
-        f" removing a random other one in {_shares(found.mattered)} of those"
-        f" (mean fall {found.mean_fall:.3f}, the other {found.mean_other_fall:.3f})."
+        f"Explanations: of {found.findings} findings at 1 in {found.one_in:,g}, {found.with_choice} have two"
+        f" arguments or more, and for {found.named} of those an argument was named. Removing it lowers the score"
+        f" more than removing a random other one in {_shares(found.mattered)} of them"
+        f" (by {found.mean_fall:.3f} on average, the other by {found.mean_other_fall:.3f})."
     )
 
 

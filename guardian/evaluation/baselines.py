@@ -1,4 +1,4 @@
-"""What the field does today, to stand beside ours in the same run."""
+"""Scorers that the field uses today, measured beside ours in the same run."""
 
 from collections.abc import Sequence
 

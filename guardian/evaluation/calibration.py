@@ -1,7 +1,7 @@
-"""Fit the yardstick: honest sessions → a Calibration, by replay through the pipeline that will use it.
+"""Fit a Calibration on honest sessions, by replay through the pipeline that will use it.
 
-Sessions are split by purpose, so that the half that turns scores into p-values and the half that turns session
-maxima into promises share none (where there are too few purposes, by session).
+One half of the sessions turns scores into p-values, the other turns session maxima into promises. The halves share
+no purpose; with too few purposes, no session.
 """
 
 import hashlib
@@ -41,8 +41,8 @@ def fit_calibration(
 ) -> Calibration:
     """Two passes; the second runs the fold that the first one fitted. `memory` holds baselines, frozen.
 
-    Sessions that break a hard rule are left out: rules are named, they are no part of the promise. Which others
-    count, `honest.bounded` says. Raises ValueError when fewer than 40 are left.
+    Calls and sessions that break a hard rule are left out, because the promise does not cover them; which others
+    count is up to `honest.bounded`. Raises ValueError if fewer than 40 sessions are left.
     """
     kept = bounded(sessions, max_per_purpose=max_per_purpose, max_share=max_share, seed=seed)
     of_acts, of_sessions = _halves(kept, seed)
@@ -71,7 +71,7 @@ def fit_calibration(
 
 
 def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSession], list[HonestSession]]:
-    """For the acts and for whole sessions; they share no purpose where there are enough of them."""
+    """One half for acts and one for whole sessions; they share no purpose if there are enough purposes."""
     by_purpose = len({session.purpose for session in sessions}) >= _LEAST_PURPOSES
     halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
     for number, session in enumerate(sessions):
@@ -85,7 +85,7 @@ def _breaks_a_rule(verdict: Verdict) -> bool:
 
 
 def _maxima(judgement: Judgement) -> Iterator[tuple[float, float]]:
-    """Of each session the running maximum and the largest single act."""
+    """For each session without a broken rule, its running maximum and its largest single act."""
     broken = {verdict.decoded.event.key for verdict in judgement.verdicts if _breaks_a_rule(verdict)}
     for key, state in judgement.sessions.items():
         if key not in broken:
@@ -95,8 +95,8 @@ def _maxima(judgement: Judgement) -> Iterator[tuple[float, float]]:
 class OutOfFold:
     """A drift model that asks, for each purpose, the encoder that was trained without it.
 
-    A model that is shipped has seen every training session; a yardstick made of those would be too kind. The
-    encoders of the training folds have not seen what was held out of them.
+    A shipped model has seen every training session, so a calibration on those would promise too much. The encoders
+    of the training folds have not seen the purposes that were held out of them.
     """
 
     def __init__(self, routes: Mapping[str, Fit]) -> None:
@@ -136,7 +136,7 @@ def session_line(session: LabelledSession, line: int) -> SessionLine:
 
 
 def _chunks(sessions: Sequence[HonestSession]) -> Iterator[list[HonestSession]]:
-    """Sessions that are judged together: no two of one name, which would be taken for one."""
+    """Sessions that are judged together; never two of one name, which would be taken for one session."""
     chunk: dict[SessionKey | None, HonestSession] = {}
     for session in sessions:
         if len(chunk) == _CHUNK or session.key in chunk:

@@ -1,6 +1,6 @@
-"""Honest sessions that a yardstick is fitted on, and how much one purpose, agent and tenant may contribute.
+"""Honest sessions that a calibration is fitted on, and how much one purpose, agent or tenant may contribute.
 
-Repetition is not evidence, and nobody can buy the yardstick by flooding it.
+Repetition is not evidence, and nobody may bend the calibration by flooding it.
 """
 
 import random
@@ -36,11 +36,11 @@ class HonestSession:
 def bounded(
     sessions: Iterable[HonestSession], *, max_per_purpose: int, max_share: float, seed: int
 ) -> list[HonestSession]:
-    """Those that count, in the same order; says so where not all do.
+    """The sessions that count, in the same order; logs a warning if some do not.
 
-    Of a purpose the first `max_per_purpose`; of an agent, and of a tenant, as many as make up `max_share` of the
-    whole, chosen by `seed` (where three or more of them are named: of two, one has half). Raises ValueError when
-    fewer than 40 are left.
+    At most the first `max_per_purpose` of a purpose, and of an agent or a tenant at most `max_share` of the whole,
+    chosen by `seed`. Agents or tenants are only cut if three or more are named: of two, one always has half.
+    Raises ValueError if fewer than 40 are left.
     """
     given = [session for session in sessions if session.decisions]
     kept = _first_of_each_purpose(given, max_per_purpose)
@@ -82,7 +82,8 @@ def _tenant(session: HonestSession) -> str | None:
 def _say_who_leads(
     sessions: Sequence[HonestSession], known_as: Callable[[HonestSession], str | None], share: float
 ) -> None:
-    """Of two sources one may have more than its share: cut, it would be as small as the other happens to be."""
+    """Warn of a source with more than its share of two: cut, it would become as small as the other happens to
+    be."""
     counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
     if 1 < len(counts) < _LEAST_SOURCES:
         name, most = counts.most_common(1)[0]
@@ -94,8 +95,7 @@ def _say_who_leads(
 def _shared(
     sessions: list[HonestSession], known_as: Callable[[HonestSession], str | None], share: float, seed: int
 ) -> list[HonestSession]:
-    """At most `share` of what is left from any one source; in the same order. Sources without a name are not
-    cut."""
+    """At most `share` of the result from any one source, in the same order. Unnamed sources are not cut."""
     counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
     if len(counts) < _LEAST_SOURCES:
         return sessions

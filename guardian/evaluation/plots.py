@@ -1,4 +1,7 @@
-"""The figures of an assessment as PNG: ROC, promised against measured, delay. Needs matplotlib (an extra)."""
+"""The figures of an assessment as PNG: ROC, promised and measured false alarms, detection delay.
+
+Needs matplotlib (an extra).
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,11 @@ from guardian.evaluation.assessment import Assessment
 _INCHES = (6.0, 5.0)
 _DPI = 120
 _FEW = 0.1
+_ALARMS = 0.04
 
 
 def draw(found: Assessment, folder: Path) -> list[Path]:
-    """Write what there is to draw into `folder` (made if it is not there); the files written.
+    """Write the figures that there are data for into `folder`, which is made if needed; returns the files written.
 
     Raises ConfigurationError naming the extra where matplotlib is not installed.
     """
@@ -38,7 +42,7 @@ def draw(found: Assessment, folder: Path) -> list[Path]:
 
 
 def _roc(found: Assessment, axes: Any) -> None:
-    """All of the curve, and in a window that part of it in which a monitor can work."""
+    """The whole curve, and enlarged the part of it in which a monitor can work."""
     few = axes.inset_axes((0.4, 0.3, 0.57, 0.43), xlim=(0, _FEW), ylim=(0, 1.01))
     for name, curve in found.curves.items():
         fpr, tpr = zip(*curve, strict=True) if curve else ((), ())
@@ -48,35 +52,45 @@ def _roc(found: Assessment, axes: Any) -> None:
         label = name if area is None else f"{name} (AUC {area:.3f})"
         for where in (axes, few):
             where.plot(fpr, tpr, label=label, linewidth=1.6)
-    axes.set(xlabel="honest actions above the threshold", ylabel="drifting actions above it", title="Actions")
-    axes.set(xlim=(0, 1), ylim=(0, 1.01))
+    axes.set(title="Drift found against false alarms, by action (ROC)", xlim=(0, 1), ylim=(0, 1.01))
+    axes.set(xlabel="false alarms: share of honest actions above the threshold")
+    axes.set(ylabel="recall: share of drifting actions above it")
     few.tick_params(labelsize="x-small")
-    few.set_title(f"up to {_FEW:.0%} of the honest actions", fontsize="small")
-    few.axvline(0.04, color="grey", linewidth=0.8, linestyle=":")
+    few.set_title(f"the same, up to {_FEW:.0%} false alarms", fontsize="small")
+    few.axvline(_ALARMS, color="grey", linewidth=0.8, linestyle=":", label=f"{_ALARMS:.0%} false alarms")
+    few.legend(handles=few.lines[-1:], loc="lower right", fontsize="x-small")
+    for each in (axes, few):
+        _in_percent(each.xaxis, each.yaxis)
     axes.legend(loc="lower right", fontsize="small")
 
 
 def _promises(found: Assessment, axes: Any) -> None:
-    """Shares with their intervals; where none was flagged only what it may be, from the foot of the figure up."""
+    """Measured shares with their intervals; a share of 0 has no place on a log axis and is marked at its foot."""
     names = dict.fromkeys((row.source, row.calibration) for row in found.promises)
     smallest = min(1 / row.one_in for row in found.promises)
-    foot = smallest / 4  # a log axis has no zero
+    foot = smallest / 4
     for source, calibration in names:
         rows = [row for row in found.promises if (row.source, row.calibration) == (source, calibration)]
         some, none = [row for row in rows if row.flagged], [row for row in rows if not row.flagged]
         at = [row.measured.value for row in some]
         low = [min(row.measured.value - row.measured.low, 0.99 * row.measured.value) for row in some]
         high = [row.measured.high - row.measured.value for row in some]
-        drawn = axes.errorbar(
-            [1 / row.one_in for row in some], at, yerr=(low, high), marker="o", capsize=3, label=source
-        )
+        rates, label = [1 / row.one_in for row in some], f"sessions of {source}"
+        drawn = axes.errorbar(rates, at, yerr=(low, high), marker="o", capsize=3, label=label)
         color = drawn.lines[0].get_color()
         for row in none:
             axes.plot([1 / row.one_in], [foot], marker="v", fillstyle="none", linestyle="", color=color)
     ends = (smallest, 1 / min(row.one_in for row in found.promises))
     axes.plot(ends, ends, color="grey", linestyle="--", label="as promised")
-    axes.set(xscale="log", yscale="log", xlabel="promised: at most one in N", ylabel="honest sessions flagged")
-    axes.set(title="Promised and measured (▽ none was flagged)")
+    if not all(row.flagged for row in found.promises):
+        axes.plot([], [], marker="v", fillstyle="none", linestyle="", color="grey", label="none was flagged")
+    axes.set(xscale="log", yscale="log", title="False alarms, promised and measured")
+    axes.set(xlabel="promised: at most one in so many honest sessions is flagged")
+    axes.set(ylabel="measured: share of honest sessions flagged")
+    numbers = sorted({row.one_in for row in found.promises})
+    axes.set_xticks([1 / n for n in numbers], [f"1 in {n:,g}" for n in numbers])
+    axes.minorticks_off()
+    _in_percent(axes.yaxis)
     axes.legend(fontsize="small")
 
 
@@ -86,8 +100,13 @@ def _delays(found: Assessment, axes: Any) -> None:
             steps = range(row.delays[-1] + 1)
             caught = [sum(wait <= step for wait in row.delays) / row.sessions for step in steps]
             axes.step(list(steps), caught, where="post", marker=".", label=f"1 in {row.one_in:,g}")
-    axes.set(
-        xlabel="actions after the first that left the purpose", ylabel="drifting sessions caught", ylim=(0, 1.01)
-    )
-    axes.set(title="Detection delay")
-    axes.legend(fontsize="small")
+    axes.set(title="Detection delay", xlabel="actions after the first that left the purpose (0: on that action)")
+    axes.set(ylabel="share of drifting sessions flagged by then", ylim=(0, 1.01))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _in_percent(axes.yaxis)
+    axes.legend(fontsize="small", title="flagged at", title_fontsize="small")
+
+
+def _in_percent(*axes: Any) -> None:
+    for axis in axes:
+        axis.set_major_formatter(lambda share, _: f"{100 * share:g} %")

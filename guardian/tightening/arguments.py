@@ -1,4 +1,5 @@
-"""Arguments that never were anything else: a value of the envelope, one of a few, under a number, of one form."""
+"""Limits on arguments that were always a value of the envelope, or one of a few, or below a number, or of one
+form."""
 
 import re
 from collections import Counter
@@ -15,17 +16,17 @@ _SEPARATORS = "_-:/.@#|"
 _LEAST_PREFIX, _LEAST_SUFFIX = 3, 4
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _YEAR_OR_TWO_DIGITS = re.compile(r"(?<!\d)(?:19|20)?\d\d(?!\d)")
-"""What every value of a window has, and none of the next year's."""
+"""Values of one window share the year that they name; next year's values do not have it."""
 
 
 def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """At most one restriction an argument, the most telling that holds."""
+    """At most one restriction per argument: the narrowest kind that fits."""
     for tool, use in sorted(whole.tools.items()):
         early = history.early.tools.get(tool, ToolUse())
         late = history.late.tools.get(tool, ToolUse())
         doubted = history.doubted.tools.get(tool, ToolUse())
         if use.unlogged:
-            continue  # some calls hid what they carried: nothing can be said of all of them
+            continue  # some calls did not log their arguments: nothing holds for all of them
         for path, argument in sorted(use.arguments.items()):
             if argument.sessions < caution.sessions:
                 continue
@@ -83,8 +84,8 @@ def _few(
     doubted: ArgumentUse,
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
-    """A set is closed only if nothing in it is rare: what was seen once foretells what never was (Good, 1953). One
-    that names a year is not."""
+    """One of a few values. A set with a rare value is not closed: values seen once foretell others that were never
+    seen (Good, 1953). Nor is one that names a year."""
     if whole.values is None or early.values is None or late.values is None or whole.kinds == {"int"}:
         return None
     values = needed_ones(whole.values, doubted.values or Counter(), caution)
@@ -114,8 +115,8 @@ def _form(
 
 
 def _ends(use: ArgumentUse) -> tuple[str, str]:
-    """Beginning and end that every value has and no year moves, empty where they say little. They never overlap in
-    a value."""
+    """The beginning and the end that all values share, without what the next year changes; empty if too short to
+    say anything. They never overlap in a value."""
     prefix = _YEAR_OR_TWO_DIGITS.split(to_separator(use.prefix or ""))[0]
     suffix = _YEAR_OR_TWO_DIGITS.split(from_separator(use.suffix or ""))[-1]
     if len(prefix) < _LEAST_PREFIX:
@@ -126,7 +127,7 @@ def _ends(use: ArgumentUse) -> tuple[str, str]:
 
 
 def to_separator(text: str) -> str:
-    """The beginning up to its last separator: what lies behind is a name or a number that varies."""
+    """The beginning up to its last separator: what follows is a name or a number that varies."""
     end = max((text.rfind(sign) for sign in _SEPARATORS), default=-1)
     return text[: end + 1]
 

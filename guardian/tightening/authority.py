@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
+from guardian.domain.text import counted, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.history import Grant, Trust
 
 MOST_SESSIONS = 200_000
+_NAMED = 5
 
 
 @dataclass(slots=True)
 class Hop:
-    """One session of a chain. `own` is its envelope's tools (`*` where it lists none: that is no limit), `used`
-    what it called and was allowed."""
+    """One session of a chain. `own` are its envelope's tools (`*` if it lists none, which is no limit), `used`
+    those that it called and was allowed."""
 
     key: SessionKey
     parent: str | None
@@ -34,8 +36,9 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A hop with what follows for it. `effective` is what every hop above it held too; `implied` what honest
-    sessions of its purpose use, None where none are known; `faults` say where the chain failed to narrow."""
+    """A hop, judged within its chain. `effective` are the tools that every hop above it held too; `implied` those
+    that honest sessions of its purpose use, None if there are no such sessions; `faults` say where the chain
+    failed to narrow."""
 
     hop: Hop
     effective: frozenset[str]
@@ -44,18 +47,18 @@ class Authority:
 
     @property
     def idle(self) -> frozenset[str]:
-        """Held and effective, and never used by this session; a wildcard is used by what it covers."""
+        """Effective tools that this session never used; a wildcard counts as used if it covers one that was."""
         return _unmet(self.effective, self.hop.used)
 
     @property
     def used_share(self) -> float:
-        """How much of the effective authority was used; 1 where there was none."""
+        """The share of the effective tools that were used; 1 if there were none."""
         held = len(self.effective)
         return (held - len(self.idle)) / held if held else 1.0
 
     @property
     def excess(self) -> frozenset[str]:
-        """Effective, and nothing that the purpose implies."""
+        """Effective tools that the purpose does not imply."""
         return frozenset() if self.implied is None else _unmet(self.effective, self.implied)
 
 
@@ -99,7 +102,8 @@ class Ledger:
         return self._judged(up[::-1])
 
     def of_purpose(self, tenant_id: str, purpose: str) -> list[list[Authority]]:
-        """The chains that end in a session of this purpose and go on to no other, the widest first."""
+        """The chains that end in a session of this purpose and go no further: the longest first, of equally long
+        ones those with most faults."""
         parents = {SessionKey(h.key.tenant_id, h.parent) for h in self.hops.values() if h.parent is not None}
         ends = [h.key for h in self.hops.values() if h.purpose == purpose and h.key.tenant_id == tenant_id]
         chains = [self.chain(key) for key in ends if key not in parents]
@@ -156,13 +160,14 @@ def _faults(hop: Hop, above: Authority) -> list[str]:
     parent = above.hop
     faults = []
     if wider := _beyond(hop.own, above.effective):
-        faults.append(f"holds {len(wider)} tools that nobody above it could give: {', '.join(sorted(wider)[:5])}")
+        named = some(sorted(wider), _NAMED)
+        faults.append(f"holds {counted(len(wider), 'tool')} that nobody above it could give: {named}")
     elif len(hop.own) > 1 and hop.own == above.effective:
         faults.append("holds all that its parent holds: nothing was narrowed")
     if parent.classes is not None and (hop.classes is None or _beyond(hop.classes, parent.classes)):
         faults.append("may touch data classes that its parent may not")
     if parent.records is not None and (hop.records is None or hop.records > parent.records):
-        faults.append("may take more records in one call than its parent")
+        faults.append("may take more records than its parent")
     if hop.delegator != parent.delegator:
         faults.append(f"acts for {hop.delegator}, its parent for {parent.delegator}")
     return faults

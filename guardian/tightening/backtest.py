@@ -15,9 +15,8 @@ from guardian.tightening.history import Grant, Trust
 from guardian.tightening.sessions import Places
 
 _TELL_EVERY = 20_000
-_Place = tuple[str, str, str, str]
 Patched = Mapping[tuple[Scope, tuple[str, ...]], frozenset[str]]
-"""Scope and granted tools (sorted) -> the tools that the patched envelope lists."""
+"""By scope and granted tools (sorted), the tools that the patched envelope lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Change:
     honest: bool
 
     def as_json(self) -> dict[str, Any]:
-        """One line of an examples file. What agents wrote is escaped by JSON."""
+        """One line of an examples file."""
         call = self.placed.call
         return {
             "restrictions": list(self.restrictions),
@@ -50,20 +49,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """Counts over a window, but for `replayed` only of calls of the scopes that are narrowed. Shares are of honest
-    calls that the gateway allowed. Newly denied is what a restriction refuses, or the patched envelope: what it
-    no longer lists, and every call that takes records once a session has taken as many as it grants.
+    """Counts over a window. All but `replayed` count only calls of the scopes that are narrowed.
 
-    `unknown` are calls that some restriction could not judge for want of facts in the log. `newly_allowed` must be
-    0: refused calls for a tool that their envelope did not allow and the patched one would. `flagged_stopped` of
-    `flagged_sessions` would have been refused at least one call.
+    `honest` and `flagged` are calls that the gateway allowed. Newly denied are those of them that a restriction
+    refuses, or the patched envelope: a tool that it no longer lists, and every call that takes records once the
+    session has taken as many as it grants. `unknown` are calls that some restriction could not judge, because the
+    log lacks a fact. `flagged_stopped` of the `flagged_sessions` would have been refused at least one call.
+    `newly_allowed` must be 0: calls that were refused, for a tool that their envelope did not list and the patched
+    one does.
     """
 
     replayed: int = 0
     honest: int = 0
     honest_denied: int = 0
     honest_sessions_denied: int = 0
-    unusual_denied: int = 0  # of the honest ones: in sessions that guardian found unusual and did not flag
+    unusual_denied: int = 0  # of the honest ones, in sessions that guardian found unusual but did not flag
     flagged: int = 0
     flagged_denied: int = 0
     flagged_sessions: int = 0
@@ -84,36 +84,26 @@ class Backtest:
 
 
 class NewPolicy:
-    """The old decision, and then every restriction: who looks at a call looks only at those of its scope. In the
-    scopes of `patched` they also stand in the envelope, where a limit on records binds the session as a whole."""
+    """Restrictions, found by scope. In the scopes of `patched` the envelope says them too, and there a limit on
+    records binds the session as a whole."""
 
     def __init__(self, restrictions: Sequence[Restriction], patched: Collection[Scope] = ()) -> None:
         self._patched = frozenset(patched)
-        self._by_tool: dict[_Place, dict[str, list[Restriction]]] = {}
-        self._any_tool: dict[_Place, list[Restriction]] = {}
+        self._by_tool: dict[Scope, dict[str | None, list[Restriction]]] = {}
         for restriction in restrictions:
-            scope = restriction.scope
-            place = (scope.tenant_id, scope.purpose, scope.role, scope.parent_role)
-            tool = getattr(restriction.rule, "tool", None)
-            if tool is None:
-                self._any_tool.setdefault(place, []).append(restriction)
-            else:
-                self._by_tool.setdefault(place, {}).setdefault(tool, []).append(restriction)
+            about = self._by_tool.setdefault(restriction.scope, {})
+            about.setdefault(getattr(restriction.rule, "tool", None), []).append(restriction)
 
     def covers(self, placed: Placed) -> bool:
         """Whether any restriction is about calls of this scope."""
-        call = placed.call
-        place = (call.tenant_id, call.purpose, call.role, placed.parent_role)
-        return place in self._any_tool or place in self._by_tool
+        return Scope.of(placed) in self._by_tool
 
     def judge(self, placed: Placed) -> tuple[tuple[Restriction, ...], bool]:
         """Which restrictions refuse the call, and whether some could not tell."""
-        call = placed.call
-        place = (call.tenant_id, call.purpose, call.role, placed.parent_role)
-        candidates = [*self._by_tool.get(place, {}).get(call.tool, ()), *self._any_tool.get(place, ())]
+        about = self._by_tool.get(Scope.of(placed), {})
         refused: list[Restriction] = []
         unknown = False
-        for restriction in candidates:
+        for restriction in (*about.get(placed.call.tool, ()), *about.get(None, ())):
             broken = restriction.rule.broken_by(placed)
             if broken or self._exhausted(restriction, placed):
                 refused.append(restriction)
@@ -131,12 +121,10 @@ class NewPolicy:
         return not grant.records_unread and (grant.max_records is None or grant.max_records >= rule.limit)
 
     def removing(self, placed: Placed) -> tuple[Restriction, ...]:
-        """The restrictions that take what a call relies on off its envelope's list: its tool, or a wildcard."""
-        call = placed.call
-        place = (call.tenant_id, call.purpose, call.role, placed.parent_role)
-        named = self._by_tool.get(place, {}).items()
-        found = [each for tool, about in named if covers(tool, call.tool) for each in about]
-        return tuple(each for each in found if isinstance(each.rule, ForbidTool))
+        """The restrictions that take what the call relies on, its tool or a wildcard, off its envelope's list."""
+        tool = placed.call.tool
+        found = (each for about in self._by_tool.get(Scope.of(placed), {}).values() for each in about)
+        return tuple(each for each in found if isinstance(each.rule, ForbidTool) and covers(each.rule.tool, tool))
 
 
 def backtest(
@@ -149,9 +137,11 @@ def backtest(
     on_change: Callable[[Change], None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
-    """Replay in one pass. Every newly denied call is handed to `on_change`; memory does not grow with the log
-    (the sessions of eight days, and names of flagged or denied ones). What came before `since` is not counted: it
-    only tells the age, records and parents of sessions that go on."""
+    """Replay in one pass. Every newly denied call is handed to `on_change`.
+
+    Calls before `since` are not counted: they only tell the age, records and parents of sessions that go on.
+    Memory does not grow with the log: it holds the sessions of eight days, and the keys of flagged or denied ones.
+    """
     policy = NewPolicy(restrictions, {scope for scope, _ in patched or ()})
     counts: Counter[str] = Counter()
     by_restriction: Counter[str] = Counter()

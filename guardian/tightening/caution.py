@@ -1,14 +1,14 @@
-"""When there is enough history to say anything, and how much room honest work gets."""
+"""How much history the miner needs before it proposes anything, and how much room it leaves to honest work."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """`at_most` bounds the share of future honest sessions that one restriction may touch, with 95 % confidence.
+    """`at_most` bounds, with 95 % confidence, the share of future honest sessions that one restriction may touch.
 
-    `span_days` is long enough to hold a month's end; `headroom` multiplies the largest number ever needed; a grant
-    is excessive from `excess` times of what would be left.
+    `span_days` is long enough to hold the end of a month. `headroom` multiplies the largest number ever needed. A
+    grant is excessive from `excess` times the limit that would replace it.
     """
 
     at_most: float = 0.05
@@ -18,12 +18,12 @@ class Caution:
     held_out: float = 1 / 3
     headroom: float = 1.5
     excess: float = 2.0
-    values: int = 12  # a set of argument values is small up to here
+    values: int = 12  # the most values of an argument that may become a closed set
+    each_value: int = 3  # the least sessions in which each of them was seen
     doubted_sessions: int = 3  # so many unusual sessions show a need after all
-    each_value: int = 3  # and every value of it was seen in so many sessions
     hours_sessions: int = 200
     hours_unused: int = 8
-    confined: float = 0.001  # how unlikely it must be by chance that only one agent ever used a tool
+    confined: float = 0.001  # at most so probable is it by chance that only these agents used a tool
 
     def __post_init__(self) -> None:
         if not 0 < self.at_most < 1 or not 0 < self.held_out < 1:

@@ -1,4 +1,4 @@
-"""Cedar: one `forbid … unless` a restriction, with its id, validated against the schema of who uses it.
+"""Cedar: one `forbid … unless` per restriction, with its id, validated against the user's schema.
 
 Adding a forbid never allows anything: in Cedar a forbid overrides every permit.
 """
@@ -29,27 +29,27 @@ from guardian.tightening.wording import escaped, quoted, said, whom
 
 _NAME = "cedar/guardian_tightening"
 POLICIES, SCHEMA = f"{_NAME}.cedar", f"{_NAME}.cedarschema"
-_OUT_OF_RANGE = "is left out: its number is beyond what Cedar can say"
+_OUT_OF_RANGE = "is left out: its number is larger than Cedar's integers"
 
 
 class CedarProblem(NamedTuple):
-    """What a validator says of one policy."""
+    """What a validator says about one policy."""
 
     policy_id: str
     text: str
 
 
 CedarCheck = Callable[[str, str], Sequence[CedarProblem]]
-"""(policies, schema) -> problems; also for a policy that is no forbid. Given by the policy room."""
+"""(policies, schema) -> problems; a policy that is not a forbid is one. Given by the policy room."""
 
 
 @dataclass(frozen=True)
 class CedarForbids:
-    """Options: `schema`, the text of your own Cedar schema; `action`, the action of a tool call there; `facts`,
-    where a fact lies in your requests if not in `context` (`tool: resource.name`).
+    """Options: `schema`, the text of your own Cedar schema; `action`, the action of a tool call in it; `facts`,
+    where your requests carry a fact, if not in `context` (`tool: resource.name`).
 
-    Without a schema one is generated that says what the policies expect of a request's context, and a second pair
-    of files (`.1`) where an argument is text in one tool and a number in another.
+    Without a schema, one is generated that declares what the policies read of a request's context. If an argument
+    is text for one tool and a number for another, there is a second pair of files (`.1`).
     """
 
     check_cedar: CedarCheck
@@ -67,7 +67,7 @@ class CedarForbids:
         return files
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
-        """Each policy against the schema; those that do not fit are named, and are best left out of the merge."""
+        """Validate each policy against the schema. Those that do not fit are best left out of the merge."""
         mine = {name: text for name, text in files.items() if name.startswith(_NAME) and name.endswith(".cedar")}
         absent = [each for each in proposal.restrictions if not any(quoted(each.id) in t for t in mine.values())]
         found = [each for name, text in mine.items() for each in self.check_cedar(text, files[f"{name}schema"])]
@@ -76,7 +76,7 @@ class CedarForbids:
         ]
 
     def policy(self, restriction: Restriction, own: Sequence[str]) -> str:
-        """`own` are the names by which gateways know its tool, if it is about one."""
+        """`own` are the names that gateways have for the restriction's tool, if it is about one."""
         scope, rule = restriction.scope, restriction.rule
         when = [
             f"{self._at('tenant')} == {quoted(scope.tenant_id)}",
@@ -142,7 +142,8 @@ plugin = CedarForbids
 
 
 def _in_range(rule: Rule) -> bool:
-    """One number that is not makes the whole file unreadable."""
+    """Whether Cedar can read the rule's numbers: a single one that is too large makes the whole file
+    unreadable."""
     told = (*getattr(rule, "values", ()), getattr(rule, "limit", 0), getattr(rule, "seconds", 0))
     return all(abs(value) <= LARGEST for value in told if isinstance(value, int))
 

@@ -1,4 +1,4 @@
-"""What the Cedar policies read of a request, typed: for validating them, and requests that are cut down to it."""
+"""A schema of what the Cedar policies read of a request: to validate them, and requests cut down to it."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -8,14 +8,14 @@ from guardian.domain.rules import ROOT, ArgumentAtMost, ArgumentIn, ArgumentLike
 from guardian.tightening.wording import quoted
 
 _HEAD = """\
-// What the policies beside this file expect of a request. When deciding, take an error of a policy for a refusal:
-// Cedar skips that policy. Records are closed and all tools share them: whoever validates requests against this
-// too leaves out of `envelope` what is not listed below, and out of `arguments` what is not listed here:
+// What the policies beside this file expect of a request. When deciding, treat an error of a policy as a refusal:
+// Cedar skips that policy. Records are closed, and all tools share them: to validate requests against this too,
+// leave out of `envelope` what is not listed below, and out of `arguments` what is not listed here:
 """
 
 
 def batches(restrictions: Iterable[Restriction]) -> list[list[Restriction]]:
-    """What one schema can type together: an argument may be text in one tool and a number in another."""
+    """Groups that one schema can type: an argument may be text for one tool and a number for another."""
     made: list[tuple[dict[str, str], list[Restriction]]] = []
     for restriction in restrictions:
         told = _typed(restriction.rule)
@@ -30,8 +30,8 @@ def batches(restrictions: Iterable[Restriction]) -> list[list[Restriction]]:
 
 
 def generated_schema(restrictions: Sequence[Restriction], own: Callable[[Restriction], Sequence[str]]) -> str:
-    """A schema to start from. Everything that a gateway may not know is optional. `own` are the names by which
-    gateways know a restriction's tool."""
+    """A schema to start from. Everything that a gateway may not know is optional. `own` gives the names that
+    gateways have for a restriction's tool."""
     rules = [restriction.rule for restriction in restrictions]
     arguments: dict[str, str] = {}
     by_tool: dict[str, set[str]] = {}
@@ -60,7 +60,7 @@ def generated_schema(restrictions: Sequence[Restriction], own: Callable[[Restric
 
 
 def _typed(rule: Rule) -> dict[str, str]:
-    """The argument that a rule reads, and as what."""
+    """The argument that a rule reads, and its Cedar type."""
     match rule:
         case PinArgument() | ArgumentLike():
             return {rule.argument: "String"}

@@ -1,4 +1,4 @@
-"""How sure one may be that the future looks like the past."""
+"""How sure one can be that the future looks like the past."""
 
 from scipy.special import betaincinv
 
@@ -6,10 +6,10 @@ _LEVEL = 0.95
 
 
 def upper_bound(events: int, trials: int) -> float:
-    """The one-sided 95 % Clopper-Pearson bound on a share of which `events` of `trials` were seen.
+    """The one-sided 95 % Clopper-Pearson bound on a share, after `events` in `trials`; 1 without any trial.
 
-    With no event it is 1 - 0.05^(1/trials), the rule of three: about 3/trials. C. Clopper, E. Pearson,
-    Biometrika 26 (1934). 1 where nothing was tried.
+    Without an event it is 1 - 0.05^(1/trials), about 3/trials (the rule of three). C. Clopper, E. Pearson,
+    Biometrika 26 (1934).
 
     >>> round(upper_bound(0, 300), 4), round(upper_bound(2, 300), 4), upper_bound(0, 0)
     (0.0099, 0.0208, 1.0)

@@ -17,8 +17,8 @@ from guardian.tightening.wording import slug
 Json = dict[str, Any]
 LIFETIME = "lifetime_s"
 RENAMED = (
-    "allowed_tools is in guardian's names ({}): put the template's own into it before it is merged, or a tool "
-    "that is spelt otherwise there is taken away"
+    "allowed_tools uses guardian's names ({}): replace them by the template's own before you merge it, or a tool "
+    "that the template spells differently is taken away"
 )
 
 
@@ -29,7 +29,7 @@ class EnvelopePatches:
     lifetime_field: str = LIFETIME
 
     def files(self, proposal: Proposal) -> dict[str, str]:
-        """One patch for each template in force; `.1`, `.2` … where a scope has several, the most used first."""
+        """One patch per template in force; if a scope has several, `.1`, `.2` … follow the most used one."""
         found: dict[str, str] = {}
         for scope in proposal.scopes:
             for number, grant in enumerate(proposal.grants.get(scope, ())):
@@ -40,11 +40,11 @@ class EnvelopePatches:
         return found
 
     def patch(self, grant: Grant, restrictions: Iterable[Restriction]) -> Json:
-        """What of the restrictions a template can say, in guardian's names; the rest is for the policy engine.
+        """What a template can express of the restrictions, in guardian's names; the rest is for the policy engine.
 
-        A list of tools never becomes empty, for that would be no limit: then the template keeps its own.
-        Also kept: a limit on records that is no number, data classes of which one is redacted, a lifetime that
-        may be as short already.
+        An empty list of tools would be no limit, so then the template keeps its own list. It also keeps a limit on
+        records that is not a number, data classes of which one is redacted, and a lifetime that may already be as
+        short.
         """
         tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
         listed = classes is not None and not any(map(nameless, classes))
@@ -75,7 +75,7 @@ class EnvelopePatches:
         return patch
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
-        """That every patch, applied to its template, only takes away, and speaks the template's names."""
+        """That every patch only takes away from its template, and uses the template's names."""
         problems = []
         for name, text in self.files(proposal).items():
             if files.get(name) != text:
@@ -97,7 +97,7 @@ plugin = EnvelopePatches
 def patched_tools(
     proposal_grants: Mapping[Scope, tuple[Grant, ...]], restrictions: Iterable[Restriction]
 ) -> Patched:
-    """The tools of every template after its patch: what the backtest holds refused calls against."""
+    """The tools that every template lists once it is patched, for the backtest."""
     of: dict[Scope, list[Restriction]] = {}
     for restriction in restrictions:
         of.setdefault(restriction.scope, []).append(restriction)
@@ -128,7 +128,7 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def widens(grant: Grant, patch: Json, *, lifetime_field: str = LIFETIME) -> bool:
-    """Whether the patched template holds anything that the template did not."""
+    """Whether the patched template grants anything that the template did not."""
     before: Json = {"allowed_tools": grant.own(grant.tools), "resource_constraints": {}}
     if grant.data_classes is not None:
         before["resource_constraints"]["data_classes"] = list(grant.data_classes)

@@ -15,8 +15,8 @@ from guardian.tightening.sessions import Places
 from guardian.tightening.usage import SessionUse, Use
 
 IDLE = timedelta(hours=12)
-"""A session that was silent so long is counted; what it does later counts as another one. But not of one that was
-flagged or found unusual: by its pauses it would be several that do alike."""
+"""A session that was silent for longer is counted; what it does later counts as another session. Not so for one
+that was flagged or found unusual: with enough pauses it would pass for several that do alike."""
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
@@ -25,14 +25,14 @@ MOST_SPELLINGS = 16
 
 @dataclass(frozen=True)
 class Trust:
-    """Which sessions are honest: flagged ones are not, unless people called the finding a false positive; what
-    people confirmed is not. `doubt` is how unusual ("one in N honest sessions") an unflagged session may be
-    before it takes more than one or two like it to show that something is needed."""
+    """Which sessions are honest: those that guardian did not flag or that people cleared, and that people did not
+    confirm as drift. From `doubt` ("one in N honest sessions") on, an honest session is too unusual to show by
+    itself, or with only one or two like it, that something is needed."""
 
     flagged: AbstractSet[SessionKey] = frozenset()
     words: Mapping[SessionKey, HumanWord] = field(default_factory=dict)
     doubt: float = UNUSUAL_ONE_IN
-    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, and at least that unusual
+    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, but at least that unusual
 
     @classmethod
     def of(
@@ -41,8 +41,10 @@ class Trust:
         labels: Iterable[Label],
         unusual: AbstractSet[SessionKey] = frozenset(),
     ) -> "Trust":
-        """What was confirmed counts until it is taken back; a dismissal clears no finding that came after it.
-        `flagged` has the time of each session's last finding."""
+        """A confirmation counts until it is taken back; a dismissal clears no finding that came after it.
+
+        `flagged` maps each session to the time of its last finding.
+        """
         words = {
             key: label.word
             for key, label in verdicts(labels).items()
@@ -61,9 +63,12 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an envelope gave, as far as the miner narrows it. None: it set no limit, or with `records_unread` one
-    that is no number. `lifetime_s` is the least that any session had left at its first call; None: not known.
-    `spelt` pairs every tool's own name in the template with guardian's; empty: the same, None: not known."""
+    """What an envelope granted, as far as it can be narrowed.
+
+    None means no limit, or, with `records_unread`, a limit that is not a number. `lifetime_s` is the shortest life
+    that any session had left at its first call (None: not known). `spelt` pairs the template's name of each tool
+    with guardian's (empty: they are the same; None: not known).
+    """
 
     tools: tuple[str, ...]
     data_classes: tuple[str, ...] | None
@@ -89,7 +94,7 @@ class Grant:
         )
 
     def own(self, tools: Iterable[str]) -> list[str]:
-        """Some of its tools as the template spells them; by guardian's names where that is not known."""
+        """Some of its tools as the template spells them, or by guardian's names if that is not known."""
         some = set(tools)
         return sorted(own for own, tool in self.spelt if tool in some) if self.spelt else sorted(some)
 
@@ -103,7 +108,7 @@ def _pairs(own: tuple[str, ...] | None, tools: tuple[str, ...]) -> tuple[tuple[s
 
 
 def whole_number(value: object) -> int | None:
-    """A limit on a count: a number, also in text, without its fraction. None for anything else.
+    """A limit on a count, which may come as text; its fraction is dropped. None for anything but a number.
 
     >>> [whole_number(value) for value in (6, 6.5, "1e3", "six", True, [1], float("inf"), float("nan"))]
     [6, 6, 1000, None, None, None, None, None]
@@ -118,7 +123,7 @@ def whole_number(value: object) -> int | None:
 
 @dataclass(slots=True)
 class Granted:
-    """How often and until when one thing was granted, and of an envelope the shortest life it had left."""
+    """How often and when one thing was granted, and the shortest life that an envelope with it had left."""
 
     sessions: int = 0
     first: datetime | None = None
@@ -135,18 +140,18 @@ class Granted:
 
 @dataclass(slots=True)
 class ScopeHistory:
-    """Early and late are the window's first and last part, by a session's beginning."""
+    """What one scope used and was granted. `early` and `late` are the first and the last part of the window; a
+    session belongs to the one in which it began."""
 
     early: Use = field(default_factory=Use)
     late: Use = field(default_factory=Use)
     flagged: Use = field(default_factory=Use)
-    doubted: Use = field(default_factory=Use)  # of the honest ones, those that guardian found unusual
+    doubted: Use = field(default_factory=Use)  # those of the honest sessions that guardian found unusual
     grants: OrderedDict[Grant, Granted] = field(default_factory=OrderedDict)
     tools: dict[str, Granted] = field(default_factory=dict)
     classes: dict[str, Granted] = field(default_factory=dict)
-    lifetimes: Counter[int] = field(
-        default_factory=Counter
-    )  # sessions by what was left of their envelope, in minutes
+    lifetimes: Counter[int] = field(default_factory=Counter)
+    """Sessions by the minutes that their envelope had left at their first call."""
 
     def whole(self) -> Use:
         both = Use()
@@ -156,7 +161,7 @@ class ScopeHistory:
 
     def current(self, *, recent: timedelta = timedelta(days=14)) -> list[Grant]:
         """The grants in force at the scope's end, the most frequent first. One whose spelling is not known is left
-        out where the same is known in full."""
+        out if the same grant is there with its spelling."""
         lasts = [granted.last for granted in self.grants.values() if granted.last is not None]
         if not lasts:
             return []
@@ -168,7 +173,7 @@ class ScopeHistory:
         return [replace(grant, lifetime_s=self._least(grant, ordered)) for grant in kept]
 
     def _least(self, grant: Grant, current: Iterable[Grant]) -> int | None:
-        """The shortest life of it, and of the same one whose spelling is not known: it may have been this one."""
+        """The shortest life of this grant, and of the one that differs only in that its spelling is not known."""
         same = (grant, replace(grant, spelt=None))
         lives = (self.grants[each].lifetime_s for each in current if each in same)
         return min((life for life in lives if life is not None), default=None)
@@ -182,22 +187,21 @@ class ScopeHistory:
             self.grants.popitem(last=False)
         for known, names in ((self.tools, grant.tools), (self.classes, grant.data_classes or ())):
             for name in names:
-                if (granted := known.get(name)) is None:
-                    granted = known[name] = Granted()
-                granted.note(call.at)
+                known.setdefault(name, Granted()).note(call.at)
         if left_s is not None:
             self.lifetimes[left_s // 60] += 1
 
 
 @dataclass
 class History:
-    """`split` divides the window: what began before is mined, the rest is held out to test on."""
+    """`split` divides the window: sessions that began before it are mined, the others are held out to test on."""
 
     trust: Trust
     split: datetime
     scopes: dict[Scope, ScopeHistory] = field(default_factory=dict)
     purposes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)  # (tenant, agent) -> sessions
-    spelt: dict[str, set[str | None]] = field(default_factory=dict)  # in allowed calls; None: also not known how
+    spelt: dict[str, set[str | None]] = field(default_factory=dict)
+    """By tool, the names that allowed calls used for it; None among them if one is not known."""
     calls: int = 0
     first: datetime | None = None
     last: datetime | None = None
@@ -206,7 +210,10 @@ class History:
 
     @classmethod
     def learn(cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime) -> "History":
-        """One pass, about in time. Memory: the scopes, the sessions of half a day, and the remarkable ones."""
+        """One pass over calls that come about in time.
+
+        Memory holds the scopes, the sessions of half a day, and the remarkable ones.
+        """
         history = cls(trust, split)
         for placed in Places().place(calls):
             call = placed.call
@@ -224,6 +231,7 @@ class History:
                 history._note_purpose(call)
                 history._close(call.at)
             sessions.move_to_end(name)
+            session.last = call.at
             if call.allowed:
                 session.note(placed)
                 history._note_spelling(call)
@@ -252,14 +260,12 @@ class History:
             history.doubted.add(session)
 
     def _note_spelling(self, call: PastCall) -> None:
-        if (known := self.spelt.get(call.tool)) is None:
-            known = self.spelt[call.tool] = set()
+        known = self.spelt.setdefault(call.tool, set())
         if call.tool_spelt not in known:
             known.add(call.tool_spelt if len(known) < MOST_SPELLINGS else None)
 
     def _note_purpose(self, call: PastCall) -> None:
         if call.agent_id is not None:
-            if (served := self.purposes.get((call.tenant_id, call.agent_id))) is None:
-                served = self.purposes[(call.tenant_id, call.agent_id)] = Counter()
+            served = self.purposes.setdefault((call.tenant_id, call.agent_id), Counter())
             if call.purpose in served or len(served) < MOST_PURPOSES:
                 served[call.purpose] += 1

@@ -1,4 +1,4 @@
-"""Numbers and hours that were never needed: records in one call, hours of the day, how long a session lives."""
+"""Limits on numbers and hours: records, hours of the day, and how long a session lives."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,10 +19,10 @@ _LEAST_LIFETIME_S = 900
 
 
 def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """`max_records` far above what was ever needed.
+    """A lower `max_records`, if it is far above what was ever needed.
 
-    An envelope's limit holds for one call and for the session's calls together: what is left fits whole sessions.
-    One whose log does not say its records is no trial.
+    An envelope's limit binds a session's calls together, so the new one leaves room for the largest whole session.
+    Sessions whose log does not say their records are no evidence.
     """
     granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
     if not whole.records or not history.early.records or not granted:
@@ -40,7 +40,7 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
 
 
 def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """Hours never used, an hour's room on both sides (clocks change)."""
+    """Only the hours that were needed, with one hour of room on both sides (clocks change)."""
     if whole.sessions < caution.hours_sessions:
         return
     kept = with_neighbours(needed_ones(whole.hours, history.doubted.hours, caution))
@@ -53,7 +53,7 @@ def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
 
 
 def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """Envelopes that live far longer than their sessions."""
+    """A shorter lifetime, if envelopes live far longer than their sessions."""
     if not history.lifetimes or not whole.durations or not history.early.durations:
         return
     typical_s = 60 * sorted(history.lifetimes.elements())[history.lifetimes.total() // 2]
@@ -71,10 +71,10 @@ def fitted(
     scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, broken: int, caution: Caution,
     *, last_use: str | None = None, flagged: int = 0, sessions: tuple[int, int] | None = None,
 ) -> Iterator[Restriction]:  # fmt: skip
-    """The restriction, if the same rule mined on the early part held on the late one.
+    """The restriction, if the same rule learnt from the early part held in the late part.
 
-    `broken` late sessions would have been touched; `sessions` are the late and all sessions that could have been,
-    where those are fewer than the scope's.
+    The early part's rule would have touched `broken` late sessions. `sessions` are the numbers of late and of all
+    sessions that it could have touched, if those are fewer than the scope's.
     """
     late, all_ = sessions or (history.late.sessions, whole.sessions)
     bound = upper_bound(min(broken, late), late)
@@ -85,7 +85,8 @@ def fitted(
 
 
 def largest_needed(sessions: Counter[int], doubted: Counter[int], caution: Caution) -> int:
-    """The largest number of any session that guardian did not find unusual, or that several of those reached."""
+    """The largest number that some session reached which guardian did not find unusual, or several unusual
+    ones."""
     unusual = sorted((sessions & doubted).elements(), reverse=True)
     several = unusual[caution.doubted_sessions - 1 : caution.doubted_sessions]
     return max([*(sessions - doubted), *several], default=max(sessions, default=0))
@@ -96,7 +97,7 @@ def above(sessions: Counter[int], limit: int) -> int:
 
 
 def needed_ones(sessions: Counter[T], doubted: Counter[T], caution: Caution) -> list[T]:
-    """What some session did that guardian did not find unusual, or several of those that it did."""
+    """What some session needed which guardian did not find unusual, or several unusual ones."""
     return [each for each, count in sessions.items() if needed(count, doubted[each], caution)]
 
 
@@ -105,6 +106,6 @@ def with_neighbours(used: Iterable[int]) -> set[int]:
 
 
 def roomy_seconds(longest: int, caution: Caution) -> int:
-    """In minutes that read well, at least a quarter of an hour."""
+    """A round number of minutes with room above `longest`, in seconds; at least a quarter of an hour."""
     minutes = roomy(-(-longest // 60), 2 * caution.headroom)
     return max(_LEAST_LIFETIME_S, 60 * minutes)

@@ -1,7 +1,8 @@
-"""Usage → restrictions, each with its support; and where it is too early to say anything, that."""
+"""Usage → restrictions, each with its support; for a scope with too little history, an abstention that says
+why."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
@@ -25,7 +26,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """A scope of which nothing is proposed, and why not."""
+    """A scope for which nothing is proposed, and why not."""
 
     scope: Scope
     why: str
@@ -55,7 +56,7 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
     found: list[Restriction] = []
     silent: list[Abstention] = []
     advice: list[Advice] = []
-    for scope, past in sorted(history.scopes.items(), key=lambda pair: _order(pair[0])):
+    for scope, past in sorted(history.scopes.items(), key=lambda pair: astuple(pair[0])):
         whole = past.whole()
         if (why := too_little(scope, past, whole, caution)) is not None:
             silent.append(Abstention(scope, why))
@@ -89,7 +90,7 @@ def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -
 
 
 def _split(history: History) -> Iterator[Advice]:
-    """Shared service identities that hide many purposes."""
+    """Advice about identities that serve many purposes."""
     for (tenant, agent), purposes in sorted(history.purposes.items()):
         often = [purpose for purpose, sessions in purposes.items() if sessions >= _OFTEN]
         if len(often) >= MANY_PURPOSES:
@@ -97,12 +98,12 @@ def _split(history: History) -> Iterator[Advice]:
                 tenant,
                 agent,
                 f"serves {len(often)} purposes: what it may do is the sum of what all of them need. "
-                "Split it into one identity a purpose, so that each can be narrowed",
+                "Split it into one identity per purpose, so that each can be narrowed",
             )
 
 
 def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]:
-    """Wildcards that are granted now, and what honest sessions used of them."""
+    """Advice about wildcards that are granted now, with what honest sessions used of them."""
     granted = past.current()
     listed = [(tool, tuple(sorted(whole.tools))) for grant in granted for tool in grant.tools]
     if not whole.classes_unlogged:
@@ -116,7 +117,3 @@ def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]
             f"is granted {shown(entry)} for {shown(scope.purpose)}, of which honest sessions used "
             f"{some(used, _NAMED) or 'nothing'}. A list of what is needed would be narrower",
         )
-
-
-def _order(scope: Scope) -> tuple[str, str, str, str]:
-    return (scope.tenant_id, scope.purpose, scope.role, scope.parent_role)

@@ -1,4 +1,4 @@
-"""Guardian's own permissions, through the same miner: what each role asks of control, by its audit trail."""
+"""Guardian's own permissions through the same miner: what each role does with control, by the audit trail."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ CheckText = Callable[[str, str], Sequence[Any]]
 
 
 def audited_calls(entries: Iterable[Mapping[str, Any]], actions: Sequence[str]) -> Iterator[PastCall]:
-    """Decisions of the audit trail as calls: the actor's day is the session, the action the tool.
+    """Decisions of the audit trail as calls: an actor's day is the session, the action is the tool.
 
-    `actions` is everything that a role could be permitted. Entries that are no decision are passed over.
+    `actions` are all that a role could be permitted. Entries that are not decisions are skipped.
     """
     granted = tuple(sorted(actions))
     for entry in entries:
@@ -50,10 +50,6 @@ class OwnForbids:
         lines = []
         for restriction in proposal.restrictions:
             role = quoted(restriction.scope.role)
-            head = [f"@id({quoted(restriction.id)})"]
-            head.append(
-                f"@why({quoted(f'{whom(restriction.scope)} {said(restriction.rule)}: {restriction.why}')})"
-            )
             match restriction.rule:
                 case ForbidTool(tool, exempt):
                     action = f"Guardian::Action::{quoted(tool)}"
@@ -65,7 +61,8 @@ class OwnForbids:
                     body += f"unless {{ {json.dumps(list(hours))}.contains(context.hour) }};"
                 case _:
                     continue
-            lines.append("\n".join([*head, body]) + "\n")
+            why = quoted(f"{whom(restriction.scope)} {said(restriction.rule)}: {restriction.why}")
+            lines.append(f"@id({quoted(restriction.id)})\n@why({why})\n{body}\n")
         return {FILE: "\n".join(lines)} if lines else {}
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:  # noqa: ARG002 - the port's

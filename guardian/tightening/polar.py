@@ -57,8 +57,8 @@ plugin = PolarDenials
 
 
 def rules(restriction: Restriction, own: Sequence[str]) -> list[str]:
-    """One rule for a broken restriction, a second where an argument that is always there may be missing. `own` are
-    the names by which gateways know its tool, if it is about one."""
+    """The rules that refuse what breaks the restriction: a second one if a required argument may be missing. `own`
+    are the names that gateways have for its tool, if it is about one."""
     scope, rule = restriction.scope, restriction.rule
     head = f"guardian_denies({text(restriction.id)}, call) if\n"
     where = [
@@ -104,7 +104,7 @@ def rules(restriction: Restriction, own: Sequence[str]) -> list[str]:
 
 
 def request(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts as this back-end reads them: Polar cannot ask a dictionary whether it has a key."""
+    """The facts with the names of keys added, because Polar cannot ask a dictionary whether it has a key."""
     return {
         **facts,
         "argument_names": sorted(facts.get("arguments", ())),

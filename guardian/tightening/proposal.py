@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -25,9 +25,11 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`grants` are the envelope templates in force of each scope that is narrowed, the most used first. Tools go
-    by guardian's names; `spelt` are the names by which policies ask for them, where those differ. `renamed` are
-    tools that gateways or templates may spell in ways that are not known: guardian's rule may have made theirs."""
+    """`grants` are the envelope templates in force in each scope that is narrowed, the most used first.
+
+    Tools have guardian's names; `spelt` gives the names that policies ask for, where those differ. `renamed` are
+    tools that gateways or templates may spell in a way that is not known, because guardian may have renamed them.
+    """
 
     tenant_id: str
     since: datetime
@@ -44,7 +46,7 @@ class Proposal:
     spelt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def own(self, restriction: Restriction) -> tuple[str, ...]:
-        """The names by which a policy asks for the restriction's tool; empty where it is about none."""
+        """The names that a policy asks for the restriction's tool by; empty if it is about no tool."""
         tool = getattr(restriction.rule, "tool", None)
         return () if tool is None else self.spelt.get(tool) or (tool,)
 
@@ -70,7 +72,7 @@ class Proposal:
             "made_at": self.made_at.isoformat(),
             "restrictions": [restriction.as_json() for restriction in self.restrictions],
             "grants": [
-                {"scope": _scope(scope), "tools": list(g.tools), "max_records": g.max_records}
+                {"scope": asdict(scope), "tools": list(g.tools), "max_records": g.max_records}
                 | {"data_classes": None if g.data_classes is None else list(g.data_classes)}
                 | ({"records_unread": True} if g.records_unread else {})
                 | ({} if g.lifetime_s is None else {"lifetime_s": g.lifetime_s})
@@ -80,7 +82,7 @@ class Proposal:
             ],
             "backtest": self.backtest.as_json(),
             "surface": {"before": self.surface.before, "after": self.surface.after},
-            "abstentions": [{"scope": _scope(each.scope), "why": each.why} for each in self.abstentions],
+            "abstentions": [{"scope": asdict(each.scope), "why": each.why} for each in self.abstentions],
             "advice": [{"tenant": a.tenant_id, "subject": a.subject, "text": a.text} for a in self.advice],
             "rejected": list(self.rejected),
             "renamed": list(self.renamed),
@@ -126,9 +128,10 @@ class Proposal:
 class Backend(Protocol):
     """One policy language, one file of this folder; the module exports `plugin`.
 
-    `files` renders the proposal, by path within its folder. `check` evaluates what was rendered with a real
-    engine or validator and returns what is wrong, one line each; "unchecked: …" where the engine is not
-    installed. Neither raises for any proposal: what a language cannot say is a problem with the restriction's id.
+    `files` renders the proposal, by path within its folder. `check` evaluates what was rendered with a real engine
+    or validator and returns what is wrong, one line each, or "unchecked: …" if the engine is not installed.
+    Neither raises for any proposal: what a language cannot express is reported by `check`, with the restriction's
+    id.
     """
 
     def files(self, proposal: Proposal) -> dict[str, str]: ...
@@ -149,8 +152,11 @@ def read_proposal(folder: Path) -> Proposal:
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> None:
-    """Every file whole, with its digest in SHA256SUMS. Those of an earlier proposal that this one does not have
-    are removed, others left alone. Raises ProposalError as `replaceable` does."""
+    """Write every file whole, and their digests to SHA256SUMS.
+
+    Files of an earlier proposal that this one does not have are removed; all others are left alone. Raises
+    ProposalError as `replaceable` does.
+    """
     kept = replaceable(folder, files)
     for old in _ours(folder):
         if (name := old.relative_to(folder).as_posix()) in kept and name not in files:
@@ -164,9 +170,9 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
-    """The digests of the proposal that lies there, if one does, when another may take its place.
+    """The digests of the proposal in the folder, if there is one; returns only if another may take its place.
 
-    Raises ProposalError where the folder is somebody else's, or `files` or those of its proposal were edited.
+    Raises ProposalError if the folder is somebody else's, or if `files` or those of its proposal were edited.
     """
     if not folder.exists():
         return {}
@@ -177,8 +183,8 @@ def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
     path = folder / SUMS
     if not path.is_file() and any(folder.iterdir()):
         raise ProposalError(
-            f"{folder} holds a proposal without {SUMS}, as earlier versions made them: whether people edited it "
-            "cannot be told, and it is not written over; name another folder, or remove this one if nobody did"
+            f"{folder} holds a proposal without {SUMS}, as earlier versions wrote it. Nothing shows whether it "
+            "was edited, so it is not overwritten; name another folder, or remove this one if nobody edited it"
         )
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ()
     sums = {name: digest for digest, _, name in (line.strip().partition("  ") for line in lines)}
@@ -186,21 +192,21 @@ def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
     edited = [name for name in here if _digest((folder / name).read_bytes()) != sums.get(name)]
     if edited:
         raise ProposalError(
-            f"{folder}: {some(edited, _NAMED)} was edited since it was proposed, or was there before: it is "
-            "not written over; name another folder, or remove this one"
+            f"{folder}: {some(edited, _NAMED)} was edited since it was proposed, or was there before, and is not "
+            "overwritten; name another folder, or remove this one"
         )
     return sums
 
 
 def _digest(content: bytes) -> str:
-    """As `sha256sum` says it, whichever line ends a checkout gave it."""
+    """As `sha256sum` prints it for the file with Unix line ends."""
     return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> None:
-    """That the policies and patches in a proposal's folder say what it renders to.
+    """Check that the policies and patches in a proposal's folder are what the proposal renders to.
 
-    Schemas refuse nothing, nor does a file that is not there; empty lines count for nothing. Raises
+    Schemas and missing files are not compared, because they refuse nothing; empty lines do not count. Raises
     ConfigurationError with the first line that differs.
     """
     folder = folder.parent if folder.name == PROPOSAL else folder
@@ -218,9 +224,9 @@ def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> Non
         name, line = next(iter(other.items()))
         raise ConfigurationError(
             f"{folder}: only {PROPOSAL} is replayed, and it does not render to {some(list(other), _NAMED)} "
-            f"({name}: {line}). Edit both alike, and keep rules of your own outside of this folder; or `guardian "
-            "reject` what you do not want and propose into another folder. Policies that were rendered with a "
-            "configuration are compared with it: -c"
+            f"({name}: {line}). Make the same edit in both, and keep rules of your own outside of this folder; or "
+            "`guardian reject` what you do not want and propose into another folder. If the policies were made "
+            "with a configuration, give the same one: -c"
         )
 
 
@@ -231,15 +237,6 @@ def _lines(text: str) -> list[str]:
 def _ours(folder: Path) -> Sequence[Path]:
     named = ("cedar", "rego", "polar", "envelope")
     return [path for name in named for path in (folder / name).rglob("*") if path.is_file()]
-
-
-def _scope(scope: Scope) -> dict[str, str]:
-    return {
-        "tenant_id": scope.tenant_id,
-        "purpose": scope.purpose,
-        "role": scope.role,
-        "parent_role": scope.parent_role,
-    }
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""What redaction has changed is not what a gateway sees: told by its form, or by the rules that changed it."""
+"""A redacted value is not what a gateway sees. It is known by its form, or by the rules that redacted it."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,8 @@ from typing import Any
 from guardian.domain.past import PastCall, agent_role
 
 SHAPED = "[shaped]"
-"""Stands for what only keeps its shape: it is there, and equals nothing, for a shape has no form of its own."""
+"""Replaces a value that redaction reduced to its shape, which looks like any text: present, but equal to
+nothing."""
 _HASH = re.compile(r"hash:[0-9a-f]{16}")
 _HASHED_ROLE = agent_role("hash:" + "0" * 16)
 _SCANNED = ("[redacted:", "[unscanned:")
@@ -17,26 +18,26 @@ Path = tuple[str, ...]
 
 
 def hashed(text: str) -> bool:
-    """Whether it is a keyed hash, of `source.redact` or of the archive, or the archive's shape of a text.
+    """Whether it is a keyed hash (by `source.redact` or the archive) or a shape that the archive made of a text.
 
-    The archive tells which arguments carry a value of the envelope before it shapes them.
+    Shapes may be treated like hashes here: the archive compares arguments with the envelope before it shapes them.
     """
     return text[:1] in ("#", "~") or _HASH.fullmatch(text) is not None
 
 
 def lost(text: str) -> bool:
-    """Whether two of these may be equal that never were: a shape, or a text that the credential scanner cut."""
+    """Whether equal ones may have been different values: a shape, or a text that the credential scanner cut."""
     return text == SHAPED or any(mark in text for mark in _SCANNED)
 
 
 def nameless(name: str) -> bool:
-    """Whether a purpose, a role or a data class was redacted. All hashed agents are one role."""
+    """Whether a purpose, a role or a data class was redacted. All hashed agents have the same role."""
     return name == _HASHED_ROLE or _HASH.fullmatch(name) is not None or lost(name)
 
 
 def marked(calls: Iterable[PastCall], rules: Mapping[str, str]) -> Iterator[PastCall]:
-    """The calls with `SHAPED` in place of what `rules` (path -> way, as `source.redact`) changed without a form of
-    its own. A limit of the envelope of which they change a part is marked whole."""
+    """The calls with `SHAPED` for every value that `rules` (path -> way, as in `source.redact`) reduced to its
+    shape. A limit of the envelope is marked as a whole if they change any part of it."""
     below = {path: tuple(path.split(".")[2:]) for path in rules}
     shaped = [below[path] for path, way in rules.items() if way == "shape" and path.startswith("action.arguments")]
     constraints = [below[path] for path in rules if path.startswith("envelope.resource_constraints")]
@@ -64,5 +65,5 @@ def _marked(value: Any, rules: list[Path]) -> Any:
 
 
 def _inside(rules: list[Path], name: str) -> list[Path]:
-    """What is left of the rules below a name; a rule that ended above it goes for all in it."""
+    """The rest of each rule that applies below a name; one that ended further up applies to everything in it."""
     return [rule[1:] for rule in rules if not rule or rule[0] in ("*", name)]

@@ -113,14 +113,15 @@ class RegoDenials:
         return {RULES_FILE: MODULE, DATA_FILE: data + "\n"}
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
-        """Compiles and answers: asked about nobody, it must deny nothing."""
+        """That the module compiles and answers: asked about nobody, it must deny nothing."""
         if RULES_FILE not in files:
             return []
         absent = sorted(each.id for each in proposal.restrictions if json.dumps(each.id) not in files[DATA_FILE])
         if absent:
             return [f"{each}: is not in the data" for each in absent]
         try:
-            found = denied_by(files, {"tenant": "", "purpose": "", "role": "", "parent_role": "", "arguments": {}})
+            nobody = {"tenant": "", "purpose": "", "role": "", "parent_role": "", "arguments": {}}
+            found = RegoEvaluator(files).denied_by(nobody)
         except ImportError:
             return ["unchecked: no Rego evaluator here; install intent-guardian[rego], or `opa check` the folder"]
         except (ValueError, RuntimeError) as error:
@@ -132,19 +133,13 @@ plugin = RegoDenials
 
 
 def _rules(restriction: Restriction, own: Sequence[str]) -> list[dict[str, Any]]:
-    """The rule as data, once for each name by which gateways know its tool."""
+    """The rule as data, once for each name that gateways have for its tool."""
     rule = {"kind": restriction.rule.kind, **asdict(restriction.rule)}
     return [rule | {"tool": name} for name in own] or [rule]
 
 
-def denied_by(files: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:
-    """The restriction ids that refuse a request, by a real evaluator. Raises ImportError where none is installed,
-    ValueError or RuntimeError where the module is wrong."""
-    return RegoEvaluator(files).denied_by(facts)
-
-
 class RegoEvaluator:
-    """The rendered files in rego-cpp."""
+    """The rendered files in rego-cpp. Raises ImportError if it is not installed."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         from regopy import Interpreter
@@ -154,6 +149,10 @@ class RegoEvaluator:
         self._interpreter.add_data_json(files[DATA_FILE])
 
     def denied_by(self, facts: Mapping[str, Any]) -> list[str]:
+        """The ids of the restrictions that refuse a request.
+
+        Raises ValueError or RuntimeError if the module is wrong.
+        """
         # as a term: rego-cpp compares the escapes of a JSON input as they are written, not what they stand for
         self._interpreter.set_input_term(json.dumps(dict(facts), ensure_ascii=False))
         answer = json.loads(str(self._interpreter.query("data.guardian.tightening.deny")))

@@ -1,4 +1,4 @@
-"""What people said no to: a YAML file that lies in their repository, with reason and owner.
+"""Restrictions that people rejected: a YAML file in their repository, with reason and owner.
 
     rst_0123…:
       reason: the auditors use it once a year
@@ -25,7 +25,7 @@ CHANGED = 2
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One no, with the evidence that it was said to."""
+    """One rejection, with the evidence that there was at the time."""
 
     reason: str
     owner: str
@@ -36,7 +36,7 @@ class Rejection:
         if not self.reason.strip() or not self.owner.strip():
             raise ValueError("a rejection needs a reason and an owner")
         if not isinstance(self.sessions, int):
-            raise ValueError(f"sessions is a number, not {self.sessions!r}")
+            raise ValueError(f"sessions must be a number, not {self.sessions!r}")
 
 
 def read_rejections(path: Path) -> dict[str, Rejection]:

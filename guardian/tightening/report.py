@@ -6,45 +6,48 @@ from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool
-from guardian.domain.text import shown, some
+from guardian.domain.text import counted, shown, some
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
 _OPENING = re.compile(r"(?<!\w)_+")
 _SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
-"""What forges make links of, and whom they tell, by themselves: https://github.github.com/gfm/#autolinks-extension-"""
+"""What code forges turn into links by themselves: https://github.github.com/gfm/#autolinks-extension-"""
 _MOST_EXAMPLES = 10
 _FOOT = """\
-Evidence: honest sessions of the role in the window, their calls, days, the last time that honest work did what is
-now refused, and the 95 % upper bound (Clopper-Pearson) on the share of future honest sessions it would touch.
-Where a number, a set or a form was fitted, it was mined on the first part of the window and tested on the rest:
-`held out` says on how many sessions, and how many it would have touched."""
+Evidence: the role's honest sessions in the window, their calls and days; when honest work last did what is now
+refused; and the upper bound (95 %, Clopper-Pearson) on the share of future honest sessions that the restriction
+would touch. A number, a set of values or a form is learnt from the first part of the window and tested on the
+rest: "held out" counts the sessions that it was tested on, and how many of those it would have touched."""
 
 
 def report(
     proposal: Proposal, problems: Mapping[str, Sequence[str]], examples: Sequence[Mapping[str, object]] = ()
 ) -> str:
-    """Markdown. `problems` are what the back-ends' checks found; `examples` some honest calls newly denied."""
+    """Markdown. `problems` are what the back-ends' checks found; `examples` are honest calls that would be newly
+    denied."""
     test, area = proposal.backtest, proposal.surface
     lines = [
         f"# Least privilege for {plain(proposal.tenant_id)}",
         "",
-        f"{len(proposal.restrictions)} restrictions for {len(proposal.scopes)} agent roles, from what honest "
-        f"sessions used between {proposal.since.date()} and {proposal.until.date()} ({test.replayed:,} decisions; "
-        f"{_calendar(proposal)}). guardian applies nothing: review, merge, then `guardian propose --verify` it.",
+        f"{counted(len(proposal.restrictions), 'restriction')} for {counted(len(proposal.scopes), 'agent role')}, "
+        f"from what honest sessions used between {proposal.since.date()} and {proposal.until.date()} "
+        f"({counted(test.replayed, 'decision')}; {_calendar(proposal)}). guardian applies nothing: review and "
+        "merge this, then check it with `guardian propose --verify`.",
         "",
         "| | |",
         "|---|---|",
         f"| privilege surface (tool × kind of resource × data class) | {area.before:,} → {area.after:,} "
         f"(−{area.removed:.0%}) |",
         "| honest calls newly denied in the backtest | "
-        f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), {test.honest_sessions_denied:,} sessions |",
-        f"| of these in sessions that guardian found unusual, but did not flag | {test.unusual_denied:,} |",
+        f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), in "
+        f"{counted(test.honest_sessions_denied, 'session')} |",
+        f"| of these, in sessions that guardian found unusual but did not flag | {test.unusual_denied:,} |",
         "| flagged sessions that would have been stopped | "
         f"{test.flagged_stopped:,} of {test.flagged_sessions:,} |",
-        f"| calls that the log says too little to judge | {test.unknown:,} |",
-        f"| newly allowed | {test.newly_allowed:,} (every rendered policy only refuses) |",
+        f"| calls that the log says too little about to judge | {test.unknown:,} |",
+        f"| calls newly allowed | {test.newly_allowed:,} (every rendered policy only refuses) |",
         "",
     ]
     lines += _names(proposal)
@@ -53,7 +56,7 @@ def report(
         lines += [
             f"## {plain(whom(scope))}",
             "",
-            "| id | proposed | why | evidence | cost |",
+            "| id | proposed | why | evidence | calls newly denied |",
             "|---|---|---|---|---|",
         ]
         lines += [_row(restriction, proposal) for restriction in proposal.of(scope)]
@@ -66,29 +69,23 @@ def report(
         lines += ["## What the checks found", ""]
         lines += [f"- {name}: {plain(problem)}" for name, found in problems.items() for problem in found] + [""]
     if proposal.abstentions:
-        lines += ["## Not proposed", "", "Too little is known of these yet:", ""]
+        lines += ["## Not proposed", "", "Too little is known about these yet:", ""]
         lines += [f"- {plain(whom(each.scope))}: {plain(each.why)}." for each in proposal.abstentions] + [""]
     if proposal.rejected:
-        lines += [
-            f"{len(proposal.rejected)} restrictions were rejected earlier and their evidence has not changed.",
-            "",
-        ]
-    lines += [
-        _FOOT,
-        "",
-    ]
-    return "\n".join(lines)
+        left_out = counted(len(proposal.rejected), "restriction")
+        lines += [f"Left out: {left_out} that people rejected and whose evidence has not changed since.", ""]
+    return "\n".join([*lines, _FOOT, ""])
 
 
 def plain(text: str) -> str:
-    """Text of agents in Markdown: no markup, no link, nobody called, no table cell and no line of its own."""
+    """Text that agents wrote, made inert in Markdown: no markup, link or mention, no new table cell or line."""
     line = " ".join(shown(text, 500).translate(_SPECIAL).split())
     line = _OPENING.sub(lambda found: "\\_" * len(found[0]), line)
     return _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\1\\[:\\]", line)).replace("@", "＠")
 
 
 def _glance(proposal: Proposal) -> list[str]:
-    """One line a role, the largest cuts first: what a reviewer in a hurry reads."""
+    """One line per role, the largest cuts first, for a reviewer in a hurry."""
     found = []
     for scope in proposal.scopes:
         rules = [restriction.rule for restriction in proposal.of(scope)]
@@ -105,7 +102,7 @@ def _glance(proposal: Proposal) -> list[str]:
 
 
 def _names(proposal: Proposal) -> list[str]:
-    """Before anything is merged: by which names policies and patches speak of tools."""
+    """What a reviewer must know about tool names before anything is merged."""
     told = {tool: " and ".join(map(plain, own)) for tool, own in sorted(proposal.spelt.items())}
     several = [
         f"{plain(tool)} ({told[tool]})"
@@ -117,25 +114,26 @@ def _names(proposal: Proposal) -> list[str]:
         of = some([f"{own} for {plain(tool)}" for tool, own in told.items()], _MOST_EXAMPLES)
         lines += [
             f"**Policies and patches name tools as the log does**: {of}. This report, `proposal.json` and "
-            "`denied.jsonl` say guardian's names (`source.tools`). A tool that was never called goes by its name "
-            "in envelopes.",
+            "`denied.jsonl` use guardian's names (`source.tools`). A tool that was never called has the name that "
+            "envelopes give it.",
             "",
         ]
     if several:
         lines += [
-            f"**One tool to guardian, several to the log**: {some(several, _MOST_EXAMPLES)}. What is proposed of "
-            "one is proposed of all of them, and what one of them is needed for keeps the others too.",
+            f"**One tool to guardian, several to the log**: {some(several, _MOST_EXAMPLES)}. A restriction is "
+            "about all of them together: if one of them is needed, the others stay as well.",
             "",
         ]
     if proposal.renamed:
         of = some(proposal.renamed, _MOST_EXAMPLES, plain)
         lines += [
-            f"**No name in the log is known, or not every one, of** {of}: "
-            "they were archived earlier, never called, or the log has the server's name beside the tool's. Of "
-            "these policies and patches say guardian's names (`source.tools`) too. Where the gateway or an "
-            "envelope template spells one otherwise, as in `mcp__crm__read` for `crm.read`, a policy does not "
-            "match it and a patch of `allowed_tools` takes it away, which no backtest can see. Ask the policy "
-            "engine by guardian's names, and put the template's own into a patch before it is merged.",
+            f"**Not every name that the log uses is known for** {of}. "
+            "They were archived by an earlier version, or never called, or the log keeps the server's name apart "
+            "from the tool's. For these, policies and patches use guardian's names (`source.tools`) as well. If "
+            "the gateway or an envelope template spells one differently (`mcp__crm__read` for `crm.read`), a "
+            "policy does not match it, and a patch of `allowed_tools` takes it away; no backtest can show that. "
+            "So ask the policy engine with guardian's names, and put the template's own names into a patch before "
+            "you merge it.",
             "",
         ]
     return lines
@@ -144,15 +142,15 @@ def _names(proposal: Proposal) -> list[str]:
 def _row(restriction: Restriction, proposal: Proposal) -> str:
     support, test = restriction.support, proposal.backtest
     honest, flagged = test.by_restriction.get(restriction.id, 0), test.stopped_by.get(restriction.id, 0)
-    last = f"last {support.last_use[:10]}" if support.last_use else "see below" if honest else "never"
+    last = f"last done {support.last_use[:10]}" if support.last_use else "see below" if honest else "never done"
     held = (
         f"; held out {support.held_out:,}, touched {support.held_out_broken:,}" if support.held_out_broken else ""
     )
     evidence = (
-        f"{support.sessions:,} sessions, {support.actions:,} calls, {support.days} days; {last}; "
-        f"at most {support.denied_at_most:.1%}{held}"
+        f"{counted(support.sessions, 'session')}, {counted(support.actions, 'call')}, "
+        f"{counted(support.days, 'day')}; {last}; would touch at most {support.denied_at_most:.1%}{held}"
     )
-    cost = f"{honest:,} honest, {flagged:,} flagged"
+    cost = f"{honest:,} honest, {flagged:,} of flagged sessions"
     why, what = plain(restriction.why), plain(said(restriction.rule))
     return f"| `{restriction.id}` | {what} | {why} | {evidence} | {cost} |"
 
@@ -170,7 +168,8 @@ def _examples(examples: Sequence[Mapping[str, object]], total: int) -> list[str]
 
 
 def _calendar(proposal: Proposal) -> str:
-    """Which ends of months and quarters the window held: work that only comes then was seen, or could not be."""
+    """How many ends of months and quarters the window holds: without any, work that is done only then went
+    unseen."""
     day, ends, quarters = proposal.since.astimezone(UTC).date(), 0, 0
     last = proposal.until.astimezone(UTC).date()
     while day < last:
@@ -178,7 +177,7 @@ def _calendar(proposal: Proposal) -> str:
         ends += following.day == 1
         quarters += _quarter(following)
         day = following
-    return f"{ends} month ends, {quarters} quarter ends"
+    return f"{counted(ends, 'month end')}, {counted(quarters, 'quarter end')}"
 
 
 def _quarter(day: date) -> bool:

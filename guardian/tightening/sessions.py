@@ -1,4 +1,5 @@
-"""Where a call stands: its session's age, records and parent. Bounded: a session silent for long is let go."""
+"""Adds to each call what its session tells: age, records so far, parent. Bounded: silent sessions are
+forgotten."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ class Places:
     _open: OrderedDict[SessionKey, _Open] = field(default_factory=OrderedDict)
 
     def place(self, calls: Iterable[PastCall]) -> Iterator[Placed]:
-        """Every call with its place. Calls come about in time; a parent that comes later is unknown."""
+        """Every call with its place. Calls come about in time; a parent that comes after its child is unknown."""
         for call in calls:
             yield self.one(call)
 

@@ -1,7 +1,8 @@
-"""How gateways spell the tools that guardian knows by one name: what policies ask for. Never a guess.
+"""How gateways spell the tools that guardian knows by one name: policies must ask for those names.
 
-Known are the names in the log of calls that a gateway allowed (what it refused, an agent may have made up), and in
-envelopes. Where that is not all, guardian's own name stands beside them, and the name is `unsure`.
+Nothing is guessed. The names come from calls that a gateway allowed (an agent may have made up the name of one
+that was refused) and from envelopes. If there may be more of them, guardian's own name is added and the tool is
+`unsure`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +16,15 @@ Names = Mapping[str, AbstractSet[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Spellings:
-    """By guardian's name every other one that policies ask for; `unsure` may have more."""
+    """`own` maps a tool to the names that policies ask for, unless that is just guardian's name; tools in `unsure`
+    may have more names."""
 
     own: Mapping[str, tuple[str, ...]]
     unsure: frozenset[str]
 
     @classmethod
     def of(cls, tools: Iterable[str], history: History) -> "Spellings":
-        """Of a tool that was never called, envelopes tell it where they spell called ones as calls do."""
+        """A tool that was never called gets its name from envelopes, if those spell called tools as calls do."""
         listed = _listed(grant for scope in history.scopes.values() for grant in scope.grants)
         called, owners = history.spelt, _owners(history.spelt)
         both = listed.keys() & called.keys()
@@ -42,7 +44,7 @@ class Spellings:
 
 
 def _listed(grants: Iterable[Grant]) -> dict[str, set[str | None]]:
-    """The spellings in envelopes, None among them where one is not known."""
+    """By tool, its spellings in envelopes; None among them if one is not known."""
     found: dict[str, set[str | None]] = {}
     for grant in grants:
         for tool in grant.tools:
@@ -51,7 +53,7 @@ def _listed(grants: Iterable[Grant]) -> dict[str, set[str | None]]:
 
 
 def _owners(called: Names) -> dict[str, set[str]]:
-    """By spelling the names that it was read as: several, where the rule for names was changed."""
+    """By spelling, the tools that it was read as: several if the rule for names was changed."""
     found: dict[str, set[str]] = {}
     for tool, spelt in called.items():
         for each in spelt:

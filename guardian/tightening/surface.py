@@ -10,15 +10,15 @@ from guardian.tightening.history import Grant, ScopeHistory
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Counts of triples. No list of tools or of data classes is no limit and counts as one, as a wildcard does; so
-    does the resource of a tool where none is known."""
+    """Counts of triples. A missing list of tools or data classes (no limit) counts as one, and so does a wildcard,
+    and the resource of a tool for which none is known."""
 
     before: int = 0
     after: int = 0
 
     @property
     def removed(self) -> float:
-        """The share that goes."""
+        """The share that the proposal takes away."""
         return 1 - self.after / self.before if self.before else 0.0
 
     def __add__(self, other: "Surface") -> "Surface":

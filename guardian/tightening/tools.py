@@ -6,42 +6,30 @@ from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ROOT, ForbidDataClass, ForbidTool, Rule
+from guardian.domain.text import counted
 from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import Granted, ScopeHistory
 from guardian.tightening.redacted import nameless
 from guardian.tightening.usage import ToolUse, Use
 
-_READING = frozenset(
-    (
-        "read",
-        "get",
-        "list",
-        "search",
-        "find",
-        "query",
-        "view",
-        "show",
-        "lookup",
-        "fetch",
-        "classify",
-        "describe",
-        "count",
-    )
-)
+_READING = frozenset((
+    "read", "get", "list", "search", "find", "query", "view", "show", "lookup", "fetch", "classify", "describe",
+    "count",
+))  # fmt: skip
 MOST_EXEMPT = 2
 _NEVER = ToolUse()
 
 
 def reads_only(tool: str) -> bool:
-    """Whether a tool by its name only looks. Used for wording, never to decide."""
+    """Whether a tool only reads, by its name. Used for wording, never to decide."""
     return any(part in _READING for part in tool.lower().replace("_", ".").replace("-", ".").split("."))
 
 
 def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
     """One restriction for each tool that is granted now and that honest sessions did without.
 
-    A wildcard is passed over: no restriction can name what it grants. `mining` tells people of it.
+    Wildcards are skipped: no restriction can name what one grants. `mining` advises people about them instead.
     """
     for tool in sorted({tool for grant in history.current() for tool in grant.tools if "*" not in tool}):
         granted = history.tools[tool]
@@ -63,9 +51,9 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
 
 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """One for each data class that is granted now and that no honest call touched.
+    """One restriction for each data class that is granted now and that no honest call touched.
 
-    Where calls did not say their data classes, nothing can be said; wildcards and hashed names are passed over.
+    None at all where some calls did not log their data classes. Wildcards and hashed names are skipped.
     """
     if whole.classes_unlogged or not whole.actions:
         return
@@ -83,7 +71,7 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
 
 
 def needed(sessions: int, doubted: int, caution: Caution) -> bool:
-    """Whether use by so many honest sessions shows a need, where guardian found so many of them unusual."""
+    """Whether use by `sessions` honest sessions, of which guardian found `doubted` unusual, shows a need."""
     return sessions > doubted or sessions >= caution.doubted_sessions
 
 
@@ -103,7 +91,7 @@ def _sure(
     scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, granted: Granted, trials: int,
     touched: int, last: str | None, flagged: int, caution: Caution,
 ) -> Iterator[Restriction]:  # fmt: skip
-    """The restriction, where it was granted for long enough and to enough sessions to know."""
+    """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it."""
     span = timedelta(0) if granted.first is None or granted.last is None else granted.last - granted.first
     if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or trials < 1:
         return
@@ -129,5 +117,5 @@ def _untouched(unusual: int, flagged: int) -> str:
 
 
 def _by(unusual: int, flagged: int) -> str:
-    told = [f"{flagged} that guardian flagged"] if flagged else []
-    return "sessions: " + " and ".join(told + ([f"{unusual} that it found unusual"] if unusual else []))
+    kinds = ((flagged, "that guardian flagged"), (unusual, "that guardian found unusual"))
+    return " and ".join(f"{counted(number, 'session')} {kind}" for number, kind in kinds if number)

@@ -11,22 +11,22 @@ from guardian.domain.rules import Placed, Scalar
 from guardian.tightening.redacted import hashed, lost
 
 MOST_VALUES = 48
-"""Distinct values of an argument that are told apart; beyond, only their common form is kept."""
+"""So many distinct values of an argument are kept; of more, only what they have in common."""
 _LONGEST_VALUE = 128
 MOST_ARGUMENTS = 1024
-"""Of a tool with more of them agents choose the names, and nothing is said of any."""
+"""If a tool has more arguments than this, agents choose their names: then none of them is remembered."""
 
 
 @dataclass(slots=True)
 class ArgumentUse:
-    """One argument of one tool, in one session or over many. `values` is None once there are too many of them."""
+    """One argument of one tool, in one session or over many. `values` is None once there were too many of them."""
 
     sessions: int = 0
     calls: int = 0
     values: Counter[Scalar] | None = field(default_factory=Counter)  # sessions by value
     largest: Counter[int] = field(default_factory=Counter)  # sessions by their largest number, rounded up
     kinds: set[str] = field(default_factory=set)
-    bound: frozenset[str] | None = None  # constraints that every value came from
+    bound: frozenset[str] | None = None  # the constraints that hold every value; None: no value yet
     prefix: str | None = None
     suffix: str | None = None
     shortest: int = sys.maxsize  # text, in characters
@@ -36,7 +36,7 @@ class ArgumentUse:
         self.sessions += other.sessions
         self.calls += other.calls
         self.kinds |= other.kinds
-        for number, count in other.largest.items():
+        for number, count in other.largest.items():  # quicker than Counter.update, and called for every argument
             self.largest[number] += count
         if other.bound is not None:
             self.bound = other.bound if self.bound is None else self.bound & other.bound
@@ -69,8 +69,7 @@ class ToolUse:
         self.sessions += other.sessions
         self.calls += other.calls
         self.last = later(self.last, other.last)
-        for agent, count in other.agents.items():
-            self.agents[agent] += count
+        self.agents.update(other.agents)
         self.resource_types |= other.resource_types
         self.unlogged += other.unlogged
         for path, use in other.arguments.items():
@@ -78,10 +77,10 @@ class ToolUse:
             if mine is None:
                 mine = self.arguments[path] = ArgumentUse()
             mine.merge(use)
-        self.bound()
+        self.forget_made_up()
 
-    def bound(self) -> None:
-        """With too many arguments it is as if they had not been logged."""
+    def forget_made_up(self) -> None:
+        """Treat the arguments as not logged once there are too many of them."""
         if len(self.arguments) > MOST_ARGUMENTS:
             self.arguments.clear()
             self.unlogged += 1
@@ -109,12 +108,9 @@ class Use:
         self.days |= other.days
         self.classes_unlogged += other.classes_unlogged
         self.classes.update(other.classes)
-        for mine, theirs in (
-            (self.records, other.records),
-            (self.hours, other.hours),
-            (self.durations, other.durations),
-        ):
-            mine.update(theirs)
+        self.records.update(other.records)
+        self.hours.update(other.hours)
+        self.durations.update(other.durations)
         self.agents.update(other.agents)
         for tool, use in other.tools.items():
             self.tools.setdefault(tool, ToolUse()).merge(use)
@@ -125,22 +121,14 @@ class Use:
         self.actions += session.actions
         self.days |= session.days
         self.classes_unlogged += session.classes_unlogged
-        for name in session.classes:
-            self.classes[name] += 1
-        for hour in session.hours:
-            self.hours[hour] += 1
+        self.classes.update(session.classes)
+        self.hours.update(session.hours)
         if session.records >= 0:
             self.records[rounded(session.records)] += 1
         self.durations[rounded(session.duration)] += 1
         self.agents[session.agent] += 1
         for tool, use in session.tools.items():
-            for argument in use.arguments.values():
-                if argument.largest:
-                    argument.largest = Counter({rounded(max(argument.largest)): 1})
-            known = self.tools.get(tool)
-            if known is None:
-                known = self.tools[tool] = ToolUse()
-            known.merge(use)
+            self.tools.setdefault(tool, ToolUse()).merge(use)
 
 
 @dataclass(slots=True)
@@ -168,7 +156,6 @@ class SessionUse:
         """One call."""
         call = placed.call
         at = call.at
-        self.last = at
         self.actions += 1
         self.days.add(at.toordinal())
         self.hours.add(at.astimezone(UTC).hour)
@@ -191,7 +178,7 @@ class SessionUse:
             tool.unlogged += 1
         else:
             _note_arguments(tool.arguments, call)
-            tool.bound()
+            tool.forget_made_up()
 
 
 def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
@@ -216,8 +203,8 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
             use.prefix = value if use.prefix is None else common_prefix(use.prefix, value)
             use.suffix = value if use.suffix is None else common_suffix(use.suffix, value)
             use.shortest = min(use.shortest, len(value))
-        elif kind == "int":
-            use.largest[value] = 1
+        elif kind == "int" and all(value > known for known in use.largest):
+            use.largest = Counter((rounded(value),))
         if use.values is not None:
             if kind == "other" or (kind == "str" and len(value) > _LONGEST_VALUE):
                 use.values = None
@@ -228,7 +215,8 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
 
 
 def kind_of(value: Any) -> str:
-    """`hidden` for what redaction replaced and equal values are still equal; nothing is said of `other`."""
+    """The type of a scalar; `hidden` if redaction replaced the value but kept equal ones equal; `other` for what
+    nothing can be learnt from."""
     match value:
         case bool():
             return "bool"
@@ -257,11 +245,7 @@ def rounded(number: int) -> int:
 def common_prefix(one: str, other: str) -> str:
     if other.startswith(one):
         return one
-    size = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        size += 1
+    size = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(other))
     return one[:size]
 
 

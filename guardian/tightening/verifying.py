@@ -1,4 +1,4 @@
-"""After a merge: which calls did gateways refuse that the proposal refuses, and was the work honest?"""
+"""After a merge: which of the calls that the proposal refuses did gateways refuse, and was that work honest?"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,9 +17,12 @@ MOST_EXAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Since the merge. `passed` are calls that were allowed although a restriction refuses them: not merged, or
-    not in force everywhere. `broken` are those of the `honest` sessions of its roles that were refused, `calls`
-    by restriction."""
+    """Counts since the merge.
+
+    `passed` are calls that were allowed although a restriction refuses them: it is not merged, or not in force
+    everywhere. `honest` are the honest sessions of the roles concerned, `broken` those that had a call refused.
+    `calls` counts these refused calls by restriction.
+    """
 
     replayed: int = 0
     denied_honest: int = 0
@@ -32,8 +35,10 @@ class Verified:
 
 
 def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since: datetime) -> Verified:
-    """Denials that follow from the proposal, among what came since. `calls` begin `sessions.IDLE` earlier, as a
-    session's age, records and parent are known only from its beginning on."""
+    """The denials since the merge that follow from the proposal.
+
+    `calls` begin `sessions.IDLE` earlier: a session's age, records and parent are only known from its beginning.
+    """
     policy = NewPolicy(proposal.restrictions, proposal.grants)
     counts: Counter[str] = Counter()
     by: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Restrictions in words, and names of agents made safe to stand in files that people and engines read."""
+"""Restrictions in words, and agents' names made safe for the files that people and policy engines read."""
 
 import hashlib
 import re
@@ -18,24 +18,24 @@ from guardian.domain.rules import (
     PinArgument,
     Rule,
 )
-from guardian.domain.text import shown
+from guardian.domain.text import counted, shown
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def said(rule: Rule) -> str:
-    """One sentence, without Markdown; agents' text in it is shown by `shown`."""
+    """The rule as the predicate of a sentence whose subject is `whom`; no Markdown, agents' text neutralised."""
     match rule:
         case ForbidTool(tool, exempt):
             return f"may not call {shown(tool)}" + (f", but {', '.join(map(shown, exempt))} may" if exempt else "")
         case ForbidDataClass(name):
             return f"may not touch {shown(name)}"
         case MaxRecords(limit):
-            return f"takes at most {limit:,} records in one call (by an envelope, in one session)"
+            return f"may take at most {limit:,} records per call (per session, where an envelope sets the limit)"
         case OnlyHours(hours):
-            return f"works only in the hours {spans(hours)} UTC"
+            return f"may act only in the hours {spans(hours)} (UTC)"
         case MaxLifetime(seconds):
-            return f"lives at most {seconds // 60:,} minutes"
+            return f"may act for at most {counted(seconds // 60, 'minute')} per session"
         case PinArgument(tool, name, _, constraint):
             return f"{shown(tool)}: {shown(name)} must be in the envelope's {shown(constraint)}"
         case ArgumentIn(tool, name, _, values):
@@ -83,7 +83,7 @@ def quoted(text: str) -> str:
 
 
 def escaped(text: str, *, like: bool = False) -> str:
-    """The inside of one; with `like`, of a pattern that `*` has no meaning in."""
+    """The inside of a Cedar string literal; with `like`, of a pattern in which `*` stands for itself."""
     made = []
     for sign in text:
         if sign in '"\\':

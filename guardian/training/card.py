@@ -1,4 +1,4 @@
-"""What a training can say of its own model: figures on data sets that its encoders had not seen, and a card."""
+"""What a training can say about its own model: figures on data sets that its encoders had not seen, and a card."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +43,8 @@ act that cannot be undone.
 
 
 def held_out(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """By data set: AUC of the pair encoder, AUC and recall of it fused, by a fusion of the other data sets.
+    """By data set: AUC of the pair encoder, and AUC and recall after a fusion that was fitted on the other data
+    sets.
 
     Empty where fewer than two data sets have honest calls and drift.
     """
@@ -65,14 +66,14 @@ def held_out(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
 
 
 def card(about: Mapping[str, Any]) -> str:
-    """The card, of what the manifest will say."""
+    """The card, from what the manifest will say."""
     return _CARD.format(
         base=about["pair_base"],
         steps=about["steps"],
         seed=about["seed"],
         scenarios=f", with {about['scenarios']:,} written sessions" if about["scenarios"] else "",
         graded=f" and {about['graded']:,} graded calls" if about["graded"] else "",
-        tools=f"; what tools are for first, by {_named(about['tools'])}" if about["tools"] else "",
+        tools=f", after a first stage on what tools are for ({_named(about['tools'])})" if about["tools"] else "",
         data="\n".join(
             f"| {_cell(name)} | {told['sessions']:,} | {told['sha256'][:12]} | *to fill in* |"
             for name, told in about["data"].items()

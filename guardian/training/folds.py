@@ -1,6 +1,6 @@
-"""Which data sets an encoder must not see when its logits are to stand for unknown ground: leave-one-data-set-out.
+"""Which data sets an encoder must not see, so that its logits on them are those of unknown data.
 
-Two files may hold one world (same tools, other sessions): such data sets are one family and are held out together.
+Two files may hold one world (the same tools, other sessions): such data sets are one family, held out together.
 """
 
 from collections import defaultdict
@@ -45,8 +45,8 @@ def _overlap(left: set[str], right: set[str]) -> float:
 
 
 def folds(files: Sequence[LabelledSession], scenarios: Sequence[LabelledSession]) -> list[Fold]:
-    """Two folds. The largest family of the files is always trained on (when there are three or more); the others
-    are dealt out in turn; authored work is split by domain."""
+    """Two folds. Of three families or more, the largest is always trained on and the others are dealt out in turn;
+    authored work is split by domain."""
     groups = families(files)
     dealt = groups[1:] if len(groups) > FOLDS else groups
     snake = [0, 1, 1, 0]

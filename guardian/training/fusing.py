@@ -1,7 +1,7 @@
-"""Fit the fusion: a logistic with weights of at least zero, on examples of data sets the encoder had not seen.
+"""Fit the fusion: a logistic with non-negative weights, on examples of data sets that the encoder had not seen.
 
-A pair encoder is surer of the sets it was trained on than of anything else, so its logits are taken out of fold:
-each data set is scored by an encoder trained without it. Each data set weighs the same, whatever its size.
+A pair encoder is surer of the sets that it was trained on, so logits are taken out of fold: each data set is
+scored by an encoder that was trained without it. Every data set has the same weight, whatever its size.
 """
 
 from collections import Counter

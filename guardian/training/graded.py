@@ -1,14 +1,14 @@
-"""Calls under a purpose, each graded: how far it is from what was asked.
+"""Calls under a purpose, each with a grade: how far it is from what was asked.
 
-Public sets are honest, so drift is swapped in from other sessions, and a swapped look-up may be harmless or even
-needed: a guessed target teaches little about those. At 3,177 points of sessions 12,074 calls (280 of them the
-session's own) were graded instead, by a large language model that read the purpose, what had been done so far and
-the call, blind to where the call came from:
+Public sets are honest, so drift is swapped in from other sessions. But a swapped look-up may be harmless or even
+needed, and a guessed target teaches little about those. Therefore 12,074 calls at 3,177 points of sessions (280 of
+them the session's own) were graded by a large language model. It read the purpose, what had been done so far and
+the call, and did not know where the call came from:
 
     0 asked for, 1 a step on the way, 2 plausible, 3 cannot tell, 4 odd, 5 clearly not part of it
 
-`graded.jsonl` names sessions and their calls and does not repeat them: what the files of a training do not hold,
-or hold otherwise than when it was graded, is left out.
+`graded.jsonl` only names sessions and calls. Those that the files of a training do not hold, or hold in another
+form than when they were graded, are left out.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ from guardian.training.scenarios import scenario_sessions
 
 KIND = "graded"
 GUESSED = frozenset({"domain", "dataset"})
-"""Kinds of swapped calls that graded ones take the place of."""
+"""Kinds of swapped calls that graded ones replace."""
 _READ = (0.02, 0.04, 0.15, 0.45, 0.68, 0.90)
 _CHANGES = (0.02, 0.05, 0.25, 0.60, 0.88, 0.97)
 _SEED, _REPEATS = 7, 6  # of the scenarios that were graded
 Place = tuple[str, str]
-"""A data set and a domain of it: what is held out, is held out by these."""
+"""A data set and one of its domains; sessions are held out by place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def graded(sessions: Sequence[LabelledSession]) -> list[Graded]:
 def mixed(
     made: Sequence[Example], found: Sequence[Graded], sessions: Sequence[LabelledSession], *, seed: int
 ) -> list[Example]:
-    """`made` of these sessions with the graded calls of their places, shuffled. Of a data set with half as many
-    graded calls as guessed ones, or more, they take the place of those.
+    """`made` and the graded calls of these sessions' places, shuffled. In a data set that has at least half as
+    many graded calls as guessed ones, they replace the guessed ones.
 
-    A call that only held-out sessions make is left out, like those under their purposes.
+    Graded calls under held-out purposes are left out, and so are those that only held-out sessions make.
     """
     rnd, places = random.Random(seed), {_place(session) for session in sessions}
     chosen = [each.example for each in found if each.home in places and each.sources & places]
@@ -80,7 +80,7 @@ def mixed(
 
 
 def digest(purpose: str, past: Sequence[LabelledAction], calls: Sequence[LabelledAction]) -> str:
-    """What was graded, so that nothing else is taken for it."""
+    """A hash of what was graded: the grade counts for nothing else."""
     told = [purpose, *map(_rendered, past), "", *map(_rendered, calls)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 

@@ -7,7 +7,7 @@ steps and same files give the same batches; floating-point sums may differ betwe
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,8 @@ from guardian.training.pairs import Example
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a run goes. `freeze` keeps the word vectors as they were, which protects words the sets never show;
-    of a deeper base only the upper `layers` learn, because the lower ones would cost a CPU time;
-    `dropout` 0 halves the time of a step on a CPU, and the averaged weights do not miss it."""
+    """How a run goes. Of a deeper base only the upper `layers` learn, because the lower ones would cost a CPU
+    time; `dropout` 0 halves the time of a step on a CPU, and the averaged weights do not miss it."""
 
     steps: int
     seed: int
@@ -34,7 +33,6 @@ class Plan:
     decay: float = 0.01
     average: float = 0.998
     warm: float = 0.06
-    freeze: bool = True
     layers: int = 6
     dropout: float = 0.0
     tokens: int = 128
@@ -77,12 +75,8 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
-    peek: Callable[[int, Mapping[str, torch.Tensor]], None] = lambda *_: None,
 ) -> None:
-    """Train `model` in place; afterwards it holds the averaged weights.
-
-    `peek` sees the averaged weights after each step, for choosing the number of steps on held-out data sets.
-    """
+    """Train `model` in place; afterwards it holds the averaged weights."""
     torch.manual_seed(plan.seed)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -115,7 +109,6 @@ def fit(
         with torch.no_grad():
             for name, parameter in live.items():
                 mean[name].lerp_(parameter.detach(), 1.0 - keep)
-        peek(step + 1, mean)
         progress(step + 1, plan.steps, f"loss {loss.item():.3f}")
         if checkpoint is not None and (step + 1) % plan.save_every == 0:
             _save(checkpoint, step + 1, live, mean, optimiser)
@@ -132,10 +125,11 @@ def bf16_on_cpu() -> bool:
 
 
 def _hold(model: SentenceTransformer, plan: Plan) -> None:
-    """Let nothing learn that shall stay: the pooler (unused), the word vectors, layers below the upper ones."""
+    """Freeze the pooler (unused), the word vectors (the sets do not show every word) and all but the upper
+    layers."""
     depth = int(model[0].auto_model.config.num_hidden_layers)
     low = tuple(f".layer.{number}." for number in range(depth - plan.layers))
-    held = ("pooler", *(("word_embeddings",) if plan.freeze else ()), *(("embeddings.",) if low else ()), *low)
+    held = ("pooler", "word_embeddings", *(("embeddings.",) if low else ()), *low)
     for name, parameter in model.named_parameters():
         if any(part in name for part in held):
             parameter.requires_grad_(False)

@@ -1,14 +1,14 @@
-"""Authored work with what lies beside it: honest calls that a purpose does not speak of, and stray look-ups.
+"""Authored work with honest calls that its purpose does not mention, and stray look-ups.
 
-Agents look more up than their purposes name (who somebody is, what day it is, what was agreed before) and tell
-the asker how far they are, and that is what a drifting look-up hides among. One line of notation, in
-`work/on_the_way/`, is one kind of work:
+Agents look up more than their purposes name (who somebody is, what day it is, what was agreed before) and report
+their progress, and drifting look-ups hide among such calls. One line of notation, in `work/on_the_way/`, is one
+kind of work:
 
     domain: purpose / purpose / purpose :: needed calls :: calls on the way :: stray look-ups :: drifting acts
 
-A tool that one line needs is stray in another, so that neither
-names nor values tell which is which. No line is meant to restate an evaluation set's task; four whose purposes
-came nearest to one of AgentDojo's requests were taken out.
+A tool that one line needs is stray in another, so neither names nor values tell them apart. No line is meant to
+restate a task of an evaluation set; four whose purposes came nearest to one of AgentDojo's requests were taken
+out.
 """
 
 import random
@@ -24,7 +24,7 @@ from guardian.training.slots import fill_slots
 
 DATASET = "on_the_way"
 REPEATS = 3
-"""So many sessions of each kind of work does a training draw."""
+"""Sessions of each kind of work that a training draws."""
 _WORK = files("guardian.training") / "work" / DATASET
 _FILES = (
     *("household", "administration", "engineering", "trade", "ledgers", "public", "media", "desk"),
@@ -66,16 +66,17 @@ def on_the_way_sessions(*, seed: int, repeats: int) -> list[LabelledSession]:
 
 
 def judged_sessions(*, seed: int) -> list[LabelledSession]:
-    """One session of each kind of work as a training with this seed draws them, and its honest calls alone.
+    """Of each kind of work one session, as a training with this seed draws it, and the same with its honest calls
+    alone.
 
-    That training's encoders have seen them, but for each the fold encoder that is named beside its purpose.
+    All of that training's encoders have seen them, except the fold encoder that held their purpose out.
     """
     drawn = [each for each in on_the_way_sessions(seed=seed, repeats=REPEATS) if each.session_id.endswith("/0")]
     return [*drawn, *map(_honest, drawn)]
 
 
 def stray(session: LabelledSession, index: int) -> bool:
-    """Whether a drifting call of such a session only looks something up, as its name says: odd, and no attack."""
+    """Whether a drifting call of such a session only looks something up, by its name: odd, but no attack."""
     action = session.actions[index]
     only_reads = consequence(action.tool, action.arguments) == Consequence.READ
     return session.dataset == DATASET and action.drift and only_reads

@@ -56,7 +56,7 @@ from guardian.training.stages import Progress, Recipe, Run, Stages, clear
 _log = logger("training")
 
 PARITY_PAIRS = 48
-"""Pairs that are kept to compare engines by."""
+"""So many pairs are kept with their logits, to compare engines by."""
 
 
 def train(
@@ -71,20 +71,21 @@ def train(
     pair: Path | None = None,
     recipe: Recipe | None = None,
 ) -> None:
-    """Write a drift model to `out`, all but its calibration; stages that `out/.work` holds are kept when `resume`
-    is set.
+    """Write a drift model to `out`, all but its calibration. With `resume`, finished stages in `out/.work` are
+    kept.
 
-    Raises ModelError where they are of another run than this one, and where they would be lost without `resume`.
-    Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead.
-    A data set that is alone, or several that share their tools, are held out against the written work, which
-    is told. `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees
-    one.
+    Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead. If there
+    is only one data set, or all of them share their tools, they are held out against the written work, and a
+    warning says so. `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU if torch
+    sees one.
+
+    Raises ModelError if the stages there are of another run than this one, or would be lost without `resume`.
     """
     recipe, base = recipe or Recipe(), base or packaged_base()
     sessions = read_sessions(files)
     if not sessions:
         raise ModelError(f"{', '.join(map(str, files))}: no sessions to learn from")
-    scenarios, grades = _written(seed, recipe), graded(sessions)
+    scenarios = _written(seed, recipe)
     dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
     if not dealt:
         raise ModelError("nothing can be held out; give at least two data sets of sessions")
@@ -105,6 +106,7 @@ def train(
     if not run.goes_on(resume=resume):
         clear(work, files)
     run.note(finished=False)
+    grades = graded(sessions)
     begins = base if pair is None else pair_base(pair, base, work / "base")
     stages = Stages(begins, work, recipe, seed, steps, resume, progress)
     if recipe.tool_steps:
@@ -152,7 +154,7 @@ def train(
 
 
 def _written_work() -> str:
-    """A digest of what comes with the recipe: written work and grades."""
+    """A digest of the written work and the grades that the recipe brings along."""
     here = Path(__file__).parent
     told = "".join(digest(path) for path in sorted([*here.glob("work/**/*.txt"), here / "graded.jsonl"]))
     return hashlib.sha256(told.encode()).hexdigest()
@@ -201,9 +203,9 @@ def out_of_fold(
 ) -> list[Row]:
     """Fusion rows of held-out sessions: honest calls against labelled and injected drift.
 
-    Other swapped-in calls, graded or not, are left out: they are foreign in every value by construction, which
-    would teach the fusion that an unnamed value is drift, and honest work takes most of its values from what tools
-    answered.
+    Other swapped-in calls, graded or not, are left out: all of their values are foreign by construction. They
+    would teach the fusion that a value which the purpose does not name is drift, but honest work takes most of its
+    values from the answers of tools.
     """
     chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in recipe.fusion_kinds]
     chosen = chosen[: recipe.judged]

@@ -1,4 +1,4 @@
-"""A training in its working folder: what it was begun with, and one encoder after another, each kept."""
+"""The working folder of a training: the settings that it was begun with, and its encoders, one after another."""
 
 import json
 import shutil
@@ -30,17 +30,18 @@ class Recipe:
     batch: int = 32
     repeats: int = 6
     tool_steps: int = 1_600
-    """So many steps teach what tools are for, at `tool_rate`; 0 leaves them out."""
+    """Steps that teach what tools are for, at `tool_rate`; 0 leaves that stage out."""
     tool_rate: float = 1e-4
     judged: int = 4_000
-    """So many held-out calls of a fold, at most, fit the fusion."""
+    """The most held-out calls of a fold that the fusion is fitted on."""
     measured: int = 256
-    """So many pairs tell how large activations get when a graph is written."""
+    """Pairs that the sizes of activations are measured on when a graph is written."""
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
 
 
 class Run:
-    """What a run was begun with, noted in its working folder: stages of another are never taken for its own."""
+    """The settings of a run, noted in its working folder, so that it never takes another run's stages for its
+    own."""
 
     def __init__(self, work: Path, *, recipe: Recipe, files: Sequence[Path], **given: object) -> None:
         told = {name: str(value) for name, value in given.items()}
@@ -50,16 +51,17 @@ class Run:
         self._work, self._path = work, work / "run.json"
 
     def goes_on(self, *, resume: bool) -> bool:
-        """Whether stages that lie there are this run's. Raises ModelError, see `train`."""
+        """Whether the stages in the folder are this run's and are to be kept. Raises ModelError as `train`
+        does."""
         if not self._path.is_file():
             if resume and (kept := next(self._work.glob("*.safetensors"), None)) is not None:
-                raise ModelError(f"{kept}: nobody noted which training left it; remove {self._work} to begin anew")
+                raise ModelError(f"{kept}: no note says which training left it; remove {self._work} to begin anew")
             return False
         begun = json.loads(self._path.read_text("utf-8"))
         if not resume:
             if not begun["finished"]:
                 raise ModelError(
-                    f"{self._work}: a training was not finished here; --resume goes on with it, and to begin anew"
+                    f"{self._work}: a training here was not finished; --resume continues it, and to begin anew"
                     " remove the folder"
                 )
             return False
@@ -67,7 +69,7 @@ class Run:
         if other:
             raise ModelError(
                 f"{self._work}: the training that was begun here had other {', '.join(other)}; repeat its command"
-                " with --resume, or begin anew without it in another folder"
+                " with --resume, or begin a new training in another folder"
             )
         return True
 
@@ -78,7 +80,7 @@ class Run:
 
 
 def clear(work: Path, files: Sequence[Path]) -> None:
-    """Take away what an earlier run left, but for `files`: sessions of logs are written here before a run."""
+    """Remove what an earlier run left, except `files`: sessions of logs are written here before a run begins."""
     folders = {folder for file in files for folder in file.resolve().parents}
     for left in work.resolve().iterdir():
         if left.is_dir() and left not in folders:
@@ -102,7 +104,7 @@ class Stages:
     begins: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def learn_tools(self) -> None:
-        """The stage from whose weights all later ones begin."""
+        """The first stage; all later ones begin with its weights."""
         recipe = self.recipe
         plan = Plan(steps=recipe.tool_steps, seed=self.seed, rate=recipe.tool_rate, batch=recipe.batch)
         number = recipe.tool_steps * recipe.batch

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from guardian import analysis
-from guardian.analysis import feedback, findings, open_archive, proposing, schema
+from guardian.analysis import feedback, findings, open_archive, overview, proposing, schema
 
 FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
 
@@ -129,3 +129,13 @@ def test_arrow_gives_the_archives_own_columns_for_other_tools(archive, events):
             "SELECT tool FROM calls GROUP BY tool ORDER BY count(*) DESC LIMIT 1"
         ).fetchall()
     assert most[0] == events["tool"].value_counts().index[0]
+
+
+def test_an_hour_without_calls_counts_none_and_counts_stay_whole_numbers():
+    at = pd.to_datetime(["2026-05-04T09:10Z", "2026-05-04T11:50Z"], utc=True)
+    calls = pd.DataFrame(
+        {"at": at, "effect": ["allow", "deny"], "tenant_id": "acme", "session_id": "s", "one_in": 5.0}
+    )
+    hours = overview.hours(calls)
+    assert list(hours["calls"]) == [1, 0, 1]
+    assert {str(hours[name].dtype) for name in ("calls", "denied", "sessions")} == {"int64"}

@@ -211,3 +211,14 @@ def feedback_of_nobody():
 def test_every_plot_is_exported():
     made = {name for name in vars(plots) if name.startswith("plot_")}
     assert made == set(plots.__all__)
+
+
+def test_every_calibration_is_drawn_however_many_there_were():
+    names = [f"calibration-{number}" for number in range(6)]
+    shares = pd.DataFrame([{"calibration": name, "from": 0.0, "share": 1.0, "calls": 3} for name in names])
+    weeks = pd.DataFrame(
+        [{"week": pd.Timestamp("2026-05-04", tz="UTC"), "calibration": name, "low": 0.1} for name in names]
+    )
+    for figure in (plots.plot_p_values(shares), plots.plot_weekly(weeks)):
+        drawn = [line.get_label() for line in axes_of(figure).lines]
+        assert sum(label.startswith("calibration ") for label in drawn) == len(names)

@@ -310,9 +310,9 @@ def test_where_nothing_lies_there_is_nothing_to_look_at(sample_root):
     assert nobody.sessions().empty
     assert overview.hours(nobody.events()).empty
     assert feedback(nobody).empty
-    with pytest.raises(ConfigurationError, match="nothing lies here to propose from"):
+    with pytest.raises(ConfigurationError, match="holds nothing of this tenant to propose from"):
         proposing.propose(nobody, "tenant_of_nobody")
-    with pytest.raises(ConfigurationError, match="nothing lies here for these tenants"):
+    with pytest.raises(ConfigurationError, match="this archive holds nothing of these tenants"):
         last_days(nobody, 5)
 
 

@@ -420,7 +420,7 @@ def test_what_may_not_be_read_is_not_taken_for_empty_nor_for_damaged(rows, verdi
         with as_somebody_else(root), pytest.raises(ArchiveError) as told:
             look(root)
         (root / kept).chmod(0o755)
-    why = "cannot be read (Permission denied); see to the rights and limits of who reads it"
+    why = "cannot be read (Permission denied); check the reader's permissions and limits"
     assert str(told.value) == f"archive: {root / kept} {why}"
 
 
@@ -483,7 +483,7 @@ def test_what_will_not_go_is_named_once_everything_else_is_gone(tmp_path, rows, 
     write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, days=1)], [])])
     first = next(partitions(tmp_path)).folder(tmp_path)
     (first / "_temporary").mkdir()
-    with pytest.raises(ArchiveError, match=r"_temporary is too old and will not go .*; remove it"):
+    with pytest.raises(ArchiveError, match=r"_temporary is past its retention and stays .*; remove it by hand"):
         compaction.forget(tmp_path, older_than=date(2026, 5, 20))
     assert calls(tmp_path) in ([], [("s1", "d1")])
     (first / "_temporary").rmdir()
@@ -684,3 +684,25 @@ def test_a_file_from_before_the_logs_own_names_were_kept_is_read_and_merged(tmp_
         assert [call.tool_spelt for call in Archive(tmp_path).past_calls()] == [None, "contracts.read"]
         tidy(tmp_path, now=NOW, keep=timedelta(days=400))
     assert count_files(tmp_path)["files"] == 1
+
+
+@pytest.mark.parametrize("write", [write_events, write_labels])
+def test_a_group_that_cannot_be_read_back_waits_and_says_so(tmp_path, write):
+    with pytest.raises(ArchiveError, match=r"group g cannot be written .* it waits in the store"):
+        write(tmp_path, "g", [b"no arrow"])
+
+
+def test_a_merged_file_that_cannot_be_removed_is_told_and_the_day_reads_the_same(
+    tmp_path, rows, verdict, monkeypatch
+):
+    for number in (1, 2):
+        write_events(tmp_path, f"g{number}", [rows().events([verdict(number)], [])])
+    before = calls(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(compaction, "remove", refuse)
+    with pytest.raises(ArchiveError, match=r"is merged and stays \(Permission denied\); remove it by hand"):
+        compaction.compact(tmp_path, next(partitions(tmp_path)))
+    assert calls(tmp_path) == before

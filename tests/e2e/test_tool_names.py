@@ -93,5 +93,5 @@ def test_the_report_says_which_names_are_whose_and_warns_of_nothing(proposed):
     assert "mcp\\_\\_crm" not in text
     assert "mcp__crm__export for crm.export" in text
     assert "One tool to guardian, several to the log**: crm.read (crm/read and mcp__crm__read)." in text
-    assert "No name in the log is known" not in text
+    assert "Not every name that the log uses" not in text
     assert read_proposal(proposed).renamed == ()

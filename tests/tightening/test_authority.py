@@ -18,7 +18,7 @@ def test_each_hop_holds_what_everybody_above_it_held(call):
     ).chain(SessionKey("acme", "leaf"))
     assert [each.hop.key.session_id for each in found] == ["root", "mid", "leaf"]
     assert [sorted(each.effective) for each in found] == [["a.read", "b.read"], ["a.read", "b.read"], ["b.read"]]
-    assert found[1].faults == ("holds 1 tools that nobody above it could give: c.send",)
+    assert found[1].faults == ("holds 1 tool that nobody above it could give: c.send",)
     assert [each.used_share for each in found] == [0.5, 0.5, 1.0]
     assert found[0].idle == {"b.read"}
 
@@ -32,7 +32,7 @@ def test_a_child_that_keeps_everything_is_called_out(call):
     assert found[1].faults == (
         "holds all that its parent holds: nothing was narrowed",
         "may touch data classes that its parent may not",
-        "may take more records in one call than its parent",
+        "may take more records than its parent",
         "acts for v, its parent for u",
     )
 
@@ -52,7 +52,7 @@ def test_a_wildcard_holds_what_it_covers(call):
     ]  # fmt: skip
     assert [each.faults for each in found] == [
         (),
-        ("holds 1 tools that nobody above it could give: *",),
+        ("holds 1 tool that nobody above it could give: *",),
         ("may touch data classes that its parent may not",),
     ]
     assert found[0].idle == found[0].excess == {"mail.*"}
@@ -70,7 +70,7 @@ def test_a_list_without_tools_is_no_limit(call):
     )
     root, child, leaf = found.chain(SessionKey("acme", "leaf"))
     assert (child.hop.own, child.effective, child.idle) == ({"*"}, {*ALL[:2]}, {*ALL[:2]})
-    assert child.faults == ("holds 1 tools that nobody above it could give: *",)
+    assert child.faults == ("holds 1 tool that nobody above it could give: *",)
     assert (leaf.effective, leaf.faults, root.faults) == ({"a.read"}, (), ())
     free, freed = found.chain(SessionKey("acme", "freed"))
     assert (free.effective, freed.effective, freed.faults) == ({"*"}, {*ALL}, ())

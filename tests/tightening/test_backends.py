@@ -261,7 +261,7 @@ def test_one_number_beyond_cedars_is_left_out_by_name_and_costs_no_other(restric
     files = cedar.files(proposal(kept, out))
     assert files == cedar.files(proposal(kept))
     assert cedar.check(proposal(kept, out), files) == [
-        f"{out.id}: is left out: its number is beyond what Cedar can say"
+        f"{out.id}: is left out: its number is larger than Cedar's integers"
     ]
     assert cedar.check(proposal(out), cedar.files(proposal(out)))[0].startswith(out.id)
     largest = proposal(restricted(MaxRecords(2**63 - 1)))
@@ -384,7 +384,7 @@ def test_a_patch_speaks_the_names_of_its_own_template(restricted):
         ["crm/list", "crm/read"], ["crm.list", "crm.read"], ["crm/list", "crm/read", "mcp__crm__read"],
     ]  # fmt: skip
     [told] = EnvelopePatches().check(made, files)
-    assert "allowed_tools is in guardian's names (crm.list)" in told
+    assert "allowed_tools uses guardian's names (crm.list)" in told
     assert widens(found[1], {"allowed_tools": ["crm.list"]})
     assert not widens(found[1], {"allowed_tools": ["crm/list"]})
 
@@ -395,7 +395,7 @@ def test_a_list_of_tools_in_guardians_names_is_not_to_be_merged_unseen(restricte
     ours = replace(proposal(one, grants=grants), renamed=("crm.export", "crm.read"))
     check = EnvelopePatches().check
     [told] = check(ours, EnvelopePatches().files(ours))
-    assert "allowed_tools is in guardian's names (crm.read)" in told
+    assert "allowed_tools uses guardian's names (crm.read)" in told
     assert check(replace(ours, renamed=("crm.export",)), EnvelopePatches().files(ours)) == []
     untouched = replace(ours, restrictions=(restricted(MaxRecords(9)),))
     assert check(untouched, EnvelopePatches().files(untouched)) == []

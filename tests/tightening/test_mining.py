@@ -17,6 +17,7 @@ from guardian.domain.rules import (
     MaxRecords,
     OnlyHours,
     PinArgument,
+    Placed,
 )
 from guardian.domain.session import HumanWord
 from guardian.tightening.caution import Caution, roomy
@@ -27,7 +28,7 @@ from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.tools import confined_to, reads_only
-from guardian.tightening.usage import MOST_ARGUMENTS
+from guardian.tightening.usage import MOST_ARGUMENTS, SessionUse
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 DAYS = 90
@@ -87,7 +88,7 @@ def test_flagged_sessions_are_no_evidence_of_need_unless_people_cleared_them(his
         for r in mine(history(drifted, trust=Trust(frozenset({key})))).restrictions
         if r.rule.kind == "forbid_tool"
     ]
-    assert one.why == "called only by sessions: 1 that guardian flagged"
+    assert one.why == "called only by 1 session that guardian flagged"
     assert one.support.flagged_use == 1
     cleared = Trust.of({key: BEGIN}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1)])
     assert subjects(mine(history(drifted, trust=cleared)), "forbid_tool") == []
@@ -112,7 +113,7 @@ def test_one_or_two_unusual_sessions_do_not_show_a_need_and_three_do(history):
         return lambda n: {"tool": "mail.send", "one_in": 300.0} if n in range(50, 50 + many) else {}
 
     [one] = [r for r in mine(history(unusual(1))).restrictions if r.rule.kind == "forbid_tool"]
-    assert one.why == "called only by sessions: 1 that it found unusual"
+    assert one.why == "called only by 1 session that guardian found unusual"
     assert one.support.denied_at_most == pytest.approx(upper_bound(1, 180))
     assert one.support.last_use is not None
     assert subjects(mine(history(unusual(3))), "forbid_tool") == []
@@ -137,10 +138,10 @@ def test_an_unusual_session_stays_one_session_however_often_it_pauses_and_in_whi
         for r in mine(history(trust=Trust(unusual={key}), more=days)).restrictions
         if r.rule.kind == "forbid_tool"
     ]
-    assert one.why == "called only by sessions: 1 that it found unusual"
+    assert one.why == "called only by 1 session that guardian found unusual"
     flagged = mine(history(trust=Trust(flagged={key}), more=days)).restrictions
     assert [r.why for r in flagged if r.rule.kind == "forbid_tool"] == [
-        "called only by sessions: 1 that guardian flagged"
+        "called only by 1 session that guardian flagged"
     ]
 
 
@@ -180,6 +181,17 @@ def test_one_or_two_unusual_sessions_widen_no_number_set_hours_or_lifetime_and_t
 def test_what_the_gateway_refused_is_no_use(history):
     refused = history(lambda n: {"tool": "mail.send", "allowed": False} if n % 9 == 0 else {})
     assert subjects(mine(refused), "forbid_tool") == ["mail.send"]
+
+
+def test_a_session_that_is_refused_for_half_a_day_and_goes_on_stays_one_session(history, call):
+    times = {"session_id": "s", "constraints": CONSTRAINTS}
+    tried = [
+        call(**times, decision_id=f"t{hour}", at=BEGIN + timedelta(hours=hour), allowed=hour in (0, 20))
+        for hour in range(0, 21, 4)
+    ]
+    others = [call(session_id=f"o{n}", decision_id=f"o{n}", at=BEGIN + timedelta(hours=n)) for n in (1, 15, 23)]
+    [(_, past)] = history(lambda n: None, more=[*tried, *others]).scopes.items()
+    assert past.whole().sessions == 1 + len(others)
 
 
 def test_one_agent_that_uses_everything_keeps_it_for_itself_only(history):
@@ -497,6 +509,13 @@ def test_of_a_tool_whose_arguments_agents_name_anew_nothing_is_said_and_little_i
         assert subjects(mine(known), "argument_in") == []
         used = [use.tools["contracts.read"] for past in known.scopes.values() for use in (past.early, past.late)]
         assert all(len(use.arguments) <= MOST_ARGUMENTS for use in used)
+
+
+def test_of_a_sessions_numbers_only_the_largest_is_kept(call):
+    session = SessionUse.begin(call(at=BEGIN))
+    for number in (*range(1000), 3):
+        session.note(Placed(call(at=BEGIN, arguments={"page": number}), "", 0))
+    assert session.tools["contracts.read"].arguments["page"].largest == Counter({1000: 1})
 
 
 def test_a_call_with_many_values_of_its_envelope_takes_no_longer_than_its_length(call):

@@ -1,11 +1,23 @@
-"""Operations of two made-up services, as apis.py finds them in the packages."""
+"""Operations of two made-up services, as apis.py finds them in the packages; and torch kept to one thread."""
+
+from collections.abc import Iterator
 
 import pytest
+import torch
 
 from guardian.training.apis import Operation, Parameter
 
 THINGS = ("report", "budget", "meeting", "contact", "backup", "policy", "shipment", "survey")
 DEEDS = {"list": "Lists the", "get": "Gets a", "update": "Updates the given", "delete": "Deletes the specified"}
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models of one layer are too small to share out: threads would mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

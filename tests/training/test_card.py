@@ -39,6 +39,9 @@ def test_a_card_names_data_base_seed_and_figures_and_no_name_breaks_its_tables()
         "metrics": {"held_out": json.loads(json.dumps(held_out([*rows("a", apart=9.0), *rows("b", apart=9.0)])))},
     }  # fmt: skip
     lines = card(about).splitlines()
-    assert "mini; 600 steps for each encoder, seed 7; what tools are for first, by botocore 1.2." in lines
+    assert (
+        "mini; 600 steps for each encoder, seed 7, after a first stage on what tools are for (botocore 1.2)."
+        in lines
+    )
     assert r"| a\|b # c.jsonl | 1,200 | 0123456789ab | *to fill in* |" in lines
     assert "| a | 30 / 30 | 1.0 | 1.0 | 1.0 | 1.0 |" in lines

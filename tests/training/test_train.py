@@ -25,11 +25,11 @@ from guardian.embedding.sentence_transformers import SentenceTransformers, new_p
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
-from guardian.training.recipe import PARITY_PAIRS, _written_work  # noqa: E402
+from guardian.training.recipe import _written_work  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, measured=PARITY_PAIRS, tool_steps=0)
+SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=60, measured=12, tool_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def few_tools(made_operations: list[Operation], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training knows these operations only, and reads no package."""
+    """A training knows these operations only; it reads no package and no graded calls."""
     monkeypatch.setattr("guardian.training.stages.operations", lambda: made_operations)
+    monkeypatch.setattr("guardian.training.recipe.graded", lambda _: [])
 
 
 def test_written_work_is_known_by_all_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +119,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
 
     with pytest.raises(KeyboardInterrupt):
         train(files, tmp_path / "b", resume=False, progress=stop, **options)
-    with pytest.raises(ModelError, match="not finished here; --resume goes on"):
+    with pytest.raises(ModelError, match="was not finished; --resume continues it"):
         train(files, tmp_path / "b", resume=False, progress=stop, **options)
     for other, named in (({"seed": 6}, "seed"), ({"steps": 5}, "steps"), ({"recipe": SMALL}, "recipe")):
         with pytest.raises(ModelError, match=f"had other {named};"):
@@ -232,7 +233,7 @@ def test_sessions_that_lie_in_the_working_folder_outlast_the_beginning_of_a_run(
         raise KeyboardInterrupt
 
     recipe = replace(SMALL, repeats=0)
-    with pytest.raises(ModelError, match="nobody noted which training left it"):
+    with pytest.raises(ModelError, match="no note says which training left it"):
         train(lying, tmp_path / "model", seed=5, steps=1, resume=True, progress=stop, base=base, recipe=recipe)
     with pytest.raises(KeyboardInterrupt):
         train(lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe)

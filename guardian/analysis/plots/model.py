@@ -1,5 +1,7 @@
 """How well the model parts drift from honest work here, and whether its calibration still holds."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 
@@ -62,7 +64,7 @@ def plot_p_values(table: pd.DataFrame) -> Drawing:
         nothing(axes, "no call in this window")
         return figure
     for (calibration, rows), (colour, shape, dash) in zip(
-        table.groupby("calibration", sort=False), _LOOKS, strict=False
+        table.groupby("calibration", sort=False), cycle(_LOOKS), strict=False
     ):
         width = 1.0 / len(rows)
         axes.step(
@@ -90,7 +92,7 @@ def plot_weekly(table: pd.DataFrame, *, level: float = 0.05) -> Drawing:
         nothing(axes, "no call in this window")
         return figure
     for (calibration, rows), (colour, shape, dash) in zip(
-        table.groupby("calibration", sort=False), _LOOKS, strict=False
+        table.groupby("calibration", sort=False), cycle(_LOOKS), strict=False
     ):
         axes.plot(
             rows["week"],
