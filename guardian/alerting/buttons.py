@@ -6,6 +6,7 @@ recognised.
 
 from guardian.alerting.blocks import Block, literal
 from guardian.domain.finding import Kind
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 
 PREFIX = "guardian:"
@@ -31,6 +32,11 @@ def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block 
 def value_of(case: str, digest: str, approval: str = "") -> str:
     """What a button carries: the case, the digest of what was shown, and the approval if it is about one."""
     return ".".join((case, digest, approval))
+
+
+def can_be_approved(approval: ApprovalView) -> bool:
+    """Whether it is known what approving would do: nobody approves a mode or a call that is not named."""
+    return approval.action in ("revoke", "reinstate") or bool(approval.particulars)
 
 
 def beneath(case: str, view: CaseView) -> Block:

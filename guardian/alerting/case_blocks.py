@@ -10,7 +10,7 @@ from typing import assert_never
 
 from guardian.alerting import blocks
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
-from guardian.alerting.buttons import beneath, button, value_of
+from guardian.alerting.buttons import beneath, button, can_be_approved, value_of
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
@@ -164,17 +164,12 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share
             )
         )
         told = value_of(alert.case, digest, approval.id)
-        pair = [button("approve", "Approve …", told, style="primary")] if _known(approval) else []
+        pair = [button("approve", "Approve …", told, style="primary")] if can_be_approved(approval) else []
         pair.append(button("deny", "Deny …", told))
         shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
     if len(waiting) > _ASKED:
         shown.append(section("More requests are waiting: `guardian approvals`"))
     return shown
-
-
-def _known(approval: ApprovalView) -> bool:
-    """Whether it is known what approving would do; a mode or a call that is not named is approved unseen."""
-    return approval.action in ("revoke", "reinstate") or bool(approval.particulars)
 
 
 def _wish(approval: ApprovalView) -> str:

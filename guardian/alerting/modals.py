@@ -29,15 +29,16 @@ _SUBMIT = {
     "except": "Make the exception",
 }
 _INTRO = {
-    "reinstate": "The session may act again at once, or after a second person has approved, if policy requires one.",
+    "reinstate": "The session may act again: at once, or where policy requires a second person, when that one has "
+    "approved.",
     "approve": "What was asked for is done at once, if policy still permits it.",
     "deny": "What was asked for is not done.",
     "verdict": "Your verdict goes back to the monitor and is kept as a label for calibration and training. "
     "A revoked session stays revoked: to give it back, use `Reinstate`.",
-    "snooze": "No reminders and no replies until then, unless the case becomes worse. Guardian goes on judging and "
-    "revoking.",
-    "except": "What these tools do for this purpose in this tenant is no longer flagged, until the exception ends. "
-    "You are its owner. It never covers a hard breach, nor evidence strong enough to revoke on.",
+    "snooze": "No reminders and no replies until then, unless the case becomes worse. Guardian goes on judging "
+    "and revoking.",
+    "except": "Until the exception ends, guardian does not flag these tools for this purpose in this tenant on "
+    "statistics alone. You are its owner. It never covers a hard breach, nor evidence strong enough to revoke on.",
 }
 VERDICTS = {
     "false_positive": "False positive: guardian was wrong",

@@ -28,7 +28,7 @@ def sessions(pages: Pages, asked: Asked) -> Response:
         "sessions",
         found=found,
         chosen={"tenant": tenant, "status": status},
-        tenants=api.tenants().items,
+        tenants=_tenants(api, tenant),
         statuses=get_args(SessionStatus),
     )
 
@@ -54,7 +54,7 @@ def findings(pages: Pages, asked: Asked) -> Response:
         "findings",
         found=found,
         chosen=chosen,
-        tenants=api.tenants().items,
+        tenants=_tenants(api, chosen["tenant"]),
         kinds=[kind.value for kind in Kind],
         effects=[effect.value for effect in Effect],
     )
@@ -88,6 +88,12 @@ def _shown(api: EvidenceClient, approval: ApprovalView) -> str:
     if name is None:
         return ""
     return seen_of(unless_absent(lambda: api.case(approval.tenant_id, name)))
+
+
+def _tenants(api: EvidenceClient, chosen: str | None) -> list[str]:
+    """Whose rows can be chosen; also the tenant that is chosen, where there are more than the API lists."""
+    names = [each.tenant_id for each in api.tenants().items]
+    return names if chosen is None or chosen in names else [*names, chosen]
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:

@@ -203,7 +203,7 @@ def _envelope(
     return told | {
         "allowed_tools": None,
         "constraints": None,
-        "from": "as the newest finding tells; no more is known",
+        "from": "as the newest finding says; nothing more is known",
     }
 
 

@@ -230,7 +230,8 @@ def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
         (Evidence(one_in=math.nan), "nothing unusual by the statistics"),
         (
             Evidence(one_in=math.inf, promised=False),
-            "an estimated 1 in 1,000,000,000 or more honest sessions gathers this much evidence (not covered by the calibration)",
+            "an estimated 1 in 1,000,000,000 or more honest sessions gathers this much evidence"
+            " (not covered by the calibration)",
         ),
     ],
 )
