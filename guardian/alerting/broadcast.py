@@ -6,13 +6,13 @@ from guardian.alerting.port import Alert, AlertChannel, Clock, RetryLater
 from guardian.errors import AlertError
 
 _REST = 4
-"""A channel that took some time to fail is left alone for so many times as long: the others need the thread."""
+"""A channel that failed is left alone for so many times as long as it took to fail: the others need the thread."""
 
 
 class Broadcast:
-    """Delivers to every channel. While one of them is down the others are asked with `find`, not sent to again.
+    """Delivers to every channel. While one of them is down, the others are asked with `find`, not sent to again.
 
-    Which took longest of late comes last: what is quick gets an alert first.
+    The channel that took longest of late comes last, so that the quick ones get an alert first.
     """
 
     name = "broadcast"
@@ -54,7 +54,7 @@ class Broadcast:
             raise broken[0]
         if later:
             waits = [trouble.after_s for trouble in later if trouble.after_s is not None]
-            only_rest = len(resting) == len(later)  # else who could take it does not wait for another's rest
+            only_rest = len(resting) == len(later)  # a channel that could take it waits for no other's rest
             after = min(resting) if only_rest else max(waits, default=None)
             raise RetryLater("; ".join(map(str, later)), after_s=after)
         if refused:
@@ -62,7 +62,7 @@ class Broadcast:
         return " ".join(references)
 
     def find(self, alert: Alert) -> str | None:
-        """Only where every channel has it; otherwise `deliver` sorts out which of them still need it."""
+        """Its references if every channel has it; otherwise `deliver` sorts out which channels still need it."""
         try:
             references = [channel.find(alert) for channel in self._channels]
         except Exception:  # one that cannot tell, or has a bug, holds up no other: `deliver` says so

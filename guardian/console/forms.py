@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from guardian.alerting.buttons import OF_NO_SESSION, can_be_approved
 from guardian.domain.finding import Kind
-from guardian.wire.approvals import ApprovalView
+from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.findings import FindingView
 from guardian.wire.policies import PolicyExplanation
@@ -43,6 +43,15 @@ ACTIONS: Mapping[Verb, str] = {
     "except": "makeException",
 }
 """What policy calls the acts that a page asks it about before it offers them."""
+
+
+WISHES: Mapping[ApprovableAction, str] = {
+    "revoke": "revoke",
+    "reinstate": "reinstate",
+    "setMode": "change the mode",
+    "permitCall": "let one held call through",
+}
+"""What a request for approval asks for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +164,6 @@ def verdicts(view: FindingView, *, revoked: bool) -> tuple[Button, ...]:
 
 def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
     """Whoever asked may withdraw it; somebody else decides."""
-    what = {
-        "revoke": "Revoke",
-        "reinstate": "Reinstate",
-        "setMode": "Change the mode",
-        "permitCall": "Let one held call through",
-    }
     if approval.proposer == visit.principal.id:
         buttons: tuple[Button, ...] = (Button("withdraw", "Withdraw", style="plain"),)
     elif not can_be_approved(approval):
@@ -171,7 +174,9 @@ def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
             Button("approve", "Approve", "it is done at once", style),
             Button("deny", "Deny", style="plain"),
         )
-    return Form(f"Waiting for a second person: {what[approval.action]}", buttons, _key(), seen, approval=approval)
+    return Form(
+        f"Waiting for a second person: {WISHES[approval.action]}", buttons, _key(), seen, approval=approval
+    )
 
 
 def _key() -> str:

@@ -63,7 +63,7 @@ def findings(pages: Pages, asked: Asked) -> Response:
 def approvals(
     pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200, reason: str = ""
 ) -> Response:
-    """What waits, each with its buttons; and what was decided. A refused form keeps its `reason`."""
+    """The requests in one state; those that wait have buttons. A refused form keeps its `reason`."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
@@ -83,7 +83,7 @@ def approvals(
 
 
 def _shown(api: EvidenceClient, approval: ApprovalView) -> str:
-    """What deciding here is bound to; an act on a tenant says by itself all that it is."""
+    """The digest that a decision is bound to; none for an act on a tenant, which shows all there is to know."""
     name = approval.session_id
     if name is None:
         return ""

@@ -110,7 +110,7 @@ def _granted(
 
 
 def _within_reach(folder: Path, visit: Visit) -> list[Found]:
-    """Every proposal about tenants of the visitor's; what is none is passed over."""
+    """Every proposal about a tenant of the visitor's; folders that hold none are passed over."""
     read = (_read(path.parent, visit) for path in folder.glob(f"*/{PROPOSAL}"))
     return [each for each in read if each is not None]
 

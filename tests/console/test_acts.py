@@ -62,7 +62,7 @@ def test_a_mode_that_waits_is_approved_there_too(site):
     site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
     lee = site.signed_in("lee", "approver")
     html = lee.page("/console/approvals")
-    assert "setMode" in html
+    assert "Change the mode: " in html
     assert re.search(r"<dt>Mode</dt><dd><strong><bdi>enforce</bdi>", html), "what is approved is shown"
     assert lee.press(html, "approve").headers["location"].endswith("did=approved")
     assert site.api("root", "admin", "*").mode("acme").mode == "enforce"

@@ -262,8 +262,8 @@ def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(sit
             )
             rows.approvals.add(call, proposer_role="monitor", act=mode.act, policy_ids=())
     html = site.signed_in().page()
-    assert "<strong>setMode</strong>" in html
-    assert html.count("<strong>permitCall</strong>") == 9
+    assert "<strong>change the mode</strong>" in html
+    assert html.count("<strong>let one held call through</strong>") == 9
 
 
 def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site):
