@@ -24,7 +24,7 @@ SIGNS = {"critical": "⛔", "high": "🔺", "medium": "🔶", "low": "🔹", "in
 _ABOUT = {
     Kind.DRIFT: "the session left its purpose",
     Kind.GATEWAY: "the gateway allowed what it should have refused",
-    Kind.HYGIENE: "the envelope grants carelessly much",
+    Kind.HYGIENE: "the envelope carries a careless grant",
     Kind.UNSCORABLE: "a record of this session could not be read",
     Kind.IDENTITY: "one decision id came with two different contents",
     Kind.ENTITLEMENT: "a gateway reported for a tenant that it does not serve",

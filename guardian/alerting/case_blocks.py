@@ -10,7 +10,7 @@ from typing import assert_never
 
 from guardian.alerting import blocks
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
-from guardian.alerting.buttons import beneath, button, can_be_approved, value_of
+from guardian.alerting.buttons import OF_NO_SESSION, beneath, button, can_be_approved, value_of
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
@@ -27,6 +27,15 @@ STATES: dict[CaseState, str] = {
     "lapsed": "◌ Revocation lapsed",
     "noted": "· Noted",
 }
+_MEANS: dict[CaseState, str] = {
+    "flagged": "Not revoked: the session can still act",
+    "revoke_requested": "Not revoked yet: the session can still act",
+    "revoked": "Gateways refuse the session's calls",
+    "reinstated": "The session may act again",
+    "confirmed": "Not revoked: the session can still act",
+    "lapsed": "Gateways no longer refuse the session's calls",
+}
+"""What that means for the session right now, where somebody has to know."""
 _SAID: dict[Judgement, str] = {
     "false_positive": "called it a false positive",
     "benign": "called it unusual, but all right",
@@ -120,6 +129,8 @@ def fallback(alert: Alert) -> str:
 def _standing(alert: Alert, view: CaseView) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
+    if view.state in _MEANS and alert.finding.kind not in OF_NO_SESSION:
+        lines.append(_MEANS[view.state])
     verdict = view.shown.verdict
     if verdict is not None:
         lines.append(f"{prose(verdict.actor, 80)} {_SAID[verdict.verdict]}: {prose(verdict.reason, 300)}")

@@ -150,3 +150,21 @@ def test_news_of_guardian_are_told_without_an_agent_a_session_or_a_score() -> No
 def test_only_of_drift_guardian_says_what_the_statistics_say(kind: Kind, counts: bool) -> None:
     text = as_text(blocks.message(case(kind=kind)))
     assert ("Evidence " in text) is counts
+
+
+@pytest.mark.parametrize(
+    ("state", "means"),
+    [
+        ("flagged", "Not revoked: the session can still act"),
+        ("revoked", "Gateways refuse the session's calls"),
+        ("reinstated", "The session may act again"),
+    ],
+)
+def test_whether_the_session_can_still_act_is_said(state: str, means: str) -> None:
+    for kind, said in ((Kind.DRIFT, True), (Kind.BUS, False)):
+        alert = case(kind=kind)
+        assert alert.view is not None
+        text = as_text(
+            case_blocks.root(alert.model_copy(update={"view": alert.view.model_copy(update={"state": state})}))
+        )
+        assert (f"{means}\n" in text) is said
