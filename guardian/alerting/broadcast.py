@@ -29,27 +29,21 @@ class Broadcast:
         refused: list[str] = []
         broken: list[Exception] = []
         for channel in sorted(self._channels, key=lambda each: self._took.get(each.name, 0.0)):
-            began = self._clock()
-            rests = self._rests.get(channel.name, began) - began
+            now = self._clock()
+            rests = self._rests.get(channel.name, now) - now
             if rests > 0:
                 later.append(RetryLater(f"{channel.name} failed a moment ago"))
                 resting.append(rests)
                 continue
-            try:
-                known = channel.find(alert) if alert.attempt else None
-                references.append(known or channel.deliver(alert))
-                continue
-            except RetryLater as trouble:
-                later.append(trouble)
-            except AlertError as trouble:
-                refused.append(f"{channel.name}: {trouble}")
-                continue  # of this alert: the channel itself is well
-            except Exception as error:  # a bug in one must not keep the alert from the others
-                broken.append(error)
-            finally:
-                now = self._clock()
-                self._took[channel.name] = max(now - began, self._took.get(channel.name, 0.0) / 2)
-            self._rests[channel.name] = now + _REST * (now - began)
+            match self._tried(channel, alert):
+                case str(reference):
+                    references.append(reference)
+                case RetryLater() as trouble:
+                    later.append(trouble)
+                case AlertError() as trouble:
+                    refused.append(f"{channel.name}: {trouble}")
+                case error:
+                    broken.append(error)
         if broken:
             raise broken[0]
         if later:
@@ -60,6 +54,21 @@ class Broadcast:
         if refused:
             raise AlertError("; ".join(refused))
         return " ".join(references)
+
+    def _tried(self, channel: AlertChannel, alert: Alert) -> str | Exception:
+        """The channel's reference, or what went wrong. A channel that failed then rests."""
+        began = self._clock()
+        answer: str | Exception
+        try:
+            known = channel.find(alert) if alert.attempt else None
+            answer = known or channel.deliver(alert)
+        except Exception as error:  # a bug in one must not keep the alert from the others
+            answer = error
+        took = self._clock() - began
+        self._took[channel.name] = max(took, self._took.get(channel.name, 0.0) / 2)
+        if not isinstance(answer, str | AlertError):  # one that refuses this alert is well itself
+            self._rests[channel.name] = began + (1 + _REST) * took
+        return answer
 
     def find(self, alert: Alert) -> str | None:
         """Its references if every channel has it; otherwise `deliver` sorts out which channels still need it."""
