@@ -1,7 +1,7 @@
 """Sessions, findings and approvals, a page at a time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from starlette.responses import Response
 
@@ -71,15 +71,18 @@ def approvals(
     pending = {
         each.id: approval_form(each, visit, _shown(api, each)) for each in found.items if each.state == "pending"
     }
-    told: dict[str, Any] = {
-        "found": found,
-        "state": state,
-        "states": get_args(ApprovalState),
-        "forms": pending,
-        "refused": asked.form.get("approval"),
-    }
-    shown = notice or notice_in(asked)
-    return pages.page(asked, "approvals", status=status, notice=shown, reason=reason, **told)
+    return pages.page(
+        asked,
+        "approvals",
+        status=status,
+        notice=notice or notice_in(asked),
+        reason=reason,
+        found=found,
+        state=state,
+        states=get_args(ApprovalState),
+        forms=pending,
+        refused=asked.form.get("approval"),
+    )
 
 
 def _shown(api: EvidenceClient, approval: ApprovalView) -> str:
