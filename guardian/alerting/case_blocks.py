@@ -154,11 +154,7 @@ def _trend(trend: Sequence[TrendPoint]) -> list[str]:
 
 
 def _one_in(point: TrendPoint) -> str:
-    """Two digits of it: `weight` is rounded, and a third one might differ from the finding's own figure.
-
-    >>> _one_in(TrendPoint(weight=4.602, actions=1)), _one_in(TrendPoint(weight=12, actions=1, promised=False))
-    ('1 in 40,000', '1 in 1,000,000,000 or more (estimated)')
-    """
+    """To two digits: `weight` is rounded, so that a third one might differ from the finding's own figure."""
     weight = max(0.0, point.weight)
     figure = f"{round(10**weight, 1 - int(weight)):,.0f}" if weight < 9 else "1,000,000,000 or more"
     return f"1 in {figure}" + ("" if point.promised else " (estimated)")

@@ -11,7 +11,7 @@ from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert
 from guardian.bootstrap.samples import samples
 from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
-from guardian.wire.cases import CaseEvent
+from guardian.wire.cases import CaseEvent, TrendPoint
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
 
@@ -125,6 +125,16 @@ def test_the_trend_ends_at_the_figure_that_the_evidence_names() -> None:
     text = as_text(case_blocks.root(case()))
     assert "at most 1 in 40,000 honest sessions" in text
     assert "from 1 in 2 to 1 in 40,000 over 4 findings" in text
+
+
+def test_the_trend_says_what_is_estimated_and_counts_no_further_than_a_billion() -> None:
+    alert = case()
+    assert alert.view is not None
+    trend = (TrendPoint(weight=-1.0, actions=1), TrendPoint(weight=12.0, actions=2, promised=False))
+    text = as_text(
+        case_blocks.root(alert.model_copy(update={"view": alert.view.model_copy(update={"trend": trend})}))
+    )
+    assert "from 1 in 1 to 1 in 1,000,000,000 or more (estimated) over 2 findings" in text
 
 
 def test_a_notification_says_how_the_case_stands_now() -> None:
