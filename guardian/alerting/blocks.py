@@ -1,9 +1,9 @@
 """A finding as a Slack message: Block Kit, pure, within Slack's limits whatever the finding holds.
 
-Severity is told by a word and by the shape of its sign, never by colour alone; sections stack, so that a
-phone shows them in reading order. Slack: 50 blocks, header 150 characters, section text 3,000, 10 fields of
-2,000, 10 context elements; https://docs.slack.dev/reference/block-kit/blocks. Our own bounds lie well below. All
-blocks of a message together: 13,200 characters as JSON; beyond that Slack takes none (`msg_blocks_too_long`).
+Severity is shown by a word and by the shape of a sign, never by colour alone. Sections stack, so a phone shows
+them in reading order. Slack's limits: 50 blocks, header 150 characters, section text 3,000, 10 fields of 2,000,
+10 context elements (https://docs.slack.dev/reference/block-kit/blocks); our own bounds are well below. All blocks
+of one message together may have 13,200 characters as JSON, or Slack refuses them (`msg_blocks_too_long`).
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from guardian.alerting.neutralise import code, plain, prose
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
-from guardian.domain.text import some
+from guardian.domain.text import counted, some
 from guardian.wire.findings import AlertOutcome
 
 Block = dict[str, Any]
@@ -23,14 +23,14 @@ Block = dict[str, Any]
 SIGNS = {"critical": "⛔", "high": "🔺", "medium": "🔶", "low": "🔹", "info": "▫"}  # five shapes
 _ABOUT = {
     Kind.DRIFT: "the session left its purpose",
-    Kind.GATEWAY: "the gateway allowed this",
-    Kind.HYGIENE: "a careless grant",
+    Kind.GATEWAY: "the gateway allowed what it should have refused",
+    Kind.HYGIENE: "the envelope carries a careless grant",
     Kind.UNSCORABLE: "a record of this session could not be read",
-    Kind.IDENTITY: "one decision id came with two contents",
-    Kind.ENTITLEMENT: "a gateway spoke for a tenant that it does not serve",
+    Kind.IDENTITY: "one decision id came with two different contents",
+    Kind.ENTITLEMENT: "a gateway reported for a tenant that it does not serve",
     Kind.BUS: "most records of a gateway are unreadable",
-    Kind.ENVELOPE: "the log's envelope is not the registered one",
-    Kind.CALIBRATION: "traffic has left the calibration",
+    Kind.ENVELOPE: "the envelope in the log is not the registered one",
+    Kind.CALIBRATION: "traffic no longer looks like what guardian was calibrated on",
     Kind.CONTROL: "guardian about itself",
 }
 SIGNALS = {
@@ -59,7 +59,7 @@ def message(alert: Alert) -> list[Block]:
 
 
 def fitting(made: Callable[[float], list[Block]]) -> list[Block]:
-    """What is made with as large a share of each text's room as Slack takes in one message."""
+    """The blocks that `made` makes, with the largest share of each text's room that fits into one message."""
     for share in _SHARES:
         shown = made(share)
         if sum(len(json.dumps(block, ensure_ascii=False)) for block in shown) <= _MOST:
@@ -68,8 +68,10 @@ def fitting(made: Callable[[float], list[Block]]) -> list[Block]:
 
 
 def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
-    """The same where there is more room than in a message of Slack's."""
+    """The blocks of one alert, where the room is not a Slack message's."""
     finding = alert.finding
+    if finding.kind is Kind.CONTROL:
+        return [*news(finding), *([section(to_evidence(alert.link))] if alert.link else []), ids(alert)]
     parts = [
         header(finding),
         section("\n".join([verdict(finding, alert.outcome), *whole_title(finding)])),
@@ -78,7 +80,7 @@ def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
         act(finding, 1200, share),
         reasons(finding.reasons, share),
         breaches(finding.breaches, _BREACHES, share),
-        section(evidence(finding)),
+        evidence(finding),
         section(policy(alert.outcome, share)),
         missing(finding.features_missing),
         section(to_evidence(alert.link)) if alert.link else None,
@@ -87,16 +89,30 @@ def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
     return [part for part in parts if part is not None]
 
 
-def fallback(alert: Alert) -> str:
-    """One line for notifications, screen readers and clients without blocks."""
+def news(finding: Finding) -> list[Block]:
+    """What guardian says about itself: there is no session, no agent and no score."""
+    told = [prose(reason.text, 1500) for reason in finding.reasons[:3] if reason.text.strip()]
+    return [header(finding), section("\n".join([*told, f"Tenant {code(finding.tenant_id, 120)}"]))]
+
+
+def fallback(alert: Alert, standing: str = "") -> str:
+    """One line for notifications, screen readers and clients without blocks.
+
+    It ends with how the case stands, or where that is not known with what guardian did.
+    """
     finding, subject = alert.finding, alert.finding.subject
-    what = prose(finding.title, 200) or about(finding)
-    head = f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what}"
+    parts = [
+        f"{SIGNS[finding.severity]} {finding.severity.upper()}: {prose(finding.title, 200) or about(finding)}"
+    ]
+    tenant = prose(finding.tenant_id, 80)
     if finding.kind is Kind.CONTROL:
-        return f"{head} · {prose(finding.tenant_id, 80)}"
-    who = prose(subject.agent_id or "an unnamed agent", 80) if subject else "an unknown agent"
-    whom = prose(subject.delegator_id, 80) if subject else "somebody unknown"
-    return f"{head} · {who} for {whom} in {prose(finding.tenant_id, 80)} · {done(finding, alert.outcome)}"
+        return " · ".join([*parts, tenant])
+    if subject is None:
+        parts.append(tenant)
+    else:
+        agent = prose(subject.agent_id or "an unnamed agent", 80)
+        parts.append(f"{agent} for {prose(subject.delegator_id, 80)} in {tenant}")
+    return " · ".join([*parts, standing or done(finding, alert.outcome)])
 
 
 def header(finding: Finding) -> Block:
@@ -106,7 +122,7 @@ def header(finding: Finding) -> Block:
 
 
 def whole_title(finding: Finding) -> list[str]:
-    """Where a header has no room for all of it: what there is to do stands at its end."""
+    """A title that is too long for the header, once more in full: its end often says what to do."""
     return [prose(finding.title, 400)] if len(plain(finding.title, 400)) > _TITLE else []
 
 
@@ -127,7 +143,7 @@ def verdict(finding: Finding, outcome: AlertOutcome) -> str:
 
 
 def about(finding: Finding) -> str:
-    """What it is about, in a few words. A hard breach leads, as in the title: it is a fact."""
+    """What it is about, in a few words. A hard breach goes first, as in the title: it is a fact."""
     if finding.kind is Kind.DRIFT and any(breach.hard for breach in finding.breaches):
         return "the session broke a hard rule"
     return _ABOUT[finding.kind]
@@ -135,16 +151,13 @@ def about(finding: Finding) -> str:
 
 def who(finding: Finding, share: float) -> Block:
     subject = finding.subject
-    pairs = [
-        ("Agent", (subject.agent_id if subject else None) or ""),
-        ("On behalf of", subject.delegator_id if subject else ""),
-        ("Tenant", finding.tenant_id),
-        ("Session", finding.session_id),
-    ]
-    if subject and subject.task_id:
-        pairs.append(("Task", subject.task_id))
-    if subject and subject.parent_session_id:
-        pairs.append(("Delegated by session", subject.parent_session_id))
+    pairs = [("Tenant", finding.tenant_id), ("Session", finding.session_id)]
+    if subject is not None:
+        pairs = [("Agent", subject.agent_id or ""), ("On behalf of", subject.delegator_id), *pairs]
+        if subject.task_id:
+            pairs.append(("Task", subject.task_id))
+        if subject.parent_session_id:
+            pairs.append(("Delegated by session", subject.parent_session_id))
     fields = [
         mrkdwn(f"*{name}*\n{code(value, int(200 * share)) if value else 'not in the log'}")
         for name, value in pairs
@@ -157,7 +170,8 @@ def purpose(finding: Finding, share: float) -> Block | None:
         return None
     purpose = finding.subject.purpose
     shown = code(purpose, int(600 * share)) if purpose.strip() else "none was declared"
-    until = f" · envelope until {moment(finding.subject.expires_at)}" if finding.subject.expires_at else ""
+    expires = finding.subject.expires_at
+    until = f" · envelope expires {moment(expires)}" if expires else ""
     return section(f"*Declared purpose*{until}\n{shown}")
 
 
@@ -166,8 +180,9 @@ def act(finding: Finding, room: int, share: float) -> Block | None:
     if act is None:
         return None
     said = {"allow": "allowed", "deny": "denied"}.get(act.effect, "decided")
+    did = "tried" if act.effect == "deny" else "did"
     lines = [
-        f"*What it did* · {moment(act.time)}",
+        f"*What the agent {did}* · {moment(act.time)}",
         f"{code(act.tool, int(200 * share))} · {said} by gateway {code(act.gateway, 120)}",
         code(act.arguments, int(room * share)) if act.arguments.strip() else "arguments not in the log",
     ]
@@ -180,7 +195,7 @@ def reasons(reasons: Sequence[Reason], share: float) -> Block | None:
     strongest = sorted(reasons, key=lambda reason: -_unit(reason.share))[:_REASONS]
     if not strongest:
         return None
-    lines = ["*Why it does not fit* (shares of the score)"]
+    lines = ["*Why guardian reports it* (share of the score)"]
     for reason in strongest:
         plainly = SIGNALS.get(reason.signal) or prose(reason.signal.replace("_", " "), 80)
         text = f": {prose(reason.text, int(320 * share))}" if reason.text.strip() else ""
@@ -201,29 +216,33 @@ def breaches(breaches: Sequence[NamedBreach], most: int, share: float) -> Block 
     return section("\n".join(lines))
 
 
-def evidence(finding: Finding) -> str:
-    stated = any(breach.hard for breach in finding.breaches)
+def evidence(finding: Finding, trend: Sequence[str] = ()) -> Block | None:
+    """What the statistics say, with the lines of the trend below; None where guardian counts nothing."""
+    if finding.kind is not Kind.DRIFT and not trend:
+        return None
     seen = finding.evidence.actions_seen
-    after = f" · after {seen:,} action{'s' if seen != 1 else ''}" if seen > 0 else ""
-    fact = " · the broken rules (✖) are facts, outside this figure" if stated else ""
-    return f"*Evidence* {rarity(finding.evidence)}{after}{fact}"
+    parts = [f"*Evidence* {rarity(finding.evidence)}"]
+    if seen > 0:
+        parts.append(f"after {counted(seen, 'action')}")
+    if any(breach.hard for breach in finding.breaches):
+        parts.append("the broken rules (✖) are facts and no part of this figure")
+    return section("\n".join([" · ".join(parts), *trend]))
 
 
 def rarity(evidence: Evidence) -> str:
-    """The promise in words: how few honest sessions gather this much."""
+    """How few honest sessions gather this much evidence, and whether the calibration covers that figure."""
     n = evidence.one_in
     if not n > 1:  # NaN too
-        return "no statistical claim"
+        return "nothing unusual by the statistics"
     figure = f"{math.floor(n):,}" if n < 1e9 else "1,000,000,000 or more"
-    if evidence.promised:
-        return f"at most 1 in {figure} honest sessions gathers as much (promised: covered by calibration)"
-    return f"an estimated 1 in {figure} honest sessions gathers as much (not covered by calibration)"
+    share, covered = ("at most", "covered") if evidence.promised else ("an estimated", "not covered")
+    return f"{share} 1 in {figure} honest sessions gathers this much evidence ({covered} by the calibration)"
 
 
 def policy(outcome: AlertOutcome, share: float) -> str:
     verb = {Effect.REVOKE: "revoke", Effect.FLAG: "flag", Effect.NONE: "do nothing"}[outcome.effect]
     shown = some(outcome.policy_ids, 5, lambda policy: code(policy, 80))
-    said = f" · said {shown}" if shown else "" if outcome.allowed else " · no policy permitted more"
+    said = f" · decided by {shown}" if shown else "" if outcome.allowed else " · no policy permitted more"
     note = f"\n{prose(outcome.note, int(500 * share))}" if outcome.note.strip() else ""
     return f"*Policy let guardian* {verb}{said} · mode {code(outcome.mode, 40)}{note}"
 
@@ -232,7 +251,7 @@ def missing(features: Sequence[str]) -> Block | None:
     if not features:
         return None
     names = some(features, 12, lambda name: prose(name, 40))
-    return {"type": "context", "elements": [mrkdwn(f"Judged without: {names} (missing is not benign)")]}
+    return {"type": "context", "elements": [mrkdwn(f"Missing from the log: {names} (missing is not benign)")]}
 
 
 def ids(alert: Alert) -> Block:
@@ -241,8 +260,8 @@ def ids(alert: Alert) -> Block:
     if finding.correlation_id:
         texts.append(f"correlation {code(finding.correlation_id, 120)}")
     if finding.versions:
-        some = list(finding.versions.items())[:6]
-        texts.append(" · ".join(f"{prose(name, 30)} {code(version, 60)}" for name, version in some))
+        versions = list(finding.versions.items())[:6]
+        texts.append(" · ".join(f"{prose(name, 30)} {code(version, 60)}" for name, version in versions))
     return {"type": "context", "elements": [mrkdwn(text) for text in texts]}
 
 
@@ -265,7 +284,7 @@ def to_evidence(link: str) -> str:
 
 
 def literal(text: str) -> Block:
-    """Text in which Slack looks for no markup and no names of emoji."""
+    """Text in which Slack looks for neither markup nor emoji names."""
     return {"type": "plain_text", "text": text, "emoji": False}
 
 

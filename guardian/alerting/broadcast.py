@@ -6,13 +6,13 @@ from guardian.alerting.port import Alert, AlertChannel, Clock, RetryLater
 from guardian.errors import AlertError
 
 _REST = 4
-"""A channel that took some time to fail is left alone for so many times as long: the others need the thread."""
+"""A channel that failed is left alone for so many times as long as it took to fail: the others need the thread."""
 
 
 class Broadcast:
-    """Delivers to every channel. While one of them is down the others are asked with `find`, not sent to again.
+    """Delivers to every channel. While one of them is down, the others are asked with `find`, not sent to again.
 
-    Which took longest of late comes last: what is quick gets an alert first.
+    The channel that took longest of late comes last, so that the quick ones get an alert first.
     """
 
     name = "broadcast"
@@ -29,40 +29,49 @@ class Broadcast:
         refused: list[str] = []
         broken: list[Exception] = []
         for channel in sorted(self._channels, key=lambda each: self._took.get(each.name, 0.0)):
-            began = self._clock()
-            rests = self._rests.get(channel.name, began) - began
+            now = self._clock()
+            rests = self._rests.get(channel.name, now) - now
             if rests > 0:
                 later.append(RetryLater(f"{channel.name} failed a moment ago"))
                 resting.append(rests)
                 continue
-            try:
-                known = channel.find(alert) if alert.attempt else None
-                references.append(known or channel.deliver(alert))
-                continue
-            except RetryLater as trouble:
-                later.append(trouble)
-            except AlertError as trouble:
-                refused.append(f"{channel.name}: {trouble}")
-                continue  # of this alert: the channel itself is well
-            except Exception as error:  # a bug in one must not keep the alert from the others
-                broken.append(error)
-            finally:
-                now = self._clock()
-                self._took[channel.name] = max(now - began, self._took.get(channel.name, 0.0) / 2)
-            self._rests[channel.name] = now + _REST * (now - began)
+            match self._tried(channel, alert):
+                case str(reference):
+                    references.append(reference)
+                case RetryLater() as trouble:
+                    later.append(trouble)
+                case AlertError() as trouble:
+                    refused.append(f"{channel.name}: {trouble}")
+                case error:
+                    broken.append(error)
         if broken:
             raise broken[0]
         if later:
             waits = [trouble.after_s for trouble in later if trouble.after_s is not None]
-            only_rest = len(resting) == len(later)  # else who could take it does not wait for another's rest
+            only_rest = len(resting) == len(later)  # a channel that could take it waits for no other's rest
             after = min(resting) if only_rest else max(waits, default=None)
             raise RetryLater("; ".join(map(str, later)), after_s=after)
         if refused:
             raise AlertError("; ".join(refused))
         return " ".join(references)
 
+    def _tried(self, channel: AlertChannel, alert: Alert) -> str | Exception:
+        """The channel's reference, or what went wrong. A channel that failed then rests."""
+        began = self._clock()
+        answer: str | Exception
+        try:
+            known = channel.find(alert) if alert.attempt else None
+            answer = known or channel.deliver(alert)
+        except Exception as error:  # a bug in one must not keep the alert from the others
+            answer = error
+        took = self._clock() - began
+        self._took[channel.name] = max(took, self._took.get(channel.name, 0.0) / 2)
+        if not isinstance(answer, str | AlertError):  # one that refuses this alert is well itself
+            self._rests[channel.name] = began + (1 + _REST) * took
+        return answer
+
     def find(self, alert: Alert) -> str | None:
-        """Only where every channel has it; otherwise `deliver` sorts out which of them still need it."""
+        """Its references if every channel has it; otherwise `deliver` sorts out which channels still need it."""
         try:
             references = [channel.find(alert) for channel in self._channels]
         except Exception:  # one that cannot tell, or has a bug, holds up no other: `deliver` says so

@@ -1,11 +1,12 @@
 """The buttons of a case. Pure.
 
-A button's value is the case's key and the digest of what is shown, so that a click on an old picture is known as
-such.
+A button's value holds the case's key and the digest of what is shown, so that a click on an outdated message is
+recognised.
 """
 
 from guardian.alerting.blocks import Block, literal
 from guardian.domain.finding import Kind
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 
 PREFIX = "guardian:"
@@ -14,7 +15,7 @@ OF_NO_SESSION = frozenset({Kind.BUS, Kind.CALIBRATION})
 
 
 def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
-    """One button; `confirm` asks before it counts."""
+    """One button; `confirm` is a question to answer before the click counts."""
     made: Block = {
         "type": "button",
         "action_id": PREFIX + verb,
@@ -29,20 +30,25 @@ def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block 
 
 
 def value_of(case: str, digest: str, approval: str = "") -> str:
-    """What a button carries: which case, as it was shown, and for an approval which one."""
+    """What a button carries: the case, the digest of what was shown, and the approval if it is about one."""
     return ".".join((case, digest, approval))
 
 
+def can_be_approved(approval: ApprovalView) -> bool:
+    """Whether it is known what approving would do: nobody approves a mode or a call that is not named."""
+    return approval.action in ("revoke", "reinstate") or bool(approval.particulars)
+
+
 def beneath(case: str, view: CaseView) -> Block:
-    """What can be done now."""
+    """The acts that fit how the case stands."""
     told = value_of(case, view.digest)
     revoke = [button("revoke", "Revoke now", told, style="danger", confirm=_sure())]
     if view.shown.finding.kind in OF_NO_SESSION:
         revoke = []
-    reinstate = button("reinstate", "Reinstate", told)
-    verdict = button("verdict", "False positive …", told)
+    reinstate = button("reinstate", "Reinstate …", told)
+    verdict = button("verdict", "Give a verdict …", told)
     snooze = button("snooze", "Snooze …", told)
-    fine = [button("except", "This is fine …", told)] if view.excusable else []
+    fine = [button("except", "Make an exception …", told)] if view.excusable else []
     evidence = button("evidence", "Show evidence", told)
     match view.state:
         case "revoked":
@@ -59,7 +65,7 @@ def _sure() -> Block:
         "title": {"type": "plain_text", "text": "Revoke this session?"},
         "text": {
             "type": "plain_text",
-            "text": "Every gateway refuses its next call, if policy lets you.",
+            "text": "If policy permits it, every gateway refuses the session's next call.",
         },
         "confirm": {"type": "plain_text", "text": "Revoke"},
         "deny": {"type": "plain_text", "text": "Cancel"},

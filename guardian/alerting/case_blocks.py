@@ -1,8 +1,8 @@
-"""A case as Slack shows it: one message that is always up to date, replies with its history, digests. Pure.
+"""A case as Slack shows it: one message that is kept up to date, replies with its history, digests. Pure.
 
-The message answers, in the order in which somebody on a phone reads: how bad, what state, who, for what, what was
-done, why it does not fit, what policy let guardian do, what can be done now. All that an agent wrote goes through
-`neutralise`; state and severity are words and shapes, never colour alone.
+The message answers, in the order in which somebody on a phone reads: how bad, what state, who, for what purpose,
+what the agent did, why guardian reports it, what policy let guardian do, and what the reader can do now. All text
+that an agent wrote goes through `neutralise`. State and severity are words and shapes, never colour alone.
 """
 
 from collections.abc import Sequence
@@ -10,26 +10,41 @@ from typing import assert_never
 
 from guardian.alerting import blocks
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
-from guardian.alerting.buttons import beneath, button, value_of
+from guardian.alerting.buttons import OF_NO_SESSION, beneath, button, can_be_approved, value_of
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
+from guardian.wire.findings import Judgement
 
 STATES: dict[CaseState, str] = {
     "flagged": "⚑ Flagged",
-    "revoke_requested": "⏳ Waits for a person: may it be revoked?",
+    "revoke_requested": "⏳ Waiting for approval to revoke",
     "revoked": "■ Revoked",
     "reinstated": "▶ Reinstated",
     "dismissed": "○ Dismissed",
     "confirmed": "● Confirmed as drift",
-    "lapsed": "◌ The revocation has lapsed",
+    "lapsed": "◌ Revocation lapsed",
     "noted": "· Noted",
+}
+_MEANS: dict[CaseState, str] = {
+    "flagged": "Not revoked: the session can still act",
+    "revoke_requested": "Not revoked yet: the session can still act",
+    "revoked": "Gateways refuse the session's calls",
+    "reinstated": "The session may act again",
+    "confirmed": "Not revoked: the session can still act",
+    "lapsed": "Gateways no longer refuse the session's calls",
+}
+"""What that means for the session right now, where somebody has to know."""
+_SAID: dict[Judgement, str] = {
+    "false_positive": "called it a false positive",
+    "benign": "called it unusual, but all right",
+    "confirmed": "confirmed it",
 }
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
-_TEXTS, _BESIDE = 4, 2  # of a history, and of one with evidence beside it: Slack takes 13,200 characters in all
+_TEXTS, _BESIDE = 4, 2  # sections of a history, and of one with evidence beside it: both must fit one message
 _ASKED = 3
 
 
@@ -53,7 +68,7 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
         blocks.act(finding, 400, share),
         blocks.reasons(finding.reasons, share),
         blocks.breaches(finding.breaches, 3, share),
-        section("\n".join([blocks.evidence(finding), *_trend(view.trend)])),
+        blocks.evidence(finding, _trend(view.trend)),
         section(blocks.policy(alert.outcome, share)),
         *_approvals(alert, view.approvals, view.digest, share),
         _similar(view.similar, share),
@@ -86,7 +101,7 @@ def _since(alert: Alert, share: float) -> list[Block]:
 
 
 def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
-    """Everything on one page, for the modal behind `Show evidence`; it has no buttons."""
+    """Everything on one page, for the modal behind `Show evidence`. It has no buttons."""
     view = alert.view
     parts = [
         *blocks.in_full(alert.model_copy(update={"link": None})),
@@ -104,23 +119,23 @@ def fallback(alert: Alert) -> str:
         return f"{calls}Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
     if alert.verb == "escalate":
         return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
-    if alert.verb == "reply":
-        return prose(alert.events[-1].what, 300) if alert.events else blocks.fallback(alert)
-    state = f" · {STATES[alert.view.state]}" if alert.view is not None else ""
-    return f"{calls}{blocks.fallback(alert)}{state}"
+    if alert.verb == "reply" and alert.events:
+        newest = alert.events[-1]
+        return f"{prose(newest.by, 80)}: {prose(newest.what, 300)}"
+    standing = STATES[alert.view.state] if alert.view is not None else ""
+    return f"{calls}{blocks.fallback(alert, standing)}"
 
 
 def _standing(alert: Alert, view: CaseView) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
+    if view.state in _MEANS and alert.finding.kind not in OF_NO_SESSION:
+        lines.append(_MEANS[view.state])
     verdict = view.shown.verdict
     if verdict is not None:
-        name = {"false_positive": "false positive", "benign": "unusual, and all right"}.get(
-            verdict.verdict, verdict.verdict
-        )
-        lines.append(f"{prose(verdict.actor, 80)} called it {name}: {prose(verdict.reason, 300)}")
+        lines.append(f"{prose(verdict.actor, 80)} {_SAID[verdict.verdict]}: {prose(verdict.reason, 300)}")
     if view.protected:
-        lines.append("This session is protected: only people revoke it")
+        lines.append("This session is protected: only a person can revoke it")
     if view.snoozed_until is not None:
         until = blocks.moment(view.snoozed_until)
         lines.append(f"Snoozed by {prose(view.snoozed_by or '', 80)} until {until}")
@@ -130,7 +145,7 @@ def _standing(alert: Alert, view: CaseView) -> list[str]:
 
 
 def _trend(trend: Sequence[TrendPoint]) -> list[str]:
-    """The evidence finding by finding as small bars, and its ends in figures."""
+    """The evidence at each finding as small bars, and the first and the last as figures."""
     if len(trend) < 2:
         return []
     bars = "".join(_BARS[min(7, int(max(0.0, point.weight) / _WEIGHTIEST * 8))] for point in trend)
@@ -139,7 +154,10 @@ def _trend(trend: Sequence[TrendPoint]) -> list[str]:
 
 
 def _one_in(point: TrendPoint) -> str:
-    return f"1 in {int(10 ** min(point.weight, 9.0)):,}" + ("" if point.promised else " (estimated)")
+    """To two digits: `weight` is rounded, so that a third one might differ from the finding's own figure."""
+    weight = max(0.0, point.weight)
+    figure = f"{round(10**weight, 1 - int(weight)):,.0f}" if weight < 9 else "1,000,000,000 or more"
+    return f"1 in {figure}" + ("" if point.promised else " (estimated)")
 
 
 def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share: float) -> list[Block]:
@@ -148,32 +166,32 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
-                f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {_wish(approval)} "
-                f"(until {until})\n{prose(approval.reason, int(400 * share))}"
+                f"*Approval needed* · {prose(approval.proposer, 80)} asks to {_wish(approval)} "
+                f"(expires {until})\n{prose(approval.reason, int(400 * share))}"
             )
         )
         told = value_of(alert.case, digest, approval.id)
-        pair = [
-            button("approve", "Approve", told, style="primary"),
-            button("deny", "Deny", told),
-        ]
+        pair = [button("approve", "Approve …", told, style="primary")] if can_be_approved(approval) else []
+        pair.append(button("deny", "Deny …", told))
         shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
     if len(waiting) > _ASKED:
-        shown.append(section("Others wait too: `guardian approvals`"))
+        shown.append(section("More requests are waiting: `guardian approvals`"))
     return shown
 
 
 def _wish(approval: ApprovalView) -> str:
+    """What is done if it is approved: the act itself, and not only the words of whoever asks."""
+    exactly = ", ".join(f"{name} {code(told, 120)}" for name, told in approval.particulars.items())
+    exactly = exactly or "it is not known which"
     match approval.action:
         case "revoke":
             return "revoke the session"
         case "reinstate":
-            return "give the session back"
+            return "reinstate the session"
         case "setMode":
-            return "change what guardian may do by itself"
+            return f"change what guardian may do by itself: {exactly}"
         case "permitCall":
-            held = ", ".join(f"{name} {code(told, 120)}" for name, told in approval.particulars.items())
-            return f"let one held call through: {held}"
+            return f"let one held call through: {exactly}"
         case _:
             assert_never(approval.action)
 
@@ -209,9 +227,7 @@ def _escalation(alert: Alert) -> list[Block]:
 
 def _news(alert: Alert) -> list[Block]:
     """Control's own news: no session, no state; sometimes something to approve."""
-    finding = alert.finding
-    told = [prose(reason.text, 1500) for reason in finding.reasons[:3] if reason.text.strip()]
-    shown = [blocks.header(finding), section("\n".join([*told, f"Tenant {code(finding.tenant_id, 120)}"]))]
+    shown = blocks.news(alert.finding)
     if alert.calls:
         shown.append(section(f"On call: {alert.calls}"))
     if alert.approval is not None:
@@ -236,10 +252,10 @@ def _digest(alert: Alert) -> list[Block]:
     return [
         {"type": "header", "text": literal(f"Digest · {digest.total:,} cases")},
         section(
-            f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for a message each.\n"
+            f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for one message each.\n"
             + " · ".join(counts)
         ),
-        section("All of them are listed in the thread. To look at one: `/guardian session ID`"),
+        section("The thread lists all of them. To look at one: `/guardian session ID`"),
         *([section(f"On call: {alert.calls}")] if alert.calls else ()),
     ]
 
@@ -254,7 +270,7 @@ def _event(event: CaseEvent) -> str:
 
 
 def _timeline(events: Sequence[CaseEvent], texts: int) -> list[Block]:
-    """The newest events, as many as there is room for, and how many there are where that is not all."""
+    """The newest events that fit into so many sections, and where that is not all, how many there are."""
     lines = [_event(event) for event in events[-_LINES:]]
     while len(shown := _sections(lines)) > texts:
         del lines[0]
@@ -264,7 +280,7 @@ def _timeline(events: Sequence[CaseEvent], texts: int) -> list[Block]:
 
 
 def _sections(lines: Sequence[str]) -> list[Block]:
-    """Whole lines, in as few texts as Slack's limit lets."""
+    """Whole lines, in as few sections as Slack's limit allows."""
     texts: list[str] = []
     for line in lines:
         if texts and len(texts[-1]) + 1 + len(line) <= _CHUNK:

@@ -1,8 +1,8 @@
 """What people do in Slack, as a value: a button, a filled-in form, or a slash command. Pure.
 
-Slack's payloads are checked here as any other input: what does not have the shape is BadClick, never a crash. That
-a payload came from Slack is proven before (`slack_signature`, or the Socket Mode connection); what it may do is
-decided after, by policy.
+Slack's payloads are checked like any other input: one of the wrong shape is a BadClick, never a crash. That it
+came from Slack was proven before (`slack_signature`, or the Socket Mode connection). What it may do is decided
+afterwards, by policy.
 """
 
 import json
@@ -22,17 +22,17 @@ _MOST_FIELDS, _LONGEST = 20, 3000
 
 
 class BadClick(ValueError):
-    """A payload that is none of those that guardian asked Slack for."""
+    """A payload that no button, form or command of guardian's makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click:
     """One thing that one person did. `user` and `team` are Slack's ids of the person.
 
-    `verb` says what, None for what guardian has no answer to (a link, another app's block). `case`, `seen` and
-    `approval` stood on the button: which case, the digest of what was shown, which request. `fields` are a form's,
-    `text` a command's. `trigger` opens a form within three seconds; `answer_url` takes an answer for half an hour.
-    `key` is the same for the same click, however often Slack brings it.
+    `verb` says what; it is None for what guardian does not handle (a link, another app's block). `case`, `seen`
+    and `approval` come from the button: which case, the digest of what was shown, which request. `fields` are a
+    form's, `text` is a command's. `trigger` opens a form within three seconds; `answer_url` takes an answer for
+    half an hour. `key` is the same however often Slack delivers the same click.
     """
 
     kind: Literal["button", "form", "command"]

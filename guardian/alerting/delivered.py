@@ -1,4 +1,4 @@
-"""What a channel delivered, for channels that cannot be asked: the other side knows a repeat by its id."""
+"""What a channel delivered, for channels that cannot be asked: the receiver recognises a repeat by its id."""
 
 import hashlib
 from collections import OrderedDict
@@ -9,13 +9,14 @@ _MOST = 10_000
 
 
 def message_id(alert: Alert) -> str:
-    """The same for the same finding with the same outcome: that a person revoked what was flagged is another."""
+    """The same id for the same finding with the same outcome; another one once a person has revoked what was
+    flagged."""
     told = f"{alert.finding.tenant_id}\x1f{alert.finding.id}\x1f{alert.outcome.model_dump_json()}"
     return "msg_" + hashlib.sha256(told.encode()).hexdigest()[:40]
 
 
 class Delivered:
-    """References by alert; the oldest are forgotten. Nothing survives the process."""
+    """References by alert, in memory; the oldest are forgotten."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, str] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Alerts as e-mail over SMTP, with TLS unless it stays on this machine: for people and ticket systems."""
+"""Alerts as e-mail over SMTP, with TLS unless the server is on this machine: for people and ticket systems."""
 
 import hashlib
 import smtplib
@@ -27,7 +27,7 @@ _log = logger("alerting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailOptions:
-    """`tls` is starttls, tls, or none, which only this machine may have. `password_file` goes with `username`."""
+    """`tls` is starttls, tls, or none (only to a server on this machine). `password_file` goes with `username`."""
 
     host: str
     sender: str
@@ -64,7 +64,7 @@ class EmailOptions:
 
 
 class _Rest(NamedTuple):
-    """Of a mail that some have: who has yet to get it, and how often that was tried."""
+    """Of a mail that some recipients have: who still has to get it, and how often that was tried."""
 
     recipients: tuple[str, ...]
     tries: int
@@ -99,7 +99,7 @@ class EmailChannel:
         return self._delivered.note(alert, name)
 
     def _refused(self, message: EmailMessage, asked: tuple[str, ...]) -> dict[str, int]:
-        """Who was refused, and how. A server that leaves us before it has the mail puts everybody off."""
+        """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off."""
         server = self._connected()
         try:
             told = server.send_message(message, to_addrs=asked)
@@ -114,7 +114,7 @@ class EmailChannel:
     def _sort_out(
         self, name: str, before: "_Rest | None", asked: tuple[str, ...], refused: dict[str, int]
     ) -> None:
-        """Who was put off (grey-listing, a full box) is sent to again for some hours, and nobody else is."""
+        """Recipients who were put off (grey-listing, a full mailbox) are tried again for some hours; no others."""
         later = tuple(address for address in asked if refused.get(address, 500) < 500)
         if before is None and len(refused) == len(asked):  # nobody has it
             if later:

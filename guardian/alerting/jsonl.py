@@ -20,7 +20,7 @@ _FREE_TEXT = frozenset({"message", "title", "desc", "note", "detail", "arguments
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonlOptions:
-    """`path` of the file; its folder must exist. Only its owner may read what is created. Rotate by renaming."""
+    """`path` of the file, in a folder that exists. Only its owner may read what is created. Rotate by renaming."""
 
     path: str
 
@@ -35,7 +35,7 @@ class JsonlOptions:
 
 
 class JsonlChannel:
-    """Appends ASCII lines; a line is whole and on the disk, or it is repaired by the next one."""
+    """Appends ASCII lines and syncs each to the disk. A line that a crash cut is ended before the next one."""
 
     name = "jsonl"
 

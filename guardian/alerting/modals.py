@@ -13,37 +13,46 @@ from guardian.wire.cases import CaseEvent
 
 _BLOCKS = 100  # of a view
 _TITLES = {
-    "reinstate": "Give the session back",
-    "approve": "Approve",
-    "deny": "Say no",
-    "verdict": "What was it?",
+    "reinstate": "Reinstate the session",
+    "approve": "Approve the request",
+    "deny": "Deny the request",
+    "verdict": "Give a verdict",
     "snooze": "Snooze the case",
-    "except": "This is fine",
+    "except": "Make an exception",
+}
+_SUBMIT = {
+    "reinstate": "Reinstate",
+    "approve": "Approve",
+    "deny": "Deny",
+    "verdict": "Save",
+    "snooze": "Snooze",
+    "except": "Make the exception",
 }
 _INTRO = {
-    "reinstate": "The session may act again; where policy wants a second person, once that one has approved.",
-    "approve": "What was asked for is done at once, if policy permits it now.",
+    "reinstate": "The session may act again: at once, or where policy requires a second person, when that one has "
+    "approved.",
+    "approve": "What was asked for is done at once, if policy still permits it.",
     "deny": "What was asked for is not done.",
-    "verdict": "Your verdict goes back to the monitor, and is kept as a label for calibration and training. "
-    "It does not give back a session that is revoked: that is `Reinstate`.",
-    "snooze": "No reminders and no replies until then, unless it becomes worse. Guardian goes on judging and "
-    "revoking.",
-    "except": "An exception for this tenant, this purpose and the tools you name. It has an owner, which is "
-    "you, and an end. It never covers hard breaches, nor what is strong enough to revoke on.",
+    "verdict": "Your verdict goes back to the monitor and is kept as a label for calibration and training. "
+    "A revoked session stays revoked: to give it back, use `Reinstate`.",
+    "snooze": "No reminders and no replies until then, unless the case becomes worse. Guardian goes on judging "
+    "and revoking.",
+    "except": "Until the exception ends, guardian does not flag these tools for this purpose in this tenant on "
+    "statistics alone. You are its owner. It never covers a hard breach, nor evidence strong enough to revoke on.",
 }
 VERDICTS = {
     "false_positive": "False positive: guardian was wrong",
-    "benign": "Unusual, and all right",
-    "confirmed": "Confirmed: it was drift",
+    "benign": "Unusual, but all right",
+    "confirmed": "Confirmed: guardian was right",
 }
 _HOURS = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "24 hours"}
 _DAYS = {"7": "a week", "14": "two weeks", "30": "30 days", "90": "90 days"}
 
 
 def form(click: Click, about: str, *, tool: str = "") -> Block:
-    """The form that a button opens. What it keeps is what stood on the button, and where to answer.
+    """The form that a button opens. It keeps the button's value and the channel to answer in.
 
-    `about` says in a line of Slack's markup what is acted on; `tool` is the finding's, as a first proposal.
+    `about` says in a line of Slack's markup what is acted on; `tool` is suggested for an exception.
     """
     assert click.verb is not None  # noqa: S101 - only verbs open forms
     inputs: list[Block] = []
@@ -53,7 +62,7 @@ def form(click: Click, about: str, *, tool: str = "") -> Block:
         case "snooze":
             inputs.append(_choice("hours", "For how long", _HOURS, "4"))
         case "except":
-            inputs.append(_line("tool", "Tools: a name, or its beginning and a star", plain(tool, 200)))
+            inputs.append(_line("tool", "Tool: a name, or the start of one and a *", plain(tool, 200)))
             inputs.append(_choice("days", "For how long", _DAYS, "14"))
         case _:
             pass
@@ -62,7 +71,7 @@ def form(click: Click, about: str, *, tool: str = "") -> Block:
         "type": "modal",
         "callback_id": PREFIX + click.verb,
         "title": literal(_TITLES[click.verb]),
-        "submit": literal("Do it"),
+        "submit": literal(_SUBMIT[click.verb]),
         "close": literal("Cancel"),
         "private_metadata": json.dumps({"value": value, "channel": click.channel}),
         "blocks": [section(f"{about}\n{_INTRO[click.verb]}"), *inputs, _reason()],
@@ -90,7 +99,7 @@ def _reason() -> Block:
     return {
         "type": "input",
         "block_id": "reason",
-        "label": literal("Why? It is audited and shown to others"),
+        "label": literal("Reason (audited, and shown to others)"),
         "element": element,
     }
 

@@ -1,7 +1,7 @@
 """Text that agents wrote, made safe to show. Pure; each function is for one place of display.
 
-Nothing is removed silently: a character that could steer a terminal, reverse a line or hide is shown by its
-code point, because that it was there is evidence. Every result is a single line within its bound.
+Nothing is removed silently: a character that could steer a terminal, reverse a line or hide is shown as its code
+point, because its presence is evidence. Every result is a single line within its bound.
 """
 
 import re
@@ -21,7 +21,7 @@ _LOOKALIKE = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ", "[": "［", "]": 
 
 
 def plain(text: str, limit: int) -> str:
-    """One visible line of at most `limit` characters: for terminals and logs, and before all others.
+    """One visible line of at most `limit` characters: for terminals and logs. The others build on it.
 
     Control, bidi, zero-width, tag, private-use and unassigned characters and lone surrogates become ‹U+202E›
     (a run of one: ‹U+200B×40›); line breaks and tabs become spaces; piled-up accents are thinned out.

@@ -1,7 +1,7 @@
 """A finding as an OCSF 1.8.0 Detection Finding (class 2004), for SIEMs; https://schema.ocsf.io/1.8.0. Pure.
 
-MITRE ATLAS 5.6 techniques and OWASP Top 10 for Agentic Applications (2026) ids tell other tools what kind of
-thing it is. The agent itself goes to `unmapped.ai_agent`, shaped like the object that OCSF 1.9 introduces.
+The ids of MITRE ATLAS 5.6 techniques and of the OWASP Top 10 for Agentic Applications (2026) let other tools
+classify it. The agent itself goes to `unmapped.ai_agent`, shaped like the object that OCSF 1.9 introduces.
 """
 
 import math
@@ -16,13 +16,12 @@ from guardian.domain.finding import Effect, Finding, Kind
 
 OCSF = "1.8.0"
 ATLAS = "5.6.0"
-SEVERITY = {"info": 1, "low": 2, "medium": 3, "high": 4, "critical": 5}
-_SEVERITY_NAME = {
-    "info": "Informational",
-    "low": "Low",
-    "medium": "Medium",
-    "high": "High",
-    "critical": "Critical",
+_SEVERITY = {
+    "info": (1, "Informational"),
+    "low": (2, "Low"),
+    "medium": (3, "Medium"),
+    "high": (4, "High"),
+    "critical": (5, "Critical"),
 }
 
 _TOOL_USE = ("AML.T0053", "AI Agent Tool Invocation")
@@ -46,8 +45,9 @@ _MOST = 32  # of any list
 
 
 def to_ocsf(alert: Alert) -> dict[str, Any]:
-    """The event, plain JSON-able data; what agents wrote in it is one visible line per value, bounded."""
+    """The event as JSON-able data. Each text that an agent wrote is one visible line of bounded length."""
     finding, outcome = alert.finding, alert.outcome
+    severity_id, severity = _SEVERITY[finding.severity]
     event: dict[str, Any] = {
         "activity_id": 1,
         "activity_name": "Create",
@@ -57,8 +57,8 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
         "class_name": "Detection Finding",
         "type_uid": 200401,
         "type_name": "Detection Finding: Create",
-        "severity_id": SEVERITY[finding.severity],
-        "severity": _SEVERITY_NAME[finding.severity],
+        "severity_id": severity_id,
+        "severity": severity,
         "status_id": 1,
         "status": "New",
         "time": _millis(finding.time),

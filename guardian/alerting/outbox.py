@@ -1,6 +1,6 @@
 """The thread that takes alerts from the outbox to a channel: none lost, none shown twice.
 
-What makes it at most once to a person: a row is marked `sending` before it is sent, and a row that was sent
+A person sees an alert at most once because a row is marked `sending` before it is sent, and a row that was tried
 before, in this process or in one that crashed, is looked up in the channel before it is sent again.
 """
 
@@ -20,12 +20,12 @@ from guardian.telemetry import Metrics, logger
 _ERROR_LENGTH = 500
 _MOST_ASKED_S = 3600.0
 _MOST_DOUBLED = 2
-"""Where the store is away: it may be back any second, and then alerts wait for the next look."""
+"""How often the wait doubles while the store is away: it may be back any second, and then alerts are waiting."""
 _LOOK_EVERY = timedelta(minutes=1)
 _STRANDED = timedelta(minutes=15)
-"""A claim this old was made by a process that died: sending is a few requests, none of which may take minutes."""
+"""A claim this old was made by a process that died: sending takes a few requests, and none may take minutes."""
 _LATE = _STRANDED - timedelta(minutes=5)
-"""In hand for so long an alert is not sent any more: by the time that it arrived another process could have it."""
+"""An alert that was in hand for this long is not sent: before it arrived, another process could claim it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class AlertRow:
 
 
 class AlertOutbox(Protocol):
-    """Where alerts wait, in the order they came, surviving the process.
+    """Where alerts wait in the order they came, across restarts.
 
     `claim(now)` marks the oldest row that is due as `sending`, counts the attempt and returns the row as it was
     before; None when nothing is due. A row in `sending` is not claimed again until `recover()` returns it to the
-    queue, attempts kept; it is called by the one worker, while that holds no row: at its start, and after the
-    store failed under it. Now and then it returns what was claimed at `before` or earlier: where two processes
-    have one outbox, the other one may have died.
-    `sent`, `postponed` and `parked` end a claim; a parked row is kept for people and counts no longer in
-    `depth()`, the number of rows waiting or being sent. Each call is its own transaction.
+    queue with its attempts. The worker calls `recover()` while it holds no row: at its start, and after the store
+    failed under it. Once a minute it also calls `recover(before)`, which returns only what was claimed at `before`
+    or earlier: where two processes share an outbox, the other one may have died.
+    `sent`, `postponed` and `parked` end a claim. A parked row is kept for people and no longer counts in
+    `depth()`, the number of rows that wait or are being sent. Each call is its own transaction.
     """
 
     def recover(self, before: datetime | None = None) -> int: ...
@@ -63,12 +63,11 @@ class AlertOutbox(Protocol):
 
 
 class AlertWorker:
-    """Sends what is due until it is stopped. `fallback` gets what `channel` refuses for good, and
-    once what it fails on unexpectedly.
+    """Sends what is due until it is stopped. `fallback` gets what `channel` refuses for good, and once what
+    `channel` fails on unexpectedly.
 
-    Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter; a channel that names a wait
-    is given at least that, up to an hour. While the store is away they grow to four times the first. `now` is
-    aware UTC.
+    Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter. A channel that names a wait gets
+    at least that, up to an hour. While the store is away, waits grow to four times the first. `now` is aware UTC.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 """Monotonic seconds."""
 
 Sleep = Callable[[float], object]
-"""Wait that many seconds; an event's `wait` will do, so that a stop need not be waited for."""
+"""Wait that many seconds. An event's `wait` will do: it ends at once when guardian stops."""
 
 
 class RetryLater(Exception):
@@ -36,9 +36,9 @@ Verb = Literal["post", "update", "reply", "escalate"]
 class Step(_Value):
     """One write in a channel that keeps cases: a case's own message, that message brought up to date, a reply.
 
-    `key` names the write for ever, so that it can be found again; `since` is when it was first tried. `place`
-    is the case's message, as an earlier `deliver` called it. `calls` mentions people, as Slack spells that. A
-    reply tells the events after number `told`, up to `events`.
+    `key` names the write for ever, so that it can be found again; `since` is when it was first tried. `place` is
+    the reference of the case's message, as an earlier `deliver` returned it. `calls` mentions people, in Slack's
+    spelling. A reply shows the events after number `told`, up to number `events`.
     """
 
     verb: Verb
@@ -52,7 +52,7 @@ class Step(_Value):
 
 
 class Digest(_Value):
-    """Many cases of one tenant in one message: how many, of which severity, and since when."""
+    """Many cases of one tenant in one message: how many of each severity, and since when."""
 
     tenant_id: Identifier
     since: AwareDatetime
@@ -63,9 +63,9 @@ class Digest(_Value):
 class Alert(_Value):
     """One finding and its outcome, on the way to people. `attempt` counts earlier tries; 0 is the first.
 
-    A channel that keeps cases is also told the `step` to make and how the case stands: `view`, the `events` that
-    are new since the last reply, and for control's own news the `approval` that they ask for. With `digest` the
-    case stands for many others, and `events` are those, one each.
+    For a channel that keeps cases it also holds the `step` to make and how the case stands: `view`, the `events`
+    since the last reply, and for control's own news the `approval` that they ask for. With `digest` the case
+    stands for many others, and `events` has one for each of those.
     """
 
     finding: Finding

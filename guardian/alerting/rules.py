@@ -1,8 +1,8 @@
 """What is written about a case, where, and when: pure rules over how the case stands.
 
-State transitions speak, and nothing else does: a repeat only changes a counter in the case's message, a flapping
-session gets one reply a minute at most, a storm becomes one digest per tenant, and what is not urgent waits for
-the end of quiet hours. The most severe is never held back by what is less severe: a storm of decoys folds decoys.
+Only a change of state is announced. A repeat only changes a counter in the case's message, a flapping session
+gets one reply a minute at most, a storm becomes one digest per tenant, and what is not urgent waits for the end of
+quiet hours. A severe case is never held back by less severe ones: a storm of decoys only folds decoys.
 """
 
 from collections.abc import Mapping
@@ -65,11 +65,9 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """`floor` and `escalate_floor` are ranks; `always` are keys of cases that the floor does not hold back.
-
-    `storm` cases of a tenant within `storm_window` make a storm.
-
-    `on_call` are mentions by tenant (`*` for all others), used from severity `mention_floor` on.
+    """`floor`, `escalate_floor` and `mention_floor` are ranks; `always` has the keys of cases that the floor does
+    not hold back. More than `storm` cases of a tenant within `storm_window` make a storm. `on_call` are mentions
+    by tenant (`*` for all others), used from rank `mention_floor` on.
     """
 
     channel: str = ""
@@ -92,7 +90,7 @@ class Rules:
         return next((route.channel for route in self.routes if route.fits(case)), self.channel)
 
     def calls(self, case: StoredCase) -> str:
-        """Whom the case's first message mentions, if anybody. A digest's too: what it lists calls for no help."""
+        """Whom the case's first message mentions, if anybody; also for a digest, whose cases mention nobody."""
         return self.mention(case.tenant_id) if case.rank >= self.mention_floor else ""
 
     def mention(self, tenant_id: str) -> str:
@@ -106,7 +104,7 @@ class Write(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """Have the tenant's digest list it."""
+    """Let the tenant's digest list it."""
 
 
 class Wait(NamedTuple):
@@ -123,7 +121,8 @@ Move = Write | Fold | Wait | Done
 
 
 def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime) -> Move:
-    """What to do about a case now. `crowd`: the tenant's cases that are as new or wait too, and are as severe."""
+    """What to do about a case now. `crowd` counts the tenant's cases that are as new or also wait, and are at
+    least as severe."""
     return _opening(case, rules, crowd, now) if case.place is None else _following(case, rules, now)
 
 
@@ -165,8 +164,8 @@ def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
 
 
 def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
-    """When the case calls for help, if nobody acts until then; where its message waited for the end of quiet
-    hours, from that end."""
+    """When the case calls for help if nobody has acted. The time runs from the case's beginning or, where its
+    message waited for the end of quiet hours, from that end."""
     if rules.escalate_after is None or case.rank < rules.escalate_floor or case.state not in OPEN_STATES:
         return None
     if case.kind == "digest" or case.acted_at is not None or case.escalated_at is not None:

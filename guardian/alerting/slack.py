@@ -33,7 +33,7 @@ _SKEW = timedelta(hours=1)  # a finding may carry a time slightly ahead of Slack
 class SlackOptions:
     """`channel` is the channel's ID, `token` a bot token (xoxb-), `timeout` seconds for one request.
 
-    The others say what goes where and when; severities are named as in findings.
+    The other options say what goes where and when; severities have the names they have in findings.
 
     routes          channel, and which cases go there: tenant, severity (at least), purpose; the first that fits
     floor           less severe cases are not shown
@@ -88,9 +88,9 @@ class SlackOptions:
 
 
 class SlackChannel:
-    """Writes at the pace that Slack allows; what it posts is marked so that it can be found again.
+    """Writes at the pace that Slack allows, and marks what it posts so that it can be found again.
 
-    An alert without a step is a message of its own. With one it is what the step says, and nothing more.
+    An alert without a step becomes a message of its own; an alert with one becomes that one write.
     """
 
     name = "slack"
@@ -156,7 +156,7 @@ class SlackChannel:
 
     @contextmanager
     def _obeying(self, channel: str, kind: str) -> Iterator[None]:
-        """While Slack wants to be left alone about a kind of call, no case of this channel makes one."""
+        """While Slack asks for no calls of this kind in this channel, none is made for any case."""
         self._heed(channel, kind)
         try:
             yield

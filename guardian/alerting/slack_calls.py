@@ -1,8 +1,8 @@
-"""Slack's Web API through slack-sdk: what went wrong, sorted into what may be tried again and what may not.
+"""Slack's Web API through slack-sdk, with errors sorted into those worth another try and those that are final.
 
-Only what Slack surely did not take is repeated inside a call (429); anything else goes back to the outbox, which
-looks before it posts again. slack-sdk's own default of repeating a post after a broken connection is switched off,
-because Slack may have shown it already. Reads may be repeated.
+Only what Slack surely did not take (429) is repeated inside a call. Everything else goes back to the outbox, which
+looks before it posts again. slack-sdk repeats a post after a broken connection by default; that is switched off,
+because Slack may have shown the message already. Reads may be repeated.
 """
 
 import logging
@@ -43,15 +43,15 @@ class Unshowable(Exception):
 
 
 class Gone(AlertError):
-    """The message that was to be changed is not there any more."""
+    """The message that was to be changed no longer exists."""
 
 
 class NoAnswer(RetryLater):
-    """Slack was not reached, or what came was no answer: it is the way there that is to be looked at."""
+    """Slack was not reached, or what came back was no answer: the network is to be looked at, not the settings."""
 
 
 class _ShortWaits(RateLimitErrorRetryHandler):
-    """Sits out a short Retry-After in place; a long one goes back to the outbox, which blocks no thread."""
+    """Waits out a short Retry-After in place; a long one goes back to the outbox, which blocks no thread."""
 
     longest_s = 3
 
@@ -69,7 +69,7 @@ class _ShortWaits(RateLimitErrorRetryHandler):
 
 
 class SlackCalls:
-    """What guardian asks of Slack. Raises AlertError for a refusal for good, RetryLater for all else."""
+    """The calls that guardian makes. Raises AlertError for what is refused for good, RetryLater for the rest."""
 
     def __init__(self, *, token: str, base_url: str, timeout: float) -> None:
         base = base_url if base_url.endswith("/") else base_url + "/"

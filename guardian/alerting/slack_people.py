@@ -19,8 +19,8 @@ _EMAIL = re.compile(r"[^@\s<>]{1,128}@[^@\s<>]{1,190}")
 class SlackPeople:
     """`by_id` are Slack user ids, `by_email` addresses, both from the configuration; there is no default person.
 
-    An address counts only if Slack calls it confirmed, for a full member of the app's own workspace: in shared
-    channels there are strangers, whose addresses their own workspace makes up.
+    An address counts only if Slack calls it confirmed and its owner is a full member of the app's own workspace:
+    shared channels have strangers, and their own workspace says what their addresses are.
     """
 
     def __init__(

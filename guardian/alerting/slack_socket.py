@@ -1,7 +1,7 @@
 """Socket Mode: Slack's clicks over a connection that guardian opens, for teams without inbound HTTP.
 
 The connection is authenticated by the app-level token (xapp-), so what comes over it needs no signature. Each
-envelope is acknowledged at once; Slack brings again what was not, so a repeated one is let pass once.
+envelope is acknowledged at once. Slack repeats what was not acknowledged in time, so each id is taken once only.
 """
 
 import logging
@@ -29,8 +29,8 @@ _log = logger("alerting")
 class SlackSocket:
     """`take(kind, payload)` gets each envelope's payload once; kind is interactive or slash_commands.
 
-    It must return at once. slack-sdk opens a new connection for one that breaks, and keeps to itself when it
-    cannot; so this looks now and then, tries as well, and says why there is none.
+    It must return at once. slack-sdk replaces a connection that breaks but does not report it when it cannot. So
+    this thread looks every few seconds, tries as well, and logs why there is no connection.
     """
 
     def __init__(self, app_token: str, *, base_url: str, take: Callable[[str, Any], None]) -> None:

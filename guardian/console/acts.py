@@ -22,7 +22,8 @@ _OURS = re.compile(rf"[0-9a-f]{{24,32}}|{NO_CASE}")
 
 
 def take(pages: Pages, asked: Asked) -> Response:
-    """Done: back to the page by GET. Refused: the page as it stands now, with why, and the reason kept."""
+    """When done, back to the page by GET. When refused, the page as it stands now, with the refusal and the reason
+    that the person had typed."""
     verb = asked.form.get("verb", "")
     if verb not in VERBS:
         return _again(pages, asked, 422, Notice("refused", "Nothing was done: choose one of the buttons."))
@@ -41,12 +42,12 @@ def take(pages: Pages, asked: Asked) -> Response:
 
 
 def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
-    """What the person is told of it. Raises ControlError for a refusal, ValueError for an unusable field."""
+    """Do it, and name the notice to show. Raises ControlError for a refusal, ValueError for an unusable field."""
     form = asked.form
     tenant, name = form.get("tenant", ""), form.get("session", "")
     reason, seen, key = form.get("reason", "").strip(), form.get("seen") or None, form.get("key") or None
     if not all(_OURS.fullmatch(told) for told in (seen, key) if told is not None):
-        raise ValueError("this form was altered; look at the page again")
+        raise ValueError("this form was altered; reload the page")
     if not reason:
         raise ValueError("give a reason; it is audited and shown to others")
     match verb:

@@ -25,7 +25,7 @@ from guardian.errors import ControlError, GuardianError
 from guardian.telemetry import logger
 
 _AT_ONCE = 8
-"""Pages made at the same time: their threads wait for the API's, and must not be all there are."""
+"""Pages made at the same time. Their threads wait for the API's, so they must not be all there are."""
 
 _STRANGERS_AT_ONCE, _STRANGERS_WAIT = 2, 16
 """Signing in has places of its own: however many strangers ask, those who are signed in are served."""
@@ -80,7 +80,7 @@ def in_front(parts: ConsoleParts, console: ASGIApp, control: ASGIApp) -> ASGIApp
 
 
 class _Places:
-    """`at_once` are served at the same time; with `most` inside or waiting, the next is told to come again.
+    """`at_once` are served at the same time; with `most` inside or waiting, the next one is asked to come again.
 
     Counted here, on the event loop: a limiter's own count moves only after it has let the others run.
     """
@@ -162,13 +162,13 @@ class _Console:
             return self._pages.failed(asked, 500, f"Something went wrong inside guardian. {_LOG}")
 
     def _open(self, work: Callable[[Pages, Asked], Response], asked: Asked) -> Response:
-        """For everybody: signing in. What it changes, it changes for a form of these very pages."""
+        """For everybody: signing in. A POST must come from a form of these very pages."""
         if asked.method == "POST" and not ours(self._parts, asked):
             return self._foreign(asked)
         return work(self._pages, asked)
 
     def _guarded(self, work: Callable[[Pages, Asked], Response], asked: Asked) -> Response:
-        """For those who are signed in; the others are sent to sign in, and come back to where they wanted."""
+        """For those who are signed in. Others are sent to sign in, and come back to the page they wanted."""
         secret = self._pages.cookies.visit_in(asked.cookies)
         visit = None if secret is None else self._parts.visits.resume(secret)
         if visit is None:
@@ -205,7 +205,7 @@ def _lost(pages: Pages, asked: Asked) -> Response:
 
 
 def _dressed(app: ASGIApp) -> ASGIApp:
-    """Every answer carries the headers, also those that the framework makes by itself."""
+    """The headers on every answer, also on those that the framework makes by itself."""
 
     async def dressed(scope: Scope, receive: Receive, send: Send) -> None:
         async def told(message: Message) -> None:

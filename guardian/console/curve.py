@@ -11,7 +11,7 @@ from guardian.wire.cases import TrendPoint
 
 WIDTH, HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 8, 14, 28
-_COLUMNS = 600  # more points than the picture has room for become columns, each with its highest evidence
+_COLUMNS = 600  # more points than this become columns, each with the highest evidence among its points
 _ROWS = 40
 _LEAST = 4.0  # decades that the picture shows at least
 _MOST = 15.0
@@ -111,7 +111,7 @@ def _curve(spans: Sequence[Span], marks: Sequence[tuple[Span, str]], thresholds:
 
 
 def together(spans: Sequence[Span], most: int) -> list[Span]:
-    """At most so many: neighbours become one, with the highest evidence among them: no peak is lost.
+    """At most so many spans: neighbours become one with the highest evidence among them, so no peak is lost.
 
     >>> together([Span(1, 1, 2.0, True), Span(2, 2, 9.0, False), Span(3, 3, 1.0, True)], 2)
     [Span(first=1, last=2, one_in=9.0, promised=False), Span(first=3, last=3, one_in=1.0, promised=True)]

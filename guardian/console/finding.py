@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.forms import finding_form, seen_of
+from guardian.console.forms import finding_form
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages, unless_absent
 from guardian.domain.finding import Kind
@@ -30,10 +30,8 @@ def page(
     api = pages.api(asked)
     view = api.finding(finding_id, tenant_id=tenant or None)
     finding = view.finding
-    case, seen = None, ""
-    if finding.kind is not Kind.CONTROL:
-        case = unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
-        seen = seen_of(case)
+    about_itself = finding.kind is Kind.CONTROL
+    case = None if about_itself else unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
     return pages.page(
         asked,
         "finding",
@@ -41,8 +39,7 @@ def page(
         notice=notice,
         view=view,
         case=case,
-        forms=finding_form(view, case, seen, asked.signed_in),
+        forms=finding_form(view, case, asked.signed_in),
         reason=reason,
-        thresholds=pages.parts.thresholds,
-        about_itself=finding.kind is Kind.CONTROL,
+        about_itself=about_itself,
     )

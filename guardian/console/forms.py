@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from guardian.alerting.buttons import OF_NO_SESSION
+from guardian.alerting.buttons import OF_NO_SESSION, can_be_approved
 from guardian.domain.finding import Kind
-from guardian.wire.approvals import ApprovalView
+from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.findings import FindingView
 from guardian.wire.policies import PolicyExplanation
@@ -31,8 +31,6 @@ Verb = Literal[
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 _READERS: frozenset[Role] = frozenset({"auditor"})
-
-
 ACTIONS: Mapping[Verb, str] = {
     "revoke": "revoke",
     "reinstate": "reinstate",
@@ -44,12 +42,21 @@ ACTIONS: Mapping[Verb, str] = {
     "snooze": "snooze",
     "except": "makeException",
 }
-"""What policy calls the acts that a page can ask about beforehand."""
+"""What policy calls the acts that a page asks it about before it offers them."""
+
+
+WISHES: Mapping[ApprovableAction, str] = {
+    "revoke": "revoke",
+    "reinstate": "reinstate",
+    "setMode": "change the mode",
+    "permitCall": "let one held call through",
+}
+"""What a request for approval asks for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """`outlook` is what policy is likely to say: no, or that it takes two. It is asked again when it counts."""
+    """`outlook` is what policy is likely to say: no, or that it takes two. Policy is asked again at the click."""
 
     verb: Verb
     text: str
@@ -60,10 +67,10 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Buttons that share one reason. `seen` is what was looked at. `key` makes a double click
-    on revoke or reinstate count once; the others are bound to the case alone.
+    """Buttons that share one reason. `seen` is the digest of what was shown. `key` makes a double click on revoke
+    or reinstate count once; the other acts are bound to the case alone.
 
-    `extra` names the further fields: hours of a snooze, days and tool of an exception.
+    `extra` names further fields: the hours of a snooze, or the days and the tool of an exception.
     """
 
     title: str
@@ -77,7 +84,7 @@ class Form:
 
 
 def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tuple[Form, ...]:
-    """For a session's page: what waits for approval first, then the act that fits its state, then the rest."""
+    """For a session's page: first what waits for approval, then the acts that fit its state, then the rest."""
     if visit.principal.role in _READERS:
         return ()
     seen = seen_of(case)
@@ -87,18 +94,20 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     revoked, of_none = session.status == "revoked", case is not None and case.shown.finding.kind in OF_NO_SESSION
     buttons: tuple[Button, ...] = ()
     if revoked:
-        buttons = (Button("reinstate", "Reinstate", "gives the session back; its evidence starts afresh"),)
+        buttons = (Button("reinstate", "Reinstate", "the session may act again; its evidence starts afresh"),)
     elif not of_none:
         buttons = (Button("revoke", "Revoke", "every gateway refuses its next call", "danger"),)
     if case is not None:
         buttons += verdicts(case.shown, revoked=revoked)
     found.append(Form("Decide", buttons, _key(), seen, finding))
     if case is not None:
-        quiet = Button("snooze", "Be quiet", "in the channel; guardian goes on judging and revoking", "plain")
-        found.append(Form("Be quiet about it", (quiet,), _key(), seen, extra="hours", open=False))
+        told = "no reminders in the channel; guardian goes on judging and revoking"
+        snooze = Button("snooze", "Snooze", told, "plain")
+        found.append(Form("Snooze the case", (snooze,), _key(), seen, extra="hours", open=False))
         if case.excusable:
-            fine = Button("except", "Make an exception", "for this purpose and tool", "plain")
-            found.append(Form("This is fine", (fine,), _key(), seen, finding, extra="days", open=False))
+            told = "guardian does not flag this tool for this purpose on statistics alone"
+            fine = Button("except", "Make the exception", told, "plain")
+            found.append(Form("Make an exception", (fine,), _key(), seen, finding, extra="days", open=False))
     guard = (
         Button("unprotect", "Let guardian revoke it by itself", style="plain")
         if session.protected
@@ -110,12 +119,12 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
 
 
 def seen_of(case: CaseView | None) -> str:
-    """What a form about a session is bound to: the case that was shown, or that there was none."""
+    """What a form about a session is bound to: the case that was shown, or the fact that there was none."""
     return NO_CASE if case is None else case.digest
 
 
 def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation | None]) -> tuple[Form, ...]:
-    """The forms with what policy would say of each act, where it says; every action is asked about once."""
+    """The forms with what policy would say of each act, where it can be asked; it is asked once per action."""
     told: dict[str, PolicyExplanation | None] = {}
 
     def looked(button: Button) -> Button:
@@ -132,46 +141,42 @@ def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation |
     return tuple(replace(form, buttons=tuple(map(looked, form.buttons))) for form in forms)
 
 
-def finding_form(view: FindingView, case: CaseView | None, seen: str, visit: Visit) -> tuple[Form, ...]:
-    """For a finding's own page."""
-    if visit.principal.role in _READERS:
+def finding_form(view: FindingView, case: CaseView | None, visit: Visit) -> tuple[Form, ...]:
+    """For a finding's own page. What guardian says about itself is no judgement to be judged."""
+    if visit.principal.role in _READERS or view.finding.kind is Kind.CONTROL:
         return ()
     revoked = case is not None and case.state == "revoked"
-    return (Form("What was it?", verdicts(view, revoked=revoked), _key(), seen, view.finding.id),)
+    return (Form("Your verdict", verdicts(view, revoked=revoked), _key(), seen_of(case), view.finding.id),)
 
 
 def verdicts(view: FindingView, *, revoked: bool) -> tuple[Button, ...]:
-    """Those that were not said already. Only a verdict on drift is one on the session, and none gives it back."""
-    afresh = ["its evidence starts afresh"] if view.finding.kind is Kind.DRIFT else []
+    """Those that were not given already. Only a verdict on drift restarts evidence, and none reinstates."""
+    afresh = ["the session's evidence starts afresh"] if view.finding.kind is Kind.DRIFT else []
     kept = ["it stays revoked until it is reinstated"] if revoked else []
     every = (
-        Button("false_positive", "Dismiss as false positive", "; ".join(["nothing was wrong", *afresh, *kept])),
+        Button("false_positive", "Dismiss as false positive", "; ".join(["guardian was wrong", *afresh, *kept])),
         Button("benign", "Unusual, but all right", "; ".join([*afresh, *kept])),
-        Button("confirmed", "Confirm", "it was what guardian says"),
+        Button("confirmed", "Confirm", "guardian was right"),
     )
     said = "" if view.verdict is None else view.verdict.verdict
     return tuple(each for each in every if each.verb != said)
 
 
 def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
-    """Who asked may take it back; somebody else decides."""
-    what = {
-        "revoke": "Revoke",
-        "reinstate": "Reinstate",
-        "setMode": "Change the mode",
-        "permitCall": "Permit a call",
-    }
+    """Whoever asked may withdraw it; somebody else decides."""
     if approval.proposer == visit.principal.id:
         buttons: tuple[Button, ...] = (Button("withdraw", "Withdraw", style="plain"),)
-    elif approval.action in ("setMode", "permitCall") and not approval.particulars:
-        buttons = (Button("deny", "Deny", "what would be done is not known", "plain"),)
+    elif not can_be_approved(approval):
+        buttons = (Button("deny", "Deny", "it cannot be approved: what would be done is not known", "plain"),)
     else:
         style: Literal["", "danger"] = "danger" if approval.action == "revoke" else ""
         buttons = (
             Button("approve", "Approve", "it is done at once", style),
             Button("deny", "Deny", style="plain"),
         )
-    return Form(f"Waits for a second person: {what[approval.action]}", buttons, _key(), seen, approval=approval)
+    return Form(
+        f"Waiting for a second person: {WISHES[approval.action]}", buttons, _key(), seen, approval=approval
+    )
 
 
 def _key() -> str:

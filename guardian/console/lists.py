@@ -1,7 +1,7 @@
 """Sessions, findings and approvals, a page at a time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from starlette.responses import Response
 
@@ -28,7 +28,7 @@ def sessions(pages: Pages, asked: Asked) -> Response:
         "sessions",
         found=found,
         chosen={"tenant": tenant, "status": status},
-        tenants=api.tenants().items,
+        tenants=_tenants(api, tenant),
         statuses=get_args(SessionStatus),
     )
 
@@ -54,7 +54,7 @@ def findings(pages: Pages, asked: Asked) -> Response:
         "findings",
         found=found,
         chosen=chosen,
-        tenants=api.tenants().items,
+        tenants=_tenants(api, chosen["tenant"]),
         kinds=[kind.value for kind in Kind],
         effects=[effect.value for effect in Effect],
     )
@@ -63,7 +63,7 @@ def findings(pages: Pages, asked: Asked) -> Response:
 def approvals(
     pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200, reason: str = ""
 ) -> Response:
-    """What waits, each with its buttons; and what was decided. A refused form keeps its `reason`."""
+    """The requests in one state; those that wait have buttons. A refused form keeps its `reason`."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
@@ -71,23 +71,32 @@ def approvals(
     pending = {
         each.id: approval_form(each, visit, _shown(api, each)) for each in found.items if each.state == "pending"
     }
-    told: dict[str, Any] = {
-        "found": found,
-        "state": state,
-        "states": get_args(ApprovalState),
-        "forms": pending,
-        "refused": asked.form.get("approval"),
-    }
-    shown = notice or notice_in(asked)
-    return pages.page(asked, "approvals", status=status, notice=shown, reason=reason, **told)
+    return pages.page(
+        asked,
+        "approvals",
+        status=status,
+        notice=notice or notice_in(asked),
+        reason=reason,
+        found=found,
+        state=state,
+        states=get_args(ApprovalState),
+        forms=pending,
+        refused=asked.form.get("approval"),
+    )
 
 
 def _shown(api: EvidenceClient, approval: ApprovalView) -> str:
-    """What deciding here is bound to; an act on a tenant says by itself all that it is."""
+    """The digest that a decision is bound to; none for an act on a tenant, which shows all there is to know."""
     name = approval.session_id
     if name is None:
         return ""
     return seen_of(unless_absent(lambda: api.case(approval.tenant_id, name)))
+
+
+def _tenants(api: EvidenceClient, chosen: str | None) -> list[str]:
+    """Whose rows can be chosen; also the tenant that is chosen, where there are more than the API lists."""
+    names = [each.tenant_id for each in api.tenants().items]
+    return names if chosen is None or chosen in names else [*names, chosen]
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:

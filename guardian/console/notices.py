@@ -20,13 +20,13 @@ class Notice(NamedTuple):
 _TOLD = {
     "revoked": Notice("done", "Revoked. Gateways refuse its next call."),
     "reinstated": Notice("done", "Reinstated. Its evidence starts afresh."),
-    "unchanged": Notice("done", "There was nothing to do: it is so already."),
-    "waits": Notice("waits", "Nothing is done yet: policy wants a second person's word, which is asked for now."),
+    "unchanged": Notice("done", "There was nothing to do: it was so already."),
+    "waits": Notice("waits", "Nothing is done yet: policy requires a second person, who is being asked now."),
     "false_positive": Notice(
         "done", "Noted as a false positive. A session that is revoked stays so: reinstate it too."
     ),
     "benign": Notice(
-        "done", "Noted as unusual, and all right. A session that is revoked stays so: reinstate it too."
+        "done", "Noted as unusual, but all right. A session that is revoked stays so: reinstate it too."
     ),
     "confirmed": Notice("done", "Noted as confirmed."),
     "approved": Notice("done", "Approved, and done."),
@@ -34,7 +34,7 @@ _TOLD = {
     "withdrawn": Notice("done", "Withdrawn."),
     "protected": Notice("done", "Protected: guardian does not revoke it by itself."),
     "unprotected": Notice("done", "No longer protected."),
-    "snoozed": Notice("done", "Quiet for a while. Guardian goes on judging and revoking."),
+    "snoozed": Notice("done", "Snoozed. Guardian goes on judging and revoking."),
     "excepted": Notice("done", "The exception is made."),
     "signed_out": Notice("done", "You are signed out."),
     "over": Notice("refused", "Your sign-in has ended. Sign in to go on."),

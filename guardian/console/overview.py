@@ -1,4 +1,4 @@
-"""The first page: what is open, what waits, what was told lately, and whether the switch works."""
+"""The first page: what is open, what waits, the latest findings, and whether gateways enforce the list."""
 
 from starlette.responses import Response
 
@@ -12,7 +12,7 @@ _CASES, _STREAM, _WAITING, _LOOKED_AT = 15, 25, 10, 500
 def show(pages: Pages, asked: Asked) -> Response:
     api = pages.api(asked)
     waiting = api.approvals(state="pending", limit=_LOOKED_AT)
-    # an agent may have any number of its calls held: they hide nothing else
+    # an agent can have any number of its calls held; they must not hide the other requests
     first = sorted(waiting.items, key=lambda each: each.action == "permitCall")[:_WAITING]
     return pages.page(
         asked,

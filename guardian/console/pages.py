@@ -1,4 +1,4 @@
-"""What every page works with: the control API as the visitor, and how an answer is made of what it says."""
+"""What every page works with: the control API, called as the visitor, and ways to answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,11 +55,9 @@ class Pages:
         return RedirectResponse(path, status_code=303)
 
     def refused(self, asked: Asked, refusal: ControlError) -> Response:
-        """What the API refused to tell. That something is another tenant's is told as that it does not exist."""
+        """The API refused. What belongs to another tenant is answered as if it did not exist."""
         if refusal.status == 404:
             return self.failed(asked, 404, "There is nothing here within your reach.")
-        if refusal.status == 403:
-            return self.failed(asked, 403, str(refusal))
         return self.failed(asked, refusal.status if refusal.status in _TITLES else 503, str(refusal))
 
     def failed(self, asked: Asked, status: int, text: str) -> Response:
@@ -78,7 +76,7 @@ def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
 
 
 def unless_refused(ask: Callable[[], Answer]) -> Answer | None:
-    """None for what cannot be told now: what is beside the point must not take the page and its buttons away."""
+    """None for what the API cannot say now: a side matter must not take the page and its buttons away."""
     try:
         return ask()
     except ControlError as refusal:

@@ -1,4 +1,4 @@
-"""What the pages are given; they make nothing of this by themselves."""
+"""What the pages are given by `bootstrap`."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -77,9 +77,9 @@ class Thresholds:
 class ConsoleParts:
     """Everything behind the pages.
 
-    `url` is where they lie as a browser sees it, without a slash at the end. `api` speaks to the control API as
-    the visitor. `timelines` is None where no archive is kept, `identity` where nobody signs in that way.
-    `proposals` is a folder of folders that `guardian propose --out` wrote; `model` are facts of the one in force.
+    `url` is the address of the pages as a browser sees it, without a slash at the end. `api` calls the control API
+    as the visitor. `timelines` is None where no archive is kept, `identity` where no provider is configured.
+    `proposals` is a folder of folders that `guardian propose --out` wrote. `model` describes the drift model.
     """
 
     url: str

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from guardian.console.asked import Asked
 from guardian.console.pages import Pages
 from guardian.domain.restriction import Restriction
+from guardian.domain.text import counted
 from guardian.errors import ProposalError
 from guardian.tightening.envelope import LIFETIME, EnvelopePatches
 from guardian.tightening.history import Grant
@@ -31,10 +32,11 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """One agent role: its grant as it is and as it would be, and the restrictions with their evidence."""
+    """One agent role: what each envelope template in force grants, before and after, the most used one first; and
+    the restrictions with their evidence. A line of a diff is a sign (space, - or +) and a text."""
 
     whom: str
-    diff: tuple[tuple[str, str], ...]  # sign (space, - or +) and line
+    diffs: tuple[tuple[tuple[str, str], ...], ...]
     restrictions: tuple[tuple[Restriction, str], ...]
 
 
@@ -68,14 +70,13 @@ def show_one(pages: Pages, asked: Asked) -> Response:
 
 
 def narrowed(proposal: Proposal) -> list[Narrowed]:
-    """By role, those first whose grant shrinks most."""
+    """By role, those first whose templates shrink most."""
     found = []
     for scope in proposal.scopes:
         rules = proposal.of(scope)
-        grant = next(iter(proposal.grants.get(scope, ())), None)
-        diff = () if grant is None else tuple(_diff(grant, rules))
-        found.append(Narrowed(whom(scope), diff, tuple((each, said(each.rule)) for each in rules)))
-    return sorted(found, key=lambda each: -sum(sign != " " for sign, _ in each.diff))
+        diffs = tuple(tuple(_diff(grant, rules)) for grant in proposal.grants.get(scope, ()))
+        found.append(Narrowed(whom(scope), diffs, tuple((each, said(each.rule)) for each in rules)))
+    return sorted(found, key=lambda each: -sum(sign != " " for diff in each.diffs for sign, _ in diff))
 
 
 def _diff(grant: Grant, restrictions: Sequence[Restriction]) -> Iterator[tuple[str, str]]:
@@ -103,12 +104,13 @@ def _granted(
     if records is not None:
         lines.append(f"at most {records:,} records")
     if seconds is not None:
-        lines.append(f"at most {seconds // 60:,} minutes")
+        minutes, rest = divmod(seconds, 60)
+        lines.append(f"lifetime at most {counted(seconds, 'second') if rest else counted(minutes, 'minute')}")
     return lines
 
 
 def _within_reach(folder: Path, visit: Visit) -> list[Found]:
-    """Every proposal about tenants of the visitor's; what is none is passed over."""
+    """Every proposal about a tenant of the visitor's; folders that hold none are passed over."""
     read = (_read(path.parent, visit) for path in folder.glob(f"*/{PROPOSAL}"))
     return [each for each in read if each is not None]
 

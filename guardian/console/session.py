@@ -1,4 +1,4 @@
-"""The page of a session: what it was for, what it did, what guardian made of it, and what can be done."""
+"""The page of a session: its purpose, what it did, what guardian thinks of that, and what can be done."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -124,14 +124,14 @@ def page(
 
 
 def _headed(findings: Sequence[FindingView], case: CaseView | None) -> list[FindingView]:
-    """The newest first, behind the one that heads the case: what people decide on may be older."""
+    """The newest first, but before them the one that people decide on, which may be older."""
     if case is None:
         return list(findings)
     return [case.shown, *(view for view in findings if view.finding.id != case.shown.finding.id)]
 
 
 def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation | None:
-    """What policy would say to guardian's own wish to revoke, now."""
+    """What policy would say if guardian asked to revoke now."""
     view = detail.session
     return unless_refused(lambda: api.explain(view.tenant_id, view.session_id, action="revoke", role="monitor"))
 
@@ -139,9 +139,10 @@ def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation | No
 def _timeline(
     pages: Pages, session: SessionView, query: Mapping[str, str]
 ) -> tuple[Timeline | None, Actions | None, str]:
-    """What the archive knows, or why it does not. Only ever asked about a session that the API has shown.
+    """What the archive knows, or why it knows nothing. Only for a session that the API has shown to the visitor.
 
-    `wide`: months instead of the days when control met the session and those that adjoin.
+    With `wide` in the query it looks at three months, otherwise at the days when control met the session and a day
+    before and after.
     """
     timelines = pages.parts.timelines
     if timelines is None:
@@ -162,7 +163,7 @@ def _timeline(
 
 
 def _actions(timeline: Timeline, query: Mapping[str, str]) -> Actions:
-    """The page that is asked for; else the one where the evidence led to the latest finding; else the last."""
+    """The page that is asked for, else the one with the latest finding, else the last."""
     total = len(timeline.points)
     found = [number for number, point in enumerate(timeline.points) if point.wanted != "none"]
     wanted = query.get("at", "")
@@ -184,7 +185,7 @@ def _curve(pages: Pages, timeline: Timeline | None, case: CaseView | None) -> cu
 def _envelope(
     registered: Envelope | None, logged: Granted | None, findings: Sequence[FindingView]
 ) -> dict[str, Any] | None:
-    """What was delegated: as registered, else as the log carried it, else what the newest finding tells of it."""
+    """What was delegated: as registered, else as the log carried it, else as far as the newest finding says."""
     if registered is not None:
         told = {name: getattr(registered, name) for name in Granted.__dataclass_fields__ if name != "constraints"}
         return told | {
@@ -203,12 +204,12 @@ def _envelope(
     return told | {
         "allowed_tools": None,
         "constraints": None,
-        "from": "as the newest finding tells; no more is known",
+        "from": "as the newest finding says; nothing more is known",
     }
 
 
 def _constraints(told: Mapping[str, object]) -> dict[str, str]:
-    """Each in a line: a list as its members, anything else as JSON."""
+    """One line for each constraint: a list as its members, anything else as JSON."""
     return {
         name: ", ".join(map(str, limit)) if isinstance(limit, list | tuple) else json.dumps(limit, default=str)
         for name, limit in told.items()

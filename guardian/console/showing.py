@@ -1,4 +1,4 @@
-"""From values to HTML: templates with autoescape on, and the only ways in which agents' text gets into them."""
+"""From values to HTML: templates with autoescape on, and the only filters that let agents' text into them."""
 
 import json
 import math
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from guardian import __version__
 from guardian.alerting.neutralise import plain
 from guardian.console.asked import Asked
+from guardian.console.forms import WISHES
 from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
 from guardian.domain.finding import Act
@@ -32,7 +33,7 @@ ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+
 
 
 class Showing:
-    """Renders pages; `parts` tells where they lie and what time it is."""
+    """Renders pages; `parts` has their address and the clock."""
 
     def __init__(self, parts: ConsoleParts) -> None:
         self._parts = parts
@@ -84,6 +85,7 @@ def _environment() -> Environment:
         "words": words,
         "mattered": mattered,
         "heard": heard,
+        "wish": WISHES.__getitem__,
     }
     return pages
 
@@ -99,7 +101,7 @@ def ago(context: Context, at: datetime | None) -> Markup:
 
 
 def value(text: object, limit: int = _SHORT) -> Markup:
-    """What an agent may have written: kept from steering the page, and cut with the whole of it at hand."""
+    """Text that an agent may have written: it cannot steer the page, and what is cut off can be opened."""
     told = "" if text is None else str(text)
     if not told:
         return Markup('<span class="nothing">none</span>')
@@ -116,12 +118,12 @@ def value(text: object, limit: int = _SHORT) -> Markup:
 
 
 def said(text: object, limit: int = _SHORT) -> Markup:
-    """The same of a sentence of ours: what it has between back-ticks is something to type."""
+    """The same for a sentence of our own, in which back-ticks mark what is to be typed."""
     return Markup(_TYPED.sub(r"<code>\1</code>", str(value(text, limit))))  # noqa: S704 - escaped by `value`
 
 
 def line(text: object, limit: int = _SHORT) -> Markup:
-    """The same on one line and nothing more, where there is no room to open it: in links, titles and options."""
+    """The same on one line that cannot be opened: for links, titles and options."""
     return escape(plain("" if text is None else str(text), limit))
 
 

@@ -69,7 +69,7 @@ def returned(pages: Pages, asked: Asked) -> Response:
 
 
 def show_link(pages: Pages, asked: Asked) -> Response:
-    """Whom the link signs in. Looking does not use it up: chat programs look at links as well."""
+    """Whom the link signs in. Opening it does not use it up, because chat programs open links as well."""
     code, after = asked.query.get("code", ""), asked.query.get("next", "")
     visit = pages.parts.visits.whose(code)
     if visit is None:
@@ -107,5 +107,5 @@ def _come_in(pages: Pages, asked: Asked, admitted: Admission, path: str) -> Resp
 
 
 def _link_over(pages: Pages, asked: Asked) -> Response:
-    text = "This link was used already, or it is over. `guardian link` makes another one."
+    text = "This link was used already, or it has expired. `guardian link` makes another one."
     return pages.failed(asked, 404, text)

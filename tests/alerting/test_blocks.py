@@ -206,12 +206,12 @@ def test_hard_breaches_come_first(make_alert) -> None:
 
 
 def test_what_is_missing_is_said(make_alert) -> None:
-    assert "Judged without: result, trace_id" in texts(message(make_alert()))
+    assert "Missing from the log: result, trace_id" in texts(message(make_alert()))
 
 
 def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
     act = make_alert().finding.act.model_copy(update={"tool": "x`\n*Policy let guardian* revoke"})
-    [shown] = [b["text"]["text"] for b in message(make_alert(act=act)) if "What it did" in str(b)]
+    [shown] = [b["text"]["text"] for b in message(make_alert(act=act)) if "What the agent did" in str(b)]
     assert "\n*Policy" not in shown
 
 
@@ -220,17 +220,18 @@ def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
     [
         (
             Evidence(one_in=1250.9),
-            "at most 1 in 1,250 honest sessions gathers as much (promised: covered by calibration)",
+            "at most 1 in 1,250 honest sessions gathers this much evidence (covered by the calibration)",
         ),
         (
             Evidence(one_in=40_000, promised=False),
-            "an estimated 1 in 40,000 honest sessions gathers as much (not covered by calibration)",
+            "an estimated 1 in 40,000 honest sessions gathers this much evidence (not covered by the calibration)",
         ),
-        (Evidence(one_in=1.0), "no statistical claim"),
-        (Evidence(one_in=math.nan), "no statistical claim"),
+        (Evidence(one_in=1.0), "nothing unusual by the statistics"),
+        (Evidence(one_in=math.nan), "nothing unusual by the statistics"),
         (
             Evidence(one_in=math.inf, promised=False),
-            "an estimated 1 in 1,000,000,000 or more honest sessions gathers as much (not covered by calibration)",
+            "an estimated 1 in 1,000,000,000 or more honest sessions gathers this much evidence"
+            " (not covered by the calibration)",
         ),
     ],
 )
@@ -254,4 +255,4 @@ def test_as_plain_text_what_was_done_keeps_its_stars(make_alert) -> None:
     )
     text = as_text(message(make_alert(act=act)))
     assert "SELECT * FROM a; SELECT * FROM b" in text
-    assert "*What it did*" not in text
+    assert "*What the agent did*" not in text

@@ -11,7 +11,7 @@ from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert
 from guardian.bootstrap.samples import samples
 from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
-from guardian.wire.cases import CaseEvent
+from guardian.wire.cases import CaseEvent, TrendPoint
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
 
@@ -87,3 +87,94 @@ def test_what_there_is_to_do_is_not_cut_off_with_the_title() -> None:
 def test_nobody_is_asked_to_revoke_where_there_is_no_session(kind: Kind, offered: bool) -> None:
     text = as_text(case_blocks.root(case(kind=kind)))
     assert ("Revoke now" in text, "Snooze" in text) == (offered, True)
+
+
+def asking(action: str, **particulars: str) -> Alert:
+    """Guardian's own news that somebody asks for this act."""
+    waits, news = samples(NOW)["waits_for_approval"].view, samples(NOW)["news"]
+    assert waits is not None
+    approval = waits.approvals[0].model_copy(update={"action": action, "particulars": particulars})
+    return news.model_copy(update={"approval": approval})
+
+
+def test_whoever_approves_a_mode_is_shown_which_one() -> None:
+    text = as_text(case_blocks.root(asking("setMode", mode="canary", canary_percent="25")))
+    assert "asks to change what guardian may do by itself: mode canary, canary_percent 25" in text
+
+
+@pytest.mark.parametrize(
+    ("action", "particulars", "offered"),
+    [
+        ("setMode", {"mode": "enforce"}, True),
+        ("setMode", {}, False),
+        ("permitCall", {"tool": "email.send"}, True),
+        ("permitCall", {}, False),
+        ("revoke", {}, True),
+        ("reinstate", {}, True),
+    ],
+)
+def test_what_would_be_done_has_to_be_known_before_it_can_be_approved(
+    action: str, particulars: dict[str, str], offered: bool
+) -> None:
+    text = as_text(case_blocks.root(asking(action, **particulars)))
+    assert ("[ Approve … ]" in text, "Deny …" in text) == (offered, True)
+    assert ("it is not known which" in text) is not offered
+
+
+def test_the_trend_ends_at_the_figure_that_the_evidence_names() -> None:
+    text = as_text(case_blocks.root(case()))
+    assert "at most 1 in 40,000 honest sessions" in text
+    assert "from 1 in 2 to 1 in 40,000 over 4 findings" in text
+
+
+def test_the_trend_says_what_is_estimated_and_counts_no_further_than_a_billion() -> None:
+    alert = case()
+    assert alert.view is not None
+    trend = (TrendPoint(weight=-1.0, actions=1), TrendPoint(weight=12.0, actions=2, promised=False))
+    text = as_text(
+        case_blocks.root(alert.model_copy(update={"view": alert.view.model_copy(update={"trend": trend})}))
+    )
+    assert "from 1 in 1 to 1 in 1,000,000,000 or more (estimated) over 2 findings" in text
+
+
+def test_a_notification_says_how_the_case_stands_now() -> None:
+    flagged = case()
+    assert flagged.view is not None
+    revoked = flagged.model_copy(update={"view": flagged.view.model_copy(update={"state": "revoked"})})
+    assert case_blocks.fallback(revoked).endswith("in tenant_example · ■ Revoked")
+
+
+def test_the_notification_of_a_reply_says_who_did_it() -> None:
+    assert case_blocks.fallback(samples(NOW)["reply"]) == "maya: snoozed the case"
+
+
+def test_news_of_guardian_are_told_without_an_agent_a_session_or_a_score() -> None:
+    """By mail too, and on the page of evidence."""
+    text = as_text(blocks.message(samples(NOW)["news"]))
+    assert "maya may act without a second person for 30 minutes" in text
+    for foreign in ("Agent", "Session", "score", "Evidence", "Policy let"):
+        assert foreign not in text
+
+
+@pytest.mark.parametrize(("kind", "counts"), [(Kind.DRIFT, True), (Kind.GATEWAY, False), (Kind.BUS, False)])
+def test_only_of_drift_guardian_says_what_the_statistics_say(kind: Kind, counts: bool) -> None:
+    text = as_text(blocks.message(case(kind=kind)))
+    assert ("Evidence " in text) is counts
+
+
+@pytest.mark.parametrize(
+    ("state", "means"),
+    [
+        ("flagged", "Not revoked: the session can still act"),
+        ("revoked", "Gateways refuse the session's calls"),
+        ("reinstated", "The session may act again"),
+    ],
+)
+def test_whether_the_session_can_still_act_is_said(state: str, means: str) -> None:
+    for kind, said in ((Kind.DRIFT, True), (Kind.BUS, False)):
+        alert = case(kind=kind)
+        assert alert.view is not None
+        text = as_text(
+            case_blocks.root(alert.model_copy(update={"view": alert.view.model_copy(update={"state": state})}))
+        )
+        assert (f"{means}\n" in text) is said

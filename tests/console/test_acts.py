@@ -62,7 +62,7 @@ def test_a_mode_that_waits_is_approved_there_too(site):
     site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
     lee = site.signed_in("lee", "approver")
     html = lee.page("/console/approvals")
-    assert "setMode" in html
+    assert "Change the mode: " in html
     assert re.search(r"<dt>Mode</dt><dd><strong><bdi>enforce</bdi>", html), "what is approved is shown"
     assert lee.press(html, "approve").headers["location"].endswith("did=approved")
     assert site.api("root", "admin", "*").mode("acme").mode == "enforce"
@@ -101,11 +101,11 @@ def test_people_say_what_a_finding_was(site, verb, verdict, action, page):
         browser.form(browser.session(), verb)
 
 
-def test_quiet_for_a_while(site):
+def test_a_snooze_is_shown_with_its_end(site):
     browser = site.signed_in()
     got = browser.press(browser.session(), "snooze", hours="4")
     assert got.headers["location"].endswith("did=snoozed"), got.text
-    assert "Quiet until" in browser.session()
+    assert "Snoozed until" in browser.session()
 
 
 def test_an_exception_is_made_for_the_purpose_and_the_tool(site):
@@ -369,7 +369,7 @@ def test_a_session_without_findings_can_be_revoked_from_its_page(make_site):
     site.api("root", "admin").protect("acme", "sess_5", protected=True, reason="payroll")
     browser = site.signed_in()
     html = browser.session("sess_5")
-    assert "People were told nothing of this session" in html
+    assert "There is no case: guardian alerted nobody about this session" in html
     assert browser.press(html, "revoke").headers["location"].endswith("did=revoked")
 
 
@@ -383,7 +383,7 @@ def test_an_approval_that_somebody_else_decided_is_over(site, scribe):
     got = kim.press(shown, "deny")
     assert got.status_code == 412
     assert "has changed since" in got.text
-    assert "Nobody is asked for anything" in got.text
+    assert "Nothing is waiting" in got.text
 
 
 def test_an_automatic_revocation_is_shown_as_one(site, scribe):

@@ -136,7 +136,8 @@ def test_a_hard_breach_is_told_as_a_fact_beside_the_estimate(site, scribe):
     browser = site.signed_in()
     (lead,) = re.findall(r'<p class="lead">(.*?)</p>', browser.session("sess_3"))
     assert (
-        "it broke a hard rule (expired envelope), which is a fact and no estimate; an estimated 1 in 4,630" in lead
+        "it broke a hard rule (expired envelope), which is a fact and not an estimate; an estimated 1 in 4,630"
+        in lead
     )
     assert "the broken rule is a fact" in browser.session("sess_3")
     assert "is a fact" not in browser.session("sess_1")
@@ -261,8 +262,8 @@ def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(sit
             )
             rows.approvals.add(call, proposer_role="monitor", act=mode.act, policy_ids=())
     html = site.signed_in().page()
-    assert "<strong>setMode</strong>" in html
-    assert html.count("<strong>permitCall</strong>") == 9
+    assert "<strong>change the mode</strong>" in html
+    assert html.count("<strong>let one held call through</strong>") == 9
 
 
 def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site):
@@ -279,7 +280,8 @@ def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site
 def test_a_monitor_that_is_gone_is_said_first(site):
     site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
     site.clock.pass_(minutes=10)
-    assert "Calls are not watched" in site.signed_in().page()
+    told = site.signed_in().page()
+    assert "Calls are not watched: the monitor has been behind, stopped or gone for 10 min" in told
 
 
 def test_lists_are_filtered_and_go_on(make_site, scribe):
@@ -304,7 +306,7 @@ def test_findings_are_listed_by_the_time_that_they_were_told_and_show_it(make_si
         site.clock.pass_(minutes=1)
     browser = site.signed_in()
     for path in ("/console", "/console/findings"):
-        told = re.findall(r'told <time datetime="([^"]+)"', browser.page(path))
+        told = re.findall(r'reported <time datetime="([^"]+)"', browser.page(path))
         assert told == ["2026-05-12T12:02:00Z", "2026-05-12T12:01:00Z", "2026-05-12T12:00:00Z"], path
     assert '<time datetime="2026-05-09T12:00:00Z">' in browser.page("/console/findings")
 
@@ -318,7 +320,7 @@ def test_a_finding_has_a_page_of_its_own(still):
         "monitor-may-flag",
         "sensitive reads, then a way out",
         "abc123",
-        "What was it?",
+        "Your verdict",
     ):
         assert each in html, each
     assert still.signed_in().get("/console/finding").status_code == 404
@@ -332,6 +334,7 @@ def test_news_about_guardian_itself_are_findings_without_a_session(site):
     html = browser.page(f"/console/finding?id={told.finding.id}")
     assert "second person" in html
     assert "All the evidence" not in html
+    assert "/console/act" not in html, "it accuses nobody, so nobody is asked for a verdict"
     assert "guardian itself" in browser.page("/console/findings")
 
 
@@ -397,9 +400,12 @@ def test_that_there_are_more_tenants_than_are_shown_is_said(make_site):
         for n in range(101):
             rows.sessions.meet(f"t{n:03}", "s", site.clock())
         rows.breakers.trip("t100", now=site.clock(), until=site.clock() + timedelta(hours=1), reason="flood")
-    html = site.signed_in("root", "admin", "*").page()
+    root = site.signed_in("root", "admin", "*")
+    html = root.page()
     assert "These are not all tenants" in html
     assert "t100" in html
+    for page in ("sessions", "findings"):  # of which a tenant is chosen that the list has no room for
+        assert '<option value="t099" selected>' in root.page(f"/console/{page}?tenant=t099")
 
 
 def test_an_alert_links_to_the_page(make_site, scribe):

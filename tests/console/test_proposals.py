@@ -1,6 +1,7 @@
 """Proposals of least privilege on their pages."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ def put(folder: Path, made: Proposal, **files: str) -> None:
 
 def test_a_diff_is_what_a_reviewer_reads() -> None:
     (role,) = narrowed(proposal())
-    assert role.diff == (
+    (diff,) = role.diffs
+    assert diff == (
         (" ", "tool contracts.read"),
         ("-", "tool crm.export"),
         (" ", "data class renewal_terms"),
@@ -65,12 +67,31 @@ def test_a_diff_is_what_a_reviewer_reads() -> None:
         (Grant(("a",), None, None), ForbidTool("a"), [" tool a"]),
         (Grant(("a", "b"), None, None), ForbidTool("a", ("agent_1",)), [" tool a", " tool b"]),
         (Grant((), None, None), ForbidTool("a"), [" tool *"]),
-        (Grant(("a",), None, None, lifetime_s=7200), MaxLifetime(3600), [" tool a", "+at most 60 minutes"]),
+        (
+            Grant(("a",), None, None, lifetime_s=7200),
+            MaxLifetime(3600),
+            [" tool a", "+lifetime at most 60 minutes"],
+        ),
+        (Grant(("a",), None, None, lifetime_s=99), MaxLifetime(45), [" tool a", "+lifetime at most 45 seconds"]),
     ],
 )
 def test_a_diff_is_what_the_patch_does(grant: Grant, rule: Rule, lines: list[str]) -> None:
     (role,) = narrowed(proposal(grant=grant, rules=(rule,)))
-    assert [f"{sign}{told}" for sign, told in role.diff] == lines
+    (diff,) = role.diffs
+    assert [f"{sign}{told}" for sign, told in diff] == lines
+
+
+def test_every_template_in_force_is_shown_before_and_after(make_site: Any) -> None:
+    made = proposal(rules=(ForbidTool("crm.export"),))
+    (scope,) = made.grants
+    rarer = Grant(("crm.export", "tickets.create"), None, None)
+    both = replace(made, grants={scope: (*made.grants[scope], rarer)})
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "renewals", both)
+    html = site.signed_in().page("/console/proposal?name=renewals")
+    assert "before and after (template 2 of 2)" in html
+    assert "tool tickets.create" in html
+    assert html.count("removed: </span><bdi>tool crm.export") == 2
 
 
 def test_without_a_folder_the_page_says_how_to_have_one(site: Any) -> None:

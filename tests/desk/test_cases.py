@@ -23,7 +23,7 @@ def test_the_message_is_headed_by_what_its_buttons_judge(office, slack, a_findin
     office.submit(drift.model_copy(update=told))
     office.after(minutes=2)
     assert ("left its purpose" in office.text(), "gw-1 allowed it" in office.text()) == (True, False)
-    office.click("False positive …")
+    office.click("Give a verdict …")
     office.form()
     office.fill_in(verdict="false_positive")
     office.told()
@@ -55,11 +55,11 @@ def test_the_message_follows_the_case_through_its_states(office, slack, a_findin
     with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
         asked = maya.reinstate("acme", "sess_1", reason="was ours")
         office.after(minutes=1)
-        assert "Needs a person's word" in office.text()
+        assert "Approval needed" in office.text()
         lee.decide_approval(asked.approval.id, "approve", reason="yes")
     office.after(minutes=1)
     assert "▶ Reinstated" in office.text()
-    assert "Needs a person's word" not in office.text()
+    assert "Approval needed" not in office.text()
     history = " ".join(str(reply["blocks"]) for reply in slack.thread(office.root()["ts"]))
     assert "asked for a second person to give the session back" in history
     assert "was ours" in history
@@ -383,7 +383,7 @@ def test_news_of_guardian_are_told_as_such_and_anew_where_the_last_ones_lie_far_
     office.after(minutes=20)
     told("critical")
     (first,) = slack.roots()
-    assert [*slack.thread(first["ts"])][-1]["text"] == "The breaker is open"
+    assert [*slack.thread(first["ts"])][-1]["text"] == "guardian: The breaker is open"
     office.after(hours=24 * 30)
     told("critical")
     office.after(hours=2)

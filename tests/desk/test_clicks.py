@@ -61,10 +61,10 @@ def person(user, email, **changes):
 
 def test_somebody_is_known_by_the_confirmed_address_of_the_own_workspace(flagged, slack) -> None:
     slack.people[ANN] = person(ANN, "Ann@ACME.example")
-    flagged.click("False positive …", ANN)
+    flagged.click("Give a verdict …", ANN)
     flagged.form()
     flagged.fill_in(ANN, verdict="benign", reason="a one-off migration")
-    assert "Unusual, and all right" in flagged.told()
+    assert "Unusual, but all right" in flagged.told()
     (record,) = flagged.audit(action="dismiss")
     assert (record["actor"], record["result"], record["reason"]) == ("ann", "benign", "a one-off migration")
 
@@ -102,7 +102,7 @@ def test_somebody_unmapped_is_refused(flagged, slack) -> None:
 
 
 def test_somebody_of_another_tenant_finds_nothing_here(flagged, slack) -> None:
-    for button in ("Revoke now", "Show evidence", "False positive …"):
+    for button in ("Revoke now", "Show evidence", "Give a verdict …"):
         flagged.click(button, GLOBEX)
     for count in (1, 2, 3):
         assert "Not found" in flagged.told(count)
@@ -156,19 +156,19 @@ def test_a_reinstatement_asks_for_a_second_person_who_approves_in_slack(flagged,
     flagged.click("Revoke now", MAYA)
     flagged.told()
     flagged.after(minutes=1)
-    flagged.click("Reinstate", MAYA)
+    flagged.click("Reinstate …", MAYA)
     flagged.form()
     flagged.fill_in(MAYA, reason="it was the migration")
     assert "second person" in flagged.told(2)
     flagged.after(minutes=1)
     assert "it was the migration" in flagged.text()
-    flagged.click("Approve", MAYA)
+    flagged.click("Approve …", MAYA)
     flagged.form(2)
     flagged.fill_in(MAYA)
     assert "approvers give" not in flagged.told(3)
     assert "Nothing was done" in flagged.told(3)
     assert status(flagged) == "revoked"
-    flagged.click("Approve", LEE)
+    flagged.click("Approve …", LEE)
     flagged.form(3)
     flagged.fill_in(LEE)
     assert "Approved" in flagged.told(4)
@@ -213,12 +213,12 @@ def test_a_case_that_becomes_worse_is_snoozed_no_longer(make_office, slack, a_fi
 def test_a_tool_that_an_agent_called_as_a_pattern_is_proposed_to_nobody(office, a_finding) -> None:
     office.submit(a_finding(tool="email.*"))
     office.settle()
-    office.click("This is fine …", LEE)
+    office.click("Make an exception …", LEE)
     assert "email.*" not in str(office.form()["blocks"])
 
 
 def test_this_is_fine_becomes_an_exception_that_covers_the_like_of_it(flagged, slack, a_finding) -> None:
-    flagged.click("This is fine …", LEE)
+    flagged.click("Make an exception …", LEE)
     flagged.form()
     flagged.fill_in(LEE, tool="email.*", days="7", reason="newsletters go out on Tuesdays")
     assert "Exception" in flagged.told()
@@ -232,11 +232,11 @@ def test_this_is_fine_becomes_an_exception_that_covers_the_like_of_it(flagged, s
 
 
 def test_of_a_hard_breach_nobody_is_offered_to_say_that_it_is_fine(flagged, a_finding) -> None:
-    assert "This is fine" in flagged.text()
+    assert "Make an exception" in flagged.text()
     flagged.submit(a_finding(n=1, hard=True))
     flagged.after(minutes=1)
     assert "Snooze" in flagged.text()
-    assert "This is fine" not in flagged.text()
+    assert "Make an exception" not in flagged.text()
 
 
 def test_the_evidence_is_a_page_within_slacks_limits(flagged, slack) -> None:
@@ -251,7 +251,7 @@ def test_a_change_of_mode_is_approved_from_its_message(office, slack) -> None:
         admin.set_mode("acme", "enforce", reason="two quiet weeks")
     office.settle()
     (news,) = slack.roots()
-    office.click("Approve", LEE, news)
+    office.click("Approve …", LEE, news)
     office.form()
     office.fill_in(LEE)
     assert "the mode is enforce" in office.told()
@@ -267,7 +267,7 @@ class Alarmed:
 
 
 @pytest.mark.parametrize(
-    ("button", "said", "advice"), [("Approve", "Approved", "permit"), ("Deny", "Denied", "deny")]
+    ("button", "said", "advice"), [("Approve …", "Approved", "permit"), ("Deny …", "Denied", "deny")]
 )
 def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
     make_office, a_finding, button, said, advice
@@ -294,7 +294,7 @@ def test_of_many_held_calls_some_are_shown_and_it_is_said_that_others_wait(make_
         while len(office.audit(action="propose", result="waits")) < n + 1:  # the mode's was the first
             office.ask(tool=f"email.send{len(office.audit())}")
         office.after(minutes=1)
-        assert ("Others wait too" in office.text()) is others
+        assert ("More requests are waiting" in office.text()) is others
 
 
 def test_a_held_call_silences_no_later_revocation(make_office, a_finding) -> None:
