@@ -39,7 +39,7 @@ READING = 6
 1  purposes as a whole
 2  long purposes by the part that is nearest to the act
 3  also a second time, without what the call repeats of its purpose
-4  all arguments, for what the act can do and where it goes; those come first if not all fit into the encoders' input
+4  all arguments, for what the act can do and where it goes; those come first if not all fit into the input
 5  the second reading counts from .25 above the first, no longer from .5
 6  with less weight under a purpose that constrains nothing
 """
