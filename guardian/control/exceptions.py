@@ -13,9 +13,10 @@ from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent
+from guardian.control.superseded import NOTHING
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.domain.session import HumanWord
+from guardian.domain.session import HumanWord, rules_told
 from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.store.engine import storable
@@ -152,8 +153,9 @@ def excused(
     )
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
     spoke = max(now, min(finding.time, now + _CLOCKS_APART))
-    word = HumanWord.FALSE_POSITIVE
-    rows.sessions.say(finding.tenant_id, finding.session_id, word, spoke, human=False, detail=finding.id)
+    word, covered = HumanWord.FALSE_POSITIVE, rules_told(breach.remembered for breach in finding.breaches)
+    detail = f"{finding.id} {covered or NOTHING}"
+    rows.sessions.say(finding.tenant_id, finding.session_id, word, spoke, human=False, detail=detail)
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 
 

@@ -8,6 +8,7 @@ from guardian.control.following import given_back
 from guardian.control.kin import revoked_above
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.revocation import LedgerEntry
+from guardian.domain.session import rules_told
 from guardian.store.control import ControlRows
 from guardian.store.control_sessions import StoredSession
 
@@ -74,7 +75,7 @@ def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: dat
     except ValidationError:
         return ""
     below = {"parent_revoked"} if revoked_above(rows, tenant_id, session_id, now) else set()
-    return " ".join(sorted(known | below)) or NOTHING
+    return rules_told(known | below) or NOTHING
 
 
 def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession) -> bool:
@@ -86,14 +87,15 @@ def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSes
         known = _rules_told(rows, finding.tenant_id, finding.session_id, since)
     except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
         return False
-    return any(breach.hard and breach.name not in known for breach in finding.breaches)
+    return any(breach.hard and breach.remembered not in known for breach in finding.breaches)
 
 
 def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datetime) -> frozenset[str]:
-    """Raises ValidationError for a finding that this version cannot read."""
+    """By `Breach.remembered`: a fact of which people knew as a doubt alone is news. Raises ValidationError for a
+    finding that this version cannot read."""
     told = rows.findings.page({tenant_id}, limit=_EARLIER, session_id=session_id, kind=Kind.DRIFT.value)
     earlier = (each.view.finding for each in told if each.view.outcome.at <= until)
-    return frozenset(breach.name for each in earlier for breach in each.breaches)
+    return frozenset(breach.remembered for each in earlier for breach in each.breaches)
 
 
 def _is_over(entry: LedgerEntry, at: datetime) -> bool:

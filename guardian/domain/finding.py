@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.domain.event import Identifier
+from guardian.domain.signal import DOUBT
 
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
@@ -56,6 +57,11 @@ class NamedBreach(_Value):
     name: str
     detail: Text
     hard: bool
+
+    @property
+    def remembered(self) -> str:
+        """As a session knows it, see `Breach.remembered`."""
+        return self.name if self.hard else f"{self.name}{DOUBT}"
 
 
 class Evidence(_Value):

@@ -1,11 +1,13 @@
 """What guardian remembers of a session between two of its actions: plain, bounded, JSON-able."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from guardian.domain.event import Envelope
+from guardian.domain.signal import DOUBT
 
 
 class Stage(StrEnum):
@@ -29,16 +31,30 @@ class HumanWord(StrEnum):
     REGISTERED = "registered"  # an envelope was registered for the session; the change's detail is its digest
 
 
+def rules_told(known: Iterable[str]) -> str:
+    """For the feed: rules that people know to be broken, by `Breach.remembered`; `judged` reads them back. A doubt
+    stands there by its bare name too, by which monitors go that knew no doubts.
+
+    >>> rules_told(["session_mismatch?", "tool_not_allowed"])
+    'session_mismatch session_mismatch? tool_not_allowed'
+    """
+    named = frozenset(known)
+    facts = frozenset(name for name in named if not name.endswith(DOUBT))
+    doubts = frozenset(name for name in named - facts if name.removesuffix(DOUBT) not in facts)
+    return " ".join(sorted(facts | doubts | {name.removesuffix(DOUBT) for name in doubts}))
+
+
 def judged(detail: str) -> tuple[str, frozenset[str]]:
     """Of what the feed says beside a verdict or a reinstatement: the finding that was judged (empty where it is
-    not told), and the rules that people knew to be broken (empty where that is not told).
+    not told), and the rules that people knew to be broken, by `Breach.remembered` (empty where that is not told).
 
     >>> judged("fnd_1 envelope_expired")
     ('fnd_1', frozenset({'envelope_expired'}))
     """
     words = detail.split()
     finding = next((word for word in words if word.startswith("fnd_")), "")
-    return finding, frozenset(words) - {finding}
+    known = frozenset(words) - {finding}
+    return finding, known - {name.removesuffix(DOUBT) for name in known if name.endswith(DOUBT)}
 
 
 class SessionState(BaseModel):

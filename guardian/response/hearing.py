@@ -28,7 +28,8 @@ def hear(
     of the `lasting` are kept. The rules that findings had named when people spoke are pardoned for this session,
     so that a standing condition that people accepted does not accuse again on the next call. Not pardoned is a
     rule that was named while their word was on its way, and, where `detail` says which rules people knew of, any
-    other rule: it waits for their next word. A pardoned doubt does not pardon the fact of the same name.
+    other rule: it waits for their next word. Whoever knew of a doubt did not thereby know of the fact of the same
+    name.
 
     Lapsed: the evidence stays, and a flagged session stays flagged; the next act may ask for revocation again.
 
@@ -43,7 +44,8 @@ def hear(
             later = tuple(
                 name
                 for name in state.breaches
-                if state.named_at.get(name, at) > at or (known and name.removesuffix(DOUBT) not in known)
+                if state.named_at.get(name, at) > at
+                or (known and known.isdisjoint({name, name.removesuffix(DOUBT)}))
             )
             named = [name for name in state.breaches if name not in later]
             named += [_PARENT] * (_PARENT in known)  # control may have taken it along before anything was found

@@ -8,7 +8,7 @@ from guardian.control.case import case_key
 from guardian.control.case_events import acted as people_acted
 from guardian.control.case_events import told_by_audit
 from guardian.control.token_records import record_token
-from guardian.domain.finding import Act, Effect, Kind, Reason
+from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason
 from guardian.wire.cases import CaseEvent
 
 
@@ -309,6 +309,19 @@ def test_after_an_exception_too_a_finding_older_than_peoples_word_is_refused(sta
     late = stage.submit(acted(a_finding, "s2", tool="email.send", epoch=1, n=2))
     assert (late.status_code, late.json()["code"]) == (409, "superseded")
     assert stage.submit(acted(a_finding, "s2", tool="email.send", epoch=2, n=3)).json()["effect"] == "flag"
+
+
+def test_an_exception_waves_through_what_its_finding_names_and_nothing_that_was_named_meanwhile(stage, a_finding):
+    excepted(stage, stage.submit(acted(a_finding)).json()["finding_id"], tool="crm.*")
+    doubts = (NamedBreach(name="arguments_cut", detail="more than is looked at", hard=False),)
+    covered = [
+        acted(a_finding, "s2"),
+        acted(a_finding, "s3").model_copy(update={"breaches": doubts}),
+    ]
+    assert [stage.submit(each).json()["effect"] for each in covered] == ["none"] * 2
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    told = [f"{covered[0].id} -", f"{covered[1].id} arguments_cut arguments_cut?"]
+    assert [each["detail"] for each in words] == told
 
 
 def test_an_exception_clears_no_session_that_acts_for_whoever_made_it(stage, a_finding):

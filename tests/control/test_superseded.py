@@ -7,6 +7,7 @@ import pytest
 
 from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect, Kind, NamedBreach, finding_id
+from guardian.domain.session import judged
 
 FORGED = (NamedBreach(name="signature_invalid", detail="not signed by whom it names", hard=True),)
 PARENT = (NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True),)
@@ -55,6 +56,26 @@ def test_one_that_was_broken_before_it_and_reaches_control_after_is_told_and_for
     with stage.deps.store.read() as rows:
         newest = json.loads(rows.feeds.news("alerts", 10)[-1].payload)
     assert newest["finding"]["id"] == told["finding_id"]
+
+
+@pytest.mark.parametrize("hears", ["reinstated", "dismissed"])
+def test_a_fact_of_which_people_knew_as_a_doubt_alone_is_no_rule_that_they_waved_through(stage, a_finding, hears):
+    doubt = tuple(each.model_copy(update={"hard": False}) for each in FORGED)
+    stage.enforce()
+    found = stage.submit(a_finding(breaches=doubt)).json()["finding_id"]
+    stage.clock.pass_(minutes=1)
+    if hears == "reinstated":
+        stage.revoke()
+        stage.reinstate()
+    else:
+        verdict = {"verdict": "benign", "reason": "ours"}
+        stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=verdict)
+    before = {"time": stage.clock() - timedelta(seconds=1), "wanted": Effect.REVOKE}
+    assert code(stage.submit(a_finding(n=1, breaches=doubt, **before))) == "superseded", "they knew of this one"
+    told = stage.submit(a_finding(n=2, breaches=FORGED, **before)).json()
+    assert (told["effect"], "people spoke of the session before" in told["note"]) == ("flag", True)
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert judged(words[-1]["detail"])[1] == {"signature_invalid?"}
 
 
 def test_the_monitor_hears_of_which_rules_people_knew_when_they_spoke(stage, a_finding, hard):

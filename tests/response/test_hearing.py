@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.domain.session import HumanWord, SessionState, Stage, rules_told
 from guardian.response.hearing import REGISTERED_KEPT, hear, naming
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
@@ -49,6 +49,24 @@ def test_people_wave_through_what_was_named_when_they_spoke(word: HumanWord) -> 
     later = NOW + timedelta(seconds=1)
     assert (after.breaches, after.named_at) == (("signature_invalid",), {"signature_invalid": later})
     assert "signature_invalid" in hear(after, word, later, lasting=()).pardoned
+
+
+@pytest.mark.parametrize(
+    ("known", "pardoned"),
+    [
+        ((), ("rule?", "rule", "other")),
+        (("rule?",), ("rule?",)),
+        (("rule",), ("rule?", "rule")),
+        (("rule?", "rule"), ("rule?", "rule")),
+        (("other",), ("other",)),
+    ],
+)
+def test_who_knew_of_a_doubt_has_not_pardoned_the_fact(known: tuple[str, ...], pardoned: tuple[str, ...]) -> None:
+    named = ("rule?", "rule", "other")
+    state = SessionState(breaches=named, named_at=dict.fromkeys(named, NOW))
+    after = hear(state, HumanWord.FALSE_POSITIVE, NOW, f"fnd_1 {rules_told(known)}", lasting=())
+    assert after.pardoned == pardoned
+    assert after.breaches == tuple(name for name in named if name not in pardoned)
 
 
 @pytest.mark.parametrize("stage", [Stage.CLEAR, Stage.FLAGGED])
