@@ -42,6 +42,8 @@ class Watched:
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
+    later: dict[str, Revision] = field(default_factory=dict)
+    """What gateways hold that is of a later epoch than the ledger's; each is told with the next look."""
     gap: str | None = None
     gap_since: datetime | None = None
     measured: frozenset[str] = frozenset()

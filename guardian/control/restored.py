@@ -24,8 +24,11 @@ def gave_away(deps: ControlDeps, gateway: Principal, held: Revision) -> bool:
     """
     now = deps.clock()
     with deps.store.read() as rows:
-        if not _ahead(held, rows.head(), now):
-            return False
+        head = rows.head()
+    if held.epoch > head.revision.epoch:  # only people can mend that: any token could claim any epoch
+        deps.watched.later[gateway.id] = held
+    if not _ahead(held, head, now):
+        return False
     with deps.store.write() as rows:
         head = rows.head()
         if _ahead(held, head, now):  # else another one said so first
@@ -37,6 +40,34 @@ def gave_away(deps: ControlDeps, gateway: Principal, held: Revision) -> bool:
 def _ahead(held: Revision, head: Head, now: datetime) -> bool:
     beyond = held.epoch == head.revision.epoch and held.n > head.revision.n
     return beyond and now - head.epoch_at >= _SELDOM
+
+
+def tell_of_later_epochs(deps: ControlDeps, now: datetime) -> None:
+    """Gateways refuse every list of an earlier epoch than theirs; each is told once in an epoch of the ledger."""
+    held = dict(deps.watched.later)
+    if not held:
+        return
+    with deps.store.write() as rows:
+        at = rows.head().revision
+        for gateway, revision in sorted(held.items()):
+            tell(
+                deps,
+                rows,
+                topic="gateway",
+                tenant_id=OPERATORS,
+                title=f"Gateway {gateway} refuses the list: it holds one of a later epoch",
+                detail=(
+                    f"it holds revision {revision}, and the ledger stands at {at}, as when store.epoch_file was"
+                    f" lost with a restored backup. Stop control, write epoch {revision.epoch} into it as the"
+                    " README says ('A backup was restored'), start control. If nobody restored a backup, the"
+                    f" gateway's token is in wrong hands: guardian token revoke --principal {gateway}"
+                ),
+                severity="critical",
+                once=f"{gateway} later than epoch {at.epoch}",
+                now=now,
+            )
+    for gateway in held:
+        deps.watched.later.pop(gateway, None)
 
 
 def tell_of_restores(deps: ControlDeps, now: datetime) -> None:

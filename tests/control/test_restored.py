@@ -72,6 +72,25 @@ def test_whoever_says_so_begins_no_second_epoch_within_an_hour_and_none_of_anoth
     assert (stands(stage), len(told(stage))) == ("3.0", 2)
 
 
+@pytest.mark.parametrize("way", ["since", "tag", "ack"])
+def test_a_gateway_that_holds_a_later_epoch_is_told_once_with_what_ends_it_and_begins_none(stage, way):
+    for _ in range(2):
+        holds(stage, "7.3", way)
+        watch(stage.deps)
+    assert stands(stage) == "1.0"
+    found = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    (news,) = [each["finding"] for each in found]
+    assert (news["severity"], news["title"]) == (
+        "critical",
+        "Gateway gateway-1 refuses the list: it holds one of a later epoch",
+    )
+    assert "holds revision 7.3, and the ledger stands at 1.0" in news["reasons"][0]["text"]
+    assert "write epoch 7 into it" in news["reasons"][0]["text"]
+    holds(stage, "8.0", way, role="analyst")
+    watch(stage.deps)
+    assert stage.deps.watched.later == {}
+
+
 def test_a_restored_backup_is_told_once_with_where_the_ledger_stood_and_what_to_do(stage):
     stage.revoke("s1")
     store = stage.deps.store
