@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,7 @@ from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from guardian.bootstrap.doctor import Check
+    from guardian.bootstrap.checks import Check
 
 ConfigOption = Annotated[
     Path | None,
@@ -37,6 +38,7 @@ UNREADABLE = 3
 INTERRUPTED = 130
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
+_MARKS = {True: "ok  ", False: "MEND", None: "?   "}
 
 
 def settings_from(config: Path | None, *, required: bool = True) -> Settings:
@@ -63,14 +65,14 @@ def print_json(value: Any) -> None:
 
 
 def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
-    """Each check, with what to mend. Raises Exit, with code 1, when one fails."""
+    """Each check, with what to mend. Raises Exit with code 1 when one fails; one that knows nothing does not."""
     if as_json:
-        print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
+        print_json([asdict(check) for check in checks])
     for check in checks if not as_json else []:
-        typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<11} {escape(check.found)}")
-        if not check.ok:
+        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {escape(check.found)}")
+        if check.ok is False:
             typer.echo(f"      {'':<11} → {escape(check.mend)}")
-    if not all(check.ok for check in checks):
+    if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 
 

@@ -19,7 +19,9 @@ import pytest
 import typer
 import yaml
 
+from guardian.bootstrap.checks import Check
 from guardian.cli import PANELS, app, main
+from guardian.cli.common import show_checks
 from guardian.errors import FuseBlown
 from guardian.store.control import ControlStore
 
@@ -237,6 +239,17 @@ def test_doctor_says_what_to_mend_and_fails(installed) -> None:
     assert not checks["control"]["ok"]
     assert not checks["watching"]["ok"], "nobody watches, or nobody can say"
     assert checks["archive"]["found"].endswith("can be written")
+
+
+def test_a_check_that_knows_nothing_is_marked_so_and_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    show_checks([Check("keys", True, "present"), Check("watching", None, "nobody reported")], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "ok    keys        present",
+        "?     watching    nobody reported",
+    ]
+    with pytest.raises(typer.Exit):
+        show_checks([Check("watching", None, "nobody reported"), Check("keys", False, "gone", "make it")], True)
+    assert [check["ok"] for check in json.loads(capsys.readouterr().out)] == [None, False]
 
 
 def test_doctor_shows_markup_as_it_is_and_no_escape_sequence(guardian) -> None:

@@ -68,9 +68,9 @@ def test_for_programs_it_is_the_answer_itself(control):
     assert Watch.model_validate(json.loads(run("gateways", "--json"))) == Watch.model_validate(WATCH)
 
 
-def test_nobody_following_is_said_so(control):
+def test_nobody_following_and_nobody_watching_is_said_so(control):
     control[1]["/v1/watch"] = {**WATCH, "gateways": [], "monitors": [], "self_tests": [], "unprotected_s": None}
-    assert "No gateway follows the list now." in run("gateways")
+    assert run("gateways") == "No gateway follows the list now.\nNo monitor has ever reported.\n"
 
 
 def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):
