@@ -16,6 +16,7 @@ from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
+from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError
 from guardian.store.monitor_outbox import Parked
 from guardian.store.monitor_values import ListedLetter
@@ -106,12 +107,12 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
     AlertError."""
     if monitor and is_there(settings, settings.store.monitor) and (findings := refused_findings(settings)):
         raise ControlError(
-            f"control refused {len(findings)} findings, what they ask for is not done; "
+            f"control refused {counted(len(findings), 'finding')}, and what was asked for is not done; "
             "`guardian outbox list` says why, then `guardian outbox release --all`"
         )
     if control and is_there(settings, settings.store.control) and (alerts := refused_alerts(settings)):
         raise AlertError(
-            f"channels refused {len(alerts)} alerts, which went to the log; "
+            f"channels refused {counted(len(alerts), 'alert')}, which went to the log; "
             "`guardian alerts list` says why, then `guardian alerts release --all`"
         )
     nothing = ["no finding by control"] * monitor + ["no alert by a channel"] * control

@@ -20,6 +20,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 _FAULT = 1
@@ -65,14 +66,16 @@ def verify(
             more = f" (and {fault.more} more like it)" if fault.more else ""
             typer.echo(escape(f"BAD  {fault.kind}: {fault.says}{more}".replace("\n", " ")))
         if report.ok:
-            typer.echo(f"{report.entries} entries hold, root {report.root.hex()}")
+            hold = "holds" if report.entries == 1 else "hold"
+            typer.echo(f"{_entries(report.entries)} {hold}, root {report.root.hex()}")
             typer.echo(f"{report.stored} stored and {report.given} exported checkpoints agree")
         if report.superseded:
-            typer.echo(f"{report.superseded} more were signed with keys that are not known here (any more)")
+            were = "was" if report.superseded == 1 else "were"
+            typer.echo(f"{report.superseded} more {were} signed with keys that are not known here (any more)")
         if report.first_bad is not None:
             typer.echo(f"first bad entry: {report.first_bad}")
     rate = f", {report.entries / took:,.0f} entries/s" if took else ""
-    typer.echo(f"{report.entries} entries in {took:.1f} s{rate}", err=True)
+    typer.echo(f"{_entries(report.entries)} in {took:.1f} s{rate}", err=True)
     if not report.given:
         typer.echo(
             "No exported checkpoint agreed: whoever has the database can rewrite all that is in it. Give one with"
@@ -102,7 +105,7 @@ def export(
         for entry in auditing.export(settings, after):
             file.write(_json(entry) + "\n")
             count += 1
-    typer.echo(f"{count} entries", err=True)
+    typer.echo(_entries(count), err=True)
 
 
 @audit_app.command()
@@ -187,16 +190,20 @@ def check_proof(
     earlier = [existing_file(path) for path in checkpoint or []]
     made, extends = auditing.check_proof(settings, text, earlier, [existing_file(path) for path in keys or []])
     signed = made.checkpoint
-    under = f"the checkpoint of {signed.size} entries, {signed.origin}"
+    under = f"the checkpoint of {_entries(signed.size)}, {signed.origin}"
     typer.echo(escape(f"entry {made.entry} holds: it is under {under}"))
     if extends:
-        typer.echo(f"that checkpoint extends the one of {made.since} entries")
+        typer.echo(f"that checkpoint extends the one of {_entries(made.since or 0)}")
     elif made.since is not None:
         typer.echo(
-            f"Not checked: that it extends the checkpoint of {made.since} entries; give that one with --checkpoint"
-            " FILE",
+            f"Not checked: that it extends the checkpoint of {_entries(made.since)}; give that one"
+            " with --checkpoint FILE",
             err=True,
         )
+
+
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")
 
 
 def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:

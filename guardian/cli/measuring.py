@@ -20,6 +20,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, GuardianError
 
 LabelsOption = Annotated[
@@ -189,8 +190,9 @@ def calibrate(
         print_json(summary)
     else:
         typer.echo(
-            f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
-            f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
+            f"{output}: {counted(len(made.actions.values), 'honest action')},"
+            f" {counted(len(made.evidence.values), 'honest session')}.\n"
+            f"Promises reach 1 in {made.reach:,}; beyond that figures are estimated.\n"
             f"{ASSUMPTIONS}",
             err=aside,
         )
@@ -206,7 +208,8 @@ def calibrate(
 def unread_ends(records: int) -> None:
     """Done, without some records of the logs: told, and the exit code says so."""
     if records:
-        typer.echo(f"{records:,} records could not be read and are not part of it", err=True)
+        are = "is" if records == 1 else "are"
+        typer.echo(f"{counted(records, 'record')} could not be read and {are} not part of it", err=True)
         raise typer.Exit(UNREADABLE)
 
 

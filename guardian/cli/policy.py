@@ -8,6 +8,7 @@ import typer
 
 from guardian.cli.asking import Tenant, client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, PolicyError
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation
@@ -58,7 +59,11 @@ def check(folder: Folder = None, config: ConfigOption = None, as_json: JsonOptio
         ],
         whole={"policy"},
     )
-    typer.echo(f"{len(policies.clauses)} policies in {place} are sound, version {policies.version}; {cases} cases")
+    found, are = (
+        counted(len(policies.clauses), "policy", "policies"),
+        "is" if len(policies.clauses) == 1 else "are",
+    )
+    typer.echo(f"{found} in {place} {are} sound, version {policies.version}; {counted(cases, 'case')}")
 
 
 def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -97,7 +102,8 @@ def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json
             rows = [(plain(each.case.name), plain(each.complaint)) for each in failed]
             show_rows(("case", "what came out"), rows, whole=())
         held = len(results) - len(failed)
-        typer.echo(f"{held} of {len(results)} cases hold for the policies in {place}, version {policies.version}")
+        cases = f"{held} of {counted(len(results), 'case')} hold"
+        typer.echo(f"{cases} for the policies in {place}, version {policies.version}")
     if failed:
         raise typer.Exit(1)
 

@@ -258,8 +258,9 @@ def retire_seals(
     settings = settings_from(config)
     if not force and (needed := sealed_before(settings)):
         raise ConfigurationError(
-            f"an older key alone opens {needed} dead letters and waiting records; start every monitor anew,"
-            " redrive what is wanted (`guardian dlq redrive`), and give up the rest with --force"
+            f"an older key alone opens {counted(needed, 'sealed record')} (dead letters, waiting records); start"
+            " every monitor anew, redrive what is wanted (`guardian dlq redrive`), and give up the rest with"
+            " --force"
         )
     retired = retire_old_seals(SecretFiles.of(settings).seal)
     if not retired:

@@ -9,6 +9,7 @@ import typer
 
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -202,9 +203,10 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
         )
     else:
         typer.echo(
-            f"{found.replayed:,} decisions since: {found.denied_flagged:,} calls of flagged sessions refused, "
-            f"{found.denied_honest:,} calls in {found.broken:,} of {found.honest:,} honest sessions of its roles "
-            "refused, "
+            f"{counted(found.replayed, 'decision')} since: "
+            f"{counted(found.denied_flagged, 'call')} of flagged sessions refused, "
+            f"{counted(found.denied_honest, 'call')} in {found.broken:,} of "
+            f"{counted(found.honest, 'honest session')} of its roles refused, "
             f"{found.passed:,} allowed although the proposal refuses them"
         )
         for change in found.examples[:20]:
@@ -217,15 +219,16 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
 
 
 def _summary(out: Path, count: int) -> str:
-    return f"{out}: {count} restrictions; read {out}/REPORT.md, merge what you agree with"
+    return f"{out}: {counted(count, 'restriction')}; read {out}/REPORT.md, merge what you agree with"
 
 
 def _show_backtest(tested: "Backtest") -> None:
     typer.echo(
-        f"{tested.replayed:,} decisions replayed: {tested.honest_denied:,} of {tested.honest:,} honest calls "
-        f"newly denied ({tested.cost:.4%}) in {tested.honest_sessions_denied:,} sessions, "
+        f"{counted(tested.replayed, 'decision')} replayed: "
+        f"{tested.honest_denied:,} of {counted(tested.honest, 'honest call')} "
+        f"newly denied ({tested.cost:.4%}) in {counted(tested.honest_sessions_denied, 'session')}, "
         f"{tested.unusual_denied:,} of them in sessions that guardian found unusual; "
-        f"{tested.flagged_stopped:,} of {tested.flagged_sessions:,} flagged sessions stopped; "
+        f"{tested.flagged_stopped:,} of {counted(tested.flagged_sessions, 'flagged session')} stopped; "
         f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
     )
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool
-from guardian.domain.text import shown, some
+from guardian.domain.text import counted, shown, some
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
@@ -30,16 +30,18 @@ def report(
     lines = [
         f"# Least privilege for {plain(proposal.tenant_id)}",
         "",
-        f"{len(proposal.restrictions)} restrictions for {len(proposal.scopes)} agent roles, from what honest "
-        f"sessions used between {proposal.since.date()} and {proposal.until.date()} ({test.replayed:,} decisions; "
-        f"{_calendar(proposal)}). guardian applies nothing: review, merge, then `guardian propose --verify` it.",
+        f"{counted(len(proposal.restrictions), 'restriction')} for {counted(len(proposal.scopes), 'agent role')}, "
+        f"from what honest sessions used between {proposal.since.date()} and {proposal.until.date()} "
+        f"({counted(test.replayed, 'decision')}; {_calendar(proposal)}). guardian applies nothing: review, merge, "
+        "then `guardian propose --verify` it.",
         "",
         "| | |",
         "|---|---|",
         f"| privilege surface (tool × kind of resource × data class) | {area.before:,} → {area.after:,} "
         f"(−{area.removed:.0%}) |",
         "| honest calls newly denied in the backtest | "
-        f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), {test.honest_sessions_denied:,} sessions |",
+        f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), "
+        f"{counted(test.honest_sessions_denied, 'session')} |",
         f"| of these in sessions that guardian found unusual, but did not flag | {test.unusual_denied:,} |",
         "| flagged sessions that would have been stopped | "
         f"{test.flagged_stopped:,} of {test.flagged_sessions:,} |",
@@ -68,15 +70,13 @@ def report(
     if proposal.abstentions:
         lines += ["## Not proposed", "", "Too little is known of these yet:", ""]
         lines += [f"- {plain(whom(each.scope))}: {plain(each.why)}." for each in proposal.abstentions] + [""]
-    if proposal.rejected:
+    if rejected := len(proposal.rejected):
+        were, their = ("was", "its") if rejected == 1 else ("were", "their")
         lines += [
-            f"{len(proposal.rejected)} restrictions were rejected earlier and their evidence has not changed.",
+            f"{counted(rejected, 'restriction')} {were} rejected earlier and {their} evidence has not changed.",
             "",
         ]
-    lines += [
-        _FOOT,
-        "",
-    ]
+    lines += [_FOOT, ""]
     return "\n".join(lines)
 
 
@@ -149,7 +149,8 @@ def _row(restriction: Restriction, proposal: Proposal) -> str:
         f"; held out {support.held_out:,}, touched {support.held_out_broken:,}" if support.held_out_broken else ""
     )
     evidence = (
-        f"{support.sessions:,} sessions, {support.actions:,} calls, {support.days} days; {last}; "
+        f"{counted(support.sessions, 'session')}, {counted(support.actions, 'call')}, "
+        f"{counted(support.days, 'day')}; {last}; "
         f"at most {support.denied_at_most:.1%}{held}"
     )
     cost = f"{honest:,} honest, {flagged:,} flagged"
@@ -178,7 +179,7 @@ def _calendar(proposal: Proposal) -> str:
         ends += following.day == 1
         quarters += _quarter(following)
         day = following
-    return f"{ends} month ends, {quarters} quarter ends"
+    return f"{counted(ends, 'month end')}, {counted(quarters, 'quarter end')}"
 
 
 def _quarter(day: date) -> bool:

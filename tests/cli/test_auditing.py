@@ -110,7 +110,7 @@ def test_the_first_bad_entry_is_named_also_where_older_keys_were_retired(guardia
     tokens.retire(settings, str(old))
     assert guardian("checkpoint").exit_code == 0
     done = guardian("verify")
-    assert (done.exit_code, "1 more were signed with keys" in done.stdout) == (0, True)
+    assert (done.exit_code, "1 more was signed with keys" in done.stdout) == (0, True)
     tokens.rotate(settings)
     damage(home, "UPDATE control_audit SET record = replace(record, 'rotateKey', 'rotateFoo') WHERE seq = 7")
     done = guardian("verify")

@@ -213,7 +213,7 @@ def test_a_window_that_begins_before_the_archive_is_the_archives(guardian):
     )
     assert [each["id"] for each in asked["restrictions"]] == [each["id"] for each in found["restrictions"]]
     assert asked["window"] == found["window"]
-    assert "3 month ends, 1 quarter ends" in guardian("propose", *options, "--window", "2y")
+    assert "3 month ends, 1 quarter end" in guardian("propose", *options, "--window", "2y")
 
 
 def configured(tmp_path, source):

@@ -138,13 +138,13 @@ def test_the_report_says_what_why_evidence_and_cost(proposal):
     assert "20 → 5 (−75%)" in text
     assert "1 of 8 (12.500%)" in text
     assert "| agent_review for review contracts | 0 of 1 | 0 of 1 | 2 | 1 |" in text
-    assert "3 month ends, 1 quarter ends" in text
+    assert "3 month ends, 1 quarter end" in text
     assert "may not call mail.send, but a-1 may | granted, and never used" in text
     assert "200 sessions, 1,000 calls, 60 days; see below; at most 1.5% | 1 honest, 0 flagged |" in text
     assert "200 sessions, 1,000 calls, 60 days; never; at most 1.5% | 0 honest, 0 flagged |" in text
     assert "3 honest sessions, 59 are needed" in text
     assert "oso package" in text
-    assert "1 restrictions were rejected earlier" in text
+    assert "1 restriction was rejected earlier and its evidence" in text
     assert len(text.splitlines()) < 60
 
 
