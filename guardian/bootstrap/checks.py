@@ -1,6 +1,10 @@
 """What one check of the doctor says: well, to be mended, or that nothing is known."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Runs = Literal["run", "watch", "serve"]
+"""The commands that run guardian on a machine: both parts, the monitor alone, control alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import partial
 from guardian.alerting.port import RetryLater
 from guardian.bootstrap.advice import advice_checked
 from guardian.bootstrap.checking import check_plugins
-from guardian.bootstrap.checks import Check, Unknown, Unwell
+from guardian.bootstrap.checks import Check, Runs, Unknown, Unwell
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
@@ -25,24 +25,19 @@ from guardian.bootstrap.storing import archive_checked, database_checked
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.domain.text import counted
-from guardian.errors import BusError, ConfigurationError, GuardianError
+from guardian.errors import BusError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
 from guardian.policy.reload import ReloadablePolicies
 from guardian.scoring.calibration import ASSUMPTIONS
 
-RUNS = ("run", "watch", "serve")
-"""The commands that run guardian on a machine: both parts, the monitor alone, control alone."""
-
 _HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readChanges")
 
 
-def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
-    """Every check of what `runs` on this machine (`RUNS`), in the order in which things are needed; a failing one
-    does not stop the others. Raises ConfigurationError for another word."""
-    if runs not in RUNS:
-        raise ConfigurationError(f"{runs!r} is no command that runs guardian; choose one of {', '.join(RUNS)}")
+def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
+    """Every check of what `runs` on this machine, in the order in which things are needed; a failing one does not
+    stop the others."""
     monitor, control = runs != "serve", runs != "watch"
     asked = runs == "serve" and settings.advice.enabled  # in `run` the monitor's own model answers
     checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {

@@ -25,6 +25,7 @@ from guardian.stream.redrive import Redriven, redrive
 from guardian.wire.findings import AlertPayload
 
 _PAGE = 500
+_MOST_ROWS = 2**63  # what a database takes for an id; larger ones belong to nothing
 
 
 def dead_letters(settings: Settings, limit: int) -> Iterator[dict[str, object]]:
@@ -98,8 +99,9 @@ def _about(payload: str) -> dict[str, object]:
 
 def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
     """Let control send them again (None: all); returns which were there to be released."""
+    known = None if ids is None else [each for each in ids if each < _MOST_ROWS]
     with closing(open_control_store(settings)) as store, store.write() as rows:
-        return rows.alerts.release(ids, utc_now())
+        return rows.alerts.release(known, utc_now())
 
 
 def refused_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:

@@ -35,9 +35,22 @@ _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names.sp
 
 
 class _ByPanel(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        _show_no_type_of_flags(self)
+
     def list_commands(self, ctx: Any) -> list[str]:
         known = list(_PANEL_OF)
         return sorted(super().list_commands(ctx), key=lambda name: known.index(name) if name in known else -1)
+
+
+def _show_no_type_of_flags(command: Any) -> None:
+    """A flag takes no value, though typer's help would say <bool> beside it."""
+    for option in (*command.params, command.get_help_option(typer.Context(command))):
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _show_no_type_of_flags(below)
 
 
 app = typer.Typer(

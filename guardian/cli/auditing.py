@@ -36,11 +36,17 @@ def register(app: typer.Typer) -> None:
 def verify(
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", help="A file of exported checkpoints to hold the trail against; repeatable."),
+        typer.Option(
+            "--checkpoint",
+            metavar="<file>",
+            help="A file of exported checkpoints to hold the trail against; repeatable.",
+        ),
     ] = None,
     keys: Annotated[
         list[Path] | None,
-        typer.Option("--keys", help="JWK set to believe instead of the deployment's own keys; repeatable."),
+        typer.Option(
+            "--keys", metavar="<file>", help="JWK set to believe instead of the deployment's own keys; repeatable."
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -169,11 +175,17 @@ def check_proof(
     file: Annotated[Path, typer.Argument(help="What `guardian audit prove` printed; - is stdin.")],
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", help="A file with the earlier checkpoint (prove's --since); repeatable."),
+        typer.Option(
+            "--checkpoint",
+            metavar="<file>",
+            help="A file with the earlier checkpoint (prove's --since); repeatable.",
+        ),
     ] = None,
     keys: Annotated[
         list[Path] | None,
-        typer.Option("--keys", help="JWK set to believe; then no configuration is needed; repeatable."),
+        typer.Option(
+            "--keys", metavar="<file>", help="JWK set to believe; then no configuration is needed; repeatable."
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

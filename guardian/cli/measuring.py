@@ -40,28 +40,39 @@ def evaluate(
         typer.Argument(help="Labelled session lines, logs with --labels, or an archive's folder; .gz too."),
     ] = None,
     benchmark: Annotated[
-        str | None, typer.Option("--benchmark", help="Also a built set: agentdojo, or on_the_way (extras).")
+        str | None,
+        typer.Option("--benchmark", help="Also a built-in set: agentdojo, or on_the_way (needs extras)."),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="SIGNAL", help="Also without a signal; repeatable.")
+        list[str] | None,
+        typer.Option("--without", metavar="<signal>", help="Also without this signal; repeatable."),
     ] = None,
     exchanged: Annotated[
         bool,
-        typer.Option("--exchanged", help="Also honest calls on another object than the purpose names."),
+        typer.Option("--exchanged", help="Also honest calls on an object that the purpose does not name."),
     ] = False,
-    robustness: Annotated[bool, typer.Option("--robustness", help="Also stuffed, split, reworded ...")] = False,
-    explanations: Annotated[bool, typer.Option("--explanations", help="Do named arguments matter?")] = False,
-    left_out: Annotated[bool, typer.Option("--left-out", help="Also calibrated without each set.")] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also drift in disguise: stuffed, split, reworded, ...")
+    ] = False,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Also whether the arguments that guardian names matter.")
+    ] = False,
+    left_out: Annotated[
+        bool, typer.Option("--left-out", help="Also calibrate without each data set in turn.")
+    ] = False,
     out_of_fold: Annotated[
         Path | None,
         typer.Option("--out-of-fold", help="With --left-out: folds of a training (OUT/.work/folds)."),
     ] = None,
     labels: LabelsOption = None,
     one_in: Annotated[
-        list[float] | None, typer.Option("--one-in", min=1, max=1e12, help="Count flags at 1 in N; repeatable.")
+        list[float] | None,
+        typer.Option(
+            "--one-in", metavar="<N>", min=1, max=1_000_000_000_000, help="Count flags at 1 in N; repeatable."
+        ),
     ] = None,
     plots: Annotated[
-        Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw ROC, calibration and delay as PNG.")
+        Path | None, typer.Option("--plots", metavar="<folder>", help="Draw ROC, calibration and delay as PNG.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, PolicyError
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation
-from guardian.wire.principal import ROLES
+from guardian.wire.principal import ROLES, Role
 
 Folder = Annotated[
     Path | None, typer.Argument(help="Folder of *.cedar files; absent: the one that the configuration names.")
@@ -111,8 +111,12 @@ def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json
 def explain(
     tenant: Tenant,
     session: Annotated[str | None, typer.Argument(help="The session's id; absent: about the tenant.")] = None,
-    action: Annotated[str, typer.Option(help="What is to be done, such as revoke or setMode.")] = "revoke",
-    role: Annotated[str, typer.Option(help="Who would do it.")] = "monitor",
+    action: Annotated[
+        PolicyAction, typer.Option(metavar="<action>", help="What is to be done, such as revoke or setMode.")
+    ] = "revoke",
+    role: Annotated[
+        Role, typer.Option(metavar="<role>", help=f"Who would do it: {', '.join(ROLES)}.")
+    ] = "monitor",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,9 +126,6 @@ def explain(
 
     Example: guardian policy explain tenant_acme sess_42
     """
-    for name, value, known in (("action", action, get_args(PolicyAction)), ("role", role, ROLES)):
-        if value not in known:
-            raise ConfigurationError(f"{name} {value!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
         told = control.explain(tenant, session, action=action, role=role)
     if as_json:

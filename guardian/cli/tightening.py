@@ -118,7 +118,7 @@ def propose(
 
 
 def backtest(
-    folder: Annotated[Path, typer.Argument(metavar="PROPOSAL", help="A folder that `guardian propose` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="proposal", help="A folder that `guardian propose` wrote.")],
     window: Annotated[
         str | None, typer.Option("--window", help="The last 90d, 13w, …; default: the proposal's own window.")
     ] = None,
@@ -167,7 +167,7 @@ def backtest(
 
 
 def reject(
-    folder: Annotated[Path, typer.Argument(metavar="PROPOSAL", help="A folder that `guardian propose` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="proposal", help="A folder that `guardian propose` wrote.")],
     restriction: Annotated[str, typer.Argument(help="The restriction's id, rst_...")],
     reason: Annotated[str, typer.Option("--reason", help="Why not; the next reviewer reads it.")],
     owner: Annotated[str, typer.Option("--owner", help="Who says so.")],

@@ -52,6 +52,13 @@ def test_every_command_explains_itself(guardian, command: str) -> None:
     assert "Usage" in done.stdout
 
 
+def test_a_flag_is_shown_without_a_type_and_a_list_without_its_brackets(guardian) -> None:
+    shown = guardian("token", "issue", "--help").stdout + guardian("link", "--help").stdout
+    assert "--open" in shown
+    assert "<bool>" not in shown
+    assert "list[" not in shown
+
+
 def test_every_option_of_every_command_says_what_it_is_for() -> None:
     def silent(command: click.Command, name: str) -> Iterator[str]:
         yield from (f"{name} {p.opts[0]}" for p in command.params if not getattr(p, "help", None))
@@ -363,7 +370,7 @@ def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tm
     assert {"policy", "pages", "alerts"} <= serving.keys() - watching.keys()
     assert watching.keys() | serving.keys() == asked("run").keys()
     wrong = guardian("doctor", "--for", "control", "-c", "home/guardian.yaml")
-    assert (wrong.returncode, "choose one of run, watch, serve" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "'run', 'watch', 'serve'" in wrong.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -559,13 +566,13 @@ def test_a_reason_that_is_none_is_one_line(guardian, reason: str) -> None:
 def test_a_status_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
     done = guardian("sessions", "--status", "clear")
     assert done.returncode == 2
-    assert "active, flagged, revoked" in done.stderr
+    assert "'active', 'flagged', 'revoked'" in done.stderr
 
 
 def test_a_kind_of_finding_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
     done = guardian("findings", "--kind", "drifting")
     assert done.returncode == 2
-    assert "drift, gateway, hygiene" in done.stderr
+    assert "'drift', 'gateway', 'hygiene'" in done.stderr
 
 
 def test_dead_letters_that_are_not_kept_are_a_fault(guardian, tmp_path: Path) -> None:
