@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -96,16 +97,22 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
         yield update
 
 
-def existing_file(path: Path) -> Path:
-    """`-` (stdin) or a readable file. Raises ConfigurationError."""
-    if str(path) == "-" and sys.stdin is None:
-        raise ConfigurationError("standard input is closed; name a file")
-    if str(path) != "-" and path.is_dir():
+def existing_file(path: Path, *, or_pipe: bool = False) -> Path:
+    """`-` (stdin) or a regular file; with `or_pipe` also what can be read only once. Raises ConfigurationError."""
+    if str(path) == "-":
+        if sys.stdin is None:
+            raise ConfigurationError("standard input is closed; name a file")
+        return path
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigurationError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    if S_ISDIR(mode):
         raise ConfigurationError(f"{path} is a folder, not a file")
-    if str(path) != "-" and path.exists() and not path.is_file():
+    if not S_ISREG(mode) and not or_pipe:
         raise ConfigurationError(f"{path} is not a regular file; `-` reads from standard input")
-    if str(path) != "-" and not path.is_file():
-        raise ConfigurationError(f"{path}: no such file")
     return path
 
 

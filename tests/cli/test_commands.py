@@ -404,6 +404,30 @@ def test_who_stopped_the_reading_of_a_file_is_not_told_that_it_is_done(
     assert done.stderr.startswith("1 decision judged")
 
 
+def test_a_pipe_can_be_watched_and_its_end_is_no_interruption(guardian, tmp_path: Path, monkeypatch) -> None:
+    from guardian.bootstrap import running
+
+    watched = []
+    monkeypatch.setattr(running, "watch", lambda _, file: watched.append(file) or running.Watched(ended=False))
+    os.mkfifo(tmp_path / "pipe")
+    guardian("init", "home")
+    assert guardian("watch", "--file", "pipe", "-c", "home/guardian.yaml").returncode == 0
+    assert watched == [Path("pipe")]
+
+
+def test_a_file_in_a_folder_of_somebody_elses_is_wrong_usage(guardian, monkeypatch) -> None:
+    look = Path.stat
+
+    def shut(path: Path, **how: bool) -> os.stat_result:  # root may look everywhere
+        if path.parent == Path("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **how)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    done = guardian("score", "shut/log.jsonl")
+    assert (done.returncode, done.stderr) == (2, "guardian: shut/log.jsonl: Permission denied\n")
+
+
 def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
     from guardian.bootstrap.doctor import examine
     from guardian.bootstrap.initialise import initialise
