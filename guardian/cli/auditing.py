@@ -3,10 +3,9 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, Literal
 
 import typer
 
@@ -104,12 +103,13 @@ def export(
     Example: guardian audit export -o trail.jsonl --after 1200
     """
     from guardian.bootstrap import auditing
+    from guardian.bootstrap.output import writer
 
     settings = settings_from(config)
     count = 0
-    with _writing(other_file(output)) as file:
+    with writer(other_file(output)) as write:
         for entry in auditing.export(settings, after):
-            file.write(_json(entry) + "\n")
+            write(_json(entry))
             count += 1
     typer.echo(_entries(count), err=True)
 
@@ -236,15 +236,3 @@ def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:
 def _json(value: object) -> str:
     """JSON in printable ASCII: what an agent wrote stays escaped, whoever prints it."""
     return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[TextIO]:
-    if str(output) == "-":
-        yield sys.stdout
-        return
-    try:
-        with output.open("w", encoding="ascii") as file:
-            yield file
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from error

@@ -170,7 +170,7 @@ def calibrate(
 
     from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
     from guardian.bootstrap.modelling import list_beside_model, reach_in_use
-    from guardian.bootstrap.offline import to_stdout, writer
+    from guardian.bootstrap.output import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
     reached, unread = reach_in_use(settings), list[int]()

@@ -144,7 +144,7 @@ def backtest(
     Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
     """
     from guardian.bootstrap.archiving import open_archive
-    from guardian.bootstrap.offline import writer
+    from guardian.bootstrap.output import writer
     from guardian.bootstrap.proposals import backtest_proposal, example_writer
 
     settings = settings_from(config, required=archive is None)
