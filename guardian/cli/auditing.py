@@ -1,6 +1,5 @@
 """audit verify, export, checkpoint, show, prove, check-proof: the trail of every control decision."""
 
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import typer
 from guardian.cli.common import (
     ConfigOption,
     JsonOption,
+    as_json_line,
     escape,
     existing_file,
     other_file,
@@ -109,7 +109,7 @@ def export(
     count = 0
     with writer(other_file(output)) as write:
         for entry in auditing.export(settings, after):
-            write(_json(entry))
+            write(as_json_line(entry))
             count += 1
     typer.echo(_entries(count), err=True)
 
@@ -143,7 +143,7 @@ def show(
 
     entries = auditing.newest(settings_from(config), last)
     if as_json:
-        typer.echo(_json(entries))
+        print_json(entries)
         return
     headings = ("entry", "at", "actor", "action", "tenant / session", "allowed", "policies", "result")
     rows = [tuple(plain(cell) for cell in _cells(entry)) for entry in entries]
@@ -167,7 +167,7 @@ def prove(
     """
     from guardian.bootstrap import auditing
 
-    typer.echo(_json(auditing.proof(settings_from(config), entry, since)))
+    print_json(auditing.proof(settings_from(config), entry, since))
 
 
 @audit_app.command("check-proof")
@@ -231,8 +231,3 @@ def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:
     allowed = ("yes" if answer else "no") if isinstance(answer, bool) else ""
     who = (text("at"), text("actor"), text("action"))
     return (str(entry["seq"]), *who, place, allowed, text("policy_ids"), text("result"))
-
-
-def _json(value: object) -> str:
-    """JSON in printable ASCII: what an agent wrote stays escaped, whoever prints it."""
-    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

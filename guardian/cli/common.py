@@ -60,9 +60,14 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
+def as_json_line(value: Any) -> str:
+    """JSON in printable ASCII: what an agent wrote stays escaped, whoever prints it."""
+    told = json.loads(value.model_dump_json()) if isinstance(value, BaseModel) else value
+    return json.dumps(told, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+
+
 def print_json(value: Any) -> None:
-    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    typer.echo(json.dumps(told, ensure_ascii=True, default=str))
+    typer.echo(as_json_line(value))
 
 
 def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
