@@ -86,6 +86,10 @@ def propose(
         return
     if since is not None:
         raise ConfigurationError("--since goes with --verify; --window says how far back to mine")
+    if own and (tenant or purpose or role or until):
+        raise ConfigurationError(
+            "--own takes no --tenant, --purpose, --role or --until: it is for guardian's roles"
+        )
     no = tightening.rejections_file(settings, rejections)
     if out is not None:
         replaceable(out)  # before minutes of mining
