@@ -135,9 +135,9 @@ def _in_words(error: Exception) -> str:
         case OSError():  # a full disk, a folder of somebody else's
             return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
         case UnicodeEncodeError() if error.encoding != "utf-8":
-            return f"{error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8"
+            return f"this text has letters that {error.encoding} lacks; set PYTHONIOENCODING=utf-8"
         case _:
             name, own = type(error).__name__, f"{Path(__file__).parents[1]}/"
             frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(own)]
             where = f" at {frames[-1].filename.removeprefix(own)}:{frames[-1].lineno}" if frames else ""
-            return f"a fault that nobody foresaw, {name}{where}: {error}; --debug shows the way to it"
+            return f"unexpected error: {name}{where}: {error}; --debug shows the traceback"

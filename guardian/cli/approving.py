@@ -46,7 +46,7 @@ def approvals(
 
 
 def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Give the second person's word: the act is done at once, if policy still permits it.
+    """Approve an act as the second person: it is done at once, if policy still permits it.
 
     Example: guardian approve apr_5f0c --reason "saw the transcript, the export was asked for"
     """
@@ -54,12 +54,12 @@ def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_jso
 
 
 def deny(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Say no to an act that waits; it is not done."""
+    """Refuse an act that waits for a second person; it is not done."""
     _decide(approval, "deny", reason, config, as_json=as_json)
 
 
 def withdraw(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Take back what you put up yourself."""
+    """Withdraw a request of your own that still waits for a second person."""
     _decide(approval, "withdraw", reason, config, as_json=as_json)
 
 

@@ -127,11 +127,11 @@ def existing_source(path: Path) -> Path:
 
 
 def hint_format(settings: Settings, file: Path, *, read: int, unread: int) -> None:
-    """Where most of a log could not be read, it is perhaps of another format: how to find out."""
+    """Where most of a log could not be read, say how to find out whether it has another format."""
     if unread > read and settings.source.format != "auto":
         typer.echo(
-            f"Perhaps it is of another format: `guardian detect {file}` says of which, and how to read it"
-            f" (source.format, now {settings.source.format}; auto takes all that are known, and JSON arrays)",
+            f"Perhaps it has another format: `guardian detect {file}` says which one, and how to read it"
+            f" (source.format is {settings.source.format}; auto reads every known format, and JSON arrays)",
             err=True,
         )
 

@@ -79,7 +79,7 @@ def doctor(
 
 
 def migrate(config: ConfigOption = None) -> None:
-    """Bring control's database up to date as the role that owns its tables, where that of `serve` does not.
+    """Bring control's database up to date as the role that owns its tables, where `serve` runs as another role.
 
     Example: GUARDIAN_STORE__CONTROL=postgresql+psycopg://guardian_owner:...@db/guardian_control guardian migrate
     """
@@ -130,7 +130,7 @@ def issue(
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List issued tokens; the tokens themselves are not kept.
 
-    Only live ones count; `refused`: the key that signed it was retired.
+    Each is live, revoked, ended (it expired), or refused (the key that signed it was retired).
     """
     from guardian.bootstrap import tokens
 

@@ -1,6 +1,7 @@
 """propose, backtest, reject: narrower policies for people to merge."""
 
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +82,7 @@ def propose(
 
     settings = settings_from(config, required=archive is None)
     if verify is not None:
-        _, found = verify_proposal(open_archive(settings, archive), verify, _moment(since))
+        found = verify_proposal(open_archive(settings, archive), verify, _moment(since))
         _show_verified(found, as_json=as_json)
         return
     if since is not None:
@@ -149,19 +150,13 @@ def backtest(
     """
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.output import writer
-    from guardian.bootstrap.proposals import backtest_proposal, example_writer
+    from guardian.bootstrap.proposals import backtest_proposal
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else days_of(window)
     opened = open_archive(settings, archive)
-    with progress("replaying") as update:
-        if examples is None:
-            _, tested = backtest_proposal(settings, opened, folder, update, window=days)
-        else:
-            with writer(examples) as write:
-                _, tested = backtest_proposal(
-                    settings, opened, folder, update, window=days, on_change=example_writer(write)
-                )
+    with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
+        tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
     if as_json:
         print_json(tested.as_json())
     else:
@@ -178,7 +173,7 @@ def reject(
     rejections: RejectionsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Say no to one restriction: it is not proposed again until its evidence changes (twice the sessions).
+    """Reject one restriction: it is not proposed again until its evidence changes (twice the sessions).
 
     Example: guardian reject proposals/acme rst_0123 --reason "auditors need it once a year" --owner maya
     """

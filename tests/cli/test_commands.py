@@ -123,11 +123,11 @@ def test_debug_shows_the_traceback(installed) -> None:
     assert "Traceback" in installed("--debug", "score", "absent.jsonl").stderr
 
 
-def test_a_fault_that_nobody_foresaw_is_one_line_that_says_where(guardian, monkeypatch) -> None:
+def test_an_unexpected_error_is_one_line_that_says_where(guardian, monkeypatch) -> None:
     monkeypatch.setattr("guardian.bootstrap.plugins.names", lambda _folder: 1 / 0)
     done = guardian("sources")
     assert (done.returncode, done.stdout) == (1, "")
-    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug shows the way to it\n"
+    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug shows the traceback\n"
     assert re.fullmatch(said, done.stderr)
     with pytest.raises(ZeroDivisionError):
         guardian("--debug", "sources")
@@ -189,7 +189,7 @@ def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(installed) -> No
     installed("init", "home")
     done = installed("slack", "check", "-c", "home/guardian.yaml", env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 1
-    assert done.stderr == "guardian: latin-1 has no letter for what is shown; set PYTHONIOENCODING=utf-8\n"
+    assert done.stderr == "guardian: this text has letters that latin-1 lacks; set PYTHONIOENCODING=utf-8\n"
 
 
 def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(guardian, tmp_path: Path) -> None:
