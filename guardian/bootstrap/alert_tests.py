@@ -25,13 +25,17 @@ class Sent:
 
 
 def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sent]:
-    """Slack gets every kind; channels without cases get a finding that was flagged and one that was revoked."""
+    """Slack gets every kind; channels without cases get a finding that was flagged and one that was revoked.
+
+    Raises ConfigurationError where there is no channel to try.
+    """
+    if not settings.alerts:
+        raise ConfigurationError("no channel is configured, so alerts go to the log; name one under alerts")
     if only is not None and only not in settings.alerts:
         raise ConfigurationError(f"channel {only!r} is not configured; those are: {', '.join(settings.alerts)}")
     stop = threading.Event()
-    for name, options in settings.alerts.items():
-        if only not in (None, name):
-            continue
+    chosen = settings.alerts if only is None else {only: settings.alerts[only]}
+    for name, options in chosen.items():
         if name == "slack":
             slack = slack_options(settings)
             if slack is None:

@@ -18,6 +18,7 @@ from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipelin
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.offline import PlainLines, judge_all, scratch_store
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.past import PastOnly
 from guardian.bus.port import Consumer
@@ -103,12 +104,20 @@ def tidy_archive(settings: Settings) -> Tidied:
 
 
 def open_history(settings: Settings, source: str) -> Consumer:
-    """A file by name, or `kafka`: what the configured topic holds now, read in a group of its own."""
+    """A file by name, or `kafka`: what the configured topic holds now, read in a group of its own.
+
+    Raises BusError where no broker answers, ConfigurationError where it has no such topic.
+    """
     if source != "kafka":
         return PlainLines(Path(source))
+    broker, topic = kafka_settings(settings), settings.kafka.topic
+    if topic_partitions(broker, topic) is None:
+        raise ConfigurationError(
+            f"kafka.topic: {broker.bootstrap_servers} has no topic {topic!r}, or does not show it to this user"
+        )
     group = f"{settings.kafka.group}.import.{secrets.token_hex(4)}"
     return PastOnly(
-        KafkaConsumer(kafka_settings(settings), [settings.kafka.topic], group=group),
+        KafkaConsumer(broker, [topic], group=group),
         until=utc_now(),
         timer=time.monotonic,
     )

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 
 from guardian.alerting.port import RetryLater
 from guardian.bootstrap.advice import advice_checked
 from guardian.bootstrap.checking import check_plugins
+from guardian.bootstrap.checks import Check, Runs, Unknown, Unwell
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
@@ -25,40 +25,19 @@ from guardian.bootstrap.storing import archive_checked, database_checked
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.domain.text import counted
-from guardian.errors import BusError, ConfigurationError, GuardianError
+from guardian.errors import BusError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
 from guardian.policy.reload import ReloadablePolicies
 from guardian.scoring.calibration import ASSUMPTIONS
 
-RUNS = ("run", "watch", "serve")
-"""The commands that run guardian on a machine: both parts, the monitor alone, control alone."""
-
 _HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readChanges")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor's report; `mend` is empty when all is well."""
-
-    name: str
-    ok: bool
-    found: str
-    mend: str = ""
-
-
-class _Unwell(Exception):
-    def __init__(self, found: str, mend: str) -> None:
-        super().__init__(found)
-        self.found, self.mend = found, mend
-
-
-def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
-    """Every check of what `runs` on this machine (`RUNS`), in the order in which things are needed; a failing one
-    does not stop the others. Raises ConfigurationError for another word."""
-    if runs not in RUNS:
-        raise ConfigurationError(f"{runs!r} is no command that runs guardian; choose one of {', '.join(RUNS)}")
+def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
+    """Every check of what `runs` on this machine, in the order in which things are needed; a failing one does not
+    stop the others."""
     monitor, control = runs != "serve", runs != "watch"
     asked = runs == "serve" and settings.advice.enabled  # in `run` the monitor's own model answers
     checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {
@@ -84,7 +63,9 @@ def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
     for name, check in ((name, check) for name, (needed, check) in checks.items() if needed):
         try:
             yield Check(name, True, check(settings))
-        except _Unwell as trouble:
+        except Unknown as reason:
+            yield Check(name, None, str(reason))
+        except Unwell as trouble:
             yield Check(name, False, trouble.found, trouble.mend)
         except GuardianError as error:
             found, _, mend = str(error).partition("; ")
@@ -129,7 +110,7 @@ def _calibration(settings: Settings) -> str:
         f" 1 in {flag:,g} are {kept}. {ASSUMPTIONS}"
     )
     if not speaks_for(calibration, settings):
-        raise _Unwell(
+        raise Unwell(
             "the calibration was fitted with another model, other signals or other weights than are configured:"
             " its promises do not hold",
             "`guardian calibrate` on your own traffic, then set model.calibration",
@@ -142,12 +123,13 @@ def _calibration(settings: Settings) -> str:
         return f"{said} No session has ended under it yet"
     one_in = settings.monitor.departure_one_in
     if seen.left(one_in) and seen.direction == "further out":
-        raise _Unwell(
+        raise Unwell(
             f"traffic has left the calibration: {seen.seen:,} finished sessions lie {seen.direction} than its own",
             "`guardian calibrate` on recent traffic, then set model.calibration",
         )
     tamer = ": they are tamer than its own, a new one would be sharper" if seen.left(one_in) else ""
-    return f"{said} {seen.seen:,} sessions since, evidence of a change {seen.capital:,.3g} of {one_in:,g}{tamer}"
+    since = f"{counted(seen.seen, 'session')} since"
+    return f"{said} {since}, evidence of a change {seen.capital:,.3g} of {one_in:,g}{tamer}"
 
 
 def _policy(settings: Settings) -> str:
@@ -160,13 +142,13 @@ def _policy(settings: Settings) -> str:
     finally:
         close_point(point)
     if said.errors:
-        raise _Unwell(
+        raise Unwell(
             f"the decision point gives no answer: {said.errors[0]}",
             "start it, or mend policy.options; until it answers everything that guardian asks for is denied",
         )
     if not said.allowed:
         by = ", ".join(said.policy_ids) or "no policy permits it"
-        raise _Unwell(
+        raise Unwell(
             f"the decision point denies the monitor to read changes, which endangers nobody ({by})",
             "look whether it has the policies, and at policy.options; config/examples/ has some to begin with",
         )
@@ -175,9 +157,7 @@ def _policy(settings: Settings) -> str:
 
 def _gateways(settings: Settings) -> str:
     if not settings.gateways:
-        raise _Unwell(
-            "no gateway is entitled to any tenant", "list them under `gateways`, or all is dead-lettered"
-        )
+        raise Unwell("no gateway is entitled to any tenant", "list them under `gateways`, or all is dead-lettered")
     return f"{counted(len(settings.gateways), 'gateway')} entitled to tenants"
 
 
@@ -194,7 +174,7 @@ def _envelopes(settings: Settings) -> str:
     topic, map_ = settings.envelopes.topic, settings.envelopes.static
     for name in [topic, f"dlq.{topic}"] if topic is not None else []:
         if topic_partitions(kafka_settings(settings), name) is None:
-            raise _Unwell(f"envelopes.topic: {name!r} is missing", f"create it, and dlq.{topic}")
+            raise Unwell(f"envelopes.topic: {name!r} is missing", f"create it, and dlq.{topic}")
     told = ["in the log, or registered with control"]
     told += [f"on topic {topic!r}"] if topic is not None else []
     told += [f"by a map of {counted(len(map_), 'line')}"] if map_ else []
@@ -208,28 +188,28 @@ def _broker(settings: Settings) -> str:
         letters = topic_partitions(kafka_settings(settings), f"dlq.{topic}")
     except BusError as error:
         way_out = "start a broker there, or set kafka.bootstrap_servers to yours, kafka.options for TLS and SASL"
-        raise _Unwell(str(error), way_out) from error
+        raise Unwell(str(error), way_out) from error
     if partitions is None:
-        raise _Unwell(
+        raise Unwell(
             f"{settings.kafka.bootstrap_servers} answers, topic {topic!r} is missing",
             f"create it, and dlq.{topic}; key its records by session id",
         )
     if letters is None:
-        raise _Unwell(
+        raise Unwell(
             f"{settings.kafka.bootstrap_servers}: topic 'dlq.{topic}' is missing",
             "create it: what cannot be read is kept there",
         )
-    return f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {partitions} partitions"
+    return f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {counted(partitions, 'partition')}"
 
 
 def _alerts(settings: Settings) -> str:
     if "slack" not in settings.alerts:
         return f"go to: {', '.join(settings.alerts) or 'the log'}"
     if settings.slack.token is None:
-        raise _Unwell("alerts.slack has no token", "set GUARDIAN_SLACK__TOKEN (xoxb-…)")
+        raise Unwell("alerts.slack has no token", "set GUARDIAN_SLACK__TOKEN (xoxb-…)")
     options = slack_options(settings)
     if options is None:
-        raise _Unwell(
+        raise Unwell(
             "alerts.slack has an empty token", "set GUARDIAN_SLACK__TOKEN to the app's bot token (xoxb-…)"
         )
     people(settings)
@@ -238,5 +218,5 @@ def _alerts(settings: Settings) -> str:
         ask_for_socket(settings, options)
     except RetryLater as trouble:
         mend = "let this machine reach slack.com, through HTTPS_PROXY if need be; until then Slack's alerts wait"
-        raise _Unwell(str(trouble), mend) from trouble
+        raise Unwell(str(trouble), mend) from trouble
     return f"{said}; more: guardian slack check"

@@ -1,11 +1,16 @@
 """What the doctor asks control: whether it is there, whether it takes the monitor's token, and who watches."""
 
 import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
+from guardian.bootstrap.checks import Unknown
 from guardian.bootstrap.clock import utc_now
 from guardian.config import Settings
 from guardian.domain.text import counted
@@ -50,48 +55,63 @@ def control_checked(settings: Settings) -> str:
 
 
 def token_checked(settings: Settings) -> str:
-    """That control takes the monitor's token for a monitor's. Raises ControlError."""
+    """That control accepts the monitor's token as a monitor's. Raises ControlError, or Unknown."""
     path = settings.resolve(settings.monitor.token_file)
-    token = sound_token(read_secret(path).decode(errors="replace").strip())
-    with ControlClient(settings.control.url, lambda: token) as client:
-        try:
-            who = client.whoami()
-        except ControlError as error:
-            if error.status == 0:
-                return "not asked: control does not answer"
-            if error.status not in (401, 403):
-                raise
-            why = error.code or error.status
-            raise ControlError(f"control does not take {path} ({why}); {_ANOTHER.format('monitor')}") from error
+    try:
+        who = _asked(settings, path, ControlClient.whoami)
+    except ControlError as error:
+        if error.status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise
+        why = error.code or error.status
+        raise ControlError(f"control does not take {path} ({why}); {_ANOTHER.format('monitor')}") from error
     if who.role != "monitor":
         raise ControlError(f"{path} is of {who.id}, with role {who.role}; {_ANOTHER.format('monitor')}")
     return f"control takes it: {who.id}, of {', '.join(who.tenants)}, until {who.expires_at:%Y-%m-%d}"
 
 
 def watching_checked(settings: Settings) -> str:
-    """Whether somebody watches the topic, as control knows it; it takes the administrator's token to ask. Raises
-    ControlError."""
-    token = settings.resolve(settings.keys.directory) / "admin.token"
-    if not token.is_file():
-        return f"not asked: {token} is not here; `guardian gateways` shows it"
-    with ControlClient(
-        settings.control.url, lambda: read_secret(token).decode(errors="replace").strip()
-    ) as client:
-        try:
-            watch = client.watch()
-        except ControlError as error:
-            if error.status == httpx.codes.UNAUTHORIZED:
-                raise ControlError(f"control does not take {token}; {_ANOTHER.format('admin')}") from error
-            if error.status != httpx.codes.FORBIDDEN:
-                raise
-            return f"not asked: control does not let {token} ask; `guardian gateways` shows it"
+    """Whether a monitor keeps up with the topic, as control knows it; asking takes the administrator's token.
+    Raises ControlError, or Unknown."""
+    path = settings.resolve(settings.keys.directory) / "admin.token"
+    if not path.is_file():
+        raise Unknown(f"not asked: {path} is not here; `guardian gateways` shows it")
+    try:
+        watch = _asked(settings, path, ControlClient.watch)
+    except ControlError as error:
+        if error.status == httpx.codes.FORBIDDEN:
+            raise Unknown(f"not asked: control does not let {path} ask; `guardian gateways` shows it") from error
+        if error.status == httpx.codes.UNAUTHORIZED:
+            raise ControlError(f"control does not take {path}; {_ANOTHER.format('admin')}") from error
+        raise
     if watch.unprotected_s is not None:
         raise ControlError(
             f"unprotected for {counted(round(watch.unprotected_s / 60), 'minute')}: the monitor is behind or gone;"
             " start `guardian watch` (or `run`) again; its log says what it waits for"
         )
+    if not watch.monitors:
+        raise Unknown("no monitor has ever reported to control; `guardian watch` (or `run`) starts one")
     current = sum(each.state == "current" for each in watch.monitors)
-    return f"{counted(current, 'monitor')} up to date" if watch.monitors else "no monitor was ever heard of"
+    if not current:
+        states = Counter(each.state for each in watch.monitors)
+        told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+        raise Unknown(f"no monitor is up to date ({told}); `guardian gateways` shows them")
+    return f"{counted(current, 'monitor')} up to date"
+
+
+Answer = TypeVar("Answer")
+
+
+def _asked(settings: Settings, path: Path, ask: Callable[[ControlClient], Answer]) -> Answer:
+    """What control answers to the token in this file. Raises ControlError where it refuses, Unknown where it does
+    not answer: another check says that."""
+    token = sound_token(read_secret(path).decode(errors="replace").strip())
+    with ControlClient(settings.control.url, lambda: token) as client:
+        try:
+            return ask(client)
+        except ControlError as error:
+            if error.status == 0:
+                raise Unknown("not asked: control does not answer") from error
+            raise
 
 
 def _moment(stamp: str) -> datetime | None:

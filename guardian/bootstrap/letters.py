@@ -16,6 +16,7 @@ from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
+from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError
 from guardian.store.monitor_outbox import Parked
 from guardian.store.monitor_values import ListedLetter
@@ -24,6 +25,7 @@ from guardian.stream.redrive import Redriven, redrive
 from guardian.wire.findings import AlertPayload
 
 _PAGE = 500
+_MOST_ROWS = 2**63  # what a database takes for an id; larger ones belong to nothing
 
 
 def dead_letters(settings: Settings, limit: int) -> Iterator[dict[str, object]]:
@@ -97,8 +99,9 @@ def _about(payload: str) -> dict[str, object]:
 
 def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
     """Let control send them again (None: all); returns which were there to be released."""
+    known = None if ids is None else [each for each in ids if each < _MOST_ROWS]
     with closing(open_control_store(settings)) as store, store.write() as rows:
-        return rows.alerts.release(ids, utc_now())
+        return rows.alerts.release(known, utc_now())
 
 
 def refused_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
@@ -106,12 +109,12 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
     AlertError."""
     if monitor and is_there(settings, settings.store.monitor) and (findings := refused_findings(settings)):
         raise ControlError(
-            f"control refused {len(findings)} findings, what they ask for is not done; "
+            f"control refused {counted(len(findings), 'finding')}, and what was asked for is not done; "
             "`guardian outbox list` says why, then `guardian outbox release --all`"
         )
     if control and is_there(settings, settings.store.control) and (alerts := refused_alerts(settings)):
         raise AlertError(
-            f"channels refused {len(alerts)} alerts, which went to the log; "
+            f"channels refused {counted(len(alerts), 'alert')}, which went to the log; "
             "`guardian alerts list` says why, then `guardian alerts release --all`"
         )
     nothing = ["no finding by control"] * monitor + ["no alert by a channel"] * control

@@ -1,22 +1,20 @@
 """Files through the pipeline: scoring and replay, without side effects."""
 
 import json
-import os
 import secrets
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import islice
 from pathlib import Path
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bootstrap.output import writer
 from guardian.bus.documents import Documents
 from guardian.bus.port import Consumer
 from guardian.config import Settings
@@ -31,7 +29,6 @@ from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
 from guardian.store.engine import open_engine
-from guardian.store.files import write_atomically
 from guardian.store.monitor import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
@@ -158,41 +155,6 @@ def batches(file: Path) -> Iterator[list[Record]]:
                 yield batch
     finally:
         consumer.close()
-
-
-@contextmanager
-def writer(output: Path) -> Iterator[Callable[[str], None]]:
-    """A line at a time; a file, also one that a link leads to, is there whole or not at all, a pipe or device gets
-    them as they come. Standard output by another name goes on where it is."""
-    if to_stdout(output):
-        yield lambda line: print(line, file=sys.stdout)
-        return
-    try:
-        with ExitStack() as stack:
-            try:
-                replaceable = output.is_file() or not output.exists()  # not /dev/null
-                file = stack.enter_context(
-                    write_atomically(output.resolve()) if replaceable else output.open("wb")
-                )
-            except OSError as error:
-                raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
-
-            def write(line: str) -> None:
-                file.write(f"{line}\n".encode())
-
-            yield write
-    except OSError as error:  # of a disk that is full nobody says which file it was
-        if error.errno not in (ENOSPC, EDQUOT, EFBIG):
-            raise
-        raise OSError(error.errno, error.strerror, str(output)) from error
-
-
-def to_stdout(output: Path) -> bool:
-    """Whether it is `-`, or standard output by another name (`/dev/stdout`, the file that it goes to)."""
-    try:
-        return str(output) == "-" or os.path.samestat(output.stat(), os.fstat(1))
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,23 +24,28 @@ _NAMED = 5
 
 def backtest_proposal(
     settings: Settings, archive: Archive, folder: Path, update: Update,
-    *, window: timedelta | None = None, on_change: Callable[[Change], None] = lambda _: None,
-) -> tuple[Proposal, Backtest]:  # fmt: skip
+    *, window: timedelta | None = None, write_example: Callable[[str], None] | None = None,
+) -> Backtest:  # fmt: skip
     """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`.
 
-    Raises ConfigurationError where policies or patches beside it say something else, which would not be replayed.
+    `write_example` takes each call that would be decided otherwise, as a line of JSON. Raises ConfigurationError
+    where policies or patches beside it say something else, which would not be replayed.
     """
     proposal = _read(folder)
     until = utc_now() if window is not None else proposal.until
     part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
     total = held_rows(archive, part)
     alike(folder, proposal, backends(settings).values())
-    tested = backtest(
+
+    def changed(change: Change) -> None:
+        if write_example is not None:
+            write_example(json.dumps(change.as_json(), default=str))
+
+    return backtest(
         archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
-        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=on_change,
+        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
         progress=lambda done: update(done, total),
     )  # fmt: skip
-    return replace(proposal, backtest=tested), tested
 
 
 def _read(folder: Path) -> Proposal:
@@ -52,17 +56,12 @@ def _read(folder: Path) -> Proposal:
         raise ConfigurationError(str(error)) from error
 
 
-def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
-    """Changes as JSON lines."""
-    return lambda change: write(json.dumps(change.as_json(), default=str))
-
-
-def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> tuple[Proposal, Verified]:
+def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> Verified:
     """What became of a proposal since it was merged (`since`; else since it was made)."""
     proposal = _read(folder)
     merged = since or proposal.made_at
     window = Window(proposal.tenant_id, merged - IDLE, None)
-    return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
+    return verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
 
 
 def reject_restriction(

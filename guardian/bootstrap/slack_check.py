@@ -10,8 +10,8 @@ from guardian.alerting.port import RetryLater
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_calls import NoAnswer, Unshowable
 from guardian.alerting.slack_signature import SlackSignature
+from guardian.bootstrap.checks import Check
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.doctor import Check
 from guardian.bootstrap.samples import samples
 from guardian.bootstrap.slack import ask_for_socket, people, slack_options
 from guardian.config import Settings

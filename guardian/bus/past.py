@@ -14,9 +14,10 @@ class PastOnly:
     """Another consumer's records up to `until`; later ones are skipped. It is exhausted when none came for
     `quiet_s` and none is left.
 
-    The quiet time begins with the next poll, so the caller's work on earlier records does not count. `patience_s`
-    is how long the first record after a start may take (a group has to form), and how long a partition may say
-    nothing while the others are quiet. `timer` is a monotonic clock in seconds.
+    The quiet time begins with the first poll that finds nothing, so the caller's work on earlier records does not
+    count. `patience_s` is how long after a start the first record may take, unless every partition has said how much
+    it holds (a group has to form); after that, how long a partition may say nothing while the others are quiet.
+    `timer` is a monotonic clock in seconds.
     """
 
     def __init__(
@@ -34,13 +35,13 @@ class PastOnly:
         self._quiet_s = quiet_s
         self._patience_s = patience_s
         self._deadline: float | None = timer() + patience_s  # None: from the next poll on
-        self._read = False
+        self._heard = False  # since the latest start: a record, or how much every partition holds
         self._named: list[str] = []  # partitions that were said to have told nothing
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self._consumer.start(positions)
-        if self._read:
-            self._read = False
+        if self._heard:
+            self._heard = False
             self._deadline = self._timer() + self._patience_s
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
@@ -48,8 +49,8 @@ class PastOnly:
             self._deadline = self._timer() + self._quiet_s
         records = self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
         past = [r for r in records if r.timestamp is None or r.timestamp <= self._until]
-        if past:
-            self._read, self._deadline = True, None
+        if past or (not self._heard and self._all_known()):
+            self._heard, self._deadline = True, None
         return past
 
     def assignment(self) -> frozenset[Place]:
@@ -84,13 +85,17 @@ class PastOnly:
         if any(left.values()):  # a fetch takes long
             return False
         silent = sorted(str(place) for place in held - left.keys())
-        lost = self._read and not held  # between two assignments
+        lost = self._heard and not held  # between two assignments
         if (silent or lost) and over_s < self._patience_s:
             return False
         if silent and silent != self._named:
             _log.warning("nothing is heard of these; what they hold now is not read", partitions=silent)
             self._named = silent
         return True
+
+    def _all_known(self) -> bool:
+        held = self.assignment()
+        return bool(held) and held <= self.lag().keys()
 
     def close(self) -> None:
         self._consumer.close()

@@ -35,9 +35,22 @@ _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names.sp
 
 
 class _ByPanel(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        _show_no_type_of_flags(self)
+
     def list_commands(self, ctx: Any) -> list[str]:
         known = list(_PANEL_OF)
         return sorted(super().list_commands(ctx), key=lambda name: known.index(name) if name in known else -1)
+
+
+def _show_no_type_of_flags(command: Any) -> None:
+    """A flag takes no value, though typer's help would say <bool> beside it."""
+    for option in (*command.params, command.get_help_option(typer.Context(command))):
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _show_no_type_of_flags(below)
 
 
 app = typer.Typer(
@@ -122,9 +135,9 @@ def _in_words(error: Exception) -> str:
         case OSError():  # a full disk, a folder of somebody else's
             return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
         case UnicodeEncodeError() if error.encoding != "utf-8":
-            return f"{error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8"
+            return f"this text has letters that {error.encoding} lacks; set PYTHONIOENCODING=utf-8"
         case _:
             name, own = type(error).__name__, f"{Path(__file__).parents[1]}/"
             frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(own)]
             where = f" at {frames[-1].filename.removeprefix(own)}:{frames[-1].lineno}" if frames else ""
-            return f"a fault that nobody foresaw, {name}{where}: {error}; --debug shows the way to it"
+            return f"unexpected error: {name}{where}: {error}; --debug shows the traceback"

@@ -24,9 +24,9 @@ def try_channels(
     channel: Annotated[str | None, typer.Option(help="Only this channel of the configuration.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Send a sample of each kind of message to every configured channel. Exit code 1 if one does not take it.
+    """Send a sample of each kind of message to every configured channel.
 
-    Example: guardian alerts test --channel slack
+    Exit code 1 if a channel does not take it. Example: guardian alerts test --channel slack
     """
     from guardian.bootstrap.alert_tests import send_samples
 
@@ -98,7 +98,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @alerts_app.command()
 def release(
-    ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.", max=2**63 - 1)] = None,
+    ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every one; Slack is asked again at once.")] = False,
     config: ConfigOption = None,
 ) -> None:

@@ -1,7 +1,7 @@
 """approvals, approve, deny, withdraw, break-glass, break-glass-end, breaker: acts that take two people."""
 
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -10,6 +10,7 @@ from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
 
+State = Literal[ApprovalState, "all"]
 Approval = Annotated[str, typer.Argument(help="The approval's id, apr_...")]
 
 
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def approvals(
     tenant: OnlyTenant = None,
     state: Annotated[
-        str | None, typer.Option(help="pending, approved, denied, expired, withdrawn, used or all.")
+        State, typer.Option(metavar="<state>", help=f"Only acts in this state: {', '.join(get_args(State))}.")
     ] = "pending",
     limit: Limit = 50,
     config: ConfigOption = None,
@@ -34,12 +35,9 @@ def approvals(
     Example: guardian approvals --tenant tenant_acme
     """
     wanted = None if state == "all" else state
-    if wanted is not None and wanted not in (known := get_args(ApprovalState)):
-        raise ConfigurationError(f"state {wanted!r} does not exist; choose one of {', '.join(known)}, all")
     with client(config) as control:
-        chosen = cast(ApprovalState | None, wanted)
         page = newest(
-            limit, lambda n, after: control.approvals(tenant_id=tenant, state=chosen, limit=n, cursor=after)
+            limit, lambda n, after: control.approvals(tenant_id=tenant, state=wanted, limit=n, cursor=after)
         )
     if as_json:
         print_json(page)
@@ -48,7 +46,7 @@ def approvals(
 
 
 def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Give the second person's word: the act is done at once, if policy still permits it.
+    """Approve an act as the second person: it is done at once, if policy still permits it.
 
     Example: guardian approve apr_5f0c --reason "saw the transcript, the export was asked for"
     """
@@ -56,12 +54,12 @@ def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_jso
 
 
 def deny(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Say no to an act that waits; it is not done."""
+    """Refuse an act that waits for a second person; it is not done."""
     _decide(approval, "deny", reason, config, as_json=as_json)
 
 
 def withdraw(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Take back what you put up yourself."""
+    """Withdraw a request of your own that still waits for a second person."""
     _decide(approval, "withdraw", reason, config, as_json=as_json)
 
 

@@ -49,7 +49,10 @@ def import_(
     from guardian.bootstrap.archiving import import_history, open_history
 
     settings = settings_from(config)
-    if source != "kafka":
+    if source == "kafka":
+        where = f"topic {settings.kafka.topic!r} at {settings.kafka.bootstrap_servers}"
+        typer.echo(f"Reading what {where} holds now; joining it may take half a minute.", err=True)
+    else:
         existing_file(Path(source))
     with progress("importing") as update:
         outcome = import_history(settings, open_history(settings, source), update)
@@ -65,14 +68,20 @@ def import_(
         for each in outcome.refusals.values():
             of_topic = f"{each.topic}[{each.partition}] at {each.offset}"
             place = of_topic if source == "kafka" else f"line {each.offset + 1}"
-            typer.echo(escape(f"{each.count:,} times {each.code}, first in {place}: {each.reason}"), err=True)
+            typer.echo(
+                escape(f"{counted(each.count, 'time')} {each.code}, first in {place}: {each.reason}"), err=True
+            )
     if source != "kafka":
         disbelieved = sum(each.count for each in outcome.refusals.values() if each.code == NOT_ENTITLED)
         unread = outcome.refused - disbelieved
         hint_format(settings, Path(source), read=outcome.decisions + disbelieved, unread=unread)
     if outcome.too_old:
-        days = f"{outcome.too_old:,} days are older than archive.keep_days ({settings.archive.keep_days})"
-        typer.echo(f"{days} and go when the archive is tidied next; keep more, and import again", err=True)
+        days, (are, go) = (
+            counted(outcome.too_old, "day"),
+            ("is", "goes") if outcome.too_old == 1 else ("are", "go"),
+        )
+        older = f"{days} {are} older than archive.keep_days ({settings.archive.keep_days})"
+        typer.echo(f"{older} and {go} when the archive is tidied next; keep more, and import again", err=True)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
 
@@ -110,6 +119,5 @@ def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"merged": done.merged, "into": done.into, "forgotten": done.forgotten})
     else:
-        typer.echo(
-            f"{counted(done.merged, 'file')} merged into {done.into:,}; {done.forgotten:,} old ones forgotten"
-        )
+        forgotten = counted(done.forgotten, "old one")
+        typer.echo(f"{counted(done.merged, 'file')} merged into {done.into:,}; {forgotten} forgotten")

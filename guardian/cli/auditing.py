@@ -1,18 +1,17 @@
 """audit verify, export, checkpoint, show, prove, check-proof: the trail of every control decision."""
 
-import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, Literal
 
 import typer
 
 from guardian.cli.common import (
     ConfigOption,
     JsonOption,
+    as_json_line,
     escape,
     existing_file,
     other_file,
@@ -20,6 +19,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 _FAULT = 1
@@ -35,11 +35,17 @@ def register(app: typer.Typer) -> None:
 def verify(
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", help="A file of exported checkpoints to hold the trail against; repeatable."),
+        typer.Option(
+            "--checkpoint",
+            metavar="<file>",
+            help="A file of exported checkpoints to hold the trail against; repeatable.",
+        ),
     ] = None,
     keys: Annotated[
         list[Path] | None,
-        typer.Option("--keys", help="JWK set to believe instead of the deployment's own keys; repeatable."),
+        typer.Option(
+            "--keys", metavar="<file>", help="JWK set to believe instead of the deployment's own keys; repeatable."
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -65,14 +71,16 @@ def verify(
             more = f" (and {fault.more} more like it)" if fault.more else ""
             typer.echo(escape(f"BAD  {fault.kind}: {fault.says}{more}".replace("\n", " ")))
         if report.ok:
-            typer.echo(f"{report.entries} entries hold, root {report.root.hex()}")
+            hold = "holds" if report.entries == 1 else "hold"
+            typer.echo(f"{_entries(report.entries)} {hold}, root {report.root.hex()}")
             typer.echo(f"{report.stored} stored and {report.given} exported checkpoints agree")
         if report.superseded:
-            typer.echo(f"{report.superseded} more were signed with keys that are not known here (any more)")
+            were = "was" if report.superseded == 1 else "were"
+            typer.echo(f"{report.superseded} more {were} signed with keys that are not known here (any more)")
         if report.first_bad is not None:
             typer.echo(f"first bad entry: {report.first_bad}")
     rate = f", {report.entries / took:,.0f} entries/s" if took else ""
-    typer.echo(f"{report.entries} entries in {took:.1f} s{rate}", err=True)
+    typer.echo(f"{_entries(report.entries)} in {took:.1f} s{rate}", err=True)
     if not report.given:
         typer.echo(
             "No exported checkpoint agreed: whoever has the database can rewrite all that is in it. Give one with"
@@ -95,14 +103,15 @@ def export(
     Example: guardian audit export -o trail.jsonl --after 1200
     """
     from guardian.bootstrap import auditing
+    from guardian.bootstrap.output import writer
 
     settings = settings_from(config)
     count = 0
-    with _writing(other_file(output)) as file:
+    with writer(other_file(output)) as write:
         for entry in auditing.export(settings, after):
-            file.write(_json(entry) + "\n")
+            write(as_json_line(entry))
             count += 1
-    typer.echo(f"{count} entries", err=True)
+    typer.echo(_entries(count), err=True)
 
 
 @audit_app.command()
@@ -134,7 +143,7 @@ def show(
 
     entries = auditing.newest(settings_from(config), last)
     if as_json:
-        typer.echo(_json(entries))
+        print_json(entries)
         return
     headings = ("entry", "at", "actor", "action", "tenant / session", "allowed", "policies", "result")
     rows = [tuple(plain(cell) for cell in _cells(entry)) for entry in entries]
@@ -158,7 +167,7 @@ def prove(
     """
     from guardian.bootstrap import auditing
 
-    typer.echo(_json(auditing.proof(settings_from(config), entry, since)))
+    print_json(auditing.proof(settings_from(config), entry, since))
 
 
 @audit_app.command("check-proof")
@@ -166,11 +175,17 @@ def check_proof(
     file: Annotated[Path, typer.Argument(help="What `guardian audit prove` printed; - is stdin.")],
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", help="A file with the earlier checkpoint (prove's --since); repeatable."),
+        typer.Option(
+            "--checkpoint",
+            metavar="<file>",
+            help="A file with the earlier checkpoint (prove's --since); repeatable.",
+        ),
     ] = None,
     keys: Annotated[
         list[Path] | None,
-        typer.Option("--keys", help="JWK set to believe; then no configuration is needed; repeatable."),
+        typer.Option(
+            "--keys", metavar="<file>", help="JWK set to believe; then no configuration is needed; repeatable."
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -190,16 +205,20 @@ def check_proof(
     believed = [existing_file(path) for path in keys or []]
     made, extends = auditing.check_proof(settings, text, earlier, believed, name=name)
     signed = made.checkpoint
-    under = f"the checkpoint of {signed.size} entries, {signed.origin}"
+    under = f"the checkpoint of {_entries(signed.size)}, {signed.origin}"
     typer.echo(escape(f"entry {made.entry} holds: it is under {under}"))
     if extends:
-        typer.echo(f"that checkpoint extends the one of {made.since} entries")
+        typer.echo(f"that checkpoint extends the one of {_entries(made.since or 0)}")
     elif made.since is not None:
         typer.echo(
-            f"Not checked: that it extends the checkpoint of {made.since} entries; give that one with --checkpoint"
-            " FILE",
+            f"Not checked: that it extends the checkpoint of {_entries(made.since)}; give that one"
+            " with --checkpoint FILE",
             err=True,
         )
+
+
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")
 
 
 def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:
@@ -215,20 +234,3 @@ def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:
     allowed = ("yes" if answer else "no") if isinstance(answer, bool) else ""
     who = (text("at"), text("actor"), text("action"))
     return (str(entry["seq"]), *who, place, allowed, text("policy_ids"), text("result"))
-
-
-def _json(value: object) -> str:
-    """JSON in printable ASCII: what an agent wrote stays escaped, whoever prints it."""
-    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[TextIO]:
-    if str(output) == "-":
-        yield sys.stdout
-        return
-    try:
-        with output.open("w", encoding="ascii") as file:
-            yield file
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from error

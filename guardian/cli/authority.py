@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def authority(
-    subject: Annotated[str, typer.Argument(metavar="SESSION|PURPOSE", help="A session's id, or a purpose.")],
+    subject: Annotated[str, typer.Argument(metavar="session|purpose", help="A session's id, or a purpose.")],
     tenant: Annotated[str, typer.Option("--tenant", help="Whose session or purpose it is.", callback=named)],
     window: WindowOption = "90d",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many chains of a purpose to show.")] = 10,

@@ -1,5 +1,6 @@
 """bench: every figure that we quote is printed by one of these commands."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -142,10 +143,9 @@ def revocation(
     """Milliseconds from a finding to the gateways' refusal by face, beside 30-second polling; look-ups, memory."""
     from guardian.bench import revocation as bench
 
-    try:
-        counts = tuple(int(each) for each in gateways.split(","))
-    except ValueError as error:
-        raise ConfigurationError("--gateways takes numbers with commas, such as 1,10,100") from error
+    if not re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", gateways):
+        raise ConfigurationError("--gateways takes numbers from 1 to 9999 with commas, such as 1,10,100")
+    counts = tuple(map(int, gateways.split(",")))
     _measure("revocation", partial(bench.run, live=live, gateways=counts, revocations=revocations), as_json)
 
 

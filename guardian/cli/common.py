@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +26,7 @@ from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from guardian.bootstrap.doctor import Check
+    from guardian.bootstrap.checks import Check
 
 ConfigOption = Annotated[
     Path | None,
@@ -37,6 +39,7 @@ UNREADABLE = 3
 INTERRUPTED = 130
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
+_MARKS = {True: "ok  ", False: "MEND", None: "?   "}
 
 
 def settings_from(config: Path | None, *, required: bool = True) -> Settings:
@@ -57,20 +60,25 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
+def as_json_line(value: Any) -> str:
+    """JSON in printable ASCII: what an agent wrote stays escaped, whoever prints it."""
+    told = json.loads(value.model_dump_json()) if isinstance(value, BaseModel) else value
+    return json.dumps(told, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+
+
 def print_json(value: Any) -> None:
-    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    typer.echo(json.dumps(told, ensure_ascii=True, default=str))
+    typer.echo(as_json_line(value))
 
 
 def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
-    """Each check, with what to mend. Raises Exit, with code 1, when one fails."""
+    """Each check, with what to mend. Raises Exit with code 1 when one fails; one that knows nothing does not."""
     if as_json:
-        print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
+        print_json([asdict(check) for check in checks])
     for check in checks if not as_json else []:
-        typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<11} {escape(check.found)}")
-        if not check.ok:
+        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {escape(check.found)}")
+        if check.ok is False:
             typer.echo(f"      {'':<11} → {escape(check.mend)}")
-    if not all(check.ok for check in checks):
+    if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 
 
@@ -94,16 +102,22 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
         yield update
 
 
-def existing_file(path: Path) -> Path:
-    """`-` (stdin) or a readable file. Raises ConfigurationError."""
-    if str(path) == "-" and sys.stdin is None:
-        raise ConfigurationError("standard input is closed; name a file")
-    if str(path) != "-" and path.is_dir():
+def existing_file(path: Path, *, or_pipe: bool = False) -> Path:
+    """`-` (stdin) or a regular file; with `or_pipe` also what can be read only once. Raises ConfigurationError."""
+    if str(path) == "-":
+        if sys.stdin is None:
+            raise ConfigurationError("standard input is closed; name a file")
+        return path
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigurationError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    if S_ISDIR(mode):
         raise ConfigurationError(f"{path} is a folder, not a file")
-    if str(path) != "-" and path.exists() and not path.is_file():
+    if not S_ISREG(mode) and not or_pipe:
         raise ConfigurationError(f"{path} is not a regular file; `-` reads from standard input")
-    if str(path) != "-" and not path.is_file():
-        raise ConfigurationError(f"{path}: no such file")
     return path
 
 
@@ -113,11 +127,11 @@ def existing_source(path: Path) -> Path:
 
 
 def hint_format(settings: Settings, file: Path, *, read: int, unread: int) -> None:
-    """Where most of a log could not be read, it is perhaps of another format: how to find out."""
+    """Where most of a log could not be read, say how to find out whether it has another format."""
     if unread > read and settings.source.format != "auto":
         typer.echo(
-            f"Perhaps it is of another format: `guardian detect {file}` says of which, and how to read it"
-            f" (source.format, now {settings.source.format}; auto takes all that are known, and JSON arrays)",
+            f"Perhaps it has another format: `guardian detect {file}` says which one, and how to read it"
+            f" (source.format is {settings.source.format}; auto reads every known format, and JSON arrays)",
             err=True,
         )
 

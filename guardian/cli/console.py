@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def link(
     tenant: Annotated[
-        str | None, typer.Argument(help="With a session: the tenant whose it is.", callback=named)
+        str | None, typer.Argument(help="The tenant of the session; give both or neither.", callback=named)
     ] = None,
     session: Annotated[str | None, typer.Argument(help="The session to look at.", callback=named)] = None,
     browse: Annotated[bool, typer.Option("--open", help="Open it in the browser of this machine.")] = False,

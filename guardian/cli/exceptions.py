@@ -9,7 +9,7 @@ from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.wire.exceptions import ExceptionView
 
 exceptions_app = typer.Typer(
-    no_args_is_help=True, help='"This is fine", for a purpose and a tool, owned and for a while.'
+    no_args_is_help=True, help="What people said is fine: for a purpose and some tools, with an owner and an end."
 )
 
 
@@ -71,7 +71,7 @@ def add(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of a finding that its like is fine: for its tenant, its purpose and these tools, for some days.
+    """Make an exception for findings like this one: its tenant, its purpose and these tools, for some days.
 
     It never covers hard breaches, nor what is strong enough to revoke on, nor a session with other flags.
 

@@ -18,11 +18,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(feedback_app, name="feedback")
 
 
-@feedback_app.callback()
-def _feedback() -> None:
-    """People's verdicts as data."""
-
-
 @feedback_app.command()
 def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
@@ -39,15 +34,14 @@ def export(
 
     Example: guardian feedback export -o feedback.jsonl
     """
+    from guardian.bootstrap.output import to_stdout, writer
+
     other_file(output)
-    lines: list[str] = []
-    with client(config) as control:
+    count, aside = 0, to_stdout(output)
+    with client(config) as control, writer(output) as write:
         for row in listed(lambda cursor: control.feedback(tenant_id=tenant, cursor=cursor)):
             told = {"schema": "guardian.feedback/v1", **row.model_dump(mode="json")}
-            lines.append(json.dumps(told, ensure_ascii=True, sort_keys=True))
-    if str(output) == "-":
-        for line in lines:
-            typer.echo(line)
-        return
-    output.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    typer.echo(f"{counted(len(lines), 'labelled finding')} written to {output}", err=True)
+            write(json.dumps(told, ensure_ascii=True, sort_keys=True))
+            count += 1
+    if not aside:
+        typer.echo(f"{counted(count, 'labelled finding')} written to {output}", err=True)

@@ -1,12 +1,11 @@
 """dlq list, dlq redrive."""
 
-import json
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, escape, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, as_json_line, escape, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
@@ -48,7 +47,7 @@ def _print_json(letters: Iterable[dict[str, object]]) -> None:
     """One array, as its parts come."""
     begins = "["
     for letter in letters:
-        typer.echo(begins + json.dumps(letter), nl=False)
+        typer.echo(begins + as_json_line(letter), nl=False)
         begins = ", "
     typer.echo("[]" if begins == "[" else "]")
 

@@ -20,6 +20,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, GuardianError
 
 LabelsOption = Annotated[
@@ -43,25 +44,35 @@ def evaluate(
         typer.Option("--benchmark", help="Also a built set: agentdojo, on_the_way, open_ended (extras)."),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="SIGNAL", help="Also without a signal; repeatable.")
+        list[str] | None,
+        typer.Option("--without", metavar="<signal>", help="Also without this signal; repeatable."),
     ] = None,
     exchanged: Annotated[
         bool,
-        typer.Option("--exchanged", help="Also honest calls on another object than the purpose names."),
+        typer.Option("--exchanged", help="Also honest calls on an object that the purpose does not name."),
     ] = False,
-    robustness: Annotated[bool, typer.Option("--robustness", help="Also stuffed, split, reworded ...")] = False,
-    explanations: Annotated[bool, typer.Option("--explanations", help="Do named arguments matter?")] = False,
-    left_out: Annotated[bool, typer.Option("--left-out", help="Also calibrated without each set.")] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also drift in disguise: stuffed, split, reworded, ...")
+    ] = False,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Also whether the arguments that guardian names matter.")
+    ] = False,
+    left_out: Annotated[
+        bool, typer.Option("--left-out", help="Also calibrate without each data set in turn.")
+    ] = False,
     out_of_fold: Annotated[
         Path | None,
         typer.Option("--out-of-fold", help="With --left-out: folds of a training (OUT/.work/folds)."),
     ] = None,
     labels: LabelsOption = None,
     one_in: Annotated[
-        list[float] | None, typer.Option("--one-in", min=1, max=1e12, help="Count flags at 1 in N; repeatable.")
+        list[float] | None,
+        typer.Option(
+            "--one-in", metavar="<N>", min=1, max=1_000_000_000_000, help="Count flags at 1 in N; repeatable."
+        ),
     ] = None,
     plots: Annotated[
-        Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw ROC, calibration and delay as PNG.")
+        Path | None, typer.Option("--plots", metavar="<folder>", help="Draw ROC, calibration and delay as PNG.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -159,7 +170,7 @@ def calibrate(
 
     from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
     from guardian.bootstrap.modelling import list_beside_model, reach_in_use
-    from guardian.bootstrap.offline import to_stdout, writer
+    from guardian.bootstrap.output import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
     reached, unread = reach_in_use(settings), list[int]()
@@ -190,8 +201,9 @@ def calibrate(
         print_json(summary)
     else:
         typer.echo(
-            f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
-            f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
+            f"{output}: {counted(len(made.actions.values), 'honest action')},"
+            f" {counted(len(made.evidence.values), 'honest session')}.\n"
+            f"Promises reach 1 in {made.reach:,}; beyond that figures are estimated.\n"
             f"{ASSUMPTIONS}",
             err=aside,
         )
@@ -207,7 +219,8 @@ def calibrate(
 def unread_ends(records: int) -> None:
     """Done, without some records of the logs: told, and the exit code says so."""
     if records:
-        typer.echo(f"{records:,} records could not be read and are not part of it", err=True)
+        are = "is" if records == 1 else "are"
+        typer.echo(f"{counted(records, 'record')} could not be read and {are} not part of it", err=True)
         raise typer.Exit(UNREADABLE)
 
 

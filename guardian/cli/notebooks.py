@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 
 def notebooks(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to copy them; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(help="Where to copy them; made if it is not there.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite notebooks that lie there already.")] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Make the sample data now, not when the first notebook runs.")

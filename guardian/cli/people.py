@@ -1,7 +1,7 @@
 """sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
 
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ from guardian.wire.sessions import ActResult
 
 Session = Annotated[str, typer.Argument(help="The session's id.", callback=named)]
 Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...", callback=named)]
-Subject = Annotated[str, typer.Option("--subject", help="session, agent, delegator, task or jti.")]
+Subject = Annotated[SubjectType, typer.Option("--subject", help="What the id names; jti is a token's.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def sessions(
     tenant: OnlyTenant = None,
-    status: Annotated[str | None, typer.Option(help="active, flagged or revoked.")] = None,
+    status: Annotated[SessionStatus | None, typer.Option(help="Only sessions with this status.")] = None,
     limit: Limit = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -39,12 +39,9 @@ def sessions(
     """
     from guardian.cli.tables import show_sessions
 
-    if status is not None and status not in (known := get_args(SessionStatus)):
-        raise ConfigurationError(f"status {status!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
-        chosen = cast(SessionStatus | None, status)
         page = newest(
-            limit, lambda n, after: control.sessions(tenant_id=tenant, status=chosen, limit=n, cursor=after)
+            limit, lambda n, after: control.sessions(tenant_id=tenant, status=status, limit=n, cursor=after)
         )
     if as_json:
         print_json(page)
@@ -55,7 +52,9 @@ def sessions(
 def findings(
     tenant: OnlyTenant = None,
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
-    kind: Annotated[str | None, typer.Option(help="drift, gateway, hygiene, calibration, unscorable, ...")] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(metavar="<kind>", help=f"Only findings of this kind: {', '.join(Kind)}.")
+    ] = None,
     limit: Limit = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -63,8 +62,6 @@ def findings(
     """List findings and what policy made of them, the newest first."""
     from guardian.cli.tables import show_views
 
-    if kind is not None and kind not in (known := [each.value for each in Kind]):
-        raise ConfigurationError(f"kind {kind!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
         wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
         page = newest(limit, lambda n, after: control.findings(**wanted, limit=n, cursor=after))
@@ -94,15 +91,14 @@ def revoke(
 
     Example: guardian revoke tenant_acme agent_7 --subject agent --minutes 60 --reason "its image was altered"
     """
-    kind = _kind(subject)
-    if kind == "session" and minutes is not None:
+    if subject == "session" and minutes is not None:
         raise ConfigurationError("--minutes goes with --subject; a session is revoked for as long as it lives")
     with client(config) as control:
-        if kind == "session":
+        if subject == "session":
             _show_act(control.revoke(tenant, session, reason=reason), as_json=as_json)
         else:
             seconds = None if minutes is None else minutes * 60
-            done = control.revoke_subject(tenant, kind, session, reason=reason, seconds=seconds)
+            done = control.revoke_subject(tenant, subject, session, reason=reason, seconds=seconds)
             _show_subject(done, as_json=as_json)
 
 
@@ -120,12 +116,11 @@ def reinstate(
 
     With --subject: an agent, delegator, task or token, by another person than the one who revoked it.
     """
-    kind = _kind(subject)
     with client(config) as control:
-        if kind == "session":
+        if subject == "session":
             _show_act(control.reinstate(tenant, session, reason=reason), as_json=as_json)
         else:
-            done = control.reinstate_subject(tenant, kind, session, reason=reason)
+            done = control.reinstate_subject(tenant, subject, session, reason=reason)
             _show_subject(done, as_json=as_json)
 
 
@@ -175,7 +170,7 @@ def protect(
 def mode(
     tenant: Tenant,
     wanted: Annotated[
-        str | None, typer.Argument(help="shadow, canary or enforce; absent: show the present one.")
+        Mode | None, typer.Argument(metavar="mode", help="The mode to set; absent: show the present one.")
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; it is audited.")] = None,
     percent: Annotated[
@@ -190,19 +185,17 @@ def mode(
 
     Example: guardian mode tenant_acme canary --percent 10 --reason "two weeks of shadow without a false alarm"
     """
+    if wanted is None and (reason or percent is not None):
+        raise ConfigurationError("--reason and --percent go with a mode: shadow, canary or enforce")
+    if wanted is not None and (wanted == "canary") != (percent is not None):
+        raise ConfigurationError("--percent, from 1 to 99, goes with canary and with no other mode")
+    if wanted is not None and not reason:
+        raise ConfigurationError('say why: --reason "..." (it is audited)')
     with client(config) as control:
-        if wanted is None and (reason or percent is not None):
-            raise ConfigurationError("--reason and --percent go with a mode: shadow, canary or enforce")
         if wanted is None:
             view = control.mode(tenant)
-        elif wanted not in (known := get_args(Mode)):
-            raise ConfigurationError(f"mode {wanted!r} does not exist; choose one of {', '.join(known)}")
-        elif (wanted == "canary") != (percent is not None):
-            raise ConfigurationError("--percent, from 1 to 99, goes with canary and with no other mode")
-        elif not reason:
-            raise ConfigurationError('say why: --reason "..." (it is audited)')
         else:
-            view = control.set_mode(tenant, wanted, reason=reason, canary_percent=percent)  # type: ignore[arg-type]
+            view = control.set_mode(tenant, wanted, reason=reason or "", canary_percent=percent)
     if as_json:
         print_json(view)
         return
@@ -243,12 +236,6 @@ def _show_unheard(result: ActResult) -> None:
     if result.unheard:
         name = f"{result.session.tenant_id}/{result.session.session_id}"
         typer.echo(one_line(f"control had not heard of {name}: no finding or envelope has that name"), err=True)
-
-
-def _kind(subject: str) -> SubjectType:
-    if subject not in (known := get_args(SubjectType)):
-        raise ConfigurationError(f"subject {subject!r} does not exist; choose one of {', '.join(known)}")
-    return cast(SubjectType, subject)
 
 
 def _show_subject(done: SubjectResult, *, as_json: bool) -> None:

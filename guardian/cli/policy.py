@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from guardian.cli.asking import Tenant, client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, PolicyError
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation
-from guardian.wire.principal import ROLES
+from guardian.wire.principal import ROLES, Role
 
 Folder = Annotated[
     Path | None, typer.Argument(help="Folder of *.cedar files; absent: the one that the configuration names.")
@@ -58,7 +59,11 @@ def check(folder: Folder = None, config: ConfigOption = None, as_json: JsonOptio
         ],
         whole={"policy"},
     )
-    typer.echo(f"{len(policies.clauses)} policies in {place} are sound, version {policies.version}; {cases} cases")
+    found, are = (
+        counted(len(policies.clauses), "policy", "policies"),
+        "is" if len(policies.clauses) == 1 else "are",
+    )
+    typer.echo(f"{found} in {place} {are} sound, version {policies.version}; {counted(cases, 'case')}")
 
 
 def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -97,7 +102,8 @@ def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json
             rows = [(plain(each.case.name), plain(each.complaint)) for each in failed]
             show_rows(("case", "what came out"), rows, whole=())
         held = len(results) - len(failed)
-        typer.echo(f"{held} of {len(results)} cases hold for the policies in {place}, version {policies.version}")
+        cases = f"{held} of {counted(len(results), 'case')} hold"
+        typer.echo(f"{cases} for the policies in {place}, version {policies.version}")
     if failed:
         raise typer.Exit(1)
 
@@ -105,8 +111,12 @@ def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json
 def explain(
     tenant: Tenant,
     session: Annotated[str | None, typer.Argument(help="The session's id; absent: about the tenant.")] = None,
-    action: Annotated[str, typer.Option(help="What is to be done, such as revoke or setMode.")] = "revoke",
-    role: Annotated[str, typer.Option(help="Who would do it.")] = "monitor",
+    action: Annotated[
+        PolicyAction, typer.Option(metavar="<action>", help="What is to be done, such as revoke or setMode.")
+    ] = "revoke",
+    role: Annotated[
+        Role, typer.Option(metavar="<role>", help=f"Who would do it: {', '.join(ROLES)}.")
+    ] = "monitor",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,9 +126,6 @@ def explain(
 
     Example: guardian policy explain tenant_acme sess_42
     """
-    for name, value, known in (("action", action, get_args(PolicyAction)), ("role", role, ROLES)):
-        if value not in known:
-            raise ConfigurationError(f"{name} {value!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
         told = control.explain(tenant, session, action=action, role=role)
     if as_json:

@@ -69,7 +69,7 @@ def watch(
     from guardian.bootstrap.running import letters_of
     from guardian.bootstrap.running import watch as start
 
-    watched = start(settings_from(config), existing_file(file) if file is not None else None)
+    watched = start(settings_from(config), existing_file(file, or_pipe=True) if file is not None else None)
     if file is None:
         return
     kept = f", kept in {letters_of(file)}/ and by `guardian dlq list`" if watched.refused else ""

@@ -1,6 +1,5 @@
 """score, replay."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +71,7 @@ def replay(
         outcome = replay_file(settings, existing_file(file), update)
     if as_json:
         for finding in outcome.findings:
-            print_json(json.loads(finding.model_dump_json()))  # in ASCII: agents wrote some of it
+            print_json(finding)
     else:
         show_findings(outcome.findings)
     show_replay(outcome)

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from guardian.bootstrap.checks import Runs
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from, show_checks
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
+from guardian.wire.principal import ROLES, Role
 
 token_app = typer.Typer(no_args_is_help=True, help="Issue, list and withdraw tokens; rotate the signing key.")
 seal_app = typer.Typer(
@@ -61,7 +63,8 @@ def init(
 
 def doctor(
     runs: Annotated[
-        str, typer.Option("--for", help="What runs on this machine: watch or serve alone, or run, which is both.")
+        Runs,
+        typer.Option("--for", help="What runs on this machine: watch or serve alone, or run, which is both."),
     ] = "run",
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -76,7 +79,7 @@ def doctor(
 
 
 def migrate(config: ConfigOption = None) -> None:
-    """Bring control's database up to date as the role that owns its tables, where that of `serve` does not.
+    """Bring control's database up to date as the role that owns its tables, where `serve` runs as another role.
 
     Example: GUARDIAN_STORE__CONTROL=postgresql+psycopg://guardian_owner:...@db/guardian_control guardian migrate
     """
@@ -91,13 +94,11 @@ def migrate(config: ConfigOption = None) -> None:
 @token_app.command()
 def issue(
     principal: Annotated[str, typer.Argument(help="Who it is for, such as maya or mcp-gw-eu-1.")],
-    role: Annotated[
-        str,
-        typer.Option(
-            help="monitor, gateway, delegation, analyst, responder, approver, auditor, admin or metrics."
-        ),
+    role: Annotated[Role, typer.Option(metavar="<role>", help=f"What it may do: {', '.join(ROLES)}.")],
+    tenant: Annotated[
+        list[str],
+        typer.Option(metavar="<name>", help="A tenant that it reaches; '*' is every tenant; repeatable."),
     ],
-    tenant: Annotated[list[str], typer.Option(help="A tenant it reaches; may be repeated; '*' is every tenant.")],
     days: Annotated[float, typer.Option(min=0.001, max=36_500, help="How long it lives.")] = 90.0,
     certificate: Annotated[
         Path | None,
@@ -110,10 +111,7 @@ def issue(
     Example: guardian token issue maya --role responder --tenant tenant_acme --days 7
     """
     from guardian.bootstrap import tokens
-    from guardian.wire.principal import ROLES
 
-    if role not in ROLES:
-        raise ConfigurationError(f"role {role!r} does not exist; choose one of {', '.join(ROLES)}")
     if math.isnan(days):
         raise ConfigurationError("--days nan is no number of days; give one from 0.001 to 36500")
     token = tokens.issue(
@@ -132,7 +130,7 @@ def issue(
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List issued tokens; the tokens themselves are not kept.
 
-    Only live ones count; `refused`: the key that signed it was retired.
+    Each is live, revoked, ended (it expired), or refused (the key that signed it was retired).
     """
     from guardian.bootstrap import tokens
 
@@ -258,8 +256,9 @@ def retire_seals(
     settings = settings_from(config)
     if not force and (needed := sealed_before(settings)):
         raise ConfigurationError(
-            f"an older key alone opens {needed} dead letters and waiting records; start every monitor anew,"
-            " redrive what is wanted (`guardian dlq redrive`), and give up the rest with --force"
+            f"an older key alone opens {counted(needed, 'sealed record')} (dead letters, waiting records); start"
+            " every monitor anew, redrive what is wanted (`guardian dlq redrive`), and give up the rest with"
+            " --force"
         )
     retired = retire_old_seals(SecretFiles.of(settings).seal)
     if not retired:

@@ -36,7 +36,7 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     check_plugins(settings)
     shown = masked(settings.model_dump(mode="json"))
     if as_json:
-        typer.echo(json.dumps(shown))
+        print_json(shown)
     else:
         import yaml
 

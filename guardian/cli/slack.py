@@ -43,9 +43,9 @@ def check(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check token, scopes, channels, signing secret and people, and send a test case. Exit code 1 if one fails.
+    """Check token, scopes, channels, signing secret and people, and send a test case.
 
-    Example: guardian slack check -c guardian.yaml
+    Exit code 1 if one fails. Example: guardian slack check -c guardian.yaml
     """
     from guardian.bootstrap.slack_check import check_slack
 

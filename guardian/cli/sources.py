@@ -59,8 +59,9 @@ def try_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show line by line what a mapping understands of a log. Exit code 3 if a line could not be read.
-    With --json one line per record.
+    """Show line by line what a mapping understands of a log.
+
+    With --json one line per record. Exit code 3 if a line could not be read.
 
     Example: guardian sources try mapping.yaml gateway.log
     """

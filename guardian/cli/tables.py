@@ -157,7 +157,7 @@ def show_replay(outcome: ReplayOutcome) -> None:
     for line, code, reason in outcome.dead_letters[:20]:
         console.print(plain(f"  line {line}: {code}: {reason}"), soft_wrap=True)
     if len(outcome.dead_letters) > 20:
-        console.print(f"  … and {len(outcome.dead_letters) - 20} more")
+        console.print(f"  … and {len(outcome.dead_letters) - 20:,} more")
 
 
 def rarity(finding: Finding) -> str:
@@ -197,6 +197,8 @@ def show_watch(watch: Watch) -> None:
             for each in watch.gateways
         ]
         show_rows(headings, rows, whole={"gateway"})
+    if not watch.monitors:
+        console.print("No monitor has ever reported.")
     for monitor in watch.monitors:
         seen = monitor.last_seen.isoformat(timespec="seconds")
         lag = "has read nothing yet, " if monitor.lag_s is None else f"{monitor.lag_s:.0f} s behind, "

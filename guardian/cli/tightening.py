@@ -1,6 +1,7 @@
 """propose, backtest, reject: narrower policies for people to merge."""
 
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,11 +82,15 @@ def propose(
 
     settings = settings_from(config, required=archive is None)
     if verify is not None:
-        _, found = verify_proposal(open_archive(settings, archive), verify, _moment(since))
+        found = verify_proposal(open_archive(settings, archive), verify, _moment(since))
         _show_verified(found, as_json=as_json)
         return
     if since is not None:
         raise ConfigurationError("--since goes with --verify; --window says how far back to mine")
+    if own and (tenant or purpose or role or until):
+        raise ConfigurationError(
+            "--own takes no --tenant, --purpose, --role or --until: it is for guardian's roles"
+        )
     no = tightening.rejections_file(settings, rejections)
     if out is not None:
         replaceable(out)  # before minutes of mining
@@ -117,7 +123,7 @@ def propose(
 
 
 def backtest(
-    folder: Annotated[Path, typer.Argument(metavar="PROPOSAL", help="A folder that `guardian propose` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="proposal", help="A folder that `guardian propose` wrote.")],
     window: Annotated[
         str | None, typer.Option("--window", help="The last 90d, 13w, …; default: the proposal's own window.")
     ] = None,
@@ -143,20 +149,14 @@ def backtest(
     Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
     """
     from guardian.bootstrap.archiving import open_archive
-    from guardian.bootstrap.offline import writer
-    from guardian.bootstrap.proposals import backtest_proposal, example_writer
+    from guardian.bootstrap.output import writer
+    from guardian.bootstrap.proposals import backtest_proposal
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else days_of(window)
     opened = open_archive(settings, archive)
-    with progress("replaying") as update:
-        if examples is None:
-            _, tested = backtest_proposal(settings, opened, folder, update, window=days)
-        else:
-            with writer(examples) as write:
-                _, tested = backtest_proposal(
-                    settings, opened, folder, update, window=days, on_change=example_writer(write)
-                )
+    with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
+        tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
     if as_json:
         print_json(tested.as_json())
     else:
@@ -166,14 +166,14 @@ def backtest(
 
 
 def reject(
-    folder: Annotated[Path, typer.Argument(metavar="PROPOSAL", help="A folder that `guardian propose` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="proposal", help="A folder that `guardian propose` wrote.")],
     restriction: Annotated[str, typer.Argument(help="The restriction's id, rst_...")],
     reason: Annotated[str, typer.Option("--reason", help="Why not; the next reviewer reads it.")],
     owner: Annotated[str, typer.Option("--owner", help="Who says so.")],
     rejections: RejectionsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Say no to one restriction: it is not proposed again until its evidence changes (twice the sessions).
+    """Reject one restriction: it is not proposed again until its evidence changes (twice the sessions).
 
     Example: guardian reject proposals/acme rst_0123 --reason "auditors need it once a year" --owner maya
     """
@@ -202,9 +202,10 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
         )
     else:
         typer.echo(
-            f"{found.replayed:,} decisions since: {found.denied_flagged:,} calls of flagged sessions refused, "
-            f"{found.denied_honest:,} calls in {found.broken:,} of {found.honest:,} honest sessions of its roles "
-            "refused, "
+            f"{counted(found.replayed, 'decision')} since: "
+            f"{counted(found.denied_flagged, 'call')} of flagged sessions refused, "
+            f"{counted(found.denied_honest, 'call')} in {found.broken:,} of "
+            f"{counted(found.honest, 'honest session')} of its roles refused, "
             f"{found.passed:,} allowed although the proposal refuses them"
         )
         for change in found.examples[:20]:
@@ -217,15 +218,16 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
 
 
 def _summary(out: Path, count: int) -> str:
-    return f"{out}: {count} restrictions; read {out}/REPORT.md, merge what you agree with"
+    return f"{out}: {counted(count, 'restriction')}; read {out}/REPORT.md, merge what you agree with"
 
 
 def _show_backtest(tested: "Backtest") -> None:
     typer.echo(
-        f"{tested.replayed:,} decisions replayed: {tested.honest_denied:,} of {tested.honest:,} honest calls "
-        f"newly denied ({tested.cost:.4%}) in {tested.honest_sessions_denied:,} sessions, "
+        f"{counted(tested.replayed, 'decision')} replayed: "
+        f"{tested.honest_denied:,} of {counted(tested.honest, 'honest call')} "
+        f"newly denied ({tested.cost:.4%}) in {counted(tested.honest_sessions_denied, 'session')}, "
         f"{tested.unusual_denied:,} of them in sessions that guardian found unusual; "
-        f"{tested.flagged_stopped:,} of {tested.flagged_sessions:,} flagged sessions stopped; "
+        f"{tested.flagged_stopped:,} of {counted(tested.flagged_sessions, 'flagged session')} stopped; "
         f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
     )
 

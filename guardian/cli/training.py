@@ -9,6 +9,7 @@ import typer
 from guardian.cli.common import ConfigOption, existing_file, existing_source, progress, settings_from
 from guardian.cli.measuring import LabelsOption, labelled_lines, unread_ends
 from guardian.config import Settings
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 
@@ -68,7 +69,7 @@ def train(
         read = counting(open_reading(settings), unread.append)
         given, learnt = training_files(settings, known, said, output / ".work" / "logs", read)
         if learnt:
-            typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
+            typer.echo(f"{counted(learnt, 'session')} of logs and archives among what is learnt from", err=True)
         try:
             fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
             promise = _promise_of(settings, known, output, update, labelled)
@@ -94,6 +95,6 @@ def _promise_of(
     except ConfigurationError as error:
         return f"not calibrated: {error}."
     return (
-        f"calibrated on {len(made.evidence.values):,} honest sessions that its encoders had not seen:"
+        f"calibrated on {counted(len(made.evidence.values), 'honest session')} that its encoders had not seen:"
         f" promises reach 1 in {made.reach:,}."
     )

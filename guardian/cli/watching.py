@@ -22,7 +22,7 @@ def gateways(
 ) -> None:
     """Every gateway with the revision it enforces, every monitor with its lag, and the latest self-tests.
 
-    A gateway is lagging when it holds old news for longer than it may, silent when it was not heard of.
+    A gateway is lagging when it does not enforce the newest revision in time, silent when it is not heard of.
 
     Example: guardian gateways --tenant tenant_acme
     """

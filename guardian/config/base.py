@@ -32,6 +32,12 @@ def _spoken_to_over_http(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("the address must begin with http:// or https:// and name a host")
+    if parts.query or parts.fragment:
+        raise ValueError("the address must not contain ? or #: paths are added at its end")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{parts.hostname!r} cannot be the name of a host") from error
     return url
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from guardian.demo.outcome import Catch, Outcome, percentile
 from guardian.demo.scenario import PlannedSession
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.text import counted
 from guardian.wire.findings import FindingView
 
 _ROWS = 12
@@ -110,7 +111,7 @@ class Screen:
             table.add_row(
                 PLANT_NAMES[catch.session.plant.value],
                 _effect(catch),
-                "" if catch.after is None else f"{catch.after} drifted call{'s' * (catch.after > 1)}",
+                "" if catch.after is None else counted(catch.after, "drifted call"),
                 str(catch.refused) if catch.refused else "",
                 catch.why,
             )
@@ -118,9 +119,9 @@ class Screen:
         console.print(table)
         caught = sum(c.caught for c in outcome.planted)
         console.print(
-            f"{caught} of {len(outcome.planted)} planted drifts caught, {len(outcome.planted) - caught} missed; "
-            f"{len(outcome.false_alarms)} false alarms among {outcome.honest} honest sessions; "
-            f"{outcome.decisions} decisions."
+            f"{caught} of {counted(len(outcome.planted), 'planted drift')} caught, "
+            f"{len(outcome.planted) - caught} missed; {counted(len(outcome.false_alarms), 'false alarm')} among "
+            f"{counted(outcome.honest, 'honest session')}; {counted(outcome.decisions, 'decision')}."
         )
         for view in outcome.false_alarms:
             act = view.finding.act
@@ -128,16 +129,15 @@ class Screen:
                 Text(f"  false alarm: {view.finding.session_id} at {act.tool if act else '?'}", "yellow")
             )
         if outcome.about_gateways or outcome.about_grants:
-            plural = "s" * (outcome.about_gateways != 1)
             console.print(
-                f"Besides: {outcome.about_gateways} finding{plural} about the gateway "
+                f"Besides: {counted(outcome.about_gateways, 'finding')} about the gateway "
                 f"(it allowed what an envelope forbids), {outcome.about_grants} about careless grants."
             )
         p50, p99 = percentile(outcome.refusal_ms, 50), percentile(outcome.refusal_ms, 99)
         if p50 is not None and p99 is not None:
             console.print(
                 f"From a decision on the topic to the gateway's refusal: p50 {p50:.0f} ms, p99 {p99:.0f} ms "
-                f"({len(outcome.refusal_ms)} revocations)."
+                f"({counted(len(outcome.refusal_ms), 'revocation')})."
             )
 
 

@@ -29,12 +29,13 @@ def some(names: Sequence[str], most: int, spelt: Callable[[str], str] = str) -> 
     return ", ".join(map(spelt, names[:most])) + more
 
 
-def counted(number: int, one: str) -> str:
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and its noun; `many` where the plural is not `one` with an s.
+
+    >>> counted(1, "minute"), counted(2_000, "minute"), counted(0, "entry", "entries")
+    ('1 minute', '2,000 minutes', '0 entries')
     """
-    >>> counted(1, "minute"), counted(2_000, "minute")
-    ('1 minute', '2,000 minutes')
-    """
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def moment(at: datetime) -> str:

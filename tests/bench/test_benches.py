@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import guardian.bench
 from guardian.cli.benching import bench_app
@@ -34,6 +35,12 @@ def test_every_bench_is_a_command() -> None:
     names = {each.name for each in pkgutil.iter_modules(guardian.bench.__path__)}
     modules = {name for name in names if hasattr(import_module(f"guardian.bench.{name}"), "run")}
     assert {command.callback.__name__ for command in bench_app.registered_commands if command.callback} == modules
+
+
+@pytest.mark.parametrize("gateways", ["0", "1,-5", "1,,2", "many", ""])
+def test_numbers_of_gateways_that_cannot_be_are_refused_at_once(gateways: str) -> None:
+    done = CliRunner().invoke(bench_app, ["revocation", "--gateways", gateways])
+    assert "such as 1,10,100" in str(done.exception)
 
 
 @pytest.mark.slow

@@ -96,7 +96,16 @@ def test_why_an_import_refused_records_is_said_with_the_first_of_each_kind(home,
     assert "1 decision archived, 0 came twice, 3 could not be read or believed" in told.stdout
     why = told.stderr
     assert "2 times gateway_not_entitled, first in line 1: gateway 'gw-x' is not granted tenant 'acme'" in why
-    assert "1 times not_json, first in line 2: Expecting property name" in why
+    assert "1 time not_json, first in line 2: Expecting property name" in why
+
+
+def test_a_topic_that_is_not_there_is_said_so_and_not_waited_for(home, monkeypatch):
+    monkeypatch.setattr("guardian.bootstrap.archiving.topic_partitions", lambda *_: None)
+    told = CliRunner().invoke(app, ["archive", "import", "kafka", "-c", str(home)])
+    assert told.stderr == (
+        "Reading what topic 'guardian.decisions' at 127.0.0.1:9092 holds now; joining it may take half a minute.\n"
+    )
+    assert "has no topic 'guardian.decisions'" in str(told.exception)
 
 
 def test_what_people_say_reaches_the_archive_as_labels(home):

@@ -10,6 +10,7 @@ from guardian.alerting import blocks, ocsf
 from guardian.bootstrap import doctor, plugins
 from guardian.bootstrap.channels import channel_options, check_channels
 from guardian.bootstrap.checking import check_plugins
+from guardian.bootstrap.checks import Check
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.bootstrap.modelling import _without
@@ -212,7 +213,7 @@ def test_the_doctor_says_when_the_adviser_has_another_token(tmp_path: Path) -> N
     })  # fmt: skip
     files = SecretFiles.of(settings)
 
-    def advice() -> doctor.Check:
+    def advice() -> Check:
         return next(check for check in examine(settings, "serve") if check.name == "advice")
 
     try:

@@ -74,3 +74,25 @@ def test_the_monitors_token_is_shown_to_control(answering):
     another = asked((200, json.dumps({**WHO, "id": "maya", "role": "analyst"})))
     assert (another.ok, "maya" in another.found) == (False, True)
     assert not asked((500, "")).ok
+
+
+def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(answering):
+    def watching(monitors, unprotected_s=None):
+        seen = {"principal_id": "m", "instance": "m-1", "lag_s": None, "last_seen": "2026-11-28T12:00:00Z"}
+        told = {
+            "revision": {"epoch": 1, "n": 0}, "gateways": [], "self_tests": [], "unprotected_s": unprotected_s,
+            "monitors": [{**seen, "state": state} for state in monitors],
+        }  # fmt: skip
+        return answering("watching", paths=HEALTHY | {"/v1/watch": (200, json.dumps(told))})
+
+    nobody, starting = watching([]), watching(["unread", "unread", "stopped"])
+    assert (nobody.ok, nobody.found.startswith("no monitor has ever reported")) == (None, True)
+    assert (starting.ok, "(1 stopped, 2 unread)" in starting.found) == (None, True)
+    well = watching(["current", "stopped"])
+    assert (well.ok, well.found) == (True, "1 monitor up to date")
+    assert watching(["silent"], unprotected_s=90).ok is False
+
+
+def test_what_control_does_not_let_the_token_ask_is_not_known(answering):
+    refused = answering("watching", paths=HEALTHY | {"/v1/watch": (403, "")})
+    assert (refused.ok, "does not let" in refused.found) == (None, True)

@@ -54,6 +54,20 @@ def test_a_group_that_takes_time_to_form_is_waited_for(topic):
     assert past.exhausted()
 
 
+def test_where_every_partition_says_that_it_holds_nothing_only_the_quiet_is_waited_for():
+    class Forming(MemoryConsumer):
+        def poll(self, *, timeout_s, max_records):
+            return super().poll(timeout_s=timeout_s, max_records=max_records) if ticks.at >= 20 else []
+
+    (broker := MemoryBroker()).create_topic("log", 2)
+    past = PastOnly(Forming(broker, ["log"]), until=NOW, timer=(ticks := Ticks()), quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    while not past.exhausted():
+        assert past.poll(timeout_s=0, max_records=9) == []
+        ticks.at += 0.5
+    assert 25 <= ticks.at < 27
+
+
 def test_time_spent_on_what_was_read_is_no_quiet(topic):
     ticks = Ticks()
     past = PastOnly(MemoryConsumer(topic, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60)

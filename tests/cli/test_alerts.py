@@ -15,6 +15,13 @@ from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
 
 
+def test_where_no_channel_is_configured_there_is_none_to_try(tmp_path: Path) -> None:
+    file = tmp_path / "guardian.yaml"
+    file.write_text("alerts: {}\n")
+    done = CliRunner().invoke(app, ["alerts", "test", "-c", str(file)])
+    assert "no channel is configured" in str(done.exception)
+
+
 def test_news_of_guardian_are_previewed_by_their_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

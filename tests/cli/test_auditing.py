@@ -24,7 +24,7 @@ from guardian.bootstrap.initialise import initialise
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
 from guardian.config import load
-from guardian.errors import ConfigurationError, ProofError
+from guardian.errors import ConfigurationError, ProofError, StoreError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
@@ -110,7 +110,7 @@ def test_the_first_bad_entry_is_named_also_where_older_keys_were_retired(guardia
     tokens.retire(settings, str(old))
     assert guardian("checkpoint").exit_code == 0
     done = guardian("verify")
-    assert (done.exit_code, "1 more were signed with keys" in done.stdout) == (0, True)
+    assert (done.exit_code, "1 more was signed with keys" in done.stdout) == (0, True)
     tokens.rotate(settings)
     damage(home, "UPDATE control_audit SET record = replace(record, 'rotateKey', 'rotateFoo') WHERE seq = 7")
     done = guardian("verify")
@@ -166,6 +166,17 @@ def test_the_export_is_ascii_and_gives_back_what_the_hashes_cover(guardian, tmp_
         assert entry["hash"] == before
     rest = guardian("export", "--after", "3").stdout.splitlines()
     assert [json.loads(line)["seq"] for line in rest] == [4]
+
+
+def test_an_export_that_breaks_off_leaves_the_file_as_it_was(guardian, tmp_path, monkeypatch):
+    def breaks_off(*_):
+        yield {"seq": 1}
+        raise StoreError("the database is gone")
+
+    (output := tmp_path / "trail.jsonl").write_text("yesterday's")
+    monkeypatch.setattr("guardian.bootstrap.auditing.export", breaks_off)
+    assert isinstance(guardian("export", "-o", str(output)).exception, StoreError)
+    assert output.read_text() == "yesterday's"
 
 
 def test_a_damaged_record_is_exported_as_bytes(guardian, home):

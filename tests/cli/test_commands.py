@@ -19,7 +19,9 @@ import pytest
 import typer
 import yaml
 
+from guardian.bootstrap.checks import Check
 from guardian.cli import PANELS, app, main
+from guardian.cli.common import show_checks
 from guardian.errors import FuseBlown
 from guardian.store.control import ControlStore
 
@@ -48,6 +50,13 @@ def test_every_command_explains_itself(guardian, command: str) -> None:
     done = guardian(command, "--help")
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_a_flag_is_shown_without_a_type_and_a_list_without_its_brackets(guardian) -> None:
+    shown = guardian("token", "issue", "--help").stdout + guardian("link", "--help").stdout
+    assert "--open" in shown
+    assert "<bool>" not in shown
+    assert "list[" not in shown
 
 
 def test_every_option_of_every_command_says_what_it_is_for() -> None:
@@ -114,11 +123,11 @@ def test_debug_shows_the_traceback(installed) -> None:
     assert "Traceback" in installed("--debug", "score", "absent.jsonl").stderr
 
 
-def test_a_fault_that_nobody_foresaw_is_one_line_that_says_where(guardian, monkeypatch) -> None:
+def test_an_unexpected_error_is_one_line_that_says_where(guardian, monkeypatch) -> None:
     monkeypatch.setattr("guardian.bootstrap.plugins.names", lambda _folder: 1 / 0)
     done = guardian("sources")
     assert (done.returncode, done.stdout) == (1, "")
-    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug shows the way to it\n"
+    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug shows the traceback\n"
     assert re.fullmatch(said, done.stderr)
     with pytest.raises(ZeroDivisionError):
         guardian("--debug", "sources")
@@ -180,7 +189,7 @@ def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(installed) -> No
     installed("init", "home")
     done = installed("slack", "check", "-c", "home/guardian.yaml", env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 1
-    assert done.stderr == "guardian: latin-1 has no letter for what is shown; set PYTHONIOENCODING=utf-8\n"
+    assert done.stderr == "guardian: this text has letters that latin-1 lacks; set PYTHONIOENCODING=utf-8\n"
 
 
 def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(guardian, tmp_path: Path) -> None:
@@ -237,6 +246,17 @@ def test_doctor_says_what_to_mend_and_fails(installed) -> None:
     assert not checks["control"]["ok"]
     assert not checks["watching"]["ok"], "nobody watches, or nobody can say"
     assert checks["archive"]["found"].endswith("can be written")
+
+
+def test_a_check_that_knows_nothing_is_marked_so_and_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    show_checks([Check("keys", True, "present"), Check("watching", None, "nobody reported")], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "ok    keys        present",
+        "?     watching    nobody reported",
+    ]
+    with pytest.raises(typer.Exit):
+        show_checks([Check("watching", None, "nobody reported"), Check("keys", False, "gone", "make it")], True)
+    assert [check["ok"] for check in json.loads(capsys.readouterr().out)] == [None, False]
 
 
 def test_doctor_shows_markup_as_it_is_and_no_escape_sequence(guardian) -> None:
@@ -350,7 +370,7 @@ def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tm
     assert {"policy", "pages", "alerts"} <= serving.keys() - watching.keys()
     assert watching.keys() | serving.keys() == asked("run").keys()
     wrong = guardian("doctor", "--for", "control", "-c", "home/guardian.yaml")
-    assert (wrong.returncode, "choose one of run, watch, serve" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "'run', 'watch', 'serve'" in wrong.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -382,6 +402,30 @@ def test_who_stopped_the_reading_of_a_file_is_not_told_that_it_is_done(
     done = guardian("watch", "--file", "log", "-c", "home/guardian.yaml")
     assert (done.returncode, "stopped before the end of log" in done.stderr) == (code, not ended)
     assert done.stderr.startswith("1 decision judged")
+
+
+def test_a_pipe_can_be_watched_and_its_end_is_no_interruption(guardian, tmp_path: Path, monkeypatch) -> None:
+    from guardian.bootstrap import running
+
+    watched = []
+    monkeypatch.setattr(running, "watch", lambda _, file: watched.append(file) or running.Watched(ended=False))
+    os.mkfifo(tmp_path / "pipe")
+    guardian("init", "home")
+    assert guardian("watch", "--file", "pipe", "-c", "home/guardian.yaml").returncode == 0
+    assert watched == [Path("pipe")]
+
+
+def test_a_file_in_a_folder_of_somebody_elses_is_wrong_usage(guardian, monkeypatch) -> None:
+    look = Path.stat
+
+    def shut(path: Path, **how: bool) -> os.stat_result:  # root may look everywhere
+        if path.parent == Path("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **how)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    done = guardian("score", "shut/log.jsonl")
+    assert (done.returncode, done.stderr) == (2, "guardian: shut/log.jsonl: Permission denied\n")
 
 
 def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
@@ -546,13 +590,13 @@ def test_a_reason_that_is_none_is_one_line(guardian, reason: str) -> None:
 def test_a_status_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
     done = guardian("sessions", "--status", "clear")
     assert done.returncode == 2
-    assert "active, flagged, revoked" in done.stderr
+    assert "'active', 'flagged', 'revoked'" in done.stderr
 
 
 def test_a_kind_of_finding_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
     done = guardian("findings", "--kind", "drifting")
     assert done.returncode == 2
-    assert "drift, gateway, hygiene" in done.stderr
+    assert "'drift', 'gateway', 'hygiene'" in done.stderr
 
 
 def test_dead_letters_that_are_not_kept_are_a_fault(guardian, tmp_path: Path) -> None:

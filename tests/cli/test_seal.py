@@ -103,11 +103,13 @@ def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path
     store.dead_letters.redriven("t/0/0", now=utc_now())
     refused = run("retire")
     assert isinstance(refused.exception, ConfigurationError)
-    assert "an older key alone opens 2 dead letters and waiting records" in str(refused.exception)
+    assert "an older key alone opens 2 sealed records" in str(refused.exception)
     assert len(path.read_bytes().split()) == 2
     assert run("retire", "--force").exit_code == 0
     assert run("rotate").exit_code == 0
-    assert "opens 3 dead" in str(run("retire").exception)  # what nobody can open any more is not waited for
+    assert "opens 3 sealed records" in str(
+        run("retire").exception
+    )  # what nobody can open any more is not waited for
     store.close()
 
 

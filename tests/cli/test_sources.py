@@ -77,7 +77,7 @@ def test_one_line_is_not_told_as_several(guardian, tmp_path) -> None:
     assert "0 duplicates, 1 line refused" in told
 
 
-HINT = "`guardian detect log` says of which"
+HINT = "`guardian detect log` says which one"
 
 
 @pytest.mark.parametrize("command", ["score", "replay"])

@@ -333,3 +333,5 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
         in text
     )
     assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()
+    narrowed = CliRunner().invoke(app, [*words, "--tenant", "acme"])
+    assert "--own takes no --tenant" in str(narrowed.exception), "what is not heeded is not taken"

@@ -117,6 +117,8 @@ def test_every_wrong_key_is_named_at_once(write) -> None:
         ("control: {url: 'ftp://control:8731'}", "control.url"),
         ("control: {url: 'control:8731'}", "must begin with http:// or https://"),
         ("control: {url: 'http://control:x'}", "control.url"),
+        ("control: {url: 'http://control..example'}", "cannot be the name of a host"),
+        ("control: {url: 'http://control/v1?x=1'}", "must not contain"),
         ("control: {public_url: guardian.example.com}", "control.public_url"),
         ("advice: {url: 'monitor:8733'}", "advice.url"),
         ("control: {budget: {revocations: 3}}", "reserved_for_breaches 5 must not exceed revocations 3"),

@@ -211,6 +211,6 @@ def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, res
     ]
     write_events(tmp_path, "a", [pack([row_of(each) for each in calls], EVENTS)])
     write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
-    _, found = verify_proposal(Archive(tmp_path), tmp_path / "p", merged)
+    found = verify_proposal(Archive(tmp_path), tmp_path / "p", merged)
     assert (found.replayed, found.denied_honest) == (1, 1)
     assert set(found.calls) == {each.id for each in both}
