@@ -15,9 +15,9 @@ class PastOnly:
     `quiet_s` and none is left.
 
     The quiet time begins with the first poll that finds nothing, so the caller's work on earlier records does not
-    count. `patience_s` is how long after a start the first record may take, unless every partition has said how much
-    it holds (a group has to form); after that, how long a partition may say nothing while the others are quiet.
-    `timer` is a monotonic clock in seconds.
+    count. `patience_s` is how long after a start the first record may take, unless every partition has said how
+    much it holds (a group has to form); after that, how long a partition may say nothing while the others are
+    quiet. `timer` is a monotonic clock in seconds.
     """
 
     def __init__(
