@@ -91,7 +91,8 @@ def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
 
 def news(finding: Finding) -> list[Block]:
     """What guardian says about itself: there is no session, no agent and no score."""
-    told = [prose(reason.text, 1500) for reason in finding.reasons[:3] if reason.text.strip()]
+    texts = [reason.text for reason in finding.reasons[:3] if reason.text.strip()]
+    told = [prose(text, 2_700 // len(texts)) for text in texts]
     return [header(finding), section("\n".join([*told, f"Tenant {code(finding.tenant_id, 120)}"]))]
 
 

@@ -43,7 +43,8 @@ def advice_checked(settings: Settings) -> str:
             "advice.enabled, and nobody to ask: each answer is the fall-back; set advice.url to the monitor's"
             " advise_port, or leave out advice.enabled"
         )
-    with closing(RemoteAdviser(url, lambda: read_secret(files.advice).decode().strip())) as adviser:
+    token = read_secret(files.advice).decode().strip()
+    with closing(RemoteAdviser(url, lambda: token)) as adviser:
         try:
             adviser.weigh(b"", _PATIENCE_S)
         except AdviserError as error:
