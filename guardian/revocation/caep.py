@@ -149,7 +149,8 @@ class EventTokens:
 
 @dataclass(slots=True)
 class CaepReceiver:
-    """One push endpoint. A 400 is its last word on one event, unless it is about us; all else is tried again."""
+    """One push endpoint. A 400 that says what is wrong with the event is the last word on it; all else, also a 400
+    that is about us or comes from a proxy, is tried again."""
 
     url: str
     tokens: EventTokens
@@ -196,8 +197,8 @@ class CaepReceiver:
         if got.status_code in (200, 202):
             return
         code, reason = _error_of(told)
-        if got.status_code == 400 and code not in _ABOUT_US:
-            raise Refused(code or "http_400", reason or "no reason given")
+        if got.status_code == 400 and code and code not in _ABOUT_US:  # without a code it may be a proxy's
+            raise Refused(code, reason or "no reason given")
         raise ConnectionError(f"the receiver answered {got.status_code} {code}".strip())
 
 
