@@ -84,14 +84,19 @@ def _canonical(listed: frozenset[str]) -> frozenset[str]:
 
 
 def touches(denied: frozenset[str], value: object) -> bool:
-    """Whether a value is in a list of denied ones; where one text lists several values, or a path may end in
-    several places, whether one of them is.
+    """Whether a value is in a list of denied ones, whatever the case of its letters; where one text lists several
+    values, or a path may end in several places, whether one of them is.
 
-    >>> [touches(frozenset({"us", "/etc/*"}), said) for said in ("eu", "eu, US", "/srv/../etc/passwd")]
+    >>> [touches(frozenset({"us-east", "/etc/*"}), said) for said in ("eu", "eu, US-East", "/srv/../etc/passwd")]
     [False, True, True]
     """
     each = {one.strip(_AROUND) for one in _listed(text(value))} | {text(value)}
-    return any(_touches(denied, one) or _touches(_all_spelt(denied), spelt(one)) for one in each)
+    return any(_touches(_all_lowered(denied), spelt(one).lower()) for one in each)
+
+
+@lru_cache(maxsize=16)
+def _all_lowered(denied: frozenset[str]) -> frozenset[str]:
+    return frozenset(spelt(entry).lower() for entry in denied)
 
 
 def _touches(denied: frozenset[str], said: str) -> bool:

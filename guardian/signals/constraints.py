@@ -29,6 +29,8 @@ _PRICE = re.compile(
 )
 _LIST_PREFIXES = ("allowed_", "permitted_")
 _DENYING = ("blocked_", "denied_", "disallowed_", "excluded_", "forbidden_", "prohibited_")
+_SAYING_HOW = frozenset(("max", "min", *(prefix.removesuffix("_") for prefix in _DENYING)))
+"""Keys of an object that say how it constrains what the object is named after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,9 @@ def _entries(
     for key, item in value.items():
         name = canonical(key)
         joined = above if above and name in _SEEN_THROUGH else f"{over}_{key}" if over else key
-        if name.startswith(f"{over}_") or (over in _GROUPS and "_" in name):
+        if over and over not in _GROUPS and name in _SAYING_HOW:
+            joined = f"{name}_{over}"
+        elif name.startswith(f"{over}_") or (over in _GROUPS and "_" in name):
             joined = key
         yield from _held(item, joined, below(rules, key), depth + 1)
 
