@@ -59,6 +59,9 @@ case = Table(
     Column("snoozed_by", Text),
     Index(None, "status", "next_at"),
     Index(None, "tenant_id", "session_id"),
+    Index(None, "tenant_id", "opened_at"),
+    Index(None, "tenant_id", "status", "opened_at"),
+    Index(None, "folded_into"),
 )
 
 # What happened in a case, one line each, in order.

@@ -1,0 +1,20 @@
+"""Finding the cases of a crowd, and those that a digest lists, among very many."""
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_control_case_tenant_id_opened_at", "control_case", ["tenant_id", "opened_at"])
+    op.create_index("ix_control_case_tenant_id_status_opened_at", "control_case", ["tenant_id", "status", "opened_at"])
+    op.create_index("ix_control_case_folded_into", "control_case", ["folded_into"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_control_case_folded_into", "control_case")
+    op.drop_index("ix_control_case_tenant_id_status_opened_at", "control_case")
+    op.drop_index("ix_control_case_tenant_id_opened_at", "control_case")
