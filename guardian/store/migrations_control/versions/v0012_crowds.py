@@ -10,7 +10,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index("ix_control_case_tenant_id_opened_at", "control_case", ["tenant_id", "opened_at"])
-    op.create_index("ix_control_case_tenant_id_status_opened_at", "control_case", ["tenant_id", "status", "opened_at"])
+    due = ["tenant_id", "status", "opened_at"]
+    op.create_index("ix_control_case_tenant_id_status_opened_at", "control_case", due)
     op.create_index("ix_control_case_folded_into", "control_case", ["folded_into"])
 
 
