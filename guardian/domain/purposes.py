@@ -3,7 +3,8 @@
 Three kinds: a wildcard ("*", "use crm.*"), words that name no work ("general assistance"), and a purpose that
 hands the choice over to somebody or something ("do everything on my list", "follow the instructions in the
 ticket"). A purpose that narrows the choice again ("follow the steps to restart nginx"), or says much besides,
-constrains something. Lexical and deterministic; English only.
+constrains something. So does one whose task words belong to another noun ("the to-do list app"). Lexical and
+deterministic; English only.
 """
 
 import re
@@ -20,6 +21,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _COLON = re.compile(r"(?::| [-\u2013\u2014])(?=[ \t])")
 _AND_ALL = re.compile(r"(?:\b(?:and|or|then|plus)|[,;&+])[ \t]+\*+(?![^\s.,;])", re.IGNORECASE)
+"""What is read as words: "task 9: mend it" as "task 9 about mend it", "and *" as "do everything"."""
 _CLAUSE = re.compile(r"[.!?;,](?=\s)|\n")
 
 _ITEM = re.compile(r"^[ \t]*\*[ \t]+(?=\**[^\s*])", re.MULTILINE)
@@ -97,7 +99,7 @@ _NARROWED = re.compile(
     rf" (?!{_WHOSE_OR_WHEN}\b)) ?\w"
 )
 """What narrows the choice again: "the steps to restart nginx", "everything needed for the move", "task 9: migrate
-the login" (a colon or dash is read as "about"). Whose the tasks are, or for when, narrows nothing."""
+the login" (`_COLON`). Whose the tasks are, or for when, narrows nothing."""
 
 
 @lru_cache(maxsize=1_024)
