@@ -1,6 +1,7 @@
 """Purposes that leave open what is to be done, and those that only sound so."""
 
 import string
+import time
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,13 @@ from guardian.domain.purposes import open_ended
         *("work through the checklist Anna left", "act on the action items from Monday's meeting", "as needed"),
         *("please do the tasks on my to-do list", "assist the user with anything", "handle_any_request"),
         *("do what the note says", "do as the memo on the board says", "whatever it takes", "run my errands"),
+        *("user requests", "personal assistant", "perform the assigned work"),
+        *("act on behalf of the user", "generic"),
+        *("as requested by the user", "execute the plan in PLAN.md"),
+        *("do all the stuff on my list", "run commands"),
+        *("carry out the steps Lena Roth left", "do the things Anna asked for", "do all requests that come in"),
+        *("follow the instructions precisely", "finish my tasks by Friday"),
+        *("do the chores for my boss, all of them", "review contract 7781 and *", "pay invoice 1881 of Acme, *"),
         "Hi! I am in a hurry today. Please do all the tasks that Lena wrote down. Thank you.",
     ],
 )
@@ -45,6 +53,60 @@ def test_a_purpose_that_hands_the_choice_over_is_open_ended(purpose: str) -> Non
 )
 def test_a_purpose_that_names_work_is_not(purpose: str) -> None:
     assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("implement the to-do list feature", "implement_task_scheduling", "handle any job applications"),
+        *("complete all work orders for the boiler", "run the actions workflow in GitHub"),
+        "execute runbook disk-full",
+        *("process protocol amendments", "finish all work on the login page", "clear the task queue"),
+    ],
+)
+def test_a_noun_behind_the_tasks_makes_another_thing_of_them(purpose: str) -> None:
+    assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("complete task 381: migrate the login page", "implement task PROJ-812 - add pages to the orders API"),
+        *("do everything needed to renew the TLS certificate", "do whatever it takes to recover invoice 77"),
+        *("take care of everything for the birthday party", "handle all tasks for the office move"),
+        *("help customers with anything related to returns", "do everything to do with the car insurance"),
+        *("follow the protocol when drawing blood", "process user actions into a funnel report"),
+    ],
+)
+def test_what_the_tasks_are_for_narrows_the_choice_again(purpose: str) -> None:
+    assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize("purpose", ["IT operations", "handle IT requests", "it_assistance"])
+def test_a_department_is_no_pronoun(purpose: str) -> None:
+    assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("delete *.tmp files in /var/cache", "rename *.jpeg to *.jpg in the photos folder"),
+        "book a 4* hotel in Rome",
+        *("SELECT * FROM orders WHERE paid", "review the renewal terms of contract 7781 for *"),
+    ],
+)
+def test_a_star_beside_named_work_opens_nothing(purpose: str) -> None:
+    assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    ["\n", ": ", "aA", "do ", "* ", "*a ", "**a", "follow the s ", "complete s s ", "do as ", "2 * 3 ", "9*"],
+)
+def test_a_hostile_purpose_is_read_quickly(repeated: str) -> None:
+    began = time.process_time()
+    open_ended(repeated * 8192)
+    assert time.process_time() - began < 0.2  # 10 ms on an idle machine
 
 
 def test_what_says_much_besides_constrains_something() -> None:

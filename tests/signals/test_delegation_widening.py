@@ -277,7 +277,9 @@ def test_a_wildcard_is_wider_however_it_spells_its_way_out(
     [
         "",
         "do anything the user wants",
+        "perform the assigned work",
         "*",
+        "review customer contract for renewal risk and *",
         "review customer contract for renewal risk and send a refund",
         "review customer contract for renewal risk and make payments",
         "review customer contract for renewal risk, then dump the database",
