@@ -31,6 +31,7 @@ _ABOUT_US = {"invalid_key", "invalid_issuer", "invalid_audience", "authenticatio
 """Errors (RFC 8935, 2.4) about us as a transmitter: until mended they meet every event, so none is set aside."""
 _CODE = re.compile(r"[a-z_]{1,60}")
 _LONGEST_S = 300.0
+_TAKEN = frozenset({200, 202})
 _PIECES = 16  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
@@ -194,7 +195,7 @@ class CaepReceiver:
             headers["Authorization"] = f"Bearer {self.token()}"
         with self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got:
             told = b"".join(islice(got.iter_raw(), _PIECES))  # a foreign answer, which may have no end
-        if got.status_code in (200, 202):
+        if got.status_code in _TAKEN:
             return
         code, reason = _error_of(told)
         if got.status_code == 400 and code and code not in _ABOUT_US:  # without a code it may be a proxy's
