@@ -27,6 +27,8 @@ _OPEN = re.compile(
     r"|actions? (?:in|from|specified|described)|tasks? (?:in|from|on|at|described)"
     r"|as (?:described|instructed|listed))\b"
 )
+"""Words of openness, wherever they stand: a feature of the fusion, and part of what the shipped one was fitted to.
+Whether a purpose as a whole constrains nothing is for `domain.purposes` to say."""
 
 
 def content_words(text: str) -> frozenset[str]:

@@ -72,7 +72,7 @@ def judged_sessions(*, seed: int) -> list[LabelledSession]:
     All of that training's encoders have seen them, except the fold encoder that held their purpose out.
     """
     drawn = [each for each in on_the_way_sessions(seed=seed, repeats=REPEATS) if each.session_id.endswith("/0")]
-    return [*drawn, *map(_honest, drawn)]
+    return [*drawn, *map(honest_part, drawn)]
 
 
 def stray(session: LabelledSession, index: int) -> bool:
@@ -101,7 +101,8 @@ def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSe
     return LabelledSession(DATASET, f"{name}/{turn}", work.domain, purpose, actions, name)
 
 
-def _honest(session: LabelledSession) -> LabelledSession:
+def honest_part(session: LabelledSession) -> LabelledSession:
+    """The session's honest calls alone, under a name of their own."""
     honest = tuple(action for action in session.actions if not action.drift)
     return replace(session, session_id=f"{session.session_id}/honest", actions=honest)
 

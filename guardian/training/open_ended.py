@@ -7,11 +7,11 @@ have to weigh (`embedding.fusion.LEFT_OPEN`). One line of notation, in `work/ope
 """
 
 import random
-from dataclasses import replace
 from importlib.resources import files
 
 from guardian.evaluation.sessions import LabelledSession
 from guardian.training import notation
+from guardian.training.on_the_way import honest_part
 from guardian.training.scenarios import Work, parse
 from guardian.training.slots import fill_slots
 
@@ -34,7 +34,7 @@ def judged_sessions(*, seed: int) -> list[LabelledSession]:
         for index, work in enumerate(all_work())
         for turn in range(REPEATS)
     ]
-    return [*drawn, *map(_honest, drawn)]
+    return [*drawn, *map(honest_part, drawn)]
 
 
 def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSession:
@@ -46,8 +46,3 @@ def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSe
     for call in rnd.sample(work.drift, DRIFTING):
         actions.insert(rnd.randint(1, len(actions)), notation.call_of(call, slots, style, drift=True))
     return LabelledSession(DATASET, f"{name}/{turn}", work.domain, purpose, tuple(actions), name)
-
-
-def _honest(session: LabelledSession) -> LabelledSession:
-    honest = tuple(action for action in session.actions if not action.drift)
-    return replace(session, session_id=f"{session.session_id}/honest", actions=honest)
