@@ -166,8 +166,8 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
-                f"*Approval needed* · {prose(approval.proposer, 80)} asks to {_wish(approval)} "
-                f"(expires {until})\n{prose(approval.reason, int(400 * share))}"
+                f"*Approval needed* · {asked(approval)} (expires {until})\n"
+                f"{prose(approval.reason, int(400 * share))}"
             )
         )
         told = value_of(alert.case, digest, approval.id)
@@ -179,8 +179,12 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share
     return shown
 
 
+def asked(approval: ApprovalView) -> str:
+    """Who asks for what: the act itself, and not only the words of whoever asks."""
+    return f"{prose(approval.proposer, 80)} asks to {_wish(approval)}"
+
+
 def _wish(approval: ApprovalView) -> str:
-    """What is done if it is approved: the act itself, and not only the words of whoever asks."""
     exactly = ", ".join(f"{name} {code(told, 120)}" for name, told in approval.particulars.items())
     exactly = exactly or "it is not known which"
     match approval.action:

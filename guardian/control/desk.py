@@ -14,6 +14,7 @@ from typing import assert_never, cast
 from pydantic import ValidationError
 
 from guardian.alerting import modals
+from guardian.alerting.case_blocks import asked
 from guardian.alerting.clicks import ActVerb, Click
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert, RetryLater
@@ -25,6 +26,7 @@ from guardian.errors import AlertError, ControlError
 from guardian.store.control import ControlStore
 from guardian.store.control_cases import StoredCase
 from guardian.telemetry import Metrics, logger
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 from guardian.wire.desk import DeskClient
 from guardian.wire.findings import Judgement
@@ -125,9 +127,7 @@ class Desk:
         if click.kind == "form":
             return "done", self._filled_in(control, click, case, verb)
         if case.kind == "news":
-            approval = control.approval(click.approval)
-            about = f"{prose(approval.proposer, 80)}: {approval.action} in {code(approval.tenant_id, 120)}"
-            return self._opened(click, modals.form(click, about))
+            return self._opened(click, modals.form(click, _request(control.approval(click.approval))))
         view = control.case(case.tenant_id, case.session_id)
         if verb == "evidence":
             history = control.case_history(case.tenant_id, case.session_id)
@@ -140,7 +140,8 @@ class Desk:
             done = control.revoke(case.tenant_id, case.session_id, reason=reason, seen=click.seen)
             return "done", _acted(done)
         finding = view.shown.finding
-        about = f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}"
+        requests = [_request(waiting) for waiting in view.approvals if waiting.id == click.approval]
+        about = "\n".join((f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}", *requests))
         tool = "" if finding.act is None else finding.act.tool
         if tool.endswith("*"):  # a name that reads as a pattern: nobody shall submit that unseen
             tool = ""
@@ -194,6 +195,11 @@ class Desk:
             self._calls.answer(click.answer_url, text)
         elif click.channel:
             self._calls.write("chat.postEphemeral", {"channel": click.channel, "user": click.user, "text": text})
+
+
+def _request(approval: ApprovalView) -> str:
+    """What is decided on: who asks for what, and why."""
+    return f"{asked(approval)} in {code(approval.tenant_id, 120)}\n{prose(approval.reason, 400)}"
 
 
 def _acted(done: ActResult) -> str:

@@ -163,7 +163,7 @@ def test_a_reinstatement_asks_for_a_second_person_who_approves_in_slack(flagged,
     flagged.after(minutes=1)
     assert "it was the migration" in flagged.text()
     flagged.click("Approve …", MAYA)
-    flagged.form(2)
+    assert "maya asks to reinstate the session" in str(flagged.form(2)["blocks"])
     flagged.fill_in(MAYA)
     assert "approvers give" not in flagged.told(3)
     assert "Nothing was done" in flagged.told(3)
@@ -252,7 +252,9 @@ def test_a_change_of_mode_is_approved_from_its_message(office, slack) -> None:
     office.settle()
     (news,) = slack.roots()
     office.click("Approve …", LEE, news)
-    office.form()
+    asked = str(office.form()["blocks"])
+    assert "root asks to change what guardian may do by itself" in asked
+    assert "mode `enforce`" in asked
     office.fill_in(LEE)
     assert "the mode is enforce" in office.told()
     office.after(minutes=1)
@@ -280,7 +282,9 @@ def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
     assert "let one held call through" in office.text()
     assert "tool `email.send`" in office.text()
     office.click(button, MAYA)
-    office.form()
+    asked = str(office.form()["blocks"])
+    assert "guardian-adviser asks to let one held call through" in asked
+    assert "tool `email.send`" in asked
     office.fill_in(MAYA)
     assert said in office.told()
     assert office.ask()["advice"] == advice
