@@ -16,7 +16,9 @@ _READ = 8192
 _WORDS_BESIDES = 12
 """With more telling words than these beside what hands the choice over, a purpose says what to do."""
 _WORDS_BESIDE_A_STAR = 2
-"""With more telling words than these beside its wildcards, a purpose names work: "delete *.tmp files"."""
+"""With more telling words than these beside its wildcards, a purpose names work: "grant crm.* to the new team"."""
+_FILES = re.compile(r"/|\*\.\w{1,5}[^\w*]*$")
+"""A wildcard over files; one word besides says what is to be done with them: "lint src/**/*.ts"."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _COLON = re.compile(r"(?::| [-\u2013\u2014])(?=[ \t])")
@@ -113,7 +115,7 @@ def open_ended(purpose: str) -> bool:
     telling = _telling(_said(read))
     if not telling:
         return bool(read.strip())
-    if (wild := _wild(read)) and len(telling - _telling(_said(wild))) <= _WORDS_BESIDE_A_STAR:
+    if (wild := _wild(read)) and len(telling - _telling(_said(wild))) <= _besides(wild):
         return True
     clauses = _CLAUSE.split(_AND_ALL.sub("; do everything", _COLON.sub(" about ", read)))
     return any(_hands_over(_said(clause), telling) for clause in clauses)
@@ -132,6 +134,10 @@ def _hands_over(clause: str, telling: frozenset[str]) -> bool:
         len(telling - _telling(found.group())) <= _WORDS_BESIDES and not _NARROWED.match(clause, found.end())
         for found in _HANDS_OVER.finditer(clause)
     )
+
+
+def _besides(wild: str) -> int:
+    return 0 if all(map(_FILES.search, wild.split())) else _WORDS_BESIDE_A_STAR
 
 
 def _wild(purpose: str) -> str:

@@ -90,6 +90,7 @@ def test_a_department_is_no_pronoun(purpose: str) -> None:
 @pytest.mark.parametrize(
     "purpose",
     [
+        *("lint src/**/*.ts", "delete *.tmp", "compress /var/log/*.log"),
         *("delete *.tmp files in /var/cache", "rename *.jpeg to *.jpg in the photos folder"),
         "book a 4* hotel in Rome",
         *("SELECT * FROM orders WHERE paid", "review the renewal terms of contract 7781 for *"),
