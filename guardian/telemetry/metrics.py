@@ -168,7 +168,9 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Entries brought to receivers, by face and outcome. Failed: see the log.", ("face", "outcome")
     ),
     "guardian_push_lag_seconds": _Spec(
-        "gauge", "Age of the oldest entry that a face has not brought to its receiver.", ("face",)
+        "gauge",
+        "Age of the oldest entry that a receiver does not have. Growing: the log says why, under its name.",
+        ("face", "receiver"),
     ),
     "guardian_advice_total": _Spec(
         "counter", "Advice by answer. Many fallbacks: the adviser is slow or away.", ("answer",)
