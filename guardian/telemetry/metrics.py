@@ -70,7 +70,9 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Records read, by outcome. Flat while gateways are busy: check the topic.", ("outcome",)
     ),
     "guardian_verdicts_total": _Spec(
-        "counter", "Verdicts by stage reached. A jump in flagged: look at the findings first.", ("stage",)
+        "counter",
+        "Judged decisions by the stage of their session. A jump in flagged: look at the findings first.",
+        ("stage",),
     ),
     "guardian_dead_letters_total": _Spec(
         "counter", "Unreadable records by reason code. Any growth: `guardian dlq list`.", ("code",)
