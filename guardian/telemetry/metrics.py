@@ -115,7 +115,10 @@ METRICS: Mapping[Metric, _Spec] = {
         ("action", "decision"),
     ),
     "guardian_revocations_total": _Spec(
-        "counter", "Ledger entries by status and reason. A spike: switch to shadow and look.", ("status", "reason")
+        "counter",
+        "Revocations, reinstatements and lapses by reason. Not counted: renewals, followers handed over to another"
+        " cause, tests of the switch. A spike: switch to shadow and look.",
+        ("status", "reason"),
     ),
     "guardian_ledger_revision": _Spec("gauge", "Newest revision of the revocation ledger."),
     "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
