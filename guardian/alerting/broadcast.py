@@ -15,10 +15,9 @@ class Broadcast:
     The channel that took longest of late comes last, so that the quick ones get an alert first.
     """
 
-    name = "broadcast"
-
     def __init__(self, channels: Sequence[AlertChannel], *, clock: Clock) -> None:
         self._channels, self._clock = tuple(channels), clock
+        self.name = "+".join(channel.name for channel in channels) or "none"
         self._rests: dict[str, float] = {}
         self._took: dict[str, float] = {}
 

@@ -34,7 +34,10 @@ _log = logger("control")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The answer, whether it is one that was given before, and the revocation that was made for it, if any."""
+    """The answer, whether it is one that was given before, and the revocation that was made for it, if any.
+
+    The metrics do not count the revocation of a planted session, so it is left out here.
+    """
 
     outcome: FindingOutcome
     replayed: bool = False
@@ -129,7 +132,7 @@ def _decide(
         after = counted(max(1, finding.late_s // 60), "minute")
         outcome = remarked(outcome, f"judged {after} after the call; until then nobody was watching")
     _write_down(deps, rows, finding, outcome, entry, planted, now)
-    return Received(outcome, entry=entry)
+    return Received(outcome, entry=entry if planted is None else None)
 
 
 def _write_down(

@@ -51,8 +51,9 @@ def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], no
         )
     sessions = (each for each in ended if each.subject_type == "session" and each.reason_code != "self_test")
     follow_lapsed(deps, rows, sessions, now)
-    if ended:
-        deps.metrics.add("guardian_revocations_total", len(ended), status="lapsed", reason="expired")
+    counted = sum(each.reason_code != "self_test" for each in ended)
+    if counted:
+        deps.metrics.add("guardian_revocations_total", counted, status="lapsed", reason="expired")
 
 
 def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:

@@ -48,7 +48,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
                 if went == "undecided":
                     _walk_again(rows, other, live.subject_id)
             if went != "passed on":
-                lower = _lift(rows, live, upper, now)
+                lower = _lift(deps, rows, live, upper, now)
                 if rows.ledger.following(lower, 1):
                     rows.ledger.begin_lifting(lower)
                     waiting.append(lower)
@@ -60,7 +60,9 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
         rows.ledger.end_lifting(upper)
 
 
-def _lift(rows: ControlRows, live: LedgerEntry, upper: LedgerEntry, now: datetime) -> LedgerEntry:
+def _lift(
+    deps: ControlDeps, rows: ControlRows, live: LedgerEntry, upper: LedgerEntry, now: datetime
+) -> LedgerEntry:
     back = rows.ledger.append(
         tenant_id=live.tenant_id,
         subject_id=live.subject_id,
@@ -74,6 +76,7 @@ def _lift(rows: ControlRows, live: LedgerEntry, upper: LedgerEntry, now: datetim
     )
     word, why = HumanWord.LAPSED, "parent_reinstated"
     rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
+    deps.metrics.add("guardian_revocations_total", status="reinstated", reason=why)
     return back
 
 

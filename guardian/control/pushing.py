@@ -87,6 +87,7 @@ class Pusher:
         """Bring over one batch; False when there was none. Raises what the receiver raises, its place kept."""
         work = self._next()
         if not (work.begin or work.entries or work.flags):
+            self._lags(0.0)  # another process may have brought what failed here
             return False
         begin, at, flags_at, flagged = work.begin, work.ledger, work.findings, False
         refused: list[str] = []
@@ -114,7 +115,7 @@ class Pusher:
                 self._keep(work.ledger, at, at.revision if begin is None else begin.revision)
             if flagged:
                 self._keep(work.findings, flags_at, flags_at.revision)
-        self._deps.metrics.set("guardian_push_lag_seconds", 0.0, face=self._face)
+        self._lags(0.0)
         return True
 
     def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
@@ -171,7 +172,7 @@ class Pusher:
         try:
             waits = self._waits_since()
             lag = 0.0 if waits is None else (self._deps.clock() - waits).total_seconds()
-            self._deps.metrics.set("guardian_push_lag_seconds", lag, face=self._face)
+            self._lags(lag)
             if waits is not None and lag > _LATE.total_seconds():
                 detail = f"{self._face}: a receiver has taken nothing since {moment(waits)}"
                 self._tell("away", f"{detail} ({type(error).__name__})", waits.isoformat())
@@ -207,6 +208,10 @@ class Pusher:
                 once=f"{self._receiver.name} {what} {once}",
                 now=self._deps.clock(),
             )
+
+    def _lags(self, seconds: float) -> None:
+        name = self._receiver.name  # a face may have several receivers: one that is well must hide no other
+        self._deps.metrics.set("guardian_push_lag_seconds", seconds, face=self._face, receiver=name)
 
     def _count(self, outcome: str, amount: int) -> None:
         self._deps.metrics.add("guardian_pushes_total", amount, face=self._face, outcome=outcome)

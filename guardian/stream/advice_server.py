@@ -26,15 +26,14 @@ class AdviceServer(Listener):
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
+                if not self._bears(token):
+                    return self._refuse(401)
+                if self.path != "/weigh":
+                    return self._refuse(404)
                 length = self.headers.get("Content-Length", "")
                 if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BYTES:
-                    self.close_connection = True
-                    return self._answer(413, b"")
+                    return self._refuse(413)
                 line = self.rfile.read(int(length))
-                if not self._bears(token):
-                    return self._answer(401, b"")
-                if self.path != "/weigh":
-                    return self._answer(404, b"")
                 try:
                     body = weigh(line, budget_s).model_dump_json().encode()
                 except AdviserError:
@@ -43,5 +42,9 @@ class AdviceServer(Listener):
                     _log.error("advice_failed", error=type(error).__name__)
                     return self._answer(500, b"")
                 return self._answer(200, body)
+
+            def _refuse(self, status: int) -> None:
+                """Before the body is read; what comes of it is no request of its own, so the connection ends."""
+                self._answer(status, b"", Connection="close")
 
         super().__init__(host, port, Advice, name="guardian-advice", setting="monitor.advise_port")

@@ -286,8 +286,8 @@ class Committer:
         self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")
         self._metrics.add("guardian_events_total", judgement.duplicates, outcome="duplicate")
         self._metrics.add("guardian_events_total", len(judgement.dead_letters), outcome="dead_letter")
-        stages = Counter(state.stage.value for state in judgement.sessions.values())
-        for stage, count in stages.items():
+        reached = (judgement.sessions[verdict.decoded.event.key].stage for verdict in judgement.verdicts)
+        for stage, count in Counter(stage.value for stage in reached).items():
             self._metrics.add("guardian_verdicts_total", count, stage=stage)
         for code, count in Counter(letter.code for letter in judgement.dead_letters).items():
             self._metrics.add("guardian_dead_letters_total", count, code=code)

@@ -70,7 +70,9 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Records read, by outcome. Flat while gateways are busy: check the topic.", ("outcome",)
     ),
     "guardian_verdicts_total": _Spec(
-        "counter", "Verdicts by stage reached. A jump in flagged: look at the findings first.", ("stage",)
+        "counter",
+        "Judged decisions by the stage of their session. A jump in flagged: look at the findings first.",
+        ("stage",),
     ),
     "guardian_dead_letters_total": _Spec(
         "counter", "Unreadable records by reason code. Any growth: `guardian dlq list`.", ("code",)
@@ -113,11 +115,19 @@ METRICS: Mapping[Metric, _Spec] = {
         ("action", "decision"),
     ),
     "guardian_revocations_total": _Spec(
-        "counter", "Ledger entries by status and reason. A spike: switch to shadow and look.", ("status", "reason")
+        "counter",
+        "Revocations, reinstatements and lapses by reason. Not counted: renewals, followers handed over to another"
+        " cause, tests of the switch. A spike: switch to shadow and look.",
+        ("status", "reason"),
     ),
     "guardian_ledger_revision": _Spec("gauge", "Newest revision of the revocation ledger."),
     "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
-    "guardian_alerts_total": _Spec("counter", "Alerts by channel and outcome.", ("channel", "outcome")),
+    "guardian_alerts_total": _Spec(
+        "counter",
+        "Alerts by channel and outcome; channels that share a queue are one, joined by +. Any parked:"
+        " `guardian alerts list`.",
+        ("channel", "outcome"),
+    ),
     "guardian_alert_queue_depth": _Spec(
         "gauge", "Alerts waiting, by channel. Growing: the channel is down or rate-limits.", ("channel",)
     ),
@@ -168,7 +178,9 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Entries brought to receivers, by face and outcome. Failed: see the log.", ("face", "outcome")
     ),
     "guardian_push_lag_seconds": _Spec(
-        "gauge", "Age of the oldest entry that a face has not brought to its receiver.", ("face",)
+        "gauge",
+        "Age of the oldest entry that a receiver does not have. Growing: the log says why, under its name.",
+        ("face", "receiver"),
     ),
     "guardian_advice_total": _Spec(
         "counter", "Advice by answer. Many fallbacks: the adviser is slow or away.", ("answer",)

@@ -464,6 +464,14 @@ def test_a_broadcast_names_the_channel_that_refused(make_alert, time) -> None:
     assert len(other.taken) == 1
 
 
+def test_the_metrics_of_a_broadcast_name_its_channels(outbox, metrics, make_alert, time) -> None:
+    both = Broadcast([Choosy("siem", AlertError("no")), Choosy("pager")], clock=time.clock)
+    put(outbox, make_alert(), time)
+    AlertWorker(outbox, both, metrics=metrics, now=time.now).step()
+    assert metrics.value("guardian_alerts_total", channel="siem+pager", outcome="parked") == 1
+    assert Broadcast([], clock=time.clock).name == "none"
+
+
 def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
     other, fallback = Choosy("other"), Heard()
     both = Broadcast([Broken(), other], clock=time.clock)

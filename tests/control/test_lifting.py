@@ -44,6 +44,19 @@ def test_a_session_is_given_back_at_once_and_the_many_that_followed_it_a_few_in_
     assert {tuple(entries(stage, name)) for name in many} == {("parent_revoked", "parent_reinstated")}
 
 
+def test_each_that_is_given_back_is_counted(stage):
+    stage.brood(3, "root")
+    stage.revoke("root")
+    stage.walk()
+    stage.reinstate("root")
+    stage.walk()
+    counted = [
+        stage.deps.metrics.value("guardian_revocations_total", status=status, reason=f"parent_{status}")
+        for status in ("revoked", "reinstated")
+    ]
+    assert counted == [3, 3]
+
+
 def test_who_dies_in_between_forgets_nobody_and_gives_nobody_back_twice(half_back, monkeypatch):
     stage, many = half_back
 

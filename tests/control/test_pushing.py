@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -27,6 +28,7 @@ from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of
 from guardian.revocation.port import Given
 from guardian.store.control_head import begin_epoch
 from guardian.store.control_tables import ledger, live
+from guardian.telemetry import Metrics
 
 
 class SetReceiver:
@@ -351,7 +353,37 @@ def test_people_hear_of_a_receiver_that_takes_nothing_for_minutes(stage, receive
     caep._failed(ConnectionError("away"), 3)
     news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     assert "has taken nothing since" in news[0]["finding"]["reasons"][0]["text"]
-    assert stage.deps.metrics.value("guardian_push_lag_seconds", face="caep") == 360
+    assert lag_of(stage, caep._receiver) == 360
+
+
+def lag_of(stage, receiver):
+    return stage.deps.metrics.value("guardian_push_lag_seconds", face="caep", receiver=receiver.name)
+
+
+def test_a_receiver_that_is_well_does_not_hide_one_that_takes_nothing(stage, receiver, given):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    faces = CaepFace(receivers=[{**whole, "tenants": [tenant]} for tenant in ("acme", "globex")]).open(given[0])
+    sick, well = (Pusher(stage.deps, face) for face in faces)
+    for each in (sick, well):
+        drain(each)
+    stage.revoke("s1")
+    stage.clock.pass_(minutes=1)
+    sick._failed(ConnectionError("away"), 3)
+    drain(well)
+    assert [lag_of(stage, face) for face in faces] == [60, 0]
+    for face in faces:
+        face.close()
+
+
+def test_nor_does_one_seem_behind_once_another_process_has_brought_it_everything(stage, receiver, caep):
+    drain(caep)
+    stage.revoke("s1")
+    stage.clock.pass_(minutes=1)
+    caep._failed(ConnectionError("away"), 3)
+    drain(Pusher(replace(stage.deps, metrics=Metrics()), caep._receiver))
+    assert lag_of(stage, caep._receiver) == 60
+    drain(caep)
+    assert lag_of(stage, caep._receiver) == 0
 
 
 def test_it_runs_by_itself_and_stops(stage, receiver, caep):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from guardian.control.lapse import sweep
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
@@ -685,6 +686,15 @@ def test_a_gateway_that_stops_polling_fails_the_canary_within_its_deadline_and_p
     with canary.deps.store.read() as rows:
         assert rows.alerts.depth() == 1
     assert canary.deps.metrics.value("guardian_self_tests_total", kind="canary", result="failed") == 1
+
+
+def test_a_canary_is_counted_among_no_revocations_not_even_if_it_lapses(canary):
+    ack(canary, "1.0")
+    check_the_switch(canary.deps)
+    canary.clock.pass_(hours=2)
+    assert sweep(canary.deps) == 1
+    page = canary.deps.metrics.render().decode()
+    assert [line for line in page.splitlines() if line.startswith("guardian_revocations_total{")] == []
 
 
 def test_while_control_is_away_a_canary_has_its_time(canary):

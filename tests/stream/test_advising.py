@@ -216,11 +216,40 @@ def test_only_who_knows_the_token_is_answered(served):
         with pytest.raises(AdviserError, match="401"):
             remote.weigh(line(), PATIENCE)
         remote.close()
-    for length in (str(2**24), "9" * 5000, "\xb2"):
-        connection = http.client.HTTPConnection("127.0.0.1", served.port)
-        connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": length})
-        assert connection.getresponse().status == 413
-        connection.close()
+
+
+@pytest.mark.parametrize("size", [1, 2**22])
+def test_who_sent_a_body_with_another_token_hears_why_it_is_refused(served, size):
+    remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda: "mine")
+    for _ in range(5):
+        with pytest.raises(AdviserError, match="401: it has another token"):
+            remote.weigh(b"x" * size, PATIENCE)
+    remote.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "length", "status"),
+    [
+        ("/weigh", "secret2", "1000", 401),
+        ("/weigh", "secret2", str(2**24), 401),
+        ("/elsewhere", "secret2", "1000", 401),
+        ("/elsewhere", "secret", "1000", 404),
+        ("/weigh", "secret", str(2**24), 413),
+        ("/weigh", "secret", "9" * 5000, 413),
+        ("/weigh", "secret", "\xb2", 413),
+    ],
+)
+def test_what_is_refused_is_refused_before_its_body_is_read(served, path, token, length, status):
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.putrequest("POST", path)
+    connection.putheader("Authorization", f"Bearer {token}")
+    connection.putheader("Content-Length", length)
+    connection.endheaders()  # and no body
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("Connection")) == (status, "close")
+    answer.read()
+    assert connection.sock is None, "what comes of the body later is no request"
+    connection.close()
 
 
 def test_a_token_that_the_adviser_refuses_is_in_the_log_once_a_minute_with_the_way_out():

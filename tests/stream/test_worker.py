@@ -35,6 +35,14 @@ def test_every_good_record_is_judged_and_every_bad_one_is_dead_lettered(rig, mak
     assert rig.broker.committed("guardian") == {Place("log", 0): 20 + len(HOSTILE)}
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 50])
+def test_verdicts_are_counted_one_by_one_however_many_are_judged_together(rig, make_event, at_once):
+    for n in range(9):
+        rig.broker.append("log", make_event(n, session=f"s{n % 2}"))
+    rig.read(rig.worker(max_records=at_once), rig.drained)
+    assert rig.metrics.value("guardian_verdicts_total", stage="clear") == 9
+
+
 def test_the_session_of_a_record_that_cannot_be_judged_is_asked_for_with_the_batch(rig, make_event, counting):
     asked = []
 
