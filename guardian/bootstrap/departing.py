@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from guardian.bootstrap.judgement import calibration_version
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.session import HumanWord
 from guardian.response.hearing import BROKE
 from guardian.scoring.calibration import Calibration
-from guardian.scoring.departure import Departure
+from guardian.scoring.departure import Departure, Direction
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_departures import Ended, Watch, Watched
+from guardian.telemetry import Metrics
 
 ABOUT = "calibration"
 """Where a session's id would stand: the finding is about no session."""
@@ -40,6 +41,15 @@ def departure_of(store: MonitorStore, calibration: Calibration) -> Departure | N
     """How the bet stands; None before the first session ended under this calibration."""
     body = store.departures.state(calibration_version(calibration))
     return None if body is None else _state(body, calibration)
+
+
+def show_departure(store: MonitorStore, calibration: Calibration, metrics: Metrics) -> None:
+    """Show the most evidence so far, which the verdict goes by, under the direction in which traffic lies now."""
+    seen = departure_of(store, calibration)
+    if seen is None:
+        return
+    for each in get_args(Direction):
+        metrics.set("guardian_departure_evidence", seen.peak if each == seen.direction else 0.0, direction=each)
 
 
 def height(session: Ended) -> float | None:

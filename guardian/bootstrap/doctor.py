@@ -129,7 +129,7 @@ def _calibration(settings: Settings) -> str:
         )
     tamer = ": they are tamer than its own, a new one would be sharper" if seen.left(one_in) else ""
     since = f"{counted(seen.seen, 'session')} since"
-    return f"{said} {since}, evidence of a change {seen.capital:,.3g} of {one_in:,g}{tamer}"
+    return f"{said} {since}, evidence of a change {seen.peak:,.3g} of {one_in:,g}{tamer}"
 
 
 def _policy(settings: Settings) -> str:

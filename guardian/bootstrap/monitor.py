@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.departing import departure_of, watch_departure
+from guardian.bootstrap.departing import show_departure, watch_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings, producers_of
 from guardian.bootstrap.monitor_store import learn_all, open_monitor_store, retention_of
@@ -251,9 +251,7 @@ class Monitor:
 
     def _show_standing(self) -> None:
         self._metrics.set("guardian_outbox_parked", self.store.outbox.parked_count())
-        seen = departure_of(self.store, self._judge.scorer.calibration)
-        if seen is not None:
-            self._metrics.set("guardian_departure_evidence", seen.capital)
+        show_departure(self.store, self._judge.scorer.calibration, self._metrics)
 
     def _count_cache(self) -> None:
         for metric, cache in _CACHES.items():

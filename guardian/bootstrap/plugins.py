@@ -21,8 +21,10 @@ _EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train"}
 
 _SECTIONS = {
     "alerting": "alerts",
+    "embedding": "model.engine",
     "policy": "policy.language",
     "revocation": "revocation.faces",
+    "sources": "source.format",
     "tightening": "tightening.backends",
 }
 """Where the configuration names a room's plugins, unless it calls them as the room is called."""

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -95,7 +95,6 @@ def verify(
 def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; - is stdout.")] = Path("-"),
     after: Annotated[int, typer.Option(min=0, help="Only entries with a larger number.")] = 0,
-    form: Annotated[Literal["jsonl"], typer.Option("--format", help="One JSON object a line.")] = "jsonl",  # noqa: ARG001
     config: ConfigOption = None,
 ) -> None:
     """Write the entries as JSON lines: seq, hash, record. All but printable ASCII is escaped.

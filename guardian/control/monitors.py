@@ -12,10 +12,12 @@ from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment
 from guardian.store.control import ControlRows
 from guardian.store.control_peers import Peer
+from guardian.wire.peers import MonitorState
 
 _STEPS = (1, 5, 15, 60, 240, 1440)
 """Minutes without protection at which people hear of it again."""
 _ALIVE = timedelta(seconds=30)
+"""How long after its last report a monitor counts as alive; it reports every few seconds."""
 _MAINTENANCE = timedelta(hours=1)
 """How long nobody is paged after an orderly stop of a monitor: people were told of the stop itself."""
 
@@ -64,6 +66,17 @@ def at_rest(tenant_id: str, known: Iterable[Peer], now: datetime) -> bool:
     mine = (each for each in known if each.reaches(tenant_id) and not each.unread)
     last = max(mine, key=lambda each: each.last_seen, default=None)
     return last is not None and last.stopped and now - last.last_seen < _MAINTENANCE
+
+
+def state_of(peer: Peer, now: datetime, late: timedelta) -> MonitorState:
+    """How a monitor stands, by the measures of `unprotected`. One whose lag exceeds `late` is behind."""
+    if peer.stopped:
+        return "stopped"
+    if now - peer.last_seen > _ALIVE:
+        return "silent"
+    if peer.unread:
+        return "unread"
+    return "behind" if _gap(peer, now) > late else "current"
 
 
 def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer], now: datetime) -> None:
@@ -133,7 +146,8 @@ def _tell_of_end(told: Watched, now: datetime, say: Callable[..., None]) -> None
 
 
 def _watches(peer: Peer, now: datetime) -> bool:
-    return not (peer.stopped or peer.unread) and now - peer.last_seen <= _ALIVE
+    """Whether it is alive and has read something, however far behind it is."""
+    return state_of(peer, now, timedelta.max) == "current"
 
 
 def _not_heard_yet(deps: ControlDeps, known: Iterable[Peer], now: datetime) -> bool:

@@ -1,21 +1,18 @@
 """`/v1/watch`, acknowledgements and vitals: who follows the list, who watches the topic, does the switch work."""
 
-from datetime import datetime, timedelta
-from typing import Literal
-
 from fastapi import APIRouter, Request, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.listing import RevocationListings
-from guardian.control.monitors import unprotected, watched
+from guardian.control.monitors import state_of, unprotected, watched
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import READS, Refusal, documented
 from guardian.control.restored import gave_away
 from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
-from guardian.store.control_peers import STOPPED, UNREAD, Peer
+from guardian.store.control_peers import STOPPED, UNREAD
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])
@@ -106,7 +103,7 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
             MonitorView(
                 principal_id=each.principal_id,
                 instance=each.instance,
-                state=_state(each, now, late),
+                state=state_of(each, now, late),
                 lag_s=None if each.unread else each.lag_s,
                 last_seen=each.last_seen,
             )
@@ -116,13 +113,3 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
             SelfTestView(**{name: getattr(each, name) for name in SelfTestView.model_fields}) for each in tests
         ),
     )
-
-
-def _state(
-    monitor: Peer, now: datetime, late: timedelta
-) -> Literal["current", "behind", "unread", "stopped", "silent"]:
-    if monitor.stopped:
-        return "stopped"
-    if now - monitor.last_seen > late:
-        return "silent"
-    return "unread" if monitor.unread else "behind" if monitor.lag_s > 60 else "current"

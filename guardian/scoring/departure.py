@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Direction = Literal["further out", "tamer"]
 EDGES = tuple(step / 8 - 2.0 for step in range(41))
 """Bin edges in log10 units of session evidence, -2 to 3; fixed in advance, or ranks would not be exchangeable."""
 
@@ -91,7 +92,7 @@ class Departure:
         return self.peak >= one_in
 
     @property
-    def direction(self) -> Literal["further out", "tamer"]:
+    def direction(self) -> Direction:
         """Where live sessions lie: further from purpose than the calibration's (the promise is too kind), or
         nearer."""
         return "further out" if self.purses[0] >= self.purses[-1] else "tamer"

@@ -63,10 +63,9 @@ class Committer:
 
     `timer` is a monotonic clock in seconds, for latency figures only. `on_commit` is called after each transaction
     with the judgement that it stored (it wakes the outbox, or prints). `archived` makes the bytes that the archive
-    keeps of a judgement; they are stored in the same transaction. `tenant_id` is the operators' own tenant, which
-    receives findings about the bus itself. Without a `waiting` room no record waits for its envelope. At most
-    `most` decisions are judged in one transaction. `mark` recognises records that people sent again: they do not
-    count towards the `fuse`.
+    keeps of a judgement; they are stored in the same transaction. Without a `waiting` room no record waits for its
+    envelope. At most `most` decisions are judged in one transaction. `mark` recognises records that people sent
+    again: they do not count towards the `fuse`.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class Committer:
         metrics: Metrics,
         fuse: Fuse | None = None,
         mark: Mark | None = None,
-        tenant_id: str = "guardian",
         on_commit: Callable[[Judgement], None] | None = None,
         archived: Callable[[Judgement], bytes] | None = None,
         crash_points: CrashPoints = no_crash,
@@ -100,7 +98,6 @@ class Committer:
         self._fuse = fuse
         self._mark = mark or Mark()
         self._fuse_state = FuseState()
-        self._tenant_id = tenant_id
         self._archived = archived or (lambda _judgement: b"")
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
@@ -160,7 +157,7 @@ class Committer:
         read = [*decoded, *waits]
         fuse_state, blown = self._fused(records, read, letters)
         if blown is not None:
-            page = fuse_finding(blown, records[-1], self._tenant_id, now)
+            page = fuse_finding(blown, records[-1], now)
             judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
         positions = advanced(records, base)
         self._crash("before_commit")

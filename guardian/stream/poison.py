@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from guardian.domain.batch import DeadLetter, Decoded
-from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.record import Place, Record
 from guardian.pipeline.decoding import Letters
 from guardian.stream.fuse import Blown, Outcome
@@ -42,14 +42,14 @@ def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place
     return positions
 
 
-def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Finding:
+def fuse_finding(blown: Blown, at: Record, now: datetime) -> Finding:
     """A finding that pages the operators. It goes to their own tenant, because the tenants that unreadable records
     name prove nothing."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in blown.gateway)[:200] or "unknown"
     return Finding(
-        id=finding_id(Kind.BUS, tenant_id, shown, at.topic, at.partition, at.offset),
+        id=finding_id(Kind.BUS, OPERATORS, shown, at.topic, at.partition, at.offset),
         kind=Kind.BUS,
-        tenant_id=tenant_id,
+        tenant_id=OPERATORS,
         session_id=shown,
         wanted=Effect.FLAG,
         severity="critical",

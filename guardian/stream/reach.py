@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from guardian.bus.port import Consumer
-from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.record import Place
 from guardian.store.monitor import MonitorStore
 from guardian.telemetry import logger
 
 _log = logger("stream")
-_OPERATORS = "guardian"
 
 
 def within_reach(
@@ -31,9 +30,9 @@ def within_reach(
         title = _lost(place, stored, first) if stored < first else _anew(place, stored, first, end)
         _log.error("a stored offset is out of reach", topic=place.topic, partition=place.partition, told=title)
         told = Finding(
-            id=finding_id(Kind.BUS, _OPERATORS, place.topic, place.partition, stored, first, end),
+            id=finding_id(Kind.BUS, OPERATORS, place.topic, place.partition, stored, first, end),
             kind=Kind.BUS,
-            tenant_id=_OPERATORS,
+            tenant_id=OPERATORS,
             session_id=str(place),
             wanted=Effect.FLAG,
             severity="critical",

@@ -103,8 +103,9 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_departure_evidence": _Spec(
         "gauge",
-        "Evidence that traffic has left the calibration, 1 at first. From 1,000 on promises do not hold:"
-        " `guardian calibrate` on recent traffic.",
+        "Most evidence so far that traffic has left the calibration, by direction. Further out, from"
+        " `monitor.departure_one_in` on, promises do not hold: `guardian calibrate` on recent traffic.",
+        ("direction",),
     ),
     "guardian_findings_total": _Spec(
         "counter", "Findings received by control, by kind and what policy made of them.", ("kind", "effect")

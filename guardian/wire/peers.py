@@ -11,6 +11,8 @@ from guardian.wire.base import Ask, Body
 RevisionText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}\.[0-9]{1,15}$")]
 InstanceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
+MonitorState = Literal["current", "behind", "unread", "stopped", "silent"]
+
 
 class Acknowledgement(Ask):
     """The body of POST /v1/revocations/ack: the revision that this gateway enforces by now.
@@ -54,7 +56,7 @@ class MonitorView(Body):
 
     principal_id: Identifier
     instance: str
-    state: Literal["current", "behind", "unread", "stopped", "silent"]
+    state: MonitorState
     lag_s: float | None
     last_seen: AwareDatetime
 

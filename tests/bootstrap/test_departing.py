@@ -3,6 +3,8 @@
 import json
 import random
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from guardian.bootstrap.departing import departure_of, height, watch_departure
+from guardian.bootstrap.departing import departure_of, height, show_departure, watch_departure
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.judgement import calibration_version, configured_fold, fold_version, open_calibration
-from guardian.bootstrap.monitor_store import hear_change
+from guardian.bootstrap.monitor_store import hear_change, open_monitor_store
 from guardian.config import Settings, load
 from guardian.domain.batch import Change, Judgement
 from guardian.domain.event import SessionKey
@@ -22,10 +24,12 @@ from guardian.domain.finding import Kind
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord, SessionState
 from guardian.scoring.calibration import Calibration
+from guardian.scoring.departure import Departure
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_departures import Ended, Watch
+from guardian.store.monitor_departures import Ended, Watch, Watched
 from guardian.stream.housekeeping import Housekeeping
+from guardian.telemetry import Metrics
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
 GAUSS = random.Random(1)
@@ -90,6 +94,29 @@ def test_a_change_is_told_to_the_operators_once(
     assert finding.versions == {"calibration": calibration_version(CALIBRATION)}
 
 
+def faded(store: MonitorStore, calibration: Calibration, direction: str) -> Departure:
+    """Traffic that left the calibration a while ago and is now more like it again: the verdict stays."""
+    purses = (2.0, 0.5, 0.1) if direction == "further out" else (0.1, 0.5, 2.0)
+    seen = replace(Departure.start(calibration.evidence.values), purses=purses, seen=900, peak=1_234.0)
+    assert (seen.direction, seen.left(), seen.capital < 1_000) == (direction, True, True)
+    end(store, Watch(calibration_version(calibration), lambda *_: Watched(seen.to_state())), [0.0])
+    return seen
+
+
+@pytest.mark.parametrize(("direction", "other"), [("further out", "tamer"), ("tamer", "further out")])
+def test_the_gauge_holds_what_the_verdict_goes_by_under_the_direction_of_the_traffic(
+    store: MonitorStore, direction: str, other: str
+) -> None:
+    metrics = Metrics()
+    show_departure(store, CALIBRATION, metrics)
+    assert 'direction="' not in metrics.render().decode(), "no session has ended"
+    faded(store, CALIBRATION, direction)
+    metrics.set("guardian_departure_evidence", 1_200, direction=other)
+    show_departure(store, CALIBRATION, metrics)
+    assert metrics.value("guardian_departure_evidence", direction=direction) == 1_234
+    assert metrics.value("guardian_departure_evidence", direction=other) == 0
+
+
 def test_a_new_calibration_starts_afresh(store: MonitorStore, watch: Watch) -> None:
     end(store, watch, [2.0] * 100)
     assert departure_of(store, CALIBRATION).left()  # type: ignore[union-attr]
@@ -141,6 +168,23 @@ def test_the_doctor_says_what_is_promised_and_what_that_assumes(settings: Settin
     assert "promises reach 1 in" in found.found
     assert "exchangeable" in found.found
     assert "No session has ended under it yet" in found.found
+
+
+@pytest.mark.parametrize(
+    ("direction", "ok", "said"),
+    [
+        ("further out", False, "900 finished sessions lie further out than its own"),
+        ("tamer", True, "evidence of a change 1.23e+03 of 1,000: they are tamer than its own"),
+    ],
+)
+def test_the_doctor_says_that_traffic_has_left_the_calibration_and_whether_that_hurts(
+    settings: Settings, direction: str, ok: bool, said: str
+) -> None:
+    with closing(open_monitor_store(settings, makes=True)) as store:
+        faded(store, open_calibration(settings), direction)
+    found = doctor(settings)
+    assert found.ok is ok
+    assert said in found.found
 
 
 def test_the_doctor_refuses_a_calibration_of_another_fold(settings: Settings, tmp_path: Path) -> None:

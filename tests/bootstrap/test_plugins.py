@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
@@ -39,6 +40,20 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     assert all(known in said for known in plugins.names("signals"))
 
 
+@pytest.mark.parametrize(
+    ("room", "setting"),
+    [
+        ("embedding", "model.engine"),
+        ("sources", "source.format"),
+        ("policy", "policy.language"),
+        ("tightening", "tightening.backends"),
+    ],
+)
+def test_an_unknown_name_is_refused_by_the_setting_that_gives_it(room: str, setting: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^unknown {re.escape(setting)} 'nosuch'; known ones: "):
+        plugins.make(room, "nosuch", {})
+
+
 def test_options_are_the_fields_of_what_is_made() -> None:
     assert plugins.make("sources", "guardian", {"max_bytes": 10}) == GuardianDecisions(max_bytes=10)
 
@@ -50,9 +65,11 @@ def test_a_list_in_the_configuration_becomes_a_tuple_however_deep() -> None:
 
 
 def test_an_unknown_option_is_refused_with_the_options_there_are() -> None:
-    with pytest.raises(ConfigurationError, match="unknown option 'max_byte' of sources 'guardian'") as refused:
+    with pytest.raises(ConfigurationError) as refused:
         plugins.make("sources", "guardian", {"max_byte": 10})
-    assert "its options: max_bytes, max_depth" in str(refused.value)
+    said = str(refused.value)
+    assert "unknown option 'max_byte' of source.format 'guardian'" in said
+    assert "its options: max_bytes, max_depth" in said
 
 
 def test_what_the_composition_root_gives_is_no_option() -> None:

@@ -194,7 +194,8 @@ def test_what_opens_the_registry_and_the_broker_is_not_shown(guardian, tmp_path:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("source: {format: nosuch}", "unknown sources 'nosuch'"),
+        ("source: {format: nosuch}", "unknown source.format 'nosuch'"),
+        ("model: {engine: openvino}", "unknown model.engine 'openvino'"),
         ("source: {format: opa, options: {colour: red}}", "unknown option 'colour'"),
         ("source: {format: auto, options: {nosuch: {}}}", "source.options.nosuch"),
         ("source: {format: opa, redact: {id: drop}}", "source.redact.id"),

@@ -37,6 +37,12 @@ def test_an_alert_rule_asks_for_metrics_and_labels_that_are_there(rule: dict[str
     assert rule["annotations"]["action"]
 
 
+def test_the_alert_for_a_calibration_that_was_left_warns_where_the_finding_does() -> None:
+    (rule,) = (each for each in RULES if each["alert"] == "GuardianLeftCalibration")
+    one_in = load().monitor.departure_one_in
+    assert rule["expr"] == f'guardian_departure_evidence{{direction="further out"}} >= {one_in:.0f}'
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_names_commands_that_are_there(rule: dict[str, dict[str, str]]) -> None:
     for words in re.findall(r"`guardian ([^`]+)`", rule["annotations"]["action"]):

@@ -389,6 +389,33 @@ def test_a_monitor_that_is_behind_leaves_people_unprotected_and_they_hear_for_ho
     ]
 
 
+@pytest.mark.parametrize(
+    ("limit_s", "lag_s", "quiet_s", "state", "unprotected_s"),
+    [
+        (300, 0, 30, "current", None),
+        (300, 0, 31, "silent", None),
+        (300, 0, 240, "silent", None),
+        (300, None, 30, "unread", None),
+        (300, None, 31, "silent", None),
+        (300, 300, 0, "current", None),
+        (300, 301, 0, "behind", 301),
+        (300, 290, 11, "behind", 301),
+        (10, 10, 0, "current", None),
+        (10, 11, 0, "behind", 11),
+        (10, 0, 11, "behind", 11),
+    ],
+)
+def test_a_monitor_is_silent_once_it_counts_as_gone_and_behind_once_calls_count_as_unwatched(
+    make_stage, limit_s, lag_s, quiet_s, state, unprotected_s
+):
+    rule = SwitchRule(watch_every_s=3600, unprotected_after=timedelta(seconds=limit_s))
+    stage = make_stage(switch=rule)
+    beat(stage, lag_s)
+    stage.clock.pass_(seconds=quiet_s)
+    told = seen(stage)
+    assert (told["monitors"][0]["state"], told["unprotected_s"]) == (state, unprotected_s)
+
+
 def test_a_monitor_that_is_stopped_in_order_is_told_and_shown_as_that_and_calls_nobody_for_an_hour(quiet):
     beat(quiet)
     quiet.clock.pass_(seconds=5)
@@ -544,7 +571,7 @@ def test_a_monitor_that_has_read_nothing_ends_no_gap_however_often_it_starts(qui
     assert news(quiet) == ["Unprotected for 1 minute: the monitor is behind or gone"]
     shown = seen(quiet)
     assert [(each["state"], each["lag_s"]) for each in shown["monitors"]] == [
-        ("silent", 0), ("silent", None), ("silent", None), ("unread", None), ("unread", None)
+        ("silent", 0), ("silent", None), ("silent", None), ("silent", None), ("unread", None)
     ]  # fmt: skip
     assert shown["unprotected_s"] == quiet.deps.metrics.value("guardian_unprotected_seconds") == 160
     beat(quiet, 0, "m-5")
