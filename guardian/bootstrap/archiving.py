@@ -158,8 +158,9 @@ class Imported:
 
 
 def import_history(settings: Settings, consumer: Consumer, update: Callable[[int, int | None], None]) -> Imported:
-    """Judge a bounded source as the monitor would, against a scratch store, and archive it as `import`.
+    """Judge a bounded source against a scratch store (see `judge_all`), and archive it as `import`.
 
+    Signatures of envelopes are archived as `unchecked`: the keys of that time may be gone.
     Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice; of a log
     without ids where it is read from the same file or topic.
     """

@@ -69,12 +69,15 @@ def refused_alerts(settings: Settings) -> list[dict[str, object]]:
 
 
 def waiting_cases(settings: Settings) -> list[dict[str, object]]:
-    """The cases whose message Slack did not take and is asked for again at `at`; the next first."""
+    """The cases whose message Slack did not take, the next to be tried first; `refused` is what it will not take
+    before somebody mends something, the others are only late."""
     with closing(open_control_store(settings)) as store, store.read() as rows:
         failed = rows.cases.failed(utc_now())
     return [
         {
-            "at": each.next_at.isoformat(timespec="seconds"),
+            "channel": "slack",
+            "next_at": each.next_at.isoformat(timespec="seconds"),
+            "refused": each.step is None,  # what is only late keeps its step
             "tenant_id": each.tenant_id,
             "session_id": each.session_id,
             "why": each.last_error,
@@ -112,11 +115,14 @@ def refused_checked(settings: Settings, *, monitor: bool = True, control: bool =
             f"control refused {counted(len(findings), 'finding')}, and what was asked for is not done; "
             "`guardian outbox list` says why, then `guardian outbox release --all`"
         )
-    if control and is_there(settings, settings.store.control) and (alerts := refused_alerts(settings)):
-        raise AlertError(
-            f"channels refused {counted(len(alerts), 'alert')}, which went to the log; "
-            "`guardian alerts list` says why, then `guardian alerts release --all`"
-        )
+    if control and is_there(settings, settings.store.control):
+        alerts, cases = refused_alerts(settings), [case for case in waiting_cases(settings) if case["refused"]]
+        told = [f"channels refused {counted(len(alerts), 'alert')}, which went to the log"] if alerts else []
+        told += [f"Slack refused {counted(len(cases), 'case')} and is asked again by itself"] if cases else []
+        if told:
+            raise AlertError(
+                f"{', and '.join(told)}; `guardian alerts list` says why, then `guardian alerts release --all`"
+            )
     nothing = ["no finding by control"] * monitor + ["no alert by a channel"] * control
     return ", ".join(nothing)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.output import writer
+from guardian.bootstrap.secrets import envelope_verifier
 from guardian.bus.documents import Documents
 from guardian.bus.port import Consumer
 from guardian.config import Settings
@@ -159,7 +160,7 @@ def batches(file: Path) -> Iterator[list[Record]]:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What the whole monitor made of a log."""
+    """What the monitor's pipeline made of a log."""
 
     findings: tuple[Finding, ...]
     decisions: int
@@ -172,12 +173,18 @@ class ReplayOutcome:
 def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge | None = None) -> ReplayOutcome:
     """Run a log through decoding, judging and the transaction against a scratch store that is then thrown away.
 
-    A gateway is believed as the monitor believes it; where the settings entitle none, any is.
+    A gateway is believed as the monitor believes it; where the settings entitle none, any is. Signatures of
+    envelopes are checked where their keys are configured. What the monitor does beside the log is left out: see
+    `judge_all`.
     """
     key = secrets.token_bytes(32)
     judge = judge or open_judge(settings, fingerprint_key=key)
     pipeline = open_pipeline(
-        settings, judge, verify=unchecked, clock=utc_now, check_entitlements=bool(settings.gateways)
+        settings,
+        judge,
+        verify=envelope_verifier(settings) or unchecked,
+        clock=utc_now,
+        check_entitlements=bool(settings.gateways),
     )
     findings: dict[str, Finding] = {}
     letters: list[tuple[int, str, str]] = []
@@ -225,7 +232,11 @@ def judge_all(
     on_commit: Callable[[Judgement], None],
     archived: Callable[[Judgement], bytes] | None = None,
 ) -> None:
-    """Take a bounded source through decoding, judging and the transaction, as the monitor would."""
+    """Take a bounded source through decoding, judging and the transaction.
+
+    Unlike the monitor: nothing is learnt, so `purpose_baseline` has nothing to compare with; no record waits for
+    its envelope; envelopes and words from control, or from a topic of envelopes, are not heard; no fuse blows.
+    """
     batch = settings.monitor.batch
     committer = Committer(
         pipeline=pipeline,

@@ -75,23 +75,22 @@ def preview(
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the alerts that a channel refused for good, with its reason; they went to the log instead.
 
-    Slack is asked again by itself, for up to an hour later: what waits for that is listed below them.
+    Slack is asked again by itself, within the hour: what waits for that is listed below them, without an id.
     Example: guardian alerts list --json
     """
     from guardian.bootstrap.letters import refused_alerts, waiting_cases
 
     settings = settings_from(config)
-    refused = refused_alerts(settings)
+    refused, waiting = refused_alerts(settings), waiting_cases(settings)
     if as_json:
-        print_json(refused)
+        print_json([*refused, *waiting])
         return
     for each in refused:
         about = f"{each['finding']}  {each['tenant_id']}/{each['session_id']}" if "finding" in each else "?"
         typer.echo(escape(f"{each['id']}  {each['at']}  {about}  {each['why']}"))
-    waiting = waiting_cases(settings)
     for case in waiting:
         about = f"{case['tenant_id']}/{case['session_id']}"
-        typer.echo(escape(f"slack  asked again at {case['at']}  {about}  {case['why']}"))
+        typer.echo(escape(f"slack  asked again at {case['next_at']}  {about}  {case['why']}"))
     slacks = f"; {len(waiting)} of Slack's wait, and `guardian alerts release --all` asks now" if waiting else ""
     typer.echo(f"{counted(len(refused), 'alert')} refused{slacks}", err=True)
 

@@ -42,7 +42,8 @@ def import_(
     """Back-fill history: judge a log, or all that the topic still has, and archive it.
 
     Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice; what
-    guardian judged live more than a day late lies under the day it came, and may count again.
+    guardian judged live more than a day late lies under the day it came, and may count again. Signatures of
+    envelopes are not checked: old keys may be gone.
 
     Example: guardian archive import decisions-2025.jsonl.gz -c guardian-home/guardian.yaml
     """

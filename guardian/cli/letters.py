@@ -83,5 +83,5 @@ def redrive(
     failed = f"; could not be sent: {', '.join(done.failed)}" if done.failed else ""
     left = f"; {done.left} of a file or another topic left as they are" if done.left else ""
     typer.echo(escape(f"{len(done.sent)} sent again{absent}{shut}{failed}{left}"))
-    if done.shut or done.failed or (ids and not done.sent):
+    if done.shut or done.failed or set(ids or ()) - set(done.sent):
         raise typer.Exit(1)

@@ -57,9 +57,10 @@ def replay(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a log through the whole monitor against a scratch store and print the findings.
+    """Judge a log as the monitor would, against a scratch store, and print the findings.
 
     A gateway that `gateways` does not entitle is refused, as by the monitor; where it lists none, any is believed.
+    Left out: baselines (nothing is learnt), what control or a topic knows of envelopes, and the fuse.
 
     Nothing is sent anywhere. With --json one line per finding. Example: guardian replay decisions.jsonl --json
     """

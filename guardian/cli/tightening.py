@@ -10,6 +10,7 @@ import typer
 
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
+from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
@@ -40,7 +41,9 @@ def propose(
     tenant: Annotated[str | None, typer.Option("--tenant", help="For which tenant.", callback=named)] = None,
     purpose: Annotated[str | None, typer.Option("--purpose", help="Only this purpose.")] = None,
     role: Annotated[str | None, typer.Option("--role", help="Only this agent role.")] = None,
-    window: WindowOption = "90d",
+    window: Annotated[
+        str | None, typer.Option("--window", help="How far back: 13w, 6m, 1y; default: 90d.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", help="The window's end, ISO 8601; default: now.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a folder for a pull request; without it the report only.")
@@ -53,7 +56,9 @@ def propose(
     ] = None,
     verify: Annotated[
         Path | None,
-        typer.Option("--verify", help="A merged proposal: which denials followed, and was the work honest?"),
+        typer.Option(
+            "--verify", help="A merged proposal: which denials followed, and was the work honest? Exit 1 if so."
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -77,13 +82,20 @@ def propose(
     """
     from guardian.bootstrap import tightening
     from guardian.bootstrap.archiving import open_archive
-    from guardian.bootstrap.proposals import verify_proposal
     from guardian.tightening.proposal import replaceable
 
     settings = settings_from(config, required=archive is None)
     if verify is not None:
-        found = verify_proposal(open_archive(settings, archive), verify, _moment(since))
-        _show_verified(found, as_json=as_json)
+        others = {
+            "--tenant": tenant, "--purpose": purpose, "--role": role, "--window": window, "--until": until,
+            "--out": out, "--fail-over": fail_over, "--own": own or None, "--rejections": rejections,
+        }  # fmt: skip
+        if given := [name for name, value in others.items() if value is not None]:
+            raise ConfigurationError(
+                f"--verify takes no {' or '.join(given)}: it looks at one proposal as it was merged, and exits 1 "
+                "if that refused any honest call"
+            )
+        _verify(settings, verify, archive, since, as_json=as_json)
         return
     if since is not None:
         raise ConfigurationError("--since goes with --verify; --window says how far back to mine")
@@ -91,18 +103,19 @@ def propose(
         raise ConfigurationError(
             "--own takes no --tenant, --purpose, --role or --until: it is for guardian's roles"
         )
+    days = days_of("90d" if window is None else window)
     no = tightening.rejections_file(settings, rejections)
     if out is not None:
         replaceable(out)  # before minutes of mining
     with progress("mining") as update:
         if own:
-            made = tightening.propose_own(settings, days_of(window), no, update)
+            made = tightening.propose_own(settings, days, no, update)
         elif tenant is None:
             raise ConfigurationError(
                 "say for which tenant: --tenant tenant_acme (or --own for guardian's own roles)"
             )
         else:
-            asked = tightening.Asked(tenant, days_of(window), purpose, role, _moment(until))
+            asked = tightening.Asked(tenant, days, purpose, role, _moment(until))
             made = tightening.propose(settings, open_archive(settings, archive), asked, no, update)
     proposal = made.proposal
     if out is not None:
@@ -186,6 +199,18 @@ def reject(
     typer.echo(escape(f"{found.id} is remembered in {path}; commit it with the reason"))
 
 
+def _verify(settings: Settings, folder: Path, archive: Path | None, since: str | None, *, as_json: bool) -> None:
+    """Say what became of a merged proposal. Exits 1 if it refused honest work."""
+    from guardian.bootstrap.archiving import open_archive
+    from guardian.bootstrap.proposals import verify_proposal
+
+    found = verify_proposal(open_archive(settings, archive), folder, _moment(since))
+    _show_verified(found, as_json=as_json)
+    if found.denied_honest:
+        typer.echo("honest work breaks: take these restrictions back, or dismiss/confirm their sessions", err=True)
+        raise typer.Exit(_FAULT)
+
+
 def _show_verified(found: "Verified", *, as_json: bool) -> None:
     if as_json:
         print_json(
@@ -212,9 +237,6 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
             call = change.placed.call
             line = f"  {call.at.isoformat()} {call.session_id} {call.tool} ({', '.join(change.restrictions)})"
             typer.echo(escape(line.replace("\n", " ")))
-    if found.denied_honest:
-        typer.echo("honest work breaks: take these restrictions back, or dismiss/confirm their sessions", err=True)
-        raise typer.Exit(_FAULT)
 
 
 def _summary(out: Path, count: int) -> str:

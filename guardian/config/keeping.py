@@ -14,7 +14,7 @@ class StoreSection(Section):
     monitor: str = "sqlite:///guardian-data/monitor.db"
     control: str = "sqlite:///guardian-data/control.db"
     epoch_file: Path | None = None  # None: beside the file of SQLite; a server's must be named
-    keep_days: Days = 90
+    keep_days: Days = 90  # of the monitor's own sessions and findings; control deletes none of its own
     dead_letter_days: Days = 14
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
+from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
 from guardian.bootstrap.archiving import import_history, open_archive, open_archiving, open_history
@@ -164,3 +165,17 @@ def test_history_is_archived_in_pieces_of_monitor_batch_however_many_calls_a_rec
     settings, told = load(home), []
     imported = import_history(settings, open_history(settings, str(log)), lambda done, _: told.append(done))
     assert (told, imported.decisions) == ([2, 4, 5], 5)
+
+
+def test_history_is_archived_with_its_signatures_unchecked_for_their_keys_may_be_gone(home, tmp_path):
+    body = yaml.safe_load(home.read_text(encoding="utf-8"))
+    new = OKPKey.generate_key("Ed25519", auto_kid=True).as_dict(private=False)
+    (tmp_path / "new.jwks.json").write_text(json.dumps({"keys": [new]}))
+    body["keys"] = {**body.get("keys", {}), "envelope_jwks": str(tmp_path / "new.jwks.json")}
+    home.write_text(yaml.safe_dump(body), encoding="utf-8")
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps({**json.loads(line(1)), "envelope_jws": "e30.e30.of-an-old-key"}) + "\n")
+    settings = load(home)
+    import_history(settings, open_history(settings, str(log)), lambda *_: None)
+    (batch,) = open_archive(settings).batches(("signature",))
+    assert batch.column("signature").to_pylist() == ["unchecked"]

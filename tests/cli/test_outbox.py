@@ -118,6 +118,42 @@ def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardia
     assert told == [3, 0]
 
 
+def test_letters_that_were_named_and_not_sent_again_are_a_fault_and_the_others_go(guardian, tmp_path, monkeypatch):
+    guardian("init", "home")
+    settings, now = load(tmp_path / "home" / "guardian.yaml"), utc_now()
+    topic, store = settings.kafka.topic, open_monitor_store(settings, makes=True)
+    places = ((topic, 1), (topic, 2), (topic, 3), ("log.jsonl", 3))
+    letters = tuple(DeadLetter(Record(name, 0, at, b"{"), "not_json", "no") for name, at in places)
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
+    store.close()
+    sent = []
+
+    class Producer(MemoryProducer):
+        def __init__(self, _settings):
+            super().__init__(MemoryBroker(clock=utc_now))
+
+        def send(self, topic, value, **more):
+            sent.append(topic)
+
+    monkeypatch.setattr("guardian.bootstrap.letters.KafkaProducer", Producer)
+
+    def redriven(*words):
+        done = guardian("dlq", "redrive", *words, "-c", "home/guardian.yaml")
+        return done.returncode, done.stdout
+
+    assert redriven(f"{topic}/0/1") == (0, "1 sent again\n")
+    assert redriven(f"{topic}/0/2", f"{topic}/0/9") == (
+        1,
+        f"1 sent again; not kept (any more): {topic}/0/9\n",
+    )
+    assert redriven(f"{topic}/0/2", "log.jsonl/0/3") == (
+        1,
+        "1 sent again; 1 of a file or another topic left as they are\n",
+    )
+    assert redriven("--all") == (0, "1 sent again; 1 of a file or another topic left as they are\n")
+    assert sent == [topic] * 4
+
+
 def _refused_alerts(path, *ids):
     now, store = utc_now(), open_control_store(load(path))
     outbox = ControlAlertOutbox(store)
@@ -148,11 +184,33 @@ def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_release
     (line,) = shown.stdout.splitlines()
     assert line.endswith("  acme/c1  slack: not_in_�channel")
     assert "0 alerts refused; 1 of Slack's wait" in shown.stderr
+    (told,) = json.loads(guardian("alerts", "list", "--json", *config).stdout)
+    again = (now + timedelta(hours=1)).isoformat(timespec="seconds")
+    assert told == {
+        "channel": "slack", "next_at": again, "refused": True, "tenant_id": "acme", "session_id": "c1",
+        "why": "slack: not_in_\x1bchannel",
+    }  # fmt: skip
+    with store.write() as rows:
+        rows.cases.change("c2", last_error="slack: rate limited", step="{}")
+    late = json.loads(guardian("alerts", "list", "--json", *config).stdout)[1]
+    assert (late["session_id"], late["refused"]) == ("c2", False), "it is late, and needs nobody"
+    with pytest.raises(
+        AlertError, match=r"Slack refused 1 case and is asked again by itself; `guardian alerts list"
+    ):
+        refused_checked(load(path))
+    _refused_alerts(path, "f1")
+    with pytest.raises(
+        AlertError, match="channels refused 1 alert, which went to the log, and Slack refused 1 case"
+    ):
+        refused_checked(load(path))
+    refused_checked(load(path), control=False)
+    assert guardian("alerts", "release", "1", *config).returncode == 0
     assert (
-        guardian("alerts", "release", "--all", *config).stdout == "0 released; 1 of Slack's are tried again now\n"
+        guardian("alerts", "release", "--all", *config).stdout == "0 released; 2 of Slack's are tried again now\n"
     )
+    assert refused_checked(load(path)).startswith("no finding")
     with store.read() as rows:
-        assert [each.key for each in rows.cases.due(utc_now(), 9)] == ["c1"]
+        assert [each.key for each in rows.cases.due(utc_now(), 9)] == ["c1", "c2"]
     store.close()
     assert guardian("alerts", "list", *config).stderr.endswith("0 alerts refused\n")
 

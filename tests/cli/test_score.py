@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from joserfc import jws
+from joserfc.jwk import OKPKey
 
 SESSIONS = [
     {
@@ -241,3 +243,34 @@ def test_a_replay_believes_the_gateways_that_the_monitor_would_believe(
     assert ("gateway_not_entitled" in done.stderr) is (code == 3)
     found = [json.loads(each) for each in done.stdout.splitlines()]
     assert ([(each["kind"], each["severity"]) for each in found] == [("entitlement", "high")]) is (code == 3)
+
+
+@pytest.mark.parametrize(
+    ("signer", "configured", "invalid"),
+    [(0, True, False), (1, True, True), (1, False, False), (None, True, False)],
+)
+def test_a_replay_checks_the_signatures_of_envelopes_where_their_keys_are_configured(
+    guardian, tmp_path: Path, signer: int | None, configured: bool, invalid: bool
+) -> None:
+    keys = [OKPKey.generate_key("Ed25519", auto_kid=True) for _ in range(2)]
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [keys[0].as_dict(private=False)]}))
+    settings = "keys: {envelope_jwks: jwks.json}\n" if configured else ""
+    (tmp_path / "guardian.yaml").write_text(f"model: {{engine: lexical}}\n{settings}")
+    envelope = {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "purpose": "review it"}
+    line = {
+        "schema": "guardian.decision/v1",
+        "id": "dec_1",
+        "time": "2026-05-12T17:04:11Z",
+        "gateway": "gw",
+        "envelope": envelope,
+        "action": {"tool": "a.b", "arguments": {}},
+        "decision": {"effect": "allow", "policy_ids": [], "reason": ""},
+    }
+    if signer is not None:
+        header = {"alg": "Ed25519", "kid": keys[signer].kid}
+        line["envelope_jws"] = jws.serialize_compact(
+            header, json.dumps(envelope), keys[signer], algorithms=["Ed25519"]
+        )
+    (tmp_path / "log.jsonl").write_text(lines(line))
+    done = guardian("replay", "log.jsonl", "--json")
+    assert (done.returncode, "signature_invalid" in done.stdout) == (0, invalid), done.stderr

@@ -289,6 +289,24 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
         (("propose", "--tenant", "t", "--window", "soon"), "such as 90d"),
         (("propose", "--tenant", "t", "--since", "2026-01-01"), "goes with --verify"),
         (("propose", "--verify", "nowhere"), "no proposal here"),
+        *(
+            (("propose", "--verify", "nowhere", *option), f"--verify takes no {option[0]}:")
+            for option in [
+                ("--tenant", "t"),
+                ("--purpose", "p"),
+                ("--role", "r"),
+                ("--window", "90d"),
+                ("--until", UNTIL),
+                ("--out", "p"),
+                ("--fail-over", "0"),
+                ("--rejections", "no.yaml"),
+                ("--own",),
+            ]
+        ),
+        (
+            ("propose", "--verify", "nowhere", "--fail-over", "0.01", "--out", "p"),
+            "takes no --out or --fail-over:",
+        ),
         (("backtest", "nowhere"), "no proposal here"),
         (("authority", "nobody", "--tenant", "estate"), "no session and no purpose"),
         (("propose", "--tenant", "t", "--until", "later"), "no ISO 8601 time"),
