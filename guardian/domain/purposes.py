@@ -81,6 +81,7 @@ _HANDS_OVER = re.compile(
         (
             rf"\b(?:{_VERB}|complete|run) {_WHOSE % 0}{_TASKS}\b{_NO_NOUN}",
             rf"(?<!\bto )\b(?:{_VERB} {_WHOSE % 0}|complete {_WHOSE % 1}){_LIST}\b{_NO_NOUN}",
+            rf"(?<!\bhave to )(?<!\bneed to )(?<!\b(?:he|we) )(?<!\bthey )"  # "do we have to do anything?"
             rf"\b(?:{_VERB}|accomplish|assist|complete|help){_WHOM} (?:anything|everything|whatever"
             r"|(?:any (?:job|question|request|task|thing)s?|all (?:the )?(?:jobs|requests?|tasks))\b"
             rf"{_NO_NOUN})\b",
