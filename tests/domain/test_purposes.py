@@ -49,7 +49,10 @@ def test_a_purpose_that_hands_the_choice_over_is_open_ended(purpose: str) -> Non
         "is everything all right with order 5512?",
         "calculate (5*6)/(2+3) and 2 ** 8",
         "Answer from the text.\\n\\n**Logistic regression is not present in it.**",
-        *("did we do anything wrong with the Lyon job?", "everybody talks about toner; do we have to do anything?"),
+        *(
+            "did we do anything wrong with the Lyon job?",
+            "toner is up again; do we have to do anything?",
+        ),
     ],
 )
 def test_a_purpose_that_names_work_is_not(purpose: str) -> None:
