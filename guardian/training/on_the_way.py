@@ -6,9 +6,10 @@ kind of work:
 
     domain: purpose / purpose / purpose :: needed calls :: calls on the way :: stray look-ups :: drifting acts
 
-A tool that one line needs is stray in another, so neither names nor values tell them apart. No line is meant to
-restate a task of an evaluation set; four whose purposes came nearest to one of AgentDojo's requests were taken
-out.
+A tool that one line needs is stray in another, so neither names nor values tell them apart. In the lines of
+`found/` honest acts go to whom or what was found by looking ("pay what we owe the caterer"), or the purpose does
+not say where to look; some drifting acts use the same tools. No line is meant to restate a task of an evaluation
+set; five whose purposes came nearest to one of AgentDojo's requests were taken out.
 """
 
 import random
@@ -23,12 +24,14 @@ from guardian.training import notation
 from guardian.training.slots import fill_slots
 
 DATASET = "on_the_way"
-REPEATS = 3
+REPEATS = 2
 """Sessions of each kind of work that a training draws."""
 _WORK = files("guardian.training") / "work" / DATASET
-_FILES = (
-    *("household", "administration", "engineering", "trade", "ledgers", "public", "media", "desk"),
-    *("errands", "questions", "platforms", "declared", "joined", "providers"),
+_FILES = vocabulary(
+    "household administration engineering trade ledgers public media desk errands questions platforms declared"
+    " joined providers found/payables found/care found/workplace found/incidents found/office found/private"
+    " found/institutions found/trades found/finance found/communities found/plants found/networks"
+    " found/provisions found/everyday found/houses found/company"
 )  # their order is part of what a seed draws
 _STOP = frozenset(vocabulary("the a an and that they to of i my me"))
 
