@@ -17,9 +17,9 @@ from guardian.errors import ModelError
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
 DOUBT = 0.25
 """A call without what it repeats of its purpose must have a margin that lies this much above the whole call's."""
-LEFT_OPEN = 1.0
+LEFT_OPEN = 1.25
 """A call's margin falls by this much under a purpose that constrains nothing. Chosen on `training/open_ended.py`:
-honest calls under such purposes then look odd about as often as other honest calls (1.5 % against 1 %)."""
+where such a purpose is recognised, its honest sessions are then flagged about as often as others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ def static_features(request: FitRequest) -> tuple[float, ...]:
 
     What the act can do is read from the whole call: an SQL statement beside words of the purpose still counts.
     """
-    found = grounding(request.purpose, heard(request).arguments, request.earlier_values)
     weight = consequence(request.tool, request.arguments).weight
+    found = grounding(request.purpose, heard(request).arguments, request.earlier_values, looks_up=weight == 0.0)
     return (
         found.fresh,
         weight * found.fresh_destination,

@@ -20,6 +20,15 @@ _STOP = frozenset(
         " their them"
     )
 )
+_SHAPE = frozenset(
+    vocabulary(
+        "limit count n max page pages size per offset skip cursor sort order by ascending descending format"
+        " verbose recursive results timezone units"
+    )
+)
+"""Words of arguments that say how much of an answer is wanted and in which shape, not what it is about."""
+_PLAIN = re.compile(r"-?\d{1,5}|[a-z]+(?:[_ ][a-z]+)?", re.I)
+_PLAIN_CHARS = 16
 _SHORT = 512
 _OPEN = re.compile(
     r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list"
@@ -67,8 +76,19 @@ class Grounding:
     count: int
 
 
-def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Iterable[str]) -> Grounding:
-    """How far the purpose and earlier calls account for the values of an act.
+def _shapes_the_answer(path: str, value: str) -> bool:
+    """Whether an argument only says how much is wanted, or in which shape: `limit: 100`, `sort_by: newest`."""
+    if len(value) > _PLAIN_CHARS or not _PLAIN.fullmatch(value):
+        return False
+    named = words(path.rpartition(".")[2]).split()
+    return bool(named) and _SHAPE.issuperset(named) and named != ["order"]  # which is a thing of its own
+
+
+def grounding(
+    purpose: str, arguments: Mapping[str, object] | None, earlier: Iterable[str], *, looks_up: bool = False
+) -> Grounding:
+    """How far the purpose and earlier calls account for the values of an act. Where it only `looks_up`, a plain
+    value that says how much of the answer is wanted, or in which shape, counts for nothing.
 
     >>> grounding("invite lily@x.org", {"email": "lily@x.org"}, ()).named
     1.0
@@ -79,7 +99,7 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
     destinations: list[float] = []
     count = 0
     for path, value in every_leaf(arguments):
-        if not _telling(value):
+        if not _telling(value) or (looks_up and _shapes_the_answer(path, value)):
             continue
         count += 1
         low = value.lower()

@@ -43,12 +43,12 @@ class _Touch(NamedTuple):
 class ObjectMismatch(SignalFold):
     """Options: `read_value` in [0, 1] is what a look-up of another object counts; anything else counts in full.
 
-    By its weight one such act, and nothing else, stands at about one in a thousand honest sessions of the shipped
+    By its weight one such act, and nothing else, stands at about one in 250 honest sessions of the shipped
     calibration; how it was chosen, the model card says.
     """
 
     read_value: float = 0.7
-    weight: ClassVar[float] = 0.87
+    weight: ClassVar[float] = 0.855
 
     def __post_init__(self) -> None:
         within(self.name, "read_value", self.read_value, 0, 1)

@@ -53,6 +53,23 @@ def test_a_value_that_the_purpose_names_is_grounded_and_a_stranger_is_fresh() ->
     assert grounding(purpose, {"to": "mallory@evil.example"}, ()).fresh_destination == 1.0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "fresh"),
+    [
+        ({"limit": 100, "sort_by": "newest", "page": "2"}, 0.0),
+        ({"filter": {"max_results": "500"}}, 0.0),
+        ({"limit": "mallory@evil.example"}, 1.0),
+        ({"order": "48221"}, 1.0),
+        ({"customer": "Globex", "limit": 100}, 1.0),
+    ],
+)
+def test_how_much_a_look_up_shall_answer_is_no_value_of_its_own(
+    arguments: dict[str, object], fresh: float
+) -> None:
+    assert grounding("what did the plumber charge us?", arguments, (), looks_up=True).fresh == fresh
+    assert grounding("what did the plumber charge us?", arguments, ()).fresh == 1.0
+
+
 def test_a_value_that_an_earlier_call_carried_is_not_fresh() -> None:
     earlier = argument_values({"customer": {"mail": "Anna@Acme.com"}})
     found = grounding("send the contract", {"to": "anna@acme.com"}, earlier)
