@@ -17,8 +17,11 @@ _WORDS_BESIDES = 12
 """With more telling words than these beside what hands the choice over, a purpose says what to do."""
 _WORDS_BESIDE_A_STAR = 2
 """With more telling words than these beside its wildcards, a purpose names work: "grant crm.* to the new team"."""
-_FILES = re.compile(r"/|\*\.\w{1,5}[^\w*]*$")
-"""A wildcard over files; one word besides says what is to be done with them: "lint src/**/*.ts"."""
+_FILES = re.compile(
+    r"\w/|/\w|\*\.(?!(?:add|all|call|edit|exec|find|get|list|pay|post|put|read|run|send|set|view|write)\b)"
+    r"\w{1,5}[^\w*]*$"
+)
+"""A wildcard over files, not tools; one word besides says what is to be done with them: "lint src/**/*.ts"."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _COLON = re.compile(r"(?::| [-\u2013\u2014])(?=[ \t])")
