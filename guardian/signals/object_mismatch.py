@@ -48,7 +48,7 @@ class ObjectMismatch(SignalFold):
     """
 
     read_value: float = 0.7
-    weight: ClassVar[float] = 0.855
+    weight: ClassVar[float] = 0.87
 
     def __post_init__(self) -> None:
         within(self.name, "read_value", self.read_value, 0, 1)
