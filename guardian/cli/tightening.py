@@ -99,9 +99,10 @@ def propose(
         return
     if since is not None:
         raise ConfigurationError("--since goes with --verify; --window says how far back to mine")
-    if own and (tenant or purpose or role or until):
+    if own and (tenant or purpose or role or until or archive):
         raise ConfigurationError(
-            "--own takes no --tenant, --purpose, --role or --until: it is for guardian's roles"
+            "--own takes no --tenant, --purpose, --role, --until or --archive: it is for guardian's roles, and"
+            " reads the audit trail of its control API"
         )
     days = days_of("90d" if window is None else window)
     no = tightening.rejections_file(settings, rejections)

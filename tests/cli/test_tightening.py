@@ -351,5 +351,6 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
         in text
     )
     assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()
-    narrowed = CliRunner().invoke(app, [*words, "--tenant", "acme"])
-    assert "--own takes no --tenant" in str(narrowed.exception), "what is not heeded is not taken"
+    for unheeded in (("--tenant", "acme"), ("--archive", str(tmp_path))):
+        refused = CliRunner().invoke(app, [*words, *unheeded])
+        assert "--own takes no --tenant" in str(refused.exception), "what is not heeded is not taken"
