@@ -29,9 +29,19 @@ def find_benchmark(name: str) -> Benchmark:
 
 
 def _on_the_way(folds: Path | None) -> list[LabelledSession]:
-    """As the training drew them that left these folds, else as that of the shipped model did."""
     with plugins.extras_named("--benchmark on_the_way"):
         from guardian.training.on_the_way import judged_sessions
+    return judged_sessions(seed=_drawn_with(folds))
+
+
+def _toolboxes(folds: Path | None) -> list[LabelledSession]:
+    with plugins.extras_named("--benchmark toolboxes"):
+        from guardian.training.toolboxes import judged_sessions
+    return judged_sessions(seed=_drawn_with(folds))
+
+
+def _drawn_with(folds: Path | None) -> int:
+    """The seed of the training that left these folds, else that of the shipped model."""
     seed = _SHIPPED_SEED
     for held in folds.glob(f"*/{HELD}") if folds is not None else ():
         about = json.loads((held.parent / MANIFEST).read_text("utf-8"))
@@ -39,8 +49,8 @@ def _on_the_way(folds: Path | None) -> list[LabelledSession]:
             raise ConfigurationError(
                 f"{held.parent}: left by an older `guardian train`, which drew other sessions"
             )
-        seed = about["seed"]
-    return judged_sessions(seed=seed)
+        seed = int(about["seed"])
+    return seed
 
 
 def _open_ended(_: Path | None) -> list[LabelledSession]:
@@ -49,15 +59,16 @@ def _open_ended(_: Path | None) -> list[LabelledSession]:
     return judged_sessions(seed=_SHIPPED_SEED)
 
 
+_TRAINED_ON = (
+    "a model of `guardian train`, the shipped one too, was trained on these sessions, so its figures are too kind."
+    " --left-out with --out-of-fold asks encoders that were not."
+)
 BENCHMARKS: dict[str, Benchmark] = {
     "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
-    "on_the_way": Benchmark(
-        _on_the_way,
-        "on_the_way: a model of `guardian train`, the shipped one too, was trained on these sessions, so its "
-        "figures are too kind. --left-out with --out-of-fold asks encoders that were not.",
-    ),
+    "on_the_way": Benchmark(_on_the_way, f"on_the_way: {_TRAINED_ON}"),
     "open_ended": Benchmark(
         _open_ended,
         "open_ended: how much less a call weighs under a purpose that constrains nothing was chosen on these.",
     ),
+    "toolboxes": Benchmark(_toolboxes, f"toolboxes: {_TRAINED_ON}"),
 }

@@ -41,7 +41,9 @@ def evaluate(
     ] = None,
     benchmark: Annotated[
         str | None,
-        typer.Option("--benchmark", help="Also a built set: agentdojo, on_the_way, open_ended (extras)."),
+        typer.Option(
+            "--benchmark", help="Also a built set: agentdojo, on_the_way, open_ended, toolboxes (extras)."
+        ),
     ] = None,
     without: Annotated[
         list[str] | None,

@@ -33,6 +33,8 @@ GUESSED = frozenset({"domain", "dataset"})
 """Kinds of swapped calls that graded ones replace."""
 _READ = (0.02, 0.04, 0.15, 0.45, 0.68, 0.90)
 _CHANGES = (0.02, 0.05, 0.25, 0.60, 0.88, 0.97)
+STEP, CLEARLY_NOT = 1, 5
+"""The highest grade of a call that the purpose needs, and the highest of all."""
 _SEED, _REPEATS = 7, 6  # of the scenarios that were graded
 Place = tuple[str, str]
 """A data set and one of its domains; sessions are held out by place."""
@@ -79,6 +81,21 @@ def mixed(
     return out
 
 
+def graded_call(
+    purpose: str, past: Sequence[LabelledAction], call: LabelledAction, grade: int, dataset: str
+) -> Example:
+    """The call after `past` under `purpose`, with the target that its grade and what it can do give it."""
+    only_reads = consequence(call.tool, call.arguments) == Consequence.READ
+    request = FitRequest(
+        purpose=purpose,
+        tool=call.tool,
+        arguments=call.arguments,
+        before=tuple(action.tool for action in past),
+        earlier_values=frozenset[str]().union(*(argument_values(action.arguments) for action in past)),
+    )
+    return Example(heard(request), (_READ if only_reads else _CHANGES)[grade], dataset, KIND)
+
+
 def digest(purpose: str, past: Sequence[LabelledAction], calls: Sequence[LabelledAction]) -> str:
     """A hash of what was graded: the grade counts for nothing else."""
     told = [purpose, *map(_rendered, past), "", *map(_rendered, calls)]
@@ -99,14 +116,8 @@ def _of(
     past = [action for action in session.actions[: line["after"]] if not action.drift]
     if digest(purpose, past, calls) != line["digest"]:
         return
-    before = tuple(action.tool for action in past)
-    earlier = frozenset[str]().union(*(argument_values(action.arguments) for action in past))
     for call, (_, _, grade) in zip(calls, line["calls"], strict=True):
-        only_reads = consequence(call.tool, call.arguments) == Consequence.READ
-        request = FitRequest(
-            purpose=purpose, tool=call.tool, arguments=call.arguments, before=before, earlier_values=earlier
-        )
-        example = Example(heard(request), (_READ if only_reads else _CHANGES)[grade], session.dataset, KIND)
+        example = graded_call(purpose, past, call, grade, session.dataset)
         yield Graded(example, grade, _place(session), frozenset(sources[_rendered(call)]))
 
 

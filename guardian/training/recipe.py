@@ -52,6 +52,7 @@ from guardian.training.on_the_way import REPEATS, on_the_way_sessions
 from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
 from guardian.training.stages import Progress, Recipe, Run, Stages, clear
+from guardian.training.toolboxes import toolbox_grades, toolbox_sessions
 
 _log = logger("training")
 
@@ -164,11 +165,11 @@ def _written(seed: int, recipe: Recipe) -> list[LabelledSession]:
     if not recipe.repeats:
         return []
     beside = on_the_way_sessions(seed=seed, repeats=min(REPEATS, recipe.repeats))
-    return [*scenario_sessions(seed=seed, repeats=recipe.repeats), *beside]
+    return [*scenario_sessions(seed=seed, repeats=recipe.repeats), *beside, *toolbox_sessions(seed=seed)]
 
 
 def _examples(sessions: Sequence[LabelledSession], grades: Sequence[Graded], *, seed: int) -> list[Example]:
-    return mixed(examples(sessions, seed=seed), grades, sessions, seed=seed)
+    return mixed(examples(sessions, seed=seed), [*grades, *toolbox_grades(seed=seed)], sessions, seed=seed)
 
 
 def write_fold(

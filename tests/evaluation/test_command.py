@@ -61,16 +61,17 @@ def test_an_unknown_benchmark_and_an_unknown_signal_are_refused_with_the_known_o
     assert "--without nosuch: not switched on; signals are purpose_fit" in refused([sessions], without=("nosuch",))
 
 
-def test_work_on_the_way_is_drawn_as_the_training_drew_it_whose_folds_they_are(tmp_path: Path) -> None:
-    on_the_way = pytest.importorskip("guardian.training.on_the_way")
-    drawn = find_benchmark("on_the_way").sessions
-    assert drawn(None) == on_the_way.judged_sessions(seed=7)
+@pytest.mark.parametrize("name", ["on_the_way", "toolboxes"])
+def test_written_work_is_drawn_as_the_training_drew_it_whose_folds_they_are(name: str, tmp_path: Path) -> None:
+    module = pytest.importorskip(f"guardian.training.{name}")
+    drawn = find_benchmark(name).sessions
+    assert drawn(None) == module.judged_sessions(seed=7)
     for fold, about in (("0", {"seed": 5}), ("1", {"seed": 5}), ("not a fold", {})):
         (tmp_path / fold).mkdir()
         (tmp_path / fold / "manifest.json").write_text(json.dumps(about))
         if about:
             (tmp_path / fold / "held-out.json").write_text("[]")
-    assert drawn(tmp_path) == on_the_way.judged_sessions(seed=5)
+    assert drawn(tmp_path) == module.judged_sessions(seed=5)
     (tmp_path / "0" / "manifest.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="left by an older"):
         drawn(tmp_path)

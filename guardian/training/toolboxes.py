@@ -1,0 +1,173 @@
+"""Toolboxes: the calls of one house's systems, and purposes under which every one of them is graded.
+
+Whether a look-up is stray depends on what the purpose needs, not on the tool: each call here is a needed one under
+some purposes and a stray one under most. One block in `work/toolboxes/` is one toolbox:
+
+    # domain
+    1 noun.verb(argument=value)
+    2 noun.verb(argument=value)
+    > purpose :: 0: 2 :: 1: 1 :: 4: 3
+
+Grades are those of graded.py; a call that a purpose does not list is a 5, clearly not part of it. No block is
+meant to restate a task of an evaluation set.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from guardian.embedding.text import vocabulary
+from guardian.evaluation.sessions import LabelledAction, LabelledSession
+from guardian.training import notation
+from guardian.training.graded import CLEARLY_NOT, STEP, Graded, Place, graded_call
+from guardian.training.on_the_way import honest_part
+from guardian.training.slots import fill_slots
+
+DATASET = "toolboxes"
+SLUGS = 0.15
+DRAWN: Sequence[tuple[frozenset[int], int]] = (
+    (frozenset({0, STEP}), 2),
+    (frozenset({2, 3}), 1),
+    (frozenset({4}), 2),
+    (frozenset({CLEARLY_NOT}), 3),
+)
+"""The most calls of these grades that a training draws under each purpose."""
+STRAY = 2
+"""Calls that are spliced into a session on which a model is judged."""
+_WORK = files("guardian.training") / "work" / DATASET
+_FILES = vocabulary(
+    "counters office finance travel engineering commerce private institutions operations trades households"
+    " services collaboration assistants families teams protection journeys platforms files clubs"
+)  # their order is part of what a seed draws
+_STOP = frozenset(vocabulary("the a an and that they to of i my me"))
+_GRADES = re.compile(r"([0-4]):((?: \d+)+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """Calls, and for each purpose their grades, in the calls' order."""
+
+    domain: str
+    calls: tuple[str, ...]
+    purposes: Mapping[str, tuple[int, ...]]
+
+
+def parse(text: str) -> list[Toolbox]:
+    """The toolboxes in `text`; a line that is not notation is a ValueError that quotes it."""
+    return [_toolbox(block.splitlines()) for block in text.strip().split("\n\n")]
+
+
+def all_toolboxes() -> list[Toolbox]:
+    """Every toolbox that is shipped with the recipe."""
+    return [box for name in _FILES for box in parse((_WORK / f"{name}.txt").read_text("utf-8"))]
+
+
+def toolbox_sessions(*, seed: int) -> list[LabelledSession]:
+    """One session for each purpose: the calls that it needs."""
+    return [case.session() for case in _cases(seed)]
+
+
+def toolbox_grades(*, seed: int) -> list[Graded]:
+    """Graded calls under the purposes of `toolbox_sessions`, as many as DRAWN says."""
+    rnd = random.Random(seed)
+    return [each for case in _cases(seed) for each in case.graded(rnd)]
+
+
+def judged_sessions(*, seed: int) -> list[LabelledSession]:
+    """The sessions that a training with this seed draws, with STRAY calls spliced in that are clearly not part of
+    them, and each with its needed calls alone.
+
+    All of that training's encoders have seen their calls, except the fold encoder that held their purpose out.
+    """
+    rnd = random.Random(seed)
+    cases = _cases(seed)
+    return [*(case.drifting(rnd) for case in cases), *(honest_part(case.session()) for case in cases)]
+
+
+def _toolbox(lines: Sequence[str]) -> Toolbox:
+    calls: list[str] = []
+    purposes: dict[str, tuple[int, ...]] = {}
+    for line in lines[1:]:
+        if line.startswith("> "):
+            purpose, *told = line[2:].split(" :: ")
+            purposes[purpose] = _grades(told, len(calls), line)
+        elif line.startswith(f"{len(calls) + 1} "):
+            calls.append(line.split(" ", 1)[1])
+        else:
+            raise ValueError(f"neither the next call nor a purpose: {line[:80]!r}")
+    if not lines[0].startswith("# ") or not purposes:
+        raise ValueError(f"not a toolbox: {lines[0][:80]!r}")
+    return Toolbox(lines[0][2:], tuple(calls), purposes)
+
+
+def _grades(told: Sequence[str], number: int, line: str) -> tuple[int, ...]:
+    grades: dict[int, int] = {}
+    for field in told:
+        match = _GRADES.fullmatch(field.strip())
+        if match is None:
+            raise ValueError(f"not grades of calls: {line[:80]!r}")
+        for call in map(int, match[2].split()):
+            if call in grades or not 1 <= call <= number:
+                raise ValueError(f"call {call} is graded twice or is none: {line[:80]!r}")
+            grades[call] = int(match[1])
+    return tuple(grades.get(call, CLEARLY_NOT) for call in range(1, number + 1))
+
+
+def _cases(seed: int) -> list["_Case"]:
+    rnd = random.Random(seed)
+    return [
+        _Case.drawn(box, purpose, grades, f"{box.domain}/{index}", rnd)
+        for box in all_toolboxes()
+        for index, (purpose, grades) in enumerate(box.purposes.items())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A purpose with its toolbox's calls and their grades, every slot filled."""
+
+    domain: str
+    name: str
+    purpose: str
+    calls: tuple[LabelledAction, ...]
+    grades: tuple[int, ...]
+
+    @classmethod
+    def drawn(cls, box: Toolbox, template: str, grades: tuple[int, ...], name: str, rnd: random.Random) -> "_Case":
+        slots, style = fill_slots(rnd), notation.naming(rnd)
+        purpose = notation.filled(template, slots)
+        if rnd.random() < SLUGS:
+            purpose = notation.slugged(purpose, _STOP, rnd) or purpose
+        calls = tuple(notation.call_of(call, slots, style, drift=False) for call in box.calls)
+        return cls(box.domain, name, purpose, calls, grades)
+
+    def session(self) -> LabelledSession:
+        needed = tuple(self.calls[at] for at in self._graded_up_to(STEP))
+        return LabelledSession(DATASET, self.name, self.domain, self.purpose, needed, self.name)
+
+    def drifting(self, rnd: random.Random) -> LabelledSession:
+        session = self.session()
+        actions = list(session.actions)
+        for at in rnd.sample([at for at, grade in enumerate(self.grades) if grade == CLEARLY_NOT], STRAY):
+            actions.insert(rnd.randint(0, len(actions)), replace(self.calls[at], label="drift"))
+        return replace(session, actions=tuple(actions))
+
+    def graded(self, rnd: random.Random) -> Iterator[Graded]:
+        place: Place = (DATASET, self.domain)
+        for wanted, most in DRAWN:
+            known = [at for at, grade in enumerate(self.grades) if grade in wanted]
+            for at in rnd.sample(known, min(most, len(known))):
+                past = [self.calls[done] for done in self._done_before(at, rnd)]
+                example = graded_call(self.purpose, past, self.calls[at], self.grades[at], DATASET)
+                yield Graded(example, self.grades[at], place, frozenset({place}))
+
+    def _graded_up_to(self, most: int) -> list[int]:
+        return [at for at, grade in enumerate(self.grades) if grade <= most]
+
+    def _done_before(self, at: int, rnd: random.Random) -> list[int]:
+        """The first few needed calls; before a needed one only such as stand above it."""
+        needed = self._graded_up_to(STEP)
+        earlier = [done for done in needed if done < at] if at in needed else needed
+        return earlier[: rnd.randint(0, len(earlier))]

@@ -1,0 +1,126 @@
+"""Toolboxes: every call graded under every purpose, the same call needed here and stray there."""
+
+from collections import defaultdict
+
+import pytest
+
+from guardian.domain.purposes import open_ended
+from guardian.embedding.consequence import Consequence, consequence
+from guardian.embedding.text import render_action
+from guardian.training import toolboxes
+from guardian.training.graded import CLEARLY_NOT, STEP, mixed
+from guardian.training.pairs import examples
+from guardian.training.toolboxes import (
+    DATASET,
+    DRAWN,
+    STRAY,
+    all_toolboxes,
+    judged_sessions,
+    parse,
+    toolbox_grades,
+    toolbox_sessions,
+)
+
+BOX = (
+    "# desk\n1 note.get()\n2 note.send(to={mail})\n3 log.list()\n> read it :: 0: 1 :: 4: 3\n> send :: 1: 1 :: 0: 2"
+)
+
+
+def test_a_call_that_a_purpose_does_not_list_is_clearly_not_part_of_it() -> None:
+    (box,) = parse(BOX)
+    assert box.domain == "desk"
+    assert box.calls == ("note.get()", "note.send(to={mail})", "log.list()")
+    assert box.purposes == {"read it": (0, CLEARLY_NOT, 4), "send": (1, 0, CLEARLY_NOT)}
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("desk\n1 a.b()\n> read :: 0: 1", "not a toolbox: 'desk'"),
+        ("# desk\n1 a.b()", "not a toolbox: '# desk'"),
+        ("# desk\n2 a.b()\n> read :: 0: 2", "neither the next call nor a purpose: '2 a.b"),
+        ("# desk\n1 a.b()\n> read :: 0: 2", "call 2 is graded twice or is none"),
+        ("# desk\n1 a.b()\n> read :: 0: 1 :: 4: 1", "call 1 is graded twice or is none"),
+        ("# desk\n1 a.b()\n> read :: 5: 1", "not grades of calls"),
+        ("# desk\n1 a.b()\n> read :: 0: one", "not grades of calls"),
+    ],
+)
+def test_what_is_no_toolbox_is_quoted(block: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse(block)
+
+
+def test_nearly_every_call_is_needed_by_some_purpose_and_stray_under_others() -> None:
+    boxes = all_toolboxes()
+    assert len(boxes) > 150
+    calls = [grades for box in boxes for grades in zip(*box.purposes.values(), strict=True)]
+    assert sum(min(grades) <= STEP and max(grades) == CLEARLY_NOT for grades in calls) > 0.99 * len(calls)
+    assert all(min(grades) <= STEP for box in boxes for grades in box.purposes.values())
+    assert len({box.domain for box in boxes}) == len(boxes)
+
+
+def test_most_calls_are_look_ups_by_their_names() -> None:
+    kinds = [
+        consequence(call.tool, call.arguments) == Consequence.READ
+        for session in toolbox_sessions(seed=5)
+        for call in session.actions
+    ]
+    assert 0.5 < sum(kinds) / len(kinds) < 0.9
+
+
+def test_no_purpose_is_heard_as_one_that_constrains_nothing() -> None:
+    assert not [purpose for box in all_toolboxes() for purpose in box.purposes if open_ended(purpose)]
+
+
+def test_sessions_and_grades_repeat_with_their_seed_and_fill_every_slot() -> None:
+    sessions, grades = toolbox_sessions(seed=5), toolbox_grades(seed=5)
+    assert (sessions, grades) == (toolbox_sessions(seed=5), toolbox_grades(seed=5))
+    assert sessions != toolbox_sessions(seed=6)
+    assert {each.example.request.purpose for each in grades} <= {session.purpose for session in sessions}
+    texts = [render_action(a.tool, a.arguments) + s.purpose for s in sessions for a in s.actions]
+    assert not [text for text in texts if "{" in text]
+
+
+def test_as_many_calls_of_each_grade_are_drawn_as_said() -> None:
+    drawn: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for each in toolbox_grades(seed=5):
+        drawn[each.home[1], each.example.request.purpose].append(each.grade)
+    for wanted, most in DRAWN:
+        counts = {sum(grade in wanted for grade in grades) for grades in drawn.values()}
+        assert max(counts) == most, wanted
+    assert {each.example.dataset for each in toolbox_grades(seed=5)} == {DATASET}
+
+
+def test_what_came_before_a_call_are_calls_that_the_purpose_needs() -> None:
+    needed = {(s.domain, s.purpose): {a.tool for a in s.actions} for s in toolbox_sessions(seed=5)}
+    grades = toolbox_grades(seed=5)
+    assert any(each.example.request.before for each in grades)
+    assert all(
+        set(each.example.request.before) <= needed[each.home[1], each.example.request.purpose] for each in grades
+    )
+
+
+def test_grades_take_the_place_of_guesses_and_held_out_toolboxes_are_not_trained_on() -> None:
+    sessions = toolbox_sessions(seed=5)
+    shown = [session for session in sessions if session.domain < "m"]
+    kinds = {e.kind for e in mixed(examples(shown, seed=3), toolbox_grades(seed=5), shown, seed=3)}
+    assert "graded" in kinds
+    assert not kinds & {"domain", "dataset"}
+    held = {session.purpose for session in sessions} - {session.purpose for session in shown}
+    assert held
+    assert not held & {e.request.purpose for e in mixed([], toolbox_grades(seed=5), shown, seed=3)}
+
+
+def test_judged_are_needed_calls_with_stray_ones_among_them_and_alone() -> None:
+    drawn, judged = toolbox_sessions(seed=7), judged_sessions(seed=7)
+    assert judged == judged_sessions(seed=7)
+    drifting, honest = judged[: len(drawn)], judged[len(drawn) :]
+    assert [s.actions for s in honest] == [s.actions for s in drawn]
+    assert all(sum(action.drift for action in session.actions) == STRAY for session in drifting)
+    kept = [tuple(action for action in session.actions if not action.drift) for session in drifting]
+    assert kept == [session.actions for session in drawn]
+    assert [s.purpose for s in judged] == 2 * [s.purpose for s in drawn]
+
+
+def test_every_file_of_the_folder_is_read() -> None:
+    assert {path.name for path in toolboxes._WORK.iterdir()} == {f"{name}.txt" for name in toolboxes._FILES}
