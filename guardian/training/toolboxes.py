@@ -92,6 +92,8 @@ def _toolbox(lines: Sequence[str]) -> Toolbox:
     for line in lines[1:]:
         if line.startswith("> "):
             purpose, *told = line[2:].split(" :: ")
+            if purpose in purposes:
+                raise ValueError(f"a purpose stands there twice: {purpose[:80]!r}")
             purposes[purpose] = _grades(told, len(calls), line)
         elif line.startswith(f"{len(calls) + 1} "):
             calls.append(line.split(" ", 1)[1])

@@ -43,6 +43,7 @@ def test_a_call_that_a_purpose_does_not_list_is_clearly_not_part_of_it() -> None
         ("# desk\n1 a.b()\n> read :: 0: 1 :: 4: 1", "call 1 is graded twice or is none"),
         ("# desk\n1 a.b()\n> read :: 5: 1", "not grades of calls"),
         ("# desk\n1 a.b()\n> read :: 0: one", "not grades of calls"),
+        ("# desk\n1 a.b()\n> read :: 0: 1\n> read :: 4: 1", "a purpose stands there twice: 'read'"),
     ],
 )
 def test_what_is_no_toolbox_is_quoted(block: str, said: str) -> None:
