@@ -81,7 +81,7 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
 def reply(alert: Alert) -> list[Block]:
     """A reply in the case's thread: what happened since the last one, with the evidence of a new finding."""
     if alert.digest is not None:
-        return _sections([_line(event) for event in alert.events])
+        return blocks.fitting(lambda share: _sections([_line(event, share) for event in alert.events]))
     if alert.verb == "escalate":
         return _escalation(alert)
     return blocks.fitting(lambda share: _since(alert, share))
@@ -89,7 +89,7 @@ def reply(alert: Alert) -> list[Block]:
 
 def _since(alert: Alert, share: float) -> list[Block]:
     anew = any(event.finding_id == alert.finding.id for event in alert.events)
-    parts: list[Block | None] = [*_timeline(alert.events, _BESIDE if anew else _TEXTS)]
+    parts: list[Block | None] = [*_timeline(alert.events, _BESIDE if anew else _TEXTS, share)]
     if anew:
         parts += [
             blocks.act(alert.finding, 1200, share),
@@ -107,7 +107,7 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
         *blocks.in_full(alert.model_copy(update={"link": None})),
         section("\n".join(["*Evidence over time*", *_trend(view.trend)])) if view and view.trend else None,
         _similar(view.similar, 1.0) if view else None,
-        *([section("*Timeline*"), *_timeline(events, _TEXTS)] if events else ()),
+        *([section("*Timeline*"), *_timeline(events, _TEXTS, 1.0)] if events else ()),
     ]
     return [part for part in parts if part is not None]
 
@@ -264,18 +264,18 @@ def _digest(alert: Alert) -> list[Block]:
     ]
 
 
-def _line(event: CaseEvent) -> str:
-    return f"{code(event.by, 120)} {prose(event.what, 160)}"
+def _line(event: CaseEvent, share: float) -> str:
+    return f"{code(event.by, int(120 * share))} {prose(event.what, int(160 * share))}"
 
 
-def _event(event: CaseEvent) -> str:
-    why = f": {prose(event.why, 300)}" if event.why.strip() else ""
-    return f"{event.at:%H:%M:%S} *{prose(event.by, 80)}* {prose(event.what, 300)}{why}"
+def _event(event: CaseEvent, share: float) -> str:
+    why = f": {prose(event.why, int(300 * share))}" if event.why.strip() else ""
+    return f"{event.at:%H:%M:%S} *{prose(event.by, 80)}* {prose(event.what, int(300 * share))}{why}"
 
 
-def _timeline(events: Sequence[CaseEvent], texts: int) -> list[Block]:
+def _timeline(events: Sequence[CaseEvent], texts: int, share: float) -> list[Block]:
     """The newest events that fit into so many sections, and where that is not all, how many there are."""
-    lines = [_event(event) for event in events[-_LINES:]]
+    lines = [_event(event, share) for event in events[-_LINES:]]
     while len(shown := _sections(lines)) > texts:
         del lines[0]
     if len(lines) < len(events):

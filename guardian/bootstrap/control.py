@@ -36,7 +36,7 @@ from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.keys.bundle import BundleKey
 from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
@@ -131,7 +131,7 @@ class Control:
         return url_of(self._socket)
 
     def start(self) -> None:
-        """Returns when requests are answered. Raises ConfigurationError when the server ends at once."""
+        """Returns when requests are answered. Raises ControlError when the server ends at once."""
         self._alerts.start()
         if self._slack is not None:
             self._slack.start()
@@ -141,7 +141,7 @@ class Control:
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
-                raise ConfigurationError("the control API did not start; see the log above")
+                raise ControlError("the control API did not start; see the log above")
             time.sleep(0.01)
         _log.info("listening", url=self.url)
 

@@ -1,15 +1,18 @@
 """Does the world look as the configuration says? One check per part, each with what to mend."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
 from guardian.alerting.port import RetryLater
+from guardian.alerting.slack_signature import SlackSignature
 from guardian.bootstrap.advice import advice_checked
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.checks import Check, Runs, Unknown, Unwell
 from guardian.bootstrap.console import pages_checked
+from guardian.bootstrap.control import open_channels
 from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.doctor_control import control_checked, token_checked, watching_checked
@@ -203,6 +206,9 @@ def _broker(settings: Settings) -> str:
 
 
 def _alerts(settings: Settings) -> str:
+    open_channels(settings, threading.Event())  # reads their secrets; nothing is sent
+    if settings.slack.signing_secret is not None:
+        SlackSignature(settings.slack.signing_secret.get_secret_value(), now=time.time)
     if "slack" not in settings.alerts:
         return f"go to: {', '.join(settings.alerts) or 'the log'}"
     if settings.slack.token is None:

@@ -19,7 +19,7 @@ from guardian.bus.file import FileConsumer, FileProducer, place_of
 from guardian.bus.pipe import PipeConsumer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
-from guardian.errors import ConfigurationError, FuseBlown
+from guardian.errors import ConfigurationError, ControlError, FuseBlown
 from guardian.stream.advice_server import AdviceServer
 from guardian.telemetry import Metrics, configure_logging, logger
 
@@ -141,7 +141,7 @@ def run(settings: Settings) -> None:
                     stop.wait()
                     raise
             if not control.alive():
-                raise ConfigurationError("the control API ended by itself; see the log above")
+                raise ControlError("the control API ended by itself; see the log above")
         finally:
             control.stop()
 
@@ -172,7 +172,7 @@ def leave_what_is_loaded() -> None:
 def _until(stop: threading.Event, control: Control) -> None:
     _stop_with(control, stop)
     if not control.alive():
-        raise ConfigurationError("the control API ended by itself; see the log above")
+        raise ControlError("the control API ended by itself; see the log above")
 
 
 def _stop_with(control: Control, stop: threading.Event) -> None:

@@ -140,4 +140,4 @@ def _in_words(error: Exception) -> str:
             name, own = type(error).__name__, f"{Path(__file__).parents[1]}/"
             frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(own)]
             where = f" at {frames[-1].filename.removeprefix(own)}:{frames[-1].lineno}" if frames else ""
-            return f"unexpected error: {name}{where}: {error}; --debug shows the traceback"
+            return f"unexpected error: {name}{where}: {error}; guardian --debug COMMAND shows the traceback"

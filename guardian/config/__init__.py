@@ -5,6 +5,7 @@ Order: defaults < the YAML file < `GUARDIAN_*` variables (nested with `__`, such
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -81,10 +82,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _planted_decisions_are_believed(self) -> Self:
         test = self.revocation.self_test
-        if test.plant_every_s is not None and test.gateway not in self.gateways:
+        if test.plant_every_s is not None and not {test.tenant, "*"} & set(self.gateways.get(test.gateway, ())):
             raise ValueError(
-                f"revocation.self_test.gateway {test.gateway!r} is not listed under gateways, so what it plants "
-                "would be dead-lettered"
+                f"revocation.self_test.gateway {test.gateway!r} is not listed under gateways with the tenant "
+                f"{test.tenant!r}, so what it plants would be dead-lettered"
             )
         return self
 
@@ -131,6 +132,7 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         if name.startswith("GUARDIAN_")
         and name.removeprefix("GUARDIAN_").split("__")[0].lower() not in Settings.model_fields
         and name not in _OTHER_VARIABLES
+        and not _of_kubernetes(name)
     )
     if unknown:
         known = ", ".join(f"GUARDIAN_{name.upper()}" for name in Settings.model_fields)
@@ -155,6 +157,14 @@ _EXPECTED = {
     "sequence_type": "a list, such as [a, b]",
 }
 _OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
+_SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+
+
+def _of_kubernetes(name: str) -> bool:
+    """Whether the variable is one of those that every pod is given beside a Service called guardian…"""
+    if name.endswith("_PORT") and "://" in os.environ[name]:
+        return True
+    return _SERVICE.fullmatch(name) is not None
 
 
 def _spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:

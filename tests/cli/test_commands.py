@@ -127,7 +127,7 @@ def test_an_unexpected_error_is_one_line_that_says_where(guardian, monkeypatch) 
     monkeypatch.setattr("guardian.bootstrap.plugins.names", lambda _folder: 1 / 0)
     done = guardian("sources")
     assert (done.returncode, done.stdout) == (1, "")
-    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug shows the traceback\n"
+    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug COMMAND shows the traceback\n"
     assert re.fullmatch(said, done.stderr)
     with pytest.raises(ZeroDivisionError):
         guardian("--debug", "sources")

@@ -209,6 +209,29 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, v
     assert said in refusal(None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GUARDIAN_PORT", "tcp://10.0.0.1:8731"),
+        ("GUARDIAN_CONTROL_PORT", "tcp://10.0.0.1:8731"),
+        ("GUARDIAN_CONTROL_SERVICE_HOST", "10.0.0.1"),
+        ("GUARDIAN_CONTROL_SERVICE_PORT", "8731"),
+        ("GUARDIAN_CONTROL_SERVICE_PORT_HTTP", "8731"),
+        ("GUARDIAN_CONTROL_PORT_8731_TCP_ADDR", "10.0.0.1"),
+    ],
+)
+def test_what_kubernetes_tells_of_a_service_called_guardian_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert load() == Settings()
+
+
+def test_a_port_that_no_service_has_is_a_misspelt_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDIAN_CONTROL_PORT", "8731")
+    assert "unknown variable GUARDIAN_CONTROL_PORT" in refusal(None)
+
+
 @pytest.mark.parametrize("name", ["GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"])
 def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
@@ -289,13 +312,18 @@ def test_planting_needs_a_tenant_and_a_gateway_that_the_monitor_believes():
     def planting(**test):
         return load(
             None,
-            overrides={"gateways": {"gw-9": ["*"]}, "revocation": {"self_test": {"plant_every_s": 60, **test}}},
+            overrides={
+                "gateways": {"gw-9": ["*"], "gw-7": ["globex"]},
+                "revocation": {"self_test": {"plant_every_s": 60, **test}},
+            },
         )
 
     with pytest.raises(ConfigurationError, match="needs a tenant and a gateway"):
         planting()
     with pytest.raises(ConfigurationError, match="dead-lettered"):
         planting(tenant="acme", gateway="gw-8")
+    with pytest.raises(ConfigurationError, match="with the tenant 'acme'"):
+        planting(tenant="acme", gateway="gw-7")
     assert planting(tenant="acme", gateway="gw-9").revocation.self_test.gateway == "gw-9"
 
 
