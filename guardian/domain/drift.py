@@ -1,10 +1,12 @@
 """The verdict on one action in the light of its session."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from guardian.domain.signal import Breach, Signal
 
+PURPOSE_FIT = "purpose_fit"
+"""The signal of the drift model."""
 ARGUMENTS_CUT = "arguments (cut)"
 """Missing where a call has more arguments than the drift model is shown: it speaks for the rest alone."""
 
@@ -37,8 +39,13 @@ class Drift:
     def breaches(self) -> tuple[Breach, ...]:
         return tuple(breach for signal in self.signals for breach in signal.breaches)
 
-    @property
-    def argument(self) -> str | None:
-        """The argument that the signal with the largest share speaks of; None where it speaks of all the call."""
+    def argument(self, falls: Callable[[], Iterable[tuple[str, float]]]) -> str | None:
+        """The argument that the signal with the largest share speaks of; None where it speaks of all the call.
+
+        Of the drift model's own signal it is the first of `falls()`: by argument, how much the model's score falls
+        without it, the largest fall first.
+        """
         leading = max(self.signals, key=lambda signal: self.shares.get(signal.name, 0.0), default=None)
-        return None if leading is None else leading.argument
+        if leading is None or leading.name != PURPOSE_FIT:
+            return None if leading is None else leading.argument
+        return next((path for path, fall in falls() if fall > 0.0), None)

@@ -7,6 +7,7 @@ signal, the session so far), not that of the drift model, or of the one signal, 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.text import leaves, without
@@ -49,8 +50,8 @@ def explanations(
     choices = [(f, at) for f, at in found if len(_paths(f.session, at)) > 1]
     tried: list[tuple[FoldedSession, int, str, str]] = []
     for f, at in choices:
-        falls_most = (path for path, fall in explain(requests_of(f.session)[at]) if fall > 0.0)
-        named = f.drifts[at].argument or next(falls_most, None)
+        request = requests_of(f.session)[at]
+        named = f.drifts[at].argument(partial(explain, request))
         if named is not None:
             others = [path for path in _paths(f.session, at) if path != named]
             tried.append((f, at, named, rnd.choice(others)))

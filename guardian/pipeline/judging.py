@@ -222,7 +222,7 @@ class Judge:
                 **asked,
             }
         )
-        argument = drift.argument or next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
+        argument = drift.argument(lambda: self.fit.explain(request))
         other = odder(state.evidence, drift, d.event.action.tool)
         work.tell(
             drift_finding(

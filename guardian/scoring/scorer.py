@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from guardian.domain.drift import ARGUMENTS_CUT, Drift
+from guardian.domain.drift import ARGUMENTS_CUT, PURPOSE_FIT, Drift
 from guardian.domain.signal import Signal
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.evidence import accumulate, e_value, session_evidence
@@ -14,9 +14,6 @@ Evidence = Mapping[str, float]
 """The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima, `broke` where
 a hard rule was broken (such sessions are no part of the promise), and `best:KIND`, the largest bet won on each
 kind of act, for the newest kinds."""
-
-VOUCHING = "purpose_fit"
-"""The only signal whose low value speaks for an action; that no rule was broken speaks for nothing."""
 
 KINDS_KEPT = 64
 _BEST = "best:"
@@ -51,7 +48,7 @@ class Scorer:
         known = any(not signal.silent for signal in signals)
         p = self.calibration.p_value(score) if known else 1.0
         e = e_value(p) if known else 1.0
-        if ARGUMENTS_CUT in missing or any(signal.name == VOUCHING and signal.silent for signal in signals):
+        if ARGUMENTS_CUT in missing or any(signal.name == PURPOSE_FIT and signal.silent for signal in signals):
             e = max(1.0, e)
         best = before.get(_BEST + kind, 1.0)
         bet = e / best if e > best else min(e, 1.0)
