@@ -5,9 +5,10 @@ so drift is weighed by what the act can do. The verbs are read from the tool's n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import pairwise
 
 from guardian.embedding.text import raw_leaves, scalar, vocabulary, words
 
@@ -79,6 +80,7 @@ _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
 _STATEMENTS = frozenset(
     ["sql", "query", "queries", "statement", "statements", "stmt", "sql query", "sql statement"]
 )
+_JOINING = frozenset(["and", "then", "also", "plus"])
 _STATEMENT_CHARS = 100_000
 _CHANGING = frozenset(vocabulary("insert update delete drop alter truncate grant revoke copy merge"))
 _COMMENT_MARK = re.compile(r"/\*!?\d*|\*/")
@@ -86,7 +88,7 @@ _LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*")
 _CHANGE = re.compile(
     r"\b(?:(?:insert|merge|replace) (?:\w+ ){0,2}into|delete from|truncate table|do \$|call [\w.]+ ?\("
     r"|update (?:only )?\S{1,128} (?:as )?(?:\w{1,64} )?set \S{1,128} ?=|copy \S{1,128} (?:from|to) '"
-    r"|into (?:out|dump)file|exec(?:ute)? (?:immediate|\w*[sx]p_)"
+    r"|mutation(?: \w{1,64})? ?(?:\{|\(\$)|into (?:out|dump)file|exec(?:ute)? (?:immediate|\w*[sx]p_)"
     r"|(?:create|drop|alter)(?: or replace)? (?:table|view|index|database|schema|user|role|function))"
 )
 
@@ -97,8 +99,22 @@ def of_tool(tool: str) -> Consequence:
 
     >>> of_tool("payments.history").name, of_tool("GmailSendEmail").name, of_tool("create_event").name
     ('READ', 'ACT', 'WRITE')
+    >>> of_tool("get_and_send_report").name, of_tool("get_terms_and_conditions").name
+    ('ACT', 'READ')
     """
     names = words(tool).split()
+    besides = [_joined(verb) for before, verb in pairwise(names) if before in _JOINING]
+    return max([_of_names(names), *besides])
+
+
+def _joined(verb: str) -> Consequence:
+    """What a tool does besides what its name begins with; a word that may as well be a noun tells nothing."""
+    if verb in _LATE:
+        return Consequence.READ
+    return Consequence.ACT if verb in _ACT else Consequence.WRITE if verb in _WRITE else Consequence.READ
+
+
+def _of_names(names: Sequence[str]) -> Consequence:
     for late in (False, True):
         for name in names:
             if (name in _LATE) is not late:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 7
+READING = 8
 """The version of how calls are read; a calibration is only valid for one.
 
 1  purposes as a whole
@@ -43,6 +43,7 @@ READING = 7
 5  the second reading counts from .25 above the first, no longer from .5
 6  with less weight under a purpose that constrains nothing
 7  how much a look-up shall answer, and in which shape, is no value of its own
+8  a tool that does several things by the weightiest (`get_and_send_report`), and so a GraphQL mutation
 """
 
 

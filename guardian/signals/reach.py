@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
@@ -112,7 +112,8 @@ def _spoken(named: Sequence[str]) -> Way | None:
     handled = not _HANDLING.isdisjoint(named) and _JOINING.isdisjoint(named) and "webhook" not in named
     for place, word in enumerate(named):
         if word in _READING:
-            return None if place == 0 else next((w for w, v in _VERBS.items() if not v.isdisjoint(named)), None)
+            told = {b for a, b in pairwise(named) if a in _JOINING} if place == 0 else named
+            return next((way for way, verbs in _VERBS.items() if not verbs.isdisjoint(told)), None)
         for way, verbs in _VERBS.items():
             if word in verbs:
                 return way

@@ -24,6 +24,8 @@ from guardian.embedding.consequence import Consequence, consequence
         "SELECT * FROM users INTO OUTFILE '/tmp/users'",
         "EXEC xp_cmdshell 'dir'",
         "CREATE OR REPLACE VIEW users AS SELECT 1",
+        "mutation { deleteUser(id: 1) { id } }",
+        "mutation Delete($id: ID!) { deleteUser(id: $id) { id } }",
     ],
 )
 @pytest.mark.parametrize("name", ["sql", "Query", "sqlStatement"])
@@ -40,6 +42,7 @@ def test_a_statement_that_changes_something_is_an_act_wherever_it_begins(name: s
         "renewal terms of Acme; the latest update",
         "how do I update my plan",
         "what the delete button does",
+        "mutation of BRCA1 (hereditary)",
     ],
 )
 def test_a_question_is_a_look_up(statement: str) -> None:
