@@ -3,14 +3,15 @@
 1. An encoder learns what tools are for (tasks.py); all others go on from there.
 2. Two fold encoders, each trained without the data sets it will be judged on, give out-of-fold logits.
 3. The fusion is fitted on those (fusing.py).
-4. Encoders with different seeds are trained on everything and their weights averaged.
+4. The pair encoder is the mean of their weights: between them, they have seen everything.
 5. Graphs, tokenizer, fusion, parity samples, card and manifest are written to `out`.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -124,14 +125,7 @@ def train(
             "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"
         )
     fusion = fit_fusion(rows)
-    model = average(
-        stages.run(
-            f"seed-{number}",
-            _examples([*sessions, *_written(seed + number, recipe)], grades, seed=seed + number),
-            seed + number,
-        )
-        for number in range(recipe.seeds)
-    )
+    model = average([fold_model for fold_model, _ in held])
     sample = examples([*sessions, *scenarios], seed=seed + 1_000)[: recipe.measured]
     pairs = [as_pair(example.request) for example in sample]
     export_pair(model.cpu(), pairs, out / PAIR_MODEL)
@@ -222,17 +216,18 @@ def out_of_fold(
     ]
 
 
-def average(models: Iterable[SentenceTransformer]) -> SentenceTransformer:
-    """The mean of the weights of models that began alike (Wortsman et al. 2022, "Model soups")."""
-    first, *rest = models
-    states = [model.state_dict() for model in (first, *rest)]
-    mean = {
-        name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
-        for name, value in states[0].items()
-    }
-    first.load_state_dict(mean)
-    first.eval()
-    return first
+def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
+    """A model with the mean of the weights of models that began alike (Wortsman et al. 2022, "Model soups")."""
+    states = [model.state_dict() for model in models]
+    mean = deepcopy(models[0])
+    mean.load_state_dict(
+        {
+            name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
+            for name, value in states[0].items()
+        }
+    )
+    mean.eval()
+    return mean
 
 
 def write_parity(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], path: Path) -> None:

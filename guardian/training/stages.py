@@ -13,6 +13,7 @@ from guardian.embedding.artefact import digest
 from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model
 from guardian.errors import ModelError
 from guardian.training.apis import operations
+from guardian.training.folds import FOLDS
 from guardian.training.loop import Plan, fit
 from guardian.training.pairs import Example
 from guardian.training.tasks import tool_examples
@@ -25,7 +26,6 @@ Progress = Callable[[int, int, str], None]
 class Recipe:
     """What may be varied without editing code; the defaults reproduce the shipped artefact."""
 
-    seeds: int = 2
     rate: float = 5e-5
     batch: int = 32
     repeats: int = 6
@@ -120,7 +120,7 @@ class Stages:
     def _stage(self, name: str, plan: Plan, data: Callable[[], Sequence[Example]]) -> SentenceTransformer:
         model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
         kept, start = self.work / f"{name}.safetensors", self.done
-        total = self.recipe.tool_steps + self.steps * (2 + self.recipe.seeds)
+        total = self.recipe.tool_steps + self.steps * FOLDS
         self.done += plan.steps
         if kept.is_file():
             model.load_state_dict(load_file(kept))

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from typing import TypeVar
 
 from guardian.embedding.text import vocabulary
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
@@ -25,22 +26,23 @@ from guardian.training.graded import CLEARLY_NOT, STEP, Graded, Place, graded_ca
 from guardian.training.on_the_way import honest_part
 from guardian.training.slots import fill_slots
 
+T = TypeVar("T")
 DATASET = "toolboxes"
 SLUGS = 0.15
+PURPOSES = 12
+"""The most purposes of a toolbox that a training draws."""
 DRAWN: Sequence[tuple[frozenset[int], int]] = (
-    (frozenset({0, STEP}), 2),
+    (frozenset({0, STEP}), 1),
     (frozenset({2, 3}), 1),
-    (frozenset({4}), 2),
-    (frozenset({CLEARLY_NOT}), 3),
+    (frozenset({4}), 1),
+    (frozenset({CLEARLY_NOT}), 2),
 )
-"""The most calls of these grades that a training draws under each purpose."""
+"""The most calls of these grades that it draws under each of them."""
+JUDGED = 3_000
+"""The most sessions on which a model is judged, drifting and honest ones each."""
 STRAY = 2
-"""Calls that are spliced into a session on which a model is judged."""
+"""Calls that are spliced into a drifting one of them."""
 _WORK = files("guardian.training") / "work" / DATASET
-_FILES = vocabulary(
-    "counters office finance travel engineering commerce private institutions operations trades households"
-    " services collaboration assistants families teams protection journeys platforms files clubs"
-)  # their order is part of what a seed draws
 _STOP = frozenset(vocabulary("the a an and that they to of i my me"))
 _GRADES = re.compile(r"([0-4]):((?: \d+)+)")
 
@@ -61,11 +63,12 @@ def parse(text: str) -> list[Toolbox]:
 
 def all_toolboxes() -> list[Toolbox]:
     """Every toolbox that is shipped with the recipe."""
-    return [box for name in _FILES for box in parse((_WORK / f"{name}.txt").read_text("utf-8"))]
+    files = sorted(_WORK.iterdir(), key=lambda file: file.name)
+    return [box for file in files for box in parse(file.read_text("utf-8"))]
 
 
 def toolbox_sessions(*, seed: int) -> list[LabelledSession]:
-    """One session for each purpose: the calls that it needs."""
+    """One session for each purpose that is drawn: the calls that it needs."""
     return [case.session() for case in _cases(seed)]
 
 
@@ -76,13 +79,13 @@ def toolbox_grades(*, seed: int) -> list[Graded]:
 
 
 def judged_sessions(*, seed: int) -> list[LabelledSession]:
-    """The sessions that a training with this seed draws, with STRAY calls spliced in that are clearly not part of
-    them, and each with its needed calls alone.
+    """Some of the sessions that a training with this seed draws, with STRAY calls spliced in that are clearly not
+    part of them, and each with its needed calls alone.
 
     All of that training's encoders have seen their calls, except the fold encoder that held their purpose out.
     """
     rnd = random.Random(seed)
-    cases = _cases(seed)
+    cases = _some(_cases(seed), JUDGED, rnd)
     return [*(case.drifting(rnd) for case in cases), *(honest_part(case.session()) for case in cases)]
 
 
@@ -122,8 +125,12 @@ def _cases(seed: int) -> list["_Case"]:
     return [
         _Case.drawn(box, purpose, grades, f"{box.domain}/{index}", rnd)
         for box in all_toolboxes()
-        for index, (purpose, grades) in enumerate(box.purposes.items())
+        for index, (purpose, grades) in _some(list(enumerate(box.purposes.items())), PURPOSES, rnd)
     ]
+
+
+def _some(all_of_them: Sequence[T], most: int, rnd: random.Random) -> list[T]:
+    return rnd.sample(all_of_them, min(most, len(all_of_them)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +167,7 @@ class _Case:
         place: Place = (DATASET, self.domain)
         for wanted, most in DRAWN:
             known = [at for at, grade in enumerate(self.grades) if grade in wanted]
-            for at in rnd.sample(known, min(most, len(known))):
+            for at in _some(known, most, rnd):
                 past = [self.calls[done] for done in self._done_before(at, rnd)]
                 example = graded_call(self.purpose, past, self.calls[at], self.grades[at], DATASET)
                 yield Graded(example, self.grades[at], place, frozenset({place}))

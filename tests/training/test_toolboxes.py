@@ -1,18 +1,19 @@
 """Toolboxes: every call graded under every purpose, the same call needed here and stray there."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
 from guardian.domain.purposes import open_ended
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.text import render_action
-from guardian.training import toolboxes
 from guardian.training.graded import CLEARLY_NOT, STEP, mixed
 from guardian.training.pairs import examples
 from guardian.training.toolboxes import (
     DATASET,
     DRAWN,
+    JUDGED,
+    PURPOSES,
     STRAY,
     all_toolboxes,
     judged_sessions,
@@ -53,9 +54,9 @@ def test_what_is_no_toolbox_is_quoted(block: str, said: str) -> None:
 
 def test_nearly_every_call_is_needed_by_some_purpose_and_stray_under_others() -> None:
     boxes = all_toolboxes()
-    assert len(boxes) > 150
+    assert len(boxes) > 900
     calls = [grades for box in boxes for grades in zip(*box.purposes.values(), strict=True)]
-    assert sum(min(grades) <= STEP and max(grades) == CLEARLY_NOT for grades in calls) > 0.99 * len(calls)
+    assert sum(min(grades) <= STEP and max(grades) == CLEARLY_NOT for grades in calls) > 0.97 * len(calls)
     assert all(min(grades) <= STEP for box in boxes for grades in box.purposes.values())
     assert len({box.domain for box in boxes}) == len(boxes)
 
@@ -80,6 +81,11 @@ def test_sessions_and_grades_repeat_with_their_seed_and_fill_every_slot() -> Non
     assert {each.example.request.purpose for each in grades} <= {session.purpose for session in sessions}
     texts = [render_action(a.tool, a.arguments) + s.purpose for s in sessions for a in s.actions]
     assert not [text for text in texts if "{" in text]
+
+
+def test_as_many_purposes_of_each_toolbox_are_drawn_as_said() -> None:
+    sizes = Counter(session.domain for session in toolbox_sessions(seed=5))
+    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in all_toolboxes()}
 
 
 def test_as_many_calls_of_each_grade_are_drawn_as_said() -> None:
@@ -115,13 +121,10 @@ def test_grades_take_the_place_of_guesses_and_held_out_toolboxes_are_not_trained
 def test_judged_are_needed_calls_with_stray_ones_among_them_and_alone() -> None:
     drawn, judged = toolbox_sessions(seed=7), judged_sessions(seed=7)
     assert judged == judged_sessions(seed=7)
-    drifting, honest = judged[: len(drawn)], judged[len(drawn) :]
-    assert [s.actions for s in honest] == [s.actions for s in drawn]
+    drifting, honest = judged[:JUDGED], judged[JUDGED:]
+    needed = {s.session_id: s.actions for s in drawn}
+    assert all(s.actions == needed[s.session_id.removesuffix("/honest")] for s in honest)
     assert all(sum(action.drift for action in session.actions) == STRAY for session in drifting)
     kept = [tuple(action for action in session.actions if not action.drift) for session in drifting]
-    assert kept == [session.actions for session in drawn]
-    assert [s.purpose for s in judged] == 2 * [s.purpose for s in drawn]
-
-
-def test_every_file_of_the_folder_is_read() -> None:
-    assert {path.name for path in toolboxes._WORK.iterdir()} == {f"{name}.txt" for name in toolboxes._FILES}
+    assert kept == [session.actions for session in honest]
+    assert [s.purpose for s in drifting] == [s.purpose for s in honest]

@@ -29,7 +29,7 @@ from guardian.training.recipe import _written_work  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=60, measured=12, tool_steps=0)
+SMALL = Recipe(repeats=1, batch=8, judged=60, measured=12, tool_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: li
     with pytest.raises(ModelError, match="nothing can be held out; give at least two data sets"):
         train(
             files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
-            recipe=Recipe(seeds=1, repeats=0, batch=8),
+            recipe=Recipe(repeats=0, batch=8),
         )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def test_every_encoder_goes_on_from_the_one_that_learned_tools(
     stays = replace(SMALL, repeats=0, tool_steps=2, rate=0.0)
     train(files, tmp_path / "m", seed=5, steps=1, resume=False, progress=lambda *_: None, base=base, recipe=stays)
     kept = {path.stem: load_file(path) for path in (tmp_path / "m" / ".work").glob("*.safetensors")}
-    assert set(kept) == {"tools", "fold-0", "fold-1", "seed-0"}
+    assert set(kept) == {"tools", "fold-0", "fold-1"}
     fresh = new_pair_model(str(base)).state_dict()
     assert any(not torch.equal(kept["tools"][name], fresh[name]) for name in fresh)
     assert all(torch.allclose(kept["tools"][name], other[name]) for other in kept.values() for name in fresh)
