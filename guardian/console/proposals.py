@@ -11,9 +11,8 @@ from starlette.responses import Response
 from guardian.console.asked import Asked
 from guardian.console.pages import Pages
 from guardian.domain.restriction import Restriction
-from guardian.domain.text import counted
 from guardian.errors import ProposalError
-from guardian.tightening.envelope import LIFETIME, EnvelopePatches
+from guardian.tightening.envelope import EnvelopePatches
 from guardian.tightening.history import Grant
 from guardian.tightening.proposal import PROPOSAL, Proposal, read_proposal
 from guardian.tightening.wording import said, whom
@@ -88,24 +87,18 @@ def _diff(grant: Grant, restrictions: Sequence[Restriction]) -> Iterator[tuple[s
         patch.get("allowed_tools", grant.tools),
         limits.get("data_classes", grant.data_classes),
         limits.get("max_records", grant.max_records),
-        patch.get(LIFETIME),
     )
     for line in difflib.ndiff(had, has):
         if line[0] != "?":
             yield line[0], line[2:]
 
 
-def _granted(
-    tools: Sequence[str], classes: Sequence[str] | None, records: int | None, seconds: int | None = None
-) -> list[str]:
+def _granted(tools: Sequence[str], classes: Sequence[str] | None, records: int | None) -> list[str]:
     """An empty list of tools is no limit."""
     lines = [f"tool {tool}" for tool in tools or ("*",)]
     lines += [f"data class {name}" for name in classes or ()]
     if records is not None:
         lines.append(f"at most {records:,} records")
-    if seconds is not None:
-        minutes, rest = divmod(seconds, 60)
-        lines.append(f"lifetime at most {counted(seconds, 'second') if rest else counted(minutes, 'minute')}")
     return lines
 
 

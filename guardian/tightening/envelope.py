@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
 from guardian.domain.text import shown
 from guardian.tightening.backtest import Patched
 from guardian.tightening.history import Grant
@@ -15,18 +14,14 @@ from guardian.tightening.redacted import nameless
 from guardian.tightening.wording import slug
 
 Json = dict[str, Any]
-LIFETIME = "lifetime_s"
 RENAMED = (
     "allowed_tools uses guardian's names ({}): replace them by the template's own before you merge it, or a tool "
     "that the template spells differently is taken away"
 )
 
 
-@dataclass(frozen=True)
 class EnvelopePatches:
-    """`lifetime_field` is where the template says for how many seconds an envelope lives."""
-
-    lifetime_field: str = LIFETIME
+    """One patch for each template in force, of what the template itself can say."""
 
     def files(self, proposal: Proposal) -> dict[str, str]:
         """One patch per template in force; if a scope has several, `.1`, `.2` … follow the most used one."""
@@ -43,10 +38,10 @@ class EnvelopePatches:
         """What a template can express of the restrictions, in guardian's names; the rest is for the policy engine.
 
         An empty list of tools would be no limit, so then the template keeps its own list. It also keeps a limit on
-        records that is not a number, data classes of which one is redacted, and a lifetime that may already be as
-        short.
+        records that is not a number, data classes of which one is redacted, and its lifetime: that runs from the
+        envelope's issue, of which no decision tells, and a session's from its first call.
         """
-        tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
+        tools, classes, records = list(grant.tools), grant.data_classes, grant.max_records
         listed = classes is not None and not any(map(nameless, classes))
         for restriction in restrictions:
             match restriction.rule:
@@ -56,8 +51,6 @@ class EnvelopePatches:
                     classes = tuple(each for each in classes or () if each != name)
                 case MaxRecords(limit) if not grant.records_unread:
                     records = limit if records is None else min(limit, records)
-                case MaxLifetime(limit) if grant.lifetime_s is not None and limit < grant.lifetime_s:
-                    seconds = limit
                 case _:
                     pass
         patch: Json = {}
@@ -70,8 +63,6 @@ class EnvelopePatches:
             constraints["max_records"] = records
         if constraints:
             patch["resource_constraints"] = constraints
-        if seconds is not None:
-            patch[self.lifetime_field] = seconds
         return patch
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
@@ -83,7 +74,7 @@ class EnvelopePatches:
         for scope in proposal.scopes:
             for grant in proposal.grants.get(scope, ()):
                 patch = self.patch(grant, proposal.of(scope))
-                if widens(grant, _spelt(grant, patch), lifetime_field=self.lifetime_field):
+                if widens(grant, _spelt(grant, patch)):
                     problems.append(f"{slug(scope)}: the patch would widen its template")
                 ours = sorted({*patch.get("allowed_tools", ())} & {*proposal.renamed})
                 if ours and grant.spelt is None:
@@ -127,7 +118,7 @@ def merged(target: Any, patch: Any) -> Any:
     return made
 
 
-def widens(grant: Grant, patch: Json, *, lifetime_field: str = LIFETIME) -> bool:
+def widens(grant: Grant, patch: Json) -> bool:
     """Whether the patched template grants anything that the template did not."""
     before: Json = {"allowed_tools": grant.own(grant.tools), "resource_constraints": {}}
     if grant.data_classes is not None:
@@ -145,5 +136,4 @@ def widens(grant: Grant, patch: Json, *, lifetime_field: str = LIFETIME) -> bool
     )
     tools = after["allowed_tools"]
     more_tools = not set(tools) <= set(before["allowed_tools"]) or (not tools and bool(grant.tools))
-    longer = patch.get(lifetime_field, 0) > (grant.lifetime_s or 0)
-    return more_tools or more_classes or more_records or longer
+    return more_tools or more_classes or more_records

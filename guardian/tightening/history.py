@@ -65,16 +65,14 @@ class Trust:
 class Grant:
     """What an envelope granted, as far as it can be narrowed.
 
-    None means no limit, or, with `records_unread`, a limit that is not a number. `lifetime_s` is the shortest life
-    that any session had left at its first call (None: not known). `spelt` pairs the template's name of each tool
-    with guardian's (empty: they are the same; None: not known).
+    None means no limit, or, with `records_unread`, a limit that is not a number. `spelt` pairs the template's name
+    of each tool with guardian's (empty: they are the same; None: not known).
     """
 
     tools: tuple[str, ...]
     data_classes: tuple[str, ...] | None
     max_records: int | None
     records_unread: bool = False
-    lifetime_s: int | None = None
     spelt: tuple[tuple[str, str], ...] | None = None
 
     def __post_init__(self) -> None:
@@ -123,17 +121,14 @@ def whole_number(value: object) -> int | None:
 
 @dataclass(slots=True)
 class Granted:
-    """How often and when one thing was granted, and the shortest life that an envelope with it had left."""
+    """How often and when one thing was granted."""
 
     sessions: int = 0
     first: datetime | None = None
     last: datetime | None = None
-    lifetime_s: int | None = None
 
-    def note(self, at: datetime, left_s: int | None = None) -> None:
+    def note(self, at: datetime) -> None:
         self.sessions += 1
-        if left_s is not None:
-            self.lifetime_s = left_s if self.lifetime_s is None else min(left_s, self.lifetime_s)
         self.first = at if self.first is None else min(at, self.first)
         self.last = at if self.last is None else max(at, self.last)
 
@@ -169,27 +164,19 @@ class ScopeHistory:
         found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - recent]
         ordered = [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
         known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
-        kept = [grant for grant in ordered if grant.spelt is not None or grant not in known]
-        return [replace(grant, lifetime_s=self._least(grant, ordered)) for grant in kept]
-
-    def _least(self, grant: Grant, current: Iterable[Grant]) -> int | None:
-        """The shortest life of this grant, and of the one that differs only in that its spelling is not known."""
-        same = (grant, replace(grant, spelt=None))
-        lives = (self.grants[each].lifetime_s for each in current if each in same)
-        return min((life for life in lives if life is not None), default=None)
+        return [grant for grant in ordered if grant.spelt is not None or grant not in known]
 
     def note_grant(self, call: PastCall) -> None:
         grant = Grant.of(call)
-        left_s = None if call.expires_at is None else max(0, int((call.expires_at - call.at).total_seconds()))
-        self.grants.setdefault(grant, Granted()).note(call.at, left_s)
+        self.grants.setdefault(grant, Granted()).note(call.at)
         self.grants.move_to_end(grant)
         while len(self.grants) > MOST_GRANTS:
             self.grants.popitem(last=False)
         for known, names in ((self.tools, grant.tools), (self.classes, grant.data_classes or ())):
             for name in names:
                 known.setdefault(name, Granted()).note(call.at)
-        if left_s is not None:
-            self.lifetimes[left_s // 60] += 1
+        if call.expires_at is not None:
+            self.lifetimes[max(0, int((call.expires_at - call.at).total_seconds())) // 60] += 1
 
 
 @dataclass

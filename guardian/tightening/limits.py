@@ -63,7 +63,8 @@ def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) 
         return
     mined = largest_needed(history.early.durations, history.doubted.durations, caution)
     broken = above(history.late.durations, roomy_seconds(mined, caution))
-    why = f"envelopes live {typical_s // 60:,} minutes, no session needed longer than {-(-most // 60):,}"
+    left = f"envelopes have {typical_s // 60:,} minutes left at the first call"
+    why = f"{left}, no session needed longer than {-(-most // 60):,}"
     yield from fitted(scope, MaxLifetime(limit), why, history, whole, broken, caution)
 
 

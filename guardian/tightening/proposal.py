@@ -75,7 +75,6 @@ class Proposal:
                 {"scope": asdict(scope), "tools": list(g.tools), "max_records": g.max_records}
                 | {"data_classes": None if g.data_classes is None else list(g.data_classes)}
                 | ({"records_unread": True} if g.records_unread else {})
-                | ({} if g.lifetime_s is None else {"lifetime_s": g.lifetime_s})
                 | ({} if g.spelt is None else {"spelt": dict(g.spelt)})
                 for scope in sorted(self.grants, key=astuple)
                 for g in self.grants[scope]
@@ -100,8 +99,7 @@ class Proposal:
                 had, spelt = each["data_classes"], each.get("spelt")
                 grant = Grant(
                     tuple(each["tools"]), None if had is None else tuple(had), each["max_records"],
-                    each.get("records_unread", False), each.get("lifetime_s"),
-                    None if spelt is None else tuple(sorted(spelt.items())),
+                    each.get("records_unread", False), None if spelt is None else tuple(sorted(spelt.items())),
                 )  # fmt: skip
                 grants.setdefault(Scope(**each["scope"]), []).append(grant)
             counts = {name: item for name, item in value["backtest"].items() if name != "cost"}

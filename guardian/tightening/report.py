@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
-from guardian.domain.rules import ForbidDataClass, ForbidTool
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
 from guardian.domain.text import counted, shown, some
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
@@ -62,9 +62,9 @@ def report(
         lines += [_row(restriction, proposal) for restriction in proposal.of(scope)]
         lines.append("")
     lines += _examples(examples, test.honest_denied)
-    if proposal.advice:
-        lines += ["## For people to decide", ""]
-        lines += [f"- {plain(shown(each.subject))} {plain(each.text)}." for each in proposal.advice] + [""]
+    advice = [f"- {plain(shown(each.subject))} {plain(each.text)}." for each in proposal.advice]
+    if advice := [*_lifetimes(proposal), *advice]:
+        lines += ["## For people to decide", "", *advice, ""]
     if any(problems.values()):
         lines += ["## What the checks found", ""]
         lines += [f"- {name}: {plain(problem)}" for name, found in problems.items() for problem in found] + [""]
@@ -137,6 +137,17 @@ def _names(proposal: Proposal) -> list[str]:
             "",
         ]
     return lines
+
+
+def _lifetimes(proposal: Proposal) -> list[str]:
+    """Why no envelope patch shortens a template's life, and what a person must know to do it."""
+    ids = [f"`{each.id}`" for each in proposal.restrictions if isinstance(each.rule, MaxLifetime)]
+    line = (
+        f"- {some(ids, _MOST_EXAMPLES)}: for the policy engine only, and in no envelope patch. They count from a "
+        "session's first call, and an envelope's lifetime from its issue, of which the log does not tell. Whoever "
+        "shortens a template must add the longest time that its envelopes wait for the first call."
+    )
+    return [line] if ids else []
 
 
 def _row(restriction: Restriction, proposal: Proposal) -> str:

@@ -305,7 +305,6 @@ grants = st.builds(
     st.none() | st.sets(st.sampled_from(["terms", "prices", "names"])).map(lambda names: tuple(sorted(names))),
     st.none() | st.integers(0, 100),
     st.booleans(),
-    st.none() | st.integers(0, 7200),
 )
 
 
@@ -317,6 +316,7 @@ def test_a_patched_template_never_holds_more_than_the_template(restricted, grant
     after = merged(before, patch)
     assert set(after["allowed_tools"]) <= set(grant.tools)
     assert after["expires_at"] == "x"
+    assert set(after) <= {*before, "resource_constraints"}
     assert json.loads(json.dumps(patch)) == patch
 
 
@@ -328,10 +328,6 @@ def test_a_patch_that_would_widen_is_seen():
     assert widens(grant, {"resource_constraints": {"max_records": None}})
     assert not widens(grant, {"resource_constraints": {"max_records": 9}})
     assert widens(Grant(("a",), None, None, True), {"resource_constraints": {"max_records": 9}})
-    assert widens(Grant(("a",), None, None, lifetime_s=600), {"lifetime_s": 900})
-    assert widens(Grant(("a",), None, None), {"lifetime_s": 900})
-    assert widens(Grant(("a",), None, None, lifetime_s=600), {"ttl": 900}, lifetime_field="ttl")
-    assert not widens(Grant(("a",), None, None, lifetime_s=600), {"lifetime_s": 300})
 
 
 @pytest.mark.parametrize("told", [6, 6.0, "6", 6.9, "many", [6], True])

@@ -369,20 +369,14 @@ def test_envelopes_that_live_far_longer_than_their_sessions_are_shortened(histor
     assert rules(short, "max_lifetime") == []
 
 
-def test_a_template_that_lives_short_already_is_not_given_longer(history):
-    """One scope, two templates: the limit comes from the one that lives for days."""
-
-    def lives(n):
-        begun = BEGIN + timedelta(days=n // 2, minutes=n % 2)
-        short = {"allowed_tools": ("contracts.read",), "expires_at": begun + timedelta(minutes=10)}
-        return short if n % 3 == 0 else {"expires_at": begun + timedelta(hours=24, minutes=n)}
-
-    past = history(lives)
-    mined = mine(past).restrictions
-    assert [each.rule.seconds for each in mined if each.rule.kind == "max_lifetime"] == [900]
+def test_no_template_is_shortened_by_what_is_counted_from_the_first_call(history):
+    """Issued at midnight for a day, and first used at nine: 15 minutes from the issue would end all work."""
+    past = history(lambda n: {"expires_at": BEGIN.replace(hour=0) + timedelta(days=n // 2 + 1)})
+    [short] = [each for each in mine(past).restrictions if isinstance(each.rule, MaxLifetime)]
+    assert short.rule.seconds == 900
+    assert short.why.startswith("envelopes have 900 minutes left at the first call, ")
     [(_, scope)] = past.scopes.items()
-    patches = {grant.lifetime_s: EnvelopePatches().patch(grant, mined) for grant in scope.current()}
-    assert {left: patch.get("lifetime_s") for left, patch in patches.items()} == {86_460: 900, 600: None}
+    assert [EnvelopePatches().patch(grant, [short]) for grant in scope.current()] == [{}]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ SCOPE = Scope("acme", "review contracts", "agent_review", "")
 @pytest.fixture
 def proposal(restricted):
     one, two = restricted(ForbidTool("mail.send", ("a-1",))), restricted(MaxRecords(50))
-    of_a = Grant(("a",), ("x",), 3, lifetime_s=600, spelt=(("mcp__a", "a"),))
+    of_a = Grant(("a",), ("x",), 3, spelt=(("mcp__a", "a"),))
     grants = {SCOPE: (of_a, Grant(("b",), None, None, True), Grant(("c",), None, None, spelt=()))}
     return Proposal(
         "acme", SINCE, UNTIL, UNTIL, (one, two), grants,
@@ -147,6 +147,21 @@ def test_the_report_says_what_why_evidence_and_cost(proposal):
     assert "oso package" in text
     assert "Left out: 1 restriction that people rejected" in text
     assert len(text.splitlines()) < 60
+
+
+def test_a_lifetime_is_left_to_people_where_templates_are_concerned(proposal, restricted):
+    short = restricted(MaxLifetime(900))
+    text = report(replace(proposal, restrictions=(short,), advice=()), {})
+    [told] = text.partition("## For people to decide\n\n")[2].splitlines()[:1]
+    assert told.startswith(f"- `{short.id}`: for the policy engine only, and in no envelope patch.")
+    assert "an envelope's lifetime from its issue" in told
+    assert "no envelope patch" not in report(proposal, {})
+
+
+def test_a_proposal_whose_patches_set_lifetimes_is_read(proposal):
+    told = json.loads(json.dumps(proposal.as_json()))
+    told["grants"][0]["lifetime_s"] = 600
+    assert Proposal.from_json(told) == proposal
 
 
 def test_names_that_are_not_known_are_told_with_how_a_gateway_may_spell_them(proposal):

@@ -94,15 +94,6 @@ def test_a_template_of_unknown_spelling_is_not_proposed_for_beside_the_same_one_
     assert [grant.spelt for grant in scope.current()] == [None, tuple(zip(MCP, TOOLS, strict=True))]
 
 
-def test_what_a_template_lived_for_while_its_spelling_was_not_known_still_counts(call):
-    """Else a patch could give it a longer life than it has."""
-    scope = ScopeHistory()
-    for own, minutes in ((None, 10), (MCP, 60)):
-        expires = START + timedelta(minutes=minutes)
-        scope.note_grant(call(allowed_tools=TOOLS, allowed_tools_spelt=own, at=START, expires_at=expires))
-    assert [grant.lifetime_s for grant in scope.current()] == [600]
-
-
 @pytest.mark.parametrize("own", [None, ("mcp__crm__read",), (*MCP, "x")])
 def test_a_list_that_does_not_fit_its_envelope_is_no_spelling_of_it(call, own):
     grant = Grant.of(call(allowed_tools=TOOLS, allowed_tools_spelt=own))
