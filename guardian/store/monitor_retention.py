@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import accumulate
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -114,9 +115,7 @@ def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
 
 
 def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int) -> int:
-    """Of a session that people made start afresh, a bare row with the number of its epoch stays: control refuses
-    findings of an earlier epoch.
-    """
+    """Where control still knows something of a session that it will not say again, a bare row stays (`_bare`)."""
     by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED)), sessions.c.touched_at < before
     old = select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state).where(*by_index).limit(limit)
     this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
@@ -126,16 +125,32 @@ def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int
         rows = connection.execute(old.with_for_update()).all()
         for tenant, session, state in rows:
             key = {"k_tenant": tenant, "k_session": session}
-            epoch = json.loads(state).get("epoch", 0)
-            if epoch:
-                staying.append(key | {"v_state": SessionState(epoch=epoch).model_dump_json()})
-            else:
+            kept = _bare(json.loads(state))
+            if kept is None:
                 going.append(key)
+            else:
+                staying.append(key | {"v_state": kept.model_dump_json(), "v_stage": kept.stage.value})
         if going:
             connection.execute(delete(sessions).where(*this), going)
         if staying:
             bare = update(sessions).where(*this)
-            values = {"stage": Stage.CLEAR.value, "word": None, "learned": NOT_ACTED, "touched_at": now}
+            values: Row = {"stage": bindparam("v_stage"), "word": None, "learned": NOT_ACTED, "touched_at": now}
             version = sessions.c.version + 1
             connection.execute(bare.values(version=version, state=bindparam("v_state"), **values), staying)
     return len(rows)
+
+
+def _bare(state: dict[str, Any]) -> SessionState | None:
+    """What outlasts forgetting a session; None where nothing does.
+
+    The number of its epoch, if people made it start afresh: control refuses findings of an earlier one. That it is
+    revoked, until control says that this is over, as it does of every revocation in the end; it is then clear,
+    since its evidence is forgotten. And beside either, which envelopes were registered.
+    """
+    epoch, revoked_at = state.get("epoch", 0), state.get("revoked_at")
+    if not epoch and revoked_at is None:
+        return None
+    kept = {"epoch": epoch, "registered": state.get("registered", ())}
+    if revoked_at is not None:
+        kept |= {"revoked_at": revoked_at, "stage": Stage.REVOKED, "stood": Stage.CLEAR}
+    return SessionState.model_validate(kept)

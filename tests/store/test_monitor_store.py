@@ -27,13 +27,14 @@ from guardian.domain.record import Place, Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StaleMember, StoreError
+from guardian.response.hearing import hear as hear_word
 from guardian.store import monitor_outbox, monitor_retention
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention, prune
-from guardian.store.monitor_sessions import TO_LEARN
+from guardian.store.monitor_sessions import NOT_ACTED, TO_LEARN
 from guardian.store.monitor_tables import findings, metadata, sessions
 from guardian.store.monitor_values import Conflict
 from guardian.store.turns import in_turn
@@ -635,6 +636,45 @@ def test_of_a_session_that_people_made_start_afresh_the_epoch_outlasts_forgettin
         member.commit(Judgement(sessions={S1: state}), 2, versions=stale.versions)
     later = NOW + timedelta(days=1000)
     assert store.baselines.publish(later, idle=timedelta(0), learn=_learn) == {"sessions": 0, "snapshots": 0}
+
+
+def test_that_a_session_is_revoked_outlasts_forgetting_until_control_says_that_it_is_over(engine):
+    store = MonitorStore(engine, seal=seal, hear=_as_judged)
+    member = Member(store, "m").claim(P0)
+    flagged = _finished(S1, "p", stage=Stage.FLAGGED, transition=1, first_seen=NOW, evidence={"x": 3.0})
+    member.commit(Judgement(sessions={S1: flagged, S2: SessionState(actions=1)}), 1)
+    says = [(HumanWord.REGISTERED, "sha256:1"), (HumanWord.REVOKED, "")]
+    store.words.apply([Change(n, S1, word, NOW, said) for n, (word, said) in enumerate(says, 1)], now=NOW)
+    told = {"revoked_at": NOW, "stage": Stage.REVOKED, "stood": Stage.CLEAR, "registered": ("sha256:1",)}
+    revoked, shown = SessionState(**told), select(sessions.c.stage, sessions.c.learned)
+    for years in (1, 2):
+        store.prune(NOW + timedelta(days=365 * years), Retention())
+        assert store.load(wanted(S1, S2)).sessions == {S1: revoked}
+        with reading(engine) as connection:
+            assert connection.execute(shown).all() == [(Stage.REVOKED.value, NOT_ACTED)]
+    over = NOW + timedelta(days=800)
+    store.words.apply([Change(3, S1, HumanWord.LAPSED, over)], now=over)
+    lapsed = revoked.model_copy(update={"revoked_at": None, "stage": Stage.CLEAR})
+    assert store.load(wanted(S1)).sessions == {S1: lapsed}
+    store.prune(over + timedelta(days=365), Retention())
+    assert store.load(wanted(S1)).sessions == {}
+
+
+def test_a_session_that_began_afresh_and_was_revoked_again_keeps_both_until_it_is_reinstated(engine):
+    store = MonitorStore(engine, seal=seal, hear=_as_judged)
+    says = [HumanWord.REVOKED, HumanWord.REINSTATED, HumanWord.REVOKED]
+    store.words.apply([Change(n, S1, word, NOW) for n, word in enumerate(says, 1)], now=NOW)
+    store.prune(NOW + timedelta(days=365), Retention())
+    known = store.load(wanted(S1)).sessions[S1]
+    assert (known.epoch, known.revoked_at, known.stage) == (1, NOW, Stage.REVOKED)
+    over = NOW + timedelta(days=400)
+    store.words.apply([Change(4, S1, HumanWord.REINSTATED, over)], now=over)
+    store.prune(over + timedelta(days=365), Retention())
+    assert store.load(wanted(S1)).sessions == {S1: SessionState(epoch=2)}
+
+
+def _as_judged(state: SessionState, change: Change) -> SessionState:
+    return hear_word(state, change.word, change.at, change.detail, lasting=())
 
 
 RECORDS = [(n, S1 if n % 3 else S2) for n in range(8)]
