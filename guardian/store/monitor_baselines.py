@@ -15,6 +15,7 @@ from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
+from guardian.errors import StoreError
 from guardian.store.engine import reading, storable, writing
 from guardian.store.inserts import Row
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
@@ -32,12 +33,16 @@ _FLAGGED_WEIGHT = 0.1  # a flagged session may be honest, but it must not teach 
 
 _NONE: tuple[int, BaselineFact | None] = (0, None)  # number and content of the last snapshot where there is none
 
+_FIELDS = {each.name: each for each in dataclasses.fields(BaselineFact)}
+_NEEDED = {name for name, each in _FIELDS.items() if each.default is each.default_factory is dataclasses.MISSING}
+
 SNAPSHOTS_KEPT = 8
 """Of each (tenant, purpose). The newest one counts; those before it are there to look up what findings name."""
 
 
 def load_baselines(connection: Connection, wanted: Iterable[PurposeKey]) -> dict[PurposeKey, BaselineFact]:
-    """The newest snapshot of each (tenant, purpose) that has one."""
+    """The newest snapshot of each (tenant, purpose) that has one. Raises StoreError where another version of
+    guardian wrote one: no record is at fault."""
     return {key: fact for key, (_, fact) in _newest(connection, wanted).items()}
 
 
@@ -190,11 +195,17 @@ def _newest(connection: Connection, wanted: Iterable[PurposeKey]) -> dict[Purpos
             ),
         )
         for digest, n, body in connection.execute(query):
-            found[keys[digest]] = (n, _fact(json.loads(body)))
+            found[keys[digest]] = (n, _fact(tenant, json.loads(body)))
     return found
 
 
-def _fact(body: dict[str, Any]) -> BaselineFact:
+def _fact(tenant: str, body: dict[str, Any]) -> BaselineFact:
+    """Raises StoreError where another version of guardian wrote it."""
+    if differing := sorted((body.keys() - _FIELDS.keys()) | (_NEEDED - body.keys())):
+        raise StoreError(
+            f"store: baseline {body.get('version')!r} of {tenant!r} was written by another version of guardian, "
+            f"which knows other fields ({', '.join(differing)}); run that version or a newer one"
+        )
     return BaselineFact(**(body | {"record_sizes": tuple(body["record_sizes"]), "hours": tuple(body["hours"])}))
 
 

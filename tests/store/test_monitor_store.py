@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select, update
+from sqlalchemy import event, func, select, update
 
 from guardian.domain.batch import (
     AgentKey,
@@ -35,7 +35,7 @@ from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_sessions import NOT_ACTED, TO_LEARN
-from guardian.store.monitor_tables import findings, metadata, sessions
+from guardian.store.monitor_tables import baselines, findings, metadata, sessions
 from guardian.store.monitor_values import Conflict
 from guardian.store.turns import in_turn
 
@@ -400,6 +400,27 @@ def test_a_session_of_another_version_is_the_stores_trouble_and_told_without_its
     with pytest.raises(StoreError, match=r"'s1' of 'acme' was written by another version.* its novel;") as told:
         store.load(wanted(S1))
     assert "secret" not in str(told.value)
+    with pytest.raises(StoreError, match="written by another version"):
+        store.baselines.publish(NOW + timedelta(days=1), idle=timedelta(0), learn=_learn)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "differs"),
+    [('"hours":', '"novel": "secret", "hours":', "novel"), ('"hours":', '"h":', "h, hours")],
+)
+def test_a_baseline_of_another_version_is_the_stores_trouble_and_told_without_its_content(
+    store, engine, old, new, differs
+):
+    key = PurposeKey("acme", "p")
+    store.baselines.install({key: BaselineFact("", 1, {"secret": 1}, {}, (), (0,) * 24)}, NOW)
+    with writing(engine) as connection:
+        connection.execute(update(baselines).values(body=func.replace(baselines.c.body, old, new)))
+    with pytest.raises(
+        StoreError, match=rf"baseline '1-\w+' of 'acme' was written by another.* \({differs}\)"
+    ) as told:
+        store.load(wanted(purposes=frozenset({key})))
+    assert "secret" not in str(told.value)
+    Member(store, "m").claim(P0).commit(Judgement(sessions={S1: _finished(S1, "p")}), 1)
     with pytest.raises(StoreError, match="written by another version"):
         store.baselines.publish(NOW + timedelta(days=1), idle=timedelta(0), learn=_learn)
 

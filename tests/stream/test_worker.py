@@ -1,13 +1,17 @@
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
+from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.record import Place
+from guardian.domain.signal import BaselineFact
 from guardian.errors import ConfigurationError, FuseBlown, StoreError
 from guardian.store.engine import writing
 from guardian.stream.fuse import Fuse
@@ -294,6 +298,38 @@ def test_sessions_of_a_newer_version_hold_their_records_until_it_is_back_and_mak
         connection.execute(written, {"old": new, "new": old})
     rig.read(rig.worker(pipeline := counting()), rig.drained)
     assert pipeline.judged == ["d1"]
+
+
+def test_baselines_of_a_newer_version_hold_their_records_until_it_is_back_and_make_no_dead_letters(
+    rig, make_event, counting
+):
+    key = PurposeKey("acme", "p")
+
+    class Comparing(counting):
+        def wanted(self, decoded, letters=()):
+            return replace(super().wanted(decoded, letters), purposes=frozenset({key}))
+
+    rig.store.baselines.install(
+        {key: BaselineFact("", 1, {}, {}, (), (0,) * 24)}, datetime(2026, 5, 12, tzinfo=UTC)
+    )
+    written = text("update baselines set body = replace(body, :old, :new)")
+    old, new = '{"hours":', '{"novel": 1, "hours":'
+    with writing(rig.store._engine) as connection:
+        connection.execute(written, {"old": old, "new": new})
+    rig.broker.append("log", make_event(0))
+    tried, load = [], rig.store.load
+
+    def counted(wanted):
+        tried.append(wanted)
+        return load(wanted)
+
+    rig.store.load = counted
+    rig.read(rig.worker(Comparing()), lambda: len(tried) > 12 or rig.drained())
+    assert (rig.store.dead_letters.list(), rig.drained()) == ([], False)
+    with writing(rig.store._engine) as connection:
+        connection.execute(written, {"old": new, "new": old})
+    rig.read(rig.worker(pipeline := Comparing()), rig.drained)
+    assert pipeline.judged == ["d0"]
 
 
 def test_a_record_that_the_database_refuses_is_dead_lettered_and_the_others_pass(rig, make_event, refuses):
