@@ -7,9 +7,10 @@ WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg:/
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ _READERS = 48
 _WAL_PAGES = 4000  # at which a commit checkpoints by itself although `tidy` is called; that may fail
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 _TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
+_BEGINNING = re.compile("[^:@?]*(?::/*)?")  # of a URL: its scheme, if it has one
+_SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among PostgreSQL's options
 _GRANTS = (
     "config/examples/postgres-roles.sql grants what is needed: for control's tables their owner runs"
     " section 3 (`guardian migrate`) and section 4, both again after every upgrade; section 2 is for the monitor's"
@@ -83,13 +86,7 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
     A SQLite file's folder is created, and the file is readable by its owner only. Raises StoreError when the
     URL is not understood, its driver is not installed, the path cannot be written or the server is away.
     """
-    try:
-        target = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(
-            f"store: {url!r} is not a database URL; write sqlite:///path/to/file.db or "
-            "postgresql+psycopg://user@host/name"
-        ) from error
+    target = _parsed(url)
     try:
         engine = _sqlite(target, tidied=tidied) if target.get_backend_name() == "sqlite" else _server(target)
         with engine.connect().execution_options(guardian_reads=True) as connection:
@@ -102,6 +99,11 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
     except (SQLAlchemyError, OSError) as error:
         raise _cannot_open(target, error) from error
     return engine
+
+
+def without_secrets(url: URL) -> str:
+    """The URL as people may see it. PostgreSQL takes passwords among the options too."""
+    return url.difference_update_query(_SECRETS).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -142,6 +144,21 @@ def tidy(engine: Engine) -> None:
             connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             connection.close()
+
+
+def _parsed(url: str) -> URL:
+    """Raises StoreError that shows only how it begins: in a mistyped URL the password may stand anywhere else."""
+    target: URL | None = None
+    with suppress(ArgumentError, ValueError):  # ValueError: its port is no number; a password may stand there
+        target = make_url(url)
+    if target is not None and "@" not in (target.host or ""):
+        return target
+    begins = next(_BEGINNING.finditer(url))[0]
+    shown = begins if begins == url else f"{begins}***"
+    raise StoreError(
+        f"store: {shown!r} is not a database URL; write sqlite:///path/to/file.db or "
+        "postgresql+psycopg://user:password@host:port/name (a password's @ : / are %40 %3A %2F there)"
+    )
 
 
 def _sqlite(target: URL, *, tidied: bool) -> Engine:
@@ -212,7 +229,7 @@ def _server(target: URL) -> Engine:
 
 
 def _cannot_open(target: URL, error: Exception) -> StoreError:
-    shown = target.render_as_string(hide_password=True)
+    shown = without_secrets(target)
     if _is_locked(error):
         return _locked(shown)
     if target.get_backend_name() == "sqlite":
@@ -226,7 +243,7 @@ def _cannot_open(target: URL, error: Exception) -> StoreError:
 
 
 def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
-    shown, cause = engine.url.render_as_string(hide_password=True), _cause(error)
+    shown, cause = without_secrets(engine.url), _cause(error)
     if _is_locked(error):
         return _locked(shown)
     if isinstance(error, OperationalError) and "no such table" in cause:

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, func, select, text
 
 from guardian.errors import StoreError
-from guardian.store.engine import reading, writing
+from guardian.store.engine import reading, without_secrets, writing
 
 CONTROL = "guardian.store.migrations_control"
 MONITOR = "guardian.store.migrations_monitor"
@@ -53,7 +53,7 @@ def check_schema(engine: Engine, scripts: str) -> None:
         found, needed = _known(connection, scripts), _head(scripts)
     if found == needed:
         return
-    shown, starts = engine.url.render_as_string(), _STARTS[scripts]
+    shown, starts = without_secrets(engine.url), _STARTS[scripts]
     owned = _BY_THEIR_OWNER if scripts == CONTROL and engine.dialect.name == "postgresql" else ""
     if not found:
         raise StoreError(f"store: {shown} has no tables yet; `{starts}` makes them when it starts{owned}")
@@ -83,7 +83,7 @@ def check_rights(engine: Engine, needed: Mapping[str, Collection[str]]) -> None:
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         raise StoreError(
-            f"store: {engine.url.render_as_string()}: this role lacks {', '.join(lacking[:3])}{more};"
+            f"store: {without_secrets(engine.url)}: this role lacks {', '.join(lacking[:3])}{more};"
             " the owner of the tables runs section 4 of config/examples/postgres-roles.sql, as after every upgrade"
         )
 
@@ -103,7 +103,7 @@ def _known(connection: Connection, scripts: str) -> str | None:
     found = MigrationContext.configure(connection, opts={"version_table": _table(scripts)}).get_current_revision()
     if found not in {None, *(script.revision for script in _revisions(scripts).walk_revisions())}:
         raise StoreError(
-            f"store: the schema of {connection.engine.url.render_as_string()} is at revision {found!r}, which "
+            f"store: the schema of {without_secrets(connection.engine.url)} is at revision {found!r}, which "
             "this version of guardian does not know; upgrade intent-guardian, or point it at another store"
         )
     return found

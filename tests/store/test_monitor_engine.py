@@ -1,4 +1,5 @@
 import os
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,10 +8,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy.engine import make_url
 
 import guardian.store.engine as engine_module
 from guardian.errors import StoreError
-from guardian.store.engine import UtcDateTime, open_engine, reading, writing
+from guardian.store.engine import UtcDateTime, open_engine, reading, without_secrets, writing
 from guardian.store.monitor_tables import metadata, places
 from guardian.store.schema import MONITOR, migrate
 
@@ -54,6 +56,33 @@ def test_only_who_is_tidied_leaves_its_log_for_later(engine, tmp_path):
 def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
     with pytest.raises(StoreError, match=says):
         open_engine(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg:/guardian:s3cret@db/guardian", "postgresql+psycopg:/***"),
+        ("postgresql+psycopg:guardian:s3cret@db/guardian", "postgresql+psycopg:***"),
+        ("postgresql+psycopg//guardian:s3cret@db/guardian", "postgresql+psycopg//guardian:***"),
+        ("postgresql psycopg://guardian:s3cret@db/guardian", "postgresql psycopg://***"),
+        ("postgresql+psycopg//db/guardian?password=s3cret", "postgresql+psycopg//db/guardian***"),
+        ("postgresql+psycopg://guardian:s3cret/guardian", "postgresql+psycopg://***"),  # read as a port
+        ("postgresql+psycopg://guardian:s3cret@db:54x/guardian", "postgresql+psycopg://***"),
+        ("postgresql+psycopg://guardian:a@s3cret@db/guardian", "postgresql+psycopg://***"),  # read as a host
+        ("guardian:/s3cret@db/guardian", "guardian:/***"),
+        (":s3cret@db", ":***"),
+    ],
+)
+def test_a_mistyped_url_is_told_without_the_password_in_it(url, shown):
+    with pytest.raises(StoreError, match=f"store: '{re.escape(shown)}' is not a database URL") as told:
+        open_engine(url)
+    assert "s3cret" not in str(told.value)
+    assert (told.value.__cause__, told.value.__context__) == (None, None)
+
+
+def test_a_password_among_the_options_is_not_shown():
+    url = make_url("postgresql+psycopg://guardian:s3cret@db/guardian?password=s3cret&sslmode=require")
+    assert without_secrets(url) == "postgresql+psycopg://guardian:***@db/guardian?sslmode=require"
 
 
 def test_a_database_that_somebody_holds_alone_is_told_as_locked_when_it_is_opened(tmp_path, monkeypatch):
