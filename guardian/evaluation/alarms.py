@@ -1,7 +1,8 @@
 """Alarms counted: false alarms promised and measured, how soon drift is found, and what a single act shows.
 
 "Flagged at 1 in N" means that the session's evidence is at least as rare as one in N honest sessions of the
-calibration. Broken rules do not count here.
+calibration. Broken rules do not count here. Intervals are over purposes and, for drift, acts (at session level the
+set of a session's drifting acts).
 """
 
 import statistics
@@ -34,7 +35,7 @@ class PromiseRow:
 @dataclass(frozen=True, slots=True)
 class DelayRow:
     """Drifting sessions at 1 in N. `delays` count actions from the first act that left the purpose (0: on that
-    act).
+    act); `acts` are the distinct sets of drifting acts.
 
     `caught` is the share of sessions flagged on that act or later, `at_once` on the act itself, `early` before it.
     """
@@ -45,6 +46,7 @@ class DelayRow:
     at_once: Interval
     early: Interval
     delays: tuple[int, ...]
+    acts: int
 
     @property
     def median(self) -> float | None:
@@ -55,12 +57,13 @@ class DelayRow:
 @dataclass(frozen=True, slots=True)
 class SingleActRow:
     """How many sessions are caught at 1 in N whose only drift is one act that changes something, by kind of
-    act."""
+    act; `acts` are the distinct ones."""
 
     act: str
     one_in: float
     sessions: int
     caught: Interval
+    acts: int
 
 
 def promises(
@@ -98,13 +101,13 @@ def delays(
 ) -> list[DelayRow]:
     """One row per N over the sessions with a counted drift."""
     drifting = [(f, first) for f in folded if (first := f.first_drift) is not None]
-    purposes = [f.session.purpose for f, _ in drifting]
+    purposes, acts = [f.session.purpose for f, _ in drifting], [f.session.strays for f, _ in drifting]
     rows = []
     for n in one_in:
         waits = [None if (at := f.reached(n)) is None else at - first for f, first in drifting]
 
         def shared(flags: list[bool]) -> Interval:
-            return share(flags, purposes, seed=seed, resamples=resamples)
+            return share(flags, purposes, acts=acts, seed=seed, resamples=resamples)
 
         rows.append(
             DelayRow(
@@ -114,6 +117,7 @@ def delays(
                 shared([w == 0 for w in waits]),
                 shared([w is not None and w < 0 for w in waits]),
                 tuple(sorted(w for w in waits if w is not None and w >= 0)),
+                len(set(acts)),
             )
         )
     return rows
@@ -141,8 +145,9 @@ def single_acts(
             found["any"].append((f, drifting[0]))
     rows = []
     for name, cases in found.items():
+        purposes, acts = [f.session.purpose for f, _ in cases], [f.session.strays for f, _ in cases]
         for n in one_in:
             flags = [(at := f.reached(n)) is not None and at >= first for f, first in cases]
-            caught = share(flags, [f.session.purpose for f, _ in cases], seed=seed, resamples=resamples)
-            rows.append(SingleActRow(name, n, len(cases), caught))
+            caught = share(flags, purposes, acts=acts, seed=seed, resamples=resamples)
+            rows.append(SingleActRow(name, n, len(cases), caught, len(set(acts))))
     return rows

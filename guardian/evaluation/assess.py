@@ -23,7 +23,7 @@ from guardian.evaluation.judge import (
 )
 from guardian.evaluation.metrics import roc
 from guardian.evaluation.report import Report
-from guardian.evaluation.robustness import VARIANTS
+from guardian.evaluation.robustness import VARIANTS, varied
 from guardian.evaluation.sessions import LabelledSession
 from guardian.pipeline.decoding import Redactor
 from guardian.pipeline.scoring_run import SessionScorer
@@ -93,7 +93,9 @@ def assess(
             report = _joined(report, _everywhere(measured))
         for name, variant in VARIANTS.items() if asked.robustness else ():
             note(name)
-            variants[name] = evaluate_fold(fold([variant(s) for s in sessions]), seed=seed, resamples=resamples)
+            variants[name] = evaluate_fold(
+                fold([varied(s, variant) for s in sessions]), seed=seed, resamples=resamples
+            )
     turned = exchanged(sessions, seed=asked.seed) if asked.exchanged else []
     if turned:
         honest = [session for session in sessions if not any(action.drift for action in session.actions)]

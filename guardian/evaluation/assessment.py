@@ -88,8 +88,8 @@ class Assessment:
                 "",
             )
             yield from _table(
-                ("act", "drift", "AUC", *(f"recall @ {100 * rate:g} %" for rate in RATES)),
-                ((act, f"{found.drift}", *shown(found)) for act, found in self.kinds),
+                ("act", "drift (acts)", "AUC", *(f"recall @ {100 * rate:g} %" for rate in RATES)),
+                ((act, f"{found.drift} ({found.acts})", *shown(found)) for act, found in self.kinds),
             )
         if self.promises:
             yield from (
@@ -113,18 +113,21 @@ class Assessment:
                 "",
             )
             yield from _table(
-                ("1 in N", "sessions", "caught", "on that action", "flagged before it", "median wait"),
+                ("1 in N", "sessions (acts)", "caught", "on that action", "flagged before it", "median wait"),
                 (
-                    (f"{r.one_in:,g}", f"{r.sessions}", _shares(r.caught), _shares(r.at_once), _shares(r.early),
-                     "-" if r.median is None else f"{r.median:g}")
+                    (f"{r.one_in:,g}", f"{r.sessions} ({r.acts})", _shares(r.caught), _shares(r.at_once),
+                     _shares(r.early), "-" if r.median is None else f"{r.median:g}")
                     for r in self.delays
                 ),
             )  # fmt: skip
         if self.single_acts:
             yield from ("", "Sessions whose only drift is a single act that changes something:", "")
             yield from _table(
-                ("act", "1 in N", "sessions", "caught"),
-                ((r.act, f"{r.one_in:,g}", f"{r.sessions}", _shares(r.caught)) for r in self.single_acts),
+                ("act", "1 in N", "sessions (acts)", "caught"),
+                (
+                    (r.act, f"{r.one_in:,g}", f"{r.sessions} ({r.acts})", _shares(r.caught))
+                    for r in self.single_acts
+                ),
             )
         if self.robustness:
             yield from ("", "Robustness, action level: the same sessions reworded, disguised, poorly logged:", "")

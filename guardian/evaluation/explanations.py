@@ -63,12 +63,14 @@ def explanations(
         falls.append(pair)
         flags.append(pair[0] > pair[1])
     n = max(len(falls), 1)
+    flagged = [f.session.actions[at] for f, at, _, _ in tried]
+    acts = [action.does if action.drift else "" for action in flagged]
     return ExplanationTest(
         one_in,
         len(found),
         len(choices),
         len(tried),
-        share(flags, [f.session.purpose for f, *_ in tried], seed=seed, resamples=resamples),
+        share(flags, [f.session.purpose for f, *_ in tried], acts=acts, seed=seed, resamples=resamples),
         sum(fall for fall, _ in falls) / n,
         sum(fall for _, fall in falls) / n,
     )

@@ -1,7 +1,8 @@
 """Judge a scorer on labelled sessions, at action and at session level, beside the baselines.
 
 Action level counts each distinct (domain, purpose, action, label) once, where it first occurs; session level takes
-the highest score of a session's counted actions. Labels are read after scoring, never before.
+the highest score of a session's counted actions. Intervals are over purposes and, for drift, acts. Labels are read
+after scoring, never before.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from guardian.embedding.text import render_action
 from guardian.evaluation.folding import FoldedSession
 from guardian.evaluation.metrics import Separation, separation
 from guardian.evaluation.report import Report, Row
-from guardian.evaluation.sessions import LabelledSession
+from guardian.evaluation.sessions import LabelledSession, together
 
 ScoreFn = Callable[[Sequence[FitRequest]], Sequence[float]]
 Progress = Callable[[int, int, str], None]
@@ -25,12 +26,13 @@ _CHANGING = set(Consequence) - {Consequence.READ}
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One counted action: what is asked of the scorer, and what the label says."""
+    """One counted action: what is asked of the scorer, and what the label says; `act` is "" of an honest one."""
 
     request: FitRequest
     domain: str
     session: int
     drift: bool
+    act: str
 
 
 def requests_of(session: LabelledSession) -> list[FitRequest]:
@@ -48,7 +50,7 @@ def requests_of(session: LabelledSession) -> list[FitRequest]:
 def judged(sessions: Iterable[LabelledSession]) -> list[Judged]:
     """Every counted action of every session, in order."""
     return [
-        Judged(request, session.domain, number, action.drift)
+        Judged(request, session.domain, number, action.drift, action.does if action.drift else "")
         for number, session in enumerate(sessions)
         for request, action in zip(requests_of(session), session.actions, strict=True)
         if action.counted
@@ -99,8 +101,8 @@ def evaluate_fold(
     return Report(tuple(rows), len(folded), excluded, seed)
 
 
-Point = tuple[float, bool, str, str]
-"""Score, whether it is drift, purpose, domain."""
+Point = tuple[float, bool, str, str, str]
+"""Score, whether it is drift, purpose, domain, and the act (of a session all that drift; "" where honest)."""
 
 
 def distinct(actions: Sequence[Judged], scores: Sequence[float]) -> list[Point]:
@@ -109,7 +111,7 @@ def distinct(actions: Sequence[Judged], scores: Sequence[float]) -> list[Point]:
     for action, score in zip(actions, scores, strict=True):
         request = action.request
         key = (action.domain, request.purpose, render_action(request.tool, request.arguments), action.drift)
-        seen.setdefault(key, (score, action.drift, request.purpose, action.domain))
+        seen.setdefault(key, (score, action.drift, request.purpose, action.domain, action.act))
     return list(seen.values())
 
 
@@ -124,11 +126,16 @@ def counted_scores(folded: Iterable[FoldedSession]) -> list[float]:
 
 
 def _by_session(actions: Sequence[Judged], scores: Sequence[float]) -> list[Point]:
-    found: dict[int, Point] = {}
+    found: dict[int, list[tuple[Judged, float]]] = {}
     for action, score in zip(actions, scores, strict=True):
-        old = found.get(action.session, (0.0, False, "", ""))
-        found[action.session] = (max(score, old[0]), action.drift or old[1], action.request.purpose, action.domain)
-    return list(found.values())
+        found.setdefault(action.session, []).append((action, score))
+    return [_session_point(scored) for scored in found.values()]
+
+
+def _session_point(scored: Sequence[tuple[Judged, float]]) -> Point:
+    acts = together(action.act for action, _ in scored if action.drift)
+    last = scored[-1][0]
+    return max(0.0, *(score for _, score in scored)), acts != "", last.request.purpose, last.domain, acts
 
 
 def by_consequence(
@@ -145,9 +152,8 @@ def by_consequence(
     for name, wanted in (*((kind.label, {kind}) for kind in Consequence), (CHANGES, _CHANGING)):
         chosen = [at for at, kind in enumerate(kinds) if kind is None or kind in wanted]
         points = distinct([actions[at] for at in chosen], [scores[at] for at in chosen])
-        if {drift for _, drift, _, _ in points} == {True, False}:
-            high, drift, purposes, _ = zip(*points, strict=True)
-            out.append((name, separation(high, drift, purposes, seed=seed, resamples=resamples)))
+        if {point[1] for point in points} == {True, False}:
+            out.append((name, _separated(points, seed=seed, resamples=resamples)))
     return out
 
 
@@ -158,8 +164,10 @@ def rows_of(scorer: str, level: str, points: Sequence[Point], *, seed: int, resa
     for domain in domains if len(domains) > 2 else domains[:1]:
         chosen = [point for point in points if domain in ("all", point[3])]
         if domain == "all" or len({point[1] for point in chosen}) == 2:
-            scores, drift, purposes, _ = zip(*chosen, strict=True) if chosen else ((), (), (), ())
-            out.append(
-                Row(scorer, level, domain, separation(scores, drift, purposes, seed=seed, resamples=resamples))
-            )
+            out.append(Row(scorer, level, domain, _separated(chosen, seed=seed, resamples=resamples)))
     return out
+
+
+def _separated(points: Sequence[Point], *, seed: int, resamples: int) -> Separation:
+    scores, drift, purposes, _, acts = zip(*points, strict=True) if points else ((), (), (), (), ())
+    return separation(scores, drift, purposes, acts=acts, seed=seed, resamples=resamples)

@@ -1,12 +1,18 @@
 """Area under the ROC and recall at a false-alarm rate, with intervals that respect repetition.
 
 Rows of one purpose are not independent, so intervals resample whole purposes (the cluster bootstrap, Davison and
-Hinkley 1997, 3.8). Higher scores mean drift.
+Hinkley 1997, 3.8). Nor are drifting rows of one act under many purposes (AgentDojo's 891 are 39 acts), so acts are
+resampled too: a row weighs its purpose's draws times its act's (Owen 2007, The pigeonhole bootstrap, Ann. Appl.
+Stat. 1:386). What neither explains counts up to three times there: intervals err to the wide side.
+
+An act under one purpose only is nested in it: the purpose's draws say all of its variance, and its own would count
+that twice. So an act's draws count only where it occurs under several purposes; where none does, the interval is
+that over purposes. Where there is one act only, no resample can tell of others. Higher scores mean drift.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +36,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well scores part drift from honest rows; `recall` has one interval per rate of RATES."""
+    """How well scores part drift from honest rows; `recall` has one interval per rate of RATES. `acts` are the
+    distinct ones of the drifting rows; None where they were not told."""
 
     benign: int
     drift: int
     auc: Interval
     recall: tuple[Interval, ...]
+    acts: int | None = None
 
 
 def separation(
@@ -43,10 +51,12 @@ def separation(
     drift: Sequence[bool],
     clusters: Sequence[str],
     *,
+    acts: Sequence[str] | None = None,
     seed: int,
     resamples: int = 400,
 ) -> Separation:
-    """AUC and recalls of `scores` against `drift`, with intervals over `clusters`.
+    """AUC and recalls of `scores` against `drift`, with intervals over `clusters` and over `acts`: what each
+    drifting row does, "" for an honest one.
 
     Raises ValueError for columns of unlike length, and for a score that is not finite.
     """
@@ -57,21 +67,67 @@ def separation(
         )
     if not np.isfinite(x).all():
         raise ValueError("scores must be finite")
-    _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
+    rows = _Rows.of(clusters, acts)
     (point,) = _measured(x, y, np.ones((1, len(x))))
-    rng = np.random.default_rng(seed)
-    groups = int(cluster.max()) + 1 if len(x) else 0
-    measured = [point[None]]
-    at_once = max(1, _AT_ONCE // max(1, len(x)))
-    for start in range(0, resamples if groups else 0, at_once):
-        picks = [rng.integers(0, groups, groups) for _ in range(min(at_once, resamples - start))]
-        weights = np.array([np.bincount(pick, minlength=groups)[cluster] for pick in picks])
-        measured.append(_measured(x, y, weights))
-    table = np.concatenate(measured)
+    resampled = [_measured(x, y, weights) for weights in rows.resampled(seed, resamples)]
+    table = np.concatenate([point[None], *resampled])
     usable = ~np.isnan(table[:, 0])
     low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (point, point)
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
-    return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall))
+    told = None if acts is None else rows.acts
+    return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall), told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The number of each row's cluster, below `groups`, and of its act: below `acts`, or `acts` where its draws do
+    not count. `cases` are as many as could be independent."""
+
+    cluster: NDArray[np.intp]
+    groups: int
+    act: NDArray[np.intp]
+    acts: int
+    cases: int
+
+    @classmethod
+    def of(cls, clusters: Sequence[str], acts: Sequence[str] | None) -> "_Rows":
+        cluster, groups = _numbered(clusters)
+        names = [""] * len(cluster) if acts is None else acts
+        if len(names) != len(cluster):
+            raise ValueError(f"{len(names)} acts and {len(cluster)} clusters: need one of each per row")
+        does = np.array([name != "" for name in names], dtype=bool)
+        number, count = _numbered([name for name in names if name != ""])
+        under = np.unique(np.stack([number, cluster[does]]), axis=1)[0]
+        repeated = np.bincount(under, minlength=count) > 1
+        act = np.full(len(cluster), count, dtype=np.intp)
+        act[does] = np.where(repeated[number], number, count)
+        return cls(cluster, groups, act, count, min(groups, count + len(np.unique(cluster[~does]))))
+
+    def resampled(self, seed: int, resamples: int) -> Iterator[NDArray[np.intp]]:
+        """The weight of each row in each resample, shape (k, n), some resamples at once. Clusters are drawn alike,
+        whatever the acts."""
+        rng = np.random.default_rng(seed)
+        (of_acts,) = rng.spawn(1)
+        crossed = bool((self.act < self.acts).any())
+        at_once = max(1, _AT_ONCE // max(1, len(self.cluster)))
+        for start in range(0, resamples if self.groups else 0, at_once):
+            count = min(at_once, resamples - start)
+            weights = _draws(rng, self.groups, count)[:, self.cluster]
+            if crossed:
+                times = np.pad(_draws(of_acts, self.acts, count), ((0, 0), (0, 1)), constant_values=1)
+                weights *= times[:, self.act]
+            yield weights
+
+
+def _numbered(names: Sequence[str]) -> tuple[NDArray[np.intp], int]:
+    """The number of each name, and how many there are."""
+    found, number = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
+    return number, len(found)
+
+
+def _draws(rng: np.random.Generator, n: int, resamples: int) -> NDArray[np.intp]:
+    """How often each of `n` is drawn in `n` draws, shape (resamples, n)."""
+    return np.array([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(resamples)])
 
 
 def _measured(
@@ -106,22 +162,33 @@ def roc(scores: Sequence[float], drift: Sequence[bool]) -> tuple[tuple[float, fl
     return tuple((float(a), float(b)) for a, b in zip(fpr, tpr, strict=True))
 
 
-def share(flags: Sequence[bool], clusters: Sequence[str], *, seed: int, resamples: int = 400) -> Interval:
-    """How many of `flags` are set, with an interval that resamples whole clusters; nan where there are none.
+def share(
+    flags: Sequence[bool],
+    clusters: Sequence[str],
+    *,
+    acts: Sequence[str] | None = None,
+    seed: int,
+    resamples: int = 400,
+) -> Interval:
+    """How many of `flags` are set, with an interval that resamples whole clusters, and `acts` as `separation`
+    does; nan where there are none.
 
     A bootstrap of nothing but zeros (or ones) knows no doubt, so then the far bound is what as many independent
-    clusters would leave open (1 - .025^(1/k) from the end).
+    cases (clusters, or acts where those are fewer) would leave open (1 - .025^(1/k) from the end).
     """
     y = np.asarray(flags, dtype=np.float64)
     if not len(y):
         return Interval(math.nan, math.nan, math.nan)
-    _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
-    groups = int(cluster.max()) + 1
-    hits, sizes = np.bincount(cluster, y, groups), np.bincount(cluster, minlength=groups).astype(np.float64)
-    value, rng = float(y.mean()), np.random.default_rng(seed)
-    drawn = np.array([rng.integers(0, groups, groups) for _ in range(resamples)])
-    low, high = np.percentile(hits[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
-    open_ = 1.0 - 0.025 ** (1.0 / groups)
+    rows, value = _Rows.of(clusters, acts), float(y.mean())
+    cells, cell = np.unique(rows.cluster * (rows.acts + 1) + rows.act, return_inverse=True)
+    alike = replace(rows, cluster=cells // (rows.acts + 1), act=cells % (rows.acts + 1))
+    hits, sizes = np.bincount(cell, y), np.bincount(cell).astype(np.float64)
+    shares = [value]
+    for weights in alike.resampled(seed, resamples):
+        drawn = weights @ sizes
+        shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
+    low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
+    open_ = 1.0 - 0.025 ** (1.0 / rows.cases)
     return Interval(
         value,
         min(value, float(low)) if value < 1.0 else 1.0 - open_,

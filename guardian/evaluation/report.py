@@ -59,7 +59,7 @@ class Report:
         """A Markdown table, by domain too where those are not too many to read."""
         domains = {row.domain for row in self.rows} - {"all"}
         yield (
-            "| scorer | level | domain | distinct honest / drift | AUC | "
+            "| scorer | level | domain | distinct honest / drift (acts) | AUC | "
             + " | ".join(f"recall @ {100 * r:g} %" for r in RATES)
             + " |"
         )
@@ -71,7 +71,7 @@ class Report:
                 row.scorer,
                 row.level,
                 row.domain,
-                f"{row.found.benign} / {row.found.drift}",
+                f"{row.found.benign} / {row.found.drift} ({row.found.acts})",
                 *shown(row.found),
             ]
             yield f"| {' | '.join(cells)} |"
@@ -82,7 +82,8 @@ class Report:
 def measured(found: Separation) -> dict[str, Any]:
     """A separation as plain data, recall by its rate."""
     recall = {f"{rate:g}": asdict(value) for rate, value in zip(RATES, found.recall, strict=True)}
-    return {"benign": found.benign, "drift": found.drift, "auc": asdict(found.auc), "recall": recall}
+    counts = {"benign": found.benign, "drift": found.drift, "acts": found.acts}
+    return {**counts, "auc": asdict(found.auc), "recall": recall}
 
 
 def shown(found: Separation) -> list[str]:

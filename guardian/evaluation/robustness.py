@@ -19,6 +19,11 @@ _FEW = 4
 _PILE = 60
 
 
+def varied(session: LabelledSession, variant: Variant) -> LabelledSession:
+    """The variant, whose every call still says which act of the original it is, however it is written now."""
+    return variant(replace(session, actions=tuple(replace(a, act=a.does) for a in session.actions)))
+
+
 def stuffed(session: LabelledSession) -> LabelledSession:
     """The attacker repeats the purpose's words in an argument of every drifting call."""
 
@@ -60,8 +65,8 @@ def mimicked(session: LabelledSession) -> LabelledSession:
 
 
 def without_arguments(session: LabelledSession) -> LabelledSession:
-    """A log that carries tools only."""
-    return replace(session, actions=tuple(replace(action, arguments={}) for action in session.actions))
+    """A log that carries tools only, where the calls of one tool are one act."""
+    return replace(session, actions=tuple(replace(a, arguments={}, act="") for a in session.actions))
 
 
 def renamed(session: LabelledSession) -> LabelledSession:

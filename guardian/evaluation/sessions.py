@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from guardian.embedding.text import render_action
 from guardian.errors import GuardianError
 
 Label = Literal["benign", "drift"]
@@ -23,16 +24,23 @@ class SessionFileError(GuardianError):
 
 @dataclass(frozen=True, slots=True)
 class LabelledAction:
-    """One call with its label; `counted` is false where the labeller was unsure (`conf: low`)."""
+    """One call with its label; `counted` is false where the labeller was unsure (`conf: low`). Calls of one `act`
+    do the same, however they are written; where it is not told, those that the encoders read alike do."""
 
     tool: str
     arguments: Mapping[str, object]
     label: Label
     counted: bool = True
+    act: str = ""
 
     @property
     def drift(self) -> bool:
         return self.label == "drift"
+
+    @property
+    def does(self) -> str:
+        """The act, told or read."""
+        return self.act or render_action(self.tool, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,16 @@ class LabelledSession:
     def drift(self) -> bool:
         """Whether any counted action left the purpose."""
         return any(action.drift and action.counted for action in self.actions)
+
+    @property
+    def strays(self) -> str:
+        """The distinct acts, as one text, that left the purpose and are counted; "" where none did."""
+        return together(action.does for action in self.actions if action.drift and action.counted)
+
+
+def together(acts: Iterable[str]) -> str:
+    """One text for a set of acts."""
+    return "\n".join(sorted(set(acts)))
 
 
 def read_sessions(paths: Iterable[Path]) -> list[LabelledSession]:

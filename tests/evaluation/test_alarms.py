@@ -95,6 +95,32 @@ def test_single_acts_are_those_sessions_whose_only_drift_is_one_act_that_changes
     }
 
 
+def test_one_act_under_many_purposes_says_less_than_many_acts() -> None:
+    def caught(acts: int) -> tuple[int, int, float, float]:
+        made = [
+            folded(
+                "bd", [1, 30 if n % acts % 2 else 1], tools=["files.read", f"mail{n % acts}.send"], purpose=f"p{n}"
+            )
+            for n in range(40)
+        ]
+        single, delay = single_acts(made, one_in=(20,), seed=SEED)[0], delays(made, one_in=(20,), seed=SEED)[0]
+        assert single.caught.value == delay.caught.value == 0.5
+        return single.acts, delay.acts, *(row.caught.high - row.caught.low for row in (single, delay))
+
+    (few, sets, wide, wide_too), (many, _, narrow, narrow_too) = caught(4), caught(40)
+    assert (few, sets, many) == (4, 4, 40)
+    assert wide > 1.5 * narrow
+    assert wide_too > 1.5 * narrow_too
+
+
+def test_sessions_that_drift_by_the_same_acts_in_another_order_are_one_case() -> None:
+    orders = (["mail.send", "files.delete"], ["files.delete", "mail.send"])
+    (row,) = delays(
+        [folded("dd", [30, 30], tools=tools, purpose=tools[0]) for tools in orders], one_in=(20,), seed=1
+    )
+    assert (row.sessions, row.acts) == (2, 1)
+
+
 def test_a_flag_before_the_act_is_no_catch() -> None:
     rows = single_acts([folded("bd", [30, 30], tools=["files.read", "email.send"])], one_in=(20,), seed=SEED)
     assert rows[0].caught.value == 0.0

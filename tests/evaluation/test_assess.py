@@ -128,6 +128,12 @@ def test_every_variant_is_a_row_beside_the_sessions_as_they_are(whole: Assessmen
     assert whole.robustness[0].moved_4 == 0.0
 
 
+def test_drift_is_one_act_wherever_it_occurs(whole: Assessment) -> None:
+    assert {row.found.acts for row in whole.separation.rows if "another object" not in row.scorer} == {1}
+    assert {row.acts for row in (*whole.delays, *whole.single_acts)} == {1}
+    assert {found.acts for _, found in whole.kinds} == {1}
+
+
 def test_an_assessment_prints_as_json_and_as_tables(whole: Assessment) -> None:
     plain = json.loads(json.dumps(whole.to_json(), allow_nan=False))
     assert {"rows", "kinds", "promises", "delays", "single_acts", "explanation", "robustness", "notes"} <= set(

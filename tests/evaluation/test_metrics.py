@@ -1,12 +1,14 @@
 """The figures are those of the textbook, and their intervals know about repetition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_curve
 
-from guardian.evaluation.metrics import RATES, Separation, separation
+from guardian.evaluation.metrics import RATES, Separation, separation, share
 
 
 def sample(seed: int, n: int = 400) -> tuple[list[float], list[bool]]:
@@ -36,12 +38,27 @@ def test_an_interval_holds_its_value_and_repeats_with_its_seed() -> None:
     assert found.auc.low < found.auc.value < found.auc.high
 
 
-def by_the_library(scores: list[float], drift: list[bool], names: list[str], resamples: int) -> np.ndarray:
-    """Bounds of a bootstrap whose every curve scikit-learn draws."""
-    cluster = np.unique(names, return_inverse=True)[1]
-    groups, rng, rows = cluster.max() + 1, np.random.default_rng(6), []
-    weights = [np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster] for _ in range(resamples)]
-    for weight in (*weights, np.ones(len(scores))):
+def by_the_library(
+    scores: list[float], drift: list[bool], names: list[str], resamples: int, acts: list[str] | None = None
+) -> np.ndarray:
+    """Bounds of a bootstrap, row by row as Owen says, whose every curve scikit-learn draws."""
+    rng, rows = np.random.default_rng(6), []
+    (of_acts,) = rng.spawn(1)
+    does = acts or [""] * len(names)
+    under = {act: {name for name, other in zip(names, does, strict=True) if other == act} for act in does if act}
+    weights = [np.ones(len(scores))]
+    for _ in range(resamples):
+        drawn = [str(np.unique(names)[at]) for at in rng.integers(0, len(set(names)), len(set(names)))]
+        done = [sorted(under)[at] for at in of_acts.integers(0, len(under), len(under))] if under else []
+        weights.append(
+            np.array(
+                [
+                    drawn.count(name) * (done.count(act) if len(under.get(act, ())) > 1 else 1)
+                    for name, act in zip(names, does, strict=True)
+                ]
+            )
+        )
+    for weight in weights:
         if not 0 < weight @ np.array(drift) < weight.sum():
             continue
         fpr, tpr, _ = roc_curve(drift, scores, sample_weight=weight, drop_intermediate=False)
@@ -53,15 +70,83 @@ def bounds(found: Separation) -> np.ndarray:
     return np.array([[each.low, each.high] for each in (found.auc, *found.recall)]).T
 
 
-ROW = st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.booleans(), st.sampled_from("abcdef"))
+ROW = st.tuples(
+    st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.booleans(), st.sampled_from("abcdef"), st.sampled_from("uvwxyz")
+)
+Rows = list[tuple[float, bool, str, str]]
+
+
+def columns(rows: Rows) -> tuple[list[float], list[bool], list[str], list[str]]:
+    """Scores, labels, purposes, and acts of the drifting rows."""
+    assume(len({drift for _, drift, _, _ in rows}) == 2)
+    return (
+        [score for score, *_ in rows],
+        [drift for _, drift, _, _ in rows],
+        [name for *_, name, _ in rows],
+        [act if drift else "" for _, drift, _, act in rows],
+    )
 
 
 @given(st.lists(ROW, min_size=2))
-def test_every_resample_is_measured_as_the_library_would(rows: list[tuple[float, bool, str]]) -> None:
-    scores, drift, names = (list(column) for column in zip(*rows, strict=True))
-    assume(len(set(drift)) == 2)
+def test_every_resample_is_measured_as_the_library_would(rows: Rows) -> None:
+    scores, drift, names, acts = columns(rows)
     found = separation(scores, drift, names, seed=6, resamples=20)
     assert bounds(found) == pytest.approx(by_the_library(scores, drift, names, 20))
+    crossed = separation(scores, drift, names, acts=acts, seed=6, resamples=20)
+    assert bounds(crossed) == pytest.approx(by_the_library(scores, drift, names, 20, acts))
+
+
+@given(st.lists(ROW, min_size=2))
+def test_acts_move_no_value_and_are_counted(rows: Rows) -> None:
+    scores, drift, names, acts = columns(rows)
+    one = separation(scores, drift, names, seed=6, resamples=5)
+    other = separation(scores, drift, names, acts=acts, seed=6, resamples=5)
+    assert [each.value for each in (other.auc, *other.recall)] == [each.value for each in (one.auc, *one.recall)]
+    assert (one.acts, other.acts) == (None, len(set(acts) - {""}))
+    flags = [score > 0.2 for score in scores]
+    assert share(flags, names, acts=acts, seed=6).value == share(flags, names, seed=6).value
+
+
+@given(st.lists(ROW, min_size=2))
+def test_acts_of_one_purpose_each_leave_the_interval_that_is_over_purposes(rows: Rows) -> None:
+    scores, drift, names, acts = columns(rows)
+    nested = [act and f"{act} for {name}" for act, name in zip(acts, names, strict=True)]
+    found = separation(scores, drift, names, acts=nested, seed=6, resamples=20)
+    assert replace(found, acts=None) == separation(scores, drift, names, seed=6, resamples=20)
+    flags = [score > 0.2 for score in scores]
+    assert share(flags, names, acts=nested, seed=6) == share(flags, names, seed=6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(4, 8))
+def test_a_few_acts_under_many_purposes_leave_more_open_than_as_many_purposes(seed: int, several: int) -> None:
+    rng, purposes = np.random.default_rng(seed), [f"p{n}" for n in range(20)]
+    honest = [(float(rng.normal()), False, purpose, "") for purpose in purposes for _ in range(5)]
+    shifts = np.linspace(-1.0, 3.0, several)
+    drifting = [
+        (float(rng.normal(shift, 0.2)), True, purpose, f"a{n}")
+        for purpose in purposes
+        for n, shift in enumerate(shifts)
+    ]
+    scores, drift, names, acts = columns([*honest, *drifting])
+    one, other = (separation(scores, drift, names, acts=does, seed=seed).auc for does in (None, acts))
+    assert other.high - other.low > 1.2 * (one.high - one.low)
+    flags = [score > 0.5 for score, *_ in drifting]
+    by_purpose, by_both = (
+        share(flags, names[len(honest) :], acts=does, seed=seed) for does in (None, acts[len(honest) :])
+    )
+    assert by_both.high - by_both.low > 2 * (by_purpose.high - by_purpose.low)
+
+
+def test_one_act_under_many_purposes_is_one_case_and_honest_rows_are_cases_of_their_purposes() -> None:
+    flags, names = [True] * 40, [str(n) for n in range(40)]
+    assert share(flags, names, acts=["a"] * 40, seed=2).low == pytest.approx(0.025)
+    assert share(flags, names, acts=["a"] * 20 + [""] * 20, seed=2).low == pytest.approx(0.025 ** (1 / 21))
+
+
+def test_a_resample_that_draws_no_row_is_no_share() -> None:
+    flags, names, acts = [True, True, False, False], ["p", "q", "q", "r"], ["a", "a", "b", "b"]
+    found = share(flags, names, acts=acts, seed=2)  # of p alone, and b alone, there is none
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
 
 
 def test_what_is_measured_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +156,10 @@ def test_what_is_measured_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("guardian.evaluation.metrics._AT_ONCE", 3 * len(scores))
     assert separation(scores, drift, names, seed=6, resamples=50) == at_once
     assert bounds(at_once) == pytest.approx(by_the_library(scores, drift, names, 50))
+    acts = [f"a{i % 7}" if drifts else "" for i, drifts in enumerate(drift)]
+    in_parts = separation(scores, drift, names, acts=acts, seed=6, resamples=50)
+    monkeypatch.undo()
+    assert separation(scores, drift, names, acts=acts, seed=6, resamples=50) == in_parts
 
 
 def test_repeating_every_row_does_not_narrow_a_clustered_interval() -> None:
@@ -99,3 +188,5 @@ def test_a_score_that_is_no_number_is_refused(score: float) -> None:
 def test_rows_of_unlike_length_are_refused() -> None:
     with pytest.raises(ValueError, match="one of each"):
         separation([0.1], [True, False], ["a"], seed=1)
+    with pytest.raises(ValueError, match="one of each"):
+        separation([0.1, 0.2], [True, False], ["a", "b"], acts=["x"], seed=1)

@@ -1,6 +1,7 @@
 """Variants rewrite what a log shows and keep what the labels say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from guardian.evaluation.robustness import (
     renamed,
     split,
     stuffed,
+    varied,
     without_arguments,
 )
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
@@ -44,6 +46,14 @@ def test_a_variant_changes_the_session_and_keeps_what_was_counted(name: str) -> 
     assert len(counted) == (3 if name == "split" else 2)
     assert (found.purpose != SESSION.purpose) == (name in WORDED)
     assert VARIANTS[name](SESSION) == found
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_call_that_is_written_otherwise_is_still_the_same_act(name: str) -> None:
+    found, plain = varied(SESSION, VARIANTS[name]), VARIANTS[name](SESSION)
+    assert replace(found, actions=tuple(replace(a, act="") for a in found.actions)) == plain
+    same = SESSION.strays if name != "without_arguments" else "mail send |"
+    assert found.strays == same
 
 
 @pytest.mark.parametrize("variant", [stuffed, diluted, piled, padded, split, mimicked])
