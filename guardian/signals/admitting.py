@@ -20,6 +20,8 @@ _AROUND = "[]\"'"
 """What stands around one of several where a list was written as text."""
 _NUMBERED = re.compile(r"(?=\D*\d)\S+")
 _NAMES = re.compile(r"[\w:-]*(?:\*[\w:-]*)+")
+_ELSEWHERE = re.compile(r"(?<=[\s,;|])(?:/|~/|\.\./|[A-Za-z][A-Za-z0-9+.-]*://)[^\s,;|]+")
+"""A path or URL that begins anew within a text; a comma or a space alone may belong to a file's name."""
 _URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
 """Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
@@ -90,7 +92,8 @@ def touches(denied: frozenset[str], value: object) -> bool:
     >>> [touches(frozenset({"us-east", "/etc/*"}), said) for said in ("eu", "eu, US-East", "/srv/../etc/passwd")]
     [False, True, True]
     """
-    each = {one.strip(_AROUND) for one in _listed(text(value))} | {text(value)}
+    said = text(value)
+    each = {one.strip(_AROUND) for one in (*_listed(said), *_ELSEWHERE.findall(said))} | {said}
     return any(_touches(_all_lowered(denied), spelt(one).lower()) for one in each)
 
 
@@ -145,10 +148,15 @@ def _is_folder(entry: str, said: str) -> bool:
 
 def _alone(entry: str, said: str) -> bool:
     """Whether a text lists nothing beside what a wildcard covers: no more addresses than the wildcard has, no path
-    or URL that begins as it does, no other identifier. In `@acme/*` the sign belongs to a path."""
+    or URL that begins as it does or leads elsewhere, no other identifier. In `@acme/*` the sign belongs to a path.
+
+    >>> _alone("docs/acme/*", "docs/acme/Smith, John/b.txt"), _alone("docs/acme/*", "docs/acme/a /etc/passwd")
+    (True, False)
+    """
     if "/" in entry:
         begins = entry[: entry.index("/") + 1]
-        return all(covers(entry, one) for one in _listed(said)[1:] if one.startswith(begins))
+        others = [one for one in _listed(said)[1:] if one.startswith(begins)] + _ELSEWHERE.findall(said)
+        return all(covers(entry, one.strip(_AROUND)) for one in others)
     if 0 < entry.count("@") < _decoded(said).count("@"):
         return False
     each = _listed(said) if _NAMES.fullmatch(entry) else []
