@@ -12,7 +12,8 @@ from memory and takes no lock. The rules:
 
 - Under one token a revision (epoch, n) never runs backwards.
 - A list that was not confirmed for `max_stale_s` is stale. It still refuses everybody that it names; everybody
-  else is answered as `on_stale` says.
+  else is answered as `on_stale` says. Where signatures are checked it is stale `max_stale_s` and 10 s after the
+  newest was made, whenever that came; so the clocks of gateway and server must agree to within a few seconds.
 - An answer that does not parse completely, or whose signature does not hold, changes nothing and confirms nothing.
 
 The folder: `reading` (what an answer means), `signature`, `held` (the list in memory), `cache`, `connection`,

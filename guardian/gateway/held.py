@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .cache import Cache, Part, Proof
-from .reading import UNSIGNED, Key, Revision, Signed, View, apply, parse
+from .reading import UNSIGNED, Key, Refused, Revision, Signed, View, apply, parse
 from .signature import Verifier
 from .trouble import Trouble, reason
 
 _SKEW_S = 60.0  # clocks of gateway and server may differ by this much before a signature counts as replayed
+_SLACK_S = 10.0  # so old a signature is as good as new: clocks differ, and the server signs a whole list every 5 s
 _MOST_PARTS = 200  # a cache of more signed deltas than this is made anew from a whole list
 _SAVING = 20  # saving the cache takes no more than one part in so many of the time
 
@@ -75,13 +76,15 @@ class HeldList:
         answer = parse(body)
         since = None if answer.complete or base is None else base.revision
         signed = self._check(body, signature, since)
+        now = self._clock()
+        confirmed = self._confirmed(signed, now)
         fresh, strange = apply(
-            answer,
+            answer._replace(issued=answer.issued - (now - confirmed)),
             etag,
             seen=self.view,
             base=base,
             tenants=self._tenants,
-            confirmed=self._clock(),
+            confirmed=confirmed,
             asked_as=asked_as,
             signed=signed,
         )
@@ -97,8 +100,9 @@ class HeldList:
         """Nothing changed since `base`: `payload`, its entity tag or its revision, is signed. Raises Refused."""
         signed = self._check(payload, signature, None)
         self._proof = Proof(payload, signature)
-        now = self._clock()
-        self._settle(replace(base, issued=base.issued + now - base.confirmed, confirmed=now, signed=signed))
+        confirmed = self._confirmed(signed, self._clock())
+        issued = base.issued + confirmed - base.confirmed
+        self._settle(replace(base, issued=issued, confirmed=confirmed, signed=signed))
 
     def load(self) -> None:
         """Begin with the list of the last run; whatever is wrong with that, the server has the list."""
@@ -135,10 +139,10 @@ class HeldList:
         self.ready, self.moved = threading.Event(), threading.Event()
 
     def _check(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
-        """When it was signed and for whom; neither where signatures are not checked."""
+        """The newest signature with this one, when it was made and for whom; neither where none is checked."""
         if self._verifier is None:
             return UNSIGNED
-        return self._verifier.check(
+        signed = self._verifier.check(
             payload,
             signature,
             tenants=self._tenants,
@@ -146,10 +150,28 @@ class HeldList:
             now=self._wall(),
             window_s=max(self._max_stale, _SKEW_S),
         )
+        if self.view is None or self.view.signed.reach != signed.reach:
+            return signed
+        before = self.view.signed.at - signed.at
+        if before > _SLACK_S:
+            raise Refused("signature_replayed", f"made {before} s before the newest")
+        return max(signed, self.view.signed)
+
+    def _confirmed(self, signed: Signed, now: float) -> float:
+        """When the server said so, by our clock: a signature ages on its way, and confirms nothing twice."""
+        if self._verifier is None:
+            return now
+        if self.view is not None and self.view.signed == signed:
+            return self.view.confirmed
+        return now - max(0.0, self._wall() - signed.at - _SLACK_S)
 
     def _settle(self, fresh: View) -> None:
         moved = self.view is None or self.view.revision != fresh.revision
-        self.trouble.over(fresh.revision)
+        if self._verifier is None or self.is_fresh(fresh):
+            self.trouble.over(fresh.revision)
+        else:
+            age = self._wall() - fresh.signed.at
+            self.trouble.note(Refused("signature_replayed", f"the newest was made {age:.0f} s ago"))
         self.view = fresh  # last: who sees the new list sees no old trouble
         self.ready.set()
         if moved:

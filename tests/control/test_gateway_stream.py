@@ -68,7 +68,8 @@ def follow(deployment):
     def make(**options):
         token = deployment.stage.token("gateway")
         if "verify_with" in options:
-            options = {"tenants": {"acme"}, **options}
+            # control's clock stands still, so its signatures never grow newer and the list ages in real time
+            options = {"tenants": {"acme"}, "max_stale_s": 300, **options}
         options = {"wall": lambda: deployment.stage.clock().timestamp(), "interval_s": 0.1, **options}
         revoked = RevocationList(deployment.url, token, **options).start()
         made.append(revoked)
@@ -341,7 +342,7 @@ def test_the_cache_holds_signed_answers_and_an_edited_one_is_ignored(deployment,
     older = {**saved, "parts": saved["parts"][:1], "revision": [1, 1], "proof": None}
     deployment.stage.clock.pass_(seconds=45)
     path.write_text(json.dumps({**older, "confirmed_at": deployment.stage.clock().timestamp()}))
-    replayed = follow(verify_with=deployment.jwks(), cache_path=path)
+    replayed = follow(verify_with=deployment.jwks(), cache_path=path, max_stale_s=30)
     assert replayed.state().status == "stale"  # an old list can be brought back, but not as a fresh one
     assert replayed.is_revoked("acme", "s2")
     saved["parts"][0][1] = saved["parts"][1][1]
