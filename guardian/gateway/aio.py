@@ -37,7 +37,7 @@ class AsyncRevocationList:
         while not self._list.wait_ready(0):
             if until is not None and loop.time() >= until:
                 return False
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
         return True
 
     async def __aenter__(self) -> "AsyncRevocationList":

@@ -175,8 +175,9 @@ class RevocationList:
         return State(fresh, view.revision, age, len(view.until), error, transport, verified)
 
     def wait_ready(self, timeout: float | None = None) -> bool:
-        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough."""
-        return self._held.ready.wait(timeout)
+        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough. One that was fresh
+        and is no longer is waited for again, so `wait_ready(0)` serves a readiness probe."""
+        return self._held.wait_fresh(timeout)
 
     def start(self) -> "RevocationList":
         """Load the cache and begin to follow; in a forked worker, begin to follow there."""

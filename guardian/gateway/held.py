@@ -33,7 +33,7 @@ class Pace(NamedTuple):
 class HeldList:
     """Changed by the follower's thread alone. Any thread may take `view`, which is replaced and never half a list.
 
-    `ready` is set once a fresh list is held, `moved` whenever its revision changed.
+    `moved` is set whenever its revision changed.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class HeldList:
         trouble: Trouble,
     ) -> None:
         self.view: View | None = None
-        self.ready, self.moved = threading.Event(), threading.Event()
+        self.moved, self._settled = threading.Event(), threading.Condition()
         self.trouble = trouble
         self._tenants, self._verifier, self._cache = tenants, verifier, cache
         self._max_stale, self._clock, self._wall = pace.max_stale_s, pace.clock, pace.wall
@@ -53,6 +53,11 @@ class HeldList:
         self._proof: Proof | None = None
         self._saved: tuple[Revision, float] | None = None
         self._save_took = 0.0
+
+    def wait_fresh(self, timeout: float | None) -> bool:
+        """Whether a fresh list is held, by then at the latest."""
+        with self._settled:
+            return self._settled.wait_for(lambda: (view := self.view) is not None and self.is_fresh(view), timeout)
 
     def is_fresh(self, view: View) -> bool:
         """Whether it was confirmed recently. If that lies ahead the clock ran backwards, and the list is stale."""
@@ -115,8 +120,7 @@ class HeldList:
             return
         if found is not None:
             self.view, self._parts = found
-            if self.is_fresh(self.view):
-                self.ready.set()
+            self._tell_waiters()
 
     def save(self, *, last: bool = False) -> None:
         """When the revision moved, else now and then; a long list not so often that saving is all that is done."""
@@ -135,8 +139,8 @@ class HeldList:
         self._saved, self._save_took = (view.revision, view.confirmed), self._clock() - began
 
     def leave_waiters(self) -> None:
-        """In a forked child: who waits on these events waits in the parent, and may hold their locks."""
-        self.ready, self.moved = threading.Event(), threading.Event()
+        """In a forked child: who waits on these waits in the parent, and may hold their locks."""
+        self.moved, self._settled = threading.Event(), threading.Condition()
 
     def _check(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
         """The newest signature with this one, when it was made and for whom; neither where none is checked."""
@@ -173,7 +177,11 @@ class HeldList:
             age = self._wall() - fresh.signed.at
             self.trouble.note(Refused("signature_replayed", f"the newest was made {age:.0f} s ago"))
         self.view = fresh  # last: who sees the new list sees no old trouble
-        self.ready.set()
+        self._tell_waiters()
         if moved:
             self.moved.set()
         self.save()
+
+    def _tell_waiters(self) -> None:
+        with self._settled:
+            self._settled.notify_all()

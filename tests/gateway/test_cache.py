@@ -28,6 +28,20 @@ def test_a_restarted_gateway_knows_its_list_while_the_server_is_away(remembered,
     assert not revoked.is_revoked("acme", "s2")
 
 
+def test_a_cache_that_grows_stale_before_the_server_answers_is_ready_no_longer(
+    remembered, follow, clocks, served
+) -> None:
+    clocks.pass_by(29)
+    revoked = follow(cache_path=remembered, max_stale_s=30)
+    assert revoked.wait_ready(0)
+    clocks.pass_by(2)
+    assert not revoked.wait_ready(0)
+    assert not revoked.wait_ready(0.05)
+    served.start()
+    assert revoked.wait_ready(10)
+    served.stop()
+
+
 def test_a_cache_older_than_the_bound_is_stale_from_the_start(remembered, follow, clocks) -> None:
     clocks.pass_by(31)
     closed = follow(cache_path=remembered)

@@ -118,6 +118,7 @@ def test_a_gateway_that_begins_with_a_replay_is_stale_as_soon(asked, control, cl
     clocks.pass_by(41)
     poll(old)
     assert revoked.state().status == "stale"
+    assert not revoked.wait_ready(0)
     assert revoked.refusal("acme", session="s1") == "session_revoked"
     assert revoked.refusal("acme", session=NEVER) == "list_stale"
 

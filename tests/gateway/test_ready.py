@@ -1,0 +1,49 @@
+"""Ready is who holds a fresh list at that moment, not who once did."""
+
+import asyncio
+import threading
+
+import pytest
+
+from guardian.gateway.aio import AsyncRevocationList
+from guardian.gateway.client import RevocationList
+
+
+@pytest.fixture
+def stale(ledger, follow, clocks) -> RevocationList:
+    """One that was ready, and whose server only fails since."""
+    revoked = follow(max_stale_s=30)
+    assert revoked.wait_ready(10)
+    ledger.break_everything(lambda *_: (503, {}, b""))
+    ledger.wait_requests(len(ledger.requests) + 2)  # none of the good answers is on its way
+    clocks.pass_by(31)
+    return revoked
+
+
+def test_a_list_that_grew_stale_is_not_ready(stale) -> None:
+    assert stale.state().status == "stale"
+    assert not stale.wait_ready(0)
+    assert not stale.wait_ready(0.05)
+
+
+def test_everybody_who_waits_hears_of_the_next_fresh_list(ledger, stale) -> None:
+    heard: list[bool] = []
+    waiters = [threading.Thread(target=lambda: heard.append(stale.wait_ready(10))) for _ in range(3)]
+    for each in waiters:
+        each.start()
+    ledger.break_everything(None)
+    for each in waiters:
+        each.join(10)
+    assert heard == [True] * 3
+
+
+def test_for_asyncio_it_is_the_same(ledger, stale) -> None:
+    revoked = AsyncRevocationList(ledger.url, "token-of-the-gateway")
+    revoked._list = stale
+
+    async def probe() -> list[bool]:
+        before = [await revoked.wait_ready(0), await revoked.wait_ready(0.05)]
+        ledger.break_everything(None)
+        return [*before, await revoked.wait_ready(10)]
+
+    assert asyncio.run(probe()) == [False, False, True]
