@@ -20,7 +20,7 @@ from guardian.control.authority import ask, explain, may_read, must_reach, recor
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
-from guardian.control.problems import Refusal, check_one, check_tenant
+from guardian.control.problems import Refusal, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier
 from guardian.domain.text import moment
 from guardian.errors import AdviserError
@@ -200,7 +200,6 @@ def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> En
             first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not JSON"
             raise Refusal(422, f"context.envelope: {first[:200]}") from None
         check_tenant(envelope.tenant_id)
-        check_one(envelope.tenant_id)
         if subject.type == "session" and subject.id != envelope.session_id:
             raise Refusal(422, "subject.id: it is another session than the envelope's")
         return envelope

@@ -9,7 +9,7 @@ from typing import Any
 
 from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import Refusal, absent
+from guardian.control.problems import Refusal, absent, check_one
 from guardian.domain.finding import Finding
 from guardian.policy.port import (
     Asker,
@@ -83,7 +83,8 @@ def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tena
 def must_reach(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None) -> Reach:
     """The tenants to look at: `tenant_id`, else all that the token covers.
 
-    Raises Refusal for a tenant that it does not cover: policy is not even asked, but that is audited as well.
+    Raises Refusal for a tenant that it does not cover: policy is not even asked, but that is audited as well. And
+    for `*`: a signed list of a tenant of that name would read as the list of every tenant.
     """
     if tenant_id is None:
         return principal.scope
@@ -91,6 +92,7 @@ def must_reach(deps: ControlDeps, principal: Principal, action: PolicyAction, te
         request = PolicyRequest(asker(principal), action, tenant_id)
         decision = PolicyDecision(False, reasons={"token": "the caller's token does not cover this tenant"})
         raise _witnessed(deps, request, decision, absent("tenant"))
+    check_one(tenant_id)
     return frozenset({tenant_id})
 
 

@@ -12,7 +12,7 @@ from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, check_one
+from guardian.control.problems import Refusal
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
@@ -147,7 +147,6 @@ def permitted(
     """
     now = deps.clock()
     must_reach(deps, principal, action, tenant_id)
-    check_one(tenant_id)
     with deps.store.write() as rows:
         if session_id is not None or whom is not None:
             lapse_overdue(deps, rows, now)

@@ -13,7 +13,7 @@ from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
-from guardian.control.problems import Refusal, check_calendar, check_one, check_tenant
+from guardian.control.problems import Refusal, check_calendar, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
 from guardian.control.superseded import came_too_late, superseded, weighed
@@ -48,7 +48,6 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
     """Idempotent by (tenant, id, digest). Anything but a clean permit to revoke becomes a flag that says why."""
     must_reach(deps, principal, "flag", finding.tenant_id)
     check_tenant(finding.tenant_id)
-    check_one(finding.tenant_id)
     if finding.kind is Kind.CONTROL or finding.id.startswith(NEWS):
         raise Refusal(422, f"kind control, and ids that begin with {NEWS}, are for what control itself reports")
     _check_text(finding)

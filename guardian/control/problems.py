@@ -88,7 +88,7 @@ def check_tenant(tenant_id: str) -> None:
 
 
 def check_one(tenant_id: str) -> None:
-    """Raises Refusal for an act on tenant `*`: in tokens that names every tenant, and elsewhere it names none."""
+    """Raises Refusal for tenant `*`: in tokens that names every tenant, and elsewhere it names none."""
     if tenant_id == EVERY_TENANT:
         raise Refusal(422, "tenant_id: * stands for every tenant in tokens alone; name the one that is meant")
 

@@ -31,6 +31,30 @@ def test_refusals_are_problems_that_repeat_nothing_of_the_request(stage, method,
         assert hostile not in problem["title"] + problem["detail"]
 
 
+def test_no_tenant_is_called_as_tokens_call_every_one_whatever_is_read(stage):
+    """A list that is signed for a tenant `*` would read as everybody's, and be empty."""
+    document = stage.client.get("/openapi.json").json()
+    asked = [
+        (path.replace("{tenant_id}", "%2A").replace("{session_id}", "s").replace("{finding_id}", "f"), told["get"])
+        for path, told in document["paths"].items()
+        if any(each["name"] == "tenant_id" for each in told.get("get", {}).get("parameters", ()))
+    ]
+    assert {"/v1/revocations", "/v1/opa/bundle.tar.gz", "/v1/watch", "/v1/check"} <= {path for path, _ in asked}
+    asked.append(("/v1/revocations/stream", {}))
+    for path, told in asked:
+        query = {"tenant_id": "*"}
+        if any(each["name"] == "session_id" for each in told.get("parameters", ())):
+            query["session_id"] = "s"
+        got = stage.call("GET", path, "admin", "*", params=query)
+        assert (got.status_code, "name the one that is meant" in got.text) == (422, True), path
+        assert "Guardian-Signature" not in got.headers
+    for method, path in (("GET", "/v1/check"), ("POST", "/v1/check/tools/call")):
+        named = {"X-Guardian-Tenant": "*", "X-Guardian-Session": "s"}
+        assert stage.call(method, path, "gateway", "*", headers=named).status_code == 422
+    told = {"params": {"tenant_id": "*"}, "json": {"revision": "1.0"}}
+    assert stage.call("POST", "/v1/revocations/ack", "gateway", "*", **told).status_code == 422
+
+
 @pytest.mark.parametrize(
     "body",
     [
