@@ -48,8 +48,7 @@ def follow_down(
     """Revoke what the session delegated, one session after the other, each if policy permits that.
 
     `asked` is the request that was permitted for the session itself; `seconded` says whose second word that took.
-    That word was about this session alone: where the monitor asked, it permits nothing about a protected one
-    below.
+    That word was about this session alone: where the monitor asked, it permits nothing about those below.
     """
     if deps.settings.switch.descendants:
         who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)

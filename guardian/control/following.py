@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -111,7 +111,10 @@ class Then:
         now: datetime,
         sessions: tuple[int, int],
     ) -> PolicyRequest:
-        """The same request, made about another session now."""
+        """The same request, made about another session now. Who approved the monitor's wish about one session said
+        nothing about this one; a person's own revocation is followed as it was permitted.
+        """
+        act = replace(self.act, approved=False) if self.who.role == "monitor" else self.act
         return situation(
             deps,
             rows,
@@ -121,7 +124,7 @@ class Then:
             session_id,
             now,
             evidence=self.evidence,
-            act=self.act,
+            act=act,
             sessions=sessions,
         )
 

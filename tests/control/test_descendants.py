@@ -297,6 +297,48 @@ def test_who_approves_that_one_is_revoked_says_nothing_of_others_that_only_peopl
     assert family.audit(session_id="late", result="revoke", approval_id=waiting, approved_by="approver-1")
 
 
+def test_nor_of_others_that_work_on_restricted_data_where_it_asked_on_statistics(family, a_finding):
+    family.enforce()
+    restricted = {"resource_constraints": {"data_classes": ["restricted"]}}
+    family.delegate("root", **restricted)
+    family.delegate("child", "root", **restricted)
+    waiting = family.submit(a_finding("root")).json()["approval_id"]
+    assert family.decide(waiting, "approve").json()["state"] == "approved"
+    family.delegate("late", "root", **restricted)
+    assert family.live() == {"root": "approved", "grandchild": "parent_revoked"}
+    for name in ("child", "late"):
+        (told,) = family.audit(session_id=name, follows="root", approved_by="approver-1")
+        assert (told["result"], told["policy_ids"]) == ("spared", ["auto-revoke-restricted-data-needs-a-fact"])
+    assert "Delegated sessions of a revoked one go on" in family.news()
+
+
+def test_nor_of_any_while_a_new_model_settles(family, a_finding):
+    family.enforce()
+    with family.deps.store.write() as rows:
+        for version in ("m1", "m2"):
+            rows.models.note("acme", version, family.clock())
+    waiting = family.submit(a_finding("root")).json()["approval_id"]
+    assert family.decide(waiting, "approve").json()["state"] == "approved"
+    assert family.live() == {"root": "approved"}
+
+
+def test_a_persons_revocation_that_took_two_is_followed_as_one_that_took_one(make_stage, policies):
+    class TwoRevoke:
+        version = "x"
+
+        def decide(self, request: PolicyRequest) -> PolicyDecision:
+            if request.action not in ("revoke", "propose"):
+                return policies.decide(request)
+            return PolicyDecision(request.action == "propose" or request.act.approved, policy_ids=("two",))
+
+    stage = make_stage(pdp=TwoRevoke())
+    stage.line()
+    waiting = stage.revoke("root").json()["approval"]["id"]
+    assert stage.decide(waiting, "approve").json()["state"] == "approved"
+    stage.delegate("late", "root")
+    assert set(stage.live()) == {"root", "child", "grandchild", "late"}
+
+
 def test_nor_is_one_asked_about_again_that_only_people_decide_on(make_stage, mute, a_finding, hard):
     stage = make_stage(pdp=mute)
     stage.enforce()
