@@ -10,6 +10,7 @@ from guardian.control.authority import ask, record
 from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
+from guardian.control.facts import origin_of
 from guardian.control.following import (
     AT_ONCE,
     LONGEST_S,
@@ -20,7 +21,6 @@ from guardian.control.following import (
     clear,
     given_back,
     older,
-    origin_of,
     tell_on,
 )
 from guardian.control.kin import revoked_above

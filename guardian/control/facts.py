@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from guardian.control.authority import asker
 from guardian.control.deps import ControlDeps
 from guardian.domain.event import Envelope, purpose_family
+from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import (
     ActFacts,
     BudgetFacts,
@@ -85,7 +86,7 @@ def in_canary(tenant_id: str, session_id: str, percent: int) -> bool:
 def session_facts(
     deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, agent_id: str | None
 ) -> tuple[SessionFacts, str | None]:
-    """What control knows of a session, and who revoked it by hand, if anybody."""
+    """What control knows of a session, and who revoked it, if anybody: not that guardian carried that on since."""
     settings = deps.settings
     known = rows.sessions.get(tenant_id, session_id)
     live = rows.ledger.live_entry(tenant_id, session_id)
@@ -109,7 +110,13 @@ def session_facts(
             data_classes=_data_classes(told.envelope),
             purpose_owners=settings.purpose_owners.get(purpose_family(purpose), frozenset()),
         )
-    return facts, None if live is None else live.actor
+    return facts, None if live is None else origin_of(rows, live).actor
+
+
+def origin_of(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
+    """The decision that `root` goes back to, however often it was renewed since."""
+    entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
+    return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
 
 
 def _data_classes(envelope: Envelope) -> frozenset[str]:

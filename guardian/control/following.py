@@ -8,7 +8,7 @@ from typing import Any
 
 from guardian.control.authority import evidence_of
 from guardian.control.deps import ControlDeps
-from guardian.control.facts import situation
+from guardian.control.facts import origin_of, situation
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
@@ -58,12 +58,6 @@ def given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
     if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
         return False
     return entries[-1].revision > origin_of(rows, root).revision
-
-
-def origin_of(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
-    """The decision that `root` goes back to, however often it was renewed since."""
-    entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
-    return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
 
 
 def older(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
@@ -169,7 +163,7 @@ def append_follower(
         status="revoked",
         reason_code="parent_revoked",
         reason="a session that it was delegated by is revoked",
-        actor=root.actor,
+        actor=origin_of(rows, root).actor,
         now=now,
         expires_at=expires_at,
         finding_id=root.finding_id,

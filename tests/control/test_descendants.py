@@ -260,6 +260,32 @@ def test_a_persons_word_holds_below_a_session_that_was_renewed(family):
     assert family.audit(session_id="late", action="revoke", role="responder", result="revoke")
 
 
+def test_it_is_still_that_persons_own_revocation_as_is_what_followed_from_it(make_stage, policies):
+    owned = {}
+
+    class Listening:
+        version = "x"
+
+        def decide(self, request: PolicyRequest) -> PolicyDecision:
+            if request.action == "reinstate" and not request.act.approved:
+                owned[request.asker.id, request.session.session_id] = request.act.own
+            return policies.decide(request)
+
+    stage = make_stage(pdp=Listening())
+    stage.line()
+    stage.revoke("root")
+    for name, parent in (("root", None), ("child", "root")):
+        stage.delegate(name, parent, expires_at="2027-01-01T00:00:00Z")
+    stage.delegate("late", "root")
+    assert [stage.live()[name] for name in ("root", "child", "late")] == ["renewed", "renewed", "parent_revoked"]
+    for name in ("root", "child", "late"):
+        for who in ("responder-1", "responder-2"):
+            path = f"/v1/sessions/acme/{name}/reinstate"
+            assert stage.call("POST", path, "responder", who=who, json={"reason": "ours"}).status_code == 202
+    assert owned == {(who, name): who == "responder-1" for who, name in owned}
+    assert len(owned) == 6
+
+
 def test_a_renewed_child_still_follows_its_parent(family):
     family.revoke("root")
     family.delegate("child", "root", expires_at="2027-01-01T00:00:00Z")
