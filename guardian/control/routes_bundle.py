@@ -43,7 +43,7 @@ async def opa_bundle(
     """
     scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = presented_revision(if_none_match) if if_none_match else None
-    await note_held(request, deps, narrowed(caller, scope), instance, held, _OPA)
+    await note_held(request, deps, narrowed(caller, scope, instance), held, _OPA)
     looks: SharedLooks = request.app.state.looks
     polls: LongPolls = request.app.state.long_polls
     waits = _WAIT.search(prefer or "")

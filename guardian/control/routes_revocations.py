@@ -1,9 +1,11 @@
 """`/v1/revocations`: the list that gateways obey. Its callers may wait, hence async."""
 
+import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -28,6 +30,7 @@ router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
 
 _SLICE = 256 * 1024
 _PACKED_FROM = 16 * 1024
+_NAME = 128
 _NOT_WANTED = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 
 Instance = Annotated[
@@ -68,7 +71,7 @@ async def list_revocations(
     scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = _parse(since)
     presented = held or (presented_revision(if_none_match) if if_none_match else None)
-    await note_held(request, deps, narrowed(caller, scope), instance, presented, "poll")
+    await note_held(request, deps, narrowed(caller, scope, instance), presented, "poll")
     looks: SharedLooks = request.app.state.looks
     polls: LongPolls = request.app.state.long_polls
 
@@ -83,17 +86,33 @@ async def list_revocations(
     return await _answer(signed, looks, packs=accepts_gzip(accept_encoding))
 
 
-def narrowed(caller: Principal, scope: Reach) -> Principal:
-    """The caller, as if it reached only what it asks for: other tenants' lists do not concern it."""
-    return caller if scope is None else replace(caller, tenants=scope)
+class Follower(NamedTuple):
+    """Who follows a list: the caller and its process, told apart by the list if it asks for one tenant's only."""
+
+    caller: Principal
+    instance: str
+
+
+def narrowed(caller: Principal, scope: Reach, instance: str) -> Follower:
+    """The caller, as if it reached only what it asks for: other tenants' lists do not concern it.
+
+    One process may ask for several tenants' lists one by one: that one is fresh says nothing of the others.
+    """
+    if scope is None or scope == caller.scope:
+        return Follower(caller, instance)
+    name = f"{instance} for {quote(' '.join(sorted(scope)), safe='@:')}"  # no other process is called so
+    if len(name) > _NAME:
+        name = f"{name[: _NAME - 17]} {hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return Follower(replace(caller, tenants=scope), name)
 
 
 async def note_held(
-    request: Request, deps: ControlDeps, caller: Principal, instance: str, held: Revision | None, transport: str
+    request: Request, deps: ControlDeps, follower: Follower, held: Revision | None, transport: str
 ) -> None:
     """Remember which revision a gateway holds. One that this ledger has not reached is not believed, unless it
     shows that a backup was restored.
     """
+    caller, instance = follower
     if held is None or caller.role != "gateway":
         return
     listings: RevocationListings = request.app.state.listings

@@ -31,9 +31,10 @@ def acknowledge(
 ) -> Response:
     """Say which revision this gateway enforces by now. Nothing else proves that a revocation took effect.
 
-    `tenant_id` is for a gateway that asked for the list of that tenant only.
+    `tenant_id` is for a gateway that asked for the list of that tenant only; each such list has its own word, also
+    the last one.
     """
-    peer = narrowed(caller, may_read(deps, caller, "readRevocations", tenant_id))
+    peer, process = narrowed(caller, may_read(deps, caller, "readRevocations", tenant_id), instance)
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = Revision.parse(told.revision)
@@ -41,10 +42,10 @@ def acknowledge(
     if not listings.reached(revision) and not gave_away(deps, caller, revision):
         raise Refusal(422, f"revision: this ledger has not reached {revision}")
     if told.leaving:
-        deps.peers.leave("gateway", peer, instance)
+        deps.peers.leave("gateway", peer, process)
     else:
         now = deps.clock()
-        deps.peers.note("gateway", peer, instance, revision=revision, transport=told.transport, now=now)
+        deps.peers.note("gateway", peer, process, revision=revision, transport=told.transport, now=now)
         deps.metrics.set("guardian_gateway_revision", revision.n, gateway=caller.id)
     return Response(status_code=204)
 

@@ -792,3 +792,49 @@ def test_nor_where_it_acknowledges_that_tenant_s_list(quiet):
     (row,) = seen(quiet)["gateways"]
     assert (row["state"], row["tenants"]) == ("current", ["acme"])
     assert quiet.call("POST", "/v1/revocations/ack", "gateway", "globex", **told).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/revocations", "/v1/opa/bundle.tar.gz"])
+def test_one_tenant_s_list_that_is_fresh_does_not_hide_another_s_that_is_not(quiet, path):
+    def poll(tenant, held=""):
+        asked = {"params": {"tenant_id": tenant}, "headers": {"If-None-Match": held, "Guardian-Instance": "gw-a"}}
+        return quiet.call("GET", path, "gateway", "*", **asked).headers["etag"]
+
+    stale, other = poll("acme"), poll("globex")
+    quiet.revoke("s1")
+    quiet.clock.pass_(seconds=16)
+    poll("acme", stale), poll("globex", other)
+    watch(quiet.deps)
+    rows = {each["instance"]: (each["state"], each["tenants"]) for each in seen(quiet)["gateways"]}
+    assert rows == {
+        "gw-a for acme": ("lagging", ["acme"]),
+        "gw-a for globex": ("current", ["globex"]),
+    }
+    assert news(quiet, "gateway") == ["Gateway gateway-1 does not enforce the newest revocations"]
+    quiet.clock.pass_(minutes=5)
+    poll("globex", other)
+    watch(quiet.deps)
+    assert news(quiet, "gateway")[1:] == ["Gateway gateway-1 is silent"]
+
+
+def test_each_such_list_is_acknowledged_and_left_by_itself_whatever_the_tenant_is_called(quiet):
+    def say(tenant, **more):
+        told = {"params": {"tenant_id": tenant}, "json": {"revision": "1.0", **more}}
+        headers = {"Guardian-Instance": "gw-a"}
+        return quiet.call("POST", "/v1/revocations/ack", "gateway", "*", headers=headers, **told).status_code
+
+    long = ["*_ \u202e" + "ü" * 500 + each for each in "ab"]
+    assert {say(tenant) for tenant in ("acme", "globex", *long)} == {204}
+    watch(quiet.deps)
+    names = [each["instance"] for each in seen(quiet)["gateways"]]
+    assert (len(set(names)), max(map(len, names)), all(map(str.isascii, names))) == (4, 128, True)
+    assert {say(tenant, leaving=True) for tenant in ("globex", *long)} == {204}
+    watch(quiet.deps)
+    assert [each["instance"] for each in seen(quiet)["gateways"]] == ["gw-a for acme"]
+
+
+def test_to_ask_for_all_that_the_token_covers_is_to_ask_for_no_tenant(quiet):
+    ack(quiet, "1.0")
+    told = {"params": {"tenant_id": "acme"}, "headers": {"Guardian-Instance": "gw-a"}, "json": {"revision": "1.0"}}
+    assert quiet.call("POST", "/v1/revocations/ack", "gateway", **told).status_code == 204
+    assert [each["instance"] for each in seen(quiet)["gateways"]] == ["gw-a"]
