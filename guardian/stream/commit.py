@@ -109,7 +109,7 @@ class Committer:
             self.commit(piece, consumer)
             if stop is not None and stop.is_set() and self.left(records):
                 raise StoreError("stopped before a whole batch was judged; the next start reads the rest again")
-        self._lateness.handled_all(records, consumer.lag)
+        self._lateness.handled_all(records, consumer)
         self._tell_lag()
 
     def left(self, records: list[Record]) -> list[Record]:
@@ -182,7 +182,7 @@ class Committer:
         skipped = sum(id(record) not in used for record in records)
         self._metrics.add("guardian_events_total", skipped, outcome="skipped")
         if records:
-            self._lateness.handled(records)
+            self._lateness.handled(records, consumer.assignment())
             self._tell_lag()
         self._on_commit(judgement)
         if blown is not None:

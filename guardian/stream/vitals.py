@@ -9,10 +9,11 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from guardian.bus.port import Consumer
 from guardian.domain.record import Place, Record
 from guardian.errors import ControlError
 from guardian.stream.port import Clock
@@ -25,6 +26,10 @@ anyway."""
 
 _AHEAD = timedelta(minutes=5)
 """How far clocks may differ: a stamp that is ahead of ours by no more counts as now."""
+
+_LOOK_EVERY, _ASK_EVERY = timedelta(seconds=1), timedelta(seconds=10)
+"""How often, while records keep coming, to look what is left in the other partitions, and to ask the broker
+whether all of them can be read."""
 
 
 def instance_name() -> str:
@@ -39,44 +44,68 @@ class Lateness:
     clock: Clock
     _until: datetime | None = field(default=None)
     _newest: dict[Place, datetime] = field(default_factory=dict)
+    _read: set[Place] = field(default_factory=set)  # whether or not their records say when they were written
+    _looked: datetime | None = None
+    _asked: datetime | None = None
+    _answers: bool = False
 
     def caught_up(self) -> None:
         """There was nothing to read."""
         self._until = self.clock()
         self._newest = dict.fromkeys(self._newest, self._until)
 
-    def handled(self, records: Sequence[Record]) -> None:
-        """These records are judged and stored; of their partitions the one that is furthest behind counts.
+    def handled(self, records: Sequence[Record], held: Set[Place] = frozenset()) -> None:
+        """These records are judged and stored; of all partitions the one that is furthest behind counts. While of
+        one that is `held` nothing was read, nor was it found empty, calls are watched no further than before.
 
         A record that is older than one before it in its partition was sent again, so it is no delay. One that is
         stamped far ahead of now says nothing: its partition stays where it was.
         """
         now = self.clock()
         for record in records:
+            self._read.add(record.place)
             if record.timestamp is None or record.timestamp - now > _AHEAD:
                 continue
             stamp = min(record.timestamp, now)
             self._newest[record.place] = max(stamp, self._newest.get(record.place, stamp))
-        self._count(records, now)
+        self._count(now, held)
 
-    def handled_all(self, records: Sequence[Record], left: Callable[[], Mapping[Place, int]]) -> None:
-        """A whole batch is judged and stored, so all its partitions count, not only those of its last piece. Where
-        a stamp was far ahead and nothing is `left` in the partition, that partition is up to date."""
+    def handled_all(self, records: Sequence[Record], consumer: Consumer) -> None:
+        """A whole batch is judged and stored. A partition is up to date where nothing is left in it and either no
+        record of this batch is from it, or one whose stamp was far ahead. One that is gone no longer counts."""
         now = self.clock()
+        here, held = {record.place for record in records}, consumer.assignment()
         ahead = {r.place for r in records if r.timestamp is not None and r.timestamp - now > _AHEAD}
-        if ahead:
-            unread = left()
-            self._newest |= {place: now for place in ahead if unread.get(place) == 0}
-        if any(record.place in self._newest for record in records):
-            self._count(records, now)
+        self._read &= here | held
+        self._newest = {place: stamp for place, stamp in self._newest.items() if place in here | held}
+        found = ahead | self._readable(held - here, consumer, now)
+        if found:
+            left = consumer.lag()
+            self._newest |= {place: now for place in found if left.get(place) == 0}
+        if not here.isdisjoint(self._newest):
+            self._count(now, held)
 
-    def _count(self, records: Sequence[Record], now: datetime) -> None:
-        places = {record.place for record in records if record.place in self._newest}
-        self._until = min([now, *(self._newest[place] for place in places)])
+    def _readable(self, others: Set[Place], consumer: Consumer, now: datetime) -> Set[Place]:
+        """Those in which to look what is left: none, if that was done just now, or if not all can be read."""
+        if not others or not _over(self._looked, now, _LOOK_EVERY):
+            return frozenset()
+        self._looked = now
+        if _over(self._asked, now, _ASK_EVERY):
+            self._asked, self._answers = now, consumer.answers()
+        return others if self._answers else frozenset()
+
+    def _count(self, now: datetime, held: Set[Place]) -> None:
+        if held <= self._read | self._newest.keys():
+            self._until = min([now, *self._newest.values()])
 
     def lag(self) -> timedelta | None:
         """How far behind; None as long as nothing was read and the topic was not found empty either."""
         return None if self._until is None else max(timedelta(0), self.clock() - self._until)
+
+
+def _over(since: datetime | None, now: datetime, wait: timedelta) -> bool:
+    """Whether the wait is over; it is, too, where the clock was set back."""
+    return since is None or not timedelta(0) <= now - since < wait
 
 
 class Vitals:

@@ -375,13 +375,3 @@ def test_vitals_are_told_until_the_end_and_that_it_is_the_end():
 
     Vitals(Lateness(lambda: NOW), report, instance="m-1", every_s=60).run(stop)
     assert told == [("m-1", False), ("m-1", True)]
-
-
-def test_of_a_batch_in_pieces_the_partition_that_is_furthest_behind_counts_whichever_piece_comes_last():
-    lateness = Lateness(lambda: NOW)
-    late = Record("t", 0, 0, b"", timestamp=NOW - timedelta(hours=1))
-    timely = Record("t", 1, 0, b"", timestamp=NOW)
-    for piece in (late, timely):
-        lateness.handled([piece])
-    lateness.handled_all([late, timely], dict)
-    assert lateness.lag() == timedelta(hours=1)
