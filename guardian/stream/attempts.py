@@ -25,6 +25,12 @@ class Refunds:
             self._owed[0]()
             del self._owed[0]
 
+    def owe(self, take_back: Callable[[], None]) -> None:
+        """Take back at once, or when it can be done."""
+        self._owed.append(take_back)
+        with suppress(StoreError):
+            self.pay()
+
     @contextmanager
     def of(self, take_back: Callable[[], None]) -> Iterator[None]:
         """Wrap an attempt that was counted before it was made."""
@@ -32,7 +38,5 @@ class Refunds:
             yield
         except Exception as error:
             if blameless(error):
-                self._owed.append(take_back)
-                with suppress(StoreError):
-                    self.pay()
+                self.owe(take_back)
             raise

@@ -186,10 +186,7 @@ class Committer:
             self._tell_lag()
         self._on_commit(judgement)
         if blown is not None:
-            raise FuseBlown(
-                f"{blown.bad} of the last {blown.of} records of gateway {blown.gateway!r} are unreadable; they "
-                "are in the dead-letter queue (`guardian dlq list`); mend the gateway, then start the monitor"
-            )
+            raise _fuse_blown(blown)
 
     def _fused(
         self, records: Sequence[Record], read: Sequence[Decoded], letters: Sequence[DeadLetter]
@@ -248,6 +245,11 @@ class Committer:
             recall, judgement = self._judged(room.filled(mine), letters, None)
             now = self._clock()
             judgement = marked_late(judgement, now, self._late_after)
+            bad = list({id(letter.record): letter.record for letter in letters}.values())  # the others came before
+            fuse_state, blown = self._fused(bad, mine, letters)
+            if blown is not None:
+                page = fuse_finding(blown, bad[-1], now)
+                judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
             self._crash("before_commit")
             try:
                 self._store.commit(
@@ -265,8 +267,11 @@ class Committer:
                     raise
                 continue
             self._crash("after_commit")
+            self._fuse_state = fuse_state
             self._count(judgement)
             self._on_commit(judgement)
+            if blown is not None:
+                raise _fuse_blown(blown)
             return
 
     def _judged(
@@ -295,3 +300,10 @@ class Committer:
         lag = self._lateness.lag()
         if lag is not None:
             self._metrics.set("guardian_time_lag_seconds", lag.total_seconds())
+
+
+def _fuse_blown(blown: Blown) -> FuseBlown:
+    return FuseBlown(
+        f"{blown.bad} of the last {blown.of} records of gateway {blown.gateway!r} are unreadable; they "
+        "are in the dead-letter queue (`guardian dlq list`); mend the gateway, then start the monitor"
+    )

@@ -4,6 +4,7 @@ They are stored in the transaction that moves the offsets on, so a restart loses
 owns the partition then judges them. When it is their turn they are decoded again; decoding is pure.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
 from guardian.stream.attempts import Refunds, blameless
+from guardian.stream.backoff import Backoff
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
 from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger
@@ -25,6 +27,8 @@ _AT_ONCE = 500
 _STRANDED = timedelta(days=1)
 _COMING_BACK = timedelta(hours=1)
 _LOOK_EVERY = timedelta(minutes=1)
+_FORGIVEN_FOR_S = 600.0
+"""For how long crashes are held against no record where all crash; without an end bad ones might wait for ever."""
 
 Unseal = Callable[[bytes, datetime], bytes]
 """Opens a value that was sealed at that time. Raises StoreError where it can no longer be opened."""
@@ -170,37 +174,52 @@ class WaitingRoom:
 
 class Release:
     """Judges the waiting decisions whose turn it is. After a crash they are taken one by one, so that the others
-    get through; one that crashes a room three times, over all restarts, is dead-lettered."""
+    get through; one that crashes a room three times, over all restarts, is dead-lettered.
+
+    A crash is followed by a pause, as `retry` says. Where all records of a round crash, and they are several, no
+    record is at fault, but a model that fails: that counts as no attempt. `timer` is a monotonic clock in seconds.
+    """
 
     def __init__(
         self,
         room: WaitingRoom,
         judge: Callable[[Sequence[Held], Sequence[DeadLetter], Consumer], None],
         clock: Clock,
+        *,
+        timer: Callable[[], float] = time.monotonic,
+        retry: Backoff = Backoff(0.5, 10),  # noqa: B008 - frozen
     ) -> None:
         self._room = room
         self._judge = judge
         self._clock = clock
+        self._timer, self._retry = timer, retry
         self._refunds = Refunds()
         self._next_look: datetime | None = None
+        self._failures = 0  # rounds in which nothing was judged
+        self._failing_since: float | None = None
+        self._not_before: float | None = None
 
     def __call__(self, consumer: Consumer) -> int:
-        """Judge what is due; returns how many decisions that was. Raises StoreError, also StaleMember."""
+        """Judge what is due; returns how many decisions that was, 0 after a crash. Raises StoreError, also
+        StaleMember, and FuseBlown."""
         self._refunds.pay()
+        if self._not_before is not None and self._timer() < self._not_before:
+            return 0
         due = self._room.due(consumer)
         if not due:
             self._look_for_stranded(consumer)
             return 0
         if any(held.attempts for held in due):
-            self._one_by_one(due, consumer)
-            return len(due)
+            return len(due) if self._one_by_one(due, consumer) else 0
         try:
             self._try(due, consumer)
         except Exception as error:  # a room crashed on one of them
             if blameless(error):
                 raise
             _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
+            self._pause(judged=False)
             return 0  # the next round takes them one by one
+        self._went_well()
         return len(due)
 
     def _look_for_stranded(self, consumer: Consumer) -> None:
@@ -209,18 +228,46 @@ class Release:
             self._next_look = now + _LOOK_EVERY
             self._room.give_up_stranded(consumer)
 
-    def _one_by_one(self, due: Sequence[Held], consumer: Consumer) -> None:
+    def _one_by_one(self, due: Sequence[Held], consumer: Consumer) -> bool:
+        """Whether nothing crashed. A session of which one crashed keeps its order: nothing overtakes it."""
+        judged, crashed = 0, dict[tuple[object, ...], Held]()
         for held in due:
+            session = (held.tenant_id, held.session_id)
+            if session in crashed:
+                continue
             if held.attempts >= MAX_ATTEMPTS:
                 self._judge([held], [self._letter(held)], consumer)
                 continue
             try:
                 self._try([held], consumer)
+                judged += 1
             except Exception as error:
                 if blameless(error):
                     raise
                 _log.error("a waiting record crashes the pipeline", error=type(error).__name__, offset=held.id[2])
-                return  # its session keeps its order: nothing overtakes it
+                crashed[session] = held
+        if not crashed:
+            self._went_well()
+            return True
+        self._pause(judged=judged > 0)
+        if not judged and len({held.id[:3] for held in crashed.values()}) > 1 and self._forgiven():
+            self._refunds.owe(lambda: self._room.untried(list(crashed.values())))
+        return False
+
+    def _pause(self, *, judged: bool) -> None:
+        now = self._timer()
+        if judged:
+            self._failures, self._failing_since = 0, None
+        elif self._failing_since is None:
+            self._failing_since = now
+        self._not_before = now + self._retry.after(self._failures)
+        self._failures += not judged
+
+    def _went_well(self) -> None:
+        self._failures, self._failing_since, self._not_before = 0, None, None
+
+    def _forgiven(self) -> bool:
+        return self._failing_since is not None and self._timer() - self._failing_since < _FORGIVEN_FOR_S
 
     def _try(self, held: Sequence[Held], consumer: Consumer) -> None:
         self._room.tried(held)

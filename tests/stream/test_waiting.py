@@ -13,7 +13,7 @@ from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord
-from guardian.errors import SchemaAway, StoreError
+from guardian.errors import FuseBlown, SchemaAway, StoreError
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.signals.credential_scanner import CredentialScanner
@@ -27,6 +27,7 @@ from guardian.store.monitor_values import Conflict
 from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
+from guardian.stream.fuse import Fuse
 from guardian.stream.waiting import Release, WaitingRoom
 from guardian.stream.worker import Worker, WorkerOptions
 
@@ -87,9 +88,10 @@ class Desk:
         )  # fmt: skip
         self.committer = Committer(
             pipeline=pipeline, store=self.store, clock=rig.clock, timer=lambda: 0.0, metrics=rig.metrics,
-            waiting=self.room, crash_points=self.options.get("crash", lambda point: None),
+            waiting=self.room, fuse=self.options.get("fuse"),
+            crash_points=self.options.get("crash", lambda point: None),
         )  # fmt: skip
-        self.release = Release(self.room, self.committer.release, rig.clock)
+        self.release = Release(self.room, self.committer.release, rig.clock, retry=Backoff(0.001, 0.01))
 
     def worker(self, consumer=None):
         return Worker(
@@ -224,6 +226,70 @@ def test_a_waiting_record_that_crashes_a_room_is_given_up_and_the_others_get_thr
     (letter,) = desk.store.dead_letters.list()
     assert (letter.code, letter.session_id) == ("poison", "s2")
     assert desk.store.dead_letters.get([letter.id])[letter.id].sealed == b"sealed:" + line(1, "s2")
+
+
+def test_a_model_that_fails_for_a_while_costs_no_waiting_record_its_attempts(desk, rig):
+    desk.send(*(line(n, f"s{n}") for n in range(6)))
+    desk.run(lambda: desk.store.waiting.depth() == 6)
+    rig.clock.forward(6)
+    desk.exploding = {f"d{n}" for n in range(6)}
+    rounds, due = [], desk.room.due
+    desk.room.due = lambda consumer: rounds.append(1) or due(consumer)
+    desk.run(lambda: len(rounds) > 9)
+    assert (desk.judged, desk.store.dead_letters.list(), desk.store.waiting.depth()) == ([], [], 6)
+    desk.exploding = set()
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert sorted(desk.judged) == [f"d{n}" for n in range(6)]
+    assert desk.store.dead_letters.list() == []
+
+
+def test_after_a_crash_the_loop_goes_on_and_what_waits_is_tried_again_after_a_pause(desk, rig):
+    now, consumer = [0.0], MemoryConsumer(rig.broker, ["log"])
+    desk.release = Release(
+        desk.room, desk.committer.release, rig.clock, timer=lambda: now[0], retry=Backoff(0.5, 10)
+    )
+    desk.exploding = {"d0"}
+    desk.send(line(0), line(1))
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    rig.clock.forward(6)
+    consumer.start(lambda places: desk.store.claim(places, consumer.member(), now=rig.clock()).positions)
+    consumer.poll(timeout_s=0, max_records=0)
+    tried, mark = [], desk.room.tried
+    desk.room.tried = lambda held: tried.append(len(held)) or mark(held)
+    assert [desk.release(consumer) for _ in range(3)] == [0, 0, 0]
+    assert tried == [2]
+    now[0] += 1
+    assert [desk.release(consumer) for _ in range(3)] == [0, 0, 0]
+    assert tried == [2, 1]
+
+
+def test_bad_records_that_are_alone_in_the_room_do_not_wait_for_ever(desk, rig):
+    now = [0.0]
+    desk.release = Release(
+        desk.room, desk.committer.release, rig.clock, timer=lambda: now[0], retry=Backoff(0.001, 0.01)
+    )
+    desk.exploding = {"d0", "d1"}
+    desk.send(line(0, "s1"), line(1, "s2"))
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    rig.clock.forward(6)
+
+    def gone():
+        now[0] += 10
+        return desk.store.waiting.depth() == 0
+
+    desk.run(gone)
+    assert [letter.code for letter in desk.store.dead_letters.list()] == ["poison"] * 2
+
+
+def test_waiting_records_that_become_dead_letters_blow_the_fuse(rig, counting):
+    desk = Desk(rig, counting, fuse=Fuse(window=6, minimum=5, ratio=0.5))
+    desk.send(*(line(n, f"s{n}") for n in range(9)))
+    desk.run(lambda: desk.store.waiting.depth() == 9)
+    desk.start(mapping(when="gateway=='x'"))
+    rig.clock.forward(6)
+    with pytest.raises(FuseBlown):
+        desk.run(lambda: False)
+    assert {letter.code for letter in desk.store.dead_letters.list()} == {"unread"}
 
 
 def test_every_session_of_a_record_that_crashes_a_room_is_told(rig, counting):
