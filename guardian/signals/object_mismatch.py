@@ -43,7 +43,7 @@ class _Touch(NamedTuple):
 class ObjectMismatch(SignalFold):
     """Options: `read_value` in [0, 1] is what a look-up of another object counts; anything else counts in full.
 
-    By its weight one such act, and nothing else, stands at about one in 250 honest sessions of the shipped
+    By its weight one such act, and nothing else, stands at about one in 780 honest sessions of the shipped
     calibration; how it was chosen, the model card says.
     """
 
