@@ -8,7 +8,7 @@ from slack_server import message_limits, view_limits
 
 from guardian.alerting import blocks, case_blocks
 from guardian.alerting.plain_text import as_text
-from guardian.alerting.port import Alert
+from guardian.alerting.port import Alert, Digest
 from guardian.bootstrap.samples import samples
 from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
 from guardian.wire.cases import CaseEvent, TrendPoint
@@ -43,6 +43,16 @@ def test_of_a_long_history_the_newest_is_shown(shows: str) -> None:
     assert f"60 events; the newest {len(told)}:" in str(shown)
     page = {"type": "modal", "title": {"type": "plain_text", "text": "Evidence"}, "blocks": shown}
     assert (view_limits(page) if shows == "page" else message_limits(shown)) == []
+
+
+@pytest.mark.parametrize("letter", ["a", '"', "\\", "&"])
+def test_a_digest_lists_all_its_cases_whatever_they_are_called(letter: str) -> None:
+    name = letter * 200
+    events = tuple(CaseEvent(at=NOW, by=name, what=f"case {n}: {name}") for n in range(40))
+    digest = Digest(tenant_id="tenant_acme", since=NOW, total=40, severities={"high": 40})
+    shown = case_blocks.reply(case().model_copy(update={"digest": digest, "events": events}))
+    assert message_limits(shown) == []
+    assert all(f"case {n}" in str(shown) for n in range(40))
 
 
 @pytest.mark.parametrize("letter", ["a", '"', "&", "\U0001f600"])

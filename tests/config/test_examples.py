@@ -37,6 +37,13 @@ def test_an_alert_rule_asks_for_metrics_and_labels_that_are_there(rule: dict[str
     assert rule["annotations"]["action"]
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_a_rule_over_a_labelled_counter_sees_its_first_event_too(rule: dict[str, str]) -> None:
+    for counter, window in re.findall(r"increase\((guardian_\w+(?:\{[^}]*\})?)\[(\w+)\]\)", rule["expr"]):
+        if METRICS[counter.partition("{")[0]].labels:
+            assert f"({counter} unless {counter} offset {window})" in rule["expr"]
+
+
 def test_the_alert_for_a_calibration_that_was_left_warns_where_the_finding_does() -> None:
     (rule,) = (each for each in RULES if each["alert"] == "GuardianLeftCalibration")
     one_in = load().monitor.departure_one_in
