@@ -7,6 +7,7 @@ import pytest
 from guardian.domain.purposes import open_ended
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.text import render_action
+from guardian.training import toolboxes
 from guardian.training.graded import CLEARLY_NOT, STEP, mixed
 from guardian.training.pairs import examples
 from guardian.training.toolboxes import (
@@ -25,6 +26,13 @@ from guardian.training.toolboxes import (
 BOX = (
     "# desk\n1 note.get()\n2 note.send(to={mail})\n3 log.list()\n> read it :: 0: 1 :: 4: 3\n> send :: 1: 1 :: 0: 2"
 )
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every twentieth toolbox; to draw from all of them takes seconds."""
+    boxes = all_toolboxes()[::20]
+    monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", lambda: boxes)
 
 
 def test_a_call_that_a_purpose_does_not_list_is_clearly_not_part_of_it() -> None:
@@ -61,6 +69,7 @@ def test_nearly_every_call_is_needed_by_some_purpose_and_stray_under_others() ->
     assert len({box.domain for box in boxes}) == len(boxes)
 
 
+@pytest.mark.usefixtures("few")
 def test_most_calls_are_look_ups_by_their_names() -> None:
     kinds = [
         consequence(call.tool, call.arguments) == Consequence.READ
@@ -74,6 +83,7 @@ def test_no_purpose_is_heard_as_one_that_constrains_nothing() -> None:
     assert not [purpose for box in all_toolboxes() for purpose in box.purposes if open_ended(purpose)]
 
 
+@pytest.mark.usefixtures("few")
 def test_sessions_and_grades_repeat_with_their_seed_and_fill_every_slot() -> None:
     sessions, grades = toolbox_sessions(seed=5), toolbox_grades(seed=5)
     assert (sessions, grades) == (toolbox_sessions(seed=5), toolbox_grades(seed=5))
@@ -83,11 +93,13 @@ def test_sessions_and_grades_repeat_with_their_seed_and_fill_every_slot() -> Non
     assert not [text for text in texts if "{" in text]
 
 
+@pytest.mark.usefixtures("few")
 def test_as_many_purposes_of_each_toolbox_are_drawn_as_said() -> None:
     sizes = Counter(session.domain for session in toolbox_sessions(seed=5))
-    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in all_toolboxes()}
+    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in toolboxes.all_toolboxes()}
 
 
+@pytest.mark.usefixtures("few")
 def test_as_many_calls_of_each_grade_are_drawn_as_said() -> None:
     drawn: dict[tuple[str, str], list[int]] = defaultdict(list)
     for each in toolbox_grades(seed=5):
@@ -98,6 +110,7 @@ def test_as_many_calls_of_each_grade_are_drawn_as_said() -> None:
     assert {each.example.dataset for each in toolbox_grades(seed=5)} == {DATASET}
 
 
+@pytest.mark.usefixtures("few")
 def test_what_came_before_a_call_are_calls_that_the_purpose_needs() -> None:
     needed = {(s.domain, s.purpose): {a.tool for a in s.actions} for s in toolbox_sessions(seed=5)}
     grades = toolbox_grades(seed=5)
@@ -107,6 +120,7 @@ def test_what_came_before_a_call_are_calls_that_the_purpose_needs() -> None:
     )
 
 
+@pytest.mark.usefixtures("few")
 def test_grades_take_the_place_of_guesses_and_held_out_toolboxes_are_not_trained_on() -> None:
     sessions = toolbox_sessions(seed=5)
     shown = [session for session in sessions if session.domain < "m"]
@@ -118,10 +132,12 @@ def test_grades_take_the_place_of_guesses_and_held_out_toolboxes_are_not_trained
     assert not held & {e.request.purpose for e in mixed([], toolbox_grades(seed=5), shown, seed=3)}
 
 
+@pytest.mark.usefixtures("few")
 def test_judged_are_needed_calls_with_stray_ones_among_them_and_alone() -> None:
     drawn, judged = toolbox_sessions(seed=7), judged_sessions(seed=7)
     assert judged == judged_sessions(seed=7)
-    drifting, honest = judged[:JUDGED], judged[JUDGED:]
+    drifting, honest = judged[: len(judged) // 2], judged[len(judged) // 2 :]
+    assert len(drifting) == len(honest) == min(JUDGED, len(drawn))
     needed = {s.session_id: s.actions for s in drawn}
     assert all(s.actions == needed[s.session_id.removesuffix("/honest")] for s in honest)
     assert all(sum(action.drift for action in session.actions) == STRAY for session in drifting)

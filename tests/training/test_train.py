@@ -27,6 +27,7 @@ from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
 from guardian.training.recipe import _written_work  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
+from guardian.training.toolboxes import all_toolboxes  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SMALL = Recipe(repeats=1, batch=8, judged=60, measured=12, tool_steps=0)
@@ -68,6 +69,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         ]  # fmt: skip
         (directory / f"made_{number}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return sorted(directory.iterdir())
+
+
+@pytest.fixture(autouse=True)
+def few_toolboxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = all_toolboxes()[:20]
+    monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", lambda: boxes)
 
 
 @pytest.fixture
@@ -114,7 +121,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     assert open_calibration(settings).to_json() == made.to_json()
 
     def stop(done: int, total: int, note: str) -> None:
-        if done == 18:
+        if done == 12:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -132,7 +139,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
             train(files, tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
     train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
-    assert told[0] > 16
+    assert told[0] > 10
     requests = [
         FitRequest("review the contract", "contract.read", {"customer": "Acme"}),
         FitRequest("pay", "mail.send"),
