@@ -13,7 +13,7 @@ from guardian.bus.port import Consumer
 from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement
 from guardian.domain.finding import Finding
 from guardian.domain.record import Place, Record
-from guardian.errors import FuseBlown, StoreError
+from guardian.errors import StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Blown, Fuse, FuseState
@@ -155,10 +155,7 @@ class Committer:
         now = self._clock()
         judgement = marked_late(judgement, now, self._late_after)
         read = [*decoded, *waits]
-        fuse_state, blown = self._fused(records, read, letters)
-        if blown is not None:
-            page = fuse_finding(blown, records[-1], now)
-            judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
+        fuse_state, blown, judgement = self._fused(judgement, records, read, letters)
         positions = advanced(records, base)
         self._crash("before_commit")
         self._store.commit(
@@ -186,14 +183,23 @@ class Committer:
             self._tell_lag()
         self._on_commit(judgement)
         if blown is not None:
-            raise _fuse_blown(blown)
+            raise blown.error()
 
     def _fused(
-        self, records: Sequence[Record], read: Sequence[Decoded], letters: Sequence[DeadLetter]
-    ) -> tuple[FuseState, Blown | None]:
+        self,
+        judgement: Judgement,
+        records: Sequence[Record],
+        read: Sequence[Decoded],
+        letters: Sequence[DeadLetter],
+    ) -> tuple[FuseState, Blown | None, Judgement]:
+        """The fuse after these records; where it blew, the judgement tells people."""
         if self._fuse is None:
-            return self._fuse_state, None
-        return self._fuse.fold(self._fuse_state, outcomes(records, read, letters, self._mark))
+            return self._fuse_state, None, judgement
+        state, blown = self._fuse.fold(self._fuse_state, outcomes(records, read, letters, self._mark))
+        if blown is not None:
+            page = fuse_finding(blown, records[-1], self._clock())
+            judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
+        return state, blown, judgement
 
     def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
         """Judge decisions that waited, record by record and in pieces of bounded size. Where `letters` are given,
@@ -246,10 +252,7 @@ class Committer:
             now = self._clock()
             judgement = marked_late(judgement, now, self._late_after)
             bad = list({id(letter.record): letter.record for letter in letters}.values())  # the others came before
-            fuse_state, blown = self._fused(bad, mine, letters)
-            if blown is not None:
-                page = fuse_finding(blown, bad[-1], now)
-                judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
+            fuse_state, blown, judgement = self._fused(judgement, bad, mine, letters)
             self._crash("before_commit")
             try:
                 self._store.commit(
@@ -271,7 +274,7 @@ class Committer:
             self._count(judgement)
             self._on_commit(judgement)
             if blown is not None:
-                raise _fuse_blown(blown)
+                raise blown.error()
             return
 
     def _judged(
@@ -300,10 +303,3 @@ class Committer:
         lag = self._lateness.lag()
         if lag is not None:
             self._metrics.set("guardian_time_lag_seconds", lag.total_seconds())
-
-
-def _fuse_blown(blown: Blown) -> FuseBlown:
-    return FuseBlown(
-        f"{blown.bad} of the last {blown.of} records of gateway {blown.gateway!r} are unreadable; they "
-        "are in the dead-letter queue (`guardian dlq list`); mend the gateway, then start the monitor"
-    )

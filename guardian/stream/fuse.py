@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from guardian.errors import FuseBlown
+
 
 class Outcome(NamedTuple):
     """Whether one record of a gateway could be read; where not, the session that it names."""
@@ -36,6 +38,12 @@ class Blown:
     gateway: str
     bad: int
     of: int
+
+    def error(self) -> FuseBlown:
+        return FuseBlown(
+            f"{self.bad} of the last {self.of} records of gateway {self.gateway!r} are unreadable; they "
+            "are in the dead-letter queue (`guardian dlq list`); mend the gateway, then start the monitor"
+        )
 
 
 @dataclass(frozen=True, slots=True)

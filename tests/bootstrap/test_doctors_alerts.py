@@ -1,0 +1,37 @@
+"""What would keep `serve` from starting is said by the doctor before."""
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from guardian.bootstrap import doctor, running
+from guardian.config import load
+from guardian.errors import ConfigurationError, ControlError
+
+
+def alerts(tmp_path: Path, **sections: Any) -> str:
+    return doctor._alerts(load(None, overrides={"base": str(tmp_path), **sections}))
+
+
+def test_a_channels_secret_that_is_not_there_is_named(tmp_path: Path) -> None:
+    hook = {"webhook": {"url": "https://hooks.example", "secret_file": "keys/hook"}}
+    with pytest.raises(ConfigurationError, match=r"secret_file: .*keys/hook"):
+        alerts(tmp_path, alerts=hook)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "hook").write_text("whsec_" + "c2Vj" * 10)
+    (tmp_path / "keys" / "hook").chmod(0o600)
+    assert alerts(tmp_path, alerts=hook) == "go to: webhook"
+
+
+def test_a_signing_secret_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        alerts(tmp_path, slack={"signing_secret": ""})
+
+
+def test_a_control_api_that_ends_by_itself_is_a_fault_and_no_configuration() -> None:
+    control: Any = SimpleNamespace(alive=lambda: False)
+    with pytest.raises(ControlError, match="ended by itself"):
+        running._until(threading.Event(), control)
