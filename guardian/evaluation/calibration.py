@@ -6,6 +6,7 @@ no purpose; with too few purposes, no session.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from guardian.domain.batch import Judgement, Memory, Verdict
 from guardian.domain.event import SessionKey
@@ -42,16 +43,25 @@ def fit_calibration(
     """Two passes; the second runs the fold that the first one fitted. `memory` holds baselines, frozen.
 
     Calls and sessions that break a hard rule are left out, because the promise does not cover them; which others
-    count is up to `honest.bounded`. Raises ValueError if fewer than 40 sessions are left.
+    count is up to `honest.bounded`. A delegated session is judged beside those above it, wherever they were dealt.
+    Raises ValueError if fewer than 40 sessions are left.
     """
-    kept = bounded(sessions, max_per_purpose=max_per_purpose, max_share=max_share, seed=seed)
+    given = list(sessions)
+    kept = bounded(given, max_per_purpose=max_per_purpose, max_share=max_share, seed=seed)
+    known = {key: session for session in given if (key := session.key) is not None}
     of_acts, of_sessions = _halves(kept, seed)
     frozen = Memory(baselines=memory.baselines) if memory is not None else Memory()
 
     def judged(with_: Calibration, half: Sequence[HonestSession], before: int) -> Iterator[Judgement]:
         judge, done = judge_with(with_), before
         for chunk in _chunks(half):
-            yield judge.judge([d for session in chunk for d in session.decisions], [], frozen)
+            above = _above(chunk, known)
+            judgement = judge.judge([d for s in (*above.values(), *chunk) for d in s.decisions], [], frozen)
+            yield replace(
+                judgement,
+                verdicts=tuple(v for v in judgement.verdicts if v.decoded.event.key not in above),
+                sessions={key: state for key, state in judgement.sessions.items() if key not in above},
+            )
             progress(done := done + len(chunk), len(kept))
 
     scores = [
@@ -68,6 +78,22 @@ def fit_calibration(
         raise ValueError("every session breaks a hard rule: a calibration is made of those that break none")
     tops, acts = zip(*maxima, strict=True)
     return Calibration.fit(scores, tops, acts, source=source, fold=fold)
+
+
+def _above(
+    chunk: Sequence[HonestSession], known: Mapping[SessionKey, HonestSession]
+) -> dict[SessionKey, HonestSession]:
+    """The sessions, roots first, from which those of the chunk have their authority and which are not in it."""
+    there = {session.key for session in chunk}
+    found: dict[SessionKey, HonestSession] = {}
+    for session in chunk:
+        line: dict[SessionKey, HonestSession] = {}
+        parent = session.parent
+        while parent is not None and parent in known and parent not in {*there, *found, *line}:
+            line[parent] = known[parent]
+            parent = known[parent].parent
+        found |= dict(reversed(line.items()))
+    return found
 
 
 def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSession], list[HonestSession]]:

@@ -32,6 +32,11 @@ class HonestSession:
         """None for a session without an action."""
         return self.decisions[0].event.key if self.decisions else None
 
+    @property
+    def parent(self) -> SessionKey | None:
+        """The session that delegated to it."""
+        return self.decisions[0].event.envelope.parent_key if self.decisions else None
+
 
 def bounded(
     sessions: Iterable[HonestSession], *, max_per_purpose: int, max_share: float, seed: int

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,29 @@ def test_sessions_that_all_break_a_hard_rule_are_refused_with_the_reason(honest)
         fitted(broken)
 
 
+def test_a_delegated_session_is_judged_beside_those_above_it_which_count_once(honest) -> None:
+    roots, middle, leaves = honest(60), honest(60, start=60), honest(60, start=120)
+    middle = [_delegated(child, parent) for child, parent in zip(middle, reversed(roots), strict=True)]
+    leaves = [_delegated(child, parent) for child, parent in zip(leaves, reversed(middle), strict=True)]
+    batches: list[list[Any]] = []
+
+    def noting(calibration: Calibration) -> Any:
+        judge = judge_with(calibration)
+
+        def judged(decisions: Sequence[Any], *rest: Any) -> Any:
+            batches.append([d.event.envelope for d in decisions])
+            return judge.judge(decisions, *rest)
+
+        return SimpleNamespace(judge=judged)
+
+    alone = fitted([*honest(60, start=120), *honest(60, start=60), *honest(60)])
+    assert fit_calibration([*leaves, *middle, *roots], judge_with=noting, source="made") == alone
+    for batch in batches:
+        there = {None, *(envelope.key for envelope in batch)}
+        assert all(envelope.parent_key in there for envelope in batch)
+    assert sum(map(len, batches)) > 2 * 180, "two calls a session, and those above are judged once more"
+
+
 def test_progress_ends_at_the_number_of_sessions(honest) -> None:
     seen: list[tuple[int, int]] = []
     fitted(honest(60), progress=lambda done, total: seen.append((done, total)))
@@ -199,6 +223,16 @@ def test_the_labels_of_a_session_stay_behind() -> None:
         "s1",
         ["invoices.read", "invoices.read"],
     )
+
+
+def _delegated(child: HonestSession, parent: HonestSession) -> HonestSession:
+    above = parent.decisions[0].event.envelope.session_id
+
+    def below(decision: Any) -> Any:
+        envelope = decision.event.envelope.model_copy(update={"parent_session_id": above})
+        return dataclasses.replace(decision, event=decision.event.model_copy(update={"envelope": envelope}))
+
+    return dataclasses.replace(child, decisions=tuple(map(below, child.decisions)))
 
 
 def _widened(decision: Any) -> Any:
