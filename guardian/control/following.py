@@ -21,6 +21,8 @@ MOST = 2000
 """How many descendants one revocation takes along at most. If there are more, people are told."""
 LONGEST_S = 1.0
 """Seconds after which a transaction takes no further session: a remote decision point may be slow."""
+_MADE = frozenset({"changed", "revoke"})
+"""Results of those who made the revision that their record names; others found it there."""
 
 
 def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
@@ -128,9 +130,11 @@ def as_then(rows: ControlRows, root: LedgerEntry, now: datetime) -> Then:
     evidence.
     """
     tenant_id, origin = root.tenant_id, origin_of(rows, root)
-    lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
-    records = (json.loads(line.record) for line in lines)
-    then: dict[str, Any] = next((each for each in records if each.get("revision") == str(origin.revision)), {})
+    revision = str(origin.revision)
+    lines = rows.audit.naming(tenant_id, root.subject_id, revision)
+    records = (json.loads(line.record) for line in reversed(lines))
+    made = (each for each in records if each.get("revision") == revision and each.get("result") in _MADE)
+    then: dict[str, Any] = next(made, {})
     found = None if origin.finding_id is None else rows.findings.get(origin.finding_id, {tenant_id})
     who = Principal(
         then.get("actor", origin.actor),

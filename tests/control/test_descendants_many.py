@@ -92,6 +92,40 @@ def test_those_who_follow_later_do_so_by_the_same_word(make_stage, a_finding, ha
     ]
 
 
+@pytest.mark.parametrize("again", [None, ("responder", "lee"), ("analyst", "user_1")])
+@pytest.mark.parametrize("first", ["monitor", "responder"])
+@pytest.mark.parametrize("mode", ["enforce", "shadow"])
+def test_who_revokes_what_is_revoked_already_lends_no_word_to_those_who_follow_later_and_takes_none(
+    make_stage, a_finding, hard, mode, first, again
+):
+    """Neither a responder's right to protected sessions, nor a delegator's that ends at their own ones."""
+    stage = make_stage(budget_total=500, breaker=BreakerRule(least=500))
+    stage.enforce()
+    stage.delegate("root")
+    many = stage.brood(AT_ONCE + 2, "root")
+    stage.clock.pass_(hours=2)
+    for name in (late := max(many), "born"):
+        stage.call("PUT", f"/v1/sessions/acme/{name}/protection", json={"protected": True, "reason": "payroll"})
+    if first == "monitor":
+        stage.submit(a_finding("root", breaches=hard))
+    else:
+        stage.revoke("root")
+    stage.call("PUT", "/v1/modes/acme", "admin", json={"mode": mode, "reason": "look first"})
+    if again is not None:
+        role, who = again
+        path = "/v1/sessions/acme/root/revoke"
+        assert stage.call("POST", path, role, who=who, json={"reason": "again"}).json()["changed"] is False
+    stage.delegate("born", "root", delegator_id="user_2")
+    stage.delegate("other", "root", delegator_id="user_2")
+    stage.walk()
+    follows = {"root", *sorted(many)[:AT_ONCE]}
+    if first == "responder":
+        follows |= {*many, "other"}
+    elif mode == "enforce":
+        follows |= {*many - {late}, "other"}
+    assert set(stage.live()) == follows
+
+
 def test_what_is_born_below_a_revoked_one_brings_the_many_that_it_delegated_along_in_the_same_way(stage):
     many = stage.brood(AT_ONCE + 3, "root")
     stage.delegate("top")
