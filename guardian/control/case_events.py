@@ -97,7 +97,7 @@ def told_by_alert(payload: AlertPayload) -> CaseEvent:
 
 
 def told_by_word(word: str, at: datetime, detail: str = "") -> CaseEvent | None:
-    """Of the words on the feed only the lapse is in no audit record; its `detail` says what else ended it."""
+    """Of the words on the feed only the lapse is nobody's act; its `detail` says what else ended it."""
     if word != HumanWord.LAPSED.value:
         return None
     what = "the revocation reached its expiry and has lapsed"

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 
+from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, Subject
@@ -68,7 +69,7 @@ def extend(
     ends = deps.settings.expiry.until(lasts, now)
     if ends <= live.expires_at:
         return
-    rows.ledger.append(
+    renewed = rows.ledger.append(
         tenant_id=tenant_id,
         subject_id=session_id,
         status="revoked",
@@ -80,6 +81,7 @@ def extend(
         finding_id=finding_id,
         cause=live.cause,
     )
+    by_itself(rows, renewed)
 
 
 def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome) -> FindingOutcome:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from guardian.control.authority import evidence_of
+from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import origin_of, situation
 from guardian.control.news import tell
@@ -39,7 +40,7 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
     entries = rows.ledger.of_session(live.tenant_id, live.cause)
     if any(each.status != "revoked" and each.at > live.at for each in entries):
         return False
-    rows.ledger.append(
+    renewed = rows.ledger.append(
         tenant_id=live.tenant_id,
         subject_id=live.subject_id,
         status="revoked",
@@ -51,6 +52,7 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
         finding_id=live.finding_id,
         cause=live.cause,
     )
+    by_itself(rows, renewed)
     return True
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from guardian.control.approvals import expire
+from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_lapsed
 from guardian.control.following import LONGEST_S, carried_on
@@ -37,7 +38,7 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
 def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], now: datetime) -> None:
     ended = [each for each in over if each.subject_type != "session" or not carried_on(deps, rows, each, now)]
     for entry in ended:
-        rows.ledger.append(
+        lapsed = rows.ledger.append(
             tenant_id=entry.tenant_id,
             subject_id=entry.subject_id,
             subject_type=entry.subject_type,
@@ -49,6 +50,7 @@ def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], no
             expires_at=entry.expires_at,
             finding_id=entry.finding_id,
         )
+        by_itself(rows, lapsed)
     sessions = (each for each in ended if each.subject_type == "session" and each.reason_code != "self_test")
     follow_lapsed(deps, rows, sessions, now)
     counted = sum(each.reason_code != "self_test" for each in ended)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from guardian.control.authority import ask, record
+from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.following import AT_ONCE, LONGEST_S, MOST, append_follower, as_then, clear, tell_on
@@ -77,7 +78,7 @@ def _lift(
     word, why = HumanWord.LAPSED, "parent_reinstated"
     rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
     deps.metrics.add("guardian_revocations_total", status="reinstated", reason=why)
-    return back
+    return by_itself(rows, back)
 
 
 def _pass_on(

@@ -43,7 +43,8 @@ def show_session_audit(
     before: Before,
     limit: Limit = 50,
 ) -> AuditPage:
-    """Every decision about this session, what was permitted and what was not, the newest first."""
+    """Every decision about this session, what was permitted and what was not, and what guardian did to its
+    revocation by itself; the newest first."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.monitors import at_rest
 from guardian.control.news import tell
@@ -117,7 +118,7 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
     deps.metrics.add("guardian_self_tests_total", kind=test.kind, result=test.result)
     live = rows.ledger.live_entry(test.tenant_id, test.session_id)
     if live is not None:
-        rows.ledger.append(
+        back = rows.ledger.append(
             tenant_id=test.tenant_id,
             subject_id=test.session_id,
             status="reinstated",
@@ -127,6 +128,7 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
             now=now,
             expires_at=live.expires_at,
         )
+        by_itself(rows, back)
     if test.kind != "canary":  # it teaches nothing, and no calibration takes it for honest
         rows.sessions.say(test.tenant_id, test.session_id, HumanWord.CONFIRMED, now, human=False)
     if seen.passed:
@@ -169,6 +171,7 @@ def _revoke_canaries(deps: ControlDeps, rows: ControlRows, standing: Sequence[St
             now=now,
             expires_at=now + _CANARY_LIFE,
         )
+        by_itself(rows, entry)
         deadline = now + deps.settings.switch.self_test.enforced_within
         rows.self_tests.add(
             SelfTest(f"tst_{deps.new_id()}", "canary", tenant_id, name, "", now, deadline, revision=entry.revision)

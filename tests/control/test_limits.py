@@ -1,9 +1,15 @@
 """What many callers at once cannot do, and what the audit trail says of those who tried."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
+import pytest
 from replaying import replay
-from whole_store import first_bad, ledger_entries
+from whole_store import first_bad, ledger_entries, not_made_once
+
+from guardian.control.lapse import sweep
+from guardian.control.self_testing import test_the_switch as check_the_switch
+from guardian.control.switch import SelfTestRule, SwitchRule
 
 
 def test_threads_cannot_exceed_the_budget_nor_fork_ledger_or_audit(make_stage, a_finding, hard):
@@ -50,6 +56,7 @@ def test_the_audit_names_who_did_what_by_which_policy(stage, a_finding, weak):
         for each in stage.audit()
         if each["role"] in ("monitor", "gateway")
     ]
+    print(told)
     assert told == [
         ("monitor-1", "revoke", "sess_1", True, ["monitor-may-revoke-on-strong-evidence"], "revoke"),
         ("monitor-1", "revoke", "sess_2", False, [], "flag"),
@@ -59,6 +66,43 @@ def test_the_audit_names_who_did_what_by_which_policy(stage, a_finding, weak):
     for each in stage.audit():
         assert each["policy_version"] == stage.deps.pdp.version
         assert len(each["context_sha256"]) == 64
+
+
+@pytest.mark.usefixtures("walks_by_hand")
+def test_each_entry_of_the_ledger_is_named_by_one_record_of_who_made_it_also_where_that_is_guardian(make_stage):
+    rule = SelfTestRule(canary_every=timedelta(days=365), tenant_id="acme")
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, self_test=rule))
+    for held in ("1.0", "1.1"):
+        stage.call("POST", "/v1/revocations/ack", "gateway", json={"revision": held})
+        check_the_switch(stage.deps)
+    stage.line()
+    stage.revoke("root")
+    stage.revoke("root")
+    stage.call("POST", "/v1/subjects/acme/agent/agent_7/revoke", "responder", json={"reason": "x", "seconds": 600})
+    stage.delegate("root", expires_at=(stage.clock() + timedelta(days=60)).isoformat())
+    stage.clock.pass_(days=29, hours=23, minutes=58)
+    sweep(stage.deps)
+    stage.reinstate("root")
+    stage.revoke("other")
+    stage.clock.pass_(days=40)
+    sweep(stage.deps)
+    alone = [each for each in stage.audit() if "role" not in each]
+    told = [(each["action"], each["subject_id"], each["cause"], each["actor"], each["result"]) for each in alone]
+    canary = told[0][1]
+    assert told == [
+        ("selfTest", canary, None, "guardian", "revoked"),
+        ("selfTest", canary, None, "guardian", "reinstated"),
+        ("renew", "root", None, "guardian", "revoked"),
+        ("renew", "child", "root", "guardian", "revoked"),
+        ("renew", "grandchild", "root", "guardian", "revoked"),
+        ("lapse", "agent_7", None, "guardian", "lapsed"),
+        ("giveBack", "child", "root", "responder-1", "reinstated"),
+        ("giveBack", "grandchild", "root", "responder-1", "reinstated"),
+        ("lapse", "other", None, "guardian", "lapsed"),
+    ]
+    with stage.deps.store.read() as rows:
+        assert not_made_once(rows) == []
+        assert first_bad(rows) is None
 
 
 def test_while_a_third_of_the_registered_sessions_is_revoked_the_monitor_only_flags(make_stage, a_finding, hard):
