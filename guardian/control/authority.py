@@ -63,7 +63,7 @@ def consider(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
 
 
 def asker(principal: Principal) -> Asker:
-    return Asker(principal.id, principal.role, principal.tenants)
+    return Asker(principal.id, principal.role, principal.tenants, principal.jti)
 
 
 def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> Reach:
@@ -156,12 +156,14 @@ def record(
     now: datetime,
     **result: Any,
 ) -> None:
-    """Write one decision to the audit trail: who, what, on what, by which policies, and what came of it."""
+    """Audit one decision: who, by what token, what, on what, by which policies, and what came of it."""
+    token = {"jti": request.asker.jti} if request.asker.jti else {}
     rows.audit.append(
         {
             "at": now.isoformat(),
             "actor": request.asker.id,
             "role": request.asker.role,
+            **token,
             "action": request.action,
             "tenant_id": request.tenant_id,
             "session_id": request.session.session_id if request.session else None,
@@ -169,20 +171,27 @@ def record(
             "policy_ids": list(decision.policy_ids),
             "policy_errors": [error[:300] for error in decision.errors],
             "policy_version": decision.version,
-            "context_sha256": _digest(asdict(request)),
+            "context_sha256": _digest(facts_of(request)),
             **result,
         }
     )
 
 
+def facts_of(request: PolicyRequest) -> dict[str, Any]:
+    """What policy is shown, as plain values."""
+    facts = asdict(request)
+    del facts["asker"]["jti"]
+    return {name: _plain(item) for name, item in facts.items()}
+
+
 def _digest(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical(plain(facts)).encode()).hexdigest()
+    return hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     match value:
         case dict():
-            return {name: plain(item) for name, item in value.items()}
+            return {name: _plain(item) for name, item in value.items()}
         case frozenset():
             return sorted(value)
         case _:

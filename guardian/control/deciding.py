@@ -125,7 +125,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
         view.proposer,
         cast(Role, stored.proposer_role),
         frozenset({view.tenant_id}),
-        jti=view.id,
+        jti="",
         expires_at=view.expires_at,
     )
     asked = situation(

@@ -51,7 +51,7 @@ def follow_down(
     That word was about this session alone: where the monitor asked, it permits nothing about those below.
     """
     if deps.settings.switch.descendants:
-        who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
+        who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, asked.asker.jti, now)
         then = Then(who, asked.evidence, asked.act, seconded)
         below = Descent(entry.tenant_id, entry.subject_id, 0)
         _Followers(deps, rows, entry.tenant_id, now).go_down(below, then, entry)

@@ -1,9 +1,8 @@
 """May ROLE do ACTION to this session now, and which policy decides?"""
 
-from dataclasses import asdict
 from datetime import timedelta
 
-from guardian.control.authority import consider, evidence_of, plain
+from guardian.control.authority import consider, evidence_of, facts_of
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.problems import Refusal
@@ -74,7 +73,7 @@ def explanation(
         reasons=dict(decision.reasons),
         errors=decision.errors,
         policy_version=decision.version,
-        facts={**plain(asdict(asked)), "evidence_from": None if newest is None else newest.id},
+        facts={**facts_of(asked), "evidence_from": None if newest is None else newest.id},
     )
 
 

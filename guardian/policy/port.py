@@ -35,11 +35,15 @@ PolicyAction = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, as the verified token says. `tenants` may hold "*" for every tenant."""
+    """Who asks, as the verified token says. `tenants` may hold "*" for every tenant.
+
+    `jti` names that token for the audit trail; empty if none was shown just now. Policy is not told of it.
+    """
 
     id: str
     role: Role
     tenants: frozenset[str]
+    jti: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

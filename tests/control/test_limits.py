@@ -68,6 +68,35 @@ def test_the_audit_names_who_did_what_by_which_policy(stage, a_finding, weak):
         assert len(each["context_sha256"]) == 64
 
 
+def test_the_audit_names_the_token_that_was_shown_for_an_act_or_refused_and_no_more_of_it(family, a_finding):
+    roles = ("responder", "approver", "analyst", "monitor", "delegation")
+    texts = {role: family.token(role) for role in roles}
+    known = {family.deps.tokens.verify(text, now=family.clock()).jti: role for role, text in texts.items()}
+    before = len(family.audit())
+    family.revoke("child")
+    family.delegate("late", "child")
+    family.reinstate("child")
+    family.call("PUT", "/v1/modes/acme", "analyst", json={"mode": "enforce", "reason": "mine"})
+    family.submit(a_finding())
+    records = family.audit()[before:]
+    told = [(each["action"], each["session_id"], known.get(each.get("jti")), each["result"]) for each in records]
+    assert told == [
+        ("revoke", "grandchild", "responder", "revoke"),
+        ("revoke", "child", "responder", "changed"),
+        ("registerEnvelope", "late", "delegation", "registered"),
+        ("revoke", "late", None, "revoke"),
+        ("propose", "child", "responder", "waits"),
+        ("reinstate", "child", "responder", "waits"),
+        ("approve", "child", "approver", "approved"),
+        ("giveBack", "grandchild", None, "reinstated"),
+        ("giveBack", "late", None, "reinstated"),
+        ("reinstate", "child", None, "changed"),
+        ("setMode", None, "analyst", "refused"),
+        ("revoke", "sess_1", "monitor", "flag"),
+    ]
+    assert not any(text.split(".")[-1] in str(each) for text in texts.values() for each in records)
+
+
 @pytest.mark.usefixtures("walks_by_hand")
 def test_each_entry_of_the_ledger_is_named_by_one_record_of_who_made_it_also_where_that_is_guardian(make_stage):
     rule = SelfTestRule(canary_every=timedelta(days=365), tenant_id="acme")
