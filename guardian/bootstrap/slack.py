@@ -116,11 +116,24 @@ class SlackQueue:
         """The control API as this person, with a token of a minute that is made for the one click."""
 
         def token() -> str:
+            now = self._deps.clock()
             made = self._deps.tokens.issue(
-                person.principal, role=person.role, tenants=person.tenants, ttl=_TOKEN_LIFE, now=self._deps.clock()
+                person.principal, role=person.role, tenants=person.tenants, ttl=_TOKEN_LIFE, now=now
             )
+            who = made.principal
             with self._deps.store.write() as rows:
                 record_token(rows, made)
+                rows.audit.note(
+                    "issueToken",
+                    at=now,
+                    how="slack",
+                    jti=who.jti,
+                    principal=who.id,
+                    role=who.role,
+                    tenants=sorted(who.tenants),
+                    kid=made.kid,
+                    expires_at=who.expires_at.isoformat(),
+                )
             return made.text
 
         return DeskClient(self._url(), token)

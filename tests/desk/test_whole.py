@@ -9,7 +9,7 @@ import yaml
 from slack_server import CHANNEL, TOKEN
 from slack_server.people import SECRET, click, interaction, signed
 
-from guardian.bootstrap import tokens
+from guardian.bootstrap import auditing, tokens
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.initialise import initialise
 from guardian.config import load
@@ -49,3 +49,7 @@ def test_a_finding_becomes_a_case_and_a_click_a_revocation(tmp_path: Path, slack
     finally:
         control.stop()
     assert (tmp_path / "findings.jsonl").read_text().count("\n") == 1, "other channels have their own outbox"
+    trail = [each["record"] for each in auditing.export(settings, 0)]
+    (act,) = (each for each in trail if each["action"] == "revoke")
+    (issued,) = (each for each in trail if each["action"] == "issueToken" and each["jti"] == act["jti"])
+    assert (issued["principal"], issued["role"], issued["how"]) == ("maya", "responder", "slack")
