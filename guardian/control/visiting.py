@@ -34,7 +34,9 @@ class Admitted(NamedTuple):
 
 
 class Visits:
-    """The sign-ins of one deployment. Every beginning and every end is in the audit trail."""
+    """The sign-ins of one deployment. Every beginning and every end is in the audit trail; the end of one that ran
+    out with nobody there, once somebody else comes in.
+    """
 
     def __init__(self, deps: ControlDeps, rule: VisitRule) -> None:
         self._deps, self._rule = deps, rule
@@ -90,7 +92,7 @@ class Visits:
     ) -> Admitted:
         secret, ends = VisitSecret.fresh(), min(now + self._rule.life, who.expires_at)
         stored = StoredVisit(secret.id, kind, secret.seal(token), who.jti, now, now, ends)
-        rows.visits.forget(now)
+        _forget(rows, now)
         rows.visits.add(stored)
         how: How = "oidc" if kind == "oidc" else "link"
         rows.audit.note("signIn", at=now, actor=who.id, how=how, role=who.role, jti=who.jti)
@@ -128,6 +130,14 @@ class Visits:
         return Visit(who, token, secret.csrf, "oidc" if stored.kind == "oidc" else "link", stored.expires_at)
 
 
+def _forget(rows: ControlRows, now: datetime) -> None:
+    """Remove what ran out with nobody there. That ends a visit, but not a link that was never opened."""
+    for over in rows.visits.forget(now):
+        if over.kind != "link":
+            ended = over.expires_at.isoformat()
+            rows.audit.note("signOut", at=now, jti=over.jti, why="expired", ended_at=ended)
+
+
 def make_link(deps: ControlDeps, caller: Principal, token: str, path: str) -> SignInLink:
     """A link that signs the caller in, once. Raises Refusal for machines, and where there are no pages."""
     rule = deps.settings.console
@@ -141,7 +151,7 @@ def make_link(deps: ControlDeps, caller: Principal, token: str, path: str) -> Si
     now, secret = deps.clock(), VisitSecret.fresh()
     ends = min(now + rule.link_life, caller.expires_at)
     with deps.store.write() as rows:
-        rows.visits.forget(now)
+        _forget(rows, now)
         rows.visits.add(StoredVisit(secret.id, "link", secret.seal(token), caller.jti, now, now, ends))
         rows.audit.note("makeSignInLink", at=now, actor=caller.id, jti=caller.jti)
     url = f"{rule.url}/link?code={secret.text}" + (f"&next={quote(path, safe='')}" if path else "")

@@ -41,6 +41,7 @@ class VisitRows:
         """False when it was gone already: of two that open the same link, one is second."""
         return bool(self.connection.execute(delete(visit).where(visit.c.id == visit_id)).rowcount)
 
-    def forget(self, now: datetime) -> None:
-        """Remove those that are over."""
-        self.connection.execute(delete(visit).where(visit.c.expires_at <= now))
+    def forget(self, now: datetime) -> list[StoredVisit]:
+        """Remove those that are over, and return them."""
+        gone: Any = self.connection.execute(delete(visit).where(visit.c.expires_at <= now).returning(visit))
+        return [StoredVisit(*row) for row in gone]

@@ -115,6 +115,18 @@ def test_and_so_is_one_that_is_old_however_busy(site):
     assert browser.get("/console").status_code == 303
 
 
+def test_one_that_ran_out_with_nobody_there_ends_in_the_audit_trail_when_somebody_signs_in(site):
+    site.signed_in("maya", "responder")
+    site.link("maya", "responder")  # never opened: no sign-in, so none that ends
+    (begun,) = site.audit(action="signIn")
+    over = site.clock() + timedelta(hours=8)
+    site.clock.pass_(days=3)
+    for _ in range(2):
+        site.signed_in("lee", "approver")
+    (ended,) = site.audit(action="signOut")
+    assert (ended["jti"], ended["why"], ended["ended_at"]) == (begun["jti"], "expired", over.isoformat())
+
+
 def test_it_lives_no_longer_than_the_token_behind_it(site):
     browser = site.browser()
     browser.come_in(site.link("maya", "responder", ttl=timedelta(minutes=10)))

@@ -26,6 +26,7 @@ def test_it_says_what_the_monitor_may_do_and_which_policy_decides(stage, a_findi
     assert got["facts"]["evidence_from"] == strong["finding_id"]
     assert got["facts"]["evidence"]["one_in"] == 50_000
     assert got["facts"]["mode"] == "enforce"
+    assert "jti" not in got["facts"]["asker"], "policy is not told of it"
     assert got["policy_version"] == stage.deps.pdp.version
     not_enough = explained(stage, session_id="sess_1").json()
     assert (not_enough["allowed"], not_enough["policy_ids"], not_enough["needs_approval"]) == (False, [], False)
