@@ -38,7 +38,7 @@ _INTRO = {
     "snooze": "No reminders and no replies until then, unless the case becomes worse. Guardian goes on judging "
     "and revoking.",
     "except": "Until the exception ends, guardian does not flag these tools for this purpose in this tenant on "
-    "statistics alone. You are its owner. It never covers a hard breach, nor evidence strong enough to revoke on.",
+    "statistics alone. You are its owner. It never covers a broken rule, nor evidence strong enough to revoke on.",
 }
 VERDICTS = {
     "false_positive": "False positive: guardian was wrong",

@@ -73,7 +73,7 @@ def add(
 ) -> None:
     """Make an exception for findings like this one: its tenant, its purpose and these tools, for some days.
 
-    It never covers hard breaches, nor what is strong enough to revoke on, nor a session with other flags.
+    It never covers broken rules, nor what is strong enough to revoke on, nor a session with other flags.
 
     Example: guardian exceptions add fnd_5f0c --tool 'crm.*' --days 30 --reason "part of the new review"
     """

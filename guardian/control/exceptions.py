@@ -1,7 +1,8 @@
 """ "This is fine", said once for all alike: scoped to purpose and tool, owned, expiring, and audited at every use.
 
-An exception never covers a hard breach, nor evidence that is strong enough to revoke on, nor a session that
-stands accused of anything else: then what it would wave through could be the cover for something worse.
+An exception covers statistics alone: no broken rule but what is merely noted, no evidence that is strong enough to
+revoke on, and no session that stands accused of anything else. What it would wave through then could be the cover
+for something worse.
 """
 
 import re
@@ -103,10 +104,10 @@ def _trouble(wanted: ExceptionRequest, finding: Finding, purpose: str, most_days
         return f"days: at most {most_days} at a time; it can be made again"
     if not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
         return "an exception needs a drift finding with a declared purpose and an action"
-    if _hard(finding):
+    if _breaks_a_rule(finding):
         return (
-            "no exception covers a hard breach, so its like would be flagged all the same: dismiss the finding, "
-            "or mend the envelope or delegation that the breach is of"
+            "no exception covers a hard breach or another broken rule, so its like would be flagged all the same: "
+            "dismiss the finding, or mend the envelope or delegation that the rule is of"
         )
     if wanted.tool is None and not _EXACT.fullmatch(finding.act.tool):
         return "tool: the action's tool has an odd name; say which tools are meant"
@@ -163,7 +164,7 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
     act, purpose = finding.act, _purpose(rows, finding)
     if finding.kind is not Kind.DRIFT or finding.wanted is not Effect.FLAG or act is None or not purpose:
         return None
-    if _hard(finding):
+    if _breaks_a_rule(finding):
         return None
     in_force = rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), now)
     meant = (each for each in in_force if each.owner != delegator and _means(each.tool, act.tool))
@@ -175,8 +176,9 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
     return None if accused or _often(rows, finding) else covering
 
 
-def _hard(finding: Finding) -> bool:
-    return any(breach.hard for breach in finding.breaches)
+def _breaks_a_rule(finding: Finding) -> bool:
+    """Whether it would be flagged, or more, without any statistics."""
+    return any(breach.asks for breach in finding.breaches)
 
 
 def _means(pattern: str, tool: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.domain.event import Identifier
-from guardian.domain.signal import DOUBT
+from guardian.domain.signal import DOUBT, NOTED
 
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
@@ -62,6 +62,11 @@ class NamedBreach(_Value):
     def remembered(self) -> str:
         """As a session knows it, see `Breach.remembered`."""
         return self.name if self.hard else f"{self.name}{DOUBT}"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for a flag or more by itself, whatever the statistics say."""
+        return self.hard or self.name not in NOTED
 
 
 class Evidence(_Value):

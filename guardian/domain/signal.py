@@ -28,6 +28,9 @@ CHAIN_KEPT = 32
 DOUBT = "?"
 """Marks the name of a soft breach where a session remembers it."""
 
+NOTED = frozenset({"arguments_unchecked", "reissued_unclear"})
+"""Soft breaches that say only that something could not be compared: they ask for nothing out of the box."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParentFact:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import Breach
+from guardian.domain.signal import NOTED, Breach
 
 REVOKE_BREACHES = frozenset(
     {
@@ -26,9 +26,6 @@ REVOKE_BREACHES = frozenset(
     }
 )
 """Breaches that ask for revocation out of the box: facts that no honest session produces."""
-
-NOTED = frozenset({"arguments_unchecked", "reissued_unclear"})
-"""Soft breaches that say only that something could not be compared: they ask for nothing out of the box."""
 
 REASK_AFTER = timedelta(minutes=30)
 REASK_FACTOR = 10.0

@@ -73,10 +73,10 @@ class CaseView(Body):
 
     @property
     def excusable(self) -> bool:
-        """Whether an exception can be made from it: only for an act that drifted, and for no hard breach."""
+        """Whether an exception can be made from it: only for an act that drifted, and for no broken rule."""
         finding = self.shown.finding
         drifted = finding.kind is Kind.DRIFT and finding.act is not None
-        return drifted and not any(breach.hard for breach in finding.breaches)
+        return drifted and not any(breach.asks for breach in finding.breaches)
 
 
 class CaseHistory(Body):

@@ -9,7 +9,7 @@ from guardian.control.case_events import acted as people_acted
 from guardian.control.case_events import told_by_audit
 from guardian.control.token_records import record_token
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason
-from guardian.wire.cases import CaseEvent
+from guardian.wire.cases import CaseEvent, CaseView
 
 
 def acted(a_finding, session="sess_1", *, tool="crm.read", wanted=Effect.FLAG, **more):
@@ -313,14 +313,14 @@ def test_after_an_exception_too_a_finding_older_than_peoples_word_is_refused(sta
 
 def test_an_exception_waves_through_what_its_finding_names_and_nothing_that_was_named_meanwhile(stage, a_finding):
     excepted(stage, stage.submit(acted(a_finding)).json()["finding_id"], tool="crm.*")
-    doubts = (NamedBreach(name="arguments_cut", detail="more than is looked at", hard=False),)
+    doubts = (NamedBreach(name="arguments_unchecked", detail="it cannot be compared", hard=False),)
     covered = [
         acted(a_finding, "s2"),
         acted(a_finding, "s3").model_copy(update={"breaches": doubts}),
     ]
     assert [stage.submit(each).json()["effect"] for each in covered] == ["none"] * 2
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
-    told = [f"{covered[0].id} -", f"{covered[1].id} arguments_cut arguments_cut?"]
+    told = [f"{covered[0].id} -", f"{covered[1].id} arguments_unchecked arguments_unchecked?"]
     assert [each["detail"] for each in words] == told
 
 
@@ -377,13 +377,30 @@ def test_once_everything_it_is_accused_of_is_dismissed_it_is_flagged_no_longer(s
     assert [each["word"] for each in words if each["session_id"] == "s2"] == ["false_positive"], "the exception's"
 
 
-def test_of_a_hard_breach_no_exception_is_made_for_none_would_cover_its_like(stage, a_finding, hard):
-    found = stage.submit(acted(a_finding, breaches=hard)).json()["finding_id"]
-    told = excepted(stage, found, tool="crm.*")
-    assert told.status_code == 422
-    assert "hard breach" in told.json()["detail"]
-    assert stage.call("GET", "/v1/exceptions").json()["items"] == []
-    assert stage.audit(action="makeException")[-1]["result"] == "refused"
+@pytest.mark.parametrize(
+    ("rule", "covered"),
+    [
+        (NamedBreach(name="envelope_expired", detail="", hard=True), False),
+        (NamedBreach(name="session_mismatch", detail="it may be another session's", hard=False), False),
+        (NamedBreach(name="arguments_cut", detail="more than is looked at", hard=False), False),
+        (NamedBreach(name="arguments_unchecked", detail="", hard=True), False),
+        (NamedBreach(name="arguments_unchecked", detail="it cannot be compared", hard=False), True),
+        (NamedBreach(name="reissued_unclear", detail="it cannot be compared", hard=False), True),
+    ],
+)
+def test_an_exception_covers_statistics_and_no_rule_that_asks_for_a_flag_by_itself(
+    stage, a_finding, rule, covered
+):
+    made_of = stage.submit(acted(a_finding, breaches=(rule,))).json()["finding_id"]
+    case = CaseView.model_validate(stage.call("GET", "/v1/cases/acme/sess_1", "analyst").json())
+    assert case.excusable is covered, "what is offered"
+    told = excepted(stage, made_of, tool="crm.*")
+    assert (told.status_code == 422, "broken rule" in told.text) == (not covered, not covered)
+    assert len(stage.call("GET", "/v1/exceptions").json()["items"]) == covered
+    assert stage.audit(action="makeException")[-1]["result"] == ("made" if covered else "refused")
+    excepted(stage, stage.submit(acted(a_finding, "statistics")).json()["finding_id"], tool="crm.*")
+    effect = stage.submit(acted(a_finding, "its_like", breaches=(rule,))).json()["effect"]
+    assert effect == ("none" if covered else "flag")
 
 
 def test_a_tool_called_as_a_pattern_excuses_nothing_by_itself(stage, a_finding):
