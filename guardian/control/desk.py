@@ -5,10 +5,10 @@ the same routes as everybody, so that policy decides and the audit trail names t
 picture is refused by control (412), and the message is brought up to date.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import assert_never, cast
 
 from pydantic import ValidationError
@@ -39,6 +39,7 @@ _STALE = (
     "please look there."
 )
 _FAILED = "Guardian could not do this, and its log says why. Look how the case stands before you try again."
+_RESTARTING = "Nothing was done: guardian is restarting. Try again in a moment."
 _log = logger("control")
 
 
@@ -59,20 +60,44 @@ class Desk:
         self._client, self._refresh, self._metrics = client, refresh, metrics
         self._room = BoundedSemaphore(_WAITING)
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk")
+        self._taken: dict[Future[None], Click] = {}
+        self._lock = Lock()  # what is taken is known to whoever stops
 
     def take(self, click: Click) -> bool:
-        """Have it handled; returns at once. False when too many wait."""
+        """Have it handled; returns at once. False when too many wait, and when guardian stops."""
         if not self._room.acquire(blocking=False):
             return False
         try:
-            self._pool.submit(self._handle, click)
+            with self._lock:
+                handled = self._pool.submit(self._handle, click)
+                self._taken[handled] = click
         except RuntimeError:  # stopping
             self._room.release()
             return False
+        handled.add_done_callback(self._taken.pop)
         return True
 
-    def stop(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def stop(self, *, finish_s: float = 5.0, tell_s: float = 2.0) -> None:
+        """Take no more clicks, and finish those that were taken: Slack was told that they are in good hands.
+
+        Those that have not begun after `finish_s` are dropped: counted, logged and, within `tell_s`, told so.
+        """
+        with self._lock:
+            self._pool.shutdown(wait=False)
+            taken = dict(self._taken)
+        wait(taken, timeout=finish_s)
+        self._drop([click for handled, click in taken.items() if handled.cancel()], tell_s)
+        self._pool.shutdown(wait=True)
+
+    def _drop(self, left: Sequence[Click], tell_s: float) -> None:
+        tellers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk-drops")
+        told = [(tellers.submit(self._answer, click, _RESTARTING), click) for click in left]
+        wait([answered for answered, _ in told], timeout=tell_s)
+        tellers.shutdown(wait=False, cancel_futures=True)
+        for answered, click in told:
+            heard = answered.done() and not answered.cancelled() and answered.exception() is None
+            self._metrics.add("guardian_slack_clicks_total", outcome="dropped")
+            _log.warning("slack_click_dropped", user=click.user, kind=click.kind, verb=click.verb, told=heard)
 
     def _handle(self, click: Click) -> None:
         try:

@@ -1,5 +1,6 @@
 """Every click is a call of the control API as the person who clicked; policy decides, stale ones are refused."""
 
+import dataclasses
 import threading
 import time
 
@@ -11,9 +12,11 @@ from slack_server.people import click, interaction, signed, submission
 from structlog.testing import capture_logs
 
 from guardian.alerting import slack_socket
+from guardian.alerting.clicks import Click
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
+from guardian.control.desk import Desk
 from guardian.control.desk_commands import answer_command
 from guardian.domain.finding import Effect
 from guardian.errors import StoreError
@@ -308,6 +311,58 @@ def test_a_held_call_silences_no_later_revocation(make_office, a_finding) -> Non
     assert office.submit(a_finding(wanted=Effect.REVOKE, severity="critical", hard=True)).effect is Effect.REVOKE
     office.settle()
     assert "■ Revoked" in office.text()
+
+
+class Busy:
+    """People who are looked up slowly: as long as nobody lets them go on."""
+
+    def __init__(self) -> None:
+        self.go_on, self.asked = threading.Event(), []
+
+    def of(self, user):
+        self.asked.append(user)
+        self.go_on.wait(10)
+
+
+def desk_of(office, people, **options):
+    """A desk with more clicks than it handles at once."""
+    desk = Desk(
+        store=office.deps.store,
+        calls=dataclasses.replace(office.options, **options).calls(),
+        people=people,
+        client=lambda _: pytest.fail("nobody is known"),
+        refresh=lambda _: None,
+        metrics=office.deps.metrics,
+    )
+    for n in range(10):
+        assert desk.take(Click(kind="button", user=f"U{n}", team="T0ACME", verb="revoke", channel=CHANNEL))
+    return desk
+
+
+def test_who_stops_finishes_the_clicks_that_were_taken(office, slack) -> None:
+    people = Busy()
+    desk = desk_of(office, people)
+    threading.Timer(0.2, people.go_on.set).start()
+    desk.stop()
+    assert sorted(people.asked) == [f"U{n}" for n in range(10)]
+    assert len(slack.ephemeral) == 10
+    assert office.deps.metrics.value("guardian_slack_clicks_total", outcome="unmapped") == 10
+    assert not desk.take(Click(kind="button", user="U11", team="T0ACME", verb="revoke", channel=CHANNEL))
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_who_cannot_be_served_before_the_end_is_told_so_or_counted_at_least(office, slack, reached) -> None:
+    people = Busy()
+    desk = desk_of(office, people, **({} if reached else {"base_url": "http://127.0.0.1:9/api/"}))
+    with capture_logs() as logs:
+        threading.Timer(1.0, people.go_on.set).start()
+        desk.stop(finish_s=0.1, tell_s=5.0)
+    dropped = [each for each in logs if each["event"] == "slack_click_dropped"]
+    assert ({each["told"] for each in dropped}, len(dropped)) == ({reached}, 6)
+    assert office.deps.metrics.value("guardian_slack_clicks_total", outcome="dropped") == 6
+    told = {each["user"] for each in slack.ephemeral if "Nothing was done: guardian is restarting" in each["text"]}
+    assert told == ({each["user"] for each in dropped} if reached else set())
+    assert not told & set(people.asked), "nobody is told so of what was begun"
 
 
 # -- the way in ------------------------------------------------------------------------------------------------
