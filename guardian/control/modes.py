@@ -5,6 +5,7 @@ from typing import assert_never
 from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
 from guardian.control.granted import Act, permitted
+from guardian.control.news import tell
 from guardian.control.problems import Refusal
 from guardian.policy.port import ActFacts
 from guardian.store.control import ControlRows
@@ -58,7 +59,29 @@ def do_set_mode(act: Act, wanted: ModeRequest) -> ModeView:
         before=before.mode,
         before_canary_percent=before.canary_percent,
     )
+    if act.second is None and (before.mode, before.canary_percent) != (view.mode, view.canary_percent):
+        _tell(act, before, view)  # what two did was told with the request that one of them approved
     return view
+
+
+def _tell(act: Act, before: ModeView, after: ModeView) -> None:
+    was, now = _named(before), _named(after)
+    tell(
+        act.deps,
+        act.rows,
+        topic="mode",
+        tenant_id=act.tenant_id,
+        title=f"{act.actor} changed the mode from {was} to {now}"[:300],
+        detail=f"of a hundred sessions guardian may act on {_share(after)} by itself, until now on "
+        f"{_share(before)}: {act.reason}",
+        severity="high" if _share(after) < _share(before) else "medium",
+        once=f"{was} to {now} {act.now.isoformat()}",
+        now=act.now,
+    )
+
+
+def _named(view: ModeView) -> str:
+    return f"canary {view.canary_percent} %" if view.mode == "canary" else view.mode
 
 
 def widening(deps: ControlDeps, rows: ControlRows, tenant_id: str, wanted: ModeRequest) -> ActFacts:

@@ -12,8 +12,9 @@ from guardian.control.granted import Act, Do, Whom, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal
 from guardian.domain.event import Envelope
-from guardian.domain.finding import Finding, Subject
+from guardian.domain.finding import Finding, Severity, Subject
 from guardian.domain.revocation import LedgerEntry, SubjectType
+from guardian.domain.text import moment
 from guardian.policy.port import ActFacts, PolicyAction, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
@@ -44,6 +45,7 @@ def revoke_subject(
         changed = live is None or live.expires_at < ends
         if live is None or changed:
             live = _append(act.rows, tenant_id, *whom, reason, act.actor, act.now, ends)
+            _tell(act, whom, live, "medium", f"may not act until {moment(ends)}")
             deps.metrics.add("guardian_revocations_total", status="revoked", reason="manual")
         return _acted(act, whom, live, changed=changed, revoked=True)
 
@@ -61,6 +63,7 @@ def reinstate_subject(
             return _acted(act, whom, None, changed=False, revoked=False)
         ends = live.expires_at
         entry = _append(act.rows, tenant_id, *whom, reason, act.actor, act.now, ends, status="reinstated")
+        _tell(act, whom, entry, "high", f"may act again; it was revoked until {moment(ends)}")
         deps.metrics.add("guardian_revocations_total", status="reinstated", reason="manual")
         return _acted(act, whom, entry, changed=True, revoked=False)
 
@@ -88,6 +91,22 @@ def _permitted(
         return ActFacts(own=itself or (live is not None and live.actor == principal.id))
 
     return permitted(deps, principal, action, tenant_id, None, reason, do, facts=facts, whom=whom)
+
+
+def _tell(act: Act, whom: Whom, entry: LedgerEntry, severity: Severity, what: str) -> None:
+    """Many sessions stop, or go on, with one act: that is no secret between one person and the audit trail."""
+    name = f"the {'token' if whom.kind == 'jti' else whom.kind} {whom.id}"
+    tell(
+        act.deps,
+        act.rows,
+        topic="subject",
+        tenant_id=act.tenant_id,
+        title=f"{act.actor} {entry.status} {name}"[:300],
+        detail=f"{name} {what} (revision {entry.revision}): {act.reason}",
+        severity=severity,
+        once=str(entry.revision),
+        now=act.now,
+    )
 
 
 def _acted(act: Act, whom: Whom, entry: LedgerEntry | None, *, changed: bool, revoked: bool) -> SubjectResult:

@@ -1,6 +1,7 @@
 """A case in Slack: one message that is kept up to date, its history in the thread, and no flood."""
 
 import pytest
+from slack_server import message_limits
 
 from guardian.control.news import tell
 from guardian.domain.finding import Effect, Kind, Severity
@@ -360,6 +361,28 @@ def test_controls_own_news_are_cases_too_and_a_change_of_mode_can_be_approved(of
     (news,) = slack.roots()
     assert "two quiet weeks" in str(news["blocks"])
     assert "Approve" in str(news["blocks"])
+
+
+def test_who_narrows_the_mode_or_stops_many_sessions_is_named_in_the_channel(make_office, slack) -> None:
+    """With the subject's name as its gateway told it, which may be anything."""
+    office = make_office(on_call={"*": "S0ONCALL"})
+    office.enforce()
+    before = len(slack.roots())
+    name = "<!channel> *agent* https://evil.example `7`\u202e" + "x" * 100
+    with office.client("mallory", "approver") as mallory:
+        mallory.set_mode("acme", "shadow", reason="quiet <!here> please")
+        mallory.revoke_subject("acme", "agent", name, reason="its image was altered")
+    office.settle()
+    mode, subject = slack.roots()[before:]
+    assert "mallory changed the mode from enforce to shadow" in str(mode["blocks"])
+    assert "<!subteam^S0ONCALL>" in mode["text"], "it has become less safe"
+    assert "mallory revoked the agent" in str(subject["blocks"])
+    assert "its image was altered" in str(subject["blocks"])
+    for shown in (mode, subject):
+        assert message_limits(shown["blocks"]) == []
+        text = " ".join(each["text"]["text"] for each in shown["blocks"] if each["type"] == "section")
+        for foreign in ("<!here", "<!channel", "https://", "*agent*", "\u202e"):
+            assert foreign not in text + shown["text"]
 
 
 def test_news_of_guardian_are_told_as_such_and_anew_where_the_last_ones_lie_far_up(make_office, slack) -> None:
