@@ -36,6 +36,8 @@ _MEANS: dict[CaseState, str] = {
     "lapsed": "Gateways no longer refuse the session's calls",
 }
 """What that means for the session right now, where somebody has to know."""
+_ITSELF: dict[CaseState, str] = {"reinstated": "Given back itself", "lapsed": "Its own revocation is over"}
+"""The same where what it acts under is revoked; a gateway may know a session by that alone, or not at all."""
 _SAID: dict[Judgement, str] = {
     "false_positive": "called it a false positive",
     "benign": "called it unusual, but all right",
@@ -45,7 +47,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
 _TEXTS, _BESIDE = 4, 2  # sections of a history, and of one with evidence beside it: both must fit one message
-_ASKED = 3
+_ASKED, _UNDER = 3, 3
 
 
 def root(alert: Alert) -> list[Block]:
@@ -62,7 +64,7 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
     finding = alert.finding
     parts = [
         blocks.header(finding),
-        section("\n".join(_standing(alert, view))),
+        section("\n".join(_standing(alert, view, share))),
         blocks.who(finding, share),
         blocks.purpose(finding, share),
         blocks.act(finding, 400, share),
@@ -122,15 +124,14 @@ def fallback(alert: Alert) -> str:
     if alert.verb == "reply" and alert.events:
         newest = alert.events[-1]
         return f"{prose(newest.by, 80)}: {prose(newest.what, 300)}"
-    standing = STATES[alert.view.state] if alert.view is not None else ""
-    return f"{calls}{blocks.fallback(alert, standing)}"
+    return f"{calls}{blocks.fallback(alert, stands(alert.view))}"
 
 
-def _standing(alert: Alert, view: CaseView) -> list[str]:
+def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
-    lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
-    if view.state in _MEANS and alert.finding.kind not in OF_NO_SESSION:
-        lines.append(_MEANS[view.state])
+    lines = [f"*{stands(view)}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
+    if alert.finding.kind not in OF_NO_SESSION:
+        lines += under(view, share) or ([_MEANS[view.state]] if view.state in _MEANS else [])
     verdict = view.shown.verdict
     if verdict is not None:
         lines.append(f"{prose(verdict.actor, 80)} {_SAID[verdict.verdict]}: {prose(verdict.reason, 300)}")
@@ -142,6 +143,36 @@ def _standing(alert: Alert, view: CaseView) -> list[str]:
     if alert.calls:
         lines.append(f"On call: {alert.calls}")
     return lines
+
+
+def stands(view: CaseView | None) -> str:
+    """The state in a few words; empty where it is not known."""
+    if view is None:
+        return ""
+    return STATES[view.state] + (f", its {_kinds(view)} revoked" if view.also_revoked else "")
+
+
+def under(view: CaseView, share: float = 1.0) -> list[str]:
+    """What the session acts under that is revoked, until when, by whom, and how that is lifted."""
+    if not view.also_revoked:
+        return []
+    kinds = _kinds(view)
+    if view.state == "revoked":
+        lines = [f"Gateways refuse its calls, and given back it is still refused where they know its {kinds}:"]
+    else:
+        itself = _ITSELF.get(view.state, "Not revoked itself")
+        lines = [f"{itself}, but gateways that know its {kinds} refuse its calls:"]
+    for entry in view.also_revoked[:_UNDER]:
+        revoked = f"revoked until {blocks.moment(entry.expires_at)} by {prose(entry.actor, int(80 * share))}"
+        lift = f"`guardian reinstate TENANT ID --subject {entry.subject_type}` lifts that"
+        lines.append(f"• {entry.subject_type} {code(entry.subject_id, int(120 * share))} {revoked}; {lift}")
+    if len(view.also_revoked) > _UNDER:
+        lines.append(f"and {len(view.also_revoked) - _UNDER} more")
+    return lines
+
+
+def _kinds(view: CaseView) -> str:
+    return " and ".join(sorted({entry.subject_type for entry in view.also_revoked}))
 
 
 def _trend(trend: Sequence[TrendPoint]) -> list[str]:
@@ -220,7 +251,7 @@ def _foot(alert: Alert) -> Block:
 
 def _escalation(alert: Alert) -> list[Block]:
     calls = f"{alert.calls} " if alert.calls else ""
-    state = STATES[alert.view.state] if alert.view is not None else ""
+    state = stands(alert.view)
     who = f"{code(alert.finding.session_id, 120)} in {code(alert.finding.tenant_id, 120)}"
     line = f"{calls}*Nobody has acted yet* · {alert.finding.severity.upper()} · {state}\n"
     shown = [section(f"{line}{prose(alert.finding.title, 200)} · session {who}")]

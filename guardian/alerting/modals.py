@@ -29,7 +29,7 @@ _SUBMIT = {
     "except": "Make the exception",
 }
 _INTRO = {
-    "reinstate": "The session may act again: at once, or where policy requires a second person, when that one has "
+    "reinstate": "The session is given back: at once, or where policy requires a second person, when that one has "
     "approved.",
     "approve": "What was asked for is done at once, if policy still permits it.",
     "deny": "What was asked for is not done.",

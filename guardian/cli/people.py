@@ -9,6 +9,7 @@ from guardian.cli.asking import Limit, OneOfMany, OnlyTenant, Tenant, Why, clien
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
+from guardian.domain.text import moment
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
@@ -228,6 +229,10 @@ def _show_act(result: ActResult, *, as_json: bool) -> None:
         session = result.session
         how = f"revision {result.revision}" if result.revision else "as it was"
         typer.echo(one_line(f"{session.session_id} is {session.status}, {how}"))
+    for entry in result.also_revoked:
+        kind, until = entry.subject_type, moment(entry.expires_at)
+        told = f"but its {kind} {entry.subject_id} is revoked until {until}; --subject {kind} gives that back"
+        typer.echo(one_line(told), err=True)
     _show_unheard(result)
 
 

@@ -94,7 +94,7 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     revoked, of_none = session.status == "revoked", case is not None and case.shown.finding.kind in OF_NO_SESSION
     buttons: tuple[Button, ...] = ()
     if revoked:
-        buttons = (Button("reinstate", "Reinstate", "the session may act again; its evidence starts afresh"),)
+        buttons = (Button("reinstate", "Reinstate", "it is given back; its evidence starts afresh"),)
     elif not of_none:
         buttons = (Button("revoke", "Revoke", "every gateway refuses its next call", "danger"),)
     if case is not None:

@@ -99,6 +99,7 @@ def page(
         findings=findings,
         in_full=_IN_FULL,
         ledger=detail.ledger,
+        also_revoked=detail.also_revoked,
         envelope=_envelope(None if registered is None else registered.envelope, granted, newest),
         registered=registered,
         timeline=timeline,

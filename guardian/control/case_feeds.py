@@ -7,6 +7,7 @@ from heapq import merge
 from pydantic import ValidationError
 
 from guardian.alerting.rules import OPEN_STATES, rank
+from guardian.control.acts_under import KINDS
 from guardian.control.approvals import topic_of
 from guardian.control.case import case_key
 from guardian.control.case_events import acted, told_by_alert, told_by_audit, told_by_word
@@ -26,6 +27,8 @@ _AT_ONCE = 100
 WORSE = "worse"
 """Stands for what was shown of a case, once the case became more severe."""
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
+_UNDER = 50
+"""So many messages are brought up to date when an agent, say, is revoked; others when somebody clicks there."""
 _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
 _log = logger("control")
 
@@ -125,6 +128,9 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     elif isinstance(approval := record.get("approval_id"), str):
         key = case_of_news(tenant_id, topic_of(approval))
     else:
+        if record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke"):
+            field, name = f"{record['subject_type']}_id", str(record["subject_id"])
+            rows.cases.touch_under(tenant_id, field, name, now, _UNDER)
         return
     if acted(record) and rows.cases.get(key) is not None:
         rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))

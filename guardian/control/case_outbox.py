@@ -165,7 +165,9 @@ class CaseOutbox:
                     if not fold(self._deps, self._rules, rows, case, now):  # nothing is known that could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
                 case Wait(until):
-                    rows.cases.change(case.key, next_at=until)
+                    rows.cases.change(case.key, next_at=min(until, _ends(stands) or until))
+                case Done() if case.place is not None and (ends := _ends(stands)) is not None:
+                    rows.cases.change(case.key, next_at=ends)
                 case Done():
                     rows.cases.change(case.key, status="idle")
         return None
@@ -230,3 +232,9 @@ class CaseOutbox:
             events=tuple(events),
             digest=counted_in(rows, case) if case.kind == "digest" else None,
         )
+
+
+def _ends(stands: Standing) -> datetime | None:
+    """When the first revocation ends of what the session acts under: nothing else says so then."""
+    also = () if stands.view is None else stands.view.also_revoked
+    return min((entry.expires_at for entry in also), default=None)

@@ -9,6 +9,7 @@ from itertools import islice
 
 from pydantic import ValidationError
 
+from guardian.control.acts_under import revoked_with_it
 from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
@@ -52,6 +53,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         findings=session.view.findings,
         approvals=waiting,
         revision=None if live is None else live.revision,
+        also_revoked=revoked_with_it(rows, tenant_id, session_id, deps.clock()),
         protected=session.view.protected,
         trend=_trend(found),
         snoozed_until=None if silent is None else silent.snoozed_until,
@@ -61,7 +63,8 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
 
 
 def digest_of(view: CaseView) -> str:
-    """Names what a person decides on: the state, the finding shown, the verdict, what waits and the revocation.
+    """Names what a person decides on: the state, the finding shown, the verdict, what waits, the revocation, and
+    those of what the session acts under.
 
     How often the same was seen, and who is quiet for how long, change nothing about a decision.
     """
@@ -76,6 +79,7 @@ def digest_of(view: CaseView) -> str:
         "" if verdict is None else verdict.verdict,
         "" if view.revision is None else str(view.revision),
         *(approval.id for approval in view.approvals),
+        *(f"also {entry.revision}" for entry in view.also_revoked),
     )
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

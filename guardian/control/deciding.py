@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal, assert_never, cast
 
 from guardian.control.acts import do_reinstate, do_revoke
+from guardian.control.acts_under import in_words, revoked_with_it
 from guardian.control.approvals import evidence_seen, expire, overtaken
 from guardian.control.authority import ask, denied
 from guardian.control.case import queue
@@ -160,7 +161,9 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
             return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
         case "reinstate":
             done = do_reinstate(act)
-            return f"reinstated at revision {done.revision}" if done.changed else "it was not revoked any more"
+            also = revoked_with_it(act.rows, act.tenant_id, act.session_id, act.now)
+            result = f"reinstated at revision {done.revision}" if done.changed else "it was not revoked any more"
+            return "; but ".join(filter(None, (result, in_words(also))))
         case "setMode":
             wish = _mode_wished(stored)
             assert wish is not None  # noqa: S101 - written with every such act

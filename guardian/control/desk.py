@@ -14,12 +14,13 @@ from typing import assert_never, cast
 from pydantic import ValidationError
 
 from guardian.alerting import modals
-from guardian.alerting.case_blocks import asked
+from guardian.alerting.case_blocks import asked, under
 from guardian.alerting.clicks import ActVerb, Click
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack_calls import SlackCalls, Unshowable
 from guardian.alerting.slack_people import SlackPeople
+from guardian.control.acts_under import in_words
 from guardian.control.case import told
 from guardian.control.desk_commands import answer_command
 from guardian.errors import AlertError, ControlError
@@ -166,11 +167,11 @@ class Desk:
             return "done", _acted(done)
         finding = view.shown.finding
         requests = [_request(waiting) for waiting in view.approvals if waiting.id == click.approval]
-        about = "\n".join((f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}", *requests))
+        lines = (f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}", *requests, *under(view))
         tool = "" if finding.act is None else finding.act.tool
         if tool.endswith("*"):  # a name that reads as a pattern: nobody shall submit that unseen
             tool = ""
-        return self._opened(click, modals.form(click, about, tool=tool))
+        return self._opened(click, modals.form(click, "\n".join(lines), tool=tool))
 
     def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:
         try:
@@ -230,9 +231,10 @@ def _request(approval: ApprovalView) -> str:
 def _acted(done: ActResult) -> str:
     if done.approval is not None:
         return "A second person has to approve: the message asks for that now."
+    also = f" But {prose(in_words(done.also_revoked), 600)}." if done.also_revoked else ""
     if not done.changed:
-        return f"Nothing to do: the session is {done.session.status}."
-    return f"Done: the session is {done.session.status}, revision {done.revision}."
+        return f"Nothing to do: the session is {done.session.status}.{also}"
+    return f"Done: the session is {done.session.status}, revision {done.revision}.{also}"
 
 
 def alert_of(case: str, view: CaseView) -> Alert:

@@ -1,6 +1,6 @@
 """The slash command: a few questions and one act, in a line. Same routes, same policy."""
 
-from guardian.alerting.case_blocks import STATES
+from guardian.alerting.case_blocks import stands, under
 from guardian.alerting.neutralise import code, prose
 from guardian.domain.text import counted
 from guardian.errors import ControlError
@@ -66,8 +66,9 @@ def _session(control: DeskClient, name: str) -> str:
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
     count = counted(view.findings, "finding")
     lines = [
-        f"*{STATES[view.state]}* · {code(session, 120)} in {code(tenant, 120)} · {count}",
+        f"*{stands(view)}* · {code(session, 120)} in {code(tenant, 120)} · {count}",
         prose(finding.title, 300),
+        *under(view),
         *(f"• {reason.share:.0%} {prose(reason.text or reason.signal, 300)}" for reason in reasons),
         f"Policy: {prose(view.shown.outcome.note or view.shown.outcome.effect.value, 500)}",
     ]

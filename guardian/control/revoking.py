@@ -80,11 +80,12 @@ def revoke_or_flag(
     )
     said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
     record(rows, asked, decision, now, **said)
+    also = ""
     if not planted:
         follow_down(deps, rows, asked, entry, now)
         if parent is None:
-            keep_from_coming_back(deps, rows, asked, finding, entry, now)
-    why = "; ".join(filter(None, decision.reasons.values()))
+            also = keep_from_coming_back(deps, rows, asked, finding, entry, now)
+    why = "; ".join(filter(None, (*decision.reasons.values(), also)))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from guardian.control import acts
+from guardian.control.acts_under import revoked_with_it
 from guardian.control.authority import may_read
 from guardian.control.caller import (
     Before,
@@ -66,7 +67,9 @@ def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
             raise absent("session")
         findings = rows.findings.page({tenant_id}, limit=100, session_id=session_id)
         ledger = rows.ledger.of_session(tenant_id, session_id)
-    return SessionDetail(session=known.view, findings=tuple(each.view for each in findings), ledger=tuple(ledger))
+        also = revoked_with_it(rows, tenant_id, session_id, deps.clock())
+    shown = tuple(each.view for each in findings)
+    return SessionDetail(session=known.view, findings=shown, ledger=tuple(ledger), also_revoked=also)
 
 
 @router.post("/{tenant_id}/{session_id:path}/revoke", responses=_TWO)
@@ -98,7 +101,9 @@ def reinstate_session(
 ) -> ActResult:
     """Give a revoked session back; its evidence starts afresh."""
     done = acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key, seen=seen)
-    return _answer(response, done)
+    with deps.store.read() as rows:
+        also = revoked_with_it(rows, tenant_id, session_id, deps.clock())
+    return _answer(response, done.model_copy(update={"also_revoked": also}))
 
 
 @router.put("/{tenant_id}/{session_id:path}/protection", responses=_ACTS)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from guardian.control.acts_under import in_words, named
 from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
@@ -11,15 +12,13 @@ from guardian.control.facts import session_facts
 from guardian.control.granted import Act, Do, Whom, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal
-from guardian.domain.event import Envelope
-from guardian.domain.finding import Finding, Severity, Subject
+from guardian.domain.finding import Finding, Severity
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment
 from guardian.policy.port import ActFacts, PolicyAction, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.revocations import SubjectResult
-from guardian.wire.sessions import SessionView
 
 
 def revoke_subject(
@@ -130,19 +129,22 @@ def keep_from_coming_back(
     finding: Finding,
     entry: LedgerEntry,
     now: datetime,
-) -> None:
+) -> str:
     """After a session was revoked, revoke its task or agent too: for as long as configured, where policy permits.
 
     Names come from the registered envelope; where there is none, from the finding, and policy is told that. A
-    subject that a protected session acts under as well is left to people, whatever policy says.
+    subject that a protected session acts under as well is left to people, whatever policy says. Returns what
+    people have to know who give the session back; empty where nothing else is revoked.
     """
+    also: list[LedgerEntry] = []
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
     for kind, life in deps.settings.switch.comes_back.items():
-        name = _named(kind, finding.subject if known is None else known.envelope)
+        name = named(kind, finding.subject if known is None else known.envelope)
         if name is None:
             continue
         live = rows.ledger.live_entry(entry.tenant_id, name, kind)
         if live is not None and live.expires_at >= now + life:
+            also.append(live)
             continue
         request = replace(
             asked, action="revokeSubject", session=None, whom=WhomFacts(kind, registered=known is not None)
@@ -157,9 +159,11 @@ def keep_from_coming_back(
             actor = asked.asker.id
             why = "so that a revoked session does not come back under a new id"
             back = _append(rows, entry.tenant_id, kind, name, why, actor, now, now + life, finding_id=finding.id)
+            also.append(back)
             told |= {"result": "revoke", "revision": str(back.revision)}
             deps.metrics.add("guardian_revocations_total", status="revoked", reason="comes_back")
         record(rows, request, decision, now, **told)
+    return in_words(also)
 
 
 def _protected(
@@ -173,7 +177,7 @@ def _protected(
         if not facts.protected or facts.revoked or (ends is not None and ends <= now):
             continue
         registered, known = rows.envelopes.newest(tenant_id, session_id), rows.sessions.get(tenant_id, session_id)
-        if _named(kind, registered.envelope if registered else known.view if known else None) == name:
+        if named(kind, registered.envelope if registered else known.view if known else None) == name:
             return session_id
     return None
 
@@ -191,20 +195,6 @@ def _tell_on(deps: ControlDeps, rows: ControlRows, kind: SubjectType, entry: Led
         once=f"{kind} {entry.revision}",
         now=now,
     )
-
-
-def _named(kind: SubjectType, teller: Envelope | Subject | SessionView | None) -> str | None:
-    if teller is None:
-        return None
-    match kind:
-        case "task":
-            return teller.task_id
-        case "agent":
-            return teller.agent_id
-        case "delegator":
-            return teller.delegator_id
-        case "session" | "jti":
-            return None
 
 
 def _append(

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
-from guardian.store.control_tables import case, case_event, live, session
+from guardian.store.control_sessions import says
+from guardian.store.control_tables import case, case_event, envelope, live, session
 from guardian.wire.cases import CaseEvent
 
 
@@ -100,6 +101,17 @@ class CaseRows:
         self.connection.execute(
             update(case).where(case.c.key == key, case.c.status != "sending").values(status="due", next_at=now)
         )
+
+    def touch_under(self, tenant_id: str, field: str, name: str, now: datetime, most: int) -> None:
+        """Look now at sessions' cases that have a message and that a finding or a version of the envelope tied to
+        `name` in `field`; at most so many, those that were written last."""
+        mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
+        own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
+        tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, says(field, name)))
+        shown = case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.place.is_not(None)
+        wanted = select(case.c.key).where(*shown, tied).order_by(case.c.written_at.desc()).limit(most)
+        for key in self.connection.execute(wanted).scalars().all():
+            self.touch(key, now)
 
     def change(self, key: str, **values: Any) -> None:
         self.connection.execute(update(case).where(case.c.key == key).values(**values))

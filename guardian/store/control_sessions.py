@@ -102,11 +102,11 @@ class SessionRows:
         met = select(session.c.session_id).where(
             session.c.tenant_id == tenant_id,
             or_(session.c.protected, session.c.agent_id.in_(agents)),
-            or_(session.c[field] == name, exists().where(own, _says(field, name))),
+            or_(session.c[field] == name, exists().where(own, says(field, name))),
         )
         found = set(self.connection.execute(met).scalars())
         if agents:
-            mine = envelope.c.tenant_id == tenant_id, _says(field, name)
+            mine = envelope.c.tenant_id == tenant_id, says(field, name)
             registered = self.connection.execute(select(envelope.c.session_id, envelope.c.envelope).where(*mine))
             found |= {name for name, told in registered if json.loads(told).get("agent_id") in agents}
         return found
@@ -230,7 +230,7 @@ class SessionRows:
         self.connection.execute(update(session).where(this).values(**values))
 
 
-def _says(field: str, name: str) -> ColumnElement[bool]:
+def says(field: str, name: str) -> ColumnElement[bool]:
     """Whether an envelope's JSON has this anywhere, as it is written there."""
     return envelope.c.envelope.contains(f'"{field}":{json.dumps(name, ensure_ascii=False)}', autoescape=True)
 

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Kind
-from guardian.domain.revocation import Revision
+from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Ask, Body, Why
 from guardian.wire.findings import FindingView
@@ -54,7 +54,9 @@ class CaseView(Body):
     """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused.
 
     `shown` is the finding that people decide on. `approvals` are the acts that wait for a second
-    person. `trend` runs from the oldest finding to the newest.
+    person. `also_revoked` are the live revocations of what the session acts under, its task, agent or delegator:
+    gateways that check these refuse its calls, whatever the state. `trend` runs from the oldest finding to the
+    newest.
     """
 
     tenant_id: Identifier
@@ -65,6 +67,7 @@ class CaseView(Body):
     findings: int
     approvals: tuple[ApprovalView, ...] = ()
     revision: Revision | None = None
+    also_revoked: tuple[LedgerEntry, ...] = ()
     protected: bool = False
     trend: tuple[TrendPoint, ...] = ()
     similar: tuple[SimilarCase, ...] = ()

@@ -36,11 +36,13 @@ class SessionPage(Page[SessionView]):
 
 
 class SessionDetail(Body):
-    """A session with its evidence: the newest findings first, the ledger entries in their order."""
+    """A session with its evidence: the newest findings first, the ledger entries in their order. `also_revoked` as
+    in `CaseView`."""
 
     session: SessionView
     findings: tuple[FindingView, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
+    also_revoked: tuple[LedgerEntry, ...] = ()
 
 
 class ActRequest(Ask):
@@ -58,7 +60,8 @@ class ActResult(Body):
     """What the act did. `changed` False: it was so already, and `revision` is the entry that made it so.
 
     With `approval` nothing was done yet: policy asks for a second person, and this is what waits for one.
-    `unheard`: the session was not known before, which may be intended, or a typing error.
+    `unheard`: the session was not known before, which may be intended, or a typing error. `also_revoked`, after a
+    reinstatement, as in `CaseView`.
     """
 
     session: SessionView
@@ -66,6 +69,7 @@ class ActResult(Body):
     unheard: bool = False
     revision: Revision | None = None
     approval: ApprovalView | None = None
+    also_revoked: tuple[LedgerEntry, ...] = ()
 
 
 class SessionChange(Body):

@@ -7,10 +7,12 @@ import pytest
 from slack_server import message_limits, view_limits
 
 from guardian.alerting import blocks, case_blocks
+from guardian.alerting.neutralise import code, prose
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Digest
 from guardian.bootstrap.samples import samples
 from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
+from guardian.domain.revocation import LedgerEntry
 from guardian.wire.cases import CaseEvent, TrendPoint
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
@@ -23,6 +25,23 @@ def case(**changes: Any) -> Alert:
     finding = sample.finding.model_copy(update=changes)
     view = sample.view.model_copy(update={"shown": sample.view.shown.model_copy(update={"finding": finding})})
     return sample.model_copy(update={"finding": finding, "view": view})
+
+
+def revoked(kind: str, name: str) -> LedgerEntry:
+    """A live revocation of what a session acts under."""
+    return LedgerEntry.model_validate(
+        {
+            "revision": {"epoch": 1, "n": 7},
+            "tenant_id": "tenant_example",
+            "subject_type": kind,
+            "subject_id": name,
+            "status": "revoked",
+            "reason_code": "comes_back",
+            "actor": name,
+            "at": NOW,
+            "expires_at": NOW + timedelta(hours=1),
+        }
+    )
 
 
 @pytest.mark.parametrize("shows", ["reply", "reply with evidence", "page"])
@@ -74,6 +93,7 @@ def test_long_names_take_no_button_away(letter: str) -> None:
     similar = tuple(each.model_copy(update={"tool": name, "session_id": name}) for each in waits.similar * 3)
     approvals = tuple(asked.model_copy(update={"id": f"apr_{n}"}) for n in range(5))
     more = {"approvals": approvals, "similar": similar, "snoozed_until": NOW, "snoozed_by": name}
+    more |= {"also_revoked": tuple(revoked("agent", name) for _ in range(6))}
     view = alert.view.model_copy(update=more)
     outcome = alert.outcome.model_copy(update={"note": text, "policy_ids": (name,) * 9})
     link = "https://guardian.example.com/" + "%41" * 600
@@ -188,3 +208,45 @@ def test_whether_the_session_can_still_act_is_said(state: str, means: str) -> No
             case_blocks.root(alert.model_copy(update={"view": alert.view.model_copy(update={"state": state})}))
         )
         assert (f"{means}\n" in text) is said
+
+
+def under(state: str, *also: LedgerEntry, **changes: Any) -> Alert:
+    alert = case(**changes)
+    assert alert.view is not None
+    view = alert.view.model_copy(update={"state": state, "also_revoked": also})
+    return alert.model_copy(update={"view": view})
+
+
+@pytest.mark.parametrize(
+    ("state", "means"),
+    [
+        ("flagged", "Not revoked itself, but gateways that know its agent and task refuse its calls:"),
+        ("dismissed", "Not revoked itself, but gateways that know its agent and task refuse its calls:"),
+        ("reinstated", "Given back itself, but gateways that know its agent and task refuse its calls:"),
+        ("lapsed", "Its own revocation is over, but gateways that know its agent and task refuse its calls:"),
+        (
+            "revoked",
+            "Gateways refuse its calls, and given back it is still refused where they know its agent and task:",
+        ),
+    ],
+)
+def test_no_session_is_said_to_act_while_what_it_acts_under_is_revoked(state: str, means: str) -> None:
+    alert = under(state, revoked("task", "task_9"), revoked("agent", "agent_7"))
+    text = as_text(case_blocks.root(alert))
+    assert f"{means}\n" in text
+    assert "• task task_9 revoked until 2026-05-12 18:04:11 UTC by task_9; " in text
+    assert "guardian reinstate TENANT ID --subject task lifts that" in text
+    for wrong in ("can still act", "may act again", "no longer refuse"):
+        assert wrong not in text
+    assert case_blocks.fallback(alert).endswith(", its agent and task revoked")
+    assert "its agent and task revoked" not in as_text(case_blocks.root(under(state)))
+    assert "refuse" not in as_text(case_blocks.root(under("flagged", revoked("task", "t"), kind=Kind.BUS)))
+
+
+def test_the_name_of_what_is_revoked_is_hostile_text() -> None:
+    name = "<!channel> *task* [x](https://evil.example) `7`\u202e:skull:"
+    shown = case_blocks.root(under("reinstated", revoked("task", name)))
+    text = next(str(block["text"]["text"]) for block in shown if block["type"] == "section")
+    assert f"• task {code(name, 120)} revoked until" in text, "a span of code cannot be left"
+    assert f"by {prose(name, 80)}; " in text
+    assert not [foreign for foreign in ("<!", "https://", "\u202e") if foreign in text]

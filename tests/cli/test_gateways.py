@@ -92,6 +92,20 @@ def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):
     )
 
 
+def test_who_gives_a_session_back_hears_what_else_is_revoked(control):
+    at = NOW.isoformat()
+    session = {"tenant_id": "acme", "session_id": "s-1", "status": "active", "first_seen": at, "last_seen": at}
+    task = {
+        "revision": {"epoch": 1, "n": 6}, "tenant_id": "acme", "subject_type": "task", "subject_id": "t\x9b9",
+        "status": "revoked", "reason_code": "comes_back", "actor": "m", "at": at, "expires_at": at,
+    }  # fmt: skip
+    done = {"session": session, "changed": True, "revision": {"epoch": 1, "n": 7}, "also_revoked": [task]}
+    control[1]["/v1/sessions/acme/s-1/reinstate"] = done
+    told = CliRunner().invoke(app, ["reinstate", "acme", "s-1", "--reason", "ours"])
+    assert told.stdout == "s-1 is active, revision 1.7\n"
+    assert "but its task t\ufffd9 is revoked until 2026-05-12 12:00 UTC; --subject task" in told.stderr
+
+
 def test_minutes_for_a_session_are_wrong_usage_and_revoke_nothing(control):
     done = CliRunner().invoke(app, ["revoke", "acme", "s-1", "--minutes", "5", "--reason", "x"])
     assert "--minutes goes with --subject" in str(done.exception)

@@ -131,6 +131,23 @@ def test_what_is_to_be_typed_is_set_apart_and_no_markup_of_others_is(still):
     assert said("<b>`x <i>` y`", 99) == "<bdi>&lt;b&gt;<code>x &lt;i&gt;</code> y`</bdi>"
 
 
+def test_a_session_that_was_given_back_is_not_shown_as_free_while_what_it_acts_under_is_revoked(site, scribe):
+    hostile = 'task"><script>window.pwned=1</script>\u202e'
+    site.submit(scribe.finding("sess_8", task_id=hostile))
+    maya, lee = site.api("maya", "responder"), site.api("lee", "approver")
+    maya.revoke("acme", "sess_8", reason="stop")
+    maya.revoke_subject("acme", "task", hostile, reason="all of it", seconds=3600)
+    asked = maya.reinstate("acme", "sess_8", reason="ours").approval
+    lee.decide_approval(asked.id, "approve", reason="yes")
+    html = site.signed_in().session("sess_8")
+    (warning,) = re.findall(r'<div class="p warn">Its task .*?</div>', html, re.DOTALL)
+    assert "guardian reinstate TENANT ID --subject task" in warning
+    assert "by <bdi>maya</bdi>" in warning
+    assert ("&lt;script&gt;" in warning, "‹U+202E›" in warning, "<script" in html) == (True, True, False)
+    lee.reinstate_subject("acme", "task", hostile, reason="clean")
+    assert "Its task" not in site.signed_in().session("sess_8")
+
+
 def test_a_hard_breach_is_told_as_a_fact_beside_the_estimate(site, scribe):
     site.submit(scribe.finding("sess_3", n=3, hard=True, promised=False, one_in=4630))
     browser = site.signed_in()

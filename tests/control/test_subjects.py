@@ -108,6 +108,68 @@ def test_after_a_hard_breach_the_registered_task_does_not_come_back_and_the_agen
     assert ("task", "task_9") not in live(keeping)
 
 
+def under(stage, session="sess_1"):
+    """What the session acts under and is revoked, as its case and its own page tell it."""
+    case, detail = (stage.call("GET", f"/v1/{what}/acme/{session}").json() for what in ("cases", "sessions"))
+    assert case["also_revoked"] == detail["also_revoked"]
+    return [(each["subject_type"], each["subject_id"], each["reason_code"]) for each in case["also_revoked"]]
+
+
+def test_whoever_gives_a_session_back_is_told_that_its_task_is_still_revoked_and_how_to_lift_that(
+    keeping, a_finding, hard
+):
+    registered(keeping, task_id="task_9", agent_id="agent_7")
+    lifts = (
+        "its task task_9 is revoked until 2026-05-12 14:00 UTC (guardian reinstate TENANT ID --subject task lifts"
+    )
+    outcome = keeping.submit(a_finding(breaches=hard)).json()
+    assert lifts in outcome["note"]
+    assert "its agent" not in outcome["note"], "policy did not permit that"
+    assert under(keeping) == [("task", "task_9", "comes_back")]
+    assert lifts in keeping.reinstate()["result"]
+    case = keeping.call("GET", "/v1/cases/acme/sess_1").json()
+    assert (case["state"], under(keeping)) == ("reinstated", [("task", "task_9", "comes_back")])
+    again = keeping.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ours"}).json()
+    assert [each["subject_id"] for each in again["also_revoked"]] == ["task_9"]
+    assert named(keeping, "sess_1") == 403
+    assert act(keeping, "reinstate", "task", "task_9", role="approver").json()["changed"] is True
+    assert (under(keeping), named(keeping, "sess_1")) == ([], 200)
+
+
+def test_a_task_that_stays_revoked_for_longer_is_told_as_well(keeping, a_finding, hard):
+    registered(keeping, task_id="task_9")
+    act(keeping, "revoke", "task", "task_9", seconds=86_400)
+    outcome = keeping.submit(a_finding(breaches=hard)).json()
+    assert "its task task_9 is revoked until 2026-05-13 12:00 UTC" in outcome["note"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        ("task", "task_9", True),
+        ("agent", "agent_registered", True),
+        ("agent", "agent_1", True),
+        ("delegator", "user_1", True),
+        ("agent", "another", False),
+        ("task", "user_1", False),
+        ("jti", "task_9", False),
+    ],
+)
+def test_a_case_tells_what_its_session_acts_under_as_registered_and_as_its_log_says(
+    stage, a_finding, kind, name, told
+):
+    registered(stage, task_id="task_9", agent_id="agent_registered")
+    stage.submit(a_finding(wanted="flag"))
+    before = stage.call("GET", "/v1/cases/acme/sess_1").headers["etag"]
+    act(stage, "revoke", kind, name, seconds=600)
+    assert under(stage) == ([(kind, name, "manual")] if told else [])
+    path, body = "/v1/sessions/acme/sess_1/revoke", {"reason": "stop"}
+    late = stage.call("POST", path, "responder", json=body, headers={"If-Match": before})
+    assert late.status_code == (412 if told else 200), "who decides has seen it"
+    stage.clock.pass_(seconds=600)
+    assert under(stage) == []
+
+
 def test_a_task_that_is_revoked_for_less_does_not_come_back_sooner(keeping, a_finding, hard):
     registered(keeping, task_id="task_9")
     path = "/v1/subjects/acme/task/task_9/revoke"

@@ -6,6 +6,8 @@ from slack_server import message_limits
 from guardian.control.news import tell
 from guardian.domain.finding import Effect, Kind, Severity
 
+LEE = "U0LEE"
+
 
 def test_a_case_is_one_message_and_its_evidence_stands_in_the_thread(office, slack, a_finding) -> None:
     office.submit(a_finding())
@@ -65,6 +67,43 @@ def test_the_message_follows_the_case_through_its_states(office, slack, a_findin
     assert "asked for a second person to give the session back" in history
     assert "was ours" in history
     assert len([m for m in slack.roots() if "sess_1" in str(m)]) == 1
+
+
+@pytest.mark.parametrize("ends", ["lifted", "over"])
+def test_the_message_follows_what_its_session_acts_under(office, slack, a_finding, ends) -> None:
+    """Whoever reads it is not told that a session can act while its gateways refuse what its agent does."""
+    office.submit(a_finding())
+    office.settle()
+    assert "the session can still act" in office.text()
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        maya.revoke_subject("acme", "agent", "agent_1", reason="its image was altered", seconds=3600)
+        office.after(minutes=1)
+        assert "can still act" not in office.text()
+        assert "agent `agent_1` revoked until 2026-05-12 13:00:" in office.text()
+        assert "can still act" not in office.command("session sess_1", LEE)
+        assert "agent `agent_1` revoked until" in office.command("session sess_1", LEE)
+        if ends == "lifted":
+            lee.reinstate_subject("acme", "agent", "agent_1", reason="it is clean")
+    office.after(minutes=1 if ends == "lifted" else 61)
+    assert "the session can still act" in office.text()
+    assert len([m for m in slack.roots() if "sess_1" in str(m)]) == 1
+    before = office.root()["blocks"]
+    office.after(hours=10)
+    assert office.root()["blocks"] == before
+
+
+def test_only_messages_of_what_acts_under_it_are_looked_at_again(office, slack, a_finding) -> None:
+    for n in range(3):
+        told = a_finding(f"sess_{n}")
+        subject = told.subject.model_copy(update={"task_id": f"task_{n}"})
+        office.submit(told.model_copy(update={"subject": subject}))
+    office.after(minutes=5)
+    before = {m["ts"]: m["blocks"] for m in slack.roots()}
+    with office.client("maya", "responder") as maya:
+        maya.revoke_subject("acme", "task", "task_1", reason="over")
+    office.after(minutes=1)
+    changed = [m for m in slack.roots() if m["ts"] in before and m["blocks"] != before[m["ts"]]]
+    assert ["`sess_1`" in str(m["blocks"]) for m in changed] == [True]
 
 
 def test_what_nobody_acts_on_calls_whoever_is_on_call_once(make_office, slack, a_finding) -> None:

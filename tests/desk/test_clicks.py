@@ -178,6 +178,29 @@ def test_a_reinstatement_asks_for_a_second_person_who_approves_in_slack(flagged,
     assert status(flagged) == "active"
 
 
+def test_who_gives_a_session_back_in_slack_is_told_that_its_agent_is_still_revoked(flagged, slack) -> None:
+    flagged.click("Revoke now", MAYA)
+    flagged.told()
+    with flagged.client("ann", "approver") as ann:
+        ann.revoke_subject("acme", "agent", "agent_1", reason="its image was altered")
+    flagged.after(minutes=1)
+    still = "still refused where they know its agent"
+    assert still in flagged.text()
+    flagged.click("Reinstate …", MAYA)
+    form = str(flagged.form()["blocks"])
+    assert (still in form, "The session is given back" in form, "may act again" in form) == (True, True, False)
+    flagged.fill_in(MAYA, reason="it was the migration")
+    flagged.told(2)
+    flagged.after(minutes=1)
+    flagged.click("Approve …", LEE)
+    assert still in str(flagged.form(2)["blocks"])
+    flagged.fill_in(LEE)
+    assert "but its agent agent_1 is revoked until" in flagged.told(3)
+    flagged.after(minutes=1)
+    assert "▶ Reinstated, its agent revoked" in flagged.text()
+    assert "may act again" not in flagged.text()
+
+
 def test_a_snoozed_case_reminds_nobody(make_office, slack, a_finding) -> None:
     office = make_office(escalate={"after_s": 900})
     office.submit(a_finding())

@@ -1,0 +1,46 @@
+"""What a session acts under: its task, its agent, its delegator. Who revokes one of them stops the session."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from guardian.domain.event import Envelope
+from guardian.domain.finding import Subject
+from guardian.domain.revocation import LedgerEntry, SubjectType
+from guardian.domain.text import moment, shown
+from guardian.store.control import ControlRows
+from guardian.wire.sessions import SessionView
+
+KINDS: tuple[SubjectType, ...] = ("task", "agent", "delegator")
+
+
+def named(kind: SubjectType, teller: Envelope | Subject | SessionView | None) -> str | None:
+    """The subject of this kind that it names, if any."""
+    if teller is None:
+        return None
+    match kind:
+        case "task":
+            return teller.task_id
+        case "agent":
+            return teller.agent_id
+        case "delegator":
+            return teller.delegator_id
+        case "session" | "jti":
+            return None
+
+
+def revoked_with_it(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> tuple[LedgerEntry, ...]:
+    """The live revocations of what the session acts under, as registered or as findings say: gateways go by what
+    their own log says, so where the two differ, both count."""
+    registered, met = rows.envelopes.newest(tenant_id, session_id), rows.sessions.get(tenant_id, session_id)
+    tellers = (None if registered is None else registered.envelope, None if met is None else met.view)
+    names = {(kind, name) for kind in KINDS for teller in tellers if (name := named(kind, teller)) is not None}
+    return tuple(rows.ledger.live_among(tenant_id, names, now))
+
+
+def in_words(entries: Sequence[LedgerEntry]) -> str:
+    """The same in a sentence, with how each of them is lifted; empty where there is none."""
+    return "; ".join(
+        f"its {each.subject_type} {shown(each.subject_id)} is revoked until {moment(each.expires_at)} (guardian "
+        f"reinstate TENANT ID --subject {each.subject_type} lifts that)"
+        for each in entries
+    )
