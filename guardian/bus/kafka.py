@@ -26,6 +26,7 @@ from guardian.telemetry import logger
 
 _log = logger("bus")
 _JOINING_S = 1.0
+_EARLIEST_MS = 946_684_800_000  # 2000-01-01: no log is older
 _TAKEN_AWAY = (KafkaError, ValueError, KeyError)
 """What the library raises for a partition that its other thread, which joins the group, has just given up."""
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
@@ -293,9 +294,10 @@ def _record(message: Any) -> Record:
 
 
 def _stamp(ms: int | None) -> datetime | None:
-    """None where there is none, and where it is no time in milliseconds: producers may set anything."""
+    """None where there is none, and where it is no time in milliseconds (0, or one in seconds): producers may set
+    anything."""
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None and ms >= 0 else None
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None and ms >= _EARLIEST_MS else None
     except (ValueError, OverflowError, OSError):
         return None
 

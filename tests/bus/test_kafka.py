@@ -147,7 +147,10 @@ def _message(**more):
     return ConsumerRecord(**{**dict.fromkeys(ConsumerRecord._fields), **told, **more})
 
 
-@pytest.mark.parametrize("stamp", [1_700_000_000_000_000, 1_700_000_000_000_000_000, -1, None])
+@pytest.mark.parametrize(
+    "stamp",
+    [1_700_000_000_000_000, 1_700_000_000_000_000_000, -1, None, 0, 1_700_000_000, 946_684_799_999],
+)
 def test_an_odd_timestamp_is_no_timestamp_and_the_record_is_read_like_any_other(stamp, reading):
     odd, good = reading([_message(timestamp=stamp), _message(offset=1)])
     assert (odd.value, odd.timestamp) == (b"x", None)
