@@ -11,6 +11,7 @@ GuardianError
 │   └── Unstorable       the database is there and refuses a value: too long, too wide, or no text to it
 ├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
 ├── BusError             the broker cannot be reached or refused
+│   ├── RecordRefused    the broker takes others, but not this record: too large, too old, without the key it needs
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status` and control's `code`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
@@ -86,6 +87,10 @@ class ArchiveError(GuardianError):
 
 class BusError(GuardianError):
     """The broker cannot be reached or refused."""
+
+
+class RecordRefused(BusError):
+    """The broker refuses this one record, and will do so again; others of its topic may be taken."""
 
 
 class FuseBlown(BusError):

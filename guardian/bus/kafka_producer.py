@@ -6,14 +6,29 @@ from datetime import datetime
 from typing import Any
 
 from kafka import KafkaProducer as _Producer
-from kafka.errors import KafkaError
+from kafka.errors import (
+    CorruptRecordError,
+    InvalidRecordError,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls
+from guardian.errors import RecordRefused
 from guardian.telemetry import logger
 
 _log = logger("bus")
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
+_OF_ONE_RECORD = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    InvalidTimestampError,
+    InvalidRecordError,
+    CorruptRecordError,  # also what brokers answer to a record without a key, where the topic is compacted
+)
 
 
 class KafkaProducer:
@@ -46,6 +61,9 @@ class KafkaProducer:
                     topic, value=value, key=key, headers=list(headers), partition=partition, timestamp_ms=when
                 )
                 sent.get(timeout=self._client.config["delivery_timeout_ms"] / 1000)
+            except _OF_ONE_RECORD as error:
+                self._drop()
+                raise RecordRefused(f"kafka: {topic!r} does not take this record: {error}") from error
             except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
                 self._drop()
                 raise bus_error(f"cannot write to {topic!r}", error) from error

@@ -54,7 +54,8 @@ class Consumer(Protocol):
 
 
 class Producer(Protocol):
-    """Writes records; `send` returns only when the record is acknowledged, else raises BusError.
+    """Writes records; `send` returns only when the record is acknowledged, else raises BusError: RecordRefused
+    where the topic takes others.
 
     A `value` of None is a tombstone: it removes its key from a compacted topic. The key chooses the partition,
     unless one is given. `timestamp` replaces the present as the record's time, where the topic lets producers set

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from guardian.bus.port import Producer
-from guardian.errors import BusError, StoreError
+from guardian.errors import BusError, RecordRefused, StoreError
 from guardian.store.monitor_dead_letters import DeadLetters
 from guardian.store.monitor_values import StoredDeadLetter
 from guardian.stream.marks import REDRIVEN, Mark
@@ -40,11 +40,11 @@ def redrive(
     is spelt otherwise, and a `mark` is added. The timestamp is the original one, so that the record is judged as
     of then. A record with several dead letters is sent once. One is in memory at a time. `unseal` raises
     StoreError for what it cannot open, the producer BusError for what it cannot send: the others are still sent,
-    but once a topic has failed, nothing more is tried there.
+    but once a topic has failed, other than by RecordRefused, nothing more is tried there.
     """
     done = Redriven([], [], [], [])
     records: set[tuple[str, str]] = set()
-    refused: set[str] = set()
+    refused: set[str | tuple[str, str]] = set()  # topics and records
     for letter_id in dict.fromkeys(ids):
         letter = letters.get([letter_id]).get(letter_id)
         if letter is None:
@@ -57,14 +57,17 @@ def redrive(
                 done.shut.append(letter_id)
                 continue
             try:
-                if letter.topic not in refused:
+                if refused.isdisjoint((letter.topic, letter.record)):
                     came = letter.timestamp or letter.at
                     headers = _headers(letter, mark.of(letter.id, value))
                     producer.send(letter.topic, value, key=letter.key, headers=headers, timestamp=came)
+            except RecordRefused as error:
+                _log.error("a dead letter cannot be sent again", letter=letter_id, error=str(error))
+                refused.add(letter.record)
             except BusError as error:
                 _log.error("dead letters cannot be sent again", topic=letter.topic, error=str(error))
                 refused.add(letter.topic)
-            if letter.topic in refused:
+            if not refused.isdisjoint((letter.topic, letter.record)):
                 done.failed.append(letter_id)
                 continue
             records.add(letter.record)

@@ -11,12 +11,21 @@ import pytest
 from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, KafkaTimeoutError
+from kafka.errors import (
+    CorruptRecordError,
+    InconsistentGroupProtocolError,
+    InvalidRecordError,
+    InvalidTimestampError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c, crc32c_c
 from kafka.structs import MemberState
 
 import guardian.bus.kafka as kafka_module
+import guardian.bus.kafka_producer as producer_module
 import guardian.bus.local_broker as local_broker_module
 from guardian.bus import kafka_ends
 from guardian.bus.admin import ensure_topics, topic_partitions
@@ -25,7 +34,7 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
 from guardian.bus.local_broker import LocalBroker
 from guardian.domain.record import Place
-from guardian.errors import BusError, ConfigurationError
+from guardian.errors import BusError, ConfigurationError, RecordRefused
 
 
 @pytest.fixture
@@ -288,6 +297,35 @@ def test_an_end_before_a_position_is_not_known_until_a_fetch_confirms_it(monkeyp
 @pytest.mark.parametrize(("stored", "first"), [(6, 0), (6, 6), (None, 100)])
 def test_offsets_without_a_record_are_passed_over(stored, first, reading):
     assert len(reading([_message(offset=100), _message(offset=103)], stored=stored, first=first)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "of_one_record"),
+    [
+        (MessageSizeTooLargeError(), True),
+        (InvalidTimestampError("Timestamp is out of range"), True),
+        (InvalidRecordError(), True),
+        (TopicAuthorizationFailedError(), False),
+        (KafkaTimeoutError(), False),
+    ],
+)
+def test_a_record_that_is_refused_is_told_from_a_topic_that_takes_none(error, of_one_record, monkeypatch):
+    class Client:
+        DEFAULT_CONFIG = producer_module._Producer.DEFAULT_CONFIG
+
+        def __init__(self, **options):
+            self.config = options
+
+        def send(self, *_, **_more):
+            raise error
+
+        def close(self, **_options):
+            """There is nothing to close."""
+
+    monkeypatch.setattr(producer_module, "_Producer", Client)
+    with pytest.raises(BusError, match="'t'") as refused:
+        KafkaProducer(KafkaSettings("b:9092")).send("t", b"x")
+    assert isinstance(refused.value, RecordRefused) is of_one_record
 
 
 def _send(producer, value):

@@ -13,7 +13,7 @@ from guardian.bus.memory import MemoryProducer
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
-from guardian.errors import BusError, ControlError, FuseBlown, StoreError
+from guardian.errors import BusError, ControlError, FuseBlown, RecordRefused, StoreError
 from guardian.store.engine import writing
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_tables import findings
@@ -452,6 +452,29 @@ def test_a_letter_that_cannot_be_sent_holds_no_other_back_and_its_topic_is_tried
     assert (done.sent, done.failed) == (["log/0/6"], ["/var/log.jsonl#1/0/1", "/var/log.jsonl#1/0/2"])
     assert tried == ["/var/log.jsonl#1", "log"]
     assert filled.store.dead_letters.get(done.failed)["/var/log.jsonl#1/0/1"].redriven_at is None
+
+
+def test_a_record_that_the_broker_does_not_take_holds_no_other_of_its_topic_back(filled):
+    """Say one that has grown too old for the topic, or too large without the compression it came with."""
+    records = [Record("log", 0, at, b"old" if at == 7 else b"new") for at in (7, 8)]
+    letters = tuple(DeadLetter(record, "invalid", "no", entry=entry) for record in records for entry in (0, 1))
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    filled.store.commit(Judgement(dead_letters=letters), now=filled.clock(), **nothing)
+    tried = []
+
+    class Picky(MemoryProducer):
+        def send(self, topic, value, **more):
+            tried.append(value)
+            if value == b"old":
+                raise RecordRefused("its timestamp is out of range")
+            super().send(topic, value, **more)
+
+    done = redrive(
+        filled.store.dead_letters, ["log/0/7", "log/0/7/1", "log/0/8", "log/0/8/1"],
+        Picky(filled.broker), unseal=lambda sealed: sealed.removeprefix(b"sealed:"), mark=MARK, clock=filled.clock,
+    )  # fmt: skip
+    assert (done.sent, done.failed) == (["log/0/8", "log/0/8/1"], ["log/0/7", "log/0/7/1"])
+    assert tried == [b"old", b"new"]
 
 
 def test_a_side_finding_that_every_batch_shows_is_told_and_sent_once(rig, make_event, counting, control):
