@@ -1,6 +1,7 @@
 """The envelopes topic: envelopes on a topic of their own, kept for the sessions whose log carries none."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from guardian.bus.port import Consumer
@@ -113,6 +114,11 @@ class EnvelopeTail:
         self._consumer.commit(positions)
         self._metrics.add("guardian_envelopes_total", len(believed), result="heard")
         self._metrics.add("guardian_envelopes_total", len(letters), result="refused")
+        codes = Counter(letter.code for letter in letters)
+        for code, count in codes.items():
+            self._metrics.add("guardian_dead_letters_total", count, code=code)
+        if codes:
+            _log.warning("envelopes refused; they are dead letters", by_code=dict(codes))
 
     def _counts(self, d: Decoded) -> bool:
         return d.signature == "valid" or (not self._signed and d.signature != "invalid")

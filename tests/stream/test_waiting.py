@@ -2,9 +2,11 @@
 
 import json
 import threading
+from collections import Counter
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
@@ -591,12 +593,15 @@ def test_an_envelope_from_somebody_without_the_right_is_dead_lettered_with_a_fin
     rig.broker.append("envelopes", told(gateway="mallory"))
     rig.broker.append("envelopes", b"{not json")
     rig.broker.append("envelopes", told(envelope={"tenant_id": "acme", "session_id": "s9"}))
-    tail(lambda: len(desk.store.dead_letters.list()) == 3)
+    with capture_logs() as lines:
+        tail(lambda: len(desk.store.dead_letters.list()) == 3)
     codes = {letter.code for letter in desk.store.dead_letters.list()}
     assert codes == {"gateway_not_entitled", "not_json", "invalid"}
     kinds = {item.finding.kind for item in desk.store.outbox.due(rig.clock(), 100) if item.finding is not None}
     assert kinds == {Kind.ENTITLEMENT, Kind.UNSCORABLE}
     assert not desk.store.registry.known({SessionKey("acme", "s1")}).envelopes
+    assert {rig.metrics.value("guardian_dead_letters_total", code=code) for code in codes} == {1}
+    assert sum((Counter(each["by_code"]) for each in lines if "by_code" in each), Counter()) == Counter(codes)
 
 
 def test_an_envelope_that_the_database_refuses_is_dead_lettered_and_the_others_are_kept(tail, rig, desk, refuses):
