@@ -16,7 +16,7 @@ _OURS = frozenset(
     {
         "bootstrap_servers", "group_id", "group_instance_id", "enable_auto_commit", "auto_offset_reset",
         "isolation_level", "partition_assignment_strategy", "key_deserializer", "value_deserializer",
-        "key_serializer", "value_serializer", "acks", "enable_idempotence", "transactional_id",
+        "key_serializer", "value_serializer", "acks", "enable_idempotence", "transactional_id", "max_poll_records",
     }
 )  # fmt: skip
 
@@ -46,7 +46,7 @@ class KafkaSettings:
     def __post_init__(self) -> None:
         if taken := sorted(_OURS & set(self.client_options)):
             raise ConfigurationError(
-                f"kafka client option {taken[0]!r} cannot be set: guardian's delivery guarantees depend on it"
+                f"kafka client option {taken[0]!r} cannot be set: guardian sets it, as its guarantees need it"
             )
         if unknown := sorted(set(self.client_options) - _known()):
             raise ConfigurationError(

@@ -44,8 +44,10 @@ def nobody():
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("option", ["enable_auto_commit", "isolation_level", "group_id", "acks"])
-def test_an_option_that_would_break_the_guarantees_is_refused_by_name(option):
+@pytest.mark.parametrize(
+    "option", ["enable_auto_commit", "isolation_level", "group_id", "acks", "max_poll_records"]
+)
+def test_an_option_that_guardian_sets_itself_is_refused_by_name(option):
     with pytest.raises(ConfigurationError, match=option):
         KafkaSettings("b:9092", client_options={option: "x"})
 
