@@ -44,8 +44,11 @@ def open_monitor_store(settings: Settings, *, makes: bool = False) -> MonitorSto
 
 
 def retention_of(settings: Settings) -> Retention:
+    """A decision is known for longer than a dead letter of it can be sent again, lest it be judged twice: one that
+    could be read only in part is both."""
     keep = timedelta(days=settings.store.keep_days)
-    return Retention(seen=keep, sessions=keep, agents=keep, findings=keep)
+    letters = timedelta(days=settings.store.dead_letter_days + 1)  # sent on its last day, one is read a bit later
+    return Retention(seen=max(keep, letters), sessions=keep, agents=keep, findings=keep)
 
 
 def hear_change(state: SessionState, change: Change, *, lasting: Collection[str]) -> SessionState:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import threading
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.kafka import producers_of
 from guardian.bootstrap.monitor import Monitor
+from guardian.bootstrap.monitor_store import retention_of
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
@@ -46,6 +48,13 @@ def test_dead_letters_of_a_file_go_beside_it_and_those_of_topics_to_their_broker
     assert isinstance(found["told"], KafkaProducer)
     topics = producers_of(both, MemoryConsumer(MemoryBroker(), []), None)
     assert topics.keys() == {both.kafka.topic, "told"}
+
+
+@pytest.mark.parametrize("keep", [7, 90])
+def test_a_decision_is_known_for_longer_than_its_dead_letter_can_be_sent_again(keep):
+    kept = retention_of(load(None, overrides={"store": {"keep_days": keep, "dead_letter_days": 14}}))
+    assert kept.sessions == timedelta(days=keep)
+    assert kept.seen == timedelta(days=max(keep, 15))
 
 
 def test_who_takes_nothing_at_the_end_of_a_file_is_named(tmp_path, monkeypatch):
