@@ -25,8 +25,9 @@ from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
 
 _log = logger("bus")
-MAX_LINE = 8 * 1024 * 1024
-"""The most of one line that is held in memory. The rest is skipped, and the source refuses what is left."""
+MAX_LINE = 8 * 1024 * 1024 + 1
+"""The most of one line that is held in memory. The rest is skipped, and the source refuses what is left: it is one
+byte more than a call may have."""
 
 _SKIP = 1024 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')

@@ -23,7 +23,7 @@ from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.lines import line
 from guardian.sources.port import Format, Told
-from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
+from guardian.sources.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH, parse
 from guardian.sources.unread import (
     SESSION_NAMES,
     TENANT_NAMES,
@@ -48,7 +48,7 @@ class GuardianDecisions(Format):
     title: ClassVar[str] = "guardian.decision/v1, one JSON object a record (`guardian schema`)"
     carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
 
-    max_bytes: int = 1_048_576
+    max_bytes: int = MAX_CALL_BYTES
     max_depth: int = MAX_DEPTH
 
     def decode(self, record: Record) -> DecisionEvent:

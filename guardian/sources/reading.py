@@ -22,7 +22,7 @@ from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
-from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH
+from guardian.sources.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in, unread_of
 
 FORMAT_HEADER = "guardian-format"
@@ -47,7 +47,7 @@ class Reader:
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
     wrapped: bool = False
-    max_bytes: int = 8_388_608
+    max_bytes: int = MAX_CALL_BYTES
     max_unpacked: int = MAX_BYTES
     max_entries: int = 250_000
     max_depth: int = MAX_DEPTH

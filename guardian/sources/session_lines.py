@@ -13,8 +13,7 @@ from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.guardian import GuardianDecisions
 
-_MAX_BYTES = 8 * 1024 * 1024
-_PARSER = GuardianDecisions(max_bytes=_MAX_BYTES)
+_PARSER = GuardianDecisions()
 
 
 @dataclass(frozen=True, slots=True)

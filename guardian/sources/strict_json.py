@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from guardian.errors import DecodeError
 
 MAX_DEPTH = 64
+MAX_CALL_BYTES = 8 * 1024 * 1024
 MAX_BYTES = 32_768 * 1_032
 """The most that a record may unpack to: OPA cuts its uploads at 32 KiB, and deflate packs 1,032 to 1 at best.
 While it is read, its values may take sixty times as much memory: 2 GB."""

@@ -60,7 +60,7 @@ HOSTILE = {
     "utf-16": (GOOD.decode().encode("utf-16"), "not_utf8"),
     "byte order mark": (b"\xef\xbb\xbf" + GOOD, "not_json"),
     "half a surrogate pair": (GOOD.replace(b"review", b"\\ud800"), "not_utf8"),
-    "five megabytes": (b'{"a": "' + b"x" * 5_000_000 + b'"}', "too_large"),
+    "nine megabytes": (b'{"a": "' + b"x" * 9_000_000 + b'"}', "too_large"),
     "ten thousand arrays": (b"[" * 10_000 + b"]" * 10_000, "too_deep"),
     "ten thousand objects": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "too_deep"),
     "open arrays only": (b"[" * 1_000_000, "too_deep"),
@@ -105,6 +105,14 @@ def test_future_and_ancient_times_are_read_because_the_clock_is_judged_later(tim
 
 def test_nesting_up_to_the_limit_is_read():
     assert decode(GOOD.replace(b'"c1"', b"[" * 61 + b"]" * 61)).key == ("acme", "s1")
+
+
+def test_a_call_is_read_up_to_eight_megabytes_as_in_every_format():
+    room = 8 * 1024 * 1024 - len(raw(action={"tool": "x", "arguments": {"body": ""}}))
+    body = {"tool": "x", "arguments": {"body": "y" * room}}
+    assert decode(raw(action=body)).action.arguments == body["arguments"]
+    body["arguments"]["body"] += "y"
+    assert refusal(raw(action=body)).code == "too_large"
 
 
 def test_brackets_inside_strings_are_not_nesting():
