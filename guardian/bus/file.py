@@ -34,8 +34,8 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 
 
 class FileConsumer:
-    """Reads `path` once, from the stored line on. `-` is standard input. A last line still being written
-    is left for the next time."""
+    """Reads `path` once, from the stored line on. `-` is standard input. Blank lines count, but are no records. A
+    last line still being written is left for the next time."""
 
     def __init__(self, path: str | Path, *, topic: str | None = None) -> None:
         self._path = str(path)
@@ -71,7 +71,8 @@ class FileConsumer:
             if line is None:
                 break
             size += len(line)
-            records.append(Record(self._place.topic, 0, offset, line))
+            if line.strip():
+                records.append(Record(self._place.topic, 0, offset, line))
         if not records:
             self._tell_broken()
         return records

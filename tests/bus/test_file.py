@@ -23,13 +23,23 @@ def _read(consumer, start=0):
     return got
 
 
-def test_every_line_is_a_record_and_its_offset_the_line_number(tmp_path):
+def test_every_line_that_says_something_is_a_record_and_its_offset_the_line_number(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"one\ntwo\r\n\n\xff\xfe\x00\nlast without an end")
     got = _read(FileConsumer(path))
     assert [(r.offset, r.value) for r in got] == [
-        (0, b"one"), (1, b"two"), (2, b""), (3, b"\xff\xfe\x00"), (4, b"last without an end"),
+        (0, b"one"), (1, b"two"), (3, b"\xff\xfe\x00"), (4, b"last without an end"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "offsets"), [(b"one\n\n \t\r\ntwo\n\n", [0, 3]), (b"\r\none", [1]), (b"\n" * 9, [])]
+)
+def test_a_blank_line_is_counted_but_is_no_record(tmp_path, written, offsets):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(written)
+    assert [record.offset for record in _read(FileConsumer(path))] == offsets
+    assert _read(FileConsumer(path), start=9) == []
 
 
 def test_the_byte_order_mark_of_an_editor_is_no_part_of_the_first_line(tmp_path):
