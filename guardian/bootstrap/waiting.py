@@ -15,6 +15,7 @@ from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.envelope_records import EnvelopeRecords
 from guardian.store.monitor import MonitorStore
 from guardian.stream.envelopes import EnvelopeTail
+from guardian.stream.marks import Mark
 from guardian.stream.waiting import WaitingRoom
 from guardian.telemetry import Metrics
 
@@ -37,7 +38,8 @@ def envelope_tail(settings: Settings, store: MonitorStore, metrics: Metrics) -> 
     topic = settings.envelopes.topic
     if topic is None:
         return None
-    key = SecretFiles.of(settings).load_fingerprint_key()
+    files = SecretFiles.of(settings)
+    key = files.load_fingerprint_key()
     verify = envelope_verifier(settings)
     decoder = Decoder(
         source=EnvelopeRecords(),
@@ -53,4 +55,5 @@ def envelope_tail(settings: Settings, store: MonitorStore, metrics: Metrics) -> 
         clock=utc_now,
         metrics=metrics,
         signed=verify is not None,
+        mark=Mark(files.load_seal(settings).keys),
     )

@@ -1,10 +1,11 @@
 """Envelopes that were registered for sessions whose log carries none, as far as the monitor has heard of them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, literal_column, select
 
 from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
@@ -15,13 +16,32 @@ from guardian.store.monitor_sessions import NOT_ACTED
 from guardian.store.monitor_tables import envelopes, sessions, waiting
 
 Source = Literal["control", "topic"]
+_TOLD_AT: ColumnElement[datetime] = literal_column("excluded.at")
+
+
+_LATE = timedelta(days=1)
 
 
 class Heard(NamedTuple):
-    """An envelope to keep: redacted, with the digest of the untouched one, and who told of it."""
+    """An envelope to keep: redacted, with the digest of the untouched one, and who told of it, when (None: now).
+    One that people sent `again` is as old as when it came first, and replaces none that was told since."""
 
     grant: Grant
     source: Source
+    told_at: datetime | None = None
+    again: bool = False
+
+    def at(self, now: datetime) -> datetime:
+        """When it was told, as rows have it: by this time they are forgotten too, so one that is read late still
+        counts as young."""
+        told_at = min(self.told_at or now, now)
+        return told_at if self.again else max(told_at, now - _LATE)
+
+    def replaces(self, other: "Heard", now: datetime) -> bool:
+        """Whether it does, where the other was read before it."""
+        if "control" in (self.source, other.source):
+            return self.source == "control"
+        return not self.again or other.at(now) <= self.at(now)
 
 
 class Registry:
@@ -46,22 +66,24 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
     newest: dict[SessionKey, Heard] = {}
     for each in heard:
         key = each.grant.envelope.key
-        if key not in newest or each.source == "control" or newest[key].source != "control":
+        if key not in newest or each.replaces(newest[key], now):
             newest[key] = each
-    rows: dict[Source, list[Row]] = {"control": [], "topic": []}
+    rows: dict[tuple[Source, bool], list[Row]] = defaultdict(list)
     for key, each in newest.items():
-        rows[each.source].append(
+        rows[each.source, each.again].append(
             {
                 "tenant_id": key.tenant_id,
                 "session_id": key.session_id,
                 "body": each.grant.envelope.model_dump_json(),
                 "digest": each.grant.digest,
                 "source": each.source,
-                "at": now,
+                "at": each.at(now),
             }
         )
-    upsert(connection, envelopes, rows["control"])
-    upsert(connection, envelopes, rows["topic"], over=envelopes.c.source != "control")
+    of_topic = envelopes.c.source != "control"
+    upsert(connection, envelopes, rows["control", False])
+    upsert(connection, envelopes, rows["topic", False], over=of_topic)
+    upsert(connection, envelopes, rows["topic", True], over=of_topic & (envelopes.c.at <= _TOLD_AT))
 
 
 def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:

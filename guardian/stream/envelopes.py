@@ -13,6 +13,7 @@ from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
 from guardian.stream.backoff import Backoff
+from guardian.stream.marks import Mark
 from guardian.stream.poison import advanced, halves
 from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach
@@ -27,7 +28,8 @@ Decode = Callable[[Sequence[Record]], tuple[list[Decoded], list[DeadLetter]]]
 
 class EnvelopeTail:
     """Reads the topic as the log is read: envelopes and offsets in one transaction; a record that cannot be
-    believed becomes a dead letter and a finding. `signed`: only envelopes with a valid signature count."""
+    believed becomes a dead letter and a finding. `signed`: only envelopes with a valid signature count. `mark`
+    recognises those that people sent again."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class EnvelopeTail:
         clock: Clock,
         metrics: Metrics,
         signed: bool,
+        mark: Mark | None = None,
         poll_timeout_s: float = 0.5,
     ) -> None:
         self._consumer = consumer
@@ -46,6 +49,7 @@ class EnvelopeTail:
         self._clock = clock
         self._metrics = metrics
         self._signed = signed
+        self._mark = mark or Mark()
         self._poll_timeout_s = poll_timeout_s
 
     def run(self, stop: threading.Event) -> None:
@@ -107,7 +111,12 @@ class EnvelopeTail:
             member=self._consumer.member(),
             now=self._clock(),
             heard=[
-                Heard(Grant(d.event.envelope, d.envelope_digest or d.event.envelope.digest), "topic")
+                Heard(
+                    Grant(d.event.envelope, d.envelope_digest or d.event.envelope.digest),
+                    "topic",
+                    d.known_at,
+                    self._mark.on(d.record),
+                )
                 for d in believed
             ],
         )

@@ -401,6 +401,9 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
         base = store.positions(places)
         common = {"base": base, "versions": {}, "member": "m", "now": NOW}
         store.commit(Judgement(), positions=base, heard=heard, **common)
+        older = told.model_copy(update={"purpose": "older"})
+        again = [Heard(Grant(older, older.digest), "topic", NOW - timedelta(hours=1), again=True)]
+        store.commit(Judgement(), positions=base, heard=again, **common)
         due = store.waiting.due(places, before=NOW - timedelta(seconds=1), limit=10)
         assert [held.id for held in due] == [("foreign", 0, 0, 0), ("foreign", 0, 1, 0)]
         assert (due[0].sealed, due[0].headers, due[0].stamped_at) == (b"eulav", (("h", b"v"),), NOW)

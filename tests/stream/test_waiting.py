@@ -30,10 +30,12 @@ from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse
+from guardian.stream.marks import Mark
 from guardian.stream.waiting import Release, WaitingRoom
 from guardian.stream.worker import Worker, WorkerOptions
 
 WAIT = timedelta(seconds=5)
+MARK = Mark((b"key",))
 
 
 def line(n, session="s1", **more):
@@ -562,7 +564,7 @@ def tail(rig, desk):
         )  # fmt: skip
         made = EnvelopeTail(
             consumer=MemoryConsumer(rig.broker, ["envelopes"], group="e"), store=desk.store, decode=decoder.decode,
-            clock=rig.clock, metrics=rig.metrics, signed=signed, poll_timeout_s=0.01,
+            clock=rig.clock, metrics=rig.metrics, signed=signed, mark=MARK, poll_timeout_s=0.01,
         )  # fmt: skip
         rig.read(made, until)
 
@@ -612,6 +614,36 @@ def test_an_envelope_that_the_database_refuses_is_dead_lettered_and_the_others_a
     (letter,) = desk.store.dead_letters.list()
     assert (letter.code, letter.session_id) == ("unstorable", "s3")
     assert len(desk.store.registry.known({SessionKey("acme", f"s{n}") for n in range(5)}).envelopes) == 4
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("tellings", "kept"),
+    [
+        ([("new", -1, False), ("old", -9, True)], "new"),
+        ([("old", -9, False), ("new", -1, True)], "new"),
+        ([("old", -90, True), ("new", -80, True)], "new"),
+        ([("old", -90, True), ("new", -1, False)], "new"),
+        ([("its stamp is wrong", -1, False), ("last", -9, False)], "last"),
+    ],
+)
+def test_an_envelope_that_was_sent_again_replaces_none_that_was_told_since(
+    tellings, kept, together, tail, rig, desk
+):
+    key, now = SessionKey("acme", "s1"), rig.clock()
+    for n, (purpose, hours, again) in enumerate(tellings):
+        value = told(envelope=envelope(purpose=purpose).model_dump(mode="json"))
+        headers = [("guardian-redriven", MARK.of("envelopes/0/0", value))] if again else []
+        rig.broker.append("envelopes", value, headers=headers, timestamp=now + timedelta(hours=hours))
+        if not together:
+            tail(lambda n=n: desk.store.positions([Place("envelopes", 0)]) == {("envelopes", 0): n + 1})
+    tail(lambda: desk.store.positions([Place("envelopes", 0)]) == {("envelopes", 0): len(tellings)})
+    assert desk.store.registry.known({key}).envelopes[key].envelope.purpose == kept
+    desk.register(envelope(purpose="control's"), "control")
+    value = told()
+    rig.broker.append("envelopes", value, headers=[("guardian-redriven", MARK.of("envelopes/0/1", value))])
+    tail(lambda: desk.store.positions([Place("envelopes", 0)]) == {("envelopes", 0): len(tellings) + 1})
+    assert desk.store.registry.known({key}).envelopes[key].envelope.purpose == "control's"
 
 
 @pytest.mark.parametrize(("says", "counts"), [("valid", True), ("invalid", False), ("absent", False)])
