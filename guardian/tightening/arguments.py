@@ -17,6 +17,14 @@ _LEAST_PREFIX, _LEAST_SUFFIX = 3, 4
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _YEAR_OR_TWO_DIGITS = re.compile(r"(?<!\d)(?:19|20)?\d\d(?!\d)")
 """Values of one window share the year that they name; next year's values do not have it."""
+_LAST_WORD = re.compile(r"[A-Z]?[a-z]+$|[A-Z]+$")
+_CALENDAR = frozenset(["day", "weekday", "week", "month", "quarter", "semester", "season", "period"])
+_PART_OF_A_YEAR = re.compile(
+    r"(?<![a-z])(?:[qh][1-4]|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|spring|summer|autumn|winter)(?![a-z])",
+    re.IGNORECASE,
+)
+"""A window of some months has seen no other part of the year, and the held-out end of it is of the same."""
 
 
 def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
@@ -59,6 +67,8 @@ def _rule(
         return PinArgument(tool, path, required, constraint), f"always a value of the envelope's {constraint}", 0
     if "hidden" in whole.kinds or len(whole.kinds) != 1:
         return None
+    if (word := _LAST_WORD.search(path)) is not None and word.group().lower() in _CALENDAR:
+        return None
     if (few := _few(tool, path, required, whole, early, late, doubted, caution)) is not None:
         return few
     if whole.kinds == {"int"} and whole.largest and early.largest:
@@ -66,6 +76,9 @@ def _rule(
         limit = roomy(most, caution.headroom)
         if limit > LARGEST:
             return None  # an identifier in digits
+        seen = max(early.largest)
+        if 2 * sum(n for number, n in late.largest.items() if number > seen) > late.largest.total():
+            return None  # it runs on: most of the later ones lie beyond all earlier ones
         mined = largest_needed(early.largest, doubted.largest, caution)
         broken = above(late.largest, roomy(mined, caution.headroom))
         return ArgumentAtMost(tool, path, required, limit), f"never needed more than {most:,}", broken
@@ -85,13 +98,13 @@ def _few(
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
     """One of a few values. A set with a rare value is not closed: values seen once foretell others that were never
-    seen (Good, 1953). Nor is one that names a year."""
+    seen (Good, 1953). Nor is one that names a year or a part of one."""
     if whole.values is None or early.values is None or late.values is None or whole.kinds == {"int"}:
         return None
     values = needed_ones(whole.values, doubted.values or Counter(), caution)
     if not 0 < len(values) <= caution.values or min(map(whole.values.__getitem__, values)) < caution.each_value:
         return None
-    if any(_YEAR.search(str(value)) for value in values):
+    if any(_YEAR.search(str(value)) or _PART_OF_A_YEAR.search(str(value)) for value in values):
         return None
     ordered = tuple(sorted(values, key=str))
     mined = early.values.keys() & values
@@ -117,8 +130,9 @@ def _form(
 def _ends(use: ArgumentUse) -> tuple[str, str]:
     """The beginning and the end that all values share, without what the next year changes; empty if too short to
     say anything. They never overlap in a value."""
-    prefix = _YEAR_OR_TWO_DIGITS.split(to_separator(use.prefix or ""))[0]
-    suffix = _YEAR_OR_TWO_DIGITS.split(from_separator(use.suffix or ""))[-1]
+    prefix, suffix = to_separator(use.prefix or ""), from_separator(use.suffix or "")
+    for passing in (_YEAR_OR_TWO_DIGITS, _PART_OF_A_YEAR):
+        prefix, suffix = passing.split(prefix)[0], passing.split(suffix)[-1]
     if len(prefix) < _LEAST_PREFIX:
         prefix = ""
     if len(suffix) < _LEAST_SUFFIX or len(prefix) + len(suffix) > use.shortest:

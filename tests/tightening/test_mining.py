@@ -431,6 +431,13 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"q": "x" * 200},
         lambda n: {"due": f"2026-0{1 + n % 9}-{10 + n % 17}T09:00:00"},  # next year's begin otherwise
         lambda n: {"period": "FY2026"},
+        lambda n: {"month": 1 + n // 70},
+        lambda n: {"reportWeek": 5 + n // 20},
+        lambda n: {"quarter": 1},
+        lambda n: {"due": "Q1"},
+        lambda n: {"due": ("January", "february")[n % 2]},
+        lambda n: {"file": f"Q1_{n}_x"},
+        lambda n: {"seq": 1000 + n * 7},  # it runs on
     ],
 )
 def test_arguments_that_vary_or_are_not_known_are_left_alone(history, arguments):
