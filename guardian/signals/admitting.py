@@ -7,34 +7,18 @@ climbs out of it, another host before it, several values of which only one is co
 import re
 import unicodedata
 from functools import lru_cache
-from urllib.parse import unquote
 
 from guardian.domain.wildcards import covers
 from guardian.signals.constraints import text
 from guardian.signals.identifiers import as_uuid
+from guardian.signals.listing import AROUND, ELSEWHERE, SEVERAL, listed
+from guardian.signals.paths import URL, decoded, ends
 from guardian.signals.wording import canonical
 
-_SEVERAL = re.compile(r"[,;|\s]+")
-_LISTED = re.compile(r"[,;|\n]")
-_AROUND = "[]\"'"
-"""What stands around one of several where a list was written as text."""
 _NUMBERED = re.compile(r"(?=\D*\d)\S+")
 _NAMES = re.compile(r"[\w:-]*(?:\*[\w:-]*)+")
-_ELSEWHERE = re.compile(r"(?<=[\s,;|])(?:/|~/|\.\./|[A-Za-z][A-Za-z0-9+.-]*://)[^\s,;|]+")
-"""A path or URL that begins anew within a text; a comma or a space alone may belong to a file's name."""
-_URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
-"""Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
-_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
-_JOINT = re.compile(r"[^\w*]+")
-_DECODINGS = 8
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
-_PATH_CHARS = 4_096
-"""No system opens a longer path."""
-_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
-"""Spaces and signs that some readers of a path drop."""
-_DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
-"""A step of a path that is nothing but dots, or nothing at all, for those readers."""
 
 
 def admits(allowed: frozenset[str], value: object) -> bool:
@@ -52,7 +36,7 @@ def admits(allowed: frozenset[str], value: object) -> bool:
     if said in allowed:
         return True
     said = said.strip()
-    each = {one.strip(_AROUND) for one in _SEVERAL.split(said)} - {""}
+    each = {one.strip(AROUND) for one in SEVERAL.split(said)} - {""}
     addresses = said.count("@")
     whole = allowed
     if len(each) > 1:
@@ -69,43 +53,9 @@ def admits_class(allowed: frozenset[str], name: str) -> bool:
     return admits(allowed, name) or canonical(name) in _canonical(allowed)
 
 
-def touches_class(denied: frozenset[str], name: str) -> bool:
-    """Whether a data class is in a list of denied ones, in any spelling.
-
-    >>> [touches_class(frozenset({"payroll_data", "hr_*"}), said) for said in ("PayrollData", "HR-Files", "terms")]
-    [True, True, False]
-    """
-    known = canonical(name)
-    wild = (_JOINT.sub("_", entry.lower()) for entry in _wild(denied))
-    return touches(denied, name) or known in _canonical(denied) or any(covers(entry, known) for entry in wild)
-
-
 @lru_cache(maxsize=16)
 def _canonical(listed: frozenset[str]) -> frozenset[str]:
     return frozenset(canonical(entry) for entry in listed if "*" not in entry) - {""}
-
-
-def touches(denied: frozenset[str], value: object) -> bool:
-    """Whether a value is in a list of denied ones, whatever the case of its letters; where one text lists several
-    values, or a path may end in several places, whether one of them is.
-
-    >>> [touches(frozenset({"us-east", "/etc/*"}), said) for said in ("eu", "eu, US-East", "/srv/../etc/passwd")]
-    [False, True, True]
-    """
-    said = text(value)
-    each = {one.strip(_AROUND) for one in (*_listed(said), *_ELSEWHERE.findall(said))} | {said}
-    return any(_touches(_all_lowered(denied), spelt(one).lower()) for one in each)
-
-
-@lru_cache(maxsize=16)
-def _all_lowered(denied: frozenset[str]) -> frozenset[str]:
-    return frozenset(spelt(entry).lower() for entry in denied)
-
-
-def _touches(denied: frozenset[str], said: str) -> bool:
-    wild = _wild(denied)
-    ends = (said, *_ends(said)) if wild and len(said) <= _PATH_CHARS else (said,)
-    return said in denied or any(covers(entry, end) for entry in wild for end in ends)
 
 
 def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
@@ -155,24 +105,20 @@ def _alone(entry: str, said: str) -> bool:
     """
     if "/" in entry:
         begins = entry[: entry.index("/") + 1]
-        others = [one for one in _listed(said)[1:] if one.startswith(begins)] + _ELSEWHERE.findall(said)
-        return all(covers(entry, one.strip(_AROUND)) for one in others)
-    if 0 < entry.count("@") < _decoded(said).count("@"):
+        others = [one for one in listed(said)[1:] if one.startswith(begins)] + ELSEWHERE.findall(said)
+        return all(covers(entry, one.strip(AROUND)) for one in others)
+    if 0 < entry.count("@") < decoded(said).count("@"):
         return False
-    each = _listed(said) if _NAMES.fullmatch(entry) else []
+    each = listed(said) if _NAMES.fullmatch(entry) else []
     return all(covers(entry, one) for one in each) or not all(map(_NUMBERED.fullmatch, each))
-
-
-def _listed(said: str) -> list[str]:
-    return list(dict.fromkeys(map(str.strip, _LISTED.split(said))))
 
 
 def _leads(entry: str, said: str) -> bool:
     """Whether a URL leads where a wildcard for URLs does: a `*` before the path covers no part of a path."""
-    ours = _URL.match(entry)
+    ours = URL.match(entry)
     if ours is None or "*" not in ours[1] + ours[2]:
         return True
-    theirs, read = _URL.match(said), _URL.match(_decoded(said))
+    theirs, read = URL.match(said), URL.match(decoded(said))
     if theirs is None or read is None:
         return False
     kept = (ours[1], ours[2], ours[3] or "*")
@@ -181,47 +127,9 @@ def _leads(entry: str, said: str) -> bool:
 
 def _stays(entry: str, path: str) -> bool:
     """Whether a path with `..` in it ends within what a wildcard covers, however it is resolved."""
-    ends = _ends(path)
-    kept = (entry, *_ends(entry)) if ends else ()
-    return all(any(covers(each, end) for each in kept) for end in ends)
+    led = ends(path)
+    kept = (entry, *ends(entry)) if led else ()
+    return all(any(covers(each, end) for each in kept) for end in led)
 
 
 _HOLD = (_alone, _leads, _stays)
-
-
-def _ends(path: str) -> frozenset[str]:
-    """All places where a path with `..` in it may end: percent signs decoded, with and without what follows ? or
-    #, with doubled slashes as one or as two, and dots without invisible characters. Empty where there is no `..`.
-
-    >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b"), sorted(_ends("docs/acme/.%09./b"))
-    (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
-    """
-    path = _decoded(path).replace("\\", "/")
-    if _UNSEEN.search(path):
-        path = _DOTS.sub(lambda step: _UNSEEN.sub("", step.group()), path)
-    if ".." not in (part.partition(";")[0] for part in re.split("[/?#]", path)):
-        return frozenset()
-    told = {path, re.split("[?#]", path, maxsplit=1)[0]}
-    return frozenset(_resolved(each, merged) for each in told for merged in (True, False))
-
-
-def _decoded(said: str) -> str:
-    for _ in range(_DECODINGS):
-        before, said = said, unquote(said)
-        if said == before:
-            break
-    return said
-
-
-def _resolved(path: str, merged: bool) -> str:
-    """The path without its dots; those that would climb above its root, or above its beginning, stay."""
-    found = _ROOT.match(path)
-    root = found.group() if found else ""
-    left: list[str] = []
-    for part in path[len(root) :].split("/"):
-        name = part.partition(";")[0]
-        if name == ".." and left and left[-1] != "..":
-            left.pop()
-        elif name == ".." or (name != "." and (part or not merged)):
-            left.append(name if name == ".." else part)
-    return root + "/".join(left)

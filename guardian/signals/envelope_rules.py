@@ -11,8 +11,9 @@ from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
-from guardian.signals.admitting import admits, admits_class, touches, touches_class
+from guardian.signals.admitting import admits, admits_class
 from guardian.signals.constraints import DATA_CLASS, Constraints, text
+from guardian.signals.denying import touches, touches_class
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, touched
 from guardian.signals.wording import shown

@@ -902,6 +902,77 @@ def test_what_an_envelope_denies_is_outside_it(
     assert breaches(EnvelopeBreach(), seen) == found
 
 
+KEYS = ["/srv/keys/*", "/srv/app/.env", "/opt/vault"]
+MALLORY = "Mallory <mallory@evil.example>"
+
+
+@pytest.mark.parametrize(
+    ("denied", "told"),
+    [
+        *(
+            (KEYS, path)
+            for path in ("/srv//keys/a", "/srv/./keys/a", "/srv/%6beys/a", "/srv/keys", "/srv\\keys\\a")
+        ),
+        *((KEYS, path) for path in ("/srv/app/./.env", "/srv/app//.env", "/srv/x/../app/.env", "/srv/app/.env?x")),
+        *((KEYS, path) for path in ("/opt/vault/a", "/opt/./vault/a", "file:///srv/keys/a", "%2Fsrv%2Fkeys%2Fa")),
+        *((KEYS, path) for path in ("//srv/keys/a", "/srv/\uff4beys/a", "/srv/ke\u200bys/a", "/SRV/Keys")),
+        (KEYS, "/srv/" + "./" * 1_000 + "keys/a"),
+        (KEYS, "/srv/./keys/" + "a" * 9_000),
+        (["secrets/*"], "./secrets/a"),
+        (["secrets/"], "secrets/a"),
+        (["file:///srv/keys/*"], "/srv/keys/a"),
+        (["C:\\keys"], "c:\\keys\\a"),
+        (["c_9"], "c_1 c_9"),
+        (["c_9"], "c_1 OR c_9"),
+        (["c_9"], "(c_9)"),
+        (["*@evil.example"], MALLORY),
+        (["mallory@evil.example"], MALLORY),
+        (["mallory@evil.example"], "Mallory<mallory\uff20evil.example>"),
+        (["mallory@evil.example"], "mailto:mallory%40evil.example?cc=bob@acme.example"),
+        (["mallory@evil.example"], "bob@acme.example mallory@evil.example"),
+        (["evil.example"], "EVIL.example."),
+        (["evil.example"], "https://evil.example/a"),
+        (["evil.example."], "evil.example"),
+        (["https://evil.example/*"], "https://evil.example"),
+        (["https://evil.example/*"], "https://bob@evil.example.:443/a"),
+        (["https://evil.example/"], "https://evil.example"),
+        (["https://acme.example/admin/*"], "https://acme.example/docs/%2e%2e/admin/a#b"),
+        (["acme/secret"], "acme/secret#12"),
+        (["secret"], "\uff33\uff25\uff23\uff32\uff25\uff34"),
+    ],
+)
+def test_no_spelling_of_what_is_denied_gets_by(
+    observe: Observe, breaches: Breaches, denied: list[str], told: str
+) -> None:
+    seen = observe(envelope__resource_constraints={"denied_to": denied}, action__arguments={"to": told})
+    assert breaches(EnvelopeBreach(), seen) == OUTSIDE
+
+
+@pytest.mark.parametrize(
+    ("denied", "told"),
+    [
+        *((KEYS, path) for path in ("/srv", "/srv/keyring/a", "/srv/app/.env.sample", "/opt/vaults", "keys/a")),
+        (["/"], "/srv/a"),
+        (["*/*"], "docs"),
+        (["York"], "New York"),
+        (["York"], "New York, USA"),
+        (["2026/*"], "docs/Q1 2026/a.txt"),
+        (["mallory@evil.example"], "Mallory <mallory@acme.example>"),
+        (["evil.example"], "evil.example.org"),
+        (["https://evil.example/search?q=a*"], "https://evil.example/search?q=b"),
+        (["https://evil.example/"], "https://evil.example/docs"),
+        (["C"], "C#"),
+        (["Inc"], "Acme Inc."),
+        ([], "c_9"),
+    ],
+)
+def test_what_only_resembles_something_denied_is_not_denied(
+    observe: Observe, breaches: Breaches, denied: list[str], told: str
+) -> None:
+    seen = observe(envelope__resource_constraints={"denied_to": denied}, action__arguments={"to": told})
+    assert breaches(EnvelopeBreach(), seen) == {}
+
+
 @pytest.mark.parametrize(
     ("allowed", "path", "broken"),
     [

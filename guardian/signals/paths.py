@@ -1,0 +1,70 @@
+"""Paths as those who open them read them. Pure and bounded."""
+
+import re
+from urllib.parse import unquote
+
+URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
+"""Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
+_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
+_DECODINGS = 8
+LONGEST = 4_096
+"""No system opens a longer path."""
+_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+"""Spaces and signs that some readers of a path drop."""
+_DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
+"""A step of a path that is nothing but dots, or nothing at all, for those readers."""
+
+
+def ends(path: str) -> frozenset[str]:
+    """All places where a path with `..` in it may end; empty where there is no `..`.
+
+    >>> sorted(ends("docs/acme//%2e%2e/globex")), ends("docs/acme/a..b"), sorted(ends("docs/acme/.%09./b"))
+    (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
+    """
+    path = _plain(path)
+    climbs = ".." in (part.partition(";")[0] for part in re.split("[/?#]", path))
+    return _resolved_in_all_ways(path) if climbs else frozenset()
+
+
+def every_end(path: str) -> frozenset[str]:
+    """All places where a path may end: percent signs decoded, with and without what follows ? or #, with doubled
+    slashes as one or as two, and dots without invisible characters.
+
+    >>> sorted(every_end("/srv/./keys//a?b"))
+    ['/srv/keys//a', '/srv/keys//a?b', '/srv/keys/a', '/srv/keys/a?b']
+    """
+    return _resolved_in_all_ways(_plain(path))
+
+
+def decoded(said: str) -> str:
+    """Without percent signs, however often they were encoded."""
+    for _ in range(_DECODINGS):
+        before, said = said, unquote(said)
+        if said == before:
+            break
+    return said
+
+
+def resolved(path: str, *, merged: bool) -> str:
+    """The path without its dots, doubled slashes as one if `merged`; those that would climb above its root, or
+    above its beginning, stay."""
+    found = _ROOT.match(path)
+    root = found.group() if found else ""
+    left: list[str] = []
+    for part in path[len(root) :].split("/"):
+        name = part.partition(";")[0]
+        if name == ".." and left and left[-1] != "..":
+            left.pop()
+        elif name == ".." or (name != "." and (part or not merged)):
+            left.append(name if name == ".." else part)
+    return root + "/".join(left)
+
+
+def _plain(path: str) -> str:
+    path = decoded(path).replace("\\", "/")
+    return _DOTS.sub(lambda step: _UNSEEN.sub("", step.group()), path) if _UNSEEN.search(path) else path
+
+
+def _resolved_in_all_ways(path: str) -> frozenset[str]:
+    told = {path, re.split("[?#]", path, maxsplit=1)[0]}
+    return frozenset(resolved(each, merged=merged) for each in told for merged in (True, False))
