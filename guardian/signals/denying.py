@@ -8,8 +8,8 @@ lies in it.
 import re
 from functools import lru_cache
 
-from guardian.domain.wildcards import covers
-from guardian.signals.admitting import spelt
+from guardian.domain.wildcards import covers, hull, shared
+from guardian.signals.admitting import admits_class, spelt
 from guardian.signals.constraints import text
 from guardian.signals.identifiers import folded
 from guardian.signals.listing import AROUND, ELSEWHERE, SEVERAL, listed
@@ -25,8 +25,10 @@ _FULL_STOP = re.compile(r"(?<=\w)\.(?=[/:?#]|\Z)")
 _FILE = re.compile(r"file:(?://(?:localhost)?)?(?=/)")
 _JOINT = re.compile(r"[^\w*]+")
 _PORT = re.compile(r":\d*\Z")
-_FOLDER = re.compile(r"(?:~?/|[a-z]:/)[^*]*[^*/]|[^*]*[^*:/]/")
-"""An absolute path, which may be a folder, or any that ends as folders do; no URL's host."""
+_ABSOLUTE = re.compile(r"(?:~?/|[a-z]:/).*[^/]", re.DOTALL)
+_PAIRS = 4_096
+_Entries = tuple[frozenset[str], tuple[str, ...]]
+"""Those without a wildcard and those with one."""
 
 
 def touches(denied: frozenset[str], value: object) -> bool:
@@ -43,7 +45,8 @@ def touches(denied: frozenset[str], value: object) -> bool:
     marked = filter(_MARKED.fullmatch, SEVERAL.split(said))
     each = {one.strip(_AROUND) for one in (*listed(said), *ELSEWHERE.findall(said), *marked)}
     each |= {said, *(one for one in _NO_ADDRESS.split(said) if "@" in one)}
-    return any(_denies(denied, end) for one in each for end in _ends(_one_spelling(one)))
+    entries = _entries(denied)
+    return any(_denies(entries, end) for one in each for end in _ends(_one_spelling(one)))
 
 
 def touches_class(denied: frozenset[str], name: str) -> bool:
@@ -53,6 +56,49 @@ def touches_class(denied: frozenset[str], name: str) -> bool:
     [True, True, False]
     """
     return touches(denied, name) or touches(_canonical(denied), canonical(folded(name)))
+
+
+def freed(theirs: frozenset[str], mine: frozenset[str], listed: frozenset[str] | None) -> list[str]:
+    """What the first denies and may be reached by one who denies the second and lists the third (everything, where
+    that is None): entries of the first, and values that are listed.
+
+    >>> freed(frozenset({"us-*", "cn"}), frozenset({"US-West"}), frozenset({"us-west", "us-east", "eu"}))
+    ['us-east']
+    >>> freed(frozenset({"*.pem", "/etc"}), frozenset({"/srv/*.pem"}), frozenset({"/srv/*", "/opt/*"}))
+    ['*.pem']
+    """
+    kept = _entries(mine)
+    dropped = [entry for entry in theirs if not all(_denies(kept, form) for form in _forms(entry))]
+    if listed is None:
+        return sorted(dropped)
+    reach = [form for entry in listed if "*" in entry for form in _forms(entry)]
+    exactly = len(dropped) * len(reach) <= _PAIRS
+    within = {
+        entry
+        for entry in dropped
+        if any(_reached(kept, form, own, exactly=exactly) for form in _forms(entry) for own in reach)
+    }
+    return sorted(within | {value for value in listed if touches(theirs, value) and not touches(mine, value)})
+
+
+def _reached(kept: _Entries, form: str, own: str, *, exactly: bool) -> bool:
+    """Whether what an entry and one's own share is not all kept from one."""
+    both = hull(form, own)
+    if both is None or _denies(kept, both):
+        return False
+    return not exactly or any(not _denies(kept, each) for each in shared(form, own))
+
+
+def freed_classes(theirs: frozenset[str], mine: frozenset[str], listed: frozenset[str] | None) -> list[str]:
+    """As `freed`, for data classes.
+
+    >>> freed_classes(frozenset({"payroll_*"}), frozenset(), frozenset({"Payroll-2026", "terms"}))
+    ['payroll_2026']
+    """
+    if listed is None:
+        return freed(_canonical(theirs), _canonical(mine), None)
+    found = freed(_canonical(theirs), _canonical(mine), _canonical(listed))
+    return found or sorted(name for name in theirs if admits_class(listed, name) and not touches_class(mine, name))
 
 
 def _read(said: str) -> str:
@@ -74,14 +120,13 @@ def _ends(said: str) -> frozenset[str]:
     return ends | {end.rstrip("/") for end in ends} | {said}
 
 
-def _denies(denied: frozenset[str], end: str) -> bool:
-    exact, wild = _entries(denied)
+def _denies(entries: _Entries, end: str) -> bool:
+    exact, wild = entries
     return end in exact or any(covers(entry, end) for entry in wild)
 
 
 @lru_cache(maxsize=16)
-def _entries(denied: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Those without a wildcard and those with one."""
+def _entries(denied: frozenset[str]) -> _Entries:
     told = frozenset[str]().union(*map(_forms, denied))
     return frozenset(entry for entry in told if "*" not in entry), tuple(entry for entry in told if "*" in entry)
 
@@ -97,10 +142,10 @@ def _forms(entry: str) -> frozenset[str]:
         return frozenset({said})
     path = resolved(said, merged=True).rstrip("/") or said
     folder = path.rstrip("*").removesuffix("/") if path.endswith("/*") else path
-    if folder == path:
-        below = "://" not in said and _FOLDER.fullmatch(said)
-        return frozenset({path, f"{path}/*"} if below else {path})
-    return frozenset({path, folder} if folder.strip("*/") else {path})
+    if folder != path:
+        return frozenset({path, folder} if folder.strip("*/") else {path})
+    below = "://" not in said and (_ABSOLUTE.fullmatch(path) or (said != path and said.endswith("/")))
+    return frozenset({path, f"{path}/*"} if below else {path})
 
 
 @lru_cache(maxsize=16)

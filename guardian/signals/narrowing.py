@@ -16,6 +16,7 @@ from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.admitting import admits, admits_class, spelt
 from guardian.signals.constraints import DATA_CLASS, Constraints, number, read
+from guardian.signals.denying import freed, freed_classes
 from guardian.signals.wording import (
     content,
     joins_more,
@@ -193,13 +194,10 @@ def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]
     for name, theirs in granted.denied.items():
         mine = held.denied.get(name, frozenset())
         classes = name == DATA_CLASS
-        listed, admitted = (held.data_classes, admits_class) if classes else (held.allowed.get(name), admits)
-        freed = sorted(
-            value for value in theirs if not admitted(mine, value) and (listed is None or admitted(listed, value))
-        )
-        if freed:
+        listed = held.data_classes if classes else held.allowed.get(name)
+        if found := (freed_classes if classes else freed)(theirs, mine, listed):
             key = shown(granted.spelt[f"denied_{name}"], 60)
-            yield "data_classes" if classes else "resources", f"{key} no longer holds {_some(freed)}"
+            yield "data_classes" if classes else "resources", f"{key} no longer holds {_some(found)}"
 
 
 def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.domain.wildcards import allows, covers
+from guardian.domain.wildcards import allows, covers, hull, shared
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,31 @@ def test_a_name_with_holes_cut_into_it_covers_the_name(name: str, pieces: list[i
     assert covers(pattern, name)
     assert covers("*", name)
     assert not covers(pattern, name + "x") or pattern.endswith("*")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("/srv/*", "*.pem", {"/srv/*.pem"}), ("us-*", "us-east", {"us-east"}), ("us-*", "us-e*", {"us-e*"}),
+        ("eu-*", "us-*", set()), ("*.pem", "*.txt", set()), ("eu", "us", set()), ("us", "us-*", set()),
+        ("/srv/*", "*/key", {"/srv/*/key", "/srv/key"}), ("*", "a*b", {"a*b"}), ("ab*", "*bc", {"ab*bc", "abc"}),
+        ("*/keys/*", "/srv/*", {"/srv/*/keys/*", "/srv/keys/*"}), ("", "*", {""}),
+    ],
+)  # fmt: skip
+def test_what_two_entries_share_is_told_whichever_comes_first(one, other, both):
+    assert shared(one, other) == shared(other, one) == both
+
+
+@pytest.mark.parametrize(("one", "other"), [("/srv/*", "*" + "a" * 2_000), ("*a" * 8 + "*", "*b" * 8 + "*")])
+def test_of_long_entries_and_of_many_shared_ones_the_hull_is_told(one, other):
+    assert shared(one, other) == {hull(one, other)}
+
+
+_ENTRY = st.text("ab*", max_size=6)
+
+
+@given(one=_ENTRY, other=_ENTRY, name=st.text("ab", max_size=6))
+def test_what_two_entries_share_covers_what_they_both_cover_and_only_that(one: str, other: str, name: str) -> None:
+    both, around = covers(one, name) and covers(other, name), hull(one, other)
+    assert any(covers(entry, name) for entry in shared(one, other)) == both
+    assert not both or (around is not None and covers(around, name))

@@ -225,6 +225,39 @@ def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
         ({"data_classes": ["renewal_terms"]}, {"denied_data_classes": ["payroll"]}, None),
         ({"data_classes": ["Payroll"]}, {"denied_data_classes": ["payroll"]}, "wider_data_classes"),
         ({"denied_data_classes": ["Payroll-Data"]}, {"denied_data_classes": ["payroll_data"]}, None),
+        ({"denied_data_classes": ["payroll_data"]}, {"denied_data_classes": ["PayrollData"]}, None),
+        ({"denied_regions": ["us-east"]}, {"denied_regions": ["US-East"]}, None),
+        ({"denied_paths": ["/etc//"]}, {"denied_paths": ["/etc/*"]}, None),
+        ({"denied_paths": ["/etc/p*"]}, {"denied_paths": ["/etc/*"]}, "wider_resources"),
+        ({"paths": ["/srv/keys/db.pem"]}, {"denied_paths": ["/srv/keys/*"]}, "wider_resources"),
+        ({"paths": ["/srv/keys/db/*"]}, {"denied_paths": ["/srv/keys/*"]}, "wider_resources"),
+        ({"paths": ["/srv//keys/*"]}, {"denied_paths": ["/srv/keys/*"]}, "wider_resources"),
+        ({"paths": ["/srv/keys"]}, {"denied_paths": ["/srv/keys/*"]}, "wider_resources"),
+        ({"paths": ["/srv/*"]}, {"denied_paths": ["*.pem"]}, "wider_resources"),
+        ({"paths": ["/srv/*"], "denied_paths": ["/srv/*.pem"]}, {"denied_paths": ["*.pem"]}, None),
+        ({"paths": ["/srv/*"], "denied_paths": ["*.PEM"]}, {"denied_paths": ["*.pem"]}, None),
+        ({"paths": ["/srv/*"], "denied_paths": ["*/keys/*"]}, {"denied_paths": ["*/keys/*"]}, None),
+        ({"paths": ["/srv/*"], "denied_paths": ["/srv/*key*"]}, {"denied_paths": ["*key*"]}, None),
+        (
+            {"paths": ["/srv/*"], "denied_paths": ["/srv/*/keys/*"]},
+            {"denied_paths": ["*/keys/*"]},
+            "wider_resources",
+        ),
+        ({"paths": ["/srv/*"]}, {"denied_paths": ["*/keys/*"]}, "wider_resources"),
+        ({"paths": ["/srv/*"], "denied_paths": ["/srv/keys/*"]}, {"denied_paths": ["/srv/keys/*"]}, None),
+        ({"paths": ["/srv/docs/*"]}, {"denied_paths": ["/srv/keys/*"]}, None),
+        ({"paths": ["/srv/docs/*"]}, {"denied_paths": ["/srv/keys"]}, None),
+        ({"paths": ["/srv/*"]}, {"denied_paths": ["/srv/keys"]}, "wider_resources"),
+        ({"regions": ["us-east-1"]}, {"denied_regions": ["us-*"]}, "wider_resources"),
+        ({"regions": ["us-east-1"], "denied_regions": ["us-*"]}, {"denied_regions": ["us-*"]}, None),
+        ({"regions": ["US-EAST"]}, {"denied_regions": ["us-east"]}, "wider_resources"),
+        ({"regions": ["*"]}, {"denied_regions": ["us-east"]}, "wider_resources"),
+        ({"regions": ["*"], "denied_regions": ["us-*"]}, {"denied_regions": ["us-east"]}, None),
+        ({"repos": ["acme/secret"]}, {"denied_repos": ["acme/*"]}, "wider_resources"),
+        ({"data_classes": ["payroll_2026"]}, {"denied_data_classes": ["payroll_*"]}, "wider_data_classes"),
+        ({"data_classes": ["Payroll-*"]}, {"denied_data_classes": ["payroll_2026"]}, "wider_data_classes"),
+        ({"data_classes": ["hr_files*"]}, {"denied_data_classes": ["hr_files"]}, "wider_data_classes"),
+        ({"data_classes": ["terms_*"]}, {"denied_data_classes": ["payroll_*"]}, None),
     ],
 )
 def test_a_child_must_deny_what_its_parent_does_or_list_something_else(
@@ -232,6 +265,15 @@ def test_a_child_must_deny_what_its_parent_does_or_list_something_else(
 ) -> None:
     seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
     assert breaches(DelegationWidening(), seen) == ({} if name is None else {name: True})
+
+
+def test_of_very_many_denied_wildcards_each_must_be_repeated(child: Any, breaches: Breaches) -> None:
+    denied, paths = [f"*k{n}*" for n in range(70)], [f"/srv/{n}/*" for n in range(70)]
+    narrowed = [f"/srv/*k{n}*" for n in range(70)]
+    for mine, found in ((denied, {}), (narrowed, {"wider_resources": True}), (["/srv/*"], {})):
+        held = {"paths": paths, "denied_paths": mine}
+        seen = child(parent={"resource_constraints": {"denied_paths": denied}}, resource_constraints=held)
+        assert breaches(DelegationWidening(), seen) == found
 
 
 @pytest.mark.parametrize(
@@ -548,6 +590,8 @@ SOFT_EXPIRY = {"reissued_expiry": False}
         ({"max_amount": "1000"}, {"max_amount": "1,000"}, {}),
         ({"max_amount": "1000 EUR"}, {"max_amount": 1000}, {}),
         ({"max_amount": "1000 EUR"}, {"max_amount": "1,001 EUR"}, {"reissued_limits": True}),
+        ({"denied_regions": ["US-East"]}, {"denied_regions": ["us-east"]}, {}),
+        ({"denied_paths": ["/srv/keys/*"]}, {"paths": ["/srv/keys/db.pem"]}, {"reissued_resources": True}),
         ({"max_records": 100}, {"limits": {"max_records": 100}}, {}),
         ({"limits": {"max_records": 100}}, {"max_records": 101}, {"reissued_limits": True}),
         ({"areas": [{"id": "eu"}]}, {"areas": [{"id": "eu"}, {"id": "us"}]}, {"reissued_resources": True}),
