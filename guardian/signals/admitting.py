@@ -6,42 +6,115 @@ climbs out of it, another host before it, several values of which only one is co
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from guardian.domain.wildcards import covers
 from guardian.signals.constraints import text
-from guardian.signals.identifiers import as_uuid
+from guardian.signals.identifiers import as_uuid, folded
 from guardian.signals.listing import AROUND, ELSEWHERE, SEVERAL, listed
 from guardian.signals.paths import URL, decoded, ends
-from guardian.signals.wording import canonical
+from guardian.signals.wording import canonical, word_set
 
 _NUMBERED = re.compile(r"(?=\D*\d)\S+")
-_NAMES = re.compile(r"[\w:-]*(?:\*[\w:-]*)+")
+_NAMES = re.compile(r"[#\w:.-]*(?:\*[\w:-]*)+")
+_BARE_WORD = re.compile(r"[#*\w:-]+")
+_WORD = re.compile(r"[#*\w:.-]+")
+_IDENTIFIERS = frozenset({"id"})
+_REPOSITORIES = frozenset({"repo", "repository"})
+_PROJECTS = frozenset({"project"})
+_HOSTS = word_set("domain fqdn host hostname origin server site subdomain website")
+"""Last words of names whose values hold no comma; only a project's may hold spaces."""
+_PATH = re.compile(r"[\w.@-]+(?:/[\w.@*-]+)+")
+_PAIR = re.compile(r"[\w.@-]+/[\w.@*-]+")
+_HOST_ENTRY = re.compile(r"(?=[^*]*\*)[\w*-]+(?:\.[\w*-]+)+")
+_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[\w.+-]+@)?[\w*-]+(?:\.[\w*-]+)*\.?(?::\d{1,5})?")
+_DOTTED = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[\w-]+(?:\.[\w-]+)+(?=[/?#\\,;|\s])")
+_PARTED = re.compile(r"[,;|\s/?#\\]")
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
 
 
-def admits(allowed: frozenset[str], value: object) -> bool:
+def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
     """Whether a value is in a list of allowed ones, wildcards included; where one text lists several values,
     whether each of them is. A wildcard admits no text that lists other values beside those that it covers, and a
-    wildcard for paths admits no path that climbs out of it.
+    wildcard for paths admits no path that climbs out of it. The canonical name says what may be a list: commas may
+    belong to a file, but to no repository.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
     >>> [admits(mine, said) for said in ("c_1, c_2", "A@Acme.example", "<x@evil.example>a@acme.example")]
     [True, True, False]
     >>> admits(mine, '["c_1", "c_2"]'), admits(frozenset({"acme_*"}), "acme_1,globex_2")
     (True, False)
+    >>> [admits(frozenset({"acme/*"}), "acme/a,globex/b", name) for name in ("repo", "path")]
+    [False, True]
     """
     said = text(value)
     if said in allowed:
         return True
     said = said.strip()
-    each = {one.strip(AROUND) for one in SEVERAL.split(said)} - {""}
+    return _admits_all(allowed, said) and not _names_others(allowed, said, name.rpartition("_")[2])
+
+
+def unsure(allowed: frozenset[str], value: object, name: str) -> bool:
+    """Whether a value that is admitted may yet list others, or lead to another host: under this name nobody knows.
+
+    >>> [unsure(frozenset({"docs/*"}), said, "path") for said in ("docs/a,globex/b", "docs/my report/b.txt")]
+    [True, False]
+    """
+    said, last = text(value).strip(), name.rpartition("_")[2]
+    if said in allowed or not _PARTED.search(said):
+        return False
+    if _lists_identifiers(allowed, said) or (last in _PROJECTS and _lists_others(allowed, SEVERAL.split(said))):
+        return True
+    pieces = listed(said)
+    if all(_PAIR.fullmatch(one.strip(AROUND)) for one in pieces) and _lists_others(allowed, pieces):
+        return True
+    told = _DOTTED.match(said)
+    sure = told is None or _admits_spelt(allowed, told.group())
+    return not sure and not _admits_all(_without_hosts(allowed, dots=2), said)  # `*.pdf` is no host
+
+
+def _admits_all(allowed: frozenset[str], said: str) -> bool:
+    each = _each(said)
     addresses = said.count("@")
     whole = allowed
     if len(each) > 1:
         whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
     return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
+
+
+def _each(said: str) -> set[str]:
+    return {one.strip(AROUND) for one in SEVERAL.split(said)} - {""}
+
+
+def _names_others(allowed: frozenset[str], said: str, last: str) -> bool:
+    """Whether a text certainly names others too, by the last word of its name: another repository, project or
+    identifier beside one that is covered, or anything else than hosts that are."""
+    if last in _HOSTS:
+        bare = all(_HOST.fullmatch(one) and _admits_spelt(allowed, one) for one in _each(said))
+        return not bare and not _admits_all(_without_hosts(allowed), said)
+    if last in _REPOSITORIES | _PROJECTS:
+        return _lists_others(allowed, SEVERAL.split(said) if last in _REPOSITORIES else listed(said))
+    return last in _IDENTIFIERS and _lists_identifiers(allowed, said)
+
+
+def _lists_identifiers(allowed: frozenset[str], said: str) -> bool:
+    """Whether among the words of a text there is an identifier of a wildcard's kind that is not admitted."""
+    words = _each(said)
+    kinds = [entry for entry in _wild(allowed) if _NAMES.fullmatch(entry)] if len(words) > 1 else []
+    return any(_joined(entry, [one]) and not _admits_spelt(allowed, one) for entry in kinds for one in words)
+
+
+def _lists_others(allowed: frozenset[str], pieces: list[str]) -> bool:
+    """Whether among paths there is one that is not admitted; `Acme, A/B` is none, then another."""
+    paths = (one.strip(AROUND) for one in pieces) if len(pieces) > 1 and "/" in pieces[0] else ()
+    return any(_PATH.fullmatch(one) and not _admits_spelt(allowed, one) for one in paths)
+
+
+@lru_cache(maxsize=16)
+def _without_hosts(allowed: frozenset[str], *, dots: int = 1) -> frozenset[str]:
+    return frozenset(entry for entry in allowed if entry.count(".") < dots or not _HOST_ENTRY.fullmatch(entry))
 
 
 def admits_class(allowed: frozenset[str], name: str) -> bool:
@@ -98,19 +171,31 @@ def _is_folder(entry: str, said: str) -> bool:
 
 def _alone(entry: str, said: str) -> bool:
     """Whether a text lists nothing beside what a wildcard covers: no more addresses than the wildcard has, no path
-    or URL that begins as it does or leads elsewhere, no other identifier. In `@acme/*` the sign belongs to a path.
+    or URL that begins as it does or leads elsewhere, no other wildcard, no other identifier. In `@acme/*` the sign
+    belongs to a path.
 
     >>> _alone("docs/acme/*", "docs/acme/Smith, John/b.txt"), _alone("docs/acme/*", "docs/acme/a /etc/passwd")
     (True, False)
     """
+    pieces = [one.strip(AROUND) for one in listed(said) if one]
+    wild = [one for one in pieces if "*" in one]
+    others = wild if len(wild) > 1 else []
     if "/" in entry:
         begins = entry[: entry.index("/") + 1]
-        others = [one for one in listed(said)[1:] if one.startswith(begins)] + ELSEWHERE.findall(said)
-        return all(covers(entry, one.strip(AROUND)) for one in others)
-    if 0 < entry.count("@") < decoded(said).count("@"):
+        others += [*(one for one in pieces[1:] if one.startswith(begins)), *ELSEWHERE.findall(said)]
+    elif 0 < entry.count("@") < folded(decoded(said)).count("@"):
         return False
-    each = listed(said) if _NAMES.fullmatch(entry) else []
-    return all(covers(entry, one) for one in each) or not all(map(_NUMBERED.fullmatch, each))
+    elif _NAMES.fullmatch(entry):
+        others += pieces if all(map(_NUMBERED.fullmatch, pieces)) or _joined(entry, pieces) else []
+    return all(covers(entry, one.strip(AROUND)) for one in others)
+
+
+def _joined(entry: str, words: Iterable[str]) -> bool:
+    """Whether all are rather identifiers than words of a name: with a sign in them as it joins the wildcard's own
+    parts. `Acme-West, Inc` under `Acme*` is a name, `acme_core,globex_core` under `acme_*` are two identifiers."""
+    own = {sign for sign in "_-:." if sign in entry}
+    known = _WORD if "." in own else _BARE_WORD
+    return all(known.fullmatch(one) and not own.isdisjoint(one) for one in words)
 
 
 def _leads(entry: str, said: str) -> bool:

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
-from guardian.signals.admitting import admits
+from guardian.signals.admitting import admits, unsure
 from guardian.signals.constraints import DATA_CLASS, Constraints, Number, number, price, text
 from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
@@ -91,10 +91,14 @@ class Doubts:
         listed = {} if classes is None else {DATA_CLASS: classes}
         for name, allowed in {**self.constraints.allowed, **listed}.items():
             wanted = (name, *self.constraints.also(name))
-            for leaf, said in self._may_name(partial(admits, allowed), *wanted):
+            for leaf in self.action.named(wanted):
+                for said in map(text, leaf.scalars):
+                    if unsure(allowed, said, name) and admits(allowed, said, name):
+                        yield f"{shown(leaf.path)} is {shown(said)}, more than {self._spelt(name)} may allow"
+            for leaf, said in self._may_name(partial(admits, allowed, name=name), *wanted):
                 if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
                     yield f"{shown(leaf.path)} is {shown(said)}, which {self._spelt(name)} may not allow"
-            for path, said in self._filtered(partial(admits, allowed), wanted):
+            for path, said in self._filtered(partial(admits, allowed, name=name), wanted):
                 yield f"{shown(path)} is {shown(said)}, which {self._spelt(name)} may not allow"
             for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
                 if _means_others(leaf):

@@ -162,7 +162,9 @@ def _outside(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *constraints.also(name)):
-            if not admits(allowed, value) and not (name in _BELOW and owners.admitted(leaf, allowed, text(value))):
+            if not admits(allowed, value, name) and not (
+                name in _BELOW and owners.admitted(leaf, allowed, text(value))
+            ):
                 kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
                 key = shown(constraints.spelt[name], 60)
                 yield Breach(

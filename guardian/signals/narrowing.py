@@ -175,7 +175,7 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
             if ANYTHING not in theirs:
                 yield kind, f"{key} is dropped"
             continue
-        wider = sorted(value for value in mine if not admits(theirs, value))
+        wider = sorted(value for value in mine if not admits(theirs, value, name))
         if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
             yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)

@@ -305,6 +305,13 @@ def test_of_a_truth_value_that_says_what_it_gives_less_is_no_more_than_was_grant
         ({"data_classes": ["Renewal Terms"]}, {"data_classes": ["renewal_terms"]}, False),
         ({"paths": ["docs/acme/.\t./*"]}, {"paths": ["docs/acme/*"]}, True),
         ({"to": ["mallory@evil.example|*@acme.example"]}, {"to": ["*@acme.example"]}, True),
+        ({"repos": ["acme/*,globex/*"]}, {"repos": ["acme/*"]}, True),
+        ({"images": ["acme/*,globex/*"]}, {"images": ["acme/*"]}, True),
+        ({"repos": ["acme/core-*", "acme/a,acme/b"]}, {"repos": ["acme/*"]}, False),
+        ({"domains": ["*/.acme.example"]}, {"domains": ["*.acme.example"]}, True),
+        ({"domains": ["*,www.acme.example"]}, {"domains": ["*.acme.example"]}, True),
+        ({"domains": ["*.eu.acme.example"]}, {"domains": ["*.acme.example"]}, False),
+        ({"ids": ["acme_* globex_*"]}, {"ids": ["acme_*"]}, True),
     ],
 )
 def test_a_wildcard_is_wider_however_it_spells_its_way_out(

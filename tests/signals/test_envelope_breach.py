@@ -566,6 +566,78 @@ def test_each_of_several_in_one_text_must_be_allowed(
     assert breaches(EnvelopeBreach(), seen) == found
 
 
+ACME, ACME_WEB = ["acme/*"], ["*.acme.example"]
+SEVERAL_REPOS = [f"acme/a{sign}globex/b" for sign in (",", ", ", ";", "|", "\n", " ", "\t")]
+OTHER_HOSTS = [f"evil.example{sign}www.acme.example" for sign in (",", " ", "\n", "|")]
+OTHER_HOSTS += [f"evil.example{sign}.acme.example" for sign in ("/", "#", "?", "\\", "/x")]
+OTHER_HOSTS += ["https://evil.example/.acme.example", "evil.example\u3002x/www.acme.example"]
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "told", "found"),
+    [
+        *(
+            ("repo", ACME, told, OUTSIDE)
+            for told in (*SEVERAL_REPOS, '["acme/a", "globex/b"]', "acme/a,globex/b,x")
+        ),
+        *(
+            ("repository", ACME, told, {})
+            for told in ("acme/a", "acme/a,acme/b", "acme/a acme/b", "acme/a/tree/b")
+        ),
+        ("repo", [*ACME, "globex/b"], "acme/a, globex/b", {}),
+        *(("project", ACME, told, OUTSIDE) for told in ("acme/a,globex/b", "acme/a\nglobex/b/c")),
+        ("project", ACME, "acme/a globex/b", UNCHECKED),
+        ("project", ["Finance / *"], "Finance / Reports / Q1, Q2", {}),
+        ("project", ["Apollo*"], "Apollo 13; a film", {}),
+        ("project", ["Acme*"], "Acme, A/B", {}),
+        ("path", ACME, "acme/a,globex/b", UNCHECKED),
+        ("path", ACME, "acme/Smith, John/b.txt", UNCHECKED),
+        *(
+            ("path", ACME, told, {})
+            for told in ("acme/my report/b.txt", "acme/a, b.txt", "acme/x/Smith, John/b.txt")
+        ),
+        ("image", ACME, "acme/*,globex/*", OUTSIDE),
+        *(("host", ACME_WEB, told, OUTSIDE) for told in OTHER_HOSTS),
+        *(
+            ("allowed_domains", ACME_WEB, told, OUTSIDE)
+            for told in ("evil.example/.acme.example", "x y.acme.example")
+        ),
+        *(("host", ACME_WEB, told, {}) for told in ("www.acme.example", "a.acme.example, b.acme.example")),
+        *(("host", ACME_WEB, told, {}) for told in ("https://www.acme.example", "git@www.acme.example")),
+        ("host", [*ACME_WEB, "*"], "evil.example/.acme.example", {}),
+        ("host", ["*"], "evil.example/x", {}),
+        *(("url", ACME_WEB, told, UNCHECKED) for told in OTHER_HOSTS[:-1]),
+        ("url", ACME_WEB, "https://www.acme.example", {}),
+        *(
+            ("file", ["*.pdf"], told, {})
+            for told in ("docs/my report.pdf", "docs/Smith, John.pdf", "v1, final.pdf")
+        ),
+        ("file", ["*.pdf"], "docs.v2/report.pdf", {}),
+        ("project_id", ["acme_*"], "acme_1 globex_2", OUTSIDE),
+        ("project_id", ["acme_*"], "acme_1 OR globex_2", OUTSIDE),
+        ("project_id", ["acme_*"], "acme_1 acme_2", {}),
+        ("sheet", ["acme_*"], "acme_budget q1_final", UNCHECKED),
+        *(
+            ("sheet", ["acme_*"], told, {})
+            for told in ("acme_budget 2026", "acme_budget (v2)", "acme_report a.pdf")
+        ),
+        *(("to", ["acme_*"], told, OUTSIDE) for told in ("acme_core,globex_core", "acme_1,globex_2,")),
+        ("to", ["acme-*"], "acme-prod,globex-prod", OUTSIDE),
+        ("to", ["#acme-*"], "#acme-1,#globex-2", OUTSIDE),
+        ("to", ["acme.*"], "acme.t1,globex.t2", OUTSIDE),
+        ("to", ["acme.*"], "acme.t1,acme.t2", {}),
+        *(("to", ["Acme*"], told, {}) for told in ("Acme-West, Co-op", "Acme West, Inc.", "Acme_West, A-1 Ltd")),
+        ("to", ["*@acme.example"], "evil\uff20evil.example,x@acme.example", OUTSIDE),
+    ],
+)
+def test_what_may_be_a_list_is_told_by_its_name(
+    observe: Observe, breaches: Breaches, name: str, allowed: list[str], told: str, found: dict[str, bool]
+) -> None:
+    arguments = {name.removeprefix("allowed_"): told}
+    seen = observe(envelope__resource_constraints={name: allowed}, action__arguments=arguments)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
 DOCS, WEB = ["docs/acme/*"], ["https://a.example/docs/*"]
 
 
