@@ -35,8 +35,17 @@ _ABOVE = frozenset(
     }
 )
 """Names of arguments that say whose something is; where two of them differ nobody knows which one counts."""
-_NO_TENANT = frozenset({"common", "consumers", "n/a", "none", "null", "organizations", "undefined"})
-"""What stands for any tenant where people sign in with Microsoft, and what agents write where they know none."""
+_NO_TENANT = frozenset(
+    {
+        *("common", "consumers", "n/a", "none", "null", "organizations", "undefined"),
+        *("current", "default", "me", "own", "self"),
+    }
+)
+"""What stands for any tenant where people sign in with Microsoft, and what agents write where they know none or
+mean their own."""
+_SAYS_TENANT = re.compile(r"\Atenant(?:s?[\s_:/.-]+|(?=\d))(?=.)")
+_JOINT = re.compile(r"(?<![\d\s_-])[\s_-]++|(?<![\s_-])[\s_-]++(?!\d)")
+"""Not between digits, where it tells 1-23 from 12-3."""
 _BELOW = frozenset({"repo", "repository", "project"})
 _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
@@ -122,9 +131,9 @@ def _same(own: str, said: str) -> bool:
 
 def _tenants(own: str, said: str) -> _Force:
     """Directories have tenants too, named by UUID where ours have names, and help desks by number or domain. A
-    name that only differs in case is hardly another tenant's, and some words stand for no tenant at all."""
-    low = said.casefold()
-    if low == own.casefold() or low in _NO_TENANT:
+    name that only differs in case, in how its words are joined or in saying that it is a tenant's is hardly
+    another's, and some words stand for no tenant at all."""
+    if said.casefold() in _NO_TENANT or not _called(own).isdisjoint(_called(said)):
         return _Force.NOTHING
     if as_uuid(own):
         return _Force.PROOF
@@ -133,6 +142,12 @@ def _tenants(own: str, said: str) -> _Force:
     by_number = said.isdigit() and not own.isdigit()
     by_number_or_domain = by_number or (_DOMAIN.fullmatch(said) is not None and "." not in own)
     return _Force.LITTLE if by_number_or_domain else _Force.PROOF
+
+
+def _called(tenant: str) -> frozenset[str]:
+    """`Tenant-Acme`, `tenant_acme` and `acme` share a spelling."""
+    low = tenant.casefold()
+    return frozenset({low, _JOINT.sub("", low), _JOINT.sub("", _SAYS_TENANT.sub("", low))} - {""})
 
 
 def _sessions(own: str, said: str) -> _Force:

@@ -1156,11 +1156,43 @@ def test_a_tenant_or_session_by_uuid_is_ours_in_any_spelling(
         assert breaches(EnvelopeBreach(), seen) == {}
 
 
-@pytest.mark.parametrize("named", ["Tenant_ACME", "common", "organizations", "null", "N/A"])
-def test_a_tenant_that_differs_in_case_or_is_none_at_all_is_told_but_proves_nothing(
+@pytest.mark.parametrize(
+    "named",
+    [
+        *("Tenant_ACME", "tenant-acme", "TenantAcme", "tenant:acme", "tenants/acme", "acme", "Acme"),
+        *("common", "organizations", "null", "N/A", "default", "me", "self", "Current", "own"),
+    ],
+)
+def test_a_tenant_in_another_spelling_or_none_at_all_is_told_but_proves_nothing(
     observe: Observe, breaches: Breaches, named: str
 ) -> None:
     assert breaches(EnvelopeBreach(), observe(action__arguments={"tenant_id": named})) == UNCHECKED
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "same"),
+    [
+        ("acme", "tenant_acme", True),
+        ("tenant7", "tenant-7", True),
+        ("tenant_7", "7", True),
+        (f"tenant_{UUID}", UUID.upper(), True),
+        ("acme corp", "acme-corp", True),
+        ("tenant_acme", "tenant_acme_eu", False),
+        ("tenant_acme", "tenant", False),
+        ("tenant_acme", "tenant_", False),
+        ("tenant_1_23", "tenant_12_3", False),
+        ("acme_1_23", "acme_123", False),
+        ("acme_1__23", "acme_123", False),
+        ("acme.eu", "acmeeu", False),
+        ("tenantry", "ry", False),
+        ("---", "___", False),
+    ],
+)
+def test_no_tenant_passes_for_another_one_of_a_like_name(
+    observe: Observe, breaches: Breaches, own: str, named: str, same: bool
+) -> None:
+    seen = observe(envelope__tenant_id=own, action__arguments={"tenant_id": named})
+    assert breaches(EnvelopeBreach(), seen) == (UNCHECKED if same else {"tenant_mismatch": True})
 
 
 def test_a_child_that_names_a_session_above_its_own_is_told_and_no_proof_is_made_of_it(
