@@ -13,7 +13,7 @@ evidence. Session sums count allowed calls only, by what came back where that is
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, Observation, Signal
@@ -21,6 +21,7 @@ from guardian.errors import ConfigurationError
 from guardian.signals import envelope_rules as rules
 from guardian.signals.constraints import Constraints, bare, read
 from guardian.signals.doubts import Doubts
+from guardian.signals.json_texts import unfolded
 from guardian.signals.leaves import comparable
 from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
@@ -86,14 +87,14 @@ class EnvelopeBreach(SignalFold):
         """Check one action against its envelope and the session's running sums."""
         event, envelope = seen.event, seen.event.envelope
         constraints = read(envelope.resource_constraints, seen.redacted, self._bounded)
-        action = comparable(seen)
+        action, documents = unfolded(comparable(seen))
         limits = Limits(constraints, seen, action)
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
             *rules.ownership(seen, action),
             *rules.resources(constraints, action),
-            *rules.data_classes(constraints, event, action),
+            *rules.data_classes(constraints, event.data_classes, action),
             *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
@@ -101,7 +102,7 @@ class EnvelopeBreach(SignalFold):
             name = "arguments_cut" if constraints.spelt else "arguments_unchecked"
             found.append(Breach(name, "the arguments hold more than is looked at", False))
         doubts = Doubts(constraints, seen, action)
-        for doubt in islice(doubts.told(), 1):
+        for doubt in islice(chain(doubts.told(), rules.in_documents(seen, constraints, documents)), 1):
             found.append(Breach("arguments_unchecked", doubt, False))
         signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
         return {"sums": limits.added(state["sums"], self.summed)}, signal

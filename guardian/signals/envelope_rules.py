@@ -15,6 +15,7 @@ from guardian.signals.admitting import admits, admits_class
 from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.denying import touches, touches_class
 from guardian.signals.identifiers import as_uuid
+from guardian.signals.json_texts import unfolded
 from guardian.signals.leaves import Leaf, Touched, touched
 from guardian.signals.wording import shown
 
@@ -90,7 +91,8 @@ def named_sessions(event: DecisionEvent) -> frozenset[str]:
     if told.isascii() and "session" not in told.lower() and "\\" not in told:
         return frozenset()  # as most calls: to look at each place costs five times as much
     own = event.envelope.session_id
-    said = (text(value).strip() for _, value in islice(_values(touched(event), "session_id"), _LOOKED_UP))
+    action, _ = unfolded(touched(event))
+    said = (text(value).strip() for _, value in islice(_values(action, "session_id"), _LOOKED_UP))
     return frozenset(name for name in said if name != own and _NAME.fullmatch(name) and alike(own, name))
 
 
@@ -221,13 +223,14 @@ class _Owners:
         return found
 
 
-def data_classes(constraints: Constraints, event: DecisionEvent, action: Touched) -> Iterator[Breach]:
-    """Every data class asked for or returned must be listed, where classes are listed, and none may be denied."""
+def data_classes(constraints: Constraints, told: frozenset[str], action: Touched) -> Iterator[Breach]:
+    """Every data class asked for, or told as asked for or returned, must be listed, where classes are listed, and
+    none may be denied."""
     allowed, denied = constraints.data_classes, constraints.denied.get(DATA_CLASS, frozenset())
     if allowed is None and not denied:
         return
     also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
-    named = {text(value) for _, value in _values(action, DATA_CLASS, *also)} | event.data_classes
+    named = {text(value) for _, value in _values(action, DATA_CLASS, *also)} | told
     outside = sorted(
         name
         for name in named
@@ -237,6 +240,18 @@ def data_classes(constraints: Constraints, event: DecisionEvent, action: Touched
         said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
         kept = "others" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
         yield Breach("data_class_outside", f"data class {said} is outside the envelope's: {kept}")
+
+
+def in_documents(seen: Observation, constraints: Constraints, documents: Touched) -> Iterator[str]:
+    """What texts that may be documents name, and a call could not, one sentence for each."""
+    rules = (
+        ownership(seen, documents),
+        resources(constraints, documents),
+        data_classes(constraints, frozenset(), documents),
+    )
+    yield from (f"a text that may be a document: {found.detail}" for found in chain(*rules) if found.hard)
+    if documents.cut:
+        yield "a text holds more than is looked at"
 
 
 def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:

@@ -116,10 +116,19 @@ def comparable(seen: Observation) -> Touched:
     return replace(action, leaves=tuple(kept), hidden=(*action.hidden, *marks))
 
 
+def below(leaf: Leaf, value: object) -> Touched:
+    """What a value names that stands in the place of a leaf."""
+    return _bounded(_walk(value, _Place(leaf.path, (leaf.path.rpartition(".")[2],), leaf.inside)))
+
+
 def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
+    return _bounded(_action_leaves(event, redacted))
+
+
+def _bounded(walked: Iterable["Leaf | _Aside"]) -> Touched:
     found: list[Leaf] = []
     cut = False
-    for places, leaf in enumerate(_action_leaves(event, redacted)):
+    for places, leaf in enumerate(walked):
         if places == _MAX_PLACES or (len(found) == _MAX_LEAVES and isinstance(leaf, Leaf)):
             cut = True
             break

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -474,6 +475,56 @@ def test_a_resource_in_another_wrapping_is_still_that_resource(
     observe: Observe, breaches: Breaches, arguments: dict[str, Any], found: dict[str, bool]
 ) -> None:
     assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == found
+
+
+OTHER = '{"contract_id": "c_9"}'
+DEEP = "[" * 100_000 + "{" + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ({"params": OTHER}, OUTSIDE),
+        ({"contract_id": "contract_7781", "input": f" {OTHER}"}, OUTSIDE),
+        ({"call": {"arguments": [f"[{OTHER}]"]}}, OUTSIDE),
+        ({"payload": json.dumps({"args": OTHER})}, OUTSIDE),
+        ({"params": '{"contract_id": "c_9", "contract_id": "contract_7781"}'}, OUTSIDE),
+        ({"params": '{"contract_id": "c_9", "n": ' + "9" * 5_000 + "}"}, OUTSIDE),
+        ({"params": '{"n": 5, "contract": "c_9"}'}, UNCHECKED),
+        ({"params": '{"contract_id": "contract_7781", "title": "c_9"}'}, {}),
+        ({"params": '{"tenant_id": "globex"}'}, {"tenant_mismatch": True}),
+        ({"params": '{"session_id": "sess_2026_05_12_999"}'}, {"session_mismatch": True}),
+        ({"params": '{"records": 400}'}, {"records_over_limit": True, "records_over_limit_session": True}),
+        ({"params": '{"data_classes": ["payroll"]}'}, {"data_class_outside": True}),
+        ({"params": '["c_9"]'}, {}),
+        ({"params": "{contract_id: c_9}"}, {}),
+        ({"params": json.dumps(dict.fromkeys(map(str, range(3_000)), "x"))}, {"arguments_cut": False}),
+        (
+            {"params": json.dumps({"args": json.dumps({"args": json.dumps({"args": OTHER})})})},
+            {"arguments_cut": False},
+        ),
+        ({"content": OTHER}, UNCHECKED),
+        ({"content": '{"tenant_id": "globex"}'}, UNCHECKED),
+        ({"content": '{"data_class": "payroll"}'}, UNCHECKED),
+        ({"content": '{"contract_id": "contract_7781", "tenant_id": "common"}'}, {}),
+        ({"params": json.dumps({"content": OTHER})}, UNCHECKED),
+        ({"content": json.dumps({"params": OTHER})}, UNCHECKED),
+        ({"content": json.dumps([{"x": n} for n in range(3_000)])}, UNCHECKED),
+        ({"content": "[link](https://acme.example/{id})"}, {}),
+        ({"params": DEEP}, {"arguments_cut": False}),
+        ({"content": DEEP}, UNCHECKED),
+    ],
+)
+def test_json_written_as_text_is_read_in_parameters_and_a_doubt_in_what_may_be_a_document(
+    observe: Observe, breaches: Breaches, arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    seen = observe(action__arguments=arguments, action__records=None, result=None)
+    assert breaches(EnvelopeBreach(summed=("max_records",)), seen) == found
+
+
+def test_a_session_that_a_text_names_is_looked_up_as_any_other(observe: Observe) -> None:
+    seen = observe(action__arguments={"params": '{"session_id": "sess_2026_05_12_002"}'})
+    assert rules.named_sessions(seen.event) == {"sess_2026_05_12_002"}
 
 
 @pytest.mark.parametrize(
