@@ -53,7 +53,7 @@ GRANT USAGE ON SCHEMA public TO guardian_control;
 -- `guardian serve` then finds nothing to migrate. Give each machine its own database's password and no other:
 --
 --   control   store: {control: postgresql+psycopg://guardian_control:...@db/guardian_control,
---                     epoch_file: data/control.db.epoch}    on a durable disk: by it a restored backup is noticed;
+--                     epoch_file: data/guardian_control.epoch}    on a durable disk: by it a restored backup is noticed;
 --             without it control does not start
 --   monitor   store: {monitor: postgresql+psycopg://guardian_monitor:...@db/guardian_monitor}
 --

@@ -16,7 +16,8 @@ from guardian.wire.principal import Principal
 
 
 def open_control_store(settings: Settings, *, makes: bool = False) -> ControlStore:
-    """Control's database. Who runs control `makes` it, or brings it up to date; others find it so: StoreError."""
+    """Control's database. Who runs control `makes` it, or brings it up to date, and settles its epoch; others find
+    it so: StoreError."""
     beside = settings.store.epoch_file
     return ControlStore.open(
         control_url(settings, makes=makes),

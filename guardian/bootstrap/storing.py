@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import closing
 
 from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
@@ -42,7 +43,8 @@ def _open_control(settings: Settings) -> None:
             "`guardian serve` makes it; where the monitor alone runs ask `guardian doctor --for watch`"
         )
     restore_is_noticed(settings)
-    open_control_store(settings).close()
+    with closing(open_control_store(settings)) as store:
+        store.check_epoch()
 
 
 def archive_checked(settings: Settings) -> str:

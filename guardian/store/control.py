@@ -6,12 +6,13 @@ The monitor has no way in here: it speaks to the control API, with a database of
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import make_url
 
 from guardian.domain.finding import OPERATORS
@@ -19,7 +20,7 @@ from guardian.domain.revocation import Revision
 from guardian.errors import StoreError, Unstorable
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
-from guardian.store.control_audit import AuditRows
+from guardian.store.control_audit import AuditRows, StoredText
 from guardian.store.control_cases import CaseRows
 from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_cursors import CursorRows
@@ -36,9 +37,10 @@ from guardian.store.control_modes import ModeRows
 from guardian.store.control_peers import PeerRows, SelfTestRows
 from guardian.store.control_rights import RIGHTS
 from guardian.store.control_sessions import SessionRows
+from guardian.store.control_tables import audit
 from guardian.store.control_tokens import TokenRows
 from guardian.store.control_visits import VisitRows
-from guardian.store.engine import open_engine, reading, tidy, writing
+from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
 from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
 from guardian.telemetry import logger
 
@@ -97,24 +99,31 @@ class ControlStore:
     def __init__(self, engine: Engine, epoch_file: EpochFile | None) -> None:
         self._engine = engine
         self._epoch_file = epoch_file
+        self._trail = ""
+        self._looked: datetime | None = None  # when it was opened, by who does not serve
         self._listeners: list[Callable[[], None]] = []
         self._refuses = False
         self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
 
     @classmethod
     def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None, migrates: bool = True) -> Self:
-        """Open, migrate, and begin a new epoch if the database turns out to be a restored backup.
+        """Who serves `migrates`, and begins a new epoch if the database turns out to be a restored backup.
 
-        Raises StoreError where the role lacks a right that control needs, and without `migrates` where the schema
-        is not this version's. `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a
-        durable disk.
+        Others may have the file of another database in their settings: opening changes neither, and what they
+        write begins an epoch only in a backup of the file's own. Raises StoreError where the role lacks a right
+        that control needs, and for them where the file is another's or the schema is not this version's.
+        `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a durable disk.
         """
         engine = open_engine(url, tidied=True)
         (migrate if migrates else check_schema)(engine, CONTROL)
         check_rights(engine, RIGHTS)
         path = epoch_file or _beside(url)
         store = cls(engine, EpochFile(path) if path is not None else None)
-        store.settle_epoch(now)
+        if migrates:
+            store.settle_epoch(now)
+        else:
+            store._look(now)
+            store._looked = now
         return store
 
     @contextmanager
@@ -124,6 +133,8 @@ class ControlStore:
             with self._turn, writing(self._engine) as connection:
                 queue_for_writing(connection)
                 before = read_head(connection)
+                if self._looked is not None:
+                    self._go_on(connection, self._looked)
                 yield ControlRows(connection)
                 after = read_head(connection)
         except StoreError as error:
@@ -157,7 +168,15 @@ class ControlStore:
 
     def remember(self) -> None:
         """Note beside the database how far it has come, before others build on it: then a restore is noticed."""
-        self._remember(self.head())
+        with self.read() as rows:
+            stands, self._trail = rows.head(), _trail(rows.connection)
+        self._remember(stands)
+
+    def check_epoch(self) -> None:
+        """Raises StoreError where the database is behind what is remembered beside it."""
+        remembered = self._remembered()
+        if restored_mark(_mark(self.head()), remembered) is not None:
+            raise self._not_served("is ahead of")
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every commit that moved the ledger or the feed. Returns how to stop that."""
@@ -173,36 +192,78 @@ class ControlStore:
 
     def settle_epoch(self, now: datetime) -> None:
         """Begin a new epoch if the database is behind what is remembered beside it."""
-        remembered = self._epoch_file.read() if self._epoch_file is not None else None
+        remembered = self._remembered()
         with reading(self._engine) as connection:
             settled = has_head(connection) and restored_mark(_mark(read_head(connection)), remembered) is None
         if not settled:
-            self._begin_epoch(remembered, now)
-        self._remember(self.head())
+            self._begin(remembered, now)
+        self.remember()
 
-    def _begin_epoch(self, remembered: Mark | None, now: datetime) -> None:
+    def _look(self, now: datetime) -> None:
+        """For who does not serve: a database that was only just made has its first epoch, none is begun anew."""
+        remembered = self._remembered()
+        with reading(self._engine) as connection:
+            new, self._trail = not has_head(connection), _trail(connection)
+        known = remembered.trail if remembered is not None else ""
+        if known and self._trail not in ("", known):
+            raise self._not_served("belongs to another database than")
+        if new:
+            self._begin(None, now)
+
+    def _go_on(self, connection: Connection, now: datetime) -> None:
+        """What is written into a restored backup would hide how much of the signed trail it lost: its new epoch
+        begins first. Raises StoreError where nothing tells that it is a backup, and not another database."""
+        remembered = self._remembered()
+        ours = remembered is not None and self._trail != "" and self._trail == remembered.trail
+        if not ours and restored_mark(_mark(read_head(connection)), remembered) is not None:
+            raise self._not_served("is ahead of")
+        _begin_epoch(connection, remembered, now)
+
+    def _not_served(self, how: str) -> StoreError:
+        path = self._epoch_file.path if self._epoch_file is not None else None
+        return StoreError(
+            f"store: {path} {how} {without_secrets(self._engine.url)}; ask with the settings that control has"
+            " (its unit may set GUARDIAN_STORE__CONTROL); if these are they, for a backup or a new database,"
+            " start `guardian serve` (or `run`) first"
+        )
+
+    def _begin(self, remembered: Mark | None, now: datetime) -> None:
         """The first one, or the one after a restore; unless another process has begun it meanwhile."""
         with writing(self._engine) as connection:
             queue_for_writing(connection)
             if not has_head(connection):
                 create_head(connection, now)
-            onward = restored_mark(_mark(read_head(connection)), remembered)
-            if onward is not None and remembered is not None:
-                expected = Revision(epoch=remembered.epoch, n=remembered.n)
-                ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
+            _begin_epoch(connection, remembered, now)
+
+    def _remembered(self) -> Mark | None:
+        return self._epoch_file.read() if self._epoch_file is not None else None
 
     def _remember(self, stands: Head) -> None:
         if self._epoch_file is None:
             return
         try:
-            self._epoch_file.advance(_mark(stands))
+            self._epoch_file.advance(replace(_mark(stands), trail=self._trail))
         except OSError as error:
             # The transaction is committed; without the file only a later restore goes unnoticed.
             _log.error("epoch_file_not_written", path=str(self._epoch_file.path), error=str(error))
 
 
+def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime) -> None:
+    """If the database is behind what is remembered."""
+    onward = restored_mark(_mark(read_head(connection)), remembered)
+    if onward is not None and remembered is not None:
+        expected = Revision(epoch=remembered.epoch, n=remembered.n)
+        ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
+
+
 def _mark(stands: Head) -> Mark:
     return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq, stands.audit_seq)
+
+
+def _trail(connection: Connection) -> str:
+    """What tells this database from every other, and is in each of its backups; empty before the first entry."""
+    found: bytes | None = connection.execute(select(StoredText(audit.c.hash)).where(audit.c.seq == 1)).scalar()
+    return (found or b"").decode(errors="replace")
 
 
 def _beside(url: str) -> Path | None:

@@ -19,12 +19,13 @@ _FAR = 10**8
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a database has come."""
+    """How far a database has come; `trail`, the hash of its first audit entry, says which one it is."""
 
     epoch: int
     n: int
     change_seq: int
     audit_seq: int = 0
+    trail: str = ""  # not known: its trail was empty, or an older version wrote this
 
     @property
     def ledger(self) -> tuple[int, int]:
@@ -46,7 +47,8 @@ class EpochFile:
         """None when there is no file yet. Raises StoreError for one that cannot be read, or is not ours."""
         try:
             raw = json.loads(self.path.read_bytes())
-            mark = Mark(int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]), int(raw.get("audit_seq", 0)))
+            far = int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]), int(raw.get("audit_seq", 0))
+            mark = Mark(*far, trail=str(raw.get("trail", "")))
         except FileNotFoundError:
             return None
         except OSError as error:

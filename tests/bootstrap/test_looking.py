@@ -1,5 +1,8 @@
 """Who looks at a database neither makes it nor changes it."""
 
+import json
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,32 @@ def test_an_empty_database_is_told_and_stays_empty(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(StoreError, match="has no tables yet; `guardian serve` makes them"):
         open_control_store(settings)
+
+
+def test_a_command_that_asks_the_wrong_database_leaves_the_epoch_to_who_serves(tmp_path: Path) -> None:
+    """A shell without what the service's unit file sets: SQLite's file of `guardian init`, a live epoch file."""
+    settings = load(initialise(tmp_path / "home"))
+    file = settings.resolve(settings.store.epoch_file or Path())
+    live = json.dumps({"epoch": 1, "n": 80, "change_seq": 80, "audit_seq": 9999})
+    file.write_text(live)
+    tokens.issued(settings)
+    letters.refused_alerts(settings)
+    with pytest.raises(StoreError, match="is ahead of"):
+        tokens.issue(settings, "maya", role="admin", tenants=["*"], ttl=timedelta(days=1))
+    with pytest.raises(StoreError, match="is ahead of"):
+        database_checked(settings, monitor=False)
+    assert file.read_text() == live
+    with closing(open_control_store(settings)) as store:
+        assert str(store.head().revision) == "1.0"
+
+
+def test_tokens_can_be_issued_before_control_was_ever_started(tmp_path: Path) -> None:
+    """As postgres-roles.sql says: the owner makes the tables, and the first token is issued."""
+    settings = load(initialise(tmp_path / "home"))
+    file = tmp_path / "home/data/control.db"
+    for each in file.parent.iterdir():
+        each.unlink()
+    file.touch(0o600)
+    migrate_control(settings)
+    tokens.issue(settings, "admin", role="admin", tenants=["*"], ttl=timedelta(days=1))
+    assert [each.principal for each in tokens.issued(settings)] == ["admin"]

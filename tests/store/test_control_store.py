@@ -220,6 +220,94 @@ def test_one_that_cannot_be_read_is_not_to_be_written_anew(tmp_path):
     assert "1000" not in str(refused.value)
 
 
+def _look(folder):
+    """As everybody does who does not serve."""
+    return ControlStore.open(f"sqlite:///{folder}/control.db", now=NOW, migrates=False)
+
+
+@pytest.fixture
+def restored(tmp_path):
+    """A backup put back beside the file that knows more: of the ledger, or of the signed trail alone."""
+
+    def put_back(lost):
+        store = _open(tmp_path)
+        with store.write() as rows:
+            rows.audit.append({"x": 1})
+        store.close()
+        shutil.copy(tmp_path / "control.db", tmp_path / "backup.db")
+        store = _open(tmp_path)
+        lost(store)
+        store.remember()
+        store.close()
+        for leftover in ("control.db-wal", "control.db-shm"):
+            (tmp_path / leftover).unlink(missing_ok=True)
+        os.replace(tmp_path / "backup.db", tmp_path / "control.db")
+        return tmp_path
+
+    return put_back
+
+
+def _sign_more(store):
+    with store.write() as rows:
+        rows.audit.append({"action": "revokeToken"})
+
+
+@pytest.mark.parametrize("lost", [lambda store: _revoke(store, "s1"), _sign_more], ids=["ledger", "trail"])
+def test_who_looks_at_a_backup_begins_no_epoch_and_who_writes_into_it_does(restored, lost):
+    folder = restored(lost)
+    before = (folder / "control.db.epoch").read_bytes()
+    looking = _look(folder)
+    assert str(looking.head().revision) == "1.0"
+    with pytest.raises(StoreError, match=r"control\.db\.epoch is ahead of .*start `guardian serve`"):
+        looking.check_epoch()
+    assert (folder / "control.db.epoch").read_bytes() == before
+    _sign_more(looking)  # without the new epoch it would hide that the trail was longer
+    assert str(looking.head().revision) == "2.0"
+    looking.check_epoch()
+    with looking.read() as rows:
+        assert [record["expected"] for record in rows.restores()] == [f"1.{json.loads(before)['n']}"]
+    looking.close()
+    serving = _open(folder)
+    assert str(serving.head().revision) == "2.0"
+    serving.close()
+
+
+@pytest.mark.parametrize("lost", [lambda store: _revoke(store, "s1"), _sign_more], ids=["ledger", "trail"])
+def test_where_nothing_tells_whose_the_file_is_who_writes_waits_for_who_serves(restored, lost):
+    folder = restored(lost)
+    file = folder / "control.db.epoch"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "trail": ""}))  # as an older version wrote it
+    before, looking = file.read_bytes(), _look(folder)
+    stands = looking.head()
+    with pytest.raises(StoreError, match="is ahead of"):
+        _sign_more(looking)
+    assert (looking.head(), file.read_bytes()) == (stands, before)
+    serving = _open(folder)
+    assert str(serving.head().revision) == "2.0"
+    _sign_more(looking)
+    looking.close()
+    serving.close()
+
+
+def test_the_file_of_another_database_is_left_alone_by_all_who_do_not_serve(tmp_path):
+    for name in ("live", "leftover"):
+        store = ControlStore.open(f"sqlite:///{tmp_path}/{name}.db", now=NOW, epoch_file=tmp_path / "epoch")
+        with store.write() as rows:
+            rows.audit.append({"of": name})
+        store.remember()
+        store.close()
+    before = (tmp_path / "epoch").read_bytes()
+    with pytest.raises(StoreError, match=r"epoch belongs to another database than sqlite:.*live\.db; ask with"):
+        ControlStore.open(f"sqlite:///{tmp_path}/live.db", now=NOW, epoch_file=tmp_path / "epoch", migrates=False)
+    assert (tmp_path / "epoch").read_bytes() == before
+    told = json.loads(before)
+    del told["trail"]  # as older versions wrote it
+    (tmp_path / "epoch").write_text(json.dumps(told))
+    ControlStore.open(
+        f"sqlite:///{tmp_path}/live.db", now=NOW, epoch_file=tmp_path / "epoch", migrates=False
+    ).close()
+
+
 MARKS = st.builds(Mark, st.integers(1, 5), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 
 
