@@ -1,20 +1,25 @@
-"""Does every name in the configuration exist, with options that it takes?"""
+"""Does every name in the configuration exist, with options that it takes, and every file that it names?"""
+
+from pathlib import Path
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.channels import check_channels
+from guardian.bootstrap.control import control_settings
 from guardian.bootstrap.judgement import open_signals
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.policies import close_point, external_point
+from guardian.bootstrap.policies import CEDAR, close_point, external_point
 from guardian.bootstrap.revocation import open_faces
 from guardian.bootstrap.slack import people
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.bootstrap.tightening import backends
 from guardian.config import Settings
+from guardian.errors import ConfigurationError, StoreError
 from guardian.signals.credential_scanner import CredentialScanner
+from guardian.store.engine import check_url
 
 
 def check_plugins(settings: Settings) -> None:
-    """Construct everything that needs no world around it. Raises ConfigurationError on the first wrong name."""
+    """Construct everything that needs no world around it. Raises ConfigurationError on the first thing wrong."""
     kafka_settings(settings)
     open_source(settings)
     filling_of(settings, redactor_of(settings, CredentialScanner(), b""))
@@ -25,3 +30,25 @@ def check_plugins(settings: Settings) -> None:
     check_channels(settings)
     people(settings)
     backends(settings)
+    control_settings(settings)
+    for name, url in (("monitor", settings.store.monitor), ("control", settings.store.control)):
+        try:
+            check_url(url)
+        except StoreError as error:
+            raise ConfigurationError(f"store.{name}: {str(error).removeprefix('store: ')}") from error
+
+
+def check_files(settings: Settings) -> None:
+    """Raises ConfigurationError for the first file or folder of model and policy that is not there."""
+    policy, model = settings.policy, settings.model
+    decides_here = policy.language == CEDAR or policy.floor
+    named = {
+        "policy.path": (policy.path if decides_here else None, Path.is_dir, "folder"),
+        "model.path": (model.path, Path.is_dir, "folder"),
+        "model.calibration": (model.calibration, Path.is_file, "file"),
+    }
+    for name, (path, there, kind) in named.items():
+        if path is not None and not there(settings.resolve(path)):
+            raise ConfigurationError(
+                f"{name}: there is no {kind} {settings.resolve(path)}; without {name} the shipped one counts"
+            )

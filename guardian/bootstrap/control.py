@@ -3,7 +3,6 @@
 import threading
 import time
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Any
 
 import uvicorn
@@ -42,7 +41,6 @@ from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
 from guardian.telemetry import Metrics, logger
-from guardian.wire.principal import ROLES
 
 _log = logger("control")
 
@@ -250,11 +248,8 @@ def _client_certificates(settings: Settings) -> ClientCertificates | None:
         if section.trusted_proxies or section.required_for:
             raise ValueError("client_certificates: give the header that the proxy sets, or nothing at all")
         return None
-    unknown = sorted(set(section.required_for) - set(ROLES))
-    if unknown:
-        raise ValueError(f"client_certificates.required_for: no role {unknown[0]!r}; roles: {', '.join(ROLES)}")
     return ClientCertificates(
         header=section.header,
-        proxies=tuple(ip_network(proxy) for proxy in section.trusted_proxies),
-        required_for=frozenset(role for role in ROLES if role in section.required_for),
+        proxies=tuple(section.trusted_proxies),
+        required_for=frozenset(section.required_for),
     )

@@ -31,9 +31,10 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     Example: guardian check-config -c guardian.yaml
     """
     settings = settings_from(config)
-    from guardian.bootstrap.checking import check_plugins
+    from guardian.bootstrap.checking import check_files, check_plugins
 
     check_plugins(settings)
+    check_files(settings)
     shown = masked(settings.model_dump(mode="json"))
     if as_json:
         print_json(shown)

@@ -52,6 +52,7 @@ Wildcards = Annotated[str, AfterValidator(_star_alone)]
 
 Seconds = Annotated[float, AfterValidator(_no_nonsense)]
 HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
+Topic = Annotated[str, Field(min_length=1)]
 Host = Annotated[str, Field(min_length=1)]  # an empty one would be every address of the machine
 PersonName = Annotated[Identifier, AfterValidator(_not_a_stand_in)]
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
 
-from guardian.config.base import Days, Host, HttpAddress, Options, PersonName, Seconds, Section
+from guardian.config.base import Days, Host, HttpAddress, Options, PersonName, Seconds, Section, Topic
 from guardian.domain.event import TenantName
+from guardian.wire.principal import Role
 
 
 class BudgetSection(Section):
@@ -46,15 +47,15 @@ class BreakerSection(Section):
 class AuditSection(Section):
     checkpoint_every_s: Seconds = 300.0
     checkpoint_file: Path | None = None  # signed checkpoints are appended here; best on another machine's disk
-    checkpoint_topic: str | None = None  # and sent to this Kafka topic
+    checkpoint_topic: Topic | None = None  # and sent to this Kafka topic
 
 
 class ClientCertificateSection(Section):
     """A proxy that terminates mTLS tells the certificate's SHA-256; off without a header name."""
 
     header: str | None = None
-    trusted_proxies: list[str] = Field(default_factory=list)  # addresses or networks that may set it
-    required_for: list[str] = Field(default_factory=list)  # roles whose tokens must be bound to a certificate
+    trusted_proxies: list[IPvAnyNetwork] = Field(default_factory=list)  # addresses or networks that may set it
+    required_for: list[Role] = Field(default_factory=list)  # roles whose tokens must be bound to a certificate
 
 
 class ControlSection(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
-from guardian.config.base import Options, Seconds, Section, Wildcards
+from guardian.config.base import Options, Seconds, Section, Topic, Wildcards
 from guardian.domain.event import TenantName
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
@@ -54,7 +54,7 @@ class EnvelopeSection(Section):
     max_waiting: Annotated[int, Field(ge=1)] = (
         10_000  # records; beyond, the longest waiting are judged as they are
     )
-    topic: str | None = None  # a Kafka topic of guardian.envelope/v1 records
+    topic: Topic | None = None  # a Kafka topic of guardian.envelope/v1 records
     file: Path | None = None  # envelopes, one a line; for replay, score and calibrate
     static: list[StaticEnvelopeSection] = Field(default_factory=list)
 
@@ -79,7 +79,7 @@ class OAuthSection(Section):
 
 class KafkaSection(Section):
     bootstrap_servers: str = "127.0.0.1:9092"
-    topic: str = "guardian.decisions"
+    topic: Topic = "guardian.decisions"
     group: str = "guardian"
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
     heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 3_000

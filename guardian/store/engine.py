@@ -92,13 +92,19 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
         with engine.connect().execution_options(guardian_reads=True) as connection:
             connection.execute(text("SELECT 1"))
     except (NoSuchModuleError, ImportError) as error:
-        raise StoreError(
-            f"store: no driver for {target.drivername!r} is installed ({error}); for PostgreSQL install "
-            "'intent-guardian[postgres]' and write postgresql+psycopg://…"
-        ) from error
+        raise _no_driver(target, error) from error
     except (SQLAlchemyError, OSError) as error:
         raise _cannot_open(target, error) from error
     return engine
+
+
+def check_url(url: str) -> None:
+    """Raises StoreError for what is no URL of a database that guardian can know; nothing is opened."""
+    target = _parsed(url)
+    try:
+        target.get_dialect()
+    except (NoSuchModuleError, ImportError) as error:
+        raise _no_driver(target, error) from error
 
 
 def without_secrets(url: URL) -> str:
@@ -226,6 +232,13 @@ def _server(target: URL) -> Engine:
         connection.commit()
 
     return engine
+
+
+def _no_driver(target: URL, error: Exception) -> StoreError:
+    return StoreError(
+        f"store: no driver for {target.drivername!r} is installed ({error}); for PostgreSQL install "
+        "'intent-guardian[postgres]' and write postgresql+psycopg://…"
+    )
 
 
 def _cannot_open(target: URL, error: Exception) -> StoreError:

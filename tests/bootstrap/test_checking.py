@@ -9,7 +9,7 @@ import pytest
 from guardian.alerting import blocks, ocsf
 from guardian.bootstrap import doctor, plugins
 from guardian.bootstrap.channels import channel_options, check_channels
-from guardian.bootstrap.checking import check_plugins
+from guardian.bootstrap.checking import check_files, check_plugins
 from guardian.bootstrap.checks import Check
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
@@ -89,6 +89,18 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "slack.people.maya: control.client_certificates wants a certificate",
         "cannot have",
     ),
+    (
+        {"console": {"enabled": True}, "control": {"host": "0.0.0.0"}},
+        "console.enabled: http://127.0.0.1:8731 would carry sign-ins in the clear",
+        "control.public_url",
+    ),
+    (
+        {"control": {"client_certificates": {"header": "X-Cert"}}},
+        "control: client_certificates: name the trusted_proxies",
+        "",
+    ),
+    ({"store": {"control": "nonsense"}}, "store.control: 'nonsense' is not a database URL", "postgresql+psycopg"),
+    ({"store": {"monitor": "postgres://db/guardian"}}, "store.monitor: no driver for 'postgres'", "psycopg"),
 ]
 
 
@@ -100,6 +112,27 @@ def test_what_nothing_answers_to_is_refused_with_what_there_is(
         check_plugins(load(None, overrides=told))
     assert says in str(refused.value)
     assert known in str(refused.value).partition(says)[2]
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "there"),
+    [("policy", "path", False), ("model", "path", False), ("model", "calibration", True)],
+)
+def test_a_file_that_is_named_and_not_there_is_refused(
+    tmp_path: Path, section: str, setting: str, there: bool
+) -> None:
+    settings = load(None, overrides={"base": str(tmp_path), section: {setting: "mine"}})
+    with pytest.raises(ConfigurationError, match=rf"{section}\.{setting}: there is no (file|folder) .*/mine; "):
+        check_files(settings)
+    (tmp_path / "mine").touch() if there else (tmp_path / "mine").mkdir()
+    check_files(settings)
+
+
+def test_a_folder_of_policies_that_nobody_asks_need_not_be_there(tmp_path: Path) -> None:
+    policy = {"language": "opa", "floor": False, "path": "mine"}
+    check_files(load(None, overrides={"base": str(tmp_path), "policy": policy}))
+    with pytest.raises(ConfigurationError, match=r"policy\.path"):
+        check_files(load(None, overrides={"base": str(tmp_path), "policy": policy | {"floor": True}}))
 
 
 @pytest.mark.parametrize(

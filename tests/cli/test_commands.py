@@ -543,7 +543,7 @@ def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) 
             }
         },
         "store": {
-            "monitor": "postgresql+psycopg://m:hush-3/@x@db/guardian?sslpassword=hush-4&sslmode=require",
+            "monitor": "postgresql+psycopg://m:hush-3%2F%40x@db/guardian?sslpassword=hush-4&sslmode=require",
             "control": "sqlite:///data/control.db",
         },
         "policy": {
@@ -565,6 +565,11 @@ def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) 
         assert "hush" not in done.stdout + done.stderr
         for kept in ("SASL_SSL", "postgresql+psycopg://m:", "@db/guardian", "sslmode=require", "control.db"):
             assert kept in done.stdout, kept
+    body["store"]["monitor"] = "postgresql+psycopg://m:hush-3/@x@db/guardian"  # not escaped
+    (tmp_path / "g.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
+    done = guardian("check-config", "-c", "g.yaml")
+    assert (done.returncode, "store.monitor" in done.stderr) == (2, True)
+    assert "hush" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("token", ["hush\nhush", "hush hush", "hush\x07hush", "hüsh-hush", " "])

@@ -120,6 +120,14 @@ def test_every_wrong_key_is_named_at_once(write) -> None:
         ("control: {url: 'http://control..example'}", "cannot be the name of a host"),
         ("control: {url: 'http://control/v1?x=1'}", "must not contain"),
         ("control: {public_url: guardian.example.com}", "control.public_url"),
+        ("control: {client_certificates: {required_for: [monitr]}}", "required_for.0: Input should be 'monitor'"),
+        (
+            "control: {client_certificates: {trusted_proxies: [foo]}}",
+            "trusted_proxies.0: value is not a valid IPv4",
+        ),
+        ("kafka: {topic: ''}", "kafka.topic"),
+        ("envelopes: {topic: ''}", "envelopes.topic"),
+        ("audit: {checkpoint_topic: ''}", "audit.checkpoint_topic"),
         ("advice: {url: 'monitor:8733'}", "advice.url"),
         ("control: {budget: {revocations: 3}}", "reserved_for_breaches 5 must not exceed revocations 3"),
         (
