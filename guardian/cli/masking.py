@@ -9,7 +9,7 @@ MASK = "**********"
 _SECRET = re.compile(r"passw|passphrase|secret|token|key|credential", re.IGNORECASE)
 _IN_URL = re.compile(r"^([a-zA-Z][\w+.-]*://[^:@/?]*:).*@", re.DOTALL)
 _IN_QUERY = re.compile(r"([?&][^=&]*(?:passw|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
-_ANY_IN_QUERY = re.compile(r"([?&][^=&]*=)[^&]+")
+_USER = re.compile(r"^((?!postgresql)[a-zA-Z][\w+.-]*://)[^/?#]*@")  # a database's is a role, and no secret
 _HARMLESS = frozenset(
     {
         "security_protocol",
@@ -59,7 +59,7 @@ def masked(shown: Mapping[str, Any]) -> dict[str, Any]:
     registry = body["source"]["schema_registry"]
     if registry is not None:
         registry["options"] = dict.fromkeys(registry["options"], MASK)
-    body["alerts"] = _options(_queries(body["alerts"]))
+    body["alerts"] = _options(_hosts(shown["alerts"]))
     for section in ("model", "policy"):
         body[section]["options"] = _options(body[section]["options"])
     return body
@@ -69,17 +69,28 @@ def masked_url(text: str) -> str:
     """A URL without its password, or the text as it is."""
     if "://" not in text:
         return text
-    return _IN_QUERY.sub(rf"\g<1>{MASK}", _IN_URL.sub(rf"\g<1>{MASK}@", text))
+    text = _USER.sub(rf"\g<1>{MASK}@", _IN_URL.sub(rf"\g<1>{MASK}@", text))
+    return _IN_QUERY.sub(rf"\g<1>{MASK}", text)
 
 
-def _queries(value: Any) -> Any:
-    """Without what a web-hook's address asks with: whatever it is called, it may be what opens the door."""
+def _hosts(value: Any) -> Any:
+    """Of a web-hook's address scheme and host alone: whatever else is in it may be what opens the door."""
     if isinstance(value, Mapping):
-        return {name: _queries(inner) for name, inner in value.items()}
+        return {name: _hosts(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_queries(inner) for inner in value]
-    is_url = isinstance(value, str) and "://" in value
-    return _ANY_IN_QUERY.sub(rf"\g<1>{MASK}", value) if is_url else value
+        return [_hosts(inner) for inner in value]
+    return _host(value) if isinstance(value, str) and "://" in value else value
+
+
+def _host(url: str) -> str:
+    """Nothing of it where an `@` may stand in a password that is not escaped, or in the path."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, host = authority.rpartition("@")
+    if "@" in user or "@" in rest.removeprefix(authority) or not re.fullmatch(r"[a-zA-Z][\w+.-]*", scheme):
+        return MASK
+    behind = rest.removeprefix(authority).strip("/")
+    return f"{scheme}://{MASK + at if at else ''}{host}{'/' + MASK if behind else ''}"
 
 
 def _urls(value: Any) -> Any:
