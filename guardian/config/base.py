@@ -30,7 +30,11 @@ def _star_alone(pattern: str) -> str:
 
 def _spoken_to_over_http(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+    try:
+        port = parts.port
+    except ValueError:  # which quotes it: part of a password, where an @ or a / in that is not escaped
+        raise ValueError("the address has a port that is no number up to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError("the address must begin with http:// or https:// and name a host")
     if parts.query or parts.fragment:
         raise ValueError("the address must not contain ? or #: paths are added at its end")

@@ -272,6 +272,9 @@ def test_a_secret_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_wrong_secret_is_not_told_in_the_refusal(write) -> None:
     assert "hunter2" not in refusal(write("slack: {token: [hunter2]}"))
     assert "hunter2" not in refusal(write("slack: {token: x, tokn: hunter2}"))
+    said = refusal(write("control: {url: 'http://guardian:hunter2/x@control:8731'}"))
+    assert "control.url: the address has a port that is no number" in said
+    assert "hunter2" not in said
 
 
 def test_paths_start_at_the_file_that_names_them(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
