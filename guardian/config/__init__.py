@@ -143,8 +143,8 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         raise ConfigurationError(_explain(error, path)) from error
     except SettingsError as error:
         raise ConfigurationError(
-            f"{error}: a GUARDIAN_* variable for a whole section holds JSON; single settings are spelt"
-            " GUARDIAN_SECTION__SETTING"
+            f"{_variables_of(str(error))}: a variable for several values, a list or a section holds JSON, such as"
+            """ '{"name": "value"}' or '["a", "b"]'; single settings are spelt GUARDIAN_SECTION__SETTING"""
         ) from error
 
 
@@ -165,6 +165,13 @@ def _of_kubernetes(name: str) -> bool:
     if name.endswith("_PORT") and "://" in os.environ[name]:
         return True
     return _SERVICE.fullmatch(name) is not None
+
+
+def _variables_of(said: str) -> str:
+    """Those of the field that the library could not read; it names no variable."""
+    field = re.search(r'field "(\w+)"', said)
+    own = re.compile(rf"GUARDIAN_{field[1]}(__.*)?" if field else r"GUARDIAN_.*", re.IGNORECASE)
+    return " or ".join(sorted(name for name in os.environ if own.fullmatch(name)))
 
 
 def _spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:

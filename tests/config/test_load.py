@@ -208,13 +208,24 @@ def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pyte
         ),
         ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik (set by GUARDIAN_KAFKA__TOPIK): unknown setting"),
         ("GUARDIAN_MONITOR__BATCH", "many", "monitor.batch"),
-        ("GUARDIAN_SIGNALS", "not json", 'field "signals"'),
+        ("GUARDIAN_SIGNALS", "not json", "GUARDIAN_SIGNALS: a variable for several values"),
+        ("GUARDIAN_MODEL__OPTIONS", "{threads:two}", "GUARDIAN_MODEL__OPTIONS: a variable for several values"),
+        ("guardian_model__options", "{threads:two}", "guardian_model__options: a variable for several values"),
         ("GUARDIAN_KAFKA", "x", "holds JSON"),
     ],
 )
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
     monkeypatch.setenv(name, value)
     assert said in refusal(None)
+
+
+def test_where_several_variables_may_be_wrong_all_are_named_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDIAN_SLACK__PEOPLE", "hunter2")
+    monkeypatch.setenv("GUARDIAN_SLACK__TOKEN", "hunter2")
+    monkeypatch.setenv("GUARDIAN_KAFKA__TOPIC", "t")
+    said = refusal(None)
+    assert said.startswith("GUARDIAN_SLACK__PEOPLE or GUARDIAN_SLACK__TOKEN: ")
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize(
