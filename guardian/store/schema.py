@@ -12,7 +12,7 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, inspect, select, text
 
 from guardian.errors import StoreError
 from guardian.store.engine import reading, without_secrets, writing
@@ -99,8 +99,16 @@ def run_migrations() -> None:
 
 
 def _known(connection: Connection, scripts: str) -> str | None:
-    """The database's revision; None where it is empty. Raises StoreError where a later version made it."""
+    """The database's revision; None where it is empty. Raises StoreError where a later version made it, or, of a
+    file of SQLite, another program: a server's database may be shared."""
     found = MigrationContext.configure(connection, opts={"version_table": _table(scripts)}).get_current_revision()
+    if found is None and connection.dialect.name == "sqlite":
+        tables = inspect(connection).get_table_names()
+        if tables and _table(scripts) not in tables:
+            raise StoreError(
+                f"store: {without_secrets(connection.engine.url)} is a database of something else (it has a table"
+                f" {tables[0]!r}); name another file"
+            )
     if found not in {None, *(script.revision for script in _revisions(scripts).walk_revisions())}:
         raise StoreError(
             f"store: the schema of {without_secrets(connection.engine.url)} is at revision {found!r}, which "

@@ -1,7 +1,8 @@
 """Files that are there whole or not at all."""
 
 import os
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from guardian.errors import StoreError
 from guardian.store.control import ControlStore
 from guardian.store.engine import open_engine
 from guardian.store.files import make_file, make_folder, write_atomically
+from guardian.store.monitor import MonitorStore
 
 
 def test_what_was_written_replaces_the_old_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -150,3 +152,31 @@ def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(OSError, match="file"):
         make_folder(tmp_path / "file" / "below")
+
+
+OPENED = {
+    "control": lambda url: ControlStore.open(url, now=datetime(2026, 5, 12, tzinfo=UTC)),
+    "control, to look": lambda url: ControlStore.open(url, now=datetime(2026, 5, 12, tzinfo=UTC), migrates=False),
+    "monitor": lambda url: MonitorStore(open_engine(url), seal=lambda _: b"", hear=lambda state, _: state),
+}
+
+
+@pytest.mark.parametrize("opened", OPENED)
+def test_the_database_of_another_program_gets_no_table(opened, tmp_path):
+    file = tmp_path / "crm.db"
+    with closing(sqlite3.connect(file)) as theirs:
+        theirs.execute("CREATE TABLE customer (id INTEGER PRIMARY KEY)")
+        theirs.commit()
+    with pytest.raises(
+        StoreError, match=r"crm\.db is a database of something else .*'customer'.*; name another file"
+    ):
+        OPENED[opened](f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as theirs:
+        assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("customer",)]
+
+
+def test_nor_does_that_of_the_monitor_become_controls(tmp_path):
+    url = f"sqlite:///{tmp_path}/monitor.db"
+    OPENED["monitor"](url).close()
+    with pytest.raises(StoreError, match="of something else"):
+        OPENED["control"](url)
