@@ -6,20 +6,20 @@ from pathlib import Path
 
 from guardian.audit.note import MOST_CHARACTERS
 from guardian.errors import ConfigurationError
-from guardian.store.files import make_file, make_folder, sync_folder
+from guardian.store.files import make_file, sync_folder
 
 _SIGNATURE = ("—", "\ufffd")  # the second is a dash that was cut off half-way
 _MOST_LINES = 64
 
 
 def append_note(path: Path, note: str) -> None:
-    """Add a note and wait until it is on the disk. Raises OSError.
+    """Add a note and wait until it is on the disk. Raises OSError, also where the folder is missing, as on a disk
+    that is not mounted: nobody would look for a new one there.
 
     A note that is already the last one is not added again: a crash may have come before it was remembered as
     exported. What an interrupted attempt left behind is closed with an empty line, for the file may be
     append-only.
     """
-    make_folder(path.parent)
     written = (note + "\n").encode()
     tail = _tail(path, len(written))
     if tail == written:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -56,6 +57,25 @@ def open_checkpoints(
         clock=utc_now,
         close=own.close if own is not None else lambda: None,
     )
+
+
+def checkpoints_are_kept(settings: Settings) -> str:
+    """For who serves, and the doctor. Raises ConfigurationError where the configured file could not be written:
+    that would only be seen on the day that it is needed."""
+    named, topic = settings.audit.checkpoint_file, settings.audit.checkpoint_topic
+    if named is None:
+        return f"go to topic {topic!r}" if topic is not None else "stay in the database (audit.checkpoint_file)"
+    path = settings.resolve(named)
+    if os.access(path, os.F_OK):
+        may = os.access(path, os.W_OK) and not path.is_dir()
+    else:
+        may = os.access(path.parent, os.W_OK | os.X_OK)
+    if not may:
+        raise ConfigurationError(
+            f"audit.checkpoint_file: {path} is no file that this user can write; mount its disk, make its folder,"
+            " or mend their owner or mode"
+        )
+    return f"{path} can be written"
 
 
 def verify(

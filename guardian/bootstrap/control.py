@@ -13,7 +13,7 @@ from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.advice import advice_rule, remote_adviser
-from guardian.bootstrap.auditing import open_checkpoints
+from guardian.bootstrap.auditing import checkpoints_are_kept, open_checkpoints
 from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
@@ -53,6 +53,7 @@ class Control:
     ) -> None:
         section = settings.control
         restore_is_noticed(settings)
+        checkpoints_are_kept(settings)
         new = not is_there(settings, settings.store.control)
         self.store = open_control_store(settings, makes=True)
         if new:

@@ -12,6 +12,7 @@ NOTES = [f"guardian/audit/1\n{n}\nroot\n\n— guardian/audit/1 c2lnbmF0dXJl{n}\n
 
 @pytest.fixture
 def path(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
     return tmp_path / "elsewhere" / "checkpoints.txt"
 
 
@@ -43,13 +44,11 @@ def test_wherever_an_append_was_cut_off_the_next_one_repairs_the_file(path, cut)
 
 
 def test_notes_written_by_hand_without_empty_lines_between_are_read(path):
-    path.parent.mkdir()
     path.write_text("".join(NOTES), encoding="utf-8")
     assert texts(path) == NOTES
 
 
 def test_several_signatures_belong_to_one_note(path):
-    path.parent.mkdir()
     path.write_text(NOTES[0] + "— witness c2lnbmF0dXJl\n\n" + NOTES[1], encoding="utf-8")
     assert [note.count("—") for note in texts(path)] == [2, 1]
 
@@ -58,24 +57,29 @@ def test_several_signatures_belong_to_one_note(path):
     "junk", ["junk", "junk\n", "junk\n\n", "\x00\xff", "— guardian/audit/1 c2ln\n", "a\n" * 100]
 )
 def test_junk_is_handed_to_the_reader_and_spoils_nothing_after_it(path, junk):
-    path.parent.mkdir()
     path.write_text(junk + "\n\n" + NOTES[1], encoding="utf-8")
     found = texts(path)
     assert found[-1] == NOTES[1]
     assert len(found) > 1
 
 
+def test_in_the_place_of_a_disk_that_is_not_mounted_no_folder_is_made(path):
+    path.parent.rmdir()
+    with pytest.raises(FileNotFoundError):
+        append_note(path, NOTES[0])
+    assert not path.parent.exists()
+
+
 def test_an_empty_file_holds_nothing(path):
-    path.parent.mkdir()
     path.touch()
     assert texts(path) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
 def test_what_root_makes_belongs_to_whose_folder_it_is(path):
-    os.chown(path.parent.parent, 65534, 65534)
+    os.chown(path.parent, 65534, 65534)
     append_note(path, NOTES[0])
-    assert (path.parent.stat().st_uid, path.stat().st_uid) == (65534, 65534)
+    assert path.stat().st_uid == 65534
     os.chown(path, 1, 1)
     append_note(path, NOTES[1])
     assert (texts(path), path.stat().st_uid) == (NOTES[:2], 1)
@@ -83,7 +87,6 @@ def test_what_root_makes_belongs_to_whose_folder_it_is(path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
 def test_root_makes_none_where_a_link_leads(path, tmp_path):
-    path.parent.mkdir()
     path.symlink_to(tmp_path / "another")
     with suppress(OSError):
         append_note(path, NOTES[0])

@@ -1,4 +1,4 @@
-"""A server's database without a file that remembers how far it came."""
+"""Files beside the database: control does not start where they could not be written."""
 
 import pytest
 
@@ -38,3 +38,27 @@ def test_the_doctor_of_a_machine_with_control_says_so_and_that_of_a_monitor_does
     assert "restored backup" in found.found
     assert "epoch_file: control.db.epoch" in found.mend
     assert {check.name: check for check in examine(serving(), "watch")}["database"].ok
+
+
+@pytest.mark.parametrize("place", ["elsewhere/checkpoints", "data"])
+def test_control_does_not_start_where_its_checkpoints_could_not_be_written(tmp_path, place):
+    """A disk that is not mounted: in its place a folder would be made, and nobody would look there."""
+    path = initialise(tmp_path / "home")
+    settings = load(path, overrides={"audit": {"checkpoint_file": place}})
+    with pytest.raises(
+        ConfigurationError, match=rf"audit\.checkpoint_file: .*home/{place} is no file that this user can"
+    ):
+        Control(settings, metrics=Metrics(), port=0)
+    assert not (path.parent / "elsewhere").exists()
+    found = {check.name: check for check in examine(settings, "serve")}["checkpoints"]
+    assert (found.ok, "mount its disk" in found.mend) == (False, True)
+
+
+def test_a_file_for_checkpoints_in_a_folder_that_is_there_is_made(tmp_path):
+    path = initialise(tmp_path / "home")
+    settings = load(path, overrides={"audit": {"checkpoint_file": "checkpoints"}})
+    control = Control(settings, metrics=Metrics(), port=0)
+    control.start()
+    control.stop()
+    assert (path.parent / "checkpoints").read_text().startswith("guardian")
+    assert {check.name: check for check in examine(settings, "serve")}["checkpoints"].ok

@@ -345,6 +345,7 @@ def test_looking_at_a_database_that_is_not_there_makes_none(guardian, home):
 
 def test_the_configured_writer_exports_to_file_and_topic_and_verify_compares_the_file(guardian, home, monkeypatch):
     monkeypatch.setenv("GUARDIAN_AUDIT__CHECKPOINT_TOPIC", "audit")
+    (home / "out").mkdir()
     settings = load(home / "guardian.yaml")
     store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
     broker = MemoryBroker()
