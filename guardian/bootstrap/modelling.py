@@ -20,6 +20,7 @@ from guardian.bootstrap.judgement import (
     speaks_for,
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
+from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
 from guardian.domain.batch import DeadLetter, Decoded
@@ -207,7 +208,13 @@ def evaluate_files(
     sessions = [*told, *(benchmark.sessions(wanted.folds) if benchmark is not None else ())]
     if not sessions:
         known = " or ".join(BENCHMARKS)
-        raise ConfigurationError(f"nothing to evaluate: give files of labelled sessions, or --benchmark {known}")
+        empty = [file for file in files if not file.is_dir() and not any(batches(file))]
+        why = (
+            f"{empty[0]} holds no records; " if empty else "no session has labels and a purpose; " if files else ""
+        )
+        raise ConfigurationError(
+            f"nothing to evaluate: {why}give files of labelled sessions, or --benchmark {known}"
+        )
     ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}
     fit, stage = open_fit(settings), [""]
     calibration = open_calibration(settings)

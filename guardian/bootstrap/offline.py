@@ -43,10 +43,11 @@ Update = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class ScoreOutcome:
-    """How many actions were scored and how many lines refused."""
+    """How many actions were scored and how many lines refused, of how many records."""
 
     scored: int
     refused: int
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
     judge = open_judge(settings, fingerprint_key=secrets.token_bytes(32))
     pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
-    scored = refused = lines = 0
+    scored = refused = lines = held = 0
     with writer(output) as write:
         for records in batches(file):
             for result in _score(records, sessions, log, pipeline):
@@ -71,8 +72,9 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
                     refused += 1
                     write(json.dumps({"line": result.line, "error": result.error}))
             lines += len(records)
+            held += sum(bool(record.value.strip()) for record in records)
             update(lines, None)
-    return ScoreOutcome(scored, refused)
+    return ScoreOutcome(scored, refused, held)
 
 
 def _score(
@@ -128,11 +130,13 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
 
 
 class PlainLines(Documents):
-    """A file that says so when it is compressed but not called so, instead of refusing every line of it."""
+    """A file that says so when it is compressed but not called so, instead of refusing every line of it; `held`
+    counts what was read, an empty line too, which the monitor refuses."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._named = path
+        self.held = 0
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         records = super().poll(timeout_s=timeout_s, max_records=max_records)
@@ -143,6 +147,7 @@ class PlainLines(Documents):
                 else (str(self._named), "give it a name that ends in .gz")
             )
             raise ConfigurationError(f"{where}: this is gzip: decompress it, or {way_out}")
+        self.held += len(records)
         return records
 
 
@@ -168,6 +173,7 @@ class ReplayOutcome:
     dead_letters: tuple[tuple[int, str, str], ...]  # line from 1, code, reason
     duplicates: int
     seconds: float
+    records: int
 
 
 def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge | None = None) -> ReplayOutcome:
@@ -202,10 +208,17 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
 
     with scratch_store() as store:
         began = time.perf_counter()
-        judge_all(settings, PlainLines(file), pipeline, store, metrics=Metrics(), on_commit=committed)
+        lines = PlainLines(file)
+        judge_all(settings, lines, pipeline, store, metrics=Metrics(), on_commit=committed)
         seconds = time.perf_counter() - began
     return ReplayOutcome(
-        tuple(findings.values()), counts["decisions"], len(seen), tuple(letters), counts["duplicates"], seconds
+        tuple(findings.values()),
+        counts["decisions"],
+        len(seen),
+        tuple(letters),
+        counts["duplicates"],
+        seconds,
+        lines.held,
     )
 
 

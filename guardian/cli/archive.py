@@ -16,6 +16,7 @@ from guardian.cli.common import (
     hint_format,
     print_json,
     progress,
+    say_if_empty,
     settings_from,
 )
 from guardian.domain.text import counted
@@ -48,6 +49,7 @@ def import_(
     Example: guardian archive import decisions-2025.jsonl.gz -c guardian-home/guardian.yaml
     """
     from guardian.bootstrap.archiving import import_history, open_history
+    from guardian.bootstrap.offline import PlainLines
 
     settings = settings_from(config)
     if source == "kafka":
@@ -55,8 +57,9 @@ def import_(
         typer.echo(f"Reading what {where} holds now; joining it may take half a minute.", err=True)
     else:
         existing_file(Path(source))
+    history = open_history(settings, source)
     with progress("importing") as update:
-        outcome = import_history(settings, open_history(settings, source), update)
+        outcome = import_history(settings, history, update)
     if as_json:
         refusals = [asdict(each) for each in outcome.refusals.values()]
         told = {"decisions": outcome.decisions, "refused": outcome.refused, "duplicates": outcome.duplicates}
@@ -72,7 +75,8 @@ def import_(
             typer.echo(
                 escape(f"{counted(each.count, 'time')} {each.code}, first in {place}: {each.reason}"), err=True
             )
-    if source != "kafka":
+    if isinstance(history, PlainLines):
+        say_if_empty(Path(source), history.held)
         disbelieved = sum(each.count for each in outcome.refusals.values() if each.code == NOT_ENTITLED)
         unread = outcome.refused - disbelieved
         hint_format(settings, Path(source), read=outcome.decisions + disbelieved, unread=unread)

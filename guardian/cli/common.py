@@ -126,6 +126,12 @@ def existing_source(path: Path) -> Path:
     return path if (path / "events").is_dir() else existing_file(path)
 
 
+def say_if_empty(file: Path, records: int) -> None:
+    """What every command says of a log that holds nothing; it is no fault."""
+    if not records:
+        typer.echo(escape(f"{'standard input' if str(file) == '-' else file} holds no records"), err=True)
+
+
 def hint_format(settings: Settings, file: Path, *, read: int, unread: int) -> None:
     """Where most of a log could not be read, say how to find out whether it has another format."""
     if unread > read and settings.source.format != "auto":

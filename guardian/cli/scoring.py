@@ -15,6 +15,7 @@ from guardian.cli.common import (
     other_file,
     print_json,
     progress,
+    say_if_empty,
     settings_from,
 )
 from guardian.domain.text import counted
@@ -47,6 +48,7 @@ def score(
     with progress("scoring") as update:
         outcome = score_file(settings, file, output, update)
     typer.echo(f"{counted(outcome.scored, 'action')} scored, {counted(outcome.refused, 'line')} refused", err=True)
+    say_if_empty(file, outcome.records)
     hint_format(settings, file, read=outcome.scored, unread=outcome.refused)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
@@ -76,6 +78,7 @@ def replay(
     else:
         show_findings(outcome.findings)
     show_replay(outcome)
+    say_if_empty(file, outcome.records)
     disbelieved = sum(code == NOT_ENTITLED for _, code, _ in outcome.dead_letters)
     unread = len(outcome.dead_letters) - disbelieved
     hint_format(settings, file, read=outcome.decisions + disbelieved, unread=unread)

@@ -1,5 +1,6 @@
 """sources, sources try, detect."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from guardian.cli.common import (
     existing_file,
     print_json,
     progress,
+    say_if_empty,
     settings_from,
 )
 from guardian.domain.text import counted
@@ -68,16 +70,16 @@ def try_(
     from guardian.bootstrap.detecting import try_mapping
 
     settings = settings_from(config, required=False)
-    refused = 0
-    for number, line in enumerate(try_mapping(settings, existing_file(mapping), existing_file(file))):
-        if number >= lines:
-            break
+    refused = seen = 0
+    for line in islice(try_mapping(settings, existing_file(mapping), existing_file(file)), lines):
+        seen += 1
         refused += bool(line.refusals)
         if as_json:
             events = [event.model_dump(mode="json", by_alias=True, exclude_none=True) for event in line.events]
             print_json({"line": line.line, "events": events, "refused": line.refusals})
         else:
             _show_line(line)
+    say_if_empty(file, seen)
     if refused:
         raise typer.Exit(UNREADABLE)
 
@@ -100,7 +102,8 @@ def detect(
         print_json([tally.as_json() for tally in tallies])
     else:
         _show_tallies(tallies)
-    if not tallies or any(tally.refused for tally in tallies):
+    say_if_empty(file, len(tallies))
+    if any(tally.refused for tally in tallies):
         raise typer.Exit(UNREADABLE)
 
 
@@ -111,8 +114,6 @@ _OTHERWISE = {
 
 
 def _show_tallies(tallies: "list[Tally]") -> None:
-    if not tallies:
-        typer.echo("the file holds no records")
     for tally in tallies:
         typer.echo(
             f"{tally.format or 'unknown'}: {counted(tally.records, 'record')}, {tally.readable:.1%} readable:"

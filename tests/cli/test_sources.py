@@ -123,10 +123,45 @@ def test_detect_says_how_a_format_of_ones_own_is_read(guardian, tmp_path: Path) 
     assert "mapping" not in guardian("detect", "log").stdout
 
 
-def test_an_empty_file_is_said_to_be_one(guardian, tmp_path: Path) -> None:
-    (tmp_path / "log").write_text("\n")
-    done = guardian("detect", "log")
-    assert (done.returncode, "holds no records" in done.stdout) == (3, True)
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("detect log", ""),
+        ("detect log", "\n"),
+        ("score log", ""),
+        ("score log", "\n"),
+        ("sources try map.yaml log", ""),
+        ("sources try map.yaml log", "\n"),
+        ("replay log", ""),
+        ("archive import log -c g.yaml", ""),
+    ],
+)
+def test_an_empty_file_is_said_to_be_one_and_is_no_fault(
+    guardian, tmp_path: Path, command: str, text: str
+) -> None:
+    (tmp_path / "log").write_text(text)
+    (tmp_path / "map.yaml").write_text(EXAMPLE.read_text("utf-8"))
+    guardian("init", ".")
+    (tmp_path / "guardian.yaml").rename(tmp_path / "g.yaml")
+    done = guardian(*command.split())
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "log holds no records")
+
+
+def test_a_log_of_what_are_no_tool_calls_is_not_empty(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"event": "heartbeat"}\n')
+    (tmp_path / "map.yaml").write_text(EXAMPLE.read_text("utf-8"))
+    for command in ("detect log", "score log", "replay log", "sources try map.yaml log"):
+        assert "no records" not in guardian(*command.split()).stderr
+
+
+def test_there_is_nothing_to_evaluate_in_an_empty_file_or_without_labels(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    done = guardian("evaluate", "log")
+    assert (done.returncode, "nothing to evaluate: log holds no records; give" in done.stderr) == (2, True)
+    (tmp_path / "log").write_text((SAMPLES / "permit.jsonl").read_text("utf-8"))
+    (tmp_path / "g.yaml").write_text("source: {format: permit, gateway: g, tenant: t}")
+    done = guardian("evaluate", "log", "-c", "g.yaml")
+    assert "nothing to evaluate: no session has labels and a purpose; give" in done.stderr
 
 
 LOG = [
