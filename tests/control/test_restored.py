@@ -96,7 +96,7 @@ def test_a_restored_backup_is_told_once_with_where_the_ledger_stood_and_what_to_
     store = stage.deps.store
     mark = {"epoch": 1, "n": 9, "change_seq": 9, "audit_seq": 0}
     store._epoch_file.path.write_text(json.dumps(mark))
-    store.settle_epoch(stage.clock())  # as any command that opens the database
+    store.settle_epoch(stage.clock())  # as the next start
     ((severity, text),) = told(stage)
     assert severity == "critical"
     assert "the ledger stood at 1.1, and had come to 1.9 before. Epoch 2 began" in text
