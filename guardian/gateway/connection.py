@@ -36,7 +36,8 @@ class Server:
             )
         self.name = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._path = parts.path.rstrip("/").removesuffix("/v1/revocations") + "/v1/revocations"
-        self._secure, self._host, self._port = parts.scheme == "https", host, parts.port
+        self._secure, self._host = parts.scheme == "https", host
+        self._port = parts.port or (443 if self._secure else 80)  # http.client would look for one in the host
         self._context = context or (ssl.create_default_context() if self._secure else None)
         self._max_bytes = max_bytes
         self._connection: http.client.HTTPConnection | None = None

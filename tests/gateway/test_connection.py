@@ -45,3 +45,18 @@ def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, s
     server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
     sent = {"Authorization": "Bearer token-of-the-gateway"}
     assert [event for event in server.events(sent, 10, 10) if event] == [("message", [b"a", b"b"])]
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("https://[2001:db8::1]", ("2001:db8::1", 443)),
+        ("https://[2001:db8::ff]/base", ("2001:db8::ff", 443)),
+        ("http://[::1]", ("::1", 80)),
+        ("https://[::1]:8443", ("::1", 8443)),
+        ("https://control.example", ("control.example", 443)),
+    ],
+)
+def test_an_address_without_a_port_has_the_one_of_its_scheme(address, meant) -> None:
+    connection = Server(address, allow_http=False, context=None, max_bytes=10)._open(1.0)
+    assert (connection.host, connection.port) == meant
