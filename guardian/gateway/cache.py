@@ -82,13 +82,13 @@ class Cache:
             raise Refused("altered", "its signed answers do not lead to its revision")
         return replace(view, issued=issued, confirmed=clock - max(age, wall - view.signed.at, 0.0)), parts
 
-    def save(self, view: View, parts: tuple[Part, ...], proof: Proof | None, *, wall: float) -> None:
-        """Raises OSError, and then leaves the old file in place."""
+    def save(self, view: View, parts: tuple[Part, ...], proof: Proof | None, *, confirmed: float) -> None:
+        """`confirmed` is by the wall clock. Raises OSError, and then leaves the old file in place."""
         saved: dict[str, Any] = {
             "of": self._of,
             "revision": view.revision,
             "issued_at": view.issued,
-            "confirmed_at": wall,
+            "confirmed_at": confirmed,
             "asked_as": view.asked_as,
         }
         if self._verifier is None:

@@ -120,6 +120,7 @@ class HeldList:
             return
         if found is not None:
             self.view, self._parts = found
+            self._saved = self.view.revision, self.view.confirmed  # written anew it would have lost its proof
             self._tell_waiters()
 
     def save(self, *, last: bool = False) -> None:
@@ -132,8 +133,9 @@ class HeldList:
         if (last and revision == view.revision) or view.confirmed - at < pause:
             return
         began = self._clock()
+        confirmed = self._wall() - max(0.0, began - view.confirmed)  # nobody confirms a list by stopping
         try:
-            self._cache.save(view, self._parts, self._proof, wall=self._wall())
+            self._cache.save(view, self._parts, self._proof, confirmed=confirmed)
         except OSError as error:
             self.trouble.notice(f"revocation cache not written ({type(error).__name__})")
         self._saved, self._save_took = (view.revision, view.confirmed), self._clock() - began

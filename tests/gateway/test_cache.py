@@ -53,6 +53,36 @@ def test_a_cache_older_than_the_bound_is_stale_from_the_start(remembered, follow
     assert not opened.is_revoked("acme", "s2")
 
 
+def test_a_restart_makes_no_list_fresher(remembered, follow, clocks) -> None:
+    saved = remembered.read_bytes()
+    for age in (20, 40):
+        clocks.pass_by(20)
+        revoked = follow(cache_path=remembered)
+        assert revoked.state().age_s == pytest.approx(age)
+        revoked.stop()
+    assert revoked.state().status == "stale"
+    assert revoked.is_revoked("acme", "s2")
+    assert remembered.read_bytes() == saved, "nothing was learnt"
+
+
+def test_a_list_is_dated_by_when_it_was_confirmed_not_by_when_it_was_saved(
+    ledger, follow, cache, clocks, soon
+) -> None:
+    revoked = follow(cache_path=cache)
+    assert revoked.wait_ready(10)
+    assert soon(cache.exists)
+    confirmed = clocks.wall()
+    revoked._held._save_took = 10.0  # so long a list that it is not saved at once
+    ledger.append("s1")
+    assert soon(lambda: revoked.is_revoked("acme", "s1"))
+    ledger.break_everything(lambda *_: None)
+    clocks.pass_by(40)
+    revoked.stop()
+    saved = json.loads(cache.read_text())
+    assert saved["until"]
+    assert saved["confirmed_at"] == confirmed
+
+
 def test_only_its_owner_can_read_it_and_no_draft_is_left(remembered) -> None:
     assert stat.S_IMODE(remembered.stat().st_mode) == 0o600
     assert list(remembered.parent.iterdir()) == [remembered]
