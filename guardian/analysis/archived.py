@@ -15,7 +15,8 @@ from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import sessions_of
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
-from guardian.domain.past import PastCall, verdicts
+from guardian.domain.event import SessionKey
+from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
 from guardian.wire.principal import EVERY_TENANT
 
@@ -27,20 +28,24 @@ _FRAME = [name for name in (column.name for column in EVENTS) if name in ARCHIVE
 class ArchiveView:
     """`scope` are the tenants that it sees, None all of them. Times are UTC; `until` is exclusive.
 
+    `planted` is the gateway of what guardian plants to test itself, empty where it plants nothing. That is
+    nobody's work, and it is guardian that confirms it: its calls and words are left out.
+
     Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
     narrow large archives with `since` and `until`.
     """
 
     archive: Archive
     scope: frozenset[str] | None
+    planted: str = ""
 
     @classmethod
-    def of(cls, archive: Archive, tenant: str | Collection[str]) -> "ArchiveView":
+    def of(cls, archive: Archive, tenant: str | Collection[str], *, planted: str = "") -> "ArchiveView":
         """Raises ConfigurationError for no tenant at all."""
         wanted = frozenset([tenant] if isinstance(tenant, str) else tenant)
         if not wanted or "" in wanted:
             raise ConfigurationError('say whose sessions: tenant="tenant_acme", several of them, or "*" for all')
-        return cls(archive, None if EVERY_TENANT in wanted else wanted)
+        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted)
 
     def reaches(self, tenant_id: str) -> bool:
         return self.scope is None or tenant_id in self.scope
@@ -78,6 +83,16 @@ class ArchiveView:
     def _batches(
         self, read: list[str], since: datetime | None, until: datetime | None
     ) -> Iterator[pa.RecordBatch]:
+        if not self.planted:
+            yield from self._stored(read, since, until)
+            return
+        for batch in self._stored([*dict.fromkeys([*read, "gateway"])], since, until):
+            theirs = pc.not_equal(batch.column("gateway"), self.planted)
+            yield batch.filter(pc.fill_null(theirs, fill_value=True)).select(read)
+
+    def _stored(
+        self, read: list[str], since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[pa.RecordBatch]:
         for tenant in [None] if self.scope is None else sorted(self.scope):
             yield from self.archive.batches(read, Window(tenant, since, until))
 
@@ -109,7 +124,7 @@ class ArchiveView:
     def words(self) -> pd.DataFrame:
         """What people said of sessions, oldest first: tenant_id, session_id, word, at, the finding_id that they
         judged (missing where that is not known), and whether it is the judgement of the session that stands."""
-        said = [label for label in self.archive.labels() if self.reaches(label.key.tenant_id)]
+        said = self._theirs([label for label in self.archive.labels() if self.reaches(label.key.tenant_id)])
         standing = set(verdicts(said).values())
         rows = {
             "tenant_id": pd.Series([neutral.name(label.key.tenant_id) for label in said], dtype="string"),
@@ -120,6 +135,19 @@ class ArchiveView:
             "stands": pd.Series([label in standing for label in said], dtype="bool"),
         }
         return pd.DataFrame(rows)
+
+    def _theirs(self, said: list[Label]) -> list[Label]:
+        """Without what was said of sessions of which every call was planted."""
+        if not self.planted or not said:
+            return said
+        planted, real = set[SessionKey](), set[SessionKey]()
+        spoken = pa.array({label.key.session_id for label in said}, pa.string())
+        names = ["tenant_id", "session_id", "gateway"]
+        for batch in self._stored(names):
+            rows = batch.filter(pc.is_in(batch.column("session_id"), spoken))
+            for tenant, session, gateway in zip(*(rows.column(name).to_pylist() for name in names), strict=True):
+                (planted if gateway == self.planted else real).add(SessionKey(tenant, session))
+        return [label for label in said if label.key not in planted - real]
 
     def vectors(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -143,7 +171,9 @@ class ArchiveView:
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
         """The same decisions as values, as proposals are made from."""
         for tenant in [None] if self.scope is None else sorted(self.scope):
-            yield from self.archive.past_calls(Window(tenant, since, until))
+            for call in self.archive.past_calls(Window(tenant, since, until)):
+                if not self.planted or call.gateway != self.planted:
+                    yield call
 
 
 def _table(batches: Iterable[pa.RecordBatch], columns: list[str]) -> pa.Table:

@@ -11,6 +11,7 @@ from guardian.analysis.controlled import ControlView
 from guardian.analysis.schema import FEEDBACK, FINDINGS, frame
 from guardian.analysis.sessions import KEY
 from guardian.domain.session import HumanWord
+from guardian.wire.findings import FindingView
 
 _LABELS = {HumanWord.CONFIRMED.value: 1, HumanWord.FALSE_POSITIVE.value: 0}
 
@@ -37,13 +38,12 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     """Oldest first; columns `schema.FEEDBACK`. Without control: the last judgement of each finding, or of the
     session where that is all that is known."""
     if control:
-        judged = [(view.finding, view.verdict) for view in control.views if view.verdict is not None]
+        judged = [(view.finding, view.verdict) for view in _theirs(archive, control) if view.verdict is not None]
         rows = [
             {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
             | {"label": verdict.verdict, "drift": finding.drifted(confirmed=verdict.verdict == "confirmed")}
             | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
             for finding, verdict in judged
-            if archive.reaches(finding.tenant_id)
         ]
         return frame(sorted(rows, key=lambda row: row["judged_at"]), FEEDBACK, raw=True)
     words = archive.words()
@@ -52,11 +52,18 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     return frame(rows_.assign(drift=rows_["label"].map(_LABELS)), FEEDBACK)
 
 
-def _told(archive: ArchiveView, control: ControlView) -> Iterator[dict[str, Any]]:
+def _theirs(archive: ArchiveView, control: ControlView) -> Iterator[FindingView]:
+    """What control said of the sessions that `archive` sees: of its tenants, and not planted."""
     for view in control.views:
+        act = view.finding.act
+        planted = archive.planted and act is not None and act.gateway == archive.planted
+        if archive.reaches(view.finding.tenant_id) and not planted:
+            yield view
+
+
+def _told(archive: ArchiveView, control: ControlView) -> Iterator[dict[str, Any]]:
+    for view in _theirs(archive, control):
         finding, outcome = view.finding, view.outcome
-        if not archive.reaches(finding.tenant_id):
-            continue
         subject, act = finding.subject, finding.act
         yield {
             "finding_id": finding.id,

@@ -17,17 +17,21 @@ CONTROL = "control"
 """The folder beside `events/` in which an export of control may lie."""
 
 
-def open_archive(place: str | Path, *, tenant: str | Collection[str]) -> ArchiveView:
+def open_archive(place: str | Path, *, tenant: str | Collection[str], planted: str = "") -> ArchiveView:
     """`place` is the archive's folder, its file:// address, or a guardian configuration (.yaml).
 
-    `tenant` is one tenant, several, or "*" for all. Raises ConfigurationError where no archive lies.
+    `tenant` is one tenant, several, or "*" for all. `planted` is the gateway name under which guardian plants
+    drift to test itself: it is left out. A configuration says it itself (`revocation.self_test.gateway`).
+    Raises ConfigurationError where no archive lies.
     """
     path = _path(place)
     if path.is_file():
-        return ArchiveView.of(archiving.open_archive(load(path)), tenant)
+        settings = load(path)
+        planted = planted or settings.revocation.self_test.gateway
+        return ArchiveView.of(archiving.open_archive(settings), tenant, planted=planted)
     if not (path / "events").is_dir():
         raise ConfigurationError(f"{path}: no archive here (no events/); give its folder or a configuration file")
-    return ArchiveView.of(Archive(path), tenant)
+    return ArchiveView.of(Archive(path), tenant, planted=planted)
 
 
 def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
@@ -36,6 +40,7 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     GUARDIAN_ARCHIVE   the archive's folder; or GUARDIAN_CONFIG, a configuration with archive.path
     GUARDIAN_TENANT    one tenant; default: all that lie there
     GUARDIAN_TOKEN     with it control is asked as well, at GUARDIAN_CONTROL__URL or as configured
+    GUARDIAN_REVOCATION__SELF_TEST__GATEWAY   under which drift is planted, where no configuration says it
 
     An export of control (`ControlView.save`) in a folder `control` beside `events` is read without asking.
     """
@@ -43,7 +48,8 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     settings = load(Path(named) if named else None)
     tenant = os.environ.get("GUARDIAN_TENANT") or EVERY_TENANT
     path = settings.archive.path
-    view = open_archive(otherwise() if path is None else settings.resolve(path), tenant=tenant)
+    place = otherwise() if path is None else settings.resolve(path)
+    view = open_archive(place, tenant=tenant, planted=settings.revocation.self_test.gateway)
     exported = view.archive.root / CONTROL
     if exported.is_dir():
         return view, open_control(exported, tenant=tenant)

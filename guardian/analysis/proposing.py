@@ -23,7 +23,8 @@ _NOWHERE = Path("/nonexistent/rejections")
 
 
 def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetime | None = None) -> Proposal:
-    """What `guardian propose` would say about the last `days` before `until` (default: the archive's last day).
+    """What `guardian propose` would say about the last `days` before `until` (default: the archive's last day),
+    had guardian planted nothing to test itself.
 
     Raises ConfigurationError for a tenant that `archive` does not see.
     """

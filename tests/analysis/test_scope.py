@@ -1,13 +1,33 @@
 """A handle sees the tenants that it was opened for and no other."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from guardian.analysis import explain, feedback, findings, meaning, open_archive, open_control, proposing
+from guardian.analysis import (
+    explain,
+    feedback,
+    findings,
+    meaning,
+    open_archive,
+    open_control,
+    open_sources,
+    proposing,
+)
 from guardian.archive.reader import Archive, Window
+from guardian.archive.rows import labels
+from guardian.archive.writer import write_labels
+from guardian.bootstrap.initialise import initialise
+from guardian.domain.batch import Change
+from guardian.domain.event import SessionKey
+from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
 
+NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
 OURS, OTHERS = "tenant_acme", {"tenant_globex", "tenant_initech"}
 
 
@@ -82,6 +102,52 @@ def test_an_export_of_control_is_cut_to_the_tenant(sample_root):
     mine = open_control(sample_root / "control", tenant=OURS)
     assert mine
     assert {view.finding.tenant_id for view in mine.views} == {OURS}
+
+
+def test_what_guardian_planted_to_test_itself_is_nobodys_work(lay, control, tmp_path):
+    vector = {name: np.array((1, 0), dtype="<f2").tobytes() for name in ("purpose_vector", "action_vector")}
+    for session, gateway in (("honest", "gw"), ("plant", "gw-test"), ("mixed", "gw-test"), ("mixed", "gw")):
+        lay(session_id=session, gateway=gateway, vector_model="m", **vector)
+    root = lay(session_id="odd", gateway=None)
+    told = ("plant", "mixed", "honest")
+    words = [Change(n, SessionKey("acme", name), HumanWord.CONFIRMED, NOON) for n, name in enumerate(told, 1)]
+    write_labels(root, "l", [labels(words)])
+    view = open_archive(root, tenant="acme", planted="gw-test")
+    assert list(view.sessions()["session_id"]) == ["honest", "mixed", "odd"]
+    assert list(view.only("acme").events()["gateway"].fillna("")) == ["gw", "gw", ""]
+    assert list(feedback(view)["session_id"]) == ["mixed", "honest"], "somebody really acted in these"
+    assert view.arrow(["tool"]).column_names == ["tool"]
+    assert list(view.vectors()[0]["session_id"]) == ["honest", "mixed"]
+    since, until = NOON - timedelta(days=1), NOON + timedelta(days=1)
+    assert {call.session_id for call in view.past_calls(since=since, until=until)} == {"honest", "mixed", "odd"}
+    with pytest.raises(ConfigurationError, match="no such session"):
+        explain(view, "plant")
+    drift = next(each for each in control.views if each.verdict and each.finding.act)
+    act = drift.finding.act.model_copy(update={"gateway": "gw-test"})
+    plant = drift.finding.model_copy(update={"id": "fnd_plant", "tenant_id": "acme", "act": act})
+    mine = drift.finding.model_copy(update={"tenant_id": "acme"})
+    asked = replace(control, views=tuple(drift.model_copy(update={"finding": each}) for each in (plant, mine)))
+    assert list(findings(view, asked)["finding_id"]) == list(feedback(view, asked)["finding_id"]) == [mine.id]
+    everything = open_archive(root, tenant="acme")
+    assert (len(everything.sessions()), len(feedback(everything)), len(findings(everything, asked))) == (4, 3, 2)
+
+
+def test_a_configuration_says_itself_what_is_planted(lay, tmp_path, monkeypatch):
+    lay(session_id="plant", gateway="gw-test")
+    root = lay(session_id="honest")
+    config = initialise(tmp_path / "home")
+    body = yaml.safe_load(config.read_text(encoding="utf-8"))
+    body["archive"]["path"] = str(root)
+    body["revocation"] = {"self_test": {"gateway": "gw-test"}}
+    config.write_text(yaml.safe_dump(body), encoding="utf-8")
+    assert list(open_archive(config, tenant="*").sessions()["session_id"]) == ["honest"]
+    monkeypatch.setenv("GUARDIAN_CONFIG", str(config))
+    assert list(open_sources(lambda: root)[0].sessions()["session_id"]) == ["honest"]
+    monkeypatch.delenv("GUARDIAN_CONFIG")
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(root))
+    assert len(open_sources(lambda: root)[0].sessions()) == 2, "a folder does not say it"
+    monkeypatch.setenv("GUARDIAN_REVOCATION__SELF_TEST__GATEWAY", "gw-test")
+    assert list(open_sources(lambda: root)[0].sessions()["session_id"]) == ["honest"]
 
 
 def test_two_tenants_may_use_the_same_session_id(lay):
