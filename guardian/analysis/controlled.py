@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from guardian.errors import ConfigurationError
+from guardian.store.files import make_folder, write_atomically
 from guardian.wire.base import listed
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView
@@ -35,10 +36,12 @@ class ControlView:
         return bool(self.views)
 
     def save(self, folder: Path) -> Path:
-        """Write them down, for `open_control(folder)` where control cannot be asked; returns the file."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write them down, for `open_control(folder)` where control cannot be asked; returns the file, which its
+        owner alone can read. Raises OSError, and then leaves an older one in place."""
+        make_folder(folder, mode=0o700)
         path = folder / FINDINGS
-        path.write_text("".join(f"{view.model_dump_json()}\n" for view in self.views), encoding="utf-8")
+        with write_atomically(path, mode=0o600) as file:
+            file.writelines(f"{view.model_dump_json()}\n".encode() for view in self.views)
         return path
 
 

@@ -23,33 +23,45 @@ def findings(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> pd.DataFrame:
-    """Oldest first; columns `schema.FINDINGS`. Without control: the archive's drift findings, policy unknown."""
-    if control:
-        found = frame(list(_told(archive, control)), FINDINGS, raw=True)
-        late_enough = found["at"] >= since if since is not None else found["at"].notna()
-        early_enough = found["at"] < until if until is not None else found["at"].notna()
-        return found[late_enough & early_enough].reset_index(drop=True)
-    events = archive.events(since=since, until=until)
+    """Oldest first; columns `schema.FINDINGS`. Of what control did not tell (not asked, beyond the token's reach,
+    later than an export) there is what the archive knows: the drift findings, policy unknown."""
+    found = found_in(archive.events(since=since, until=until), archive, control)
+    late_enough = found["at"] >= since if since is not None else found["at"].notna()
+    early_enough = found["at"] < until if until is not None else found["at"].notna()
+    return found[late_enough & early_enough].reset_index(drop=True)
+
+
+def found_in(events: pd.DataFrame, archive: ArchiveView, control: ControlView | None) -> pd.DataFrame:
+    """The drift findings of these events and, whenever they were made, all that control told of."""
     rows = events[events["finding_id"].notna()].assign(kind="drift")
-    return frame(rows.drop(columns="effect"), FINDINGS)  # that one is the gateway's
+    own = frame(rows.drop(columns="effect"), FINDINGS)  # that one is the gateway's
+    told = frame(list(_told(archive, control or ControlView())), FINDINGS, raw=True)
+    both = pd.concat([told, own]).drop_duplicates(["tenant_id", "finding_id"])
+    return frame(both.sort_values("at", kind="stable"), FINDINGS)
 
 
 def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.DataFrame:
-    """Oldest first; columns `schema.FEEDBACK`. Without control: the last judgement of each finding, or of the
-    session where that is all that is known."""
-    if control:
-        judged = [(view.finding, view.verdict) for view in _theirs(archive, control) if view.verdict is not None]
-        rows = [
-            {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
-            | {"label": verdict.verdict, "drift": finding.drifted(confirmed=verdict.verdict == "confirmed")}
-            | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
-            for finding, verdict in judged
-        ]
-        return frame(sorted(rows, key=lambda row: row["judged_at"]), FEEDBACK, raw=True)
+    """Oldest first; columns `schema.FEEDBACK`. The last judgement of each finding that control or the archive
+    knows of, or of the session where that is all that is known."""
+    judged = [
+        (view.finding, view.verdict)
+        for view in _theirs(archive, control or ControlView())
+        if view.verdict is not None
+    ]
+    rows = [
+        {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
+        | {"label": verdict.verdict, "drift": finding.drifted(confirmed=verdict.verdict == "confirmed")}
+        | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
+        for finding, verdict in judged
+    ]
+    told = frame(rows, FEEDBACK, raw=True)
     words = archive.words()
-    last = words[words["word"].isin(list(_LABELS))].drop_duplicates([*KEY, "finding_id"], keep="last")
-    rows_ = last.rename(columns={"word": "label", "at": "judged_at"})
-    return frame(rows_.assign(drift=rows_["label"].map(_LABELS)), FEEDBACK)
+    said = words[words["word"].isin(list(_LABELS))].rename(columns={"word": "label", "at": "judged_at"})
+    own = frame(said.assign(drift=said["label"].map(_LABELS)), FEEDBACK)
+    settled = pd.MultiIndex.from_frame(told.loc[told["drift"].notna(), KEY])
+    vague = own["finding_id"].isna() & pd.MultiIndex.from_frame(own[KEY]).isin(settled)
+    both = pd.concat([own[~vague], told]).sort_values("judged_at", kind="stable")  # told in more words comes last
+    return frame(both.drop_duplicates([*KEY, "finding_id"], keep="last"), FEEDBACK)
 
 
 def _theirs(archive: ArchiveView, control: ControlView) -> Iterator[FindingView]:

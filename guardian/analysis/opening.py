@@ -39,10 +39,10 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
 
     GUARDIAN_ARCHIVE   the archive's folder; or GUARDIAN_CONFIG, a configuration with archive.path
     GUARDIAN_TENANT    one tenant; default: all that lie there
-    GUARDIAN_TOKEN     with it control is asked as well, at GUARDIAN_CONTROL__URL or as configured
+    GUARDIAN_TOKEN     with it control is asked about that archive, at GUARDIAN_CONTROL__URL or as configured
     GUARDIAN_REVOCATION__SELF_TEST__GATEWAY   under which drift is planted, where no configuration says it
 
-    An export of control (`ControlView.save`) in a folder `control` beside `events` is read without asking.
+    Where control is not asked, an export of it (`ControlView.save`) in a folder `control` beside `events` is read.
     """
     named = os.environ.get("GUARDIAN_CONFIG")
     settings = load(Path(named) if named else None)
@@ -50,12 +50,10 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     path = settings.archive.path
     place = otherwise() if path is None else settings.resolve(path)
     view = open_archive(place, tenant=tenant, planted=settings.revocation.self_test.gateway)
-    exported = view.archive.root / CONTROL
-    if exported.is_dir():
-        return view, open_control(exported, tenant=tenant)
-    if token := os.environ.get("GUARDIAN_TOKEN", "").strip():
+    exported, token = view.archive.root / CONTROL, os.environ.get("GUARDIAN_TOKEN", "").strip()
+    if token and path is not None:  # control knows nothing of the other one
         return view, open_control(settings.control.url, tenant=tenant, token=token)
-    return view, ControlView()
+    return view, open_control(exported, tenant=tenant) if exported.is_dir() else ControlView()
 
 
 def _path(place: str | Path) -> Path:

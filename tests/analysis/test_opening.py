@@ -1,5 +1,6 @@
 """Where archives and control's word come from."""
 
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -76,6 +77,15 @@ def test_an_archive_without_control_is_read_alone(lay, monkeypatch):
         open_sources(never)
 
 
+def test_with_a_token_control_is_asked_and_no_export_beside_the_archive(sample_root, monkeypatch):
+    monkeypatch.setenv("GUARDIAN_TOKEN", "not-a-token")
+    monkeypatch.setenv("GUARDIAN_CONTROL__URL", "http://127.0.0.1:9")
+    assert open_sources(lambda: sample_root)[1], "the sample brings its own, and no control knows of it"
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(sample_root))
+    with pytest.raises(ControlError, match="cannot be reached"):
+        open_sources(never)
+
+
 def test_control_wants_a_token():
     with pytest.raises(ConfigurationError, match="guardian token issue NAME --role analyst"):
         open_control("http://127.0.0.1:9", tenant="*")
@@ -107,8 +117,9 @@ def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monk
     assert {view.finding.tenant_id for view in mine.views} == {"tenant_initech"}
 
 
-def test_what_control_said_can_be_saved_and_read_again(control, tmp_path):
-    control.save(tmp_path / "control")
+def test_what_control_said_can_be_saved_for_its_owner_alone_and_read_again(control, tmp_path):
+    path = control.save(tmp_path / "control")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert open_control(tmp_path / "control", tenant="*") == control
     replace(control, views=()).save(tmp_path)
     assert open_control(tmp_path, tenant="*").views == ()

@@ -181,9 +181,51 @@ def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said)
     assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
 
 
+def test_what_control_does_not_tell_of_the_archive_still_knows(archive, control):
+    """A token that reaches one tenant only, or an export that is older than the last findings and verdicts."""
+    whole, judged = findings(archive, control), feedback(archive, control)
+    last = max(view.verdict.at for view in control.views if view.verdict is not None)
+    for missing in ("tenant_acme", "tenant_initech", None):
+        views = [
+            view.model_copy(update={"verdict": None}) if view.verdict and view.verdict.at == last else view
+            for view in control.views
+            if view.finding.tenant_id != missing
+        ]
+        part = replace(control, views=tuple(views if missing else views[: len(views) // 2]))
+        found, said = findings(archive, part), feedback(archive, part)
+        assert set(whole.query("kind == 'drift'")["finding_id"]) <= set(found["finding_id"])
+        assert found["finding_id"].is_unique
+        assert found["at"].is_monotonic_increasing
+        key = ["tenant_id", "session_id", "drift"]
+        assert set(map(tuple, judged[key].to_numpy())) == set(map(tuple, said[key].to_numpy()))
+        assert said["judged_by"].notna().sum() < len(said)
+    drift = whole[whole["kind"] == "drift"]
+    assert set(findings(archive)["finding_id"]) == set(drift["finding_id"])
+
+
+def test_the_later_of_two_judgements_of_a_finding_counts_whoever_knows_it(lay, control):
+    drift = next(view for view in control.views if view.verdict and view.finding.kind is Kind.DRIFT)
+    root = lay(session_id="s1", finding_id="fnd_1", wanted="flag")
+    finding = drift.finding.model_copy(update={"id": "fnd_1", "tenant_id": "acme", "session_id": "s1"})
+
+    def judged(minutes):
+        at = NOON + timedelta(minutes=minutes)
+        verdict = drift.verdict.model_copy(update={"verdict": "benign", "at": at})
+        asked = replace(control, views=(drift.model_copy(update={"finding": finding, "verdict": verdict}),))
+        return feedback(open_archive(root, tenant="acme"), asked)[["label", "drift"]].to_numpy().tolist()
+
+    told = [(HumanWord.FALSE_POSITIVE, "fnd_1"), (HumanWord.CONFIRMED, "")]
+    words = [Change(n, SessionKey("acme", "s1"), word, NOON, finding) for n, (word, finding) in enumerate(told)]
+    write_labels(root, "l", [labels(words)])
+    assert judged(0) == [["benign", 0]], "the same, in more words; and what is meant by the session is known"
+    assert judged(1) == [["benign", 0]]
+    assert judged(-1) == [["false_positive", 0]]
+
+
 def test_what_is_confirmed_of_a_session_stands_and_what_is_said_of_its_grants_or_gateway_is_no_drift(
-    archive, control, sessions
+    control, sessions, lay
 ):
+    silent = open_archive(lay(), tenant="*")
     drift = next(view for view in control.views if view.verdict and view.finding.kind is Kind.DRIFT)
     key = drift.finding.tenant_id, drift.finding.session_id
 
@@ -193,7 +235,7 @@ def test_what_is_confirmed_of_a_session_stands_and_what_is_said_of_its_grants_or
             said = drift.verdict.model_copy(update={"verdict": verdict, "at": NOON + timedelta(minutes=n)})
             finding = drift.finding.model_copy(update={"id": f"fnd_{n}", "kind": kind, "breaches": ()})
             views.append(drift.model_copy(update={"finding": finding, "verdict": said}))
-        found = thresholds.known_drift(sessions, feedback(archive, replace(control, views=tuple(views))))
+        found = thresholds.known_drift(sessions, feedback(silent, replace(control, views=tuple(views))))
         return found[(sessions["tenant_id"] == key[0]) & (sessions["session_id"] == key[1])].tolist()
 
     assert known((Kind.DRIFT, "confirmed"), (Kind.DRIFT, "false_positive")) == [True]
