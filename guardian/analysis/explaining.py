@@ -11,7 +11,7 @@ import pandas as pd
 from guardian.analysis import neutral
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView
-from guardian.analysis.judged import findings
+from guardian.analysis.judged import found_in
 from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import KEY, sessions_of
 from guardian.domain.text import some
@@ -62,7 +62,8 @@ class Explanation:
         s = self.session
         yield f"{s['session_id']} of {s['tenant_id']}: {_told(s['agent_id'])} for {_told(s['delegator_id'])}"
         yield f"Declared purpose: {_told(s['purpose'], 'none')}"
-        later = "%H:%M:%S" if s["begin"].date() == s["end"].date() else "%Y-%m-%d %H:%M:%S"
+        days = {at.date() for at in (s["begin"], s["end"], *self.findings["at"])}
+        later = "%H:%M:%S" if len(days) == 1 else "%Y-%m-%d %H:%M:%S"
         span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:{later}} UTC"
         yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
         how = "promised" if s["promised"] else "estimated, not covered by the calibration"
@@ -124,7 +125,7 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
     until = related["end"].max().to_pydatetime() + timedelta(microseconds=1)
     events = archive.events(since=since, until=until, session=depths.keys())
     events = events[events["tenant_id"] == tenant]
-    words, found = archive.words(), findings(archive, control, since=since, until=until)
+    words, found = archive.words(), found_in(events, archive, control)
     chain = sessions_of(events, words).assign(depth=lambda rows: rows["session_id"].map(depths).astype("int64"))
     acts = events[events["session_id"] == name].reset_index(drop=True)
     about = _about(found, tenant, name)

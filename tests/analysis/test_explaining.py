@@ -1,5 +1,6 @@
 """A session explained."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -128,3 +129,22 @@ def test_times_in_an_explanation_are_utc(archive, sessions):
     assert "UTC" in str(found)
     assert found.timeline["at"].dt.tz is not None
     assert isinstance(found.session["begin"], pd.Timestamp)
+
+
+def test_findings_before_the_first_and_after_the_last_archived_call_are_told(lay, control):
+    root = lay(session_id="s1", at=datetime(2026, 5, 12, 12, tzinfo=UTC))
+    view = next(each for each in control.views if each.finding.act)
+    times = [datetime(2026, 5, day, 12, tzinfo=UTC) for day in (11, 12, 13)]
+    views = tuple(
+        view.model_copy(
+            update={
+                "finding": view.finding.model_copy(
+                    update={"id": f"fnd_{n}", "tenant_id": "acme", "session_id": "s1", "time": at}
+                )
+            }
+        )
+        for n, at in enumerate(times)
+    )
+    found = explain(open_archive(root, tenant="acme"), "s1", replace(control, views=views))
+    assert list(found.findings["finding_id"]) == ["fnd_0", "fnd_1", "fnd_2"]
+    assert "2026-05-13 12:00:00 guardian asked to" in str(found)
