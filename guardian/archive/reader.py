@@ -38,12 +38,19 @@ _CALL = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which part to read: one tenant (as the rows say) or all, from `since` (inclusive) to `until` (exclusive),
-    both with a time zone."""
+    """Which part to read: one tenant (as the rows say) or all, from `since` (inclusive) to `until` (exclusive).
+
+    Raises ArchiveError for a time without a zone: days and calls would be cut by different clocks.
+    """
 
     tenant_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name, at in (("since", self.since), ("until", self.until)):
+            if at is not None and at.utcoffset() is None:
+                raise ArchiveError(f"{name}: {at} is in no time zone; say which, such as {at}+00:00")
 
     @property
     def first_day(self) -> date | None:

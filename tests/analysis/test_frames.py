@@ -10,6 +10,7 @@ import pytest
 
 from guardian import analysis
 from guardian.analysis import feedback, findings, open_archive, overview, proposing, schema
+from guardian.errors import ArchiveError
 
 FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
 
@@ -100,6 +101,13 @@ def test_a_window_begins_at_since_and_ends_before_until(archive):
     within = archive.events(since=day, until=day + pd.Timedelta(hours=12))
     assert within["at"].min() >= day
     assert within["at"].max() < day + pd.Timedelta(hours=12)
+
+
+@pytest.mark.parametrize("naive", [datetime(2026, 5, 12), pd.Timestamp("2026-05-12 22:00")])
+def test_a_window_without_a_zone_is_refused(archive, control, naive):
+    for ask in (archive.events, archive.sessions, archive.vectors, lambda **w: findings(archive, control, **w)):
+        with pytest.raises(ArchiveError, match="no time zone"):
+            ask(since=naive)
 
 
 def test_one_session_is_read_without_holding_the_others(lay):

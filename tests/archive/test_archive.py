@@ -3,7 +3,7 @@ import os
 import resource
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,6 +37,13 @@ NOW = datetime(2026, 5, 20, tzinfo=UTC)
 
 def calls(root, **window):
     return [(call.session_id, call.decision_id) for call in Archive(root).past_calls(Window(**window))]
+
+
+@pytest.mark.parametrize("bound", ["since", "until"])
+def test_a_window_whose_zone_nobody_tells_is_refused_with_the_way_out(tmp_path, bound):
+    with pytest.raises(ArchiveError, match=rf"{bound}: 2026-05-20 .* is in no time zone; .* 00:00:00\+00:00"):
+        calls(tmp_path, **{bound: NOW.replace(tzinfo=None)})
+    assert calls(tmp_path, **{bound: NOW.astimezone(timezone(timedelta(hours=9)))}) == []
 
 
 def test_a_decision_comes_back_with_its_verdict_and_its_finding(tmp_path, rows, verdict):
