@@ -1,14 +1,16 @@
 """Which argument values may enter the archive, by configurable rules. Credentials are removed before this."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from guardian.domain.past import argument_leaves, envelope_values
 from guardian.domain.wildcards import covers
 
 Treatment = Literal["keep", "identifiers", "hash", "shape", "drop"]
+_Leaf: TypeAlias = Callable[[Treatment, Any], Any]
 
 _LONGEST_IDENTIFIER = 128
 _LONGEST_VALUE = 4096
@@ -28,7 +30,9 @@ class ArgumentRule:
     hash         a keyed hash: equal values stay equal, nothing can be read back
     shape        runs of letters and digits by kind: `contract_7781` becomes `~a_9`
     drop         nothing, not even its name
-    Numbers and truth values are kept, except by `drop` and `hash`.
+    Numbers and truth values are kept, except by `drop` and `hash`. A name may be data too, as where an argument
+    maps customers to something: what `identifiers` would not keep as a value is kept as a name by `keep` only, and
+    else becomes its shape, numbered where several have the same.
     """
 
     tool: str = "*"
@@ -63,26 +67,38 @@ class Redaction:
 
     def arguments(self, tool: str, arguments: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """What may be kept of a call's arguments; None where there were none."""
-        if arguments is None:
-            return None
-        kept = self._walk(tool, "", arguments, 0)
-        return kept if isinstance(kept, dict) else {}
+        return None if arguments is None else self._object(tool, "", arguments, 0, self._leaf)
 
-    def _walk(self, tool: str, path: str, value: Any, depth: int) -> Any:
+    def names(self, tool: str, arguments: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """The same with the values as they came: what is known of them goes by the names that are kept."""
+        return None if arguments is None else self._object(tool, "", arguments, 0, _as_it_came)
+
+    def _walk(self, tool: str, path: str, value: Any, depth: int, leaf: _Leaf) -> Any:
         if depth > _DEEPEST:
             return "~deep"
         match value:
             case Mapping():
-                walked = {
-                    name: self._walk(tool, f"{path}.{name}" if path else name, item, depth + 1)
-                    for name, item in value.items()
-                }
-                return {name: item for name, item in walked.items() if item is not _GONE}
+                return self._object(tool, path, value, depth, leaf)
             case list() | tuple():
-                items = [self._walk(tool, f"{path}[]", item, depth + 1) for item in value]
+                items = [self._walk(tool, f"{path}[]", item, depth + 1, leaf) for item in value]
                 return [item for item in items if item is not _GONE]
             case _:
-                return self._leaf(self._rule(tool, path), value)
+                return leaf(self._rule(tool, path), value)
+
+    def _object(self, tool: str, path: str, value: Mapping[str, Any], depth: int, leaf: _Leaf) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        alike: Counter[str] = Counter()
+        for name, item in value.items():
+            below = f"{path}.{name}" if path else name
+            walked = self._walk(tool, below, item, depth + 1, leaf)
+            if walked is _GONE:
+                continue
+            if not _is_identifier(name) and not (
+                self._rule(tool, below) == "keep" and len(name) <= _LONGEST_VALUE
+            ):
+                name = _apart(shape(name), alike, kept, value)
+            kept[name] = walked
+        return kept
 
     def _rule(self, tool: str, path: str) -> Treatment:
         return next((rule.treatment for rule in self.rules if rule.matches(tool, path)), "identifiers")
@@ -96,14 +112,27 @@ class Redaction:
             return value
         if treatment == "keep":
             return value if len(value) <= _LONGEST_VALUE else shape(value)
-        if treatment == "identifiers" and len(value) <= _LONGEST_IDENTIFIER and _is_word(value):
+        if treatment == "identifiers" and _is_identifier(value):
             return value
         return shape(value)
 
 
-def _is_word(text: str) -> bool:
-    """Whether it may be an identifier: ASCII without spaces. Not every script puts spaces into a sentence."""
-    return text.isascii() and not any(map(str.isspace, text))
+def _as_it_came(treatment: Treatment, value: Any) -> Any:
+    return _GONE if treatment == "drop" else value
+
+
+def _is_identifier(text: str) -> bool:
+    """Whether it may be one: short, ASCII and without spaces. Not every script puts spaces into a sentence."""
+    return len(text) <= _LONGEST_IDENTIFIER and text.isascii() and not any(map(str.isspace, text))
+
+
+def _apart(form: str, alike: Counter[str], *taken: Mapping[str, Any]) -> str:
+    """The shape of a name, with its number where it is not the first of this shape."""
+    while True:
+        alike[form] += 1
+        name = form if alike[form] == 1 else f"{form}#{alike[form]}"
+        if not any(name in names for names in taken):
+            return name
 
 
 def bound(
@@ -111,7 +140,7 @@ def bound(
 ) -> list[str]:
     """The arguments that carry a value of the envelope, as `argument=constraint`, sorted.
 
-    Computed before redaction, so that it is known of hashed values too. `resource.id` is the resource's own,
+    Computed from `Redaction.names`, so that it is known of hashed values too. `resource.id` is the resource's own,
     unless an argument has that name.
     """
     held: dict[str, set[str]] = {}

@@ -56,7 +56,8 @@ class Rows:
         resource_id = None if resource is None else resource.id
         arguments = self.redaction.arguments(action.tool, action.arguments)
         text = None if arguments is None else json.dumps(arguments, separators=(",", ":"))
-        carried: list[str] | None = bound(action.arguments, resource_id, envelope.resource_constraints)
+        named = self.redaction.names(action.tool, action.arguments)
+        carried: list[str] | None = bound(named, resource_id, envelope.resource_constraints)
         if text is not None and len(text) + sum(map(len, carried or ())) > LONGEST_ARGUMENTS:
             text, carried = cut(text), None
         missing = event.features_missing

@@ -25,6 +25,11 @@ def hashed(text: str) -> bool:
     return text[:1] in ("#", "~") or _HASH.fullmatch(text) is not None
 
 
+def shaped(path: str) -> bool:
+    """Whether the archive made the shape of a name on this dotted path: no call has an argument of that name."""
+    return path.startswith("~") or ".~" in path
+
+
 def lost(text: str) -> bool:
     """Whether equal ones may have been different values: a shape, or a text that the credential scanner cut."""
     return text == SHAPED or any(mark in text for mark in _SCANNED)

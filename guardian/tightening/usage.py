@@ -8,7 +8,7 @@ from typing import Any
 
 from guardian.domain.past import LIST, OBJECT, PastCall, envelope_values, flat_arguments
 from guardian.domain.rules import Placed, Scalar
-from guardian.tightening.redacted import hashed, lost
+from guardian.tightening.redacted import hashed, lost, shaped
 
 MOST_VALUES = 48
 """So many distinct values of an argument are kept; of more, only what they have in common."""
@@ -188,6 +188,8 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
         held.setdefault(bound, set()).add(constraint)
     values = envelope_values(call.constraints) if held else {}
     for path, value in flat_arguments(call.arguments or {}).items():
+        if shaped(path):
+            continue
         use = uses.get(path)
         if use is None:
             use = uses[path] = ArgumentUse(sessions=1)

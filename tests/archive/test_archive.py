@@ -85,7 +85,7 @@ def test_what_the_log_did_not_say_stays_unknown(tmp_path, rows, verdict):
 
 
 BULKY = {f"k{n}": "A" * 120 for n in range(2000)}
-MANY = {"n" * 480: {f"b{n}": "eu" for n in range(100)}}
+MANY = {"n" * 120: {"n" * 120: {"n" * 120: {"n" * 120: {f"b{n}": "eu" for n in range(100)}}}}}
 """Short, but each of them is named with its path where it carries a value of the envelope."""
 
 

@@ -36,6 +36,48 @@ def test_each_treatment_does_what_it_says(treatment, to, limit):
     assert (kept["to"], kept["limit"]) == (to, limit)
 
 
+@pytest.mark.parametrize(
+    ("treatment", "kept"),
+    [
+        ("keep", {"Ann Miller": {"to": 4}, "Jon Smith": 4, "東京": 4, "to_id": 4}),
+        ("identifiers", {"~Aa Aa": {"to": 4}, "~Aa Aa#2": 4, "~a": 4, "to_id": 4}),
+        ("shape", {"~Aa Aa": {"to": 4}, "~Aa Aa#2": 4, "~a": 4, "to_id": 4}),
+        ("hash", {"~Aa Aa": {"to": "#<1>"}, "~Aa Aa#2": "#<1>", "~a": "#<1>", "to_id": "#<1>"}),
+        ("drop", {"~Aa Aa": {}}),
+    ],
+)
+def test_a_name_that_is_no_word_is_treated_as_data(treatment, kept):
+    doses = {"Ann Miller": {"to": 4}, "Jon Smith": 4, "東京": 4, "to_id": 4}
+    rules = [ArgumentRule(argument="doses*", treatment=treatment)]
+    found = redacted(*rules, arguments={"doses": doses, "n": [{"Ann M": 1}]})
+    assert found == {"doses": kept, "n": [{"~Aa A": 1}]}
+
+
+def test_a_shape_takes_no_names_place_and_no_value_is_lost():
+    given = {"Ann Miller": 1, "~Aa": 2, "Ann": 3, "Jörg": 4, "Rémy": 5, "~Aa#2": 6, "Ö" * 200: 7, "x" * 200: 8}
+    assert redacted(arguments=given) == {
+        "~Aa Aa": 1, "~Aa": 2, "Ann": 3, "~Aa#3": 4, "~Aa#4": 5, "~Aa#2": 6, "~A": 7, "~a": 8,
+    }  # fmt: skip
+    assert len(redacted(arguments={f"Ann {n}": n for n in range(20_000)})) == 20_000
+
+
+def test_a_rule_matches_the_name_as_it_was_logged():
+    rules = (
+        ArgumentRule(argument="Ann Miller.*", treatment="drop"),
+        ArgumentRule(argument="No te", treatment="keep"),
+    )
+    assert redacted(*rules, arguments={"Ann Miller": {"x": 1}, "No te": 1}) == {"~Aa Aa": {}, "No te": 1}
+
+
+def test_what_carries_an_envelope_value_goes_by_the_name_that_is_kept():
+    redaction = Redaction((ArgumentRule(argument="gone", treatment="drop"),), lambda text: f"<{len(text)}>")
+    given = {"of": {"Ann Miller": "c1"}, "Dear Ann": "c 1", "gone": "c1"}
+    named = redaction.names("x", given)
+    assert named == {"of": {"~Aa Aa": "c1"}, "~Aa Aa": "c 1"}
+    assert bound(named, None, {"ids": ["c1", "c 1"]}) == ["of.~Aa Aa=ids", "~Aa Aa=ids"]
+    assert redaction.names("x", None) is None
+
+
 def test_what_is_dropped_leaves_not_even_its_name():
     rules = [ArgumentRule(argument=path, treatment="drop") for path in ("to", "items[].sku")]
     assert redacted(*rules) == {"body": "~Aa Aa, a a a", "limit": 25, "items": [{}], "on": True}
@@ -81,7 +123,9 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=8), json_values, max_size=4))
 def test_no_text_with_spaces_and_none_beyond_ascii_survives_by_default(arguments):
-    for _, value in argument_leaves(redacted(arguments=arguments)):
+    for path, value in argument_leaves(redacted(arguments=arguments)):
+        assert path.isascii()
+        assert not any(map(str.isspace, path)) or "~" in path
         assert not isinstance(value, str) or value.startswith("~") or not any(map(str.isspace, value))
         assert not isinstance(value, str) or value.isascii()
 

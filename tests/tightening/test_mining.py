@@ -416,6 +416,7 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"q": f"{n}"},  # no form
         lambda n: {"q": f"{n}" if n % 2 else n},  # mixed kinds
         lambda n: {"q": f"~a{n % 2}"},  # redacted
+        lambda n: {"~Aa": "eu", "of": {"~a a": {"dry_run": True}}},  # the names were
         lambda n: {"q": f"hash:{n:016x}"},
         lambda n: {"q": f"hash:{n % 2:016x}"},
         lambda n: {"q": "Bearer [redacted:jwt]"},
