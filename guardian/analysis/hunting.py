@@ -18,12 +18,12 @@ def blurred(archive: ArchiveView, *, least: int = 5, since: datetime | None = No
     """By agent: how alike its sessions are (`alike`, mean cosine to their centre), and how many purposes it has.
 
     `oddest` is the session furthest from that centre. An agent that does one thing is near 1; one that is also
-    used for something else has an oddest session far out. Agents with fewer than `least` sessions are left out.
-    The agent with the oddest session comes first.
+    used for something else has an oddest session far out. Agents with fewer than `least` sessions are left out;
+    those that nobody logged count as one. The agent with the oddest session comes first.
     """
     known, vectors = session_vectors(archive, since=since)
     rows = []
-    for (tenant, agent), group in known.groupby(["tenant_id", "agent_id"]):
+    for (tenant, agent), group in known.groupby(["tenant_id", "agent_id"], dropna=False):
         if len(group) < least:
             continue
         mine = vectors[group.index]
@@ -46,9 +46,9 @@ def moving_tools(events: pd.DataFrame, *, at: pd.Timestamp) -> pd.DataFrame:
     when = events["at"].lt(at).map({True: "before", False: "after"})
     calls = events.assign(when=when, session=events["tenant_id"] + "\x1f" + events["session_id"])
     place = ["tenant_id", "purpose_family"]
-    whole = calls.groupby([*place, "when"])["session"].nunique().unstack("when")
+    whole = calls.groupby([*place, "when"], dropna=False)["session"].nunique().unstack("when")
     whole = whole.reindex(columns=["before", "after"]).dropna()
-    used = calls.groupby([*place, "tool", "when"])["session"].nunique().unstack("when", fill_value=0)
+    used = calls.groupby([*place, "tool", "when"], dropna=False)["session"].nunique().unstack("when", fill_value=0)
     used = used.reindex(columns=["before", "after"], fill_value=0).reset_index()
     joined = used.merge(whole.reset_index(), on=place, suffixes=("", "_sessions"))
     for side in ("before", "after"):
@@ -61,7 +61,7 @@ def moving_tools(events: pd.DataFrame, *, at: pd.Timestamp) -> pd.DataFrame:
 def first_uses(events: pd.DataFrame, *, since: pd.Timestamp) -> pd.DataFrame:
     """What an agent did for the first time after `since`: agent, tool, when, in which session."""
     firsts = events.drop_duplicates(["tenant_id", "agent_id", "tool"])
-    veterans = events[events["at"] < since].groupby(["tenant_id", "agent_id"]).size()
+    veterans = events[events["at"] < since].groupby(["tenant_id", "agent_id"], dropna=False).size()
     fresh = firsts[firsts["at"] >= since]
     known = pd.MultiIndex.from_frame(fresh[["tenant_id", "agent_id"]]).isin(veterans.index)
     columns = ["tenant_id", "agent_id", "tool", "at", "session_id", "one_in", "wanted"]

@@ -2,6 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
 
 from guardian.alerting.neutralise import plain
 
@@ -30,11 +33,13 @@ def name(value: str) -> str:
     return f"{shown}‹#{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}›"
 
 
-def label(value: str, limit: int = 36) -> str:
-    """For a figure: bounded, never a formula, and never hidden from the legend."""
-    line = plain(value, limit).replace("$", r"\$")
+def label(value: Any, limit: int = 36) -> str:
+    """For a figure: bounded, never a formula, and never hidden from the legend. What is missing is told, too."""
+    if pd.isna(value):
+        return "(not logged)"
+    line = plain(str(value), limit).replace("$", r"\$")
     return f"\u200a{line}" if line.startswith("_") else line
 
 
-def labels(values: Iterable[str], limit: int = 36) -> list[str]:
+def labels(values: Iterable[Any], limit: int = 36) -> list[str]:
     return [label(value, limit) for value in values]

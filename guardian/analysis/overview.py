@@ -29,7 +29,7 @@ def hours(events: pd.DataFrame) -> pd.DataFrame:
 
 def counted(sessions: pd.DataFrame, by: str) -> pd.DataFrame:
     """Sessions, calls and findings by one column of the sessions frame, the busiest first."""
-    groups = sessions.assign(flagged=sessions["findings"] > 0).groupby(by)
+    groups = sessions.assign(flagged=sessions["findings"] > 0).groupby(by, dropna=False)
     found = groups.agg(
         sessions=("session_id", "size"),
         actions=("actions", "sum"),

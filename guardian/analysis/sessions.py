@@ -9,6 +9,9 @@ KEY = ["tenant_id", "session_id"]
 WANTED = {"none": 0, "flag": 1, "revoke": 2}
 """What findings ask for, in order of severity."""
 
+MOST_RECORDS = 2**62
+"""The archive's largest number of records of one call, and here of a session: a sum beyond it would overflow."""
+
 _FIRST = (
     "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
 )  # fmt: skip
@@ -24,7 +27,9 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     rows["begin"], rows["end"] = groups["at"].min(), groups["at"].max()
     rows["actions"] = groups.size()
     rows["denied"] = (events["effect"] == "deny").groupby([events[key] for key in KEY], sort=False).sum()
-    rows["records"] = groups["records"].sum(min_count=1)
+    total = groups["records"].sum(min_count=1)
+    about = events["records"].astype("Float64").groupby([events[key] for key in KEY], sort=False).sum(min_count=1)
+    rows["records"] = total.mask((about > MOST_RECORDS).fillna(value=False), MOST_RECORDS)
     rows[list(_MOST)] = groups[list(_MOST)].max()
     worst = events.sort_values("one_in", ascending=False, kind="stable").drop_duplicates(KEY)
     rows["promised"] = worst.set_index(KEY)["promised"]

@@ -27,7 +27,7 @@ def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
 
     95 % intervals resample purposes, except within one purpose, where they resample sessions.
     """
-    groups: Mapping[str, pd.DataFrame] = {"all": labelled, **dict(iter(labelled.groupby(by)))}
+    groups: Mapping[str, pd.DataFrame] = {"all": labelled, **dict(iter(labelled.groupby(by, dropna=False)))}
     rows = []
     for name, rows_ in groups.items():
         if rows_["drift"].nunique() < 2:

@@ -4,12 +4,14 @@ import json
 from datetime import UTC, datetime
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from guardian import analysis
-from guardian.analysis import feedback, findings, open_archive, overview, proposing, schema
+from guardian.analysis import feedback, findings, hunting, open_archive, overview, proposing, schema, trust
+from guardian.analysis.plots import plot_blurred, plot_counts, plot_moves, plot_separations
 from guardian.errors import ArchiveError
 
 FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
@@ -88,6 +90,45 @@ def test_a_session_is_the_sum_of_its_calls(lay):
     assert session["breaches"] == ("x", "y")
     assert session["flagged_at"].tzinfo is not None
     assert session["flagged_at"].astimezone(UTC).minute == 1
+
+
+def test_records_of_a_session_never_add_up_to_less(lay):
+    for n in range(3):
+        root = lay(records=2**62, session_id="much")
+        lay(records=2**53 + 1, session_id=f"one{n % 2}")
+    found = open_archive(root, tenant="acme").sessions().set_index("session_id")["records"]
+    assert found.to_dict() == {"much": 2**62, "one0": 2**54 + 2, "one1": 2**53 + 1}
+
+
+def test_sessions_whose_agent_or_purpose_nobody_logged_are_counted_and_hunted_too(lay):
+    unknown = {"agent_id": None, "purpose": None, "purpose_family": None}
+    vectors = {name: np.array([1, 2], dtype="<f2").tobytes() for name in ("purpose_vector", "action_vector")}
+    for n in range(5):
+        lay(session_id=f"named{n}", vector_model="m", **vectors)
+        root = lay(session_id=f"nameless{n}", tool=f"t{n // 4}", vector_model="m", **unknown, **vectors)
+    view = open_archive(root, tenant="acme")
+    events, sessions = view.events(), view.sessions()
+    for column in ("agent_id", "purpose_family"):
+        counts = overview.counted(sessions, column)
+        assert list(counts["sessions"]) == [5, 5]
+        assert "(not logged)" in [
+            tick.get_text() for tick in plot_counts(counts, title="t").axes[0].get_yticklabels()
+        ]
+    table = hunting.blurred(view)
+    assert table["agent_id"].isna().sum() == 1
+    assert plot_blurred(table)._repr_png_()
+    half = events["at"].iloc[6]
+    moves = hunting.moving_tools(events, at=half)
+    assert list(moves[moves["purpose_family"].isna()]["tool"]) == ["t0", "t1"]
+    assert moves["change"].abs().max() == 0.5
+    assert plot_moves(moves)._repr_png_()
+    uses = hunting.first_uses(events, since=half)
+    assert uses[["session_id", "tool"]].to_numpy().tolist() == [["nameless4", "t1"]]
+    judged = feedback(view)
+    labelled = trust.labelled(sessions, judged).assign(drift=lambda rows: rows["session_id"].str.endswith("4"))
+    parted = trust.separations(labelled, "purpose_family")
+    assert list(parted["drift"]) == [2, 1, 1]
+    assert plot_separations(parted, title="t")._repr_png_()
 
 
 def test_a_decision_that_lies_in_two_files_counts_once(lay):

@@ -49,7 +49,7 @@ def plot_separations(table: pd.DataFrame, *, title: str) -> Drawing:
     low = 100 * (shown["recall_4"] - shown["recall_4_low"]).clip(lower=0)
     high = 100 * (shown["recall_4_high"] - shown["recall_4"]).clip(lower=0)
     axes.errorbar(100 * shown["recall_4"], places, xerr=(low, high), fmt="o", color=BLUE, capsize=3)
-    names = neutral.labels(map(str, shown["group"]), 48)
+    names = neutral.labels(shown["group"], 48)
     counts = [f"{d} drift, {h} honest" for d, h in zip(shown["drift"], shown["honest"], strict=True)]
     axes.set_yticks(places, [f"{name}\n{count}" for name, count in zip(names, counts, strict=True)])
     axes.set(xlim=(-3, 105), ylim=(-0.6, len(shown) - 0.4))

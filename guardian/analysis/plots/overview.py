@@ -68,7 +68,7 @@ def plot_counts(counts: pd.DataFrame, *, title: str) -> Drawing:
     if shown.empty:
         nothing(axes, "no session in this window")
         return figure
-    names = neutral.labels(map(str, shown.index), 48)
+    names = neutral.labels(shown.index, 48)
     places = range(len(shown))
     calm = shown["sessions"] - shown["flagged"]
     axes.barh(places, calm, color=BLUE, height=0.66, label="not flagged")
