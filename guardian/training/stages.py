@@ -133,6 +133,8 @@ class Stages:
             self.progress(start + done, total, f"{name} {done}/{of} {note}")
 
         fit(model, data(), plan, checkpoint=self.work / name, resume=self.resume, progress=told)
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, kept)
+        partial = kept.with_suffix(".partial")
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, partial)
+        partial.replace(kept)
         shutil.rmtree(self.work / name, ignore_errors=True)
         return model

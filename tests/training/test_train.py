@@ -23,7 +23,7 @@ from guardian.embedding.artefact import FOLDS, open_artefact  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
-from guardian.training import Recipe, train  # noqa: E402
+from guardian.training import Recipe, stages, train  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
 from guardian.training.recipe import _written_work  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
@@ -224,6 +224,26 @@ def test_every_encoder_goes_on_from_the_one_that_learned_tools(
     fresh = new_pair_model(str(base)).state_dict()
     assert any(not torch.equal(kept["tools"][name], fresh[name]) for name in fresh)
     assert all(torch.allclose(kept["tools"][name], other[name]) for other in kept.values() for name in fresh)
+
+
+def test_a_stage_that_was_cut_off_while_it_was_written_is_made_again(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> None:
+        stages.Stages(base, tmp_path, SMALL, seed=1, steps=1, resume=True, progress=print).run("fold-0", [], 1)
+
+    def cut(_tensors: object, path: Path) -> None:
+        path.write_bytes(b"the first half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "fit", lambda *_, **__: None)
+    with monkeypatch.context() as killed:
+        killed.setattr(stages, "save_file", cut)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    run()
+    assert load_file(tmp_path / "fold-0.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["fold-0.safetensors"]
 
 
 @pytest.mark.slow
