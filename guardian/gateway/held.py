@@ -51,7 +51,7 @@ class HeldList:
         self._max_stale, self._clock, self._wall = pace.max_stale_s, pace.clock, pace.wall
         self._parts: tuple[Part, ...] = ()
         self._proof: Proof | None = None
-        self._saved: tuple[Revision, float] | None = None
+        self._saved: tuple[tuple[Revision, str], float] | None = None
         self._save_took = 0.0
 
     def wait_fresh(self, timeout: float | None) -> bool:
@@ -120,17 +120,18 @@ class HeldList:
             return
         if found is not None:
             self.view, self._parts = found
-            self._saved = self.view.revision, self.view.confirmed  # written anew it would have lost its proof
+            self._saved = _which(self.view), self.view.confirmed  # written anew it would have lost its proof
             self._tell_waiters()
 
     def save(self, *, last: bool = False) -> None:
-        """When the revision moved, else now and then; a long list not so often that saving is all that is done."""
+        """When it is another list, else now and then; a long one not so often that saving is all that is done."""
         view = self.view
         if self._cache is None or view is None:
             return
-        revision, at = self._saved or (None, -math.inf)
-        pause = self._max_stale / 2 if revision == view.revision else 0.0 if last else _SAVING * self._save_took
-        if (last and revision == view.revision) or view.confirmed - at < pause:
+        saved, at = self._saved or (None, -math.inf)
+        same = saved == _which(view)
+        pause = self._max_stale / 2 if same else 0.0 if last else _SAVING * self._save_took
+        if (last and same) or view.confirmed - at < pause:
             return
         began = self._clock()
         confirmed = self._wall() - max(0.0, began - view.confirmed)  # nobody confirms a list by stopping
@@ -138,7 +139,7 @@ class HeldList:
             self._cache.save(view, self._parts, self._proof, confirmed=confirmed)
         except OSError as error:
             self.trouble.notice(f"revocation cache not written ({type(error).__name__})")
-        self._saved, self._save_took = (view.revision, view.confirmed), self._clock() - began
+        self._saved, self._save_took = (_which(view), view.confirmed), self._clock() - began
 
     def leave_waiters(self) -> None:
         """In a forked child: who waits on these waits in the parent, and may hold their locks."""
@@ -187,3 +188,8 @@ class HeldList:
     def _tell_waiters(self) -> None:
         with self._settled:
             self._settled.notify_all()
+
+
+def _which(view: View) -> tuple[Revision, str]:
+    """Names a list: its revision is that of one token's reach."""
+    return view.revision, view.asked_as

@@ -63,6 +63,24 @@ def test_a_narrowed_token_starts_from_its_own_list_after_a_restart_too(two_tenan
     assert again.is_revoked("acme", "s1")
 
 
+def test_a_wider_list_of_the_same_revision_is_kept_at_once(two_tenants, follow, soon, cache) -> None:
+    two_tenants.break_everything(narrow_at(2))
+    tokens = [NARROW]
+    first = follow(token=lambda: tokens[-1], cache_path=cache)
+
+    def kept():
+        return {subject for _, _, subject, _ in json.loads(cache.read_text())["until"]}
+
+    assert soon(lambda: cache.exists() and kept() == {"s1"})
+    narrow = cache.read_bytes()
+    tokens.append(WIDE)
+    assert soon(lambda: kept() == {"s1", "g1"})
+    first.stop()
+    cache.write_bytes(narrow)
+    follow(token=WIDE, cache_path=cache)
+    assert soon(lambda: kept() == {"s1", "g1"})
+
+
 def test_the_same_token_is_not_led_back_after_it_was_narrowed(two_tenants, follow, soon, cache) -> None:
     revoked = follow(token=NARROW, cache_path=cache)
     assert soon(lambda: revoked.state().revision == Revision(1, 1))
