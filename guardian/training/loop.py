@@ -150,7 +150,8 @@ def _save(
             tensors[f"{slot}.{name}"] = optimiser.state[parameter][slot].contiguous()
     save_file(tensors, path / "state.partial")
     (path / "state.partial").replace(path / f"state-{step}.safetensors")
-    (path / "step.json").write_text(json.dumps({"step": step}))
+    (path / "step.partial").write_text(json.dumps({"step": step}))
+    (path / "step.partial").replace(path / "step.json")
     for old in path.glob("state-*.safetensors"):
         if old.name != f"state-{step}.safetensors":
             old.unlink()
