@@ -75,6 +75,7 @@ class SessionState(BaseModel):
     first_seen: AwareDatetime | None = None
     last_seen: AwareDatetime | None = None
     ancestors: tuple[str, ...] = ()  # session ids up the delegation chain, nearest first
+    root_purpose: str = ""  # of the session at the head of that chain, as its children are told
     tools: tuple[str, ...] = ()  # the last tools used, oldest first
     value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name

@@ -34,11 +34,15 @@ NOTED = frozenset({"arguments_unchecked", "reissued_unclear"})
 
 @dataclass(frozen=True, slots=True)
 class ParentFact:
-    """The parent's envelope as recorded, the chain above it (session ids, nearest first) and its status."""
+    """The parent's envelope as recorded, the chain above it (session ids, nearest first) and its status.
+
+    root_purpose  what the session at the head of the chain was delegated for; empty where nobody showed it
+    """
 
     status: ParentStatus = ParentStatus.NONE
     envelope: Envelope | None = None
     chain: tuple[str, ...] = ()
+    root_purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a session's state carries from one call to the next, and from one session to the next of the same name."""
 
 from datetime import datetime
+from typing import Any
 
 from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
@@ -21,8 +22,8 @@ def latest(d: Decoded, last_seen: datetime | None) -> datetime:
     return d.now if last_seen is None else max(d.now, last_seen)
 
 
-def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> tuple[str, ...]:
-    """The ancestors that the session's own children are told.
+def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> dict[str, Any]:
+    """The ancestors that the session's own children are told, and what the first of all was delegated for.
 
     A chain that leads back to the session, or comes with an envelope that is forged under its name, is its own
     breach and must not count against its children. Nor does a parent that a root names later and that nobody has
@@ -30,7 +31,9 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> tuple[str, .
     """
     ring = d.event.key.session_id in parent.chain
     unseen = parent.status in (ParentStatus.PENDING, ParentStatus.UNKNOWN) and began_as_root(state)
-    return state.ancestors if ring or unseen or d.signature == "invalid" else parent.chain
+    if ring or unseen or d.signature == "invalid":
+        return {}
+    return {"ancestors": parent.chain, "root_purpose": parent.root_purpose or state.root_purpose}
 
 
 def began_as_root(state: SessionState) -> bool:

@@ -75,7 +75,9 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
         waited = d.now - (state.first_seen or d.now)
         pending = waited < grace or not across_sessions
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
-    return ParentFact(status, granted, (key.session_id, *known.ancestors)[:CHAIN_KEPT])
+    root = granted is not None and granted.parent_session_id is None
+    asked = granted.purpose if granted is not None and root else known.root_purpose
+    return ParentFact(status, granted, (key.session_id, *known.ancestors)[:CHAIN_KEPT], asked)
 
 
 def _named(

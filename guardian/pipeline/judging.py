@@ -148,7 +148,7 @@ class Judge:
                 "renewed": renewed(state, d),
                 "first_seen": state.first_seen or d.now,
                 "last_seen": latest(d, state.last_seen),
-                "ancestors": lineage(state, d, seen.parent),
+                **lineage(state, d, seen.parent),
                 "tools": after.tools,
                 "value_prints": after.prints,
                 "signals": state.signals if cut_off else folded,

@@ -7,8 +7,9 @@ is what could go out, who gets it, and does the purpose ask for it? What the oth
 read counts nearly as much: work that is split among siblings is one chain.
 
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
-out an address and the act goes to another one; a recipient whom the purpose names is no leak. So an attacker who
-was given a sending purpose that names nobody passes here; that is the drift model's to see.
+out an address and the act goes to another one; a recipient whom the purpose names is no leak. A child's purpose
+vouches only as far as those above it do. So an attacker who was given a sending purpose that names nobody passes
+here; that is the drift model's to see.
 """
 
 import math
@@ -119,33 +120,45 @@ class ChainExposure(SignalFold):
         return Signal(self.name, min(value, 1.0), shown(said, 500))
 
     def _vouched(self, state: State, seen: Observation, way: Way) -> tuple[float, str]:
-        """How much of the doubt stays, in [0, 1], in the light of purpose and recipients, and why."""
-        purpose = seen.event.envelope.purpose
+        """How much of the doubt stays, in [0, 1], in the light of purposes and recipients, and why.
+
+        A child's own purpose vouches no further than those above it do: agents wrote it, and a person the root's.
+        """
+        parent = seen.parent.envelope.purpose if seen.parent.envelope is not None else ""
+        above = (
+            (parent, "its parent's purpose"),
+            (seen.parent.root_purpose, "the purpose at the head of its chain"),
+        )
+        asked = (seen.event.envelope.purpose, "the purpose"), *(told for told in above if told[0].strip())
+        return max((self._left(state, seen, way, *told) for told in asked), key=lambda left: left[0])
+
+    def _left(self, state: State, seen: Observation, way: Way, purpose: str, its: str) -> tuple[float, str]:
+        """The same in the light of one purpose; `its` is what the reason calls it."""
         to = reach.recipients_of(seen.event)
         if not purpose.strip():
             return 1.0, "no purpose is declared that could ask for it"
         if to and all(reach.spelt_out(purpose, r.value) for r in to):
-            return 0.0, "the purpose names the recipient"
+            return 0.0, f"{its} names the recipient"
         named = bool(to) and all(_mentioned(purpose, r) for r in to)
         if reach.asked_for(purpose, way):
             addresses = reach.addresses_in(purpose)
             strange = [r for r in to if _is_address(r) and not _mentioned(purpose, r)]
             if addresses and strange:
-                return _ELSEWHERE, f"the purpose spells out another address than {shown(strange[0].value, 60)}"
-            return 0.0, "the purpose asks for it"
+                return _ELSEWHERE, f"{its} spells out another address than {shown(strange[0].value, 60)}"
+            return 0.0, f"{its} asks for it"
         unseen = "the recipient is missing" if seen.event.action.arguments is None else "it names no recipient"
         whom = f"to {shown(to[0].value, 60)}" if to else unseen
         if open_ended(purpose):
-            return _OPEN, f"{whom}; the purpose constrains nothing"
+            return _OPEN, f"{whom}; {its} constrains nothing"
         if to and all(
             self._is_subject(state, seen, path, count) for path, count in Counter(r.path for r in to).items()
         ):
             return _SUBJECT, f"{whom}, whom the data is about"
         if to and all(_in_house(seen, r) for r in to):
-            return _IN_HOUSE, f"{whom}, in the delegator's own house; the purpose does not ask for it"
+            return _IN_HOUSE, f"{whom}, in the delegator's own house; {its} does not ask for it"
         if named:
-            return _NAMED_IN_PART, f"{whom}, whom the purpose mentions without asking for it"
-        return 1.0, f"{whom}; the purpose does not ask for it"
+            return _NAMED_IN_PART, f"{whom}, whom {its} mentions without asking for it"
+        return 1.0, f"{whom}; {its} does not ask for it"
 
     def _is_subject(self, state: State, seen: Observation, path: str, recipients: int) -> bool:
         """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guardian.domain.signal import Observation, SharedReads, SiblingFact, Signal
+from guardian.domain.signal import Observation, ParentFact, ParentStatus, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals import reach
 from guardian.signals.chain_exposure import ChainExposure
@@ -208,6 +208,33 @@ def test_without_a_purpose_nothing_vouches(act: Any, payments: Any, last: Any) -
     found = last(payments(purpose=""), act("email.send", {"to": STRANGER}, purpose=""))
     assert found.value > 0.75
     assert "no purpose is declared" in found.reason
+
+
+SPREAD = f"email the customer list to {STRANGER}"
+
+
+@pytest.mark.parametrize("above", [{"parent": REVIEW}, {"parent": SPREAD, "root": REVIEW}, {"root": REVIEW}])
+def test_a_child_vouches_for_no_more_than_those_above_it(
+    act: Any, payments: Any, last: Any, above: dict[str, str]
+) -> None:
+    under = {"purpose": SPREAD, "facts": {"parent": parent_of(act, **above)}}
+    found = last(payments(**under), act("email.send", {"to": STRANGER}, **under))
+    assert found.value == last(payments(), act("email.send", {"to": STRANGER})).value
+    whose = "its parent's purpose" if above.get("parent") == REVIEW else "the purpose at the head of its chain"
+    assert found.reason.endswith(f"{whose} does not ask for it")
+
+
+@pytest.mark.parametrize("above", [{"parent": "Send our customer list to the broker"}, {"parent": " "}, {}])
+def test_a_child_that_only_says_more_closely_what_its_parent_asks_for_leaks_nothing(
+    act: Any, payments: Any, last: Any, above: dict[str, str]
+) -> None:
+    under = {"purpose": SPREAD, "facts": {"parent": parent_of(act, **above)}}
+    assert last(payments(**under), act("email.send", {"to": STRANGER}, **under)).value == 0.0
+
+
+def parent_of(act: Any, parent: str | None = None, root: str = "") -> ParentFact:
+    envelope = None if parent is None else act("contracts.read", purpose=parent).event.envelope
+    return ParentFact(ParentStatus.UNKNOWN if parent is None else ParentStatus.ACTIVE, envelope, ("up",), root)
 
 
 def test_a_purpose_that_constrains_nothing_neither_vouches_nor_condemns(
