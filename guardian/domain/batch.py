@@ -3,7 +3,7 @@
 `stream/` loads a Memory, calls the pipeline, and stores the Judgement in one transaction.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -49,6 +49,12 @@ class TaskKey(NamedTuple):
 
     tenant_id: str
     task_id: str
+
+
+def delegation(key: SessionKey, ancestors: Sequence[str]) -> TaskKey:
+    """All that was delegated from one session, at whatever depth, as a task of its own beside those that envelopes
+    name: it is called after the session at the head. No log can spell it: names hold no control character."""
+    return TaskKey(key.tenant_id, f"\x1f{ancestors[-1] if ancestors else key.session_id}")
 
 
 class SiblingKey(NamedTuple):
@@ -175,6 +181,11 @@ class Wanted:
     agents: frozenset[AgentKey]
     tasks: frozenset[TaskKey] = frozenset()
     parents: frozenset[SessionKey] = frozenset()
+
+    def all_tasks(self, sessions: Mapping[SessionKey, SessionState]) -> frozenset[TaskKey]:
+        """The tasks, and the delegations that the sessions belong to, of which their states tell."""
+        ancestors = {key: state.ancestors for key, state in sessions.items()}
+        return self.tasks | {delegation(key, ancestors.get(key, ())) for key in self.sessions}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ class Sketch:
 
 @dataclass(frozen=True, slots=True)
 class SharedReads:
-    """What one session has read, as far as other sessions of its task may know: kinds and counts, never a value.
+    """What one session has read, as far as other sessions of its task, or of the delegation that it belongs to,
+    may know: kinds and counts, never a value.
 
     kinds   kind of sensitive data -> (the tool that read it first, whether a data class declares it)
     prints  keyed fingerprints of the identifying values of sensitive reads, the newest last; bounded
@@ -90,7 +91,8 @@ class SharedReads:
 
 @dataclass(frozen=True, slots=True)
 class SiblingFact:
-    """What the other sessions of the same task have read before: a frozen snapshot, named by its version.
+    """What the other sessions of the same task or delegation have read before: a frozen snapshot, named by its
+    version.
 
     `reads` has one entry per session, the most sensitive first; bounded.
     """
@@ -131,7 +133,7 @@ class Observation:
     signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
     other_purposes: int = 0  # distinct other purposes this agent identity served recently, in this tenant
     value_prints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keyed, by the argument's path
-    siblings: SiblingFact | None = None  # None where the task has no other session that read anything
+    siblings: SiblingFact | None = None  # None where no other session of its task or delegation read
     sketch: Sketch | None = None
     clock_suspect: bool = False
     spelling: Mapping[str, str] = field(default_factory=dict)

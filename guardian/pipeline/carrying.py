@@ -1,7 +1,7 @@
 """What a session's state carries from one call to the next, and from one session to the next of the same name."""
 
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
@@ -22,8 +22,15 @@ def latest(d: Decoded, last_seen: datetime | None) -> datetime:
     return d.now if last_seen is None else max(d.now, last_seen)
 
 
-def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> dict[str, Any]:
-    """The ancestors that the session's own children are told, and what the first of all was delegated for.
+class Lineage(NamedTuple):
+    """The ancestors that the session's own children are told, and what the first of all was delegated for."""
+
+    ancestors: tuple[str, ...]
+    root_purpose: str
+
+
+def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
+    """What its children are told, from this call on.
 
     A chain that leads back to the session, or comes with an envelope that is forged under its name, is its own
     breach and must not count against its children. Nor does a parent that a root names later and that nobody has
@@ -32,8 +39,8 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> dict[str, An
     ring = d.event.key.session_id in parent.chain
     unseen = parent.status in (ParentStatus.PENDING, ParentStatus.UNKNOWN) and began_as_root(state)
     if ring or unseen or d.signature == "invalid":
-        return {}
-    return {"ancestors": parent.chain, "root_purpose": parent.root_purpose or state.root_purpose}
+        return Lineage(state.ancestors, state.root_purpose)
+    return Lineage(parent.chain, parent.root_purpose or state.root_purpose)
 
 
 def began_as_root(state: SessionState) -> bool:

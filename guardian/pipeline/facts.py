@@ -7,7 +7,7 @@ from guardian.domain.batch import Decoded, PurposeKey
 from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
-from guardian.pipeline.carrying import began_as_root
+from guardian.pipeline.carrying import began_as_root, lineage
 from guardian.pipeline.working import Work
 from guardian.signals.envelope_rules import named_sessions
 from guardian.signals.value_prints import prints_of
@@ -40,7 +40,7 @@ def observe(
         other_purposes=work.other_purposes(d) if across_sessions else 0,
         clock_suspect=d.clock_suspect,
         value_prints=prints_of(event, fingerprint),
-        siblings=work.siblings(d) if across_sessions else None,
+        siblings=work.siblings(d, lineage(state, d, parent).ancestors) if across_sessions else None,
         sketch=sketch,
         spelling=work.memory.spelling,
         below=below,

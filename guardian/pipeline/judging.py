@@ -74,7 +74,7 @@ class Judge:
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         """Fold every decision of the batch, in order, on top of the memory."""
-        work = Work(memory)
+        work = Work(memory, self._shared)
         fresh = [each for d in decoded if (each := work.fresh(d)) is not None]
         histories, requests = self._prepare(fresh, work)
         fits = self.fit.score(requests)
@@ -148,7 +148,7 @@ class Judge:
                 "renewed": renewed(state, d),
                 "first_seen": state.first_seen or d.now,
                 "last_seen": latest(d, state.last_seen),
-                **lineage(state, d, seen.parent),
+                **lineage(state, d, seen.parent)._asdict(),
                 "tools": after.tools,
                 "value_prints": after.prints,
                 "signals": state.signals if cut_off else folded,
@@ -158,7 +158,7 @@ class Judge:
         if not cut_off:  # a revoked session's further denials add nothing
             after_state = self._climb(d, seen, request, drift, after_state, work)
             after_state = self._compare(d, after_state, work)
-            work.share(d, self._shared(folded))
+            work.share(d, after_state)
         for finding in decision_findings(d, drift, after_state, self.versions):
             if (remembered := tell_once(finding, after_state)) is not None:
                 after_state = remembered
@@ -185,8 +185,8 @@ class Judge:
     def _sharing(self) -> tuple[tuple[str, Sharing], ...]:
         return tuple((fold.name, fold) for fold in self.signals if isinstance(fold, Sharing))
 
-    def _shared(self, states: Mapping[str, Any]) -> SharedReads | None:
-        told = (fold.shared(states[name]) for name, fold in self._sharing)
+    def _shared(self, state: SessionState) -> SharedReads | None:
+        told = (fold.shared(state.signals[name]) for name, fold in self._sharing if name in state.signals)
         return next((reads for reads in told if reads is not None), None)
 
     def _climb(

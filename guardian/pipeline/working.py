@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardian.domain.batch import (
@@ -15,6 +15,7 @@ from guardian.domain.batch import (
     SiblingKey,
     TaskKey,
     Verdict,
+    delegation,
 )
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
@@ -56,10 +57,12 @@ class History:
 
 
 class Work:
-    """A batch in progress: the memory, and everything that it changes."""
+    """A batch in progress: the memory, and everything that it changes. `shared` is what other sessions may know of
+    a session's reads."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, shared: Callable[[SessionState], SharedReads | None]) -> None:
         self.memory = memory
+        self._shared = shared
         self.sessions: dict[SessionKey, SessionState] = dict(memory.sessions)
         self.changed: dict[SessionKey, SessionState] = {}
         self.agents: dict[AgentKey, tuple[str, ...]] = {}
@@ -104,13 +107,16 @@ class Work:
             self.agents[key] = known
         return len(known) - 1
 
-    def siblings(self, d: Decoded) -> SiblingFact | None:
-        """What the task's other sessions have read so far, the most sensitive first."""
+    def siblings(self, d: Decoded, ancestors: Sequence[str]) -> SiblingFact | None:
+        """What the other sessions of its task and of its delegation have read so far, the most sensitive first: a
+        child may call its task anything, and another thing at each call."""
         task = _task(d)
-        if task is None:
-            return None
+        found = dict(self._reads(task)) if task is not None else {}
+        found |= self._reads(delegation(d.event.key, ancestors))
+        if (above := self._above(d)) is not None:
+            found[above[0]] = above[1]
         known = sorted(
-            (item for item in self._reads(task).items() if item[0] != d.event.key.session_id),
+            (item for item in found.items() if item[0] != d.event.key.session_id),
             key=lambda item: (-item[1].weight, item[0]),
         )[:SIBLINGS_KEPT]
         if not known:
@@ -118,13 +124,29 @@ class Work:
         version = hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()[:12]
         return SiblingFact(version, tuple(reads for _, reads in known))
 
-    def share(self, d: Decoded, reads: SharedReads | None) -> None:
-        """Make this session's reads known to the other sessions of its task."""
-        task = _task(d)
-        session = d.event.key.session_id
-        if task is not None and reads is not None and self._reads(task).get(session) != reads:
+    def share(self, d: Decoded, state: SessionState) -> None:
+        """Make this session's reads known to the other sessions of its task and delegation. A root does not know
+        that it delegates until a child has acted: the first one tells what its parent has read till then."""
+        session, reads = d.event.key.session_id, self._shared(state)
+        if (task := _task(d)) is not None and reads is not None:
+            self._note(task, session, reads)
+        family = delegation(d.event.key, state.ancestors)
+        if (above := self._above(d)) is not None and above[0] not in self._reads(family):
+            self._note(family, *above)
+        if reads is not None and (state.ancestors or self._reads(family)):
+            self._note(family, session, reads)
+
+    def _note(self, task: TaskKey, session: str, reads: SharedReads) -> None:
+        if self._reads(task).get(session) != reads:
             self.tasks[task] = {**self._reads(task), session: reads}
             self.shared[SiblingKey(*task, session)] = reads
+
+    def _above(self, d: Decoded) -> tuple[str, SharedReads] | None:
+        """The parent, if it has read anything, and what."""
+        key = d.event.envelope.parent_key
+        parent = self.sessions.get(key) if key is not None else None
+        reads = self._shared(parent) if parent is not None else None
+        return (key.session_id, reads) if key is not None and reads is not None else None
 
     def _reads(self, task: TaskKey) -> Mapping[str, SharedReads]:
         return self.tasks.get(task) or self.memory.task_reads.get(task, {})

@@ -3,8 +3,8 @@
 Each call of such a chain looks defensible; the chain is where the risk lies. The fold remembers which kinds of
 sensitive data the session has read, how much it has read at all, and keyed fingerprints of the identifying values
 of sensitive reads (never a value). An act that sends, shares, publishes or exports is then weighed: how sensitive
-is what could go out, who gets it, and does the purpose ask for it? What the other sessions of the same task have
-read counts nearly as much: work that is split among siblings is one chain.
+is what could go out, who gets it, and does the purpose ask for it? What the other sessions of the same task, or
+of the same delegation, have read counts nearly as much: work that is split among them is one chain.
 
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
 out an address and the act goes to another one; a recipient whom the purpose names is no leak. A child's purpose

@@ -111,7 +111,7 @@ class MonitorStore:
                 seen=load_seen(connection, wanted.decisions),
                 baselines=load_baselines(connection, wanted.purposes),
                 agent_purposes=load_agents(connection, wanted.agents),
-                task_reads=load_task_reads(connection, wanted.tasks),
+                task_reads=load_task_reads(connection, wanted.all_tasks(states)),
                 registered=load_envelopes(connection, wanted.parents),
             )
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from guardian.domain.batch import TaskKey, Wanted, delegation
 from guardian.domain.drift import Drift
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord, SessionState, Stage
@@ -100,6 +101,18 @@ def test_a_session_survives_its_json_and_knows_no_strangers() -> None:
     assert SessionState.model_validate_json(state.model_dump_json()) == state
     with pytest.raises(ValidationError):
         SessionState.model_validate({"mood": "good"})
+
+
+def test_a_delegation_is_a_task_that_no_log_can_name_and_all_who_belong_to_it_ask_for_the_same() -> None:
+    root, child, grandchild = (SessionKey("acme", name) for name in ("root", "child", "grandchild"))
+    known = {child: SessionState(ancestors=("root",)), grandchild: SessionState(ancestors=("child", "root"))}
+    empty: frozenset[Any] = frozenset()
+    task = TaskKey("acme", "root")
+    wanted = Wanted(frozenset({root, *known}), empty, empty, empty, tasks=frozenset({task}))
+    family = delegation(root, ())
+    assert wanted.all_tasks(known) == {task, family}
+    with pytest.raises(ValidationError):
+        Envelope(delegator_id="u", tenant_id="acme", session_id="s", task_id=family.task_id)
 
 
 def test_the_words_of_people_are_their_wire_names() -> None:

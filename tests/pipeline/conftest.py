@@ -135,12 +135,14 @@ class World:
         batch = [r if isinstance(r, Record) else record_of(r, i) for i, r in enumerate(records)]
         decoded, letters = self.pipeline.decode(batch)
         wanted, memory = self.pipeline.wanted(decoded, letters), self.memory
+        sessions = {k: v for k, v in memory.sessions.items() if k in wanted.sessions}
+        tasks = wanted.all_tasks(sessions)
         loaded = Memory(
-            sessions={k: v for k, v in memory.sessions.items() if k in wanted.sessions},
+            sessions=sessions,
             seen={k: v for k, v in memory.seen.items() if k in wanted.decisions},
             baselines={k: v for k, v in memory.baselines.items() if k in wanted.purposes},
             agent_purposes={k: v for k, v in memory.agent_purposes.items() if k in wanted.agents},
-            task_reads={k: v for k, v in memory.task_reads.items() if k in wanted.tasks},
+            task_reads={k: v for k, v in memory.task_reads.items() if k in tasks},
             registered={k: v for k, v in memory.registered.items() if k in wanted.parents},
         )
         judgement = self.pipeline.judge(decoded, letters, loaded).without(self.findings)

@@ -20,6 +20,7 @@ from guardian.domain.batch import (
     SiblingKey,
     TaskKey,
     Wanted,
+    delegation,
 )
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
@@ -544,6 +545,18 @@ def test_each_session_of_a_task_keeps_its_own_row_and_the_most_sensitive_are_loa
     kept = store.load(wanted(tasks=frozenset({task}))).task_reads[task]
     assert len(kept) == 33
     assert {"s1", "s2"} < set(kept)  # a crowd of harmless sessions does not push them out
+
+
+@pytest.mark.parametrize("ancestors", [("parent", "root"), ()])
+def test_what_a_delegation_has_read_is_loaded_with_a_session_that_belongs_to_it(store, ancestors):
+    reads = SharedReads({"secrets": ("vault.read", True)}, 1, ("p1",), 1.0)
+    family = delegation(S1, ancestors)
+    judged = Judgement(
+        sessions={S1: SessionState(ancestors=ancestors)}, task_reads={SiblingKey(*family, "x"): reads}
+    )
+    Member(store, "m").claim(P0).commit(judged, 1)
+    assert store.load(wanted(S1)).task_reads == {family: {"x": reads}}
+    assert not store.load(wanted(SessionKey("globex", S1.session_id))).task_reads
 
 
 def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
