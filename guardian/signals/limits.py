@@ -13,6 +13,7 @@ from functools import lru_cache
 from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, Number, number, price
 from guardian.signals.leaves import Leaf, Touched
+from guardian.signals.outcomes import came_to_nothing
 from guardian.signals.wording import (
     READING,
     canonical,
@@ -83,8 +84,8 @@ class Limits:
                 )
 
     def added(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
-        """The sums after this action; a denied call moved nothing and adds nothing."""
-        if self.seen.event.decision.effect == "deny":
+        """The sums after this action; a call that was denied or failed moved nothing and adds nothing."""
+        if self.seen.event.decision.effect == "deny" or came_to_nothing(self.seen.event):
             return dict(sums)
         return {**sums, **self._totals(sums, summed)}
 

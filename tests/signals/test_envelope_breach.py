@@ -836,6 +836,38 @@ def test_payments_split_below_the_limit_break_it_together(observe: Observe, brea
 
 
 @pytest.mark.parametrize(
+    ("status", "records", "adds"),
+    [
+        *(
+            (status, None, False)
+            for status in ("error", "failed", "Failure", "payment_declined", "402", "rejected")
+        ),
+        *((status, None, True) for status in ("ok", "", "timeout", "error: timed out", "504", "408", "no_error")),
+        *((status, None, True) for status in ("partially failed", "pending", "500", "200")),
+        ("error", 0, False),
+        ("error", 1, True),
+    ],
+)
+def test_a_payment_that_failed_moved_nothing_and_may_be_tried_again(
+    observe: Observe, folded: Any, status: str, records: int | None, adds: bool
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 500}, "action__arguments": {"amount": 300}}
+    tried = observe(**bounds, **PAYING, result={"status": status, "records": records})
+    _, signals = folded(EnvelopeBreach(), [tried, observe(**bounds, **PAYING)])
+    assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"] * adds
+
+
+def test_who_tries_to_pay_more_than_is_left_breaks_the_limit_though_it_fails(
+    observe: Observe, folded: Any
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 500}, "action__arguments": {"amount": 300}}
+    failed = observe(**bounds, **PAYING, result={"status": "error"})
+    state, signals = folded(EnvelopeBreach(), [observe(**bounds, **PAYING), failed])
+    assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
+    assert state["sums"] == {"amount": 300}
+
+
+@pytest.mark.parametrize(
     "tool",
     ["payments.search", "fx.get_quote", "retrieve_payments", "payments.history", "get_order", "list_book_prices"],
 )
