@@ -18,15 +18,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from guardian.domain.event import DecisionEvent
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
+from guardian.signals.outcomes import came_to_nothing
 from guardian.signals.port import SignalFold, State
 from guardian.signals.reach import Recipient, Way
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
-from guardian.signals.wording import only_reads, shown, words
+from guardian.signals.wording import READING, only_reads, shown, word_set, words, words_of_act
 
 _MAX_COUNT = 2**53
 _MAX_PRINTS = 128
@@ -43,6 +45,14 @@ _HOARD = 0.75
 _BY_SIBLING = 0.85
 """What another session of the task has read; it may never have reached this one."""
 _PRINTS_SHARED = 64
+_TAKING = word_set("export dump exfiltrate replicate")
+"""An export by these names takes out what it has read; an upload carries what was read before."""
+_HANDING = word_set(
+    "pay refund charge debit transfer wire reimburse buy sell purchase delete remove drop purge wipe erase "
+    "truncate cancel revoke send share grant invite forward reply notify publish post"
+)
+_WRITING = word_set("add append create edit insert merge move put rename save set update upload upsert write")
+"""Who writes data of a class has it at hand; a number of records written says nothing of what they hold."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +195,9 @@ class ChainExposure(SignalFold):
     def _after(self, state: State, seen: Observation) -> State:
         """What the session has read after this act: nothing, if it was denied or does not read."""
         event = seen.event
-        returned = event.result is not None and bool(event.result.records or event.result.data_classes)
-        if event.decision.effect == "deny" or not (only_reads(event.action.tool) or returned):
+        if event.decision.effect == "deny" or not (
+            only_reads(event.action.tool) or _returns(event) or _takes(event)
+        ):
             return state
         kinds: dict[str, Any] = dict(state["kinds"])
         found = self._kinds(seen)
@@ -208,6 +219,23 @@ class ChainExposure(SignalFold):
         if not state["kinds"]:
             return "carries nothing out; nothing sensitive was read so far"
         return shown(f"carries nothing out; read so far: {', '.join(sorted(state['kinds']))}", 400)
+
+
+def _returns(event: DecisionEvent) -> bool:
+    """Whether a call that is no look-up by its name had data back. Where no result says how much, what was asked
+    for came, unless the name says that it was handed over or written."""
+    action, result = event.action, event.result
+    if result is not None and (result.records is not None or result.data_classes is not None):
+        return bool(result.records or result.data_classes)
+    named = frozenset(words_of_act(action.tool))
+    if came_to_nothing(event) or (named.isdisjoint(READING) and not named.isdisjoint(_HANDING)):
+        return False
+    written = named.isdisjoint(READING) and not named.isdisjoint(_WRITING)
+    return bool(action.data_classes or (action.records and not written))
+
+
+def _takes(event: DecisionEvent) -> bool:
+    return not _TAKING.isdisjoint(words(event.action.tool)) and reach.way_of(event) is Way.EXPORT
 
 
 _Read = tuple[str, bool, bool]

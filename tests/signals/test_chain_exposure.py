@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from guardian.domain.event import Result
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals import reach
@@ -416,6 +417,58 @@ def test_a_kind_that_this_version_does_not_know_is_left_out(act: Any, last: Any)
 
 def test_what_was_denied_was_not_read(act: Any, payments: Any, last: Any) -> None:
     assert last(payments(decision__effect="deny"), act("email.send", {"to": STRANGER})).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *("run_query", "db.execute_sql", "files.open", "payroll.run_report", "crm.export_contacts"),
+        *("sheets.values", "get_or_create_report", "kb.ask", "contacts.page", "browser.download_file"),
+    ],
+)
+def test_without_a_result_a_call_brought_back_the_data_that_it_asked_for(act: Any, last: Any, tool: str) -> None:
+    send = act("email.send", {"to": STRANGER})
+    assert last(act(tool, {"q": "all"}, ("payroll",)), send).value > 0.75
+
+
+@pytest.mark.parametrize(
+    ("result", "came"),
+    [
+        (Result(status="ok"), True),
+        (Result(status="timeout"), True),
+        (Result(status="error"), False),
+        (Result(records=0), False),
+        (Result(records=3), True),
+        (Result(data_classes=()), False),
+    ],
+)
+def test_a_result_tells_whether_anything_came_back(act: Any, last: Any, result: Result, came: bool) -> None:
+    asked = act("run_query", {"q": "all"}, ("payroll",))
+    told = dataclasses.replace(asked, event=asked.event.model_copy(update={"result": result}))
+    assert (last(told, act("email.send", {"to": STRANGER})).value > 0.75) is came
+
+
+def test_without_a_result_the_number_of_records_asked_for_is_one_of_records_read(act: Any, last: Any) -> None:
+    send = act("email.send", {"to": STRANGER})
+    assert last(act("payroll.run", {}, action__records=20), send).value > 0.5
+    assert last(act("payroll.run", {}, action__records=None), send).value == 0.0
+
+
+@pytest.mark.parametrize("tool", ["payments.refund", "customer.delete", "contact_card.transfer"])
+def test_who_pays_or_deletes_without_a_result_has_read_nothing(act: Any, last: Any, tool: str) -> None:
+    did = act(tool, {"id": "c_1"}, ("customer_record",), action__records=1)
+    assert last(did, act("email.send", {"to": STRANGER})).value == 0.0
+
+
+def test_a_number_of_records_written_tells_of_no_read(act: Any, last: Any) -> None:
+    made = act("contacts.create", {"name": "Ann"}, action__records=1)
+    assert last(made, act("email.send", {"to": STRANGER})).value == 0.0
+
+
+def test_an_export_has_read_what_it_takes_and_an_upload_has_not(act: Any, last: Any) -> None:
+    send = act("email.send", {"to": STRANGER})
+    assert last(act("payroll.dump", {}, action__records=None), send).value > 0.5
+    assert last(act("payroll.upload", {}, action__records=None), send).value == 0.0
 
 
 def test_a_denied_attempt_to_send_is_an_attempt(act: Any, payments: Any, last: Any) -> None:
