@@ -1,11 +1,12 @@
 """Where an act can carry data, to whom, and whether the purpose asks for that. Pure, lexical, deterministic."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
@@ -147,14 +148,33 @@ def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
     """The destinations that an act's arguments name, each once and cut at 200 characters: at most 256, and one
     that stands for the rest where there is, or may be, more."""
     action = touched(event)
-    leaves = (leaf for leaf in action.leaves if leaf.path.startswith("arguments.") and _addressed(leaf))
-    named = (recipient for leaf in leaves for recipient in _recipients(leaf))
+    leaves = [leaf for leaf in action.leaves if leaf.path.startswith("arguments.") and _addressed(leaf)]
+    named = chain((recipient for leaf in leaves for recipient in _recipients(leaf)), _unread(leaves))
     found = list(islice(named, MAX_RECIPIENTS))
     if (more := next(named, None)) is not None:
         found.append(Recipient(more.path, UNREAD))
     elif action.cut:
         found.append(Recipient("arguments", UNREAD))
     return tuple(dict.fromkeys(found))
+
+
+def _unread(leaves: Sequence[Leaf]) -> Iterator[Recipient]:
+    """One for each list of objects, `to: [{"email": …}]`, some of which name nobody where the others do."""
+    lists, told = Counter[str](), Counter[str]()
+    for leaf in leaves:
+        if _of_objects(leaf):
+            lists[leaf.path] += leaf.count or 0
+        else:
+            told[leaf.path] += 1
+    for path, many in lists.items():
+        below = f"{path}."
+        if many > told[path] + max((told[each] for each in told if each.startswith(below)), default=0):
+            yield Recipient(path, UNREAD)
+
+
+def _of_objects(leaf: Leaf) -> bool:
+    """Whether it stands for a list whose items are leaves of their own."""
+    return bool(leaf.count) and not leaf.values
 
 
 def _addressed(leaf: Leaf) -> bool:
@@ -173,7 +193,7 @@ def _recipients(leaf: Leaf) -> Iterator[Recipient]:
             yield Recipient(leaf.path, one[:_RECIPIENT_CHARS])
         if len(said) > _READ_CHARS:
             yield Recipient(leaf.path, UNREAD)
-    if leaf.count is not None and leaf.count > len(leaf.values):
+    if leaf.count is not None and leaf.count > len(leaf.values) and not _of_objects(leaf):
         yield Recipient(leaf.path, UNREAD)
 
 

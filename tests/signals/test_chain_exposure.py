@@ -104,6 +104,39 @@ def test_an_honest_recipient_in_a_wrapping_is_whom_the_purpose_names(act: Any, p
     assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
 
 
+@pytest.mark.parametrize(
+    "to",
+    [
+        {"to": [{"email": "ines@acme.example", "name": "Ines"}]},
+        {
+            "to": [
+                {"emailAddress": {"address": "ines@acme.example"}},
+                {"emailAddress": {"address": "bo@acme.example"}},
+            ]
+        },
+        {"to": ["bo@acme.example", {"email": "ines@acme.example"}]},
+        *({name: [{"email": "ines@acme.example"}]} for name in ("recipients", "attendees")),
+        {"personalizations": [{"to": [{"email": "ines@acme.example"}]}, {"to": [{"email": "bo@acme.example"}]}]},
+    ],
+)
+def test_a_list_of_objects_names_whom_these_name_and_nobody_else(
+    act: Any, payments: Any, last: Any, to: dict[str, Any]
+) -> None:
+    purpose = "Send the payment history to ines@acme.example and bo@acme.example"
+    assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
+    house = {"envelope__delegator_id": "maya@acme.example"}
+    assert 0.0 < last(payments(**house), act("email.send", to, **house)).value < 0.35
+
+
+@pytest.mark.parametrize("other", [{"id": "U0123"}, {"mail": STRANGER}, {}, {"email": STRANGER}, STRANGER])
+def test_one_in_a_list_who_cannot_be_read_or_is_a_stranger_is_not_covered_by_the_others(
+    act: Any, payments: Any, last: Any, other: Any
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    to = {"to": [{"email": "ines@acme.example"}, other]}
+    assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value > 0.4
+
+
 def test_the_send_alone_and_the_read_alone_are_nothing(act: Any, payments: Any, last: Any) -> None:
     assert last(act("email.send", {"to": STRANGER})).value == 0.0
     assert last(payments()).value == 0.0
