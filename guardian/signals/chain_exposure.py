@@ -22,6 +22,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
+from guardian.signals.identifiers import ADDRESS
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
 from guardian.signals.outcomes import came_to_nothing
@@ -284,9 +285,9 @@ def _is_address(recipient: Recipient) -> bool:
 def _in_house(seen: Observation, recipient: Recipient) -> bool:
     envelope = seen.event.envelope
     _, at, house = envelope.delegator_id.lower().rpartition("@")
-    domain = recipient.value.lower().rpartition("@")[2]
+    written = ADDRESS.fullmatch(recipient.value)  # `https://evil.example/?to=@acme.example` is none
     own = bool(at) and "." in house and len(words(house)) > 1 and not anybodys(house)
-    return own and domain == house
+    return own and written is not None and recipient.value.lower().rpartition("@")[2] == house
 
 
 plugin = ChainExposure

@@ -194,6 +194,18 @@ def test_the_delegators_own_house_counts_less(act: Any, payments: Any, last: Any
     assert last(payments(**own), act("email.send", {"to": "jonas@acme.example.evil"}, **own)).value > 0.75
 
 
+@pytest.mark.parametrize(
+    "to",
+    [
+        *("https://evil.example/c?x=@acme.example", "https://evil.example/c#jonas@acme.example", "@acme.example"),
+        *("evil.example/jonas@acme.example", "ftp://jonas:x@acme.example"),
+    ],
+)
+def test_only_a_mail_address_is_of_a_house(act: Any, payments: Any, last: Any, to: str) -> None:
+    own = {"envelope__delegator_id": "maya@acme.example"}
+    assert last(payments(**own), act("http.post", {"url": to, "body": "hi"}, **own)).value > 0.75
+
+
 @pytest.mark.parametrize("house", ["gmail.com", "yahoo.co.uk", "web.de"])
 def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
     act: Any, payments: Any, last: Any, house: str
