@@ -18,18 +18,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import DecisionEvent
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
 from guardian.signals.identifiers import ADDRESS
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
-from guardian.signals.outcomes import came_to_nothing
 from guardian.signals.port import SignalFold, State
 from guardian.signals.reach import Recipient, Way
+from guardian.signals.reads import brings_back, names_whom
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
-from guardian.signals.wording import READING, only_reads, shown, word_set, words, words_of_act
+from guardian.signals.wording import shown, words
 
 _MAX_COUNT = 2**53
 _MAX_PRINTS = 128
@@ -46,14 +45,6 @@ _HOARD = 0.75
 _BY_SIBLING = 0.85
 """What another session of the task has read; it may never have reached this one."""
 _PRINTS_SHARED = 64
-_TAKING = word_set("export dump exfiltrate replicate")
-"""An export by these names takes out what it has read; an upload carries what was read before."""
-_HANDING = word_set(
-    "pay refund charge debit transfer wire reimburse buy sell purchase delete remove drop purge wipe erase "
-    "truncate cancel revoke send share grant invite forward reply notify publish post"
-)
-_WRITING = word_set("add append create edit insert merge move put rename save set update upload upsert write")
-"""Who writes data of a class has it at hand; a number of records written says nothing of what they hold."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +187,7 @@ class ChainExposure(SignalFold):
     def _after(self, state: State, seen: Observation) -> State:
         """What the session has read after this act: nothing, if it was denied or does not read."""
         event = seen.event
-        if event.decision.effect == "deny" or not (
-            only_reads(event.action.tool) or _returns(event) or _takes(event)
-        ):
+        if event.decision.effect == "deny" or not brings_back(event):
             return state
         kinds: dict[str, Any] = dict(state["kinds"])
         found = self._kinds(seen)
@@ -206,8 +195,11 @@ class ChainExposure(SignalFold):
             if kind not in kinds or (declared and not kinds[kind][1]):
                 kinds[kind] = [shown(event.action.tool, 60), declared]
         prints: dict[str, int] = dict(state["prints"])
-        for print_ in {p[:64]: None for ps in seen.value_prints.values() for p in ps} if found else ():
-            prints[print_] = min(prints.pop(print_, 0) + 1, _MAX_COUNT)  # the newest last, also one seen before
+        about: dict[str, bool] = {}
+        for path, told in seen.value_prints.items() if found else ():
+            about |= {p[:64]: about.get(p[:64], False) or names_whom(path) for p in told}
+        for print_, whom in about.items():  # the newest last, also one seen before
+            prints[print_] = min(prints.pop(print_, 0) + whom, _MAX_COUNT)
         return {
             "kinds": kinds,
             "reads": min(state["reads"] + 1, _MAX_COUNT),
@@ -220,23 +212,6 @@ class ChainExposure(SignalFold):
         if not state["kinds"]:
             return "carries nothing out; nothing sensitive was read so far"
         return shown(f"carries nothing out; read so far: {', '.join(sorted(state['kinds']))}", 400)
-
-
-def _returns(event: DecisionEvent) -> bool:
-    """Whether a call that is no look-up by its name had data back. Where no result says how much, what was asked
-    for came, unless the name says that it was handed over or written."""
-    action, result = event.action, event.result
-    if result is not None and (result.records is not None or result.data_classes is not None):
-        return bool(result.records or result.data_classes)
-    named = frozenset(words_of_act(action.tool))
-    if came_to_nothing(event) or (named.isdisjoint(READING) and not named.isdisjoint(_HANDING)):
-        return False
-    written = named.isdisjoint(READING) and not named.isdisjoint(_WRITING)
-    return bool(action.data_classes or (action.records and not written))
-
-
-def _takes(event: DecisionEvent) -> bool:
-    return not _TAKING.isdisjoint(words(event.action.tool)) and reach.way_of(event) is Way.EXPORT
 
 
 _Read = tuple[str, bool, bool]

@@ -330,6 +330,29 @@ def test_whom_every_read_was_about_is_known_however_much_was_read(act: Any, last
     assert about.value < 0.25 < other.value
 
 
+@pytest.mark.parametrize(
+    "extra", ["requested_by", "requester_email", "on_behalf_of", "note", "reply_to", "trace_id", "cc", "x"]
+)
+def test_a_stranger_who_is_named_beside_what_is_read_is_not_whom_the_data_is_about(
+    act: Any, last: Any, extra: str
+) -> None:
+    told = {"customer_id": "cust_acme_1042", extra: STRANGER}
+    reads = [act("crm.read", told, ("customer_profile",)) for _ in range(3)]
+    found = last(*reads, act("email.send", {"to": STRANGER, "body": "hello"}))
+    assert found.value > 0.6
+    carried = last(*reads, act("email.send", {"to": "else@x.example", "body": STRANGER}))
+    assert carried.value > found.value, "it is followed all the same"
+
+
+@pytest.mark.parametrize("name", ["email", "contactEmail", "query", "person", "user_id", "username", "emails"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_whom_a_read_names_is_whom_it_is_about_under_any_usual_name(
+    act: Any, last: Any, name: str, wrapped: bool
+) -> None:
+    read = act("crm.read", {name: {"eq": STRANGER} if wrapped else STRANGER}, ("customer_profile",))
+    assert 0.0 < last(read, act("email.send", {"to": STRANGER})).value < 0.25
+
+
 def test_looking_a_stranger_up_does_not_make_the_stranger_the_subject(act: Any, payments: Any, last: Any) -> None:
     look_up = act("contacts.lookup", {"email": STRANGER}, ("contact",))
     send = act("email.send", {"to": STRANGER})
