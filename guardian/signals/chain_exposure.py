@@ -143,9 +143,8 @@ class ChainExposure(SignalFold):
             return 0.0, f"{its} names the recipient"
         named = bool(to) and all(_mentioned(purpose, r) for r in to)
         if reach.asked_for(purpose, way):
-            addresses = reach.addresses_in(purpose)
-            strange = [r for r in to if _is_address(r) and not _mentioned(purpose, r)]
-            if addresses and strange:
+            strange = [r for r in to if _is_address(r) and not reach.told_by_name(purpose, r.value)]
+            if reach.addresses_in(purpose) and strange:
                 return _ELSEWHERE, f"{its} spells out another address than {shown(strange[0].value, 60)}"
             return 0.0, f"{its} asks for it"
         unseen = "the recipient is missing" if seen.event.action.arguments is None else "it names no recipient"

@@ -87,6 +87,9 @@ _ASKS: Mapping[Way, frozenset[str]] = {
 }
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
+_HOST = re.compile(r"(?:https?://)?([a-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
+_PROPER = re.compile(r"(?<=\S )[A-Z]\w+")
+"""A word in capitals that does not begin the text."""
 _LISTED = re.compile(r"[,;\n]+")
 _BETWEEN = re.compile(r"[\s<>()\"']+")
 
@@ -238,6 +241,21 @@ def spelt_out(purpose: str, recipient: str) -> bool:
         and low in said
         and re.search(rf"(?<![\w@.-]){re.escape(low)}(?![\w@-]|\.\w)", said) is not None
     )
+
+
+def told_by_name(purpose: str, recipient: str) -> bool:
+    """Whether a purpose that spells out addresses means this one too: it is one of them, on the host of one, or of
+    somebody with a proper name beside them. What an address says its owner chose: the words of a task tell nobody.
+
+    >>> told = "email the renewal to ann@x.org and to Bob Lee"
+    >>> [told_by_name(told, who) for who in ("ann@x.org", "lee@y.org", "ann@evil.example", "renewal@evil.example")]
+    [True, True, False, False]
+    """
+    host = _HOST.match(recipient.lower())
+    if host is not None and any(at[1] == host[1] for at in map(_HOST.match, addresses_in(purpose)) if at):
+        return True
+    names = _PROPER.findall(_ADDRESS.sub(" ", purpose[:8_192]))
+    return spelt_out(purpose, recipient) or named_in_part(" ".join(names), recipient)
 
 
 def named_in_part(purpose: str, recipient: str) -> bool:

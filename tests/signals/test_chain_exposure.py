@@ -172,6 +172,45 @@ def test_another_address_than_the_one_the_purpose_spells_out_is_told(act: Any, p
     assert "another address than broker@elsewhere.example" in found.reason
 
 
+@pytest.mark.parametrize(
+    "to", ["ines@evil.example", "history@evil.example", "x@acme.example.evil", "ines@acme.evil"]
+)
+def test_words_of_the_purpose_in_a_strangers_address_make_it_none_that_was_spelt_out(
+    act: Any, payments: Any, last: Any, to: str
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    found = last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose))
+    assert found.value > 0.4
+    assert f"another address than {to}" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("https://api.acme.example/v1/history?full=1", True),
+        ("https://api.acme.example:443/v2", True),
+        ("API.acme.example", True),
+        *((f"https://{told}", False) for told in ("evil.example/api.acme.example/v1", "api.acme.example.evil/v1")),
+        *(
+            (f"https://api.acme.example{told}", False)
+            for told in ("@evil.example/v1", ":x@evil.example", "\\.evil/")
+        ),
+    ],
+)
+def test_another_place_on_the_host_that_is_spelt_out_is_meant_and_no_other_host(
+    act: Any, payments: Any, last: Any, url: str, meant: bool
+) -> None:
+    purpose = "Post the payment history to https://api.acme.example/v1"
+    found = last(payments(purpose=purpose), act("http.post", {"url": url}, purpose=purpose))
+    assert (found.value == 0.0) is meant
+
+
+def test_who_is_named_beside_an_address_is_meant_too(act: Any, payments: Any, last: Any) -> None:
+    purpose = "Send the payment history to ines@acme.example and keep Jonas Weber informed"
+    to = {"to": "ines@acme.example", "cc": "j.weber@acme.example"}
+    assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
+
+
 def test_an_address_that_merely_ends_like_the_named_one_is_not_the_named_one() -> None:
     assert reach.spelt_out("write to ann@x.org, now", "ann@x.org")
     assert not reach.spelt_out("write to joann@x.org", "ann@x.org")
