@@ -45,6 +45,16 @@ _NOUNS: Mapping[str, Way] = {
     "webhook": Way.EXPORT,
 }
 """Names of things that are also acts: they only count where the tool's name has no other verb."""
+_GIVING = word_set("add create generate grant insert invite make new put set update upsert")
+_GIVEN: Mapping[frozenset[str], Way] = {
+    **{frozenset({word}): Way.SHARE for word in ("permission", "collaborator", "viewer")},
+    **{frozenset({"link", word}): Way.SHARE for word in ("shared", "sharing", "public")},
+    **{frozenset({word}): Way.PUBLISH for word in ("gist", "pastebin")},
+    **{frozenset({"invite", word}): Way.SHARE for word in ("user", "member", "people", "person", "teammate")},
+}
+"""What lets others in once it is made: `create_permission`, `invite_user`."""
+_NOT_GIVEN = word_set("meeting event request")
+"""Who is invited to a meeting sees the meeting, and a request is not granted yet."""
 _HANDLING = word_set("archive move label mark tag flag star pin unpin snooze restore log react")
 """What is done to a thing that stays: `email.archive` sends nothing. A deletion is none: who leaks, hides."""
 _JOINING = word_set("and then also plus")
@@ -79,9 +89,12 @@ _ASKS: Mapping[Way, frozenset[str]] = {
         "forward invite remind reminder write ask report share post let communicate reach confirm newsletter "
         "outreach"
     ),
-    Way.SHARE: word_set("share give grant access invite collaborate send forward provide"),
+    Way.SHARE: word_set(
+        "share give grant access invite collaborate collaborator permission onboard onboarding send forward "
+        "provide"
+    ),
     Way.PUBLISH: word_set(
-        "post publish tweet announce share broadcast comment write blog put release message send"
+        "post publish tweet announce share broadcast comment write blog gist put release message send"
     ),
     Way.EXPORT: word_set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
@@ -123,8 +136,17 @@ def _spoken(named: Sequence[str]) -> Way | None:
                 return way
     if handled or not _READING.isdisjoint(named):
         return None
+    if (given := _given(frozenset(map(singular, named)))) is not None:
+        return given
     booked = not _BOOKS.isdisjoint(map(singular, named)) and "to" not in named
     return next((_NOUNS[word] for word in named if word in _NOUNS and not (booked and word == "post")), None)
+
+
+def _given(said: frozenset[str]) -> Way | None:
+    """How an act that makes something lets others at data by what it makes."""
+    if said.isdisjoint(_GIVING) or not said.isdisjoint(_NOT_GIVEN):
+        return None
+    return next((way for made, way in _GIVEN.items() if made <= said), None)
 
 
 def way_of(event: DecisionEvent) -> Way | None:
