@@ -7,6 +7,7 @@ markup characters. Comparisons are lexical and deterministic; nothing here guess
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 from guardian.domain.text import word_set as word_set
 
@@ -38,6 +39,16 @@ _CHANGING = word_set(
     "remove rename reply reset revoke run send set share sign start stop submit transfer update upload wipe "
     "write"
 )
+_DOING = word_set(
+    "abort activate apply archive block clear confirm deactivate dismiss drain empty erase flush hide invoke kill "
+    "mute overwrite pause rebuild reindex reject reopen replace restart restore retry revert rollback rotate sort "
+    "subscribe suspend terminate toggle truncate unarchive unblock undo unlock unmute unpublish unsubscribe void"
+)
+_THINGS = word_set("count history list preview query status view")
+"""Names that begin with one of the first do something, where the second is what they do it to (`clear_history`,
+`archive_list`), and so do names that join one (`find_and_replace`). In `archive_search` it is the archive that is
+searched, and in `restore_points_list` the points are listed."""
+_ADDING = word_set("and then also plus")
 _JOINING = re.compile(r"\b(?:and|also|plus|then|additionally|furthermore|moreover|as well as)\b|[&;,+]")
 
 
@@ -142,5 +153,11 @@ def joins_more(wide: str, narrow: str) -> frozenset[str]:
 @lru_cache(maxsize=8_192)
 def only_reads(tool: str) -> bool:
     """Whether a tool's name says that it looks up and changes nothing; unknown names count as changing."""
-    named = words(tool[:_NAME_CHARS])
-    return any(word in READING for word in named) and not any(word in _CHANGING for word in named)
+    named, act = words(tool[:_NAME_CHARS]), words_of_act(tool[:_NAME_CHARS])
+    if READING.isdisjoint(named) or not _CHANGING.isdisjoint(named):
+        return False
+    if any(word in _DOING for joined, word in pairwise(named) if joined in _ADDING):
+        return False
+    looks = [word for word in act if word in READING]
+    listed = len(act) > 2 and act[-1] == "list"
+    return listed or not _DOING.issuperset(act[:1]) or _THINGS.isdisjoint(looks[-1:])

@@ -10,12 +10,27 @@ from hypothesis import strategies as st
 
 import guardian.signals
 from guardian.domain.purposes import open_ended
-from guardian.signals.wording import canonical, content, shown, singular
+from guardian.signals.wording import canonical, content, only_reads, shown, singular
 
 
 @pytest.mark.parametrize("name", [found.name for found in pkgutil.iter_modules(guardian.signals.__path__)])
 def test_the_examples_in_the_docstrings_hold(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"guardian.signals.{name}")).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("tool", "reads"),
+    [
+        *((tool, False) for tool in ("find_and_replace", "searchThenArchive", "clear_history", "kill_query")),
+        *((tool, False) for tool in ("unsubscribe_list", "trello.archive_list", "chat.clear_search_history")),
+        *((tool, False) for tool in ("mailing_list.send_campaign", "distribution_list.add_member", "frobnicate")),
+        *((tool, True) for tool in ("archive.search", "archive_articles_find", "restore_points_list", "db.query")),
+        *((tool, True) for tool in ("CommitList", "RegisterView", "payments.history", "get_terms_and_conditions")),
+        *((tool, True) for tool in ("unsubscribe_reasons_list", "mcp__crm__listContacts", "archive.list")),
+    ],
+)
+def test_a_name_that_tells_what_is_done_to_a_list_or_a_history_tells_of_no_look_up(tool: str, reads: bool) -> None:
+    assert only_reads(tool) is reads
 
 
 @given(text=st.text(), limit=st.integers(1, 40))
