@@ -5,15 +5,22 @@ mixes letters and digits. Words, dates and small numbers are left out. Pure; the
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
-from guardian.signals.leaves import touched
+from guardian.signals.leaves import Leaf, touched
+from guardian.signals.wording import word_set
 
 MAX_PATHS = 32
 MAX_VALUES = 16
 _CHARS = 4_096
+_NUMBER_CHARS = 8
+_CONTENT = word_set(
+    "attachment body caption comment content csv data description document file_content html html_body input json "
+    "markdown message note payload post record row subject text text_body title value"
+)
+"""Names of arguments that hold what is said or sent."""
 _TOKEN = re.compile(r"[\w@./:+#-]{5,200}")
 _DATE = re.compile(r"\d{1,4}[-./:]\d{1,2}(?:[-./:]\d{1,4})?(?:[t ]?\d{0,2}(?::\d{2})*z?)?")
 _NUMBER = re.compile(r"[\d.,:+/-]+")
@@ -30,9 +37,10 @@ def identifying(value: str) -> frozenset[str]:
 
 
 def prints_of(event: DecisionEvent, fingerprint: Callable[[str], str]) -> Mapping[str, tuple[str, ...]]:
-    """Fingerprints of the identifying values of an act, by the path of the argument that carries them; bounded."""
+    """Fingerprints of the identifying values of an act, by the path of the argument that carries them; bounded,
+    and then of those that are likely to carry what goes out."""
     found: dict[str, tuple[str, ...]] = {}
-    for leaf in touched(event).leaves:
+    for leaf in _telling(touched(event).leaves):
         values = {token for value in leaf.values[:MAX_VALUES] for token in identifying(text(value))}
         if values:
             known = found.get(leaf.path, ())
@@ -40,6 +48,18 @@ def prints_of(event: DecisionEvent, fingerprint: Callable[[str], str]) -> Mappin
         if len(found) == MAX_PATHS:
             break
     return found
+
+
+def _telling(leaves: Sequence[Leaf]) -> Sequence[Leaf]:
+    """The same where all are looked at; else those of content first, then the shallower and the longer: padding
+    in front of a letter's body hides nothing."""
+    if len(leaves) <= MAX_PATHS:
+        return leaves
+    return sorted(leaves, key=lambda leaf: (not leaf.answers(_CONTENT), leaf.path.count("."), -_length(leaf)))
+
+
+def _length(leaf: Leaf) -> int:
+    return sum(len(value) if isinstance(value, str) else _NUMBER_CHARS for value in leaf.values[:MAX_VALUES])
 
 
 def _identifies(token: str) -> bool:

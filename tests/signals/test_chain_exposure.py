@@ -834,6 +834,17 @@ def test_fingerprints_are_bounded(act: Any) -> None:
     assert max(map(len, found.values())) == MAX_VALUES
 
 
+@pytest.mark.parametrize("late", [{"body": "about cust_acme_1042"}, {"extra": "cust_acme_1042 " + "said " * 20}])
+@pytest.mark.parametrize(
+    "padding", [{f"p{n}": f"value{n}" for n in range(40)}, {"x": {f"p{n}": "v_1" * 20 for n in range(40)}}]
+)
+def test_padding_before_it_hides_no_value_that_goes_out(
+    act: Any, payments: Any, last: Any, late: dict[str, str], padding: dict[str, Any]
+) -> None:
+    found = last(payments(), act("email.send", {"to": STRANGER, **padding, **late}))
+    assert found.reason.endswith("a value of that read is in it")
+
+
 @pytest.mark.parametrize(
     "options", [{"hoard_from": 1}, {"sensitive_classes": "payroll"}, {"ordinary_classes": (1,)}]
 )
