@@ -7,7 +7,8 @@ names an object and the act names others of the same kind and form, and none tha
 must hold whatever a purpose says belong in the envelope's `resource_constraints`.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -23,6 +24,9 @@ _ARGUMENTS = "arguments."
 _MAIL, _BANK = "mail address", "IBAN"
 """Kinds that no argument's name has: it is one word in small letters."""
 _LONGEST = 400
+_BETWEEN = re.compile(r"[,;|\n]")
+_DECIMAL = re.compile(r"\d+\.0+")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _HUGE = 10**40
 _SHORT = 2
 """A number of so few digits identifies only under a name that says so: `room_id: 12`, not `room: 12`."""
@@ -121,9 +125,18 @@ def _said(leaf: Leaf) -> Iterator[str]:
     for value in leaf.scalars:
         if isinstance(value, str):
             if len(value) <= _LONGEST and len(said := folded(value).strip()) <= _LONGEST:
-                yield said
+                yield from _listed(said)
         elif not isinstance(value, bool) and abs(value) < _HUGE and value == int(value):
             yield str(int(value))
+
+
+def _listed(said: str) -> Sequence[str]:
+    """The identifiers of a text that lists several and nothing else, and the whole number of "6620.0"; else the
+    text. "6,620" may be one number."""
+    if _DECIMAL.fullmatch(said):
+        return [said.partition(".")[0]]
+    parts = [part.strip() for part in _BETWEEN.split(said)]
+    return parts if all(map(is_identifier, parts)) and not _THOUSANDS.fullmatch(said) else [said]
 
 
 def _digits(told: str) -> int:

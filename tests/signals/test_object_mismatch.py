@@ -43,6 +43,9 @@ ORDER = "Refund order 5512 of customer 88"
         ("refund_order", {"order": {"id": 6620}}),
         ("refund_order", {"orders": [{"id": 6620, "qty": 1}]}),
         ("refund_order", {"order_ids": [6620, 6621]}),
+        ("refund_order", {"order_id": "6620,6621"}),
+        ("refund_order", {"order_ids": "#6620; #6621"}),
+        ("refund_order", {"order_id": "6620.0"}),
         ("orders.cancel", {"id": 6620}),
         ("orderRefund", {"number": "6620"}),
         ("refund_order", {"order_id": 5512, "customer_id": 91}),
@@ -70,6 +73,8 @@ def test_one_made_at_random_is_like_another(judged: Any) -> None:
         {"order_id": "0005512"},
         {"order_id": "#5512", "customer_id": 88},
         {"order_ids": [5512, 6620]},
+        {"order_ids": "6620, 5512"},
+        {"order_id": "5512.0"},
         {"from_order": 5512, "to_order": 6620},
     ],
 )
@@ -84,6 +89,8 @@ def test_what_the_purpose_names_fits(judged: Any, arguments: Any) -> None:
         ("Refund the last order of Ada", "refund_order", {"order_id": 6620}),  # names none
         (ORDER, "refund_order", {"order_id": "gid://shop/Order/998877"}),  # another register
         (ORDER, "refund_order", {"order_id": "8d7f3c1a-6620"}),
+        (ORDER, "refund_order", {"order_id": "6,620"}),  # one or two
+        (ORDER, "refund_order", {"order_id": "6620.50"}),
         (ORDER, "refund_order", {"order_id": True}),
         (ORDER, "refund_order", {"order_id": 10**60}),
         (ORDER, "refund_order", {"order_id": "6620" * 200}),
