@@ -79,8 +79,8 @@ _DESTINATION = word_set(
 )
 _ADDRESSEES = word_set("to cc bcc recipient")
 """Names of objects in which an address is a recipient, under whatever name."""
-_TOWARDS = _ADDRESSEES | word_set("receiver addressee guest target destination")
-_HELD = _TOWARDS | word_set("email mail address")
+_TOWARDS = _ADDRESSEES | word_set("receiver addressee grantee guest target destination")
+_HELD = _TOWARDS | word_set("email mail address addr")
 _BACK = word_set("from sender reply return author owner assigned")
 """Words of which the name of a recipient holds one and ends with one, where it holds an address (`to_email`,
 `ToAddresses`), and words of the name of another party."""

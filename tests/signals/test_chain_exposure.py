@@ -257,7 +257,7 @@ def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
     "name",
     [
         *("to", "to_email", "cc_emails", "recipientEmail", "receiver_mail", "ToAddresses", "toRecipients"),
-        *("send_to", "targetEmail", "target_emails", "guests"),
+        *("send_to", "targetEmail", "target_emails", "guests", "to_addrs", "grantee"),
     ],
 )
 def test_a_recipient_is_one_under_every_name_of_a_recipient(act: Any, payments: Any, last: Any, name: str) -> None:
