@@ -37,7 +37,7 @@ _READ = frozenset(
         "get read list search find view fetch lookup look query show describe check history count browse"
         " retrieve head status inspect preview summarize summarise compare analyze analyse calculate compute"
         " estimate validate verify think current recent latest details info stat ls cat grep pwd tail diff"
-        " scan monitor track see open navigate forecast translate convert login authenticate authorize"
+        " scan monitor track see open navigate forecast translate convert login authenticate"
         " identify current is has peek select sum grade test balance metadata stats"
     )
 )
@@ -47,7 +47,7 @@ _WRITE = frozenset(
         " mark label tag save store upload draft comment reserve book register enable start stop turn adjust"
         " assign close reopen mkdir touch mv cp put patch generate play pause fill sort attach import sync"
         " configure cancel snooze log open press lock activate apply upsert track rate like follow"
-        " restart scale clone provision trim resize cut archive transition"
+        " restart scale clone provision trim resize cut archive transition authorize authorise replace"
     )
 )
 _ACT = frozenset(
@@ -63,9 +63,14 @@ _ACT = frozenset(
 _LATE = frozenset(
     vocabulary(
         "open track current return exchange place start check status history order lock log store sort like"
-        " rate play charge trade alarm file"
+        " rate play charge trade alarm file leave"
     )
 )
+_NEVER_VERBS = frozenset(vocabulary("balance details history info metadata stat stats"))
+_MAYBE_NOUNS = _NEVER_VERBS.union(
+    vocabulary("list search monitor view query scan forecast track test preview status")
+)
+"""Look-ups where a name begins with them; behind another word mostly things, which something is done to."""
 _NOUN_ACT = frozenset(vocabulary("order email mail message sms payment payout call webhook"))
 _WEIGHTY = frozenset(
     vocabulary(
@@ -80,7 +85,8 @@ _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
 _STATEMENTS = frozenset(
     ["sql", "query", "queries", "statement", "statements", "stmt", "sql query", "sql statement"]
 )
-_JOINING = frozenset(["and", "then", "also", "plus"])
+_JOINING = frozenset(["and", "or", "then", "also", "plus"])
+_NAMESPACE = re.compile(r"[.:/]+|__")
 _STATEMENT_CHARS = 100_000
 _CHANGING = frozenset(vocabulary("insert update delete drop alter truncate grant revoke copy merge"))
 _COMMENT_MARK = re.compile(r"/\*!?\d*|\*/")
@@ -101,14 +107,26 @@ def of_tool(tool: str) -> Consequence:
     ('READ', 'ACT', 'WRITE')
     >>> of_tool("get_and_send_report").name, of_tool("get_terms_and_conditions").name
     ('ACT', 'READ')
+    >>> of_tool("mailing_list.send").name, of_tool("customer_list_export").name, of_tool("list_exports").name
+    ('ACT', 'ACT', 'READ')
     """
     names = words(tool).split()
-    besides = [_joined(verb) for before, verb in pairwise(names) if before in _JOINING]
-    return max([_of_names(names), *besides])
+    besides = [_surely(verb) for before, verb in pairwise(names) if before in _JOINING]
+    return max([_of_names(names), _done_to_it(tool), *besides])
 
 
-def _joined(verb: str) -> Consequence:
-    """What a tool does besides what its name begins with; a word that may as well be a noun tells nothing."""
+def _done_to_it(tool: str) -> Consequence:
+    """What is done to a thing that is called like a look-up: `mailing_list.send`, `customer_list_export`."""
+    *space, last = [part for part in (words(part).split() for part in _NAMESPACE.split(tool)) if part] or [[]]
+    before = [name for part in space for name in part]
+    if not _MAYBE_NOUNS.isdisjoint(before) and last:
+        return Consequence.ACT if len(last) == 1 and last[0] in _NOUN_ACT else _surely(last[0])
+    names = last[:-1] if last and last[0] in _NEVER_VERBS else last[1:-1] if last and last[0] not in _READ else []
+    return Consequence.READ if _MAYBE_NOUNS.isdisjoint(names) else _surely(last[-1])
+
+
+def _surely(verb: str) -> Consequence:
+    """What a word says that something is done; one that may as well be a noun tells nothing."""
     if verb in _LATE:
         return Consequence.READ
     return Consequence.ACT if verb in _ACT else Consequence.WRITE if verb in _WRITE else Consequence.READ

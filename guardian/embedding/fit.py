@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 8
+READING = 9
 """The version of how calls are read; a calibration is only valid for one.
 
 1  purposes as a whole
@@ -44,6 +44,7 @@ READING = 8
 6  with less weight under a purpose that constrains nothing
 7  how much a look-up shall answer, and in which shape, is no value of its own
 8  a tool that does several things by the weightiest (`get_and_send_report`), and so a GraphQL mutation
+9  a list or search that something is done to (`mailing_list.send`, `customer_list_export`) is no look-up
 """
 
 

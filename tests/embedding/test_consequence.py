@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardian.embedding.consequence import Consequence, consequence
+from guardian.embedding.consequence import Consequence, consequence, of_tool
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,50 @@ def test_the_method_is_found_behind_any_number_of_other_arguments(hint: str) -> 
     assert consequence("http.get", {"headers": headers, "request": {hint: "Post"}}) is Consequence.ACT
     assert consequence("http.get", {"headers": headers, hint: ["GET", "DELETE"]}) is Consequence.ACT
     assert consequence("quote.get", {"payment_method": "card"}) is Consequence.READ
+
+
+@pytest.mark.parametrize(
+    ("tool", "kind"),
+    [
+        ("mailing_list.send_campaign", Consequence.ACT),
+        ("customer_list.email", Consequence.ACT),
+        ("contactList.purge", Consequence.ACT),
+        ("wage_list_bulk_export", Consequence.ACT),
+        ("mcp__azure_search__delete_index", Consequence.ACT),
+        ("monitor/delete", Consequence.ACT),
+        ("balance_transfer", Consequence.ACT),
+        ("authorize_payment", Consequence.ACT),
+        ("distribution_list.add_member", Consequence.WRITE),
+        ("supplierBankDetailsEdit", Consequence.WRITE),
+        ("authorize_security_group_ingress", Consequence.WRITE),
+        ("find_and_replace", Consequence.WRITE),
+        ("get_or_create_customer", Consequence.WRITE),
+    ],
+)
+def test_what_is_done_to_a_list_is_no_look_up(tool: str, kind: Consequence) -> None:
+    assert of_tool(tool) is kind
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "list_export_jobs",
+        "mcp__github__list_issues",
+        "search_post",
+        "view_bank_details_for_grant",
+        "price_list.get",
+        "access_log_list",
+        "charge_list",
+        "open_orders_list",
+        "account_balance",
+        "leave_balance",
+        "list",
+        "search.",
+    ],
+)
+def test_a_look_up_stays_one_whatever_it_looks_up(tool: str) -> None:
+    assert of_tool(tool) is Consequence.READ
+
+
+def test_a_name_without_a_word_is_unknown() -> None:
+    assert of_tool("...") is Consequence.UNKNOWN
