@@ -4,7 +4,6 @@ GuardianError
 ├── ConfigurationError   a setting is missing, unknown or impossible; raised at start, never later
 ├── DecodeError          one record could not be read; it goes to the dead-letter queue with `reason`
 ├── ModelError           the drift model is absent, altered or of another format
-│   └── ModelAway        every record of a batch crashes it now; the batch waits as for a store
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
 │   ├── StaleMember      a consumer evicted from its group tried to commit
@@ -60,10 +59,6 @@ class DecodeError(GuardianError):
 
 class ModelError(GuardianError):
     """The drift model is absent, altered or of another format."""
-
-
-class ModelAway(ModelError):
-    """Every record that was tried crashes, so none is at fault. The batch waits, and nothing of it is lost."""
 
 
 class PolicyError(GuardianError):

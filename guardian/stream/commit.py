@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
+from itertools import groupby
 
 from guardian.bus.port import Consumer
 from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement
@@ -16,7 +16,6 @@ from guardian.domain.record import Place, Record
 from guardian.errors import StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
-from guardian.stream.attempts import blameless
 from guardian.stream.fuse import Blown, Fuse, FuseState
 from guardian.stream.marks import Mark
 from guardian.stream.pieces import MOST_BYTES, Piece, pieces
@@ -99,7 +98,6 @@ class Committer:
         self._fuse = fuse
         self._mark = mark or Mark()
         self._fuse_state = FuseState()
-        self.judged = 0  # decisions so far
         self._archived = archived or (lambda _judgement: b"")
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
@@ -123,21 +121,6 @@ class Committer:
         """The record's decisions and dead letters, up to where reading it crashes."""
         with suppress(Exception):
             yield from self._pipeline.each(record)
-
-    def judges(self, record: Record) -> bool | None:
-        """Whether its first decision can be judged without a crash; None where it has none to judge now. It stores
-        nothing, and raises what is no record's fault."""
-        try:
-            decoded = list(islice((d for d in self._pipeline.each(record) if isinstance(d, Decoded)), 1))
-            if self._waiting is not None:
-                decoded, _ = self._waiting.seat(decoded)
-            if decoded:
-                self._judged(decoded, (), None)
-        except Exception as error:
-            if blameless(error):
-                raise
-            return False
-        return True if decoded else None
 
     def commit(self, piece: Piece, consumer: Consumer, *, judgement: Judgement | None = None) -> None:
         """Load, judge and store; when another member wrote meanwhile, do it again on top of what it wrote.
@@ -305,7 +288,6 @@ class Committer:
         return recall, judgement.without(told)
 
     def _count(self, judgement: Judgement) -> None:
-        self.judged += len(judgement.verdicts)
         self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")
         self._metrics.add("guardian_events_total", judgement.duplicates, outcome="duplicate")
         self._metrics.add("guardian_events_total", len(judgement.dead_letters), outcome="dead_letter")

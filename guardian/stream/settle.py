@@ -8,9 +8,9 @@ from pathlib import PurePath
 from guardian.bus.port import Consumer
 from guardian.domain.batch import Judgement
 from guardian.domain.record import Place, Record
-from guardian.errors import GuardianError, ModelAway, StoreError
+from guardian.errors import GuardianError, StoreError
 from guardian.store.monitor import MonitorStore
-from guardian.stream.attempts import Patience, Refunds, blameless
+from guardian.stream.attempts import Refunds, blameless
 from guardian.stream.commit import Committer
 from guardian.stream.pieces import Piece
 from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned
@@ -18,8 +18,6 @@ from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
 _log = logger("stream")
-_WITNESSES = 8
-"""How many others are tried before a crash counts against a record: the newest of as many sessions."""
 
 
 class Settler:
@@ -29,23 +27,18 @@ class Settler:
     A crash that ends the process leaves no exception behind, but a partition that is claimed again and again with
     nothing committed in between. Such a partition is judged record by record for the next `cautious_for` records,
     and each attempt is counted before it is made.
-
-    Before an attempt is counted, others of the batch are tried. Where they crash too, no record is at fault, but a
-    model that fails: that counts as no attempt, and the batch waits.
     """
 
     def __init__(
-        self, *, committer: Committer, store: MonitorStore, clock: Clock, patience: Patience, cautious_for: int
+        self, *, committer: Committer, store: MonitorStore, clock: Clock, retry_s: float, cautious_for: int
     ) -> None:
         self._committer = committer
         self._store = store
         self._clock = clock
-        self._patience = patience
+        self._retry_s = retry_s
         self._cautious_for = cautious_for
         self._cautious: dict[Place, int] = {}
         self._refunds = Refunds()
-        self._batch: list[Record] = []
-        self._judged = 0  # as of the last crash
 
     def assigned(self, claims: Mapping[Place, int]) -> None:
         """Places were claimed; `claims` says how often since something was last committed there."""
@@ -63,13 +56,8 @@ class Settler:
     def settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
         """Every record ends up judged, dead-lettered or, when `stop` was set, uncommitted.
 
-        Raises what is no record's fault: StoreError (also StaleMember), BusError (FuseBlown), and, after a pause,
-        ModelAway: what is left is then to be settled again, best together with records that came meanwhile.
+        Raises what is no record's fault: StoreError (also StaleMember), and BusError (FuseBlown).
         """
-        self._batch = records
-        self._settle(records, consumer, stop)
-
-    def _settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
         if any(record.place in self._cautious for record in records):
             for record in records:
                 self._settle_cautiously(record, consumer, stop)
@@ -82,7 +70,7 @@ class Settler:
             left = self._committer.left(records)
             if len(left) > 1:
                 for half in halves(left):
-                    self._settle(half, consumer, stop)
+                    self.settle(half, consumer, stop)
             elif left:
                 self._poison(left[0], error, consumer, stop)
 
@@ -94,7 +82,7 @@ class Settler:
         left = self._cautious.get(record.place, 0)
         if left <= 0:
             self._cautious.pop(record.place, None)
-            return self._settle([record], consumer, stop)
+            return self.settle([record], consumer, stop)
         if left == self._cautious_for:
             _log.warning("claimed repeatedly without progress", topic=record.topic, partition=record.partition)
         self._cautious[record.place] = left - 1
@@ -102,15 +90,13 @@ class Settler:
         attempt = self._store.mark_attempt(record.place, record.offset)
         if attempt > MAX_ATTEMPTS:
             return self._give_up(record, "the process ended each time", consumer)
-        with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
-            try:
+        try:
+            with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
                 return self._committer.judge([record], consumer, stop)
-            except Exception as error:
-                if blameless(error):
-                    raise
-                self._check_model(record, error, stop)
-                crash = error
-        return self._poison(record, crash, consumer, stop, attempt=attempt)
+        except Exception as error:
+            if blameless(error):
+                raise
+            return self._poison(record, error, consumer, stop, attempt=attempt)
 
     def _poison(
         self,
@@ -125,13 +111,12 @@ class Settler:
         start."""
         while True:
             if attempt is None:
-                self._check_model(record, error, stop)
                 attempt = self._store.mark_attempt(record.place, record.offset)
             where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             _log.error("a record crashes the pipeline", **where, attempt=attempt, **sketch(error))
             if attempt >= MAX_ATTEMPTS:
                 return self._give_up(record, type(error).__name__, consumer)
-            if stop.wait(self._patience.retry.base_s):
+            if stop.wait(self._retry_s):
                 raise StoreError("stopped before a crashing record was settled; the next start reads it again")
             try:
                 return self._committer.judge([record], consumer, stop)
@@ -139,28 +124,6 @@ class Settler:
                 if blameless(again):
                     raise
                 error, attempt = again, None
-
-    def _check_model(self, record: Record, error: Exception, stop: threading.Event) -> None:
-        """Raises ModelAway where no other record of the batch can be judged either, for a bounded time."""
-        others = [each for each in self._committer.left(self._batch) if each is not record]
-        newest = list({each.key or each.offset: each for each in others}.values())[-_WITNESSES:]
-        crash = False
-        for witness in reversed(newest):
-            judges = self._committer.judges(witness)
-            if judges:
-                self._patience.went_well()
-                return
-            crash |= judges is False
-        if self._committer.judged > self._judged:
-            self._judged = self._committer.judged
-            self._patience.went_well()
-        if not crash:
-            return
-        pause = self._patience.crashed(judged=False)
-        if self._patience.forgives():
-            _log.warning("every record crashes the pipeline; the batch waits", retry_in_s=pause, **sketch(error))
-            stop.wait(pause)
-            raise ModelAway("every record crashes the pipeline")
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
         letters = poisoned(record, why, self._committer.readable(record), self._clock())

@@ -16,7 +16,7 @@ from guardian.errors import StoreError
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
-from guardian.stream.attempts import Patience, Refunds, blameless
+from guardian.stream.attempts import Refunds, blameless
 from guardian.stream.backoff import Backoff
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
 from guardian.stream.port import Clock, Fill
@@ -27,6 +27,8 @@ _AT_ONCE = 500
 _STRANDED = timedelta(days=1)
 _COMING_BACK = timedelta(hours=1)
 _LOOK_EVERY = timedelta(minutes=1)
+_FORGIVEN_FOR_S = 600.0
+"""For how long crashes are held against no record where all crash; without an end bad ones might wait for ever."""
 
 Unseal = Callable[[bytes, datetime], bytes]
 """Opens a value that was sealed at that time. Raises StoreError where it can no longer be opened."""
@@ -190,10 +192,11 @@ class Release:
         self._room = room
         self._judge = judge
         self._clock = clock
-        self._timer = timer
-        self._patience = Patience(retry, timer)
+        self._timer, self._retry = timer, retry
         self._refunds = Refunds()
         self._next_look: datetime | None = None
+        self._failures = 0  # rounds in which nothing was judged
+        self._failing_since: float | None = None
         self._not_before: float | None = None
 
     def __call__(self, consumer: Consumer) -> int:
@@ -214,7 +217,7 @@ class Release:
             if blameless(error):
                 raise
             _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
-            self._not_before = self._timer() + self._patience.crashed(judged=False)
+            self._pause(judged=False)
             return 0  # the next round takes them one by one
         self._went_well()
         return len(due)
@@ -246,14 +249,25 @@ class Release:
         if not crashed:
             self._went_well()
             return True
-        self._not_before = self._timer() + self._patience.crashed(judged=judged > 0)
-        if not judged and len({held.id[:3] for held in crashed.values()}) > 1 and self._patience.forgives():
+        self._pause(judged=judged > 0)
+        if not judged and len({held.id[:3] for held in crashed.values()}) > 1 and self._forgiven():
             self._refunds.owe(lambda: self._room.untried(list(crashed.values())))
         return False
 
+    def _pause(self, *, judged: bool) -> None:
+        now = self._timer()
+        if judged:
+            self._failures, self._failing_since = 0, None
+        elif self._failing_since is None:
+            self._failing_since = now
+        self._not_before = now + self._retry.after(self._failures)
+        self._failures += not judged
+
     def _went_well(self) -> None:
-        self._patience.went_well()
-        self._not_before = None
+        self._failures, self._failing_since, self._not_before = 0, None, None
+
+    def _forgiven(self) -> bool:
+        return self._failing_since is not None and self._timer() - self._failing_since < _FORGIVEN_FOR_S
 
     def _try(self, held: Sequence[Held], consumer: Consumer) -> None:
         self._room.tried(held)

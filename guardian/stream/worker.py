@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
 from guardian.domain.record import Place, Record
-from guardian.errors import BusError, ModelAway, StaleMember, StoreError
+from guardian.errors import BusError, StaleMember, StoreError
 from guardian.store.monitor import MonitorStore
-from guardian.stream.attempts import Patience
 from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
@@ -36,8 +35,7 @@ class WorkerOptions:
 class Worker:
     """One consumer and its store. `committer` judges and stores. The loop decides when, and what to do about
     trouble: it waits for a store or broker that is away, and discards the batch when it was evicted. `release`
-    judges what waited for its envelope; `holds` counts what of this consumer's still waits; `patience` is with a
-    model that fails."""
+    judges what waited for its envelope; `holds` counts what of this consumer's still waits."""
 
     def __init__(
         self,
@@ -51,7 +49,6 @@ class Worker:
         lateness: Lateness | None = None,
         release: Release | None = None,
         holds: Callable[[Consumer], int] = lambda _: 0,
-        patience: Patience | None = None,
     ) -> None:
         self._release = release
         self._holds = holds
@@ -64,10 +61,9 @@ class Worker:
             committer=committer,
             store=store,
             clock=clock,
-            patience=patience or Patience(self._options.backoff),
+            retry_s=self._options.backoff.base_s,
             cautious_for=self._options.max_records,
         )
-        self._unjudged: list[Record] = []  # a batch that the model could not judge
         self._paused = False
         self._lateness = lateness or Lateness(clock)
         self._heard_at: datetime | None = None
@@ -90,11 +86,9 @@ class Worker:
             while not stop.is_set():
                 try:
                     if not started:
-                        self._unjudged = []
                         self._consumer.start(self._claim)
                         started = True
-                    polled = self._poll(stop)
-                    records = [*self._unjudged, *polled]
+                    records = self._poll(stop)
                     failures = 0
                 except (BusError, StoreError) as error:
                     if isinstance(error, BusError):
@@ -124,16 +118,13 @@ class Worker:
 
     def _poll(self, stop: threading.Event) -> list[Record]:
         self._relieve()
-        room = self._options.max_records - len(self._unjudged)
-        if room <= 0:
-            return []
-        records = self._consumer.poll(timeout_s=self._options.poll_timeout_s, max_records=room)
+        records = self._consumer.poll(
+            timeout_s=self._options.poll_timeout_s, max_records=self._options.max_records
+        )
         if self._paused and not records:
             stop.wait(min(0.05, self._options.poll_timeout_s))
         elif records:
             self._silent = False
-        elif self._unjudged:
-            pass  # so something is left, whatever the source says
         elif self._heard():  # also true of a member that has no partition
             self._silent = False
             left = self._consumer.lag()
@@ -174,7 +165,6 @@ class Worker:
     def _claim(self, places: Sequence[Place]) -> Mapping[Place, int]:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         self._settler.assigned(owned.claims)
-        self._unjudged = [record for record in self._unjudged if record.place not in places]  # they are read again
         _log.info("assigned", places=list(map(str, places)))
         return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
@@ -183,12 +173,8 @@ class Worker:
         failures = 0
         while True:
             try:
-                left = self._settler.left(records) if failures or self._unjudged else records
+                left = self._settler.left(records) if failures else records
                 self._settler.settle(left, self._consumer, stop)
-                self._unjudged = []
-                return True
-            except ModelAway:
-                self._unjudged = left  # once more, with what comes meanwhile: it may tell whose fault it is
                 return True
             except StaleMember as error:
                 _log.warning("evicted; the batch is discarded", error=str(error))

@@ -150,14 +150,13 @@ class Rig:
             max_outbox_depth=more.pop("max_outbox_depth", None),
         )  # fmt: skip
         store, lateness = more.pop("store", self.store), more.pop("lateness", None)
-        patience = more.pop("patience", None)
         committer = Committer(
             pipeline=pipeline or Counting(), store=store, clock=self.clock, timer=lambda: 0.0,
             metrics=self.metrics, fuse=fuse, lateness=lateness, **more,
         )  # fmt: skip
         return Worker(
             consumer=consumer or MemoryConsumer(self.broker, ["log"]), store=store, committer=committer,
-            clock=self.clock, metrics=self.metrics, options=options, lateness=lateness, patience=patience,
+            clock=self.clock, metrics=self.metrics, options=options, lateness=lateness,
         )  # fmt: skip
 
     def read(self, worker: Any, until: Callable[[], bool]) -> None:

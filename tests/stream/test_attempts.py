@@ -5,8 +5,7 @@ import pytest
 from guardian.bus.memory import MemoryConsumer
 from guardian.domain.record import Place
 from guardian.errors import BusError, SchemaAway, StaleMember, StoreError, Unstorable
-from guardian.stream.attempts import Patience, Refunds
-from guardian.stream.backoff import Backoff
+from guardian.stream.attempts import Refunds
 
 
 @pytest.mark.parametrize(
@@ -58,106 +57,6 @@ def test_a_record_at_the_head_of_an_outage_is_never_called_poison(rig, make_even
         rig.read(rig.worker(pipeline, store=rig.open()), lambda tries=tries: len(tries) >= 5)
         assert rig.store.attempts(place, 0) == 0
     rig.read(rig.worker(), rig.drained)
-    assert rig.store.dead_letters.list() == []
-
-
-@pytest.fixture
-def failing(counting):
-    """A pipeline whose model fails on the tools of `.on`, or on all; `.tries` counts."""
-
-    class Failing(counting):
-        def __init__(self, on=None):
-            super().__init__(self._fail)
-            self.on, self.tries = on, 0
-
-        def _fail(self, tool):
-            if self.on is None or tool in self.on:
-                self.tries += 1
-                raise MemoryError("std::bad_alloc")
-
-    return Failing
-
-
-@pytest.mark.parametrize("claimed", [0, 3])
-def test_a_model_that_fails_for_a_while_makes_no_record_a_dead_letter(rig, make_event, failing, claimed):
-    for n in range(12):
-        rig.broker.append("log", make_event(n, f"s{n % 3}"), key=b"s%d" % (n % 3))
-    for _ in range(claimed):
-        rig.store.claim([Place("log", 0)], "earlier", now=rig.clock())
-    pipeline, judged = failing(), []
-
-    def mended():
-        if pipeline.tries > 60:
-            pipeline.on = ()
-        return rig.drained()
-
-    worker = rig.worker(pipeline, on_commit=lambda j: judged.extend(v.decoded.event.id for v in j.verdicts))
-    rig.read(worker, mended)
-    assert judged == [f"d{n}" for n in range(12)]
-    assert rig.store.dead_letters.list() == []
-
-
-def test_the_attempts_that_a_model_away_cost_a_record_are_not_there_after_a_restart(rig, make_event, failing):
-    for n in range(2):
-        rig.broker.append("log", make_event(n))
-    for _ in range(4):
-        pipeline = failing()
-        rig.read(rig.worker(pipeline, store=rig.open()), lambda pipeline=pipeline: pipeline.tries > 20)
-    assert rig.store.attempts(Place("log", 0), 0) == 0
-    assert rig.store.dead_letters.list() == []
-
-
-def test_bad_records_that_nobody_else_speaks_for_do_not_wait_for_ever(rig, make_event, failing):
-    now = [0.0]
-    for n in range(2):
-        rig.broker.append("log", make_event(n))
-
-    def gone():
-        now[0] += 10
-        return rig.drained()
-
-    rig.read(rig.worker(failing(), patience=Patience(Backoff(0.001, 0.01), lambda: now[0])), gone)
-    assert rig.store.dead_letters.counts() == {"poison": 2}
-
-
-def test_bad_records_are_given_up_as_soon_as_another_one_comes_that_can_be_judged(rig, make_event, failing):
-    for n in range(2):
-        rig.broker.append("log", make_event(n, tool="boom"))
-    pipeline = failing(on=("boom",))
-
-    def told():
-        if pipeline.tries > 40 and len(rig.broker.records("log")) == 2:
-            assert rig.store.dead_letters.list() == []
-            rig.broker.append("log", b"unreadable, so it says nothing of the model")
-            rig.broker.append("log", make_event(2, "s2"))
-        return "d2" in pipeline.judged and rig.drained()
-
-    rig.read(rig.worker(pipeline), told)
-    assert rig.store.dead_letters.counts() == {"poison": 2, "not_json": 1}
-
-
-def test_a_member_that_is_evicted_while_its_batch_waits_reads_it_again_and_judges_each_once(
-    rig, make_event, failing
-):
-    for n in range(4):
-        rig.broker.append("log", make_event(n))
-    pipeline, consumer, evicted = failing(), MemoryConsumer(rig.broker, ["log"]), []
-    judged = []
-
-    def back():
-        if pipeline.tries > 40 and not evicted:
-            evicted.append(consumer.member())
-            rig.broker.evict(evicted[0])
-        if pipeline.tries > 80:
-            pipeline.on = ()
-        return rig.drained()
-
-    worker = rig.worker(
-        pipeline, consumer=consumer, on_commit=lambda j: judged.extend(v.decoded.event.id for v in j.verdicts)
-    )
-    rig.read(worker, back)
-    assert judged == [f"d{n}" for n in range(4)]
-    assert rig.metrics.value("guardian_events_total", outcome="redelivered") == 0
     assert rig.store.dead_letters.list() == []
 
 
