@@ -131,7 +131,7 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
 
 class PlainLines(Documents):
     """A file that says so when it is compressed but not called so, instead of refusing every line of it; `held`
-    counts what was read, an empty line too, which the monitor refuses."""
+    counts what was read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

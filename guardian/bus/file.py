@@ -64,8 +64,8 @@ class FileConsumer:
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
         """Raises BusError, once, where a damaged file breaks off, after every line before that was handed on."""
         records: list[Record] = []
-        size = 0
-        while not self._paused and len(records) < max_records and size < MAX_LINE:
+        size, until = 0, self._next + max_records  # lines, so that a run of blank ones ends too
+        while not self._paused and self._next < until and size < MAX_LINE:
             offset = self._next
             line = self._line()
             if line is None:

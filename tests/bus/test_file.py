@@ -42,6 +42,16 @@ def test_a_blank_line_is_counted_but_is_no_record(tmp_path, written, offsets):
     assert _read(FileConsumer(path), start=9) == []
 
 
+def test_a_run_of_blank_lines_ends_a_batch_and_not_the_file(tmp_path):
+    (tmp_path / "log").write_bytes(b"\n" * 20 + b"a\n")
+    consumer = FileConsumer(tmp_path / "log")
+    consumer.start(lambda _: {})
+    assert consumer.poll(timeout_s=0, max_records=8) == []
+    assert not consumer.exhausted()
+    assert [consumer.poll(timeout_s=0, max_records=8), consumer.exhausted()] == [[], False]
+    assert [record.value for record in consumer.poll(timeout_s=0, max_records=8)] == [b"a"]
+
+
 def test_the_byte_order_mark_of_an_editor_is_no_part_of_the_first_line(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n")
     consumer = FileConsumer(tmp_path / "a.jsonl")
