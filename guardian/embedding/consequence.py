@@ -72,6 +72,8 @@ _MAYBE_NOUNS = _NEVER_VERBS.union(
 )
 """Look-ups where a name begins with them; behind another word mostly things, which something is done to."""
 _NOUN_ACT = frozenset(vocabulary("order email mail message sms payment payout call webhook"))
+_OBJECTS = _NOUN_ACT.union(vocabulary("comment label tag book"))
+"""Words that may as well be what is looked up, behind a single `list` or `view` (`list.comment`)."""
 _WEIGHTY = frozenset(
     vocabulary(
         "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
@@ -119,7 +121,11 @@ def _done_to_it(tool: str) -> Consequence:
     """What is done to a thing that is called like a look-up: `mailing_list.send`, `customer_list_export`."""
     *space, last = [part for part in (words(part).split() for part in _NAMESPACE.split(tool)) if part] or [[]]
     before = [name for part in space for name in part]
-    if not _MAYBE_NOUNS.isdisjoint(before) and last:
+    if (
+        not _MAYBE_NOUNS.isdisjoint(before)
+        and last
+        and not (len(before) == len(last) == 1 and last[0] in _OBJECTS)
+    ):
         return Consequence.ACT if len(last) == 1 and last[0] in _NOUN_ACT else _surely(last[0])
     names = last[:-1] if last and last[0] in _NEVER_VERBS else last[1:-1] if last and last[0] not in _READ else []
     return Consequence.READ if _MAYBE_NOUNS.isdisjoint(names) else _surely(last[-1])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from guardian.signals.leaves import Leaf, Touched, below
 from guardian.signals.wording import word_set
 
-_PARAMETERS = word_set("arg argument filter input kwarg param parameter payload query request variable where")
+_PARAMETERS = word_set("arg argument filter kwarg param parameter query request variable where")
 """Canonical names."""
 _BEGINS = re.compile(r"\s*[\[{]")
 _MAX_DEPTH = 3
@@ -57,7 +57,7 @@ def _integer(digits: str) -> int | float:
 
 def _every(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Of a key that comes twice some readers take the first, others the last."""
-    found: dict[str, object] = {}
+    found: dict[str, list[object]] = {}
     for key, value in pairs:
-        found[key] = [found[key], value] if key in found else value
-    return found
+        found.setdefault(key, []).append(value)
+    return {key: values if len(values) > 1 else values[0] for key, values in found.items()}

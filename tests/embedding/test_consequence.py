@@ -88,6 +88,9 @@ def test_what_is_done_to_a_list_is_no_look_up(tool: str, kind: Consequence) -> N
     [
         "list_export_jobs",
         "mcp__github__list_issues",
+        "list.message",
+        "view.comment",
+        "search.email",
         "search_post",
         "view_bank_details_for_grant",
         "price_list.get",

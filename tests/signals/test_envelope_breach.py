@@ -485,9 +485,10 @@ DEEP = "[" * 100_000 + "{" + "]" * 100_000
     ("arguments", "found"),
     [
         ({"params": OTHER}, OUTSIDE),
-        ({"contract_id": "contract_7781", "input": f" {OTHER}"}, OUTSIDE),
+        ({"contract_id": "contract_7781", "query": f" {OTHER}"}, OUTSIDE),
         ({"call": {"arguments": [f"[{OTHER}]"]}}, OUTSIDE),
-        ({"payload": json.dumps({"args": OTHER})}, OUTSIDE),
+        ({"filter": json.dumps({"args": OTHER})}, OUTSIDE),
+        ({"params": "{" + ", ".join(['"contract_id": "c_9"'] * 20) + "}"}, OUTSIDE),
         ({"params": '{"contract_id": "c_9", "contract_id": "contract_7781"}'}, OUTSIDE),
         ({"params": '{"contract_id": "c_9", "n": ' + "9" * 5_000 + "}"}, OUTSIDE),
         ({"params": '{"n": 5, "contract": "c_9"}'}, UNCHECKED),
@@ -504,6 +505,8 @@ DEEP = "[" * 100_000 + "{" + "]" * 100_000
             {"arguments_cut": False},
         ),
         ({"content": OTHER}, UNCHECKED),
+        ({"input": '{"tenant_id": "globex", "text": "hallo"}'}, UNCHECKED),  # what is to be translated
+        ({"payload": '{"session_id": "sess_2026_05_12_999"}'}, UNCHECKED),  # what another system said
         ({"content": '{"tenant_id": "globex"}'}, UNCHECKED),
         ({"content": '{"data_class": "payroll"}'}, UNCHECKED),
         ({"content": '{"contract_id": "contract_7781", "tenant_id": "common"}'}, {}),
