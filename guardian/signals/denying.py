@@ -17,8 +17,8 @@ from guardian.signals.paths import LONGEST, URL, decoded, every_end, resolved
 from guardian.signals.wording import canonical
 
 _AROUND = AROUND + "`<>()"
-_MARKED = re.compile(r"(?=\D*\d)[^/]+|[^/]*@[^/]*")
-"""A word that is rather an identifier than part of a name: `New York` is not `York`."""
+_MARK = re.compile(r"[\d@]")
+"""In a word that is rather an identifier than part of a name: `New York` is not `York`."""
 _NO_ADDRESS = re.compile(r"[^\w.+@-]+")
 _FULL_STOP = re.compile(r"(?<=\w)\.(?=[/:?#]|\Z)")
 """It changes neither a domain's meaning nor, on some systems, a file's."""
@@ -42,7 +42,7 @@ def touches(denied: frozenset[str], value: object) -> bool:
     if not denied:
         return False
     said = _read(text(value))
-    marked = filter(_MARKED.fullmatch, SEVERAL.split(said))
+    marked = (one for one in SEVERAL.split(said) if "/" not in one and _MARK.search(one))
     each = {one.strip(_AROUND) for one in (*listed(said), *ELSEWHERE.findall(said), *marked)}
     each |= {said, *(one for one in _NO_ADDRESS.split(said) if "@" in one)}
     entries = _entries(denied)

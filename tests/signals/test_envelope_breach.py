@@ -1131,6 +1131,18 @@ def test_what_only_resembles_something_denied_is_not_denied(
     assert breaches(EnvelopeBreach(), seen) == {}
 
 
+@pytest.mark.parametrize("sign", ["@", "a@", "a1@", ".", "/", "%", "%25", "http://", ",", " ", "../", "- "])
+def test_a_long_hostile_text_is_compared_with_what_is_denied_at_once(
+    observe: Observe, breaches: Breaches, sign: str
+) -> None:
+    long = sign * (300_000 // len(sign))
+    seen = observe(
+        envelope__resource_constraints={"denied_to": ["c_9", "/keys/*"]},
+        action__arguments={"to": [long + "/", long + "://x"]},
+    )
+    assert breaches(EnvelopeBreach(), seen) == {}
+
+
 @pytest.mark.parametrize(
     ("allowed", "path", "broken"),
     [
