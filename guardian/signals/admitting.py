@@ -103,7 +103,8 @@ def _lists_identifiers(allowed: frozenset[str], said: str) -> bool:
     """Whether among the words of a text there is an identifier of a wildcard's kind that is not admitted."""
     words = _each(said)
     kinds = [entry for entry in _wild(allowed) if _NAMES.fullmatch(entry)] if len(words) > 1 else []
-    return any(_joined(entry, [one]) and not _admits_spelt(allowed, one) for entry in kinds for one in words)
+    strange = (one for one in words if kinds and not _admits_spelt(allowed, one))
+    return any(_joined(entry, [one]) for one in strange for entry in kinds)
 
 
 def _lists_others(allowed: frozenset[str], pieces: list[str]) -> bool:

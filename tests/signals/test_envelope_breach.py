@@ -692,6 +692,18 @@ def test_what_may_be_a_list_is_told_by_its_name(
     assert breaches(EnvelopeBreach(), seen) == found
 
 
+@pytest.mark.parametrize(("last", "found"), [("acme_0", {}), ("globex_0", OUTSIDE)])
+def test_a_long_list_is_compared_with_many_wildcards_at_once(
+    observe: Observe, breaches: Breaches, last: str, found: dict[str, bool]
+) -> None:
+    allowed = {"customer_ids": [*(f"{n}_*" for n in range(60)), "acme_*"]}
+    told = {"customer_id": ",".join((*(f"acme_{n}" for n in range(30_000)), last))}
+    assert (
+        breaches(EnvelopeBreach(), observe(envelope__resource_constraints=allowed, action__arguments=told))
+        == found
+    )
+
+
 DOCS, WEB = ["docs/acme/*"], ["https://a.example/docs/*"]
 
 
