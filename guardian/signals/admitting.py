@@ -6,7 +6,7 @@ climbs out of it, another host before it, several values of which only one is co
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from guardian.domain.wildcards import covers
@@ -28,9 +28,16 @@ _HOSTS = word_set("domain fqdn host hostname origin server site subdomain websit
 _PATH = re.compile(r"[\w.@-]+(?:/[\w.@*-]+)+")
 _PAIR = re.compile(r"[\w.@-]+/[\w.@*-]+")
 _HOST_ENTRY = re.compile(r"(?=[^*]*\*)[\w*-]+(?:\.[\w*-]+)+")
-_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[\w.+-]+@)?[\w*-]+(?:\.[\w*-]+)*\.?(?::\d{1,5})?")
+_SCHEME = re.compile(r"\A(?:(?:[A-Za-z][A-Za-z0-9+-]*|\*):)?//")
+_BELOW = re.compile(r"[/?#\\]")
+_HOST = re.compile(r"[\w*-]+(?:\.[\w*-]+)*\.?(?::(?:\d{1,5}|\*))?")
+_PORT = re.compile(r"\d{1,5}")
 _DOTTED = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[\w-]+(?:\.[\w-]+)+(?=[/?#\\,;|\s])")
 _PARTED = re.compile(r"[,;|\s/?#\\]")
+_MARK = re.compile(r"[\d*]")
+_MEASURE = re.compile(r"v?\d+(?:\.\d+)+|\d{1,2}(?::\d\d){1,2}|\d{4}-\d\d-\d\d")
+"""A version, a time of day or a date."""
+_SIGNS = "_-:."
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
 
@@ -65,7 +72,7 @@ def unsure(allowed: frozenset[str], value: object, name: str) -> bool:
     said, last = text(value).strip(), name.rpartition("_")[2]
     if said in allowed or not _PARTED.search(said):
         return False
-    if _lists_identifiers(allowed, said) or (last in _PROJECTS and _lists_others(allowed, SEVERAL.split(said))):
+    if any(_strange(allowed, said)) or (last in _PROJECTS and _lists_others(allowed, SEVERAL.split(said))):
         return True
     pieces = listed(said)
     if all(_PAIR.fullmatch(one.strip(AROUND)) for one in pieces) and _lists_others(allowed, pieces):
@@ -84,27 +91,41 @@ def _admits_all(allowed: frozenset[str], said: str) -> bool:
     return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
 
 
-def _each(said: str) -> set[str]:
-    return {one.strip(AROUND) for one in SEVERAL.split(said)} - {""}
+def _each(said: str) -> list[str]:
+    return list(filter(None, dict.fromkeys(one.strip(AROUND) for one in SEVERAL.split(said))))
 
 
 def _names_others(allowed: frozenset[str], said: str, last: str) -> bool:
     """Whether a text certainly names others too, by the last word of its name: another repository, project or
-    identifier beside one that is covered, or anything else than hosts that are."""
+    identifier beside one that is covered, or anything else than hosts that are, their paths and ports."""
     if last in _HOSTS:
-        bare = all(_HOST.fullmatch(one) and _admits_spelt(allowed, one) for one in _each(said))
-        return not bare and not _admits_all(_without_hosts(allowed), said)
+        first, *others = _each(said) or [said]
+        hosts = [first, *(one for one in others if not _PORT.fullmatch(one))]
+        return not all(_is_host(allowed, one) for one in hosts) and not _admits_all(_without_hosts(allowed), said)
     if last in _REPOSITORIES | _PROJECTS:
         return _lists_others(allowed, SEVERAL.split(said) if last in _REPOSITORIES else listed(said))
-    return last in _IDENTIFIERS and _lists_identifiers(allowed, said)
+    return last in _IDENTIFIERS and any(
+        _MARK.search(one) and not _MEASURE.fullmatch(one) for one in _strange(allowed, said)
+    )
 
 
-def _lists_identifiers(allowed: frozenset[str], said: str) -> bool:
-    """Whether among the words of a text there is an identifier of a wildcard's kind that is not admitted."""
+def _is_host(allowed: frozenset[str], said: str) -> bool:
+    """Whether a host, or that of a URL, is admitted.
+
+    >>> mine = frozenset({"*.acme.example*"})
+    >>> [_is_host(mine, said) for said in ("https://www.acme.example/a", "evil.example/.acme.example")]
+    [True, False]
+    """
+    host = _BELOW.split(_SCHEME.sub("", said), maxsplit=1)[0].rpartition("@")[2]
+    return _HOST.fullmatch(host) is not None and _admits_spelt(allowed, host)
+
+
+def _strange(allowed: frozenset[str], said: str) -> Iterator[str]:
+    """Of the words of a text, those that may be identifiers of a wildcard's kind and are not admitted."""
     words = _each(said)
     kinds = [entry for entry in _wild(allowed) if _NAMES.fullmatch(entry)] if len(words) > 1 else []
-    strange = (one for one in words if kinds and not _admits_spelt(allowed, one))
-    return any(_joined(entry, [one]) for one in strange for entry in kinds)
+    others = (one for one in words if kinds and not _admits_spelt(allowed, one))
+    return (one for one in others if any(_joined(entry, [one]) for entry in kinds))
 
 
 def _lists_others(allowed: frozenset[str], pieces: list[str]) -> bool:
@@ -187,14 +208,15 @@ def _alone(entry: str, said: str) -> bool:
     elif 0 < entry.count("@") < folded(decoded(said)).count("@"):
         return False
     elif _NAMES.fullmatch(entry):
-        others += pieces if all(map(_NUMBERED.fullmatch, pieces)) or _joined(entry, pieces) else []
+        signs = _SIGNS.replace(":", "") if ", " in said else _SIGNS  # `msg:a, re:b` may be a sentence
+        others += pieces if all(map(_NUMBERED.fullmatch, pieces)) or _joined(entry, pieces, signs) else []
     return all(covers(entry, one.strip(AROUND)) for one in others)
 
 
-def _joined(entry: str, words: Iterable[str]) -> bool:
+def _joined(entry: str, words: Iterable[str], signs: str = _SIGNS) -> bool:
     """Whether all are rather identifiers than words of a name: with a sign in them as it joins the wildcard's own
     parts. `Acme-West, Inc` under `Acme*` is a name, `acme_core,globex_core` under `acme_*` are two identifiers."""
-    own = {sign for sign in "_-:." if sign in entry}
+    own = {sign for sign in signs if sign in entry}
     known = _WORD if "." in own else _BARE_WORD
     return all(known.fullmatch(one) and not own.isdisjoint(one) for one in words)
 

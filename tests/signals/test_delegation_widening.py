@@ -312,6 +312,12 @@ def test_of_a_truth_value_that_says_what_it_gives_less_is_no_more_than_was_grant
         ({"domains": ["*,www.acme.example"]}, {"domains": ["*.acme.example"]}, True),
         ({"domains": ["*.eu.acme.example"]}, {"domains": ["*.acme.example"]}, False),
         ({"ids": ["acme_* globex_*"]}, {"ids": ["acme_*"]}, True),
+        *(
+            ({"sites": [site]}, {"sites": ["*.acme.example*"]}, False)
+            for site in ("https://shop.acme.example/*", "*://shop.acme.example/*", "shop.acme.example:*")
+        ),
+        ({"sites": ["acme.example/docs/*"]}, {"sites": ["acme.example*"]}, False),
+        ({"sites": ["https://*/x.acme.example/*"]}, {"sites": ["*.acme.example*"]}, True),
     ],
 )
 def test_a_wildcard_is_wider_however_it_spells_its_way_out(

@@ -658,6 +658,41 @@ OTHER_HOSTS += ["https://evil.example/.acme.example", "evil.example\u3002x/www.a
         ),
         *(("host", ACME_WEB, told, {}) for told in ("www.acme.example", "a.acme.example, b.acme.example")),
         *(("host", ACME_WEB, told, {}) for told in ("https://www.acme.example", "git@www.acme.example")),
+        *(
+            ("host", ACME_WEB, told, OUTSIDE)
+            for told in (
+                "//evil.example/.acme.example",
+                "evil.example//www.acme.example",
+                "evil.example://www.acme.example",
+                "https://evil.example\\@www.acme.example",
+                "evil.example:.acme.example",
+                "80,evil.example,www.acme.example",
+            )
+        ),
+        *(
+            ("site", ["*.acme.example*"], told, {})
+            for told in (
+                "https://shop.acme.example/",
+                "//www.acme.example/a?b#c",
+                "https://bob@www.acme.example:8443/a",
+                "db1.acme.example,1433",
+                "db1.acme.example\\SQL2019",
+                "https://a.acme.example/, b.acme.example/x",
+            )
+        ),
+        *(
+            ("site", ["*.acme.example*"], told, OUTSIDE)
+            for told in (
+                "https://evil.example/.acme.example/",
+                "www.acme.example/a,evil.example/.acme.example",
+                "1433,www.acme.example",
+            )
+        ),
+        *(("website", ["acme.example*"], told, {}) for told in ("acme.example/docs", "acme.example.evil.example")),
+        *(
+            ("website", ["acme.example*"], told, OUTSIDE)
+            for told in ("acme.example@evil.example", "acme.example/,evil.example")
+        ),
         ("host", [*ACME_WEB, "*"], "evil.example/.acme.example", {}),
         ("host", ["*"], "evil.example/x", {}),
         *(("url", ACME_WEB, told, UNCHECKED) for told in OTHER_HOSTS[:-1]),
@@ -670,6 +705,21 @@ OTHER_HOSTS += ["https://evil.example/.acme.example", "evil.example\u3002x/www.a
         ("project_id", ["acme_*"], "acme_1 globex_2", OUTSIDE),
         ("project_id", ["acme_*"], "acme_1 OR globex_2", OUTSIDE),
         ("project_id", ["acme_*"], "acme_1 acme_2", {}),
+        ("project_id", ["acme_*"], "acme_1 globex_core", UNCHECKED),
+        ("document_id", ["Q3-*"], "Q3-Report follow-up", UNCHECKED),
+        ("document_id", ["Q3-*"], "Q3-Report Q4-Report", OUTSIDE),
+        ("document_id", ["Q3-*"], "Q3-Report 2026-05-12", UNCHECKED),
+        ("report_id", ["acme.*"], "acme.report v1.2", UNCHECKED),
+        *(
+            ("message_id", ["msg:*"], told, found)
+            for told, found in (
+                ("msg:abc, re:foo", UNCHECKED),
+                ("msg:abc,other:foo", OUTSIDE),
+                ("msg:1, other:2", OUTSIDE),
+            )
+        ),
+        ("event_id", ["acme:*"], "acme:12:30 at 10:00", UNCHECKED),
+        ("event_id", ["acme:*"], "acme:1 globex:10:00", OUTSIDE),
         ("sheet", ["acme_*"], "acme_budget q1_final", UNCHECKED),
         *(
             ("sheet", ["acme_*"], told, {})
