@@ -141,6 +141,8 @@ def _forms(entry: str) -> frozenset[str]:
     if "/" not in said:
         return frozenset({said})
     path = resolved(said, merged=True).rstrip("/") or said
+    if not path.strip("*"):  # `./*` is no `*`
+        return frozenset({said})
     folder = path.rstrip("*").removesuffix("/") if path.endswith("/*") else path
     if folder != path:
         return frozenset({path, folder} if folder.strip("*/") else {path})
