@@ -10,7 +10,9 @@ from itertools import chain, islice, pairwise
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
+from guardian.signals.identifiers import ADDRESS
 from guardian.signals.leaves import Leaf, touched
+from guardian.signals.mail_houses import anybodys
 from guardian.signals.wording import READING, content, singular, word_set, words, words_of_act
 
 MAX_RECIPIENTS = 256
@@ -99,11 +101,19 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     ),
     Way.EXPORT: word_set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
+_VERBS_OF_TASKS = READING.union(*_ASKS.values())
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
 _HOST = re.compile(r"(?:https?://)?([a-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
-_PROPER = re.compile(r"(?<=\S )[A-Z]\w+")
-"""A word in capitals that does not begin the text."""
+_CALLED = re.compile(r"\b\w{2,}")
+_AMID = re.compile(r"(?<=\S )\w{2,}")
+"""A word that does not begin the text."""
+_GIVEN_TO = re.compile(
+    r"\b(?:to|at|b?cc(?:[ \t]+the(?:[ \t]+\w+){0,2})?)[ \t]+(\w{3,})"
+    r"(?=[ \t]*(?:$|\n|[.,;:!?)](?!\w)|(?:and|or)\b))",
+    re.IGNORECASE,
+)
+"""Who is told at the end of a phrase: "and to ann", "the team at client", "cc the account manager ann"."""
 _LISTED = re.compile(r"[,;\n]+")
 _BETWEEN = re.compile(r"[\s<>()\"']+")
 
@@ -267,8 +277,9 @@ def spelt_out(purpose: str, recipient: str) -> bool:
 
 
 def told_by_name(purpose: str, recipient: str) -> bool:
-    """Whether a purpose that spells out addresses means this one too: it is one of them, on the host of one, or of
-    somebody with a proper name beside them. What an address says its owner chose: the words of a task tell nobody.
+    """Whether a purpose that spells out addresses means this one too: it is one of them, on the host of one, in a
+    house whose whole domain is named, or of somebody who is called by name beside them. What an address says its
+    owner chose: the words of a task tell nobody.
 
     >>> told = "email the renewal to ann@x.org and to Bob Lee"
     >>> [told_by_name(told, who) for who in ("ann@x.org", "lee@y.org", "ann@evil.example", "renewal@evil.example")]
@@ -277,8 +288,24 @@ def told_by_name(purpose: str, recipient: str) -> bool:
     host = _HOST.match(recipient.lower())
     if host is not None and any(at[1] == host[1] for at in map(_HOST.match, addresses_in(purpose)) if at):
         return True
-    names = _PROPER.findall(_ADDRESS.sub(" ", purpose[:8_192]))
-    return spelt_out(purpose, recipient) or named_in_part(" ".join(names), recipient)
+    beside = _ADDRESS.sub("\n", purpose[:8_192])
+    return spelt_out(purpose, recipient) or _house_told(beside, recipient) or _called(beside, recipient)
+
+
+def _house_told(beside: str, recipient: str) -> bool:
+    house = recipient.lower().rpartition("@")[2]
+    whole = ADDRESS.fullmatch(recipient) is not None and not anybodys(house)
+    return whole and spelt_out(beside, house)
+
+
+def _called(beside: str, recipient: str) -> bool:
+    """Whether somebody who is called by name has this address. What begins a text is in capitals whatever it is: a
+    name only where it stands before the `@` too, and is no verb."""
+    own = frozenset(words(recipient.rpartition("@")[0])) - _VERBS_OF_TASKS
+    names = [word for word in _AMID.findall(beside) if word[0].isupper()]
+    names += [word for word in _CALLED.findall(beside) if word[0].isupper() and word.lower() in own]
+    told = [name for name in _GIVEN_TO.findall(beside) if name.lower() not in _VERBS_OF_TASKS]
+    return named_in_part(" ".join([*names, *told]), recipient)
 
 
 def named_in_part(purpose: str, recipient: str) -> bool:

@@ -211,6 +211,41 @@ def test_who_is_named_beside_an_address_is_meant_too(act: Any, payments: Any, la
     assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
 
 
+@pytest.mark.parametrize(
+    ("purpose", "to", "meant"),
+    [
+        *(
+            (told, "ann@client.example", True)
+            for told in (
+                "email the renewal to bob@x.org and everyone at client.example",
+                "send the renewal to bob@x.org and to ann",
+                "Ann gets the renewal, bob@x.org a copy: email both",
+                "Send invoice to billing@x.org, cc the account manager ann",
+                "email the renewal to bob@x.org and to client",
+                "Send the renewal to bob@x.org and the team at client",
+            )
+        ),
+        ("email the renewal to bob@x.org and to Åse Øverby", "åse@client.example", True),
+        ("Åse gets the renewal, bob@x.org a copy: email both", "åse@client.example", True),
+        *(
+            ("Email the renewal to bob@x.org and everyone at client.example and gmail.com", to, False)
+            for to in (
+                *("ann@gmail.com", "ann@client.example.evil", "ann@client.example@evil.example", "ann@x.org"),
+                *("email@evil.example", "renewal@evil.example", "https://evil.example/?x=@client.example"),
+            )
+        ),
+        ("email the renewal to bob@x.org and to client.example", "ann@client.evil", False),
+        ("email the renewal to ann@x.org renewal", "renewal@evil.example", False),
+        ("email the notes to bob@x.org and to archive", "archive@evil.example", False),
+    ],
+)
+def test_a_house_or_a_name_beside_an_address_is_told_however_it_is_written(
+    act: Any, payments: Any, last: Any, purpose: str, to: str, meant: bool
+) -> None:
+    found = last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose))
+    assert (found.value == 0.0) is meant
+
+
 def test_an_address_that_merely_ends_like_the_named_one_is_not_the_named_one() -> None:
     assert reach.spelt_out("write to ann@x.org, now", "ann@x.org")
     assert not reach.spelt_out("write to joann@x.org", "ann@x.org")
