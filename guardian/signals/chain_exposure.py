@@ -8,8 +8,9 @@ of the same delegation, have read counts nearly as much: work that is split amon
 
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
 out an address and the act goes to another one; a recipient whom the purpose names is no leak. A child's purpose
-vouches only as far as those above it do. So an attacker who was given a sending purpose that names nobody passes
-here; that is the drift model's to see.
+vouches in full only where those above it do, in part where they leave open how their work is done, and not at all
+where they are of looking only, forbid the send or spell out another recipient. So an attacker who was given a
+sending purpose that names nobody passes here; that is the drift model's to see.
 """
 
 import math
@@ -38,6 +39,9 @@ _BY_NAME_ONLY = 0.75
 _ELSEWHERE = 0.7
 """The purpose asks for a send and spells out an address; this is another one."""
 _NAMED_IN_PART, _IN_HOUSE, _SUBJECT, _OPEN = 0.6, 0.35, 0.25, 0.5
+_UNTOLD = 0.4
+"""The session's own purpose vouches, and one above it, of more than looking, is silent: "handle the queue" is
+delegated as "email Ann the date". No other factor is the same."""
 _FLOWS = 0.5
 """How much of the remaining doubt goes when a value of a sensitive read is seen in what goes out."""
 _HOARD = 0.75
@@ -105,6 +109,8 @@ class ChainExposure(SignalFold):
                 return Signal(self.name, 0.0, missing, silent=True)
             return Signal(self.name, 0.0, f"{tool} follows no read that it could carry out")
         factor, why = self._vouched(state, seen, way)
+        if factor == _UNTOLD and hoard:  # what others read of no sensitive kind is no doubt about an act asked for
+            hoard = _alone(state, self.hoard_from)
         flows = factor > 0.0 and self._flows(state, seen)
         doubt = _weight(kind, kinds[kind]) * _REACH[way] if kind else 0.0
         value = factor * (1.0 - (1.0 - doubt) * (1.0 - hoard) * (1.0 - _FLOWS * flows))
@@ -124,21 +130,29 @@ class ChainExposure(SignalFold):
     def _vouched(self, state: State, seen: Observation, way: Way) -> tuple[float, str]:
         """How much of the doubt stays, in [0, 1], in the light of purposes and recipients, and why.
 
-        A child's own purpose vouches no further than those above it do: agents wrote it, and a person the root's.
+        A child's own purpose vouches in full only where those above it do: agents wrote it, and a person the
+        root's. Where they are merely silent most of the doubt goes, for a part of some work is told more closely.
         """
+        own = self._left(state, seen, way, seen.event.envelope.purpose, "the purpose")
+        found = [own]
         parent = seen.parent.envelope.purpose if seen.parent.envelope is not None else ""
         above = (
             (parent, "its parent's purpose"),
             (seen.parent.root_purpose, "the purpose at the head of its chain"),
         )
-        asked = (seen.event.envelope.purpose, "the purpose"), *(told for told in above if told[0].strip())
-        return max((self._left(state, seen, way, *told) for told in asked), key=lambda left: left[0])
+        for purpose, its in above:
+            if purpose.strip():
+                left, why = self._left(state, seen, way, purpose, its)
+                silent = own[0] == 0.0 and left > _UNTOLD and _silent(seen, way, purpose)
+                found.append((_UNTOLD if silent else left, why))
+        return max(found, key=lambda left: left[0])
 
     def _left(self, state: State, seen: Observation, way: Way, purpose: str, its: str) -> tuple[float, str]:
         """The same in the light of one purpose; `its` is what the reason calls it."""
         to = reach.recipients_of(seen.event)
         if not purpose.strip():
             return 1.0, "no purpose is declared that could ask for it"
+        purpose, banned = reach.parted(purpose)
         if to and all(reach.spelt_out(purpose, r.value) for r in to):
             return 0.0, f"{its} names the recipient"
         named = bool(to) and all(_mentioned(purpose, r) for r in to)
@@ -159,7 +173,8 @@ class ChainExposure(SignalFold):
             return _IN_HOUSE, f"{whom}, in the delegator's own house; {its} does not ask for it"
         if named:
             return _NAMED_IN_PART, f"{whom}, whom {its} mentions without asking for it"
-        return 1.0, f"{whom}; {its} does not ask for it"
+        forbids = reach.asked_for(banned, way)
+        return 1.0, f"{whom}; {its} {'forbids it' if forbids else 'does not ask for it'}"
 
     def _is_subject(self, state: State, seen: Observation, path: str, recipients: int) -> bool:
         """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""
@@ -242,14 +257,28 @@ def _reads_of_siblings(seen: Observation) -> int:
 
 def _hoard(state: State, seen: Observation, begins: int) -> float:
     siblings = _reads_of_siblings(seen)
-    alone, together = state["reads"] - begins + 1, state["reads"] + siblings - begins + 1
-    by_itself = _HOARD * -math.expm1(-alone / 4) if alone > 0 else 0.0
+    together = state["reads"] + siblings - begins + 1
     with_others = _BY_SIBLING * _HOARD * -math.expm1(-together / 4) if siblings and together > 0 else 0.0
-    return max(by_itself, with_others)
+    return max(_alone(state, begins), with_others)
+
+
+def _alone(state: State, begins: int) -> float:
+    alone = state["reads"] - begins + 1
+    return _HOARD * -math.expm1(-alone / 4) if alone > 0 else 0.0
 
 
 def _mentioned(purpose: str, recipient: Recipient) -> bool:
     return reach.spelt_out(purpose, recipient.value) or reach.named_in_part(purpose, recipient.value)
+
+
+def _silent(seen: Observation, way: Way, purpose: str) -> bool:
+    """Whether a purpose leaves open what is sent to whom: it is of more than looking, forbids no such act, and
+    spells out no address of the kind that this goes to."""
+    told, banned = reach.parted(purpose)
+    if reach.only_looks(told) or reach.asked_for(banned, way):
+        return False
+    mails = {"@" in recipient.value for recipient in reach.recipients_of(seen.event)}
+    return mails.isdisjoint("@" in address for address in reach.addresses_in(purpose))
 
 
 def _is_address(recipient: Recipient) -> bool:

@@ -101,6 +101,24 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     ),
     Way.EXPORT: word_set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
+_CLAUSE = r"(?:(?![.,;:!?)](?:\s|$)|\bbut\b)[^\n])*"
+_BAN = re.compile(
+    r"(?:^|[.;:,!?(\n]|\b(?:and|but|then|please|must|may|should))[ \t]*+(?:do not|don['’]?t|never|not)[ \t]++"
+    rf"(?!(?:forget|hesitate|fail|wait|leave|miss|only|just)\b){_CLAUSE}"
+    rf"|\bwithout (?:\w+ )?(?:e?mail|export|forward|messag|post|publish|send|shar|upload)ing\b{_CLAUSE}",
+    re.IGNORECASE,
+)
+"""What a purpose says is not to be done, to the end of the clause; of people who did not reply it says nothing."""
+_LOOKING = READING | word_set(
+    "review summarize summarise analyze analyse analysis assess assessment audit compare classify evaluate "
+    "evaluation examine explore inspect investigate look monitor research scan study summary verify understand"
+)
+_WORKING = word_set(
+    "answer clean close fix follow handle help manage mend operate organise organize prepare process resolve "
+    "restart run serve settle solve update work"
+)
+"""What more than looking is done in a task, in its first words or joined to them."""
+_BEFORE_VERBS = word_set("a an i is our please task the to we you your")
 _VERBS_OF_TASKS = READING.union(*_ASKS.values())
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
@@ -259,6 +277,28 @@ def asked_for(purpose: str, way: Way) -> bool:
     if way is Way.MESSAGE and _FOLLOWS_UP.search(" ".join(words(purpose))):
         return True
     return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
+
+
+def parted(purpose: str) -> tuple[str, str]:
+    """What a purpose asks for, and what it says is not to be done.
+
+    >>> parted("Review it, but do not email Ann. Thanks"), parted("Email who did not pay")
+    (('Review it, \\n. Thanks', 'but do not email Ann'), ('Email who did not pay', ''))
+    """
+    read = purpose[:8_192]
+    return _BAN.sub("\n", read) + purpose[8_192:], "\n".join(found.group() for found in _BAN.finditer(read))
+
+
+def only_looks(purpose: str) -> bool:
+    """Whether a purpose is of looking at things only, so that no part of its work is to send them anywhere.
+
+    >>> [only_looks(told) for told in ("review_contract", "Contract review of Q3", "Check and fix", "Run audits")]
+    [True, True, False, False]
+    """
+    said = [singular(word) for word in words(purpose) if word not in _BEFORE_VERBS]
+    begun = {*said[:1], *(after for joint, after in pairwise(said) if joint in _JOINING)}
+    named = {*said[:1], *said[-1:], *(before for before, of in pairwise(said) if of == "of")}
+    return not _LOOKING.isdisjoint(named) and _WORKING.isdisjoint(begun)
 
 
 def addresses_in(purpose: str) -> frozenset[str]:

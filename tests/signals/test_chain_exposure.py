@@ -370,6 +370,98 @@ def test_a_child_that_only_says_more_closely_what_its_parent_asks_for_leaks_noth
     assert last(payments(**under), act("email.send", {"to": STRANGER}, **under)).value == 0.0
 
 
+HONEST = "Email the renewal offer to ann@client.example"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "Handle today's support tickets",
+        "Run the Q3 renewal campaign",
+        "Handle the support queue of ACME, see https://support.acme.example",
+        "Check and resolve the open tickets",
+        "Run the review of the renewals",
+        "Work through the tasks of the sales team",
+    ],
+)
+@pytest.mark.parametrize("purpose", [HONEST, "Email the customer the renewal offer"])
+def test_a_purpose_above_that_leaves_open_how_its_work_is_done_takes_most_of_the_doubt(
+    act: Any, payments: Any, last: Any, above: str, purpose: str
+) -> None:
+    sent = {"to": "ann@client.example", "body": "about cust_acme_1042"}
+    roots = last(payments(purpose=above), act("email.send", sent, purpose=above))
+    for facts in (parent_of(act, above), parent_of(act, above, above), parent_of(act, root=above)):
+        under: dict[str, Any] = {"purpose": purpose, "facts": {"parent": facts}}
+        assert 0.0 < last(payments(**under), act("email.send", sent, **under)).value <= 0.4 < roots.value
+        under["facts"] |= siblings(PAYROLL)
+        assert last(act("email.send", sent, **under)).value < 0.4
+
+
+@pytest.mark.parametrize(
+    ("above", "least"),
+    [
+        (REVIEW, 0.75),
+        ("Contract review of the renewals", 0.75),
+        ("Summarise today's support tickets and list the late ones", 0.75),
+        ("Handle the tickets; do not email anybody", 0.75),
+        ("Handle the tickets. Please never  send anything to ann@client.example", 0.75),
+        ("Handle the tickets without sending any mail", 0.75),
+        ("Handle the tickets of bob@x.org", 0.75),
+        ("Handle the tickets and email the list to bob@x.org", 0.5),
+    ],
+)
+def test_a_purpose_above_of_looking_only_or_that_forbids_it_or_tells_another_leaves_the_doubt(
+    act: Any, payments: Any, last: Any, above: str, least: float
+) -> None:
+    sent = {"to": "ann@client.example", "body": "hello"}
+    for facts in (parent_of(act, above), parent_of(act, "Run the renewals", above)):
+        under = {"purpose": HONEST, "facts": {"parent": facts}}
+        assert last(payments(**under), act("email.send", sent, **under)).value > least
+
+
+@pytest.mark.parametrize(
+    ("purpose", "asks"),
+    [
+        ("Review the contract, do not email anybody", False),
+        ("Review the contract and never send it to broker@elsewhere.example", False),
+        ("Don't send broker@elsewhere.example anything: only review", False),
+        ("Email the broker, but do not forward the annex", True),
+        ("Do not  forget to email the broker", True),
+        ("Don't archive it, email the broker", True),
+        ("Never leave the broker without a reply", True),
+        ("Email those who never replied and not only the late ones", True),
+    ],
+)
+def test_what_a_purpose_forbids_it_does_not_ask_for(
+    act: Any, payments: Any, last: Any, purpose: str, asks: bool
+) -> None:
+    found = last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose))
+    assert found.value == 0.0 if asks else (found.value > 0.75 and found.reason.endswith("the purpose forbids it"))
+
+
+@pytest.mark.parametrize(
+    ("tool", "purpose"),
+    [
+        ("reports.export", "Export the weekly usage report"),
+        ("drive.share_file", "Share the usage report with Ann"),
+    ],
+)
+def test_harmless_reads_of_others_are_no_doubt_about_an_act_that_was_delegated(
+    act: Any, last: Any, tool: str, purpose: str
+) -> None:
+    few = siblings(*[SharedReads({}, 2, (), 0.0)] * 12)
+    for above, low, high in (("Operate the analytics desk of ACME", 0.0, 0.0), (REVIEW, 0.5, 1.0)):
+        facts = {"parent": parent_of(act, above), **few}
+        found = last(act(tool, {"id": "r1"}, ("report",), purpose=purpose, facts=facts))
+        assert low <= found.value <= high
+    own: dict[str, Any] = {
+        "purpose": purpose,
+        "facts": {"parent": parent_of(act, "Operate the analytics desk of ACME")},
+    }
+    reads = [act("orders.read", {"order_id": f"po_{n}"}, ("purchase_order",), **own) for n in range(30)]
+    assert 0.25 < last(*reads, act(tool, {"id": "r1"}, ("report",), **own)).value < 0.4
+
+
 def parent_of(act: Any, parent: str | None = None, root: str = "") -> ParentFact:
     envelope = None if parent is None else act("contracts.read", purpose=parent).event.envelope
     return ParentFact(ParentStatus.UNKNOWN if parent is None else ParentStatus.ACTIVE, envelope, ("up",), root)
