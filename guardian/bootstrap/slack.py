@@ -22,7 +22,7 @@ from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
 from guardian.control.desk import Desk
 from guardian.control.slack_door import SlackDoor
-from guardian.control.token_records import record_token
+from guardian.control.token_records import record_issue
 from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.desk import DeskClient
 from guardian.wire.principal import Person
@@ -120,20 +120,8 @@ class SlackQueue:
             made = self._deps.tokens.issue(
                 person.principal, role=person.role, tenants=person.tenants, ttl=_TOKEN_LIFE, now=now
             )
-            who = made.principal
             with self._deps.store.write() as rows:
-                record_token(rows, made)
-                rows.audit.note(
-                    "issueToken",
-                    at=now,
-                    how="slack",
-                    jti=who.jti,
-                    principal=who.id,
-                    role=who.role,
-                    tenants=sorted(who.tenants),
-                    kid=made.kid,
-                    expires_at=who.expires_at.isoformat(),
-                )
+                record_issue(rows, made, how="slack")
             return made.text
 
         return DeskClient(self._url(), token)

@@ -12,7 +12,7 @@ from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.certificates import pem_thumbprint
-from guardian.control.token_records import record_token
+from guardian.control.token_records import record_issue
 from guardian.errors import ConfigurationError, TokenError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import IssuedToken
@@ -40,21 +40,8 @@ def issue(
             token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
         except TokenError as error:  # of names that no token can bear
             raise ConfigurationError(str(error)) from error
-        who = token.principal
         with store.write() as rows:
-            record_token(rows, token)
-            rows.audit.note(
-                "issueToken",
-                at=now,
-                actor="operator",
-                jti=who.jti,
-                principal=who.id,
-                role=who.role,
-                tenants=sorted(who.tenants),
-                kid=token.kid,
-                certificate=bound,
-                expires_at=who.expires_at.isoformat(),
-            )
+            record_issue(rows, token, actor="operator", certificate=bound)
         return token
 
 

@@ -1,6 +1,7 @@
 """A token counts only as it was recorded: without its record, control refuses what was just signed."""
 
 from datetime import timedelta
+from typing import Any
 
 from guardian.keys.tokens import IssuedToken
 from guardian.store.control import ControlRows
@@ -20,4 +21,21 @@ def record_token(rows: ControlRows, token: IssuedToken) -> None:
         kid=token.kid,
         issued_at=token.issued_at,
         expires_at=who.expires_at,
+    )
+
+
+def record_issue(rows: ControlRows, token: IssuedToken, **how: Any) -> None:
+    """The token, and in the audit trail that it was issued, and `how`."""
+    record_token(rows, token)
+    who = token.principal
+    rows.audit.note(
+        "issueToken",
+        at=token.issued_at,
+        jti=who.jti,
+        principal=who.id,
+        role=who.role,
+        tenants=sorted(who.tenants),
+        kid=token.kid,
+        expires_at=who.expires_at.isoformat(),
+        **how,
     )
