@@ -21,13 +21,14 @@ from typing import Any, ClassVar
 
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
-from guardian.signals import reach
+from guardian.signals import asking
 from guardian.signals.identifiers import ADDRESS
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.reach import Recipient, Way
+from guardian.signals.reach import Way, way_of
 from guardian.signals.reads import brings_back, names_whom
+from guardian.signals.recipients import UNREAD, Recipient, recipients_of
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
 from guardian.signals.wording import shown, words
 
@@ -79,7 +80,7 @@ class ChainExposure(SignalFold):
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Weigh an act that can carry data out by what the session has read; then remember what this one reads."""
-        way = reach.way_of(seen.event)
+        way = way_of(seen.event)
         if way is None:
             return self._after(state, seen), Signal(self.name, 0.0, self._told(state))
         carried = self._carried(state, seen, way)
@@ -149,16 +150,16 @@ class ChainExposure(SignalFold):
 
     def _left(self, state: State, seen: Observation, way: Way, purpose: str, its: str) -> tuple[float, str]:
         """The same in the light of one purpose; `its` is what the reason calls it."""
-        to = reach.recipients_of(seen.event)
+        to = recipients_of(seen.event)
         if not purpose.strip():
             return 1.0, "no purpose is declared that could ask for it"
-        purpose, banned = reach.parted(purpose)
-        if to and all(reach.spelt_out(purpose, r.value) for r in to):
+        purpose, banned = asking.parted(purpose)
+        if to and all(asking.spelt_out(purpose, r.value) for r in to):
             return 0.0, f"{its} names the recipient"
         named = bool(to) and all(_mentioned(purpose, r) for r in to)
-        if reach.asked_for(purpose, way):
-            strange = [r for r in to if _is_address(r) and not reach.told_by_name(purpose, r.value)]
-            if reach.addresses_in(purpose) and strange:
+        if asking.asked_for(purpose, way):
+            strange = [r for r in to if _is_address(r) and not asking.told_by_name(purpose, r.value)]
+            if asking.addresses_in(purpose) and strange:
                 return _ELSEWHERE, f"{its} spells out another address than {shown(strange[0].value, 60)}"
             return 0.0, f"{its} asks for it"
         unseen = "the recipient is missing" if seen.event.action.arguments is None else "it names no recipient"
@@ -173,7 +174,7 @@ class ChainExposure(SignalFold):
             return _IN_HOUSE, f"{whom}, in the delegator's own house; {its} does not ask for it"
         if named:
             return _NAMED_IN_PART, f"{whom}, whom {its} mentions without asking for it"
-        forbids = reach.asked_for(banned, way)
+        forbids = asking.asked_for(banned, way)
         return 1.0, f"{whom}; {its} {'forbids it' if forbids else 'does not ask for it'}"
 
     def _is_subject(self, state: State, seen: Observation, path: str, recipients: int) -> bool:
@@ -184,7 +185,7 @@ class ChainExposure(SignalFold):
         return len(prints) >= recipients and all(state["prints"].get(p[:64]) == state["sensitive"] for p in prints)
 
     def _flows(self, state: State, seen: Observation) -> bool:
-        to = {r.path for r in reach.recipients_of(seen.event)}
+        to = {r.path for r in recipients_of(seen.event)}
         known = {*state["prints"], *(p for reads in _of_siblings(seen) for p in reads.prints)}
         return any(p[:64] in known for path, prints in seen.value_prints.items() if path not in to for p in prints)
 
@@ -268,21 +269,21 @@ def _alone(state: State, begins: int) -> float:
 
 
 def _mentioned(purpose: str, recipient: Recipient) -> bool:
-    return reach.spelt_out(purpose, recipient.value) or reach.named_in_part(purpose, recipient.value)
+    return asking.spelt_out(purpose, recipient.value) or asking.named_in_part(purpose, recipient.value)
 
 
 def _silent(seen: Observation, way: Way, purpose: str) -> bool:
     """Whether a purpose leaves open what is sent to whom: it is of more than looking, forbids no such act, and
     spells out no address of the kind that this goes to."""
-    told, banned = reach.parted(purpose)
-    if reach.only_looks(told) or reach.asked_for(banned, way):
+    told, banned = asking.parted(purpose)
+    if asking.only_looks(told) or asking.asked_for(banned, way):
         return False
-    mails = {"@" in recipient.value for recipient in reach.recipients_of(seen.event)}
-    return mails.isdisjoint("@" in address for address in reach.addresses_in(purpose))
+    mails = {"@" in recipient.value for recipient in recipients_of(seen.event)}
+    return mails.isdisjoint("@" in address for address in asking.addresses_in(purpose))
 
 
 def _is_address(recipient: Recipient) -> bool:
-    return "@" in recipient.value or "." in recipient.value.strip(".") or recipient.value == reach.UNREAD
+    return "@" in recipient.value or "." in recipient.value.strip(".") or recipient.value == UNREAD
 
 
 def _in_house(seen: Observation, recipient: Recipient) -> bool:

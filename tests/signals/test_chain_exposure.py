@@ -11,10 +11,11 @@ import pytest
 from guardian.domain.event import Result
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
-from guardian.signals import reach
+from guardian.signals import asking
 from guardian.signals.chain_exposure import ChainExposure
 from guardian.signals.mail_houses import anybodys
-from guardian.signals.reach import Way
+from guardian.signals.reach import Way, way_of
+from guardian.signals.recipients import MAX_RECIPIENTS, UNREAD, recipients_of
 from guardian.signals.sensitivity import OPERATOR, WEIGHTS, kinds_in, kinds_of
 from guardian.signals.value_prints import MAX_PATHS, MAX_VALUES, identifying, prints_of
 
@@ -247,9 +248,9 @@ def test_a_house_or_a_name_beside_an_address_is_told_however_it_is_written(
 
 
 def test_an_address_that_merely_ends_like_the_named_one_is_not_the_named_one() -> None:
-    assert reach.spelt_out("write to ann@x.org, now", "ann@x.org")
-    assert not reach.spelt_out("write to joann@x.org", "ann@x.org")
-    assert not reach.spelt_out("write to ann@x.org.evil.example", "ann@x.org")
+    assert asking.spelt_out("write to ann@x.org, now", "ann@x.org")
+    assert not asking.spelt_out("write to joann@x.org", "ann@x.org")
+    assert not asking.spelt_out("write to ann@x.org.evil.example", "ann@x.org")
 
 
 def test_a_mentioned_customer_who_was_not_to_be_written_to_counts_less_than_a_stranger(
@@ -820,7 +821,7 @@ def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments:
     ],
 )
 def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) -> None:
-    assert reach.way_of(act(tool, {}).event) is way
+    assert way_of(act(tool, {}).event) is way
 
 
 @pytest.mark.parametrize(
@@ -850,10 +851,10 @@ def test_a_house_that_is_only_called_like_one_is_its_own(domain: str) -> None:
 
 
 def test_who_follows_up_writes_to_people() -> None:
-    assert reach.asked_for("follow_up_on_open_quotes", Way.MESSAGE)
-    assert reach.asked_for("Follow up with the leads of the fair", Way.MESSAGE)
-    assert not reach.asked_for("follow the instructions", Way.MESSAGE)
-    assert not reach.asked_for("summarise_follow_up_visits_of_patients", Way.MESSAGE)
+    assert asking.asked_for("follow_up_on_open_quotes", Way.MESSAGE)
+    assert asking.asked_for("Follow up with the leads of the fair", Way.MESSAGE)
+    assert not asking.asked_for("follow the instructions", Way.MESSAGE)
+    assert not asking.asked_for("summarise_follow_up_visits_of_patients", Way.MESSAGE)
 
 
 @pytest.mark.parametrize(
@@ -875,7 +876,7 @@ def test_who_follows_up_writes_to_people() -> None:
     ],
 )
 def test_what_else_is_done_to_a_mail_hides_no_sending(act: Any, tool: str, way: Way | None) -> None:
-    assert reach.way_of(act(tool, {}).event) is way
+    assert way_of(act(tool, {}).event) is way
 
 
 @pytest.mark.parametrize(
@@ -883,7 +884,7 @@ def test_what_else_is_done_to_a_mail_hides_no_sending(act: Any, tool: str, way: 
     [("POST", Way.EXPORT), (" put", Way.EXPORT), ("X-TAKE", Way.EXPORT), ("get", None), ("DELETE", None)],
 )
 def test_an_http_request_carries_data_out_by_its_method(act: Any, method: str, way: Way | None) -> None:
-    assert reach.way_of(act("http.request", {"method": method, "url": "https://x.example"}).event) is way
+    assert way_of(act("http.request", {"method": method, "url": "https://x.example"}).event) is way
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -891,20 +892,20 @@ def test_an_http_request_carries_data_out_by_its_method(act: Any, method: str, w
 def test_a_method_is_read_however_it_is_spelt_and_wrapped(act: Any, name: str, method: str) -> None:
     way = Way.EXPORT if method == "POST" else None
     for arguments in ({name: method}, {name: {"value": method}}, {name: [method]}, {"options": {name: method}}):
-        assert reach.way_of(act("http.request", {**arguments, "url": "https://x.example"}).event) is way
+        assert way_of(act("http.request", {**arguments, "url": "https://x.example"}).event) is way
     both = {"method": "GET", name: method}
-    assert reach.way_of(act("http.request", both).event) is way, "which of two is meant, a tool knows"
+    assert way_of(act("http.request", both).event) is way, "which of two is meant, a tool knows"
 
 
 def test_a_way_to_be_paid_back_is_no_method_of_http(act: Any) -> None:
-    assert reach.way_of(act("request_refund", {"method": "bank_transfer"}).event) is None
+    assert way_of(act("request_refund", {"method": "bank_transfer"}).event) is None
 
 
 def test_a_made_up_method_takes_nothing_off_what_a_tools_name_says(act: Any) -> None:
     for tool in ("webhook.send", "access_request.share"):
-        named = reach.way_of(act(tool, {}).event)
+        named = way_of(act(tool, {}).event)
         assert named is not None
-        assert reach.way_of(act(tool, {"method": "x"}).event) is named
+        assert way_of(act(tool, {"method": "x"}).event) is named
 
 
 @pytest.mark.parametrize(
@@ -930,12 +931,12 @@ def test_a_stranger_in_a_list_is_seen_whatever_he_looks_like(
 
 def test_recipients_are_found_by_their_arguments_and_bounded(act: Any) -> None:
     event = act("email.send", {"to": ["a@x.org", "b@x.org"], "body": "c@x.org", "meta": {"cc": "d@x.org"}}).event
-    assert [r.value for r in reach.recipients_of(event)] == ["a@x.org", "b@x.org", "d@x.org"]
+    assert [r.value for r in recipients_of(event)] == ["a@x.org", "b@x.org", "d@x.org"]
     joined = act("email.send", {"to": "Ann <a@x.org>, b@x.org;c@x.org", "cc": "Ann  Lee <d@x.org>"}).event
-    assert [r.value for r in reach.recipients_of(joined)] == ["a@x.org", "b@x.org", "c@x.org", "d@x.org"]
-    many = reach.recipients_of(act("email.send", {"to": [f"{n}@x.org" for n in range(500)]}).event)
-    assert len(many) == reach.MAX_RECIPIENTS + 1
-    assert many[-1].value == reach.UNREAD
+    assert [r.value for r in recipients_of(joined)] == ["a@x.org", "b@x.org", "c@x.org", "d@x.org"]
+    many = recipients_of(act("email.send", {"to": [f"{n}@x.org" for n in range(500)]}).event)
+    assert len(many) == MAX_RECIPIENTS + 1
+    assert many[-1].value == UNREAD
 
 
 def test_every_kind_has_a_weight_and_a_plain_name_tells_nothing() -> None:

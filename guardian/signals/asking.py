@@ -1,0 +1,151 @@
+"""Whether a purpose asks for data to be carried somewhere, and to whom. Pure, lexical, deterministic."""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from guardian.signals.identifiers import ADDRESS
+from guardian.signals.mail_houses import anybodys
+from guardian.signals.reach import JOINING, Way
+from guardian.signals.wording import READING, content, singular, word_set, words
+
+_LEAST_NAME = 3
+_ASKS: Mapping[Way, frozenset[str]] = {
+    Way.MESSAGE: word_set(
+        "send email mail message text sms tell inform notify notification reply respond response answer contact "
+        "forward invite remind reminder write ask report share post let communicate reach confirm newsletter "
+        "outreach"
+    ),
+    Way.SHARE: word_set(
+        "share give grant access invite collaborate collaborator permission onboard onboarding send forward "
+        "provide"
+    ),
+    Way.PUBLISH: word_set(
+        "post publish tweet announce share broadcast comment write blog gist put release message send"
+    ),
+    Way.EXPORT: word_set("export download dump backup archive upload migrate migration copy extract sync save"),
+}
+_CLAUSE = r"(?:(?![.,;:!?)](?:\s|$)|\bbut\b)[^\n])*"
+_BAN = re.compile(
+    r"(?:^|[.;:,!?(\n]|\b(?:and|but|then|please|must|may|should))[ \t]*+(?:do not|don['’]?t|never|not)[ \t]++"
+    rf"(?!(?:forget|hesitate|fail|wait|leave|miss|only|just)\b){_CLAUSE}"
+    rf"|\bwithout (?:\w+ )?(?:e?mail|export|forward|messag|post|publish|send|shar|upload)ing\b{_CLAUSE}",
+    re.IGNORECASE,
+)
+"""What a purpose says is not to be done, to the end of the clause; of people who did not reply it says nothing."""
+_LOOKING = READING | word_set(
+    "review summarize summarise analyze analyse analysis assess assessment audit compare classify evaluate "
+    "evaluation examine explore inspect investigate look monitor research scan study summary verify understand"
+)
+_WORKING = word_set(
+    "answer clean close fix follow handle help manage mend operate organise organize prepare process resolve "
+    "restart run serve settle solve update work"
+)
+"""What more than looking is done in a task, in its first words or joined to them."""
+_BEFORE_VERBS = word_set("a an i is our please task the to we you your")
+_VERBS_OF_TASKS = READING.union(*_ASKS.values())
+_FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
+_HOST = re.compile(r"(?:https?://)?([a-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
+_CALLED = re.compile(r"\b\w{2,}")
+_AMID = re.compile(r"(?<=\S )\w{2,}")
+"""A word that does not begin the text."""
+_GIVEN_TO = re.compile(
+    r"\b(?:to|at|b?cc(?:[ \t]+the(?:[ \t]+\w+){0,2})?)[ \t]+(\w{3,})"
+    r"(?=[ \t]*(?:$|\n|[.,;:!?)](?!\w)|(?:and|or)\b))",
+    re.IGNORECASE,
+)
+"""Who is told at the end of a phrase: "and to ann", "the team at client", "cc the account manager ann"."""
+
+
+def asked_for(purpose: str, way: Way) -> bool:
+    """Whether the purpose's words ask for this way of carrying data.
+
+    >>> asked_for("email the minutes to Ann", Way.MESSAGE), asked_for("review_contract", Way.MESSAGE)
+    (True, False)
+    """
+    if way is Way.MESSAGE and _FOLLOWS_UP.search(" ".join(words(purpose))):
+        return True
+    return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
+
+
+def parted(purpose: str) -> tuple[str, str]:
+    """What a purpose asks for, and what it says is not to be done.
+
+    >>> parted("Review it, but do not email Ann. Thanks"), parted("Email who did not pay")
+    (('Review it, \\n. Thanks', 'but do not email Ann'), ('Email who did not pay', ''))
+    """
+    read = purpose[:8_192]
+    return _BAN.sub("\n", read) + purpose[8_192:], "\n".join(found.group() for found in _BAN.finditer(read))
+
+
+def only_looks(purpose: str) -> bool:
+    """Whether a purpose is of looking at things only, so that no part of its work is to send them anywhere.
+
+    >>> [only_looks(told) for told in ("review_contract", "Contract review of Q3", "Check and fix", "Run audits")]
+    [True, True, False, False]
+    """
+    said = [singular(word) for word in words(purpose) if word not in _BEFORE_VERBS]
+    begun = {*said[:1], *(after for joint, after in pairwise(said) if joint in JOINING)}
+    named = {*said[:1], *said[-1:], *(before for before, of in pairwise(said) if of == "of")}
+    return not _LOOKING.isdisjoint(named) and _WORKING.isdisjoint(begun)
+
+
+def addresses_in(purpose: str) -> frozenset[str]:
+    """The e-mail addresses and URLs that a purpose spells out, in lower case."""
+    return frozenset(found.rstrip(".,;:!?)'\"").lower() for found in _ADDRESS.findall(purpose[:8_192]))
+
+
+def spelt_out(purpose: str, recipient: str) -> bool:
+    """Whether the purpose names this very recipient."""
+    low, said = recipient.lower(), purpose.lower()
+    return (
+        len(low) >= _LEAST_NAME
+        and low in said
+        and re.search(rf"(?<![\w@.-]){re.escape(low)}(?![\w@-]|\.\w)", said) is not None
+    )
+
+
+def told_by_name(purpose: str, recipient: str) -> bool:
+    """Whether a purpose that spells out addresses means this one too: it is one of them, on the host of one, in a
+    house whose whole domain is named, or of somebody who is called by name beside them. What an address says its
+    owner chose: the words of a task tell nobody.
+
+    >>> told = "email the renewal to ann@x.org and to Bob Lee"
+    >>> [told_by_name(told, who) for who in ("ann@x.org", "lee@y.org", "ann@evil.example", "renewal@evil.example")]
+    [True, True, False, False]
+    """
+    host = _HOST.match(recipient.lower())
+    if host is not None and any(at[1] == host[1] for at in map(_HOST.match, addresses_in(purpose)) if at):
+        return True
+    beside = _ADDRESS.sub("\n", purpose[:8_192])
+    return spelt_out(purpose, recipient) or _house_told(beside, recipient) or _called(beside, recipient)
+
+
+def _house_told(beside: str, recipient: str) -> bool:
+    house = recipient.lower().rpartition("@")[2]
+    whole = ADDRESS.fullmatch(recipient) is not None and not anybodys(house)
+    return whole and spelt_out(beside, house)
+
+
+def _called(beside: str, recipient: str) -> bool:
+    """Whether somebody who is called by name has this address. What begins a text is in capitals whatever it is: a
+    name only where it stands before the `@` too, and is no verb."""
+    own = frozenset(words(recipient.rpartition("@")[0])) - _VERBS_OF_TASKS
+    names = [word for word in _AMID.findall(beside) if word[0].isupper()]
+    names += [word for word in _CALLED.findall(beside) if word[0].isupper() and word.lower() in own]
+    told = [name for name in _GIVEN_TO.findall(beside) if name.lower() not in _VERBS_OF_TASKS]
+    return named_in_part(" ".join([*names, *told]), recipient)
+
+
+def named_in_part(purpose: str, recipient: str) -> bool:
+    """Whether a telling word of the recipient (a name, a company's domain) stands in the purpose."""
+    parts = {word for word in words(recipient) if len(word) >= _LEAST_NAME and word not in _COMMON_PARTS}
+    return not parts.isdisjoint(words(purpose))
+
+
+_COMMON_PARTS = word_set(
+    "com org net example www http https mail email gmail gmx outlook hotmail yahoo proton protonmail info admin "
+    "team user support contact office the and for"
+)
+"""Parts of addresses that name nobody."""
