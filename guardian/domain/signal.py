@@ -28,8 +28,9 @@ CHAIN_KEPT = 32
 DOUBT = "?"
 """Marks the name of a soft breach where a session remembers it."""
 
-NOTED = frozenset({"arguments_unchecked", "reissued_unclear"})
-"""Soft breaches that say only that something could not be compared: they ask for nothing out of the box."""
+NOTED = frozenset({"arguments_unchecked", "reissued_unclear", "credential_in_arguments", "credential_in_resource"})
+"""Soft breaches that ask for nothing out of the box: something could not be compared, or an argument is merely
+called a secret, as those are with which honest agents log in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,11 +80,9 @@ _WEIGHTY = frozenset(
         " credentials beneficiary collaborator forwarding"
     )
 )
-_HINTS = frozenset(
-    ["method", "http method", "request method", "action", "operation", "verb", "op", "command type"]
-)
+HINTS = frozenset(["method", "http method", "request method", "action", "operation", "verb", "op", "command type"])
 _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
-_STATEMENTS = frozenset(
+STATEMENTS = frozenset(
     ["sql", "query", "queries", "statement", "statements", "stmt", "sql query", "sql statement"]
 )
 _JOINING = frozenset(["and", "or", "then", "also", "plus"])
@@ -159,11 +157,11 @@ def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequenc
     found = of_tool(tool)
     for path, value in raw_leaves(arguments):
         key = words(path.rsplit(".", 1)[-1])
-        if key in _HINTS:
+        if key in HINTS:
             for told in map(scalar, value if isinstance(value, list) else [value]):
                 unsafe = told.split(" ", 1)[0].lower() in _UNSAFE_METHODS
                 found = max(found, Consequence.ACT if unsafe else of_tool(told))
-        elif key in _STATEMENTS:
+        elif key in STATEMENTS:
             for text in value if isinstance(value, list) else [value]:
                 found = max(found, _of_statement(text) if isinstance(text, str) else Consequence.READ)
     return found

@@ -16,6 +16,7 @@ from guardian.domain.signal import Breach, Observation, SharedReads, Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
+from guardian.embedding.operation import kind_of
 from guardian.embedding.text import overlong
 from guardian.pipeline.carrying import afresh, latest, lineage, own, renewed
 from guardian.pipeline.facts import observe, versions_of
@@ -138,7 +139,7 @@ class Judge:
             state.evidence,
             _less_pardoned(signals, state.pardoned),
             (*seen.features_missing, ARGUMENTS_CUT) if overlong(request.arguments) else seen.features_missing,
-            kind=event.action.tool,
+            kind=kind_of(request.tool, request.arguments),
         )
         cut_off = state.revoked_at is not None and event.decision.effect == "deny"
         after_state = state.model_copy(
@@ -223,7 +224,7 @@ class Judge:
             }
         )
         argument = drift.argument(lambda: self.fit.explain(request))
-        other = odder(state.evidence, drift, d.event.action.tool)
+        other = odder(state.evidence, drift, kind_of(request.tool, request.arguments))
         work.tell(
             drift_finding(
                 d.event,

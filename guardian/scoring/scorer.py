@@ -40,9 +40,10 @@ class Scorer:
         vouching signal is silent, or was not shown everything, it is at least 1: what a log leaves out, or an
         agent piles up, never lowers the evidence.
 
-        Acts of one `kind` (tool) in one session are near copies of each other, so a repeated one only bets with
-        its surplus over the best bet on that kind: reading ten tickets is one oddity, not ten. The surplus is
-        never more than the bet itself, so its mean on honest actions stays at most 1.
+        Acts of one `kind` (a tool, or what a general one is told to do) in one session are near copies of each
+        other, so a repeated one only bets with its surplus over the best bet on that kind: reading ten tickets is
+        one oddity, not ten. The surplus is never more than the bet itself, so its mean on honest actions stays at
+        most 1.
         """
         score, shares = self.fusion.fuse(signals)
         known = any(not signal.silent for signal in signals)

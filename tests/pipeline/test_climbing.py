@@ -42,6 +42,19 @@ def test_slow_drift_is_flagged_once_and_then_revoked_once(new_world, drifting) -
     ]
 
 
+def test_what_a_wrapper_does_adds_up_like_the_tools_behind_it(new_world, body) -> None:
+    def climb(*acts: dict[str, object]) -> float:
+        world = new_world(ladder=WIDE)
+        world.feed(*(body(n, envelope__allowed_tools=["*"], **act) for n, act in enumerate(acts)))
+        return world.verdicts[-1].drift.one_in
+
+    names = [f"pay{n}" for n in range(12)]
+    wrapped = [{"action__tool": "call_tool", "action__arguments": {"name": n, "arguments": {}}} for n in names]
+    shell = [{"action__tool": "call_tool", "action__arguments": {"command": n}} for n in names]
+    assert climb(*wrapped) > 4 * climb(*shell)
+    assert climb(*wrapped, wrapped[-1]) <= climb(*wrapped)
+
+
 def test_a_drift_finding_says_who_did_what_and_why(new_world, drifting) -> None:
     world = new_world(ladder=WIDE)
     world.feed(*[drifting(n) for n in range(12)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import SessionState
 
 KEY = "AKIAIOSFODNN7EXAMPLE"  # the documented example key
@@ -61,6 +61,14 @@ def test_a_planted_key_is_a_finding_that_names_its_place(world, body, place: str
     (finding,) = world.told(Kind.DRIFT)
     area = {"action__arguments": "arguments", "action__resource": "resource"}.get(place, "envelope")
     assert f"credential_in_{area}" in {breach.name for breach in finding.breaches}
+
+
+@pytest.mark.parametrize("place", ["action__arguments", "action__resource"])
+def test_a_field_that_is_merely_called_a_secret_is_how_agents_log_in(world, body, place: str) -> None:
+    world.feed(body(1, **{place: {"type": "account", "id": "ann", "password": "correct-horse-battery"}}))
+    assert world.told(Kind.DRIFT) == []
+    world.feed(body(2, **{place: {"type": "account", "id": "ann", "password": KEY}}))
+    assert [finding.wanted for finding in world.told(Kind.DRIFT)] == [Effect.FLAG]
 
 
 @pytest.mark.parametrize("name", ["session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"])

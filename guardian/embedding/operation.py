@@ -1,0 +1,44 @@
+"""What kind of act a call is: its tool and, where that is a general one, the operation that it is told to do.
+
+A wrapper (`call_tool {name, arguments}`), an HTTP client, a database or `jira {action}` does many things under one
+name. Kinds are only counted: which of a session's acts are near copies of each other.
+"""
+
+import re
+from collections.abc import Mapping
+
+from guardian.embedding.consequence import HINTS, STATEMENTS
+from guardian.embedding.text import vocabulary, words
+
+_WRAPPED = frozenset(["name", "tool", "tool name", "function", "function name", "method name"])
+_PASSED_ON = frozenset(
+    ["arguments", "args", "params", "parameters", "input", "kwargs", "tool input", "tool arguments", "tool args"]
+)
+_NAME = re.compile(r"[A-Za-z][\w./:-]{0,63}")
+_VERBS = frozenset(vocabulary("select insert update delete drop alter truncate grant revoke copy merge create"))
+_FIRST = re.compile(r"[\s(]*([A-Za-z]{2,10})\b")
+_SEEN = 64
+
+
+def kind_of(tool: str, arguments: Mapping[str, object] | None) -> str:
+    """The tool, with the operation that its own arguments (not nested ones) name. What does not look like the name
+    of an operation tells none: names of people and files would make each call a kind of its own.
+
+    >>> kind_of("call_tool", {"name": "crm.export", "arguments": {"scope": "all"}})
+    'call_tool crm.export'
+    >>> kind_of("db.execute", {"sql": "DROP TABLE audit_log"}), kind_of("create_user", {"name": "Ann"})
+    ('db.execute drop', 'create_user')
+    """
+    told = {words(name): value for name, value in list((arguments or {}).items())[:_SEEN]}
+    passes_on = any(isinstance(told.get(name), (Mapping, str)) for name in _PASSED_ON)
+    for names in (_WRAPPED if passes_on else (), HINTS):
+        for name in sorted(names):
+            value = told.get(name)
+            if isinstance(value, str) and _NAME.fullmatch(value):
+                return f"{tool} {value.lower()}"
+    for name in sorted(STATEMENTS):
+        value = told.get(name)
+        first = _FIRST.match(value[:_SEEN]) if isinstance(value, str) else None
+        if first is not None and (verb := first[1].lower()) in _VERBS:
+            return f"{tool} {verb}"
+    return tool
