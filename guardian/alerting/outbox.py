@@ -62,11 +62,14 @@ class AlertOutbox(Protocol):
     def depth(self) -> int: ...
 
 
+_LONGEST_WAIT_S = 600.0
+
+
 class AlertWorker:
     """Sends what is due until it is stopped. `fallback` gets what `channel` refuses for good, and once what
     `channel` fails on unexpectedly.
 
-    Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter. A channel that names a wait gets
+    Waits between tries grow from `first_wait_s` to ten minutes, with jitter. A channel that names a wait gets
     at least that, up to an hour. While the store is away, waits grow to four times the first. `now` is aware UTC.
     """
 
@@ -80,12 +83,11 @@ class AlertWorker:
         fallback: AlertChannel | None = None,
         idle_s: float = 0.5,
         first_wait_s: float = 5.0,
-        longest_wait_s: float = 600.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._outbox, self._channel, self._fallback = outbox, channel, fallback
         self._metrics, self._now, self._jitter = metrics, now, jitter
-        self._idle, self._first, self._longest = idle_s, first_wait_s, longest_wait_s
+        self._idle, self._first = idle_s, first_wait_s
         self._log = logger("alerting")
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -168,7 +170,7 @@ class AlertWorker:
         log.warning("alert_postponed", wait_s=round(wait, 1), error=error[:_ERROR_LENGTH])
 
     def _backoff(self, attempts: int) -> float:
-        return min(self._longest, self._first * 2.0 ** min(attempts, 32)) * (0.75 + self._jitter() / 2)
+        return min(_LONGEST_WAIT_S, self._first * 2.0 ** min(attempts, 32)) * (0.75 + self._jitter() / 2)
 
     def _depth(self) -> None:
         self._metrics.set("guardian_alert_queue_depth", self._outbox.depth(), channel=self._channel.name)

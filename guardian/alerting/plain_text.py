@@ -31,16 +31,8 @@ def _lines(block: Block) -> Iterable[str]:
             yield from (_plain(element) for element in block["elements"])
         case "actions":
             yield "  ".join(f"[ {element['text']['text']} ]" for element in block["elements"])
-        case "input":
-            yield f"{block['label']['text']}: {_shown(block['element'])}"
         case _:
             return
-
-
-def _shown(element: dict[str, Any]) -> str:
-    if element["type"] == "static_select":
-        return " | ".join(option["text"]["text"] for option in element["options"])
-    return str(element.get("initial_value", "________"))
 
 
 def _plain(text: dict[str, Any]) -> str:

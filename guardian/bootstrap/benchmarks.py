@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from guardian.bootstrap import plugins
 from guardian.embedding.artefact import HELD, MANIFEST
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.sessions import LabelledSession
+from guardian.training import on_the_way, open_ended, toolboxes
 
 _SHIPPED_SEED = 7  # of the training that the shipped model is from
 
@@ -28,18 +28,6 @@ def find_benchmark(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-def _on_the_way(folds: Path | None) -> list[LabelledSession]:
-    with plugins.extras_named("--benchmark on_the_way"):
-        from guardian.training.on_the_way import judged_sessions
-    return judged_sessions(seed=_drawn_with(folds))
-
-
-def _toolboxes(folds: Path | None) -> list[LabelledSession]:
-    with plugins.extras_named("--benchmark toolboxes"):
-        from guardian.training.toolboxes import judged_sessions
-    return judged_sessions(seed=_drawn_with(folds))
-
-
 def _drawn_with(folds: Path | None) -> int:
     """The seed of the training that left these folds, else that of the shipped model."""
     seed = _SHIPPED_SEED
@@ -53,22 +41,20 @@ def _drawn_with(folds: Path | None) -> int:
     return seed
 
 
-def _open_ended(_: Path | None) -> list[LabelledSession]:
-    with plugins.extras_named("--benchmark open_ended"):
-        from guardian.training.open_ended import judged_sessions
-    return judged_sessions(seed=_SHIPPED_SEED)
-
-
 _TRAINED_ON = (
     "a model of `guardian train`, the shipped one too, was trained on these sessions, so its figures are too kind."
     " --left-out with --out-of-fold asks encoders that were not."
 )
 BENCHMARKS: dict[str, Benchmark] = {
     "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
-    "on_the_way": Benchmark(_on_the_way, f"on_the_way: {_TRAINED_ON}"),
+    "on_the_way": Benchmark(
+        lambda folds: on_the_way.judged_sessions(seed=_drawn_with(folds)), f"on_the_way: {_TRAINED_ON}"
+    ),
     "open_ended": Benchmark(
-        _open_ended,
+        lambda _: open_ended.judged_sessions(seed=_SHIPPED_SEED),
         "open_ended: how much less a call weighs under a purpose that constrains nothing was chosen on these.",
     ),
-    "toolboxes": Benchmark(_toolboxes, f"toolboxes: {_TRAINED_ON}"),
+    "toolboxes": Benchmark(
+        lambda folds: toolboxes.judged_sessions(seed=_drawn_with(folds)), f"toolboxes: {_TRAINED_ON}"
+    ),
 }

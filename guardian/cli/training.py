@@ -60,7 +60,7 @@ def train(
     from guardian.evaluation.labels import read_labels
 
     with extras_named("guardian train"):
-        from guardian.training import train as fit
+        from guardian.training.recipe import train as fit
 
     said = read_labels(labelled)
     output.mkdir(parents=True, exist_ok=True)

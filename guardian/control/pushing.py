@@ -54,10 +54,8 @@ class _Work:
 class Pusher:
     """One receiver and its place in the ledger. `run` is the loop of one thread."""
 
-    def __init__(
-        self, deps: ControlDeps, receiver: Receiver, *, jitter: Callable[[], float] = random.random
-    ) -> None:
-        self._deps, self._receiver, self._jitter = deps, receiver, jitter
+    def __init__(self, deps: ControlDeps, receiver: Receiver) -> None:
+        self._deps, self._receiver = deps, receiver
         self._face = receiver.name.partition("/")[0]
         self._bell = threading.Event()
         self._begun: _Begin | None = None
@@ -76,7 +74,7 @@ class Pusher:
                 failures, pause = 0, 1.0
             except Exception as error:  # a receiver may fail in any way; the place in the ledger stays
                 failures += 1
-                pause = min(_LONGEST_PAUSE_S, 0.5 * 2 ** min(failures, 16)) * (0.5 + self._jitter() / 2)
+                pause = min(_LONGEST_PAUSE_S, 0.5 * 2 ** min(failures, 16)) * (0.5 + random.random() / 2)
                 self._failed(error, failures)
                 stop.wait(pause)
                 continue

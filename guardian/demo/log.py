@@ -80,12 +80,10 @@ def interleave(sessions: Sequence[PlannedSession], *, width: int) -> Iterator[tu
                 running.remove(slot)
 
 
-def log_lines(
-    sessions: Sequence[PlannedSession], *, begin: datetime, seed: int, width: int = 12
-) -> Iterator[bytes]:
+def log_lines(sessions: Sequence[PlannedSession], *, begin: datetime, seed: int) -> Iterator[bytes]:
     """The whole log of a scenario in which no gateway consults a revocation list."""
     clocks = {s.session_id: SessionClock(s, begin, seed) for s in sessions}
-    for session, index in interleave(sessions, width=width):
+    for session, index in interleave(sessions, width=12):
         yield encode(decision_line(session, index, clocks[session.session_id]))
 
 

@@ -16,6 +16,8 @@ from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, CredentialHit, SharedReads
 
+PURPOSES_KEPT = 16
+"""Of an agent, the latest."""
 PurposeFrom = Literal["log", "file", "registry", "static", "unknown"]
 
 

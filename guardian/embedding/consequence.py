@@ -10,7 +10,8 @@ from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
 
-from guardian.embedding.text import raw_leaves, scalar, vocabulary, words
+from guardian.domain.text import word_set
+from guardian.embedding.text import raw_leaves, scalar, words
 
 
 class Consequence(IntEnum):
@@ -32,53 +33,43 @@ class Consequence(IntEnum):
         return ("look-up", "unknown", "write", "send, pay, share, delete")[self.value]
 
 
-_READ = frozenset(
-    vocabulary(
-        "get read list search find view fetch lookup look query show describe check history count browse"
-        " retrieve head status inspect preview summarize summarise compare analyze analyse calculate compute"
-        " estimate validate verify think current recent latest details info stat ls cat grep pwd tail diff"
-        " scan monitor track see open navigate forecast translate convert login authenticate"
-        " identify current is has peek select sum grade test balance metadata stats"
-    )
+_READ = word_set(
+    "get read list search find view fetch lookup look query show describe check history count browse"
+    " retrieve head status inspect preview summarize summarise compare analyze analyse calculate compute"
+    " estimate validate verify think current recent latest details info stat ls cat grep pwd tail diff"
+    " scan monitor track see open navigate forecast translate convert login authenticate"
+    " identify current is has peek select sum grade test balance metadata stats"
 )
-_WRITE = frozenset(
-    vocabulary(
-        "create add update write set edit append insert rename move copy schedule reschedule modify change"
-        " mark label tag save store upload draft comment reserve book register enable start stop turn adjust"
-        " assign close reopen mkdir touch mv cp put patch generate play pause fill sort attach import sync"
-        " configure cancel snooze log open press lock activate apply upsert track rate like follow"
-        " restart scale clone provision trim resize cut archive transition authorize authorise replace"
-    )
+_WRITE = word_set(
+    "create add update write set edit append insert rename move copy schedule reschedule modify change"
+    " mark label tag save store upload draft comment reserve book register enable start stop turn adjust"
+    " assign close reopen mkdir touch mv cp put patch generate play pause fill sort attach import sync"
+    " configure cancel snooze log open press lock activate apply upsert track rate like follow"
+    " restart scale clone provision trim resize cut archive transition authorize authorise replace"
 )
-_ACT = frozenset(
-    vocabulary(
-        "send pay transfer share delete remove execute run grant invite publish post submit withdraw buy"
-        " purchase sell trade export forward reply dispatch deploy merge push revoke disable unlock wire"
-        " refund charge checkout place terminate kill drop purge wipe erase reset exec eval sudo rm curl shell"
-        " bash terminal broadcast notify tweet retweet unsubscribe leave ban suspend deactivate approve sign"
-        " donate transmit give install uninstall overwrite truncate destroy exchange return lend mint stake"
-        " swap rotate impersonate escalate download dump exfiltrate"
-    )
+_ACT = word_set(
+    "send pay transfer share delete remove execute run grant invite publish post submit withdraw buy"
+    " purchase sell trade export forward reply dispatch deploy merge push revoke disable unlock wire"
+    " refund charge checkout place terminate kill drop purge wipe erase reset exec eval sudo rm curl shell"
+    " bash terminal broadcast notify tweet retweet unsubscribe leave ban suspend deactivate approve sign"
+    " donate transmit give install uninstall overwrite truncate destroy exchange return lend mint stake"
+    " swap rotate impersonate escalate download dump exfiltrate"
 )
-_LATE = frozenset(
-    vocabulary(
-        "open track current return exchange place start check status history order lock log store sort like"
-        " rate play charge trade alarm file leave"
-    )
+_LATE = word_set(
+    "open track current return exchange place start check status history order lock log store sort like"
+    " rate play charge trade alarm file leave"
 )
-_NEVER_VERBS = frozenset(vocabulary("balance details history info metadata stat stats"))
+_NEVER_VERBS = word_set("balance details history info metadata stat stats")
 _MAYBE_NOUNS = _NEVER_VERBS.union(
-    vocabulary("list search monitor view query scan forecast track test preview status")
+    word_set("list search monitor view query scan forecast track test preview status")
 )
 """Look-ups where a name begins with them; behind another word mostly things, which something is done to."""
-_NOUN_ACT = frozenset(vocabulary("order email mail message sms payment payout call webhook"))
-_OBJECTS = _NOUN_ACT.union(vocabulary("comment label tag book"))
+_NOUN_ACT = word_set("order email mail message sms payment payout call webhook")
+_OBJECTS = _NOUN_ACT.union(word_set("comment label tag book"))
 """Words that may as well be what is looked up, behind a single `list` or `view` (`list.comment`)."""
-_WEIGHTY = frozenset(
-    vocabulary(
-        "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
-        " credentials beneficiary collaborator forwarding"
-    )
+_WEIGHTY = word_set(
+    "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
+    " credentials beneficiary collaborator forwarding"
 )
 HINTS = frozenset(["method", "http method", "request method", "action", "operation", "verb", "op", "command type"])
 _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
@@ -88,7 +79,7 @@ STATEMENTS = frozenset(
 _JOINING = frozenset(["and", "or", "then", "also", "plus"])
 _NAMESPACE = re.compile(r"[.:/]+|__")
 _STATEMENT_CHARS = 100_000
-_CHANGING = frozenset(vocabulary("insert update delete drop alter truncate grant revoke copy merge"))
+_CHANGING = word_set("insert update delete drop alter truncate grant revoke copy merge")
 _COMMENT_MARK = re.compile(r"/\*!?\d*|\*/")
 _LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*")
 _CHANGE = re.compile(

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from guardian.domain.purposes import open_ended
 from guardian.embedding.consequence import consequence
 from guardian.embedding.echo import without_echo, without_repeats
+from guardian.embedding.fusion import Fusion
+from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.recent import Recent
 from guardian.embedding.text import (
@@ -27,9 +28,6 @@ from guardian.embedding.text import (
     without,
 )
 from guardian.embedding.wishes import Embed, parts, wishes
-
-if TYPE_CHECKING:
-    from guardian.embedding.fusion import Fusion
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
@@ -67,7 +65,7 @@ class PurposeFit:
     requests that had to be computed.
     """
 
-    def __init__(self, encoder: Encoder, fusion: "Fusion", version: str, *, cache_size: int = 65_536) -> None:
+    def __init__(self, encoder: Encoder, fusion: Fusion, version: str, *, cache_size: int = 65_536) -> None:
         self.version = version
         self._encoder, self._fusion = encoder, fusion
         self._aside = ThreadPoolExecutor(1, "guardian-pairs")
@@ -102,8 +100,6 @@ class PurposeFit:
         Both encoders run at the same time, because a single call leaves cores idle in each. Pairs with a long
         purpose come after the vectors, which tell the part of it that the pair encoder reads.
         """
-        from guardian.embedding.fusion import static_features
-
         static = [static_features(request) for request in requests]
         requests = [heard(request) for request in requests]
         long = np.array([bool(parts(r.purpose)) for r in requests], dtype=bool)
@@ -163,6 +159,22 @@ def heard(request: FitRequest) -> FitRequest:
     """The request as the encoders and the fusion read it: without what its arguments quote of the purpose."""
     arguments = without_echo(request.purpose, request.arguments)
     return request if arguments is request.arguments else replace(request, arguments=arguments)
+
+
+def static_features(request: FitRequest) -> tuple[float, ...]:
+    """All features but the encoders' two, in FEATURES' order from the third on.
+
+    What the act can do is read from the whole call: an SQL statement beside words of the purpose still counts.
+    """
+    weight = consequence(request.tool, request.arguments).weight
+    found = grounding(request.purpose, heard(request).arguments, request.earlier_values, looks_up=weight == 0.0)
+    return (
+        found.fresh,
+        weight * found.fresh_destination,
+        weight,
+        1.0 - openness(request.purpose),
+        1.0 - tool_overlap(request.purpose, request.tool),
+    )
 
 
 def bared(request: FitRequest) -> FitRequest:

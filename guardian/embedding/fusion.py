@@ -9,9 +9,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from guardian.embedding.consequence import consequence
-from guardian.embedding.fit import FitRequest, heard
-from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.errors import ModelError
 
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
@@ -60,22 +57,6 @@ class Fusion:
         """The score before the sigmoid."""
         rows = zip(self.weights, features, self.low, self.high, strict=True)
         return self.intercept + sum(w * min(max(x, low), high) for w, x, low, high in rows)
-
-
-def static_features(request: FitRequest) -> tuple[float, ...]:
-    """All features but the encoders' two, in FEATURES' order from the third on.
-
-    What the act can do is read from the whole call: an SQL statement beside words of the purpose still counts.
-    """
-    weight = consequence(request.tool, request.arguments).weight
-    found = grounding(request.purpose, heard(request).arguments, request.earlier_values, looks_up=weight == 0.0)
-    return (
-        found.fresh,
-        weight * found.fresh_destination,
-        weight,
-        1.0 - openness(request.purpose),
-        1.0 - tool_overlap(request.purpose, request.tool),
-    )
 
 
 def load_fusion(path: Path) -> Fusion:

@@ -10,21 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guardian.embedding.text import DESTINATION, MARK, every_leaf, leaves, vocabulary, words
+from guardian.domain.text import word_set
+from guardian.embedding.text import DESTINATION, MARK, every_leaf, leaves, words
 
 _WORD = re.compile(r"[a-z0-9]+")
-_STOP = frozenset(
-    vocabulary(
-        "the a an of to for and in on my me i please can you with from is are it that this could would at by"
-        " or be as we your our all any do if then than was were will have has had not so no into about its"
-        " their them"
-    )
+_STOP = word_set(
+    "the a an of to for and in on my me i please can you with from is are it that this could would at by"
+    " or be as we your our all any do if then than was were will have has had not so no into about its"
+    " their them"
 )
-_SHAPE = frozenset(
-    vocabulary(
-        "limit count n max page pages size per offset skip cursor sort order by ascending descending format"
-        " verbose recursive results timezone units"
-    )
+_SHAPE = word_set(
+    "limit count n max page pages size per offset skip cursor sort order by ascending descending format"
+    " verbose recursive results timezone units"
 )
 """Words of arguments that say how much of an answer is wanted and in which shape, not what it is about."""
 _PLAIN = re.compile(r"-?\d{1,5}|[a-z]+(?:[_ ][a-z]+)?", re.I)

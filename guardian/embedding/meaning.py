@@ -9,7 +9,6 @@ The planes are fixed: they depend on the number of dimensions only.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +16,12 @@ from numpy.typing import NDArray
 from guardian.domain.past import Vectors
 from guardian.domain.signal import Sketch
 from guardian.embedding.fit import FitRequest
+from guardian.embedding.ports import TextEncoder
 from guardian.embedding.recent import Recent
 from guardian.embedding.text import render_action, render_purpose
 
 BITS = 256
 _PLANES_SEED = 20_261
-
-
-class Embeds(Protocol):
-    """A bi-encoder: unit vectors of shape (n, dimensions), one per text."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class Meanings:
     `cache_misses` counts the texts that had to be computed.
     """
 
-    def __init__(self, encoder: Embeds, version: str, *, cache_size: int = 16_384) -> None:
+    def __init__(self, encoder: TextEncoder, version: str, *, cache_size: int = 16_384) -> None:
         self.version = version
         self._encoder = encoder
         self._known: Recent[str, tuple[bytes, str]] = Recent(cache_size)

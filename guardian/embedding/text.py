@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
+from guardian.domain.text import word_set
+
 PURPOSE_CHARS = 600
 ACTION_CHARS = 280
 VALUE_CHARS = 96
@@ -29,14 +31,12 @@ def vocabulary(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-DESTINATION = frozenset(
-    vocabulary(
-        "to recipient recipients cc bcc email address url uri link website host account iban payee"
-        " beneficiary channel user username guest guests participants attendees phone destination target"
-        " member members bucket webhook endpoint receiver domain repo wallet number contact"
-    )
+DESTINATION = word_set(
+    "to recipient recipients cc bcc email address url uri link website host account iban payee"
+    " beneficiary channel user username guest guests participants attendees phone destination target"
+    " member members bucket webhook endpoint receiver domain repo wallet number contact"
 )
-_DEED = frozenset(vocabulary("method action operation verb op command sql query statement amount"))
+_DEED = word_set("method action operation verb op command sql query statement amount")
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _JOINTS = re.compile(r"[_./:\-\\]+")

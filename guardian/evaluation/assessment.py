@@ -27,14 +27,12 @@ class RobustRow:
     moved_4: float
 
 
-def robust_rows(
-    as_is: Report, variants: Mapping[str, Report], *, scorer: str = "guardian"
-) -> tuple[RobustRow, ...]:
+def robust_rows(as_is: Report, variants: Mapping[str, Report]) -> tuple[RobustRow, ...]:
     """One row per variant, the sessions as they are first."""
-    base = as_is.row(scorer).found
+    base = as_is.row("guardian").found
     rows = []
     for name, report in {AS_IS: as_is, **variants}.items():
-        found = report.row(scorer).found
+        found = report.row("guardian").found
         at_4 = found.recall[_AT_4]
         moved = at_4.value - base.recall[_AT_4].value
         rows.append(RobustRow(name, found.benign, found.drift, found.auc, found.recall[0], at_4, moved))

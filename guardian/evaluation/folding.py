@@ -28,11 +28,6 @@ class FoldedSession:
     drifts: tuple[Drift, ...]
 
     @property
-    def scores(self) -> list[float]:
-        """The fused score of each action, in [0, 1]."""
-        return [drift.score for drift in self.drifts]
-
-    @property
     def evidence(self) -> float:
         """What the session amounts to after its last action: log10 of the N in "at most one in N honest
         sessions"."""

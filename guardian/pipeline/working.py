@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardian.domain.batch import (
+    PURPOSES_KEPT,
     AgentKey,
     DeadLetter,
     DecisionKey,
@@ -27,7 +28,6 @@ from guardian.pipeline.side_findings import identity_finding
 
 TOOLS_KEPT = 8
 PRINTS_KEPT = 256
-PURPOSES_KEPT = 16
 SIBLINGS_KEPT = 32
 _ID_KEPT = 480
 

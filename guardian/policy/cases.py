@@ -54,26 +54,6 @@ class _Budget(_Strict):
     used_general: int = 0
 
 
-class _Harm(_Strict):
-    registered_sessions: int = 0
-    revoked_permille: int = 0
-    breaker_open: bool = False
-    minutes_since_model_change: int = 10**6
-
-
-class _Act(_Strict):
-    own: bool = False
-    approved: bool = False
-    denies: bool = False
-    widens: bool = False
-    break_glass: bool = False
-
-
-class _Whom(_Strict):
-    kind: str
-    registered: bool = False
-
-
 class PolicyCase(_Strict):
     """One example. `decided_by` names exactly the policies that must decide, none where nothing permits the
     act.
@@ -106,9 +86,9 @@ class PolicyCase(_Strict):
     weekday: int = Field(default=0, ge=0, le=6)
     evidence: _Evidence = _Evidence()
     budget: _Budget = _Budget()
-    harm: _Harm = _Harm()
-    act: _Act = _Act()
-    whom: _Whom | None = None
+    harm: HarmFacts = HarmFacts()
+    act: ActFacts = ActFacts()
+    whom: WhomFacts | None = None
 
     @property
     def request(self) -> PolicyRequest:
@@ -133,10 +113,10 @@ class PolicyCase(_Strict):
             on_call=self.on_call,
             evidence=EvidenceFacts(**self.evidence.model_dump()),
             budget=BudgetFacts(**self.budget.model_dump()),
-            harm=HarmFacts(**self.harm.model_dump()),
-            act=ActFacts(**self.act.model_dump()),
+            harm=self.harm,
+            act=self.act,
             target=self.target,
-            whom=None if self.whom is None else WhomFacts(**self.whom.model_dump()),
+            whom=self.whom,
             hour=self.hour,
             weekday=self.weekday,
         )

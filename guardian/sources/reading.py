@@ -264,8 +264,3 @@ def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -
     if event is None:
         raise DecodeError(why.code, why.reason)
     return Told(event, digest, why)
-
-
-def alone(name: str, format: Format, completion: Completion | None = None) -> Reader:
-    """A reader of one format."""
-    return Reader({name: format}, completion or Completion())

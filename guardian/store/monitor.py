@@ -57,7 +57,6 @@ class MonitorStore:
         seal: Callable[[bytes], bytes],
         hear: Hear,
         dead_letter_ttl: timedelta = timedelta(days=14),
-        max_agent_purposes: int = 16,
         clean: Callable[[Envelope], Envelope] = lambda envelope: envelope,
         keep_words: Pack | None = None,
         migrates: bool = True,
@@ -67,7 +66,6 @@ class MonitorStore:
         self._engine = engine
         self._seal = seal
         self._ttl = dead_letter_ttl
-        self._max_agent_purposes = max_agent_purposes
         self.outbox = Outbox(engine)
         self.words = Words(engine, hear, clean, keep=keep_words)
         self.registry = Registry(engine)
@@ -149,7 +147,7 @@ class MonitorStore:
             check_owner(connection, positions, base, member)
             save_sessions(connection, judged.sessions, versions, now)
             save_seen(connection, judged.seen, now)
-            save_agents(connection, judged.agent_purposes, self._max_agent_purposes, now)
+            save_agents(connection, judged.agent_purposes, now)
             save_task_reads(connection, judged.task_reads, now)
             insert_findings(connection, judged.findings, now)
             letters = insert_dead_letters(

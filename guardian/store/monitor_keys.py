@@ -14,10 +14,10 @@ _CHUNK = 500
 _WIDEST = 256  # bytes of a name in a key of three: PostgreSQL indexes 2704, a tenant or session may need 2048
 
 
-def chunks(items: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
-    """Lists of at most `size`: databases bound the number of parameters of one statement."""
+def chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
+    """Lists of at most 500: databases bound the number of parameters of one statement."""
     iterator = iter(items)
-    while part := list(islice(iterator, size)):
+    while part := list(islice(iterator, _CHUNK)):
         yield part
 
 

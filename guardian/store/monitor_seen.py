@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from guardian.domain.batch import AgentKey, DecisionKey
+from guardian.domain.batch import PURPOSES_KEPT, AgentKey, DecisionKey
 from guardian.store.inserts import Row, insert_new
 from guardian.store.monitor_keys import in_key, lots
 from guardian.store.monitor_tables import agents, seen
@@ -59,9 +59,7 @@ def _touch(connection: Connection, known: Iterable[AgentKey], now: datetime) -> 
         connection.execute(update(agents).where(old).values(touched_at=now))
 
 
-def save_agents(
-    connection: Connection, wanted: Mapping[AgentKey, tuple[str, ...]], limit: int, now: datetime
-) -> None:
+def save_agents(connection: Connection, wanted: Mapping[AgentKey, tuple[str, ...]], now: datetime) -> None:
     """Merge rather than overwrite: another partition's member may have seen other purposes meanwhile."""
     if not wanted:
         return
@@ -70,7 +68,7 @@ def save_agents(
     changed: list[Row] = []
     for key, purposes in wanted.items():
         known, tenant, agent = current.get(key), key.tenant_id, in_key(key.agent_id)
-        merged = (tuple(p for p in known or () if p not in purposes) + tuple(purposes))[-limit:]
+        merged = (tuple(p for p in known or () if p not in purposes) + tuple(purposes))[-PURPOSES_KEPT:]
         if known is None:
             new.append({"tenant_id": tenant, "agent_id": agent, "purposes": json.dumps(merged), "touched_at": now})
         elif merged != known:

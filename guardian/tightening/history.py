@@ -15,6 +15,7 @@ from guardian.tightening.sessions import Places
 from guardian.tightening.usage import SessionUse, Use
 
 IDLE = timedelta(hours=12)
+_RECENT = timedelta(days=14)
 """A session that was silent for longer is counted; what it does later counts as another session. Not so for one
 that was flagged or found unusual: with enough pauses it would pass for several that do alike."""
 UNUSUAL_ONE_IN = 100.0
@@ -154,14 +155,14 @@ class ScopeHistory:
         both.merge(self.late)
         return both
 
-    def current(self, *, recent: timedelta = timedelta(days=14)) -> list[Grant]:
+    def current(self) -> list[Grant]:
         """The grants in force at the scope's end, the most frequent first. One whose spelling is not known is left
         out if the same grant is there with its spelling."""
         lasts = [granted.last for granted in self.grants.values() if granted.last is not None]
         if not lasts:
             return []
         end = max(lasts)
-        found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - recent]
+        found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - _RECENT]
         ordered = [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
         known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
         return [grant for grant in ordered if grant.spelt is not None or grant not in known]

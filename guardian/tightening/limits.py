@@ -70,7 +70,7 @@ def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) 
 
 def fitted(
     scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, broken: int, caution: Caution,
-    *, last_use: str | None = None, flagged: int = 0, sessions: tuple[int, int] | None = None,
+    *, sessions: tuple[int, int] | None = None,
 ) -> Iterator[Restriction]:  # fmt: skip
     """The restriction, if the same rule learnt from the early part held in the late part.
 
@@ -81,7 +81,7 @@ def fitted(
     bound = upper_bound(min(broken, late), late)
     if bound <= caution.at_most:
         yield Restriction(
-            scope, rule, why, Support(all_, whole.actions, len(whole.days), last_use, bound, late, broken, flagged)
+            scope, rule, why, Support(all_, whole.actions, len(whole.days), None, bound, late, broken)
         )
 
 

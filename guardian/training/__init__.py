@@ -1,6 +1,1 @@
-"""Build the drift model from labelled sessions (needs the `train` extra)."""
-
-from guardian.training.recipe import train
-from guardian.training.stages import Recipe
-
-__all__ = ["Recipe", "train"]
+"""Build the drift model from labelled sessions (what uses torch needs the `train` extra)."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
+from guardian.domain.text import word_set
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.text import vocabulary
 from guardian.evaluation.sessions import LabelledSession
@@ -33,7 +34,7 @@ _FILES = vocabulary(
     " found/institutions found/trades found/finance found/communities found/plants found/networks"
     " found/provisions found/everyday found/houses found/company"
 )  # their order is part of what a seed draws
-_STOP = frozenset(vocabulary("the a an and that they to of i my me"))
+_STOP = word_set("the a an and that they to of i my me")
 
 
 @dataclass(frozen=True, slots=True)

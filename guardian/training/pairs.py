@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from guardian.domain.text import word_set
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.fit import FitRequest, heard
 from guardian.embedding.grounding import argument_values, grounding
@@ -31,10 +32,8 @@ SWAPPED: Mapping[Consequence, float] = {
 ECHOED = 0.12
 """How often a call, honest or drifting, repeats words of the purpose in an argument of its own."""
 _REMARKS = vocabulary("note comment context reason task description summary memo details message")
-_STOP = frozenset(
-    vocabulary(
-        "the a an of to for and in on my me i please can you with from is are it that this could would at by"
-    )
+_STOP = word_set(
+    "the a an of to for and in on my me i please can you with from is are it that this could would at by"
 )
 
 

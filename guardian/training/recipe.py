@@ -28,8 +28,8 @@ from guardian.embedding.artefact import (
     digest,
     write_manifest,
 )
-from guardian.embedding.fit import as_pair, wished
-from guardian.embedding.fusion import save_fusion, static_features
+from guardian.embedding.fit import as_pair, static_features, wished
+from guardian.embedding.fusion import save_fusion
 from guardian.embedding.ports import TEXT_TOKENS
 from guardian.embedding.sentence_transformers import (
     REFERENCE,

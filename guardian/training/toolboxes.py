@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TypeVar
 
-from guardian.embedding.text import vocabulary
+from guardian.domain.text import word_set
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
 from guardian.training import notation
 from guardian.training.graded import CLEARLY_NOT, STEP, Graded, Place, graded_call
@@ -43,7 +43,7 @@ JUDGED = 3_000
 STRAY = 2
 """Calls that are spliced into a drifting one of them."""
 _WORK = files("guardian.training") / "work" / DATASET
-_STOP = frozenset(vocabulary("the a an and that they to of i my me"))
+_STOP = word_set("the a an and that they to of i my me")
 _GRADES = re.compile(r"([0-4]):((?: \d+)+)")
 
 

@@ -7,23 +7,19 @@ from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
 
+from guardian.domain.text import word_set
 from guardian.embedding.text import vocabulary
 from guardian.training.apis import Operation, Parameter
 
 MOST_OF_A_SERVICE, LEAST_OF_A_SERVICE = 90, 4
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_NO_THING = frozenset(vocabulary("project location name resource list batch by id for and of the type data v"))
-_READ = frozenset(
-    vocabulary(
-        "get list describe search query fetch lookup retrieve read batchget aggregated count show test head scan"
-        " estimate"
-    )
+_NO_THING = word_set("project location name resource list batch by id for and of the type data v")
+_READ = word_set(
+    "get list describe search query fetch lookup retrieve read batchget aggregated count show test head scan"
+    " estimate"
 )
-_ACT = frozenset(
-    vocabulary(
-        "delete remove terminate purge send share publish execute run invoke revoke disable reset destroy"
-        " deregister"
-    )
+_ACT = word_set(
+    "delete remove terminate purge send share publish execute run invoke revoke disable reset destroy deregister"
 )
 _THINGS = vocabulary(
     "acme nova river orchid blue delta summit maple harbor pixel quartz lunar ember cedar atlas falcon copper"

@@ -141,9 +141,9 @@ class ControlClient(ControlCalls):
         query = {"tenant_id": tenant_id, "since": since}
         return self._ask(RevocationList, "GET", "/v1/revocations", query=query)
 
-    def changes(self, since: int, *, limit: int = 500) -> ChangeList:
+    def changes(self, since: int) -> ChangeList:
         """What people said after entry `since` of the feed."""
-        return self._ask(ChangeList, "GET", "/v1/session-changes", query={"since": since, "limit": limit})
+        return self._ask(ChangeList, "GET", "/v1/session-changes", query={"since": since, "limit": 500})
 
     def register_envelope(self, envelope: Envelope) -> RegisteredEnvelope:
         """At session start and whenever it is re-issued; the same envelope again changes nothing."""

@@ -13,7 +13,6 @@ from guardian.archive.rows import pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.timelines import ArchivedTimelines
 from guardian.archive.writer import write_events
-from guardian.console.memory import MemoryTimelines
 from guardian.domain.timeline import Granted, Step, Timelines
 from guardian.errors import ArchiveError
 
@@ -44,8 +43,8 @@ def row(each: Step, *, session: str = "sess_1", tenant: str = "acme") -> dict[st
     }  # fmt: skip
 
 
-@pytest.fixture(params=["archive", "memory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
     def archived(steps: Sequence[Step]) -> Timelines:
         others = [row(step(n + 1000), session=f"s{n}") for n in range(50)]
         theirs = [row(step(n + 2000), tenant="globex") for n in range(5)]
@@ -54,12 +53,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
         write_events(tmp_path, "others", [pack(others + theirs, EVENTS)])
         return ArchivedTimelines(tmp_path)
 
-    def in_memory(steps: Sequence[Step]) -> Timelines:
-        return MemoryTimelines(
-            {("acme", "sess_1"): (ENVELOPE, steps), ("globex", "sess_1"): (ENVELOPE, [step(2000)])}
-        )
-
-    return archived if request.param == "archive" else in_memory
+    return archived
 
 
 def test_the_actions_come_in_the_order_of_time_with_everything_that_is_known(make: Make) -> None:
@@ -92,7 +86,6 @@ def test_a_session_that_is_not_there_has_no_actions(make: Make) -> None:
 def test_an_archive_is_empty_while_nobodys_actions_are_in_it(make: Make, tmp_path: Path) -> None:
     assert not make([step(1)]).empty()
     assert ArchivedTimelines(tmp_path / "new").empty()
-    assert MemoryTimelines().empty()
 
 
 def test_another_tenants_session_of_the_same_name_is_another(make: Make) -> None:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from guardian.embedding.consequence import Consequence
 from guardian.embedding.echo import PASSAGE, unquoted, without_echo, without_repeats
-from guardian.embedding.fit import FitRequest
-from guardian.embedding.fusion import FEATURES, static_features
+from guardian.embedding.fit import FitRequest, static_features
+from guardian.embedding.fusion import FEATURES
 from guardian.embedding.grounding import content_words
 from guardian.embedding.text import MARK, leaves
 

@@ -12,9 +12,9 @@ import pytest
 
 from guardian.embedding import PurposeFit
 from guardian.errors import ConfigurationError
-from guardian.evaluation import cosine, lexical
 from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
+from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.calibration import JudgeWith, fit_calibration, session_line
 from guardian.evaluation.explanations import explanations
 from guardian.evaluation.folding import folding

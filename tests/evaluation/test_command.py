@@ -1,6 +1,7 @@
 """`guardian evaluate`: what it refuses in words, and one whole run with the shipped model."""
 
 import gzip
+import importlib
 import json
 import os
 import random
@@ -61,9 +62,18 @@ def test_an_unknown_benchmark_and_an_unknown_signal_are_refused_with_the_known_o
     assert "--without nosuch: not switched on; signals are purpose_fit" in refused([sessions], without=("nosuch",))
 
 
+def test_written_work_is_drawn_without_torch() -> None:
+    drawn = (
+        "import sys; sys.modules['torch'] = None; from guardian.bootstrap.benchmarks import BENCHMARKS as found"
+    )
+    told = "print(all(found[name].sessions(None) for name in ('on_the_way', 'open_ended', 'toolboxes')))"
+    ran = subprocess.run([sys.executable, "-c", f"{drawn}; {told}"], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
 @pytest.mark.parametrize("name", ["on_the_way", "toolboxes"])
 def test_written_work_is_drawn_as_the_training_drew_it_whose_folds_they_are(name: str, tmp_path: Path) -> None:
-    module = pytest.importorskip(f"guardian.training.{name}")
+    module = importlib.import_module(f"guardian.training.{name}")
     drawn = find_benchmark(name).sessions
     assert drawn(None) == module.judged_sessions(seed=7)
     for fold, about in (("0", {"seed": 5}), ("1", {"seed": 5}), ("not a fold", {})):

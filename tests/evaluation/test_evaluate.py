@@ -11,10 +11,16 @@ import pytest
 from guardian.domain.drift import Drift
 from guardian.embedding import FitRequest
 from guardian.embedding.lexical import Lexical
-from guardian.evaluation import SessionFileError, cosine, evaluate, lexical, read_sessions, requests_of
+from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.folding import FoldedSession
-from guardian.evaluation.judge import CHANGES, by_consequence
-from guardian.evaluation.sessions import LabelledAction, LabelledSession, session_of
+from guardian.evaluation.judge import CHANGES, by_consequence, evaluate, requests_of
+from guardian.evaluation.sessions import (
+    LabelledAction,
+    LabelledSession,
+    SessionFileError,
+    read_sessions,
+    session_of,
+)
 
 
 def record(

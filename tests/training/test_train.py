@@ -23,10 +23,11 @@ from guardian.embedding.artefact import FOLDS, open_artefact  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
-from guardian.training import Recipe, stages, train  # noqa: E402
+from guardian.training import stages  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
-from guardian.training.recipe import _written_work  # noqa: E402
+from guardian.training.recipe import _written_work, train  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
+from guardian.training.stages import Recipe  # noqa: E402
 from guardian.training.toolboxes import all_toolboxes  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

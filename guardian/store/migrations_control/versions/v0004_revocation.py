@@ -9,8 +9,6 @@ from guardian.store.engine import UtcDateTime
 
 revision = "0004"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

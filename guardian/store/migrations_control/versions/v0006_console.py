@@ -9,8 +9,6 @@ from guardian.store.engine import UtcDateTime
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 _AT_ONCE = 2000
 

@@ -7,8 +7,6 @@ from guardian.store.engine import UtcDateTime
 
 revision = "m0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 _COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -7,8 +7,6 @@ from guardian.store.engine import UtcDateTime
 
 revision = "m0004"
 down_revision = "m0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

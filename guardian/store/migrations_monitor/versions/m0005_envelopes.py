@@ -7,8 +7,6 @@ from guardian.store.engine import UtcDateTime
 
 revision = "m0005"
 down_revision = "m0004"
-branch_labels = None
-depends_on = None
 
 _COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -4,8 +4,6 @@ from alembic import op
 
 revision = "m0009"
 down_revision = "m0008"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
