@@ -20,8 +20,14 @@ _CARRIES = (
     "reason", "result", "trace",
 )  # fmt: skip
 _REFUSALS = frozenset(
-    {"Authorization", "ExtAuth", "Guardrail", "JwtAuth", "Oidc", "BasicAuth", "APIKeyAuth", "RateLimit", "ExtProc"}
-)
+    {
+        "Authorization", "ExtAuth", "Guardrail", "JwtAuth", "Oidc", "BasicAuth", "APIKeyAuth", "ExtProc",
+        "RateLimit", "Overload",
+    }
+)  # fmt: skip
+_MCP_REFUSALS = ("mcp: Unknown ", "mcp: mcpGuardrails rejected")
+"""How the error begins where the reason is MCP, as for any failure of MCP's: a tool that a rule forbids is
+deliberately called unknown, with status 400."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ plugin = AgentGateway
 
 def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
     reason, status = text(entry.get("reason")), text(entry.get("http.status"))
-    if reason in _REFUSALS or (reason is None and status in ("401", "403")):
+    hidden = reason == "MCP" and (text(entry.get("error")) or "").startswith(_MCP_REFUSALS)
+    if hidden or reason in _REFUSALS or (reason is None and status in ("401", "403")):
         return "deny", first(entry.get("error"), entry.get("mcp.error.message"), reason) or ""
     return "allow", ""

@@ -207,10 +207,10 @@ def test_a_foreign_log_is_scored_and_replayed_like_guardians_own(guardian, tmp_p
     scored = guardian("score", "log")
     assert scored.returncode == 0
     lines = [json.loads(line) for line in scored.stdout.splitlines()]
-    assert [line["session_id"] for line in lines] == ["191c48"] * 3
+    assert [line["session_id"] for line in lines] == ["191c48"] * 4
     assert "envelope" not in lines[0]["features_missing"]
-    # everything.printEnv was tried and denied; everything/echo is all that the envelope lists
-    assert [line["signals"]["envelope_breach"] > 0 for line in lines] == [False, True, False]
+    # two more were tried and denied; everything/echo is all that the envelope lists
+    assert [line["signals"]["envelope_breach"] > 0 for line in lines] == [False, True, False, True]
     replayed = guardian("replay", "log", "--json")
     assert replayed.returncode == 0
     assert {json.loads(line)["session_id"] for line in replayed.stdout.splitlines()} == {"191c48"}

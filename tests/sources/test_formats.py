@@ -151,6 +151,33 @@ def test_agentgateway_says_who_refused_and_only_tool_calls_count(sample):
     (refused,) = sample("agentgateway", 1)
     assert (refused.decision.effect, refused.decision.reason) == ("deny", "authorization failed")
     assert sample("agentgateway", 2) == []  # tools/list
+    (hidden,) = sample("agentgateway", 4)
+    assert (hidden.action.tool, hidden.decision.effect) == ("everything.close_all_incidents", "deny")
+    assert hidden.decision.reason == "mcp: Unknown tool: close_all_incidents"
+
+
+@pytest.mark.parametrize(
+    ("said", "effect"),
+    [
+        ({"http.status": 400, "reason": "MCP", "error": "mcp: Unknown tool: crm_export"}, "deny"),
+        ({"http.status": 500, "reason": "MCP", "error": "mcp: Unknown tool: crm_export"}, "deny"),
+        ({"http.status": 200, "reason": "MCP", "error": "mcp: mcpGuardrails rejected: holds a card"}, "deny"),
+        ({"http.status": 200, "reason": "MCP", "error": "mcp: mcpGuardrails rejected"}, "deny"),
+        ({"http.status": 503, "reason": "Overload", "error": "request limit exceeded"}, "deny"),
+        ({"http.status": 404, "reason": "MCP", "error": "mcp: session not found"}, "allow"),
+        ({"http.status": 502, "reason": "MCP", "error": "mcp: upstream error: 502"}, "allow"),
+        ({"http.status": 500, "reason": "MCP", "error": "mcp: failed to send message: Unknown tool"}, "allow"),
+        ({"http.status": 500, "reason": "MCP", "error": ["mcp: Unknown "]}, "allow"),
+        ({"http.status": 200, "mcp.error.code": -32602, "mcp.error.message": "Unknown tool: x"}, "allow"),
+    ],
+)
+def test_agentgateway_hides_what_it_forbids_as_if_it_were_unknown(said, effect, samples, make_reader, decisions):
+    """An upstream that knows no such tool, or fails, is an outcome."""
+    allowed = {**json.loads(samples("agentgateway")[0]), **said}
+    (call,) = decisions(make_reader("agentgateway"), allowed)
+    assert call.decision.effect == effect
+    assert call.result is not None
+    assert call.result.status == "error"
 
 
 def test_agentgateways_otlp_logs_say_the_same_as_its_lines(sample):
