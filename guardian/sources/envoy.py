@@ -1,10 +1,11 @@
 """Envoy JSON access logs with the MCP fields of Envoy AI Gateway.
 
 Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which
-key of the log holds which fact; the defaults are the project's own names. A call that RBAC or ext_authz refused is
-a deny; a 401 or 403 that came from the upstream is not.
+key of the log holds which fact; the defaults are the project's own names. A call that RBAC, ext_authz or a rate
+limit of Envoy's refused is a deny; a 401, 403 or 429 that came from the upstream is not.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,8 @@ FIELDS: Mapping[str, str] = {
     "tenant": "tenant", "delegator": "user", "agent": "agent", "purpose": "purpose",
     "traceparent": "traceparent", "token": "jwt.sid",
 }  # fmt: skip
+_REFUSALS = re.compile("rbac_access_denied|ext_authz_denied|rate_limited|rate_limiter_error")
+_REFUSAL_FLAGS = re.compile(r"\b(?:UAEX|RL|RLSE)\b")
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _said(value: Any) -> Any:
 
 def _decision(said: Mapping[str, Any]) -> tuple[Effect, str]:
     details, flags, status = (str(said[name] or "") for name in ("details", "flags", "status"))
-    refused = "rbac_access_denied" in details or "ext_authz_denied" in details or "UAEX" in flags
+    refused = _REFUSALS.search(details) or _REFUSAL_FLAGS.search(flags)
     if refused or (status in ("401", "403") and details != "via_upstream"):
         return "deny", details
     return "allow", ""

@@ -200,6 +200,26 @@ def test_envoys_own_keys_can_be_named_and_a_dash_says_nothing(sample, make_reade
     assert (own.action.tool, own.envelope.session_id) == ("read", "s-1")
 
 
+@pytest.mark.parametrize(
+    ("said", "effect"),
+    [
+        ({"response_code": 429, "response_code_details": "local_rate_limited", "response_flags": "RL"}, "deny"),
+        ({"response_code": 429, "response_code_details": "request_rate_limited"}, "deny"),
+        ({"response_code": 429, "response_code_details": "-", "response_flags": ["DI", "RL"]}, "deny"),
+        ({"response_code": 500, "response_code_details": "rate_limiter_error", "response_flags": "RLSE"}, "deny"),
+        ({"response_code": 503, "response_code_details": "ext_authz_error", "response_flags": "UAEX"}, "deny"),
+        ({"response_code": 429, "response_flags": "-"}, "allow"),  # the upstream's own, as any via_upstream
+        ({"response_code": 403}, "allow"),
+        ({"response_code": 503, "response_flags": "URX,UF"}, "allow"),
+    ],
+)
+def test_what_envoy_itself_refused_is_a_deny_and_what_its_upstream_answered_an_outcome(
+    said, effect, samples, make_reader, decisions
+):
+    (call,) = decisions(make_reader("envoy"), {**json.loads(samples("envoy")[0]), **said})
+    assert (call.decision.effect, call.result.status) == (effect, str(said["response_code"]))
+
+
 def test_otel_spans_of_tools_are_read_and_others_are_not(sample):
     search, book = sample("otel", 0)
     assert (search.action.tool, search.action.arguments) == ("search_flights", {"to": "FRA"})
