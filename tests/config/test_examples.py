@@ -14,8 +14,11 @@ from typer.main import get_command
 from guardian.alerting.ocsf import to_ocsf
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.samples import samples
+from guardian.bootstrap.sources import open_source
 from guardian.cli import app
 from guardian.config import load
+from guardian.domain.record import Record
+from guardian.sources.port import Told
 from guardian.telemetry import METRICS
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
@@ -80,12 +83,32 @@ def _follow(words: list[str]) -> None:
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("gateways/*.yaml")), ids=lambda path: path.stem)
 def test_a_gateways_example_holds_its_side_and_a_configuration_that_stands(example: Path, tmp_path: Path) -> None:
-    _, ours = yaml.safe_load_all(example.read_text("utf-8"))
+    *_, ours = yaml.safe_load_all(example.read_text("utf-8"))
     (tmp_path / "guardian.yaml").write_text(yaml.safe_dump(ours), "utf-8")
     settings = load(tmp_path / "guardian.yaml")
     check_plugins(settings)
     assert settings.gateways
     assert settings.source.format == ours["source"]["format"]
+
+
+def test_a_line_of_envoys_ai_gateway_has_the_session_user_and_agent_of_its_example(tmp_path: Path) -> None:
+    """As its documentation shows a call: there the MCP server had no session."""
+    log, route, ours = yaml.safe_load_all((EXAMPLES / "gateways" / "envoy-ai-gateway.yaml").read_text("utf-8"))
+    (tmp_path / "guardian.yaml").write_text(yaml.safe_dump(ours), "utf-8")
+    settings = load(tmp_path / "guardian.yaml")
+    claims = {each["header"]: each["claim"] for each in route["spec"]["securityPolicy"]["oauth"]["claimToHeaders"]}
+    metadata = {"mcp_method": "tools/call", "mcp_tool_name": "resolve-library-id", "mcp_backend": "context7"}
+    known = {f"%DYNAMIC_METADATA(io.envoy.ai_gateway:{name})%": value for name, value in metadata.items()}
+    known |= {f"%REQ({header.upper()})%": f"the {claim}" for header, claim in claims.items()}
+    known |= {"%START_TIME%": "2025-10-08T10:42:11.430Z", "%RESPONSE_CODE%": 200, "%REQ(X-REQUEST-ID)%": "cf2c"}
+    line = json.dumps({key: known.get(value) for key, value in log["json"].items()}).encode()
+    (told,) = open_source(settings).read(Record("envoy.access", 0, 0, line))
+    assert isinstance(told, Told)
+    envelope = told.event.envelope
+    assert (told.event.action.tool, envelope.tenant_id) == ("context7.resolve-library-id", "tenant_acme")
+    assert (envelope.session_id, envelope.delegator_id, envelope.agent_id) == (
+        "the sid", "the sub", "the client_id",
+    )  # fmt: skip
 
 
 def test_the_pipeline_for_elastic_copies_what_an_event_holds() -> None:
