@@ -1,8 +1,10 @@
 """Microsoft agent-governance-toolkit: audit entries of agent_os (JSON lines) and of agentmesh (hash-chained).
 
 Source: agent-governance-toolkit 4.1, `AuditEntry` of both packages. Times may end in `+00:00Z`, which no standard
-allows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped; those that
-`GovernanceAuditLogger.log_decision` writes are tool calls.
+allows; they are read. Entries that are no tool call (policy evaluations, approvals, agent life cycle) are skipped;
+those that `GovernanceAuditLogger.log_decision` writes are tool calls. `warn`, `log` and `audit` are documented to
+let a call go on. agentmesh's engine in Python stops it after `warn` and `log` all the same; unless the outcome
+says so, it is judged as a call that took place, since the other mistake would hide one.
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ from guardian.sources.facts import (
     need,
     text,
 )
+from guardian.sources.hostile import agents_own
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
@@ -31,11 +34,17 @@ _CARRIES = (
     "decision", "policy_ids", "reason", "trace",
 )  # fmt: skip
 _CALLS = ("tool", "action", "decision")
+_WORDS: Mapping[str, Effect] = {"warn": "allow", "log": "allow", "audit": "allow", "require_approval": "deny"}
+_EVENTS = "ai.agentmesh."
+_IN_DATA = ("action", "resource", "outcome", "policy_decision", "matched_rule")
+_OF_EVENTS = {"tool.invoked": "tool_invocation"}
+"""Types of `export_cloudevents()` that are not the entry's with points for underscores."""
 
 
 @dataclass(frozen=True)
 class AgentGovernance(Format):
-    """Options: `event_types` that are tool calls; by default any named after a tool, action or decision."""
+    """Options: `event_types` that are tool calls; by default any named after a tool, action or decision but an
+    approval's. `govern()` writes `policy_evaluation` only."""
 
     title: ClassVar[str] = "Microsoft agent-governance-toolkit audit entries"
     carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
@@ -47,9 +56,27 @@ class AgentGovernance(Format):
             return False
         return ("agent_did" in body and "outcome" in body) or ("agent_id" in body and "decision" in body)
 
+    def of_event(self, attributes: Mapping[str, Any], data: Any) -> Mapping[str, Any] | None:
+        kind = text(attributes.get("type")) or ""
+        if not kind.startswith(_EVENTS) or not isinstance(data, Mapping):
+            return None
+        if "action" not in data or agents_own(data):
+            return None
+        kind = kind.removeprefix(_EVENTS)
+        return {
+            **{name: data.get(name) for name in _IN_DATA},
+            "event_type": _OF_EVENTS.get(kind, kind.replace(".", "_")),
+            "agent_did": attributes.get("source"),
+            "session_id": attributes.get("sessionid"),
+            "data": data,
+        }
+
     def facts(self, entry: Any) -> Facts | None:
         kind = need(entry.get("event_type"), "event_type")
-        if kind not in self.event_types if self.event_types else not any(word in kind for word in _CALLS):
+        if self.event_types:
+            if kind not in self.event_types:
+                return None
+        elif kind.startswith("approval") or not any(word in kind for word in _CALLS):
             return None
         data = entry.get("data") if isinstance(entry.get("data"), Mapping) else entry.get("metadata")
         effect, why = _decision(entry)
@@ -99,9 +126,12 @@ plugin = AgentGovernance
 def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
     why = first(entry.get("reason"), at(entry, "data", "reason")) or ""
     told = [each for name in ("policy_decision", "decision") if (each := entry.get(name)) not in (None, "")]
-    if told:
-        return effect_of(told[0], "policy_decision" if "policy_decision" in entry else "decision"), why
     outcome = entry.get("outcome")
+    if told:
+        noted = _WORDS.get(told[0].strip().lower()) if isinstance(told[0], str) else None
+        if noted is not None:
+            return ("deny" if outcome == "denied" else noted), why
+        return effect_of(told[0], "policy_decision" if "policy_decision" in entry else "decision"), why
     if outcome == "denied":
         return "deny", why
     if outcome in ("success", "failure", "error"):

@@ -45,6 +45,10 @@ class Wrapping:
             trace=facts.trace or first(said.get("traceid"), trace_of(said.get("traceparent"))),
         )
 
+    def without(self, name: str) -> "Wrapping":
+        """The same event without an attribute."""
+        return dataclasses.replace(self, attributes={**self.attributes, name: None})
+
     def _next_id(self) -> str | None:
         name, number = text(self.attributes.get("id")), next(self.numbers)
         return f"{name}/{number}" if name is not None and number else name

@@ -1,6 +1,6 @@
 """The ports of this room: a Source is what the pipeline reads through, a Format is one kind of log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -64,6 +64,12 @@ class Format(Protocol):
 
     def entries(self, body: Any) -> Iterable[Any]:
         return (body,)
+
+    def of_event(self, attributes: Mapping[str, Any], data: Any) -> Mapping[str, Any] | None:
+        """The record that a CloudEvent of this format's own makes of `data`: some of it, such as who acted, is in
+        the event's attributes, whose source is then no gateway. None where `data` are the whole record."""
+        del attributes, data
+        return None
 
     def facts(self, entry: Any) -> Facts | None: ...
 

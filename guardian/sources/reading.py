@@ -80,8 +80,8 @@ class Reader:
         try:
             for name, body in self._bodies(record):
                 whole = body.body if isinstance(body, Partly) else body
-                told = cloudevents.structured(whole) or (whole, None)
-                return name or self._recognised(record, told[0])
+                inner = cloudevents.structured(whole) or (whole, cloudevents.binary(record))
+                return name or self._recognised(record, self._of_event(*inner)[0])
         except DecodeError:
             pass
         return None
@@ -121,6 +121,8 @@ class Reader:
                 for item in items_of(body if part is None else dataclasses.replace(part, body=body)):
                     yield from self._body(record, name, item, wrapping, room)
                 return
+            if not canonical:
+                body, wrapping = self._of_event(body, wrapping)
             name = name or self._recognised(record, body)
             if name is None:
                 known = ", ".join(self.formats)
@@ -143,6 +145,14 @@ class Reader:
             yield told
         if part is not None and unread:  # it lies beside the entries, or where one would be
             yield self._salvaged(record, part.why, body)
+
+    def _of_event(self, body: Any, wrapping: Wrapping | None) -> tuple[Any, Wrapping | None]:
+        """The data of a CloudEvent, with what a format of its own has only in the attributes."""
+        if wrapping is not None:
+            for each in self.formats.values():
+                if (whole := each.of_event(wrapping.attributes, body)) is not None:
+                    return whole, wrapping.without("source")
+        return body, wrapping
 
     def _entry(
         self, record: Record, name: str, entry: Any, said: str, wrapping: Wrapping | None, part: Partly | None

@@ -208,6 +208,83 @@ def test_what_the_governance_toolkits_own_logger_writes_is_a_call(make_reader, d
     assert (event.action.tool, event.key.session_id, event.decision.effect) == ("search", "s-1", "deny")
 
 
+AUDITED = {"entry_id": "audit_1", "timestamp": WHEN, "event_type": "tool_invocation", "agent_did": "did:mesh:bot",
+           "action": "export", "data": {}, "outcome": "success", "session_id": "s-1"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "effect"),
+    [
+        ({"policy_decision": "warn"}, "allow"),
+        ({"policy_decision": "LOG", "outcome": "log"}, "allow"),
+        ({"policy_decision": "audit", "outcome": "failure"}, "allow"),
+        ({"policy_decision": "warn", "outcome": "denied"}, "deny"),
+        ({"policy_decision": "require_approval"}, "deny"),
+        ({"policy_decision": "block"}, "deny"),
+        ({"policy_decision": "allow"}, "allow"),
+    ],
+)
+def test_the_governance_toolkit_lets_through_what_it_only_notes(said, effect, make_reader, decisions):
+    (event,) = decisions(make_reader("agent_governance", MINE), {**AUDITED, **said})
+    assert (event.action.tool, event.decision.effect) == ("export", effect)
+    plain = {"timestamp": WHEN, "event_type": "governance_decision", "agent_id": "bot", "action": "export",
+             "decision": said["policy_decision"], "metadata": {"session_id": "s-1"}}  # fmt: skip
+    if said.get("outcome") != "denied":
+        assert decisions(make_reader("agent_governance", MINE), plain)[0].decision.effect == effect
+
+
+def test_what_people_approve_is_no_call_of_the_governance_toolkits(make_reader, told):
+    asked = {**AUDITED, "event_type": "approval_decision", "outcome": "approved"}
+    assert told(make_reader("agent_governance", MINE), asked) == []
+
+
+def test_the_policy_evaluations_of_govern_are_calls_where_they_are_named(make_reader, decisions):
+    """By default not: beside tool invocations they would be the same calls again."""
+    entry = {**AUDITED, "event_type": "policy_evaluation", "outcome": "deny", "policy_decision": "deny"}
+    assert decisions(make_reader("agent_governance", MINE), entry) == []
+    (event,) = decisions(make_reader("agent_governance", MINE, event_types=["policy_evaluation"]), entry)
+    assert (event.action.tool, event.decision.effect) == ("export", "deny")
+
+
+@pytest.mark.parametrize("format_", ["auto", "cloudevents", "agent_governance"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_governance_toolkits_cloudevents_say_in_their_attributes_who_did_what(
+    format_, binary, make_reader, told
+):
+    data = {"action": "export", "resource": "crm", "outcome": "success", "policy_decision": "allow",
+            "matched_rule": "readers", "arguments": {"n": 1}, "tenant_id": "acme"}  # fmt: skip
+    said = {"specversion": "1.0", "id": "audit_1", "type": "ai.agentmesh.tool.invoked", "source": "did:mesh:bot",
+            "time": "2026-11-24T22:07:16+00:00Z", "sessionid": "s-1", "traceid": "4b" * 16}  # fmt: skip
+
+    def read(completion=MINE, **more):
+        attributes = said | more
+        if not binary:
+            return told(make_reader(format_, completion), {**attributes, "data": data})
+        headers = tuple((f"ce_{name}", value.encode()) for name, value in attributes.items())
+        return told(make_reader(format_, completion), data, headers=headers)
+
+    (found,) = read()
+    event = found.event
+    assert (event.id, event.time.isoformat()) == ("audit_1", "2026-11-24T22:07:16+00:00")
+    assert (event.gateway, event.envelope.agent_id, event.key.session_id) == ("edge-1", "did:mesh:bot", "s-1")
+    assert (event.action.tool, event.action.arguments, event.trace_id) == ("export", {"n": 1}, "4b" * 16)
+    assert (event.decision.effect, event.decision.policy_ids) == ("allow", ("readers",))
+    for other in ("ai.agentmesh.policy.evaluation", "ai.agentmesh.agent.registered"):
+        assert read(type=other) == []
+    (refused,) = read(Completion(tenant="acme"))  # whoever acts is no gateway
+    assert (refused.code, refused.session_id) == ("no_gateway", "s-1")
+    (refused,) = read(type="com.example.tool.invoked")
+    assert isinstance(refused, DecodeError)
+
+
+def test_a_cloudevent_that_holds_an_agents_message_is_none_of_the_governance_toolkits(make_reader, told):
+    message = {**CALL, "action": "safe", "outcome": "denied", "policy_decision": "deny"}
+    event = {"specversion": "1.0", "id": "e", "type": "ai.agentmesh.tool.invoked", "source": "s", "time": WHEN,
+             "sessionid": "s-1", "data": message}  # fmt: skip
+    (found,) = told(make_reader("auto", MINE), event)
+    assert (found.event.action.tool, found.event.decision.effect) == ("crm.read", "allow")
+
+
 def test_a_call_that_took_too_long_was_let_through(make_reader, decisions):
     answer = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "Request timed out"}}
     line = {"timestamp": WHEN, "session_id": "s-1", "request": CALL, "response": answer}
