@@ -2,7 +2,8 @@
 
 Source: CloudEvents 1.0.2 and its Kafka protocol binding. Structured: `content-type` begins with
 `application/cloudevents` (or the value says so itself), the value is the whole event. Binary: headers `ce_*`, the
-value is the data. Where the wrapped record lacks id, time, gateway, session or trace, the wrapper's are used.
+value is the data. Where the wrapped record lacks id, time, gateway, session or trace, the wrapper's are used; its
+`partitionkey` names no session, since it may be a tenant's.
 """
 
 import base64
@@ -41,7 +42,7 @@ class Wrapping:
             id=facts.id or self._next_id(),
             time=facts.time or moment(said.get("time"), "time"),
             gateway=facts.gateway or text(said.get("source")),
-            session=facts.session or first(said.get("sessionid"), said.get("partitionkey")),
+            session=facts.session or text(said.get("sessionid")),
             trace=facts.trace or first(said.get("traceid"), trace_of(said.get("traceparent"))),
         )
 

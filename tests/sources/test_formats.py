@@ -469,12 +469,26 @@ def test_a_cloudevent_adds_what_the_record_inside_does_not_say(sample):
 
 def test_a_binary_cloudevent_has_its_attributes_in_the_headers(make_reader, decisions, samples):
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"evt-9"), ("ce_source", b"//gw/eu-1"), ("ce_type", b"t"),
-               ("ce_time", b"2026-11-24T22:07:16Z"), ("ce_partitionkey", b"s-7"),
+               ("ce_time", b"2026-11-24T22:07:16Z"), ("ce_sessionid", b"s-7"), ("ce_partitionkey", b"tenant_acme"),
                ("content-type", b"application/json")]  # fmt: skip
     body = {"subject": {"type": "user", "id": "alice"}, "action": {"name": "can_read"}, "resource": {"id": "x"},
             "decision": True}  # fmt: skip
     (event,) = decisions(make_reader("cloudevents"), body, headers=tuple(headers))
     assert (event.id, event.gateway, event.envelope.session_id) == ("evt-9", "//gw/eu-1", "s-7")
+
+
+@pytest.mark.parametrize(
+    ("inside", "session"),
+    [({"conversation_id": "c-1"}, "c-1"), ({"trace_id": TRACE}, TRACE), ({"agent": "bot"}, "window:bot|alice")],
+)
+def test_a_key_that_shares_events_out_to_partitions_names_no_session(inside, session, make_reader, decisions):
+    """Often it is the tenant, all of whose sessions would be one."""
+    data = {"subject": {"type": "user", "id": "alice"}, "action": {"name": "can_read"}, "resource": {"id": "x"},
+            "context": inside, "decision": True}  # fmt: skip
+    event = {"specversion": "1.0", "id": "e", "source": "gw", "type": "t", "time": TICK, "partitionkey": "acme",
+             "data": data}  # fmt: skip
+    (call,) = decisions(make_reader("cloudevents"), event)
+    assert call.envelope.session_id == session
 
 
 def test_with_cloudevents_configured_what_is_none_is_refused(make_reader, told, samples):
