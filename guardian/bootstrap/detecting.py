@@ -11,16 +11,21 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.offline import batches
 from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, read_mapping
 from guardian.config import Settings
-from guardian.domain.event import DecisionEvent
+from guardian.domain.event import DecisionEvent, SessionKey
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
-from guardian.sources.completing import Completion
+from guardian.sources.completing import Completion, SessionName
 from guardian.sources.facts import CARRIED
 from guardian.sources.port import Source, Told
 from guardian.sources.reading import Reader
 
 _REASONS = 5
 _NOBODY = "-"
+_ENOUGH = 20
+_NEARLY_ALL = 0.9
+_SESSIONS = 100_000
+"""Advice on how sessions are named needs so many calls, and so large a share of sessions with one only; of more
+sessions the first count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,20 @@ class FormatFacts:
     missing: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """How many of the sessions hold one call, and what most of those are named by."""
+
+    sessions: int
+    of_one_call: int
+    named_by: SessionName
+
+
 @dataclass
 class Tally:
     """What became of the records of one format (None: of none that is known). `only_auto`: how many of guardian's
-    own format only `auto` reads whole."""
+    own format only `auto` reads whole. `calls`: how many each session has that `source.session` chose the name of,
+    with what that is."""
 
     format: str | None
     records: int = 0
@@ -46,6 +61,27 @@ class Tally:
     only_auto: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    calls: Counter[tuple[SessionKey, SessionName]] = field(default_factory=Counter)
+
+    def count(self, event: DecisionEvent) -> None:
+        """Count the call for its session, unless it could have no other name: it has neither agent nor user."""
+        if event.origin is None or event.has_envelope:
+            return
+        if event.envelope.agent_id is None and "delegator_id" in event.origin.absent:
+            return
+        session = event.key, event.origin.session_from
+        if session in self.calls or len(self.calls) < _SESSIONS:
+            self.calls[session] += 1
+
+    @property
+    def alone(self) -> Alone | None:
+        """That nearly every session holds one call; None where not, and where no name could change it."""
+        kinds = Counter(kind for (_, kind), calls in self.calls.items() if calls == 1)
+        single = kinds.total()
+        if self.calls.total() < _ENOUGH or single < _NEARLY_ALL * len(self.calls):
+            return None
+        ((kind, _),) = kinds.most_common(1)
+        return None if kind == "window" else Alone(len(self.calls), single, kind)
 
     @property
     def readable(self) -> float:
@@ -55,8 +91,10 @@ class Tally:
     def as_json(self) -> dict[str, Any]:
         names = ("format", "records", "decisions", "skipped", "refused", "only_auto")
         told = {name: getattr(self, name) for name in names}
+        alone = self.alone
         return {**told, "readable": round(self.readable, 4), "reasons": dict(self.reasons.most_common(_REASONS)),
-                "missing": dict(self.missing.most_common())}  # fmt: skip
+                "missing": dict(self.missing.most_common()),
+                "alone": None if alone is None else dataclasses.asdict(alone)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +135,8 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
         if line.format == OWN:
             tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)
         tally.reasons.update(line.refusals)
+        for event in line.events:
+            tally.count(event)
         tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
     return sorted(tallies.values(), key=lambda tally: -tally.records)
 

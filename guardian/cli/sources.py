@@ -1,5 +1,6 @@
 """sources, sources try, detect."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,7 +102,7 @@ def detect(
     if as_json:
         print_json([tally.as_json() for tally in tallies])
     else:
-        _show_tallies(tallies)
+        _show_tallies(tallies, settings.source.session)
     say_if_empty(file, len(tallies))
     if any(tally.refused for tally in tallies):
         raise typer.Exit(UNREADABLE)
@@ -111,9 +112,15 @@ _OTHERWISE = {
     "gateway": "or send a header `gateway` with each",
     "tenant": "or grant its gateway exactly one in `gateways`",
 }
+_NAMED_BY = {
+    "gateway": "gateway session id",
+    "token": "token",
+    "conversation": "conversation id",
+    "trace": "trace",
+}
 
 
-def _show_tallies(tallies: "list[Tally]") -> None:
+def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
     for tally in tallies:
         typer.echo(
             f"{tally.format or 'unknown'}: {counted(tally.records, 'record')}, {tally.readable:.1%} readable:"
@@ -128,6 +135,12 @@ def _show_tallies(tallies: "list[Tally]") -> None:
         always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
         if always:
             typer.echo(f"    never there: {', '.join(always)}")
+        if (single := tally.alone) is not None:
+            others = ", ".join(name for name in session if name != single.named_by) or "window"
+            typer.echo(
+                f"    {single.of_one_call:,} of {single.sessions:,} sessions hold one call, named by its"
+                f" {_NAMED_BY[single.named_by]}; source.session: [{others}] leaves that name out"
+            )
     known = [tally.format for tally in tallies if tally.format is not None and tally.decisions]
     alone = len(known) == 1 and not any(tally.only_auto for tally in tallies)
     if known:

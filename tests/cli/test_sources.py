@@ -114,6 +114,47 @@ def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     assert any(reason.startswith("unknown_format") for reason in tallies[None]["reasons"])
 
 
+def calls(count: int, **more) -> str:
+    line = json.loads((SAMPLES / "agentgateway.jsonl").read_text().splitlines()[0])
+    line = {name: value for name, value in line.items() if name != "mcp.session.id"}
+    spans = [{**line, "trace.id": f"{n:032x}", "span.id": f"{n:016x}", **more} for n in range(count)]
+    return "\n".join(map(json.dumps, spans)) + "\n"
+
+
+ALONE = "sessions hold one call"
+
+
+def test_detect_says_where_each_call_is_a_session_of_its_own(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(calls(18) + calls(2, **{"trace.id": "a" * 32}))
+    told = guardian("detect", "log").stdout
+    assert f"18 of 19 {ALONE}, named by its trace" in told
+    assert "source.session: [gateway, token, conversation, window]" in told
+    (tally,) = json.loads(guardian("detect", "log", "--json").stdout)
+    assert tally["alone"] == {"sessions": 19, "of_one_call": 18, "named_by": "trace"}
+    (tmp_path / "guardian.yaml").write_text("source: {session: [gateway, token, conversation, window]}")
+    assert ALONE not in guardian("detect", "log", "-c", "guardian.yaml").stdout
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        calls(19),  # too few to tell
+        calls(17) + calls(2, **{"trace.id": "a" * 32}) + calls(2, **{"trace.id": "b" * 32}),
+        calls(30, **{"mcp.session.id": "s-1"}),
+        "\n".join(calls(1, **{"trace.id": None, "agent": f"bot {n}"}).strip() for n in range(30)),  # no other name
+        calls(30, **{"agent": None, "jwt.sub": None}),  # nor here
+    ],
+    ids=["few", "many of several", "one session", "agents", "nobody"],
+)
+def test_detect_says_nothing_of_sessions_where_another_name_would_change_little(
+    log: str, guardian, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text(log)
+    assert ALONE not in guardian("detect", "log").stdout
+    (tally,) = json.loads(guardian("detect", "log", "--json").stdout)
+    assert tally["alone"] is None
+
+
 def test_detect_says_how_a_format_of_ones_own_is_read(guardian, tmp_path: Path) -> None:
     (tmp_path / "log").write_text('{"msg": "started"}\n')
     shown = guardian("detect", "log").stdout
