@@ -182,5 +182,6 @@ def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]
 def _line(reader: Reader, record: Record) -> Line:
     found = list(reader.read(record))
     events = tuple(each.event for each in found if isinstance(each, Told))
-    refusals = tuple(f"{each.code}: {each.reason}" for each in found if isinstance(each, DecodeError))
+    whys = (each if isinstance(each, DecodeError) else each.unread for each in found)
+    refusals = tuple(f"{why.code}: {why.reason}" for why in whys if why is not None)
     return Line(record, reader.format_of(record), events, refusals)

@@ -18,7 +18,9 @@ MAX_BYTES = 32_768 * 1_032
 """The most that a record may unpack to: OPA cuts its uploads at 32 KiB, and deflate packs 1,032 to 1 at best.
 While it is read, its values may take sixty times as much memory: 2 GB."""
 
-_INT64 = 2**63
+LEAST, BEYOND = -(2**63), 2**64
+"""Between which whole numbers lie: those of 64 bits, with or without a sign, as ids and hashes are."""
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
@@ -89,7 +91,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > 20 or not -_INT64 <= (number := int(text)) < _INT64:
+    if len(text) > 20 or not LEAST <= (number := int(text)) < BEYOND:
         raise _BadNumber(text)
     return number
 

@@ -15,6 +15,7 @@ from typing import Any
 from guardian.domain.event import SCHEMA
 from guardian.domain.text import shown
 from guardian.sources.hostile import agents_own
+from guardian.sources.strict_json import BEYOND, LEAST
 
 SIGN = "\ufffd"
 """Begins, or stands in, the text that is shown for anything unread."""
@@ -23,7 +24,6 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}:,]', re.DOT
 _BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _HALF = re.compile(r"[\ud800-\udfff]")
 _QUOTE = 0x22
-_INT64 = 2**63
 _LONGEST_NAME = 4096
 _WHOLE = frozenset({"schema", "id", "time", "gateway", "envelope", "envelope_jws", "decision"})
 
@@ -200,7 +200,7 @@ def _float(text: str) -> float | Unread:
 
 
 def _int(text: str) -> int | Unread:
-    if len(text) > 20 or not -_INT64 <= (number := int(text)) < _INT64:
+    if len(text) > 20 or not LEAST <= (number := int(text)) < BEYOND:
         return _unread(f"the number {shown(text, 32)}")
     return number
 

@@ -155,6 +155,15 @@ def test_detect_says_nothing_of_sessions_where_another_name_would_change_little(
     assert tally["alone"] is None
 
 
+def test_detect_counts_what_is_read_only_in_part_as_not_readable(guardian, tmp_path: Path) -> None:
+    whole = json.loads((SAMPLES / "opa.jsonl").read_text().splitlines()[0])
+    lines = [json.dumps(whole | {"hash": number}) for number in (2**64 - 1, 2**64)]
+    (tmp_path / "log").write_text("\n".join(lines))
+    (opa,) = json.loads(guardian("detect", "log", "--json").stdout)
+    assert (opa["records"], opa["decisions"], opa["refused"], opa["readable"]) == (2, 2, 1, 0.5)
+    assert list(opa["reasons"]) == ["not_json: a number of 20 characters is not one that JSON can carry"]
+
+
 def test_detect_says_how_a_format_of_ones_own_is_read(guardian, tmp_path: Path) -> None:
     (tmp_path / "log").write_text('{"msg": "started"}\n')
     shown = guardian("detect", "log").stdout

@@ -69,7 +69,7 @@ HOSTILE = {
     "Infinity": (GOOD.replace(b'"records": 1', b'"records": -Infinity'), "not_json"),
     "a float beyond all floats": (GOOD.replace(b'"records": 1', b'"records": 1e999'), "not_json"),
     "a number of 5,000 digits": (GOOD.replace(b'"records": 1', b'"records": ' + b"9" * 5000), "not_json"),
-    "an integer beyond 64 bits": (GOOD.replace(b'"records": 1', b'"records": 9223372036854775808'), "not_json"),
+    "an integer beyond 64 bits": (GOOD.replace(b'"records": 1', b'"records": 18446744073709551616'), "not_json"),
     "two values": (GOOD + GOOD, "not_json"),
     "an array": (b"[]", "invalid"),
     "null": (b"null", "invalid"),
@@ -101,6 +101,13 @@ def test_hostile_bytes_are_refused_with_their_reason(name):
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59-23:00"])
 def test_future_and_ancient_times_are_read_because_the_clock_is_judged_later(time):
     assert isinstance(decode(raw(time=time)), DecisionEvent)
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, 2**63, -(2**63)])
+def test_a_number_of_64_bits_is_read_with_or_without_a_sign(number):
+    event = decode(raw(action={"tool": "x", "arguments": {"hash": number}}))
+    assert event.action.arguments == {"hash": number}
+    assert json.loads(event.model_dump_json())["action"]["arguments"] == {"hash": number}
 
 
 def test_nesting_up_to_the_limit_is_read():
