@@ -6,7 +6,8 @@ are kept; a missing optional field is named by `DecisionEvent.features_missing` 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
@@ -18,11 +19,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     JsonValue,
     StringConstraints,
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 SCHEMA = "guardian.decision/v1"
 _EXACT = 2**53  # up to here every whole number has a double of its own
@@ -35,6 +38,23 @@ _EmptyIsNone = BeforeValidator(lambda value: None if value == "" else value)
 """For optional texts: many gateways write an empty one where they have none."""
 
 OptionalIdentifier = Annotated[Identifier | None, _EmptyIsNone]
+
+
+@dataclass(frozen=True, slots=True)
+class _NullIs:
+    """For optional texts, lists and objects: Go writes one that it has not as null. That says no more than an
+    absent one, nor does an empty one: a list of tools that lists nothing is `tools_unlisted`."""
+
+    empty: Callable[[], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Around the field's own schema: a validator before it would be handed Python's values for JSON's."""
+        read = core_schema.nullable_schema(handler(source))
+        return core_schema.no_info_after_validator_function(self._there, read)
+
+    def _there(self, value: Any) -> Any:
+        return self.empty() if value is None else value
+
 
 NO_SLASH = "a tenant's name has no slash: in a path it would name another tenant's session"
 
@@ -135,9 +155,9 @@ class Envelope(_Value):
     tenant_id: Identifier
     session_id: Identifier
     task_id: OptionalIdentifier = None
-    purpose: Purpose = ""
-    allowed_tools: tuple[Annotated[str, StringConstraints(max_length=512)], ...] = ()
-    resource_constraints: Mapping[str, JsonValue] = Field(default_factory=dict)
+    purpose: Annotated[Purpose, _NullIs(str)] = ""
+    allowed_tools: Annotated[tuple[Annotated[str, StringConstraints(max_length=512)], ...], _NullIs(tuple)] = ()
+    resource_constraints: Annotated[Mapping[str, JsonValue], _NullIs(dict)] = Field(default_factory=dict)
     expires_at: AwareDatetime | None = None
     agent_id: OptionalIdentifier = None
     parent_session_id: OptionalIdentifier = None
@@ -220,14 +240,14 @@ class Decision(_Value):
     """What the gateway's policy said."""
 
     effect: Literal["allow", "deny"]
-    policy_ids: tuple[str, ...] = ()
-    reason: Annotated[str, StringConstraints(max_length=8192)] = ""
+    policy_ids: Annotated[tuple[str, ...], _NullIs(tuple)] = ()
+    reason: Annotated[str, StringConstraints(max_length=8192), _NullIs(str)] = ""
 
 
 class Result(_Value):
     """What came back, when the gateway logs it."""
 
-    status: Annotated[str, StringConstraints(max_length=128)] = ""
+    status: Annotated[str, StringConstraints(max_length=128), _NullIs(str)] = ""
     records: Annotated[int, Field(ge=0)] | None = None
     data_classes: tuple[str, ...] | None = None
 

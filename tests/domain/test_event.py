@@ -83,6 +83,25 @@ def test_what_a_record_does_not_carry_is_named(changes: dict[str, Any], missing:
     assert parsed(changed(**changes)).features_missing == missing
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "envelope.purpose", "envelope.allowed_tools", "envelope.resource_constraints", "decision.policy_ids",
+        "decision.reason", "result.status",
+    ],
+)  # fmt: skip
+def test_a_null_says_no_more_than_a_field_that_is_absent_or_empty(path: str) -> None:
+    place = path.replace(".", "__")
+    absent = parsed(changed(**{place: None}))
+    area, name = path.split(".")
+    null = parsed({**FULL, area: {**FULL[area], name: None}})
+    assert null == absent
+    assert null.envelope.digest == absent.envelope.digest
+    assert null.features_missing == absent.features_missing
+    empty = getattr(getattr(null, area), name)
+    assert parsed({**FULL, area: {**FULL[area], name: empty}}) == null
+
+
 def test_what_another_formats_record_did_not_carry_is_named_too() -> None:
     told = Origin(format="opa", session_from="window", absent=("envelope", "session_id", "purpose"))
     event = parsed(changed(envelope__purpose=None)).model_copy(update={"origin": told})
