@@ -43,6 +43,8 @@ _CARRIES = (
 _REQUESTS = ("Received request.", "Sent response.")
 """The console lines that OPA prints around each decision."""
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
+_DENIALS = ("deny", "denied")
+"""Rules, or parts of a result, that say what speaks against a call; one that says nothing lets it through."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Opa(Format):
         found = _input(entry.get("input"), pointers)
         if found is None:
             return None
-        effect, why, policies, masked = _verdict(entry, pointers)
+        effect, why, policies, masked = _verdict(entry, path, pointers)
         rest: dict[str, Any] = {
             "id": text(entry.get("decision_id")),
             "time": moment(first(entry.get("timestamp"), entry.get("time")), "timestamp"),
@@ -120,14 +122,15 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     if agents_own(told):
         return call_of(told)
     if _is_sarc(told):
-        return sarc(told, "input.")
+        beside = _names({name: value for name, value in told.items() if name != "subject"})
+        return beside | {name: said for name, said in sarc(told, "input.").items() if said is not None}
     message = _message(told)
     if isinstance(message, Mapping):
         call = call_of(message)
         if call is None:
             return None
         return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
-    tool = first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
+    tool = _tool(told)
     if tool is None:
         headers = at(told, "attributes", "request", "http", "headers")
         if told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true":
@@ -141,7 +144,14 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 def _is_sarc(told: Any) -> bool:
-    return isinstance(told, Mapping) and isinstance(told.get("action"), (Mapping, str)) and "resource" in told
+    """Whether it is AuthZEN's: without a subject, an input that names its tool has plain names."""
+    if not isinstance(told, Mapping) or not isinstance(told.get("action"), (Mapping, str)):
+        return False
+    return "resource" in told and ("subject" in told or _tool(told) is None)
+
+
+def _tool(told: Mapping[str, Any]) -> str | None:
+    return first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
 
 
 def _message(told: Any) -> Any:
@@ -193,26 +203,55 @@ def _names(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(
-    entry: Mapping[str, Any], pointers: tuple[str, ...]
+    entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]
 ) -> tuple[Effect, str, tuple[str, ...], tuple[str, ...]]:
-    """Effect, reason, policies, and what was masked of it. An undefined result is a deny, as it is in OPA."""
+    """Effect, reason, policies, and what was masked of it. An undefined result is a deny, as it is in OPA, but for
+    the rule `deny`."""
     if entry.get("error"):
         return "deny", "the policy failed", (), ()
     result = entry.get("mapped_result", entry.get("result"))
+    of_denial = path.rpartition("/")[2] in _DENIALS
+    if result is None and any(each.startswith("/result") for each in pointers):
+        return "allow", "", (), ("decision",)
+    if isinstance(result, Mapping) and not (of_denial and not {*_VERDICTS, *_DENIALS} & result.keys()):
+        return (*_of_parts(result), ())
+    if of_denial:
+        return (*_denial(result, "result"), (), ())
     if result is None:
-        erased = any(each.startswith("/result") for each in pointers)
-        return ("allow", "", (), ("decision",)) if erased else ("deny", "the result is undefined", (), ())
-    if isinstance(result, Mapping):
-        name = next((name for name in _VERDICTS if name in result), None)
-        if name is None:
-            raise expected("result", f"one of {', '.join(_VERDICTS)}", result)
-        verdict = result[name]
-        if isinstance(verdict, Mapping):  # {"result": {"allow": …}}
-            return _verdict({"result": verdict}, pointers)
-        why = first(result.get("reason"), result.get("message"), at(result, "status", "message")) or ""
-        policies = names(result.get("policy_ids")) or names(result.get("policies")) or ()
-        return effect_of(verdict, f"result.{name}"), why, policies, ()
+        return "deny", "the result is undefined", (), ()
     return effect_of(result, "result"), "", (), ()
+
+
+def _of_parts(result: Mapping[str, Any]) -> tuple[Effect, str, tuple[str, ...]]:
+    """Effect, reason and policies of a result that is an object. A denial in it outweighs the rest."""
+    why = first(result.get("reason"), result.get("message"), at(result, "status", "message")) or ""
+    policies = names(result.get("policy_ids")) or names(result.get("policies")) or ()
+    denials = [_denial(result[name], f"result.{name}") for name in _DENIALS if name in result]
+    for effect, words in denials:
+        if effect == "deny":
+            return effect, why or words, policies
+    name = next((name for name in _VERDICTS if name in result), None)
+    if name is None and not denials:
+        raise expected("result", f"one of {', '.join((*_VERDICTS, *_DENIALS))}", result)
+    if name is None:
+        return "allow", why, policies
+    if isinstance(result[name], Mapping):  # {"result": {"allow": …}}
+        return _of_parts(result[name])
+    return effect_of(result[name], f"result.{name}"), why, policies
+
+
+def _denial(said: Any, path: str) -> tuple[Effect, str]:
+    """What a denial comes to, and its words: true or false, a reason, or a set of them that may be empty."""
+    if said is None:
+        return "allow", ""
+    if isinstance(said, bool):
+        return effect_of(not said, path), ""
+    if isinstance(said, str):
+        word = said.strip().lower()
+        return ("allow", "") if word in ("", "false", "no") else ("deny", "" if word in ("true", "yes") else said)
+    if isinstance(said, (list, Mapping)):
+        return ("deny", "; ".join(names([*said]) or ())) if said else ("allow", "")
+    raise expected(path, "true, false or a set of reasons", said)
 
 
 def _masked(pointers: tuple[str, ...]) -> Iterator[str]:

@@ -83,6 +83,62 @@ def test_a_result_of_opa_has_any_shape(result, effect, make_reader, decisions):
     assert event.decision.effect == effect
 
 
+@pytest.mark.parametrize(
+    ("path", "result", "effect", "reason"),
+    [
+        ("mcp/deny", True, "deny", ""), ("mcp/deny", False, "allow", ""),
+        ("/mcp/denied/", ["no", "9"], "deny", "no; 9"),
+        ("mcp/deny", [], "allow", ""), ("mcp/deny", None, "allow", ""),
+        ("mcp/deny", "too many", "deny", "too many"),
+        ("mcp/deny", {"too many": True}, "deny", "too many"), ("mcp/deny", {}, "allow", ""),
+        ("mcp/deny", {"allow": False}, "deny", ""), ("mcp", {"allow": True, "deny": ["x"]}, "deny", "x"),
+        ("mcp", {"allow": True, "deny": [], "denied": None}, "allow", ""), ("mcp", {"deny": []}, "allow", ""),
+        ("mcp", {"allow": False, "deny": []}, "deny", ""), ("mcp", {"allow": True, "denied": "yes"}, "deny", ""),
+        ("mcp", {"deny": ["x"], "reason": "y"}, "deny", "y"),
+        ("mcp", {"decision": {"deny": [{"m": 1}]}}, "deny", ""),
+    ],
+)  # fmt: skip
+def test_what_a_denial_of_opa_names_is_denied_and_an_empty_one_is_none(
+    path, result, effect, reason, make_reader, decisions
+):
+    body = {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "x", "session": "s"}, "path": path,
+            "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
+    (event,) = decisions(make_reader("opa"), body if result is None else body | {"result": result})
+    assert (event.decision.effect, event.decision.reason) == (effect, reason)
+
+
+def test_a_denial_of_opa_that_is_neither_is_refused(make_reader, told):
+    body = {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "x", "session": "s"}, "path": "mcp/deny",
+            "timestamp": "2026-11-24T22:07:19Z", "result": 7}  # fmt: skip
+    (refused,) = told(make_reader("opa"), body)
+    assert refused.reason == "result: expected true, false or a set of reasons, got a number"
+
+
+@pytest.mark.parametrize(
+    ("asked", "tool", "agent", "delegator"),
+    [
+        ({"user": "mo", "action": "call", "resource": {"id": "c"}, "tool": "crm.read"}, "crm.read", None, "mo"),
+        ({"user": "mo", "action": "crm.read", "resource": {"id": "c"}}, "crm.read", None, "mo"),
+        (
+            {"subject": {"type": "agent", "id": "bot"}, "action": "crm.read", "resource": {}},
+            "crm.read",
+            "bot",
+            "-",
+        ),
+        ({"subject": "mo", "action": {"name": "crm.read"}, "resource": {}, "tool": "x"}, "crm.read", None, "mo"),
+    ],
+)
+def test_names_beside_an_action_and_a_resource_count_for_opa(
+    asked, tool, agent, delegator, make_reader, decisions
+):
+    body = {"decision_id": "d", "labels": {"id": "b"}, "input": asked | {"session_id": "s-1"}, "result": True,
+            "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
+    (event,) = decisions(make_reader("opa"), body)
+    envelope = event.envelope
+    assert (event.action.tool, envelope.session_id, envelope.agent_id) == (tool, "s-1", agent)
+    assert envelope.delegator_id == delegator
+
+
 def test_opa_uploads_arrays_with_gzip_of_which_only_the_chosen_paths_decide_calls(make_reader, decisions):
     one = {"decision_id": "d", "labels": {"id": "b"}, "path": "/mcp/authz", "result": True,
            "input": {"tool": "x", "session": "s"}, "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
