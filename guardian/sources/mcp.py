@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
 from guardian.sources.facts import (
     Effect,
     Facts,
@@ -25,7 +26,6 @@ from guardian.sources.facts import (
     first,
     moment,
     nameable,
-    need,
     text,
     trace_of,
 )
@@ -104,14 +104,18 @@ plugin = McpTraffic
 
 
 def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Tool, arguments, client and trace of a `tools/call` request; None for any other message."""
+    """Tool, arguments, client and trace of a `tools/call` request; None for any other message. Raises DecodeError
+    where it names no tool."""
     if message.get("method") != "tools/call":
         return None
     params = message.get("params")
+    tool = text(at(params, "name"))
+    if tool is None:
+        raise DecodeError("no_tool", expected("params.name", "a string", at(params, "name")).reason)
     meta = at(params, "_meta")
     client = at(meta, _META + "clientInfo")
     return {
-        "tool": need(at(params, "name"), "params.name"),
+        "tool": tool,
         "arguments": arguments_of(at(params, "arguments")),
         "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),

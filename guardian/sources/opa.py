@@ -5,9 +5,12 @@ pointers to what the log leaves out; times have nanoseconds. `input` is up to th
 AuthZEN's, an MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`,
 `arguments`, …). Where the message is the whole input, what stands beside its method and params is the agent's own,
 and identifies nobody. The agent also chooses how a body is written: one that Envoy's plugin did not parse, or cut
-off, and a batch are calls all the same.
+off, and a batch are calls all the same. One that is no JSON here may be JSON upstream, where another parser reads
+it (a key twice, a byte order mark, UTF-16, words that follow): where it may be a call it is refused, not left out.
 """
 
+import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from guardian.sources.facts import (
     effect_of,
     expected,
     first,
+    first_there,
     json_in,
     mapping,
     moment,
@@ -35,6 +39,7 @@ from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line
 from guardian.sources.mcp import call_of
 from guardian.sources.port import Format
+from guardian.sources.unread import SIGN, Unread
 
 _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
@@ -45,6 +50,11 @@ _REQUESTS = ("Received request.", "Sent response.")
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
 _DENIALS = ("deny", "denied")
 """Rules, or parts of a result, that say what speaks against a call; one that says nothing lets it through."""
+
+_UNPARSED = Unread(f"{SIGN} a body that is no JSON")
+_BEFORE_JSON = " \t\r\n\f\v\ufeff\ufffd\xfe\xff"
+"""White space and byte order marks, also as they look where the bytes were taken for another encoding."""
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
 
 
 @dataclass(frozen=True)
@@ -73,16 +83,17 @@ class Opa(Format):
         if self.paths and path not in {each.strip("/") for each in self.paths}:
             return None
         pointers = (*(names(entry.get("erased")) or ()), *(names(entry.get("masked")) or ()))
-        found = _input(entry.get("input"), pointers)
-        if found is None:
-            return None
-        effect, why, policies, masked = _verdict(entry, path, pointers)
+        try:
+            found = _input(entry.get("input"), pointers)
+            if found is None:
+                return None
+            effect, why, policies, masked = _verdict(entry, path, pointers)
+        except DecodeError as error:
+            raise _named(error, entry, path, pointers) from None
         rest: dict[str, Any] = {
             "id": text(entry.get("decision_id")),
             "time": moment(first(entry.get("timestamp"), entry.get("time")), "timestamp"),
-            "gateway": first(
-                at(entry, "labels", "app"), at(entry, "labels", "gateway"), at(entry, "labels", "id")
-            ),
+            "gateway": _gateway(entry),
             "policy_ids": policies or ((path,) if path else ()),
             "reason": why,
             "route": path or None,
@@ -125,22 +136,50 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         beside = _names({name: value for name, value in told.items() if name != "subject"})
         return beside | {name: said for name, said in sarc(told, "input.").items() if said is not None}
     message = _message(told)
-    if isinstance(message, Mapping):
-        call = call_of(message)
-        if call is None:
-            return None
+    call = call_of(message) if isinstance(message, Mapping) else None
+    if call is not None:
         return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
     tool = _tool(told)
-    if tool is None:
-        headers = at(told, "attributes", "request", "http", "headers")
-        if told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true":
-            why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
-            raise DecodeError("too_large", why, session_id=name_of(_names(told)["session"]))
-        if "attributes" in told:  # ext_authz about something else than a tool call
-            return None
-        raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
-    arguments = next((told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None)
-    return {"tool": tool, "arguments": arguments_of(arguments), **_names(told)}
+    if tool is not None:
+        arguments = next(
+            (told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None
+        )
+        return {"tool": tool, "arguments": arguments_of(arguments), **_names(told)}
+    if message is not None:
+        return None
+    headers = at(told, "attributes", "request", "http", "headers")
+    if told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true":
+        why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
+        raise DecodeError("too_large", why)
+    if _hides_call(told):
+        why = "input.attributes.request.http.body: it cannot be read as JSON, and may be a call"
+        raise DecodeError("no_tool", why)
+    if "attributes" in told:  # ext_authz about something else than a tool call
+        return None
+    raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
+
+
+def _named(error: DecodeError, entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> DecodeError:
+    """The refusal with the names that the input has, as a call of the same session would have them. A message that
+    was denied and names neither tool nor session is nobody's."""
+    told, code = entry.get("input"), error.code
+    known: dict[str, Any] = {}
+    if isinstance(told, Mapping) and not agents_own(told):
+        known = _names({name: value for name, value in told.items() if name != "envelope"})
+        context = told.get("context")
+        envelope = first_there(told.get("envelope"), at(context, "envelope"))
+        known["session"] = first(at(envelope, "session_id"), known["session"])
+        known["tenant"] = first(at(envelope, "tenant_id"), known["tenant"], at(context, "tenant_id"))
+    session = name_of(first(known.get("session"), known.get("token")))
+    if code == "no_tool" and session is None:
+        with suppress(DecodeError):
+            code = "nobody" if _verdict(entry, path, pointers)[0] == "deny" else code
+    tenant = name_of(first(known.get("tenant"), at(entry, "labels", "tenant")))
+    return DecodeError(code, error.reason, tenant_id=tenant, session_id=session, gateway=name_of(_gateway(entry)))
+
+
+def _gateway(entry: Mapping[str, Any]) -> str | None:
+    return first(at(entry, "labels", "app"), at(entry, "labels", "gateway"), at(entry, "labels", "id"))
 
 
 def _is_sarc(told: Any) -> bool:
@@ -159,12 +198,49 @@ def _message(told: Any) -> Any:
     if isinstance(told, Mapping) and "method" in told and "params" in told:
         return told
     found = [at(told, "parsed_body"), at(told, "request", "body")]
-    body = at(told, "attributes", "request", "http", "body")
-    # the plugin parses a body by its content type, which the agent chooses
-    if isinstance(body, str) and not any(map(_is_message, found)):
-        with suppress(DecodeError):
-            found.append(json_in(body))
+    if not any(map(_is_message, found)):  # the plugin parses a body by its content type, which the agent chooses
+        found.append(_written(_body(told)))
     return next(filter(_is_message, found), None)
+
+
+def _body(told: Any) -> str:
+    """The body of the HTTP request, as Envoy hands it on; empty where there is none."""
+    http = at(told, "attributes", "request", "http")
+    body, packed = at(http, "body"), at(http, "rawBody")  # the bytes, where ext_authz has pack_as_bytes
+    if isinstance(packed, str) and not body:
+        with suppress(ValueError):
+            return base64.b64decode(packed).decode("utf-8", "replace")
+    return body if isinstance(body, str) else ""
+
+
+def _written(body: str) -> Any:
+    """The JSON that it holds; `Unread` where it holds anything else, None where nothing."""
+    if not body.strip():
+        return None
+    try:
+        return json_in(body.removeprefix("\ufeff"))
+    except DecodeError:
+        return _UNPARSED
+
+
+def _hides_call(told: Mapping[str, Any]) -> bool:
+    """Whether the body of a request cannot be read, and another parser may find a call in it. A form, a page or a
+    file that speaks of calls is none: what begins as JSON does may be one, or is packed and has MCP's headers."""
+    if isinstance(told.get("parsed_body"), Unread):  # one message of a batch
+        return True
+    body = _body(told)
+    written = _written(body)
+    if not any(isinstance(each, Unread) for each in (written if isinstance(written, list) else [written])):
+        return False
+    headers = at(told, "attributes", "request", "http", "headers")
+    if text(at(headers, "content-encoding")) is not None and any(name.startswith("mcp-") for name in headers):
+        return True
+    begun = body.replace("\0", "").lstrip(_BEFORE_JSON)
+    return begun.startswith(("{", "[")) and "tools/call" in _ESCAPE.sub(_meant, begun)
+
+
+def _meant(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else "/"
 
 
 def _is_message(found: Any) -> bool:
@@ -193,7 +269,7 @@ def _names(told: Mapping[str, Any]) -> dict[str, Any]:
         "agent": first(told.get("agent"), at(told, "agent", "id"), told.get("client_id"),
                        at(told, "token", "client_id")),
         "session": first(told.get("session_id"), told.get("session"), at(headers, "mcp-session-id"),
-                         at(context, "session_id")),
+                         at(context, "session_id"), at(context, "session"), at(context, "session", "id")),
         "token": first(at(told, "token", "sid"), at(told, "token", "jti")),
         "tenant": first(told.get("tenant_id"), told.get("tenant")),
         "purpose": first(told.get("purpose"), at(context, "purpose")),

@@ -185,7 +185,12 @@ class Reader:
             raise self.completion.named(error, facts, record) from None
         if known is not facts and why is None:
             why = part.why if part is not None else _PART
-        event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
+        try:
+            event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
+        except DecodeError as error:
+            if error.code != "no_session" or facts.effect == "allow":
+                raise
+            raise DecodeError("nobody", error.reason, tenant_id=error.tenant_id, gateway=error.gateway) from None
         return Told(event, digest.hexdigest(), why or left_out, len(said))
 
     def _too_large(self, entry: Any) -> DecodeError | None:

@@ -481,7 +481,7 @@ def test_of_a_record_no_more_is_read_than_is_asked_for(now):
 def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(make_reader, told):
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {}, "session_id": "victim"}
     (lost,) = told(make_reader("mcp"), message, headers=(("gateway", b"home"),))
-    assert (lost.code, lost.session_id) == ("invalid", None)
+    assert (lost.code, lost.session_id) == ("no_tool", None)
 
 
 @pytest.mark.parametrize("format_", ["mcp", "auto"])

@@ -1,5 +1,6 @@
 """However an agent, or who logs it, writes a call: it is told, or refused with a reason, and never left out."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,9 +70,111 @@ def test_a_body_that_envoy_cut_off_is_told_with_its_session(cut, make_reader, to
     assert (refused.code, refused.session_id) == ("too_large", "s-1")
 
 
-@pytest.mark.parametrize("other", [asked(), asked(body="a=1"), asked(parsed_body={"a": ["1"]}), asked(body="[1]")])
+SAID = json.dumps(CALL)
+ODD = {
+    "a key twice": '{"x": 1, "x": 2, ' + SAID[1:],
+    "a key twice in a batch": f'[{SAID}, {{"x": 1, "x": 2, {SAID[1:]}]',
+    "only such in a batch": f'[{{"x": 1, "x": 2, {SAID[1:]}]',
+    "words that follow": SAID + " x",
+    "another value that follows": '{"index": {}}\n' + SAID,
+    "cut short": SAID[:-1],
+    "an escaped slash": SAID.replace("tools/call", "tools\\/call") + " x",
+    "an escaped letter": SAID.replace("tools/call", "\\u0074ools\\u002Fcall") + " x",
+    "utf-16": "\ufeff" + "\0".join(SAID) + "\0",
+    "utf-32": SAID.encode("utf-32-be").decode(),
+}
+
+
+@pytest.mark.parametrize("type_", ["Application/JSON", "text/plain"])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_body_that_only_another_parser_reads_hides_no_call(odd, type_, make_reader, told):
+    for body in ({"body": ODD[odd]}, {"rawBody": base64.b64encode(ODD[odd].encode()).decode()}):
+        check = asked(headers={"content-type": type_})
+        check["input"]["attributes"]["request"]["http"] |= body
+        *_, refused = told(make_reader("opa", MINE), check)
+        assert isinstance(refused, DecodeError)
+        assert (refused.code, refused.tenant_id, refused.session_id) == ("no_tool", "acme", "s-1")
+
+
+def test_a_body_that_came_packed_under_the_headers_of_mcp_hides_no_call(make_reader, told):
+    packed = asked(body="!!x!", headers={"content-encoding": "gzip"})
+    (refused,) = told(make_reader("opa", MINE), packed)
+    assert (refused.code, refused.session_id) == ("no_tool", "s-1")
+    packed["input"]["attributes"]["request"]["http"]["headers"].pop("mcp-session-id")
+    assert told(make_reader("opa", MINE), packed) == []
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", " \n"])
+@pytest.mark.parametrize("name", ["body", "rawBody"])
+def test_a_call_is_told_whatever_is_before_it_and_however_envoy_hands_it_on(name, mark, make_reader, decisions):
+    said = mark + SAID
+    check = asked()
+    check["input"]["attributes"]["request"]["http"] |= {
+        "body": "", name: said if name == "body" else base64.b64encode(said.encode()).decode()
+    }  # fmt: skip
+    (event,) = decisions(make_reader("opa", MINE), check)
+    assert (event.key.session_id, event.action.tool, event.action.arguments) == ("s-1", "crm.read", {"id": 7})
+
+
+OTHERS = [
+    {}, {"body": "a=1"}, {"parsed_body": {"a": ["1"]}}, {"body": "[1]"}, {"body": '{"a": 1, "a": 2}'},
+    {"body": "q=" + SAID, "parsed_body": {"q": [SAID]}}, {"body": f"--b\r\n\r\n{SAID}\r\n--b--"},
+    {"body": f"<p>{SAID}</p>"}, {"body": json.dumps({"said": "tools/call"})}, {"body": "{ no JSON"},
+    {"body": "\x89PNG\ufffd{\0tools/call"}, {"rawBody": "AAECAw=="}, {"rawBody": "no"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=str)
 def test_a_request_that_is_no_call_is_none(other, make_reader, told):
-    assert told(make_reader("opa", MINE), other) == []
+    check = asked(**{name: value for name, value in other.items() if name != "rawBody"})
+    check["input"]["attributes"]["request"]["http"] |= {n: value for n, value in other.items() if n == "rawBody"}
+    assert told(make_reader("opa", MINE), check) == []
+
+
+def test_a_call_that_opa_was_asked_about_by_name_is_one_whatever_request_it_came_with(make_reader, decisions):
+    told = asked(tool="crm.read", method="POST", params={"id": 7})
+    (event,) = decisions(make_reader("opa", MINE), told)
+    assert (event.action.tool, event.action.arguments) == ("crm.read", {"id": 7})
+
+
+NAMELESS = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"arguments": {}}}
+
+
+@pytest.mark.parametrize(
+    ("input_", "result", "session"),
+    [
+        ({"session_id": "s-1", "parsed_body": NAMELESS}, True, "s-1"),
+        ({"token": {"sid": "s-2"}, "parsed_body": NAMELESS}, True, "s-2"),
+        ({"session": "s-3", "envelope": {"session_id": "s-4"}, "tool": "x"}, 5, "s-4"),
+        ({"subject": {}, "action": {}, "resource": {}, "context": {"session": {"id": "s-5"}}}, True, "s-5"),
+        (
+            {"subject": {}, "action": {}, "resource": {}, "context": {"envelope": {"session_id": "s-6"}}},
+            True,
+            "s-6",
+        ),
+        ({"session": "s-7", "tool": "x", "envelope": 5}, True, "s-7"),
+        ({"session": "s-8"}, True, "s-8"),
+        ({"session": "s-9", **NAMELESS}, True, None),
+        ("s-10", True, None),
+    ],
+)
+def test_a_refused_record_of_opa_names_whom_it_is_about(input_, result, session, make_reader, told):
+    entry = {"decision_id": "d", "labels": {"app": "edge-1"}, "input": input_, "result": result, "timestamp": WHEN}
+    (refused,) = told(make_reader("opa", Completion(tenants={"edge-1": "acme"})), entry)
+    assert isinstance(refused, DecodeError)
+    assert (refused.gateway, refused.tenant_id, refused.session_id) == ("edge-1", "acme", session)
+
+
+@pytest.mark.parametrize(("result", "codes"), [(False, {"nobody"}), (True, {"no_session", "no_tool"})])
+def test_what_is_denied_to_nobody_is_told_from_what_is_allowed_to_nobody(result, codes, make_reader, told):
+    found = set()
+    for body in (SAID, json.dumps(NAMELESS), SAID + " x"):
+        check = asked(body=body) | {"result": result}
+        check["input"]["attributes"]["request"]["http"]["headers"].pop("mcp-session-id")
+        (refused,) = told(make_reader("opa", MINE), check)
+        found.add(refused.code)
+        assert (refused.session_id, refused.gateway) == (None, "edge-1")
+    assert found == codes
 
 
 def test_the_other_lines_of_opas_console_are_no_decisions(make_reader, told):
