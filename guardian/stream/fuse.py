@@ -11,22 +11,26 @@ from typing import NamedTuple
 
 from guardian.errors import FuseBlown
 
+ANYBODY = "\x1f"
+"""In the place of the session, where whoever reaches the gateway may have made the record. No log can spell it:
+names hold no control character."""
+
 
 class Outcome(NamedTuple):
-    """Whether one record of a gateway could be read; where not, the session that it names."""
+    """Whether one record of a gateway could be read; where not, the session that it names, or `ANYBODY`."""
 
     gateway: str
     readable: bool
     session: str = ""
 
 
-_READABLE, _NAMELESS, _NAMED = 0, 1, 2
+_READABLE, _NAMELESS, _ANYBODYS, _NAMED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
 class FuseState:
-    """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session,
-    from 2 on is unreadable, a number for each session."""
+    """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session, 2 is
+    anybody's, from 3 on is unreadable, a number for each session."""
 
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -50,7 +54,8 @@ class Blown:
 class Fuse:
     """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` of them,
     were unreadable. An agent can make its own records unreadable, so one session counts for at most a fifth of the
-    minimum. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
+    minimum, and so does all that is anybody's; but where nothing of the window is readable, it is the gateway that
+    names no sessions. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
 
     window: int = 200
     minimum: int = 50
@@ -69,9 +74,8 @@ class Fuse:
         windows = dict(state.windows)
         blown: Blown | None = None
         for gateway, readable, session in outcomes:
-            named = _NAMED + zlib.crc32(session.encode("utf-8", "surrogatepass")) if session else _NAMELESS
             last = windows.pop(gateway, ())
-            window = (*last, _READABLE if readable else named)[-self.window :]
+            window = (*last, _READABLE if readable else _number(session))[-self.window :]
             windows[gateway] = window  # popped and put back, so that the order is by last record
             if blown is None and not readable:
                 bad = self._bad(window)
@@ -83,5 +87,12 @@ class Fuse:
 
     def _bad(self, window: tuple[int, ...]) -> int:
         share = max(1, self.minimum // 5)
-        counts = Counter(each for each in window if each != _READABLE)
-        return sum(count if each == _NAMELESS else min(count, share) for each, count in counts.items())
+        counts = Counter(window)
+        whole = (_NAMELESS,) if counts.pop(_READABLE, 0) else (_NAMELESS, _ANYBODYS)
+        return sum(count if each in whole else min(count, share) for each, count in counts.items())
+
+
+def _number(session: str) -> int:
+    if session in ("", ANYBODY):
+        return _ANYBODYS if session else _NAMELESS
+    return _NAMED + zlib.crc32(session.encode("utf-8", "surrogatepass"))

@@ -7,10 +7,14 @@ from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.record import Place, Record
 from guardian.pipeline.decoding import Letters
-from guardian.stream.fuse import Blown, Outcome
+from guardian.stream.fuse import ANYBODY, Blown, Outcome
 from guardian.stream.marks import Mark
 
 MAX_ATTEMPTS = 3
+_NO_FAULT = ("too_large", "nobody")
+"""What speaks against no gateway: an agent, or whoever reaches the gateway, can bring it about."""
+_ANYBODYS = ("no_session", "no_tool")
+"""The same where these name no session, as long as the gateway tells those of others."""
 
 
 def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
@@ -65,17 +69,17 @@ def outcomes(
 
     A readable record speaks for the gateway that it names and for its sender, because of an unreadable one nothing
     but the sender may be known. Two kinds of unreadable records do not speak against a gateway: those that are too
-    large, which an agent can bring about, and those that people sent again, as the `mark` proves.
+    large, or were denied to nobody, and those that people sent again, as the `mark` proves.
     """
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
         id(letter.record): Outcome(
             letter.gateway or letter.record.sender,
             readable=False,
-            session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
+            session=_session(letter),
         )
         for letter in letters
-        if letter.code != "too_large" and not mark.on(letter.record)
+        if letter.code not in _NO_FAULT and not mark.on(letter.record)
     }
     outcomes: list[Outcome] = []
     for record in records:
@@ -85,3 +89,9 @@ def outcomes(
         elif id(record) in bad:
             outcomes.append(bad[id(record)])
     return outcomes
+
+
+def _session(letter: DeadLetter) -> str:
+    if letter.session_id is None:
+        return ANYBODY if letter.code in _ANYBODYS else ""
+    return f"{letter.tenant_id}/{letter.session_id}"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
-from guardian.stream.fuse import Blown, Fuse, FuseState, Outcome
+from guardian.stream.fuse import ANYBODY, Blown, Fuse, FuseState, Outcome
 from guardian.stream.marks import Mark
 from guardian.stream.poison import outcomes
 
@@ -81,6 +81,26 @@ def test_no_single_session_blows_it_whatever_its_agent_calls():
     fuse = Fuse(window=200, minimum=50)
     bad = [DeadLetter(Record("log", 0, n, b""), "invalid", "", "acme", "s1", "gw") for n in range(500)]
     assert _blow(fuse, *outcomes([letter.record for letter in bad], [], bad, Mark())) is None
+
+
+def _anonymous(code, count):
+    return [DeadLetter(Record("log", 0, n, b""), code, "", "acme", None, "gw") for n in range(count)]
+
+
+@pytest.mark.parametrize("code", ["no_session", "no_tool"])
+def test_calls_of_nobody_blow_it_only_where_the_gateway_names_nobody_at_all(code):
+    fuse = Fuse(window=200, minimum=50)
+    bad = _anonymous(code, 50)
+    found = outcomes([letter.record for letter in bad], [], bad, Mark())
+    assert found == [Outcome("gw", False, ANYBODY)] * 50
+    assert _blow(fuse, *found) == Blown("gw", 50, 50)
+    assert _blow(fuse, Outcome("gw", True), *found, *found) is None
+    assert _blow(fuse, Outcome("gw", True), *found * 4) == Blown("gw", 200, 200)
+
+
+def test_what_is_denied_to_nobody_speaks_against_no_gateway():
+    bad = _anonymous("nobody", 500)
+    assert outcomes([letter.record for letter in bad], [], bad, Mark()) == []
 
 
 def test_a_gateway_that_is_broken_for_several_sessions_blows_it():
