@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.redacted import Rule, below
 from guardian.domain.signal import CredentialHit
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Redactor
@@ -28,8 +29,8 @@ _SHAPE_CHARS = 256
 @dataclass(frozen=True)
 class FieldRules:
     """`rules` maps a path to what is done there: `action.arguments.customer.email`, `*` for any one name or
-    number, a path to an object for all in it. `key` keys the hashes: equal values stay equal within a
-    deployment."""
+    number, a path to an object for all in it. A key with dots is a path too. `key` keys the hashes: equal values
+    stay equal within a deployment."""
 
     inner: Redactor
     rules: Mapping[str, Way]
@@ -85,18 +86,19 @@ _DROPPED = object()
 Change = Callable[[Any], Any]
 
 
-def _apply(node: Any, path: tuple[str, ...], change: Change) -> None:
+def _apply(node: Any, path: Rule, change: Change) -> None:
     """Change in place what lies at the path, if anything does."""
-    name, rest = path[0], path[1:]
     if isinstance(node, dict):
-        keys: list[Any] = list(node) if name == "*" else [name] if name in node else []
+        keys: list[Any] = [key for key in node if path[0] in ("*", key) or "." in key]
     elif isinstance(node, list):
-        keys = [i for i in range(len(node)) if name == "*" or name == str(i)]
+        keys = [i for i in reversed(range(len(node))) if path[0] in ("*", str(i))]
     else:
         return
-    for key in reversed(keys):
-        if rest:
-            _apply(node[key], rest, change)
+    for key in keys:
+        rests = below((path,), str(key))
+        if () not in rests:
+            for rest in rests:
+                _apply(node[key], rest, change)
             continue
         made = _deep(node[key], change)
         if made is _DROPPED:

@@ -6,8 +6,9 @@ was. A hidden value is reported as missing and is no breach, or a rule for priva
 
 from collections.abc import Mapping
 
-Rule = tuple[str, ...]
-"""The rest of a rule's path below where a walk stands; an empty one hides everything from there on."""
+from guardian.domain.redacted import Rule, below
+
+__all__ = ["Rule", "below", "dropped", "hides", "marked", "under"]
 
 _MARK = "[redacted:"
 
@@ -24,11 +25,6 @@ def under(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
 def dropped(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
     """The rules that leave nothing behind: nobody can tell whether something stood there."""
     return under({path: way for path, way in redacted.items() if way == "drop"}, area)
-
-
-def below(rules: tuple[Rule, ...], key: str) -> tuple[Rule, ...]:
-    """The rules that go on below a name or the number of an item."""
-    return tuple(rule[1:] for rule in rules if rule and rule[0] in (key, "*")) + ((),) * (() in rules)
 
 
 def hides(rules: tuple[Rule, ...], value: object) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from guardian.domain.past import PastCall, agent_role
+from guardian.domain.redacted import Rule, below
 
 SHAPED = "[shaped]"
 """Replaces a value that redaction reduced to its shape, which looks like any text: present, but equal to
@@ -13,8 +14,6 @@ _HASH = re.compile(r"hash:[0-9a-f]{16}")
 _HASHED_ROLE = agent_role("hash:" + "0" * 16)
 _SCANNED = ("[redacted:", "[unscanned:")
 _LIMITS = ("data_classes", "max_records")
-
-Path = tuple[str, ...]
 
 
 def hashed(text: str) -> bool:
@@ -43,10 +42,12 @@ def nameless(name: str) -> bool:
 def marked(calls: Iterable[PastCall], rules: Mapping[str, str]) -> Iterator[PastCall]:
     """The calls with `SHAPED` for every value that `rules` (path -> way, as in `source.redact`) reduced to its
     shape. A limit of the envelope is marked as a whole if they change any part of it."""
-    below = {path: tuple(path.split(".")[2:]) for path in rules}
-    shaped = [below[path] for path, way in rules.items() if way == "shape" and path.startswith("action.arguments")]
-    constraints = [below[path] for path in rules if path.startswith("envelope.resource_constraints")]
-    limits = {name: SHAPED for name in _LIMITS if _inside(constraints, name)}
+    rest = {path: tuple(path.split(".")[2:]) for path in rules}
+    shaped = tuple(
+        rest[path] for path, way in rules.items() if way == "shape" and path.startswith("action.arguments")
+    )
+    constraints = [rest[path] for path in rules if path.startswith("envelope.resource_constraints")]
+    limits = {name: SHAPED for name in _LIMITS if below(constraints, name)}
     purpose = any(path.startswith("envelope.purpose") for path in rules)
     if not (shaped or limits or purpose):
         yield from calls
@@ -59,16 +60,11 @@ def marked(calls: Iterable[PastCall], rules: Mapping[str, str]) -> Iterator[Past
         )
 
 
-def _marked(value: Any, rules: list[Path]) -> Any:
+def _marked(value: Any, rules: tuple[Rule, ...]) -> Any:
     match value:
         case Mapping():
-            return {name: _marked(item, _inside(rules, name)) for name, item in value.items()}
+            return {name: _marked(item, below(rules, name)) for name, item in value.items()}
         case bool() | None:
             return value
         case _:
             return SHAPED if () in rules else value
-
-
-def _inside(rules: list[Path], name: str) -> list[Path]:
-    """The rest of each rule that applies below a name; one that ended further up applies to everything in it."""
-    return [rule[1:] for rule in rules if not rule or rule[0] in ("*", name)]

@@ -53,6 +53,27 @@ def test_a_dropped_field_is_gone_and_what_is_not_there_is_left_alone(event):
     assert nothing.decision.reason == ""
 
 
+@pytest.mark.parametrize(
+    ("path", "gone"),
+    [
+        ("customer.email", {"customer.email", "customer.email.work"}),
+        ("customer", {"customer.email", "customer.email.work", "customer.phone"}),
+        ("*.email", {"customer.email", "customer.email.work", "a.b/email"}),
+        ("a.b.email", {"a.b/email"}),
+        ("a.*.email", {"a.b/email"}),
+        ("custom", set()),
+        ("customer.emails", set()),
+    ],
+)
+def test_a_key_with_dots_is_the_path_that_it_spells(body, path, gone):
+    flat = {"customer.email": "x@y", "customer.phone": 5, "customer.email.work": [1]}
+    told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={**flat, "a.b": {"email": "x@y"}})))
+    clean, _ = rules(**{f"action.arguments.{path}": "drop"}).redact(told)
+    nested = clean.action.arguments.pop("a.b")
+    assert {*flat} - {*clean.action.arguments} == gone - {"a.b/email"}
+    assert nested == ({} if "a.b/email" in gone else {"email": "x@y"})
+
+
 @pytest.mark.parametrize("name", ["arguments", "purpose", "reason", "trace_id"])
 def test_a_dropped_argument_is_gone_whatever_its_name(body, name):
     told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={name: "private", "kept": 1})))
@@ -125,7 +146,7 @@ def test_marks_longer_than_what_they_hide_leave_every_field_within_its_bound(bod
 
 
 ARGUMENTS, CONSTRAINTS = "action.arguments", "envelope.resource_constraints"
-OWN = {"tenant_id": "acme", "session_id": "s1", "contract_id": "contract_7781", "ids": [{"amount": 400}]}
+OWN = {"tenant_id": "acme", "session_id": "s1", "contract.id": "contract_7781", "ids": [{"amount": 400}]}
 
 
 @pytest.mark.parametrize("text", ["Jürgen", "Ju\u0308rgen", "Иван", "हिन्दी", "ภาษาไทย", "山田太郎", "Ann 🏥 ٣"])
@@ -140,8 +161,11 @@ def test_a_shape_keeps_no_sign_of_any_script(body, text):
 @pytest.mark.parametrize("way", ["drop", "hash", "shape"])
 @pytest.mark.parametrize(
     "path",
-    [ARGUMENTS, f"{ARGUMENTS}.*", CONSTRAINTS, f"{CONSTRAINTS}.max_amount", f"{CONSTRAINTS}.contract_ids.*"],
-)
+    [
+        ARGUMENTS, f"{ARGUMENTS}.*", f"{ARGUMENTS}.contract.id", CONSTRAINTS, f"{CONSTRAINTS}.max_amount",
+        f"{CONSTRAINTS}.contract_ids.*",
+    ],
+)  # fmt: skip
 def test_no_rule_for_privacy_accuses_an_honest_session_or_calls_it_inside(redacting, body, path, way):
     world = redacting({path: way})
     bounds = {"contract_ids": ["contract_7781"], "max_amount": 500}

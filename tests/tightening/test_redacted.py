@@ -25,8 +25,10 @@ def redacted(rules, arguments):
 
 
 @pytest.mark.parametrize(
-    "path", ["", ".id", ".who", ".who.name", ".who.*", ".*", ".*.age", ".to", ".dry", ".absent", ".id.deeper"]
-)
+    "path",
+    ["", ".id", ".who", ".who.name", ".who.dotted", ".who.dotted.name", ".who.*", ".*", ".*.age", ".to", ".dry",
+     ".absent", ".id.deeper"],
+)  # fmt: skip
 def test_what_is_marked_is_what_decoding_shapes(call, path):
     rules = {f"action.arguments{path}": "shape"}
     [found] = marked([call(arguments=ARGUMENTS)], rules)
