@@ -105,22 +105,31 @@ plugin = McpTraffic
 
 def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
     """Tool, arguments, client and trace of a `tools/call` request; None for any other message. Raises DecodeError
-    where it names no tool."""
-    if message.get("method") != "tools/call":
+    where it names no tool, or where it depends on the parser which one."""
+    if _member(message, "method") != "tools/call":
         return None
-    params = message.get("params")
-    tool = text(at(params, "name"))
+    params = _member(message, "params")
+    name = _member(params, "name")
+    tool = text(name)
     if tool is None:
-        raise DecodeError("no_tool", expected("params.name", "a string", at(params, "name")).reason)
+        raise DecodeError("no_tool", expected("params.name", "a string", name).reason)
     meta = at(params, "_meta")
     client = at(meta, _META + "clientInfo")
     return {
         "tool": tool,
-        "arguments": arguments_of(at(params, "arguments")),
+        "arguments": arguments_of(_member(params, "arguments")),
         "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),
         "trace": trace_of(at(meta, "traceparent")),
     }
+
+
+def _member(body: Any, name: str) -> Any:
+    """The member of a message. Servers in Go take `Method` for `method`, and the last of both; others do not."""
+    found = [value for key, value in body.items() if key.casefold() == name] if isinstance(body, Mapping) else []
+    if len(found) > 1:
+        raise DecodeError("no_tool", f"{name}: it is there more than once, in capitals and in small letters")
+    return found[0] if found else None
 
 
 def _client_name(said: Any) -> str | None:

@@ -246,7 +246,8 @@ def _meant(escape: re.Match[str]) -> str:
 def _is_message(found: Any) -> bool:
     """Whether it is a JSON-RPC message or a batch of them; a list without any is a body of another kind."""
     return any(
-        isinstance(each, Mapping) and "method" in each for each in (found if isinstance(found, list) else [found])
+        isinstance(each, Mapping) and any(name.casefold() == "method" for name in each)
+        for each in (found if isinstance(found, list) else [found])
     )
 
 

@@ -185,6 +185,36 @@ def test_the_other_lines_of_opas_console_are_no_decisions(make_reader, told):
     assert told(told_apart, line) == []
 
 
+LINES = {
+    "mcp": lambda call: {"timestamp": WHEN, "session_id": "s-1", "request": call},
+    "opa": lambda call: asked(parsed_body=call),
+}
+
+
+@pytest.mark.parametrize("format_", LINES)
+@pytest.mark.parametrize("name", ["Method", "METHOD"])
+def test_a_call_is_one_in_capitals_too_as_servers_in_go_read_it(name, format_, make_reader, decisions):
+    call = {"jsonrpc": "2.0", name: "tools/call", "Param\u017f": {"Name": "crm.read", "Arguments": {"id": 7}}}
+    (event,) = decisions(make_reader(format_, MINE), LINES[format_](call))
+    assert (event.key.session_id, event.action.tool, event.action.arguments) == ("s-1", "crm.read", {"id": 7})
+
+
+@pytest.mark.parametrize("format_", LINES)
+@pytest.mark.parametrize(
+    "odd",
+    [
+        CALL | {"method": "ping", "Method": "tools/call"},
+        CALL | {"Params": CALL["params"]},
+        CALL | {"params": {"name": "crm.read", "Name": "crm.export"}},
+        CALL | {"params": {"name": "crm.read", "arguments": {}, "ARGUMENTS": {"id": 7}}},
+    ],
+)
+def test_a_call_that_servers_read_differently_is_refused_with_its_session(odd, format_, make_reader, told):
+    (refused,) = told(make_reader(format_, MINE), LINES[format_](odd))
+    assert isinstance(refused, DecodeError)
+    assert (refused.code, refused.session_id) == ("no_tool", "s-1")
+
+
 @pytest.mark.parametrize("said", [5, True, [1], "words"])
 def test_arguments_that_are_no_object_hide_no_call(said, make_reader, decisions):
     line = {"timestamp": WHEN, "headers": {"Mcp-Session-Id": ["s-1"]}}
