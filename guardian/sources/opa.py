@@ -5,12 +5,9 @@ pointers to what the log leaves out; times have nanoseconds. `input` is up to th
 AuthZEN's, an MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`,
 `arguments`, …). Where the message is the whole input, what stands beside its method and params is the agent's own,
 and identifies nobody. The agent also chooses how a body is written: one that Envoy's plugin did not parse, or cut
-off, and a batch are calls all the same. One that is no JSON here may be JSON upstream, where another parser reads
-it (a key twice, a byte order mark, UTF-16, words that follow): where it may be a call it is refused, not left out.
+off, and a batch are calls all the same.
 """
 
-import base64
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +25,6 @@ from guardian.sources.facts import (
     expected,
     first,
     first_there,
-    json_in,
     mapping,
     moment,
     names,
@@ -36,10 +32,10 @@ from guardian.sources.facts import (
 )
 from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
+from guardian.sources.http_bodies import hides_call, message_of
 from guardian.sources.lines import line
 from guardian.sources.mcp import call_of
 from guardian.sources.port import Format
-from guardian.sources.unread import SIGN, Unread
 
 _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
@@ -50,11 +46,6 @@ _REQUESTS = ("Received request.", "Sent response.")
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
 _DENIALS = ("deny", "denied")
 """Rules, or parts of a result, that say what speaks against a call; one that says nothing lets it through."""
-
-_UNPARSED = Unread(f"{SIGN} a body that is no JSON")
-_BEFORE_JSON = " \t\r\n\f\v\ufeff\ufffd\xfe\xff"
-"""White space and byte order marks, also as they look where the bytes were taken for another encoding."""
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class Opa(Format):
 
     def entries(self, body: Any) -> Iterable[Any]:
         told = at(body, "input")
-        messages = None if _is_sarc(told) else _message(told)
+        messages = None if _is_sarc(told) else message_of(told)
         return _each(body, messages) if isinstance(messages, list) else (body,)
 
     def facts(self, entry: Any) -> Facts | None:
@@ -84,24 +75,9 @@ class Opa(Format):
             return None
         pointers = (*(names(entry.get("erased")) or ()), *(names(entry.get("masked")) or ()))
         try:
-            found = _input(entry.get("input"), pointers)
-            if found is None:
-                return None
-            effect, why, policies, masked = _verdict(entry, path, pointers)
+            return _facts(entry, path, pointers)
         except DecodeError as error:
             raise _named(error, entry, path, pointers) from None
-        rest: dict[str, Any] = {
-            "id": text(entry.get("decision_id")),
-            "time": moment(first(entry.get("timestamp"), entry.get("time")), "timestamp"),
-            "gateway": _gateway(entry),
-            "policy_ids": policies or ((path,) if path else ()),
-            "reason": why,
-            "route": path or None,
-            "masked": (*masked, *_masked(pointers)),
-        }
-        found["tenant"] = found.get("tenant") or text(at(entry, "labels", "tenant"))
-        found["trace"] = found.get("trace") or text(entry.get("trace_id"))
-        return Facts(effect=effect, **found, **rest)
 
     def write(self, event: DecisionEvent) -> bytes:
         asked = write_sarc(event)
@@ -122,6 +98,25 @@ class Opa(Format):
 plugin = Opa
 
 
+def _facts(entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> Facts | None:
+    found = _input(entry.get("input"), pointers)
+    if found is None:
+        return None
+    effect, why, policies, masked = _verdict(entry, path, pointers)
+    rest: dict[str, Any] = {
+        "id": text(entry.get("decision_id")),
+        "time": moment(first(entry.get("timestamp"), entry.get("time")), "timestamp"),
+        "gateway": _gateway(entry),
+        "policy_ids": policies or ((path,) if path else ()),
+        "reason": why,
+        "route": path or None,
+        "masked": (*masked, *_masked(pointers)),
+    }
+    found["tenant"] = found.get("tenant") or text(at(entry, "labels", "tenant"))
+    found["trace"] = found.get("trace") or text(entry.get("trace_id"))
+    return Facts(effect=effect, **found, **rest)
+
+
 def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     """Facts from what the gateway asked; None where it did not ask about a tool call."""
     if not isinstance(told, Mapping):
@@ -135,7 +130,7 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     if _is_sarc(told):
         beside = _names({name: value for name, value in told.items() if name != "subject"})
         return beside | {name: said for name, said in sarc(told, "input.").items() if said is not None}
-    message = _message(told)
+    message = message_of(told)
     call = call_of(message) if isinstance(message, Mapping) else None
     if call is not None:
         return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
@@ -145,16 +140,15 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
             (told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None
         )
         return {"tool": tool, "arguments": arguments_of(arguments), **_names(told)}
-    if message is not None:
-        return None
     headers = at(told, "attributes", "request", "http", "headers")
-    if told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true":
+    cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
+    if cut and message is None:
         why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
         raise DecodeError("too_large", why)
-    if _hides_call(told):
+    if hides_call(told):
         why = "input.attributes.request.http.body: it cannot be read as JSON, and may be a call"
         raise DecodeError("no_tool", why)
-    if "attributes" in told:  # ext_authz about something else than a tool call
+    if message is not None or "attributes" in told:  # ext_authz about something else than a tool call
         return None
     raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
 
@@ -191,64 +185,6 @@ def _is_sarc(told: Any) -> bool:
 
 def _tool(told: Mapping[str, Any]) -> str | None:
     return first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
-
-
-def _message(told: Any) -> Any:
-    """The JSON-RPC message or messages that the gateway asked about; None where there is none."""
-    if isinstance(told, Mapping) and "method" in told and "params" in told:
-        return told
-    found = [at(told, "parsed_body"), at(told, "request", "body")]
-    if not any(map(_is_message, found)):  # the plugin parses a body by its content type, which the agent chooses
-        found.append(_written(_body(told)))
-    return next(filter(_is_message, found), None)
-
-
-def _body(told: Any) -> str:
-    """The body of the HTTP request, as Envoy hands it on; empty where there is none."""
-    http = at(told, "attributes", "request", "http")
-    body, packed = at(http, "body"), at(http, "rawBody")  # the bytes, where ext_authz has pack_as_bytes
-    if isinstance(packed, str) and not body:
-        with suppress(ValueError):
-            return base64.b64decode(packed).decode("utf-8", "replace")
-    return body if isinstance(body, str) else ""
-
-
-def _written(body: str) -> Any:
-    """The JSON that it holds; `Unread` where it holds anything else, None where nothing."""
-    if not body.strip():
-        return None
-    try:
-        return json_in(body.removeprefix("\ufeff"))
-    except DecodeError:
-        return _UNPARSED
-
-
-def _hides_call(told: Mapping[str, Any]) -> bool:
-    """Whether the body of a request cannot be read, and another parser may find a call in it. A form, a page or a
-    file that speaks of calls is none: what begins as JSON does may be one, or is packed and has MCP's headers."""
-    if isinstance(told.get("parsed_body"), Unread):  # one message of a batch
-        return True
-    body = _body(told)
-    written = _written(body)
-    if not any(isinstance(each, Unread) for each in (written if isinstance(written, list) else [written])):
-        return False
-    headers = at(told, "attributes", "request", "http", "headers")
-    if text(at(headers, "content-encoding")) is not None and any(name.startswith("mcp-") for name in headers):
-        return True
-    begun = body.replace("\0", "").lstrip(_BEFORE_JSON)
-    return begun.startswith(("{", "[")) and "tools/call" in _ESCAPE.sub(_meant, begun)
-
-
-def _meant(escape: re.Match[str]) -> str:
-    return chr(int(escape[1], 16)) if escape[1] else "/"
-
-
-def _is_message(found: Any) -> bool:
-    """Whether it is a JSON-RPC message or a batch of them; a list without any is a body of another kind."""
-    return any(
-        isinstance(each, Mapping) and any(name.casefold() == "method" for name in each)
-        for each in (found if isinstance(found, list) else [found])
-    )
 
 
 def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, Any]]:

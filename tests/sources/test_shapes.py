@@ -96,6 +96,24 @@ def test_a_body_that_only_another_parser_reads_hides_no_call(odd, type_, make_re
         assert (refused.code, refused.tenant_id, refused.session_id) == ("no_tool", "acme", "s-1")
 
 
+FORM = SAID.replace('"jsonrpc": ', '"x": "&method=y&", "jsonrpc": ')
+TWICE = SAID[:-1] + ', "method": "ping"}'
+
+
+@pytest.mark.parametrize(
+    ("check", "codes"),
+    [
+        (asked(body=FORM, parsed_body={FORM[:7]: [""], "method": ["y"]}), [None]),
+        (asked(body=TWICE, parsed_body=CALL | {"method": "ping"}), ["no_tool"]),
+        (asked(body=json.dumps(CALL | {"method": "ping"}), parsed_body=CALL | {"method": "ping"}), []),
+    ],
+    ids=["as a form with a method", "whose last method is another", "really another method"],
+)
+def test_a_body_that_the_plugin_read_otherwise_hides_no_call(check, codes, make_reader, told):
+    found = told(make_reader("opa", MINE), check)
+    assert [each.code if isinstance(each, DecodeError) else None for each in found] == codes
+
+
 def test_a_body_that_came_packed_under_the_headers_of_mcp_hides_no_call(make_reader, told):
     packed = asked(body="!!x!", headers={"content-encoding": "gzip"})
     (refused,) = told(make_reader("opa", MINE), packed)
@@ -154,12 +172,14 @@ NAMELESS = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"argum
         ),
         ({"session": "s-7", "tool": "x", "envelope": 5}, True, "s-7"),
         ({"session": "s-8"}, True, "s-8"),
+        ({"session": "s-8", "tool": "x", "time": "soon"}, True, "s-8"),
         ({"session": "s-9", **NAMELESS}, True, None),
         ("s-10", True, None),
     ],
 )
 def test_a_refused_record_of_opa_names_whom_it_is_about(input_, result, session, make_reader, told):
-    entry = {"decision_id": "d", "labels": {"app": "edge-1"}, "input": input_, "result": result, "timestamp": WHEN}
+    when = input_.get("time", WHEN) if isinstance(input_, dict) else WHEN
+    entry = {"decision_id": "d", "labels": {"app": "edge-1"}, "input": input_, "result": result, "timestamp": when}
     (refused,) = told(make_reader("opa", Completion(tenants={"edge-1": "acme"})), entry)
     assert isinstance(refused, DecodeError)
     assert (refused.gateway, refused.tenant_id, refused.session_id) == ("edge-1", "acme", session)
