@@ -1,23 +1,71 @@
 """From the outbox to people: none lost, none shown twice."""
 
+import shutil
 import threading
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Row, select
 from structlog.testing import capture_logs
 
 from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.log import LogOptions
-from guardian.alerting.memory import MemoryAlertOutbox
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import RetryLater
+from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.errors import AlertError, StoreError
+from guardian.store.control import ControlStore
+from guardian.store.control_tables import alert as alerts
 from guardian.telemetry import Metrics
+
+START = datetime(2026, 5, 12, tzinfo=UTC)
+
+
+class Queue(ControlAlertOutbox):
+    """Control's outbox on a database of its own; tests name an alert by its finding."""
+
+    def __init__(self, url: str) -> None:
+        self.store = ControlStore.open(url, now=START)
+        super().__init__(self.store)
+
+    def put(self, id: str, payload: str, now: datetime) -> None:
+        with self.store.write() as rows:
+            rows.alerts.add(kind="finding", case_key=id, idempotency_key=id, payload=payload, now=now)
+
+    def kept(self, id: str) -> Row[Any]:
+        with self.store.read() as rows:
+            return rows.connection.execute(select(alerts).where(alerts.c.idempotency_key == id)).one()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database, migrated once and copied from then on."""
+    folder = tmp_path_factory.mktemp("migrated")
+    ControlStore.open(f"sqlite:///{folder}/control.db", now=START).close()
+    return folder
 
 
 @pytest.fixture
-def outbox() -> MemoryAlertOutbox:
-    return MemoryAlertOutbox()
+def queue(migrated: Path, tmp_path: Path) -> Iterator[Callable[..., Queue]]:
+    """Opens an outbox of a class; all are closed at the end."""
+    opened: list[Queue] = []
+
+    def make(of: type[Queue] = Queue, **settings: Any) -> Queue:
+        folder = shutil.copytree(migrated, tmp_path / f"outbox-{len(opened)}")
+        opened.append(of(f"sqlite:///{folder}/control.db", **settings))
+        return opened[-1]
+
+    yield make
+    for outbox in opened:
+        outbox.store.close()
+
+
+@pytest.fixture
+def outbox(queue) -> Queue:
+    return queue()
 
 
 @pytest.fixture
@@ -39,8 +87,8 @@ def test_a_waiting_alert_is_sent_once_and_its_reference_kept(outbox, worker, sla
     row = put(outbox, make_alert(), time)
     assert worker.step() is True
     assert worker.step() is False
-    assert outbox.kept(row).status == "sent"
-    assert outbox.kept(row).reference == f"C0SECURITY:{slack.messages[0]['ts']}"
+    assert outbox.kept(row).state == "sent"
+    assert outbox.kept(row).remote == f"C0SECURITY:{slack.messages[0]['ts']}"
 
 
 def test_the_first_try_asks_slack_for_no_history(outbox, worker, slack, make_alert, time) -> None:
@@ -56,7 +104,7 @@ def test_a_lost_answer_leads_to_no_second_post(outbox, worker, slack, make_alert
     worker.step()
     time.seconds += 60
     worker.step()
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
 
 
@@ -65,10 +113,10 @@ def test_a_post_that_did_not_arrive_is_made_good(outbox, worker, slack, make_ale
     slack.troubles.append(trouble)
     row = put(outbox, make_alert(), time)
     worker.step()
-    assert outbox.kept(row).status == "waiting"
+    assert outbox.kept(row).state == "pending"
     time.seconds += 601
     worker.step()
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
 
 
@@ -82,7 +130,7 @@ def test_a_crash_between_sending_and_noting_shows_nobody_the_alert_twice(
     second = AlertWorker(outbox, channel, metrics=metrics, now=time.now)
     assert second.recover() == 1
     second.step()
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
     assert metrics.value("guardian_alerts_total", channel="slack", outcome="found") == 1
 
@@ -93,7 +141,7 @@ def test_a_crash_before_sending_loses_nothing(outbox, channel, metrics, slack, m
     second = AlertWorker(outbox, channel, metrics=metrics, now=time.now)
     second.recover()
     second.step()
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
 
 
@@ -109,10 +157,10 @@ def test_what_another_process_died_with_is_sent_once_by_the_one_that_lives(
         channel.deliver(alert)  # and here the other process dies
     time.seconds += 14 * 60
     worker.step()
-    assert outbox.kept(row).status == "sending", "it may live, and be about to send it"
+    assert outbox.kept(row).state == "sending", "it may live, and be about to send it"
     time.seconds += 2 * 60
     worker.step()
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
 
 
@@ -134,7 +182,7 @@ def test_what_was_in_hand_for_long_is_not_sent_any_more_but_looked_for_again(
     time.seconds += 60
     worker.step()
     assert channel.taken == [row]
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
 
 
 def test_while_slack_cannot_say_whether_it_arrived_nothing_is_posted(
@@ -146,7 +194,7 @@ def test_while_slack_cannot_say_whether_it_arrived_nothing_is_posted(
     for _ in range(5):
         worker.step()
         time.seconds += 700
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
 
 
@@ -156,7 +204,7 @@ def test_waits_between_tries_double_up_to_a_ceiling(outbox, worker, slack, make_
     waits = []
     for _ in range(10):
         worker.step()
-        due = outbox.kept(row).due
+        due = outbox.kept(row).next_at
         waits.append((due - time.now()).total_seconds())
         time.seconds = (due - (time.now() - timedelta(seconds=time.seconds))).total_seconds()
     assert waits[:4] == pytest.approx([5, 10, 20, 40])
@@ -168,7 +216,7 @@ def test_a_wait_that_a_channel_names_is_an_hour_at_most(outbox, metrics, make_al
     worker = AlertWorker(outbox, forever, metrics=metrics, now=time.now)
     row = put(outbox, make_alert(), time)
     worker.step()
-    assert outbox.kept(row).due - time.now() == timedelta(hours=1)
+    assert outbox.kept(row).next_at - time.now() == timedelta(hours=1)
 
 
 def test_slack_down_for_hours_delays_alerts_and_loses_none(outbox, worker, slack, make_alert, time) -> None:
@@ -180,7 +228,7 @@ def test_slack_down_for_hours_delays_alerts_and_loses_none(outbox, worker, slack
             if outbox.depth() == 0:
                 break
             time.seconds += 60
-    assert {outbox.kept(row).status for row in rows} == {"sent"}
+    assert {outbox.kept(row).state for row in rows} == {"sent"}
     assert len(slack.messages) == 6
 
 
@@ -193,8 +241,8 @@ def test_a_refused_alert_is_parked_for_people_and_goes_to_the_fallback(
     alert = make_alert()
     row = put(outbox, alert, time)
     worker.step()
-    assert outbox.kept(row).status == "parked"
-    assert "channel_not_found" in outbox.kept(row).error
+    assert outbox.kept(row).state == "parked"
+    assert "channel_not_found" in outbox.kept(row).last_error
     assert fallback.find(alert) is not None
     assert outbox.depth() == 0
 
@@ -205,14 +253,14 @@ def test_a_refused_alert_does_not_hold_up_the_next(outbox, worker, slack, make_a
     second = put(outbox, make_alert(2), time)
     while worker.step():
         pass
-    assert outbox.kept(second).status == "sent"
+    assert outbox.kept(second).state == "sent"
 
 
 def test_a_row_that_cannot_be_read_is_parked_with_its_reason(outbox, worker, metrics, time) -> None:
     outbox.put("row", '{"finding": 1}', time.now())
     worker.step()
-    assert outbox.kept("row").status == "parked"
-    assert "cannot be read" in outbox.kept("row").error
+    assert outbox.kept("row").state == "parked"
+    assert "cannot be read" in outbox.kept("row").last_error
 
 
 class Broken:
@@ -231,8 +279,8 @@ def test_a_bug_in_a_channel_delays_the_alert_and_ends_nothing(outbox, metrics, m
     worker = AlertWorker(outbox, Broken(), metrics=metrics, now=time.now)
     row = put(outbox, make_alert(), time)
     worker.step()
-    assert outbox.kept(row).status == "waiting"
-    assert "ZeroDivisionError" in outbox.kept(row).error
+    assert outbox.kept(row).state == "pending"
+    assert "ZeroDivisionError" in outbox.kept(row).last_error
 
 
 class Heard:
@@ -260,7 +308,7 @@ def test_what_a_channel_fails_on_unexpectedly_goes_to_the_fallback_once_and_is_t
     for _ in range(3):
         worker.step()
         time.seconds += 700
-    assert outbox.kept(row).status == "waiting"
+    assert outbox.kept(row).state == "pending"
     assert fallback.ids == [row]
 
 
@@ -271,12 +319,12 @@ def test_the_depth_is_a_metric(outbox, worker, metrics, make_alert, time) -> Non
     assert metrics.value("guardian_alert_queue_depth", channel="slack") == 2
 
 
-class Failing(MemoryAlertOutbox):
+class Failing(Queue):
     """A store that is locked just when the first alert has gone out."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.failures = 1
+    def __init__(self, url: str, failures: int = 1) -> None:
+        super().__init__(url)
+        self.failures = failures
         self.done = threading.Event()
 
     def sent(self, id: str, reference: str) -> None:
@@ -288,23 +336,23 @@ class Failing(MemoryAlertOutbox):
 
 
 def test_a_store_that_fails_after_the_post_leads_to_no_second_post(
-    channel, metrics, slack, make_alert, time
+    queue, channel, metrics, slack, make_alert, time
 ) -> None:
-    outbox = Failing()
+    outbox = queue(Failing)
     worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, idle_s=0.01, first_wait_s=0.01)
     row = put(outbox, make_alert(), time)
     worker.start()
     assert outbox.done.wait(10)
     assert worker.stop()
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
     assert len(slack.messages) == 1
 
 
-class Away(MemoryAlertOutbox):
+class Away(Queue):
     """A store that cannot be reached for the first looks."""
 
-    def __init__(self, looks: int) -> None:
-        super().__init__()
+    def __init__(self, url: str, looks: int) -> None:
+        super().__init__(url)
         self.looks = looks
         self.back = threading.Event()
 
@@ -317,9 +365,9 @@ class Away(MemoryAlertOutbox):
 
 
 def test_a_store_that_is_away_is_a_line_without_traceback_a_look_and_the_looks_become_rarer(
-    channel, metrics, time
+    queue, channel, metrics, time
 ) -> None:
-    outbox = Away(looks=5)
+    outbox = queue(Away, looks=5)
     worker = AlertWorker(
         outbox, channel, metrics=metrics, now=time.now, idle_s=0.001, first_wait_s=0.01, jitter=lambda: 0.5
     )
@@ -331,9 +379,10 @@ def test_a_store_that_is_away_is_a_line_without_traceback_a_look_and_the_looks_b
     assert all(line["detail"] == "the database cannot be reached" and "exc_info" not in line for line in lines)
 
 
-def test_the_thread_sends_what_comes_in_and_stops_when_told(channel, metrics, slack, make_alert, time) -> None:
-    outbox = Failing()
-    outbox.failures = 0
+def test_the_thread_sends_what_comes_in_and_stops_when_told(
+    queue, channel, metrics, slack, make_alert, time
+) -> None:
+    outbox = queue(Failing, failures=0)
     worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, idle_s=30)
     worker.start()
     put(outbox, make_alert(), time)
@@ -341,13 +390,6 @@ def test_the_thread_sends_what_comes_in_and_stops_when_told(channel, metrics, sl
     assert outbox.done.wait(10)
     assert worker.stop()
     assert len(slack.messages) == 1
-
-
-def test_the_same_id_is_put_only_once(outbox, make_alert, time) -> None:
-    alert = make_alert()
-    assert outbox.put("a", alert.model_dump_json(), time.now()) is True
-    assert outbox.put("a", "{}", time.now()) is False
-    assert outbox.depth() == 1
 
 
 class Choosy:
@@ -376,7 +418,7 @@ def test_a_channel_that_is_down_neither_holds_up_nor_doubles_the_others(outbox, 
         worker.step()
         time.seconds += 700
     assert len(up.taken) == len(down.taken) == 1
-    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).state == "sent"
 
 
 def test_a_channel_that_swallows_what_it_gets_keeps_new_alerts_from_no_other(
@@ -481,7 +523,7 @@ def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, mak
         worker.step()
         time.seconds += 700
     assert other.taken == fallback.ids == [row]
-    assert outbox.kept(row).status == "waiting"
+    assert outbox.kept(row).state == "pending"
 
 
 def test_a_channel_that_cannot_tell_what_it_has_holds_up_no_other(make_alert, time) -> None:
