@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from guardian.domain.wildcards import covers
 from guardian.signals.constraints import text
-from guardian.signals.identifiers import as_uuid, folded
+from guardian.signals.identifiers import ADDRESS, as_uuid, folded
 from guardian.signals.listing import AROUND, ELSEWHERE, SEVERAL, listed
 from guardian.signals.paths import URL, decoded, ends
 from guardian.signals.wording import canonical, word_set
@@ -37,6 +37,12 @@ _PARTED = re.compile(r"[,;|\s/?#\\]")
 _MARK = re.compile(r"[\d*]")
 _MEASURE = re.compile(r"v?\d+(?:\.\d+)+|\d{1,2}(?::\d\d){1,2}|\d{4}-\d\d-\d\d")
 """A version, a time of day or a date."""
+_CALLED = r"[^\W\d_][\w'’\u0300-\u036f-]{0,63}\.?"
+_MAILBOX = re.compile(
+    rf'(?:{_CALLED}(?: {_CALLED}){{0,7}} ?|"{_CALLED}(?:,? {_CALLED}){{0,7}}" ?)?<({ADDRESS.pattern})>'
+)
+"""An address after its owner's name, as mail programs write it: `Ann Miller <ann@acme.example>`. A name is plain
+words, and a comma in it stands in quotes: without them it parts two addresses."""
 _SIGNS = "_-:."
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
@@ -44,9 +50,9 @@ _SPELT_CHARS = 512
 
 def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
     """Whether a value is in a list of allowed ones, wildcards included; where one text lists several values,
-    whether each of them is. A wildcard admits no text that lists other values beside those that it covers, and a
-    wildcard for paths admits no path that climbs out of it. The canonical name says what may be a list: commas may
-    belong to a file, but to no repository.
+    whether each of them is, and of an address after its owner's name whether the address is. A wildcard admits no
+    text that lists other values beside those that it covers, and a wildcard for paths admits no path that climbs
+    out of it. The canonical name says what may be a list: commas may belong to a file, but to no repository.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
     >>> [admits(mine, said) for said in ("c_1, c_2", "A@Acme.example", "<x@evil.example>a@acme.example")]
@@ -60,7 +66,9 @@ def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
     if said in allowed:
         return True
     said = said.strip()
-    return _admits_all(allowed, said) and not _names_others(allowed, said, name.rpartition("_")[2])
+    mailbox = _MAILBOX.fullmatch(said)
+    admitted = _admits_all(allowed, said) or (mailbox is not None and _admits_spelt(allowed, mailbox[1]))
+    return admitted and not _names_others(allowed, said, name.rpartition("_")[2])
 
 
 def unsure(allowed: frozenset[str], value: object, name: str) -> bool:

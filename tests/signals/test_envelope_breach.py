@@ -566,6 +566,36 @@ def test_an_envelope_may_wrap_what_it_allows(
     assert breaches(EnvelopeBreach(summed=()), seen) == found
 
 
+MAILBOXES = (
+    "Ann Miller <ann@acme.example>",
+    "Ann <Ann@acme.example>",
+    "Dr. Ann-Marie O'Brien<ann@acme.example>",
+    "Jose\u0301 Núñez <ann@acme.example>",
+    '"Miller, Ann" <ann@acme.example>',
+    "<ann@acme.example>",
+)
+NO_MAILBOXES = (
+    "Ann <mallory@evil.example>",
+    '"ann@acme.example" <mallory@evil.example>',
+    '"mallory@evil.example" <ann@acme.example>',
+    "mallory\uff20evil.example <ann@acme.example>",
+    "mallory%40evil.example <ann@acme.example>",
+    "mallory@evil.example Ann <ann@acme.example>",
+    "Ann <ann@acme.example> <mallory@evil.example>",
+    "Ann <ann@acme.example>, Mallory <mallory@evil.example>",
+    "Ann <ann@acme.example> mallory",
+    "mallory, Ann <ann@acme.example>",
+    "mallory; Ann <ann@acme.example>",
+    "Ann (mallory) <ann@acme.example>",
+    '"Ann\\" mallory" <ann@acme.example>',
+    "evil.example/hook <ann@acme.example>",
+    "evil.example <ann@acme.example>",
+    "#everybody <ann@acme.example>",
+    "Ann <ann@acme.example.evil.example>",
+    "Ann\n<ann@acme.example>",
+)
+
+
 @pytest.mark.parametrize(
     ("allowed", "told", "found"),
     [
@@ -586,6 +616,10 @@ def test_an_envelope_may_wrap_what_it_allows(
         (["Acme, Inc."], "Acme, Inc.", {}),
         (["@acme/*"], "@acme/forms@1.2.0", {}),
         (["* <*@acme.example>"], "Bob <bob@acme.example>", {}),
+        *((["*@acme.example"], told, {}) for told in MAILBOXES),
+        *((["ann@acme.example"], told, {}) for told in MAILBOXES),
+        *((["*@acme.example"], told, OUTSIDE) for told in NO_MAILBOXES),
+        *((["ann@acme.example"], told, OUTSIDE) for told in NO_MAILBOXES),
         (["c_1", "c_2"], '["c_1", "c_2"]', {}),
         (["c_1", "c_2"], "c_1|c_2", {}),
         (["c_1"], '"c_1"', {}),
