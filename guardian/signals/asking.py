@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from guardian.signals.identifiers import ADDRESS
 from guardian.signals.mail_houses import anybodys
+from guardian.signals.people import called, letters, plain, spellings
 from guardian.signals.reach import JOINING, Way
 from guardian.signals.wording import READING, content, singular, word_set, words
 
@@ -111,9 +112,9 @@ def told_by_name(purpose: str, recipient: str) -> bool:
     house whose whole domain is named, or of somebody who is called by name beside them. What an address says its
     owner chose: the words of a task tell nobody.
 
-    >>> told = "email the renewal to ann@x.org and to Bob Lee"
-    >>> [told_by_name(told, who) for who in ("ann@x.org", "lee@y.org", "ann@evil.example", "renewal@evil.example")]
-    [True, True, False, False]
+    >>> told = "email the renewal to ann@x.org and to Bob Núñez"
+    >>> [told_by_name(told, who) for who in ("ann@x.org", "nunez@y.org", "bnunez@y.org", "renewal@evil.example")]
+    [True, True, True, False]
     """
     host = _HOST.match(recipient.lower())
     if host is not None and any(at[1] == host[1] for at in map(_HOST.match, addresses_in(purpose)) if at):
@@ -131,11 +132,17 @@ def _house_told(beside: str, recipient: str) -> bool:
 def _called(beside: str, recipient: str) -> bool:
     """Whether somebody who is called by name has this address. What begins a text is in capitals whatever it is: a
     name only where it stands before the `@` too, and is no verb."""
-    own = frozenset(words(recipient.rpartition("@")[0])) - _VERBS_OF_TASKS
+    local = recipient.rpartition("@")[0]
+    own = frozenset(words(plain(local))) - _VERBS_OF_TASKS
     names = [word for word in _AMID.findall(beside) if word[0].isupper()]
-    names += [word for word in _CALLED.findall(beside) if word[0].isupper() and word.lower() in own]
+    names += [word for word in _CALLED.findall(beside) if word[0].isupper() and not own.isdisjoint(_spelt(word))]
     told = [name for name in _GIVEN_TO.findall(beside) if name.lower() not in _VERBS_OF_TASKS]
-    return named_in_part(" ".join([*names, *told]), recipient)
+    spelt = " ".join(chain.from_iterable(map(_spelt, [*names, *told])))
+    return named_in_part(spelt, plain(recipient)) or letters(local) in called(beside).wholes
+
+
+def _spelt(name: str) -> tuple[str, ...]:
+    return (name, plain(name), *spellings(name))
 
 
 def named_in_part(purpose: str, recipient: str) -> bool:

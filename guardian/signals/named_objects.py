@@ -23,6 +23,7 @@ from guardian.signals.identifiers import (
     kind_of,
     normal,
 )
+from guardian.signals.people import called, letters, plain
 from guardian.signals.wording import READING, singular, word_set, words
 
 _CHARS = 4_096
@@ -53,7 +54,6 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
 _JOINTS = re.compile(r"[_./\-]+")
 _HINT = re.compile(r"[\d@]")
-_NAME = re.compile(r"\b[A-Z][a-z]+")
 _LINKS = word_set("is are with the , ; (")
 """What may stand between a kind and the mark of its identifier."""
 _AND = word_set("and or & , ;")
@@ -97,8 +97,8 @@ _MORE_PEOPLE = word_set(
 class NamedObjects:
     """What a purpose names: identifiers by kind (singular), each normalised and as it stands there; addresses of
     mail; IBANs, normalised. `forms` are those of the identifiers by kind, `houses` what follows their @,
-    `names` its capitalised words, lower case; `words` and `letters` the whole of it, normalised, `bare` its words
-    without leading zeros."""
+    `names` and `wholes` whom it calls by name, see `Called`; `words` and `letters` the whole of it, normalised,
+    `bare` its words without leading zeros."""
 
     ids: Mapping[str, Mapping[str, str]]
     forms: Mapping[str, frozenset[tuple[int, str]]]
@@ -106,6 +106,7 @@ class NamedObjects:
     houses: frozenset[str]
     ibans: frozenset[str]
     names: frozenset[str]
+    wholes: frozenset[str]
     words: frozenset[str]
     bare: frozenset[str]
     letters: str
@@ -128,20 +129,20 @@ class NamedObjects:
         return any((length + off, runs) in forms for length, runs in map(form, spelt) for off in (-1, 0, 1))
 
     def knows_address(self, address: str) -> bool:
-        """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org, or
-        "Farah" where it names another address of her house."""
+        """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org or
+        fnovak@example.org, or "Farah" where it names another address of her house."""
         local, _, house = address.partition("@")
-        owner = [part for part in re.split(r"[^a-z]+", local) if len(part) > 2]
+        parts = re.split(r"[^a-z]+", plain(local))
+        owner = [part for part in parts if len(part) > 2 or part in self.names]
         by_name = len(owner) > (0 if house in self.houses else 1) and self.names.issuperset(owner)
-        return address in self.addresses or by_name
+        return address in self.addresses or by_name or letters(local) in self.wholes
 
     def __bool__(self) -> bool:
         return bool(self.ids or self.addresses or self.ibans)
 
 
-_NOTHING = NamedObjects(
-    {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), letters=""
-)
+_NONE = frozenset[str]()
+_NOTHING = NamedObjects({}, {}, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE, letters="")
 
 
 @lru_cache(maxsize=256)
@@ -162,7 +163,7 @@ def named_objects(purpose: str) -> NamedObjects:
         addresses,
         frozenset(each.rpartition("@")[2] for each in addresses),
         ibans,
-        frozenset(name.lower() for name in _NAME.findall(text)),
+        *called(text),
         told,
         frozenset(each.lstrip("0") for each in told),
         normal(text),

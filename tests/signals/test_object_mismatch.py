@@ -210,6 +210,41 @@ def test_addresses_are_compared_too(judged: Any, arguments: Any, value: float) -
     assert judged(purpose, "mail.send", arguments).value == value
 
 
+@pytest.mark.parametrize(
+    ("name", "local", "value"),
+    [
+        ("José Núñez", "jose.nunez", 0.0),
+        ("Jose\u0301 Nu\u0301n\u0303ez", "josé.núñez", 0.0),
+        ("Jörg Müller", "joerg.mueller", 0.0),
+        ("Jörg Müller", "jorg.muller", 0.0),
+        ("Søren Åkesson", "soeren.aakesson", 0.0),
+        ("Łukasz Strauß", "lukasz.strauss", 0.0),
+        ("Mary O'Brien", "mary.obrien", 0.0),
+        ("Mary O’Brien", "mary.o-brien", 0.0),
+        ("Anna-Lena Schmidt", "anna-lena.schmidt", 0.0),
+        ("Anna-Lena Schmidt", "annalena.schmidt", 0.0),
+        ("Jan de Boer", "jan.deboer", 0.0),
+        ("Ewan McDonald", "emcdonald", 0.0),
+        ("Bob Lee", "blee", 0.0),
+        ("Bob Lee", "b.lee", 0.0),
+        ("Bob Lee", "lee.bob", 0.0),
+        ("Bob M. Lee", "boblee", 0.0),
+        ("Wei Li", "wei.li", 0.0),
+        ("Wei Li", "wli", 1.0),  # an initial and two letters may be anybody's
+        ("Bob Lee", "bob", 1.0),
+        ("Bob Lee", "eve.lee", 1.0),
+        ("Bob Lee", "bob.lee.eve", 1.0),
+        ("Bob. Lee", "blee", 1.0),
+        ("Bob's Lee", "blee", 1.0),
+        ("Bob Иванов", "bob", 1.0),
+        ("Müller and Lee", "mlee", 1.0),
+    ],
+)
+def test_a_name_may_be_spelt_as_addresses_spell_it(judged: Any, name: str, local: str, value: float) -> None:
+    purpose = f"Send the renewal offer to {name} and copy ann@acme.example"
+    assert judged(purpose, "mail.send", {"to": f"{local}@globex.example"}).value == value
+
+
 def test_a_purpose_that_means_more_people_than_it_names_binds_no_address(judged: Any) -> None:
     purpose = "Invite ann.lee@acme.example and the rest of the team"
     assert judged(purpose, "mail.send", {"to": "eve@evil.example"}).silent
@@ -288,7 +323,13 @@ def test_an_impossible_option_is_refused_by_name() -> None:
         ObjectMismatch(read_value=2)
 
 
-@pytest.mark.parametrize("purpose", ["1" * 8_000, "1," * 4_000, "ﷺ" * 8_000, "a1-" * 2_700, "AA11 " * 1_600])
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("1" * 8_000, "1," * 4_000, "ﷺ" * 8_000, "a1-" * 2_700, "AA11 " * 1_600),
+        *(f"a@b.example {part * 2_000}" for part in ("Éa ", "A'", "Ab-", "Éa de ")),
+    ],
+)
 def test_a_long_purpose_is_read_at_once(purpose: str) -> None:
     started = process_time()
     named_objects(purpose)
