@@ -172,31 +172,30 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
 def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     """Each value that a constraint bounds must be one that it allows and none that it denies. One breach speaks
     for all: the first."""
-    yield from islice(chain(_outside(constraints, action), _denied(constraints, action)), 1)
+    for leaf, value, name in islice(refused(constraints, action), 1):
+        said, key = f"{shown(leaf.path)} is {shown(text(value))}", shown(constraints.spelt[name], 60)
+        allowed = constraints.allowed.get(name)
+        kept = "" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
+        detail = f"{said}; {key} allows {kept}" if kept else f"{said}, one of {key}"
+        yield Breach("resource_outside_constraints", detail)
 
 
-def _outside(constraints: Constraints, action: Touched) -> Iterator[Breach]:
+def refused(constraints: Constraints, action: Touched) -> Iterator[tuple[Leaf, str | int | float, str]]:
+    """The values that a constraint does not allow, then those that one denies, each with the constraint's name in
+    `spelt`."""
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *constraints.also(name)):
             if not admits(allowed, value, name) and not (
                 name in _BELOW and owners.admitted(leaf, allowed, text(value))
             ):
-                kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
-                key = shown(constraints.spelt[name], 60)
-                yield Breach(
-                    "resource_outside_constraints",
-                    f"{shown(leaf.path)} is {shown(text(value))}; {key} allows {kept}",
-                )
-
-
-def _denied(constraints: Constraints, action: Touched) -> Iterator[Breach]:
+                yield leaf, value, name
     for name, denied in constraints.denied.items():
-        key = constraints.spelt[f"denied_{name}"]
-        for leaf, value in _values(action, name, *constraints.also(key)) if name != DATA_CLASS else ():
+        told_as = f"denied_{name}"
+        also = constraints.also(constraints.spelt[told_as])
+        for leaf, value in _values(action, name, *also) if name != DATA_CLASS else ():
             if touches(denied, value):
-                detail = f"{shown(leaf.path)} is {shown(text(value))}, one of {shown(key, 60)}"
-                yield Breach("resource_outside_constraints", detail)
+                yield leaf, value, told_as
 
 
 class _Owners:

@@ -4,7 +4,8 @@ Under "refund order 5512 of customer 88" the refund of order 6620 is somebody el
 words, and a drift model hardly tells one number from another. So identifiers, addresses and IBANs are compared as
 they stand (OWASP API1:2023, broken object level authorization, seen from the purpose). It speaks where the purpose
 names an object and the act names others of the same kind and form, and none that the purpose does. Objects that
-must hold whatever a purpose says belong in the envelope's `resource_constraints`.
+must hold whatever a purpose says belong in the envelope's `resource_constraints`; of values that these refuse
+`envelope_breach` speaks, and nothing is said here.
 """
 
 import re
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from guardian.domain.signal import Observation, Signal
+from guardian.signals.constraints import read, text
+from guardian.signals.envelope_rules import refused
 from guardian.signals.identifiers import folded, in_addresses, is_iban, is_identifier, kind_of, normal
 from guardian.signals.leaves import Leaf, comparable
 from guardian.signals.named_objects import NamedObjects, named_objects
@@ -36,11 +39,13 @@ _SENDING = _OWN | {"from", "reply", "sender"}
 
 
 class _Touch(NamedTuple):
-    """One object that the act names: its kind, where it stands, what it is called there."""
+    """One object that the act names: its kind, where it stands, what it is called there, and the value that says
+    so."""
 
     kind: str
     path: str
     said: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class ObjectMismatch(SignalFold):
         if not others:
             reason = "what the purpose names" if own else "nothing of a kind that the purpose names"
             return state, Signal(self.name, 0.0, f"it touches {reason}", silent=not own)
+        others = _unrefused(others, seen)
+        if not others:
+            return state, Signal(self.name, 0.0, "its envelope's constraints refuse what it touches", silent=True)
         value = self.read_value if only_reads(seen.event.action.tool) else 1.0
         said = "; ".join(_told(named, touch) for touch in others[:3])
         first = others[0].path
@@ -93,6 +101,13 @@ def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Tou
     return own, list(others.values())
 
 
+def _unrefused(others: list[_Touch], seen: Observation) -> list[_Touch]:
+    """Those in values that the envelope's constraints do not refuse: one odd word is no two signs of drift."""
+    constraints = read(seen.event.envelope.resource_constraints, seen.redacted)
+    known = {(leaf.path, text(value)) for leaf, value, _ in refused(constraints, comparable(seen))}
+    return [touch for touch in others if (touch.path, touch.value) not in known]
+
+
 def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, bool]]:
     """What the act names that can be compared with the purpose, and whether the purpose names it."""
     tool = seen.event.action.tool
@@ -100,17 +115,17 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
     for leaf in comparable(seen).leaves:
         kinds = _kinds(leaf, things)
         reaches = bool(named.addresses) and not _acts(words(leaf.path.rpartition(".")[2]), reads=reads)
-        for said in _said(leaf):
+        for value, said in _said(leaf):
             told = normal(said)
             for address in _only_addresses(said) if reaches else ():
-                yield _Touch(_MAIL, leaf.path, address), named.knows_address(address)
+                yield _Touch(_MAIL, leaf.path, address, value), named.knows_address(address)
             if named.ibans and is_iban(told) and not reads:
-                yield _Touch(_BANK, leaf.path, said), named.knows(told)
+                yield _Touch(_BANK, leaf.path, said, value), named.knows(told)
             for kind, identifies in kinds if is_identifier(said) else ():
                 if kind in named.ids and named.knows(told):
-                    yield _Touch(kind, leaf.path, said), True
+                    yield _Touch(kind, leaf.path, said, value), True
                 elif (identifies or _digits(told) > _SHORT) and named.of_register(kind, told):
-                    yield _Touch(kind, leaf.path, said), False
+                    yield _Touch(kind, leaf.path, said, value), False
 
 
 def _acts(name: tuple[str, ...], *, reads: bool) -> bool:
@@ -120,14 +135,14 @@ def _acts(name: tuple[str, ...], *, reads: bool) -> bool:
     return not (_OWN if reads else _SENDING).isdisjoint(name[:1])
 
 
-def _said(leaf: Leaf) -> Iterator[str]:
-    """A leaf's values as text, but for what is too long to name an object."""
+def _said(leaf: Leaf) -> Iterator[tuple[str, str]]:
+    """A leaf's values as text, each with what it says, but for what is too long to name an object."""
     for value in leaf.scalars:
         if isinstance(value, str):
             if len(value) <= _LONGEST and len(said := folded(value).strip()) <= _LONGEST:
-                yield from _listed(said)
+                yield from ((value, one) for one in _listed(said))
         elif not isinstance(value, bool) and abs(value) < _HUGE and value == int(value):
-            yield str(int(value))
+            yield text(value), str(int(value))
 
 
 def _listed(said: str) -> Sequence[str]:

@@ -95,7 +95,11 @@ def test_the_argument_that_the_leading_signal_speaks_of_is_the_one_that_is_named
     world = new_world(
         ladder=Ladder(flag_one_in=1, revoke_one_in=1e9), signals=("object_mismatch", "denial_pressure")
     )
-    asked = {"envelope__purpose": "review contract 7781 of Acme", "action__resource": ...}
+    asked = {
+        "envelope__purpose": "review contract 7781 of Acme",
+        "envelope__resource_constraints": {},
+        "action__resource": ...,
+    }
     arguments = {"body": "zebra zebra zebra", "contract_id": "9914"}
     world.feed(body(0, **asked, action__tool="contracts.delete", action__arguments=arguments))
     (flag,) = world.told(Kind.DRIFT)

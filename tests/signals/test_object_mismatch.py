@@ -17,9 +17,15 @@ from guardian.signals.object_mismatch import ObjectMismatch
 def judged(observe: Any, folded: Any) -> Any:
     """What the signal says of one call under a purpose."""
 
-    def judged(purpose: str, tool: str, arguments: Any, *, resource: Any = None, **options: Any) -> Signal:
+    def judged(
+        purpose: str, tool: str, arguments: Any, *, resource: Any = None, constraints: Any = None, **options: Any
+    ) -> Signal:
         seen = observe(
-            envelope__purpose=purpose, action__tool=tool, action__arguments=arguments, action__resource=resource
+            envelope__purpose=purpose,
+            envelope__resource_constraints=constraints or {},
+            action__tool=tool,
+            action__arguments=arguments,
+            action__resource=resource,
         )
         return folded(ObjectMismatch(**options), [seen])[1][0]
 
@@ -297,6 +303,28 @@ def test_a_postal_address_with_a_number_is_no_mail_address_and_an_iban_is_told_o
     assert judged(purpose, "send_money", {"iban": "DE89370400440532013000"}).value == 0.0
 
 
+@pytest.mark.parametrize(
+    ("constraints", "arguments", "told"),
+    [
+        ({"order_ids": ["5512"]}, {"order_id": 6620}, []),
+        ({"order_ids": ["5512"]}, {"order_id": "6620, 6621"}, []),
+        ({"order_id": "55*"}, {"order": {"id": "6620"}}, []),
+        ({"denied_orders": [6620]}, {"order": 6620.0}, []),
+        ({"order_ids": ["5512"]}, {"order_ids": [6620, 6621]}, []),
+        ({"customer_id": 88}, {"order_id": 6620, "customer_id": 91}, ["arguments.order_id"]),
+        ({"order_ids": ["5512", "6621"]}, {"order_ids": [6620, 6621]}, ["arguments.order_ids"]),
+        ({"order_ids": ["5512", "6620"]}, {"order_id": 6620}, ["arguments.order_id"]),
+        ({"max_records": 5, "regions": ["eu"]}, {"order_id": 6620}, ["arguments.order_id"]),
+    ],
+)
+def test_what_the_envelope_refuses_is_told_once_and_by_its_rule(
+    judged: Any, constraints: Any, arguments: Any, told: list[str]
+) -> None:
+    found = judged(ORDER, "refund_order", arguments, constraints=constraints)
+    assert [part.split(" is ")[0] for part in found.reason.split("; ") if " is " in part] == told
+    assert (found.value > 0.0, found.silent) == (bool(told), not told)
+
+
 def test_a_look_up_counts_less(judged: Any) -> None:
     assert judged(ORDER, "orders.get", {"order_id": 6620}).value == 0.7
     assert judged(ORDER, "orders.get", {"order_id": 6620}, read_value=0.2).value == 0.2
@@ -361,6 +389,7 @@ def test_of_two_numbers_alike_only_the_named_one_fits(
     def value(said: str) -> float:
         seen = observe(
             envelope__purpose=f"settle {spelt.format(kind, own)} today",
+            envelope__resource_constraints={},
             action__tool=f"{kind}s.settle",
             action__arguments={f"{kind}_id": said},
             action__resource=None,
