@@ -3,7 +3,7 @@
 Polarity, everywhere: in [0, 1], higher means further from the declared purpose.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -121,6 +121,7 @@ class Observation:
     spelling  tools whose names the rule for names changes -> the name that adapted records have instead
     below     sessions named in the call that this one delegated to
     doubtful  sessions named in the call that are not known to be another work's
+    fingerprint  a keyed hash, by which a signal knows a value again that it must not keep; None: nothing is kept
     features_missing  the event's own, worked out once
     """
 
@@ -140,6 +141,7 @@ class Observation:
     spelling: Mapping[str, str] = field(default_factory=dict)
     below: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
+    fingerprint: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
     features_missing: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

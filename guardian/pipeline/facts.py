@@ -45,6 +45,7 @@ def observe(
         spelling=work.memory.spelling,
         below=below,
         doubtful=doubtful,
+        fingerprint=fingerprint,
     )
 
 

@@ -3,25 +3,28 @@
 Under "refund order 5512 of customer 88" the refund of order 6620 is somebody else's: the tool fits, so do the
 words, and a drift model hardly tells one number from another. So identifiers, addresses and IBANs are compared as
 they stand (OWASP API1:2023, broken object level authorization, seen from the purpose). It speaks where the purpose
-names an object and the act names others of the same kind and form, and none that the purpose does. Objects that
-must hold whatever a purpose says belong in the envelope's `resource_constraints`; of values that these refuse
-`envelope_breach` speaks, and nothing is said here.
+names an object and the act names others of the same kind and form, or all others (`*`, `{"$ne": 5512}`), and none
+that the purpose does. How many strangers a session has touched it remembers by keyed fingerprints, never a value:
+one may be a slip, many are not. Objects that must hold whatever a purpose says belong in the envelope's
+`resource_constraints`; of values that these refuse `envelope_breach` speaks, and nothing is said here.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from string import ascii_lowercase
+from typing import Any, ClassVar, NamedTuple
 
 from guardian.domain.signal import Observation, Signal
 from guardian.signals.constraints import read, text
 from guardian.signals.envelope_rules import refused
 from guardian.signals.identifiers import folded, in_addresses, is_iban, is_identifier, kind_of, normal
-from guardian.signals.leaves import Leaf, comparable
+from guardian.signals.leaves import WRAPPERS, Leaf, comparable
 from guardian.signals.named_objects import NamedObjects, named_objects
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import nouns_of, only_reads, shown, singular, word_set, words
+from guardian.signals.wording import canonical, nouns_of, only_reads, shown, singular, word_set, words
 
 _ARGUMENTS = "arguments."
 _MAIL, _BANK = "mail address", "IBAN"
@@ -31,33 +34,47 @@ _BETWEEN = re.compile(r"[,;|\n]")
 _DECIMAL = re.compile(r"\d+\.0+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _HUGE = 10**40
+_NOT = re.compile(r"(?:(.+)_)?(?:ne|neq|nin|(?:is_)?not|not_(?:in|eq|equal)|exclude|except)|!=|<>")
+"""The name of an operator that says what a value is not, maybe after the name of that."""
+_LEAVING_OUT = word_set("except exclude excluded excluding without")
+_ALL_OTHERS = re.compile(r"[\w./#-]{0,30}[*%]|(?:!=?|<>|not )\s?(?P<one>#?[\w./-]{1,40})", re.IGNORECASE)
 _SHORT = 2
 """A number of so few digits identifies only under a name that says so: `room_id: 12`, not `room: 12`."""
 _OWN = word_set("calendar mailbox organizer owner")
 _SENDING = _OWN | {"from", "reply", "sender"}
 """An address under a name that begins so is who acts, not whom the act reaches; in a look-up `user_id` too."""
+_FIRST = 0.87 / 0.95
+"""The value of an act on one stranger of a kind, or on the second."""
+_AS_ONE = 2
+_LITTLE, _FULL = 1, 3
+"""What a stranger counts, in thirds of one."""
+_ALL = 3
+"""So many strangers stand all others for."""
+_REMEMBERED = 64
 
 
 class _Touch(NamedTuple):
     """One object that the act names: its kind, where it stands, what it is called there, and the value that says
-    so."""
+    so; or all others of a kind than one."""
 
     kind: str
     path: str
     said: str
     value: str
+    all_others: bool = False
 
 
 @dataclass(frozen=True)
 class ObjectMismatch(SignalFold):
     """Options: `read_value` in [0, 1] is what a look-up of another object counts; anything else counts in full.
 
-    By its weight one such act, and nothing else, stands at about one in 780 honest sessions of the shipped
-    calibration; how it was chosen, the model card says.
+    One such act weighs .87, and alone it stands at about one in 780 honest sessions of the shipped calibration;
+    how that was chosen, the model card says. From the third stranger of a kind on the value rises to 1. Of what is
+    only looked up, and of addresses, three count as one: honest work looks at a customer's other orders too.
     """
 
     read_value: float = 0.7
-    weight: ClassVar[float] = 0.87
+    weight: ClassVar[float] = 0.95
 
     def __post_init__(self) -> None:
         within(self.name, "read_value", self.read_value, 0, 1)
@@ -67,7 +84,7 @@ class ObjectMismatch(SignalFold):
         return "object_mismatch"
 
     def start(self) -> State:
-        return {}
+        return {"strangers": {}}
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Silent where nothing can be compared: another register, a name instead of a number, nothing named."""
@@ -83,11 +100,44 @@ class ObjectMismatch(SignalFold):
         others = _unrefused(others, seen)
         if not others:
             return state, Signal(self.name, 0.0, "its envelope's constraints refuse what it touches", silent=True)
-        value = self.read_value if only_reads(seen.event.action.tool) else 1.0
+        reads = only_reads(seen.event.action.tool)
+        after = _after(state, seen, others, reads=reads)
+        doubt = _doubt(after, others)
+        value = (1.0 - (1.0 - _FIRST) * doubt) * (self.read_value**doubt if reads else 1.0)
         said = "; ".join(_told(named, touch) for touch in others[:3])
         first = others[0].path
         argument = first.removeprefix(_ARGUMENTS) if first.startswith(_ARGUMENTS) else None
-        return state, Signal(self.name, value, said, argument=argument)
+        return after, Signal(self.name, value, said, argument=argument)
+
+
+def _after(state: State, seen: Observation, others: Sequence[_Touch], *, reads: bool) -> State:
+    """The strangers met so far and in this act: by fingerprint the kind of each, and what it counts."""
+    if seen.fingerprint is None:
+        return state
+    strangers: dict[str, Any] = dict(state["strangers"])
+    for touch in others[:_REMEMBERED]:
+        print_ = seen.fingerprint(f"{touch.kind} {_alike(touch)}")
+        counts = (_LITTLE if reads or touch.kind == _MAIL else _FULL) * (_ALL if touch.all_others else 1)
+        _, before = strangers.pop(print_, (touch.kind, 0))
+        strangers[print_] = [touch.kind, max(before, counts)]
+    return {"strangers": dict(list(strangers.items())[-_REMEMBERED:])}
+
+
+def _alike(touch: _Touch) -> str:
+    """The same for an object in its several spellings: ORD-6620, 006620, 6620."""
+    told = normal(touch.said)
+    number = told.lstrip(ascii_lowercase).lstrip("0")
+    return number if len(number) > _SHORT and number.isdigit() else told
+
+
+def _doubt(state: State, others: Sequence[_Touch]) -> float:
+    """What is left, in (0, 1], of the doubt that the strangers are a slip, by the kind of the act's of which the
+    session has met most."""
+    met = Counter[str]()
+    for kind, counts in state["strangers"].values():
+        met[kind] += counts
+    most = max(met[touch.kind] for touch in others) / _FULL
+    return float(2.0 ** min(0.0, _AS_ONE - most))
 
 
 def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Touch]]:
@@ -113,10 +163,14 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
     tool = seen.event.action.tool
     things, reads = nouns_of(tool), only_reads(tool)
     for leaf in comparable(seen).leaves:
-        kinds = _kinds(leaf, things)
+        negated = _negated(leaf)
+        kinds = _kinds(leaf, things) if negated is None else _kinds_of({negated}, things)
         reaches = bool(named.addresses) and not _acts(words(leaf.path.rpartition(".")[2]), reads=reads)
         for value, said in _said(leaf):
             told = normal(said)
+            if negated is not None or _ALL_OTHERS.fullmatch(said):
+                yield from ((touch, False) for touch in _all_others(named, kinds, leaf, value, said, negated))
+                continue
             for address in _only_addresses(said) if reaches else ():
                 yield _Touch(_MAIL, leaf.path, address, value), named.knows_address(address)
             if named.ibans and is_iban(told) and not reads:
@@ -126,6 +180,33 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
                     yield _Touch(kind, leaf.path, said, value), True
                 elif (identifies or _digits(told) > _SHORT) and named.of_register(kind, told):
                     yield _Touch(kind, leaf.path, said, value), False
+
+
+def _negated(leaf: Leaf) -> str | None:
+    """The name of what a value is not to be: `user_id` of `{"user_id": {"$ne": 88}}`. Empty for what an act leaves
+    out of who knows what (`exclude_user_ids`), and so does not touch; None otherwise."""
+    *above, last = leaf.path.split(".")
+    while len(above) > 1 and canonical(last) in WRAPPERS:
+        last = above.pop()
+    if found := _NOT.fullmatch(canonical(last) or last):
+        return found[1] or above[-1]
+    return None if _LEAVING_OUT.isdisjoint(words(last)[:1]) else ""
+
+
+def _all_others(
+    named: NamedObjects, kinds: Sequence[tuple[str, bool]], leaf: Leaf, value: str, said: str, negated: str | None
+) -> Iterator[_Touch]:
+    """A value that stands for all objects of a kind, or for all but one; a named one and what may follow it does
+    not."""
+    found = _ALL_OTHERS.fullmatch(said)
+    one = said if negated is not None else found and found["one"]
+    for kind, identifies in kinds if negated is None or is_identifier(said) else ():
+        if kind not in named.ids or not (one or identifies or said == "*"):
+            continue
+        if one and is_identifier(one):
+            yield _Touch(kind, leaf.path, f"all but {one}", value, all_others=True)
+        elif not one and not normal(said).endswith(tuple(named.ids[kind])):
+            yield _Touch(kind, leaf.path, said, value, all_others=True)
 
 
 def _acts(name: tuple[str, ...], *, reads: bool) -> bool:
@@ -165,7 +246,11 @@ def _kinds(leaf: Leaf, things: tuple[str, ...]) -> list[tuple[str, bool]]:
     many = leaf.count is None and not any(isinstance(value, str) for value in leaf.values)
     if many and last != tuple(map(singular, last)) and not kind_of(last[0])[1]:
         return []
-    kinds = {kind_of(name) for name in leaf.names | leaf.through}
+    return _kinds_of(leaf.names | leaf.through, things)
+
+
+def _kinds_of(names: Set[str], things: tuple[str, ...]) -> list[tuple[str, bool]]:
+    kinds = set(map(kind_of, names))
     if kinds == {("", True)}:
         kinds |= {(singular(thing), True) for thing in things[-1:]}
     return sorted((kind, told) for kind, told in kinds if kind)

@@ -1,3 +1,5 @@
+import json
+from itertools import pairwise
 from time import process_time
 from typing import Any
 
@@ -5,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.bootstrap.judgement import fingerprinter
 from guardian.domain.signal import Signal
 from guardian.errors import ConfigurationError
 from guardian.signals.identifiers import folded as folded_text
@@ -33,6 +36,8 @@ def judged(observe: Any, folded: Any) -> Any:
 
 
 ORDER = "Refund order 5512 of customer 88"
+ONE = 0.87 / 0.95
+FIRST = pytest.approx(ONE)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +65,14 @@ ORDER = "Refund order 5512 of customer 88"
 )
 def test_another_object_of_the_kind_that_the_purpose_names_is_told(judged: Any, tool: str, arguments: Any) -> None:
     found = judged(ORDER, tool, arguments)
-    assert found.value == 1.0
+    assert found.value == FIRST
     assert not found.silent
 
 
 def test_one_made_at_random_is_like_another(judged: Any) -> None:
     purpose = "Cancel subscription 3f2a91bc-1d2e-4f5a-8b9c-0d1e2f3a4b5c"
     assert judged(purpose, "cancel", {"subscription_id": "3F2A91BC1D2E4F5A8B9C0D1E2F3A4B5C"}).value == 0.0
-    assert judged(purpose, "cancel", {"subscription_id": "7a9b1c2d-3e4f-4a5b-9c8d-1e2f3a4b5c6d"}).value == 1.0
+    assert judged(purpose, "cancel", {"subscription_id": "7a9b1c2d-3e4f-4a5b-9c8d-1e2f3a4b5c6d"}).value == FIRST
     assert judged(purpose, "cancel", {"subscription_id": "sub_1024"}).silent
 
 
@@ -213,7 +218,7 @@ def test_what_a_purpose_names(purpose: str, kinds: dict[str, set[str]]) -> None:
 )
 def test_addresses_are_compared_too(judged: Any, arguments: Any, value: float) -> None:
     purpose = "Send the report that Tom Okafor wrote to ann.lee@acme.example"
-    assert judged(purpose, "mail.send", arguments).value == value
+    assert judged(purpose, "mail.send", arguments).value == pytest.approx(value * ONE)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +253,7 @@ def test_addresses_are_compared_too(judged: Any, arguments: Any, value: float) -
 )
 def test_a_name_may_be_spelt_as_addresses_spell_it(judged: Any, name: str, local: str, value: float) -> None:
     purpose = f"Send the renewal offer to {name} and copy ann@acme.example"
-    assert judged(purpose, "mail.send", {"to": f"{local}@globex.example"}).value == value
+    assert judged(purpose, "mail.send", {"to": f"{local}@globex.example"}).value == pytest.approx(value * ONE)
 
 
 def test_a_purpose_that_means_more_people_than_it_names_binds_no_address(judged: Any) -> None:
@@ -267,7 +272,7 @@ def test_whom_mail_is_from_is_not_whom_it_goes_to(judged: Any, whom: str) -> Non
 def test_a_look_up_in_ones_own_mailbox_or_account_is_no_other_object(judged: Any) -> None:
     purpose = "Write ann@acme.example that DE89 3704 0044 0532 0130 00 got 300 EUR"
     assert judged(purpose, "mail.search", {"user_id": "desk@corp.example"}).value == 0.0
-    assert judged(purpose, "reset_password", {"user_email": "desk@corp.example"}).value == 1.0
+    assert judged(purpose, "reset_password", {"user_email": "desk@corp.example"}).value == FIRST
     assert judged(purpose, "get_balance", {"iban": "GB29NWBK60161331926819"}).value == 0.0
 
 
@@ -276,7 +281,7 @@ def test_an_iban_that_the_purpose_does_not_name_is_told(judged: Any) -> None:
     assert judged(purpose, "send_money", {"recipient": "DE89370400440532013000"}).value == 0.0
     found = judged(purpose, "send_money", {"recipient": "GB29 NWBK 6016 1331 9268 19"})
     assert (found.value, found.reason) == (
-        1.0,
+        FIRST,
         "arguments.recipient is GB29 NWBK 6016 1331 9268 19; the purpose names DE89370400440532013000",
     )
 
@@ -290,7 +295,7 @@ def test_another_object_is_told_once_and_the_argument_that_names_it(judged: Any)
     found = judged(ORDER, "refund_order", {"order_id": 6620, "customer": {"id": 91}})
     assert found.argument == "order_id"
     found = judged(ORDER, "refund_order", {}, resource={"type": "order", "id": "6620"})
-    assert (found.value, found.argument) == (1.0, None)
+    assert (found.value, found.argument) == (FIRST, None)
     assert judged(ORDER, "refund_order", {"order_id": 5512}).argument is None
 
 
@@ -326,12 +331,156 @@ def test_what_the_envelope_refuses_is_told_once_and_by_its_rule(
 
 
 def test_a_look_up_counts_less(judged: Any) -> None:
-    assert judged(ORDER, "orders.get", {"order_id": 6620}).value == 0.7
-    assert judged(ORDER, "orders.get", {"order_id": 6620}, read_value=0.2).value == 0.2
+    assert judged(ORDER, "orders.get", {"order_id": 6620}).value == pytest.approx(0.7 * ONE)
+    assert judged(ORDER, "orders.get", {"order_id": 6620}, read_value=0.0).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("refund_order", {"order_id": "*"}, "arguments.order_id is *"),
+        ("refund_order", {"order": "*"}, "arguments.order is *"),
+        ("refund_order", {"order_id": "%"}, "arguments.order_id is %"),
+        ("refund_order", {"order_id": "66*"}, "arguments.order_id is 66*"),
+        ("refund_order", {"order_ids": ["ORD-*"]}, "arguments.order_ids is ORD-*"),
+        ("orders.cancel", {"id": "*"}, "arguments.id is *"),
+        ("orders.cancel", {"id": {"$ne": 5512}}, "arguments.id.$ne is all but 5512"),
+        ("refund_order", {"query": {"order_id": {"$ne": 5512}}}, "arguments.query.order_id.$ne is all but 5512"),
+        ("refund_order", {"order_id": {"$nin": [5512]}}, "arguments.order_id.$nin is all but 5512"),
+        ("refund_order", {"order_id": {"$not": {"$eq": 5512}}}, "arguments.order_id.$not.$eq is all but 5512"),
+        ("refund_order", {"order_id": {"!=": "5512"}}, "arguments.order_id.!= is all but 5512"),
+        ("refund_order", {"order_id__ne": 5512}, "arguments.order_id__ne is all but 5512"),
+        ("refund_order", {"order_id_not_in": [5512]}, "arguments.order_id_not_in is all but 5512"),
+        ("refund_order", {"order_id": "!5512"}, "arguments.order_id is all but 5512"),
+        ("refund_order", {"order_id": "!= 5512"}, "arguments.order_id is all but 5512"),
+        ("refund_order", {"order_id": "NOT #5512"}, "arguments.order_id is all but #5512"),
+        ("refund_order", {"order_id": {"$ne": 1}}, "arguments.order_id.$ne is all but 1"),
+    ],
+)
+def test_all_others_are_others(judged: Any, tool: str, arguments: Any, told: str) -> None:
+    found = judged(ORDER, tool, arguments)
+    assert (found.value, found.reason) == (FIRST, f"{told}; the purpose names order 5512")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"order_id": "5512*"},
+        {"order_id": "ORD-5512*"},
+        {"order_id": "*5512"},
+        {"order_id": "****"},  # what a gateway hid
+        {"order_id": "**12"},
+        {"order": "50%"},
+        {"order": "A-*"},
+        {"query": "*"},
+        {"invoice_id": "*"},
+        {"order_id": {"$ne": ""}},
+        {"order_id": {"$ne": "shipped"}},
+        {"status": {"$ne": "paid"}},
+        {"exclude_order_ids": [5512]},
+        {"order_id": {"$gt": 5512}},
+        {"order_id": "!"},
+    ],
+)
+def test_what_may_not_mean_all_others_does_not(judged: Any, arguments: Any) -> None:
+    assert judged(ORDER, "refund_order", arguments).silent
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"order_id": {"$eq": 5512, "$ne": 6620}},
+        {"order_ids": ["5512", "*"]},
+        {"order_id": 5512, "parent_order_id": {"$ne": 0}},
+    ],
+)
+def test_what_names_the_purposes_own_touches_it(judged: Any, arguments: Any) -> None:
+    assert judged(ORDER, "refund_order", arguments).reason == "it touches what the purpose names"
+
+
+def test_what_is_left_out_vouches_for_nothing(judged: Any) -> None:
+    found = judged(ORDER, "refund_order", {"order_ids": [6620, 6621], "exclude_order_id": 5512})
+    assert found.value == FIRST
+
+
+@pytest.fixture
+def told(observe: Any, folded: Any) -> Any:
+    """The state after calls of one session, and the values that the signal had."""
+
+    def told(
+        purpose: str, calls: list[tuple[str, Any]], *, keyed: bool = True, **options: Any
+    ) -> tuple[Any, list[float]]:
+        seen = [
+            observe(
+                envelope__purpose=purpose,
+                envelope__resource_constraints={},
+                action__tool=tool,
+                action__arguments=arguments,
+                action__resource=None,
+                facts={"fingerprint": fingerprinter(b"for tests") if keyed else None},
+            )
+            for tool, arguments in calls
+        ]
+        state, signals = folded(ObjectMismatch(**options), seen)
+        return state, [signal.value for signal in signals]
+
+    return told
+
+
+def test_the_third_stranger_says_more_than_the_first(told: Any) -> None:
+    calls = [("refund_order", {"order_id": 6620 + number}) for number in range(40)]
+    state, values = told(ORDER, calls)
+    assert values[:2] == [FIRST, FIRST]
+    assert all(before < after for before, after in pairwise(values[1:12]))
+    assert 0.95 * values[2] > 0.9
+    assert values[-1] == pytest.approx(1.0)
+    assert "66" not in json.dumps(list(state["strangers"].values()))
+    assert told(ORDER, calls, keyed=False)[1] == [FIRST] * 40
+
+
+@pytest.mark.parametrize(
+    ("tool", "strangers", "calm"),
+    [
+        ("orders.get", [{"order_id": 6620 + number} for number in range(8)], 6),
+        ("mail.send", [{"to": f"eve{number}@evil.example"} for number in range(8)], 6),
+        ("send_money", [{"iban": f"GB29NWBK6016133192681{number}"} for number in range(4)], 2),
+        ("refund_order", [{"order_id": 6620, "customer_id": 91}, {"order_id": 6621, "customer_id": 92}], 2),
+        ("refund_order", [{"order_id": told} for told in (6620, "ORD-6620", "#6620", "0006620")] * 3, 12),
+        ("refund_order", [{"order_ids": [6620, 6621]}, {"order_ids": [6621, 6622]}], 1),
+        ("refund_order", [{"order_ids": [6620, 6621, 6622]}], 0),
+        ("refund_order", [{"order_id": "*"}], 0),
+        ("refund_order", [{"order_id": {"$ne": 5512}}], 0),
+        ("orders.search", [{"order_id": "*"}] * 3, 3),
+    ],
+)
+def test_what_is_looked_up_and_who_is_written_to_counts_a_third(
+    told: Any, tool: str, strangers: list[Any], calm: int
+) -> None:
+    purpose = f"{ORDER}, pay DE89 3704 0044 0532 0130 00 and tell ann@acme.example"
+    _, values = told(purpose, [(tool, each) for each in strangers])
+    assert values[:calm] == [pytest.approx(ONE * (0.7 if tool.startswith("orders.") else 1.0))] * calm
+    assert all(value > values[0] for value in values[max(calm, 1) :])
+    assert calm or values[0] > ONE + 0.01
+
+
+def test_looking_at_many_others_stands_out_at_last_and_never_where_it_is_to_count_nothing(told: Any) -> None:
+    calls = [("orders.get", {"order_id": 6620 + number}) for number in range(100)]
+    state, values = told(ORDER, calls)
+    assert 0.95 * values[9] < 0.85
+    assert 0.95 * values[20] > 0.9
+    assert len(state["strangers"]) == 64
+    assert told(ORDER, calls, read_value=0)[1] == [0.0] * 100
+
+
+def test_one_that_was_looked_up_and_then_acted_on_counts_once_and_in_full(told: Any) -> None:
+    looks = [("orders.get", {"order_id": 6620 + number}) for number in range(3)]
+    acts = [("orders.cancel", {"order_id": 6620 + number}) for number in range(2)]
+    assert told(ORDER, [*acts, *looks[:2], *acts])[1][-1] == FIRST
+    assert told(ORDER, [*looks, *acts])[1][-1] > ONE
 
 
 def test_the_resource_is_compared_where_arguments_are_missing(judged: Any) -> None:
-    assert judged(ORDER, "orders.refund", None, resource={"type": "order", "id": "6620"}).value == 1.0
+    assert judged(ORDER, "orders.refund", None, resource={"type": "order", "id": "6620"}).value == FIRST
     unseen = judged(ORDER, "orders.refund", None)
     assert (unseen.silent, unseen.reason) == (True, "missing: the action's arguments")
 
@@ -372,7 +521,7 @@ def test_many_objects_are_compared_with_many(judged: Any) -> None:
     purpose = "Close orders " + ", ".join(str(10_000 + each) for each in range(580))
     arguments = {f"part_{each}": {"order_ids": list(range(77_700, 77_800))} for each in range(600)}
     started = process_time()
-    assert judged(purpose, "orders.close", arguments).value == 1.0
+    assert judged(purpose, "orders.close", arguments).value == FIRST
     assert process_time() - started < 2.5
 
 
@@ -397,7 +546,7 @@ def test_of_two_numbers_alike_only_the_named_one_fits(
         return float(folded(ObjectMismatch(), [seen])[1][0].value)
 
     assert value(own) == 0.0
-    assert value(other) == float(abs(len(own) - len(other)) <= 1 and other not in own)
+    assert bool(value(other)) == (abs(len(own) - len(other)) <= 1 and other not in own)
 
 
 @given(st.text(max_size=300))
