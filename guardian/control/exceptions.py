@@ -154,8 +154,8 @@ def excused(
     )
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
     spoke = max(now, min(finding.time, now + _CLOCKS_APART))
-    word, covered = HumanWord.FALSE_POSITIVE, rules_told(breach.remembered for breach in finding.breaches)
-    detail = f"{finding.id} {covered or NOTHING}"
+    covered = rules_told(entry for breach in finding.breaches for entry in breach.told.remembered)
+    word, detail = HumanWord.FALSE_POSITIVE, f"{finding.id} {covered or NOTHING}"
     rows.sessions.say(finding.tenant_id, finding.session_id, word, spoke, human=False, detail=detail)
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 

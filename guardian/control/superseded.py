@@ -9,6 +9,7 @@ from guardian.control.kin import revoked_above
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import rules_told
+from guardian.domain.signal import OF
 from guardian.store.control import ControlRows
 from guardian.store.control_sessions import StoredSession
 
@@ -16,6 +17,8 @@ NOTHING = "-"
 """In place of the rules that people know of, where there is none."""
 _EARLIER = 200
 """So many findings of a session are looked at for what they named."""
+_NAMED = 256
+"""So much of what broke rules is told, the newest; a monitor remembers less."""
 
 
 def superseded(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
@@ -79,7 +82,8 @@ def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: dat
 
 
 def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession) -> bool:
-    """Whether the act broke a hard rule that people had not been told of when they spoke."""
+    """Whether the act broke a hard rule, or broke it by something, of which people had not been told when they
+    spoke."""
     since = session.restarted_at
     if since is None:
         return False
@@ -87,7 +91,7 @@ def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSes
         known = _rules_told(rows, finding.tenant_id, finding.session_id, since)
     except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
         return False
-    return any(breach.hard and breach.remembered not in known for breach in finding.breaches)
+    return any(breach.hard and not breach.told.waved(known) for breach in finding.breaches)
 
 
 def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datetime) -> frozenset[str]:
@@ -95,7 +99,9 @@ def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datet
     finding that this version cannot read."""
     told = rows.findings.page({tenant_id}, limit=_EARLIER, session_id=session_id, kind=Kind.DRIFT.value)
     earlier = (each.view.finding for each in told if each.view.outcome.at <= until)
-    return frozenset(breach.remembered for each in earlier for breach in each.breaches)
+    named = [entry for each in earlier for breach in each.breaches for entry in breach.told.remembered]
+    standing = (entry for entry in named if OF not in entry)
+    return frozenset((*list(dict.fromkeys(named))[:_NAMED], *standing))
 
 
 def _is_over(entry: LedgerEntry, at: datetime) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.domain.event import Identifier
-from guardian.domain.signal import DOUBT, NOTED
+from guardian.domain.signal import NOTED, Breach
 
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
@@ -57,11 +57,12 @@ class NamedBreach(_Value):
     name: str
     detail: Text
     hard: bool
+    about: tuple[str, ...] = ()  # see `Breach`; empty also where its monitor did not say
 
     @property
-    def remembered(self) -> str:
-        """As a session knows it, see `Breach.remembered`."""
-        return self.name if self.hard else f"{self.name}{DOUBT}"
+    def told(self) -> Breach:
+        """What the signal said."""
+        return Breach(self.name, self.detail, self.hard, self.about)
 
     @property
     def asks(self) -> bool:

@@ -81,8 +81,8 @@ class SessionState(BaseModel):
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
     evidence: dict[str, float] = Field(default_factory=dict)  # the accumulator's state
     peak: float | None = None  # the most evidence of any epoch before this one, in log10 units
-    breaches: tuple[str, ...] = ()  # the rules that this epoch's findings spoke of, as `Breach.remembered`
+    breaches: tuple[str, ...] = ()  # what this epoch's findings spoke of, by `Breach.remembered`; bounded
     named_at: dict[str, AwareDatetime] = Field(default_factory=dict)  # when each of these was named first
-    pardoned: tuple[str, ...] = ()  # names that people have waved through for this session
+    pardoned: tuple[str, ...] = ()  # of these, what people have waved through for this session; bounded
     reported: tuple[str, ...] = ()  # side findings already made, by name
     registered: tuple[str, ...] = ()  # digests of envelopes that control knows of, the newest last; bounded

@@ -219,7 +219,7 @@ class Judge:
             update={
                 "stage": stage,
                 "transition": state.transition + 1,
-                **naming(state, (b.remembered for b in breaches), d.our_time),
+                **naming(state, (entry for b in breaches for entry in b.remembered), d.our_time),
                 **asked,
             }
         )

@@ -149,7 +149,7 @@ def act_of(event: DecisionEvent, *, argument: str | None = None) -> Act:
 
 
 def named(breaches: Sequence[Breach]) -> tuple[NamedBreach, ...]:
-    return tuple(NamedBreach(name=b.name, detail=b.detail[:2000], hard=b.hard) for b in breaches)
+    return tuple(NamedBreach(name=b.name, detail=b.detail[:2000], hard=b.hard, about=b.about) for b in breaches)
 
 
 def _reasons(drift: Drift, odder: str | None) -> tuple[Reason, ...]:

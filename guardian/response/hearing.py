@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from guardian.domain.session import HumanWord, SessionState, Stage, judged
-from guardian.domain.signal import DOUBT
+from guardian.domain.signal import DOUBT, OF
 
 BROKE = "broke"
 """In a session's evidence: it broke a hard rule at some time, so that no promise counts it."""
@@ -13,7 +13,10 @@ BROKE = "broke"
 REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
 
-_NAMES_KEPT = 64
+NAMES_KEPT = 128
+"""What findings named, and what of it people waved through, as far as a session remembers it. It is more than one
+finding can name; what is forgotten is told again."""
+
 _PARENT = "parent_revoked"
 
 
@@ -25,11 +28,11 @@ def hear(
     Revoked: the session is known to be cut off.
 
     Reinstated, or called a false positive: a new epoch. Evidence starts afresh; of the signals' states only those
-    of the `lasting` are kept. The rules that findings had named when people spoke are pardoned for this session,
-    so that a standing condition that people accepted does not accuse again on the next call. Not pardoned is a
-    rule that was named while their word was on its way, and, where `detail` says which rules people knew of, any
-    other rule: it waits for their next word. Whoever knew of a doubt did not thereby know of the fact of the same
-    name.
+    of the `lasting` are kept. What findings had named when people spoke (`Breach.remembered`: a rule, or what in a
+    call broke it) is pardoned for this session, so that what people accepted does not accuse again on the next
+    call. Not pardoned is what was named while their word was on its way, and, where `detail` says what people knew
+    of, anything else: it waits for their next word. Whoever knew of a doubt did not thereby know of the fact of
+    the same name.
 
     Lapsed: the evidence stays, and a flagged session stays flagged; the next act may ask for revocation again.
 
@@ -62,7 +65,7 @@ def hear(
                     "signals": {k: v for k, v in state.signals.items() if k in lasting},
                     "breaches": later,
                     "named_at": {name: at for name, at in state.named_at.items() if name in later},
-                    "pardoned": tuple(dict.fromkeys((*state.pardoned, *named))),
+                    "pardoned": _kept((*state.pardoned, *named)),
                 }
             )
         case HumanWord.LAPSED:
@@ -81,9 +84,17 @@ def hear(
 def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str, Any]:
     """The changes to a state by a finding that names these rules (`Breach.remembered`). `at` is by our clock where
     a gateway's is ahead: it is compared with when people spoke."""
-    kept = tuple(dict.fromkeys((*state.breaches, *names)))[-_NAMES_KEPT:]
+    kept = _kept((*state.breaches, *names))
     known = {name: when for name, when in state.named_at.items() if name in kept}
     return {"breaches": kept, "named_at": known | {name: at for name in kept if name not in state.breaches}}
+
+
+def _kept(names: Iterable[str]) -> tuple[str, ...]:
+    """Each once, and not too many: agents choose the values that break rules, so the oldest of these go first."""
+    told = tuple(dict.fromkeys(names))
+    over = max(0, len(told) - NAMES_KEPT)
+    gone = frozenset([name for name in told if OF in name][:over])
+    return tuple(name for name in told if name not in gone)[-NAMES_KEPT:]
 
 
 def _peak(state: SessionState) -> float | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import NOTED, Breach
+from guardian.domain.signal import NOTED, Breach, rule_of
 
 REVOKE_BREACHES = frozenset(
     {
@@ -75,13 +75,15 @@ class Ladder:
         """Whether to ask again for the revocation of a session that still acts although it was asked for.
 
         Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now. Ask on a
-        hard breach that no finding has named yet; on ten times the evidence that revocation takes or was last
+        hard breach of a rule that no finding has named yet (whatever breaks it: an agent can break one by a
+        thousand values); on ten times the evidence that revocation takes or was last
         asked on, if the act breaks no hard rule (a rule is not evidence twice); or half an hour after the last
         time. Rules that people waved through do not count.
         """
         hard = [b for b in breaches if b.hard and not b.waved(state.pardoned)]
+        named = set(map(rule_of, state.breaches))
         return (
-            any(b.name not in state.breaches for b in hard)
+            any(b.name not in named for b in hard)
             or (not hard and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))
             or state.asked_at is None
             or now - state.asked_at >= REASK_AFTER

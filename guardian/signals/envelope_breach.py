@@ -11,12 +11,12 @@ evidence. Session sums count allowed calls only, by what came back where that is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
 from typing import ClassVar
 
-from guardian.domain.signal import Breach, Observation, Signal
+from guardian.domain.signal import Breach, Observation, Signal, joined
 from guardian.errors import ConfigurationError
 from guardian.signals import envelope_rules as rules
 from guardian.signals.constraints import Constraints, bare, read
@@ -119,7 +119,10 @@ class EnvelopeBreach(SignalFold):
         denied = seen.event.decision.effect == "deny"
         named: dict[str, Breach] = {}
         for breach in sorted(found, key=lambda breach: not breach.hard):  # the hardest of each name speaks
-            named.setdefault(breach.name, Breach(breach.name, breach.detail, breach.hard and not denied))
+            told = replace(breach, hard=breach.hard and not denied)
+            first = named.setdefault(breach.name, told)
+            if told is not first and told.about:
+                named[breach.name] = joined(first, told)
         proven = any(breach.hard for breach in found)
         doubtful = _UNCHECKED if named.keys() <= _HARDLY else _DOUBTFUL
         value = doubtful if not proven else _ATTEMPTED if denied else _BROKEN

@@ -1,23 +1,24 @@
 """The rules of an envelope that need no memory, one function each. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import IntEnum
 from functools import cached_property
 from itertools import chain, islice
+from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
-from guardian.domain.signal import Breach, Observation
+from guardian.domain.signal import Breach, Observation, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
-from guardian.signals.admitting import admits, admits_class
+from guardian.signals.admitting import admits, admits_class, spelt
 from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.denying import touches, touches_class
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.json_texts import unfolded
 from guardian.signals.leaves import Leaf, Touched, touched
-from guardian.signals.wording import shown
+from guardian.signals.wording import canonical, shown
 
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
@@ -111,20 +112,21 @@ def _foreign(
     force: Callable[[str, str], _Force],
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[Breach]:
-    """One breach for everything that is named and not our own: that of the strongest force."""
+    """One breach for everything that is named and not our own: that of the strongest force speaks."""
     own = own.strip()
-    found: tuple[_Force, Leaf, str] | None = None
+    named: dict[str, Leaf] = {}
     for leaf, value in _values(action, f"{kind}_id"):
-        said = text(value).strip()
-        if said not in ours and not _same(own, said) and (found is None or force(own, said) > found[0]):
-            found = force(own, said), leaf, said
-            if found[0] is _Force.PROOF:
-                break
-    if found is not None:
-        told, leaf, said = found
-        detail = f"{shown(leaf.path)} names {kind} {shown(said)}, not {shown(own)}"
-        name = f"{kind}_mismatch" if told else "arguments_unchecked"
-        yield Breach(name, detail, told is _Force.PROOF)
+        named.setdefault(text(value).strip(), leaf)
+    foreign = {said: force(own, said) for said in named if said not in ours and not _same(own, said)}
+    if foreign:
+        said = max(foreign, key=foreign.__getitem__)
+        others = [other for other, told in foreign.items() if told and other != said]
+        detail = f"{shown(named[said].path)} names {kind} {shown(said)}, not {shown(own)}{_also(others)}"
+        if told := foreign[said]:
+            about = marks(spelt(each).casefold() for each in (said, *others))
+            yield Breach(f"{kind}_mismatch", detail, told is _Force.PROOF, about)
+        else:
+            yield Breach("arguments_unchecked", detail, False)
 
 
 def _same(own: str, said: str) -> bool:
@@ -166,36 +168,52 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
     """The tool must be listed, where tools are listed at all."""
     if not allows(envelope.allowed_tools, tool):
         names = some(envelope.allowed_tools, _LISTED, lambda entry: shown(entry, 40))
-        yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}")
+        detail = f"{shown(tool)} is not among the allowed tools: {names}"
+        yield Breach("tool_not_allowed", detail, about=marks([tool]))
 
 
 def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
     """Each value that a constraint bounds must be one that it allows and none that it denies. One breach speaks
-    for all: the first."""
-    for leaf, value, name in islice(refused(constraints, action), 1):
-        said, key = f"{shown(leaf.path)} is {shown(text(value))}", shown(constraints.spelt[name], 60)
-        allowed = constraints.allowed.get(name)
-        kept = "" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
-        detail = f"{said}; {key} allows {kept}" if kept else f"{said}, one of {key}"
-        yield Breach("resource_outside_constraints", detail)
+    for all."""
+    found: dict[str, Refused] = {}
+    for each in refused(constraints, action):
+        found.setdefault(each.known_by, each)
+    if found:
+        first, *others = found.values()
+        detail = f"{shown(first.leaf.path)} is {shown(first.said)}{first.why}"
+        yield Breach(
+            "resource_outside_constraints", detail + _also([other.said for other in others]), about=marks(found)
+        )
 
 
-def refused(constraints: Constraints, action: Touched) -> Iterator[tuple[Leaf, str | int | float, str]]:
-    """The values that a constraint does not allow, then those that one denies, each with the constraint's name in
-    `spelt`."""
+class Refused(NamedTuple):
+    """A value that a constraint does not allow, or that one denies, where it stands, and what it is known by in any
+    spelling."""
+
+    leaf: Leaf
+    said: str
+    known_by: str
+    why: str
+
+
+def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
+    """The values that a constraint does not allow, then those that one denies."""
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
+        kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
+        why = f"; {shown(constraints.spelt[name], 60)} allows {kept}"
         for leaf, value in _values(action, name, *constraints.also(name)):
             if not admits(allowed, value, name) and not (
                 name in _BELOW and owners.admitted(leaf, allowed, text(value))
             ):
-                yield leaf, value, name
+                said = text(value)
+                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why)
     for name, denied in constraints.denied.items():
-        told_as = f"denied_{name}"
-        also = constraints.also(constraints.spelt[told_as])
-        for leaf, value in _values(action, name, *also) if name != DATA_CLASS else ():
+        key = constraints.spelt[f"denied_{name}"]
+        for leaf, value in _values(action, name, *constraints.also(key)) if name != DATA_CLASS else ():
             if touches(denied, value):
-                yield leaf, value, told_as
+                said, why = text(value), f", one of {shown(key, 60)}"
+                yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
 
 
 class _Owners:
@@ -236,9 +254,10 @@ def data_classes(constraints: Constraints, told: frozenset[str], action: Touched
         if touches_class(denied, name) or not (allowed is None or admits_class(allowed, name))
     )
     if outside:
-        said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
+        said = some(outside, _LISTED, lambda name: shown(name, 40))
         kept = "others" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
-        yield Breach("data_class_outside", f"data class {said} is outside the envelope's: {kept}")
+        detail = f"data class {said} is outside the envelope's: {kept}"
+        yield Breach("data_class_outside", detail, about=marks(canonical(name) or name for name in outside))
 
 
 def in_documents(seen: Observation, constraints: Constraints, documents: Touched) -> Iterator[str]:
@@ -260,6 +279,10 @@ def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | fl
     return (
         (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()
     )
+
+
+def _also(others: Sequence[str]) -> str:
+    return f"; also {some(others, _LISTED, lambda said: shown(said, 40))}" if others else ""
 
 
 def alike(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guardian.domain.signal import Breach, Observation
+from guardian.domain.signal import Breach, Observation, broken_by
 from guardian.signals.constraints import Constraints, Number, number, price
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.outcomes import came_to_nothing
@@ -74,6 +74,7 @@ class Limits:
                 yield Breach(
                     "records_over_limit" if name == _RECORD else "limit_exceeded",
                     f"{_shown(max(asked))} asked for, {self._spelt('max_', name)} is {_shown(most)}",
+                    about=broken_by(f"max_{name}", max(asked)),
                 )
         for name, least in self.constraints.minima.items():
             asked = self._asked(name, "min_")
@@ -81,6 +82,7 @@ class Limits:
                 yield Breach(
                     "below_minimum",
                     f"{_shown(min(asked))} asked for, {self._spelt('min_', name)} is {_shown(least)}",
+                    about=broken_by(f"min_{name}", -min(asked)),
                 )
 
     def added(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
@@ -97,6 +99,7 @@ class Limits:
                 yield Breach(
                     "records_over_limit_session" if name == _RECORD else "limit_exceeded_session",
                     f"{_shown(total)} in this session so far, {self._spelt('max_', name)} is {_shown(most)}",
+                    about=broken_by(f"max_{name}", total, summed=True),
                 )
 
     def _totals(self, sums: Sums, summed: tuple[str, ...]) -> Sums:

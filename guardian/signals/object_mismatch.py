@@ -154,7 +154,7 @@ def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Tou
 def _unrefused(others: list[_Touch], seen: Observation) -> list[_Touch]:
     """Those in values that the envelope's constraints do not refuse: one odd word is no two signs of drift."""
     constraints = read(seen.event.envelope.resource_constraints, seen.redacted)
-    known = {(leaf.path, text(value)) for leaf, value, _ in refused(constraints, comparable(seen))}
+    known = {(each.leaf.path, each.said) for each in refused(constraints, comparable(seen))}
     return [touch for touch in others if (touch.path, touch.value) not in known]
 
 

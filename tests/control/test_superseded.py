@@ -8,6 +8,7 @@ import pytest
 from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect, Kind, NamedBreach, finding_id
 from guardian.domain.session import judged
+from guardian.domain.signal import marks
 
 FORGED = (NamedBreach(name="signature_invalid", detail="not signed by whom it names", hard=True),)
 PARENT = (NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True),)
@@ -76,6 +77,34 @@ def test_a_fact_of_which_people_knew_as_a_doubt_alone_is_no_rule_that_they_waved
     assert (told["effect"], "people spoke of the session before" in told["note"]) == ("flag", True)
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
     assert judged(words[-1]["detail"])[1] == {"signature_invalid?"}
+
+
+def outside(*values):
+    return (NamedBreach(name="outside", detail=str(values), hard=True, about=marks(values)),)
+
+
+def test_who_waved_one_value_through_knew_of_no_other_that_breaks_the_same_rule(stage, a_finding):
+    stage.enforce()
+    found = stage.submit(a_finding(breaches=outside("c_2", "c_3"))).json()["finding_id"]
+    stage.clock.pass_(minutes=1)
+    stage.reinstate()
+    before = {"time": stage.clock() - timedelta(seconds=1)}
+    assert code(stage.submit(a_finding(n=1, breaches=outside("c_3"), **before))) == "superseded"
+    assert code(stage.submit(a_finding(n=2, breaches=outside("c_3", "c_9"), **before))) == "flag"
+    detail = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]["detail"]
+    assert judged(detail) == ("", {*outside("c_2")[0].told.remembered, *outside("c_3")[0].told.remembered}), found
+
+
+def test_of_many_values_that_broke_rules_the_newest_are_told_and_every_rule(stage, a_finding):
+    stage.submit(a_finding(breaches=FORGED))
+    for n in range(40):
+        stage.submit(a_finding(n=n + 1, breaches=outside(*(f"c_{n}_{m}" for m in range(8)))))
+    stage.revoke()
+    stage.reinstate()
+    detail = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]["detail"]
+    known = judged(detail)[1]
+    assert len(known) == 257
+    assert {"signature_invalid", *outside("c_39_0")[0].told.remembered} <= known
 
 
 def test_the_monitor_hears_of_which_rules_people_knew_when_they_spoke(stage, a_finding, hard):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from guardian.domain.batch import Memory, PurposeKey
 from guardian.domain.finding import Effect, Kind
-from guardian.domain.session import HumanWord, SessionState, Stage
-from guardian.domain.signal import BaselineFact
+from guardian.domain.session import HumanWord, SessionState, Stage, rules_told
+from guardian.domain.signal import BaselineFact, rule_of
 from guardian.pipeline import judging
 from guardian.pipeline.carrying import afresh
 from guardian.response.hearing import hear
@@ -289,9 +289,104 @@ def test_who_waves_a_doubt_through_has_not_waved_through_the_fact_of_the_same_na
         world.feed(body(2 * number + 1, **doubt))
         assert world.state().stage is Stage.CLEAR
     world.feed(body(9, **fact))
-    assert world.state().pardoned == ("tenant_mismatch?", "tenant_mismatch")
+    assert list(map(rule_of, world.state().pardoned)) == ["tenant_mismatch?", "tenant_mismatch"]
     assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.FLAG), (1, Effect.REVOKE)]
     assert [f.severity for f in world.told(Kind.GATEWAY)] == ["low", "medium"]
+
+
+def naming(**arguments: object) -> dict[str, object]:
+    limits = {"contract_ids": ["c_1"], "denied_regions": ["cn"], "max_amount": 500, "min_days": 10}
+    limits |= {"data_classes": ["terms"], "max_records": 25}
+    classes = {"action__data_classes": ["terms"], "envelope__resource_constraints": limits}
+    return {"action__arguments": arguments, "action__resource": None, **classes}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "same", "others"),
+    [
+        (
+            naming(contract_id="c_2"),
+            [naming(contract_id=" c_2"), naming(contractIds=["c_1", "c_2"])],
+            [naming(contract_id="c_3"), naming(contract_ids=["c_2", "c_9"]), naming(region="cn")],
+        ),
+        (naming(region="CN"), [naming(region="cn")], [naming(region="cn, cn-north")]),
+        (
+            naming(contract_ids=["c_2", "c_9"]),
+            [naming(contract_ids=["c_9", "c_2"]), naming(contract_ids=["c_9"])],
+            [naming(contract_ids=["c_2", "c_9", "c_3"])],
+        ),
+        (naming(amount=505), [naming(amount=505), naming(amount="502")], [naming(amount=990_000)]),
+        (naming(days=8), [naming(days=9)], [naming(days=7), naming(amount=501)]),
+        (
+            naming() | {"result": {"status": "ok", "records": 30}},
+            [naming() | {"result": {"status": "ok", "records": 27}}],
+            [naming(amount=501)],
+        ),
+        (
+            {"action__tool": "docs.search"},
+            [{"action__tool": "docs.search", "envelope__allowed_tools": ["crm.read", "contracts.read"]}],
+            [{"action__tool": "vault.read"}],
+        ),
+        (
+            naming() | {"action__data_classes": ["payroll", "health"]},
+            [naming() | {"action__data_classes": ["Health"]}],
+            [naming() | {"action__data_classes": ["payroll", "salaries"]}],
+        ),
+        (
+            {"action__arguments": {"tenant_id": "tenant_globex"}},
+            [{"action__arguments": {"tenant_id": "Tenant_Globex"}}],
+            [
+                {"action__arguments": {"tenant_id": "tenant_initech"}},
+                {"action__arguments": {"tenant_ids": ["tenant_globex", "tenant_initech"]}},
+            ],
+        ),
+        (
+            {"action__arguments": {"session_id": "s2"}},
+            [{"action__arguments": {"session_id": "s2"}}],
+            [{"action__arguments": {"session_id": "s3"}}],
+        ),
+    ],
+)
+def test_who_accepts_one_thing_outside_the_envelope_has_not_accepted_another(
+    new_world, body, accepted, same, others
+) -> None:
+    """And is not asked about it again, in whatever order or spelling it comes."""
+    for other in others:
+        world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+        world.feed(body(0, **accepted))
+        (told,) = world.told(Kind.DRIFT)
+        known = rules_told(entry for breach in told.breaches for entry in breach.told.remembered)
+        world.hear(HumanWord.REINSTATED, detail=f"{told.id} {known}")
+        world.feed(*[body(n, **call) for n, call in enumerate(same, 1)])
+        assert world.state().stage is Stage.CLEAR
+        world.feed(body(8, **other), body(9, **other))
+        assert [f.epoch for f in world.told(Kind.DRIFT)] == [0, 1]
+
+
+def test_values_that_break_one_rule_are_one_finding_until_people_speak(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    for round_ in range(3):
+        for n in range(100 * round_, 100 * round_ + 50):
+            tenant = {"tenant_id": f"tenant_{n}"} if round_ else {}
+            world.feed(body(n, **naming(contract_id=f"d_{n}", **tenant), action__records=0, result=None))
+        assert [f.epoch for f in world.told(Kind.DRIFT)] == list(range(round_ + 1))
+        world.hear(HumanWord.FALSE_POSITIVE)
+    assert {f.breaches[0].name for f in world.told(Kind.GATEWAY)} == {
+        "resource_outside_constraints",
+        "tenant_mismatch",
+    }
+
+
+def test_a_sum_that_people_accepted_is_told_again_once_it_has_doubled(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    heard = []
+    for n in range(1, 21):
+        paid = naming(amount=100) | {"envelope__allowed_tools": [], "action__tool": "payments.send"}
+        world.feed(body(n, **paid))
+        if world.state().stage is not Stage.CLEAR:
+            heard.append(100 * n)
+            world.hear(HumanWord.FALSE_POSITIVE)
+    assert heard == [600, 1_300]
 
 
 @pytest.mark.parametrize("ahead", [0, 240])

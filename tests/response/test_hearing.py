@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.domain.session import HumanWord, SessionState, Stage, rules_told
-from guardian.response.hearing import REGISTERED_KEPT, hear, naming
+from guardian.response.hearing import NAMES_KEPT, REGISTERED_KEPT, hear, naming
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 
@@ -96,8 +96,22 @@ def test_a_lapse_of_what_was_not_revoked_changes_no_stage() -> None:
 
 def test_of_rules_that_are_forgotten_the_time_is_too_and_of_one_the_first_is_kept() -> None:
     state = SessionState()
-    for n in range(100):
+    for n in range(200):
         state = state.model_copy(update=naming(state, ["first", f"rule {n}"], NOW + timedelta(seconds=n)))
         assert set(state.named_at) == set(state.breaches)
-        assert n > 60 or state.named_at["first"] == NOW
-    assert len(state.breaches) == 64
+        assert n > NAMES_KEPT - 4 or state.named_at["first"] == NOW
+    assert len(state.breaches) == NAMES_KEPT
+
+
+def test_of_a_thousand_values_the_newest_are_remembered_and_no_rule_is_forgotten_for_them() -> None:
+    state = SessionState()
+    for n in range(1_000):
+        state = state.model_copy(update=naming(state, ["expired", f"outside#{n}"], NOW))
+        if n % 300 == 299:
+            state = hear(state, HumanWord.FALSE_POSITIVE, NOW, lasting=())
+            assert (state.pardoned[0], state.pardoned[-1], len(state.pardoned)) == (
+                "expired",
+                f"outside#{n}",
+                NAMES_KEPT,
+            )
+    assert (state.breaches[0], state.breaches[-1], len(state.breaches)) == ("expired", "outside#999", 101)

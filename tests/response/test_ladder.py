@@ -70,8 +70,11 @@ def test_a_rule_that_was_waved_through_neither_asks_again_nor_keeps_more_evidenc
     expired = [Breach("envelope_expired", "")]
     assert not ladder.asks_again(asked, one_in=20_000.0, breaches=expired, now=NOW)
     assert ladder.asks_again(asked, one_in=200_000.0, breaches=expired, now=NOW)
-    unheard = [*expired, Breach("tenant_mismatch", "")]
+    unheard = [*expired, Breach("tenant_mismatch", "", about=("b",))]
     assert ladder.asks_again(asked, one_in=20_000.0, breaches=unheard, now=NOW)
+    for named, again in (("tenant_mismatch#a", False), ("tenant_mismatch#a?", True), ("session_mismatch#b", True)):
+        heard = asked.model_copy(update={"breaches": (named,)})
+        assert ladder.asks_again(heard, one_in=20_000.0, breaches=unheard, now=NOW) is again
 
 
 def test_a_revocation_is_remembered_with_its_time() -> None:
