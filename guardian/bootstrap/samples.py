@@ -51,7 +51,7 @@ def _case(
 ) -> Alert:
     finding = _finding(now)
     note = (
-        "revoked: a hard breach of the envelope or of the delegation"
+        "revoked: very strong evidence from at least two independent signals"
         if effect is Effect.REVOKE
         else "revoke not permitted, flagged instead: denied by auto-revoke-never-protected (the session is "
         "protected: a person must decide)"
@@ -66,7 +66,7 @@ def _case(
         mode="enforce",
         at=now,
     )
-    policy = "monitor-may-revoke-on-hard-breach" if effect is Effect.REVOKE else "auto-revoke-never-protected"
+    policy = "monitor-may-revoke-on-strong-evidence" if effect is Effect.REVOKE else "auto-revoke-never-protected"
     outcome = AlertOutcome(
         effect=effect, allowed=effect is Effect.REVOKE, note=note, policy_ids=(policy,), mode="enforce"
     )
@@ -120,7 +120,9 @@ def _finding(now: datetime) -> Finding:
             Reason(signal="purpose_baseline", share=0.15, value=0.8, text="never seen in 214 past sessions"),
         ),
         breaches=(NamedBreach(name="tool_not_allowed", detail="email.send is not delegated", hard=True),),
-        evidence=Evidence(score=0.96, p_value=0.001, session_evidence=4.6, one_in=40_000, actions_seen=7),
+        evidence=Evidence(
+            score=0.96, p_value=0.001, session_evidence=4.6, one_in=40_000, independent_signals=3, actions_seen=7
+        ),
         time=now,
     )
 

@@ -143,7 +143,7 @@ def evidence_of(finding: Finding) -> EvidenceFacts:
         session_evidence_milli=whole(told.session_evidence * 1000),
         score_permille=whole(told.score * 1000),
         independent_signals=whole(told.independent_signals),
-        hard_breach=any(breach.hard for breach in finding.breaches),
+        hard_breach=any(breach.revokes for breach in finding.breaches),
         breaches=frozenset(breach.name[:128] for breach in finding.breaches[:64]),
         promised=told.promised,
     )

@@ -58,11 +58,18 @@ class NamedBreach(_Value):
     detail: Text
     hard: bool
     about: tuple[str, ...] = ()  # see `Breach`; empty also where its monitor did not say
+    wanted: Effect | None = None  # what it asks for by itself; None where its monitor did not say
 
     @property
     def told(self) -> Breach:
         """What the signal said."""
         return Breach(self.name, self.detail, self.hard, self.about)
+
+    @property
+    def revokes(self) -> bool:
+        """Whether it is a fact that asks for revocation, and not only to be told. What a monitor does not say is
+        taken as monitors meant it that could not: every fact did."""
+        return self.hard and self.wanted in (None, Effect.REVOKE)
 
     @property
     def asks(self) -> bool:

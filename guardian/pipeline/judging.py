@@ -235,6 +235,7 @@ class Judge:
                 argument=argument,
                 versions={**self.versions, **versions_of(seen)},
                 title=self._title(breaches, state.pardoned),
+                asks=self.ladder.breach_effect,
                 envelope_digest=d.envelope_digest,
                 odder=None if breaches or other is None else shown(other),
             )

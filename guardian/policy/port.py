@@ -72,7 +72,9 @@ class EvidenceFacts:
     session_evidence_milli    log10 of the session's evidence statistic, in thousandths
     score_permille            fused drift score
     independent_signals       signals that speak for themselves
-    hard_breach, breaches     named rules broken; hard ones are facts, not statistics
+    hard_breach               a fact, not statistics: a rule is broken, and asks for revocation. For `permitCall`
+                              any rule of which that is a fact: a call outside its envelope is refused
+    breaches                  all named rules broken, doubts too
     promised                  whether `one_in` is covered by calibration sessions
     """
 

@@ -1,7 +1,7 @@
 """Turn a verdict that climbed the ladder into a Finding: bounded, redacted, explained."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from guardian.domain.drift import Drift
@@ -42,13 +42,15 @@ def drift_finding(
     argument: str | None,
     versions: Mapping[str, str],
     title: str,
+    asks: Callable[[Breach], Effect] | None = None,
     envelope_digest: str | None = None,
     odder: str | None = None,
 ) -> Finding:
     """The finding for one step up the ladder.
 
-    `state` is the session after the step, `title` comes from `title_of`. `odder` names another tool, fit to be
-    shown, where an earlier call of it was odder than this one.
+    `state` is the session after the step, `title` comes from `title_of`, `asks` from the ladder: what each broken
+    rule asks for. `odder` names another tool, fit to be shown, where an earlier call of it was odder than this
+    one.
 
     Its id also covers the session's beginning and the act: once a session is forgotten its steps are counted from
     1 again, and control must not take a new step for an old one.
@@ -68,7 +70,7 @@ def drift_finding(
         subject=subject_of(event, envelope_digest),
         act=act_of(event, argument=argument),
         reasons=_reasons(drift, odder),
-        breaches=named(breaches),
+        breaches=named(breaches, asks),
         evidence=Evidence(
             score=drift.score,
             p_value=drift.p_value,
@@ -148,8 +150,13 @@ def act_of(event: DecisionEvent, *, argument: str | None = None) -> Act:
     )
 
 
-def named(breaches: Sequence[Breach]) -> tuple[NamedBreach, ...]:
-    return tuple(NamedBreach(name=b.name, detail=b.detail[:2000], hard=b.hard, about=b.about) for b in breaches)
+def named(breaches: Sequence[Breach], asks: Callable[[Breach], Effect] | None = None) -> tuple[NamedBreach, ...]:
+    def one(breach: Breach) -> NamedBreach:
+        wanted = Effect.FLAG if asks is None else asks(breach)
+        detail = breach.detail[:2000]
+        return NamedBreach(name=breach.name, detail=detail, hard=breach.hard, about=breach.about, wanted=wanted)
+
+    return tuple(map(one, breaches))
 
 
 def _reasons(drift: Drift, odder: str | None) -> tuple[Reason, ...]:

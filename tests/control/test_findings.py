@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import insert, text
 from whole_store import first_bad, ledger_entries
 
@@ -141,6 +142,24 @@ def test_decoys_cannot_spend_what_is_reserved_for_hard_breaches(make_stage, a_fi
     assert real[2]["policy_ids"] == ["auto-revoke-within-budget"]
     stage.clock.pass_(hours=1, seconds=1)
     assert stage.submit(a_finding("later")).json()["effect"] == "revoke"
+
+
+@pytest.mark.parametrize("name", ["tool_not_allowed", "limit_exceeded", "wider_tools"])
+def test_a_fact_that_only_asks_to_be_told_revokes_nobody_and_spends_nothing_that_is_reserved(
+    make_stage, a_finding, weak, hard, name
+):
+    stage = make_stage(budget_total=2, budget_reserved=1)
+    stage.enforce()
+    told = NamedBreach(name=name, detail="", hard=True, wanted=Effect.FLAG)
+    weak = weak.model_copy(update={"one_in": 83_387.0})
+    outcome = stage.submit(a_finding(breaches=(told,), evidence=weak)).json()
+    assert (outcome["effect"], outcome["policy_ids"]) == ("flag", [])
+    strong = [stage.submit(a_finding(f"strong_{n}", breaches=(told,))).json() for n in range(2)]
+    assert [each["effect"] for each in strong] == ["revoke", "flag"]
+    assert strong[1]["policy_ids"] == ["auto-revoke-keeps-reserve"]
+    asks = tuple(each.model_copy(update={"wanted": Effect.REVOKE}) for each in hard)
+    assert stage.submit(a_finding("real", breaches=(told, *asks), evidence=weak)).json()["effect"] == "revoke"
+    assert [code for _, code, _ in stage.ledger()] == ["drift", "hard_breach"]
 
 
 def test_a_finding_that_wants_nothing_is_stored_without_an_alert(stage, a_finding):

@@ -413,6 +413,16 @@ def test_a_rule_of_which_people_had_not_been_told_when_they_spoke_is_not_pardone
     assert [f.epoch for f in world.told(Kind.DRIFT)] == epochs
 
 
+def test_a_finding_tells_what_its_ladder_wants_for_each_broken_rule(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1))
+    world.feed(body(0, action__tool="crm.write", **EXPIRED))
+    (found,) = world.told(Kind.DRIFT)
+    assert {b.name: (b.wanted, b.revokes) for b in found.breaches} == {
+        "envelope_expired": (Effect.REVOKE, True),
+        "tool_not_allowed": (Effect.FLAG, False),
+    }
+
+
 def test_a_condition_that_people_accepted_bears_no_evidence(world, body) -> None:
     world.feed(body(0), body(1, **EXPIRED))
     world.hear(HumanWord.FALSE_POSITIVE)

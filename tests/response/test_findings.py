@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.finding import Effect, Finding, Kind, NamedBreach
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach, Signal
-from guardian.response.findings import act_of, drift_finding, side_finding, subject_of, title_of
+from guardian.response.findings import act_of, drift_finding, named, side_finding, subject_of, title_of
+from guardian.response.ladder import Ladder
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 TITLES = {
@@ -43,7 +44,8 @@ def drift(*signals: Signal, shares: dict[str, float] | None = None) -> Drift:
 def finding(verdict: Drift, *, wanted: Effect = Effect.FLAG, state: SessionState | None = None) -> Finding:
     state = state or SessionState(epoch=1, transition=2, actions=9)
     asked: dict[str, Any] = {"wanted": wanted, "now": NOW, "argument": "to", "versions": {"model": "m"}}
-    return drift_finding(event(), verdict, state, title=title_of(verdict.breaches, TITLES), **asked)
+    title = title_of(verdict.breaches, TITLES)
+    return drift_finding(event(), verdict, state, title=title, asks=Ladder().breach_effect, **asked)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_a_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() -> No
     verdict = drift(Signal("a", 0.1, "git.push fits"), Signal("b", 0.3, "odd hour"), shares={"a": 0.2, "b": 0.8})
     made = drift_finding(
         event(), verdict, SessionState(actions=9), wanted=Effect.FLAG, now=NOW, argument=None, versions={},
-        title="t", odder="mail.send",
+        title="t", asks=Ladder().breach_effect, odder="mail.send",
     )  # fmt: skip
     assert [reason.text for reason in made.reasons] == [
         "an earlier mail.send was odder than this call; odd hour; about 1 in 100 honest calls scores so high",
@@ -137,6 +139,23 @@ def test_severity_and_title_come_from_the_hardest_rule(
     assert [b.name for b in made.breaches] == [b.name for b in breaches]
 
 
+@pytest.mark.parametrize(
+    ("breach", "revokes"),
+    [
+        (HARD, True),
+        (Breach("tool_not_allowed", ""), False),
+        (Breach("envelope_expired", "", hard=False), False),
+        (Breach("wider_tools", ""), True),
+        (Breach("copied_authority", "", hard=False), False),
+    ],
+)
+def test_a_finding_says_of_each_rule_whether_that_asks_for_revocation(breach: Breach, revokes: bool) -> None:
+    effects = {"wider_tools": Effect.REVOKE, "copied_authority": Effect.REVOKE}
+    (named_,) = named([breach], Ladder(breach_effects=effects).breach_effect)
+    assert named_.revokes is revokes
+    assert NamedBreach(name=breach.name, detail="", hard=breach.hard).revokes is breach.hard, "one of old does not"
+
+
 def test_every_step_of_every_session_has_an_id_of_its_own() -> None:
     states = [SessionState(epoch=e, transition=t) for e in range(3) for t in range(3)]
     assert len({finding(drift(), state=state).id for state in states}) == 9
@@ -148,6 +167,7 @@ def test_a_step_is_not_taken_for_one_before_the_session_was_forgotten() -> None:
     first, second = (SessionState(transition=1, first_seen=NOW + timedelta(days=n)) for n in (0, 91))
     assert finding(drift(), state=first).id != finding(drift(), state=second).id
     asked: dict[str, Any] = {"wanted": Effect.FLAG, "now": NOW, "argument": None, "versions": {}, "title": "t"}
+    asked["asks"] = Ladder().breach_effect
     another_act = event().model_copy(update={"id": "dec_2"})
     ids = {drift_finding(act, drift(), first, **asked).id for act in (event(), event(), another_act)}
     assert len(ids) == 2
