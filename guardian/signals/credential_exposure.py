@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from guardian.domain.signal import Breach, CredentialHit, Observation, Signal
+from guardian.domain.signal import Breach, CredentialHit, Observation, Signal, marks
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
@@ -64,7 +64,8 @@ class CredentialExposure(SignalFold):
         more = f", and {len(hits) - 1} more there" if len(hits) > 1 else ""
         kind = shown(first.kind.replace("_", " "), 40)
         detail = f"{shown(first.path, 120)} carries what looks like a credential ({kind}){more}"
-        return Breach(f"credential_in_{area}", detail, first.kind not in self.soft_kinds)
+        about = marks(hit.kind for hit in hits)  # the values are gone, and lists move their places about
+        return Breach(f"credential_in_{area}", detail, first.kind not in self.soft_kinds, about)
 
 
 plugin = CredentialExposure

@@ -341,6 +341,11 @@ def naming(**arguments: object) -> dict[str, object]:
             ],
         ),
         (
+            naming(token="ghp_" + "a1B2c3D4e5F6" * 3),
+            [naming(note=["use", "ghp_" + "b1B2c3D4e5F6" * 3])],
+            [naming(token="npm_" + "c" * 36)],
+        ),
+        (
             {"action__arguments": {"session_id": "s2"}},
             [{"action__arguments": {"session_id": "s2"}}],
             [{"action__arguments": {"session_id": "s3"}}],
