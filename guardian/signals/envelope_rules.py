@@ -187,8 +187,8 @@ def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
 
 
 class Refused(NamedTuple):
-    """A value that a constraint does not allow, or that one denies, where it stands, and what it is known by in any
-    spelling."""
+    """A value that a constraint does not allow or that one denies, where it stands, and what it is known by in
+    any spelling."""
 
     leaf: Leaf
     said: str
