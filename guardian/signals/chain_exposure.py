@@ -65,6 +65,7 @@ class ChainExposure(SignalFold):
     ordinary_classes: tuple[str, ...] = ()
     hoard_from: int = 6
     weight: ClassVar[float] = 0.6
+    lasting: ClassVar[bool] = True  # what was read is known to the session, whatever people said of a finding
 
     def __post_init__(self) -> None:
         for option in ("sensitive_classes", "ordinary_classes"):

@@ -216,8 +216,9 @@ def test_a_signal_counts_as_it_says_itself_where_the_configuration_does_not() ->
 
 
 def test_what_happened_outlives_a_wrong_finding_and_evidence_does_not() -> None:
-    assert lasting_of(load(None)) == {"purpose_baseline", "delegation_widening", "envelope_breach"}
-    assert lasting_of(_without(load(None), "purpose_baseline")) == {"delegation_widening", "envelope_breach"}
+    lasting = {"purpose_baseline", "delegation_widening", "envelope_breach", "chain_exposure"}
+    assert lasting_of(load(None)) == lasting
+    assert lasting_of(_without(load(None), "purpose_baseline")) == lasting - {"purpose_baseline"}
 
 
 @pytest.mark.parametrize(

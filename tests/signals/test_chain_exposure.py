@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from guardian.domain.event import Result
+from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
+from guardian.response.hearing import hear
 from guardian.signals import asking
 from guardian.signals.chain_exposure import ChainExposure
 from guardian.signals.mail_houses import anybodys
@@ -666,6 +668,16 @@ def test_what_siblings_may_know_holds_kinds_and_fingerprints_and_no_value(
 def test_a_kind_that_this_version_does_not_know_is_left_out(act: Any, last: Any) -> None:
     later = SharedReads({"lunar data": ("moon.read", True)}, 1, (), 1.0)
     assert last(act("email.send", {"to": STRANGER}, facts=siblings(later))).value == 0.0
+
+
+def test_what_was_read_is_not_forgotten_when_people_call_a_finding_wrong(
+    act: Any, payments: Any, folded: Any
+) -> None:
+    signal, send = ChainExposure(), act("email.send", {"to": STRANGER})
+    state, told = folded(signal, [payments(), send])
+    lasting = [signal.name] if signal.lasting else []
+    after = hear(SessionState(signals={signal.name: state}), HumanWord.REINSTATED, send.now, lasting=lasting)
+    assert signal.fold(after.signals.get(signal.name) or signal.start(), send)[1] == told[-1]
 
 
 def test_what_was_denied_was_not_read(act: Any, payments: Any, last: Any) -> None:
