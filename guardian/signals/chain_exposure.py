@@ -17,6 +17,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from guardian.domain.purposes import open_ended
@@ -109,6 +110,9 @@ class ChainExposure(SignalFold):
                     f"missing: data classes of {state['unclassed']} earlier reads, which {tool} could carry out"
                 )
                 return Signal(self.name, 0.0, missing, silent=True)
+            if reads := state["reads"] + _reads_of_siblings(seen):
+                unknown = f"{tool} could carry out {reads} earlier reads, none known to be of sensitive data"
+                return Signal(self.name, 0.0, unknown)
             return Signal(self.name, 0.0, f"{tool} follows no read that it could carry out")
         factor, why = self._vouched(state, seen, way)
         if factor == _UNTOLD and hoard:  # what others read of no sensitive kind is no doubt about an act asked for
@@ -193,12 +197,12 @@ class ChainExposure(SignalFold):
     def _kinds(self, seen: Observation) -> dict[str, bool]:
         """The kinds of data that an act touches, each with whether a data class declares it."""
         event = seen.event
-        chosen = {"sensitive": self.sensitive_classes, "ordinary": self.ordinary_classes}
-        declared = kinds_of(sorted(event.data_classes)[:64], **chosen)
+        chosen = partial(kinds_of, sensitive=self.sensitive_classes, ordinary=self.ordinary_classes)
+        declared = chosen(sorted(event.data_classes)[:64], declared=True)
         if event.data_classes:
             return dict.fromkeys(sorted(declared), True)
         kind = event.action.resource.type if event.action.resource is not None else None
-        return dict.fromkeys(sorted(kinds_of([event.action.tool, kind or ""], **chosen)), False)
+        return dict.fromkeys(sorted(chosen([event.action.tool, kind or ""])), False)
 
     def _after(self, state: State, seen: Observation) -> State:
         """What the session has read after this act: nothing, if it was denied or does not read."""
@@ -226,7 +230,7 @@ class ChainExposure(SignalFold):
 
     def _told(self, state: State) -> str:
         if not state["kinds"]:
-            return "carries nothing out; nothing sensitive was read so far"
+            return "carries nothing out; nothing known to be sensitive was read so far"
         return shown(f"carries nothing out; read so far: {', '.join(sorted(state['kinds']))}", 400)
 
 

@@ -148,7 +148,12 @@ def test_the_send_alone_and_the_read_alone_are_nothing(act: Any, payments: Any, 
 
 def test_an_ordinary_read_before_it_is_no_leak(act: Any, last: Any) -> None:
     read = act("contracts.read", {"contract_id": "c1"}, ("renewal_terms",))
-    assert last(read, act("email.send", {"to": STRANGER})).value == 0.0
+    found = last(read, act("email.send", {"to": STRANGER}))
+    assert found.value == 0.0
+    assert found.reason == "email.send could carry out 1 earlier reads, none known to be of sensitive data"
+    others = last(act("email.send", {"to": STRANGER}, facts=siblings(SharedReads({}, 2, (), 0.0))))
+    assert "could carry out 2 earlier reads" in others.reason
+    assert last(act("email.send", {"to": STRANGER})).reason == "email.send follows no read that it could carry out"
 
 
 @pytest.mark.parametrize(
@@ -951,10 +956,31 @@ def test_recipients_are_found_by_their_arguments_and_bounded(act: Any) -> None:
     assert many[-1].value == UNREAD
 
 
+@pytest.mark.parametrize(
+    ("kind", "classes"),
+    [
+        ("secrets", "credentials access_token AUTH_TOKEN ENCRYPTION_KEY top_secret"),
+        ("health data", "phi ePHI ehr diagnoses medical_records"),
+        ("payroll and staff data", "payslip payslips hr"),
+        ("identity documents", "identity_document id_card US_SOCIAL_SECURITY_NUMBER date_of_birth"),
+        ("financial data", "financial financial_data finance pci pci_dss cardholder_data CREDIT_CARD_NUMBER"),
+        ("confidential documents", "source_code legal restricted highly_sensitive attorney_client"),
+        ("personal data", "pii personal_data PHONE_NUMBER street_address gdpr_special_category user_data"),
+        ("internal data", "internal"),
+        ("", "public non_sensitive not_confidential renewal_terms user_preferences zip"),
+    ],
+)
+def test_the_classes_of_usual_classifiers_are_of_a_kind(act: Any, last: Any, kind: str, classes: str) -> None:
+    for said in classes.split():
+        assert kinds_of([said], declared=True) >= {kind} - {""}, said
+        found = last(act("records.get", {"id": "a"}, (said,)), act("email.send", {"to": STRANGER}))
+        assert (found.value > 0.3) is bool(kind), said
+
+
 def test_every_kind_has_a_weight_and_a_plain_name_tells_nothing() -> None:
     assert all(0 < weight <= 1 for weight in WEIGHTS.values())
     assert kinds_in("bank_accounts.read") == {"financial data"}
-    assert kinds_in("weather.get") == frozenset()
+    assert not any(map(kinds_in, ("weather.get", "trello.list_cards", "tokens.count", "finance.get_quote")))
     assert kinds_of(["a.b"], sensitive=["a.*"]) == {OPERATOR}
 
 
