@@ -167,7 +167,8 @@ class ChainExposure(SignalFold):
             if asking.addresses_in(purpose) and strange:
                 return _ELSEWHERE, f"{its} spells out another address than {shown(strange[0].value, 60)}"
             return 0.0, f"{its} asks for it"
-        unseen = "the recipient is missing" if seen.event.action.arguments is None else "it names no recipient"
+        told = seen.event.action.arguments is not None
+        unseen = "no argument is known to name a recipient" if told else "the recipient is missing"
         whom = f"to {shown(to[0].value, 60)}" if to else unseen
         if open_ended(purpose):
             return _OPEN, f"{whom}; {its} constrains nothing"

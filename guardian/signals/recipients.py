@@ -24,11 +24,14 @@ _DESTINATION = word_set(
 )
 _ADDRESSEES = word_set("to cc bcc recipient")
 """Names of objects in which an address is a recipient, under whatever name."""
-_TOWARDS = _ADDRESSEES | word_set("receiver addressee grantee guest target destination")
-_HELD = _TOWARDS | word_set("email mail address addr")
+_TOWARDS = _ADDRESSEES | word_set(
+    "receiver addressee grantee guest target destination with member participant attendee invitee collaborator "
+    "viewer editor commenter external people audience group distribution"
+)
+_HELD = _TOWARDS | word_set("email mail address addr list")
 _BACK = word_set("from sender reply return author owner assigned")
 """Words of which the name of a recipient holds one and ends with one, where it holds an address (`to_email`,
-`ToAddresses`), and words of the name of another party."""
+`ToAddresses`, `share_with`), and words of the name of another party."""
 _LISTED = re.compile(r"[,;\n]+")
 _BETWEEN = re.compile(r"[\s<>()\"']+")
 

@@ -301,6 +301,8 @@ def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
     [
         *("to", "to_email", "cc_emails", "recipientEmail", "receiver_mail", "ToAddresses", "toRecipients"),
         *("send_to", "targetEmail", "target_emails", "guests", "to_addrs", "grantee"),
+        *("with", "share_with", "shareWith", "bcc_list", "recipient_list", "to_list", "member_emails"),
+        *("external_emails", "people", "group", "groupEmail", "viewers", "collaborator_email"),
     ],
 )
 def test_a_recipient_is_one_under_every_name_of_a_recipient(act: Any, payments: Any, last: Any, name: str) -> None:
@@ -321,7 +323,17 @@ def test_a_place_that_is_told_besides_is_a_recipient(act: Any, payments: Any, la
     assert last(payments(purpose=named), act("email.send", said, purpose=named)).value == 0.0
 
 
-@pytest.mark.parametrize("said", [{"guests": 2}, {"channel_id": "C0123"}, {"target": "Q3"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"guests": 2},
+        {"channel_id": "C0123"},
+        {"target": "Q3"},
+        {"with": "report.pdf"},
+        {"group": "a.b"},
+        {"list": "x@y"},
+    ],
+)
 def test_what_names_no_place_changes_nothing_where_the_purpose_asks(
     act: Any, payments: Any, last: Any, said: dict[str, Any]
 ) -> None:
@@ -761,6 +773,7 @@ def test_missing_arguments_do_not_make_a_send_benign(act: Any, payments: Any, la
     found = last(payments(), act("email.send", None))
     assert found.value > 0.75
     assert "the recipient is missing" in found.reason
+    assert "no argument is known to name" in last(payments(), act("docs.share", {"with": "Eve Ill"})).reason
 
 
 def test_many_honest_calls_in_between_do_not_bury_a_read(act: Any, payments: Any, last: Any) -> None:
