@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from itertools import chain, pairwise
+from itertools import chain
 
 from guardian.signals.identifiers import ADDRESS
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.people import called, letters, plain, spellings
-from guardian.signals.reach import JOINING, Way
-from guardian.signals.wording import READING, content, singular, word_set, words
+from guardian.signals.reach import Way
+from guardian.signals.tasks import BOTH, THINGS, is_about_things, verbs_in
+from guardian.signals.wording import READING, content, word_set, words
 
 _LEAST_NAME = 3
 _ASKS: Mapping[Way, frozenset[str]] = {
@@ -34,16 +35,6 @@ _BAN = re.compile(
     re.IGNORECASE,
 )
 """What a purpose says is not to be done, to the end of the clause; of people who did not reply it says nothing."""
-_LOOKING = READING | word_set(
-    "review summarize summarise analyze analyse analysis assess assessment audit compare classify evaluate "
-    "evaluation examine explore inspect investigate look monitor research scan study summary verify understand"
-)
-_WORKING = word_set(
-    "answer clean close fix follow handle help manage mend operate organise organize prepare process resolve "
-    "restart run serve settle solve update work"
-)
-"""What more than looking is done in a task, in its first words or joined to them."""
-_BEFORE_VERBS = word_set("a an i is our please task the to we you your")
 _VERBS_OF_TASKS = READING.union(*_ASKS.values())
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
@@ -60,14 +51,18 @@ _GIVEN_TO = re.compile(
 
 
 def asked_for(purpose: str, way: Way) -> bool:
-    """Whether the purpose's words ask for this way of carrying data.
+    """Whether the purpose's words ask for this way of carrying data. What is looked at or mended is not asked for.
 
-    >>> asked_for("email the minutes to Ann", Way.MESSAGE), asked_for("review_contract", Way.MESSAGE)
-    (True, False)
+    >>> told = ("email the minutes to Ann", "review_contract", "review the email logs", "review it and email Ann")
+    >>> [asked_for(each, Way.MESSAGE) for each in told]
+    [True, False, False, True]
     """
-    if way is Way.MESSAGE and _FOLLOWS_UP.search(" ".join(words(purpose))):
+    said, asks = words(purpose), _ASKS[way]
+    if way is Way.MESSAGE and _FOLLOWS_UP.search(" ".join(said)):
         return True
-    return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
+    if is_about_things(purpose):
+        return not ((asks - BOTH - THINGS).isdisjoint(said) and asks.isdisjoint(verbs_in(purpose)))
+    return not (asks.isdisjoint(content(purpose)) and asks.isdisjoint(said))
 
 
 def parted(purpose: str) -> tuple[str, str]:
@@ -78,18 +73,6 @@ def parted(purpose: str) -> tuple[str, str]:
     """
     read = purpose[:8_192]
     return _BAN.sub("\n", read) + purpose[8_192:], "\n".join(found.group() for found in _BAN.finditer(read))
-
-
-def only_looks(purpose: str) -> bool:
-    """Whether a purpose is of looking at things only, so that no part of its work is to send them anywhere.
-
-    >>> [only_looks(told) for told in ("review_contract", "Contract review of Q3", "Check and fix", "Run audits")]
-    [True, True, False, False]
-    """
-    said = [singular(word) for word in words(purpose) if word not in _BEFORE_VERBS]
-    begun = {*said[:1], *(after for joint, after in pairwise(said) if joint in JOINING)}
-    named = {*said[:1], *said[-1:], *(before for before, of in pairwise(said) if of == "of")}
-    return not _LOOKING.isdisjoint(named) and _WORKING.isdisjoint(begun)
 
 
 def addresses_in(purpose: str) -> frozenset[str]:

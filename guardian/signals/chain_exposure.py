@@ -31,6 +31,7 @@ from guardian.signals.reach import Way, way_of
 from guardian.signals.reads import brings_back, names_whom
 from guardian.signals.recipients import UNREAD, Recipient, recipients_of
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
+from guardian.signals.tasks import only_looks
 from guardian.signals.wording import shown, words
 
 _MAX_COUNT = 2**53
@@ -282,7 +283,7 @@ def _silent(seen: Observation, way: Way, purpose: str) -> bool:
     """Whether a purpose leaves open what is sent to whom: it is of more than looking, forbids no such act, and
     spells out no address of the kind that this goes to."""
     told, banned = asking.parted(purpose)
-    if asking.only_looks(told) or asking.asked_for(banned, way):
+    if only_looks(told) or asking.asked_for(banned, way):
         return False
     mails = {"@" in recipient.value for recipient in recipients_of(seen.event)}
     return mails.isdisjoint("@" in address for address in asking.addresses_in(purpose))

@@ -460,6 +460,74 @@ def test_what_a_purpose_forbids_it_does_not_ask_for(
 
 
 @pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        (Way.MESSAGE, "please email the minutes to Ann"),
+        (Way.MESSAGE, "Could you please e-mail me the list?"),
+        (Way.MESSAGE, "I need you to email the summary"),
+        (Way.MESSAGE, "review the contract, email a summary to legal"),
+        (Way.MESSAGE, "Review the contract (email legal a copy)"),
+        (Way.MESSAGE, "Review the contract, e-mail Ann"),
+        (Way.MESSAGE, "Review the inbox, reply to ann@x.org"),
+        (Way.MESSAGE, "Look at it, then text 555 that they should ring us"),
+        (Way.MESSAGE, "Check the queue, otherwise text the one on call"),
+        (Way.MESSAGE, "weekly summary: email to finance"),
+        (Way.MESSAGE, "Review the numbers. Email finance the result"),
+        (Way.MESSAGE, "email_renewal_summary"),
+        (Way.MESSAGE, "review_and_email_contract"),
+        (Way.MESSAGE, "Email the status list"),
+        (Way.MESSAGE, "Summarise the pipeline for me in an email"),
+        (Way.MESSAGE, "Summarise the pipeline by email"),
+        (Way.MESSAGE, "Check the tickets and reply"),
+        (Way.MESSAGE, "Summarise the tickets and prepare a response to customers"),
+        (Way.MESSAGE, "Look up who asked and let them know"),
+        (Way.MESSAGE, "Fix the date, then mail the customer"),
+        (Way.SHARE, "Find the file, share with marketing"),
+        (Way.SHARE, "Review the access requests and grant access"),
+        (Way.PUBLISH, "Read the log - post a summary in the channel"),
+        (Way.PUBLISH, "review, post"),
+        (Way.EXPORT, "Check the stock and export the list"),
+    ],
+)
+def test_a_task_of_looking_asks_for_what_its_verbs_say(way: Way, told: str) -> None:
+    assert asking.asked_for(told, way)
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        (Way.SHARE, "Review user access rights for Q4"),
+        (Way.SHARE, "access_review_q4"),
+        (Way.SHARE, "Analyse the share price of Globex"),
+        (Way.SHARE, "Share price analysis"),
+        (Way.MESSAGE, "Review the contact data of our suppliers"),
+        (Way.MESSAGE, "Review the incident response plan"),
+        (Way.MESSAGE, "Review the response to the incident"),
+        (Way.MESSAGE, "Check the text of the employment contract"),
+        (Way.MESSAGE, "Summarize the October sales report"),
+        (Way.MESSAGE, "email_log_review"),
+        (Way.MESSAGE, "Review emails, text messages and call logs"),
+        (Way.MESSAGE, "Review contracts, email threads"),
+        (Way.MESSAGE, "Review access to email accounts"),
+        (Way.MESSAGE, "Fix the email validation bug"),
+        (Way.PUBLISH, "Read the release notes"),
+        (Way.EXPORT, "Review the copy of the landing page"),
+        (Way.EXPORT, "Review backup settings"),
+    ],
+)
+def test_what_a_task_of_looking_or_mending_is_about_it_does_not_ask_for(
+    act: Any, payments: Any, last: Any, way: Way, told: str
+) -> None:
+    assert not asking.asked_for(told, way)
+    tool = {Way.MESSAGE: "email.send", Way.SHARE: "drive.share", Way.PUBLISH: "gist.publish"}.get(
+        way, "crm.upload"
+    )
+    found = last(payments(purpose=told), act(tool, {"to": STRANGER}, purpose=told))
+    assert found.value > 0.75
+    assert found.reason.endswith("the purpose does not ask for it")
+
+
+@pytest.mark.parametrize(
     ("tool", "purpose"),
     [
         ("reports.export", "Export the weekly usage report"),
