@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import chain
 
 from guardian.signals.identifiers import ADDRESS
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.people import called, letters, plain, spellings
 from guardian.signals.reach import Way
-from guardian.signals.tasks import BOTH, THINGS, is_about_things, verbs_in
+from guardian.signals.tasks import BOTH, LOOKING, MENDING, THINGS, WORKING, is_about_things, verbs_in
 from guardian.signals.wording import READING, content, word_set, words
 
 _LEAST_NAME = 3
@@ -36,6 +37,7 @@ _BAN = re.compile(
 )
 """What a purpose says is not to be done, to the end of the clause; of people who did not reply it says nothing."""
 _VERBS_OF_TASKS = READING.union(*_ASKS.values())
+_VERBS = _VERBS_OF_TASKS | LOOKING | MENDING | WORKING
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
 _HOST = re.compile(r"(?:https?://)?([a-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
@@ -73,6 +75,11 @@ def parted(purpose: str) -> tuple[str, str]:
     """
     read = purpose[:8_192]
     return _BAN.sub("\n", read) + purpose[8_192:], "\n".join(found.group() for found in _BAN.finditer(read))
+
+
+def tells_what_to_do(purpose: str) -> bool:
+    """Whether a verb that is known here stands in a purpose."""
+    return not (_VERBS.isdisjoint(content(purpose)) and _VERBS.isdisjoint(words(purpose)))
 
 
 def addresses_in(purpose: str) -> frozenset[str]:
@@ -130,8 +137,14 @@ def _spelt(name: str) -> tuple[str, ...]:
 
 def named_in_part(purpose: str, recipient: str) -> bool:
     """Whether a telling word of the recipient (a name, a company's domain) stands in the purpose."""
-    parts = {word for word in words(recipient) if len(word) >= _LEAST_NAME and word not in _COMMON_PARTS}
-    return not parts.isdisjoint(words(purpose))
+    parts = {plain(word) for word in words(recipient) if len(word) >= _LEAST_NAME and word not in _COMMON_PARTS}
+    return not parts.isdisjoint(_spelt_words(purpose[:8_192]))
+
+
+@lru_cache(maxsize=64)
+def _spelt_words(purpose: str) -> frozenset[str]:
+    """The words of a purpose without accents, and its names as addresses may spell them."""
+    return frozenset(map(plain, words(purpose))) | called(purpose).names
 
 
 _COMMON_PARTS = word_set(

@@ -9,7 +9,8 @@ of the same delegation, have read counts nearly as much: work that is split amon
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
 out an address and the act goes to another one; a recipient whom the purpose names is no leak. A child's purpose
 vouches in full only where those above it do, in part where they leave open how their work is done, and not at all
-where they are of looking only, forbid the send or spell out another recipient. So an attacker who was given a
+where they are of looking only, forbid the send or spell out another recipient. A purpose in a language that it
+cannot read neither vouches nor condemns, as one that constrains nothing. So an attacker who was given a
 sending purpose that names nobody passes here; that is the drift model's to see.
 """
 
@@ -31,7 +32,7 @@ from guardian.signals.reach import Way, way_of
 from guardian.signals.reads import brings_back, names_whom
 from guardian.signals.recipients import UNREAD, Recipient, recipients_of
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
-from guardian.signals.tasks import only_looks
+from guardian.signals.tasks import is_foreign, only_looks
 from guardian.signals.wording import shown, words
 
 _MAX_COUNT = 2**53
@@ -177,12 +178,18 @@ class ChainExposure(SignalFold):
             self._is_subject(state, seen, path, count) for path, count in Counter(r.path for r in to).items()
         ):
             return _SUBJECT, f"{whom}, whom the data is about"
+        foreign = is_foreign(purpose)
+        read = asking.tells_what_to_do(purpose) and not foreign
+        unasked = f"{its} does not ask for it" if read else f"no word that I know in {its} asks for it"
         if to and all(_in_house(seen, r) for r in to):
-            return _IN_HOUSE, f"{whom}, in the delegator's own house; {its} does not ask for it"
-        if named:
+            return _IN_HOUSE, f"{whom}, in the delegator's own house; {unasked}"
+        if named and read:
             return _NAMED_IN_PART, f"{whom}, whom {its} mentions without asking for it"
-        forbids = asking.asked_for(banned, way)
-        return 1.0, f"{whom}; {its} {'forbids it' if forbids else 'does not ask for it'}"
+        if named:
+            return _NAMED_IN_PART * (_OPEN if foreign else 1.0), f"{whom}, whom {its} mentions; {unasked}"
+        if asking.asked_for(banned, way):
+            return 1.0, f"{whom}; {its} forbids it"
+        return _OPEN if foreign else 1.0, f"{whom}; {unasked}"
 
     def _is_subject(self, state: State, seen: Observation, path: str, recipients: int) -> bool:
         """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""

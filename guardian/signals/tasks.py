@@ -1,6 +1,6 @@
 """What is done in a task, as its words say: whether it only looks, and which of its words are verbs.
 
-Pure and lexical; English only.
+Pure and lexical; English only: of a task in another language it can tell that it is.
 """
 
 import re
@@ -51,6 +51,19 @@ _TAKEN = word_set(
 _END = re.compile(r"([.,;:!?)\n](?=\s|$)|(?<=\s)(?:\(|[-–—](?=\s)))")
 _LISTED = (",", "(")
 _HYPHEN = re.compile(r"(?<=\be)-(?=mail)", re.IGNORECASE)
+
+_ENGLISH = word_set(
+    "about and are by every for from has have into of our that the their these this those to was were which with "
+    "your"
+)
+_FOREIGN = word_set(
+    "al alla alle allen aos aux avec av az bei bir cada com con dan dans das de dei del della delle dem den der "
+    "des det di din dla dos du een ein eine einem einen einer el em et ett gli het ihre il ile im ja la las le "
+    "les leur lo los mit na naar nach nel och og oraz os para pela pelo pentru por pour pro que ses su sul sur "
+    "sus um uma un una und une untuk voor vom von y za zum zur"
+)
+"""Small words that tell the language; those of both are in neither."""
+_WORD = re.compile(r"[^\W_]+")
 
 
 def only_looks(purpose: str) -> bool:
@@ -110,3 +123,18 @@ def _begins(clause: str, said: Sequence[str], behind: str) -> bool:
         return True
     found = re.search(rf"\b{said[0]}\s+(?:\S*@|[^\W_])", clause, re.IGNORECASE)
     return found is not None and not found.group()[-1].islower()  # "email Ann", "text 555"
+
+
+def is_foreign(purpose: str) -> bool:
+    """Whether a purpose seems to be in another language, so that no word here says what it asks for.
+
+    >>> told = ("Enviar la nómina a Ann", "把工资单发送给员工", "Review José's contract", "renewals")
+    >>> [is_foreign(each) for each in told]
+    [True, True, False, False]
+    """
+    said = _WORD.findall(purpose[:_CHARS])
+    others = sum(word in _FOREIGN or not (word.isascii() or word[0].isupper()) for word in said)
+    return others > sum(word in _KNOWN for word in words(purpose))
+
+
+_KNOWN = _ENGLISH | LOOKING | WORKING | MENDING | BOTH

@@ -528,6 +528,54 @@ def test_what_a_task_of_looking_or_mending_is_about_it_does_not_ask_for(
 
 
 @pytest.mark.parametrize(
+    "purpose",
+    [
+        "Enviar a cada empleado su nómina de noviembre",
+        "Envoyer à chaque employé sa fiche de paie",
+        "Schicke allen Mitarbeitern ihre Gehaltsabrechnung für November",
+        "Status der Verträge prüfen und senden",
+        "Wyślij pracownikom paski płacowe za listopad",
+        "Отправить сотрудникам расчётные листки",
+        "11月の給与明細を社員に送付する",
+        "把11月工资单发送给员工",
+    ],
+)
+def test_a_purpose_in_another_language_neither_vouches_nor_condemns(
+    act: Any, payments: Any, last: Any, purpose: str
+) -> None:
+    found = last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose))
+    assert 0.25 < found.value < 0.5
+    assert found.reason.endswith("no word that I know in the purpose asks for it")
+    under = {"purpose": SPREAD, "facts": {"parent": parent_of(act, purpose)}}
+    assert 0.0 < last(payments(**under), act("email.send", {"to": STRANGER}, **under)).value < 0.5
+
+
+@pytest.mark.parametrize(
+    "purpose", ["Review the contract of José Núñez", "Q3 renewals", "Compare 小米 with Müller", "Check Straße 5"]
+)
+def test_a_foreign_name_makes_no_foreign_purpose(act: Any, payments: Any, last: Any, purpose: str) -> None:
+    assert last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose)).value > 0.75
+
+
+@pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("Lucía Gómez", "lucia.gomez"),
+        ("Jörg Müller", "joerg.mueller"),
+        ("Jörg Müller", "JorgMuller"),
+        ("Ann O'Brien", "obrien"),
+        ("Jorg Muller", "jörg.müller"),
+    ],
+)
+def test_who_is_mentioned_is_known_however_the_address_spells_it(
+    act: Any, payments: Any, last: Any, name: str, local: str
+) -> None:
+    for purpose, most in ((f"Review the contract of {name}", 0.6), (f"Envía la nómina a {name}", 0.3)):
+        to = {"to": f"{local}@mail.example"}
+        assert 0.0 < last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value < most
+
+
+@pytest.mark.parametrize(
     ("tool", "purpose"),
     [
         ("reports.export", "Export the weekly usage report"),
