@@ -19,7 +19,7 @@ _AT_ONCE = 100
 def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, now: datetime) -> int:
     """Have the tenant's digest list this case and all that wait like it. Returns how many it lists now."""
     channel = rules.channel_for(case)
-    key = _digest_key(rules, rows, case.tenant_id, channel, now)
+    key = _digest_key(rules, rows, case, channel, now)
     digest = rows.cases.open(
         key,
         kind="digest",
@@ -45,12 +45,13 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
     return len(lines)
 
 
-def _digest_key(rules: Rules, rows: ControlRows, tenant_id: str, channel: str, now: datetime) -> str:
-    """The tenant's open digest in this channel, or a new one's name: a storm that goes on stays in one."""
-    newest = rows.cases.newest_digest(tenant_id, channel, now - 6 * rules.storm_window)
-    if newest is not None:
+def _digest_key(rules: Rules, rows: ControlRows, case: StoredCase, channel: str, now: datetime) -> str:
+    """The tenant's open digest in this channel, or a new one's name: a storm that goes on stays in one, unless its
+    message was made for what mentions nobody and this case does."""
+    newest = rows.cases.newest_digest(case.tenant_id, channel, now - 6 * rules.storm_window)
+    if newest is not None and (newest.rank >= rules.mention_floor or case.rank < rules.mention_floor):
         return newest.key
-    name = f"{tenant_id}\x1f{channel}\x1f{now.isoformat()}"
+    name = f"{case.tenant_id}\x1f{channel}\x1f{now.isoformat()}"
     return "digest_" + hashlib.sha256(name.encode()).hexdigest()[:40]
 
 

@@ -160,6 +160,21 @@ def test_a_digest_of_what_is_severe_calls_whoever_is_on_call_once(
     assert not [m for m in slack.messages if m.get("reply_broadcast")]
 
 
+def test_a_storm_that_becomes_severe_calls_whoever_is_on_call_although_a_digest_is_open(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(storm=5, on_call={"*": "S0ONCALL"})
+    told = []
+    for severity in ("low", "medium", "critical", "high", "low"):
+        slack.down = True  # so that none of them is shown by itself
+        for n in range(10):
+            office.submit(a_finding(f"{severity}_{len(told)}_{n}", severity=severity, time=office.clock()))
+        slack.down = False
+        office.after(minutes=5)
+        told.append((len(slack.roots()), "<!subteam^S0ONCALL>" in slack.roots()[-1]["text"]))
+    assert told == [(1, False), (1, False), (2, True), (2, False), (2, False)]
+
+
 def test_a_storm_of_decoys_does_not_hide_what_is_worse(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     for n in range(30):
