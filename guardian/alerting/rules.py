@@ -89,6 +89,10 @@ class Rules:
         """The first route that fits, else the channel for everything."""
         return next((route.channel for route in self.routes if route.fits(case)), self.channel)
 
+    def quiet_until(self, case: StoredCase, now: datetime) -> datetime | None:
+        """When the quiet hours end that hold such a case back; None where none do."""
+        return None if self.quiet is None or case.rank >= self.quiet.but else self.quiet.until(now)
+
     def calls(self, case: StoredCase) -> str:
         """Whom the case's first message mentions, if anybody; also for a digest, whose cases mention nobody."""
         return self.mention(case.tenant_id) if case.rank >= self.mention_floor else ""
@@ -131,8 +135,7 @@ def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime) -> Move:
     below = case.rank < rules.floor and case.key not in rules.always and not shown
     if below or (case.folded_into is not None and case.digest == case.shown):
         return Done()
-    quiet = rules.quiet
-    if quiet is not None and case.rank < quiet.but and (until := quiet.until(now)) is not None:
+    if (until := rules.quiet_until(case, now)) is not None:
         return Wait(until)
     if crowd > rules.storm and case.kind == "session":
         return Fold()
@@ -170,8 +173,7 @@ def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
         return None
     if case.kind == "digest" or case.acted_at is not None or case.escalated_at is not None:
         return None
-    quiet = rules.quiet
-    ends = quiet.until(case.opened_at) if quiet is not None and case.rank < quiet.but else None
+    ends = rules.quiet_until(case, case.opened_at)
     if ends is None or case.written_at is None or case.written_at < ends:  # it did not wait: people knew of it
         return case.opened_at + rules.escalate_after
     return ends + rules.escalate_after

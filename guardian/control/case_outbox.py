@@ -153,7 +153,7 @@ class CaseOutbox:
             case = stands.case
             if case.step is not None:
                 return self._row(rows, stands, _STEP.validate_json(case.step))
-            if case.shown == WORSE and case.channel != self._rules.channel_for(case):  # others have to see it now
+            if case.shown == WORSE and self._is_for_others(case, now):
                 rows.cases.change(case.key, place=None)
                 case = case._replace(place=None)
                 stands = replace(stands, case=case)
@@ -171,6 +171,15 @@ class CaseOutbox:
                 case Done():
                     rows.cases.change(case.key, status="idle")
         return None
+
+    def _is_for_others(self, case: StoredCase, now: datetime) -> bool:
+        """Whether others have to see, by a message of its own, that it became worse: of an edit nobody hears.
+
+        Where quiet hours would hold that message back, those who know of the case see the edit at once.
+        """
+        if case.channel != self._rules.channel_for(case):
+            return True
+        return case.rank >= self._rules.mention_floor and self._rules.quiet_until(case, now) is None
 
     def _step(self, case: StoredCase, verb: Verb, now: datetime) -> Step:
         calls = self._rules.calls(case) if verb == "post" and case.acted_at is None else ""

@@ -379,6 +379,33 @@ def test_a_case_that_becomes_worse_is_shown_where_such_cases_go_and_calls_there(
     assert len(slack.messages) - len(replies) == len(told)
 
 
+@pytest.mark.parametrize(
+    ("severity", "options", "calls"),
+    [
+        ("low", {}, False),
+        ("high", {}, True),
+        ("high", {"mention_from": "critical"}, False),
+        ("high", {"quiet_hours": {"from": "12:05", "to": "20:00"}}, False),  # it is brought up to date, as before
+        ("critical", {"quiet_hours": {"from": "12:05", "to": "20:00"}}, True),
+    ],
+)
+def test_a_case_that_becomes_so_much_worse_that_it_mentions_people_gets_one_message_that_does(
+    make_office, slack, a_finding, severity, options, calls
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 0}, **options)
+    office.submit(a_finding(severity="info"))
+    office.settle()
+    office.clock.pass_(minutes=10)
+    for n in range(1, 4):
+        office.submit(a_finding(n=n, severity=severity, hard=True))
+        office.after(seconds=30)
+        texts = [str(root["text"]) for root in slack.roots()]
+        assert severity.upper() in texts[-1].upper()
+        if n == 1:
+            assert ["S0ONCALL" in text for text in texts] == [False, True][: 1 + calls]
+    assert len(slack.roots()) == 1 + calls
+
+
 def test_what_became_worse_right_after_somebody_saw_to_it_calls_again_although_both_are_heard_of_at_once(
     make_office, slack, a_finding
 ) -> None:
