@@ -58,7 +58,7 @@ def form(click: Click, about: str, *, tool: str = "") -> Block:
     inputs: list[Block] = []
     match click.verb:
         case "verdict":
-            inputs.append(_choice("verdict", "Your verdict", VERDICTS, "false_positive"))
+            inputs.append(_choice("verdict", "Your verdict", VERDICTS))
         case "snooze":
             inputs.append(_choice("hours", "For how long", _HOURS, "4"))
         case "except":
@@ -111,8 +111,9 @@ def _line(name: str, label: str, value: str) -> Block:
     return {"type": "input", "block_id": name, "label": literal(label), "element": element}
 
 
-def _choice(name: str, label: str, options: dict[str, str], initial: str) -> Block:
-    listed = [{"text": literal(text), "value": value} for value, text in options.items()]
-    chosen = next(option for option in listed if option["value"] == initial)
-    element = {"type": "static_select", "action_id": "it", "options": listed, "initial_option": chosen}
+def _choice(name: str, label: str, options: dict[str, str], initial: str | None = None) -> Block:
+    listed = {value: {"text": literal(text), "value": value} for value, text in options.items()}
+    element: Block = {"type": "static_select", "action_id": "it", "options": [*listed.values()]}
+    if initial is not None:
+        element["initial_option"] = listed[initial]
     return {"type": "input", "block_id": name, "label": literal(label), "element": element}

@@ -72,6 +72,14 @@ def test_somebody_is_known_by_the_confirmed_address_of_the_own_workspace(flagged
     assert (record["actor"], record["result"], record["reason"]) == ("ann", "benign", "a one-off migration")
 
 
+def test_no_verdict_is_given_that_nobody_chose(flagged) -> None:
+    flagged.click("Give a verdict …", LEE)
+    flagged.form()
+    flagged.fill_in(LEE, reason="it mailed the customer list out")
+    assert "Nothing was done" in flagged.told()
+    assert flagged.audit(action="dismiss") == flagged.audit(action="confirm") == []
+
+
 def test_an_address_that_folds_into_another_is_somebody_elses(slack) -> None:
     slack.people[ANN] = person(ANN, "te\u00df@acme.example")
     tess = Person(principal="tess", role="analyst", tenants=frozenset({"acme"}))

@@ -70,8 +70,9 @@ def submission(view: dict[str, Any], user: str, **fields: str) -> dict[str, Any]
         if block["type"] == "input":
             element, name = block["element"], block["block_id"]
             if element["type"] == "static_select":
-                given = fields.get(name, element["initial_option"]["value"])
-                told: dict[str, Any] = {"type": "static_select", "selected_option": {"value": given}}
+                given = fields.get(name, element.get("initial_option", {}).get("value"))
+                chosen = None if given is None else {"value": given}
+                told: dict[str, Any] = {"type": "static_select", "selected_option": chosen}
             else:
                 told = {"type": "plain_text_input", "value": fields.get(name, element.get("initial_value"))}
             values[name] = {element["action_id"]: told}
