@@ -301,7 +301,7 @@ def _line(event: CaseEvent, share: float) -> str:
 
 def _event(event: CaseEvent, share: float) -> str:
     why = f": {prose(event.why, int(300 * share))}" if event.why.strip() else ""
-    return f"{event.at:%H:%M:%S} *{prose(event.by, 80)}* {prose(event.what, int(300 * share))}{why}"
+    return f"{blocks.moment(event.at)} *{prose(event.by, 80)}* {prose(event.what, int(300 * share))}{why}"
 
 
 def _timeline(events: Sequence[CaseEvent], texts: int, share: float) -> list[Block]:

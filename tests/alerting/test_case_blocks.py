@@ -64,6 +64,12 @@ def test_of_a_long_history_the_newest_is_shown(shows: str) -> None:
     assert (view_limits(page) if shows == "page" else message_limits(shown)) == []
 
 
+def test_a_history_of_days_says_which_day_and_in_which_zone() -> None:
+    events = tuple(CaseEvent(at=NOW + timedelta(days=n), by="maya", what="looked") for n in range(2))
+    told = str(case_blocks.reply(case().model_copy(update={"events": events})))
+    assert all(f"{blocks.moment(event.at)} *maya*" in told for event in events)
+
+
 @pytest.mark.parametrize("letter", ["a", '"', "\\", "&"])
 def test_a_digest_lists_all_its_cases_whatever_they_are_called(letter: str) -> None:
     name = letter * 200
