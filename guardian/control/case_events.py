@@ -12,7 +12,17 @@ from guardian.wire.visits import PEOPLE
 
 _PEOPLE = PEOPLE - {"auditor"}  # who see everything and change nothing
 _ACTED = frozenset(  # a snooze is none: it ends, and then somebody has to
-    {"revoke", "reinstate", "dismiss", "confirm", "approve", "protect", "makeException", "propose"}
+    {
+        "revoke",
+        "revokeSubject",
+        "reinstate",
+        "dismiss",
+        "confirm",
+        "approve",
+        "protect",
+        "makeException",
+        "propose",
+    }
 )
 _SENTENCES: Mapping[tuple[str, str], str] = {
     ("revoke", "changed"): "revoked the session",
@@ -66,7 +76,8 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
 def acted(record: Mapping[str, Any]) -> bool:
     """Whether a person did something about the case, so that nobody else has to be called.
 
-    What follows from an act on another session bears that person's name, but nobody looked at this case.
+    What follows from an act on another session bears that person's name, but nobody looked at this case. Who
+    stops a session's agent, say, has acted on it; who gives that back has not.
     """
     return (
         "follows" not in record

@@ -131,6 +131,9 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
         if record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke"):
             field, name = f"{record['subject_type']}_id", str(record["subject_id"])
             rows.cases.touch_under(tenant_id, field, name, now, _UNDER)
+            if acted(record):
+                at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
+                rows.cases.acted_under(tenant_id, field, name, at, states)
         return
     if acted(record) and rows.cases.get(key) is not None:
         rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))

@@ -105,13 +105,16 @@ class CaseRows:
     def touch_under(self, tenant_id: str, field: str, name: str, now: datetime, most: int) -> None:
         """Look now at sessions' cases that have a message and that a finding or a version of the envelope tied to
         `name` in `field`; at most so many, those that were written last."""
-        mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
-        own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
-        tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, says(field, name)))
-        shown = case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.place.is_not(None)
-        wanted = select(case.c.key).where(*shown, tied).order_by(case.c.written_at.desc()).limit(most)
+        shown = select(case.c.key).where(*_tied(tenant_id, field, name), case.c.place.is_not(None))
+        wanted = shown.order_by(case.c.written_at.desc()).limit(most)
         for key in self.connection.execute(wanted).scalars().all():
             self.touch(key, now)
+
+    def acted_under(self, tenant_id: str, field: str, name: str, at: datetime, states: Iterable[str]) -> None:
+        """Somebody acted on sessions' cases in these states that are tied to it so, wherever they are shown."""
+        waits = case.c.state.in_([*states]), case.c.acted_at.is_(None)
+        mine = update(case).where(*waits, *_tied(tenant_id, field, name))
+        self.connection.execute(mine.values(acted_at=at))
 
     def change(self, key: str, **values: Any) -> None:
         self.connection.execute(update(case).where(case.c.key == key).values(**values))
@@ -200,6 +203,13 @@ class CaseRows:
         revoked = exists().where(*mine, live.c.subject_type == "session")
         counted = select(func.count()).select_from(session).where(session.c.flagged, ~known, ~revoked)
         return int(self.connection.execute(counted).scalar_one())
+
+
+def _tied(tenant_id: str, field: str, name: str) -> tuple[ColumnElement[bool], ...]:
+    mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
+    own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
+    tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, says(field, name)))
+    return case.c.tenant_id == tenant_id, case.c.kind == "session", tied
 
 
 def _waits_after_failing(now: datetime) -> tuple[ColumnElement[bool], ...]:

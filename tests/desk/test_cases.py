@@ -133,6 +133,18 @@ def test_an_act_in_time_calls_nobody(make_office, slack, a_finding) -> None:
     assert "Confirmed" in office.text()
 
 
+@pytest.mark.parametrize(("agent", "calls"), [("agent_1", 0), ("agent_2", 1)])
+def test_who_stops_the_agent_of_a_session_has_acted_on_it(make_office, slack, a_finding, agent, calls) -> None:
+    office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.revoke_subject("acme", "agent", agent, reason="its image was altered")
+    for _ in range(3):
+        office.after(minutes=10)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == calls
+
+
 def test_a_storm_becomes_one_digest_that_lists_every_case(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     for n in range(60):
