@@ -124,18 +124,18 @@ class Done(NamedTuple):
 Move = Write | Fold | Wait | Done
 
 
-def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime) -> Move:
+def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime, asks: bool = False) -> Move:
     """What to do about a case now. `crowd` counts the tenant's cases that are as new or also wait, and are at
-    least as severe."""
-    return _opening(case, rules, crowd, now) if case.place is None else _following(case, rules, now)
+    least as severe. One that `asks` for a second person's word is shown in time: the request lapses."""
+    return _opening(case, rules, crowd, now, asks) if case.place is None else _following(case, rules, now)
 
 
-def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime) -> Move:
+def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime, asks: bool) -> Move:
     shown = case.kind == "session" and case.written_at is not None  # by a message that was given up
-    below = case.rank < rules.floor and case.key not in rules.always and not shown
+    below = case.rank < rules.floor and case.key not in rules.always and not (shown or asks)
     if below or (case.folded_into is not None and case.digest == case.shown):
         return Done()
-    if (until := rules.quiet_until(case, now)) is not None:
+    if not asks and (until := rules.quiet_until(case, now)) is not None:
         return Wait(until)
     if crowd > rules.storm and case.kind == "session":
         return Fold()

@@ -36,8 +36,8 @@ class SlackOptions:
     The other options say what goes where and when; severities have the names they have in findings.
 
     routes          channel, and which cases go there: tenant, severity (at least), purpose; the first that fits
-    floor           less severe cases are not shown
-    quiet_hours     from, to (hh:mm), zone, but: from this severity on they do not hold
+    floor           less severe cases are not shown, unless they ask for a second person
+    quiet_hours     from, to (hh:mm), zone, but: from this severity on they do not hold; nor for such a request
     storm           cases of one tenant within ten minutes that become a digest
     escalate        after_s, from (severity), channel: when nobody acts; after_s 0 for never
     on_call         whom to call, by tenant or "*": a user group's or a person's ID

@@ -6,7 +6,7 @@ from datetime import datetime
 from guardian.alerting.port import Digest
 from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
 from guardian.control.case_feeds import read_alert
-from guardian.control.case_standing import standing
+from guardian.control.case_standing import Standing, standing
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
@@ -32,11 +32,11 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
     lines, newest = list[CaseEvent](), digest.alert_id
     for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
         stands = standing(deps, rows, other, now)
-        move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now)
+        move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now, asks=bool(stands.requests))
         told = read_alert(rows.alerts.payload(other.alert_id))
         if not isinstance(move, Fold) or rules.channel_for(other) != channel or told is None:
             continue
-        lines.append(_line(told, other, stands.case.state))
+        lines.append(_line(told, stands))
         newest = max(newest, other.alert_id)
         folded = {"folded_into": key, "shown": stands.case.digest, "status": "idle", "told": other.events}
         rows.cases.change(other.key, **folded)
@@ -65,10 +65,12 @@ def counted_in(rows: ControlRows, case: StoredCase) -> Digest:
     )
 
 
-def _line(payload: AlertPayload, case: StoredCase, state: str) -> CaseEvent:
+def _line(payload: AlertPayload, stands: Standing) -> CaseEvent:
     """One case in a digest."""
-    finding = payload.finding
+    finding, case = payload.finding, stands.case
     agent = "an unnamed agent" if finding.subject is None else finding.subject.agent_id or "an unnamed agent"
     tool = "" if finding.act is None else f" at {finding.act.tool[:60]}"
-    what = f"{SEVERITIES[case.rank]} · {state or payload.outcome.effect.value} · {agent[:60]}{tool}"
+    asks = f", {stands.requests[0].id} waits" if stands.requests else ""
+    state = f"{case.state or payload.outcome.effect.value}{asks}"
+    what = f"{SEVERITIES[case.rank]} · {state} · {agent[:60]}{tool}"
     return CaseEvent(at=finding.time, by=case.session_id, what=what, finding_id=finding.id)

@@ -135,8 +135,11 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
                 at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
                 rows.cases.acted_under(tenant_id, field, name, at, states)
         return
-    if acted(record) and rows.cases.get(key) is not None:
+    case, asks = rows.cases.get(key), (record.get("action"), record.get("result")) == ("propose", "waits")
+    if acted(record) and case is not None:
         rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
+    if asks and case is not None and _is_far_up(rows, case, now):  # whoever is asked has to see it in time
+        rows.cases.change(key, place=None, folded_into=None)
     _heard(rows, key, told_by_audit(record), now)
 
 

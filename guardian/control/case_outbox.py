@@ -158,9 +158,10 @@ class CaseOutbox:
                 case = case._replace(place=None)
                 stands = replace(stands, case=case)
             crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
-            match next_move(case, self._rules, crowd=crowd, now=now):
+            asks = bool(stands.requests)
+            match next_move(case, self._rules, crowd=crowd, now=now, asks=asks):
                 case Write(verb):
-                    return self._row(rows, stands, self._step(case, verb, now))
+                    return self._row(rows, stands, self._step(case, verb, now, asks=asks))
                 case Fold():
                     if not fold(self._deps, self._rules, rows, case, now):  # nothing is known that could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
@@ -181,8 +182,8 @@ class CaseOutbox:
             return True
         return case.rank >= self._rules.mention_floor and self._rules.quiet_until(case, now) is None
 
-    def _step(self, case: StoredCase, verb: Verb, now: datetime) -> Step:
-        calls = self._rules.calls(case) if verb == "post" and case.acted_at is None else ""
+    def _step(self, case: StoredCase, verb: Verb, now: datetime, *, asks: bool) -> Step:
+        calls = self._rules.calls(case) if verb == "post" and (asks or case.acted_at is None) else ""
         place = case.place
         channel = self._rules.channel_for(case) if place is None else case.channel
         if verb == "escalate":

@@ -25,6 +25,13 @@ class Standing:
     view: CaseView | None = None
     approval: ApprovalView | None = None
 
+    @property
+    def requests(self) -> tuple[ApprovalView, ...]:
+        """What waits for a second person's word."""
+        if self.view is not None:
+            return self.view.approvals
+        return () if self.approval is None or self.approval.state != "pending" else (self.approval,)
+
 
 def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: datetime) -> Standing:
     """The case with its digest as of now, stored if it changed."""
@@ -66,8 +73,8 @@ def _as_stored(
         case "news":
             stored = rows.approvals.get(case.session_id, {case.tenant_id})
             approval = None if stored is None else stored.view
-            waits = approval is not None and approval.state == "pending"
+            stands = Standing(case, approval=approval)
             parts = [str(case.findings), "" if approval is None else approval.state]
-            return Standing(case._replace(state="waits" if waits else ""), approval=approval), parts
+            return replace(stands, case=case._replace(state="waits" if stands.requests else "")), parts
         case _:
             return Standing(case._replace(state="")), [str(case.events)]

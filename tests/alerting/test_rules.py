@@ -51,6 +51,14 @@ def test_what_is_below_the_floor_is_not_shown() -> None:
     assert move(case(rank=3), Rules(floor=3)) == Write("post")
 
 
+def test_what_asks_for_a_second_person_is_shown_in_time() -> None:
+    quiet = QuietHours(start=time(11), end=time(20), zone=ZoneInfo("UTC"))
+    rules = Rules(floor=4, quiet=quiet)
+    assert move(case(), rules) == Done()
+    assert next_move(case(), rules, crowd=1, now=NOW, asks=True) == Write("post")
+    assert next_move(case(), rules, crowd=21, now=NOW, asks=True) == Fold(), "its line names the request"
+
+
 def test_the_message_is_brought_up_to_date_when_the_case_changed_and_not_in_a_flurry() -> None:
     assert move(shown(shown="old", written_at=NOW - timedelta(seconds=9))) == Write("update")
     assert move(shown(shown="old")) == Wait(NOW + timedelta(seconds=3))

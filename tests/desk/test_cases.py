@@ -231,6 +231,68 @@ def test_what_is_below_the_floor_is_not_shown_until_it_is_worse(make_office, sla
     assert "2 findings" in office.text()
 
 
+@pytest.mark.parametrize("options", [{"floor": "high"}, {"quiet_hours": {"from": "11:00", "to": "23:00"}}])
+@pytest.mark.parametrize("wish", ["mode", "reinstate", "revoke"])
+def test_no_floor_and_no_quiet_hours_hide_that_a_second_person_is_asked(
+    make_office, slack, a_finding, options, wish
+) -> None:
+    office = make_office(**options)
+    if wish == "revoke":
+        office.enforce()
+    maya = office.client("maya", "responder")
+    with maya, office.client("root", "admin", "*") as root, office.client("lee", "approver") as lee:
+        if wish == "mode":
+            root.set_mode("acme", "enforce", reason="two quiet weeks")
+        else:
+            office.submit(a_finding(severity="medium"))
+            if wish == "revoke":
+                lee.protect("acme", "sess_1", protected=True, reason="the yearly audit")
+            else:
+                lee.revoke("acme", "sess_1", reason="stop")
+            office.after(minutes=1)
+            assert slack.messages == []
+            if wish == "revoke":
+                office.submit(a_finding(n=1, wanted=Effect.REVOKE, severity="medium", hard=True))
+            else:
+                maya.reinstate("acme", "sess_1", reason="ours")
+    office.after(minutes=1)
+    (shown,) = slack.roots()
+    assert "Approve …" in str(shown["blocks"])
+
+
+@pytest.mark.parametrize("hours", [0, 5])
+def test_who_is_asked_for_a_second_word_sees_it_although_the_message_lies_far_up(
+    make_office, slack, a_finding, hours
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"})
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+        office.after(minutes=2)
+        office.clock.pass_(hours=hours)
+        maya.reinstate("acme", "sess_1", reason="it was the year-end export")
+        office.after(minutes=2)
+    assert len(slack.roots()) == 1 + (hours > 1)
+    newest = slack.roots()[-1]
+    assert "Approve …" in str(newest["blocks"])
+    assert ("S0ONCALL" in newest["text"]) is (hours > 1)
+
+
+def test_a_digest_names_what_waits_for_a_second_person(make_office, slack, a_finding) -> None:
+    office = make_office(storm=5)
+    office.enforce()
+    for n in range(10):
+        office.submit(a_finding(f"sess_{n}"))
+    with office.client("lee", "approver") as lee:
+        lee.protect("acme", "sess_5", protected=True, reason="the yearly audit")
+    asked = office.submit(a_finding("sess_5", n=1, wanted=Effect.REVOKE, hard=True))
+    office.settle()
+    digest = slack.roots()[-1]
+    (line,) = [at for m in slack.thread(digest["ts"]) for at in str(m["blocks"]).split("\\n") if "sess_5" in at]
+    assert asked.approval_id in line
+
+
 def test_cases_go_where_the_routes_say(make_office, slack, a_finding) -> None:
     slack.members |= {"C0ACME", "C0PURPOSE"}
     routes = [
