@@ -62,7 +62,7 @@ class ControlSection(Section):
     host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8731
     url: HttpAddress = "http://127.0.0.1:8731"  # where the monitor and the command line find it
-    public_url: HttpAddress | None = None  # what links in alerts start with
+    public_url: HttpAddress | None = None  # what links in alerts to the pages start with
     issuer: str = "guardian"
     audience: str = "guardian-control"
     budget: BudgetSection = BudgetSection()

@@ -43,14 +43,11 @@ def queue(
 
 
 def _evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | None:
-    """Where a person reads the evidence: the page where there are pages, else what the API answers."""
-    base, tenant, session = deps.settings.public_url, quote(tenant_id, safe=""), quote(session_id, safe="")
-    if base is None:
+    """The page where a person reads the evidence; what the API answers is for no browser, which has no token."""
+    pages = deps.settings.console
+    if deps.settings.public_url is None or pages is None:
         return None
-    if deps.settings.console is not None:
-        link = f"{deps.settings.console.url}/session?tenant={tenant}&id={session}"
-    else:
-        link = f"{base.rstrip('/')}/v1/sessions/{tenant}/{session}"
+    link = f"{pages.url}/session?tenant={quote(tenant_id, safe='')}&id={quote(session_id, safe='')}"
     return link if len(link) <= _LONGEST_LINK else None
 
 

@@ -68,9 +68,8 @@ class ControlSettings:
 
     `protected` names agents and sessions by tenant, besides those that people protect one by one. `on_call` names
     principals by tenant, `purpose_owners` by purpose family. `solo`: one person runs this deployment, and may do
-    alone what otherwise takes two. At most `approvals_waiting` acts of a tenant wait for a second person. Links in
-    alerts lead to `public_url`; without it there are none. `console` is set where there are evidence pages for
-    them to lead to.
+    alone what otherwise takes two. At most `approvals_waiting` acts of a tenant wait for a second person.
+    `console` is set where there are evidence pages; alerts link to them where `public_url` is set too.
     """
 
     default_mode: Mode = "shadow"
