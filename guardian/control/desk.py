@@ -40,6 +40,7 @@ _STALE = (
     "please look there."
 )
 _FAILED = "Guardian could not do this, and its log says why. Look how the case stands before you try again."
+_WHO = "Nothing was done: Slack did not tell guardian who you are. Try again in a moment."
 _RESTARTING = "Nothing was done: guardian is restarting. Try again in a moment."
 _log = logger("control")
 
@@ -120,7 +121,11 @@ class Desk:
 
     def _outcome(self, click: Click) -> tuple[str, str]:
         """What became of it, and what the person is told."""
-        person = self._people.of(click.user)
+        try:
+            person = self._people.of(click.user)
+        except RetryLater as trouble:
+            _log.warning("slack_user_unknown", verb=click.verb, error=str(trouble)[:300])
+            return "unanswered", _WHO
         if person is None:
             return "unmapped", (
                 f"Guardian does not know you. An operator has to list {code(click.user, 40)} or your e-mail "

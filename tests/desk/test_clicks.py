@@ -72,6 +72,18 @@ def test_somebody_is_known_by_the_confirmed_address_of_the_own_workspace(flagged
     assert (record["actor"], record["result"], record["reason"]) == ("ann", "benign", "a one-off migration")
 
 
+@pytest.mark.parametrize("troubles", [["500", "500"], ["429:30"]])
+def test_whom_slack_does_not_name_is_told_that_nothing_was_done(flagged, slack, troubles) -> None:
+    slack.people[ANN] = person(ANN, "ann@acme.example")
+    slack.read_troubles.extend(troubles)
+    flagged.click("Give a verdict …", ANN)
+    assert "Nothing was done: Slack did not tell" in flagged.told()
+    slack.read_troubles.extend(troubles)
+    assert "Nothing was done: Slack did not tell" in flagged.command("status", ANN)
+    flagged.click("Give a verdict …", ANN)
+    assert flagged.form(), "the next click asks Slack again"
+
+
 def test_no_verdict_is_given_that_nobody_chose(flagged) -> None:
     flagged.click("Give a verdict …", LEE)
     flagged.form()
