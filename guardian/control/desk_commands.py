@@ -92,6 +92,8 @@ def _mode(control: DeskClient, tenant: str) -> str:
 def _named(control: DeskClient, name: str) -> tuple[str, str]:
     """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant."""
     tenants = control.whoami().tenants
+    if len(name) > 2 and name[0] == name[-1] == "`":  # as messages show it
+        name = name[1:-1]
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
         return head, tail

@@ -514,6 +514,7 @@ def test_the_slash_command_answers_and_revokes_by_policy(flagged, slack) -> None
     assert "*shadow*" in flagged.command("mode")
     assert "is revoked" in flagged.command("revoke sess_1 it exports everything")
     assert "revoked already" in flagged.command("revoke acme/sess_1 again")
+    assert "revoked already" in flagged.command("revoke `sess_1` as its message shows it")
     assert "is the name right?" in flagged.command("revoke acme/sess_l a slip of the pen")
     assert "is the name right?" not in flagged.command("revoke acme/sess_1 again")
     assert "`sess_1`" in flagged.command("session\u00a0sess_1")  # as some keyboards put a space
