@@ -82,10 +82,10 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
 
 def reply(alert: Alert) -> list[Block]:
     """A reply in the case's thread: what happened since the last one, with the evidence of a new finding."""
-    if alert.digest is not None:
-        return blocks.fitting(lambda share: _sections([_line(event, share) for event in alert.events]))
     if alert.verb == "escalate":
         return _escalation(alert)
+    if alert.digest is not None:
+        return blocks.fitting(lambda share: _sections([_line(event, share) for event in alert.events]))
     return blocks.fitting(lambda share: _since(alert, share))
 
 
@@ -118,7 +118,8 @@ def fallback(alert: Alert) -> str:
     """One line for notifications, screen readers and clients without blocks."""
     calls = f"{alert.calls} " if alert.calls else ""
     if alert.digest is not None:
-        return f"{calls}Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
+        nobody = "Nobody has acted yet: " if alert.verb == "escalate" else ""
+        return f"{calls}{nobody}Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
     if alert.verb == "escalate":
         return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
     if alert.verb == "reply" and alert.events:
@@ -250,6 +251,8 @@ def _foot(alert: Alert) -> Block:
 
 
 def _escalation(alert: Alert) -> list[Block]:
+    if alert.digest is not None:
+        return [section("*Nobody has acted yet* on one or more of these:"), *_digest(alert)]
     calls = f"{alert.calls} " if alert.calls else ""
     state = stands(alert.view)
     who = f"{code(alert.finding.session_id, 120)} in {code(alert.finding.tenant_id, 120)}"
@@ -290,7 +293,7 @@ def _digest(alert: Alert) -> list[Block]:
             f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for one message each.\n"
             + " · ".join(counts)
         ),
-        section("The thread lists all of them. To look at one: `/guardian session ID`"),
+        section("The digest's thread lists all of them. To look at one: `/guardian session ID`"),
         *([section(f"On call: {alert.calls}")] if alert.calls else ()),
     ]
 

@@ -171,7 +171,7 @@ def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
     message waited for the end of quiet hours, from that end."""
     if rules.escalate_after is None or case.rank < rules.escalate_floor or case.state not in OPEN_STATES:
         return None
-    if case.kind == "digest" or case.acted_at is not None or case.escalated_at is not None:
+    if case.acted_at is not None or case.escalated_at is not None:
         return None
     ends = rules.quiet_until(case, case.opened_at)
     if ends is None or case.written_at is None or case.written_at < ends:  # it did not wait: people knew of it

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
-from guardian.alerting.rules import Done, Fold, Rules, Wait, Write, next_move
+from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write, next_move
 from guardian.control.case import told as told_of
 from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
@@ -158,6 +158,8 @@ class CaseOutbox:
                 case = case._replace(place=None)
                 stands = replace(stands, case=case)
             crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
+            if case.kind == "digest":
+                case = self._of_its_cases(rows, case)
             asks = bool(stands.requests)
             match next_move(case, self._rules, crowd=crowd, now=now, asks=asks):
                 case Write(verb):
@@ -172,6 +174,11 @@ class CaseOutbox:
                 case Done():
                     rows.cases.change(case.key, status="idle")
         return None
+
+    def _of_its_cases(self, rows: ControlRows, digest: StoredCase) -> StoredCase:
+        """The digest as one of the cases that it lists: it calls for help once one of them would."""
+        since = rows.cases.waits_in(digest.key, self._rules.escalate_floor, OPEN_STATES)
+        return digest if since is None else digest._replace(state="flagged", opened_at=since)
 
     def _is_for_others(self, case: StoredCase, now: datetime) -> bool:
         """Whether others have to see, by a message of its own, that it became worse: of an edit nobody hears.

@@ -163,6 +163,15 @@ class CaseRows:
         counted = select(case.c.rank, func.count()).where(case.c.folded_into == key).group_by(case.c.rank)
         return {int(row[0]): int(row[1]) for row in self.connection.execute(counted)}
 
+    def waits_in(self, key: str, least: int, states: Iterable[str]) -> datetime | None:
+        """Since when the oldest waits of the cases that a digest lists, at least this severe and in one of these
+        states, that nobody acted on; None where there is none."""
+        listed = case.c.folded_into == key, case.c.rank >= least
+        waits = case.c.state.in_([*states]), case.c.acted_at.is_(None)
+        oldest = select(func.min(case.c.opened_at)).where(*listed, *waits)
+        since: datetime | None = self.connection.execute(oldest).scalar_one()
+        return since
+
     def recover(self, before: datetime | None = None) -> int:
         """Back to due with what was being sent when a process died, its step kept. Returns how many.
 

@@ -81,7 +81,8 @@ def test_a_reply_a_minute_at_most() -> None:
         ({"escalated_at": NOW}, False),
         ({"rank": 2}, False),
         ({"snoozed_until": NOW + timedelta(hours=3)}, False),
-        ({"kind": "digest"}, False),
+        ({"kind": "digest"}, True),
+        ({"kind": "digest", "state": ""}, False),
     ],
 )
 def test_what_nobody_acts_on_calls_for_help(changes: dict[str, Any], calls: bool) -> None:

@@ -169,7 +169,31 @@ def test_a_digest_of_what_is_severe_calls_whoever_is_on_call_once(
         office.after(minutes=10)
     (digest,) = slack.roots()
     assert ("<!subteam^S0ONCALL>" in digest["text"] and "<!subteam^S0ONCALL>" in str(digest["blocks"])) is called
-    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == called, "nobody has acted yet"
+
+
+@pytest.mark.parametrize("act", ["none", "one too few", "agent", "all"])
+def test_a_storm_that_nobody_acts_on_calls_for_help_once_where_escalations_go(
+    make_office, slack, a_finding, act
+) -> None:
+    slack.members.add("C0ONCALL")
+    office = make_office(storm=5, escalate={"after_s": 900, "channel": "C0ONCALL"})
+    for severity in ("medium", "critical"):
+        slack.down = True  # so that none of them is shown by itself
+        for n in range(7):
+            office.submit(a_finding(f"{severity}_{n}", severity=severity, time=office.clock()))
+        slack.down = False
+        office.after(minutes=5)
+    with office.client("maya", "responder") as maya:
+        if act == "agent":
+            maya.revoke_subject("acme", "agent", "agent_1", reason="runs wild")
+        for n in range({"one too few": 6, "all": 7}.get(act, 0)):
+            maya.judge(a_finding(f"critical_{n}").id, "false_positive", reason="a drill")
+    for _ in range(12):
+        office.after(minutes=5)
+    calls = slack.roots("C0ONCALL")
+    assert len(calls) == (act in ("none", "one too few"))
+    assert all("Nobody has acted yet" in str(call["blocks"]) and "`acme`" in str(call["blocks"]) for call in calls)
 
 
 def test_a_storm_that_becomes_severe_calls_whoever_is_on_call_although_a_digest_is_open(
