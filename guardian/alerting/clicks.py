@@ -27,7 +27,7 @@ class BadClick(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click:
-    """One thing that one person did. `user` and `team` are Slack's ids of the person.
+    """One thing that one person did. `user` is Slack's id of the person.
 
     `verb` says what; it is None for what guardian does not handle (a link, another app's block). `case`, `seen`
     and `approval` come from the button: which case, the digest of what was shown, which request. `fields` are a
@@ -37,7 +37,6 @@ class Click:
 
     kind: Literal["button", "form", "command"]
     user: str
-    team: str
     verb: str | None = None
     case: str = ""
     seen: str = ""
@@ -82,7 +81,6 @@ def from_command(fields: Any) -> Click:
     return Click(
         kind="command",
         user=_id(fields, "user_id"),
-        team=_id(fields, "team_id"),
         channel=_id(fields, "channel_id"),
         trigger=_text(fields, "trigger_id", ""),
         answer_url=_text(fields, "response_url", ""),
@@ -100,7 +98,6 @@ def _button(payload: Any) -> Click:
     verb = action_id.removeprefix(PREFIX) if action_id.startswith(PREFIX) else None
     common: dict[str, Any] = {
         "user": _id(user, "id"),
-        "team": _team(payload, user),
         "channel": _id(_get(payload, "channel", {}), "id", ""),
         "trigger": _text(payload, "trigger_id", ""),
         "answer_url": _text(payload, "response_url", ""),
@@ -124,7 +121,6 @@ def _form(payload: Any) -> Click:
         kind="form",
         verb=verb,
         user=_id(user, "id"),
-        team=_team(payload, user),
         channel=_id(kept, "channel", ""),
         fields=_filled_in(_get(_get(view, "state"), "values")),
         key=f"{_id(user, 'id')}:{_text(view, 'id', '')[:60]}",
@@ -153,11 +149,6 @@ def _told(value: str) -> dict[str, Any]:
     if match is None:
         raise BadClick("a value that stood on none of guardian's buttons")
     return match.groupdict()
-
-
-def _team(payload: Any, user: Any) -> str:
-    """The person's own workspace: in a shared channel it may be another one than the channel's."""
-    return _id(user, "team_id", "") or _id(_get(payload, "team", None) or {}, "id", "")
 
 
 def _fields(body: bytes) -> dict[str, str]:

@@ -5,7 +5,7 @@ import threading
 from guardian.errors import ControlError, StoreError
 from guardian.store.monitor_words import Words
 from guardian.stream.backoff import Backoff
-from guardian.stream.port import Clock, ControlClient
+from guardian.stream.port import Clock, Control
 from guardian.telemetry import logger
 
 _log = logger("changes")
@@ -18,7 +18,7 @@ class ChangeTail:
         self,
         *,
         words: Words,
-        client: ControlClient,
+        client: Control,
         clock: Clock,
         idle_s: float = 1.0,
         max_backoff_s: float = 30.0,

@@ -13,7 +13,7 @@ from guardian.errors import BusError, ControlError, StoreError
 from guardian.store.monitor_outbox import Outbox
 from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
 from guardian.stream.backoff import Backoff
-from guardian.stream.port import Clock, ControlClient, CrashPoints, no_crash
+from guardian.stream.port import Clock, Control, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
 _log = logger("outbox")
@@ -34,7 +34,7 @@ class Delivery:
         self,
         *,
         outbox: Outbox,
-        client: ControlClient,
+        client: Control,
         producers: Mapping[str, Producer],
         clock: Clock,
         jitter: Callable[[], float],

@@ -43,7 +43,7 @@ class Fill(Protocol):
     ) -> tuple[list[Decoded], list[Decoded]]: ...
 
 
-class ControlClient(Protocol):
+class Control(Protocol):
     """The control API as the monitor may use it. Both raise ControlError with the HTTP status, 0 for no answer."""
 
     def submit(self, finding: Finding) -> Mapping[str, object]:

@@ -378,7 +378,7 @@ def desk_of(office, people, **options):
         metrics=office.deps.metrics,
     )
     for n in range(10):
-        assert desk.take(Click(kind="button", user=f"U{n}", team="T0ACME", verb="revoke", channel=CHANNEL))
+        assert desk.take(Click(kind="button", user=f"U{n}", verb="revoke", channel=CHANNEL))
     return desk
 
 
@@ -390,7 +390,7 @@ def test_who_stops_finishes_the_clicks_that_were_taken(office, slack) -> None:
     assert sorted(people.asked) == [f"U{n}" for n in range(10)]
     assert len(slack.ephemeral) == 10
     assert office.deps.metrics.value("guardian_slack_clicks_total", outcome="unmapped") == 10
-    assert not desk.take(Click(kind="button", user="U11", team="T0ACME", verb="revoke", channel=CHANNEL))
+    assert not desk.take(Click(kind="button", user="U11", verb="revoke", channel=CHANNEL))
 
 
 @pytest.mark.parametrize("reached", [True, False])
