@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from guardian.control.approvals import permits, put_up
+from guardian.control.approvals import permits, put_up, topic_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
@@ -33,16 +33,23 @@ from guardian.wire.principal import Principal
 ADVISER = "guardian-adviser"
 _NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
 _TOLD = ("arguments", "records", "data_classes", "credential_id")
+_SHOWN = ("agent", "purpose", "resource", "records", "arguments")
+_LONGEST = 2100  # characters of each; the monitor has cut them already
+_OF_A_SESSION, _OF_A_TENANT = 3, 20
+"""So many held calls have a message of their own while they wait: an agent can have any number of its calls held,
+and each message may call somebody."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A proposed call as the decision log would tell it. `digest` names exactly this call of this session."""
+    """A proposed call as the decision log would tell it. `digest` names exactly this call of this session; it has
+    arguments if `argued`."""
 
     envelope: Envelope
     tool: str
     line: bytes
     digest: str
+    argued: bool
 
 
 def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advice:
@@ -92,11 +99,17 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
             "score": weighed.score,
         }
     )
-    return _decide(deps, call, told, evidence, now)
+    return _decide(deps, call, told, evidence, now, shown=_shown(call, weighed))
 
 
 def _decide(
-    deps: ControlDeps, call: _Call, told: AdviceContext, evidence: EvidenceFacts, now: datetime
+    deps: ControlDeps,
+    call: _Call,
+    told: AdviceContext,
+    evidence: EvidenceFacts,
+    now: datetime,
+    *,
+    shown: Mapping[str, str],
 ) -> AdviceContext:
     machine = Principal(ADVISER, "monitor", frozenset({call.envelope.tenant_id}), jti="", expires_at=now)
     with deps.store.read() as rows:
@@ -125,7 +138,7 @@ def _decide(
         reason = "a person let this call through" if approved else "nothing speaks against it"
         reason = reason if would else f"the tenant is in mode {asked.mode}; in enforce it would not have passed"
         return told.model_copy(update={"advice": "permit", "reason": reason})
-    return _refuse_or_hold(deps, call, told, asked, decision, now)
+    return _refuse_or_hold(deps, call, told, asked, decision, now, shown=shown)
 
 
 def _refuse_or_hold(
@@ -135,37 +148,60 @@ def _refuse_or_hold(
     asked: PolicyRequest,
     decision: PolicyDecision,
     now: datetime,
+    *,
+    shown: Mapping[str, str],
 ) -> AdviceContext:
     with deps.store.write() as rows:
         refused = _word(rows, call, "denied", now)
         act = {"call": call.digest, "tool": call.tool}
         reason = f"one call of {call.tool}"[:200]
-        held = None if refused else put_up(deps, rows, asked, decision, act=act, reason=reason, now=now)
+        held = earlier = None
+        if not refused:
+            earlier = rows.approvals.pending(*call.envelope.key, "permitCall", act)
+            held = put_up(deps, rows, asked, decision, act=act, reason=reason, now=now, shown=shown)
         advice = "deny" if held is None else "hold"
         approval = held or refused
         name = None if approval is None else approval.id
         record(rows, asked, decision, now, result=advice, call=call.digest, tool=call.tool, approval_id=name)
-        if held is not None:
-            tell(
-                deps,
-                rows,
-                topic="held_call",
-                tenant_id=call.envelope.tenant_id,
-                title=f'A call waits for a person: guardian approve {held.id} --reason "why"',
-                detail="with this call the session would have left its purpose; the gateway holds it until "
-                f"{moment(held.expires_at)}. Session and tool are in the audit trail under "
-                "this approval.",
-                severity="high",
-                once=held.id,
-                now=now,
-            )
+        if held is not None and (earlier is None or earlier.view.id != held.id):
+            rows.sessions.meet(*call.envelope.key, now)  # so that there is a page to look at
+            _tell(deps, rows, call, held, now)
     why = explain(decision) if refused is None else "a person said no to this call"
     update = {"advice": advice, "reason": why, "approval": None if held is None else held_for(held)}
     return told.model_copy(update=update)
 
 
+def _tell(deps: ControlDeps, rows: ControlRows, call: _Call, held: ApprovalView, now: datetime) -> None:
+    """Tell people that this call waits, in a message that can be answered while there are few of them."""
+    tenant_id, session_id = call.envelope.key
+    of_it = rows.approvals.of_session(tenant_id, session_id, now, _OF_A_SESSION + 1)
+    own = len(of_it) <= _OF_A_SESSION and rows.approvals.waiting(tenant_id) <= _OF_A_TENANT
+    tell(
+        deps,
+        rows,
+        topic=topic_of(held.id) if own else "held_call",
+        tenant_id=tenant_id,
+        title=f"A person is asked about one call of {call.tool[:100]} in session {session_id[:150]}",
+        detail=f"with this call session {session_id} would have left its purpose; the gateway holds it until "
+        f'{moment(held.expires_at)}. `guardian approve {held.id} --reason "why"` lets it through.',
+        severity="high",
+        once=held.id,
+        now=now,
+        facts={"approval": held.id} if own else None,
+    )
+
+
 def held_for(approval: ApprovalView) -> HeldFor:
     return HeldFor(id=approval.id, wait_at=f"/v1/advise/{approval.id}", expires_at=approval.expires_at)
+
+
+def _shown(call: _Call, weighed: Weighing) -> dict[str, str]:
+    """What the person who is asked sees of the call, besides its tool. Nobody is to take arguments that are not
+    told for none."""
+    shown = {name: weighed.shown[name][:_LONGEST] for name in _SHOWN if weighed.shown.get(name)}
+    if call.argued and "arguments" not in shown:
+        shown["arguments"] = "not shown: redacted, or of a monitor of another version"
+    return shown
 
 
 def _weighed_evidence(weighed: Weighing) -> EvidenceFacts:
@@ -252,7 +288,8 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
         "action": action,
         "decision": {"effect": "allow"},
     }
-    return _Call(envelope, tool, json.dumps(told).encode("utf-8", "surrogatepass"), digest)
+    line = json.dumps(told).encode("utf-8", "surrogatepass")
+    return _Call(envelope, tool, line, digest, argued=bool(action.get("arguments")))
 
 
 def _word(

@@ -29,8 +29,11 @@ def put_up(
     reason: str,
     now: datetime,
     finding_id: str | None = None,
+    shown: Mapping[str, str] | None = None,
 ) -> ApprovalView | None:
     """Put a refused act up for a second person, if that is all that stands in its way.
+
+    `act` names the act; `shown` is what else a person has to see of it.
 
     None when policy would refuse it also with a second person's word, when the asker may not propose, or when
     too many of the tenant's acts wait already. The same act that waits already is not put up twice: the one
@@ -63,13 +66,13 @@ def put_up(
         action=action,
         proposer=asked.asker.id,
         reason=storable(reason)[:1000],
-        particulars=particulars(act),
+        particulars=particulars({**(shown or {}), **act}),
         finding_id=finding_id,
         policy_ids=refused.policy_ids,
         created_at=now,
         expires_at=now + deps.settings.approval_life,
     )
-    seen = {"act": dict(act), **_seen(rows, asked, tenant_id, session_id)}
+    seen = {"act": dict(act), "shown": dict(shown or {}), **_seen(rows, asked, tenant_id, session_id)}
     rows.approvals.add(view, proposer_role=asked.asker.role, act=seen, policy_ids=refused.policy_ids)
     told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
     if finding_id is not None:

@@ -123,11 +123,10 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
     if not isinstance(tenant_id, str):
         return
-    if isinstance(session_id, str):
-        key = case_key(tenant_id, session_id)
-    elif isinstance(approval := record.get("approval_id"), str):
-        key = case_of_news(tenant_id, topic_of(approval))
-    else:
+    keys = [case_key(tenant_id, session_id)] if isinstance(session_id, str) else []
+    if isinstance(approval := record.get("approval_id"), str):  # of a held call there are news as well
+        keys.append(case_of_news(tenant_id, topic_of(approval)))
+    if not keys:
         if record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke"):
             field, name = f"{record['subject_type']}_id", str(record["subject_id"])
             rows.cases.touch_under(tenant_id, field, name, now, _UNDER)
@@ -135,12 +134,14 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
                 at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
                 rows.cases.acted_under(tenant_id, field, name, at, states)
         return
-    case, asks = rows.cases.get(key), (record.get("action"), record.get("result")) == ("propose", "waits")
-    if acted(record) and case is not None:
-        rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
-    if asks and case is not None and _is_far_up(rows, case, now):  # whoever is asked has to see it in time
-        rows.cases.change(key, place=None, folded_into=None)
-    _heard(rows, key, told_by_audit(record), now)
+    asks = (record.get("action"), record.get("result")) == ("propose", "waits")
+    for key in keys:
+        case = rows.cases.get(key)
+        if acted(record) and case is not None:
+            rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
+        if asks and case is not None and _is_far_up(rows, case, now):  # whoever is asked has to see it in time
+            rows.cases.change(key, place=None, folded_into=None)
+        _heard(rows, key, told_by_audit(record), now)
 
 
 def _heard(rows: ControlRows, key: str, event: CaseEvent | None, now: datetime) -> None:

@@ -15,7 +15,8 @@ from guardian.wire.approvals import ApprovalState, ApprovalView, BreakGlassView
 
 @dataclass(frozen=True, slots=True)
 class StoredApproval:
-    """`act` is what will be done, as plain JSON that only its writer reads."""
+    """`act` is what will be done, as plain JSON that only its writer reads. In it, under `act`, is what names the
+    act, and under `shown` what else people are shown of it."""
 
     seq: int
     act: Mapping[str, Any]
@@ -178,7 +179,10 @@ class BreakGlassRows:
 def _approval(row: Row[Any]) -> StoredApproval:
     told = {name: getattr(row, name) for name in ApprovalView.model_fields if name != "particulars"}
     act = json.loads(row.act)
-    more = {"policy_ids": tuple(json.loads(row.policy_ids)), "particulars": particulars(act.get("act", {}))}
+    more = {
+        "policy_ids": tuple(json.loads(row.policy_ids)),
+        "particulars": particulars({**act.get("shown", {}), **act.get("act", {})}),
+    }
     return StoredApproval(row.seq, act, row.proposer_role, ApprovalView.model_validate({**told, **more}))
 
 

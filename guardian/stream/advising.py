@@ -1,12 +1,13 @@
 """Weighing a call that has not happened: the rooms that judge the log, on the same memory; nothing is stored."""
 
 import dataclasses
+import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
 
 from guardian.domain.batch import Decoded, Memory, PurposeKey, Verdict, Wanted
-from guardian.domain.event import Envelope, Origin
+from guardian.domain.event import DecisionEvent, Envelope, Origin
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState
@@ -30,6 +31,7 @@ _BASELINES_LIVE_S = 30.0
 MAX_BYTES = 8 * 1024 * 1024
 """More than any proposal can be: control takes 1 MiB, in which a sign may be three times as long in ASCII, and the
 envelope comes on top."""
+_SHOWN, _BESIDE = 2000, 500  # characters of the arguments, and of what is told beside them
 
 
 class Unexplained:
@@ -170,4 +172,23 @@ def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versi
         actions_seen=before.actions,
         features_missing=told.features_missing,
         versions=versions,
+        shown=_shown(verdict.decoded.event),
     )
+
+
+def _shown(event: DecisionEvent) -> dict[str, str]:
+    """The call for whoever is asked about it. What is cut says how long it was: the end may be what matters."""
+    envelope, action, touched = event.envelope, event.action, event.action.resource
+    told = {
+        "agent": envelope.agent_id,
+        "purpose": envelope.purpose,
+        "resource": None if touched is None else " ".join(filter(None, (touched.type, touched.id))),
+        "records": None if action.records is None else f"{action.records:,}",
+        "arguments": json.dumps(action.arguments, ensure_ascii=False) if action.arguments else None,
+    }
+    room = dict.fromkeys(told, _BESIDE) | {"arguments": _SHOWN}
+    return {name: _cut(text, room[name]) for name, text in told.items() if text}
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[:room]}… (cut: {len(text):,} characters in all)"

@@ -85,7 +85,11 @@ class Advice(Body):
 
 
 class Weighing(Body):
-    """What the monitor makes of a proposed call: the session's evidence if the call were made."""
+    """What the monitor makes of a proposed call: the session's evidence if the call were made.
+
+    `shown` is the call as people may see it, without secrets and redacted: agent, purpose, resource, records and
+    arguments, each as text of bounded length, and absent where there is none.
+    """
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -100,6 +104,7 @@ class Weighing(Body):
     actions_seen: int = 0
     features_missing: tuple[str, ...] = ()
     versions: Mapping[str, str] = Field(default_factory=dict)
+    shown: Mapping[str, str] = Field(default_factory=dict)
 
 
 def proposal_tool(proposal: Proposal) -> str:

@@ -4,13 +4,16 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
 
 import pyarrow.parquet as pq
 import pytest
+from starlette.testclient import TestClient
 
 from guardian.bootstrap.console import pages_checked
 from guardian.console.showing import said
 from guardian.domain.finding import Effect, Kind
+from guardian.wire.advice import Weighing
 from guardian.wire.peers import Acknowledgement
 
 PAGES = [
@@ -281,6 +284,36 @@ def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(sit
     html = site.signed_in().page()
     assert "<strong>change the mode</strong>" in html
     assert html.count("<strong>let one held call through</strong>") == 9
+
+
+class Alarmed:
+    def weigh(self, line, timeout_s):
+        shown = {"agent": "agent_9", "purpose": "review", "arguments": '{"to": "<b>thief@evil.example</b>"}'}
+        found = {"score": 0.98, "session_evidence": 5.0, "one_in": 50_000.0, "promised": True}
+        return Weighing(**found, independent_signals=3, shown=shown)
+
+
+def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(site):
+    site.enforce()
+    object.__setattr__(site.deps, "adviser", Alarmed())
+    envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": "sess_held", "purpose": "review"}
+    body = {
+        "subject": {"type": "session", "id": "sess_held"},
+        "action": {"name": "email.send", "properties": {"arguments": {"to": "thief@evil.example"}}},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": {**envelope, "allowed_tools": ["email.send"]}},
+    }
+    token = site.token("gw-1", "gateway", "acme")
+    gateway = TestClient(site.app, base_url="http://127.0.0.1:8731")
+    got = gateway.post("/v1/advise", json=body, headers={"Authorization": f"Bearer {token}"})
+    assert got.json()["context"]["advice"] == "hold"
+    person = site.signed_in("lee", "approver")
+    html = person.page("/console/approvals")
+    for told in ("agent_9", "review", "email.send", "&lt;b&gt;thief@evil.example&lt;/b&gt;"):
+        assert told in html, told
+    links = {unescape(each) for each in re.findall(r'href="(/console/session\?[^"]+)"', html)}
+    assert links
+    assert [person.get(each).status_code for each in links] == [200] * len(links)
 
 
 def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site):

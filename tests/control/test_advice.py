@@ -260,10 +260,46 @@ def test_people_hear_of_a_held_call_once(stage, adviser):
     held = advice(stage)
     advice(stage)
     news = stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
-    titles = [each["finding"]["title"] for each in news]
-    assert (
-        titles.count(f'A call waits for a person: guardian approve {held["approval"]["id"]} --reason "why"') == 1
-    )
+    asked = "A person is asked about one call of crm.export in session s1"
+    (told,) = [each["finding"] for each in news if each["finding"]["title"] == asked]
+    (reason,) = told["reasons"]
+    assert "with this call session s1 would have left its purpose" in reason["text"]
+    assert f'guardian approve {held["approval"]["id"]} --reason "why"' in reason["text"]
+
+
+@pytest.mark.parametrize(
+    ("told", "arguments"),
+    [
+        ({"arguments": '{"scope": "all"}', "call": "forged", "agent": "agent_1" + "x" * 9000}, '{"scope": "all"}'),
+        ({"agent": "agent_1"}, "not shown: redacted, or of a monitor of another version"),
+    ],
+)
+def test_who_is_asked_about_a_held_call_sees_what_it_would_do(stage, adviser, told, arguments):
+    adviser.answer = STRONG.model_copy(update={"shown": {"purpose": "review\x00", "resource": "", **told}})
+    held = advice(stage, scope="all")["approval"]["id"]
+    view = stage.call("GET", f"/v1/approvals/{held}", "responder").json()
+    shown = view["particulars"]
+    assert view["reason"] == "one call of crm.export"
+    assert (shown["tool"], shown["purpose"], shown["arguments"]) == ("crm.export", "review\x00", arguments)
+    assert (shown["agent"][:7], len(shown["agent"]) <= 2100, "resource" in shown) == ("agent_1", True, False)
+    assert shown["call"] != "forged"
+    adviser.answer = STRONG  # however the monitor tells of it, it is the same call
+    assert advice(stage, scope="all")["approval"]["id"] == held
+    assert stage.decide(held, "approve", "responder").status_code == 200
+    assert advice(stage, scope="all")["advice"] == "permit"
+
+
+def test_a_call_without_arguments_is_not_said_to_hide_any(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]["id"]
+    assert "arguments" not in stage.call("GET", f"/v1/approvals/{held}", "responder").json()["particulars"]
+
+
+def test_the_session_of_a_held_call_has_a_page_and_no_finding(stage, adviser):
+    adviser.answer = STRONG
+    advice(stage)
+    known = stage.call("GET", "/v1/sessions/acme/s1", "analyst").json()
+    assert (known["session"]["status"], known["findings"]) == ("active", [])
 
 
 def test_in_shadow_everything_passes_and_says_what_enforce_would_do(make_stage, adviser):

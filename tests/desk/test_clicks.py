@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 from slack_sdk.socket_mode import SocketModeClient
-from slack_server import CHANNEL, TOKEN, web_api
+from slack_server import CHANNEL, TOKEN, message_limits, web_api
 from slack_server.people import click, interaction, signed, submission
 from structlog.testing import capture_logs
 
@@ -308,10 +308,14 @@ def test_a_change_of_mode_is_approved_from_its_message(office, slack) -> None:
 
 
 class Alarmed:
-    """An adviser that finds strong evidence in everything."""
+    """An adviser that finds strong evidence in everything, and shows the calls so."""
+
+    def __init__(self, shown=None):
+        self._shown = shown or {}
 
     def weigh(self, line, timeout_s):
-        return Weighing(score=0.98, session_evidence=5.0, one_in=50_000.0, promised=True, independent_signals=3)
+        found = {"score": 0.98, "session_evidence": 5.0, "one_in": 50_000.0, "promised": True}
+        return Weighing(**found, independent_signals=3, shown=self._shown)
 
 
 @pytest.mark.parametrize(
@@ -334,6 +338,64 @@ def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
     office.fill_in(MAYA)
     assert said in office.told()
     assert office.ask()["advice"] == advice
+
+
+@pytest.mark.parametrize(
+    ("button", "said", "state"), [("Approve …", "Approved", "Approved"), ("Deny …", "Denied", "Denied")]
+)
+def test_a_held_call_without_a_case_has_a_message_of_its_own_that_is_decided_there_and_ends(
+    make_office, slack, button, said, state
+) -> None:
+    office = make_office(adviser=Alarmed({"agent": "agent_1", "purpose": "review", "arguments": "<!here> `x`"}))
+    office.enforce()
+    before = len(slack.roots())
+    for n in range(2):
+        assert office.ask(f"sess_{n}", tool=f"email.send{n}")["advice"] == "hold"
+        office.after(minutes=1)
+    first, second = slack.roots()[before:]
+    assert ("email.send0" in str(first["blocks"]), "email.send1" in str(second["blocks"])) == (True, True)
+    office.click(button, MAYA, first)
+    asked = str(office.form()["blocks"])
+    for part in ("agent `agent_1`", "purpose `review`", "tool `email.send0`", "arguments `&lt;!here&gt; ˋxˋ`"):
+        assert part in asked
+    office.fill_in(MAYA)
+    assert said in office.told()
+    office.after(minutes=1)
+    first, second = slack.roots()[before:]
+    assert f"*{state}* by maya" in str(first["blocks"])
+    assert "Deny …" not in str(first["blocks"])
+    assert "Deny …" in str(second["blocks"])
+
+
+def test_whoever_has_many_calls_held_cannot_flood_the_channel_and_all_of_them_are_told(make_office, slack) -> None:
+    office = make_office(adviser=Alarmed())
+    office.enforce()
+    before = len(slack.roots())
+    for n in range(8):
+        assert office.ask(tool=f"email.send{n}")["advice"] == "hold"
+    office.settle()
+    assert sorted("Deny …" in str(each["blocks"]) for each in slack.roots()[before:]) == [False, True, True, True]
+    office.after(minutes=30)
+    told = str(slack.messages)
+    assert all(f"one call of email.send{n} in session sess_1" in told for n in range(8))
+    for n in range(30):
+        office.ask(f"sess_{n}", tool="payments.send")
+    office.settle()
+    assert len(slack.roots()) - before <= 20
+
+
+def test_a_message_with_held_calls_is_within_slacks_limits_whatever_they_say(
+    make_office, slack, a_finding
+) -> None:
+    hostile = dict.fromkeys(("agent", "purpose", "resource", "records", "arguments"), "&<\u202e" * 600)
+    office = make_office(adviser=Alarmed(hostile))
+    office.enforce()
+    office.submit(a_finding())
+    for n in range(4):
+        assert office.ask(tool=f"email.send{n}{'&' * 400}")["advice"] == "hold"
+    office.after(minutes=1)
+    assert office.text().count("guardian-adviser asks to let one held call through") == 3
+    assert [message_limits(message["blocks"]) for message in slack.messages] == [[]] * len(slack.messages)
 
 
 def test_of_many_held_calls_some_are_shown_and_it_is_said_that_others_wait(make_office, a_finding) -> None:

@@ -82,6 +82,21 @@ def test_a_rule_that_the_call_would_break_is_named_as_hard(adviser):
     assert {*weighed.breaches, *weighed.hard_breaches} == {"tool_not_allowed"}
 
 
+def test_the_call_comes_back_as_people_may_see_it_without_secrets_and_bounded(adviser):
+    told = json.loads(line("email.send"))
+    told["envelope"] |= {"agent_id": "agent_1", "purpose": "review " + "x" * 600}
+    told["action"] |= {"resource": {"type": "customer", "id": "c1"}, "records": 4000}
+    told["action"]["arguments"] = {"to": "rival@example.net", "key": "AKIAIOSFODNN7EXAMPLE", "body": "b" * 3000}
+    shown = adviser.weigh(json.dumps(told).encode(), PATIENCE).shown
+    assert shown["purpose"].endswith("x… (cut: 607 characters in all)")
+    assert shown["arguments"].startswith('{"to": "rival@example.net", "key": "')
+    assert "AKIAIOSFODNN7EXAMPLE" not in shown["arguments"]
+    assert "characters in all)" in shown["arguments"]
+    assert max(map(len, shown.values())) < 2100
+    assert (shown["agent"], shown["resource"], shown["records"]) == ("agent_1", "customer c1", "4,000")
+    assert adviser.weigh(line(), PATIENCE).shown == {"purpose": "review the contract", "arguments": '{"n": 0}'}
+
+
 def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_asked(adviser, pipeline, store):
     first = adviser.weigh(line("email.send"), PATIENCE)
     assert adviser.weigh(line("email.send"), PATIENCE) == first  # asking changes nothing
