@@ -5,6 +5,9 @@ from starlette.responses import Response
 from guardian.console.asked import Asked
 from guardian.console.notices import notice_in
 from guardian.console.pages import Pages
+from guardian.wire.base import SessionStatus
+from guardian.wire.evidence import EvidenceClient
+from guardian.wire.sessions import SessionPage
 
 _CASES, _STREAM, _WAITING, _LOOKED_AT = 15, 25, 10, 500
 
@@ -18,8 +21,8 @@ def show(pages: Pages, asked: Asked) -> Response:
         asked,
         "overview",
         notice=notice_in(asked),
-        flagged=api.sessions(status="flagged", limit=_CASES),
-        revoked=api.sessions(status="revoked", limit=_CASES),
+        flagged=_latest(api, "flagged"),
+        revoked=_latest(api, "revoked"),
         waiting=waiting.model_copy(update={"items": tuple(first)}),
         stream=api.findings(limit=_STREAM),
         watch=api.watch(),
@@ -27,3 +30,11 @@ def show(pages: Pages, asked: Asked) -> Response:
         model=pages.parts.model,
         thresholds=pages.parts.thresholds,
     )
+
+
+def _latest(api: EvidenceClient, status: SessionStatus) -> SessionPage:
+    """Those of which there was news last: the API lists sessions as they were met, however long ago that was."""
+    found = api.sessions(status=status, limit=_LOOKED_AT)
+    newest = sorted(found.items, key=lambda each: max(each.last_seen, each.last_word_at or each.last_seen))[::-1]
+    more = "more" if len(newest) > _CASES else found.next
+    return found.model_copy(update={"items": tuple(newest[:_CASES]), "next": more})

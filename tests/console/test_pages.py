@@ -286,6 +286,25 @@ def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(sit
     assert html.count("<strong>let one held call through</strong>") == 9
 
 
+def test_the_overview_shows_a_case_that_became_worse_however_long_ago_it_was_met(make_site, scribe):
+    site = make_site()
+    site.submit(scribe.finding("sess_old"))
+    for n in range(16):
+        site.clock.pass_(minutes=1)
+        site.submit(scribe.finding(f"sess_{n}", time=site.clock()))
+    site.clock.pass_(hours=3)
+    site.submit(scribe.finding("sess_old", n=1, wanted=Effect.REVOKE, hard=True, time=site.clock()))
+    person = site.signed_in()
+    html = person.page()
+    shown = re.findall(r"id=(sess_\w+)", html[html.index("Open cases") : html.index("Waiting for a second")])
+    assert (shown[:2], len(shown), html.count("All of them")) == (["sess_old", "sess_15"], 15, 1)
+    for session in ("sess_5", "sess_2"):
+        site.clock.pass_(minutes=1)
+        site.api("maya", "responder").revoke("acme", session, reason="stop")
+    html = person.page()
+    assert re.findall(r"id=(sess_\w+)", html[html.index(">Revoked<") :])[:2] == ["sess_2", "sess_5"]
+
+
 class Alarmed:
     def weigh(self, line, timeout_s):
         shown = {"agent": "agent_9", "purpose": "review", "arguments": '{"to": "<b>thief@evil.example</b>"}'}
