@@ -5,13 +5,19 @@ recognised.
 """
 
 from guardian.alerting.blocks import Block, literal
-from guardian.domain.finding import Kind
+from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 
 PREFIX = "guardian:"
 OF_NO_SESSION = frozenset({Kind.BUS, Kind.CALIBRATION})
 """Findings about the log or the calibration: there is no session to revoke."""
+
+
+def of_no_session(finding: Finding) -> bool:
+    """Whether there is nothing to revoke: also where a record named a session of a tenant for which its gateway
+    may not speak. The operators hear of that under their own tenant, which has no such session."""
+    return finding.kind in OF_NO_SESSION or (finding.tenant_id == OPERATORS and finding.subject is None)
 
 
 def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
@@ -43,7 +49,7 @@ def beneath(case: str, view: CaseView) -> Block:
     """The acts that fit how the case stands."""
     told = value_of(case, view.digest)
     revoke = [button("revoke", "Revoke now", told, style="danger", confirm=_sure())]
-    if view.shown.finding.kind in OF_NO_SESSION:
+    if of_no_session(view.shown.finding):
         revoke = []
     reinstate = button("reinstate", "Reinstate …", told)
     verdict = button("verdict", "Give a verdict …", told)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from guardian.alerting.buttons import OF_NO_SESSION, can_be_approved
-from guardian.domain.finding import Kind
+from guardian.domain.finding import OPERATORS, Kind
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.findings import FindingView
@@ -92,6 +92,8 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     waiting = () if case is None else case.approvals
     found = [approval_form(each, visit, seen) for each in waiting]
     revoked, of_none = session.status == "revoked", case is not None and case.shown.finding.kind in OF_NO_SESSION
+    if session.tenant_id == OPERATORS and session.delegator_id is None:  # if anybody's, another tenant's
+        of_none = True
     buttons: tuple[Button, ...] = ()
     if revoked:
         buttons = (Button("reinstate", "Reinstate", "it is given back; its evidence starts afresh"),)

@@ -11,7 +11,7 @@ from guardian.control.granted import Act, bound, once, permitted
 from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import known_to_people
-from guardian.domain.finding import Kind
+from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction
@@ -30,8 +30,15 @@ def revoke(
     *,
     seen: str | None = None,
 ) -> ActResult:
-    """Revoke by hand. A session that is revoked already stays so, and `changed` says that."""
-    return _one_or_two(deps, principal, "revoke", tenant_id, session_id, reason, key, do_revoke, seen)
+    """Revoke by hand. A session that is revoked already stays so, and `changed` says that.
+
+    Raises Refusal (422) where that would revoke nothing.
+    """
+
+    def do(act: Act) -> ActResult | Refusal:
+        return _elsewhere(act) or do_revoke(act)
+
+    return _one_or_two(deps, principal, "revoke", tenant_id, session_id, reason, key, do, seen)
 
 
 def reinstate(
@@ -172,7 +179,7 @@ def _one_or_two(
     session_id: str,
     reason: str,
     key: str | None,
-    do: Callable[[Act], ActResult],
+    do: Callable[[Act], ActResult | Refusal],
     seen: str | None,
 ) -> ActResult:
     """Done at once where policy permits that; where only a second person is missing, put up for one."""
@@ -184,8 +191,10 @@ def _one_or_two(
     return permitted(deps, principal, action, tenant_id, session_id, reason, doing, waits=waits)
 
 
-def _wait(act: Act) -> ActResult | None:
+def _wait(act: Act) -> ActResult | Refusal | None:
     """Have the act wait, unless there is nothing to do: nobody should be asked about that."""
+    if act.asked.action == "revoke" and (refusal := _elsewhere(act)) is not None:
+        return refusal
     if act.asked.action == "reinstate" and act.rows.ledger.live_entry(act.tenant_id, act.session_id) is None:
         return do_reinstate(act)
     approval, unheard = act.put_up({}), _unheard(act)
@@ -193,6 +202,23 @@ def _wait(act: Act) -> ActResult | None:
         return None
     view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
     return ActResult(session=view, changed=False, unheard=unheard, approval=approval)
+
+
+def _elsewhere(act: Act) -> Refusal | None:
+    """The refusal, audited, of a session that only records of gateways without a grant named: the operators hear
+    of them under their own tenant, and no gateway would look there for a session of another."""
+    this = act.tenant_id, act.session_id
+    known = act.rows.sessions.get(*this)
+    acted_for = known is not None and known.view.delegator_id is not None
+    granted = act.rows.envelopes.newest(*this) or act.rows.delegations.descendants(*this, 1)
+    if act.tenant_id != OPERATORS or acted_for or granted:
+        return None
+    act.audit(result="refused")
+    return Refusal(
+        422,
+        f"nothing was revoked: under tenant {OPERATORS} the operators hear of records whose gateway may not speak"
+        " for the tenant that they name; the finding says which one that is, revoke it there",
+    )
 
 
 def _unheard(act: Act) -> bool:

@@ -11,7 +11,7 @@ from guardian.alerting.neutralise import code, prose
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Digest
 from guardian.bootstrap.samples import samples
-from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
+from guardian.domain.finding import OPERATORS, Act, Kind, NamedBreach, Reason, Subject
 from guardian.domain.revocation import LedgerEntry
 from guardian.wire.cases import CaseEvent, TrendPoint
 
@@ -119,9 +119,19 @@ def test_what_there_is_to_do_is_not_cut_off_with_the_title() -> None:
     assert short.count("Acts on an expired envelope") == 1
 
 
-@pytest.mark.parametrize(("kind", "offered"), [(Kind.BUS, False), (Kind.CALIBRATION, False), (Kind.DRIFT, True)])
-def test_nobody_is_asked_to_revoke_where_there_is_no_session(kind: Kind, offered: bool) -> None:
-    text = as_text(case_blocks.root(case(kind=kind)))
+@pytest.mark.parametrize(
+    ("told", "offered"),
+    [
+        ({"kind": Kind.BUS}, False),
+        ({"kind": Kind.CALIBRATION}, False),
+        ({"kind": Kind.DRIFT}, True),
+        ({"kind": Kind.ENTITLEMENT, "subject": None}, True),
+        ({"kind": Kind.ENTITLEMENT, "subject": None, "tenant_id": OPERATORS}, False),
+        ({"kind": Kind.DRIFT, "tenant_id": OPERATORS}, True),
+    ],
+)
+def test_nobody_is_asked_to_revoke_where_there_is_no_session(told: dict[str, Any], offered: bool) -> None:
+    text = as_text(case_blocks.root(case(**told)))
     assert ("Revoke now" in text, "Snooze" in text) == (offered, True)
 
 

@@ -124,11 +124,22 @@ def test_no_exception_is_offered_of_a_hard_breach(site, scribe):
     assert 'value="except"' not in browser.session()
 
 
-def test_where_there_is_no_session_nobody_is_asked_to_revoke_or_to_protect_one(site, scribe):
-    site.submit(scribe.finding("orders/0", n=1, kind=Kind.BUS))
-    html = site.signed_in("root", "admin").session("orders/0")
+@pytest.mark.parametrize(
+    ("tenant", "told", "offered"),
+    [
+        ("acme", {"kind": Kind.BUS}, False),
+        ("guardian", {"kind": Kind.ENTITLEMENT, "subject": None}, False),
+        ("acme", {"kind": Kind.ENTITLEMENT, "subject": None}, True),
+        ("guardian", {}, True),
+    ],
+)
+def test_where_there_is_no_session_nobody_is_asked_to_revoke_or_to_protect_one(
+    site, scribe, tenant, told, offered
+):
+    site.submit(scribe.finding("orders/0", tenant=tenant, n=1).model_copy(update=told))
+    html = site.signed_in("root", "admin", "*").session("orders/0", tenant)
     assert 'value="confirmed"' in html
-    assert not re.findall('value="(?:revoke|protect)"', html)
+    assert re.findall('value="(revoke|protect)"', html) == ["revoke", "protect"] * offered
 
 
 def test_a_verdict_is_not_taken_for_giving_a_session_back(site, scribe):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from guardian.domain.event import NO_SLASH, Envelope
-from guardian.domain.finding import Effect
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyDecision
 from guardian.wire.findings import FindingOutcome
@@ -27,6 +27,39 @@ def test_a_person_revokes_and_reinstates_a_session_in_shadow(stage):
     assert stage.call("GET", "/v1/sessions/acme/sess_1").json()["session"]["status"] == "active"
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
     assert [each["word"] for each in words] == ["revoked", "reinstated"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_only_the_operators_were_told_of_is_no_session_that_can_be_revoked(
+    make_stage, policies, a_finding, alone
+):
+    class TwoRevoke:
+        version = "x"
+
+        def decide(self, request):
+            if alone or request.action not in ("revoke", "propose"):
+                return policies.decide(request)
+            return PolicyDecision(request.action == "propose" or request.act.approved, policy_ids=("two",))
+
+    stage = make_stage(pdp=TwoRevoke())
+    told = a_finding("sess_2", tenant="guardian", wanted=Effect.FLAG)
+    stage.submit(told.model_copy(update={"kind": Kind.ENTITLEMENT, "subject": None}), "monitor", "*")
+    stage.submit(a_finding("sess_4", tenant="guardian", wanted=Effect.FLAG), "monitor", "*")
+    child = {"delegator_id": "u", "tenant_id": "guardian", "session_id": "sess_5", "purpose": "review"}
+    registered = {"envelope": {**child, "parent_session_id": "sess_6"}}
+    assert stage.call("POST", "/v1/envelopes", "delegation", "*", json=registered).status_code == 201
+
+    def revoked(name):
+        path = f"/v1/sessions/guardian/{name}/revoke"
+        return stage.call("POST", path, "responder", "*", json={"reason": "stop"})
+
+    for name in ("sess_2", "sess_3"):
+        got = revoked(name)
+        assert (got.status_code, "revoke it there" in got.json()["detail"]) == (422, True)
+    assert len(stage.audit(action="revoke", result="refused")) == 2
+    assert stage.call("GET", "/v1/revocations", "gateway", "*").json()["entries"] == []
+    status = 200 if alone else 202
+    assert [revoked(name).status_code for name in ("sess_4", "sess_5", "sess_6")] == [status] * 3
 
 
 @pytest.mark.parametrize("act", ["revoke", "protect", "ask for a second person"])
