@@ -49,12 +49,17 @@ def list_sessions(
     status: Annotated[SessionStatus | None, Query()] = None,
     limit: Limit = 50,
 ) -> SessionPage:
-    """Sessions that control has met: those with a finding or a person's word. The latest met come first."""
+    """Sessions that control has met: those with a finding or a person's word. The latest met come first.
+
+    Where those that are flagged are asked for, each says how severe its worst finding is.
+    """
     scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
         found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
+        worst = rows.findings.worst([each.seq for each in found]) if status == "flagged" else {}
     shown, onward = page(found, limit)
-    return SessionPage(items=tuple(each.view for each in shown), next=onward)
+    items = (each.view.model_copy(update={"severity": worst.get(each.seq)}) for each in shown)
+    return SessionPage(items=tuple(items), next=onward)
 
 
 @router.get("/{tenant_id}/{session_id:path}", responses=READS)

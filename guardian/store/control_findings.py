@@ -1,18 +1,32 @@
 """Findings as received, each with the outcome that was answered for it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
 
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control_scope import Scope, walked_within, within
-from guardian.store.control_tables import finding
+from guardian.store.control_tables import finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
 _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
+_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+# Nothing that an agent wrote passes for it: within its texts every quote is escaped.
+_SEVERE = case(*((finding.c.finding.contains(f'"severity":"{each}"'), n) for n, each in enumerate(_SEVERITIES)))
+_ACCUSES = (
+    finding.c.effect != Effect.NONE.value,
+    or_(finding.c.verdict.is_(None), finding.c.verdict.contains('"verdict":"confirmed"')),
+    or_(session.c.restarted_at.is_(None), finding.c.received_at >= session.c.restarted_at),
+)
+_WORST = (
+    select(session.c.seq, func.max(_SEVERE).label("worst"))
+    .join(finding, and_(finding.c.tenant_id == session.c.tenant_id, finding.c.session_id == session.c.session_id))
+    .where(_ABOUT_A_SESSION, *_ACCUSES)
+    .group_by(session.c.seq)
+)
 
 
 class StoredFinding(NamedTuple):
@@ -119,6 +133,11 @@ class FindingRows:
             told.append(finding.c.received_at >= since)
         said = self._verdicts(tenant_id, session_id, *told)
         return any(each is None or each.verdict == "confirmed" for each in said)
+
+    def worst(self, sessions: Collection[int]) -> dict[int, Severity]:
+        """By a session's place among those met, how severe the worst is of what still accuses it."""
+        found = self.connection.execute(_WORST.where(session.c.seq.in_(sessions)))
+        return {row.seq: _SEVERITIES[row.worst] for row in found if row.worst is not None}
 
     def _verdicts(self, tenant_id: str, session_id: str, *where: ColumnElement[bool]) -> Iterator[Verdict | None]:
         """Of such findings on a session; None where nobody has judged one yet."""

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from guardian.domain.event import Envelope, Identifier, SessionKey
+from guardian.domain.finding import Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord
 from guardian.wire.approvals import ApprovalView
@@ -13,7 +14,10 @@ from guardian.wire.findings import FindingView
 
 
 class SessionView(Body):
-    """One session. `protected` sessions are never revoked automatically."""
+    """One session. `protected` sessions are never revoked automatically.
+
+    `severity` is that of the worst finding that still accuses it; only lists of those that are flagged say it.
+    """
 
     tenant_id: Identifier
     session_id: Identifier
@@ -25,6 +29,7 @@ class SessionView(Body):
     purpose: str = ""
     expires_at: AwareDatetime | None = None
     findings: int = 0
+    severity: Severity | None = None
     last_word: HumanWord | None = None
     last_word_at: AwareDatetime | None = None
     first_seen: AwareDatetime

@@ -305,6 +305,22 @@ def test_the_overview_shows_a_case_that_became_worse_however_long_ago_it_was_met
     assert re.findall(r"id=(sess_\w+)", html[html.index(">Revoked<") :])[:2] == ["sess_2", "sess_5"]
 
 
+def test_no_number_of_lesser_cases_hides_a_critical_one_on_the_overview(make_site, scribe):
+    site = make_site()
+    site.submit(
+        scribe.finding("sess_worst", wanted=Effect.REVOKE, hard=True).model_copy(update={"severity": "critical"})
+    )
+    forged = {"arguments": '{"severity":"critical"}', "title": '"severity":"critical"'}
+    for n in range(20):
+        site.clock.pass_(seconds=1)
+        told = scribe.finding(f"decoy_{n}", kind=Kind.HYGIENE, time=site.clock(), **forged)
+        site.submit(told.model_copy(update={"severity": "low"}))
+    html = site.signed_in().page()
+    cases = html[html.index("Open cases") : html.index("Waiting for a second")]
+    assert re.findall(r"id=(\w+)", cases)[:2] == ["sess_worst", "decoy_19"]
+    assert re.findall(r"sev-(\w+)", cases) == ["critical"] + ["low"] * 14
+
+
 class Alarmed:
     def weigh(self, line, timeout_s):
         shown = {"agent": "agent_9", "purpose": "review", "arguments": '{"to": "<b>thief@evil.example</b>"}'}

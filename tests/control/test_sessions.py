@@ -29,6 +29,34 @@ def test_a_person_revokes_and_reinstates_a_session_in_shadow(stage):
     assert [each["word"] for each in words] == ["revoked", "reinstated"]
 
 
+def test_a_list_of_what_is_flagged_says_how_severe_what_still_accuses_each_is(stage, a_finding):
+    def severities():
+        listed = stage.call("GET", "/v1/sessions", params={"status": "flagged"}).json()["items"]
+        return {each["session_id"]: each["severity"] for each in listed}
+
+    def told(session, n, severity, **more):
+        made = a_finding(session, n=n, wanted=Effect.FLAG, time=stage.clock(), **more)
+        stage.submit(made.model_copy(update={"severity": severity}))
+        return made.id
+
+    def judged(finding_id, verdict):
+        path = f"/v1/findings/{finding_id}/verdict"
+        assert (
+            stage.call("POST", path, "analyst", json={"verdict": verdict, "reason": "looked"}).status_code == 200
+        )
+
+    worst = told("s1", 0, "critical")
+    told("s1", 1, "low")
+    judged(told("s2", 0, "medium"), "confirmed")
+    assert severities() == {"s1": "critical", "s2": "medium"}
+    assert stage.call("GET", "/v1/sessions").json()["items"][0]["severity"] is None
+    judged(worst, "false_positive")
+    assert severities() == {"s2": "medium"}
+    stage.clock.pass_(seconds=1)
+    told("s1", 2, "low", epoch=1)
+    assert severities() == {"s1": "low", "s2": "medium"}
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_what_only_the_operators_were_told_of_is_no_session_that_can_be_revoked(
     make_stage, policies, a_finding, alone
