@@ -10,14 +10,15 @@ from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 
 PREFIX = "guardian:"
-OF_NO_SESSION = frozenset({Kind.BUS, Kind.CALIBRATION})
-"""Findings about the log or the calibration: there is no session to revoke."""
 
 
 def of_no_session(finding: Finding) -> bool:
-    """Whether there is nothing to revoke: also where a record named a session of a tenant for which its gateway
-    may not speak. The operators hear of that under their own tenant, which has no such session."""
-    return finding.kind in OF_NO_SESSION or (finding.tenant_id == OPERATORS and finding.subject is None)
+    """Whether there is nothing to revoke: it is about the log or the calibration, or a record named a session of
+    a tenant for which its gateway may not speak. The operators hear of that under their own tenant, which has no
+    such session."""
+    return finding.kind in (Kind.BUS, Kind.CALIBRATION) or (
+        finding.tenant_id == OPERATORS and finding.subject is None
+    )
 
 
 def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:

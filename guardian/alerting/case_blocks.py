@@ -10,7 +10,7 @@ from typing import assert_never
 
 from guardian.alerting import blocks
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
-from guardian.alerting.buttons import OF_NO_SESSION, beneath, button, can_be_approved, value_of
+from guardian.alerting.buttons import beneath, button, can_be_approved, of_no_session, value_of
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
@@ -131,7 +131,7 @@ def fallback(alert: Alert) -> str:
 def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{stands(view)}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
-    if alert.finding.kind not in OF_NO_SESSION:
+    if not of_no_session(alert.finding):
         lines += under(view, share) or ([_MEANS[view.state]] if view.state in _MEANS else [])
     verdict = view.shown.verdict
     if verdict is not None:
@@ -216,8 +216,13 @@ def asked(approval: ApprovalView) -> str:
     return f"{prose(approval.proposer, 80)} asks to {_wish(approval)}"
 
 
+_ROOM = {"arguments": 600}
+
+
 def _wish(approval: ApprovalView) -> str:
-    exactly = ", ".join(f"{name} {code(told, 120)}" for name, told in approval.particulars.items())
+    exactly = ", ".join(
+        f"{name} {code(told, _ROOM.get(name, 120))}" for name, told in approval.particulars.items()
+    )
     exactly = exactly or "it is not known which"
     match approval.action:
         case "revoke":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from guardian.alerting.buttons import OF_NO_SESSION, can_be_approved
+from guardian.alerting.buttons import can_be_approved, of_no_session
 from guardian.domain.finding import OPERATORS, Kind
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
@@ -91,7 +91,7 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     finding = "" if case is None else case.shown.finding.id
     waiting = () if case is None else case.approvals
     found = [approval_form(each, visit, seen) for each in waiting]
-    revoked, of_none = session.status == "revoked", case is not None and case.shown.finding.kind in OF_NO_SESSION
+    revoked, of_none = session.status == "revoked", case is not None and of_no_session(case.shown.finding)
     if session.tenant_id == OPERATORS and session.delegator_id is None:  # if anybody's, another tenant's
         of_none = True
     buttons: tuple[Button, ...] = ()

@@ -126,14 +126,13 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     keys = [case_key(tenant_id, session_id)] if isinstance(session_id, str) else []
     if isinstance(approval := record.get("approval_id"), str):  # of a held call there are news as well
         keys.append(case_of_news(tenant_id, topic_of(approval)))
-    if not keys:
-        if record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke"):
-            field, name = f"{record['subject_type']}_id", str(record["subject_id"])
-            rows.cases.touch_under(tenant_id, field, name, now, _UNDER)
-            if acted(record):
-                at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
-                rows.cases.acted_under(tenant_id, field, name, at, states)
-        return
+    subject = record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke")
+    if subject and not isinstance(session_id, str):
+        field, name = f"{record['subject_type']}_id", str(record["subject_id"])
+        rows.cases.touch_under(tenant_id, field, name, now, _UNDER)
+        if acted(record):
+            at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
+            rows.cases.acted_under(tenant_id, field, name, at, states)
     asks = (record.get("action"), record.get("result")) == ("propose", "waits")
     for key in keys:
         case = rows.cases.get(key)
