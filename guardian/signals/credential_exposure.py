@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, CredentialHit, Observation, Signal, marks
+from guardian.signals.credential_rules import UNSCANNED
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
@@ -20,6 +21,7 @@ TITLES = {
     "credential_in_arguments": "Its arguments carry what looks like a credential",
     "credential_in_resource": "Its resource carries what looks like a credential",
     "credential_in_record": "Its record carries what looks like a credential",
+    "credential_in_unscanned": "It carries more than is searched for credentials",
 }
 """Every rule of this signal, and what a finding about it is called."""
 
@@ -49,7 +51,8 @@ class CredentialExposure(SignalFold):
         places: dict[str, list[CredentialHit]] = {}
         for hit in seen.credentials:
             area = hit.path.partition(".")[0]
-            places.setdefault(area if area in _AREAS else "record", []).append(hit)
+            place = UNSCANNED if hit.kind == UNSCANNED else area if area in _AREAS else "record"
+            places.setdefault(place, []).append(hit)
         breaches = tuple(self._breach(area, hits) for area, hits in places.items())
         if not breaches:
             unseen = seen.event.action.arguments is None

@@ -28,7 +28,8 @@ CARRIED = (
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One decision as a log tells it. A session may be known by `session`, `token`, `conversation` or `trace`,
-    best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON."""
+    best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON.
+    `refused` says why the call cannot be judged, where the rest tells whose it is."""
 
     tool: str
     effect: Effect
@@ -60,6 +61,7 @@ class Facts:
     status: str | None = None
     result_records: int | None = None
     masked: tuple[str, ...] = field(default=())
+    refused: DecodeError | None = None
 
 
 def at(body: Any, *path: str) -> Any:

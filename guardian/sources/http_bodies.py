@@ -15,8 +15,9 @@ from guardian.sources.facts import at, json_in, text
 from guardian.sources.unread import SIGN, Unread
 
 _UNPARSED = Unread(f"{SIGN} a body that is no JSON")
-_BEFORE_JSON = " \t\r\n\f\v\ufeff\ufffd\xfe\xff"
-"""White space and byte order marks, also as they look where the bytes were taken for another encoding."""
+_BEFORE_JSON = " \t\r\n\f\v\ufeff\ufffd\xfe\xff!"
+"""White space and byte order marks, also as they look where the bytes were taken for another encoding: Envoy puts
+`!` for each byte that is not UTF-8."""
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
 
 

@@ -104,32 +104,34 @@ plugin = McpTraffic
 
 
 def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Tool, arguments, client and trace of a `tools/call` request; None for any other message. Raises DecodeError
-    where it names no tool, or where it depends on the parser which one."""
-    if _member(message, "method") != "tools/call":
+    """Tool, arguments, client and trace of a `tools/call` request; None for any other message. `refused` where it
+    names no tool, or where it depends on the parser which one."""
+    methods, params = _members(message, "method"), _members(message, "params")
+    if "tools/call" not in methods:
         return None
-    params = _member(message, "params")
-    name = _member(params, "name")
-    tool = text(name)
-    if tool is None:
-        raise DecodeError("no_tool", expected("params.name", "a string", name).reason)
-    meta = at(params, "_meta")
+    told = params[0] if params else None
+    names, arguments = _members(told, "name"), _members(told, "arguments")
+    tool, refused = text(names[0] if names else None), None
+    if max(map(len, (methods, params, names, arguments))) > 1:
+        refused = DecodeError("no_tool", "a member is there more than once, in capitals and in small letters")
+    elif tool is None:
+        refused = DecodeError("no_tool", expected("params.name", "a string", names[0] if names else None).reason)
+    meta = at(told, "_meta")
     client = at(meta, _META + "clientInfo")
     return {
-        "tool": tool,
-        "arguments": arguments_of(_member(params, "arguments")),
+        "tool": tool or "",
+        "refused": refused,
+        "arguments": arguments_of(arguments[0] if arguments else None),
         "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),
         "trace": trace_of(at(meta, "traceparent")),
     }
 
 
-def _member(body: Any, name: str) -> Any:
-    """The member of a message. Servers in Go take `Method` for `method`, and the last of both; others do not."""
-    found = [value for key, value in body.items() if key.casefold() == name] if isinstance(body, Mapping) else []
-    if len(found) > 1:
-        raise DecodeError("no_tool", f"{name}: it is there more than once, in capitals and in small letters")
-    return found[0] if found else None
+def _members(body: Any, name: str) -> list[Any]:
+    """What a message has by this name. Servers in Go take `Method` for `method`, and the last of both; others do
+    not."""
+    return [value for key, value in body.items() if key.casefold() == name] if isinstance(body, Mapping) else []
 
 
 def _client_name(said: Any) -> str | None:

@@ -9,7 +9,6 @@ off, and a batch are calls all the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,7 +76,7 @@ class Opa(Format):
         try:
             return _facts(entry, path, pointers)
         except DecodeError as error:
-            raise _named(error, entry, path, pointers) from None
+            raise _named(error, entry) from None
 
     def write(self, event: DecisionEvent) -> bytes:
         asked = write_sarc(event)
@@ -144,19 +143,18 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
     if cut and message is None:
         why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
-        raise DecodeError("too_large", why)
+        return {"tool": "", "refused": DecodeError("too_large", why), **_names(told)}
     if hides_call(told):
         why = "input.attributes.request.http.body: it cannot be read as JSON, and may be a call"
-        raise DecodeError("no_tool", why)
+        return {"tool": "", "refused": DecodeError("no_tool", why), **_names(told)}
     if message is not None or "attributes" in told:  # ext_authz about something else than a tool call
         return None
     raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
 
 
-def _named(error: DecodeError, entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> DecodeError:
-    """The refusal with the names that the input has, as a call of the same session would have them. A message that
-    was denied and names neither tool nor session is nobody's."""
-    told, code = entry.get("input"), error.code
+def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
+    """The refusal with the names that the input has, as a call of the same session would have them."""
+    told = entry.get("input")
     known: dict[str, Any] = {}
     if isinstance(told, Mapping) and not agents_own(told):
         known = _names({name: value for name, value in told.items() if name != "envelope"})
@@ -165,11 +163,10 @@ def _named(error: DecodeError, entry: Mapping[str, Any], path: str, pointers: tu
         known["session"] = first(at(envelope, "session_id"), known["session"])
         known["tenant"] = first(at(envelope, "tenant_id"), known["tenant"], at(context, "tenant_id"))
     session = name_of(first(known.get("session"), known.get("token")))
-    if code == "no_tool" and session is None:
-        with suppress(DecodeError):
-            code = "nobody" if _verdict(entry, path, pointers)[0] == "deny" else code
     tenant = name_of(first(known.get("tenant"), at(entry, "labels", "tenant")))
-    return DecodeError(code, error.reason, tenant_id=tenant, session_id=session, gateway=name_of(_gateway(entry)))
+    return DecodeError(
+        error.code, error.reason, tenant_id=tenant, session_id=session, gateway=name_of(_gateway(entry))
+    )
 
 
 def _gateway(entry: Mapping[str, Any]) -> str | None:

@@ -17,6 +17,7 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import OWN_ID, Completion
+from guardian.sources.facts import Facts
 from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, placed, read_partly
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
@@ -31,6 +32,7 @@ FORMAT_HEADER = "guardian-format"
 _WRAPPED_AT_MOST = 2
 _ESCAPED = 6
 """By what factor JSON may grow when it is written out again: numbers and other alphabets take more room."""
+_NAMELESS = ("no_session", "no_tool")
 _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
 
@@ -180,17 +182,17 @@ class Reader:
         try:
             if large is not None:
                 raise large
+            if facts.refused is not None:
+                raise facts.refused
             known = readable(facts)
         except DecodeError as error:
-            raise self.completion.named(error, facts, record) from None
+            raise _nobodys(self.completion.named(error, facts, record), facts) from None
         if known is not facts and why is None:
             why = part.why if part is not None else _PART
         try:
             event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
         except DecodeError as error:
-            if error.code != "no_session" or facts.effect == "allow":
-                raise
-            raise DecodeError("nobody", error.reason, tenant_id=error.tenant_id, gateway=error.gateway) from None
+            raise _nobodys(error, facts) from None
         return Told(event, digest.hexdigest(), why or left_out, len(said))
 
     def _too_large(self, entry: Any) -> DecodeError | None:
@@ -258,6 +260,13 @@ def _numbered(told: Told, alike: Counter[str]) -> Told:
     return dataclasses.replace(told, event=told.event.model_copy(update={"id": f"{name}/{alike[name]}"}))
 
 
+def _nobodys(error: DecodeError, facts: Facts) -> DecodeError:
+    """The refusal; that it is nobody's where the call was denied and names no session."""
+    if error.code not in _NAMELESS or error.session_id is not None or facts.effect == "allow":
+        return error
+    return DecodeError("nobody", error.reason, tenant_id=error.tenant_id, gateway=error.gateway)
+
+
 def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:
     """The error; or that a part of the entry is unread, which may be what caused the error."""
     if part is None or not unread_in(entry):
@@ -265,7 +274,8 @@ def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> Decod
     if not isinstance(entry, Mapping):
         return part.why
     names = {"tenant_id": error.tenant_id, "session_id": error.session_id, "gateway": error.gateway}
-    return DecodeError(part.why.code, part.why.reason, **names)
+    code = error.code if error.code in (*_NAMELESS, "nobody") else part.why.code  # the fuse tells these apart
+    return DecodeError(code, part.why.reason, **names)
 
 
 def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -> Told:

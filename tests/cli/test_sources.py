@@ -143,8 +143,9 @@ def test_detect_says_where_each_call_is_a_session_of_its_own(guardian, tmp_path:
         calls(30, **{"mcp.session.id": "s-1"}),
         "\n".join(calls(1, **{"trace.id": None, "agent": f"bot {n}"}).strip() for n in range(30)),  # no other name
         calls(30, **{"agent": None, "jwt.sub": None}),  # nor here
+        "\n".join(calls(1, **{"mcp.session.id": f"s-{n}"}).strip() for n in range(30)),  # the gateway's own
     ],
-    ids=["few", "many of several", "one session", "agents", "nobody"],
+    ids=["few", "many of several", "one session", "agents", "nobody", "the gateway's"],
 )
 def test_detect_says_nothing_of_sessions_where_another_name_would_change_little(
     log: str, guardian, tmp_path: Path

@@ -71,6 +71,13 @@ def test_a_field_that_is_merely_called_a_secret_is_how_agents_log_in(world, body
     assert [finding.wanted for finding in world.told(Kind.DRIFT)] == [Effect.FLAG]
 
 
+def test_a_key_behind_more_than_is_searched_asks_for_people(world, body) -> None:
+    world.feed(
+        body(1, action__arguments={"note": "eyJ.a" * 3000 + " " + KEY, "password": "correct-horse-battery"})
+    )
+    assert [finding.wanted for finding in world.told(Kind.DRIFT)] == [Effect.FLAG]
+
+
 @pytest.mark.parametrize("name", ["session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"])
 def test_a_name_by_which_gateways_ask_keeps_its_spelling_and_is_told(world, body, name: str) -> None:
     world.feed(body(1, **{f"envelope__{name}": KEY}))

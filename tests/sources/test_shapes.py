@@ -81,6 +81,7 @@ ODD = {
     "an escaped slash": SAID.replace("tools/call", "tools\\/call") + " x",
     "an escaped letter": SAID.replace("tools/call", "\\u0074ools\\u002Fcall") + " x",
     "utf-16": "\ufeff" + "\0".join(SAID) + "\0",
+    "utf-16 as Envoy hands it on": "!!" + "\0".join(SAID) + "\0",
     "utf-32": SAID.encode("utf-32-be").decode(),
 }
 
@@ -359,6 +360,27 @@ def test_what_the_governance_toolkits_own_logger_writes_is_a_call(make_reader, d
              "decision": "DENY", "reason": "", "latency_ms": 0.1, "metadata": {"session_id": "s-1"}}  # fmt: skip
     (event,) = decisions(make_reader("agent_governance", MINE), entry)
     assert (event.action.tool, event.key.session_id, event.decision.effect) == ("search", "s-1", "deny")
+
+
+@pytest.mark.parametrize(
+    ("beside", "session"),
+    [({"headers": {"Mcp-Session-Id": "s-2"}}, "s-2"), ({"sid": "s-3"}, "s-3"), ({"trace_id": "a" * 32}, "a" * 32),
+     ({"user": "mo"}, "window:-|mo")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "odd", [{"name": "crm.export", "Name": "x"}, {"arguments": {}}], ids=["two names", "none"]
+)
+def test_a_call_that_is_refused_is_of_the_session_that_it_would_be_of(odd, beside, session, make_reader, told):
+    (refused,) = told(make_reader("mcp", MINE), {"timestamp": WHEN, "request": CALL | {"params": odd}, **beside})
+    assert (refused.code, refused.session_id) == ("no_tool", session)
+
+
+@pytest.mark.parametrize(("result", "code"), [(True, "no_session"), (False, "nobody")])
+def test_a_call_of_nobody_is_nobodys_whatever_else_cannot_be_read(result, code, make_reader, told):
+    check = asked(parsed_body=CALL | {"params": {"name": "crm.read", "arguments": {"n": 0}}}) | {"result": result}
+    check["input"]["attributes"]["request"]["http"]["headers"].pop("mcp-session-id")
+    (refused,) = told(make_reader("opa", MINE), json.dumps(check).replace('"n": 0', '"n": 1e999').encode())
+    assert (refused.code, refused.session_id) == (code, None)
 
 
 AUDITED = {"entry_id": "audit_1", "timestamp": WHEN, "event_type": "tool_invocation", "agent_did": "did:mesh:bot",
