@@ -138,7 +138,9 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         arguments = next(
             (told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None
         )
-        return {"tool": tool, "arguments": arguments_of(arguments), **_names(told)}
+        resource = told.get("resource")
+        on = {"resource_type": text(at(resource, "type")), "resource_id": first(resource, at(resource, "id"))}
+        return {"tool": tool, "arguments": arguments_of(arguments), **on, **_names(told)}
     headers = at(told, "attributes", "request", "http", "headers")
     cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
     if cut and message is None:

@@ -54,8 +54,8 @@ class Blown:
 class Fuse:
     """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` of them,
     were unreadable. An agent can make its own records unreadable, so one session counts for at most a fifth of the
-    minimum, and so does all that is anybody's; but where nothing of the window is readable, it is the gateway that
-    names no sessions. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
+    minimum, and so does all that is anybody's; but where less than that is readable, it is the gateway that names no
+    sessions. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
 
     window: int = 200
     minimum: int = 50
@@ -88,7 +88,7 @@ class Fuse:
     def _bad(self, window: tuple[int, ...]) -> int:
         share = max(1, self.minimum // 5)
         counts = Counter(window)
-        whole = (_NAMELESS,) if counts.pop(_READABLE, 0) else (_NAMELESS, _ANYBODYS)
+        whole = (_NAMELESS,) if counts.pop(_READABLE, 0) >= share else (_NAMELESS, _ANYBODYS)
         return sum(count if each in whole else min(count, share) for each, count in counts.items())
 
 

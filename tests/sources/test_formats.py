@@ -137,6 +137,7 @@ def test_names_beside_an_action_and_a_resource_count_for_opa(
     envelope = event.envelope
     assert (event.action.tool, envelope.session_id, envelope.agent_id) == (tool, "s-1", agent)
     assert envelope.delegator_id == delegator
+    assert (event.action.resource.id if event.action.resource else None) == asked["resource"].get("id")
 
 
 def test_opa_uploads_arrays_with_gzip_of_which_only_the_chosen_paths_decide_calls(make_reader, decisions):

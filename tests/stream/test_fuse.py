@@ -88,14 +88,16 @@ def _anonymous(code, count):
 
 
 @pytest.mark.parametrize("code", ["no_session", "no_tool"])
-def test_calls_of_nobody_blow_it_only_where_the_gateway_names_nobody_at_all(code):
+def test_calls_of_nobody_blow_it_only_where_the_gateway_hardly_names_anybody(code):
     fuse = Fuse(window=200, minimum=50)
     bad = _anonymous(code, 50)
     found = outcomes([letter.record for letter in bad], [], bad, Mark())
     assert found == [Outcome("gw", False, ANYBODY)] * 50
     assert _blow(fuse, *found) == Blown("gw", 50, 50)
-    assert _blow(fuse, Outcome("gw", True), *found, *found) is None
-    assert _blow(fuse, Outcome("gw", True), *found * 4) == Blown("gw", 200, 200)
+    assert _blow(fuse, *[Outcome("gw", True)] * 9, *found) == Blown("gw", 50, 59)
+    others = [Outcome("gw", True)] * 10
+    assert _blow(fuse, *others, *found, *found) is None
+    assert _blow(fuse, *others, *found * 4) == Blown("gw", 191, 200)
 
 
 def test_what_is_denied_to_nobody_speaks_against_no_gateway():
