@@ -110,7 +110,9 @@ class Delegation:
         mine, theirs = self.child.allowed_tools, self.parent.allowed_tools
         if theirs and not mine and ANYTHING not in theirs:
             yield Widening("wider_tools", "the child lists no tools, its parent does")
-        wider = tuple(tool for tool in mine if theirs and not any(covers(entry, tool) for entry in theirs))
+        held, wild = frozenset(theirs), [entry for entry in theirs if "*" in entry]
+        beyond = (tool for tool in mine if theirs and tool not in held)
+        wider = tuple(tool for tool in beyond if not any(covers(entry, tool) for entry in wild))
         if wider:
             yield Widening("wider_tools", f"tools that its parent has not: {_some(wider)}")
 

@@ -84,8 +84,8 @@ def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, 
     if before and not now:
         yield Widening("reissued_tools", "this session was issued with a list of tools, now it lists none")
         return
-    if not before or now == before:
-        return
+    if not before or (now[:_MAX_TOOLS] == before and len(now) <= first["count"]):
+        return  # what more there is of a list that was cut may be what was not kept
     now, before = map(sorted, in_one_spelling(now, before, spelling))
     more = [tool for tool in now if not any(covers(entry, tool) for entry in before)]
     if len(first["tools"]) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new

@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from time import process_time
 from typing import Any
 
 import pytest
@@ -680,6 +681,27 @@ def test_growth_is_seen_in_lists_of_tools_too_long_to_keep(observe: Observe, bre
     assert breaches(DelegationWidening(), first, swapped) == {"reissued_tools": True}
     unsure = observe(envelope__allowed_tools=[*many[:-1], "users.delete"])
     assert breaches(DelegationWidening(), first, unsure) == {}, "it may have been among those that were not kept"
+
+
+def test_a_long_list_that_stays_as_it_is_accuses_nobody_however_its_last_names_are_read(
+    observe: Observe, breaches: Breaches
+) -> None:
+    same = observe(envelope__allowed_tools=[*(f"t{n:04d}" for n in range(200)), "x-A"])
+    same = replace(same, spelling={"x-A": "a"})
+    assert breaches(DelegationWidening(), same, same) == {}
+
+
+def test_long_lists_of_tools_are_not_compared_each_with_each(
+    child: Any, observe: Observe, breaches: Breaches
+) -> None:
+    """They stand in every record of a session."""
+    many = [f"t{n:05d}.read" for n in range(8_000)]
+    same = observe(envelope__allowed_tools=many)
+    narrow, wide = (child(allowed_tools=ts, parent={"allowed_tools": many}) for ts in (many[1:], [*many, "x"]))
+    begun = process_time()
+    found = [breaches(DelegationWidening(), *seen) for seen in ([same, same], [narrow], [wide])]
+    assert process_time() - begun < 1
+    assert found == [{}, {}, {"wider_tools": True}]
 
 
 def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any) -> None:
