@@ -14,7 +14,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    or_,
     select,
     tuple_,
 )
@@ -108,10 +107,12 @@ class LedgerRows:
 
     def live_among(self, tenant_id: str, subjects: Iterable[tuple[str, str]], now: datetime) -> list[LedgerEntry]:
         """The entries that revoke any of these (type, id) now, in ledger order."""
-        named = [and_(live.c.subject_type == kind, live.c.subject_id == name) for kind, name in subjects]
+        named = list(subjects)
         if not named:
             return []
-        found = _LIVE.where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
+        # SQLite, asked for the one or the other, reads all that the tenant has
+        these = tuple_(live.c.subject_type, live.c.subject_id).in_(named)
+        found = _LIVE.where(live.c.tenant_id == tenant_id, these, live.c.expires_at > now)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=lambda entry: entry.revision)
 
     def following(self, back: LedgerEntry, limit: int) -> list[LedgerEntry]:

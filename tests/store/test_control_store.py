@@ -444,6 +444,16 @@ def test_what_follows_from_one_session_is_found_without_reading_the_tenants_othe
     assert [step for step in plans if "control_live" in step and "subject_id=?" not in step] == []
 
 
+def test_what_a_call_acts_under_is_found_without_reading_the_tenants_other_revocations(store):
+    for name, kind in (("s1", "session"), ("a1", "agent"), ("s2", "session"), ("a2", "agent")):
+        _revoke(store, name, subject_type=kind)
+    with store.read() as rows:
+        plans = _planned(rows)
+        named = [("session", "s1"), ("agent", "a1"), ("session", "a2"), ("task", "t1")]
+        assert [each.subject_id for each in rows.ledger.live_among("acme", named, NOW)] == ["s1", "a1"]
+    assert [step for step in plans if "control_live" in step and "subject_id=?" not in step] == []
+
+
 def test_what_was_said_of_a_held_call_is_found_without_reading_the_tenants_other_approvals(store):
     with store.read() as rows:
         plans = _planned(rows)
