@@ -63,9 +63,17 @@ class CaseOutbox:
                 if not rows.cases.due(now, 1):
                     return None
             with self._store.write() as rows:
-                row = self._next(rows, now)
-            if row is not None:
-                return row
+                claimed = self._next(rows, now)
+            if claimed is not None:
+                alert, attempts = claimed
+                return AlertRow(alert.case, self._beside_similar(alert).model_dump_json(), attempts)
+
+    def _beside_similar(self, alert: Alert) -> Alert:
+        """Once the write is claimed: that takes long, and nobody who writes is to wait for it."""
+        if alert.view is None or alert.verb == "reply":
+            return alert
+        with self._store.read() as rows:
+            return alert.model_copy(update={"view": with_similar(rows, alert.view)})
 
     def sent(self, id: str, reference: str) -> None:
         now = self._deps.clock()
@@ -144,7 +152,7 @@ class CaseOutbox:
 
     # -- choosing the next write -----------------------------------------------------------------------------
 
-    def _next(self, rows: ControlRows, now: datetime) -> AlertRow | None:
+    def _next(self, rows: ControlRows, now: datetime) -> tuple[Alert, int] | None:
         for found in rows.cases.due(now, _LOOKED_AT):
             case = rows.cases.get(found.key)  # an earlier one may have folded this one
             if case is None or case.status != "due":
@@ -209,8 +217,8 @@ class CaseOutbox:
             events=min(case.events, case.told + most),
         )
 
-    def _row(self, rows: ControlRows, stands: Standing, step: Step) -> AlertRow | None:
-        """Claim this write: from here on it is repeated until it has ended."""
+    def _row(self, rows: ControlRows, stands: Standing, step: Step) -> tuple[Alert, int] | None:
+        """Claim this write: from here on it is repeated until it has ended. Also says how often it was tried."""
         case, values = stands.case, dict[str, object]()
         told = read_alert(rows.alerts.payload(case.alert_id))
         if told is None:
@@ -227,8 +235,7 @@ class CaseOutbox:
             values |= {"shown": case.digest if case.attempts == 0 else _UNKNOWN, "channel": step.channel}
         rows.cases.change(case.key, **values)
         self._in_hand, self._attempt = step.key, case.attempts + 1
-        alert = self._alert(rows, stands, step, told)
-        return AlertRow(case.key, alert.model_dump_json(), case.attempts)
+        return self._alert(rows, stands, step, told), case.attempts
 
     def _alert(self, rows: ControlRows, stands: Standing, step: Step, told: AlertPayload) -> Alert:
         case, view, finding, outcome = stands.case, stands.view, told.finding, told.outcome
@@ -236,7 +243,6 @@ class CaseOutbox:
         if step.verb == "reply":
             events = rows.cases.events(case.key, step.told, step.events - step.told)
         elif view is not None:
-            view = with_similar(rows, view)
             finding, outcome = view.shown.finding, told_of(view.shown.outcome)  # which its buttons act on
         return Alert(
             finding=finding,

@@ -7,9 +7,12 @@ from datetime import timedelta
 import pytest
 
 from guardian.alerting.outbox import AlertWorker
+from guardian.control import case_outbox
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_outbox import CaseOutbox
+from guardian.control.case_view import with_similar
 from guardian.control.intake import receive
+from guardian.errors import StoreError
 from guardian.wire.principal import Principal
 
 
@@ -66,6 +69,30 @@ def test_a_crash_at_any_moment_shows_nobody_anything_twice(office, slack, a_find
     until_settled(office)
     assert len(slack.roots()) == 4
     assert [len(slack.thread(root["ts"])) for root in slack.roots()] == [1] * 4
+
+
+def test_while_similar_cases_are_looked_for_others_write_and_a_crash_loses_nothing(
+    office, slack, a_finding, monkeypatch
+) -> None:
+    office.submit(a_finding("sess_2"))
+    office.settle()
+    seen: list[str] = []
+
+    def looked_for(rows, view):
+        seen.append(office.submit(a_finding(f"meanwhile_{len(seen)}")).effect.value)
+        if len(seen) == 1:
+            raise StoreError("it is away")
+        return with_similar(rows, view)
+
+    office.submit(a_finding())
+    monkeypatch.setattr(case_outbox, "with_similar", looked_for)
+    with pytest.raises(StoreError):
+        office.worker.step()
+    assert office.worker.recover() == 1
+    office.worker.step()
+    assert seen == ["flag", "flag"]
+    assert len(slack.roots()) == 2
+    assert "sess_2" in office.text()
 
 
 @pytest.mark.parametrize("end", ["sent", "postponed", "parked"])
