@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
 
 from guardian.domain.finding import Effect, Finding, Kind, Severity
-from guardian.store.control_scope import Scope, walked_within, within
+from guardian.store.control_scope import NoIndex, Scope, has_much, within
 from guardian.store.control_tables import finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
@@ -97,17 +97,16 @@ class FindingRows:
         Control's own news are about no session, whatever session bears the name that stands in them.
         """
         tenant = finding.c.tenant_id
-        if session_id is None:
-            wanted = select(finding).where(walked_within(self.connection, tenant, scope))
-        else:
-            wanted = select(finding).where(within(tenant, scope), _ABOUT_A_SESSION)
-        for column, value in (
-            (finding.c.session_id, session_id),
-            (finding.c.kind, kind),
-            (finding.c.effect, effect),
-        ):
-            if value is not None:
-                wanted = wanted.where(column == value)
+        # else its few rows are read by tenant or session and sorted: SQLite must not take another index
+        walked = session_id is None and has_much(self.connection, tenant, scope)
+        wanted = select(finding).where(within(NoIndex(tenant) if walked else tenant, scope))
+        if session_id is not None:
+            wanted = wanted.where(finding.c.session_id == session_id, _ABOUT_A_SESSION)
+        if kind is not None:
+            along = walked and effect is None
+            wanted = wanted.where((finding.c.kind if along else NoIndex(finding.c.kind)) == kind)
+        if effect is not None:
+            wanted = wanted.where((finding.c.effect if walked else NoIndex(finding.c.effect)) == effect)
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
         rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))
@@ -115,7 +114,7 @@ class FindingRows:
 
     def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> list[StoredFinding]:
         """Those with a person's verdict, the newest first."""
-        wanted = select(finding).where(within(finding.c.tenant_id, scope), finding.c.verdict.is_not(None))
+        wanted = select(finding).where(within(NoIndex(finding.c.tenant_id), scope), finding.c.verdict.is_not(None))
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
         rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))

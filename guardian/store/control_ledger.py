@@ -172,6 +172,9 @@ class LedgerRows:
 
     def newest(self, scope: Scope, upto: Revision | None = None) -> tuple[Revision, datetime] | None:
         """Revision and time of the newest entry within `scope`, and not after `upto`."""
+        if scope is not None and len(scope) > 1:  # of several tenants at once all entries would be read and sorted
+            each = (self.newest({tenant}, upto) for tenant in scope)
+            return max(filter(None, each), key=lambda newest: newest[0], default=None)
         wanted = select(ledger.c.epoch, ledger.c.n, ledger.c.at).where(within(ledger.c.tenant_id, scope))
         if upto is not None:
             wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) <= (upto.epoch, upto.n))

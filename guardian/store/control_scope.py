@@ -24,14 +24,18 @@ def walked_within(connection: Connection, column: ColumnElement[str], scope: Sco
     With the tenant's index SQLite would read and sort everything that the tenant has. Where that is much, it walks
     along the table instead and passes over the rows of others. PostgreSQL decides by its statistics.
     """
+    return within(NoIndex(column) if has_much(connection, column, scope) else column, scope)
+
+
+def has_much(connection: Connection, column: ColumnElement[str], scope: Scope) -> bool:
+    """Whether the rows within `scope` are too many to read and sort."""
     if scope is None:
-        return true()
+        return True
     some = select(column).where(within(column, scope)).limit(_MUCH).subquery()
-    much = connection.execute(select(func.count()).select_from(some)).scalar_one() == _MUCH
-    return within(_NoIndex(column) if much else column, scope)
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() == _MUCH
 
 
-class _NoIndex(FunctionElement[str]):
+class NoIndex(FunctionElement[str]):
     """A column that SQLite uses no index for (sqlite.org/optoverview.html, disqualifying WHERE terms)."""
 
     name = "no_index"
@@ -39,11 +43,11 @@ class _NoIndex(FunctionElement[str]):
     inherit_cache = True
 
 
-@compiles(_NoIndex)
+@compiles(NoIndex)
 def _as_it_is(element: Any, compiler: Any, **more: Any) -> str:
     return str(compiler.process(element.clauses, **more))
 
 
-@compiles(_NoIndex, "sqlite")
+@compiles(NoIndex, "sqlite")
 def _disqualified(element: Any, compiler: Any, **more: Any) -> str:
     return f"+{compiler.process(element.clauses, **more)}"

@@ -26,7 +26,7 @@ from guardian.store.control_audit import canonical, chain
 from guardian.store.control_epoch import Mark, restored_mark
 from guardian.store.control_tables import metadata
 from guardian.store.engine import open_engine, writing
-from guardian.wire.findings import FindingOutcome
+from guardian.wire.findings import FindingOutcome, Verdict
 from guardian.wire.principal import Principal
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -439,7 +439,7 @@ def test_what_follows_from_one_session_is_found_without_reading_the_tenants_othe
     with store.read() as rows:
         plans = _planned(rows)
         assert [each.subject_id for each in rows.ledger.following(back, 2)] == ["c0", "c1"]
-    assert any("ix_control_ledger_tenant_id_cause (tenant_id=? AND cause=?)" in step for step in plans)
+    assert any("ix_control_ledger_tenant_id_cause_epoch_n (tenant_id=? AND cause=?" in step for step in plans)
     assert [step for step in plans if step.startswith("SCAN")] == []
     assert [step for step in plans if "control_live" in step and "subject_id=?" not in step] == []
 
@@ -484,6 +484,43 @@ def test_the_newest_few_of_many_are_found_without_sorting_all_that_the_tenant_ha
         ]
     assert [[getattr(each, "view", each).session_id for each in page] for page in pages] == [["s4", "s2"]] * 3
     assert any("TEMP B-TREE" in step for step in plans) == (much == 100)
+
+
+@pytest.mark.parametrize("much", [2, 100])
+@pytest.mark.parametrize("scope", [None, {"acme"}, {"acme", "other"}])
+def test_few_findings_among_many_are_found_without_reading_the_others(store, monkeypatch, much, scope):
+    monkeypatch.setattr(control_scope, "_MUCH", much)
+    with store.write() as rows:
+        for n in range(6):
+            _find(rows, f"s{n}", ("acme", "globex")[n % 2])
+        rows.findings.set_verdict("acme", "s4", Verdict(verdict="confirmed", reason="", actor="ann", at=NOW))
+    with store.read() as rows:
+        plans = _planned(rows)
+        for asked in ({"kind": "control"}, {"effect": "revoke"}, {"kind": "drift", "effect": "revoke"}):
+            assert rows.findings.page(scope, limit=2, before=9, **asked) == []
+        found = rows.findings.page(scope, limit=2, session_id="s4", kind="drift", effect="flag")
+        found += rows.findings.judged(scope, limit=2, before=9)
+    assert [each.view.finding.session_id for each in found] == ["s4", "s4"]
+    read = [step for step in plans if "control_finding" in step]
+    assert [step for step in read if "=?" not in step and "ix_control_finding_judged" not in step] == []
+    others = scope is not None and much == 100  # then these may have many of that kind
+    assert any("kind=?" in step or "effect=?" in step for step in read) != others
+
+
+@pytest.mark.parametrize("scope", [{"acme"}, {"acme", "globex"}])
+def test_the_newest_entry_of_a_tenant_is_found_without_sorting_all_of_its_entries(store, scope):
+    last = [_revoke(store, f"s{n}", tenant=("acme", "globex")[n % 2]).revision for n in range(6)]
+    with store.read() as rows:
+        plans = _planned(rows)
+        assert rows.ledger.newest(scope) == (last[5 if "globex" in scope else 4], NOW)
+        assert rows.ledger.newest(scope, last[2]) == (last[2], NOW)
+        assert rows.ledger.newest({"other", "third"}) is None
+        newest = len(plans)
+        assert [each.revision for each in rows.ledger.of_session("acme", "s4")] == [last[4]]
+    assert [step for step in plans if "TEMP B-TREE" in step or step.startswith("SCAN")] == []
+    assert [step for step in plans[newest:] if "subject_id=?" not in step] == [], (
+        "that index is for the newest only"
+    )
 
 
 def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(store):

@@ -39,8 +39,10 @@ ledger = Table(
     Column("cause", String(512)),
     PrimaryKeyConstraint("epoch", "n"),
     Index(None, "tenant_id", "automatic", "at"),
-    Index(None, "tenant_id", "subject_type", "subject_id"),
-    Index(None, "tenant_id", "cause"),
+    # The first two in the ledger's order too: for its sake SQLite would take the third for what they find.
+    Index(None, "tenant_id", "subject_type", "subject_id", "epoch", "n"),
+    Index(None, "tenant_id", "cause", "epoch", "n"),
+    Index(None, "tenant_id", "epoch", "n"),
 )
 
 # The latest revoking entry of every subject that is revoked: what replaying the ledger gives, kept ready.

@@ -1,9 +1,22 @@
 """What is known of sessions: findings, people's words, envelopes, and the models that judged them."""
 
-from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from guardian.store.control_tables.naming import metadata
 from guardian.store.engine import UtcDateTime
+
+_JUDGED = text("verdict IS NOT NULL")
 
 session = Table(
     "control_session",
@@ -44,7 +57,11 @@ finding = Table(
     Column("verdict", Text),
     Column("received_at", UtcDateTime, nullable=False),
     UniqueConstraint("tenant_id", "id"),
-    Index(None, "tenant_id", "session_id"),
+    Index(None, "session_id", "tenant_id"),
+    # Walked along from the newest one on; in the last columns it shows which are passed over.
+    Index(None, "kind", "seq", "tenant_id"),
+    Index(None, "effect", "seq", "tenant_id", "kind"),
+    Index("ix_control_finding_judged", "seq", "tenant_id", sqlite_where=_JUDGED, postgresql_where=_JUDGED),
 )
 
 change = Table(
