@@ -152,6 +152,7 @@ task_reads = Table(
     Column("weight", Float, nullable=False),  # of the most sensitive kind: which sessions matter most
     Column("body", Text, nullable=False),
     Column("touched_at", UtcDateTime, nullable=False, index=True),
+    Index("ix_task_reads_tenant_id_task_id_weight", "tenant_id", "task_id", "weight", "session_id"),
 )
 departures = Table(
     "departures",

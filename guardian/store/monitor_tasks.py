@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, text
 
 from guardian.domain.batch import SiblingKey, TaskKey
 from guardian.domain.signal import SharedReads
@@ -18,29 +18,35 @@ from guardian.store.monitor_tables import task_reads
 SIBLINGS_LOADED = 33
 """Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""
 
-_RANKED = (
-    select(
-        task_reads.c.task_id,
-        task_reads.c.session_id,
-        task_reads.c.body,
-        func.row_number()
-        .over(partition_by=task_reads.c.task_id, order_by=(task_reads.c.weight.desc(), task_reads.c.session_id))
-        .label("place"),
-    )
-    .where(
-        task_reads.c.tenant_id == bindparam("tenant"),
-        task_reads.c.task_id.in_(bindparam("ids", expanding=True)),
-    )
-    .subquery()
+# One look into the index for each task, in one statement: a task may have very many sessions, a batch many tasks.
+_POSTGRESQL = text(
+    """SELECT wanted.value, best.session_id, best.body
+    FROM unnest(CAST(:ids AS varchar[])) AS wanted (value) CROSS JOIN LATERAL (
+        SELECT session_id, body, weight FROM task_reads WHERE tenant_id = :tenant AND task_id = wanted.value
+        ORDER BY weight DESC, session_id DESC LIMIT :most
+    ) AS best
+    ORDER BY best.weight DESC, best.session_id DESC"""
 )
-_READS = select(_RANKED.c.task_id, _RANKED.c.session_id, _RANKED.c.body).where(_RANKED.c.place <= SIBLINGS_LOADED)
+# SQLite knows no LATERAL. The left side of a CROSS JOIN comes first; of a JOIN it might be the whole tenant.
+_SQLITE = text(
+    """SELECT wanted.value, mine.session_id, mine.body
+    FROM json_each(:ids) AS wanted CROSS JOIN task_reads AS mine
+    WHERE mine.tenant_id = :tenant AND mine.task_id = wanted.value AND mine.session_id IN (
+        SELECT session_id FROM task_reads WHERE tenant_id = :tenant AND task_id = wanted.value
+        ORDER BY weight DESC, session_id DESC LIMIT :most
+    )
+    ORDER BY mine.weight DESC, mine.session_id DESC"""
+)
 
 
 def load_task_reads(connection: Connection, wanted: Iterable[TaskKey]) -> dict[TaskKey, dict[str, SharedReads]]:
     """By (tenant, task), then by session id; absent where no session of the task has read anything."""
     found: dict[TaskKey, dict[str, SharedReads]] = defaultdict(dict)
+    on_server = connection.dialect.name == "postgresql"
     for (tenant,), tasks in lots(wanted, in_key):
-        for task, session, body in connection.execute(_READS, {"tenant": tenant, "ids": list(tasks)}):
+        ids = list(tasks) if on_server else json.dumps(list(tasks), ensure_ascii=False)
+        asked = {"tenant": tenant, "ids": ids, "most": SIBLINGS_LOADED}
+        for task, session, body in connection.execute(_POSTGRESQL if on_server else _SQLITE, asked):
             found[tasks[task]][session] = _reads(json.loads(body))
     return dict(found)
 

@@ -547,6 +547,19 @@ def test_each_session_of_a_task_keeps_its_own_row_and_the_most_sensitive_are_loa
     assert {"s1", "s2"} < set(kept)  # a crowd of harmless sessions does not push them out
 
 
+def test_the_most_sensitive_sessions_of_each_task_are_found_without_ranking_all_of_them(store, plans):
+    reads = {weight: SharedReads({"secrets": ("vault.read", True)}, 1, ("p",), weight) for weight in (0.5, 0.9)}
+    tasks = [TaskKey("acme", name) for name in ("t1", "t'2\"\\", "é" * 300)]
+    told = {SiblingKey(*task, f"s{n:02}"): reads[0.9 if n > 30 else 0.5] for task in tasks for n in range(40)}
+    Member(store, "m").claim(P0).commit(Judgement(task_reads=told), 1)
+    plans.clear()
+    got = store.load(wanted(tasks=frozenset(tasks))).task_reads
+    best = [f"s{n:02}" for n in (*range(39, 30, -1), *range(30, 6, -1))]
+    assert {task: list(found) for task, found in got.items()} == dict.fromkeys(tasks, best)
+    assert any("ix_task_reads_tenant_id_task_id_weight (tenant_id=? AND task_id=?)" in step for step in plans)
+    assert all("task_id=?" in step for step in plans if "SEARCH" in step)
+
+
 @pytest.mark.parametrize("ancestors", [("parent", "root"), ()])
 def test_what_a_delegation_has_read_is_loaded_with_a_session_that_belongs_to_it(store, ancestors):
     reads = SharedReads({"secrets": ("vault.read", True)}, 1, ("p1",), 1.0)
