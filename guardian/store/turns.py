@@ -10,13 +10,13 @@ _ROUNDS = 60
 """Transactions in one go: several times what a monitor at full speed sees in the minute between two."""
 
 
-def in_turn(lot: Callable[[], int], limit: int, rest: Rest) -> int:
+def in_turn(lot: Callable[[], int], limit: int, rest: Rest, *, rounds: int = _ROUNDS) -> int:
     """Call `lot` again for as long as it does all of `limit`, and keep up with what comes in. Returns the sum.
 
     Between two calls it rests for as long as the first took: SQLite's lock is not fair to those who wait for it.
     """
     done = 0
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         begun = time.perf_counter()
         made = lot()
         done += made

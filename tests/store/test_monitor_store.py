@@ -475,6 +475,14 @@ def test_more_than_one_lot_of_finished_sessions_is_learnt_from_at_a_time(store):
     assert store.load(wanted(purposes=frozenset({key}))).baselines[key].sessions == 25
 
 
+def test_those_who_judge_have_their_turn_after_some_hundreds_of_finished_sessions(store):
+    states = {SessionKey("acme", f"s{n}"): _finished(S1, "p") for n in range(1_100)}
+    Member(store, "m").claim(P0).commit(Judgement(sessions=states), 1)
+    turns: list[float] = []
+    learned = store.baselines.publish(NOW, idle=timedelta(0), learn=_learn, rest=turns.append)
+    assert (learned["sessions"], len(turns)) == (1_100, 2)
+
+
 def test_of_each_purpose_only_the_newest_snapshots_are_kept(store, engine):
     key, other = PurposeKey("acme", "p"), PurposeKey("acme", "q")
     fact = BaselineFact("", 1, {}, {}, (), (0,) * 24)
