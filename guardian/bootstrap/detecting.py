@@ -9,14 +9,14 @@ from typing import Any
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.offline import batches
-from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, read_mapping
+from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, options_of, read_mapping
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent, SessionKey
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.completing import Completion, SessionName
 from guardian.sources.facts import CARRIED
-from guardian.sources.port import Source, Told
+from guardian.sources.port import Format, Source, Told
 from guardian.sources.reading import Reader
 
 _REASONS = 5
@@ -123,8 +123,9 @@ def list_formats() -> Iterator[FormatFacts]:
 
 
 def detect(settings: Settings, file: Path, update: Callable[[int, int | None], None]) -> list[Tally]:
-    """How much of a file is of which format, the most frequent first; nothing about the deployment is needed."""
-    reader = Reader(formats_of(AUTO, {}), _anybody(settings))
+    """How much of a file is of which format, the most frequent first; nothing about the deployment is needed, and
+    what is configured counts."""
+    reader = Reader(_every_format(settings), _anybody(settings))
     own: Source = plugins.make("sources", OWN, {})
     tallies: dict[str | None, Tally] = {}
     for line in _lines(reader, file, update):
@@ -149,17 +150,34 @@ def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]
     return _lines(reader, file, lambda _done, _total: None)
 
 
+def _every_format(settings: Settings) -> dict[str, Format]:
+    """Each format, the configured one with its options. A mapping without `when` knows no record by its content:
+    where it is configured it gets those that no other format knows."""
+    name, options = settings.source.format, options_of(settings)
+    rest = name == "mapping" and options.get("when") is None
+    formats = {**formats_of(AUTO, {}), **formats_of(name, {**options, "when": "`true`"} if rest else options)}
+    if rest:
+        formats[name] = formats.pop(name)
+    return formats
+
+
 class _Anybody(Completion):
-    """Who sends a log does not matter here, nor whose it is; that a record does not say it is told."""
+    """Who sends a log does not matter here, nor whose it is; where neither a record nor the configuration says it,
+    that is told."""
 
     def sender(self, record: Record, said: str | None) -> str | None:
-        return said or record.header("gateway") or _NOBODY
+        return super().sender(record, said) or _NOBODY
+
+    def owner(self, gateway: str | None, said: str | None) -> str | None:
+        return super().owner(gateway, said) or _NOBODY
+
+    def check_sender(self, event: DecisionEvent) -> None:
+        """Whoever it names is believed."""
 
 
 def _anybody(settings: Settings) -> Completion:
     known = completion_of(settings)
-    given = {each.name: getattr(known, each.name) for each in dataclasses.fields(known)}
-    return _Anybody(**{**given, "tenant": known.tenant or _NOBODY, "gateway": None})
+    return _Anybody(**{each.name: getattr(known, each.name) for each in dataclasses.fields(known)})
 
 
 def _unsaid(event: DecisionEvent) -> Iterator[str]:

@@ -52,6 +52,59 @@ def test_detect_reads_guardians_own_format_whichever_gateways_it_names(guardian,
         assert f"guardian: {2 * len(log)} records, 100.0% readable: {2 * len(log)} decisions" in done.stdout
 
 
+GATEWAY = "gateway: edge-1, tenant: tenant_acme"
+ACCESS = {"start_time": "2026-11-24T22:07:17Z", "response_code": 200, "mcp.tool.name": "pay", "x-agent-id": "bot"}
+OTHER_KEYS = {"ts": "2026-11-24T22:07:17Z", "code": 200, "mcp_tool": "pay", "x-agent-id": "bot"}
+KEYS = "agent: x-agent-id, tool: mcp_tool, status: code, time: ts"
+ASKED = {
+    "decision_id": "d",
+    "labels": {"id": "b"},
+    "timestamp": "2026-11-24T22:07:17Z",
+    "input": {"tool": "pay", "agent": "bot"},
+    "result": True,
+}
+PLAIN = {"tool": "pay", "agent": "bot", "verdict": "allow", "time": 1764022036}
+FIELDS = "fields: {tool: tool, agent: agent, decision: verdict, time: time}"
+
+
+@pytest.mark.parametrize(
+    ("source", "log", "format"),
+    [
+        (f"{{format: envoy, {GATEWAY}, options: {{fields: {{agent: x-agent-id}}}}}}", [ACCESS], "envoy"),
+        (f"{{format: envoy, {GATEWAY}, options: {{fields: {{{KEYS}}}}}}}", [OTHER_KEYS], "envoy"),
+        (f"{{format: auto, {GATEWAY}, options: {{envoy: {{fields: {{{KEYS}}}}}}}}}", [OTHER_KEYS], "envoy"),
+        (
+            f"{{format: opa, {GATEWAY}, options: {{paths: [mcp/authz]}}}}",
+            [{**ASKED, "path": path} for path in ("mcp/authz", "http/authz")],
+            "opa",
+        ),
+        (f"{{format: mapping, {GATEWAY}, options: {{{FIELDS}}}}}", [PLAIN], "mapping"),
+        (f"{{format: mapping, {GATEWAY}, options: {{{FIELDS}, when: agent}}}}", [PLAIN], "mapping"),
+        ("{format: envoy, gateway: edge-1, options: {fields: {agent: x-agent-id}}}\n"
+         "gateways: {edge-1: [tenant_acme]}", [ACCESS], "envoy"),
+    ],
+)  # fmt: skip
+def test_detect_reads_a_log_as_it_is_configured(guardian, tmp_path: Path, source: str, log, format: str) -> None:
+    (tmp_path / "guardian.yaml").write_text(f"source: {source}\nmodel: {{engine: lexical}}\n")
+    (tmp_path / "log").write_text("".join(json.dumps(each) + "\n" for each in log))
+    done = guardian("detect", "log", "--json")
+    (tally,) = json.loads(done.stdout)
+    assert (done.returncode, tally["format"], tally["decisions"]) == (0, format, 1)
+    assert {"gateway", "tenant", "agent_id"}.isdisjoint(tally["missing"])
+    assert "NAME" not in guardian("detect", "log").stdout
+    assert "1 decision of 1 session" in guardian("replay", "log").stderr
+
+
+def test_a_mapping_that_takes_every_record_takes_none_of_another_format(guardian, tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text(f"source: {{format: mapping, options: {{{FIELDS}}}}}\n")
+    known = {}
+    for path in sorted(SAMPLES.glob("*.jsonl")):
+        shutil.copy(path, tmp_path / "log")
+        known[path.stem] = json.loads(guardian("detect", "log", "--json").stdout)[0]["format"]
+    assert known.pop("cloudevents", "guardian") != "mapping"
+    assert known == {name: name for name in known}
+
+
 @pytest.mark.parametrize(("body", "format"), [("{}\n{}", "guardian"), ("[{}, {}]", "auto")])
 def test_with_the_setting_that_detect_names_all_that_it_counts_is_scored(guardian, tmp_path, body, format) -> None:
     one = json.loads((SAMPLES / "guardian.jsonl").read_text().splitlines()[0])
