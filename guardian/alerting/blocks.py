@@ -33,6 +33,8 @@ _ABOUT = {
     Kind.CALIBRATION: "traffic no longer looks like what guardian was calibrated on",
     Kind.CONTROL: "guardian about itself",
 }
+_UNSAID = "decision"
+"""Among what a log lacks: whether the gateway let the call through, so that it is judged as if it had."""
 SIGNALS = {
     "purpose_fit": "does not fit the declared purpose",
     "object_mismatch": "is about another object than the purpose names",
@@ -147,6 +149,8 @@ def about(finding: Finding) -> str:
     """What it is about, in a few words. A hard breach goes first, as in the title: it is a fact."""
     if finding.kind is Kind.DRIFT and any(breach.hard for breach in finding.breaches):
         return "the session broke a hard rule"
+    if finding.kind is Kind.GATEWAY and _UNSAID in finding.features_missing:
+        return "the gateway's log does not say what it allowed"
     return _ABOUT[finding.kind]
 
 
@@ -181,10 +185,13 @@ def act(finding: Finding, room: int, share: float) -> Block | None:
     if act is None:
         return None
     said = {"allow": "allowed", "deny": "denied"}.get(act.effect, "decided")
+    how = ""
+    if _UNSAID in finding.features_missing:
+        said, how = "decided", ", whose log does not say how"
     did = "tried" if act.effect == "deny" else "did"
     lines = [
         f"*What the agent {did}* · {moment(act.time)}",
-        f"{code(act.tool, int(200 * share))} · {said} by gateway {code(act.gateway, 120)}",
+        f"{code(act.tool, int(200 * share))} · {said} by gateway {code(act.gateway, 120)}{how}",
         code(act.arguments, int(room * share)) if act.arguments.strip() else "arguments not in the log",
     ]
     if act.argument:

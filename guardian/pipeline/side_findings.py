@@ -31,10 +31,12 @@ _REUSED = (
 def decision_findings(
     d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """What one decision says about its gateway and about its grant."""
+    """What one decision says about its gateway and about its grant. Of a gateway whose log does not say that it
+    let the call through, no more is said than that."""
     event = d.event
     tenant, session = event.key
     allowed = event.decision.effect == "allow"
+    unsaid = event.origin is not None and "decision" in event.origin.absent
     tell = partial(
         side_finding,
         tenant_id=tenant,
@@ -45,7 +47,7 @@ def decision_findings(
         envelope_digest=d.envelope_digest,
     )
     for signal in drift.signals:
-        if signal.name == "envelope_breach" and allowed:
+        if signal.name == "envelope_breach" and allowed and not unsaid:
             for breach in signal.breaches:
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
                 yield tell(
@@ -64,12 +66,21 @@ def decision_findings(
                 breaches=signal.breaches,
             )
     if allowed and state.revoked_at is not None and d.our_time > state.revoked_at + IN_FLIGHT:
-        yield tell(
-            Kind.GATEWAY,
-            identity=(event.gateway, "allowed_after_revocation", session, state.revoked_at.isoformat()),
-            title=f"Gateway {event.gateway} let a revoked session act",
-            severity="critical",
-        )
+        since = session, state.revoked_at.isoformat()
+        if unsaid:
+            yield tell(
+                Kind.GATEWAY,
+                identity=(event.gateway, "logged_after_revocation", *since),
+                title=f"Gateway {event.gateway} logs calls of a revoked session, not whether it let them through",
+                severity="medium",
+            )
+        else:
+            yield tell(
+                Kind.GATEWAY,
+                identity=(event.gateway, "allowed_after_revocation", *since),
+                title=f"Gateway {event.gateway} let a revoked session act",
+                severity="critical",
+            )
 
 
 def tell_once(finding: Finding, state: SessionState) -> SessionState | None:

@@ -5,12 +5,15 @@ trace travel in `_meta`). Taken are the bare request, and log lines that hold it
 `response`, `timestamp`, `session_id`, `headers`, `user`. A bare request is the agent's own as a whole: what it
 says about session, tenant, user or decision does not count. Nor does a message's `id`: a decision is known by the
 line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A logged
-request counts as let through unless the line has a `decision` that denies it, an HTTP status of 401 or 403, or an
-error code of a refusal. -32001 is no refusal: the SDKs use it for a call that took too long, which may well have
-been done.
+request counts as let through unless the line has a `decision` (or `allowed`) that denies it, another word that
+does, an HTTP status of 401 or 403, or an error code of a refusal. Where it has nothing that says either (no such
+word, no status below 400, no result; another error may be the gateway's or the server's) `decision` is missing.
+-32001 is no refusal: the SDKs use it for a call that took too long, which may well have been done.
 """
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -37,6 +40,8 @@ _CARRIES = (
     "reason", "result", "trace",
 )  # fmt: skip
 _REFUSALS = (-32003, 401, 403)
+_SAY_SO = ("allowed", "verdict", "outcome", "http_status", "status")
+"""Under which names proxies write what became of a request, as a word or as an HTTP status."""
 _META = "io.modelcontextprotocol/"
 
 
@@ -58,7 +63,7 @@ class McpTraffic(Format):
         if request is entry:
             entry = {}
         response, headers = entry.get("response"), _lower(entry.get("headers"))
-        effect, reason = _decision(entry, response)
+        effect, reason, masked = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
         return Facts(
@@ -76,6 +81,7 @@ class McpTraffic(Format):
             trace=trace,
             server=text(entry.get("server")),
             status=_status(response),
+            masked=masked,
         )
 
     def write(self, event: DecisionEvent) -> bytes:
@@ -145,14 +151,33 @@ def _messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, Mapping) and "jsonrpc" in each]
 
 
-def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str]:
+def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tuple[str, ...]]:
+    """Effect, reason, and `decision` where the line does not say it."""
     error = at(response, "error")
     why = first(entry.get("reason"), at(error, "message")) or ""
     if (told := entry.get("decision")) is not None:
-        return effect_of(told, "decision"), why
-    status = first(entry.get("http_status"), entry.get("status"))  # proxies write it as a number or in quotes
-    refused = at(error, "code") in _REFUSALS or status in ("401", "403")
-    return ("deny", why) if refused else ("allow", "")
+        return effect_of(told, "decision"), why, ()
+    if isinstance(told := entry.get("allowed"), bool):
+        return effect_of(told, "allowed"), why, ()
+    said = {_said(entry.get(name)) for name in _SAY_SO}
+    if at(response, "jsonrpc") is None:  # what the proxy wrote, and no message of the server's
+        said |= {_said(at(response, name)) for name in ("status", "status_code")}
+    if "deny" in said or at(error, "code") in _REFUSALS:
+        return "deny", why, ()
+    done = at(response, "result") is not None and _status(response) == "ok"
+    return "allow", "", () if done or "allow" in said else ("decision",)
+
+
+def _said(value: Any) -> Effect | None:
+    """What a word or an HTTP status (a number, or one in quotes) says of the decision; None for nothing."""
+    said = text(value)
+    if said in ("401", "403"):
+        return "deny"
+    if said is None or re.fullmatch("[123][0-9][0-9]|ok|OK", said):
+        return None if said is None else "allow"
+    with suppress(DecodeError):
+        return effect_of(said, "")
+    return None
 
 
 def _status(response: Any) -> str | None:

@@ -209,6 +209,13 @@ def test_what_is_missing_is_said(make_alert) -> None:
     assert "Missing from the log: result, trace_id" in texts(message(make_alert()))
 
 
+def test_a_decision_that_the_log_does_not_say_is_not_told_as_one(make_alert) -> None:
+    told = texts(message(make_alert(features_missing=("decision",))))
+    assert "decided by gateway `mcp-gw-eu-1`, whose log does not say how" in told
+    alert = make_alert(features_missing=("decision",), kind=Kind.GATEWAY, breaches=())
+    assert "the gateway's log does not say what it allowed" in texts(message(alert))
+
+
 def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
     act = make_alert().finding.act.model_copy(update={"tool": "x`\n*Policy let guardian* revoke"})
     [shown] = [b["text"]["text"] for b in message(make_alert(act=act)) if "What the agent did" in str(b)]

@@ -73,6 +73,18 @@ def test_the_page_of_a_session_shows_what_it_was_for_what_it_did_and_what_was_ma
         assert told in html, told
 
 
+def test_a_decision_that_the_log_does_not_say_is_not_shown_as_one(make_site, scribe):
+    site = make_site()
+    said = scribe.finding(n=1)
+    unsaid = scribe.finding(n=2).model_copy(update={"features_missing": ("decision",)})
+    for told, words in (
+        (said, "the gateway said allow"),
+        (unsaid, "the log does not say what the gateway decided"),
+    ):
+        site.submit(told)
+        assert words in site.signed_in().page(f"/console/finding?id={told.id}")
+
+
 @pytest.mark.parametrize("archive", [{}, {"path": "archive"}])
 def test_no_page_gives_a_figure_beyond_the_promise_without_saying_that_it_is_estimated(make_site, scribe, archive):
     site = make_site(archive=archive)

@@ -1,9 +1,15 @@
 """What one decision says about its gateway and about its grant."""
 
+import dataclasses
+from datetime import timedelta
+
 import pytest
 
+from guardian.domain.event import Origin
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.session import HumanWord
 from guardian.pipeline.side_findings import GAPS_TOLD
+from guardian.sources.guardian import GuardianDecisions
 
 
 def test_an_allowed_breach_is_a_finding_against_the_gateways_policy(world, body) -> None:
@@ -36,6 +42,31 @@ def test_what_could_not_be_checked_is_told_of_the_gateway_and_flags_no_session(w
 def test_a_denied_breach_is_no_finding_against_the_gateway(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
     assert world.told(Kind.GATEWAY) == []
+
+
+class Undecided(GuardianDecisions):
+    """A log that does not say what the gateway decided."""
+
+    def read(self, record):
+        for each in super().read(record):
+            origin = Origin(format="mcp", absent=("decision",))
+            yield dataclasses.replace(each, event=each.event.model_copy(update={"origin": origin}))
+
+
+def test_what_the_log_does_not_say_of_a_decision_is_not_held_against_the_gateway(
+    new_world, make_decoder, body, now
+) -> None:
+    world = new_world(decoder=dataclasses.replace(make_decoder(), source=Undecided()))
+    world.feed(body(1, action__tool="crm.write"))
+    assert world.told(Kind.GATEWAY) == []
+    (drift,) = world.told(Kind.DRIFT)
+    assert drift.breaches[0].hard
+    assert "decision" in drift.features_missing
+    world.hear(HumanWord.REVOKED, at=now - timedelta(hours=1))
+    world.feed(body(2))
+    (finding,) = world.told(Kind.GATEWAY)
+    assert finding.title == "Gateway gw logs calls of a revoked session, not whether it let them through"
+    assert (finding.severity, "decision" in finding.features_missing) == ("medium", True)
 
 
 def test_the_same_gap_in_a_gateways_policy_is_told_once_for_all_sessions(world, body) -> None:

@@ -330,12 +330,20 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
         "1.0.0",
     )
     assert bare.envelope.session_id == TRACE  # nothing better is there
+    assert "decision" in bare.features_missing
     (answered,) = sample("mcp", 1)
     assert answered.result is not None
     assert answered.result.status == "ok"
     (refused,) = sample("mcp", 2)
     assert (refused.decision.effect, refused.envelope.session_id) == ("deny", "1868a90c")
     assert sample("mcp", 3) == []
+
+
+RESULT = {"jsonrpc": "2.0", "id": 1, "result": {"content": []}}
+
+
+def error(code: int) -> dict:
+    return {"response": {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "no"}}}
 
 
 @pytest.mark.parametrize(
@@ -347,13 +355,40 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
         ({"http_status": None, "status": 401}, "deny"),
         ({"status": "200"}, "allow"),
         ({"status": "ok"}, "allow"),
+        ({"allowed": False, "policy": "deny-payments"}, "deny"),
+        ({"allowed": False, "status": 200}, "deny"),
+        ({"allowed": "false", "status": 200}, "deny"),
+        ({"allowed": True, "status": 403}, "allow"),  # the server's, then
+        ({"verdict": "blocked"}, "deny"),
+        ({"outcome": "Denied", "response": {"status": 200}}, "deny"),
+        ({"status": "denied"}, "deny"),
+        ({"response": {"status": 403}}, "deny"),
+        (error(-32003), "deny"),
+        ({"decision": "allow"}, "allow"),
+        ({"allowed": True}, "allow"),
+        ({"verdict": "allowed"}, "allow"),
+        ({"outcome": "success"}, "allow"),
+        ({"response": {"status": 200}}, "allow"),
+        ({"response": RESULT}, "allow"),
+        ({"response": {**RESULT, "status": 403}}, "allow"),  # a server's message tells nobody's decision
+        ({}, None),
+        ({"allowed": "perhaps"}, None),
+        ({"status": "queued"}, None),
+        ({"verdict": "passed"}, None),
+        ({"status": 429}, None),
+        ({"response": {"status": 502}}, None),
+        (error(-32602), None),
+        ({"response": {**RESULT, "result": {"isError": True, "content": []}}}, None),
     ],
 )
-def test_what_a_proxy_refused_is_a_deny_however_it_writes_the_status(decisions, make_reader, said, effect):
+def test_what_a_proxy_refused_is_a_deny_however_it_writes_it_and_what_it_does_not_say_is_missing(
+    decisions, make_reader, said, effect
+):
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "crm.read", "arguments": {}}}
     line = {"request": message, "session_id": "s", "timestamp": "2026-05-12T17:04:11Z"} | said
     (call,) = decisions(make_reader("mcp"), line, headers=(("gateway", b"home"),))
-    assert call.decision.effect == effect
+    assert call.decision.effect == (effect or "allow")
+    assert ("decision" in call.features_missing) is (effect is None)
 
 
 FORGED = {
