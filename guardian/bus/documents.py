@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from gzip import BadGzipFile
 
-from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
+from guardian.bus.file import BATCH_BYTES, MAX_LINE, FileConsumer, depth_of
 from guardian.domain.record import Place, Record
 from guardian.telemetry import logger
 
@@ -29,7 +29,7 @@ class Documents(FileConsumer):
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
         records: list[Record] = []
         size = 0
-        while not self._paused and len(records) < max_records and size < MAX_LINE:
+        while not self._paused and len(records) < max_records and size < BATCH_BYTES:
             found = self._document()
             if found is None:
                 break

@@ -20,14 +20,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
-from guardian.domain.record import Place, Record
+from guardian.domain.record import MAX_RECORD, Place, Record
 from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
 
 _log = logger("bus")
-MAX_LINE = 8 * 1024 * 1024 + 1
+MAX_LINE = MAX_RECORD + 1
 """The most of one line that is held in memory. The rest is skipped, and the source refuses what is left: it is one
-byte more than a call may have."""
+byte more than a record may have."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""A poll that holds so much takes no further line."""
 
 _SKIP = 1024 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
@@ -65,7 +67,7 @@ class FileConsumer:
         """Raises BusError, once, where a damaged file breaks off, after every line before that was handed on."""
         records: list[Record] = []
         size, until = 0, self._next + max_records  # lines, so that a run of blank ones ends too
-        while not self._paused and self._next < until and size < MAX_LINE:
+        while not self._paused and self._next < until and size < BATCH_BYTES:
             offset = self._next
             line = self._line()
             if line is None:

@@ -33,14 +33,15 @@ class PipeConsumer(FileConsumer):
 
     def _fill(self, timeout_s: float) -> None:
         """Wait until something arrives, then take all that is there, within bounds."""
-        read, wait = 0, timeout_s
-        while not self._closed and read < MAX_LINE and (len(self._held) < _AHEAD or b"\n" not in self._held):
+        read, wait, whole = 0, timeout_s, b"\n" in self._held
+        while not self._closed and read < MAX_LINE and (len(self._held) < _AHEAD or not whole):
             if not select.select([self._descriptor], [], [], wait)[0]:
                 return
             chunk = os.read(self._descriptor, _CHUNK)
             self._closed = not chunk
             self._held += chunk
-            if len(self._held) > MAX_LINE + _CHUNK and b"\n" not in self._held:
+            whole = whole or b"\n" in chunk
+            if len(self._held) > MAX_LINE + _CHUNK and not whole:
                 del self._held[MAX_LINE:]  # of a line that long no more is wanted
             read, wait = read + len(chunk), 0.0
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+MAX_RECORD = 32_768 * 1_032
+"""The most bytes that a record may unpack to, or a line may hold: OPA cuts its uploads at 32 KiB, and deflate
+packs 1,032 to 1 at best."""
 _NAME_CHARS = 512
 
 

@@ -10,13 +10,13 @@ import math
 import re
 from typing import Any, NoReturn
 
+from guardian.domain.record import MAX_RECORD
 from guardian.errors import DecodeError
 
 MAX_DEPTH = 64
 MAX_CALL_BYTES = 8 * 1024 * 1024
-MAX_BYTES = 32_768 * 1_032
-"""The most that a record may unpack to: OPA cuts its uploads at 32 KiB, and deflate packs 1,032 to 1 at best.
-While it is read, its values may take sixty times as much memory: 2 GB."""
+MAX_BYTES = MAX_RECORD
+"""The most that is read at once. Meanwhile its values may take sixty times as much memory: 2 GB."""
 
 LEAST, BEYOND = -(2**63), 2**64
 """Between which whole numbers lie: those of 64 bits, with or without a sign, as ids and hashes are."""
@@ -47,7 +47,7 @@ def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Any:
     except _BadNumber as error:
         raise DecodeError("not_json", f"{error} is not one that JSON can carry") from None
     except json.JSONDecodeError as error:
-        raise DecodeError("not_json", f"{error.msg} at position {error.pos}") from None
+        raise DecodeError("not_json", f"{error.msg.removesuffix(' at')} at position {error.pos}") from None
     except (ValueError, RecursionError):
         raise DecodeError("not_json", "the JSON cannot be parsed") from None
     if _SURROGATE.search(text):

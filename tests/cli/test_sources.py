@@ -120,6 +120,19 @@ def test_with_the_setting_that_detect_names_all_that_it_counts_is_scored(guardia
     assert (scored.returncode, "2 actions scored, 0 lines refused" in scored.stderr) == (0, True)
 
 
+def test_a_line_may_hold_as_much_as_a_record_and_a_longer_one_is_said_to_be_too_long(guardian, tmp_path) -> None:
+    one = json.loads((SAMPLES / "guardian.jsonl").read_text().splitlines()[0])
+    one["action"]["arguments"] = {"note": "x" * 1_000_000}
+    (tmp_path / "log").write_text(json.dumps([{**one, "id": f"d{n}"} for n in range(12)]))
+    assert "100.0% readable: 12 decisions" in guardian("detect", "log").stdout
+    one["action"]["arguments"] = {"note": "x" * (8 * 1024 * 1024)}
+    (tmp_path / "log").write_text(json.dumps([{**one, "id": f"d{n}"} for n in range(2)]))
+    assert "2 x too_large: one call of" in guardian("detect", "log").stdout
+    (tmp_path / "log").write_text(json.dumps([one] * 5) + "\n")
+    done = guardian("detect", "log")
+    assert (done.returncode, "too_large: larger than the 33816576 bytes" in done.stdout) == (3, True)
+
+
 def test_one_line_is_not_told_as_several(guardian, tmp_path) -> None:
     one = (SAMPLES / "guardian.jsonl").read_text().splitlines()[0]
     (tmp_path / "log").write_text(f"{one}\n{{broken\n")

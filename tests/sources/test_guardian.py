@@ -150,6 +150,11 @@ def test_an_unknown_schema_is_quoted_only_where_it_is_guardians_own():
     assert refusal(raw(schema="AKIAIOSFODNN7EXAMPLE")).reason.endswith("got a string of 20 characters")
 
 
+def test_what_is_no_json_is_told_with_the_place():
+    for text, told in ((b'{"a": "', "Unterminated string starting at position 6"), (b"{", "at position 1")):
+        assert told in refusal(text).reason
+
+
 def test_a_number_and_a_key_that_are_refused_are_told_by_their_length():
     assert "a number of 23 characters is" in refusal(GOOD.replace(b'"c1"', b"4" * 23)).reason
     assert "a key of 5 characters occurs" in refusal(GOOD.replace(b'"c1"', b'{"acc-1": 1, "acc-1": 2}')).reason
