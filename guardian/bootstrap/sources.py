@@ -61,9 +61,18 @@ def formats_of(name: str, options: Mapping[str, Any]) -> dict[str, Format]:
 
 
 def options_of(settings: Settings) -> dict[str, Any]:
-    """The options, with a mapping's file read in."""
-    options = dict(settings.source.options)
-    file = options.pop("file", None) if settings.source.format == "mapping" else None
+    """The options, with a mapping's file read in, also where they are by format."""
+    options, name = dict(settings.source.options), settings.source.format
+    if name == "mapping":
+        return _with_file(settings, options)
+    if name in (AUTO, WRAPPER) and isinstance(mapping := options.get("mapping"), Mapping):
+        options["mapping"] = _with_file(settings, mapping)
+    return options
+
+
+def _with_file(settings: Settings, mapping: Mapping[str, Any]) -> dict[str, Any]:
+    options = dict(mapping)
+    file = options.pop("file", None)
     return options if file is None else {**read_mapping(settings.resolve(Path(str(file)))), **options}
 
 

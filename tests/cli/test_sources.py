@@ -312,6 +312,23 @@ def test_a_mapping_that_is_none_is_wrong_usage(guardian, tmp_path: Path, mapping
     assert (done.returncode, said in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("format", ["mapping", "auto", "cloudevents"])
+def test_a_mappings_file_is_read_wherever_a_mapping_may_stand(guardian, tmp_path: Path, format: str) -> None:
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "map.yaml").write_text(EXAMPLE.read_text("utf-8"))
+    options = "{file: map.yaml}" if format == "mapping" else "{mapping: {file: map.yaml}}"
+    source = f"source: {{format: {format}, gateway: g, options: {options}}}\n"
+    (tmp_path / "g" / "guardian.yaml").write_text(f"{source}model: {{engine: lexical}}\n")
+    event = {"specversion": "1.0", "id": "e", "source": "g", "type": "t", "data": LOG[0]}
+    (tmp_path / "log").write_text(json.dumps(event if format == "cloudevents" else LOG[0]))
+    config = ("-c", "g/guardian.yaml")
+    assert guardian("check-config", *config).returncode == 0
+    assert "mapping: 1 record, 100.0% readable: 1 decision" in guardian("detect", "log", *config).stdout
+    assert "1 decision of 1 session" in guardian("replay", "log", *config).stderr
+    (tmp_path / "g" / "map.yaml").unlink()
+    assert "map.yaml: cannot be read" in guardian("check-config", *config).stderr
+
+
 def test_a_foreign_log_is_scored_and_replayed_like_guardians_own(guardian, tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes((SAMPLES / "agentgateway.jsonl").read_bytes())
     envelope = {"delegator_id": "maya", "tenant_id": "tenant_acme", "session_id": "191c48", "purpose": "greet",
