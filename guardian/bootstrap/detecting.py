@@ -86,8 +86,14 @@ class Tally:
 
     @property
     def readable(self) -> float:
-        """The share of records that hold nothing unreadable, in [0, 1]."""
-        return 1 - self.refused / self.records if self.records else 0.0
+        """The share of what the records hold, one or many entries each, that could be read, in [0, 1]."""
+        held = self.decisions + self.skipped + self.refused
+        return 1 - self.refused / held if held else 0.0
+
+    @property
+    def callless(self) -> bool:
+        """Whether it is of a known format and can be read, and none of it is a tool call."""
+        return self.format is not None and not self.decisions and not self.refused
 
     def as_json(self) -> dict[str, Any]:
         names = ("format", "records", "decisions", "skipped", "refused", "only_auto")
@@ -132,7 +138,7 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
         tally = tallies.setdefault(line.format, Tally(line.format))
         tally.records += 1
         tally.decisions += len(line.events)
-        tally.refused += bool(line.refusals)
+        tally.refused += len(line.refusals)
         tally.skipped += not line.events and not line.refusals
         if line.format == OWN:
             tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)

@@ -127,6 +127,8 @@ def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
             f" {counted(tally.decisions, 'decision')}, {tally.skipped:,} that are no tool calls,"
             f" {tally.refused:,} refused"
         )
+        if tally.callless:
+            typer.echo(f"    none of it is a tool call as {tally.format} has them")
         if tally.only_auto:
             why = f"{tally.format} takes one plain object a record, of 1 MiB at most"
             typer.echo(f"    {tally.only_auto:,} of them with format auto only: {why}")
@@ -148,11 +150,15 @@ def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
         for name, otherwise in _OTHERWISE.items():
             if any(tally.missing[name] for tally in tallies):
                 typer.echo(f"  {name}: NAME  # not every record says it; {otherwise}")
-    elif any(reason.startswith("unknown_format") for tally in tallies for reason in tally.reasons):
+    elif any(tally.callless or any(map(_is_unknown, tally.reasons)) for tally in tallies):
         typer.echo(
             "\nIf it is a format of your own: say where its records have what in a mapping, such as"
             " config/examples/mapping.yaml,\nand look what that understands: guardian sources try MAPPING FILE"
         )
+
+
+def _is_unknown(reason: str) -> bool:
+    return reason.startswith("unknown_format")
 
 
 def _show_line(line: "Line") -> None:

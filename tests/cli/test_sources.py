@@ -231,6 +231,40 @@ def test_detect_counts_what_is_read_only_in_part_as_not_readable(guardian, tmp_p
     assert list(opa["reasons"]) == ["not_json: a number of 20 characters is not one that JSON can carry"]
 
 
+def spans(*attributes: dict[str, str]) -> str:
+    """A batch of OTLP with one span for each."""
+    at = 1764022036000000000
+    made = [
+        {"traceId": f"{n:032x}", "spanId": f"{n:016x}", "name": "call", "startTimeUnixNano": at + n,
+         "attributes": [{"key": key, "value": {"stringValue": said}} for key, said in each.items()]}
+        for n, each in enumerate(attributes)
+    ]  # fmt: skip
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": made}]}]}) + "\n"
+
+
+CALL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "pay", "gen_ai.conversation.id": "c"}
+
+
+def test_the_share_that_detect_names_is_of_calls_and_not_of_batches(guardian, tmp_path: Path) -> None:
+    nameless = {name: said for name, said in CALL.items() if name != "gen_ai.tool.name"}
+    (tmp_path / "log").write_text(spans(*[CALL] * 199, nameless))
+    done = guardian("detect", "log")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (
+        3, "otel: 1 record, 99.5% readable: 199 decisions, 0 that are no tool calls, 1 refused",
+    )  # fmt: skip
+    (tmp_path / "log").write_text(spans(nameless, nameless))
+    assert "0.0% readable: 0 decisions, 0 that are no tool calls, 2 refused" in guardian("detect", "log").stdout
+
+
+def test_detect_says_where_a_format_that_it_knows_holds_no_call(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(spans({"openinference.span.kind": "TOOL", "tool.name": "pay"}))
+    done = guardian("detect", "log")
+    assert (done.returncode, "none of it is a tool call as otel has them" in done.stdout) == (0, True)
+    assert "guardian sources try" in done.stdout
+    (tmp_path / "log").write_text(spans(CALL, {"openinference.span.kind": "TOOL", "tool.name": "pay"}))
+    assert "none of it" not in guardian("detect", "log").stdout
+
+
 def test_detect_says_how_a_format_of_ones_own_is_read(guardian, tmp_path: Path) -> None:
     (tmp_path / "log").write_text('{"msg": "started"}\n')
     shown = guardian("detect", "log").stdout
