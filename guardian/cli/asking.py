@@ -17,6 +17,7 @@ from guardian.wire.calls import sound_token
 from guardian.wire.evidence import EvidenceClient
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
+CONTROL = "GUARDIAN_CONTROL__URL"
 
 _MOST = 10_000
 
@@ -42,8 +43,8 @@ _AT_ONCE = 200  # of one answer of control
 
 @contextmanager
 def client(config: Path | None) -> Iterator[EvidenceClient]:
-    """A control client with the caller's token."""
-    settings = settings_from(config)
+    """A control client with the caller's token. Where both are in the environment no configuration is needed."""
+    settings = settings_from(config, required=not os.environ.get(CONTROL))
     _token(settings)  # without one it is the configuration that is wrong, not control that is away
     with EvidenceClient(settings.control.url, lambda: _token(settings)) as control:
         try:

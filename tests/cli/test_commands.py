@@ -572,6 +572,20 @@ def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) 
     assert "hush" not in done.stdout + done.stderr
 
 
+def test_who_asks_control_needs_its_address_and_a_token_and_no_configuration(guardian, tmp_path: Path) -> None:
+    where = {"GUARDIAN_CONTROL__URL": "http://127.0.0.1:1"}
+    asked = guardian("findings", env={**where, "GUARDIAN_TOKEN": "t"})
+    assert (asked.returncode, "http://127.0.0.1:1" in asked.stderr) == (1, True)
+    for command, env, lacking in (
+        ("findings", {"GUARDIAN_TOKEN": "t"}, "no configuration"),
+        ("findings", where, "set GUARDIAN_TOKEN"),
+        ("serve", where, "no configuration"),
+    ):
+        done = guardian(command, env=env)
+        assert (done.returncode, lacking in done.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("token", ["hush\nhush", "hush hush", "hush\x07hush", "hüsh-hush", " "])
 def test_a_token_that_no_token_is_like_is_refused_and_never_shown(guardian, token: str) -> None:
     guardian("init", "home")
