@@ -211,8 +211,8 @@ class Monitor:
                 found = bool(self.store.outbox.depth("finding"))
                 raise (ControlError if found else BusError)(
                     f"all is judged, but {control if found else 'no dead letter could be written'} for "
-                    f"{_OUTBOX_PATIENCE_S:.0f} s; {depth} findings or dead letters wait in the store and go out "
-                    "with the next `guardian watch`"
+                    f"{_OUTBOX_PATIENCE_S:.0f} s; {depth} findings or dead letters wait in the store: findings "
+                    "go out with the next `guardian watch`, dead letters with the next `watch --file` of this file"
                 )
 
     def _report(self, instance: str, lag_s: float | None, leaving: bool) -> None:

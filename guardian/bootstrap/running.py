@@ -15,8 +15,9 @@ from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bus.file import FileConsumer, FileProducer, place_of
+from guardian.bus.file import FileConsumer, FileProducer, NoProducer, may_be_written, place_of
 from guardian.bus.pipe import PipeConsumer
+from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import ConfigurationError, ControlError, FuseBlown
@@ -54,12 +55,14 @@ def _hanging_up(reload: Callable[[], None]) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Watched:
-    """What became of what was read; `ended`: by itself."""
+    """What became of what was read; `ended`: by itself; `letters`: where dead letters of a file are, beside the
+    store."""
 
     decisions: int = 0
     duplicates: int = 0
     refused: int = 0
     ended: bool = False
+    letters: Path | None = None
 
     def add(self, judgement: Judgement) -> None:
         self.decisions += len(judgement.verdicts)
@@ -70,13 +73,19 @@ class Watched:
 def watch(settings: Settings, file: Path | None = None) -> Watched:
     """The monitor alone, on the configured topic, on a file, from where it stopped in it, or on stdin (-).
 
-    From a file, dead letters go to `letters_of` it; it returns when all is judged and delivered.
+    From a file, dead letters go to `letters_of` it where that may be written, else to the store alone; it returns
+    when all is judged and delivered.
     Raises FuseBlown when most records of a gateway are unreadable.
     """
     _log_as_configured(settings)
     watched = Watched()
     advising = _advise_over_http(settings) if file is None else None
-    consumer, producer = (None, None) if file is None else (_reader_of(file), FileProducer(letters_of(file)))
+    consumer = None if file is None else _reader_of(file)
+    producer: Producer | None = None
+    if file is not None:
+        folder = letters_of(file)
+        watched.letters = folder if may_be_written(folder) else None
+        producer = NoProducer() if watched.letters is None else FileProducer(folder)
     with stopping() as stop:
         try:
             monitor = Monitor(

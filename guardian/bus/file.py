@@ -220,6 +220,30 @@ def _spelt(path: str | Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def may_be_written(folder: Path) -> bool:
+    """Whether files may be made in the folder, or it in its own folder."""
+    return os.access(folder if folder.exists() else folder.parent, os.W_OK | os.X_OK)
+
+
+class NoProducer:
+    """Where there is no place for records: whoever sends them has a store, and keeps them there alone."""
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 class FileProducer:
     """Appends each record to `<folder>/<topic>.jsonl` as JSON with base64 values, on the disk on return."""
 

@@ -66,13 +66,13 @@ def watch(
 
     Example: guardian watch -c /etc/guardian/guardian.yaml
     """
-    from guardian.bootstrap.running import letters_of
     from guardian.bootstrap.running import watch as start
 
     watched = start(settings_from(config), existing_file(file, or_pipe=True) if file is not None else None)
     if file is None:
         return
-    kept = f", kept in {letters_of(file)}/ and by `guardian dlq list`" if watched.refused else ""
+    beside = "" if watched.letters is None else f"in {watched.letters}/ and "
+    kept = f", kept {beside}by `guardian dlq list`" if watched.refused else ""
     typer.echo(
         f"{counted(watched.decisions, 'decision')} judged, {watched.duplicates:,} came twice, "
         f"{watched.refused:,} could not be read or believed{kept}",

@@ -5,7 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from guardian.bootstrap import running
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.letters import dead_letters
 from guardian.bus.pipe import PipeConsumer
 from guardian.config import load
 
@@ -57,6 +61,30 @@ def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_watches(m
     finally:
         gc.unfreeze()
     assert frozen[1] - frozen[0] > 1000
+
+
+@pytest.mark.parametrize("kept_at", ["beside", "in a folder of its own", "nowhere"])
+def test_dead_letters_of_a_file_stay_in_the_store_where_nothing_may_be_written_beside_it(
+    monkeypatch, tmp_path, kept_at
+):
+    settings = load(initialise(tmp_path / "home"), overrides={"archive": {}, "model": {"engine": "lexical"}})
+    folder = tmp_path / "logs"
+    (folder / "log.jsonl.dlq" if kept_at == "in a folder of its own" else folder).mkdir(parents=True)
+    (folder / "log.jsonl").write_text("not json\n")
+    writable = {"beside": folder, "in a folder of its own": folder / "log.jsonl.dlq", "nowhere": None}[kept_at]
+    look = os.access  # root may write everywhere
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, *how: Path(path) == writable if folder in (path, *Path(path).parents) else look(path, *how),
+    )
+    watched = running.watch(settings, folder / "log.jsonl")
+    gc.unfreeze()
+    there = sorted(path.name for path in folder.rglob("*.jsonl"))
+    assert (watched.refused, watched.ended) == (1, True)
+    assert (watched.letters is None) is (kept_at == "nowhere")
+    assert len(there) == (1 if kept_at == "nowhere" else 2)
+    assert [letter["code"] for letter in dead_letters(settings, 9)] == ["not_json"]
 
 
 def test_files_of_one_name_are_two_and_every_standard_input_is_another(tmp_path, monkeypatch):
