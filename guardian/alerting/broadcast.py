@@ -23,7 +23,8 @@ class Broadcast:
 
     def deliver(self, alert: Alert) -> str:
         references: list[str] = []
-        later: list[RetryLater] = []
+        later: list[str] = []
+        waits: list[float] = []
         resting: list[float] = []
         refused: list[str] = []
         broken: list[Exception] = []
@@ -31,14 +32,15 @@ class Broadcast:
             now = self._clock()
             rests = self._rests.get(channel.name, now) - now
             if rests > 0:
-                later.append(RetryLater(f"{channel.name} failed a moment ago"))
+                later.append(f"{channel.name}: it failed a moment ago")
                 resting.append(rests)
                 continue
             match self._tried(channel, alert):
                 case str(reference):
                     references.append(reference)
                 case RetryLater() as trouble:
-                    later.append(trouble)
+                    later.append(f"{channel.name}: {trouble}")
+                    waits += [] if trouble.after_s is None else [trouble.after_s]
                 case AlertError() as trouble:
                     refused.append(f"{channel.name}: {trouble}")
                 case error:
@@ -46,10 +48,9 @@ class Broadcast:
         if broken:
             raise broken[0]
         if later:
-            waits = [trouble.after_s for trouble in later if trouble.after_s is not None]
             only_rest = len(resting) == len(later)  # a channel that could take it waits for no other's rest
             after = min(resting) if only_rest else max(waits, default=None)
-            raise RetryLater("; ".join(map(str, later)), after_s=after)
+            raise RetryLater("; ".join(later), after_s=after)
         if refused:
             raise AlertError("; ".join(refused))
         return " ".join(references)

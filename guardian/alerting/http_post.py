@@ -37,6 +37,6 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
 
 
 def _host(url: str) -> str:
-    """What may be logged of a URL: its query may hold a secret."""
+    """What may be logged of a URL, with its port: user, path and query may hold a secret."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

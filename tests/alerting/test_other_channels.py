@@ -63,6 +63,13 @@ def test_what_may_be_tried_again_and_what_may_not(webhook, receiver, make_alert,
         assert trouble.value.after_s == 7
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "[::1]:9"])
+def test_of_an_address_that_does_not_answer_host_and_port_are_told_and_no_secret(host: str) -> None:
+    with pytest.raises(RetryLater) as trouble:
+        post(f"https://user:s3cret@{host}/s3cret?key=s3cret#s3cret", b"{}", {}, timeout_s=5)
+    assert str(trouble.value) == f"https://{host}: ConnectError"
+
+
 def test_an_answer_without_an_end_holds_nobody_up() -> None:
     gone = threading.Event()
 

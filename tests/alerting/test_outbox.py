@@ -440,10 +440,12 @@ def test_a_channel_that_swallows_what_it_gets_keeps_new_alerts_from_no_other(
         assert row in up.taken
 
 
-def test_a_broadcast_asks_for_the_longest_wait_that_a_channel_named(make_alert, time) -> None:
+def test_a_broadcast_names_who_is_troubled_and_asks_for_the_longest_wait_that_a_channel_named(
+    make_alert, time
+) -> None:
     troubled = [Choosy("a", RetryLater("x", after_s=3)), Choosy("b", RetryLater("y", after_s=9))]
     both = Broadcast(troubled, clock=time.clock)
-    with pytest.raises(RetryLater) as later:
+    with pytest.raises(RetryLater, match=r"^a: x; b: y$") as later:
         both.deliver(make_alert())
     assert later.value.after_s == 9
 
