@@ -40,7 +40,8 @@ _CALL = (
 class Window:
     """Which part to read: one tenant (as the rows say) or all, from `since` (inclusive) to `until` (exclusive).
 
-    Raises ArchiveError for a time without a zone: days and calls would be cut by different clocks.
+    Raises ArchiveError for what is no datetime, and for a time without a zone: days and calls would be cut by
+    different clocks.
     """
 
     tenant_id: str | None = None
@@ -48,7 +49,13 @@ class Window:
     until: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name, at in (("since", self.since), ("until", self.until)):
+        bounds: tuple[tuple[str, object], ...] = ("since", self.since), ("until", self.until)
+        for name, at in bounds:
+            if at is not None and not isinstance(at, datetime):
+                raise ArchiveError(
+                    f"{name}: {at!r} is no datetime; give one with its time zone, such as"
+                    " datetime(2026, 11, 1, tzinfo=UTC)"
+                )
             if at is not None and at.utcoffset() is None:
                 raise ArchiveError(f"{name}: {at} is in no time zone; say which, such as {at}+00:00")
 

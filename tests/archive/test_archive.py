@@ -46,6 +46,13 @@ def test_a_window_whose_zone_nobody_tells_is_refused_with_the_way_out(tmp_path, 
     assert calls(tmp_path, **{bound: NOW.astimezone(timezone(timedelta(hours=9)))}) == []
 
 
+@pytest.mark.parametrize("at", ["2026-05-20", "2026-05-20T00:00:00Z", NOW.date(), 1_779_235_200])
+def test_what_is_no_time_is_no_end_of_a_window(tmp_path, at):
+    for bound in ("since", "until"):
+        with pytest.raises(ArchiveError, match=rf"{bound}: .* is no datetime; .*datetime\(2026"):
+            calls(tmp_path, **{bound: at})
+
+
 def test_a_decision_comes_back_with_its_verdict_and_its_finding(tmp_path, rows, verdict):
     made = verdict(
         1, arguments={"contract_id": "contract_7781", "note": "Dear Ms Miller"}, records=5,
