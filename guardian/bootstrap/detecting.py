@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.offline import batches
@@ -15,7 +15,7 @@ from guardian.domain.event import DecisionEvent, SessionKey
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.completing import Completion, SessionName
-from guardian.sources.facts import CARRIED
+from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.port import Format, Source, Told
 from guardian.sources.reading import Reader
 
@@ -157,14 +157,34 @@ def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]
 
 
 def _every_format(settings: Settings) -> dict[str, Format]:
-    """Each format, the configured one with its options. A mapping without `when` knows no record by its content:
-    where it is configured it gets those that no other format knows."""
-    name, options = settings.source.format, options_of(settings)
-    rest = name == "mapping" and options.get("when") is None
-    formats = {**formats_of(AUTO, {}), **formats_of(name, {**options, "when": "`true`"} if rest else options)}
-    if rest:
-        formats[name] = formats.pop(name)
-    return formats
+    """Each format, the configured one with its options."""
+    name = settings.source.format
+    formats = {**formats_of(AUTO, {}), **formats_of(name, options_of(settings))}
+    if name != "mapping":
+        return formats
+    mapping = formats.pop(name)
+    return {name: _Mapping(mapping, tuple(formats.values())), **formats}
+
+
+@dataclass(frozen=True)
+class _Mapping(Format):
+    """The configured mapping. Where it reads a log alone it need not know a record by its content: here it gets
+    those that no other format knows."""
+
+    title: ClassVar[str] = "the configured mapping"
+    carries: ClassVar[frozenset[str]] = frozenset()
+
+    mapping: Format
+    others: tuple[Format, ...]
+
+    def recognises(self, body: Any) -> bool:
+        return self.mapping.recognises(body) or not any(each.recognises(body) for each in self.others)
+
+    def facts(self, entry: Any) -> Facts | None:
+        return self.mapping.facts(entry)
+
+    def write(self, event: DecisionEvent) -> bytes:
+        return self.mapping.write(event)
 
 
 class _Anybody(Completion):

@@ -79,7 +79,16 @@ FIELDS = "fields: {tool: tool, agent: agent, decision: verdict, time: time}"
             "opa",
         ),
         (f"{{format: mapping, {GATEWAY}, options: {{{FIELDS}}}}}", [PLAIN], "mapping"),
-        (f"{{format: mapping, {GATEWAY}, options: {{{FIELDS}, when: agent}}}}", [PLAIN], "mapping"),
+        (
+            f"{{format: mapping, {GATEWAY}, options: {{{FIELDS}, when: agent}}}}",
+            [PLAIN, {"event": "heartbeat"}],
+            "mapping",
+        ),
+        (
+            f"{{format: mapping, {GATEWAY}, options: {{{FIELDS}, when: agent}}}}",
+            [{**PLAIN, "request": {"jsonrpc": "2.0"}}],
+            "mapping",
+        ),
         ("{format: envoy, gateway: edge-1, options: {fields: {agent: x-agent-id}}}\n"
          "gateways: {edge-1: [tenant_acme]}", [ACCESS], "envoy"),
     ],
