@@ -54,8 +54,8 @@ class Blown:
 class Fuse:
     """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` of them,
     were unreadable. An agent can make its own records unreadable, so one session counts for at most a fifth of the
-    minimum, and so does all that is anybody's; but where less than that is readable, it is the gateway that names no
-    sessions. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
+    minimum, and so does all that is anybody's; but where less than that is readable, it is the gateway that names
+    no sessions. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
 
     window: int = 200
     minimum: int = 50

@@ -236,7 +236,7 @@ def test_detect_counts_what_is_read_only_in_part_as_not_readable(guardian, tmp_p
     lines = [json.dumps(whole | {"hash": number}) for number in (2**64 - 1, 2**64)]
     (tmp_path / "log").write_text("\n".join(lines))
     (opa,) = json.loads(guardian("detect", "log", "--json").stdout)
-    assert (opa["records"], opa["decisions"], opa["refused"], opa["readable"]) == (2, 2, 1, 0.5)
+    assert (opa["records"], opa["decisions"], opa["refused"], opa["readable"]) == (2, 2, 1, 0.6667)
     assert list(opa["reasons"]) == ["not_json: a number of 20 characters is not one that JSON can carry"]
 
 
