@@ -9,6 +9,7 @@ from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.control.superseded import weighed
+from guardian.domain.finding import Finding
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_approvals import StoredApproval, particulars
@@ -160,17 +161,24 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     return None if found is None else weighed(rows, found.view.finding)[1] or None
 
 
-def said_no(
-    rows: ControlRows, tenant_id: str, session_id: str, evidence: EvidenceFacts, now: datetime
-) -> ApprovalView | None:
+def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: datetime) -> ApprovalView | None:
     """People's latest word on revoking this session, if it is a no that still holds. It holds for as long as the
-    request would have waited, and only until another rule is broken or there is ten times the evidence."""
-    found = rows.approvals.decided(tenant_id, session_id, "revoke", {})
+    request would have waited, and only until another rule is broken, one that asks for revocation is broken by
+    something else, or there is ten times the evidence."""
+    found = rows.approvals.decided(finding.tenant_id, finding.session_id, "revoke", {})
     if found is None or found.view.state != "denied" or found.view.expires_at <= now or overtaken(rows, found):
         return None
     then = evidence_seen(found)
     more = evidence.breaches - then.breaches or evidence.one_in >= 10 * then.one_in
-    return None if more else found.view
+    return None if more or _broken_by_more(rows, finding, found.view) else found.view
+
+
+def _broken_by_more(rows: ControlRows, finding: Finding, asked: ApprovalView) -> bool:
+    told = None if asked.finding_id is None else rows.findings.get(asked.finding_id, {finding.tenant_id})
+    if told is None:
+        return False
+    known = {entry for breach in told.view.finding.breaches for entry in breach.told.remembered}
+    return any(breach.revokes and not breach.told.waved(known) for breach in finding.breaches)
 
 
 def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: str | None) -> dict[str, Any]:

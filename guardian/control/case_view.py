@@ -74,7 +74,6 @@ def digest_of(view: CaseView) -> str:
         view.session_id,
         view.state,
         view.shown.finding.id,
-        view.shown.finding.digest,
         view.shown.outcome.effect.value,
         "" if verdict is None else verdict.verdict,
         "" if view.revision is None else str(view.revision),

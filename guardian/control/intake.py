@@ -103,14 +103,14 @@ def _decide(
         return denied(permitted, asked)
     known = rows.findings.get(finding.id, {finding.tenant_id})
     if known is not None:
-        if known.digest == finding.digest:
+        if finding.digest in (known.digest, known.view.finding.digest):  # an earlier version's lacks newer fields
             return Received(known.view.outcome, replayed=True)
         return Refusal(409, "a finding with this id but other content is stored", code="finding_conflict")
     session = rows.sessions.get(finding.tenant_id, finding.session_id)
     if why := superseded(rows, finding, session):
         return Refusal(409, why, code="superseded")
     note_model(deps, rows, finding, principal.id, now)
-    counts, less = weighed(rows, finding)
+    counts, less = weighed(rows, finding, session)
     if too_late := came_too_late(finding, session):
         less = "people spoke of the session before this was told: it is for them to decide"
     asked = replace(asked, evidence=evidence_of(counts))

@@ -130,7 +130,7 @@ def _not_revoked(
         note += "; it would have been revoked, " + (
             "and is outside the canary" if asked.mode == "canary" else "were the mode enforce"
         )
-    no = said_no(rows, finding.tenant_id, finding.session_id, asked.evidence, now)
+    no = said_no(rows, finding, asked.evidence, now)
     if no is not None and no.decided_at is not None:
         when = moment(no.decided_at)
         note += f"; {no.decided_by} said no to that at {when} (approval {no.id})"

@@ -1,12 +1,13 @@
 """Findings that rest on what people, or time, have changed since: their monitor had not heard of it yet."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from guardian.control.following import given_back
 from guardian.control.kin import revoked_above
-from guardian.domain.finding import Finding, Kind
+from guardian.domain.finding import Evidence, Finding, Kind, NamedBreach
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import rules_told
 from guardian.domain.signal import OF
@@ -24,8 +25,8 @@ _NAMED = 256
 def superseded(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
     """Why the finding no longer holds. Empty if it holds, or tells what people could not have known."""
     if session is not None and _is_from_before(finding, session):
-        counts, _ = weighed(rows, finding)
-        if not _breaks_another_rule(rows, counts, session):
+        counts, _ = weighed(rows, finding, session)
+        if not any(breach.hard for breach in counts.breaches):
             return "people decided about this session after this finding; their word holds"
     if finding.kind is Kind.GATEWAY and not finding.breaches:  # that it let a revoked session act
         entries = rows.ledger.of_session(finding.tenant_id, finding.session_id)
@@ -44,9 +45,13 @@ def came_too_late(finding: Finding, session: StoredSession | None) -> bool:
     return _is_from_before(finding, session) and finding.time <= session.restarted_at
 
 
-def weighed(rows: ControlRows, finding: Finding) -> tuple[Finding, str]:
+def weighed(rows: ControlRows, finding: Finding, session: StoredSession | None = None) -> tuple[Finding, str]:
     """The finding as policy weighs it, and why that is less than it says; empty if it is not. That the session's
-    parent is revoked counts only while it is, and until people give the session itself back."""
+    parent is revoked counts only while it is, and until people give the session itself back. Of a finding whose
+    monitor had not heard people's latest word about this `session` counts what they had not been told of."""
+    if session is not None and _is_from_before(finding, session):
+        counts, _ = weighed(rows, _news(rows, finding, session))
+        return counts, "what people knew of when they spoke does not count"
     parent = None if finding.subject is None else finding.subject.parent_session_id
     alone = without_its_parent(finding)
     entries = () if parent is None else rows.ledger.of_session(finding.tenant_id, parent)
@@ -81,17 +86,15 @@ def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: dat
     return rules_told(known | below) or NOTHING
 
 
-def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession) -> bool:
-    """Whether the act broke a hard rule, or broke it by something, of which people had not been told when they
-    spoke."""
-    since = session.restarted_at
-    if since is None:
-        return False
-    try:
-        known = _rules_told(rows, finding.tenant_id, finding.session_id, since)
-    except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
-        return False
-    return any(breach.hard and not breach.told.waved(known) for breach in finding.breaches)
+def _news(rows: ControlRows, finding: Finding, session: StoredSession) -> Finding:
+    """The finding without its statistics, which start afresh with people's word, and without the rules, and what
+    broke them, of which they had been told when they spoke."""
+    news: tuple[NamedBreach, ...] = ()
+    if session.restarted_at is not None:
+        with suppress(ValidationError):  # another version wrote one: the next act accuses again, in the new epoch
+            known = _rules_told(rows, finding.tenant_id, finding.session_id, session.restarted_at)
+            news = tuple(breach for breach in finding.breaches if not breach.told.waved(known))
+    return finding.model_copy(update={"breaches": news, "evidence": Evidence()})
 
 
 def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datetime) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.domain.event import Identifier
-from guardian.domain.signal import NOTED, Breach
+from guardian.domain.signal import MARK, MARKS, NOTED, Breach
 
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
@@ -38,6 +38,7 @@ class Kind(StrEnum):
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
 Text = Annotated[str, StringConstraints(max_length=2000)]
+Marks = Annotated[tuple[Annotated[str, StringConstraints(pattern=MARK)], ...], Field(max_length=MARKS)]
 
 
 class _Value(BaseModel):
@@ -57,7 +58,7 @@ class NamedBreach(_Value):
     name: str
     detail: Text
     hard: bool
-    about: tuple[str, ...] = ()  # see `Breach`; empty also where its monitor did not say
+    about: Marks = ()  # see `Breach`; empty also where its monitor did not say
     wanted: Effect | None = None  # what it asks for by itself; None where its monitor did not say
 
     @property

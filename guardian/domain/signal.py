@@ -38,7 +38,10 @@ _UP_TO = "="
 _SUM = "+"
 """There, before that, where the quantity is a session's sum."""
 
-_MARKS = 8
+MARK = r"^[0-9a-f]{32}(\+?=-?[0-9]{1,17}(\.[0-9]{1,24})?(e[+-]?[0-9]{1,3})?)?$"
+"""What a mark looks like: a digest, or that of a limit with the quantity that broke it."""
+
+MARKS = 8
 """So many values of one breach are told apart; more of them are one thing."""
 
 _CAP = 2**53
@@ -237,7 +240,7 @@ def joined(one: Breach, other: Breach) -> Breach:
 
 def _few(told: Collection[str]) -> tuple[str, ...]:
     each = tuple(sorted(told))
-    return each if len(each) <= _MARKS else (_digest("\x1f".join(each)),)
+    return each if len(each) <= MARKS else (_digest("\x1f".join(each)),)
 
 
 def _digest(value: str) -> str:

@@ -76,15 +76,16 @@ class Ladder:
 
         Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now. Ask on a
         hard breach of a rule that no finding has named yet (whatever breaks it: an agent can break one by a
-        thousand values); on ten times the evidence that revocation takes or was last
-        asked on, if the act breaks no hard rule (a rule is not evidence twice); or half an hour after the last
-        time. Rules that people waved through do not count.
+        thousand values); on ten times the evidence that revocation takes or was last asked on, if the act breaks
+        no rule that asks for it by itself (a rule is not evidence twice); or half an hour after the last time.
+        Rules that people waved through do not count.
         """
         hard = [b for b in breaches if b.hard and not b.waved(state.pardoned)]
+        revoking = any(self.breach_effect(b) is Effect.REVOKE for b in hard)
         named = set(map(rule_of, state.breaches))
         return (
             any(b.name not in named for b in hard)
-            or (not hard and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))
+            or (not revoking and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))
             or state.asked_at is None
             or now - state.asked_at >= REASK_AFTER
         )

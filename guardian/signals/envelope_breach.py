@@ -118,13 +118,13 @@ class EnvelopeBreach(SignalFold):
     def _broken(self, seen: Observation, found: list[Breach]) -> Signal:
         denied = seen.event.decision.effect == "deny"
         named: dict[str, Breach] = {}
-        for breach in sorted(found, key=lambda breach: not breach.hard):  # the hardest of each name speaks
+        for breach in sorted(found, key=lambda breach: not breach.hard):
             told = replace(breach, hard=breach.hard and not denied)
-            first = named.setdefault(breach.name, told)
+            first = named.setdefault(told.rule, told)
             if told is not first and told.about:
-                named[breach.name] = joined(first, told)
+                named[told.rule] = joined(first, told)
         proven = any(breach.hard for breach in found)
-        doubtful = _UNCHECKED if named.keys() <= _HARDLY else _DOUBTFUL
+        doubtful = _UNCHECKED if {breach.name for breach in named.values()} <= _HARDLY else _DOUBTFUL
         value = doubtful if not proven else _ATTEMPTED if denied else _BROKEN
         said = "; ".join(breach.detail for breach in named.values())
         reason = shown(f"denied, but tried: {said}" if denied else said, 600)

@@ -112,21 +112,27 @@ def _foreign(
     force: Callable[[str, str], _Force],
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[Breach]:
-    """One breach for everything that is named and not our own: that of the strongest force speaks."""
+    """One breach for all that proves something, another for all that means little: who was told of another's name
+    with a doubt beside it, and accepts the name, is not accused of the doubt as of a fact."""
     own = own.strip()
     named: dict[str, Leaf] = {}
     for leaf, value in _values(action, f"{kind}_id"):
         named.setdefault(text(value).strip(), leaf)
     foreign = {said: force(own, said) for said in named if said not in ours and not _same(own, said)}
-    if foreign:
-        said = max(foreign, key=foreign.__getitem__)
-        others = [other for other, told in foreign.items() if told and other != said]
-        detail = f"{shown(named[said].path)} names {kind} {shown(said)}, not {shown(own)}{_also(others)}"
-        if told := foreign[said]:
-            about = marks(spelt(each).casefold() for each in (said, *others))
-            yield Breach(f"{kind}_mismatch", detail, told is _Force.PROOF, about)
+    for told in sorted(set(foreign.values()) - {_Force.NOTHING}, reverse=True) or set(foreign.values()):
+        said, *others = (said for said, meant in foreign.items() if meant is told)
+        detail = f"{shown(named[said].path)} names {kind} {shown(said)}, not {shown(own)}"
+        if told:
+            about = marks(_known_by(kind, each) for each in (said, *others))
+            yield Breach(f"{kind}_mismatch", detail + _also(others), told is _Force.PROOF, about)
         else:
             yield Breach("arguments_unchecked", detail, False)
+
+
+def _known_by(kind: str, said: str) -> str:
+    """In any spelling that we take for the same."""
+    low = spelt(said).casefold()
+    return _bare_tenant(low) or low if kind == "tenant" else low
 
 
 def _same(own: str, said: str) -> bool:
@@ -151,7 +157,11 @@ def _tenants(own: str, said: str) -> _Force:
 def _called(tenant: str) -> frozenset[str]:
     """`Tenant-Acme`, `tenant_acme` and `acme` share a spelling."""
     low = tenant.casefold()
-    return frozenset({low, _JOINT.sub("", low), _JOINT.sub("", _SAYS_TENANT.sub("", low))} - {""})
+    return frozenset({low, _JOINT.sub("", low), _bare_tenant(low)} - {""})
+
+
+def _bare_tenant(low: str) -> str:
+    return _JOINT.sub("", _SAYS_TENANT.sub("", low))
 
 
 def _sessions(own: str, said: str) -> _Force:

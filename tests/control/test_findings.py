@@ -12,6 +12,7 @@ from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
 from guardian.domain.finding import Effect, Kind, NamedBreach
 from guardian.domain.session import judged
+from guardian.domain.signal import marks
 from guardian.store.control_tables import model
 
 
@@ -129,6 +130,16 @@ def test_a_renewed_session_stays_revoked_for_longer(stage, a_finding):
     assert len(entries) == 1
     assert entries[0]["reason_code"] == "renewed"
     assert entries[0]["expires_at"] == "2026-05-15T13:00:00Z"
+
+
+def test_a_finding_that_is_sent_again_after_an_upgrade_is_known_although_findings_have_more_fields_by_now(
+    stage, a_finding, hard
+):
+    stage.submit(a_finding(breaches=hard))
+    with stage.deps.store.write() as rows:
+        rows.connection.execute(text("UPDATE control_finding SET digest = 'an earlier version''s'"))
+    assert stage.submit(a_finding(breaches=hard)).status_code == 200
+    assert stage.submit(a_finding(breaches=(*hard, *hard))).json()["code"] == "finding_conflict"
 
 
 def test_decoys_cannot_spend_what_is_reserved_for_hard_breaches(make_stage, a_finding, hard):
@@ -302,6 +313,23 @@ def test_a_no_to_revoking_a_session_holds_for_the_same_and_asks_nobody_again_unt
     assert asked(3)["approval_id"] is None
     stage.clock.pass_(hours=4)
     assert asked(4)["approval_id"] is not None
+
+
+def test_a_no_to_revoking_a_session_for_one_tenant_is_none_to_revoking_it_for_another(stage, a_finding, weak):
+    stage.enforce()
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    told = NamedBreach(name="tenant_mismatch", detail="", hard=True, wanted=Effect.REVOKE)
+
+    def asked(n, *tenants):
+        stage.clock.pass_(minutes=30)
+        breaches = (told.model_copy(update={"about": marks(tenants)}),)
+        return stage.submit(a_finding(n=n, breaches=breaches, evidence=weak, time=stage.clock())).json()
+
+    first = asked(0, "globex")["approval_id"]
+    assert stage.decide(first, "deny", "responder").status_code == 200
+    assert asked(1, "globex")["approval_id"] is None
+    assert asked(2, "globex", "initech")["approval_id"] not in (None, first)
 
 
 def test_a_no_before_people_spoke_of_the_session_says_nothing_of_it_since(stage, a_finding, hard):

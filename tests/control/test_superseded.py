@@ -95,6 +95,25 @@ def test_who_waved_one_value_through_knew_of_no_other_that_breaks_the_same_rule(
     assert judged(detail) == ("", {*outside("c_2")[0].told.remembered, *outside("c_3")[0].told.remembered}), found
 
 
+@pytest.mark.parametrize("known", [(), ("envelope_expired",)])
+def test_what_people_gave_back_is_not_revoked_for_what_they_knew_because_something_new_is_told(
+    stage, a_finding, weak, known
+):
+    """Neither for the statistics of before nor for a standing rule; the news is told, and counts."""
+    stage.enforce()
+    standing = tuple(NamedBreach(name=name, detail="", hard=True, wanted=Effect.REVOKE) for name in known)
+    tools = [outside(value)[0].model_copy(update={"wanted": Effect.FLAG}) for value in ("c_2", "c_3")]
+    more = {"evidence": weak} if known else {}
+    assert code(stage.submit(a_finding(breaches=(*standing, tools[0]), **more))) == "revoke"
+    stage.clock.pass_(minutes=40)
+    stage.reinstate()
+    more["time"] = stage.clock() + timedelta(seconds=1)
+    stage.clock.pass_(seconds=2)
+    told = stage.submit(a_finding(n=2, breaches=(*standing, tools[1]), **more)).json()
+    assert (told["effect"], "what people knew of" in told["note"]) == ("flag", True)
+    assert code(stage.submit(a_finding(n=3, breaches=(*standing, *FORGED), **more))) == "revoke"
+
+
 def test_of_many_values_that_broke_rules_the_newest_are_told_and_every_rule(stage, a_finding):
     stage.submit(a_finding(breaches=FORGED))
     for n in range(40):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from guardian.domain.finding import NamedBreach
 from guardian.domain.signal import Breach, broken_by, joined, marks, rule_of
@@ -89,3 +90,14 @@ def test_control_knows_a_breach_as_the_session_does() -> None:
 def test_a_finding_that_does_not_say_what_broke_a_rule_names_the_rule() -> None:
     named = NamedBreach.model_validate_json('{"name": "outside", "detail": "", "hard": true}')
     assert named.told.remembered == ("outside",)
+
+
+@pytest.mark.parametrize("about", [["c_2"], ["f" * 32 + "=abc"], ["f" * 32 + " tenant_mismatch"], ["f" * 32] * 9])
+def test_what_broke_a_rule_is_told_by_marks_and_by_nothing_else(about: list[str]) -> None:
+    said = {"name": "outside", "detail": "", "hard": True}
+    with pytest.raises(ValidationError):
+        NamedBreach.model_validate({**said, "about": about})
+    for quantity in (505, -3, 1e-7, 2**60, 10**400, float("-inf")):
+        NamedBreach.model_validate(
+            {**said, "about": [*marks(["c_2"]), *broken_by("max_amount", quantity, summed=True)]}
+        )

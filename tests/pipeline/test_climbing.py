@@ -334,7 +334,7 @@ def naming(**arguments: object) -> dict[str, object]:
         ),
         (
             {"action__arguments": {"tenant_id": "tenant_globex"}},
-            [{"action__arguments": {"tenant_id": "Tenant_Globex"}}],
+            [{"action__arguments": {"tenant_id": name}} for name in ("Tenant_Globex", "globex", "tenant-globex")],
             [
                 {"action__arguments": {"tenant_id": "tenant_initech"}},
                 {"action__arguments": {"tenant_ids": ["tenant_globex", "tenant_initech"]}},
@@ -366,6 +366,17 @@ def test_who_accepts_one_thing_outside_the_envelope_has_not_accepted_another(
         assert world.state().stage is Stage.CLEAR
         world.feed(body(8, **other), body(9, **other))
         assert [f.epoch for f in world.told(Kind.DRIFT)] == [0, 1]
+
+
+def test_a_doubt_beside_a_fact_that_people_accepted_is_told_as_a_doubt(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    for n, tenants in enumerate((["tenant_globex"], ["tenant_globex", "4711"], ["4711", "tenant_globex"])):
+        world.feed(body(n, action__arguments={"tenant_ids": tenants}))
+        world.hear(HumanWord.REINSTATED)
+    assert [(f.wanted, [b.hard for b in f.breaches]) for f in world.told(Kind.DRIFT)] == [
+        (Effect.REVOKE, [True]),
+        (Effect.FLAG, [False]),
+    ]
 
 
 def test_values_that_break_one_rule_are_one_finding_until_people_speak(new_world, body) -> None:

@@ -77,6 +77,15 @@ def test_a_rule_that_was_waved_through_neither_asks_again_nor_keeps_more_evidenc
         assert ladder.asks_again(heard, one_in=20_000.0, breaches=unheard, now=NOW) is again
 
 
+def test_ten_times_the_evidence_asks_again_unless_a_rule_asks_by_itself() -> None:
+    asked = SessionState(stage=Stage.REVOKED, asked_at=NOW, asked_one_in=20_000.0, breaches=("broken",))
+    broken = [Breach("broken", "")]
+    assert ladder.asks_again(asked, one_in=200_000.0, breaches=broken, now=NOW)
+    assert not ladder.asks_again(asked, one_in=100_000.0, breaches=broken, now=NOW)
+    revokes = Ladder(breach_effects={"broken": Effect.REVOKE})
+    assert not revokes.asks_again(asked, one_in=200_000.0, breaches=broken, now=NOW)
+
+
 def test_a_revocation_is_remembered_with_its_time() -> None:
     state = hear(SessionState(), HumanWord.REVOKED, NOW, lasting=())
     assert (state.revoked_at, state.stage) == (NOW, Stage.REVOKED)
