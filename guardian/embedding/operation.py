@@ -10,14 +10,19 @@ from collections.abc import Mapping
 from guardian.embedding.consequence import HINTS, STATEMENTS
 from guardian.embedding.text import vocabulary, words
 
-_WRAPPED = frozenset(["name", "tool", "tool name", "function", "function name", "method name"])
+_WRAPPED = frozenset(["tool", "tool name", "function", "function name", "method name"])
+_NAME_TOO = _WRAPPED | {"name"}
+_CALLING = frozenset(vocabulary("call dispatch function functions invoke mcp proxy rpc tool tools"))
+"""What a tool is called under whose `name` another one stands; elsewhere a name is a person's or a thing's."""
 _PASSED_ON = frozenset(
     ["arguments", "args", "params", "parameters", "input", "kwargs", "tool input", "tool arguments", "tool args"]
 )
-_NAME = re.compile(r"[A-Za-z][\w./:-]{0,63}")
+_NAME = re.compile(r"[A-Za-z][\w./:-]{0,63}", re.ASCII)
 _VERBS = frozenset(vocabulary("select insert update delete drop alter truncate grant revoke copy merge create"))
 _FIRST = re.compile(r"[\s(]*([A-Za-z]{2,10})\b")
 _SEEN = 64
+_NUMBER = re.compile(r"\d{2,}")
+"""What tells one call from the next, not one operation from another: "order-5512-run"."""
 
 
 def kind_of(tool: str, arguments: Mapping[str, object] | None) -> str:
@@ -28,14 +33,17 @@ def kind_of(tool: str, arguments: Mapping[str, object] | None) -> str:
     'call_tool crm.export'
     >>> kind_of("db.execute", {"sql": "DROP TABLE audit_log"}), kind_of("create_user", {"name": "Ann"})
     ('db.execute drop', 'create_user')
+    >>> kind_of("states.start_execution", {"name": "renewal-of-globex", "input": "{}"})
+    'states.start_execution'
     """
     told = {words(name): value for name, value in list((arguments or {}).items())[:_SEEN]}
     passes_on = any(isinstance(told.get(name), (Mapping, str)) for name in _PASSED_ON)
-    for names in (_WRAPPED if passes_on else (), HINTS):
+    wrapped = _WRAPPED if _CALLING.isdisjoint(words(tool).split()) else _NAME_TOO
+    for names in (wrapped if passes_on else (), HINTS):
         for name in sorted(names):
             value = told.get(name)
             if isinstance(value, str) and _NAME.fullmatch(value):
-                return f"{tool} {value.lower()}"
+                return f"{tool} {_NUMBER.sub('#', value.lower())}"
     for name in sorted(STATEMENTS):
         value = told.get(name)
         first = _FIRST.match(value[:_SEEN]) if isinstance(value, str) else None

@@ -43,6 +43,8 @@ _MAILBOX = re.compile(
 )
 """An address after its owner's name, as mail programs write it: `Ann Miller <ann@acme.example>`. A name is plain
 words, and a comma in it stands in quotes: without them it parts two addresses."""
+_BARE = re.compile(f"({ADDRESS.pattern})")
+_RECIPIENT = re.compile(r'(?:"[^"]*"|[^,;"])+')
 _SIGNS = "_-:."
 _CODE_CHARS = 3
 _SPELT_CHARS = 512
@@ -66,8 +68,7 @@ def admits(allowed: frozenset[str], value: object, name: str = "") -> bool:
     if said in allowed:
         return True
     said = said.strip()
-    mailbox = _MAILBOX.fullmatch(said)
-    admitted = _admits_all(allowed, said) or (mailbox is not None and _admits_spelt(allowed, mailbox[1]))
+    admitted = _admits_all(allowed, said) or ("<" in said and _admits_mailboxes(allowed, said))
     return admitted and not _names_others(allowed, said, name.rpartition("_")[2])
 
 
@@ -97,6 +98,13 @@ def _admits_all(allowed: frozenset[str], said: str) -> bool:
     if len(each) > 1:
         whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
     return _admits_spelt(whole, said) or (bool(each) and all(_admits_spelt(allowed, one) for one in each))
+
+
+def _admits_mailboxes(allowed: frozenset[str], said: str) -> bool:
+    """Whether a text is of addresses only, after their owners' names or bare, and each is admitted."""
+    each = dict.fromkeys(one.strip() for one in _RECIPIENT.findall(said))
+    found = (_MAILBOX.fullmatch(one) or _BARE.fullmatch(one) for one in each)
+    return all(box is not None and _admits_spelt(allowed, box[1]) for box in found)
 
 
 def _each(said: str) -> list[str]:

@@ -124,11 +124,21 @@ def _called(beside: str, recipient: str) -> bool:
     name only where it stands before the `@` too, and is no verb."""
     local = recipient.rpartition("@")[0]
     own = frozenset(words(plain(local))) - _VERBS_OF_TASKS
-    names = [word for word in _AMID.findall(beside) if word[0].isupper()]
-    names += [word for word in _CALLED.findall(beside) if word[0].isupper() and not own.isdisjoint(_spelt(word))]
-    told = [name for name in _GIVEN_TO.findall(beside) if name.lower() not in _VERBS_OF_TASKS]
-    spelt = " ".join(chain.from_iterable(map(_spelt, [*names, *told])))
+    names, maybe = _names_in(beside)
+    spelt = " ".join([names, *(maybe[word] for word in sorted(own) if word in maybe)])
     return named_in_part(spelt, plain(recipient)) or letters(local) in called(beside).wholes
+
+
+@lru_cache(maxsize=16)
+def _names_in(beside: str) -> tuple[str, Mapping[str, str]]:
+    """What certainly are names, in every spelling; and every word in capitals in all its spellings, by each."""
+    names = [word for word in _AMID.findall(beside) if word[0].isupper()]
+    told = [name for name in _GIVEN_TO.findall(beside) if name.lower() not in _VERBS_OF_TASKS]
+    maybe: dict[str, str] = {}
+    for word in dict.fromkeys(word for word in _CALLED.findall(beside) if word[0].isupper()):
+        for one in dict.fromkeys(_spelt(word)):
+            maybe[one] = " ".join([maybe.get(one, ""), *_spelt(word)])
+    return " ".join(chain.from_iterable(map(_spelt, dict.fromkeys([*names, *told])))), maybe
 
 
 def _spelt(name: str) -> tuple[str, ...]:

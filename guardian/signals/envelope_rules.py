@@ -258,16 +258,16 @@ def data_classes(constraints: Constraints, told: frozenset[str], action: Touched
         return
     also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
     named = {text(value) for _, value in _values(action, DATA_CLASS, *also)} | told
-    outside = sorted(
-        name
-        for name in named
-        if touches_class(denied, name) or not (allowed is None or admits_class(allowed, name))
-    )
+    outside = {
+        name: canonical(name) or name
+        for name in sorted(named)
+        if (denied and touches_class(denied, name)) or not (allowed is None or admits_class(allowed, name))
+    }
     if outside:
-        said = some(outside, _LISTED, lambda name: shown(name, 40))
+        said = some(list(outside), _LISTED, lambda name: shown(name, 40))
         kept = "others" if allowed is None else shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
         detail = f"data class {said} is outside the envelope's: {kept}"
-        yield Breach("data_class_outside", detail, about=marks(canonical(name) or name for name in outside))
+        yield Breach("data_class_outside", detail, about=marks(outside.values()))
 
 
 def in_documents(seen: Observation, constraints: Constraints, documents: Touched) -> Iterator[str]:

@@ -33,8 +33,7 @@ WEIGHTS: Mapping[str, float] = {
 _WORDS: Mapping[str, frozenset[str]] = {
     "secrets": word_set("secret password passwd passcode credential vault apikey keystore keychain mnemonic totp"),
     "health data": word_set(
-        "health healthcare medical medication patient diagnosis diagnose prescription clinical genetic therapy "
-        "phi ephi ehr emr hipaa"
+        "health healthcare medical medication patient diagnosis prescription clinical genetic therapy ehr hipaa"
     ),
     "payroll and staff data": word_set(
         "payroll payslip paycheck salary wage compensation hr employee appraisal staff personnel"
@@ -42,7 +41,7 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "identity documents": word_set("ssn passport biometric fingerprint licence license visa birthdate dob"),
     "financial data": word_set(
         "bank iban bic payment payout billing transaction creditcard debit balance tax wallet loan portfolio "
-        "financial cardholder pci"
+        "financial cardholder"
     ),
     "confidential documents": word_set(
         "confidential restricted board legal litigation nda merger acquisition patent"
@@ -79,8 +78,9 @@ _PAIRS: Mapping[tuple[str, str], str] = {
 }
 _OF_CLASSES: Mapping[str, frozenset[str]] = {
     "secrets": word_set("token otp pin"),
+    "health data": word_set("diagnose phi ephi emr"),
     "identity documents": word_set("identity"),
-    "financial data": word_set("finance card earnings revenue"),
+    "financial data": word_set("finance card pci earnings revenue"),
     "confidential documents": word_set("sensitive privileged proprietary classified attorney sourcecode"),
     "personal data": word_set(
         "person people individual citizen guest student candidate resume address phone telephone location "

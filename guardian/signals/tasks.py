@@ -25,7 +25,9 @@ WORKING = word_set(
 MENDING = word_set("debug diagnose fix mend patch refactor repair troubleshoot")
 """What is named in a task that begins so it is about: "fix the email validation bug"."""
 _BEFORE_VERBS = word_set("a an i is our please task the to we you your")
-_POLITE = word_set("can could finally i just kindly must need please should task then to we will would you")
+_SOON = word_set("afterwards auto automatically finally immediately just kindly later promptly simply")
+"""What may stand between a verb and the word that leads it: "and kindly email me"."""
+_POLITE = _SOON | word_set("can could i must need please should task then to we will would you")
 
 BOTH = word_set(
     "answer archive backup broadcast comment contact copy download dump email export extract forward grant "
@@ -48,6 +50,14 @@ _TAKEN = word_set(
     "those to us who whoever with"
 )
 """Behind a verb: in "review emails, text messages" nothing is to be texted, in "review it, text them" it is."""
+_DONE_WITH = word_set(
+    "access applicant attendee author boss buyer candidate client colleague customer employee finding guest "
+    "landlord manager member outcome owner parent patient people recipient reporter result reviewer staff student "
+    "subscriber summary supplier team tenant total user vendor"
+)
+_DONE_HOW = word_set("as back if on once politely so when where")
+"""Behind it, or a word on, in "list invoices, email customers"; and right behind it in "reply where needed"."""
+_AND_SIGN = re.compile(r"(?<=\s)(?:[&+/]|[-=]?>|→)(?=\s)")
 _END = re.compile(r"([.,;:!?)\n](?=\s|$)|(?<=\s)(?:\(|[-–—](?=\s)))")
 _LISTED = (",", "(")
 _HYPHEN = re.compile(r"(?<=\be)-(?=mail)", re.IGNORECASE)
@@ -63,7 +73,14 @@ _FOREIGN = word_set(
     "sus um uma un una und une untuk voor vom von y za zum zur"
 )
 """Small words that tell the language; those of both are in neither."""
-_WORD = re.compile(r"[^\W_]+")
+_SENDING_ABROAD = word_set(
+    "anmahnen ao avisar benachrichtigen bitte enviar envie envoie envoyer informeren informiere informieren "
+    "inviare kirim mailen mandar mandare rispondere schicke schicken schickt sende senden skicka stuur sturen "
+    "transmettre verschicken versenden verzenden weiterleiten"
+)
+"""Of a short purpose the verb is all that does, and it may begin it."""
+_WORD = re.compile(r"(?<![^\W_])(?<![.@/])[^\W_]+")
+"""But for what follows the first of a domain or path: "com" and "de" are in those of any language."""
 
 
 def only_looks(purpose: str) -> bool:
@@ -94,7 +111,8 @@ def verbs_in(purpose: str) -> Iterator[str]:
     >>> [list(verbs_in(each)) for each in told]
     [['email'], ['reply'], [], []]
     """
-    for behind, clause in pairwise(["", *_END.split(_HYPHEN.sub("", purpose[:_CHARS]))]):
+    told = _AND_SIGN.sub("and", _HYPHEN.sub("", purpose[:_CHARS]))
+    for behind, clause in pairwise(["", *_END.split(told)]):
         said = words(clause)
         first = next((place for place, word in enumerate(said) if word not in _POLITE), 0)
         for place, word in enumerate(said):
@@ -108,6 +126,8 @@ def verbs_in(purpose: str) -> Iterator[str]:
 
 def _led(before: Sequence[str]) -> bool:
     """Whether a verb, or how something is told, follows these words."""
+    while before and before[-1] in _SOON:
+        before = before[:-1]
     *earlier, last = before or ("",)
     if last in _ARTICLES:
         return last != "the" and not _LEADING_ONE.isdisjoint(earlier[-1:])
@@ -121,6 +141,8 @@ def _begins(clause: str, said: Sequence[str], behind: str) -> bool:
         return not (said[-1] in LOOKING - _OUTCOMES and _TAKEN.isdisjoint(said))
     if len(said) == 1 or said[1] in _TAKEN or not _ARTICLES.isdisjoint(said[2:3]) or "to" in said:
         return True
+    if not (_DONE_WITH.isdisjoint(map(singular, said[1:3])) and _DONE_HOW.isdisjoint(said[1:2])):
+        return True
     found = re.search(rf"\b{said[0]}\s+(?:\S*@|[^\W_])", clause, re.IGNORECASE)
     return found is not None and not found.group()[-1].islower()  # "email Ann", "text 555"
 
@@ -133,7 +155,10 @@ def is_foreign(purpose: str) -> bool:
     [True, True, False, False]
     """
     said = _WORD.findall(purpose[:_CHARS])
-    others = sum(word in _FOREIGN or not (word.isascii() or word[0].isupper()) for word in said)
+    others = sum(
+        word in _FOREIGN or word.lower() in _SENDING_ABROAD or not (word.isascii() or word[0].isupper())
+        for word in said
+    )
     return others > sum(word in _KNOWN for word in words(purpose))
 
 

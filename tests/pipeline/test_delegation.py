@@ -124,7 +124,8 @@ def asks_after(body, number: int, session: str, named: object, **more):
 
 
 def accused(world) -> dict[str, bool]:
-    return {b.name: b.hard for b in world.verdicts[-1].drift.breaches if b.name in BY_NAME}
+    told = sorted(world.verdicts[-1].drift.breaches, key=lambda breach: breach.hard)
+    return {breach.name: breach.hard for breach in told if breach.name in BY_NAME}
 
 
 BY_NAME = ("session_mismatch", "arguments_unchecked")

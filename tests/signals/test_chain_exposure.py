@@ -482,6 +482,15 @@ def test_what_a_purpose_forbids_it_does_not_ask_for(
         (Way.MESSAGE, "Summarise the tickets and prepare a response to customers"),
         (Way.MESSAGE, "Look up who asked and let them know"),
         (Way.MESSAGE, "Fix the date, then mail the customer"),
+        (Way.MESSAGE, "Check & email the invoice"),
+        (Way.MESSAGE, "Review the contract -> email Ann"),
+        (Way.MESSAGE, "Look up my order and kindly email me the receipt"),
+        (Way.MESSAGE, "Review the contract, afterwards email Ann"),
+        (Way.MESSAGE, "Compare the quotes, email manager"),
+        (Way.MESSAGE, "List overdue invoices, email all late customers"),
+        (Way.MESSAGE, "Check mails, reply where needed"),
+        (Way.SHARE, "Look up the warranty terms, share findings in Slack"),
+        (Way.EXPORT, "Analyse churn, export results"),
         (Way.SHARE, "Find the file, share with marketing"),
         (Way.SHARE, "Review the access requests and grant access"),
         (Way.PUBLISH, "Read the log - post a summary in the channel"),
@@ -534,6 +543,9 @@ def test_what_a_task_of_looking_or_mending_is_about_it_does_not_ask_for(
         "Envoyer à chaque employé sa fiche de paie",
         "Schicke allen Mitarbeitern ihre Gehaltsabrechnung für November",
         "Status der Verträge prüfen und senden",
+        "Rechnung 1881 an Frau Weber senden",
+        "Bitte Angebot an Kunden schicken",
+        "Envoyer facture au client",
         "Wyślij pracownikom paski płacowe za listopad",
         "Отправить сотрудникам расчётные листки",
         "11月の給与明細を社員に送付する",
@@ -551,7 +563,15 @@ def test_a_purpose_in_another_language_neither_vouches_nor_condemns(
 
 
 @pytest.mark.parametrize(
-    "purpose", ["Review the contract of José Núñez", "Q3 renewals", "Compare 小米 with Müller", "Check Straße 5"]
+    "purpose",
+    [
+        "Review the contract of José Núñez",
+        "Q3 renewals",
+        "Compare 小米 with Müller",
+        "Check Straße 5",
+        "acme.com renewal",
+        "Review acme.com vs shop.globex.com/de",
+    ],
 )
 def test_a_foreign_name_makes_no_foreign_purpose(act: Any, payments: Any, last: Any, purpose: str) -> None:
     assert last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose)).value > 0.75

@@ -573,6 +573,8 @@ MAILBOXES = (
     "Jose\u0301 Núñez <ann@acme.example>",
     '"Miller, Ann" <ann@acme.example>',
     "<ann@acme.example>",
+    "Ann Miller <ann@acme.example>, <Ann@acme.example>",
+    '"Miller, Ann" <ann@acme.example>; ann@acme.example',
 )
 NO_MAILBOXES = (
     "Ann <mallory@evil.example>",
