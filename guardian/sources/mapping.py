@@ -17,6 +17,7 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -92,9 +93,12 @@ class Mapped(Format):
         return None if self.when is None else self._compiled("when", self.when)
 
     def recognises(self, body: Any) -> bool:
-        """Only what `when` accepts; a mapping without it is never recognised, it must be configured by name."""
+        """Only what `when` accepts; a mapping without it is never recognised, it must be configured by name. Where
+        it fails it does not accept: most records that it meets are of other formats."""
         wanted = self._condition
-        return wanted is not None and isinstance(body, Mapping) and bool(self._search(wanted, body, "when"))
+        with suppress(DecodeError):
+            return wanted is not None and isinstance(body, Mapping) and bool(self._search(wanted, body, "when"))
+        return False
 
     def facts(self, entry: Any) -> Facts | None:
         wanted = self._condition

@@ -7,7 +7,8 @@ says about session, tenant, user or decision does not count. Nor does a message'
 line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A logged
 request counts as let through unless the line has a `decision` (or `allowed`) that denies it, another word that
 does, an HTTP status of 401 or 403, or an error code of a refusal. Where it has nothing that says either (no such
-word, no status below 400, no result; another error may be the gateway's or the server's) `decision` is missing.
+word, no result, no status below 400 without an error; another error may be the gateway's or the server's)
+`decision` is missing.
 -32001 is no refusal: the SDKs use it for a call that took too long, which may well have been done.
 """
 
@@ -15,7 +16,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
@@ -42,6 +43,8 @@ _CARRIES = (
 _REFUSALS = (-32003, 401, 403)
 _SAY_SO = ("allowed", "verdict", "outcome", "http_status", "status")
 """Under which names proxies write what became of a request, as a word or as an HTTP status."""
+_RESULT = ("result", "content", "structuredContent")
+"""In a response: what came back, also where the proxy left out JSON-RPC's message around it."""
 _META = "io.modelcontextprotocol/"
 
 
@@ -160,30 +163,36 @@ def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tup
     if isinstance(told := entry.get("allowed"), bool):
         return effect_of(told, "allowed"), why, ()
     said = {_said(entry.get(name)) for name in _SAY_SO}
-    if at(response, "jsonrpc") is None:  # what the proxy wrote, and no message of the server's
-        said |= {_said(at(response, name)) for name in ("status", "status_code")}
+    if at(response, "jsonrpc") is None:  # the proxy wrote it, and no server; but a word in it may be a tool's
+        said |= {_by_status(at(response, name)) for name in ("status", "status_code")}
     if "deny" in said or at(error, "code") in _REFUSALS:
         return "deny", why, ()
-    done = at(response, "result") is not None and _status(response) == "ok"
+    answered = any(at(response, name) is not None for name in _RESULT) or "sent" in said
+    done = answered and _status(response) != "error"  # over HTTP an error has status 200, a refusal's too
     return "allow", "", () if done or "allow" in said else ("decision",)
 
 
-def _said(value: Any) -> Effect | None:
-    """What a word or an HTTP status (a number, or one in quotes) says of the decision; None for nothing."""
+def _said(value: Any) -> Effect | Literal["sent"] | None:
+    """What a word or an HTTP status says of the decision; None for nothing."""
+    said = text(value)
+    with suppress(DecodeError):
+        return effect_of(said, "")
+    return "sent" if said in ("ok", "OK") else _by_status(value)
+
+
+def _by_status(value: Any) -> Literal["deny", "sent"] | None:
+    """What an HTTP status says, a number or one in quotes; a good one only that something came back."""
     said = text(value)
     if said in ("401", "403"):
         return "deny"
-    if said is None or re.fullmatch("[123][0-9][0-9]|ok|OK", said):
-        return None if said is None else "allow"
-    with suppress(DecodeError):
-        return effect_of(said, "")
-    return None
+    return "sent" if said is not None and re.fullmatch("[123][0-9][0-9]", said) else None
 
 
 def _status(response: Any) -> str | None:
     if not isinstance(response, Mapping):
         return None
-    return "error" if "error" in response or at(response, "result", "isError") is True else "ok"
+    failed = at(response, "result", "isError") is True or response.get("isError") is True
+    return "error" if "error" in response or failed else "ok"
 
 
 def _lower(headers: Any) -> dict[str, Any]:

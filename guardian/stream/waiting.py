@@ -5,7 +5,7 @@ owns the partition then judges them. When it is their turn they are decoded agai
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,6 +24,9 @@ from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
 _AT_ONCE = 500
+_LOTS = 20
+"""After a crash so many parts of what was due are tried on their own: each reads its record again, however large
+that is. Only those of a part that crashes again are then taken one by one."""
 _STRANDED = timedelta(days=1)
 _COMING_BACK = timedelta(hours=1)
 _LOOK_EVERY = timedelta(minutes=1)
@@ -173,8 +176,8 @@ class WaitingRoom:
 
 
 class Release:
-    """Judges the waiting decisions whose turn it is. After a crash they are taken one by one, so that the others
-    get through; one that crashes a room three times, over all restarts, is dead-lettered.
+    """Judges the waiting decisions whose turn it is. After a crash they are taken in lots, then one by one, so
+    that the others get through; one that crashes a room three times, over all restarts, is dead-lettered.
 
     A crash is followed by a pause, as `retry` says. Where all records of a round crash, and they are several, no
     record is at fault, but a model that fails: that counts as no attempt. `timer` is a monotonic clock in seconds.
@@ -210,7 +213,7 @@ class Release:
             self._look_for_stranded(consumer)
             return 0
         if any(held.attempts for held in due):
-            return len(due) if self._one_by_one(due, consumer) else 0
+            return len(due) if self._in_lots(due, consumer) else 0
         try:
             self._try(due, consumer)
         except Exception as error:  # a room crashed on one of them
@@ -218,7 +221,7 @@ class Release:
                 raise
             _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
             self._pause(judged=False)
-            return 0  # the next round takes them one by one
+            return 0  # the next round takes them in lots
         self._went_well()
         return len(due)
 
@@ -228,30 +231,36 @@ class Release:
             self._next_look = now + _LOOK_EVERY
             self._room.give_up_stranded(consumer)
 
-    def _one_by_one(self, due: Sequence[Held], consumer: Consumer) -> bool:
+    def _in_lots(self, due: Sequence[Held], consumer: Consumer) -> bool:
         """Whether nothing crashed. A session of which one crashed keeps its order: nothing overtakes it."""
-        judged, crashed = 0, dict[tuple[object, ...], Held]()
-        for held in due:
-            session = (held.tenant_id, held.session_id)
-            if session in crashed:
+        judged, crashed, sessions = 0, list[Held](), set[tuple[str, str]]()
+        for lot in _lots(due):
+            held = [each for each in lot if (each.tenant_id, each.session_id) not in sessions]
+            if not held:
                 continue
-            if held.attempts >= MAX_ATTEMPTS:
-                self._judge([held], [self._letter(held)], consumer)
+            if held[0].attempts >= MAX_ATTEMPTS:
+                self._judge(held, [self._letter(held[0])], consumer)
                 continue
             try:
-                self._try([held], consumer)
+                self._try(held, consumer)
                 judged += 1
             except Exception as error:
                 if blameless(error):
                     raise
-                _log.error("a waiting record crashes the pipeline", error=type(error).__name__, offset=held.id[2])
-                crashed[session] = held
+                _log.error(
+                    "a waiting record crashes the pipeline",
+                    error=type(error).__name__,
+                    offset=held[0].id[2],
+                    among=len(held),
+                )
+                crashed += held
+                sessions |= {(each.tenant_id, each.session_id) for each in held}
         if not crashed:
             self._went_well()
             return True
         self._pause(judged=judged > 0)
-        if not judged and len({held.id[:3] for held in crashed.values()}) > 1 and self._forgiven():
-            self._refunds.owe(lambda: self._room.untried(list(crashed.values())))
+        if not judged and len({held.id[:3] for held in crashed}) > 1 and self._forgiven():
+            self._refunds.owe(lambda: self._room.untried(crashed))
         return False
 
     def _pause(self, *, judged: bool) -> None:
@@ -277,3 +286,17 @@ class Release:
     def _letter(self, held: Held) -> DeadLetter:
         (letter,) = poisoned(self._room.record(held), "it was waiting for its envelope", [], self._clock())
         return replace(letter, tenant_id=held.tenant_id, session_id=held.session_id, entry=held.id[3])
+
+
+def _lots(due: Sequence[Held]) -> Iterator[list[Held]]:
+    """In their order: of one record a part each, or one alone that crashed in such a part before."""
+    most = -(-len(due) // _LOTS)
+    lot: list[Held] = []
+    for each in due:
+        alone = each.attempts > 1
+        if lot and (alone or lot[0].attempts > 1 or len(lot) >= most or lot[0].id[:3] != each.id[:3]):
+            yield lot
+            lot = []
+        lot.append(each)
+    if lot:
+        yield lot

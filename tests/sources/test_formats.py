@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from guardian.bootstrap.sources import formats_of
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.completing import Completion
@@ -379,6 +380,12 @@ def error(code: int) -> dict:
         ({"response": {"status": 502}}, None),
         (error(-32602), None),
         ({"response": {**RESULT, "result": {"isError": True, "content": []}}}, None),
+        ({"response": {"content": []}}, "allow"),
+        ({"response": {"structuredContent": {}, "status": "rejected"}}, "allow"),  # the tool's word
+        ({"response": {"content": [], "isError": True}}, None),
+        ({"status": 200, **error(-32000)}, None),  # so a refusal travels over HTTP
+        ({"status": "ok", "response": {**RESULT, "result": {"isError": True, "content": []}}}, None),
+        ({"verdict": "allowed", **error(-32000)}, "allow"),
     ],
 )
 def test_what_a_proxy_refused_is_a_deny_however_it_writes_it_and_what_it_does_not_say_is_missing(
@@ -737,6 +744,23 @@ def test_two_pairs_of_agent_and_user_never_make_one_session(make_reader, decisio
         for agent, user in (("a|b", "c"), ("a", "b|c"), ("a%7Cb", "c"))
     ]
     assert len(set(names)) == 3
+
+
+def test_a_mapping_whose_when_fails_on_other_formats_records_hides_none_of_them(decisions):
+    mapped = Mapped(fields={"tool": "tool", "decision": "verdict"}, when="starts_with(event, 'tool')")
+    formats = {
+        "mapping": mapped,
+        **{name: each for name, each in formats_of("auto", {}).items() if name != "mapping"},
+    }
+    body = {
+        "path": "mcp/authz",
+        "input": {"tool": "crm.read", "session_id": "s"},
+        "result": True,
+        "decision_id": "1",
+    }
+    said = {"timestamp": "2026-05-12T17:04:11Z", "labels": {"app": "g"}}
+    (call,) = decisions(Reader(formats, Completion(tenant="acme")), body | said)
+    assert call.origin.format == "opa"
 
 
 def test_a_mapping_says_which_line_is_wrong_before_anything_is_read(make_reader):

@@ -213,6 +213,34 @@ def test_a_process_that_dies_while_letting_go_judges_each_once_all_the_same(rig,
     assert session.actions == 2
 
 
+def test_after_a_process_died_a_record_of_many_decisions_is_not_read_again_for_each_of_them(rig, counting):
+    class Died(BaseException):
+        pass
+
+    armed = []
+
+    def crash(reached):
+        if armed and reached == "before_commit":
+            armed.clear()
+            raise Died
+
+    desk = Desk(rig, counting, crash=crash)
+    desk.send(b"[" + b",".join(line(n, f"s{n}") for n in range(200)) + b"]")
+    desk.run(lambda: desk.store.waiting.depth() == 200)
+    rig.clock.forward(6)
+    armed.append(True)
+    with pytest.raises(Died):
+        desk.run(lambda: False)
+    desk.start()
+    desk.exploding, desk.purposes = {"d7"}, []
+    reads, record = [], desk.room.record
+    desk.room.record = lambda held: reads.append(held) or record(held)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert sorted(set(desk.judged)) == sorted(f"d{n}" for n in range(200) if n != 7)
+    assert [letter.code for letter in desk.store.dead_letters.list()] == ["poison"]
+    assert len(reads) < 50
+
+
 def test_too_many_that_wait_are_judged_as_they_are_the_longest_first(rig, counting):
     desk = Desk(rig, counting, most=3, wait=timedelta(hours=1))
     desk.send(*(line(n, f"s{n}") for n in range(8)))
