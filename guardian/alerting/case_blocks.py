@@ -43,6 +43,7 @@ _SAID: dict[Judgement, str] = {
     "benign": "called it unusual, but all right",
     "confirmed": "confirmed it",
 }
+LEFT = "This case became worse and goes on in a newer message"
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
@@ -78,6 +79,11 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
         _foot(alert),
     ]
     return [part for part in parts if part is not None]
+
+
+def left(alert: Alert) -> list[Block]:
+    """What stays of a message where the case goes on in another one: nothing that could become untrue."""
+    return [blocks.header(alert.finding), section(f"*{LEFT}*"), _foot(alert)]
 
 
 def reply(alert: Alert) -> list[Block]:
@@ -258,6 +264,8 @@ def _foot(alert: Alert) -> Block:
 def _escalation(alert: Alert) -> list[Block]:
     if alert.digest is not None:
         return [section("*Nobody has acted yet* on one or more of these:"), *_digest(alert)]
+    if alert.approval is not None:  # the case's own message, and its buttons, may be elsewhere
+        return [section("*Nobody has acted yet* on this:"), *_news(alert)]
     calls = f"{alert.calls} " if alert.calls else ""
     state = stands(alert.view)
     who = f"{code(alert.finding.session_id, 120)} in {code(alert.finding.tenant_id, 120)}"

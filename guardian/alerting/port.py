@@ -38,7 +38,8 @@ class Step(_Value):
 
     `key` names the write for ever, so that it can be found again; `since` is when it was first tried. `place` is
     the reference of the case's message, as an earlier `deliver` returned it. `calls` mentions people, in Slack's
-    spelling. A reply shows the events after number `told`, up to number `events`.
+    spelling. A reply shows the events after number `told`, up to number `events`. `leaves` is the message that
+    showed the case until this one.
     """
 
     verb: Verb
@@ -46,6 +47,7 @@ class Step(_Value):
     since: AwareDatetime
     channel: str = ""
     place: str | None = None
+    leaves: str | None = None
     calls: str = ""
     told: int = 0
     events: int = 0

@@ -6,7 +6,7 @@ after a lost answer, whether the post arrived. The rest is for people's clicks: 
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -109,7 +109,10 @@ class SlackChannel:
             return self._posted(alert, channel, blocks.message(alert))
         match step.verb:
             case "post":
-                return self._posted(alert, channel, case_blocks.root(alert))
+                reference = self._posted(alert, channel, case_blocks.root(alert))
+                if step.leaves is not None:
+                    self._leave(alert, *_split(step.leaves))
+                return reference
             case "update" if ts is not None:
                 return self._updated(alert, channel, ts)
             case "escalate":
@@ -214,6 +217,15 @@ class SlackChannel:
         except Unshowable:
             raise AlertError("Slack refuses the message even as plain text") from None
         return f"{channel}:{ts}"
+
+    def _leave(self, alert: Alert, channel: str, ts: str | None) -> None:
+        """Say in the message that showed the case so far that it goes on elsewhere, if Slack takes that: it must
+        not go on saying what is not so any more. People are told already."""
+        body = _body(alert, channel, case_blocks.left(alert))
+        del body["metadata"]  # it stays the write that it was
+        with suppress(AlertError, RetryLater, Unshowable), self._obeying(channel, _UPDATE):
+            self._pace(channel, _UPDATE_PACE_S)
+            self.calls.write(_UPDATE, {**body, "ts": ts, "text": case_blocks.LEFT})
 
     def _pace(self, channel: str, pace_s: float) -> None:
         wait = self._next.get(channel, 0.0) - self._clock()

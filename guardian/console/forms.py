@@ -83,13 +83,17 @@ class Form:
     open: bool = True
 
 
-def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tuple[Form, ...]:
-    """For a session's page: first what waits for approval, then the acts that fit its state, then the rest."""
+def forms_for(
+    session: SessionView, case: CaseView | None, visit: Visit, held: Sequence[ApprovalView] = ()
+) -> tuple[Form, ...]:
+    """For a session's page: first what waits for approval, then the acts that fit its state, then the rest.
+
+    `held` is what waits where there is no case, which would say it."""
     if visit.principal.role in _READERS:
         return ()
     seen = seen_of(case)
     finding = "" if case is None else case.shown.finding.id
-    waiting = () if case is None else case.approvals
+    waiting = held if case is None else case.approvals
     found = [approval_form(each, visit, seen) for each in waiting]
     revoked, of_none = session.status == "revoked", case is not None and of_no_session(case.shown.finding)
     if session.tenant_id == OPERATORS and session.delegator_id is None:  # if anybody's, another tenant's

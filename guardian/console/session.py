@@ -17,6 +17,7 @@ from guardian.domain.event import Envelope
 from guardian.domain.timeline import Granted, Step, Timeline
 from guardian.errors import ArchiveError, ControlError
 from guardian.telemetry import logger
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView
@@ -26,6 +27,7 @@ from guardian.wire.sessions import SessionDetail, SessionView
 PER_PAGE = 50
 _AUDIT_LINES = 30
 _NEAR = 2
+_WAITING = 500
 _IN_FULL = 5
 _FURTHEST = timedelta(days=92)
 _BARE = (
@@ -79,6 +81,7 @@ def page(
     api = pages.api(asked)
     detail = api.session(tenant, session)
     case = unless_absent(lambda: api.case(tenant, session))  # people were told nothing of it
+    held = () if case is not None else _held(api, tenant, session)
     history = unless_absent(lambda: api.envelopes(tenant, session, limit=1))
     registered = None if history is None else history.items[-1]
     timeline, actions, trouble = _timeline(pages, detail.session, asked.query)
@@ -96,6 +99,7 @@ def page(
         notice=notice,
         session=detail.session,
         case=case,
+        held=held,
         findings=findings,
         in_full=_IN_FULL,
         ledger=detail.ledger,
@@ -114,7 +118,7 @@ def page(
         audit=audit,
         policy=_would(api, detail),
         forms=with_outlook(
-            forms_for(detail.session, case, asked.signed_in),
+            forms_for(detail.session, case, asked.signed_in, held),
             lambda action: unless_refused(
                 lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
             ),
@@ -122,6 +126,12 @@ def page(
         reason=reason,
         wide="1" if asked.query.get("wide") else "",
     )
+
+
+def _held(api: EvidenceClient, tenant: str, session: str) -> tuple[ApprovalView, ...]:
+    """The calls of a session without a case about which somebody is asked."""
+    waiting = api.approvals(state="pending", limit=_WAITING).items
+    return tuple(each for each in waiting if (each.tenant_id, each.session_id) == (tenant, session))
 
 
 def _headed(findings: Sequence[FindingView], case: CaseView | None) -> list[FindingView]:

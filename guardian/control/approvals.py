@@ -154,6 +154,8 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
         anew = any(entry.status == "revoked" and entry.reason_code != "renewed" for entry in since)
         return "the session was revoked anew after this was put up; ask again" if anew else None
+    if view.action == "permitCall" and rows.ledger.live_entry(view.tenant_id, view.session_id) is not None:
+        return "the session was revoked after this was put up"
     session = rows.sessions.get(view.tenant_id, view.session_id)
     if (0 if session is None else session.restarts) != stored.act["restarts"]:
         return "people decided about this session after this was put up; their word holds"

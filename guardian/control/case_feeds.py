@@ -29,6 +29,8 @@ WORSE = "worse"
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 _UNDER = 50
 """So many messages are brought up to date when an agent, say, is revoked; others when somebody clicks there."""
+_ENDS_REQUESTS = frozenset({"revoke", "reinstate", "dismiss"})
+"""Acts on a session after which nobody is to be asked any more about its calls."""
 _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
 _log = logger("control")
 
@@ -126,6 +128,9 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     keys = [case_key(tenant_id, session_id)] if isinstance(session_id, str) else []
     if isinstance(approval := record.get("approval_id"), str):  # of a held call there are news as well
         keys.append(case_of_news(tenant_id, topic_of(approval)))
+    elif isinstance(session_id, str) and record.get("action") in _ENDS_REQUESTS:
+        asked = rows.approvals.of_session(tenant_id, session_id, now, _UNDER)
+        keys += [case_of_news(tenant_id, topic_of(each.view.id)) for each in asked]
     subject = record.get("subject_type") in KINDS and record.get("result") in ("changed", "revoke")
     if subject and not isinstance(session_id, str):
         field, name = f"{record['subject_type']}_id", str(record["subject_id"])
@@ -134,6 +139,7 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
             at, states = datetime.fromisoformat(str(record["at"])), {*OPEN_STATES, ""}
             rows.cases.acted_under(tenant_id, field, name, at, states)
     asks = (record.get("action"), record.get("result")) == ("propose", "waits")
+    asks &= record.get("target") != "permitCall"  # which has a message of its own
     for key in keys:
         case = rows.cases.get(key)
         if acted(record) and case is not None:

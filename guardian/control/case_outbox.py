@@ -26,6 +26,7 @@ from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
 from guardian.telemetry import logger
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
 
@@ -119,7 +120,7 @@ class CaseOutbox:
             match step.verb:
                 case "post" | "update":
                     moves = step.channel != self._rules.channel_for(case)
-                    values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _UNKNOWN}
+                    values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _unsure(case)}
                     values |= {"place": None} if moves else {}
                 case "reply":
                     values |= {"next_at": now, "told": step.events, "replied_at": now}
@@ -139,8 +140,8 @@ class CaseOutbox:
     def refresh(self, key: str) -> None:
         """Write the case's message anew even if nothing changed: somebody clicked on an old picture of it."""
         with self._store.write() as rows:
-            if rows.cases.get(key) is not None:
-                rows.cases.change(key, shown=_UNKNOWN, folded_into=None)
+            if (case := rows.cases.get(key)) is not None:
+                rows.cases.change(key, shown=_unsure(case), folded_into=None)
                 rows.cases.touch(key, self._deps.clock())
 
     def _sending(self, rows: ControlRows, key: str) -> StoredCase | None:
@@ -161,17 +162,24 @@ class CaseOutbox:
             case = stands.case
             if case.step is not None:
                 return self._row(rows, stands, _STEP.validate_json(case.step))
+            if case.place is None and _is_over(stands.approval, now):
+                rows.cases.change(case.key, status="idle")
+                continue
+            leaves = None
             if case.shown == WORSE and self._is_for_others(case, now):
+                leaves = case.place
                 rows.cases.change(case.key, place=None)
                 case = case._replace(place=None)
                 stands = replace(stands, case=case)
             crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
+            asks = bool(stands.requests)
             if case.kind == "digest":
                 case = self._of_its_cases(rows, case)
-            asks = bool(stands.requests)
+                asks = rows.cases.asked_in(case.key, now)
             match next_move(case, self._rules, crowd=crowd, now=now, asks=asks):
                 case Write(verb):
-                    return self._row(rows, stands, self._step(case, verb, now, asks=asks))
+                    step = self._step(case, verb, now, asks=asks)
+                    return self._row(rows, stands, step.model_copy(update={"leaves": leaves}))
                 case Fold():
                     if not fold(self._deps, self._rules, rows, case, now):  # nothing is known that could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
@@ -232,7 +240,8 @@ class CaseOutbox:
         values |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
         if step.verb in ("post", "update"):
             # of a write that is repeated nobody knows what it showed when it arrived
-            values |= {"shown": case.digest if case.attempts == 0 else _UNKNOWN, "channel": step.channel}
+            shown = case.digest if case.attempts == 0 else _unsure(case)
+            values |= {"shown": shown, "channel": step.channel}
         rows.cases.change(case.key, **values)
         self._in_hand, self._attempt = step.key, case.attempts + 1
         return self._alert(rows, stands, step, told), case.attempts
@@ -255,6 +264,18 @@ class CaseOutbox:
             events=tuple(events),
             digest=counted_in(rows, case) if case.kind == "digest" else None,
         )
+
+
+def _unsure(case: StoredCase) -> str:
+    """What is shown of it, where that is not known; that it became worse since is still to be told."""
+    return WORSE if case.shown == WORSE else _UNKNOWN
+
+
+def _is_over(asked: ApprovalView | None, now: datetime) -> bool:
+    """Whether a held call was answered, or is too late to be. Nobody is called for that."""
+    if asked is None or asked.action != "permitCall":
+        return False
+    return asked.state != "pending" or asked.expires_at <= now
 
 
 def _ends(stands: Standing) -> datetime | None:

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from guardian.control.approvals import overtaken
 from guardian.control.case_view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
+from guardian.store.control_approvals import StoredApproval
 from guardian.store.control_cases import StoredCase
 from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
@@ -27,9 +29,9 @@ class Standing:
 
     @property
     def requests(self) -> tuple[ApprovalView, ...]:
-        """What waits for a second person's word."""
+        """What waits for a second person's word; of held calls there are messages of their own."""
         if self.view is not None:
-            return self.view.approvals
+            return tuple(each for each in self.view.approvals if each.action != "permitCall")
         return () if self.approval is None or self.approval.state != "pending" else (self.approval,)
 
 
@@ -45,6 +47,12 @@ def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: dateti
     if (digest, state) != (case.digest, case.state):
         rows.cases.change(case.key, digest=digest, state=state)
     return replace(stands, case=case._replace(digest=digest, state=state))
+
+
+def _asked(rows: ControlRows, stored: StoredApproval) -> ApprovalView:
+    """The request; as one that is over where something that happened since makes it another act."""
+    why = overtaken(rows, stored) if stored.view.state == "pending" else None
+    return stored.view if why is None else stored.view.model_copy(update={"state": "expired", "result": why})
 
 
 def _as_far_as_known(rows: ControlRows, case: StoredCase) -> str:
@@ -72,7 +80,7 @@ def _as_stored(
             return Standing(case._replace(state="" if view is None else view.state), view), parts
         case "news":
             stored = rows.approvals.get(case.session_id, {case.tenant_id})
-            approval = None if stored is None else stored.view
+            approval = None if stored is None else _asked(rows, stored)
             stands = Standing(case, approval=approval)
             parts = [str(case.findings), "" if approval is None else approval.state]
             return replace(stands, case=case._replace(state="waits" if stands.requests else "")), parts

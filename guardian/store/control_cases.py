@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
 from guardian.store.control_sessions import says
-from guardian.store.control_tables import case, case_event, envelope, live, session
+from guardian.store.control_tables import approval, case, case_event, envelope, live, session
 from guardian.wire.cases import CaseEvent
 
 
@@ -171,6 +171,13 @@ class CaseRows:
         oldest = select(func.min(case.c.opened_at)).where(*listed, *waits)
         since: datetime | None = self.connection.execute(oldest).scalar_one()
         return since
+
+    def asked_in(self, key: str, now: datetime) -> bool:
+        """Whether one of the cases that a digest lists waits for a second person's word."""
+        mine = approval.c.tenant_id == case.c.tenant_id, approval.c.session_id == case.c.session_id
+        waits = approval.c.state == "pending", approval.c.expires_at > now
+        wanted = select(case.c.key).where(case.c.folded_into == key, *mine, *waits)
+        return self.connection.execute(wanted.limit(1)).first() is not None
 
     def recover(self, before: datetime | None = None) -> int:
         """Back to due with what was being sent when a process died, its step kept. Returns how many.

@@ -361,6 +361,10 @@ def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(s
     links = {unescape(each) for each in re.findall(r'href="(/console/session\?[^"]+)"', html)}
     assert links
     assert [person.get(each).status_code for each in links] == [200] * len(links)
+    html = person.page(links.pop())
+    assert "alerted nobody about this session" not in html
+    assert "&lt;b&gt;thief@evil.example&lt;/b&gt;" in html
+    assert 'value="approve"' in html
 
 
 def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site):

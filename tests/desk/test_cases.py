@@ -688,3 +688,53 @@ def test_a_case_that_a_digest_of_long_ago_lists_begins_as_what_it_is_now(
     storm.settle()
     _, own = slack.roots()
     assert ("S0ONCALL" in str(own["text"])) is called
+
+
+def test_a_message_that_a_worse_case_left_goes_on_saying_nothing_that_is_not_so(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"})
+    office.submit(a_finding(severity="medium"))
+    office.after(minutes=1)
+    office.submit(a_finding(n=1, severity="critical"))
+    office.after(minutes=1)
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+    office.after(minutes=5)
+    old, new = slack.roots()
+    assert "■ Revoked" in str(new["blocks"])
+    assert "goes on in a newer message" in str(old["blocks"])
+    assert "Flagged" not in str(old)
+    assert "Revoke now" not in str(old)
+
+
+@pytest.mark.parametrize("options", [{"floor": "high"}, {"quiet_hours": {"from": "11:00", "to": "23:00"}}])
+def test_nor_do_they_hide_it_in_a_storm(make_office, slack, a_finding, options) -> None:
+    office = make_office(storm=5, **options)
+    for n in range(10):
+        office.submit(a_finding(f"sess_{n}", severity="medium"))
+    with office.client("lee", "approver") as lee, office.client("maya", "responder") as maya:
+        lee.revoke("acme", "sess_1", reason="stop")
+        asked = maya.reinstate("acme", "sess_1", reason="ours").approval
+    office.after(minutes=2)
+    (digest,) = slack.roots()
+    assert asked.id in str(slack.thread(digest["ts"]))
+
+
+@pytest.mark.parametrize("first", ["message", "edit"])
+def test_what_became_worse_while_a_write_of_it_waited_mentions_people_all_the_same(
+    make_office, slack, a_finding, first
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 0})
+    if first == "edit":
+        office.submit(a_finding(severity="medium"))
+        office.after(minutes=1)
+    slack.down = True
+    office.submit(a_finding(n=1, severity="medium"))
+    office.settle()
+    office.submit(a_finding(n=2, severity="critical"))
+    slack.down = False
+    for _ in range(10):
+        office.after(minutes=2)
+    assert [("CRITICAL" in m["text"], "S0ONCALL" in m["text"]) for m in slack.roots()][-1] == (True, True)
+    assert len(slack.roots()) == 2

@@ -19,7 +19,7 @@ from guardian.alerting.slack_socket import SlackSocket
 from guardian.control.desk import Desk
 from guardian.control.desk_commands import answer_command
 from guardian.domain.finding import Effect
-from guardian.errors import StoreError
+from guardian.errors import ControlError, StoreError
 from guardian.wire.advice import Weighing
 from guardian.wire.principal import Person
 
@@ -717,3 +717,77 @@ def test_the_status_says_that_more_waits_than_it_shows(flagged) -> None:
             admin.revoke("acme", f"sess_{n}", reason="no")
             admin.reinstate("acme", f"sess_{n}", reason="yes")
     assert "*Waits for a second person*: 10 and more" in flagged.command("status")
+
+
+@pytest.mark.parametrize("act", ["revoke", "dismiss", "guardian"])
+def test_nobody_is_asked_any_more_about_a_held_call_of_a_session_that_people_decided_on(
+    make_office, slack, a_finding, act
+) -> None:
+    office = make_office(adviser=Alarmed(), on_call={"*": "S0ONCALL"})
+    office.enforce()
+    office.submit(a_finding())
+    held = office.ask()["approval"]["id"]
+    office.after(minutes=1)
+    asked = [n for n, m in enumerate(slack.roots()) if "A person is asked" in str(m["blocks"])][-1]
+    with office.client("lee", "approver") as lee:
+        if act == "revoke":
+            lee.revoke("acme", "sess_1", reason="stop")
+        elif act == "dismiss":
+            lee.judge(a_finding().id, "false_positive", reason="a drill")
+        else:
+            office.submit(a_finding(n=1, wanted=Effect.REVOKE, severity="critical", hard=True))
+        for _ in range(15):
+            office.after(minutes=2)
+        message = slack.roots()[asked]
+        assert "Approve …" not in str(message["blocks"])
+        assert "*Expired*" in str(message["blocks"])
+        called = [m["text"] for m in slack.messages if m.get("reply_broadcast")]
+        assert not [text for text in called if "A person is asked" in text]
+    with office.client("maya", "responder") as maya, pytest.raises(ControlError):
+        maya.decide_approval(held, "approve", reason="yes")
+
+
+def test_whoever_is_called_for_a_held_call_elsewhere_can_answer_it_there(make_office, slack) -> None:
+    slack.members.add("C0ONCALL")
+    office = make_office(adviser=Alarmed(), escalate={"after_s": 900, "channel": "C0ONCALL"})
+    office.enforce()
+    office.ask()
+    office.settle()
+    office.after(minutes=16)
+    (called,) = slack.roots("C0ONCALL")
+    assert "session sess_1" in str(called["blocks"])
+    assert "`guardian`" not in str(called["blocks"]), "that is no session"
+    office.click("Deny …", MAYA, called)
+    office.form()
+    office.fill_in(MAYA)
+    assert "Denied" in office.told()
+
+
+@pytest.mark.parametrize(("severity", "floor"), [("high", "info"), ("medium", "high")])
+def test_one_held_call_makes_one_message_also_where_its_session_has_a_case(
+    make_office, slack, a_finding, severity, floor
+) -> None:
+    office = make_office(adviser=Alarmed(), on_call={"*": "S0ONCALL"}, floor=floor)
+    office.enforce()
+    office.submit(a_finding(severity=severity))
+    office.settle()
+    office.clock.pass_(hours=2)
+    before = len(slack.roots())
+    assert office.ask()["advice"] == "hold"
+    office.after(minutes=2)
+    (asked,) = slack.roots()[before:]
+    assert "A person is asked about one call" in str(asked["blocks"])
+    assert "Approve …" in str(asked["blocks"])
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_held_call_that_is_over_when_the_channel_comes_calls_nobody(make_office, slack, away) -> None:
+    office = make_office(adviser=Alarmed(), on_call={"*": "S0ONCALL"})
+    office.enforce()
+    before = len(slack.roots())
+    for n in range(3):
+        assert office.ask(f"sess_{n}")["advice"] == "hold"
+    if away:
+        office.clock.pass_(hours=5)
+    office.after(minutes=1)
+    assert len(slack.roots()) - before == (0 if away else 3)
