@@ -44,7 +44,8 @@ _AT_ONCE = 200  # of one answer of control
 @contextmanager
 def client(config: Path | None) -> Iterator[EvidenceClient]:
     """A control client with the caller's token. Where both are in the environment no configuration is needed."""
-    settings = settings_from(config, required=not os.environ.get(CONTROL))
+    instead = f"{CONTROL} and {TOKEN}; whoever runs guardian writes one with `guardian init FOLDER`"
+    settings = settings_from(config, required=not os.environ.get(CONTROL), instead=instead)
     _token(settings)  # without one it is the configuration that is wrong, not control that is away
     with EvidenceClient(settings.control.url, lambda: _token(settings)) as control:
         try:

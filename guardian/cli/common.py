@@ -42,16 +42,17 @@ NOT_ENTITLED = "gateway_not_entitled"
 _MARKS = {True: "ok  ", False: "MEND", None: "?   "}
 
 
-def settings_from(config: Path | None, *, required: bool = True) -> Settings:
-    """Load settings; where none are required, defaults do. Raises ConfigurationError with the way out."""
+def settings_from(
+    config: Path | None, *, required: bool = True, instead: str = "write one with `guardian init FOLDER`"
+) -> Settings:
+    """Load settings; where none are required, defaults do. Raises ConfigurationError with the way out, `instead`
+    among others."""
     if config is None and (named := os.environ.get("GUARDIAN_CONFIG")):
         config = Path(named)
     if config is None and Path("guardian.yaml").is_file():
         config = Path("guardian.yaml")
     if config is None and required:
-        raise ConfigurationError(
-            "no configuration: give --config FILE, set GUARDIAN_CONFIG, or write one with `guardian init FOLDER`"
-        )
+        raise ConfigurationError(f"no configuration: give --config FILE, set GUARDIAN_CONFIG, or {instead}")
     return load(config)
 
 

@@ -577,9 +577,13 @@ def test_who_asks_control_needs_its_address_and_a_token_and_no_configuration(gua
     asked = guardian("findings", env={**where, "GUARDIAN_TOKEN": "t"})
     assert (asked.returncode, "http://127.0.0.1:1" in asked.stderr) == (1, True)
     for command, env, lacking in (
-        ("findings", {"GUARDIAN_TOKEN": "t"}, "no configuration"),
+        (
+            "findings",
+            {"GUARDIAN_TOKEN": "t"},
+            "no configuration: give --config FILE, set GUARDIAN_CONFIG, or GUARDIAN_CONTROL__URL",
+        ),
         ("findings", where, "set GUARDIAN_TOKEN"),
-        ("serve", where, "no configuration"),
+        ("serve", where, "or write one with `guardian init FOLDER`"),
     ):
         done = guardian(command, env=env)
         assert (done.returncode, lacking in done.stderr) == (2, True)
