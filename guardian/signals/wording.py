@@ -49,6 +49,20 @@ _THINGS = word_set("count history list preview query status view")
 `archive_list`), and so do names that join one (`find_and_replace`). In `archive_search` it is the archive that is
 searched, and in `restore_points_list` the points are listed."""
 _ADDING = word_set("and then also plus")
+_ASKING = word_set("describe fetch get retrieve")
+"""What stands after these is a thing, though it be called like an act: `get_refund`, `describe_change_set`."""
+_NO_THING = word_set(
+    "add approve assign cancel create delete disable enable exec execute insert modify pay purge put remove "
+    "rename revoke send set submit wipe write"
+)
+"""But for these alone (`get_delete`)."""
+_WEB, _METHODS = word_set("curl fetch http https"), word_set("delete post put")
+"""In the name of what speaks HTTP the second may be methods (`fetch_post`)."""
+_DONE, _KEPT = (
+    word_set("change charge deploy export merge push refund run transfer"),
+    word_set("artifact history id job key log note request set status step"),
+)
+"""These call a thing together, as in `list_merge_requests`; `list_export_contacts` may do something to a list."""
 _JOINING = re.compile(r"\b(?:and|also|plus|then|additionally|furthermore|moreover|as well as)\b|[&;,+]")
 
 
@@ -154,10 +168,26 @@ def joins_more(wide: str, narrow: str) -> frozenset[str]:
 def only_reads(tool: str) -> bool:
     """Whether a tool's name says that it looks up and changes nothing; unknown names count as changing."""
     named, act = words(tool[:_NAME_CHARS]), words_of_act(tool[:_NAME_CHARS])
-    if READING.isdisjoint(named) or not _CHANGING.isdisjoint(named):
+    thing = _asked_for(tool[:_NAME_CHARS], named, act)
+    if READING.isdisjoint(named) or not _CHANGING.isdisjoint(named[: len(named) - len(thing)]):
         return False
     if any(word in _DOING for joined, word in pairwise(named) if joined in _ADDING):
         return False
     looks = [word for word in act if word in READING]
     listed = len(act) > 2 and act[-1] == "list"
     return listed or not _DOING.issuperset(act[:1]) or _THINGS.isdisjoint(looks[-1:])
+
+
+def _asked_for(tool: str, named: tuple[str, ...], act: tuple[str, ...]) -> tuple[str, ...]:
+    """The last words of a tool's name that surely call what it looks up, and do not say what it does."""
+    verbs = READING | _CHANGING | _DOING
+    at = next((at for at, word in enumerate(act) if word in verbs), len(act))
+    verb, thing = act[at : at + 1], act[at + 1 :]
+    if "or" in thing or _JOINING.search(tool) or _JOINING.search(" ".join(thing)):
+        return ()
+    if verb == ("list",):
+        pairs = [(word, singular(after)) for word, after in pairwise((*thing, "")) if word in _CHANGING]
+        return thing if all(word in _DONE and after in _KEPT for word, after in pairs) else ()
+    methods = not _WEB.isdisjoint(named) and not _METHODS.isdisjoint(thing)
+    alone = len(thing) == 1 and thing[0] in _NO_THING
+    return () if _ASKING.isdisjoint(verb) or methods or alone else thing
