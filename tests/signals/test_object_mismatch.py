@@ -445,7 +445,6 @@ def test_the_third_stranger_says_more_than_the_first(told: Any) -> None:
         ("mail.send", [{"to": f"eve{number}@evil.example"} for number in range(8)], 6),
         ("send_money", [{"iban": f"GB29NWBK6016133192681{number}"} for number in range(4)], 2),
         ("refund_order", [{"order_id": 6620, "customer_id": 91}, {"order_id": 6621, "customer_id": 92}], 2),
-        ("refund_order", [{"order_id": told} for told in (6620, "ORD-6620", "#6620", "0006620")] * 3, 12),
         ("refund_order", [{"order_ids": [6620, 6621]}, {"order_ids": [6621, 6622]}], 1),
         ("refund_order", [{"order_ids": [6620, 6621, 6622]}], 0),
         ("refund_order", [{"order_id": "*"}], 0),
@@ -475,8 +474,33 @@ def test_looking_at_many_others_stands_out_at_last_and_never_where_it_is_to_coun
 def test_one_that_was_looked_up_and_then_acted_on_counts_once_and_in_full(told: Any) -> None:
     looks = [("orders.get", {"order_id": 6620 + number}) for number in range(3)]
     acts = [("orders.cancel", {"order_id": 6620 + number}) for number in range(2)]
-    assert told(ORDER, [*acts, *looks[:2], *acts])[1][-1] == FIRST
+    assert told(ORDER, [*acts, *looks[:2], *acts])[1][-1] == pytest.approx(0.7 * ONE)
     assert told(ORDER, [*looks, *acts])[1][-1] > ONE
+
+
+@pytest.mark.parametrize(
+    ("acts", "shares"),
+    [
+        (["orders.update 6620", "refund_order 6620", "orders.close 6620"], [1, 0.7, 0.7]),
+        ([f"refund_order {told}" for told in ("6620", "ORD-6620", "#6620", "0006620")], [1, 0.7, 0.7, 0.7]),
+        (["orders.update 6620", "refund_order 6621", "orders.close 6620", "orders.close 6621"], [1, 1, 0.7, 0.7]),
+        (["refund_order 6620,6621", "orders.close 6621", "orders.close 6620,6621"], [1, 0.7, 0.7]),
+        # but not another one, or one that was only looked up
+        (["orders.get 6620", "refund_order 6620", "orders.get 6620"], [0.7, 1, 0.7]),
+        (["orders.update 6620", "refund_order 5512", "refund_order 6621"], [1, 0, 1]),
+    ],
+)
+def test_one_object_through_several_tools_is_one_oddity(told: Any, acts: list[str], shares: list[float]) -> None:
+    calls = [(tool, {"order_id": number}) for tool, number in map(str.split, acts)]
+    assert told(ORDER, calls)[1] == [pytest.approx(share * ONE) for share in shares]
+
+
+def test_three_objects_all_others_and_what_no_key_remembers_stay_odd_through_each_tool(told: Any) -> None:
+    for others in ([{"order_id": 6620 + number} for number in range(3)], [{"order_id": "*"}]):
+        values = told(ORDER, [(tool, each) for tool in ("refund_order", "orders.close") for each in others])[1]
+        assert all(value > ONE for value in values[len(others) :])
+    again = [("refund_order", {"order_id": 6620}), ("orders.close", {"order_id": 6620})]
+    assert told(ORDER, again, keyed=False)[1] == [FIRST] * 2
 
 
 def test_the_resource_is_compared_where_arguments_are_missing(judged: Any) -> None:
