@@ -49,6 +49,8 @@ _ASIDE = re.compile(
 )
 """What holds digits and names no object: addresses, links, times, dates, phones and cards, sums, ordinals."""
 _TOKEN = re.compile(r"[,;(]|[^\s,;:=()\[\]{}<>|\"'`“”‘’]{1,200}")
+_ENDING = (".", "!", "?")
+_AROUND = ".!?*"
 _LITTLE = re.compile(r"(?=.{1,5}$)\D*\d\D*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
@@ -76,6 +78,34 @@ _BEYOND = word_set(
     "replace similar since split swap than unlike"
 )
 """Before an object: the purpose means others of its kind, or makes some."""
+_ANEW = word_set(
+    "clone cloned clones cloning duplicate duplicated duplicates duplicating rebook rebooked rebooking rebooks "
+    "recreate recreated recreates recreating reissue reissued reissues reissuing renew renewal renewed renewing "
+    "renews reorder reordered reordering reorders replace replaced replacement replaces replacing reran rerun "
+    "rerunning reruns resubmission resubmit resubmits resubmitted resubmitting retried retries retry retrying"
+)
+"""Of an object: the purpose has a successor of it made, with a number of its own."""
+_WHO = word_set(
+    "agent candidate client contact customer employee guest member passenger patient person student supplier "
+    "tenant user vendor"
+)
+"""Whom something is made anew for has no successor."""
+_TOO, _WHOSE, _IT = word_set("and or &"), word_set("of for"), word_set("it them")
+_CLAUSE = _AND.union(
+    *(_WHOSE, _IT),
+    word_set(
+        "( after again as asap at because before but by from if immediately in into now on quickly since so soon "
+        "then to today tomorrow until when while with"
+    ),
+)
+"""What an object stands before: "rerun it until it passes" has none of its own, and in "renew the plan of customer
+88" it is the plan."""
+_PARTS = _AND | word_set("( because but")
+_NO_SUBJECT = word_set(
+    "also are be been being can could get gets got had has have is it must need needs not shall should still they "
+    "to was were which will would"
+)
+"""Between one of the former and "replaced" these name nothing else that was: "and should be replaced"."""
 _ANY = "one"
 """A word that stands for the kind named before: "a later one", "the next ones"."""
 _ELSE = word_set(
@@ -175,7 +205,8 @@ def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
     plain = _ASIDE.sub(" , ", text)
     if " " not in text.strip():
         plain = _ASIDE.sub(" , ", _JOINTS.sub(" ", plain))
-    tokens = [bare for token in _TOKEN.findall(plain) if (bare := token.strip(".!?*"))]
+    spelt = [token for token in _TOKEN.findall(plain) if token.strip(_AROUND)]
+    tokens = [token.strip(_AROUND) for token in spelt]
     found: dict[str, dict[str, str]] = defaultdict(dict)
     begun, more = dict[int, str](), set[str]()
     for place, token in enumerate(tokens):
@@ -187,7 +218,7 @@ def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
         found[kind][normal(token)] = token
         if _with_others(tokens, at, place) or _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
-    more |= set(_meant_beyond(tokens, begun)) if found else set()
+    more |= {*_meant_beyond(tokens, begun), *_made_anew(spelt, begun)} if found else set()
     return {kind: said for kind, said in found.items() if kind not in more}
 
 
@@ -254,3 +285,32 @@ def _meant_beyond(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[s
             kind = begun[last] if kind == _ANY else kind
             if singular(token.lower()) != token.lower() or before & _MORE or (kind in named and before & _SOME):
                 yield kind
+
+
+def _made_anew(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]:
+    """Kinds of which the purpose has successors made: "renew policy 70031", "order 5512 was lost; reorder it"."""
+    said, things = list[str](), dict[int, str]()
+    for at, token in enumerate(tokens):
+        if at in begun and begun[at] not in _WHO:
+            things[len(said)] = begun[at]
+        said += [token.strip(_AROUND).lower(), *([";"] if token.endswith(_ENDING) else ())]
+    for at, word in enumerate(said):
+        if at in things or word.replace("-", "") not in _ANEW:
+            continue
+        after = said[at + 1] if at + 1 < len(said) else ";"
+        first = at + (2 if after in _WHOSE else 1)
+        near = range(first, min(first + _REACH, len(said)))
+        end = next((place for place in near if said[place] in _CLAUSE), near.stop)
+        ahead = [place for place in near if place in things]
+        behind = [place for place in range(max(0, at - 1 - _REACH), at) if place in things]
+        alone = after in _CLAUSE or word == "replacement"
+        if ahead and (ahead[0] < end or (after in _TOO and not behind)):
+            yield things[ahead[0]]
+        elif behind and alone and not (word.endswith("ed") and _has_own_subject(said[behind[-1] + 1 : at])):
+            yield things[behind[-1]]
+
+
+def _has_own_subject(between: Sequence[str]) -> bool:
+    """Whether a participle is about something else than what stands before: "…, and the card was replaced"."""
+    parts = [place for place, word in enumerate(between) if word in _PARTS]
+    return bool(parts) and between[-1] not in _IT and not _NO_SUBJECT.issuperset(between[parts[-1] + 1 :])
