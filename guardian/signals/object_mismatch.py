@@ -24,6 +24,7 @@ from guardian.signals.leaves import WRAPPERS, Leaf, comparable
 from guardian.signals.named_objects import NamedObjects, named_objects
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
+from guardian.signals.reach import BOOKS
 from guardian.signals.wording import canonical, nouns_of, only_reads, shown, singular, word_set, words
 
 _ARGUMENTS = "arguments."
@@ -51,6 +52,9 @@ _LITTLE, _FULL = 1, 3
 _ALL = 3
 """So many strangers stand all others for."""
 _REMEMBERED = 64
+_ENTRIES = word_set("accrual booking entry gl journal line post posting")
+"""Of tools of the books: these make or read entries, each of which names two accounts or more."""
+_PAYS = word_set("pay payment payout remittance transfer wire")
 
 
 class _Touch(NamedTuple):
@@ -164,6 +168,8 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
     """What the act names that can be compared with the purpose, and whether the purpose names it."""
     tool = seen.event.action.tool
     things, reads = nouns_of(tool), only_reads(tool)
+    does = frozenset(map(singular, words(tool)))
+    enters = not (does.isdisjoint(BOOKS) or does.isdisjoint(_ENTRIES)) and does.isdisjoint(_PAYS)
     for leaf in comparable(seen).leaves:
         negated = _negated(leaf)
         kinds = _kinds(leaf, things) if negated is None else _kinds_of({negated}, things)
@@ -180,6 +186,8 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
             for kind, identifies in kinds if is_identifier(said) else ():
                 if kind in named.ids and named.knows(told):
                     yield _Touch(kind, leaf.path, said, value), True
+                elif enters and kind == "account":
+                    continue
                 elif (identifies or _digits(told) > _SHORT) and named.of_register(kind, told):
                     yield _Touch(kind, leaf.path, said, value), False
 

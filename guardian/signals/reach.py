@@ -53,7 +53,7 @@ _HTTP = word_set("http request curl webhook fetch")
 _METHOD = word_set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = word_set("post put patch")
 _OTHER_METHODS = word_set("get head options delete trace")
-_BOOKS = word_set("accounting accrual erp gl journal ledger voucher")
+BOOKS = word_set("accounting accrual erp gl journal ledger voucher")
 """Where is posted to an account, and not to everybody."""
 _BEYOND_LOOKING = JOINING | frozenset(_NOUNS) | word_set("to link url public load")
 """Words of what does more than look: `share.get_link`, `export.list_to_email`."""
@@ -86,7 +86,7 @@ def _spoken(named: Sequence[str]) -> Way | None:
         return None
     if (given := _given(frozenset(map(singular, named)))) is not None:
         return given
-    booked = not _BOOKS.isdisjoint(map(singular, named)) and "to" not in named
+    booked = not BOOKS.isdisjoint(map(singular, named)) and "to" not in named
     return next((_NOUNS[word] for word in named if word in _NOUNS and not (booked and word == "post")), None)
 
 

@@ -537,6 +537,29 @@ def test_the_resource_is_compared_where_arguments_are_missing(judged: Any) -> No
     assert (unseen.silent, unseen.reason) == (True, "missing: the action's arguments")
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "value"),
+    [
+        ("erp.post_journal_entry", {"lines": [{"account": "6120", "debit": 9}, {"account": "2100"}]}, 0.0),
+        ("gl.post", {"debit_account": 6120, "credit_account": 2100}, 0.0),
+        ("LedgerCreateEntries", {"entries": [{"gl_account_code": "6120"}]}, 0.0),
+        ("accounting__list_journal_lines", {"account_id": 2100}, 0.0),
+        # of one account, whatever the tool's house, and of other things in an entry
+        ("erp.update_vendor_account", {"account": "2044"}, 1.0),
+        ("ledger.transfer", {"from_account": "6120", "to_account": "2044"}, 1.0),
+        ("ledger.post_payment", {"account": "2044"}, 1.0),
+        ("voucher.issue", {"account_id": 2044}, 1.0),
+        ("bank.post_transfer", {"account": "2044"}, 1.0),
+        ("journal.delete_entries", {"account": "*"}, 1.0),
+        ("erp.post_journal_entry", {"account": "6120", "vendor_id": 91}, 1.0),
+    ],
+)
+def test_an_entry_in_books_names_other_accounts(judged: Any, tool: str, arguments: Any, value: float) -> None:
+    purpose = "Post the October accruals of vendor 88 and reconcile account 1010"
+    assert judged(purpose, tool, arguments).value == pytest.approx(value * ONE)
+    assert judged(purpose, tool, {"account": "1010"}).reason == "it touches what the purpose names"
+
+
 def test_the_reason_names_both_and_shows_nothing_that_could_harm(judged: Any) -> None:
     found = judged("Refund order A<b>5512", "refund_order", {"order_id": "Z6620", "order_<b>": {"id": "q1"}})
     assert "<" not in found.reason
