@@ -29,6 +29,9 @@ from guardian.wire.base import Mode
 from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal
 
+MOST_BYTES = 256 * 1024
+"""Of a finding as JSON. Most have 6 KiB; a purpose and names that were chosen for it make one of some 100 KiB, and
+no session is to be spared for those."""
 _log = logger("control")
 
 
@@ -67,12 +70,15 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
 
 
 def _check_text(finding: Finding) -> None:
-    """Refuses what has no digest: JSON can say half a character, and no database holds one."""
+    """Refuses what has no digest, for JSON can say half a character and no database holds one; and what no log
+    makes so large, for findings are never deleted."""
     try:
-        finding.model_dump_json()
+        text = finding.model_dump_json()
     except ValueError as error:
         why = "a text of the finding holds half a character (a lone surrogate): send U+FFFD"
         raise Refusal(422, why) from error
+    if len(text.encode()) > MOST_BYTES:
+        raise Refusal(413, f"a finding may have {MOST_BYTES} bytes as JSON")
 
 
 def _decide(

@@ -14,7 +14,6 @@ from guardian.control.caller import (
     Limit,
     Seen,
     TenantFilter,
-    page,
 )
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
@@ -23,12 +22,16 @@ from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
 
+_ROOM = 8 * 1024 * 1024
+"""As many characters of findings one page has: no caller's page may stall the answers to all others."""
+
 router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
 def submit_finding(deps: Deps, caller: Caller, finding: Finding, response: Response) -> FindingOutcome:
-    """Report a finding. The same finding again gets the same answer; its id with other content is a conflict."""
+    """Report a finding. The same finding again gets the same answer; its id with other content is a conflict, and
+    one of more than 256 KiB as JSON is too large."""
     received = receive(deps, caller, finding)
     response.headers["Idempotency-Replayed"] = str(received.replayed).lower()
     return received.outcome
@@ -45,19 +48,19 @@ def list_findings(
     effect: Annotated[Effect | None, Query()] = None,
     limit: Limit = 50,
 ) -> FindingPage:
-    """Findings within reach, the newest first."""
+    """Findings within reach, the newest first. A page of large ones ends before `limit`, and `next` leads on."""
     scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = rows.findings.page(
+        shown, more = rows.findings.window(
             scope,
-            limit=limit + 1,
+            limit=limit,
+            room=_ROOM,
             before=before,
             session_id=session_id,
             kind=None if kind is None else kind.value,
             effect=None if effect is None else effect.value,
         )
-    shown, onward = page(found, limit)
-    return FindingPage(items=tuple(each.view for each in shown), next=onward)
+    return FindingPage(items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more else None)
 
 
 @router.get("/{finding_id:path}", responses=documented(401, 403, 404, 409, 422, 503))

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, or_, select, update
 
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control_scope import NoIndex, Scope, has_much, within
 from guardian.store.control_tables import finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
+_AT_ONCE = 20
 _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 # Nothing that an agent wrote passes for it: within its texts every quote is escaped.
@@ -96,6 +97,43 @@ class FindingRows:
 
         Control's own news are about no session, whatever session bears the name that stands in them.
         """
+        which = {"session_id": session_id, "kind": kind, "effect": effect}
+        return [_stored(row) for row in self.connection.execute(self._wanted(scope, limit, before, **which))]
+
+    def window(
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        room: int,
+        before: int | None = None,
+        session_id: str | None = None,
+        kind: str | None = None,
+        effect: str | None = None,
+    ) -> tuple[list[StoredFinding], bool]:
+        """A page that ends before its findings have more than `room` characters, but has one at least; and whether
+        there are more. What has no room is never parsed: that takes twenty times its size."""
+        which = {"session_id": session_id, "kind": kind, "effect": effect}
+        found: list[StoredFinding] = []
+        wanted = self._wanted(scope, limit + 1, before, **which).execution_options(yield_per=_AT_ONCE)
+        with self.connection.execute(wanted) as rows:
+            for row in rows:
+                room -= len(row.finding)
+                if len(found) == limit or (found and room < 0):
+                    return found, True
+                found.append(_stored(row))
+        return found, False
+
+    def _wanted(
+        self,
+        scope: Scope,
+        limit: int,
+        before: int | None,
+        *,
+        session_id: str | None,
+        kind: str | None,
+        effect: str | None,
+    ) -> Select[Any]:
         tenant = finding.c.tenant_id
         # else its few rows are read by tenant or session and sorted: SQLite must not take another index
         walked = session_id is None and has_much(self.connection, tenant, scope)
@@ -109,8 +147,7 @@ class FindingRows:
             wanted = wanted.where((finding.c.effect if walked else NoIndex(finding.c.effect)) == effect)
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
-        rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))
-        return [_stored(row) for row in rows]
+        return wanted.order_by(finding.c.seq.desc()).limit(limit)
 
     def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> list[StoredFinding]:
         """Those with a person's verdict, the newest first."""

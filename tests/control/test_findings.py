@@ -9,8 +9,9 @@ from sqlalchemy import insert, text
 from whole_store import first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
+from guardian.control import routes_findings
 from guardian.control.facts import in_canary
-from guardian.domain.finding import Effect, Kind, NamedBreach
+from guardian.domain.finding import Act, Effect, Kind, NamedBreach
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
 from guardian.store.control_tables import model
@@ -205,6 +206,37 @@ def test_half_a_character_is_refused_wherever_it_stands(stage, a_finding):
         got = stage.call("POST", "/v1/findings", "monitor", content=body, headers=headers)
         assert (got.status_code, got.json()["code"]) == (422, "invalid"), odd
     assert stage.call("GET", "/v1/findings").json()["items"] == []
+
+
+def test_a_finding_may_be_as_large_as_a_hostile_log_makes_it_and_no_larger(stage, a_finding):
+    name = "\N{GRINNING FACE}" * 512
+    plain = a_finding(tenant="acme")
+    subject = plain.subject.model_copy(update={"purpose": "\x01" * 8192, "agent_id": name, "task_id": name})
+    act = Act(decision_id=name, gateway=name, tool=name, arguments=name * 3, argument=name, time=plain.time)
+    broken = tuple(NamedBreach(name=f"r{n}", detail=name * 3, hard=True) for n in range(12))
+    told = {"subject": subject, "act": act, "breaches": broken, "correlation_id": "large"}
+    assert stage.submit(plain.model_copy(update=told)).status_code == 200, "no name spares who chose it"
+    got = stage.submit(a_finding("other").model_copy(update={"features_missing": ("x" * 1000,) * 262}))
+    assert (got.status_code, got.json()["code"]) == (413, "too_large"), "with a code its monitor goes on"
+    assert [item["finding"]["correlation_id"] for item in listed(stage)] == ["large"]
+
+
+def listed(stage, **query):
+    return stage.call("GET", "/v1/findings", "analyst", params=query).json()["items"]
+
+
+def test_large_findings_make_more_pages_and_none_that_is_too_large(stage, a_finding, monkeypatch):
+    sent = [stage.submit(a_finding(f"s{n}")).json()["finding_id"] for n in range(5)]
+    size = len(json.dumps(listed(stage, limit=1)[0]["finding"], separators=(",", ":")))
+    for room, pages in ((1, [1] * 5), (2 * size + 2, [2, 2, 1]), (9 * size, [5])):
+        monkeypatch.setattr(routes_findings, "_ROOM", room)
+        seen, cursor = [], None
+        while cursor is not None or not seen:
+            query = {"limit": 500, **({"cursor": cursor} if cursor else {})}
+            page = stage.call("GET", "/v1/findings", "analyst", params=query).json()
+            seen.append([item["finding"]["id"] for item in page["items"]])
+            cursor = page["next"]
+        assert ([len(page) for page in seen], [each for page in seen for each in page]) == (pages, sent[::-1])
 
 
 def test_numbers_that_are_not_finite_are_refused(stage, a_finding):

@@ -105,7 +105,7 @@ def test_an_absent_control_is_asked_once_per_round_and_the_backoff_grows(filled,
     assert sorted(control.got) == ["s1-3", "s1-6"]
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 422])
 def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, status):
     control.refuse = {"s1-3": status}
     delivery(filled, control).deliver_due()
