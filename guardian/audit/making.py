@@ -20,9 +20,13 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     """Sign and keep a checkpoint of the trail as it is; None when there is nothing new since the last one.
 
     Writers wait only while the finished checkpoint is put down. Raises StoreError when the trail does not hold,
-    or no longer extends the last checkpoint: what was signed is never contradicted.
+    or no longer extends the last checkpoint: what was signed is never contradicted. How much that was is also
+    remembered outside the database, in which checkpoints can be removed with what they were signed over.
     """
+    signed, signed_as = store.signed()
     with store.read() as rows:
+        if signed and rows.audit.digest(signed) != signed_as:
+            raise _refused(f"it was signed up to entry {signed} already, and that was another trail")
         end, latest = rows.audit.end(), rows.checkpoints.latest()
         if end.seq == (latest.size if latest is not None else 0):
             return None
@@ -31,11 +35,12 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     note = write(keys, base=base, epoch=end.epoch, size=tree.size, root=tree.root(), chain=chain, now=now)
     with store.write() as rows:
         there = rows.checkpoints.latest()
-        if there is not None and there.size >= tree.size:
-            return None  # another process was faster
-        rows.checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
-    store.remember()  # before it goes out: a restored backup must not sign another trail as the same log
-    return StoredCheckpoint(tree.size, note, now)
+        made = there is None or there.size < tree.size  # else another process was faster
+        if made:
+            rows.checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
+    # before it goes out: a restored backup must not sign another trail as the same log
+    store.remember(signed=tree.size, signed_as=chain.hex())
+    return StoredCheckpoint(tree.size, note, now) if made else None
 
 
 def _resume(

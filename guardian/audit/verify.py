@@ -1,9 +1,9 @@
 """Verification of the whole trail in one pass: the chain, the numbers, the head row, every checkpoint.
 
 What each part can prove: the chain finds an edit, removal or move by somebody who did not recompute it, and names
-the entry. Stored checkpoints bind it to the signing key. A checkpoint that was exported cannot be changed with the
-database, so it also finds a trail, head and stored checkpoints that were rewritten together; then the first bad
-entry lies between two checkpoints.
+the entry. Stored checkpoints, unless they were removed, bind it to the signing key. A checkpoint that was exported
+cannot be changed with the database, so it also finds a trail, head and stored checkpoints that were rewritten
+together; then the first bad entry lies between two checkpoints.
 """
 
 import heapq

@@ -103,7 +103,10 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
     )
     if Revision.parse(found) >= Revision.parse(expected):
         title = "The audit trail went back, as by a restored backup or a new database"
-        how = f"the ledger stood at {found}, no less than before, and the feed or the audit trail had come further"
+        how = (
+            f"the ledger stood at {found}, no less than before, and the feed or the audit trail had come further,"
+            " or other entries of it had been signed. If nobody restored a backup, somebody altered the database"
+        )
         return title, f"{how}. {what}. {tokens}", "high"
     how = f"the ledger stood at {found}, and had come to {expected} before"
     if gateway is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 
 from guardian.domain.finding import OPERATORS
@@ -20,7 +20,7 @@ from guardian.domain.revocation import Revision
 from guardian.errors import StoreError, Unstorable
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
-from guardian.store.control_audit import AuditRows, StoredText
+from guardian.store.control_audit import AuditRows
 from guardian.store.control_cases import CaseRows
 from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_cursors import CursorRows
@@ -37,7 +37,6 @@ from guardian.store.control_modes import ModeRows
 from guardian.store.control_peers import PeerRows, SelfTestRows
 from guardian.store.control_rights import RIGHTS
 from guardian.store.control_sessions import SessionRows
-from guardian.store.control_tables import audit
 from guardian.store.control_tokens import TokenRows
 from guardian.store.control_visits import VisitRows
 from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
@@ -99,7 +98,7 @@ class ControlStore:
     def __init__(self, engine: Engine, epoch_file: EpochFile | None) -> None:
         self._engine = engine
         self._epoch_file = epoch_file
-        self._trail = ""
+        self._trail = ""  # the first entry's hash: no other database has it, and each of its backups has
         self._looked: datetime | None = None  # when it was opened, by who does not serve
         self._listeners: list[Callable[[], None]] = []
         self._refuses = False
@@ -133,8 +132,7 @@ class ControlStore:
             with self._turn, writing(self._engine) as connection:
                 queue_for_writing(connection)
                 before = read_head(connection)
-                if self._looked is not None:
-                    self._go_on(connection, self._looked)
+                anew = self._looked is not None and self._go_on(connection, self._looked)
                 yield ControlRows(connection)
                 after = read_head(connection)
         except StoreError as error:
@@ -142,7 +140,7 @@ class ControlStore:
             raise
         self._refuses = False
         if (before.revision, before.change_seq) != (after.revision, after.change_seq):
-            self._remember(after)
+            self._remember(after, anew=anew)
             for listener in tuple(self._listeners):
                 listener()
 
@@ -166,16 +164,25 @@ class ControlStore:
         with self.read() as rows:
             return rows.head()
 
-    def remember(self) -> None:
-        """Note beside the database how far it has come, before others build on it: then a restore is noticed."""
+    def remember(self, *, signed: int = 0, signed_as: str = "", anew: bool = False) -> None:
+        """Note beside the database how far it has come, before others build on it: then a restore is noticed.
+        `signed` and `signed_as` as in a Mark, where the trail was just signed."""
         with self.read() as rows:
-            stands, self._trail = rows.head(), _trail(rows.connection)
-        self._remember(stands)
+            stands, self._trail = rows.head(), rows.audit.digest(1)
+        self._remember(stands, signed=signed, signed_as=signed_as, anew=anew)
+
+    def signed(self) -> tuple[int, str]:
+        """How many entries of the trail were signed and the hash of the last of them, by what is remembered beside
+        the database. Whoever compares reads it first: the trail grows meanwhile."""
+        remembered = self._remembered()
+        return (0, "") if remembered is None else (remembered.signed, remembered.signed_as)
 
     def check_epoch(self) -> None:
         """Raises StoreError where the database is behind what is remembered beside it."""
         remembered = self._remembered()
-        if restored_mark(_mark(self.head()), remembered) is not None:
+        with reading(self._engine) as connection:
+            behind = _onward(connection, remembered) is not None
+        if behind:
             raise self._not_served("is ahead of")
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -194,30 +201,31 @@ class ControlStore:
         """Begin a new epoch if the database is behind what is remembered beside it."""
         remembered = self._remembered()
         with reading(self._engine) as connection:
-            settled = has_head(connection) and restored_mark(_mark(read_head(connection)), remembered) is None
+            settled = has_head(connection) and _onward(connection, remembered) is None
         if not settled:
             self._begin(remembered, now)
-        self.remember()
+        self.remember(anew=not settled)
 
     def _look(self, now: datetime) -> None:
         """For who does not serve: a database that was only just made has its first epoch, none is begun anew."""
         remembered = self._remembered()
         with reading(self._engine) as connection:
-            new, self._trail = not has_head(connection), _trail(connection)
+            new, self._trail = not has_head(connection), AuditRows(connection).digest(1)
         known = remembered.trail if remembered is not None else ""
         if known and self._trail not in ("", known):
             raise self._not_served("belongs to another database than")
         if new:
             self._begin(None, now)
 
-    def _go_on(self, connection: Connection, now: datetime) -> None:
+    def _go_on(self, connection: Connection, now: datetime) -> bool:
         """What is written into a restored backup would hide how much of the signed trail it lost: its new epoch
-        begins first. Raises StoreError where nothing tells that it is a backup, and not another database."""
+        begins first; whether it did. Raises StoreError where nothing tells that it is a backup, and not another
+        database."""
         remembered = self._remembered()
         ours = remembered is not None and self._trail != "" and self._trail == remembered.trail
-        if not ours and restored_mark(_mark(read_head(connection)), remembered) is not None:
+        if not ours and _onward(connection, remembered) is not None:
             raise self._not_served("is ahead of")
-        _begin_epoch(connection, remembered, now)
+        return _begin_epoch(connection, remembered, now)
 
     def _not_served(self, how: str) -> StoreError:
         path = self._epoch_file.path if self._epoch_file is not None else None
@@ -238,32 +246,37 @@ class ControlStore:
     def _remembered(self) -> Mark | None:
         return self._epoch_file.read() if self._epoch_file is not None else None
 
-    def _remember(self, stands: Head) -> None:
+    def _remember(self, stands: Head, *, signed: int = 0, signed_as: str = "", anew: bool = False) -> None:
         if self._epoch_file is None:
             return
+        mark = replace(_mark(stands), trail=self._trail, signed=signed, signed_as=signed_as)
         try:
-            self._epoch_file.advance(replace(_mark(stands), trail=self._trail))
-        except OSError as error:
+            self._epoch_file.advance(mark, anew=anew)
+        except (OSError, StoreError) as error:
             # The transaction is committed; without the file only a later restore goes unnoticed.
             _log.error("epoch_file_not_written", path=str(self._epoch_file.path), error=str(error))
 
 
-def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime) -> None:
-    """If the database is behind what is remembered."""
-    onward = restored_mark(_mark(read_head(connection)), remembered)
-    if onward is not None and remembered is not None:
-        expected = Revision(epoch=remembered.epoch, n=remembered.n)
-        ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
+def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime) -> bool:
+    """If the database is behind what is remembered; whether it was."""
+    onward = _onward(connection, remembered)
+    if onward is None or remembered is None:
+        return False
+    expected = Revision(epoch=remembered.epoch, n=remembered.n)
+    ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
+    return True
+
+
+def _onward(connection: Connection, remembered: Mark | None) -> Mark | None:
+    """Where the database has to go on from, if it is behind what is remembered."""
+    stands = _mark(read_head(connection))
+    if remembered is not None and remembered.signed:
+        stands = replace(stands, signed_as=AuditRows(connection).digest(remembered.signed))
+    return restored_mark(stands, remembered)
 
 
 def _mark(stands: Head) -> Mark:
     return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq, stands.audit_seq)
-
-
-def _trail(connection: Connection) -> str:
-    """What tells this database from every other, and is in each of its backups; empty before the first entry."""
-    found: bytes | None = connection.execute(select(StoredText(audit.c.hash)).where(audit.c.seq == 1)).scalar()
-    return (found or b"").decode(errors="replace")
 
 
 def _beside(url: str) -> Path | None:

@@ -97,6 +97,12 @@ class AuditRows:
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield RawEntry(*row)
 
+    def digest(self, seq: int) -> str:
+        """The hash of one entry; empty where there is none."""
+        wanted = select(StoredText(audit.c.hash)).where(audit.c.seq == seq)
+        found: bytes | None = self.connection.execute(wanted).scalar()
+        return (found or b"").decode(errors="replace")
+
     def end(self) -> RawEnd:
         wanted = select(head.c.epoch, head.c.audit_seq, StoredText(head.c.audit_hash))
         epoch, seq, digest = self.connection.execute(wanted).one()

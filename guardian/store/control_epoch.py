@@ -2,11 +2,12 @@
 
 A database that is behind its own file was taken back in time. Gateways hold revisions that it no longer
 knows, so it starts a new epoch: they replace what they hold instead of rejecting or rolling back. And checkpoints
-were signed that its audit trail no longer fulfils, so those to come are another log's.
+were signed that its audit trail no longer fulfils, so those to come are another log's. So are they where the trail
+was rewritten, whatever became of the checkpoints that are stored with it.
 """
 
 import json
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -19,13 +20,18 @@ _FAR = 10**8
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a database has come; `trail`, the hash of its first audit entry, says which one it is."""
+    """How far a database has come; `trail`, the hash of its first audit entry, says which one it is.
+
+    signed, signed_as  as many entries of the trail were signed, and the hash of the last of them
+    """
 
     epoch: int
     n: int
     change_seq: int
     audit_seq: int = 0
     trail: str = ""  # not known: its trail was empty, or an older version wrote this
+    signed: int = 0
+    signed_as: str = ""
 
     @property
     def ledger(self) -> tuple[int, int]:
@@ -48,7 +54,8 @@ class EpochFile:
         try:
             raw = json.loads(self.path.read_bytes())
             far = int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]), int(raw.get("audit_seq", 0))
-            mark = Mark(*far, trail=str(raw.get("trail", "")))
+            trail, signed_as = str(raw.get("trail", "")), str(raw.get("signed_as", ""))
+            mark = Mark(*far, trail=trail, signed=int(raw.get("signed", 0)), signed_as=signed_as)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -63,19 +70,26 @@ class EpochFile:
             ) from error
         return mark
 
-    def advance(self, mark: Mark) -> None:
-        """Write `mark` unless this process already wrote a later one."""
+    def advance(self, mark: Mark, *, anew: bool = False) -> None:
+        """Write `mark` unless this process already wrote a later one. What was signed is never less than the file
+        says already, unless an epoch began `anew`, with another trail."""
         with self._lock:
             last = self._last
             if last is not None and astuple(last) >= astuple(mark):
-                return
+                if last.signed >= mark.signed:
+                    return
+                mark = replace(last, signed=mark.signed, signed_as=mark.signed_as)
+            there = None if anew else self.read()
+            if there is not None and there.signed > mark.signed:
+                mark = replace(mark, signed=there.signed, signed_as=there.signed_as)
             with write_atomically(self.path, mode=0o600) as file:
                 file.write(json.dumps(asdict(mark)).encode())
             self._last = mark
 
 
 def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
-    """The mark to go on from when `stored` is older than `remembered`; None when all is well.
+    """The mark to go on from when `stored` is older than `remembered`, or another trail than the one signed; None
+    when all is well. `stored` has the hash that now stands where the signed trail ended.
 
     A mark that was written by hand does not know how far the feed had come: then it goes on further than any
     monitor can have read.
@@ -83,7 +97,7 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
     if remembered is None:
         return None
     told = stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq
-    if told and stored.audit_seq >= remembered.audit_seq:
+    if told and stored.audit_seq >= remembered.audit_seq and stored.signed_as == remembered.signed_as:
         return None
     known = remembered.change_seq > stored.change_seq
     return Mark(

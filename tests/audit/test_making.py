@@ -1,16 +1,19 @@
 """Making checkpoints: each one is right, cheap, and never a contradiction of an earlier one."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.audit.checkpoint import origin_base, read
+from guardian.audit.checkpoint import origin_base, read, write
 from guardian.audit.making import make_checkpoint
 from guardian.audit.proofs import consistency_ranges, leaves_of, prove, verify_consistency
 from guardian.audit.tree import MerkleTree
 from guardian.errors import StoreError
+from guardian.keys.signing import SigningKeys
+from guardian.store.control import ControlStore
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 BASE = origin_base("guardian")
@@ -104,13 +107,75 @@ def test_a_rewritten_trail_is_not_signed_when_the_notebook_is_gone_either(signed
         signed.sign()
 
 
+def test_a_rewritten_trail_is_not_signed_when_its_checkpoints_are_gone_and_the_next_start_begins_another_log(
+    signed,
+):
+    running = signed.open()
+    signed.rewrite(lambda seq, record: record.replace("ann", "bob") if seq == 2 else record)
+    signed.tamper("DELETE FROM control_checkpoint")
+    with pytest.raises(StoreError, match="signed up to entry 9 already"):
+        made(signed, running)
+    append(running, 1)
+    running.remember()  # what is written meanwhile does not make it the trail that was signed
+    with pytest.raises(StoreError, match="signed up to entry 9 already"):
+        made(signed, running)
+    running.close()
+    assert "/audit/2\n" in signed.sign(), "its beginning calls people"
+    assert not signed.verify(signed.exported).ok
+
+
+def test_a_checkpoint_by_a_strange_key_has_no_rewritten_trail_signed(signed, tmp_path):
+    running = signed.open()
+    signed.rewrite(lambda seq, record: record.replace("ann", "bob") if seq == 2 else record)
+    signed.tamper("DELETE FROM control_checkpoint")
+    stranger = SigningKeys.create(tmp_path / "stranger.jwks.json").current()
+    forged = write(stranger, base=BASE, epoch=1, size=10, root=bytes(32), chain=bytes(32), now=NOW)
+    with running.write() as rows:
+        rows.checkpoints.add(10, forged, frontier=(), now=NOW)
+    with pytest.raises(StoreError, match="signed up to entry 9 already"):
+        made(signed, running)
+    running.close()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with it", "by an older version"])
+def test_checkpoints_that_are_gone_by_themselves_cost_a_reading(signed, known):
+    file = signed.folder / "control.db.epoch"
+    told = json.loads(file.read_text())
+    assert told["signed"] == 9
+    if not known:
+        file.write_text(json.dumps({name: told[name] for name in told if not name.startswith("signed")}))
+    signed.tamper("DELETE FROM control_checkpoint")
+    assert "/audit/1\n11\n" in signed.sign()
+    assert signed.verify(signed.exported).ok
+    assert json.loads(file.read_text())["signed"] == 11
+
+
+def test_each_of_two_makers_remembers_what_the_other_one_signed(trail, store):
+    files = [trail.folder / name for name in ("one.epoch", "two.epoch")]
+    url = f"sqlite:///{trail.database}"
+    one, two = (ControlStore.open(url, now=NOW, epoch_file=file) for file in files)
+    append(store, 2)
+    assert made(trail, one).size == 2
+    two.remember()
+    append(store, 1)
+    assert made(trail, two).size == 3
+    one.remember()
+    assert [json.loads(file.read_text())["signed"] for file in files] == [2, 3]
+    trail.rewrite(lambda seq, record: record.replace("ann", "bob"))
+    trail.tamper("DELETE FROM control_checkpoint")
+    for each in (one, two):
+        with pytest.raises(StoreError, match="another trail"):
+            made(trail, each)
+        each.close()
+
+
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
         ("UPDATE control_audit SET record = replace(record, 'ann', 'bob') WHERE seq = 10", "entry 10 is edited"),
         ("DELETE FROM control_audit WHERE seq = 10", "entry 10 is missing"),
         ("DELETE FROM control_audit WHERE seq = 11", "ends at entry 10"),
-        ("DELETE FROM control_audit WHERE seq > 5", "ends at entry 9"),
+        ("DELETE FROM control_audit WHERE seq > 5", "entry 10 is missing"),
         ("UPDATE control_checkpoint SET note = replace(note, 'time 2026', 'time 2025') WHERE size = 9", "false"),
     ],
 )

@@ -23,7 +23,7 @@ from guardian.errors import StoreError
 from guardian.store import control_scope
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
-from guardian.store.control_epoch import Mark, restored_mark
+from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_tables import metadata
 from guardian.store.engine import open_engine, writing
 from guardian.wire.findings import FindingOutcome, Verdict
@@ -175,6 +175,22 @@ def test_a_backup_that_is_behind_only_in_what_was_signed_begins_a_new_epoch_too(
     again.close()
 
 
+def test_what_was_signed_is_remembered_whoever_writes_and_given_up_with_the_trail_alone(tmp_path):
+    ours, others = (EpochFile(tmp_path / "epoch") for _ in range(2))
+    ours.advance(Mark(1, 1, 1, signed=4, signed_as="d4"))
+    for file, told, signed in (
+        (others, Mark(1, 2, 2), 4),  # who has signed nothing
+        (ours, Mark(1, 3, 3), 4),
+        (ours, Mark(1, 2, 2, signed=7, signed_as="d7"), 7),  # by a thread that is late: no step back
+        (others, Mark(1, 4, 4, signed=5, signed_as="d5"), 7),
+    ):
+        file.advance(told)
+        assert (ours.read().signed, ours.read().signed_as) == (signed, f"d{signed}")
+    assert ours.read().n == 4
+    ours.advance(Mark(2, 0, 0), anew=True)
+    assert ours.read() == Mark(2, 0, 0)
+
+
 def test_an_epoch_file_of_an_older_version_is_read(tmp_path):
     (tmp_path / "control.db.epoch").write_text('{"epoch": 1, "n": 0, "change_seq": 0}')
     store = _open(tmp_path)
@@ -252,7 +268,15 @@ def _sign_more(store):
         rows.audit.append({"action": "revokeToken"})
 
 
-@pytest.mark.parametrize("lost", [lambda store: _revoke(store, "s1"), _sign_more], ids=["ledger", "trail"])
+def _sign(store):
+    _sign_more(store)
+    stands = store.head()
+    store.remember(signed=stands.audit_seq, signed_as=stands.audit_hash)
+
+
+@pytest.mark.parametrize(
+    "lost", [lambda store: _revoke(store, "s1"), _sign_more, _sign], ids=["ledger", "trail", "signed trail"]
+)
 def test_who_looks_at_a_backup_begins_no_epoch_and_who_writes_into_it_does(restored, lost):
     folder = restored(lost)
     before = (folder / "control.db.epoch").read_bytes()
