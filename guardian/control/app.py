@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
+import json
 import threading
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 
 from guardian import __version__
 from guardian.control import (
@@ -114,6 +117,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
         title="guardian control API",
         version=__version__,
         lifespan=lifespan,
+        openapi_url=None,  # the framework would render it for every request, and anybody may ask
         docs_url=None,  # the documentation pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -130,7 +134,12 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    rendered = functools.cache(functools.partial(_openapi, app))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(rendered(), media_type="application/json")
+
+    app.add_route("/openapi.json", openapi, include_in_schema=False)
     return app
 
 
@@ -183,22 +192,20 @@ async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: Revocati
         await asyncio.sleep(_LISTEN_EVERY_S)
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            routes=app.routes,
-            description="Every refusal is problem details (RFC 9457). Tokens are Ed25519-signed JWTs (RFC 9068).",
-        )
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = Problem.model_json_schema()
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                if path in PUBLIC:
-                    operation.pop("security", None)
-                    operation.get("responses", {}).pop("422", None)
-        app.openapi_schema = document
-    return app.openapi_schema
+def _openapi(app: FastAPI) -> bytes:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        routes=app.routes,
+        description="Every refusal is problem details (RFC 9457). Tokens are Ed25519-signed JWTs (RFC 9068).",
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path in PUBLIC:
+                operation.pop("security", None)
+                operation.get("responses", {}).pop("422", None)
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from guardian.control import app
 from guardian.errors import StoreError
 
 
@@ -109,6 +110,15 @@ def test_a_store_that_is_away_is_503(make_stage):
     got = make_stage(face=Broken(StoreError("store: /secret/path stayed locked"))).revocations()
     assert got.status_code == 503
     assert "secret" not in got.text
+
+
+def test_the_openapi_document_which_anybody_may_ask_for_is_rendered_once(make_stage, monkeypatch):
+    render, rendered = app._openapi, []
+    monkeypatch.setattr(app, "_openapi", lambda of: rendered.append(of) or render(of))
+    client = make_stage().client
+    first, second = (client.get("/openapi.json") for _ in range(2))
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+    assert (first.content, len(rendered)) == (second.content, 1)
 
 
 def test_the_openapi_document_names_every_refusal_as_a_problem(stage):
