@@ -13,9 +13,10 @@ _AGAIN = frozenset({408, 409, 423, 425, 429})
 
 
 def checked_url(name: str, url: str) -> str:
-    """An https URL, or http to this machine. Raises ConfigurationError naming the setting."""
+    """An https URL, or http to this machine. Raises ConfigurationError naming the setting, and nothing of the URL:
+    in one that is no URL a secret may stand anywhere."""
     if not is_private(url):
-        raise ConfigurationError(f"{name} must be an https URL, got {url!r}")
+        raise ConfigurationError(f"{name} must be an https URL, or an http one of this machine")
     return url
 
 

@@ -99,13 +99,24 @@ def test_a_weak_or_missing_secret_is_refused_at_the_start(tmp_path, time, secret
         options.open(clock=time.clock, sleep=time.sleep)
 
 
-def test_only_https_leaves_this_machine() -> None:
-    for options in (
-        lambda: WebhookOptions(url="http://h.example", secret_file="x"),
-        lambda: OcsfHttpOptions(url="ftp://h"),
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://h.example/s3cret?key=s3cret", "http://user:s3cret@h.example/", "http://user:/s3cret@127.0.0.1/"),
+        *("ftp://h", "user:s3cret@h.example", "s3cret://h.example", "http://[s3cret"),
+    ],
+)
+def test_only_https_leaves_this_machine_and_what_is_refused_tells_no_secret(url: str) -> None:
+    for channel, options in (
+        ("webhook", lambda: WebhookOptions(url=url, secret_file="x")),
+        ("ocsf_http", lambda: OcsfHttpOptions(url=url)),
     ):
-        with pytest.raises(ConfigurationError, match="https"):
+        with pytest.raises(ConfigurationError, match=rf"^alerts\.{channel}\.url must be an https URL") as refused:
             options()
+        assert "s3cret" not in str(refused.value)
+
+
+def test_mail_leaves_this_machine_encrypted() -> None:
     with pytest.raises(ConfigurationError, match="tls"):
         EmailOptions(host="mail.example", sender="a@b.example", recipients=("c@d.example",), tls="none")
 
