@@ -1,9 +1,9 @@
 """The control API, its limits, keys and people."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr
 
 from guardian.config.base import Days, Host, HttpAddress, Options, PersonName, Seconds, Section, Topic
 from guardian.domain.event import TenantName
@@ -14,15 +14,6 @@ class BudgetSection(Section):
     window_s: Seconds = 3600.0
     revocations: Annotated[int, Field(ge=0)] = 20
     reserved_for_breaches: Annotated[int, Field(ge=0)] = 5
-
-    @model_validator(mode="after")
-    def _reserved_is_a_part(self) -> Self:
-        if self.reserved_for_breaches > self.revocations:
-            raise ValueError(
-                f"reserved_for_breaches {self.reserved_for_breaches} must not exceed revocations"
-                f" {self.revocations}"
-            )
-        return self
 
 
 class ApprovalSection(Section):

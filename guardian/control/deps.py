@@ -98,7 +98,8 @@ class ControlSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.budget_reserved <= self.budget_total:
             raise ValueError(
-                f"budget: reserved {self.budget_reserved} must lie between 0 and the total {self.budget_total}"
+                f"budget: reserved_for_breaches {self.budget_reserved} must lie between 0 and revocations"
+                f" {self.budget_total}"
             )
         if self.budget_window <= timedelta(0):
             raise ValueError(f"budget: the window must be longer than {self.budget_window}")

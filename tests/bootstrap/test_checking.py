@@ -99,6 +99,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "control: client_certificates: name the trusted_proxies",
         "",
     ),
+    (
+        {"control": {"budget": {"revocations": 3}}},
+        "control: budget: reserved_for_breaches 5 must lie between 0 and revocations 3",
+        "",
+    ),
     ({"store": {"control": "nonsense"}}, "store.control: 'nonsense' is not a database URL", "postgresql+psycopg"),
     ({"store": {"monitor": "postgres://db/guardian"}}, "store.monitor: no driver for 'postgres'", "psycopg"),
 ]

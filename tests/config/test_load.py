@@ -129,7 +129,6 @@ def test_every_wrong_key_is_named_at_once(write) -> None:
         ("envelopes: {topic: ''}", "envelopes.topic"),
         ("audit: {checkpoint_topic: ''}", "audit.checkpoint_topic"),
         ("advice: {url: 'monitor:8733'}", "advice.url"),
-        ("control: {budget: {revocations: 3}}", "reserved_for_breaches 5 must not exceed revocations 3"),
         (
             "kafka: {session_timeout_ms: 3000}",
             "heartbeat_interval_ms 3000 must be less than session_timeout_ms 3000",
