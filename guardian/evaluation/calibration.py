@@ -5,14 +5,16 @@ no purpose; with too few purposes, no session.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from guardian.domain.batch import Judgement, Memory, Verdict
+from guardian.domain.batch import Decoded, Judgement, Memory, Verdict
 from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.honest import MAX_SHARE, HonestSession, bounded
 from guardian.evaluation.sessions import LabelledSession
+from guardian.evaluation.siblings import Siblings
 from guardian.pipeline.judging import Fit, Judge
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
@@ -43,7 +45,8 @@ def fit_calibration(
     """Two passes; the second runs the fold that the first one fitted. `memory` holds baselines, frozen.
 
     Calls and sessions that break a hard rule are left out, because the promise does not cover them; which others
-    count is up to `honest.bounded`. A delegated session is judged beside those above it, wherever they were dealt.
+    count is up to `honest.bounded`. A session is judged beside those above it and those that share its task or its
+    delegation, wherever they were dealt.
     Raises ValueError if fewer than 40 sessions are left.
     """
     given = list(sessions)
@@ -52,28 +55,35 @@ def fit_calibration(
     of_acts, of_sessions = _halves(kept, seed)
     frozen = Memory(baselines=memory.baselines) if memory is not None else Memory()
 
-    def judged(with_: Calibration, half: Sequence[HonestSession], before: int) -> Iterator[Judgement]:
-        judge, done = judge_with(with_), before
-        for chunk in _chunks(half):
-            above = _above(chunk, known)
-            judgement = judge.judge([d for s in (*above.values(), *chunk) for d in s.decisions], [], frozen)
+    unfitted = judge_with(FLAT)
+    siblings = Siblings(given, known, unfitted)
+
+    def judged(judge: Judge, half: Sequence[HonestSession], done: int) -> Iterator[Judgement]:
+        for chunk in _chunks(siblings.near(half)):
+            beside = siblings.of(chunk)
+            above = _above([*chunk, *beside.values()], known, {session.key for session in chunk})
+            aside = {*beside, *above}
+            together = siblings.in_order([*(s for key, s in beside.items() if key not in above), *chunk])
+            before = (d for session in above.values() for d in session.decisions)
+            judgement = judge.judge([*before, *_as_they_came(together)], [], frozen)
             yield replace(
                 judgement,
-                verdicts=tuple(v for v in judgement.verdicts if v.decoded.event.key not in above),
-                sessions={key: state for key, state in judgement.sessions.items() if key not in above},
+                verdicts=tuple(v for v in judgement.verdicts if v.decoded.event.key not in aside),
+                sessions={key: state for key, state in judgement.sessions.items() if key not in aside},
             )
             progress(done := done + len(chunk), len(kept))
 
     scores = [
         verdict.drift.score
-        for judgement in judged(FLAT, of_acts, 0)
+        for judgement in judged(unfitted, of_acts, 0)
         for verdict in judgement.verdicts
         if not _breaks_a_rule(verdict)
     ]
     if not scores:
         raise ValueError("every call breaks a hard rule: a calibration is made of those that break none")
     first = Calibration.fit(scores, [0.0], [0.0], source=source)
-    maxima = [pair for judgement in judged(first, of_sessions, len(of_acts)) for pair in _maxima(judgement)]
+    second = judged(judge_with(first), of_sessions, len(of_acts))
+    maxima = [pair for judgement in second for pair in _maxima(judgement)]
     if not maxima:
         raise ValueError("every session breaks a hard rule: a calibration is made of those that break none")
     tops, acts = zip(*maxima, strict=True)
@@ -81,19 +91,27 @@ def fit_calibration(
 
 
 def _above(
-    chunk: Sequence[HonestSession], known: Mapping[SessionKey, HonestSession]
+    sessions: Iterable[HonestSession],
+    known: Mapping[SessionKey, HonestSession],
+    there: Set[SessionKey | None],
 ) -> dict[SessionKey, HonestSession]:
-    """The sessions, roots first, from which those of the chunk have their authority and which are not in it."""
-    there = {session.key for session in chunk}
+    """The sessions, roots first, from which the given ones have their authority and which are not `there`."""
     found: dict[SessionKey, HonestSession] = {}
-    for session in chunk:
+    for session in sessions:
         line: dict[SessionKey, HonestSession] = {}
         parent = session.parent
-        while parent is not None and parent in known and parent not in {*there, *found, *line}:
+        while (
+            parent is not None and parent in known and not any(parent in those for those in (there, found, line))
+        ):
             line[parent] = known[parent]
             parent = known[parent].parent
         found |= dict(reversed(line.items()))
     return found
+
+
+def _as_they_came(sessions: Sequence[HonestSession]) -> Iterator[Decoded]:
+    """Their calls by time, those of one session in its own order: of what is read later nobody knows yet."""
+    return heapq.merge(*(session.decisions for session in sessions), key=lambda d: d.now)
 
 
 def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSession], list[HonestSession]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,9 +30,9 @@ FIT = Lexical().purpose_fit()
 SIGNALS = [make("signals", name, {}) for name in ("purpose_fit", "denial_pressure", "delegation_widening")]
 
 
-def judge_with(calibration: Calibration) -> Judge:
-    scorer = Scorer(Fusion({signal.name: signal.weight for signal in SIGNALS}), calibration)
-    return Judge(fit=FIT, signals=SIGNALS, scorer=scorer, ladder=Ladder(), fingerprint=lambda value: value[:16])
+def judge_with(calibration: Calibration, signals: Sequence[Any] = SIGNALS) -> Judge:
+    scorer = Scorer(Fusion({signal.name: signal.weight for signal in signals}), calibration)
+    return Judge(fit=FIT, signals=signals, scorer=scorer, ladder=Ladder(), fingerprint=lambda value: value[:16])
 
 
 def labelled(number: int, label: str = "benign", *, purpose: str | None = None) -> Any:
@@ -153,22 +154,67 @@ def test_a_delegated_session_is_judged_beside_those_above_it_which_count_once(ho
     middle = [_delegated(child, parent) for child, parent in zip(middle, reversed(roots), strict=True)]
     leaves = [_delegated(child, parent) for child, parent in zip(leaves, reversed(middle), strict=True)]
     batches: list[list[Any]] = []
-
-    def noting(calibration: Calibration) -> Any:
-        judge = judge_with(calibration)
-
-        def judged(decisions: Sequence[Any], *rest: Any) -> Any:
-            batches.append([d.event.envelope for d in decisions])
-            return judge.judge(decisions, *rest)
-
-        return SimpleNamespace(judge=judged)
-
     alone = fitted([*honest(60, start=120), *honest(60, start=60), *honest(60)])
+    noting = _noting(batches)
     assert fit_calibration([*leaves, *middle, *roots], judge_with=noting, source="made") == alone
     for batch in batches:
-        there = {None, *(envelope.key for envelope in batch)}
-        assert all(envelope.parent_key in there for envelope in batch)
+        there = {None, *(d.event.envelope.key for d in batch)}
+        assert all(d.event.envelope.parent_key in there for d in batch)
     assert sum(map(len, batches)) > 2 * 180, "two calls a session, and those above are judged once more"
+
+
+CHAIN = [*SIGNALS, make("signals", "chain_exposure", {})]
+READ, SEND = "hr.read_payroll", "email.send"
+
+
+@pytest.mark.parametrize("delegated", [False, True], ids=["of one task", "of one delegation"])
+@pytest.mark.parametrize("writers_begin", [False, True], ids=["readers first", "writers first"])
+def test_what_sibling_sessions_read_is_known_to_the_yardstick_as_to_the_monitor(
+    honest, delegated: bool, writers_begin: bool
+) -> None:
+    def split(start: int) -> list[HonestSession]:
+        readers = [_worked(s, n, READ, n) for n, s in enumerate(honest(60, start=start), 1)]
+        writers = [_worked(s, n - 60, SEND, n) for n, s in enumerate(honest(60, start=start + 60), 61)]
+        if writers_begin:
+            writers = [_begun(s, -1) for s in writers]
+        if not delegated:
+            return [*readers, *writers]
+        roots = honest(60, start=start + 120)
+        return [
+            *(dataclasses.replace(r, decisions=tuple(_at(d, -2) for d in r.decisions)) for r in roots),
+            *(_delegated(s, roots[n % 60], task=None) for n, s in enumerate([*readers, *writers])),
+        ]
+
+    judge = judge_with(fit_calibration(split(0), judge_with=lambda c: judge_with(c, CHAIN), source="made"), CHAIN)
+    calls = sorted((d for s in split(500) for d in s.decisions), key=lambda d: d.now)
+    last = {v.decoded.event.key: v.drift for v in judge.judge(calls, [], Memory()).verdicts}
+    exposed = [any(s.name == "chain_exposure" and s.value > 0 for s in drift.signals) for drift in last.values()]
+    assert sum(exposed) >= 40, "the last calls of those writers whose purpose asks for no send"
+    assert sum(drift.one_in >= 4 for drift in last.values()) <= len(last) / 4
+
+
+def test_of_what_a_sibling_reads_after_a_sessions_last_call_it_knows_nothing(honest) -> None:
+    late = [_worked(s, n, READ, 900) for n, s in enumerate(honest(60), 1)]
+    writers = [_worked(s, n, SEND, 100) for n, s in enumerate(honest(60, start=60), 1)]
+    alone = [_worked(s, n + 900, SEND, 100) for n, s in enumerate(honest(60, start=60), 1)]
+    assert _chained([*late, *writers]) == _chained([*late, *alone])
+    assert _chained([*late, *(_worked(s, n + 1, SEND, 990) for n, s in enumerate(honest(60, start=60)))]) != (
+        _chained([*late, *alone])
+    )
+
+
+@pytest.mark.parametrize("reader", [0, 150, 299])
+def test_of_a_task_of_many_sessions_the_most_sensitive_reads_are_known_and_few_are_judged_twice(
+    honest, reader: int
+) -> None:
+    quiet = [_worked(s, 1, "notes.read", n) for n, s in enumerate(honest(300))]
+    quiet[reader] = _worked(honest(1, start=reader)[0], 1, READ, reader)
+    batches: list[list[Any]] = []
+    fit_calibration(quiet, judge_with=_noting(batches, CHAIN), source="made")
+    assert sum(map(len, batches)) < 5 * 2 * 300
+    for batch in batches:
+        numbers = [int(d.event.envelope.session_id.split("#")[0][1:]) for d in batch]
+        assert max(numbers) < reader or reader in numbers
 
 
 def test_progress_ends_at_the_number_of_sessions(honest) -> None:
@@ -225,11 +271,53 @@ def test_the_labels_of_a_session_stay_behind() -> None:
     )
 
 
-def _delegated(child: HonestSession, parent: HonestSession) -> HonestSession:
+def _noting(batches: list[list[Any]], signals: Sequence[Any] = SIGNALS) -> Callable[[Calibration], Any]:
+    """Judges that note what they are given to judge."""
+
+    def noting(calibration: Calibration) -> Any:
+        judge = judge_with(calibration, signals)
+
+        def judged(decisions: Sequence[Any], *rest: Any) -> Any:
+            batches.append(list(decisions))
+            return judge.judge(batches[-1], *rest)
+
+        return SimpleNamespace(judge=judged, signals=judge.signals, across_sessions=True)
+
+    return noting
+
+
+def _chained(sessions: list[HonestSession]) -> Calibration:
+    return fit_calibration(sessions, judge_with=lambda c: judge_with(c, CHAIN), source="made")
+
+
+def _worked(session: HonestSession, task: int, tool: str, minute: int) -> HonestSession:
+    """The same session at work on a numbered task, with another last act, at a minute of the day."""
+    decisions = []
+    for number, d in enumerate(session.decisions):
+        envelope = d.event.envelope.model_copy(update={"task_id": f"task{task}"})
+        action = d.event.action
+        if number == len(session.decisions) - 1:
+            action = action.model_copy(update={"tool": tool, "arguments": {}})
+        event = d.event.model_copy(update={"envelope": envelope, "action": action})
+        decisions.append(_at(dataclasses.replace(d, event=event), minute))
+    return HonestSession(session.purpose, tuple(decisions))
+
+
+def _at(decision: Any, minute: int) -> Any:
+    return dataclasses.replace(decision, now=datetime(2026, 5, 12, 8, tzinfo=UTC) + timedelta(minutes=minute))
+
+
+def _begun(session: HonestSession, minute: int) -> HonestSession:
+    """The same session, its first call at that minute."""
+    first, *others = session.decisions
+    return dataclasses.replace(session, decisions=(_at(first, minute), *others))
+
+
+def _delegated(child: HonestSession, parent: HonestSession, **update: Any) -> HonestSession:
     above = parent.decisions[0].event.envelope.session_id
 
     def below(decision: Any) -> Any:
-        envelope = decision.event.envelope.model_copy(update={"parent_session_id": above})
+        envelope = decision.event.envelope.model_copy(update={"parent_session_id": above, **update})
         return dataclasses.replace(decision, event=decision.event.model_copy(update={"envelope": envelope}))
 
     return dataclasses.replace(child, decisions=tuple(map(below, child.decisions)))
