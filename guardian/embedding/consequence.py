@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
 
+from guardian.domain import statements
 from guardian.domain.text import word_set
 from guardian.embedding.text import raw_leaves, scalar, words
 
@@ -46,6 +47,8 @@ _WRITE = word_set(
     " assign close reopen mkdir touch mv cp put patch generate play pause fill sort attach import sync"
     " configure cancel snooze log open press lock activate apply upsert track rate like follow"
     " restart scale clone provision trim resize cut archive transition authorize authorise replace"
+    " mute unmute hide unhide dismiss acknowledge ack reject suppress toggle flush rebuild reindex revert abort"
+    " unblock quarantine"
 )
 _ACT = word_set(
     "send pay transfer share delete remove execute run grant invite publish post submit withdraw buy"
@@ -71,23 +74,24 @@ _WEIGHTY = word_set(
     "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
     " credentials beneficiary collaborator forwarding"
 )
+_PRESSING = word_set("press keyboard hotkey type hold")
+"""With one of these a `key` is one of a keyboard."""
+_EITHER = word_set("credit debit")
+"""Before a balance: which one it is, or what is done to it."""
+_ASKING = word_set("check track")
+_STATES = word_set("status state progress history details info")
+"""What is asked for about the act that stands between: `check_merge_status`."""
+_PROGRAMS = word_set("git kubectl docker podman helm kubernetes k8s systemctl heroku vercel terraform svn hg")
+_LOGGING = word_set(
+    "pod job container build deployment service server app function task workflow pipeline node cluster system"
+    " audit access error event"
+)
 HINTS = frozenset(["method", "http method", "request method", "action", "operation", "verb", "op", "command type"])
 _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
-STATEMENTS = frozenset(
-    ["sql", "query", "queries", "statement", "statements", "stmt", "sql query", "sql statement"]
-)
+STATEMENTS = frozenset(name.replace("_", " ") for name in statements.NAMES)
+_SURELY = frozenset(name.replace("_", " ") for name in statements.SURELY)
 _JOINING = frozenset(["and", "or", "then", "also", "plus"])
 _NAMESPACE = re.compile(r"[.:/]+|__")
-_STATEMENT_CHARS = 100_000
-_CHANGING = word_set("insert update delete drop alter truncate grant revoke copy merge")
-_COMMENT_MARK = re.compile(r"/\*!?\d*|\*/")
-_LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*")
-_CHANGE = re.compile(
-    r"\b(?:(?:insert|merge|replace) (?:\w+ ){0,2}into|delete from|truncate table|do \$|call [\w.]+ ?\("
-    r"|update (?:only )?\S{1,128} (?:as )?(?:\w{1,64} )?set \S{1,128} ?=|copy \S{1,128} (?:from|to) '"
-    r"|mutation(?: \w{1,64})? ?(?:\{|\(\$)|into (?:out|dump)file|exec(?:ute)? (?:immediate|\w*[sx]p_)"
-    r"|(?:create|drop|alter)(?: or replace)? (?:table|view|index|database|schema|user|role|function))"
-)
 
 
 @lru_cache(maxsize=16_384)
@@ -103,12 +107,33 @@ def of_tool(tool: str) -> Consequence:
     """
     names = words(tool).split()
     besides = [_surely(verb) for before, verb in pairwise(names) if before in _JOINING]
+    *space, last = _parts(tool) or [[]]
+    if _shows_log(space, last):
+        return Consequence.READ
+    if last and last[0] in _ASKING and last[-1] in _STATES:
+        names = [*(name for part in space for name in part), last[0], last[-1]]
     return max([_of_names(names), _done_to_it(tool), *besides])
+
+
+def _parts(tool: str) -> list[list[str]]:
+    """The words of what a tool is of, and of what it does."""
+    return [part for part in (words(part).split() for part in _NAMESPACE.split(tool)) if part]
+
+
+def _shows_log(space: Sequence[Sequence[str]], last: Sequence[str]) -> bool:
+    """Whether a name says whose log is shown (`jobs.logs`, `pods_log`, `git_log`) and nothing that is done to it:
+    an unknown word may be a verb (`ship_logs`), and something may be written to a log (`audit.log`)."""
+    if last == ["log"]:
+        return bool(space) and space[-1][-1] in _PROGRAMS
+    of = [name for name in last[:-1] if name not in _PROGRAMS]
+    if last[-1:] == ["log"]:  # of several: `error_log` may write one
+        return all(name.endswith("s") and name[:-1] in _LOGGING for name in of)
+    return last[-1:] == ["logs"] and all(name in _LOGGING or name.removesuffix("s") in _LOGGING for name in of)
 
 
 def _done_to_it(tool: str) -> Consequence:
     """What is done to a thing that is called like a look-up: `mailing_list.send`, `customer_list_export`."""
-    *space, last = [part for part in (words(part).split() for part in _NAMESPACE.split(tool)) if part] or [[]]
+    *space, last = _parts(tool) or [[]]
     before = [name for part in space for name in part]
     if (
         not _MAYBE_NOUNS.isdisjoint(before)
@@ -129,14 +154,21 @@ def _surely(verb: str) -> Consequence:
 
 def _of_names(names: Sequence[str]) -> Consequence:
     for late in (False, True):
-        for name in names:
+        for before, name in zip(("", *names), names, strict=False):
             if (name in _LATE) is not late:
                 continue
+            if name == "balance" and before in _EITHER:
+                return Consequence.UNKNOWN
             for kind, verbs in ((Consequence.ACT, _ACT), (Consequence.WRITE, _WRITE), (Consequence.READ, _READ)):
                 if name in verbs:
-                    raised = kind is Consequence.WRITE and not _WEIGHTY.isdisjoint(names)
+                    raised = kind is Consequence.WRITE and _weighty(names)
                     return Consequence.ACT if raised else kind
     return Consequence.ACT if names and names[-1] in _NOUN_ACT else Consequence.UNKNOWN
+
+
+def _weighty(names: Sequence[str]) -> bool:
+    found = _WEIGHTY.intersection(names)
+    return bool(found - {"key", "keys"} if not _PRESSING.isdisjoint(names) else found)
 
 
 def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequence:
@@ -154,28 +186,14 @@ def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequenc
                 found = max(found, Consequence.ACT if unsafe else of_tool(told))
         elif key in STATEMENTS:
             for text in value if isinstance(value, list) else [value]:
-                found = max(found, _of_statement(text) if isinstance(text, str) else Consequence.READ)
+                if isinstance(text, str):
+                    found = max(found, _of_statement(text, surely=key in _SURELY))
     return found
 
 
-def _of_statement(text: str) -> Consequence:
-    """ACT if anything in the text changes something; READ otherwise, also for a question in words.
-
-    Databases differ in what a comment is, so the text is read both without comments and with their contents.
-    UNKNOWN if it is longer than what is read.
-    """
-    lowered = text[:_STATEMENT_CHARS].lower()
-    for read in (_LINE_COMMENT.sub(" ", _without_comments(lowered)), _COMMENT_MARK.sub(" ", lowered)):
-        told = " ".join(read.split())
-        firsts = {statement.split(" ", 1)[0] for part in told.split(";") if (statement := part.lstrip(" ("))}
-        if not _CHANGING.isdisjoint(firsts) or _CHANGE.search(told):
-            return Consequence.ACT
-    return Consequence.UNKNOWN if len(text) > _STATEMENT_CHARS else Consequence.READ
-
-
-def _without_comments(text: str) -> str:
-    kept, at = [], 0
-    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
-        kept.append(text[at:start])
-        at = end + 2
-    return " ".join([*kept, text[at:]])
+def _of_statement(text: str, *, surely: bool) -> Consequence:
+    """ACT if anything in the text changes something or carries data out; READ otherwise, also for a question in
+    words. UNKNOWN if it is longer than what is read."""
+    if statements.changes(text, surely=surely):
+        return Consequence.ACT
+    return Consequence.UNKNOWN if len(text) > statements.CHARS else Consequence.READ

@@ -31,7 +31,7 @@ from guardian.embedding.wishes import Embed, parts, wishes
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 9
+READING = 10
 """The version of how calls are read; a calibration is only valid for one.
 
 1  purposes as a whole
@@ -43,6 +43,8 @@ READING = 9
 7  how much a look-up shall answer, and in which shape, is no value of its own
 8  a tool that does several things by the weightiest (`get_and_send_report`), and so a GraphQL mutation
 9  a list or search that something is done to (`mailing_list.send`, `customer_list_export`) is no look-up
+10 statements that carry data out or change something in other words (UNLOAD, EXPORT DATA, EXEC, a graph's SET);
+   verbs before what may be looked up (`mute_monitor`), shown logs, a keyboard's keys, `check_merge_status`
 """
 
 

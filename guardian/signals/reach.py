@@ -1,14 +1,15 @@
-"""How an act can carry data out, by what its tool is called. Pure, lexical, deterministic."""
+"""How an act can carry data out, by its tool's name or a database statement. Pure, lexical, deterministic."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
 
+from guardian.domain import statements
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
 from guardian.signals.leaves import touched
-from guardian.signals.wording import READING, singular, word_set, words, words_of_act
+from guardian.signals.wording import READING, canonical, singular, word_set, words, words_of_act
 
 
 class Way(StrEnum):
@@ -53,6 +54,7 @@ _HTTP = word_set("http request curl webhook fetch")
 _METHOD = word_set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = word_set("post put patch")
 _OTHER_METHODS = word_set("get head options delete trace")
+_STATEMENTS = frozenset(map(canonical, statements.NAMES))
 BOOKS = word_set("accounting accrual erp gl journal ledger voucher")
 """Where is posted to an account, and not to everybody."""
 _BEYOND_LOOKING = JOINING | frozenset(_NOUNS) | word_set("to link url public load")
@@ -98,8 +100,11 @@ def _given(said: frozenset[str]) -> Way | None:
 
 
 def way_of(event: DecisionEvent) -> Way | None:
-    """How an act could carry data out, by its tool's name (and HTTP method); None for one that cannot."""
+    """How an act could carry data out, by its tool's name (and HTTP method), or by a database statement that hands
+    data to another place; None for one that cannot."""
     tool = event.action.tool
+    if any(map(statements.carries_out, _told(event, _STATEMENTS))):
+        return Way.EXPORT
     named = words(tool)
     methods = frozenset() if _HTTP.isdisjoint(named) else _methods(event)
     if not methods:
@@ -113,5 +118,10 @@ def way_of(event: DecisionEvent) -> Way | None:
 
 def _methods(event: DecisionEvent) -> frozenset[str]:
     """The HTTP methods that the arguments name, however spelt and wrapped: which one is meant, a tool knows."""
-    leaves = (leaf for leaf in touched(event).named(_METHOD) if leaf.path.startswith("arguments."))
-    return frozenset(text(value).strip().lower() for leaf in leaves for value in leaf.scalars) - {""}
+    return frozenset(told.strip().lower() for told in _told(event, _METHOD)) - {""}
+
+
+def _told(event: DecisionEvent, names: frozenset[str]) -> Iterator[str]:
+    """The values of arguments that answer to one of the canonical names."""
+    leaves = (leaf for leaf in touched(event).named(names) if leaf.path.startswith("arguments."))
+    return (text(value) for leaf in leaves for value in leaf.scalars)

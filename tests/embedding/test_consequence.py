@@ -26,6 +26,30 @@ from guardian.embedding.consequence import Consequence, consequence, of_tool
         "CREATE OR REPLACE VIEW users AS SELECT 1",
         "mutation { deleteUser(id: 1) { id } }",
         "mutation Delete($id: ID!) { deleteUser(id: $id) { id } }",
+        "UNLOAD ('select * from customers') TO 's3://elsewhere/' IAM_ROLE 'arn:x'",
+        "SELECT 1;\nunload (select email from customers) to 's3://elsewhere/'",
+        "EXPORT DATA OPTIONS(uri='gs://elsewhere/*.csv') AS SELECT * FROM crm.customers",
+        "UPSERT INTO accounts VALUES (1, 100)",
+        "CREATE EXTERNAL TABLE t LOCATION 's3://elsewhere/'",
+        "CREATE MATERIALIZED VIEW v AS SELECT 1",
+        "CREATE TRIGGER t AFTER INSERT ON accounts",
+        "CREATE TRIGGER t ON accounts FOR INSERT AS SELECT 1",
+        "CREATE LOGIN eve WITH PASSWORD='x'",
+        "CREATE STAGE out URL='s3://elsewhere/'",
+        "BACKUP DATABASE crm TO DISK='//elsewhere/crm.bak'",
+        "RESTORE DATABASE crm FROM DISK = 'crm.bak'",
+        "RENAME TABLE a TO b",
+        "LOAD DATA LOCAL INFILE 'x.csv' INTO TABLE t",
+        "LOAD DATA OVERWRITE crm.t FROM FILES (uris = ['gs://b/x.csv'])",
+        "EXEC dbo.grant_admin 'eve'",
+        "KILL 88",
+        "SELECT pg_terminate_backend(88)",
+        "SET PASSWORD FOR root = 'x'",
+        "REASSIGN OWNED BY ann TO eve",
+        "MATCH (n:Customer) DETACH DELETE n",
+        "MATCH (n) SET n.admin = true",
+        "MATCH (a)-[r]->(b) DELETE r",
+        "CREATE (u:User {name: 'eve'})",
     ],
 )
 @pytest.mark.parametrize("name", ["sql", "Query", "sqlStatement"])
@@ -43,10 +67,58 @@ def test_a_statement_that_changes_something_is_an_act_wherever_it_begins(name: s
         "how do I update my plan",
         "what the delete button does",
         "mutation of BRCA1 (hereditary)",
+        "Load data about churn into the report",
+        "Load data; then call Ann, and export what changed",
+        "Export data from last week as a table",
+        "unload the truck to 's-Hertogenbosch",
+        "create share link",
+        "create (or update) the (urgent) ticket",
+        "create (urgent) ticket",
+        "create a trigger on the mat",
+        "backup database to disk every night",
+        "restore database access",
+        "rename files",
+        "kill 9 processes",
+        "execute plan summary",
+        "call center opening hours",
+        "set password to never expire",
+        "match (n) between two tables",
+        "CREATE TEMP TABLE t AS SELECT 1",
+        "SET search_path = crm",
+        "MATCH (n:Customer) WHERE n.name = 'x' RETURN n",
     ],
 )
 def test_a_question_is_a_look_up(statement: str) -> None:
     assert consequence("db.query", {"query": statement}) is Consequence.READ
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE SHARE ext", "EXEC grant_admin", "RESTORE DATABASE crm", "CREATE OR REPLACE STAGE s", "CALL p"],
+)
+@pytest.mark.parametrize("name", ["sql", "stmt", "sqlQuery"])
+def test_where_only_a_statement_can_be_meant_its_first_word_is_enough(name: str, statement: str) -> None:
+    assert consequence("db.query", {name: statement}) is Consequence.ACT
+    assert consequence("docs.search", {"query": statement}) is Consequence.READ
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TEMPORARY TABLE t AS SELECT 1",
+        "CREATE OR REPLACE TEMP VIEW v AS SELECT 1",
+        "EXEC dbo.usp_get_orders",
+        "SHOW TABLES",
+        "SELECT created, called, loads FROM kills",
+    ],
+)
+def test_a_scratch_table_and_a_procedure_that_reads_are_look_ups(statement: str) -> None:
+    assert consequence("db.query", {"sql": statement}) is Consequence.READ
+
+
+@pytest.mark.parametrize("name", ["purpose", "message", "body", "note"])
+def test_what_no_argument_calls_a_statement_is_none(name: str) -> None:
+    assert consequence("docs.search", {name: "LOAD DATA INFILE 'x' INTO TABLE t"}) is Consequence.READ
 
 
 def test_a_statement_longer_than_is_read_is_unknown() -> None:
@@ -77,6 +149,22 @@ def test_the_method_is_found_behind_any_number_of_other_arguments(hint: str) -> 
         ("authorize_security_group_ingress", Consequence.WRITE),
         ("find_and_replace", Consequence.WRITE),
         ("get_or_create_customer", Consequence.WRITE),
+        ("datadog.mute_monitor", Consequence.WRITE),
+        ("toggle_status", Consequence.WRITE),
+        ("wallet.credit_balance", Consequence.UNKNOWN),
+        ("debitBalance", Consequence.UNKNOWN),
+        ("check_and_merge_status", Consequence.ACT),
+        ("check_status_and_merge", Consequence.ACT),
+        ("merge_status", Consequence.ACT),
+        ("ship_logs", Consequence.UNKNOWN),
+        ("delete_logs", Consequence.ACT),
+        ("run_logs", Consequence.ACT),
+        ("audit.log", Consequence.WRITE),
+        ("error_log", Consequence.WRITE),
+        ("browser_press_key", Consequence.WRITE),
+        ("keyboard.press_keys", Consequence.WRITE),
+        ("create_api_key", Consequence.ACT),
+        ("press_refund_key", Consequence.ACT),
     ],
 )
 def test_what_is_done_to_a_list_is_no_look_up(tool: str, kind: Consequence) -> None:
@@ -98,6 +186,19 @@ def test_what_is_done_to_a_list_is_no_look_up(tool: str, kind: Consequence) -> N
         "charge_list",
         "open_orders_list",
         "account_balance",
+        "get_credit_balance",
+        "credit_history",
+        "monitor.get_muted",
+        "jobs.logs",
+        "logs",
+        "kubectl_logs",
+        "pod_logs",
+        "mcp__kubernetes__pods_log",
+        "git_log",
+        "git.log",
+        "check_merge_status",
+        "mcp__github__check_merge_status",
+        "check_refund_status",
         "leave_balance",
         "list",
         "search.",
