@@ -5,7 +5,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from guardian.domain.drift import Drift
@@ -149,9 +149,19 @@ class Change:
     envelope: Envelope | None = None  # with REGISTERED: what was registered
 
 
+class Reading(NamedTuple):
+    """How a log stands that is read while it is written: the reader's clock, and how far behind the log it is at
+    most; None while it does not know."""
+
+    now: datetime
+    lag: timedelta | None
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A frozen snapshot of everything a batch may look at. Keys that are absent were never seen."""
+    """A frozen snapshot of everything a batch may look at. Keys that are absent were never seen. Without a
+    `reading` the log counts as read in its own order: what comes first happened first.
+    """
 
     sessions: Mapping[SessionKey, SessionState] = field(default_factory=dict)
     seen: Mapping[DecisionKey, str] = field(default_factory=dict)  # decision -> digest
@@ -161,6 +171,7 @@ class Memory:
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
     renamed: Mapping[SessionKey, Grant] = field(default_factory=dict)  # the same as adapted records spell tools
     spelling: Mapping[str, str] = field(default_factory=dict)  # a tool's name -> its name in adapted records
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

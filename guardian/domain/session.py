@@ -73,6 +73,7 @@ class SessionState(BaseModel):
     envelope: Envelope | None = None  # the first one seen: re-issues are compared with it
     renewed: Envelope | None = None  # the first one until the latest expiry shown since, where that is later
     first_seen: AwareDatetime | None = None
+    met_at: AwareDatetime | None = None  # when its first call was judged, by the reader's clock
     last_seen: AwareDatetime | None = None
     ancestors: tuple[str, ...] = ()  # session ids up the delegation chain, nearest first
     root_purpose: str = ""  # of the session at the head of that chain, as its children are told

@@ -26,8 +26,10 @@ def observe(
 ) -> Observation:
     """The decision as the signals see it. Without `across_sessions` it holds nothing about other sessions."""
     event = d.event
-    parent = _parent(d, state, work, grace=parent_grace, across_sessions=across_sessions)
-    below, doubtful = _named(event, parent.chain, work.sessions if across_sessions else {})
+    behind = _behind(d, work, parent_grace)
+    pending = not across_sessions or behind or _just_met(d, state, work, parent_grace)
+    parent = _parent(d, state, work, pending=pending, across_sessions=across_sessions)
+    below, doubtful = _named(event, parent.chain, work.sessions if across_sessions else {}, behind=behind)
     return Observation(
         event=event,
         now=d.our_time,
@@ -59,7 +61,25 @@ def versions_of(seen: Observation) -> Mapping[str, str]:
     return found
 
 
-def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, across_sessions: bool) -> ParentFact:
+def _behind(d: Decoded, work: Work, grace: timedelta) -> bool:
+    """Whether calls of other sessions from before this one may be unread. A reader that works off a backlog reads
+    minutes of one partition before the next, and others may read those. A file is read in its order."""
+    reading = work.memory.reading
+    return reading is not None and d.record.timestamp is not None and (reading.lag is None or reading.lag >= grace)
+
+
+def _just_met(d: Decoded, state: SessionState, work: Work, grace: timedelta) -> bool:
+    """Whether the session is not known for long enough that its parent must have come, by the log's time and by
+    the reader's: a gateway that was cut off sends minutes of calls at once."""
+    reading = work.memory.reading
+    if d.now - (state.first_seen or d.now) < grace:
+        return True
+    if reading is None or d.record.timestamp is None:
+        return False
+    return timedelta(0) <= reading.now - (state.met_at or reading.now) < grace
+
+
+def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, across_sessions: bool) -> ParentFact:
     key = d.event.envelope.parent_key
     if key is None:
         return ParentFact()
@@ -73,8 +93,6 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     elif granted is not None:
         status = ParentStatus.ACTIVE
     else:
-        waited = d.now - (state.first_seen or d.now)
-        pending = waited < grace or not across_sessions
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
     root = granted is not None and granted.parent_session_id is None
     asked = granted.purpose if granted is not None and root else known.root_purpose
@@ -82,17 +100,22 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
 
 
 def _named(
-    event: DecisionEvent, chain: tuple[str, ...], sessions: Mapping[SessionKey, SessionState]
+    event: DecisionEvent, chain: tuple[str, ...], sessions: Mapping[SessionKey, SessionState], *, behind: bool
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Of the sessions that the action names: those that this one delegated to, and those that may belong to the
-    same work, because they have not acted yet or are of its family or task."""
+    same work, because they have not acted yet or are of its family or task, or what links them may be unread."""
     below: set[str] = set()
     doubtful: set[str] = set()
     for name in named_sessions(event):
         other = sessions.get(SessionKey(event.key.tenant_id, name)) or SessionState()
         if event.key.session_id in other.ancestors:
             below.add(name)
-        elif not other.actions or not {*chain}.isdisjoint(other.ancestors) or _one_task(event.envelope, other):
+        elif (
+            not other.actions
+            or not {*chain}.isdisjoint(other.ancestors)
+            or _one_task(event.envelope, other)
+            or (behind and (chain or other.ancestors))
+        ):
             doubtful.add(name)
     return frozenset(below), frozenset(doubtful)
 

@@ -148,6 +148,7 @@ class Judge:
                 "envelope": state.envelope or (event.envelope if own(d) else None),
                 "renewed": renewed(state, d),
                 "first_seen": state.first_seen or d.now,
+                "met_at": state.met_at or (None if work.memory.reading is None else work.memory.reading.now),
                 "last_seen": latest(d, state.last_seen),
                 **lineage(state, d, seen.parent)._asdict(),
                 "tools": after.tools,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from guardian.bus.port import Consumer
-from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement
+from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement, Reading
 from guardian.domain.finding import Finding
 from guardian.domain.record import Place, Record
 from guardian.errors import StoreError
@@ -65,7 +65,8 @@ class Committer:
     with the judgement that it stored (it wakes the outbox, or prints). `archived` makes the bytes that the archive
     keeps of a judgement; they are stored in the same transaction. Without a `waiting` room no record waits for its
     envelope. At most `most` decisions are judged in one transaction. `mark` recognises records that people sent
-    again: they do not count towards the `fuse`.
+    again: they do not count towards the `fuse`. Without a `lateness` the log is judged as one that is read in its
+    order.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Committer:
         most: int = 500,
     ) -> None:
         self._most = most
+        self._live = lateness is not None
         self._lateness = lateness or Lateness(clock)
         self._late_after = late_after
         self._waiting = waiting
@@ -281,6 +283,8 @@ class Committer:
         self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None
     ) -> tuple[Recall, Judgement]:
         recall = self._store.load(self._pipeline.wanted(decoded, letters if ready is None else ()))
+        if self._live:
+            recall = dataclasses.replace(recall, reading=Reading(self._clock(), self._lateness.lag()))
         began = self._timer()
         judgement = ready or self._pipeline.judge(decoded, letters, recall)
         self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
