@@ -5,8 +5,9 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
-from guardian.domain.batch import Decoded, Memory, PurposeKey, Verdict, Wanted
+from guardian.domain.batch import Decoded, Memory, PurposeKey, Reading, Verdict, Wanted
 from guardian.domain.event import DecisionEvent, Envelope, Origin
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
@@ -110,7 +111,7 @@ class LocalAdviser:
         memory = self._store.load(wanted_now)
         self._baselines.update({key: memory.baselines.get(key) for key in unknown})
         known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
-        return dataclasses.replace(memory, baselines=known)
+        return dataclasses.replace(memory, baselines=known, reading=Reading(self._clock(), lag=timedelta(0)))
 
     def _as_logged(self, d: Decoded, memory: Memory) -> Decoded:
         """The call with its tools renamed as the log's adapter would rename them.

@@ -8,6 +8,7 @@ import pytest
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.memory import MemoryConsumer
 from guardian.config import load
+from guardian.stream.advising import LocalAdviser
 from guardian.stream.vitals import Lateness
 
 CHILDS, PARENTS = 0, 1
@@ -33,7 +34,7 @@ class Desk:
         rig.broker.create_topic("log", 2)
         self.rig, self.calls, self.names, self.hard = rig, 0, [], []
         judge = open_judge(load(None), fingerprint_key=b"k" * 32, fit=Fit())
-        pipeline = open_pipeline(
+        self.pipeline = open_pipeline(
             load(None), judge, verify=unchecked, clock=rig.clock, redaction_key=b"k" * 32, check_entitlements=False
         )
 
@@ -44,7 +45,7 @@ class Desk:
 
         self.consumer = MemoryConsumer(rig.broker, ["log"])
         self.worker = rig.worker(
-            pipeline, consumer=self.consumer, max_records=2, lateness=Lateness(rig.clock), on_commit=committed
+            self.pipeline, consumer=self.consumer, max_records=2, lateness=Lateness(rig.clock), on_commit=committed
         )
 
     def call(self, session, ago, partition, *, parent=None, stamped=None, **arguments):
@@ -99,6 +100,18 @@ def test_a_child_whose_calls_come_all_at_once_is_not_accused_before_its_parents_
         desk.call("child", OUTAGE - minutes * MINUTE, CHILDS, parent="parent", stamped=timedelta(0))
     desk.call("parent", OUTAGE, PARENTS, stamped=timedelta(0))
     assert desk.read() == []
+
+
+def test_nor_does_the_adviser_accuse_a_child_that_the_monitor_has_just_met(desk):
+    for minutes in range(1, 40):
+        desk.call("child", OUTAGE - minutes * MINUTE, CHILDS, parent="parent")
+    desk.read()
+    desk.call("child", timedelta(0), CHILDS, parent="parent")
+    proposed = desk.rig.broker.records("log")[-1].value
+    adviser = LocalAdviser(desk.pipeline, desk.rig.store, clock=desk.rig.clock)
+    assert adviser.weigh(proposed, 60).breaches == ()
+    desk.rig.clock.forward(60)
+    assert adviser.weigh(proposed, 60).breaches == ("parent_unknown",)
 
 
 def test_a_parent_that_nobody_knows_is_told_with_the_next_call_once_the_backlog_is_worked_off(desk):
