@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.domain.restriction import Scope
+from guardian.domain.rules import LARGEST
 from guardian.domain.session import HumanWord
 from guardian.tightening.sessions import Places
-from guardian.tightening.usage import SessionUse, Use
+from guardian.tightening.usage import Handed, SessionUse, Use
 
 IDLE = timedelta(hours=12)
 _RECENT = timedelta(days=14)
@@ -97,6 +98,12 @@ class Grant:
         some = set(tools)
         return sorted(own for own, tool in self.spelt if tool in some) if self.spelt else sorted(some)
 
+    def handed(self) -> Handed:
+        """What a child's envelope says that its parent delegated."""
+        classes = ("*",) if self.data_classes is None else self.data_classes
+        most = LARGEST + 1 if self.max_records is None else self.max_records
+        return Handed(Counter(self.tools or ("*",)), Counter({*classes}), Counter([most]))
+
 
 def _pairs(own: tuple[str, ...] | None, tools: tuple[str, ...]) -> tuple[tuple[str, str], ...] | None:
     if not own or not tools:
@@ -148,6 +155,8 @@ class ScopeHistory:
     classes: dict[str, Granted] = field(default_factory=dict)
     lifetimes: Counter[int] = field(default_factory=Counter)
     """Sessions by the minutes that their envelope had left at their first call."""
+    handed: Handed = field(default_factory=Handed)  # to honest sessions below it
+    handed_doubted: Handed = field(default_factory=Handed)  # to those of them that guardian found unusual
 
     def whole(self) -> Use:
         both = Use()
@@ -190,11 +199,14 @@ class History:
     purposes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)  # (tenant, agent) -> sessions
     spelt: dict[str, set[str | None]] = field(default_factory=dict)
     """By tool, the names that allowed calls used for it; None among them if one is not known."""
+    astray: dict[Scope, Handed] = field(default_factory=dict)
+    """By scope, what honest children hold whose parents are not in the archive: nobody knows who delegated it."""
     calls: int = 0
     first: datetime | None = None
     last: datetime | None = None
     _open: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
     _kept: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
+    _places: Places = field(default_factory=Places)
 
     @classmethod
     def learn(cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime) -> "History":
@@ -203,7 +215,7 @@ class History:
         Memory holds the scopes, the sessions of half a day, and the remarkable ones.
         """
         history = cls(trust, split)
-        for placed in Places().place(calls):
+        for placed in history._places.place(calls):
             call = placed.call
             history.calls += 1
             history.first = call.at if history.first is None else min(call.at, history.first)
@@ -213,6 +225,9 @@ class History:
             session = sessions.get(name)
             if session is None:
                 session = sessions[name] = SessionUse.begin(call)
+                if call.parent_session_id is not None:
+                    session.parent = SessionKey(call.tenant_id, call.parent_session_id)
+                    session.above, session.holds = history._places.scope(session.parent), Grant.of(call).handed()
                 if (scope := history.scopes.get(name[1])) is None:
                     scope = history.scopes[name[1]] = ScopeHistory()
                 scope.note_grant(call)
@@ -225,6 +240,7 @@ class History:
                 history._note_spelling(call)
         for name, session in (*history._open.items(), *history._kept.items()):
             history._count(*name, session)
+        history._places = Places()  # of half a million sessions at most, and of no use any more
         return history
 
     def _close(self, now: datetime) -> None:
@@ -236,16 +252,30 @@ class History:
             self._count(*name, session)
 
     def _count(self, key: SessionKey, scope: Scope, session: SessionUse) -> None:
+        honest = self.trust.honest(key)
+        unusual = session.one_in >= self.trust.doubt or key in self.trust.unusual
+        doubted = unusual and key not in self.trust.words
+        if honest and session.parent is not None:
+            self._hand(scope, session, session.parent, doubted=doubted)
         if not session.actions:
             return
         history = self.scopes[scope]
-        if not self.trust.honest(key):
+        if not honest:
             history.flagged.add(session)
             return
         (history.early if session.first < self.split else history.late).add(session)
-        unusual = session.one_in >= self.trust.doubt or key in self.trust.unusual
-        if unusual and key not in self.trust.words:
+        if doubted:
             history.doubted.add(session)
+
+    def _hand(self, scope: Scope, session: SessionUse, parent: SessionKey, *, doubted: bool) -> None:
+        """A parent may come after its child: it is looked for again when the child is over."""
+        above = session.above or self._places.scope(parent)
+        if above is None:
+            self.astray.setdefault(scope, Handed()).merge(session.holds)
+            return
+        self.scopes[above].handed.merge(session.holds)
+        if doubted:
+            self.scopes[above].handed_doubted.merge(session.holds)
 
     def _note_spelling(self, call: PastCall) -> None:
         known = self.spelt.setdefault(call.tool, set())

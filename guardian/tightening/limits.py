@@ -19,7 +19,7 @@ _LEAST_LIFETIME_S = 900
 
 
 def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """A lower `max_records`, if it is far above what was ever needed.
+    """A lower `max_records`, if it is far above what was ever needed or delegated.
 
     An envelope's limit binds a session's calls together, so the new one leaves room for the largest whole session.
     Sessions whose log does not say their records are no evidence.
@@ -28,14 +28,16 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
     if not whole.records or not history.early.records or not granted:
         return
     most = largest_needed(whole.records, history.doubted.records, caution)
-    limit = roomy(most, caution.headroom)
+    handed = largest_needed(history.handed.records, history.handed_doubted.records, caution)
+    limit = max(roomy(most, caution.headroom), handed)
     if min(granted) < caution.excess * limit or limit > LARGEST:
         return
     mined = largest_needed(history.early.records, history.doubted.records, caution)
-    broken = above(history.late.records, roomy(mined, caution.headroom))
+    broken = above(history.late.records, max(roomy(mined, caution.headroom), handed))
     said = (history.late.records.total(), whole.records.total())
     none = "no session" if said[1] == whole.sessions else f"none of the {said[1]:,} sessions that said theirs"
     why = f"granted {min(granted):,} records, {none} ever needed more than {most:,}"
+    why += f", nor was one below it granted more than {handed:,}" if handed > most else ""
     yield from fitted(scope, MaxRecords(limit), why, history, whole, broken, caution, sessions=said)
 
 

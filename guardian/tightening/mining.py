@@ -1,12 +1,12 @@
 """Usage → restrictions, each with its support; for a scope with too little history, an abstention that says
 why."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import UNKNOWN_PARENT
+from guardian.domain.rules import UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords
 from guardian.domain.text import shown, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
@@ -14,7 +14,7 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
-from guardian.tightening.tools import data_classes, tools
+from guardian.tightening.tools import data_classes, handed_on, tools
 from guardian.tightening.usage import Use
 
 Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
@@ -63,8 +63,8 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
             continue
         for miner in MINERS:
             found.extend(miner(scope, past, whole, caution))
-        advice.extend(_wildcards(scope, past, whole))
-    return Mined(tuple(found), tuple(silent), (*_split(history), *advice))
+        advice.extend((*_kept(scope, past, whole, caution), *_wildcards(scope, past, whole)))
+    return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found)))
 
 
 def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> str | None:
@@ -102,18 +102,64 @@ def _split(history: History) -> Iterator[Advice]:
             )
 
 
-def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]:
-    """Advice about wildcards that are granted now, with what honest sessions used of them."""
-    granted = past.current()
-    listed = [(tool, tuple(sorted(whole.tools))) for grant in granted for tool in grant.tools]
-    if not whole.classes_unlogged:
-        classes = tuple(sorted(whole.classes))
-        listed += [(name, classes) for grant in granted for name in grant.data_classes or ()]
-    for entry, known in sorted({pair for pair in listed if "*" in pair[0]}):
-        used = [shown(name) for name in known if covers(entry, name)]
+def _kept(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Advice]:
+    """Advice about what a role keeps only because it delegates it."""
+    grants, held, doubted = past.current(), past.handed, past.handed_doubted
+    listed = (
+        ({each for grant in grants for each in grant.tools}, whole.tools, held.tools, doubted.tools),
+        ({each for g in grants for each in g.data_classes or ()}, whole.classes, held.classes, doubted.classes),
+    )
+    kept = [
+        shown(name)
+        for granted, used, children, unusual in listed
+        for name in sorted(granted)
+        if "*" not in name and name not in used and handed_on(name, children, unusual, caution)
+    ]
+    if kept:
         yield Advice(
             scope.tenant_id,
             scope.role,
-            f"is granted {shown(entry)} for {shown(scope.purpose)}, of which honest sessions used "
+            f"keeps {some(kept, _NAMED)} for {shown(scope.purpose)} only because sessions below it hold that: a "
+            "template without it would make them wider than their parent. Narrow those that it delegates to first",
+        )
+
+
+def _astray(history: History, found: Sequence[Restriction]) -> Iterator[Advice]:
+    """Advice about what others are to lose and children hold of whom nobody knows who delegated to them."""
+    for scope, held in sorted(history.astray.items(), key=lambda pair: astuple(pair[0])):
+        own = (scope.purpose, scope.role)
+        others = (each for each in found if each.scope.tenant_id == scope.tenant_id)
+        rules = [each.rule for each in others if (each.scope.purpose, each.scope.role) != own]
+        tools = {rule.tool for rule in rules if isinstance(rule, ForbidTool) and not rule.except_agents}
+        classes = {rule.data_class for rule in rules if isinstance(rule, ForbidDataClass)}
+        most, limits = max(held.records), [rule.limit for rule in rules if isinstance(rule, MaxRecords)]
+        kept = [shown(name) for name in sorted(tools) if any(covers(entry, name) for entry in held.tools)]
+        kept += [shown(name) for name in sorted(classes) if any(covers(entry, name) for entry in held.classes)]
+        if most > min(limits, default=most):
+            kept.append("its number of records")
+        if kept:
+            yield Advice(
+                scope.tenant_id,
+                scope.role,
+                f"holds {some(kept, _NAMED)} for {shown(scope.purpose)}, delegated by sessions that are not in "
+                "the archive. Whoever delegates to it must keep that: leave it out of that template's patch",
+            )
+
+
+def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]:
+    """Advice about wildcards that are granted now, with what honest sessions used of them."""
+    granted = past.current()
+    tools = tuple(sorted({*whole.tools, *past.handed.tools}))
+    listed = [(tool, tools) for grant in granted for tool in grant.tools]
+    if not whole.classes_unlogged:
+        classes = tuple(sorted({*whole.classes, *past.handed.classes}))
+        listed += [(name, classes) for grant in granted for name in grant.data_classes or ()]
+    for entry, known in sorted({pair for pair in listed if "*" in pair[0]}):
+        used = [shown(name) for name in known if covers(entry, name)]
+        did = "used or delegated" if past.handed.tools else "used"
+        yield Advice(
+            scope.tenant_id,
+            scope.role,
+            f"is granted {shown(entry)} for {shown(scope.purpose)}, of which honest sessions {did} "
             f"{some(used, _NAMED) or 'nothing'}. A list of what is needed would be narrower",
         )

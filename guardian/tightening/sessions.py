@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
+from guardian.domain.restriction import Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed
 
 MOST_SESSIONS = 500_000
@@ -19,6 +20,7 @@ IDLE = timedelta(days=8)
 class _Open:
     first: datetime
     last: datetime
+    purpose: str
     role: str
     parent_role: str
     taken: int = 0
@@ -41,7 +43,7 @@ class Places:
         key = SessionKey(call.tenant_id, call.session_id)
         known = self._open.get(key)
         if known is None or call.at - known.last > self.idle:
-            known = self._open[key] = _Open(call.at, call.at, call.role, self._parent(call))
+            known = self._open[key] = _Open(call.at, call.at, call.purpose, call.role, self._parent(call))
             self._forget(call.at)
         known.first = min(known.first, call.at)
         known.last = max(known.last, call.at)
@@ -50,6 +52,11 @@ class Places:
         if call.allowed:
             known.taken += max(0, call.records or 0)
         return placed
+
+    def scope(self, key: SessionKey) -> Scope | None:
+        """The scope in which a session began; None where it is not known, not yet or not any more."""
+        known = self._open.get(key)
+        return None if known is None else Scope(key.tenant_id, known.purpose, known.role, known.parent_role)
 
     def _parent(self, call: PastCall) -> str:
         if call.parent_session_id is None:

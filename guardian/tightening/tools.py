@@ -7,6 +7,7 @@ from datetime import timedelta
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ROOT, ForbidDataClass, ForbidTool, Rule
 from guardian.domain.text import counted
+from guardian.domain.wildcards import covers
 from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import Granted, ScopeHistory
@@ -27,7 +28,7 @@ def reads_only(tool: str) -> bool:
 
 
 def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """One restriction for each tool that is granted now and that honest sessions did without.
+    """One restriction for each tool that is granted now and that honest sessions neither used nor delegated.
 
     Wildcards are skipped: no restriction can name what one grants. `mining` advises people about them instead.
     """
@@ -37,6 +38,8 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
         flagged = history.flagged.tools.get(tool, _NEVER).sessions
         last = None if use.last is None else use.last.isoformat()
         if not needed(use.sessions, doubted.sessions, caution):
+            if handed_on(tool, history.handed.tools, history.handed_doubted.tools, caution):
+                continue
             why = _why(scope, tool, whole, use.sessions, flagged)
             trials = min(granted.sessions, whole.sessions)
             yield from _sure(
@@ -51,7 +54,8 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
 
 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """One restriction for each data class that is granted now and that no honest call touched.
+    """One restriction for each data class that is granted now, and that no honest call touched nor session
+    delegated.
 
     None at all where some calls did not log their data classes. Wildcards and hashed names are skipped.
     """
@@ -61,6 +65,8 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
     for name in sorted(name for name in granted_now if "*" not in name and not nameless(name)):
         granted, touched = history.classes[name], whole.classes[name]
         if needed(touched, history.doubted.classes[name], caution):
+            continue
+        if handed_on(name, history.handed.classes, history.handed_doubted.classes, caution):
             continue
         flagged = history.flagged.classes[name]
         why = _untouched(touched, flagged)
@@ -73,6 +79,12 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
 def needed(sessions: int, doubted: int, caution: Caution) -> bool:
     """Whether use by `sessions` honest sessions, of which guardian found `doubted` unusual, shows a need."""
     return sessions > doubted or sessions >= caution.doubted_sessions
+
+
+def handed_on(name: str, held: Counter[str], doubted: Counter[str], caution: Caution) -> bool:
+    """Whether enough children hold it: a template must keep what it delegates, or these exceed their parents."""
+    entries = [entry for entry in held if covers(entry, name)]
+    return needed(sum(held[each] for each in entries), sum(doubted[each] for each in entries), caution)
 
 
 def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -> frozenset[str]:

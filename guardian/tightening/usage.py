@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from guardian.domain.event import SessionKey
 from guardian.domain.past import LIST, OBJECT, PastCall, envelope_values, flat_arguments
+from guardian.domain.restriction import Scope
 from guardian.domain.rules import Placed, Scalar
 from guardian.tightening.redacted import hashed, lost, shaped
 
@@ -132,6 +134,23 @@ class Use:
 
 
 @dataclass(slots=True)
+class Handed:
+    """What sessions delegated: by each entry of their children's envelopes, how many children hold it.
+
+    An envelope that does not say what it holds counts under `*`, or under more records than any limit.
+    """
+
+    tools: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    records: Counter[int] = field(default_factory=Counter)
+
+    def merge(self, other: "Handed") -> None:
+        self.tools.update(other.tools)
+        self.classes.update(other.classes)
+        self.records.update(other.records)
+
+
+@dataclass(slots=True)
 class SessionUse:
     """One session in progress: only calls that the gateway allowed are use."""
 
@@ -147,6 +166,9 @@ class SessionUse:
     duration: int = 0
     one_in: float = 1.0
     tools: dict[str, ToolUse] = field(default_factory=dict)
+    parent: SessionKey | None = None
+    above: Scope | None = None  # the parent's
+    holds: Handed = field(default_factory=Handed)  # what its parent handed to it
 
     @classmethod
     def begin(cls, call: PastCall) -> "SessionUse":

@@ -526,3 +526,104 @@ def test_a_call_with_many_values_of_its_envelope_takes_no_longer_than_its_length
     told = call(arguments=many, constraints=CONSTRAINTS)
     assert len(told.bound) == 80_000
     assert History.learn([told], trust=Trust(), split=BEGIN).calls == 1
+
+
+PLANNER = {
+    "role": "boss", "constraints": {"data_classes": ["terms", "prices", "notes"], "max_records": 1000},
+    "allowed_tools": ("contracts.read", "mail.send", "tickets.create"), "records": 3,
+    "data_classes": frozenset({"terms"}),
+}  # fmt: skip
+
+
+def delegated(call, history, *, child=lambda n: {}, before=timedelta(minutes=1), trust=None, step=lambda n: {}):
+    """Planners that read, each with one child that holds and uses what they only delegate."""
+    parents = [
+        call(
+            **PLANNER | step(n), session_id=f"p{n}", decision_id=f"p{n}",
+            at=BEGIN + timedelta(days=n // 2, minutes=n % 2) - before,
+        )
+        for n in range(2 * DAYS)
+    ]  # fmt: skip
+    held = {
+        "parent_session_id": None, "allowed_tools": ("mail.send",), "tool": "mail.send", "records": 1,
+        "constraints": {"data_classes": ["prices"], "max_records": 400}, "data_classes": frozenset({"prices"}),
+    }  # fmt: skip
+    return history(lambda n: held | {"parent_session_id": f"p{n}"} | child(n), more=parents, trust=trust)
+
+
+def taken(mined, role="boss"):
+    return {(r.rule.kind, r.rule.subject) for r in mined.restrictions if r.scope.role == role}
+
+
+UNUSED = {("forbid_tool", "tickets.create"), ("forbid_data_class", "notes")}
+
+
+@pytest.mark.parametrize("before", [timedelta(minutes=1), timedelta(minutes=-1)])
+def test_what_a_session_delegates_stays_in_its_template_also_where_the_child_acts_first(history, call, before):
+    """A template without it makes every honest child wider than its parent."""
+    past = delegated(call, history, before=before)
+    mined = mine(past)
+    assert taken(mined) == UNUSED | {("max_records", "records")}
+    [scope] = [scope for scope in past.scopes if scope.role == "boss"]
+    [grant] = past.scopes[scope].current()
+    assert EnvelopePatches().patch(grant, [r for r in mined.restrictions if r.scope == scope]) == {
+        "allowed_tools": ["contracts.read", "mail.send"],
+        "resource_constraints": {"data_classes": ["prices", "terms"], "max_records": 400},
+    }
+    [limit] = [r for r in mined.restrictions if r.rule == MaxRecords(400)]
+    assert limit.why.endswith(", nor was one below it granted more than 400")
+    [told] = [each for each in mined.advice if each.subject == "boss"]
+    assert told.text.startswith("keeps mail.send, prices for review contracts only because sessions below it hold")
+
+
+@pytest.mark.parametrize(
+    ("child", "kept"),
+    [
+        ({"allowed_tools": ()}, {("forbid_tool", "tickets.create")}),
+        ({"allowed_tools": ("t*",)}, {("forbid_tool", "tickets.create")}),
+        ({"constraints": {"data_classes": ["*"], "max_records": 400}}, {("forbid_data_class", "notes")}),
+        ({"constraints": {"data_classes": ["prices"], "max_records": "all"}}, {("max_records", "records")}),
+        ({"constraints": {}}, {("max_records", "records"), ("forbid_data_class", "notes")}),
+    ],
+)
+def test_what_a_childs_envelope_does_not_list_counts_as_delegated(history, call, child, kept):
+    whole = UNUSED | {("max_records", "records")}
+    found = taken(mine(delegated(call, history, child=lambda n: child)))
+    assert found - {("forbid_tool", "mail.send")} == whole - kept
+
+
+@pytest.mark.parametrize(("unusual", "flagged", "goes"), [(2, 0, True), (3, 0, False), (0, 2, True), (2, 9, True)])
+def test_what_only_flagged_children_hold_or_one_or_two_unusual_ones_is_no_need(
+    history, call, unusual, flagged, goes
+):
+    odd = [SessionKey("acme", f"s{n}") for n in range(40, 40 + unusual + flagged)]
+    wide = {"allowed_tools": ("mail.send", "tickets.create")}
+    trust = Trust(flagged=frozenset(odd[unusual:]), unusual=frozenset(odd[:unusual]))
+    found = delegated(
+        call, history, trust=trust, child=lambda n: wide if SessionKey("acme", f"s{n}") in odd else {}
+    )
+    assert (("forbid_tool", "tickets.create") in taken(mine(found))) is goes
+
+
+def test_what_children_hold_of_whom_nobody_knows_who_delegated_is_left_to_people(history, call):
+    past = delegated(call, history, child=lambda n: {"parent_session_id": "nowhere"} if n == 9 else {})
+    assert [each.subject for each in mine(past).advice] == ["boss"], "the others show who delegates it"
+    past = delegated(call, history, child=lambda n: {"parent_session_id": "nowhere"})
+    mined = mine(past)
+    assert ("forbid_tool", "mail.send") in taken(mined)
+    [told] = mined.advice
+    assert told.subject == "agent_review"
+    assert told.text.startswith(
+        "holds mail.send, prices, its number of records for review contracts, delegated by sessions that are not"
+    )
+    unlimited = delegated(call, history, child=lambda n: {"parent_session_id": "nowhere", "allowed_tools": ("x",)})
+    [told] = mine(unlimited).advice
+    assert told.text.startswith("holds prices, its number of records for")
+
+
+def test_of_a_wildcard_people_are_told_what_was_delegated_too(history, call):
+    wild = {"allowed_tools": ("contracts.read", "mail.*"), "constraints": {"data_classes": ["*"]}}
+    advice = [each.text for each in mine(delegated(call, history, step=lambda n: wild)).advice]
+    assert [each.split(", of which ")[1].split(".  ")[0] for each in advice if "mail.*" in each] == [
+        "honest sessions used or delegated mail.send. A list of what is needed would be narrower"
+    ]
