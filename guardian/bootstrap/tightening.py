@@ -18,6 +18,7 @@ from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
+from guardian.domain.rules import ForbidTool
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
 from guardian.policy.cedar_text import forbid_problems
@@ -28,7 +29,7 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
-from guardian.tightening.own import OwnForbids, audited_calls
+from guardian.tightening.own import OwnForbids, audited_calls, narrowable
 from guardian.tightening.proposal import (
     EXAMPLES,
     PROPOSAL,
@@ -138,7 +139,7 @@ def renamed(settings: Settings, tools: Iterable[str]) -> tuple[str, ...]:
 def propose_own(settings: Settings, window: timedelta, rejections: Path, update: Update) -> Made:
     """The same for guardian's own roles, from the audit trail."""
     until = utc_now()
-    actions = [action for action in get_args(PolicyAction) if isinstance(action, str)]
+    actions = narrowable(get_args(PolicyAction))
     entries = [
         entry
         for entry in map(_record, export(settings, 0))
@@ -149,7 +150,8 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
     begins = min((call.at for call in audited_calls(entries, actions)), default=asked)
     proposal, examples = proposed(
         lambda: audited_calls(entries, actions), Trust(), window=Held.of(asked=asked, begins=begins, until=until),
-        tenant_id=OPERATORS, rejections=rejections, update=lambda _: None, wanted=lambda _: True,
+        tenant_id=OPERATORS, rejections=rejections, update=lambda _: None,
+        wanted=lambda restriction: isinstance(restriction.rule, ForbidTool),
     )  # fmt: skip
     schema = next(iter(sorted(policy_folder(settings).glob("*.cedarschema"))), None)
     own = OwnForbids(forbid_problems, "" if schema is None else schema.read_text(encoding="utf-8"))

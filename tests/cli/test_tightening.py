@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 import yaml
@@ -23,8 +24,10 @@ from guardian.domain.event import SessionKey
 from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
+from guardian.policy.port import PolicyAction
 from guardian.store.control import ControlStore
 from guardian.tightening.authority import Authority, Hop
+from guardian.tightening.own import narrowable
 
 UNTIL = (BEGIN + WINDOW).isoformat()
 
@@ -343,12 +346,11 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
     assert outcome.exit_code == 0, outcome.output
     told = json.loads((tmp_path / "own/proposal.json").read_text())
     forbidden = {each["rule"].get("tool") for each in told["restrictions"]}
-    assert {"reinstate", "approve", "setMode"} <= forbidden
-    assert not {"flag", "revoke"} & forbidden
+    assert forbidden == {*narrowable(get_args(PolicyAction))} - {"flag"}
+    assert {"approve", "snooze"} < forbidden
     text = (tmp_path / "own/cedar/own_permissions.cedar").read_text()
     assert (
-        'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"reinstate", resource)'
-        in text
+        'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"approve", resource)' in text
     )
     assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()
     for unheeded in (("--tenant", "acme"), ("--archive", str(tmp_path))):

@@ -1,11 +1,13 @@
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from guardian.bootstrap.resources import resource
 from guardian.policy.cedar_text import forbid_problems
+from guardian.policy.port import PolicyAction
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import History, Trust
 from guardian.tightening.mining import mine
-from guardian.tightening.own import FILE, OwnForbids, audited_calls
+from guardian.tightening.own import EMERGENCIES, FILE, UNAUDITED, OwnForbids, audited_calls, narrowable
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.surface import Surface
 
@@ -33,7 +35,18 @@ def test_what_a_role_never_asked_of_control_is_forbidden_to_it_in_guardians_own_
     assert own.check(proposal, files) == []
 
 
-def test_hours_and_exemptions_fit_guardians_own_schema_too(restricted):
+def test_what_no_audit_trail_shows_and_what_is_for_emergencies_is_never_narrowed():
+    actions = get_args(PolicyAction)
+    left = narrowable(actions)
+    assert {*left} | UNAUDITED | EMERGENCIES == {*actions}
+    assert not [action for action in left if action.startswith("read")]
+    entries = [entry(day, action=action) for day in range(90) for action in ("flag", "permitCall", "breakGlass")]
+    calls = list(audited_calls(entries, left))
+    assert {call.tool for call in calls} == {"flag"}
+    assert {call.allowed_tools for call in calls} == {tuple(sorted(left))}
+
+
+def test_exemptions_fit_guardians_own_schema_too_and_hours_are_not_said(restricted):
     from guardian.domain.rules import ForbidTool, MaxRecords, OnlyHours
 
     rules = [restricted(rule) for rule in (ForbidTool("revoke", ("maya",)), OnlyHours((8, 9)), MaxRecords(3))]
@@ -41,6 +54,6 @@ def test_hours_and_exemptions_fit_guardians_own_schema_too(restricted):
     schema = (resource("config") / "policies" / "guardian.cedarschema").read_text(encoding="utf-8")
     own = OwnForbids(forbid_problems, schema)
     files = own.files(proposal)
-    assert files[FILE].count("forbid") == 2
+    assert files[FILE].count("forbid") == 1
     assert own.check(proposal, files) == []
     assert own.files(Proposal("guardian", BEGIN, BEGIN, BEGIN, (), {}, Backtest(), Surface())) == {}
