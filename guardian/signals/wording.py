@@ -9,17 +9,15 @@ import unicodedata
 from functools import lru_cache
 from itertools import pairwise
 
+from guardian.domain.names import NAME_CHARS
+from guardian.domain.names import canonical as canonical
+from guardian.domain.names import singular as singular
+from guardian.domain.names import words as words
 from guardian.domain.text import word_set as word_set
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_INITIALS = re.compile(r"[A-Z]{2,}s(?![a-z])")
-"""Several of what initials name: `IDs`, `URLs`."""
-_WORD = re.compile(r"[^\W_]+")
 _SPACE = re.compile(r"\s+")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", '"': "'", "&": "+", "|": "/"})
-_NAME_CHARS = 512
 _NUMBER_BITS = 256
-_PURPOSE_CHARS = 8192
 _SERVER = re.compile(r"[./:]|__")
 """Between what a tool is of and what it does."""
 
@@ -81,34 +79,6 @@ def shown(text: object, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def canonical(name: str) -> str:
-    """A field name in one spelling: snake case, its last word in the singular.
-
-    >>> canonical("contractIds"), canonical("contractIDs"), canonical("data-classes"), canonical("address")
-    ('contract_id', 'contract_id', 'data_class', 'address')
-    """
-    return _canonical(name[:_NAME_CHARS])
-
-
-@lru_cache(maxsize=8_192)
-def _canonical(name: str) -> str:
-    parts = words(_INITIALS.sub(lambda found: found.group().capitalize(), name))
-    return "_".join([*parts[:-1], singular(parts[-1])]) if parts else ""
-
-
-def words(name: str) -> tuple[str, ...]:
-    """The words of a name or sentence, lower case, in order.
-
-    >>> words("crm.readAll"), words("Send the e-mail")
-    (('crm', 'read', 'all'), ('send', 'the', 'e', 'mail'))
-    """
-    return _words_of_name(name) if len(name) <= _NAME_CHARS else _words_of_purpose(name[:_PURPOSE_CHARS])
-
-
-def _split(name: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(_CAMEL.sub(" ", name).lower()))
-
-
 def words_of_act(tool: str) -> tuple[str, ...]:
     """The words of what a tool does, without those of what it is of.
 
@@ -125,26 +95,6 @@ def nouns_of(tool: str) -> tuple[str, ...]:
     (('orders',), ('order',))
     """
     return tuple(word for word in words(tool) if word not in READING and word not in _CHANGING)
-
-
-_words_of_name = lru_cache(maxsize=8_192)(_split)
-_words_of_purpose = lru_cache(maxsize=64)(_split)
-"""Few are remembered: of a long purpose the words take ten times its memory, and tenants choose the purposes."""
-
-
-def singular(word: str) -> str:
-    """The obvious singular of an English plural; other words as they are.
-
-    >>> [singular(word) for word in ("ids", "classes", "categories", "status", "access", "boxes", "us")]
-    ['id', 'class', 'category', 'status', 'access', 'box', 'us']
-    """
-    if len(word) < 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if word.endswith(("sses", "xes", "ches", "shes", "zes")):
-        return word[:-2]
-    return word[:-1]
 
 
 @lru_cache(maxsize=64)
@@ -167,8 +117,8 @@ def joins_more(wide: str, narrow: str) -> frozenset[str]:
 @lru_cache(maxsize=8_192)
 def only_reads(tool: str) -> bool:
     """Whether a tool's name says that it looks up and changes nothing; unknown names count as changing."""
-    named, act = words(tool[:_NAME_CHARS]), words_of_act(tool[:_NAME_CHARS])
-    thing = _asked_for(tool[:_NAME_CHARS], named, act)
+    named, act = words(tool[:NAME_CHARS]), words_of_act(tool[:NAME_CHARS])
+    thing = _asked_for(tool[:NAME_CHARS], named, act)
     if READING.isdisjoint(named) or not _CHANGING.isdisjoint(named[: len(named) - len(thing)]):
         return False
     if any(word in _DOING for joined, word in pairwise(named) if joined in _ADDING):

@@ -9,10 +9,11 @@ from typing import Any
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import ForbidTool, MaxRecords, Placed
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords, Placed
 from guardian.domain.wildcards import allows, covers
 from guardian.tightening.history import Grant, Trust
 from guardian.tightening.sessions import Places
+from guardian.tightening.usage import class_name
 
 _TELL_EVERY = 20_000
 Patched = Mapping[tuple[Scope, tuple[str, ...]], frozenset[str]]
@@ -52,9 +53,10 @@ class Backtest:
     """Counts over a window. All but `replayed` count only calls of the scopes that are narrowed.
 
     `honest` and `flagged` are calls that the gateway allowed. Newly denied are those of them that a restriction
-    refuses, or the patched envelope: a tool that it no longer lists, and every call that takes records once the
-    session has taken as many as it grants. `unknown` are calls that some restriction could not judge, because the
-    log lacks a fact. `flagged_stopped` of the `flagged_sessions` would have been refused at least one call.
+    refuses, or the patched envelope: a tool or data class that it no longer lists, and every call that takes
+    records once the session has taken as many as it grants. `unknown` are calls that some restriction could not
+    judge, because the log lacks a fact. `flagged_stopped` of the `flagged_sessions` would have been refused at
+    least one call.
     `newly_allowed` must be 0: calls that were refused, for a tool that their envelope did not list and the patched
     one does.
     """
@@ -105,7 +107,7 @@ class NewPolicy:
         unknown = False
         for restriction in (*about.get(placed.call.tool, ()), *about.get(None, ())):
             broken = restriction.rule.broken_by(placed)
-            if broken or self._exhausted(restriction, placed):
+            if broken or self._exhausted(restriction, placed) or self._unlisted(restriction, placed):
                 refused.append(restriction)
             elif broken is None:
                 unknown = True
@@ -119,6 +121,15 @@ class NewPolicy:
             return False
         grant = Grant.of(placed.call)
         return not grant.records_unread and (grant.max_records is None or grant.max_records >= rule.limit)
+
+    def _unlisted(self, restriction: Restriction, placed: Placed) -> bool:
+        """Whether the patched envelope no longer lists a class that the call touched, in whichever spelling: the
+        policies ask for the template's own."""
+        rule, touched = restriction.rule, placed.call.data_classes
+        if not isinstance(rule, ForbidDataClass) or restriction.scope not in self._patched or touched is None:
+            return False
+        listed = Grant.of(placed.call).data_classes or ()
+        return rule.data_class in listed and class_name(rule.data_class) in map(class_name, touched)
 
     def removing(self, placed: Placed) -> tuple[Restriction, ...]:
         """The restrictions that take what the call relies on, its tool or a wildcard, off its envelope's list."""

@@ -13,7 +13,7 @@ from guardian.domain.restriction import Scope
 from guardian.domain.rules import LARGEST
 from guardian.domain.session import HumanWord
 from guardian.tightening.sessions import Places
-from guardian.tightening.usage import Handed, SessionUse, Use
+from guardian.tightening.usage import Handed, SessionUse, Use, class_name
 
 IDLE = timedelta(hours=12)
 _RECENT = timedelta(days=14)
@@ -100,7 +100,7 @@ class Grant:
 
     def handed(self) -> Handed:
         """What a child's envelope says that its parent delegated."""
-        classes = ("*",) if self.data_classes is None else self.data_classes
+        classes = ("*",) if self.data_classes is None else map(class_name, self.data_classes)
         most = LARGEST + 1 if self.max_records is None else self.max_records
         return Handed(Counter(self.tools or ("*",)), Counter({*classes}), Counter([most]))
 

@@ -15,7 +15,7 @@ from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
 from guardian.tightening.tools import data_classes, handed_on, tools
-from guardian.tightening.usage import Use
+from guardian.tightening.usage import Use, class_name
 
 Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
@@ -105,15 +105,17 @@ def _split(history: History) -> Iterator[Advice]:
 def _kept(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Advice]:
     """Advice about what a role keeps only because it delegates it."""
     grants, held, doubted = past.current(), past.handed, past.handed_doubted
+    tools = {name: name for grant in grants for name in grant.tools}
+    classes = {name: class_name(name) for grant in grants for name in grant.data_classes or ()}
     listed = (
-        ({each for grant in grants for each in grant.tools}, whole.tools, held.tools, doubted.tools),
-        ({each for g in grants for each in g.data_classes or ()}, whole.classes, held.classes, doubted.classes),
+        (tools, whole.tools, held.tools, doubted.tools),
+        (classes, whole.touched, held.classes, doubted.classes),
     )
     kept = [
         shown(name)
         for granted, used, children, unusual in listed
-        for name in sorted(granted)
-        if "*" not in name and name not in used and handed_on(name, children, unusual, caution)
+        for name, one in sorted(granted.items())
+        if "*" not in name and one not in used and handed_on(one, children, unusual, caution)
     ]
     if kept:
         yield Advice(
@@ -134,7 +136,11 @@ def _astray(history: History, found: Sequence[Restriction]) -> Iterator[Advice]:
         classes = {rule.data_class for rule in rules if isinstance(rule, ForbidDataClass)}
         most, limits = max(held.records), [rule.limit for rule in rules if isinstance(rule, MaxRecords)]
         kept = [shown(name) for name in sorted(tools) if any(covers(entry, name) for entry in held.tools)]
-        kept += [shown(name) for name in sorted(classes) if any(covers(entry, name) for entry in held.classes)]
+        kept += [
+            shown(name)
+            for name in sorted(classes)
+            if any(covers(entry, class_name(name)) for entry in held.classes)
+        ]
         if most > min(limits, default=most):
             kept.append("its number of records")
         if kept:

@@ -12,7 +12,7 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import Granted, ScopeHistory
 from guardian.tightening.redacted import nameless
-from guardian.tightening.usage import ToolUse, Use
+from guardian.tightening.usage import ToolUse, Use, class_name
 
 _READING = frozenset((
     "read", "get", "list", "search", "find", "query", "view", "show", "lookup", "fetch", "classify", "describe",
@@ -63,12 +63,13 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
         return
     granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
     for name in sorted(name for name in granted_now if "*" not in name and not nameless(name)):
-        granted, touched = history.classes[name], whole.classes[name]
-        if needed(touched, history.doubted.classes[name], caution):
+        granted, spelt = history.classes[name], class_name(name)
+        touched = whole.touched[spelt]
+        if needed(touched, history.doubted.touched[spelt], caution):
             continue
-        if handed_on(name, history.handed.classes, history.handed_doubted.classes, caution):
+        if handed_on(spelt, history.handed.classes, history.handed_doubted.classes, caution):
             continue
-        flagged = history.flagged.classes[name]
+        flagged = history.flagged.touched[spelt]
         why = _untouched(touched, flagged)
         trials = min(granted.sessions, whole.sessions)
         yield from _sure(

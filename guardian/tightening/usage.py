@@ -1,12 +1,14 @@
 """What a scope's sessions used. A session is one sample: whatever it did ten times counts once."""
 
 import sys
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from guardian.domain.event import SessionKey
+from guardian.domain.names import canonical
 from guardian.domain.past import LIST, OBJECT, PastCall, envelope_values, flat_arguments
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import Placed, Scalar
@@ -96,7 +98,8 @@ class Use:
     actions: int = 0
     days: set[int] = field(default_factory=set)
     tools: dict[str, ToolUse] = field(default_factory=dict)
-    classes: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)  # as the log spells them
+    touched: Counter[str] = field(default_factory=Counter)  # the same by `class_name`
     classes_unlogged: int = 0  # calls that did not say their data classes
     records: Counter[int] = field(default_factory=Counter)  # by the records of all their calls, rounded up
     hours: Counter[int] = field(default_factory=Counter)  # of the day, UTC
@@ -110,6 +113,7 @@ class Use:
         self.days |= other.days
         self.classes_unlogged += other.classes_unlogged
         self.classes.update(other.classes)
+        self.touched.update(other.touched)
         self.records.update(other.records)
         self.hours.update(other.hours)
         self.durations.update(other.durations)
@@ -124,6 +128,7 @@ class Use:
         self.days |= session.days
         self.classes_unlogged += session.classes_unlogged
         self.classes.update(session.classes)
+        self.touched.update(set(map(class_name, session.classes)))
         self.hours.update(session.hours)
         if session.records >= 0:
             self.records[rounded(session.records)] += 1
@@ -236,6 +241,15 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
                 use.values[value] = 1
                 if len(use.values) > MOST_VALUES:
                     use.values = None
+
+
+def class_name(name: str) -> str:
+    """A data class in the one spelling by which envelopes are held to theirs. Wildcards stay as they are.
+
+    >>> [class_name(name) for name in ("Renewal Terms", "renewal-terms", "PII", "hr_*", "*")]
+    ['renewal_term', 'renewal_term', 'pii', 'hr_*', '*']
+    """
+    return name if "*" in name else canonical(unicodedata.normalize("NFC", name)) or name
 
 
 def kind_of(value: Any) -> str:

@@ -13,7 +13,7 @@ from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.proposals import verify_proposal
 from guardian.domain.event import SessionKey
 from guardian.domain.restriction import Scope
-from guardian.domain.rules import ForbidTool, MaxLifetime, MaxRecords
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
 from guardian.tightening.backtest import NewPolicy, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import Grant, Trust
@@ -104,6 +104,20 @@ def test_a_template_whose_limit_the_patch_leaves_alone_costs_nothing(call, restr
     assert (
         backtest(spending(call, 50, 50, 50, constraints=told), [most], Trust(), patched=patched).honest_denied == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("listed", "denied"), [(["Renewal Terms", "pii"], 1), (["pii"], 0), (["renewal_terms", "pii"], 0), (None, 0)]
+)
+def test_a_class_that_a_template_loses_costs_what_touched_it_in_another_spelling(call, restricted, listed, denied):
+    """The envelope refuses it in each; a policy only in the one that it names."""
+    lost = restricted(ForbidDataClass("Renewal Terms"))
+    told = [call(data_classes=frozenset({"renewal_terms"}), constraints={"data_classes": listed})]
+    patched = {(SCOPE, ("contracts.read", "mail.send")): frozenset({"contracts.read", "mail.send"})}
+    assert backtest(told, [lost], Trust(), patched=patched).honest_denied == denied
+    assert backtest(told, [lost], Trust()).honest_denied == 0
+    unsaid = backtest([call(data_classes=None)], [lost], Trust(), patched=patched)
+    assert (unsaid.honest_denied, unsaid.unknown) == (0, 1)
 
 
 def test_what_was_refused_has_taken_nothing(call, restricted):

@@ -272,6 +272,18 @@ def test_where_calls_do_not_say_their_data_classes_nothing_is_said(history):
     assert subjects(mine(history(lambda n: {"data_classes": None} if n == 9 else {})), "forbid_data_class") == []
 
 
+@pytest.mark.parametrize(
+    "listed", ["Renewal Terms", "renewal-terms", "renewalTerms", "RENEWAL_TERM", "Re\u0301sume\u0301"]
+)
+def test_a_data_class_is_needed_in_whatever_spelling_it_is_touched(history, listed):
+    """As an envelope is held to it: a template without `PII` refuses `pii`."""
+    told = {"constraints": {"data_classes": [listed, "Prices"]}}
+    touched = lambda n: frozenset({"renewal_terms", "R\xe9sum\xe9"}) if n == 53 else frozenset()  # noqa: E731
+    assert subjects(mine(history(lambda n: told | {"data_classes": touched(n)})), "forbid_data_class") == [
+        "Prices"
+    ]
+
+
 def test_a_data_class_of_which_only_the_hash_is_known_is_not_spoken_of(history):
     names = [f"hash:{n:016x}" for n in (1, 2)]
     mined = mine(history(lambda n: {"constraints": {"data_classes": names}}))
@@ -582,6 +594,7 @@ def test_what_a_session_delegates_stays_in_its_template_also_where_the_child_act
         ({"allowed_tools": ()}, {("forbid_tool", "tickets.create")}),
         ({"allowed_tools": ("t*",)}, {("forbid_tool", "tickets.create")}),
         ({"constraints": {"data_classes": ["*"], "max_records": 400}}, {("forbid_data_class", "notes")}),
+        ({"constraints": {"data_classes": ["Notes"], "max_records": 400}}, {("forbid_data_class", "notes")}),
         ({"constraints": {"data_classes": ["prices"], "max_records": "all"}}, {("max_records", "records")}),
         ({"constraints": {}}, {("max_records", "records"), ("forbid_data_class", "notes")}),
     ],
@@ -589,7 +602,7 @@ def test_what_a_session_delegates_stays_in_its_template_also_where_the_child_act
 def test_what_a_childs_envelope_does_not_list_counts_as_delegated(history, call, child, kept):
     whole = UNUSED | {("max_records", "records")}
     found = taken(mine(delegated(call, history, child=lambda n: child)))
-    assert found - {("forbid_tool", "mail.send")} == whole - kept
+    assert found - {("forbid_tool", "mail.send"), ("forbid_data_class", "prices")} == whole - kept
 
 
 @pytest.mark.parametrize(("unusual", "flagged", "goes"), [(2, 0, True), (3, 0, False), (0, 2, True), (2, 9, True)])
