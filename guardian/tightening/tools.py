@@ -46,11 +46,17 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
                 scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last, flagged, caution
             )
         elif alone := confined_to(use.agents, whole.agents, caution):
+            early, late = ({*part.tools.get(tool, _NEVER).agents} for part in (history.early, history.late))
+            if not early == alone == late:
+                continue  # agents come and go with releases: the next one has another name
             who = ", ".join(sorted(alone))
             why = f"of {len(whole.agents)} agents in this role only {who} ever called it"
             rule = ForbidTool(tool, tuple(sorted(alone)))
             trials = whole.sessions - sum(whole.agents[agent] for agent in alone)
-            yield from _sure(scope, rule, why, history, whole, granted, trials, 0, last, flagged, caution)
+            tested = history.late.sessions - sum(history.late.agents[agent] for agent in alone)
+            yield from _sure(
+                scope, rule, why, history, whole, granted, trials, 0, last, flagged, caution, tested=tested
+            )
 
 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
@@ -102,15 +108,20 @@ def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -
 
 def _sure(
     scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, granted: Granted, trials: int,
-    touched: int, last: str | None, flagged: int, caution: Caution,
+    touched: int, last: str | None, flagged: int, caution: Caution, *, tested: int | None = None,
 ) -> Iterator[Restriction]:  # fmt: skip
-    """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it."""
+    """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it.
+
+    Every session of the window is a trial, unless something was fitted to the early part: then those that `tested`
+    it in the late one.
+    """
     span = timedelta(0) if granted.first is None or granted.last is None else granted.last - granted.first
-    if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or trials < 1:
+    shown_by = trials if tested is None else tested
+    if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or shown_by < 1:
         return
-    bound = upper_bound(min(touched, trials), trials)
+    bound = upper_bound(min(touched, shown_by), shown_by)
     if bound <= caution.at_most:
-        late = history.late.sessions  # nothing was fitted: every session of the window is a trial
+        late = history.late.sessions if tested is None else tested
         support = Support(trials, whole.actions, len(whole.days), last, bound, late, 0, flagged)
         yield Restriction(scope, rule, why, support)
 

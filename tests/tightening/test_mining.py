@@ -194,10 +194,28 @@ def test_a_session_that_is_refused_for_half_a_day_and_goes_on_stays_one_session(
     assert past.whole().sessions == 1 + len(others)
 
 
+def four_a_day(n, **facts):
+    return {"at": BEGIN + timedelta(days=n // 4, minutes=n % 4)} | facts
+
+
 def test_one_agent_that_uses_everything_keeps_it_for_itself_only(history):
-    mined = mine(history(lambda n: {"tool": "mail.send"} if n % 4 == 1 and n % 8 == 1 else {}))
+    """Learnt from the early part and tested on the late one: 90 of its 120 sessions are of the other agents."""
+    mined = mine(history(lambda n: four_a_day(n, **{"tool": "mail.send"} if n % 8 == 1 else {}), days=180))
     assert rules(mined, "forbid_tool") == [ForbidTool("mail.send", ("agent_review-1",))]
-    assert "of 4 agents in this role only agent_review-1" in mined.restrictions[0].why
+    [one] = [each for each in mined.restrictions if each.rule.kind == "forbid_tool"]
+    assert "of 4 agents in this role only agent_review-1" in one.why
+    assert (one.support.held_out, one.support.held_out_broken) == (90, 0)
+    assert one.support.denied_at_most == pytest.approx(upper_bound(0, 90))
+    few = mine(history(lambda n: {"tool": "mail.send"} if n % 8 == 1 else {}))
+    assert rules(few, "forbid_tool") == [], "45 sessions test it, 59 are needed"
+
+
+@pytest.mark.parametrize("uses", [lambda n: n >= 270 and n % 4 == 0, lambda n: n < 90 and n % 4 == 0])
+def test_a_tool_of_one_release_is_not_confined_to_it_because_the_next_has_another_name(history, uses):
+    def step(n):
+        return four_a_day(n, agent_id=f"agent_review-v{n // 90}", **{"tool": "mail.send"} if uses(n) else {})
+
+    assert subjects(mine(history(step, days=180)), "forbid_tool") == []
 
 
 def test_a_tool_that_chance_may_have_left_to_one_agent_stays(history):
