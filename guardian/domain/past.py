@@ -11,11 +11,15 @@ from guardian.domain.session import HumanWord
 
 _DEEPEST = 16
 _LONGEST_PATH = 512  # agents choose names, and a long one is repeated for each of the values below it
-_INSTANCE = re.compile(r"(?:[-_.:/@#]++(?:v?\d++|[0-9a-f]{8,}+)(?=[-_.:/@#]|$))++$")  # read once, never anew
+_UUID = r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_POD = r"[0-9a-f]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"  # of a deployment or cron job in Kubernetes
+_INSTANCE = re.compile(  # read once, never anew
+    rf"(?:[-_.:/@#]++(?:{_UUID}|{_POD}|v?\d++|[0-9a-f]{{8,}}+)(?=[-_.:/@#]|$))++$"
+)
 
 
 def agent_role(agent_id: str | None) -> str:
-    """What stays the same over the instances of one agent: trailing numbers and hashes left out.
+    """What stays the same over the instances of one agent: trailing numbers, hashes, UUIDs and pods left out.
 
     >>> agent_role("agent_renewal_review-07"), agent_role("agent_triage"), agent_role(None)
     ('agent_renewal_review', 'agent_triage', '')
