@@ -18,10 +18,10 @@ _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _YEAR_OR_TWO_DIGITS = re.compile(r"(?<!\d)(?:19|20)?\d\d(?!\d)")
 """Values of one window share the year that they name; next year's values do not have it."""
 _LAST_WORD = re.compile(r"[A-Z]?[a-z]+$|[A-Z]+$")
-_CALENDAR = frozenset(["day", "weekday", "week", "month", "quarter", "semester", "season", "period"])
+_CALENDAR = frozenset(["day", "weekday", "week", "month", "quarter", "semester", "season", "period", "year", "fy"])
 _PART_OF_A_YEAR = re.compile(
-    r"(?<![a-z])(?:[qh][1-4]|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|spring|summer|autumn|winter)(?![a-z])",
+    r"(?<![a-z])(?:[qh][1-4]|fy[-_ ']?\d\d|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?"
+    r"|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|spring|summer|autumn|winter)(?![a-z])",
     re.IGNORECASE,
 )
 """A window of some months has seen no other part of the year, and the held-out end of it is of the same."""

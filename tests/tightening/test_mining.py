@@ -429,6 +429,11 @@ def test_no_template_is_shortened_by_what_is_counted_from_the_first_call(history
             ArgumentLike("contracts.read", "path", True, "doc-", ""),
         ),
         (lambda n: {"bill": f"INV-2026-{n:05}"}, ArgumentLike("contracts.read", "bill", True, "INV-", "")),
+        (
+            lambda n: {"kind": ("notify26", "year")[n % 2]},
+            ArgumentIn("contracts.read", "kind", True, ("notify26", "year")),
+        ),
+        (lambda n: {"bill": f"FIN/FY26/{n:05}"}, ArgumentLike("contracts.read", "bill", True, "FIN/FY", "")),
         (lambda n: {"bill": f"RE-26-{n:05}"}, ArgumentLike("contracts.read", "bill", True, "RE-", "")),
         (lambda n: {"file": f"{n}_2026.pdf"}, ArgumentLike("contracts.read", "file", True, "", ".pdf")),
     ],
@@ -462,6 +467,11 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"q": "x" * 200},
         lambda n: {"due": f"2026-0{1 + n % 9}-{10 + n % 17}T09:00:00"},  # next year's begin otherwise
         lambda n: {"period": "FY2026"},
+        lambda n: {"period_of": "FY26"},
+        lambda n: {"books": ("fy-26", "FY26/Q")[n % 2]},
+        lambda n: {"fiscal_year": "26"},
+        lambda n: {"fiscalYear": 26},
+        lambda n: {"fy": 2026},
         lambda n: {"month": 1 + n // 70},
         lambda n: {"reportWeek": 5 + n // 20},
         lambda n: {"quarter": 1},
