@@ -7,7 +7,7 @@ from guardian.alerting.blocks import Block, literal, section
 from guardian.alerting.buttons import PREFIX, value_of
 from guardian.alerting.case_blocks import evidence
 from guardian.alerting.clicks import Click
-from guardian.alerting.neutralise import plain
+from guardian.alerting.neutralise import code, plain
 from guardian.alerting.port import Alert
 from guardian.wire.cases import CaseEvent
 
@@ -49,10 +49,11 @@ _HOURS = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "24 hours"}
 _DAYS = {"7": "a week", "14": "two weeks", "30": "30 days", "90": "90 days"}
 
 
-def form(click: Click, about: str, *, tool: str = "") -> Block:
+def form(click: Click, about: str, *, tool: str = "", family: str = "") -> Block:
     """The form that a button opens. It keeps the button's value and the channel to answer in.
 
-    `about` says in a line of Slack's markup what is acted on; `tool` is suggested for an exception.
+    `about` says in a line of Slack's markup what is acted on; `tool` is suggested for an exception, and `family`
+    is the purpose that it will cover.
     """
     assert click.verb is not None  # noqa: S101 - only verbs open forms
     inputs: list[Block] = []
@@ -62,6 +63,7 @@ def form(click: Click, about: str, *, tool: str = "") -> Block:
         case "snooze":
             inputs.append(_choice("hours", "For how long", _HOURS, "4"))
         case "except":
+            about += f"\nThis purpose, names and numbers left out: {code(family or 'none', 200)}"
             inputs.append(_line("tool", "Tool: a name, or the start of one and a *", plain(tool, 200)))
             inputs.append(_choice("days", "For how long", _DAYS, "14"))
         case _:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +36,7 @@ from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
+from guardian.domain.text import shown
 from guardian.errors import ConfigurationError, ControlError
 from guardian.keys.bundle import BundleKey
 from guardian.policy.reload import ReloadOutcome
@@ -219,9 +221,7 @@ def control_settings(settings: Settings, *, port: int | None = None) -> ControlS
             protected={tenant: frozenset(names) for tenant, names in section.protected.items()},
             solo=section.solo,
             on_call={tenant: frozenset(people) for tenant, people in section.on_call.items()},
-            purpose_owners={
-                purpose_family(purpose): frozenset(people) for purpose, people in section.purpose_owners.items()
-            },
+            purpose_owners=_by_family(section.purpose_owners),
             approval_life=timedelta(seconds=section.approvals.ttl_s),
             approvals_waiting=section.approvals.most_waiting,
             exception_days=section.exception_days,
@@ -241,6 +241,22 @@ def control_settings(settings: Settings, *, port: int | None = None) -> ControlS
         )
     except ValueError as error:
         raise ConfigurationError(f"control: {error}") from error
+
+
+def _by_family(owners: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
+    """Owners by purpose family, by which control finds them. Raises ValueError where two purposes are one by that
+    and have other owners."""
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    for purpose, people in owners.items():
+        family, named = purpose_family(purpose), frozenset(people)
+        other, theirs = found.setdefault(family, (purpose, named))
+        if named != theirs:
+            raise ValueError(
+                f"purpose_owners: {shown(other)!r} and {shown(purpose)!r} are one purpose here, {shown(family)!r} "
+                "without numbers and later words in capitals. Give both the same owners, or tell them apart by "
+                "words in small letters, in the envelopes too"
+            )
+    return {family: people for family, (_, people) in found.items()}
 
 
 def _client_certificates(settings: Settings) -> ClientCertificates | None:

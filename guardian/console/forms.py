@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from guardian.alerting.buttons import can_be_approved, of_no_session
+from guardian.domain.event import purpose_family
 from guardian.domain.finding import OPERATORS, Kind
+from guardian.domain.text import shown
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.findings import FindingView
@@ -84,11 +86,16 @@ class Form:
 
 
 def forms_for(
-    session: SessionView, case: CaseView | None, visit: Visit, held: Sequence[ApprovalView] = ()
+    session: SessionView,
+    case: CaseView | None,
+    visit: Visit,
+    held: Sequence[ApprovalView] = (),
+    *,
+    purpose: str = "",
 ) -> tuple[Form, ...]:
     """For a session's page: first what waits for approval, then the acts that fit its state, then the rest.
 
-    `held` is what waits where there is no case, which would say it."""
+    `held` is what waits where there is no case, which would say it; `purpose` is the registered one, if any."""
     if visit.principal.role in _READERS:
         return ()
     seen = seen_of(case)
@@ -111,7 +118,10 @@ def forms_for(
         snooze = Button("snooze", "Snooze", told, "plain")
         found.append(Form("Snooze the case", (snooze,), _key(), seen, extra="hours", open=False))
         if case.excusable:
-            told = "guardian does not flag this tool for this purpose on statistics alone"
+            subject = case.shown.finding.subject
+            family = purpose_family(purpose or ("" if subject is None else subject.purpose))
+            told = f"guardian does not flag this tool on statistics alone for the purpose “{shown(family, 200)}”, "
+            told += "which is what it reads without names and numbers"
             fine = Button("except", "Make the exception", told, "plain")
             found.append(Form("Make an exception", (fine,), _key(), seen, finding, extra="days", open=False))
     guard = (

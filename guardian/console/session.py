@@ -118,7 +118,13 @@ def page(
         audit=audit,
         policy=_would(api, detail),
         forms=with_outlook(
-            forms_for(detail.session, case, asked.signed_in, held),
+            forms_for(
+                detail.session,
+                case,
+                asked.signed_in,
+                held,
+                purpose="" if registered is None else registered.envelope.purpose,
+            ),
             lambda action: unless_refused(
                 lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
             ),

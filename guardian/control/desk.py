@@ -23,6 +23,8 @@ from guardian.alerting.slack_people import SlackPeople
 from guardian.control.acts_under import in_words
 from guardian.control.case import told
 from guardian.control.desk_commands import answer_command
+from guardian.control.exceptions import purpose_of
+from guardian.domain.event import purpose_family
 from guardian.errors import AlertError, ControlError
 from guardian.store.control import ControlStore
 from guardian.store.control_cases import StoredCase
@@ -176,7 +178,9 @@ class Desk:
         tool = "" if finding.act is None else finding.act.tool
         if tool.endswith("*"):  # a name that reads as a pattern: nobody shall submit that unseen
             tool = ""
-        return self._opened(click, modals.form(click, "\n".join(lines), tool=tool))
+        with self._store.read() as rows:
+            family = purpose_family(purpose_of(rows, finding))
+        return self._opened(click, modals.form(click, "\n".join(lines), tool=tool, family=family))
 
     def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:
         try:

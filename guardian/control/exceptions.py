@@ -47,7 +47,7 @@ def make_exception(
         finding = sole_finding(rows, scope, wanted.finding_id).finding
 
     def do(act: Act) -> ExceptionView | Refusal:
-        purpose = _purpose(act.rows, finding)
+        purpose = purpose_of(act.rows, finding)
         tool = wanted.tool or ("" if finding.act is None else finding.act.tool)
         if trouble := _trouble(wanted, finding, purpose, deps.settings.exception_days):
             act.audit(result="refused", finding_id=finding.id)
@@ -161,7 +161,7 @@ def excused(
 
 
 def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str | None) -> ExceptionView | None:
-    act, purpose = finding.act, _purpose(rows, finding)
+    act, purpose = finding.act, purpose_of(rows, finding)
     if finding.kind is not Kind.DRIFT or finding.wanted is not Effect.FLAG or act is None or not purpose:
         return None
     if _breaks_a_rule(finding):
@@ -205,7 +205,7 @@ def _delegator(rows: ControlRows, finding: Finding) -> str | None:
     return None if finding.subject is None else finding.subject.delegator_id
 
 
-def _purpose(rows: ControlRows, finding: Finding) -> str:
+def purpose_of(rows: ControlRows, finding: Finding) -> str:
     """The registered one, where there is one: that is control's record and not what a log says."""
     registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
     if registered is not None:

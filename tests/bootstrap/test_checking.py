@@ -11,6 +11,7 @@ from guardian.bootstrap import doctor, plugins
 from guardian.bootstrap.channels import channel_options, check_channels
 from guardian.bootstrap.checking import check_files, check_plugins
 from guardian.bootstrap.checks import Check
+from guardian.bootstrap.control import control_settings
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.bootstrap.modelling import _without
@@ -104,6 +105,15 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "control: budget: reserved_for_breaches 5 must lie between 0 and revocations 3",
         "",
     ),
+    (
+        {
+            "control": {
+                "purpose_owners": {"Review Customer Contract": ["legal"], "Review Employee Salaries": ["hr"]}
+            }
+        },
+        "control: purpose_owners: 'Review Customer Contract' and 'Review Employee Salaries' are one purpose here",
+        "'review'",
+    ),
     ({"store": {"control": "nonsense"}}, "store.control: 'nonsense' is not a database URL", "postgresql+psycopg"),
     ({"store": {"monitor": "postgres://db/guardian"}}, "store.monitor: no driver for 'postgres'", "psycopg"),
 ]
@@ -117,6 +127,12 @@ def test_what_nothing_answers_to_is_refused_with_what_there_is(
         check_plugins(load(None, overrides=told))
     assert says in str(refused.value)
     assert known in str(refused.value).partition(says)[2]
+
+
+def test_two_names_of_one_purpose_may_have_the_same_owners() -> None:
+    owners = {"review contract 1": ["ann", "bob"], "review contract 2": ["bob", "ann"], "pay invoices": ["eve"]}
+    made = control_settings(load(None, overrides={"control": {"purpose_owners": owners}}))
+    assert made.purpose_owners == {"review contract": {"ann", "bob"}, "pay invoices": {"eve"}}
 
 
 @pytest.mark.parametrize(

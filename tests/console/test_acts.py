@@ -1,6 +1,7 @@
 """Buttons: each is a call of the API as the person who pressed it, bound to what they were shown."""
 
 import re
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
@@ -110,10 +111,12 @@ def test_a_snooze_is_shown_with_its_end(site):
 
 def test_an_exception_is_made_for_the_purpose_and_the_tool(site):
     browser = site.signed_in("lee", "approver")
-    got = browser.press(browser.session(), "except", days="14", tool="email.*")
+    page = browser.session()
+    got = browser.press(page, "except", days="14", tool="email.*")
     assert got.headers["location"].endswith("did=excepted"), got.text
     (made,) = site.api("ann", "analyst").exceptions().items
     assert (made.tool, made.owner, made.reason) == ("email.*", "lee", "looked at it")
+    assert f"for the purpose “{made.purpose}”" in unescape(page), "who makes it reads beforehand what it covers"
 
 
 def test_no_exception_is_offered_of_a_hard_breach(site, scribe):
