@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import guardian.signals
 from guardian.domain.purposes import open_ended
-from guardian.signals.wording import canonical, content, only_reads, shown, singular
+from guardian.signals.wording import content, only_reads, shown
 
 
 @pytest.mark.parametrize("name", [found.name for found in pkgutil.iter_modules(guardian.signals.__path__)])
@@ -61,11 +61,6 @@ def test_whatever_is_shown_is_one_short_line_without_markup(text: str, limit: in
     assert shown(said, limit) == said
 
 
-@given(name=st.text("abcAB_.- s", max_size=12))
-def test_a_canonical_name_is_its_own_canonical_name(name: str) -> None:
-    assert canonical(canonical(name)) == canonical(name) or canonical(name).endswith("s")
-
-
 @pytest.mark.parametrize(
     "purpose",
     [
@@ -94,10 +89,6 @@ def test_a_purpose_that_names_a_task_is_not_open_ended(purpose: str) -> None:
 )
 def test_a_star_that_marks_up_nothing_is_a_wildcard(purpose: str) -> None:
     assert open_ended(purpose)
-
-
-def test_plurals_that_are_none_stay() -> None:
-    assert [singular(word) for word in ("analysis", "ties", "gas", "dishes")] == ["analysis", "tie", "ga", "dish"]
 
 
 def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:

