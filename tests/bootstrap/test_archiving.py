@@ -137,24 +137,6 @@ def test_an_unknown_policy_language_is_refused_at_start(home):
     assert "unknown tightening.backends 'xacml'; known ones: cedar, envelope" in str(outcome.exception)
 
 
-def test_a_downgrade_takes_the_spool_away_again(home):
-    from alembic import command
-    from alembic.config import Config
-
-    from guardian.store.engine import open_engine, writing
-    from guardian.store.schema import MONITOR, migrate
-
-    engine = open_engine("sqlite://")
-    migrate(engine, MONITOR)
-    config = Config()
-    config.set_main_option("script_location", MONITOR.replace(".", "/"))
-    with writing(engine) as connection:
-        config.attributes.update(connection=connection, version_table="migrations_monitor_version")
-        command.downgrade(config, "m0001")
-        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'spool'").all()
-    assert found == []
-
-
 def test_history_is_archived_in_pieces_of_monitor_batch_however_many_calls_a_record_holds(home, tmp_path):
     body = yaml.safe_load(home.read_text(encoding="utf-8"))
     body |= {"monitor": {"batch": 2}, "source": {"format": "mapping", "tenant": "acme"}}

@@ -36,7 +36,8 @@ OF_MONITOR = {
 def older(tmp_path: Path) -> Settings:
     """Both databases as the version before last left them, which may still be running."""
     settings = load(initialise(tmp_path / "home"))
-    open_monitor_store(settings, makes=True).close()
+    for each in (tmp_path / "home/data").iterdir():
+        each.unlink()
     for url, scripts, revision in (
         (settings.store.control, CONTROL, "0010"),
         (settings.store.monitor, MONITOR, "m0007"),

@@ -83,12 +83,14 @@ def server() -> Iterator[Server]:
     for database, who, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if who == "guardian_owner":
             migrate_as_owner(made)
-        statements = re.sub(r"--[^\n]*", "", body).split(";")
-        role = "postgres" if who == "a superuser" else who
-        made.run(role, database, *(each for each in statements if each.strip()))
+        made.run("postgres" if who == "a superuser" else who, database, *statements(body))
     yield made
     started.cleanup()
     shutil.rmtree(folder)
+
+
+def statements(section: str) -> list[str]:
+    return [each for each in re.sub(r"--[^\n]*", "", section).split(";") if each.strip()]
 
 
 def migrate_as_owner(server: Server) -> None:
@@ -385,8 +387,11 @@ def test_an_upgrade_without_the_owner_or_without_the_last_section_again_is_told_
         url = server.url("guardian_control", "guardian_control")
         ControlStore.open(url, now=NOW, epoch_file=tmp_path / "epoch", migrates=migrates).close()
 
+    *_, last = SECTION.split(SQL.read_text(encoding="utf-8"))
     owner = open_engine(server.url("guardian_owner", "guardian_control"))
+    server.run("guardian_owner", "guardian_control", f"DROP TABLE {', '.join(TABLES)}")
     go(owner, "0010")
+    server.run("guardian_owner", "guardian_control", *statements(last.replace("control_lifting, ", "")))
     owner.dispose()
     with pytest.raises(StoreError, match=r"is at 0010, .* their owner does with `guardian migrate` and section 4"):
         serve(migrates=False)
@@ -398,7 +403,5 @@ def test_an_upgrade_without_the_owner_or_without_the_last_section_again_is_told_
     )
     with pytest.raises(StoreError, match=lacking):
         serve()
-    *_, body = SECTION.split(SQL.read_text(encoding="utf-8"))
-    statements = re.sub(r"--[^\n]*", "", body).split(";")
-    server.run("guardian_owner", "guardian_control", *(each for each in statements if each.strip()))
+    server.run("guardian_owner", "guardian_control", *statements(last))
     serve()

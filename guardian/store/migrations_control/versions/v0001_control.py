@@ -163,17 +163,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("principal_id", "key", name="pk_control_idempotency"),
     )
     op.create_index("ix_control_idempotency_at", "control_idempotency", ["at"])
-
-
-def downgrade() -> None:
-    op.drop_table("control_idempotency")
-    op.drop_table("control_token")
-    op.drop_table("control_alert")
-    op.drop_table("control_audit")
-    op.drop_table("control_change")
-    op.drop_table("control_mode")
-    op.drop_table("control_live")
-    op.drop_table("control_ledger")
-    op.drop_table("control_finding")
-    op.drop_table("control_session")
-    op.drop_table("control_head")

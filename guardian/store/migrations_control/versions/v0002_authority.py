@@ -92,16 +92,3 @@ def upgrade() -> None:
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("size", name="pk_control_checkpoint"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("control_checkpoint")
-    op.drop_table("control_model")
-    op.drop_table("control_envelope")
-    op.drop_table("control_breaker")
-    op.drop_table("control_break_glass")
-    op.drop_table("control_approval")
-    with op.batch_alter_table("control_change") as table:
-        table.drop_column("detail")
-    with op.batch_alter_table("control_mode") as table:
-        table.drop_column("canary_percent")

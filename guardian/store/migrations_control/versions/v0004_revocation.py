@@ -84,12 +84,3 @@ def _follow_registered() -> None:
     names = ("tenant_id", "parent_session_id", "session_id")
     for line in sorted(told):
         connection.execute(sa.insert(lines).values(**dict(zip(names, line, strict=True))))
-
-
-def downgrade() -> None:
-    op.drop_table("control_cursor")
-    op.drop_table("control_self_test")
-    op.drop_table("control_peer")
-    op.drop_table("control_delegation")
-    with op.batch_alter_table("control_ledger") as table:
-        table.drop_column("cause")

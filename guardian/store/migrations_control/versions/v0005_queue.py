@@ -81,10 +81,3 @@ def upgrade() -> None:
     op.execute("INSERT INTO control_followed SELECT 'alerts', COALESCE(MAX(id), 0) FROM control_alert")
     op.execute("INSERT INTO control_followed SELECT 'audit', COALESCE(MAX(seq), 0) FROM control_audit")
     op.execute("INSERT INTO control_followed SELECT 'changes', COALESCE(MAX(seq), 0) FROM control_change")
-
-
-def downgrade() -> None:
-    op.drop_table("control_exception")
-    op.drop_table("control_followed")
-    op.drop_table("control_case_event")
-    op.drop_table("control_case")

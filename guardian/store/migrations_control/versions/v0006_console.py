@@ -35,11 +35,6 @@ def upgrade() -> None:
     _look_back()
 
 
-def downgrade() -> None:
-    op.drop_table("control_visit")
-    op.drop_table("control_audit_about")
-
-
 def _look_back() -> None:
     """The entries that are there already."""
     connection = op.get_bind()

@@ -31,8 +31,3 @@ def _remember_exceptions(connection: sa.Connection) -> None:
         this = sa.and_(session.c.tenant_id == sa.bindparam("t"), session.c.session_id == sa.bindparam("s"))
         change_it = session.update().where(this).values(freshened=sa.bindparam("n"))
         connection.execute(change_it, [{"t": tenant, "s": name, "n": times} for tenant, name, times in made])
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("control_session") as table:
-        table.drop_column("freshened")

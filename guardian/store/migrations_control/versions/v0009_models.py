@@ -14,16 +14,3 @@ def upgrade() -> None:
         table.create_primary_key("pk_control_model", ["tenant_id", "version"])
     with op.batch_alter_table("control_model") as table:
         table.alter_column("tenant_id", existing_type=sa.String(512), existing_nullable=False, server_default=None)
-
-
-def downgrade() -> None:
-    op.execute(
-        "INSERT INTO control_model (tenant_id, version, first_seen) SELECT '*', version, min(first_seen)"
-        " FROM control_model WHERE version NOT IN (SELECT version FROM control_model WHERE tenant_id = '*')"
-        " GROUP BY version"
-    )
-    op.execute("DELETE FROM control_model WHERE tenant_id <> '*'")
-    with op.batch_alter_table("control_model") as table:
-        table.drop_constraint("pk_control_model", type_="primary")
-        table.drop_column("tenant_id")
-        table.create_primary_key("pk_control_model", ["version"])

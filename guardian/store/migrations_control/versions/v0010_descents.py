@@ -15,7 +15,3 @@ def upgrade() -> None:
         sa.Column("done", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "session_id", name="pk_control_descent"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("control_descent")

@@ -18,9 +18,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_control_ledger_tenant_id_cause", "control_ledger", ["tenant_id", "cause"])
     op.create_index("ix_control_approval_tenant_id_session_id", "control_approval", ["tenant_id", "session_id"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_control_approval_tenant_id_session_id", "control_approval")
-    op.drop_index("ix_control_ledger_tenant_id_cause", "control_ledger")
-    op.drop_table("control_lifting")

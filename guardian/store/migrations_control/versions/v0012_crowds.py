@@ -11,9 +11,3 @@ def upgrade() -> None:
     due = ["tenant_id", "status", "opened_at"]
     op.create_index("ix_control_case_tenant_id_status_opened_at", "control_case", due)
     op.create_index("ix_control_case_folded_into", "control_case", ["folded_into"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_control_case_folded_into", "control_case")
-    op.drop_index("ix_control_case_tenant_id_status_opened_at", "control_case")
-    op.drop_index("ix_control_case_tenant_id_opened_at", "control_case")

@@ -29,15 +29,3 @@ def upgrade() -> None:
     for key in (*_KEYS, ["tenant_id"]):
         in_order = [*key, "epoch", "n"]
         op.create_index(f"ix_control_ledger_{'_'.join(in_order)}", "control_ledger", in_order)
-
-
-def downgrade() -> None:
-    for key in (*_KEYS, ["tenant_id"]):
-        op.drop_index(f"ix_control_ledger_{'_'.join(key)}_epoch_n", "control_ledger")
-    for key in _KEYS:
-        op.create_index(f"ix_control_ledger_{'_'.join(key)}", "control_ledger", key)
-    op.drop_index("ix_control_finding_judged", "control_finding")
-    op.drop_index("ix_control_finding_effect_seq_tenant_id_kind", "control_finding")
-    op.drop_index("ix_control_finding_kind_seq_tenant_id", "control_finding")
-    op.drop_index("ix_control_finding_session_id_tenant_id", "control_finding")
-    op.create_index("ix_control_finding_tenant_id_session_id", "control_finding", ["tenant_id", "session_id"])

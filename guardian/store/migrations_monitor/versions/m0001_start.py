@@ -132,10 +132,3 @@ def upgrade() -> None:
         sa.Column("published_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "purpose_digest", "n", name="pk_baselines"),
     )
-
-
-def downgrade() -> None:
-    for table in ("baselines", "words", "attempts", "places", "dead_letters", "outbox", "findings", "agents"):
-        op.drop_table(table)
-    op.drop_table("seen")
-    op.drop_table("sessions")

@@ -28,8 +28,3 @@ def upgrade() -> None:
         sa.Column("touched_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("calibration", name="pk_departures"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("departures")
-    op.drop_table("task_reads")

@@ -22,7 +22,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_spool"),
     )
     op.create_index("ix_spool_group", "spool", ["group"])
-
-
-def downgrade() -> None:
-    op.drop_table("spool")

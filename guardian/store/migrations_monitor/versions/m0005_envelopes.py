@@ -41,8 +41,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_waiting_tenant_id_session_id", "waiting", ["tenant_id", "session_id"])
     op.create_index("ix_waiting_since", "waiting", ["since"])
-
-
-def downgrade() -> None:
-    op.drop_table("waiting")
-    op.drop_table("envelopes")

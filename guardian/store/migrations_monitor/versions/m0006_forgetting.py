@@ -10,9 +10,3 @@ def upgrade() -> None:
     op.drop_index("ix_findings_tenant_id_kind_at", "findings")
     op.create_index("ix_findings_at", "findings", ["at"])
     op.create_index("ix_agents_touched_at", "agents", ["touched_at"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_agents_touched_at", "agents")
-    op.drop_index("ix_findings_at", "findings")
-    op.create_index("ix_findings_tenant_id_kind_at", "findings", ["tenant_id", "kind", "at"])

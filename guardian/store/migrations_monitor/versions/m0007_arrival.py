@@ -11,7 +11,3 @@ down_revision = "m0006"
 
 def upgrade() -> None:
     op.add_column("dead_letters", sa.Column("timestamp", UtcDateTime))
-
-
-def downgrade() -> None:
-    op.drop_column("dead_letters", "timestamp")

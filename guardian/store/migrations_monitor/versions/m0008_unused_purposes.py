@@ -8,7 +8,3 @@ down_revision = "m0007"
 
 def upgrade() -> None:
     op.create_index("ix_baselines_published_at", "baselines", ["published_at"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_baselines_published_at", "baselines")

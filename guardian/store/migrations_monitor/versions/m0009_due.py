@@ -9,8 +9,3 @@ down_revision = "m0008"
 def upgrade() -> None:
     op.drop_index("ix_outbox_state_next_at", "outbox")
     op.create_index("ix_outbox_state_kind_next_at_attempts", "outbox", ["state", "kind", "next_at", "attempts"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_outbox_state_kind_next_at_attempts", "outbox")
-    op.create_index("ix_outbox_state_next_at", "outbox", ["state", "next_at"])

@@ -9,7 +9,3 @@ down_revision = "m0009"
 def upgrade() -> None:
     in_order = ["tenant_id", "task_id", "weight", "session_id"]
     op.create_index("ix_task_reads_tenant_id_task_id_weight", "task_reads", in_order)
-
-
-def downgrade() -> None:
-    op.drop_index("ix_task_reads_tenant_id_task_id_weight", "task_reads")
