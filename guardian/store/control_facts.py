@@ -182,24 +182,8 @@ class ModelRows:
 
 
 def _breaker(row: Row[Any], now: datetime) -> BreakerView:
-    return BreakerView(
-        tenant_id=row.tenant_id,
-        open=row.reset_at is None and row.until > now,
-        tripped_at=row.tripped_at,
-        until=row.until,
-        reason=row.reason,
-        reset_at=row.reset_at,
-        reset_by=row.reset_by,
-    )
+    return BreakerView(open=row.reset_at is None and row.until > now, **row._asdict())
 
 
 def _registered(row: Row[Any]) -> RegisteredEnvelope:
-    return RegisteredEnvelope(
-        tenant_id=row.tenant_id,
-        session_id=row.session_id,
-        version=row.version,
-        digest=row.digest,
-        envelope=Envelope.model_validate_json(row.envelope),
-        registered_by=row.registered_by,
-        at=row.at,
-    )
+    return RegisteredEnvelope(**(row._asdict() | {"envelope": Envelope.model_validate_json(row.envelope)}))

@@ -1,12 +1,10 @@
 """What guardian may do by itself for each tenant."""
 
 from dataclasses import dataclass
-from typing import cast
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from guardian.store.control_tables import mode
-from guardian.wire.base import Mode
 from guardian.wire.sessions import ModeView
 
 # Asked with every request, so put together once.
@@ -20,16 +18,7 @@ class ModeRows:
     def get(self, tenant_id: str) -> ModeView | None:
         """None while nobody decided: then the configured default holds."""
         row = self.connection.execute(_MODE, {"tenant_id": tenant_id}).one_or_none()
-        if row is None:
-            return None
-        return ModeView(
-            tenant_id=row.tenant_id,
-            mode=cast(Mode, row.mode),
-            canary_percent=row.canary_percent,
-            set_by=row.set_by,
-            reason=row.reason,
-            at=row.at,
-        )
+        return None if row is None else ModeView(**row._asdict())
 
     def put(self, view: ModeView) -> None:
         self.connection.execute(delete(mode).where(mode.c.tenant_id == view.tenant_id))

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -60,8 +61,9 @@ _REVOKED = and_(
     live.c.subject_type == "session",
     live.c.subject_id == session.c.session_id,
 )
-_ALL = select(session, live.c.n.label("live_n")).outerjoin(live, _REVOKED)
-_ONLY_REVOKED = select(session, live.c.n.label("live_n")).join(live, _REVOKED)
+_STATUS = case((live.c.n.is_not(None), "revoked"), (session.c.flagged, "flagged"), else_="active").label("status")
+_ALL = select(session, _STATUS).outerjoin(live, _REVOKED)
+_ONLY_REVOKED = select(session, _STATUS).join(live, _REVOKED)
 _ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.session_id == bindparam("session_id"))
 
 
@@ -236,37 +238,10 @@ def says(field: str, name: str) -> ColumnElement[bool]:
 
 
 def _change(row: Row[Any]) -> SessionChange:
-    return SessionChange(
-        seq=row.seq,
-        tenant_id=row.tenant_id,
-        session_id=row.session_id,
-        word=row.word,
-        detail=row.detail,
-        at=row.at,
-        envelope=None if row.envelope is None else Envelope.model_validate_json(row.envelope),
-    )
+    told = row.envelope and Envelope.model_validate_json(row.envelope)
+    return SessionChange(**(row._asdict() | {"envelope": told}))
 
 
 def _stored(row: Row[Any]) -> StoredSession:
-    status: SessionStatus = "active"
-    if row.live_n is not None:
-        status = "revoked"
-    elif row.flagged:
-        status = "flagged"
-    view = SessionView(
-        tenant_id=row.tenant_id,
-        session_id=row.session_id,
-        status=status,
-        protected=row.protected,
-        delegator_id=row.delegator_id,
-        agent_id=row.agent_id,
-        task_id=row.task_id,
-        purpose=row.purpose,
-        expires_at=row.expires_at,
-        findings=row.findings,
-        last_word=row.last_word,
-        last_word_at=row.last_word_at,
-        first_seen=row.first_seen,
-        last_seen=row.last_seen,
-    )
+    view = SessionView(**row._asdict())
     return StoredSession(row.seq, row.restarts, view, row.restarted_at)
