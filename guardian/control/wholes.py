@@ -70,7 +70,7 @@ class WholeLists:
         if at is None or at.epoch != head.revision.epoch or at.n > head.revision.n:
             newest = rows.ledger.newest_of_each(head.revision.epoch)
             self._known.clear()
-            self._mirror.begin(Stand(head.revision, head.epoch_at, newest), rows.ledger.each_live(None))
+            self._mirror.begin(Stand(head.revision, head.epoch_at, newest), rows.ledger.each_live())
             return head.revision
         while at.n < head.revision.n:
             at = self._mirror.follow(rows.ledger.since(at, None, _CHUNK))

@@ -157,9 +157,9 @@ class LedgerRows:
             wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) > (after.epoch, after.n))
         return [_entry(row) for row in self.connection.execute(wanted)]
 
-    def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
-        """The same one by one, fetched in parts: use it up within the transaction."""
-        wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
+    def each_live(self) -> Iterator[LedgerEntry]:
+        """All live revocations likewise, one by one, fetched in parts: use it up within the transaction."""
+        wanted = _LIVE.order_by(ledger.c.epoch, ledger.c.n)
         yield from map(_entry, self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)))
 
     def since(self, revision: Revision, scope: Scope, limit: int) -> list[LedgerEntry]:

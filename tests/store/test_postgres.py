@@ -205,7 +205,7 @@ def test_a_long_list_is_fetched_in_parts_and_not_held_whole(postgres: str, tmp_p
                 now=NOW, expires_at=ends,
             )  # fmt: skip
     with store.read() as rows:
-        entries = rows.ledger.each_live(None)
+        entries = rows.ledger.each_live()
         assert next(entries).subject_id == "s0"
         assert rows.connection.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
         assert [entry.subject_id for entry in entries] == ["s1", "s2"]
