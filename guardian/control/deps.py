@@ -2,14 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.certificates import ClientCertificates
 from guardian.control.peers import PeersHeard, Watched
-from guardian.control.planter import Planter
 from guardian.control.remembered import DecisionPointWatch, Seldom
 from guardian.control.switch import SwitchRule
 from guardian.keys.bundle import BundleKey
@@ -103,6 +103,14 @@ class ControlSettings:
             )
         if self.budget_window <= timedelta(0):
             raise ValueError(f"budget: the window must be longer than {self.budget_window}")
+
+
+class Planter(Protocol):
+    """Puts decisions on the live topic. `places` are its partitions; `plant` returns when the broker has it."""
+
+    def places(self) -> Sequence[int]: ...
+
+    def plant(self, place: int, session_id: str, line: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from fastapi import APIRouter
 
 from guardian.control import breaker
 from guardian.control.authority import may_read
-from guardian.control.breaker_reset import reset
 from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.granted import Act, permitted
+from guardian.control.news import tell
 from guardian.control.problems import READS, documented
 from guardian.wire.approvals import BreakerReset, BreakerView
 
@@ -23,4 +24,27 @@ def show_breaker(deps: Deps, caller: Caller, tenant_id: TenantId) -> BreakerView
 @router.post("/{tenant_id}/reset", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def reset_breaker(deps: Deps, caller: Caller, tenant_id: TenantId, ask: BreakerReset) -> BreakerView:
     """Close the breaker before its time: what it stopped was meant, or its cause is found."""
-    return reset(deps, caller, tenant_id, ask.reason)
+
+    def do(act: Act) -> BreakerView:
+        """One that is closed stays so, and the audit trail says that nothing changed."""
+        changed = act.rows.breakers.reset(tenant_id, by=caller.id, now=act.now)
+        act.audit(result="changed" if changed else "unchanged")
+        if changed:
+            _tell_of_reset(act)
+        return breaker.look(deps, act.rows, tenant_id, act.now)
+
+    return permitted(deps, caller, "resetBreaker", tenant_id, None, ask.reason, do)
+
+
+def _tell_of_reset(act: Act) -> None:
+    tell(
+        act.deps,
+        act.rows,
+        topic="breaker",
+        tenant_id=act.tenant_id,
+        title="Circuit breaker closed: the monitor may revoke again",
+        detail=f"{act.actor} reset it before its time",
+        severity="info",
+        once=f"reset {act.now.isoformat()}",
+        now=act.now,
+    )

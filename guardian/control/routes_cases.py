@@ -1,13 +1,15 @@
 """`/v1/cases`: one session as people decide on it, with the digest that binds a decision to what was seen."""
 
+from datetime import timedelta
+
 from fastapi import APIRouter, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
 from guardian.control.case import case_key
 from guardian.control.case_view import case_view, with_similar
-from guardian.control.problems import READS, absent, documented
-from guardian.control.snoozing import snooze
+from guardian.control.granted import Act, bound, permitted
+from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 
 router = APIRouter(tags=["cases"])
@@ -37,7 +39,22 @@ def snooze_case(
     deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, wanted: SnoozeRequest, seen: Seen
 ) -> CaseView:
     """Be quiet about a case for some hours; what guardian does is not touched by that."""
-    return snooze(deps, caller, tenant_id, session_id, wanted, seen=seen)
+    # No reminders and no replies until then, or a more severe finding. A later snooze replaces an earlier one.
+
+    def do(act: Act) -> CaseView | Refusal:
+        view = case_view(deps, act.rows, tenant_id, session_id)
+        if view is None:
+            act.audit(result="refused")
+            return absent("case")
+        until = act.now + timedelta(hours=wanted.hours)
+        finding = view.shown.finding
+        name = case_key(tenant_id, session_id)
+        act.rows.cases.open(name, kind="session", tenant_id=tenant_id, session_id=session_id, now=act.now)
+        act.rows.cases.change(name, snoozed_until=until, snoozed_by=caller.id)
+        act.audit(result="snoozed", until=until.isoformat(), finding_id=finding.id)
+        return with_similar(act.rows, view).model_copy(update={"snoozed_until": until, "snoozed_by": caller.id})
+
+    return permitted(deps, caller, "snooze", tenant_id, session_id, wanted.reason, bound(seen, do))
 
 
 @router.get("/v1/case-history/{tenant_id}/{session_id:path}", responses=READS)

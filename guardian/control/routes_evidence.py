@@ -7,16 +7,20 @@ from fastapi import APIRouter, Query, Request
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, page
+from guardian.control.deps import ControlDeps
 from guardian.control.kin import lineage
 from guardian.control.problems import READS, documented
-from guardian.control.tenants import tenants
 from guardian.control.visiting import make_link
+from guardian.store.control import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage
 from guardian.wire.lineage import Lineage
-from guardian.wire.tenants import TenantList
+from guardian.wire.principal import EVERY_TENANT, Principal
+from guardian.wire.tenants import TenantList, TenantView
 from guardian.wire.visits import SignInLink
 
 router = APIRouter(tags=["evidence"])
+
+_MOST = 100  # tenants in one list
 
 
 @router.post("/v1/sign-in-links", status_code=201, responses=READS)
@@ -66,4 +70,35 @@ def list_tenants(deps: Deps, caller: Caller) -> TenantList:
     """The tenants within reach that control has met, with what guardian may do there."""
     may_read(deps, caller, "read")
     with deps.store.read() as rows:
-        return tenants(deps, rows, caller)
+        return _tenants(deps, rows, caller)
+
+
+def _tenants(deps: ControlDeps, rows: ControlRows, caller: Principal) -> TenantList:
+    """The tenants that the token names. For a token of every tenant: those that control has heard of, through a
+    session, an envelope, a mode or the live token of a machine.
+
+    When there are too many to list, those whose breaker is open come before the others.
+    """
+    now, named = deps.clock(), set(caller.tenants)
+    if caller.every_tenant:
+        named.update(rows.sessions.tenants(_MOST + 1))
+        named.update(name for row in rows.tokens.of_machines(now) for name in row.tenants)
+    tripped = {each.tenant_id for each in rows.breakers.tripped(now) if each.open}
+    tripped = {each for each in tripped if caller.reaches(each)}
+    named = (named | tripped) - {EVERY_TENANT}
+    shown = sorted(sorted(named, key=lambda each: (each not in tripped, each))[:_MOST])
+    return TenantList(items=tuple(_view(deps, rows, each) for each in shown), more=len(named) > _MOST)
+
+
+def _view(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> TenantView:
+    now, settings, mode = deps.clock(), deps.settings, deps.mode_of(rows, tenant_id)
+    return TenantView(
+        tenant_id=tenant_id,
+        mode=mode.mode,
+        canary_percent=mode.canary_percent,
+        set_by=mode.set_by,
+        budget_total=settings.budget_total,
+        budget_reserved=settings.budget_reserved,
+        budget_used=rows.ledger.spent(tenant_id, now - settings.budget_window).used,
+        breaker_open=rows.breakers.get(tenant_id, now).open,
+    )

@@ -27,18 +27,16 @@ from guardian.store.control_cursors import CursorRows
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
-from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
+from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows, ModeRows
 from guardian.store.control_feeds import FeedRows
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import Head, begin_epoch, create_head, has_head, queue_for_writing, read_head
 from guardian.store.control_idempotency import IdempotencyRows
 from guardian.store.control_ledger import LedgerRows
-from guardian.store.control_modes import ModeRows
 from guardian.store.control_peers import PeerRows, SelfTestRows
 from guardian.store.control_rights import RIGHTS
 from guardian.store.control_sessions import SessionRows
-from guardian.store.control_tokens import TokenRows
-from guardian.store.control_visits import VisitRows
+from guardian.store.control_tokens import TokenRows, VisitRows
 from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
 from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
 from guardian.telemetry import logger

@@ -1,4 +1,4 @@
-"""Registered envelopes, circuit breakers and model versions: facts that policy reads."""
+"""Registered envelopes, modes, circuit breakers and model versions: facts that policy reads."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +21,11 @@ from sqlalchemy import (
 
 from guardian.domain.event import Envelope
 from guardian.store.control_delegation import DelegationRows
-from guardian.store.control_tables import breaker, envelope, live, model
+from guardian.store.control_tables import breaker, envelope, live, mode, model
 from guardian.store.inserts import upsert
 from guardian.wire.approvals import BreakerView
 from guardian.wire.envelopes import RegisteredEnvelope
+from guardian.wire.sessions import ModeView
 
 FURTHER = "(further versions)"
 """Stands for every model version beyond those that are remembered one by one."""
@@ -35,6 +36,7 @@ def _of(tenant_id: str | BindParameter[str]) -> ColumnElement[bool]:
 
 
 # Asked with every decision, so put together once.
+_MODE = select(mode).where(mode.c.tenant_id == bindparam("tenant_id"))
 _NEWEST = (
     select(envelope)
     .where(envelope.c.tenant_id == bindparam("tenant_id"), envelope.c.session_id == bindparam("session_id"))
@@ -109,6 +111,22 @@ class EnvelopeRows:
         self.connection.execute(insert(envelope).values(**values, envelope=told.model_dump_json()))
         DelegationRows(self.connection).note(told)
         return added
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRows:
+    """What guardian may do by itself for each tenant."""
+
+    connection: Connection
+
+    def get(self, tenant_id: str) -> ModeView | None:
+        """None while nobody decided: then the configured default holds."""
+        row = self.connection.execute(_MODE, {"tenant_id": tenant_id}).one_or_none()
+        return None if row is None else ModeView(**row._asdict())
+
+    def put(self, view: ModeView) -> None:
+        self.connection.execute(delete(mode).where(mode.c.tenant_id == view.tenant_id))
+        self.connection.execute(insert(mode).values(**view.model_dump(exclude={"approval"})))
 
 
 @dataclass(frozen=True, slots=True)

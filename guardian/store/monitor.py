@@ -19,8 +19,7 @@ from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
 from guardian.store.monitor_departures import Departures
 from guardian.store.monitor_envelopes import Heard, Registry, load_envelopes, save_envelopes
-from guardian.store.monitor_findings import insert_findings, known_findings
-from guardian.store.monitor_outbox import Outbox, enqueue
+from guardian.store.monitor_outbox import Outbox, enqueue, insert_findings, known_findings
 from guardian.store.monitor_places import (
     Owned,
     add_attempt,

@@ -13,7 +13,7 @@ from guardian.domain.finding import Finding
 from guardian.domain.session import SessionState
 from guardian.store.engine import reading
 from guardian.store.inserts import upsert
-from guardian.store.monitor_findings import insert_findings
+from guardian.store.monitor_outbox import insert_findings
 from guardian.store.monitor_tables import departures
 
 
