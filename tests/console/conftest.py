@@ -7,16 +7,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import anyio.from_thread
+import deployment
 import httpx
 import pytest
 import uvicorn
+from deployment import START, Clock, Deployment
 from starlette.testclient import TestClient
 
 from guardian.archive.rows import pack
@@ -43,28 +45,15 @@ from guardian.domain.finding import (
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
-from guardian.policy.files import PolicyFiles
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Principal, Role
 
-START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
-POLICIES = Path(__file__).parents[2] / "config" / "policies"
+policies, migrated = deployment.policies, deployment.migrated
 LONG = timedelta(days=30)
 PURPOSE = "Review the customer's contract for renewal risk"
 _EMPTY: dict[str, Any] = dict.fromkeys(EVENTS.names)
-
-
-@dataclass
-class Clock:
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **amount: float) -> None:
-        self.now += timedelta(**amount)
 
 
 def finding(
@@ -152,11 +141,9 @@ def row(
 
 
 @dataclass
-class Site:
+class Site(Deployment):
     """One deployment with its pages."""
 
-    deps: ControlDeps
-    clock: Clock
     settings: Settings
     app: Any
     folder: Path
@@ -209,11 +196,6 @@ class Site:
         browser = self.browser()
         browser.come_in(self.link(name, role, *tenants))
         return browser
-
-    def audit(self, **wanted: Any) -> list[dict[str, Any]]:
-        with self.deps.store.read() as rows:
-            records = [json.loads(entry.record) for entry in rows.audit.entries()]
-        return [each for each in records if wanted.items() <= each.items()]
 
 
 _PORTALS: list[Any] = []
@@ -303,18 +285,6 @@ def scribe() -> Any:
     return SimpleNamespace(
         finding=finding, row=row, START=START, PURPOSE=PURPOSE, serve=serve, furnished=furnished
     )
-
-
-@pytest.fixture(scope="session")
-def policies() -> CedarPolicies:
-    return CedarPolicies.from_files(PolicyFiles.read(POLICIES))
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    ControlStore.open(f"sqlite:///{folder}/control.db", now=START).close()
-    return folder
 
 
 def build(folder: Path, policies: CedarPolicies, *, url: str = "", **more: Any) -> Site:

@@ -1,15 +1,16 @@
 """A real control API over a real store, with a clock that tests move by hand."""
 
-import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import deployment
 import pytest
+from deployment import START, Clock, Deployment
 from starlette.testclient import TestClient
 from whole_store import ledger_entries
 
@@ -24,7 +25,6 @@ from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
-from guardian.policy.files import PolicyFiles
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
@@ -32,8 +32,7 @@ from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.principal import Principal, Role
 
-START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
-POLICIES = Path(__file__).parents[2] / "config" / "policies"
+policies, migrated = deployment.policies, deployment.migrated
 STRONG = Evidence(
     score=0.97, p_value=1e-4, session_evidence=5.1, one_in=50_000, promised=True, independent_signals=3
 )
@@ -41,22 +40,9 @@ HARD = (NamedBreach(name="expired_envelope", detail="used 5 minutes after its ex
 
 
 @dataclass
-class Clock:
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **amount: float) -> None:
-        self.now += timedelta(**amount)
-
-
-@dataclass
-class Stage:
+class Stage(Deployment):
     """One deployment: its parts, its application, and short words for what tests do with it."""
 
-    deps: ControlDeps
-    clock: Clock
     client: TestClient
     _tokens: dict[tuple[str, str, tuple[str, ...]], str] = field(default_factory=dict)
 
@@ -117,12 +103,6 @@ class Stage:
     ) -> Any:
         body = {"decision": decision, "reason": "looked at it"}
         return self.call("POST", f"/v1/approvals/{approval}/decision", role, *tenants, who=who, json=body)
-
-    def audit(self, **wanted: Any) -> list[dict[str, Any]]:
-        """The audit records that say all of this, in order."""
-        with self.deps.store.read() as rows:
-            records = [json.loads(entry.record) for entry in rows.audit.entries()]
-        return [each for each in records if wanted.items() <= each.items()]
 
     def delegate(self, session: str, parent: str | None = None, **more: Any) -> None:
         """Register a version of its envelope."""
@@ -201,19 +181,6 @@ def finding(
         correlation_id="cor_1",
         time=time,
     )
-
-
-@pytest.fixture(scope="session")
-def policies() -> CedarPolicies:
-    return CedarPolicies.from_files(PolicyFiles.read(POLICIES))
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new database, migrated once and copied from then on."""
-    folder = tmp_path_factory.mktemp("migrated")
-    ControlStore.open(f"sqlite:///{folder}/control.db", now=START).close()
-    return folder
 
 
 def enter(client: TestClient, store: ControlStore) -> None:

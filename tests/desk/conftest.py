@@ -5,14 +5,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import deployment
 import httpx
 import pytest
 import uvicorn
+from deployment import START, Clock, Deployment
 from slack_sdk.http_retry import builtin_handlers
 from slack_server import CHANNEL, TOKEN, SlackServer
 from slack_server.people import SECRET, click, command, interaction, signed, submission
@@ -41,14 +43,12 @@ from guardian.domain.finding import (
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
-from guardian.policy.files import PolicyFiles
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.desk import DeskClient
 from guardian.wire.principal import Role
 
-START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
-POLICIES = Path(__file__).parents[2] / "config" / "policies"
+policies, migrated = deployment.policies, deployment.migrated
 MAYA, LEE, ANN, STRANGER, GLOBEX = "U0MAYA", "U0LEE", "U0ANN", "U0NOBODY", "U0GLOBEX"
 PEOPLE = {
     "maya": {"slack": MAYA, "role": "responder", "tenants": ["acme"]},
@@ -56,25 +56,6 @@ PEOPLE = {
     "ann": {"email": "ann@acme.example", "role": "analyst", "tenants": ["acme"]},
     "gil": {"slack": GLOBEX, "role": "responder", "tenants": ["globex"]},
 }
-
-
-@dataclass
-class Clock:
-    """Moved by hand, and by whoever sleeps on it."""
-
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **amount: float) -> None:
-        self.now += timedelta(**amount)
-
-    def seconds(self) -> float:
-        return (self.now - START).total_seconds()
-
-    def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 def finding(
@@ -126,11 +107,9 @@ def finding(
 
 
 @dataclass
-class Office:
+class Office(Deployment):
     """One deployment and its Slack. The worker runs by hand, on the clock, so that tests say when."""
 
-    deps: ControlDeps
-    clock: Clock
     slack: SlackServer
     options: SlackOptions
     outbox: CaseOutbox
@@ -223,25 +202,6 @@ class Office:
         got = httpx.post(f"{self.url}/slack/commands", content=body, headers=signed(body), timeout=30)
         assert got.status_code == 200, got.text
         return str(self.slack.until(lambda: self.slack.answers[answers:])[0]["text"])
-
-    def audit(self, **wanted: Any) -> list[dict[str, Any]]:
-        import json
-
-        with self.deps.store.read() as rows:
-            records = [json.loads(entry.record) for entry in rows.audit.entries()]
-        return [each for each in records if wanted.items() <= each.items()]
-
-
-@pytest.fixture(scope="session")
-def policies() -> CedarPolicies:
-    return CedarPolicies.from_files(PolicyFiles.read(POLICIES))
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    ControlStore.open(f"sqlite:///{folder}/control.db", now=START).close()
-    return folder
 
 
 @pytest.fixture
