@@ -10,11 +10,11 @@ from typing import Any
 
 import deployment
 import pytest
-from deployment import START, Clock, Deployment
+from deployment import AT_ONCE, START, Clock, Deployment
 from starlette.testclient import TestClient
 from whole_store import ledger_entries
 
-from guardian.control import app
+from guardian.control import app, descendants, lapse, lifting
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.switch import SwitchRule
@@ -28,7 +28,7 @@ from guardian.policy.cedar import CedarPolicies
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
-from guardian.store.control import ControlStore
+from guardian.store.control import ControlRows, ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.principal import Principal, Role
 
@@ -118,16 +118,20 @@ class Stage(Deployment):
     def write_down(self, session: str, *parents: str, **more: Any) -> None:
         """One version of the envelope for each parent, without a call."""
         with self.deps.store.write() as rows:
-            for parent in parents or (None,):
-                told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, **more}
-                told |= {"purpose": f"for {parent}", "parent_session_id": parent}
-                rows.envelopes.add(Envelope(**told), by="gw", now=self.clock())
+            self._write_down(rows, session, *parents, **more)
+
+    def _write_down(self, rows: ControlRows, session: str, *parents: str, **more: Any) -> None:
+        for parent in parents or (None,):
+            told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, **more}
+            told |= {"purpose": f"for {parent}", "parent_session_id": parent}
+            rows.envelopes.add(Envelope(**told), by="gw", now=self.clock())
 
     def brood(self, many: int, *parents: str) -> set[str]:
         """So many sessions that these delegated."""
         names = [f"c{n:03}" for n in range(many)]
-        for name in names:
-            self.write_down(name, *parents)
+        with self.deps.store.write() as rows:
+            for name in names:
+                self._write_down(rows, name, *parents)
         return set(names)
 
     def live(self) -> dict[str, str]:
@@ -246,6 +250,13 @@ def stage(make_stage: Callable[..., Stage]) -> Stage:
 def walks_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
     monkeypatch.setattr(app, "follow_on", lambda _deps, _waits: None)
+
+
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes several transactions takes them with few sessions, too."""
+    for module, name in ((descendants, "AT_ONCE"), (lifting, "AT_ONCE"), (lapse, "_BATCH")):
+        monkeypatch.setattr(module, name, AT_ONCE)
 
 
 @pytest.fixture

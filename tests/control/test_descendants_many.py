@@ -1,14 +1,15 @@
 """However many follow a revocation, they do so a few at a time, and who waits for an answer holds up none."""
 
 import pytest
+from deployment import AT_ONCE
 
+from guardian.control import walking
 from guardian.control.deps import BreakerRule
-from guardian.control.following import AT_ONCE
 from guardian.control.walking import follow_on
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_facts import EnvelopeRows
 
-pytestmark = pytest.mark.usefixtures("walks_by_hand")
+pytestmark = pytest.mark.usefixtures("walks_by_hand", "few_at_once")
 
 
 def followed(stage):
@@ -143,13 +144,13 @@ def test_what_is_born_below_a_revoked_one_brings_the_many_that_it_delegated_alon
 
 def test_once_the_budget_is_spent_nobody_is_asked_about_the_others(stage, a_finding, hard):
     stage.enforce()
-    stage.brood(3 * AT_ONCE, "root")
+    stage.brood(6 * AT_ONCE, "root")
     stage.submit(a_finding("root", breaches=hard))
     while follow_on(stage.deps, {}) is not None:
         pass
     assert (len(followed(stage)), len(asked_for(stage))) == (19, 20)
     (rest,) = stage.audit(follows="root", result="spared", actor="guardian")
-    assert (rest["session_id"], rest["unasked"]) == ("root", 3 * AT_ONCE - 20)
+    assert (rest["session_id"], rest["unasked"]) == ("root", 6 * AT_ONCE - 20)
     assert stage.news().count("Delegated sessions of a revoked one go on") == 1
 
 
@@ -175,7 +176,7 @@ def test_one_that_came_later_and_is_spared_by_the_breaker_keeps_none_of_the_othe
     stage.clock.pass_(hours=2)
     stage.submit(a_finding("root", breaches=hard))
     stage.clock.pass_(seconds=1)
-    stage.delegate("c050a", "root")
+    stage.delegate(f"c{AT_ONCE:03}a", "root")
     while follow_on(stage.deps, {}) is not None:
         pass
     assert followed(stage) == many
@@ -224,10 +225,11 @@ def test_a_walk_that_waits_for_an_answer_holds_up_no_other_one(make_stage, polic
     assert follow_on(stage.deps, {}) == 30
 
 
-def test_however_many_walks_wait_for_an_answer_they_hold_up_no_other_one(mutely, mute):
-    lost = {f"lost{n:02}" for n in range(45)}
+def test_however_many_walks_wait_for_an_answer_they_hold_up_no_other_one(mutely, mute, monkeypatch):
+    monkeypatch.setattr(walking, "_IN_TURN", 5)
+    lost = {f"lost{n:02}" for n in range(12)}
     for name in lost:
-        mutely.delegate(f"stuck_{name}", name)
+        mutely.write_down(f"stuck_{name}", name)
         mute.about.add(f"stuck_{name}")
         mutely.revoke(name)
     many = mutely.brood(3 * AT_ONCE, "root")
@@ -236,7 +238,7 @@ def test_however_many_walks_wait_for_an_answer_they_hold_up_no_other_one(mutely,
     while follow_on(mutely.deps, waits) == 0:
         pass
     assert followed(mutely) == many | lost
-    assert mute.asked == 45, "each once"
+    assert mute.asked == 12, "each once"
     mute.about = set()
     mutely.clock.pass_(seconds=30)
     while follow_on(mutely.deps, waits) is not None:

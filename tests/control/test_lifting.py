@@ -3,16 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from deployment import AT_ONCE
 
 from guardian.control.deps import BreakerRule
-from guardian.control.following import AT_ONCE
 from guardian.control.lapse import sweep
 from guardian.control.walking import follow_on
 from guardian.store.control_delegation import Descent
 from guardian.store.control_facts import EnvelopeRows
 from guardian.store.control_ledger import LedgerRows
 
-pytestmark = pytest.mark.usefixtures("walks_by_hand")
+pytestmark = pytest.mark.usefixtures("walks_by_hand", "few_at_once")
+LAST = f"c{2 * AT_ONCE - 1:03}"
 
 
 def entries(stage, session):
@@ -93,10 +94,10 @@ def test_and_stays_revoked_for_as_long_as_it_lives_now_where_it_follows_another_
         stage.revoke(upper)
         stage.walk()
     stage.reinstate("root")
-    stage.delegate("c099", "root", expires_at="2027-01-01T00:00:00Z")
+    stage.delegate(LAST, "root", expires_at="2027-01-01T00:00:00Z")
     stage.walk()
     with stage.deps.store.read() as rows:
-        found = rows.ledger.live_entry("acme", "c099")
+        found = rows.ledger.live_entry("acme", LAST)
     assert (found.cause, found.reason_code) == ("aunt", "parent_revoked")
     assert found.expires_at > datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -104,13 +105,13 @@ def test_and_stays_revoked_for_as_long_as_it_lives_now_where_it_follows_another_
 def test_those_that_wait_while_it_is_revoked_anew_follow_it_if_policy_permits_that(half_back, a_finding, hard):
     stage, _ = half_back
     stage.enforce()
-    stage.call("PUT", "/v1/sessions/acme/c099/protection", json={"protected": True, "reason": "payroll"})
+    stage.call("PUT", f"/v1/sessions/acme/{LAST}/protection", json={"protected": True, "reason": "payroll"})
     stage.clock.pass_(hours=2)  # only now they are not a third of the sessions that were registered lately
     assert stage.submit(a_finding("root", epoch=1, breaches=hard)).json()["effect"] == "revoke"
     stage.walk()
     still = set(stage.live())
     assert {f"c{n:03}" for n in range(AT_ONCE, 2 * AT_ONCE - 1)} <= still
-    assert "c099" not in still, "only people decide on it, and they gave it back"
+    assert LAST not in still, "only people decide on it, and they gave it back"
     stage.reinstate("root")
     stage.walk()
     assert stage.live() == {}

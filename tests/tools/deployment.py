@@ -15,6 +15,7 @@ from guardian.store.control import ControlStore
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "config" / "policies"
+AT_ONCE = 12  # sessions in one transaction where `few_at_once` holds
 
 
 @dataclass
