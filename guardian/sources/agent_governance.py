@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import (
+    OF_DECISIONS,
     Effect,
     Facts,
     arguments_of,
@@ -29,10 +30,6 @@ from guardian.sources.hostile import agents_own
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "resource",
-    "decision", "policy_ids", "reason", "trace",
-)  # fmt: skip
 _CALLS = ("tool", "action", "decision")
 _WORDS: Mapping[str, Effect] = {"warn": "allow", "log": "allow", "audit": "allow", "require_approval": "deny"}
 _EVENTS = "ai.agentmesh."
@@ -47,7 +44,7 @@ class AgentGovernance(Format):
     approval's. `govern()` writes `policy_evaluation` only."""
 
     title: ClassVar[str] = "Microsoft agent-governance-toolkit audit entries"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_DECISIONS - {"envelope", "records", "data_classes"}
 
     event_types: tuple[str, ...] = ()
 

@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import Effect, Facts, arguments_of, expected, first, moment, need, text
+from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, first, moment, need, text
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
-    "reason", "result", "trace",
-)  # fmt: skip
 _REFUSALS = frozenset(
     {
         "Authorization", "ExtAuth", "Guardrail", "JwtAuth", "Oidc", "BasicAuth", "APIKeyAuth", "ExtProc",
@@ -33,7 +29,7 @@ deliberately called unknown, with status 400."""
 @dataclass(frozen=True)
 class AgentGateway(Format):
     title: ClassVar[str] = "agentgateway access logs (JSON lines, OTLP logs)"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
     def recognises(self, body: Any) -> bool:
         if not isinstance(body, Mapping):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.sources.facts import (
+    OF_DECISIONS,
     Facts,
     arguments_of,
     at,
@@ -28,17 +29,13 @@ from guardian.sources.facts import (
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
-    "resource", "decision", "policy_ids", "reason", "records", "data_classes", "trace",
-)  # fmt: skip
 _CALL = "tools/call"
 
 
 @dataclass(frozen=True)
 class AuthZen(Format):
     title: ClassVar[str] = "AuthZEN 1.0 evaluation request and response, also for MCP tool calls"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_DECISIONS
 
     def recognises(self, body: Any) -> bool:
         if not isinstance(body, Mapping) or "decision_id" in body:

@@ -13,14 +13,10 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError
-from guardian.sources.facts import Effect, Facts, arguments_of, expected, moment, need, text, trace_of
+from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, moment, need, text, trace_of
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
-    "reason", "result", "trace",
-)  # fmt: skip
 FIELDS: Mapping[str, str] = {
     "tool": "mcp.tool.name", "method": "mcp.method.name", "session": "mcp.session.id",
     "conversation": "session.id", "arguments": "mcp.tool.arguments",
@@ -38,7 +34,7 @@ class Envoy(Format):
     """Options: `fields`, the log's key for each fact where it is not the default."""
 
     title: ClassVar[str] = "Envoy JSON access logs with Envoy AI Gateway's MCP fields"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
     fields: Mapping[str, str] = field(default_factory=dict)
 

@@ -23,6 +23,10 @@ CARRIED = (
     "resource", "decision", "policy_ids", "reason", "result", "records", "data_classes", "trace",
 )  # fmt: skip
 """What a format may carry, by the names that `guardian sources` shows."""
+OF_TRAFFIC = frozenset(CARRIED) - {"envelope", "resource", "policy_ids", "records", "data_classes"}
+"""What passes by a proxy: calls and their results, and nothing of how a policy sees them."""
+OF_DECISIONS = frozenset(CARRIED) - {"result"}
+"""What a decision point is asked and answers: it never sees what came of the call."""
 
 
 @dataclass(frozen=True, slots=True)

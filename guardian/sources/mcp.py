@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.facts import (
+    OF_TRAFFIC,
     Effect,
     Facts,
     arguments_of,
@@ -36,10 +37,6 @@ from guardian.sources.facts import (
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
-    "reason", "result", "trace",
-)  # fmt: skip
 _REFUSALS = (-32003, 401, 403)
 _SAY_SO = ("allowed", "verdict", "outcome", "http_status", "status")
 """Under which names proxies write what became of a request, as a word or as an HTTP status."""
@@ -51,7 +48,7 @@ _META = "io.modelcontextprotocol/"
 @dataclass(frozen=True)
 class McpTraffic(Format):
     title: ClassVar[str] = "MCP traffic logs: JSON-RPC tools/call requests, with or without their responses"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, Mapping) and any("jsonrpc" in each for each in (body, *_messages(body)))

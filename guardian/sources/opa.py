@@ -16,6 +16,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.authzen import sarc, write_sarc
 from guardian.sources.facts import (
+    OF_DECISIONS,
     Effect,
     Facts,
     arguments_of,
@@ -36,10 +37,6 @@ from guardian.sources.lines import line
 from guardian.sources.mcp import call_of
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
-    "resource", "decision", "policy_ids", "reason", "records", "data_classes", "trace",
-)  # fmt: skip
 _REQUESTS = ("Received request.", "Sent response.")
 """The console lines that OPA prints around each decision."""
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
@@ -52,7 +49,7 @@ class Opa(Format):
     """Options: `paths`, where given, are the policy paths that decide tool calls; others are skipped."""
 
     title: ClassVar[str] = "Open Policy Agent decision logs (uploaded batches, console lines)"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_DECISIONS
 
     paths: tuple[str, ...] = ()
 

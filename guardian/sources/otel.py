@@ -14,15 +14,22 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import Effect, Facts, arguments_of, effect_of, expected, first, moment, need, text
+from guardian.sources.facts import (
+    OF_TRAFFIC,
+    Effect,
+    Facts,
+    arguments_of,
+    effect_of,
+    expected,
+    first,
+    moment,
+    need,
+    text,
+)
 from guardian.sources.lines import delegator_of, line
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
 
-_CARRIES = (
-    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
-    "reason", "result", "trace",
-)  # fmt: skip
 _REFUSED = frozenset(
     {
         "permission_denied",
@@ -41,7 +48,7 @@ _ERROR = 2
 @dataclass(frozen=True)
 class OtelGenAi(Format):
     title: ClassVar[str] = "OpenTelemetry GenAI execute_tool spans (OTLP JSON or protobuf)"
-    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+    carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, Mapping) and "resourceSpans" in body
