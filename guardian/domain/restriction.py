@@ -7,12 +7,10 @@ miner, backtest and every rendered policy can be held to the same sentence.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from guardian.domain.past import envelope_values, flat_arguments
 from guardian.domain.rules import ROOT, RULES, Placed, Rule
 
 
@@ -99,29 +97,3 @@ class Restriction:
         if value.get("id", made.id) != made.id:
             raise ValueError(f"restriction {value['id']} was edited: by its content it is {made.id}")
         return made
-
-
-def facts(placed: Placed) -> dict[str, Any]:
-    """The call as a policy decision point is asked about it: the request context of every rendered policy.
-
-    Arguments are flat, by dotted path, and only scalars are compared. What is not known is absent. The tool goes
-    by the log's own name for it.
-    """
-    call = placed.call
-    told: dict[str, Any] = {
-        "tenant": call.tenant_id,
-        "purpose": call.purpose,
-        "role": call.role,
-        "parent_role": placed.parent_role,
-        "agent_id": call.agent_id or "",
-        "tool": call.tool_spelt or call.tool,
-        "hour": call.at.astimezone(UTC).hour,
-        "session_age_s": placed.age_s,
-        "arguments": flat_arguments(call.arguments or {}),
-        "envelope": envelope_values(call.constraints),
-    }
-    if call.data_classes is not None:
-        told["data_classes"] = sorted(call.data_classes)
-    if call.records is not None:
-        told["records"] = call.records
-    return told

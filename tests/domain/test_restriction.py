@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from guardian.domain.past import PastCall
-from guardian.domain.restriction import Restriction, Scope, Support, facts
+from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import (
     RULES,
     ArgumentAtMost,
@@ -122,19 +122,6 @@ def test_a_restriction_that_was_edited_into_another_is_refused():
 
 def test_every_kind_of_rule_is_in_the_table_and_here():
     assert {rule.kind for rule in ALL} == set(RULES)
-
-
-def test_facts_hold_what_is_known_and_nothing_else():
-    told = facts(
-        placed(age_s=7, arguments={"a": {"b": 1}}, constraints={"ids": ["c"]}, records=None, data_classes=None)
-    )
-    assert told == {
-        "tenant": "acme", "purpose": "review", "role": "agent_review", "parent_role": "boss", "agent_id": "a-1",
-        "tool": "t", "hour": 9, "session_age_s": 7, "arguments": {"a": "[object]", "a.b": 1},
-        "envelope": {"ids": ["c"]},
-    }  # fmt: skip
-    told = facts(placed(data_classes=frozenset("ba"), records=3, arguments=None, agent_id=None))
-    assert (told["data_classes"], told["records"], told["arguments"], told["agent_id"]) == (["a", "b"], 3, {}, "")
 
 
 def test_an_argument_that_is_a_list_is_there_and_equals_nothing():

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.bootstrap.plugins import names
-from guardian.domain.restriction import Scope, facts
+from guardian.domain.past import envelope_values, flat_arguments
+from guardian.domain.restriction import Scope
 from guardian.domain.rules import (
     RULES,
     ArgumentAtMost,
@@ -106,6 +107,29 @@ def asked(draw, arguments=arguments):
 
 def proposal(*restrictions, grants=None):
     return Proposal("acme", START, START, START, restrictions, grants or {}, Backtest(), Surface())
+
+
+def facts(placed):
+    """The call as a policy decision point is asked about it: the request context of every rendered policy, in
+    which what is not known is absent."""
+    call = placed.call
+    told = {
+        "tenant": call.tenant_id,
+        "purpose": call.purpose,
+        "role": call.role,
+        "parent_role": placed.parent_role,
+        "agent_id": call.agent_id or "",
+        "tool": call.tool_spelt or call.tool,
+        "hour": call.at.astimezone(UTC).hour,
+        "session_age_s": placed.age_s,
+        "arguments": flat_arguments(call.arguments or {}),
+        "envelope": envelope_values(call.constraints),
+    }
+    if call.data_classes is not None:
+        told["data_classes"] = sorted(call.data_classes)
+    if call.records is not None:
+        told["records"] = call.records
+    return told
 
 
 def agrees(found, restriction, call):
