@@ -149,17 +149,8 @@ class CaseResult:
         return told if not self.decision.errors else f"{told}, with errors: {'; '.join(self.decision.errors)}"
 
 
-def load_cases(path: Path) -> tuple[PolicyCase, ...]:
-    """Read a cases file. Raises PolicyError with the place of the first mistake."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path} cannot be read: {error}") from error
-    return read_cases(text, path)
-
-
 def read_cases(text: str, path: Path) -> tuple[PolicyCase, ...]:
-    """The same from the text of a file called `path`."""
+    """The cases in the text of the file `path`. Raises PolicyError with the place of the first mistake."""
     try:
         raw: Any = yaml.load(text, Loader=_Loader)  # noqa: S506 - either is a safe loader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not

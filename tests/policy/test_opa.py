@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from guardian.policy.cases import PolicyCase, load_cases
+from guardian.policy.cases import PolicyCase, read_cases
 from guardian.policy.facts import facts
 from guardian.policy.opa import OpaPoint
 from guardian.policy.port import ActFacts
@@ -121,7 +121,8 @@ def test_the_example_policies_never_permit_more_when_a_fact_is_missing(
 
 
 def people():
-    return [case for case in load_cases(FOLDER / "policies" / "cases.yaml") if case.role != "monitor"]
+    cases = read_cases((FOLDER / "policies" / "cases.yaml").read_text(), FOLDER)
+    return [case for case in cases if case.role != "monitor"]
 
 
 def test_the_example_policies_give_people_nothing_that_the_shipped_ones_refuse(opa):

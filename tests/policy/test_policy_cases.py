@@ -10,14 +10,14 @@ from typing import Any
 import cedarpy
 import pytest
 
-from guardian.policy.cases import load_cases
+from guardian.policy.cases import read_cases
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.entities import question
 from guardian.policy.files import PolicyFiles
 
 FOLDER = Path(__file__).parents[2] / "config" / "policies"
 SHIPPED = CedarPolicies.from_files(PolicyFiles.read(FOLDER))
-CASES = load_cases(FOLDER / "cases.yaml")
+CASES = read_cases((FOLDER / "cases.yaml").read_text(), FOLDER)
 STATIC = {
     policy["annotations"]["id"]: policy
     for policy in json.loads(cedarpy.policies_to_json_str(SHIPPED.policies))["staticPolicies"].values()

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from guardian.bootstrap import doctor, plugins
 from guardian.config import load
 from guardian.errors import ConfigurationError
-from guardian.policy.cases import load_cases, run_cases
+from guardian.policy.cases import read_cases, run_cases
 from guardian.policy.facts import facts
 from guardian.policy.files import PolicyFiles
 from guardian.policy.floor import Floor
@@ -31,7 +31,7 @@ from guardian.policy.port import BudgetFacts, EvidenceFacts
 from guardian.policy.remote import RemotePoint
 
 POLICIES = Path(__file__).parents[2] / "config" / "policies"
-CASES = [case for case in load_cases(POLICIES / "cases.yaml") if case.role == "monitor"]
+CASES = [case for case in read_cases((POLICIES / "cases.yaml").read_text(), POLICIES) if case.role == "monitor"]
 TOKEN = "s3cret-of-guardian"
 EVERY = plugins.names("policy")
 
@@ -429,7 +429,7 @@ def test_plain_http_to_another_machine_has_to_be_asked_for(name):
 
 
 def test_the_facts_are_plain_json_without_floats_and_lose_nothing(auto_revoke, rebuilt):
-    for case in load_cases(POLICIES / "cases.yaml"):
+    for case in read_cases((POLICIES / "cases.yaml").read_text(), POLICIES):
         told = json.loads(json.dumps(facts(case.request)), parse_float=pytest.fail)
         on_call = case.request.on_call & {case.request.asker.id}
         assert rebuilt(told) == dataclasses.replace(case.request, on_call=on_call)

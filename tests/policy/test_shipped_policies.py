@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from guardian.errors import PolicyError
-from guardian.policy.cases import load_cases, run_cases
+from guardian.policy.cases import read_cases, run_cases
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
 from guardian.policy.port import Asker, BudgetFacts, EvidenceFacts, PolicyAction, PolicyRequest, SessionFacts
@@ -15,7 +15,7 @@ from guardian.policy.port import Asker, BudgetFacts, EvidenceFacts, PolicyAction
 FOLDER = Path(__file__).parents[2] / "config" / "policies"
 EXAMPLES = FOLDER.parent / "examples" / "policies"
 SHIPPED = CedarPolicies.from_files(PolicyFiles.read(FOLDER))
-CASES = load_cases(FOLDER / "cases.yaml")
+CASES = read_cases((FOLDER / "cases.yaml").read_text(), FOLDER)
 AUTO_REVOKE = PolicyRequest(
     asker=Asker("monitor-1", "monitor", frozenset({"acme"})),
     action="revoke",
@@ -81,7 +81,7 @@ def test_the_examples_are_sound_beside_the_shipped_policies_and_keep_their_promi
     for file in (*FOLDER.glob("*.cedar*"), *EXAMPLES.iterdir()):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     both = CedarPolicies.from_files(PolicyFiles.read(tmp_path))
-    cases = load_cases(tmp_path / "cases.yaml")
+    cases = read_cases((tmp_path / "cases.yaml").read_text(), tmp_path)
     assert {each.complaint for each in run_cases(both, cases)} == {""}
     assert both.policy_ids - SHIPPED.policy_ids == {
         name for case in cases if case.expect == "deny" for name in case.decided_by
