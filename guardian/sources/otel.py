@@ -32,16 +32,10 @@ from guardian.sources.port import Format
 
 _REFUSED = frozenset(
     {
-        "permission_denied",
-        "access_denied",
-        "forbidden",
-        "unauthorized",
-        "authorization_denied",
-        "guardrail",
-        "403",
-        "401",
+        "permission_denied", "access_denied", "forbidden", "unauthorized", "authorization_denied", "guardrail",
+        "403", "401",
     }
-)
+)  # fmt: skip
 _ERROR = 2
 
 
