@@ -13,7 +13,7 @@ from functools import lru_cache
 from guardian.domain.signal import Breach, Observation, broken_by
 from guardian.signals.constraints import Constraints, Number, number, price
 from guardian.signals.leaves import Leaf, Touched
-from guardian.signals.outcomes import came_to_nothing
+from guardian.signals.reads import came_to_nothing
 from guardian.signals.wording import (
     READING,
     canonical,

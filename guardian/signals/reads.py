@@ -1,9 +1,11 @@
-"""Whether a call brought data back, and which of its arguments say whom or what that is about. Pure, lexical."""
+"""Whether a call brought data back or came to nothing, and which of its arguments say whom or what it is about.
+
+Pure, lexical.
+"""
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.identifiers import kind_of
 from guardian.signals.leaves import WRAPPERS
-from guardian.signals.outcomes import came_to_nothing
 from guardian.signals.reach import Way, way_of
 from guardian.signals.wording import READING, canonical, only_reads, singular, word_set, words, words_of_act
 
@@ -25,6 +27,11 @@ _PARTIES = word_set(
     "reply requested requester requestor return sender to trace"
 )
 """Words of the names of other parties to a call."""
+_FAILED = word_set("error errored exception fail failed failure declined rejected refused invalid")
+_UNSURE = word_set("timeout timedout timed time out deadline partial partially pending unknown unclear no not non")
+"""Beside one of these a failure may still have done its work: who timed out may have paid."""
+_REFUSED = frozenset(map(str, range(400, 430))) - {"408"}
+"""Statuses of HTTP by which a server says that it did not act; of the others, of 500 or 504, nobody knows."""
 
 
 def brings_back(event: DecisionEvent) -> bool:
@@ -41,6 +48,15 @@ def brings_back(event: DecisionEvent) -> bool:
     if handed or came_to_nothing(event):
         return False
     return bool(action.data_classes or (action.records and not written))
+
+
+def came_to_nothing(event: DecisionEvent) -> bool:
+    """Whether the result says that the call failed and nothing came of it; without a result it did its work."""
+    result = event.result
+    if result is None or result.records:
+        return False
+    said = frozenset(words(result.status))
+    return result.status.strip() in _REFUSED or not (_FAILED.isdisjoint(said) or said & _UNSURE)
 
 
 def names_whom(path: str) -> bool:
