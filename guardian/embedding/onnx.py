@@ -6,6 +6,7 @@ one core busy, so as many are read at once as there are cores.
 
 import ctypes
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ from typing import ClassVar
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
-from guardian.embedding.cutter import Cutter
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
@@ -47,6 +47,27 @@ class Graph:
         told = {"input_ids": encoding.ids, "token_type_ids": encoding.type_ids}
         (out,) = self._session.run(None, {name: np.array([told[name]], np.int64) for name in self._inputs})
         return np.asarray(out[0], dtype=np.float32)
+
+
+class Cutter:
+    """The one tokenizer of both encoders: from texts to tokens. Raises ModelError if the file is no tokenizer.
+
+    The length at which texts are cut is part of the tokenizer's state, so callers in two threads take turns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise ModelError(f"{path}: not a tokenizer ({error})") from error
+        self._tokenizer.no_padding()
+        self._turn = threading.Lock()
+
+    def encode(self, inputs: Sequence[str] | Sequence[tuple[str, str]], tokens: int) -> list[Encoding]:
+        """The encodings, cut to `tokens`, the longer segment first."""
+        with self._turn:
+            self._tokenizer.enable_truncation(tokens, strategy="longest_first")
+            return list(self._tokenizer.encode_batch(list(inputs)))
 
 
 def give_back_memory() -> None:

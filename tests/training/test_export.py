@@ -12,8 +12,7 @@ pytest.importorskip("sentence_transformers")
 
 from onnx import TensorProto, numpy_helper  # noqa: E402
 
-from guardian.embedding.cutter import Cutter  # noqa: E402
-from guardian.embedding.onnx import Graph  # noqa: E402
+from guardian.embedding.onnx import Cutter, Graph  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model, pair_logits  # noqa: E402
 from guardian.errors import ModelError  # noqa: E402
 from guardian.training.bases import packaged_base, untrained_like  # noqa: E402

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guardian.embedding.cutter import Cutter
+from guardian.embedding.onnx import Cutter
 from guardian.errors import ModelError
 
 
