@@ -18,7 +18,7 @@ SUITES = "v1.2.2"
 DATASET = "agentdojo"
 
 
-def agentdojo_sessions(version: str = SUITES) -> list[LabelledSession]:
+def agentdojo_sessions() -> list[LabelledSession]:
     """Every session of every suite, each user task first alone and then with each injection.
 
     Raises ConfigurationError naming the extra where the package is not installed.
@@ -32,7 +32,7 @@ def agentdojo_sessions(version: str = SUITES) -> list[LabelledSession]:
             f"--benchmark agentdojo needs the package agentdojo ({error.name} is not installed):"
             " pip install 'intent-guardian[agentdojo]'"
         ) from error
-    return [session for name, suite in get_suites(version).items() for session in sessions_of(name, suite)]
+    return [session for name, suite in get_suites(SUITES).items() for session in sessions_of(name, suite)]
 
 
 def sessions_of(name: str, suite: Any) -> Iterator[LabelledSession]:

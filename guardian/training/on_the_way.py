@@ -34,7 +34,8 @@ _FILES = vocabulary(
     " found/institutions found/trades found/finance found/communities found/plants found/networks"
     " found/provisions found/everyday found/houses found/company"
 )  # their order is part of what a seed draws
-_STOP = word_set("the a an and that they to of i my me")
+UNSAID = word_set("the a an and that they to of i my me")
+"""What a declared purpose leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSe
     purpose = notation.filled(template, slots)
     if rnd.random() < 0.22:
         source = purpose if rnd.random() < 0.4 else notation.without_slots(template)
-        purpose = notation.slugged(source, _STOP, rnd)
+        purpose = notation.slugged(source, UNSAID, rnd)
     count = rnd.randint(max(1, len(work.needed) - 3), len(work.needed))
     calls = [(work.needed[i], False) for i in sorted(rnd.sample(range(len(work.needed)), count))]
     for call in _some(work.passing, (1, 2, 2, 3), rnd):

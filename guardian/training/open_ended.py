@@ -12,13 +12,12 @@ from importlib.resources import files
 from guardian.evaluation.sessions import LabelledSession
 from guardian.training import notation
 from guardian.training.on_the_way import honest_part
-from guardian.training.scenarios import Work, parse
+from guardian.training.scenarios import UNSAID, Work, parse
 from guardian.training.slots import fill_slots
 
 DATASET = "open_ended"
 REPEATS, DRIFTING, SLUGS = 4, 2, 0.3
 """Sessions of each kind of work, drifting calls in each, and the share of purposes that become slugs."""
-_STOP = frozenset(("the", "a", "an", "and", "that", "they"))
 
 
 def all_work() -> list[Work]:
@@ -41,7 +40,7 @@ def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSe
     slots, style = fill_slots(rnd), notation.naming(rnd)
     purpose = notation.filled(rnd.choice(work.purposes), slots)
     if rnd.random() < SLUGS:
-        purpose = notation.slugged(purpose, _STOP, rnd) or purpose
+        purpose = notation.slugged(purpose, UNSAID, rnd) or purpose
     actions = [notation.call_of(call, slots, style, drift=False) for call in work.honest]
     for call in rnd.sample(work.drift, DRIFTING):
         actions.insert(rnd.randint(1, len(actions)), notation.call_of(call, slots, style, drift=True))

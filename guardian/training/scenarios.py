@@ -19,7 +19,8 @@ from guardian.training.slots import fill_slots
 
 _WORK = files("guardian.training") / "work"
 _KINDS = ("office", "field", "private", "teams", "money", "systems")  # their order is part of what a seed draws
-_STOP = frozenset(("the", "a", "an", "and", "that", "they"))
+UNSAID = frozenset(("the", "a", "an", "and", "that", "they"))
+"""What a declared purpose leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def _session(work: Work, anywhere: tuple[str, ...], name: str, turn: int, rnd: r
     purpose = notation.filled(template, slots)
     if rnd.random() < 0.4:
         source = purpose if rnd.random() < 0.4 else notation.without_slots(template)
-        purpose = notation.slugged(source, _STOP, rnd)
+        purpose = notation.slugged(source, UNSAID, rnd)
     count = rnd.randint(max(1, len(work.honest) - 3), len(work.honest))
     chosen = sorted(rnd.sample(range(len(work.honest)), count))
     actions = [notation.call_of(work.honest[i], slots, style, drift=False) for i in chosen]

@@ -19,11 +19,10 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TypeVar
 
-from guardian.domain.text import word_set
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
 from guardian.training import notation
 from guardian.training.graded import CLEARLY_NOT, STEP, Graded, Place, graded_call
-from guardian.training.on_the_way import honest_part
+from guardian.training.on_the_way import UNSAID, honest_part
 from guardian.training.slots import fill_slots
 
 T = TypeVar("T")
@@ -43,7 +42,6 @@ JUDGED = 3_000
 STRAY = 2
 """Calls that are spliced into a drifting one of them."""
 _WORK = files("guardian.training") / "work" / DATASET
-_STOP = word_set("the a an and that they to of i my me")
 _GRADES = re.compile(r"([0-4]):((?: \d+)+)")
 
 
@@ -148,12 +146,12 @@ class _Case:
         slots, style = fill_slots(rnd), notation.naming(rnd)
         purpose = notation.filled(template, slots)
         if rnd.random() < SLUGS:
-            purpose = notation.slugged(purpose, _STOP, rnd) or purpose
+            purpose = notation.slugged(purpose, UNSAID, rnd) or purpose
         calls = tuple(notation.call_of(call, slots, style, drift=False) for call in box.calls)
         return cls(box.domain, name, purpose, calls, grades)
 
     def session(self) -> LabelledSession:
-        needed = tuple(self.calls[at] for at in self._graded_up_to(STEP))
+        needed = tuple(self.calls[at] for at in self._needed())
         return LabelledSession(DATASET, self.name, self.domain, self.purpose, needed, self.name)
 
     def drifting(self, rnd: random.Random) -> LabelledSession:
@@ -172,11 +170,11 @@ class _Case:
                 example = graded_call(self.purpose, past, self.calls[at], self.grades[at], DATASET)
                 yield Graded(example, self.grades[at], place, frozenset({place}))
 
-    def _graded_up_to(self, most: int) -> list[int]:
-        return [at for at, grade in enumerate(self.grades) if grade <= most]
+    def _needed(self) -> list[int]:
+        return [at for at, grade in enumerate(self.grades) if grade <= STEP]
 
     def _done_before(self, at: int, rnd: random.Random) -> list[int]:
         """The first few needed calls; before a needed one only such as stand above it."""
-        needed = self._graded_up_to(STEP)
+        needed = self._needed()
         earlier = [done for done in needed if done < at] if at in needed else needed
         return earlier[: rnd.randint(0, len(earlier))]
