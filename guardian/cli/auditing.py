@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 _FAULT = 1
+_Files = list[Path] | None
 
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail: verify, export, sign and show it.")
 
@@ -31,22 +32,16 @@ def register(app: typer.Typer) -> None:
     app.add_typer(audit_app, name="audit")
 
 
+def _files(option: str, about: str) -> Any:
+    return typer.Option(option, metavar="<file>", help=f"{about}; repeatable.")
+
+
 @audit_app.command()
 def verify(
     checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="<file>",
-            help="A file of exported checkpoints to hold the trail against; repeatable.",
-        ),
+        _Files, _files("--checkpoint", "A file of exported checkpoints to hold the trail against")
     ] = None,
-    keys: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--keys", metavar="<file>", help="JWK set to believe instead of the deployment's own keys; repeatable."
-        ),
-    ] = None,
+    keys: Annotated[_Files, _files("--keys", "JWK set to believe instead of the deployment's own keys")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -173,19 +168,9 @@ def prove(
 def check_proof(
     file: Annotated[Path, typer.Argument(help="What `guardian audit prove` printed; - is stdin.")],
     checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="<file>",
-            help="A file with the earlier checkpoint (prove's --since); repeatable.",
-        ),
+        _Files, _files("--checkpoint", "A file with the earlier checkpoint (prove's --since)")
     ] = None,
-    keys: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--keys", metavar="<file>", help="JWK set to believe; then no configuration is needed; repeatable."
-        ),
-    ] = None,
+    keys: Annotated[_Files, _files("--keys", "JWK set to believe; then no configuration is needed")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Check a proof: the entry, its path to the checkpoint, the signature; the trail itself is not needed.
