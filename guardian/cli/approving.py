@@ -128,13 +128,8 @@ def _decide(
 
 
 def _show(items: tuple[ApprovalView, ...]) -> None:
-    from rich.console import Console
-
     from guardian.cli.tables import plain, show_rows
 
-    if not items:
-        Console().print("Nothing waits for a second person.")
-        return
     headings = ("approval", "state", "act", "tenant / session", "asked by", "why", "until", "result")
     rows = [
         (
@@ -149,7 +144,8 @@ def _show(items: tuple[ApprovalView, ...]) -> None:
         )
         for view in items
     ]
-    show_rows(headings, rows, whole={"approval", "tenant / session"})
+    empty = "Nothing waits for a second person."
+    show_rows(headings, rows, whole={"approval", "tenant / session"}, empty=empty)
 
 
 def _show_grant(view: BreakGlassView, *, as_json: bool) -> None:

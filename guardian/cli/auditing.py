@@ -141,10 +141,7 @@ def show(
         return
     headings = ("entry", "at", "actor", "action", "tenant / session", "allowed", "policies", "result")
     rows = [tuple(plain(cell) for cell in _cells(entry)) for entry in entries]
-    if rows:
-        show_rows(headings, rows, whole={"entry", "tenant / session"})
-    else:
-        typer.echo("No entries.")
+    show_rows(headings, rows, whole={"entry", "tenant / session"}, empty="No entries.")
 
 
 @audit_app.command()

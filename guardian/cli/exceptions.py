@@ -53,10 +53,7 @@ def list_(
         )
         for view in page.items
     ]
-    if rows:
-        show_rows(headings, rows, whole={"exception", "tools"})
-    else:
-        typer.echo("There are no exceptions.")
+    show_rows(headings, rows, whole={"exception", "tools"}, empty="There are no exceptions.")
 
 
 @exceptions_app.command()

@@ -29,9 +29,6 @@ _LEAST = 10  # characters of a column that may be folded
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """One row per finding, in order."""
-    if not findings:
-        Console().print("No findings.")
-        return
     headings = ("severity", "kind", "wanted", "tenant / session", "what", "tool", "1 in N honest")
     rows: list[Row] = [
         (
@@ -45,7 +42,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
         )
         for finding in findings
     ]
-    show_rows(headings, rows, whole={"tenant / session"})
+    show_rows(headings, rows, whole={"tenant / session"}, empty="No findings.")
 
 
 def show_views(views: Iterable[FindingView]) -> None:
@@ -69,10 +66,7 @@ def show_views(views: Iterable[FindingView]) -> None:
                 view.verdict.verdict.replace("_", " ") if view.verdict else "",
             )
         )
-    if rows:
-        show_rows(headings, rows, whole={"finding", "tenant / session"})
-    else:
-        Console().print("No findings.")
+    show_rows(headings, rows, whole={"finding", "tenant / session"}, empty="No findings.")
 
 
 def show_sessions(sessions: Iterable[SessionView]) -> None:
@@ -90,10 +84,7 @@ def show_sessions(sessions: Iterable[SessionView]) -> None:
         )
         for s in sessions
     ]
-    if rows:
-        show_rows(headings, rows, whole={"tenant", "session"})
-    else:
-        Console().print("No sessions with findings.")
+    show_rows(headings, rows, whole={"tenant", "session"}, empty="No sessions with findings.")
 
 
 def show_purposes(purposes: Iterable[KnownPurpose]) -> None:
@@ -109,20 +100,27 @@ def show_purposes(purposes: Iterable[KnownPurpose]) -> None:
         )
         for p in purposes
     ]
-    if rows:
-        show_rows(headings, rows, whole={"tenant"})
-    else:
-        Console().print("Nothing is learnt yet: a session teaches once it has been silent for a while.")
+    empty = "Nothing is learnt yet: a session teaches once it has been silent for a while."
+    show_rows(headings, rows, whole={"tenant"}, empty=empty)
 
 
 def show_rows(
-    headings: Sequence[str], rows: Sequence[Row], *, whole: Collection[str], console: Console | None = None
+    headings: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    whole: Collection[str],
+    empty: str | None = None,
+    console: Console | None = None,
 ) -> None:
-    """A table in which the columns `whole` are never cut, for they are typed into the next command.
+    """A table in which the columns `whole` are never cut, for they are typed into the next command; `empty` where
+    it has no rows.
 
     Where there is no terminal, each row is one plain line; where a terminal is too narrow, each row is a block.
     """
     console = console or Console()
+    if not rows and empty is not None:
+        console.print(empty, soft_wrap=True)
+        return
     widths = [max(cell_len(str(row[i])) for row in (headings, *rows)) for i in range(len(headings))]
     if not console.is_terminal:
         for row in (headings, *rows):
@@ -179,24 +177,21 @@ _STATE_STYLE = {"current": "green", "lagging": "bold red", "silent": "red", "beh
 def show_watch(watch: Watch) -> None:
     """Gateways, monitors and the latest self-tests, each under its own heading."""
     console = Console()
-    if not watch.gateways:
-        console.print("No gateway follows the list now.")
-    else:
-        headings = ("gateway", "process", "tenants", "state", "enforces", "behind", "by", "last heard of")
-        rows: list[Row] = [
-            (
-                plain(each.principal_id),
-                plain(each.instance),
-                plain(", ".join(each.tenants)),
-                Text(each.state, style=_STATE_STYLE.get(each.state, "")),
-                f"{each.revision} of {watch.revision}",
-                f"{each.behind} ({each.lag_s:.0f} s)" if each.behind else "",
-                each.transport,
-                each.last_seen.isoformat(timespec="seconds"),
-            )
-            for each in watch.gateways
-        ]
-        show_rows(headings, rows, whole={"gateway"})
+    headings = ("gateway", "process", "tenants", "state", "enforces", "behind", "by", "last heard of")
+    rows: list[Row] = [
+        (
+            plain(each.principal_id),
+            plain(each.instance),
+            plain(", ".join(each.tenants)),
+            Text(each.state, style=_STATE_STYLE.get(each.state, "")),
+            f"{each.revision} of {watch.revision}",
+            f"{each.behind} ({each.lag_s:.0f} s)" if each.behind else "",
+            each.transport,
+            each.last_seen.isoformat(timespec="seconds"),
+        )
+        for each in watch.gateways
+    ]
+    show_rows(headings, rows, whole={"gateway"}, empty="No gateway follows the list now.")
     if not watch.monitors:
         console.print("No monitor has ever reported.")
     for monitor in watch.monitors:

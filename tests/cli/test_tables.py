@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from guardian.cli.tables import show_rows, show_views
+from guardian.cli.tables import show_purposes, show_rows, show_views
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingView
 
@@ -45,6 +45,11 @@ def test_piped_output_is_one_plain_line_a_row() -> None:
     assert ROW[4].strip() in lines[1]
     assert "\t" not in lines[1]
     assert "…" not in lines[1]
+
+
+def test_a_table_without_rows_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show_purposes([])
+    assert capsys.readouterr().out.count("\n") == 1
 
 
 def test_a_listed_finding_shows_when_it_was_told_which_is_what_the_list_is_sorted_by(
