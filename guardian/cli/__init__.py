@@ -78,7 +78,6 @@ for _noun in (
     "alerts",
     "slack",
     "exceptions",
-    "feedback",
     "policy",
     "auditing",
     "letters",

@@ -1,16 +1,22 @@
 """authority: what the hops of a delegation chain held, and what they used."""
 
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
 from guardian.cli.tightening import ArchiveOption, WindowOption, days_of
+from guardian.domain.text import some
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from guardian.cli.tables import Row
     from guardian.tightening.authority import Authority
+
+_NAMED = 6
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +40,6 @@ def authority(
     """
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.tightening import authority_of
-    from guardian.cli.chains import show_chain
 
     opened = open_archive(settings_from(config, required=archive is None), archive)
     chains = authority_of(opened, subject, tenant_id=tenant, window=days_of(window))
@@ -47,6 +52,34 @@ def authority(
         show_chain(chain)
     if len(chains) > limit:
         typer.echo(f"{len(chains) - limit:,} more chains; --limit shows more")
+
+
+def show_chain(chain: "Sequence[Authority]") -> None:
+    """One row a hop, the root first. Tools are counted as held > effective > implied by the purpose."""
+    from guardian.cli.tables import plain, show_rows
+
+    headings = ("session", "agent", "purpose", "tools", "used", "idle", "faults")
+    rows: list[Row] = []
+    for depth, each in enumerate(chain):
+        hop = each.hop
+        implied = "?" if each.implied is None else str(len(each.effective - each.excess))
+        faults = Text("; ".join(plain(fault).plain for fault in each.faults), style="red")
+        rows.append(
+            (
+                plain(f"{'  ' * depth}{hop.key.session_id}"),
+                plain(hop.agent or "-"),
+                plain(hop.purpose),
+                f"{_counted(hop.own)} > {_counted(each.effective)} > {implied}",
+                f"{each.used_share:.0%} in {hop.calls}",
+                plain(some(sorted(each.idle), _NAMED)),
+                faults if each.faults else Text("narrowed" if depth else "root"),
+            )
+        )
+    show_rows(headings, rows, whole={"tools"})
+
+
+def _counted(tools: Set[str]) -> str:
+    return "no limit" if "*" in tools else str(len(tools))
 
 
 def _hop(each: "Authority") -> dict[str, object]:

@@ -1,18 +1,25 @@
-"""labels: what people said of findings, as the lines that calibrate, train and evaluate read."""
+"""labels, feedback export: what people said of findings, as lines to calibrate and train by, and as data."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from guardian.cli.asking import OnlyTenant, client, one_line
-from guardian.cli.common import ConfigOption
+from guardian.cli.common import ConfigOption, other_file
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.text import counted
 from guardian.wire.base import listed
 from guardian.wire.findings import FindingView, Verdict
+
+feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
 
 
 def register(app: typer.Typer) -> None:
     app.command()(labels)
+    app.add_typer(feedback_app, name="feedback")
 
 
 def labels(
@@ -39,6 +46,35 @@ def labels(
         ]
     for *_, label in sorted(said):  # of one name the last line counts: what was confirmed stands, until it is not
         typer.echo(one_line(label))
+
+
+@feedback_app.command()
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
+        "-"
+    ),
+    tenant: OnlyTenant = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write one JSON line per judged finding: label, drift, purpose, tool, signals, evidence, versions.
+
+    `drift` is 0 or 1; null where the verdict says nothing of what the session did, as one on a careless grant.
+
+    `session_honest` marks sessions in which nothing was confirmed: those may calibrate (`guardian calibrate`).
+
+    Example: guardian feedback export -o feedback.jsonl
+    """
+    from guardian.bootstrap.output import to_stdout, writer
+
+    other_file(output)
+    count, aside = 0, to_stdout(output)
+    with client(config) as control, writer(output) as write:
+        for row in listed(lambda cursor: control.feedback(tenant_id=tenant, cursor=cursor)):
+            told = {"schema": "guardian.feedback/v1", **row.model_dump(mode="json")}
+            write(json.dumps(told, ensure_ascii=True, sort_keys=True))
+            count += 1
+    if not aside:
+        typer.echo(f"{counted(count, 'labelled finding')} written to {output}", err=True)
 
 
 def _label(finding: Finding, said: Verdict) -> str:

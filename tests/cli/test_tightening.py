@@ -18,7 +18,7 @@ from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
 from guardian.cli import app
-from guardian.cli.chains import show_chain
+from guardian.cli.authority import show_chain
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label
