@@ -59,7 +59,6 @@ class Curve:
     height: int = HEIGHT
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
-    bottom: int = HEIGHT - _BOTTOM
 
 
 def of_points(points: Sequence[Point], thresholds: Thresholds) -> Curve:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import httpx
@@ -24,6 +24,7 @@ from joserfc.jwk import KeySet
 from guardian.console.ports import Returned, SentOff
 from guardian.domain.urls import is_private
 from guardian.errors import ProviderAway, SignInRefused, StoreError
+from guardian.keys.seal import Seal
 from guardian.telemetry import logger
 from guardian.wire.principal import Person
 
@@ -35,13 +36,6 @@ _ASK_AGAIN = timedelta(minutes=1)
 _LEEWAY_S = 60
 _OLDEST_S = 600
 _log = logger("console")
-
-
-class Sealing(Protocol):
-    """Seals what a browser keeps; `keys/seal.py` has one."""
-
-    def seal(self, content: bytes, *, now: datetime) -> bytes: ...
-    def unseal(self, sealed: bytes, *, now: datetime) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ class OpenIdProvider:
         name: str,
         person: Callable[[Mapping[str, Any]], Person | None],
         http: httpx.Client,
-        sealing: Sealing,
+        sealing: Seal,
         clock: Callable[[], datetime],
     ) -> None:
         self._client, self._name, self._person = client, name, person

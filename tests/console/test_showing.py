@@ -75,10 +75,12 @@ def test_a_curve_is_within_its_picture_and_loses_no_peak(told):
         [Point(AT, one_in, n % 3 == 0, "flag" if n % 7 == 0 else "none") for n, one_in in enumerate(told)],
         THRESHOLDS,
     )
+    floor = float(made.area.split()[0].partition(",")[2])
+    assert floor < made.height
     for corner in made.line.split() + made.area.split():
         x, y = map(float, corner.split(","))
         assert made.left - 0.1 <= x <= made.right + 0.1
-        assert 0 <= y <= made.bottom
+        assert 0 <= y <= floor
     assert len(made.line.split()) <= 1300
     assert len(made.table) <= 41
     assert max(span.one_in for span in made.table) == max(told)
