@@ -1,17 +1,23 @@
-"""`guardian alerts test`: a sample of each kind to every configured channel."""
+"""`guardian alerts test`: a sample of each kind to every configured channel; and what `alerts preview` shows."""
 
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from guardian.alerting.port import AlertChannel, RetryLater
+from guardian.alerting.port import Alert, AlertChannel, RetryLater
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import open_channel
 from guardian.bootstrap.samples import samples
 from guardian.bootstrap.slack import slack_options
 from guardian.config import Settings
+from guardian.control.desk import alert_of
+from guardian.domain.finding import Kind
 from guardian.errors import ConfigurationError, GuardianError
+from guardian.wire.evidence import EvidenceClient
+from guardian.wire.findings import AlertOutcome
+
+_CASE = "preview"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +65,16 @@ def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sen
                 yield Sent(name, kind, True, reference)
             except (GuardianError, RetryLater) as error:
                 yield Sent(name, kind, False, str(error)[:300])
+
+
+def alert_about(finding_id: str, control: EvidenceClient) -> Alert:
+    """A finding as the alert of its case would tell it now.
+
+    Raises ControlError where control does not know of it, or of its case.
+    """
+    found = control.finding(finding_id)
+    told = found.finding
+    if told.kind is Kind.CONTROL:  # news of guardian are of no session, and so of no case of one
+        outcome = AlertOutcome(effect=found.outcome.effect, allowed=True)
+        return Alert(finding=told, outcome=outcome, case=_CASE)
+    return alert_of(_CASE, control.case(told.tenant_id, told.session_id))

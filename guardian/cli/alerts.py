@@ -61,7 +61,7 @@ def preview(
     elif not finding.startswith(("fnd_", "news_")):
         raise ConfigurationError(f"{finding!r} is no finding's id, nor a sample: {', '.join(known)}")
     else:
-        from guardian.bootstrap.previewing import alert_about
+        from guardian.bootstrap.alert_tests import alert_about
 
         with client(config) as control:
             blocks = shown(alert_about(finding, control))
