@@ -1,7 +1,11 @@
 """What holds for all tests."""
 
+import io
 import os
+import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import structlog
@@ -29,3 +33,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def _logging_is_as_no_test_before_configured_it() -> None:
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def guardian(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `guardian ARGS` in an empty folder, within this process, which spares a start: for commands that end by
+    themselves."""
+
+    from guardian.cli import main
+
+    def run(
+        *args: str, stdin: str | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
+                patch.delenv(name)
+            for name, value in {"COLUMNS": "200", "NO_COLOR": "1", **(env or {})}.items():
+                patch.setenv(name, value)
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", ["guardian", *args])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((stdin or "").encode())))
+            with pytest.raises(SystemExit) as done:
+                main()
+        told, code = capsys.readouterr(), done.value.code
+        status = code if isinstance(code, int) else int(code is not None)
+        return subprocess.CompletedProcess(args, status, told.out, told.err)
+
+    return run

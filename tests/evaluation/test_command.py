@@ -1,13 +1,12 @@
 """`guardian evaluate`: what it refuses in words, and one whole run with the shipped model."""
 
 import gzip
-import importlib
 import json
-import os
 import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,8 @@ from guardian.embedding.artefact import open_artefact
 from guardian.errors import ConfigurationError
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import SessionFileError, read_sessions
+
+Guardian = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def line(number: int, *, dataset: str = "made", drift: bool = False) -> str:
@@ -72,16 +73,18 @@ def test_written_work_is_drawn_without_torch() -> None:
 
 
 @pytest.mark.parametrize("name", ["on_the_way", "toolboxes"])
-def test_written_work_is_drawn_as_the_training_drew_it_whose_folds_they_are(name: str, tmp_path: Path) -> None:
-    module = importlib.import_module(f"guardian.training.{name}")
+def test_written_work_is_drawn_as_the_training_drew_it_whose_folds_they_are(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"guardian.training.{name}.judged_sessions", lambda *, seed: [seed])
     drawn = find_benchmark(name).sessions
-    assert drawn(None) == module.judged_sessions(seed=7)
+    assert drawn(None) == [7]
     for fold, about in (("0", {"seed": 5}), ("1", {"seed": 5}), ("not a fold", {})):
         (tmp_path / fold).mkdir()
         (tmp_path / fold / "manifest.json").write_text(json.dumps(about))
         if about:
             (tmp_path / fold / "held-out.json").write_text("[]")
-    assert drawn(tmp_path) == module.judged_sessions(seed=5)
+    assert drawn(tmp_path) == [5]
     (tmp_path / "0" / "manifest.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="left by an older"):
         drawn(tmp_path)
@@ -230,15 +233,15 @@ def test_sessions_without_a_name_are_told_apart_in_whatever_order_files_are_name
     ],
 )
 def test_wrong_usage_ends_with_2_and_a_way_out(
-    sessions: Path, tmp_path: Path, arguments: list[str], said: str
+    sessions: Path, tmp_path: Path, arguments: list[str], said: str, guardian: Guardian
 ) -> None:
-    done = run(tmp_path, *arguments)
+    done = guardian("evaluate", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
 
 
-def test_a_run_prints_json_for_programs(sessions: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, sessions.name, "--without", "denial_pressure", "--one-in", "10", "--json")
+def test_a_run_prints_json_for_programs(sessions: Path, tmp_path: Path, guardian: Guardian) -> None:
+    done = guardian("evaluate", sessions.name, "--without", "denial_pressure", "--one-in", "10", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {row["scorer"] for row in found["rows"]} >= {
@@ -253,53 +256,57 @@ def test_a_run_prints_json_for_programs(sessions: Path, tmp_path: Path) -> None:
     assert found["sessions"] == 6
 
 
-def test_a_calibration_that_cannot_be_written_is_told_before_the_work(sessions: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, sessions.name, "-o", "nosuch/calibration.json", command="calibrate")
+def test_a_calibration_that_cannot_be_written_is_told_before_the_work(
+    sessions: Path, tmp_path: Path, guardian: Guardian
+) -> None:
+    done = guardian("calibrate", sessions.name, "-o", "nosuch/calibration.json")
     assert (done.returncode, "there is no folder nosuch; make it" in done.stderr) == (2, True)
 
 
-def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path) -> None:
+def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path, guardian: Guardian) -> None:
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
     (tmp_path / "honest.jsonl").write_text("".join(line(n, dataset=f"d{n // 20}") + "\n" for n in range(60)))
     for more in ([], ["--json"]):
-        done = run(tmp_path, "honest.jsonl", "-o", "-", *more, command="calibrate")
+        done = guardian("calibrate", "honest.jsonl", "-o", "-", *more)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)
         assert "honest sessions" in done.stderr
     assert not (tmp_path / "-").exists()
 
 
-def test_a_calibration_that_promises_less_than_the_one_in_use_says_so(tmp_path: Path) -> None:
+def test_a_calibration_that_promises_less_than_the_one_in_use_says_so(tmp_path: Path, guardian: Guardian) -> None:
     (tmp_path / "honest.jsonl").write_text("".join(line(n) + "\n" for n in range(60)))
-    done = run(tmp_path, "honest.jsonl", command="calibrate")
+    done = guardian("calibrate", "honest.jsonl")
     assert done.returncode == 0, done.stderr
     assert "The calibration in use promises up to 1 in 778" in done.stderr
     (tmp_path / "guardian.yaml").write_text("model: {calibration: calibration.json}")
-    again = run(tmp_path, "honest.jsonl", "-o", "again.json", command="calibrate")
+    again = guardian("calibrate", "honest.jsonl", "-o", "again.json")
     assert "in use" not in again.stderr
 
 
-def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path) -> None:
+def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path, guardian: Guardian) -> None:
     model = shutil.copytree(Path(__file__).parents[2] / "models", tmp_path / "mine")
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical, path: mine}")
     (tmp_path / "honest.jsonl").write_text("".join(line(n, dataset=f"d{n // 20}") + "\n" for n in range(60)))
-    done = run(tmp_path, "honest.jsonl", "-o", "mine/calibration.json", command="calibrate")
+    done = guardian("calibrate", "honest.jsonl", "-o", "mine/calibration.json")
     assert done.returncode == 0, done.stderr
     assert open_artefact(model).path("calibration.json").stat().st_size < 10_000
     (tmp_path / "manifest.json").write_text('{"files": {}, "format": 1}')
-    assert run(tmp_path, "honest.jsonl", command="calibrate").returncode == 0
+    assert guardian("calibrate", "honest.jsonl").returncode == 0
     assert (tmp_path / "manifest.json").read_text() == '{"files": {}, "format": 1}'
     (tmp_path / "events").mkdir()
-    refused = run(tmp_path, ".", command="calibrate")
+    refused = guardian("calibrate", ".")
     assert (refused.returncode, "is an archive" in refused.stderr) == (2, True)
 
 
-def test_what_of_a_log_could_not_be_calibrated_on_is_told_and_is_the_exit_code(tmp_path: Path) -> None:
+def test_what_of_a_log_could_not_be_calibrated_on_is_told_and_is_the_exit_code(
+    tmp_path: Path, guardian: Guardian
+) -> None:
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
     plan = Scenario(seed=3, sessions=60).plan()
     lines = list(log_lines(plan, begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
     (tmp_path / "log.jsonl").write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
-    done = run(tmp_path, "log.jsonl", "-o", "-", command="calibrate")
+    done = guardian("calibrate", "log.jsonl", "-o", "-")
     assert done.returncode == 3, done.stderr
     assert json.loads(done.stdout), "written, without them"
     assert "2 records could not be read" in done.stderr
@@ -308,28 +315,17 @@ def test_what_of_a_log_could_not_be_calibrated_on_is_told_and_is_the_exit_code(t
     assert f"first_line={len(lines) + 1}" in done.stderr
 
 
-def test_what_of_a_log_could_not_be_judged_or_learnt_from_is_the_exit_code_too(tmp_path: Path) -> None:
+def test_what_of_a_log_could_not_be_judged_or_learnt_from_is_the_exit_code_too(
+    tmp_path: Path, guardian: Guardian
+) -> None:
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
     lines = list(log_lines(Scenario(seed=3, sessions=8).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
-    done = run(tmp_path, "log.jsonl", "--json")
+    done = guardian("evaluate", "log.jsonl", "--json")
     assert (done.returncode, "2 records could not be read" in done.stderr) == (3, True)
     assert json.loads(done.stdout)["sessions"] > 0, "of the others"
     unread: list[int] = []
     read = counting(open_reading(load(None)), unread.append)
     _, learnt = training_files(load(None), [log], Labels({}), tmp_path / "work", read)
     assert (learnt > 0, sum(unread)) == (True, 2)
-
-
-def run(folder: Path, *arguments: str, command: str = "evaluate") -> subprocess.CompletedProcess[str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
-    return subprocess.run(
-        [sys.executable, "-m", "guardian", command, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**kept, "COLUMNS": "200", "NO_COLOR": "1"},
-        timeout=120,
-        check=False,
-    )

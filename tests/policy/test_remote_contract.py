@@ -463,7 +463,7 @@ def test_the_doctor_asks_an_external_decision_point_one_question_and_says_whethe
         options = {"url": url, "token": TOKEN, "timeout_s": 5.0, **more}
         policy = {"language": "opa", "floor": floor, "options": options}
         settings = load(None, overrides={"policy": policy})
-        return next(check for check in doctor.examine(settings) if check.name == "policy")
+        return next(check for check in doctor.examine(settings, "serve") if check.name == "policy")
 
     answers = found(rego_server.url)
     assert answers.ok, answers
