@@ -783,7 +783,7 @@ def test_a_long_list_is_compared_with_many_wildcards_at_once(
     observe: Observe, breaches: Breaches, last: str, found: dict[str, bool]
 ) -> None:
     allowed = {"customer_ids": [*(f"{n}_*" for n in range(60)), "acme_*"]}
-    told = {"customer_id": ",".join((*(f"acme_{n}" for n in range(30_000)), last))}
+    told = {"customer_id": ",".join((*(f"acme_{n}" for n in range(5_000)), last))}
     assert (
         breaches(EnvelopeBreach(), observe(envelope__resource_constraints=allowed, action__arguments=told))
         == found
