@@ -41,12 +41,12 @@ def guardian(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `guardian ARGS` in an empty folder, within this process, which spares a start: for commands that end by
     themselves."""
-
     from guardian.cli import main
 
     def run(
-        *args: str, stdin: str | None = None, env: dict[str, str] | None = None
+        *args: str, stdin: str | bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
+        given = stdin.encode() if isinstance(stdin, str) else stdin
         with monkeypatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
                 patch.delenv(name)
@@ -54,7 +54,7 @@ def guardian(
                 patch.setenv(name, value)
             patch.chdir(tmp_path)
             patch.setattr(sys, "argv", ["guardian", *args])
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((stdin or "").encode())))
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
             with pytest.raises(SystemExit) as done:
                 main()
         told, code = capsys.readouterr(), done.value.code

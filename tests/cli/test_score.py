@@ -174,10 +174,10 @@ def test_standard_output_that_is_a_file_gets_the_verdicts_after_what_it_holds(tm
     (tmp_path / "in.jsonl").write_text(lines(*SESSIONS))
     (tmp_path / "stdout").symlink_to("/dev/stdout")
     out = tmp_path / "out.jsonl"
-    for times in (1, 2):
-        with out.open("ab") as stream:
-            subprocess.run(command, cwd=tmp_path, stdout=stream, check=True, capture_output=False, timeout=120)
-        assert len(scored(out.read_text())) == 3 * times
+    out.write_text('{"held": 1}\n')
+    with out.open("ab") as stream:
+        subprocess.run(command, cwd=tmp_path, stdout=stream, check=True, capture_output=False, timeout=120)
+    assert [each.get("held") for each in scored(out.read_text())] == [1, None, None, None]
     assert (tmp_path / "stdout").is_symlink()
 
 
@@ -190,14 +190,7 @@ def test_a_folder_and_unnamed_gzip_are_told_apart_from_bad_lines(guardian, tmp_p
         named = guardian(command, "in.jsonl")
         assert named.returncode == 2
         assert "give it a name that ends in .gz" in named.stderr
-        done = subprocess.run(
-            [sys.executable, "-m", "guardian", command, "-"],
-            stdin=(tmp_path / "in.jsonl").open("rb"),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = guardian(command, "-", stdin=(tmp_path / "in.jsonl").read_bytes())
         assert done.returncode == 2
         assert "this is gzip: decompress it, or give the file by name" in done.stderr
 
