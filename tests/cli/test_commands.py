@@ -185,8 +185,8 @@ def test_a_closed_standard_output_is_told_in_words_before_the_work(guardian, tmp
         ), command  # fmt: skip
 
 
-def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(installed) -> None:
-    installed("init", "home")
+def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(guardian, installed) -> None:
+    guardian("init", "home")
     done = installed("slack", "check", "-c", "home/guardian.yaml", env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 1
     assert done.stderr == "guardian: this text has letters that latin-1 lacks; set PYTHONIOENCODING=utf-8\n"
@@ -229,8 +229,8 @@ def test_the_written_configuration_shows_the_defaults_it_claims(guardian, tmp_pa
     assert set(written) <= set(Settings.model_fields)
 
 
-def test_doctor_says_what_to_mend_and_fails(installed) -> None:
-    installed("init", "home")
+def test_doctor_says_what_to_mend_and_fails(guardian, installed) -> None:
+    guardian("init", "home")
     done = installed(
         "doctor", "-c", "home/guardian.yaml", "--json", env={"GUARDIAN_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     )
