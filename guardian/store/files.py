@@ -19,7 +19,8 @@ def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
     Where the block or the disk fails, the old file stays and nothing is left behind. `mode` is before the umask.
     Raises OSError.
     """
-    unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
+    # the token comes last: `*.parquet` of a lake engine matches hidden files too, and must not match this one
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -375,15 +375,17 @@ def test_sorted_runs_give_one_sorted_run(runs, size):
 def test_an_unfinished_file_of_a_crash_is_not_read(tmp_path, rows, verdict):
     write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
     folder = Partition.of(date(2026, 5, 12), "acme").folder(tmp_path)
-    (folder / ".unfinished-1-b.parquet").write_bytes(b"PAR1 half a file")
+    for name in ("b.parquet-1", "1-b.parquet"):  # as older versions named it, too
+        (folder / f"{UNFINISHED}{name}").write_bytes(b"PAR1 half a file")
     assert len(calls(tmp_path)) == 1
 
 
 def test_what_a_crash_left_unfinished_goes_a_day_later(tmp_path, rows, verdict):
     write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
     folder = next(partitions(tmp_path)).folder(tmp_path)
-    old, young = (folder / f"{UNFINISHED}{name}-merged-1.parquet" for name in ("1", "2"))
-    for path, hours in ((old, 25), (young, 1)):
+    names = ("1-merged-1.parquet", "merged-1.parquet-1", "merged-1.parquet-2")  # the first by an older version
+    older, old, young = (folder / f"{UNFINISHED}{name}" for name in names)
+    for path, hours in ((older, 25), (old, 25), (young, 1)):
         path.write_bytes(b"PAR1")
         written = (NOW - timedelta(hours=hours)).timestamp()
         os.utime(path, (written, written))

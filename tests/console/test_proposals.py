@@ -116,7 +116,7 @@ def test_a_proposal_is_shown_with_its_diff_its_backtest_and_its_files(make_site:
 def test_a_file_that_is_being_written_or_was_left_by_a_crash_is_not_shown(make_site: Any) -> None:
     site = make_site(console={"proposals": "proposals"})
     put(site.folder / "proposals" / "renewals", proposal(), rules="forbid")
-    (site.folder / "proposals" / "renewals" / "cedar" / f"{UNFINISHED}0a1b2c3d-rules.cedar").write_text("for")
+    (site.folder / "proposals" / "renewals" / "cedar" / f"{UNFINISHED}rules.cedar-0a1b2c3d").write_text("for")
     html = site.signed_in().page("/console/proposal?name=renewals")
     assert "rules.cedar" in html
     assert UNFINISHED not in html

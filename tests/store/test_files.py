@@ -11,7 +11,7 @@ import pytest
 from guardian.errors import StoreError
 from guardian.store.control import ControlStore
 from guardian.store.engine import open_engine
-from guardian.store.files import make_file, make_folder, write_atomically
+from guardian.store.files import UNFINISHED, make_file, make_folder, write_atomically
 from guardian.store.monitor import MonitorStore
 
 
@@ -23,6 +23,14 @@ def test_what_was_written_replaces_the_old_and_nothing_else_is_left(tmp_path: Pa
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["a.yaml"]
+
+
+def test_no_pattern_that_finds_the_file_finds_the_unfinished_one(tmp_path: Path) -> None:
+    with write_atomically(tmp_path / "a.parquet"):
+        [unfinished] = tmp_path.iterdir()
+        assert unfinished.name.startswith(UNFINISHED)
+        assert list(tmp_path.glob("*.parquet")) == []  # as DuckDB and Polars match: hidden ones too
+    assert os.listdir(tmp_path) == ["a.parquet"]
 
 
 def test_where_the_writing_fails_the_old_file_stays_and_nothing_is_left_behind(tmp_path: Path) -> None:
