@@ -43,7 +43,7 @@ events, sessions = archive.events(since=since), archive.sessions(since=since)
 renewals = sessions[sessions["tools"].map(lambda tools: "email.send" in tools)]
 session = (renewals if len(renewals) else ranked(sessions)).iloc[-1]
 alike = similar(archive, session, since=since).merge(
-    sessions[["tenant_id", "session_id", "wanted", "word", "one_in"]]
+    sessions[["tenant_id", "session_id", "begin", "wanted", "word", "one_in"]]
 )
 print(session["session_id"])
 shown = ["session_id", "agent_id", "at", "similarity", "wanted", "word", "one_in"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from guardian.analysis import neutral
 from guardian.analysis.schema import EVENTS, frame
-from guardian.analysis.sessions import sessions_of
+from guardian.analysis.sessions import IDLE, KEY, ONE, begins, sessions_of
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
 from guardian.domain.event import SessionKey
@@ -31,6 +31,8 @@ class ArchiveView:
     `planted` is the gateway of what guardian plants to test itself, empty where it plants nothing. That is
     nobody's work, and it is guardian that confirms it: its calls and words are left out.
 
+    A session that is known by agent and user only begins anew after `idle` without a call, as for the monitor.
+
     Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
     narrow large archives with `since` and `until`.
     """
@@ -38,14 +40,17 @@ class ArchiveView:
     archive: Archive
     scope: frozenset[str] | None
     planted: str = ""
+    idle: timedelta = IDLE
 
     @classmethod
-    def of(cls, archive: Archive, tenant: str | Collection[str], *, planted: str = "") -> "ArchiveView":
+    def of(
+        cls, archive: Archive, tenant: str | Collection[str], *, planted: str = "", idle: timedelta = IDLE
+    ) -> "ArchiveView":
         """Raises ConfigurationError for no tenant at all."""
         wanted = frozenset([tenant] if isinstance(tenant, str) else tenant)
         if not wanted or "" in wanted:
             raise ConfigurationError('say whose sessions: tenant="tenant_acme", several of them, or "*" for all')
-        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted)
+        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted, idle)
 
     def reaches(self, tenant_id: str) -> bool:
         return self.scope is None or tenant_id in self.scope
@@ -114,7 +119,8 @@ class ArchiveView:
         rows = table.drop_columns(["signals"]).to_pandas()
         rows["signals"] = signals
         rows = rows.sort_values(["at", "tenant_id", "session_id"], kind="stable")
-        rows["act"] = rows.groupby(["tenant_id", "session_id"], sort=False).cumcount() + 1
+        rows["begin"] = begins(rows, self.idle)
+        rows["act"] = rows.groupby(ONE, sort=False).cumcount() + 1
         return frame(rows, EVENTS, raw=True)
 
     def sessions(self, *, since: datetime | None = None, until: datetime | None = None) -> pd.DataFrame:
@@ -123,16 +129,18 @@ class ArchiveView:
 
     def words(self) -> pd.DataFrame:
         """What people said of sessions, oldest first: tenant_id, session_id, word, at, the finding_id that they
-        judged (missing where that is not known), and whether it is the judgement of the session that stands."""
+        judged (missing where that is not known), and whether it is the judgement that stands of the session, or of
+        the finding where the name may stand for several."""
         said = self._theirs([label for label in self.archive.labels() if self.reaches(label.key.tenant_id)])
-        standing = set(verdicts(said).values())
+        apart = [replace(label, key=_one(label)) for label in said]
+        standing = set(verdicts(apart).values())
         rows = {
             "tenant_id": pd.Series([neutral.name(label.key.tenant_id) for label in said], dtype="string"),
             "session_id": pd.Series([neutral.name(label.key.session_id) for label in said], dtype="string"),
             "word": pd.Series([label.word.value for label in said], dtype="string"),
             "at": pd.to_datetime(pd.Series([label.at for label in said]), utc=True).astype("datetime64[us, UTC]"),
             "finding_id": pd.Series([label.finding_id or None for label in said], dtype="string"),
-            "stands": pd.Series([label in standing for label in said], dtype="bool"),
+            "stands": pd.Series([label in standing for label in apart], dtype="bool"),
         }
         return pd.DataFrame(rows)
 
@@ -154,16 +162,18 @@ class ArchiveView:
     ) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]]:
         """Decisions whose vectors were kept, and their purpose's and action's, of shape (n, dimensions) each.
 
-        The frame has tenant_id, session_id, at, tool, purpose_family, agent_id and vector_model. Vectors of
+        The frame has tenant_id, session_id, begin, at, tool, purpose_family, agent_id and vector_model. Vectors of
         another model than the newest cannot be compared with its, and are left out.
         """
         names = ["tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id", *VECTORS]
-        table = self.arrow(names, since=since, until=until)
-        table = table.filter(pc.is_valid(table.column("action_vector"))).sort_by("at")
+        table = self.arrow(names, since=since, until=until).sort_by("at")
+        begin = begins(table.select([*KEY, "at"]).to_pandas(), self.idle)  # calls without vectors make no pause
+        table = table.append_column("begin", pa.array(begin, table.schema.field("at").type))
+        table = table.filter(pc.is_valid(table.column("action_vector")))
         if table.num_rows:
             newest = table.column("vector_model")[-1]
             table = table.filter(pc.equal(table.column("vector_model"), newest))
-        columns = tuple(column for column in EVENTS if column.name in names)
+        columns = tuple(column for column in EVENTS if column.name in [*names, "begin"])
         rows = frame(table.drop_columns(list(VECTORS[1:])).to_pandas(), columns, raw=True)
         purposes, actions = (_matrix(table.column(name)) for name in VECTORS[1:])
         return rows, purposes, actions
@@ -174,6 +184,12 @@ class ArchiveView:
             for call in self.archive.past_calls(Window(tenant, since, until)):
                 if not self.planted or call.gateway != self.planted:
                     yield call
+
+
+def _one(label: Label) -> SessionKey:
+    """Whose judgement it is: of a name that may stand for several sessions, the one finding's."""
+    key = label.key
+    return SessionKey(key.tenant_id, f"{key.session_id}\x1f{label.finding_id}") if key.nameless else key
 
 
 def _table(batches: Iterable[pa.RecordBatch], columns: list[str]) -> pa.Table:

@@ -13,7 +13,7 @@ from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView
 from guardian.analysis.judged import found_in
 from guardian.analysis.schema import EVENTS, frame
-from guardian.analysis.sessions import KEY, sessions_of
+from guardian.analysis.sessions import ONE, begins, sessions_of, spoken_of
 from guardian.domain.text import some
 from guardian.errors import ConfigurationError
 
@@ -46,7 +46,8 @@ EXACT = 9
 class Explanation:
     """Prints as text, shows as HTML in a notebook; `events` and `timeline` are frames.
 
-    `chain` are the sessions of the delegation with their `depth`: ancestors, this one, and those below it.
+    `chain` are the sessions of the delegation with their `depth`: ancestors, this one, and those below it. There
+    are `others` of the same name, told apart by a pause.
     """
 
     session: dict[str, Any]
@@ -56,11 +57,14 @@ class Explanation:
     findings: pd.DataFrame
     words: pd.DataFrame
     held: Mapping[str, tuple[str, ...]]
+    others: int = 0
 
     def lines(self) -> Iterator[str]:
         """The story in sentences."""
         s = self.session
         yield f"{s['session_id']} of {s['tenant_id']}: {_told(s['agent_id'])} for {_told(s['delegator_id'])}"
+        if self.others:
+            yield f"One of {self.others + 1} sessions of that name: a row of a sessions frame says which is meant"
         yield f"Declared purpose: {_told(s['purpose'], 'none')}"
         days = {at.date() for at in (s["begin"], s["end"], *self.findings["at"])}
         later = "%H:%M:%S" if len(days) == 1 else "%Y-%m-%d %H:%M:%S"
@@ -104,6 +108,8 @@ class Explanation:
 def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView | None = None) -> Explanation:
     """`session` is an id, or a row of a sessions frame. Sessions that `archive` does not see are not found.
 
+    An id made of agent and user only may stand for several: then the last that was flagged is explained, else the
+    last. Of relatives with such an id it is the one that began at the nearest time.
     Raises ConfigurationError for an id that is not there, or that several tenants have.
     """
     asked = session if isinstance(session, str) else str(session["session_id"])
@@ -113,45 +119,65 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
         mine = mine[mine["tenant_id"] == session["tenant_id"]]
     if mine.empty:
         raise ConfigurationError(f"{neutral.text(asked)}: no such session in this archive, or not for you")
-    if len(mine) > 1:
-        owners = ", ".join(mine["tenant_id"])
+    if mine["tenant_id"].nunique() > 1:
+        owners = ", ".join(mine["tenant_id"].unique())
         raise ConfigurationError(
             f"{neutral.text(asked)}: several tenants have it ({owners}); choose one with archive.only(...)"
         )
-    tenant, name = mine.iloc[0]["tenant_id"], mine.iloc[0]["session_id"]
-    depths = _depths(known[known["tenant_id"] == tenant], name)
-    related = known[(known["tenant_id"] == tenant) & known["session_id"].isin(list(depths))]
+    one = _meant(mine, None if isinstance(session, str) else session.get("begin"))
+    tenant, name = one["tenant_id"], one["session_id"]
+    known = known[known["tenant_id"] == tenant]
+    depths = _depths(known, name)
+    related = known[known["session_id"].isin(list(depths))]
+    near = (related["begin"] - one["begin"]).abs().sort_values(kind="stable").index
+    related = related.loc[near].drop_duplicates("session_id")
     since = related["begin"].min().to_pydatetime()
     until = related["end"].max().to_pydatetime() + timedelta(microseconds=1)
     events = archive.events(since=since, until=until, session=depths.keys())
-    events = events[events["tenant_id"] == tenant]
-    words, found = archive.words(), found_in(events, archive, control)
+    events, words = _of_these(events, related), archive.words()
+    words = _of_these(words.assign(begin=spoken_of(words, known, at="at")), related)
+    found = found_in(events, archive, control)
+    # a finding goes by its time: control has some that the archive does not know
+    found["begin"] = spoken_of(found.assign(finding_id=None), mine, at="at")
     chain = sessions_of(events, words).assign(depth=lambda rows: rows["session_id"].map(depths).astype("int64"))
     acts = events[events["session_id"] == name].reset_index(drop=True)
-    about = _about(found, tenant, name)
+    about, said = _about(found, one), _about(words, one)
     return Explanation(
         session=chain[chain["session_id"] == name].iloc[0].to_dict(),
         events=acts,
         timeline=_timeline(acts, about),
         chain=chain.sort_values("depth", kind="stable").reset_index(drop=True),
         findings=about,
-        words=_about(words, tenant, name),
+        words=said,
         held=dict(events.groupby("session_id")["allowed_tools"].first()),
+        others=len(mine) - 1,
     )
 
 
+def _meant(mine: pd.DataFrame, begin: pd.Timestamp | None) -> pd.Series:
+    """Of the sessions of one name the one that went on at `begin`, else the last that was flagged, or the last."""
+    wanted = mine[list(map(bool, mine["finding_ids"])) if begin is None else mine["begin"] <= begin]
+    return (wanted if len(wanted) else mine).iloc[-1]
+
+
 def _known(archive: ArchiveView) -> pd.DataFrame:
-    """Every session with its parent, beginning and end: four columns of the archive, not all of them."""
-    names = ["tenant_id", "session_id", "parent_session_id", "at"]
+    """Every session with its parent, beginning, end and findings: five columns of the archive, not all of them."""
+    names = ["tenant_id", "session_id", "parent_session_id", "at", "finding_id"]
     columns = tuple(column for column in EVENTS if column.name in names)
-    rows = frame(archive.arrow(names).to_pandas(), columns, raw=True)
-    return rows.groupby(KEY, sort=False).agg(
-        parent=("parent_session_id", "first"), begin=("at", "min"), end=("at", "max")
-    ).reset_index()  # fmt: skip
+    rows = frame(archive.arrow(names).sort_by("at").to_pandas(), columns, raw=True)
+    rows["begin"] = begins(rows, archive.idle)
+    known = rows.groupby(ONE, sort=False).agg(parent=("parent_session_id", "first"), end=("at", "max"))
+    found = {one: tuple(ids) for one, ids in rows.dropna(subset="finding_id").groupby(ONE)["finding_id"]}
+    return known.assign(finding_ids=[found.get(one, ()) for one in known.index]).reset_index()
 
 
-def _about(rows: pd.DataFrame, tenant: str, session: str) -> pd.DataFrame:
-    return rows[(rows["tenant_id"] == tenant) & (rows["session_id"] == session)].reset_index(drop=True)
+def _of_these(rows: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+    return rows[pd.MultiIndex.from_frame(rows[ONE]).isin(pd.MultiIndex.from_frame(sessions[ONE]))]
+
+
+def _about(rows: pd.DataFrame, one: pd.Series) -> pd.DataFrame:
+    mine = (rows[ONE] == one[ONE]).all(axis="columns")
+    return rows[mine].drop(columns="begin").reset_index(drop=True)
 
 
 def _timeline(events: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

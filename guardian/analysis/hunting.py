@@ -6,6 +6,7 @@ import pandas as pd
 
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.meaning import session_vectors
+from guardian.analysis.sessions import ONE
 
 
 def near_misses(sessions: pd.DataFrame, *, from_one_in: float = 20.0) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def moving_tools(events: pd.DataFrame, *, at: pd.Timestamp) -> pd.DataFrame:
     The largest changes first. Purposes that were not served on both sides are left out.
     """
     when = events["at"].lt(at).map({True: "before", False: "after"})
-    calls = events.assign(when=when, session=events["tenant_id"] + "\x1f" + events["session_id"])
+    calls = events.assign(when=when, session=events.groupby(ONE, sort=False).ngroup())
     place = ["tenant_id", "purpose_family"]
     whole = calls.groupby([*place, "when"], dropna=False)["session"].nunique().unstack("when")
     whole = whole.reindex(columns=["before", "after"]).dropna()

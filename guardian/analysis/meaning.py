@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from guardian.analysis import neutral
 from guardian.analysis.archived import ArchiveView
-from guardian.analysis.sessions import KEY
+from guardian.analysis.sessions import ONE
 from guardian.errors import ConfigurationError
 
 Vectors = NDArray[np.float32]
@@ -58,13 +58,14 @@ def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, f
     there, or an id that several tenants have.
     """
     acts = archive.events(session=_id(session))
-    own = acts["at"][_of(acts, session)]
+    which = _of(acts, session)
+    own = acts["at"][which]
     if own.empty:
         raise ConfigurationError(f"{neutral.text(_id(session))}: no such session in this archive, or not for you")
     week = timedelta(days=7)
     since, until = own.min().to_pydatetime() - week, own.max().to_pydatetime() + week
     rows, purposes, actions = archive.vectors(since=since, until=until)
-    mine = _of(rows, session)
+    mine = _of(rows, acts[which].iloc[0])
     if not mine.any() or len(rows) < _LEAST:
         return pd.DataFrame(columns=["x", "y", "what", "tool", "distance", "act"]), 0.0
     near = (rows["tenant_id"] == rows["tenant_id"][mine].iloc[0]).to_numpy() & ~mine
@@ -85,9 +86,9 @@ def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, f
 
 
 def session_vectors(archive: ArchiveView, *, since: datetime | None = None) -> tuple[pd.DataFrame, Vectors]:
-    """One unit vector per session: the mean of its calls. The frame has KEY, agent_id, purpose_family and at."""
+    """One unit vector per session: the mean of its calls. The frame has ONE, agent_id, purpose_family and at."""
     rows, _, actions = archive.vectors(since=since)
-    groups = rows.groupby(KEY, sort=False)
+    groups = rows.groupby(ONE, sort=False)
     first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
     sums = np.zeros((len(first), actions.shape[1]), dtype=np.float32)
     np.add.at(sums, groups.ngroup().to_numpy(), actions)
@@ -114,7 +115,8 @@ def _id(session: Session) -> str:
 
 
 def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
-    """Which rows are that one session's."""
+    """Which rows are that one session's; of several of one name the last that had begun when the row did, or the
+    last."""
     mine = rows["session_id"].isin([_id(session), neutral.name(_id(session))])
     if not isinstance(session, str):
         mine &= rows["tenant_id"] == session["tenant_id"]
@@ -124,4 +126,7 @@ def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
             f"{neutral.text(_id(session))}: several tenants have it ({', '.join(owners)}); choose one with "
             "archive.only(...)"
         )
-    return np.asarray(mine, dtype=bool)
+    begin = None if isinstance(session, str) else session.get("begin")
+    begun = rows["begin"][mine]
+    earlier = begun if begin is None else begun[begun <= begin]
+    return np.asarray(mine & (rows["begin"] == (earlier if len(earlier) else begun).max()), dtype=bool)

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView, open_control
+from guardian.analysis.sessions import IDLE
 from guardian.archive.reader import Archive
 from guardian.bootstrap import archiving
 from guardian.config import load
@@ -17,21 +19,25 @@ CONTROL = "control"
 """The folder beside `events/` in which an export of control may lie."""
 
 
-def open_archive(place: str | Path, *, tenant: str | Collection[str], planted: str = "") -> ArchiveView:
+def open_archive(
+    place: str | Path, *, tenant: str | Collection[str], planted: str = "", idle: timedelta = IDLE
+) -> ArchiveView:
     """`place` is the archive's folder, its file:// address, or a guardian configuration (.yaml).
 
     `tenant` is one tenant, several, or "*" for all. `planted` is the gateway name under which guardian plants
-    drift to test itself: it is left out. A configuration says it itself (`revocation.self_test.gateway`).
+    drift to test itself: it is left out. `idle` is the pause after which a session that is known by agent and user
+    only is another one. A configuration says both itself (`revocation.self_test.gateway`, `source.idle_s`).
     Raises ConfigurationError where no archive lies.
     """
     path = _path(place)
     if path.is_file():
         settings = load(path)
         planted = planted or settings.revocation.self_test.gateway
-        return ArchiveView.of(archiving.open_archive(settings), tenant, planted=planted)
+        idle = timedelta(seconds=settings.source.idle_s)
+        return ArchiveView.of(archiving.open_archive(settings), tenant, planted=planted, idle=idle)
     if not (path / "events").is_dir():
         raise ConfigurationError(f"{path}: no archive here (no events/); give its folder or a configuration file")
-    return ArchiveView.of(Archive(path), tenant, planted=planted)
+    return ArchiveView.of(Archive(path), tenant, planted=planted, idle=idle)
 
 
 def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
@@ -49,7 +55,8 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     tenant = os.environ.get("GUARDIAN_TENANT") or EVERY_TENANT
     path = settings.archive.path
     place = otherwise() if path is None else settings.resolve(path)
-    view = open_archive(place, tenant=tenant, planted=settings.revocation.self_test.gateway)
+    planted, idle = settings.revocation.self_test.gateway, timedelta(seconds=settings.source.idle_s)
+    view = open_archive(place, tenant=tenant, planted=planted, idle=idle)
     exported, token = view.archive.root / CONTROL, os.environ.get("GUARDIAN_TOKEN", "").strip()
     if token and path is not None:  # control knows nothing of the other one
         return view, open_control(settings.control.url, tenant=tenant, token=token)

@@ -58,7 +58,7 @@ def outcomes(findings: pd.DataFrame) -> pd.DataFrame:
 def families(sessions: pd.DataFrame) -> pd.DataFrame:
     """Sessions that delegated, with those they delegated to: parent, child and their agents."""
     child = sessions[sessions["parent_session_id"].notna()]
-    parent = sessions.set_index(KEY)
+    parent = sessions.drop_duplicates(KEY).set_index(KEY)  # of one name, which has one agent
     agents = [
         parent["agent_id"].get((tenant, name))
         for tenant, name in zip(child["tenant_id"], child["parent_session_id"], strict=True)

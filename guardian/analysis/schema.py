@@ -43,7 +43,9 @@ class Column:
 
 _WHO = (
     Column("tenant_id", "name", "whose session it is"),
-    Column("session_id", "name", "unique within its tenant"),
+    Column(
+        "session_id", "name", "unique within its tenant, except `window:…`: that one begins anew after a pause"
+    ),
 )
 _FOR_WHAT = (
     Column("agent_id", "name", "who acted"),
@@ -61,6 +63,7 @@ _EVIDENCE = (
 
 EVENTS: tuple[Column, ...] = (
     *_WHO,
+    Column("begin", "time", "its session's first call in the window; see `sessions.begins`"),
     Column("act", "count", "which call of its session within the window, from 1"),
     Column("at", "time", "when, as guardian believes"),
     Column("decision_id", "name", "the gateway's name of the decision"),
@@ -104,6 +107,7 @@ SESSIONS: tuple[Column, ...] = (
     Column("session_evidence", "number", "log10, the most that it reached"),
     Column("breaches", "names", "every rule it broke, each once"),
     Column("findings", "count", "drift findings"),
+    Column("finding_ids", "names", "of these"),
     Column("wanted", "name", "the most that a finding asked for"),
     Column("flagged_at", "time", "when the first finding was made"),
     Column("word", "name", "the last thing people said of it, if any"),

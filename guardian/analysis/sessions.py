@@ -1,11 +1,20 @@
 """Decisions folded into sessions, and sessions in the order in which to look at them."""
 
+from datetime import timedelta
+
 import pandas as pd
 
 from guardian.analysis.schema import SESSIONS, frame
+from guardian.domain.event import NAMELESS
 from guardian.domain.session import HumanWord
 
 KEY = ["tenant_id", "session_id"]
+ONE = [*KEY, "begin"]
+"""What makes a session one: a name that is made of agent and user only may stand for several."""
+
+IDLE = timedelta(minutes=30)
+"""`source.idle_s` where no configuration says another."""
+
 WANTED = {"none": 0, "flag": 1, "revoke": 2}
 """What findings ask for, in order of severity."""
 
@@ -15,36 +24,65 @@ MOST_RECORDS = 2**62
 _FIRST = (
     "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
 )  # fmt: skip
+_CONFIRMED = HumanWord.CONFIRMED.value
 _MOST = ("score", "one_in", "session_evidence")
+
+
+def begins(calls: pd.DataFrame, idle: timedelta) -> pd.Series:
+    """For calls in order of time, when the session of each began, as far as these calls know.
+
+    One that is known by agent and user only begins anew after `idle` without a call, as for the monitor.
+    """
+    pause = calls.groupby(KEY, sort=False)["at"].diff()
+    nameless = calls["session_id"].str.startswith(NAMELESS).astype(bool)
+    first = pause.isna() | (nameless & (pause > idle))
+    return calls["at"].where(first).groupby([calls[key] for key in KEY], sort=False).ffill()
+
+
+def spoken_of(told: pd.DataFrame, sessions: pd.DataFrame, *, at: str) -> pd.Series:
+    """When the session began that each row of `told` is about; missing where it is not among `sessions`.
+
+    What is called by agent and user only may be several: then it is the one of the finding that was judged, or,
+    where none is named, the last that had begun at the time in column `at`.
+    """
+    asked = told[[*KEY, "finding_id", at]].reset_index(names="row")
+    pairs = asked.merge(sessions[[*ONE, "finding_ids"]], on=KEY)
+    named = ~pairs["session_id"].str.startswith(NAMELESS).astype(bool)
+    judged = zip(pairs["finding_id"].fillna(""), pairs["finding_ids"], strict=True)
+    made = pd.Series([finding in ids for finding, ids in judged], pairs.index, dtype="bool")
+    begun = pairs["finding_id"].isna() & (pairs["begin"] <= pairs[at])
+    return pairs[named | made | begun].groupby("row")["begin"].max().reindex(told.index)
 
 
 def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     """One row per session, in order of their beginnings; columns `schema.SESSIONS`."""
     if events.empty:
         return frame([], SESSIONS)
-    groups = events.groupby(KEY, sort=False)
+    groups, keys = events.groupby(ONE, sort=False), [events[key] for key in ONE]
     rows = groups[list(_FIRST)].first()
-    rows["begin"], rows["end"] = groups["at"].min(), groups["at"].max()
+    rows["end"] = groups["at"].max()
     rows["actions"] = groups.size()
-    rows["denied"] = (events["effect"] == "deny").groupby([events[key] for key in KEY], sort=False).sum()
+    rows["denied"] = (events["effect"] == "deny").groupby(keys, sort=False).sum()
     total = groups["records"].sum(min_count=1)
-    about = events["records"].astype("Float64").groupby([events[key] for key in KEY], sort=False).sum(min_count=1)
+    about = events["records"].astype("Float64").groupby(keys, sort=False).sum(min_count=1)
     rows["records"] = total.mask((about > MOST_RECORDS).fillna(value=False), MOST_RECORDS)
     rows[list(_MOST)] = groups[list(_MOST)].max()
-    worst = events.sort_values("one_in", ascending=False, kind="stable").drop_duplicates(KEY)
-    rows["promised"] = worst.set_index(KEY)["promised"]
-    rows["tools"] = pd.Series({key: tuple(dict.fromkeys(tools)) for key, tools in groups["tool"]}, dtype="object")
-    rows["breaches"] = pd.Series({key: _each_once(broken) for key, broken in groups["breaches"]}, dtype="object")
+    worst = events.sort_values("one_in", ascending=False, kind="stable").drop_duplicates(ONE)
+    rows["promised"] = worst.set_index(ONE)["promised"]
+    for name, column in (("tools", "tool"), ("breaches", "breaches"), ("finding_ids", "finding_id")):
+        rows[name] = pd.Series([_each_once(told) for _, told in groups[column]], rows.index, dtype="object")
     rows["findings"] = groups["finding_id"].count()
     weights = events["wanted"].map(WANTED).fillna(0).astype("int64")
-    most = weights.groupby([events[key] for key in KEY], sort=False).max()
+    most = weights.groupby(keys, sort=False).max()
     rows["wanted"] = most.map({weight: word for word, weight in WANTED.items()})
-    found = events[events["finding_id"].notna()].groupby(KEY)["at"]
+    found = events[events["finding_id"].notna()].groupby(ONE)["at"]
     rows["flagged_at"] = found.min()
     rows["calibration"] = groups["calibration"].last()
-    last = words.drop_duplicates(KEY, keep="last").set_index(KEY)
+    said = words.assign(begin=spoken_of(words, rows.reset_index(), at="at")).dropna(subset="begin")
+    last = said.drop_duplicates(ONE, keep="last").set_index(ONE)
     rows["word"], rows["word_at"] = last["word"], last["at"]
-    judged = words[words["stands"]].set_index(KEY)
+    confirmed_last = said[said["stands"]].sort_values("word", kind="stable", key=lambda word: word == _CONFIRMED)
+    judged = confirmed_last.drop_duplicates(ONE, keep="last").set_index(ONE)
     rows["verdict"] = judged["word"]
     dismissed = rows["verdict"] == HumanWord.FALSE_POSITIVE.value
     anew = found.max().reindex(rows.index) > judged["at"].reindex(rows.index)
@@ -64,5 +102,7 @@ def ranked(sessions: pd.DataFrame) -> pd.DataFrame:
     return sessions.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
 
 
-def _each_once(lists: pd.Series) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for names in lists if names for name in names))
+def _each_once(told: pd.Series) -> tuple[str, ...]:
+    """Of names, or of lists of them."""
+    lists = ([each] if isinstance(each, str) else each for each in told.dropna())
+    return tuple(dict.fromkeys(name for names in lists for name in names))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from guardian.analysis.sessions import KEY
+from guardian.analysis.sessions import ONE, spoken_of
 from guardian.evaluation.metrics import share
 from guardian.signals.delegation_widening import DelegationWidening
 from guardian.signals.envelope_hygiene import EnvelopeHygiene
@@ -22,8 +22,9 @@ def known_drift(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
 
     What was confirmed of a session stands, whatever else of it was dismissed.
     """
-    labels = feedback.groupby(KEY)["drift"].max() == 1
-    keys = pd.MultiIndex.from_frame(sessions[KEY])
+    about = feedback.assign(begin=spoken_of(feedback, sessions, at="judged_at"))
+    labels = about.groupby(ONE)["drift"].max() == 1
+    keys = pd.MultiIndex.from_frame(sessions[ONE])
     return pd.Series(labels.reindex(keys).to_numpy(), index=sessions.index).astype("boolean")
 
 

@@ -10,7 +10,7 @@ from guardian.archive.reader import Archive
 from guardian.archive.rows import json_object
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
-from guardian.domain.event import SessionKey
+from guardian.domain.event import SessionKey, begins_anew
 from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import Labels, label_session, unlearnable
@@ -18,9 +18,6 @@ from guardian.evaluation.sessions import LabelledSession
 
 PER_PURPOSE = 40
 """Sessions nobody spoke of that one (tenant, purpose family) may bring: more teach nothing and fill memory."""
-
-_NAMELESS = "window:"
-"""How one is called that is known by agent and user only: after a pause of `source.idle_s` it is another one."""
 
 _COLUMNS = (
     "tenant_id",
@@ -62,7 +59,8 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     out = []
     filled: Counter[tuple[str, str]] = Counter()
     found = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
-    apart = {key: _told_apart(key, kept.calls, settings.source.idle_s) for key, kept in found.items()}
+    idle = timedelta(seconds=settings.source.idle_s)
+    apart = {key: _told_apart(key, kept.calls, idle) for key, kept in found.items()}
     lost = unlearnable(labels, {key: max(map(len, parts)) for key, parts in apart.items()})
     for key, parts in apart.items():
         if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
@@ -81,12 +79,11 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     return [session for session in out if session is not None]
 
 
-def _told_apart(key: SessionKey, calls: Sequence[_Call], idle_s: float) -> list[list[_Call]]:
+def _told_apart(key: SessionKey, calls: Sequence[_Call], idle: timedelta) -> list[list[_Call]]:
     """The sessions of one name, in time, as the monitor tells them apart."""
-    idle = timedelta(seconds=idle_s) if key.session_id.startswith(_NAMELESS) else timedelta.max
     parts: list[list[_Call]] = []
     for call in sorted(calls, key=lambda call: call[:2]):
-        if not parts or call[0] - parts[-1][-1][0] > idle:
+        if not parts or (key.nameless and begins_anew(parts[-1][-1][0], call[0], idle=idle)):
             parts.append([])
         parts[-1].append(call)
     return parts

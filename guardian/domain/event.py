@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -94,11 +94,25 @@ def purpose_family(purpose: str) -> str:
     return " ".join(kept) or purpose
 
 
+NAMELESS = "window:"
+"""Begins what a session is called that is known by agent and user only: see `begins_anew`."""
+
+
 class SessionKey(NamedTuple):
     """Everything is keyed by tenant and session together: two tenants may use the same session id."""
 
     tenant_id: str
     session_id: str
+
+    @property
+    def nameless(self) -> bool:
+        """Whether it has no name of its own, so that one key may stand for several sessions, one after another."""
+        return self.session_id.startswith(NAMELESS)
+
+
+def begins_anew(last: datetime | None, at: datetime, *, idle: timedelta) -> bool:
+    """Whether the call at `at` begins another session of a nameless key whose last call was at `last`."""
+    return last is not None and at - last > idle
 
 
 class _Value(BaseModel):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
-from guardian.domain.event import SessionKey
+from guardian.domain.event import SessionKey, begins_anew
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Breach, Observation, SharedReads, Signal
@@ -171,9 +171,8 @@ class Judge:
     def _anew(self, d: Decoded, last_seen: datetime | None) -> bool:
         """Whether a session without a name of its own was silent for so long that this call begins another."""
         origin = d.event.origin
-        if origin is None or origin.session_from != "window" or last_seen is None:
-            return False
-        return d.now - last_seen > self.idle
+        nameless = origin is not None and origin.session_from == "window"
+        return nameless and begins_anew(last_seen, d.now, idle=self.idle)
 
     def _fold(self, state: SessionState, seen: Observation) -> tuple[dict[str, Any], list[Signal]]:
         states: dict[str, Any] = dict(state.signals)

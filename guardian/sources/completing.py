@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from guardian.domain.event import SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
+from guardian.domain.event import NAMELESS, SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts, nameable
@@ -227,7 +227,7 @@ def _window(facts: Facts) -> str | None:
     if facts.agent is None and facts.delegator is None:
         return None
     agent, delegator = (_escaped(name or UNTOLD) for name in (facts.agent, facts.delegator))
-    return f"window:{agent}|{delegator}"
+    return f"{NAMELESS}{agent}|{delegator}"
 
 
 def _escaped(name: str) -> str:

@@ -1,7 +1,7 @@
 """Frames have the documented columns and dtypes, whatever lies in the archive."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -10,8 +10,24 @@ import pyarrow as pa
 import pytest
 
 from guardian import analysis
-from guardian.analysis import feedback, findings, hunting, open_archive, overview, proposing, schema, trust
+from guardian.analysis import (
+    explain,
+    feedback,
+    findings,
+    hunting,
+    open_archive,
+    overview,
+    proposing,
+    schema,
+    thresholds,
+    trust,
+)
 from guardian.analysis.plots import plot_blurred, plot_counts, plot_moves, plot_separations
+from guardian.archive.rows import labels
+from guardian.archive.writer import write_labels
+from guardian.domain.batch import Change
+from guardian.domain.event import SessionKey
+from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
 
 FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
@@ -188,3 +204,45 @@ def test_an_hour_without_calls_counts_none_and_counts_stay_whole_numbers():
     hours = overview.hours(calls)
     assert list(hours["calls"]) == [1, 0, 1]
     assert {str(hours[name].dtype) for name in ("calls", "denied", "sessions")} == {"int64"}
+
+
+def test_a_session_known_by_agent_and_user_only_begins_anew_after_a_pause_as_for_the_monitor(lay):
+    name, said = "window:agent_a|u", []
+    for day, evidence in ((12, (0.5, 2.5)), (13, (0.25, 0.5)), (14, (1.0, 2.0))):
+        for n, gathered in enumerate(evidence):
+            at, found = datetime(2026, 5, day, 9, 29 * n, tzinfo=UTC), n == 1 and day != 13
+            more = {"finding_id": f"fnd_{day}", "wanted": "flag"} if found else {}
+            lay(session_id="own", at=at)
+            root = lay(session_id=name, at=at, session_evidence=gathered, one_in=10**gathered, **more)
+    for n, (day, word) in enumerate(((12, HumanWord.CONFIRMED), (14, HumanWord.FALSE_POSITIVE)), 1):
+        said.append(Change(n, SessionKey("acme", name), word, datetime(2026, 5, 20 + n, tzinfo=UTC), f"fnd_{day}"))
+    said.append(Change(9, SessionKey("acme", name), HumanWord.REVOKED, datetime(2026, 5, 13, 9, 40, tzinfo=UTC)))
+    write_labels(root, "l", [labels(said)])
+    view = open_archive(root, tenant="acme")
+    sessions, judged = view.sessions(), feedback(view)
+    assert list(sessions["session_id"]) == ["own", name, name, name]
+    mine = sessions[sessions["session_id"] == name]
+    assert list(mine["begin"].dt.day) == list(mine["end"].dt.day) == [12, 13, 14]
+    assert list(mine["actions"]) == [2, 2, 2]
+    assert list(mine["word"].fillna("")) == ["confirmed", "revoked", "false_positive"]
+    assert list(mine["verdict"].fillna("")) == ["confirmed", "", "false_positive"]
+    assert list(thresholds.known_drift(mine, judged).fillna(value=False)) == [True, False, False]
+    honest = thresholds.taken_for_honest(sessions, judged)
+    assert thresholds.promised_and_measured(honest, [10])[["flagged", "sessions"]].to_numpy().tolist() == [[1, 3]]
+    assert list(view.events(session=name)["act"]) == [1, 2] * 3
+    for asked, day, others in ((name, 14, 2), (mine.iloc[1], 13, 2), (sessions.iloc[0], 12, 0)):
+        found = explain(view, asked)
+        assert (found.session["begin"].day, found.others) == (day, others)
+        assert len(found.chain) == 1
+        assert found.timeline["step"].sum() == found.events["session_evidence"].iloc[-1]
+    found = explain(view, mine.iloc[0])
+    assert "One of 3 sessions of that name" in str(found)
+    assert list(found.words["word"]) == ["confirmed"]
+    assert list(found.findings["finding_id"]) == ["fnd_12"]
+    [day] = view.sessions(since=datetime(2026, 5, 13, 9, 10, tzinfo=UTC), until=datetime(2026, 5, 14, tzinfo=UTC))[
+        lambda rows: rows["session_id"] == name
+    ].itertuples()
+    assert day.begin.minute == 29
+    assert explain(view, pd.Series(day._asdict())).session["begin"].day == 13
+    patient = open_archive(root, tenant="acme", idle=timedelta(days=2))
+    assert list(patient.sessions()["session_id"]) == ["own", name]

@@ -180,3 +180,22 @@ def test_the_meaning_of_one_tenants_session_is_not_mixed_with_anothers(lay):
         places, _ = meaning.purpose_map(everything, whose)
         assert list(places[places["what"] == "call"]["tool"]) == ["acme.call"]
         assert meaning.similar(everything, whose)["session_id"].iloc[0] == "other0"
+
+
+def test_the_meaning_of_one_session_is_not_mixed_with_that_of_others_of_its_agent_and_user(lay):
+    name = "window:agent_a|u"
+    for n, values in enumerate(((1, 0), None, (0, 1), (0, 1), (1, 0))):
+        kept = {} if values is None else {"vector_model": "m"}
+        for column in ("purpose_vector", "action_vector") if values else ():
+            kept[column] = np.array(values, dtype="<f2").tobytes()
+        minutes = 20 * n + (60 if n > 2 else 0)  # the second call makes no pause, though nothing is kept of it
+        root = lay(session_id=name, at=NOON + timedelta(minutes=minutes), tool=f"t{n}", **kept)
+    view = open_archive(root, tenant="acme")
+    known, vectors = meaning.session_vectors(view)
+    assert list(known["begin"].dt.minute) == [0, 0]
+    assert vectors == pytest.approx(np.full((2, 2), 0.5**0.5))
+    first, second = (row for _, row in view.sessions().iterrows())
+    for asked, tools in ((first, ["t0", "t2"]), (second, ["t3", "t4"]), (name, ["t3", "t4"])):
+        places, _ = meaning.purpose_map(view, asked)
+        assert list(places[places["what"] == "call"]["tool"]) == tools
+        assert len(meaning.similar(view, asked)) == 1

@@ -1,6 +1,7 @@
 """The canonical event: what it refuses, what it keeps, and what it says is missing."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guardian.domain.event import DecisionEvent, Origin, SessionKey, json_schema, purpose_family
+from guardian.domain.event import DecisionEvent, Origin, SessionKey, begins_anew, json_schema, purpose_family
 
 FULL: dict[str, Any] = {
     "schema": "guardian.decision/v1",
@@ -228,3 +229,11 @@ def test_a_family_is_its_own_family_and_empty_only_for_no_purpose(purpose: str) 
     family = purpose_family(purpose)
     assert purpose_family(family).split() == family.split()
     assert bool(family) is bool(purpose)
+
+
+def test_a_name_made_of_agent_and_user_stands_for_another_session_after_a_pause() -> None:
+    assert SessionKey("acme", "window:agent|user").nameless
+    assert not SessionKey("acme", "sess_window:1").nameless
+    at, idle = datetime(2026, 5, 12, tzinfo=UTC), timedelta(minutes=30)
+    told = [begins_anew(last, at, idle=idle) for last in (None, at + idle, at - idle, at - 2 * idle)]
+    assert told == [False, False, False, True]
