@@ -2,7 +2,7 @@
 
     from guardian.analysis import explain, open_archive
     archive = open_archive("guardian-home/data/archive", tenant="tenant_acme")
-    archive.sessions().head()            # events(), labels(); arrow() for polars and DuckDB
+    archive.sessions().head()            # events(), words(); arrow() for polars and DuckDB
     explain(archive, "sess_42")
 
 Every frame has the columns that `schema` lists, always all of them and in that order:
