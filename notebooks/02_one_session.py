@@ -31,7 +31,7 @@ from guardian.demo.sample import sample
 archive, control = open_sources(sample)
 day = archive.days[-1]
 sessions = archive.sessions(since=day, until=day + pd.Timedelta(days=1))
-session = ranked(sessions)["session_id"][0]  # or "sess_..."
+session = ranked(sessions).iloc[0]  # or "sess_..."
 explanation = explain(archive, session, control)
 explanation
 
@@ -97,7 +97,7 @@ plot_map(*purpose_map(archive, explanation.session))
 plot_delegation(explanation)
 
 # %%
-children = overview.families(archive.sessions(since=last_days(archive, 42)))["session_id"]
+children = overview.families(archive.sessions(since=last_days(archive, 42)))
 delegated = explain(archive, children.iloc[-1] if len(children) else session, control)
 plot_delegation(delegated)
 

@@ -60,7 +60,7 @@ misses = hunting.near_misses(sessions)
 misses[["session_id", "agent_id", "purpose", "one_in", "promised", "tools"]].head(8).round({"one_in": 1})
 
 # %%
-plot_evidence(explain(archive, misses["session_id"][0] if len(misses) else session, control))
+plot_evidence(explain(archive, misses.iloc[0] if len(misses) else session, control))
 
 # %% [markdown]
 # ## Agents whose purposes blur

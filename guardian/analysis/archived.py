@@ -70,10 +70,17 @@ class ArchiveView:
 
     @property
     def days(self) -> list[pd.Timestamp]:
-        """The days (UTC) of which something lies here, oldest first."""
+        """The days (UTC) of which something lies here, oldest first. The last is one on which somebody worked."""
         folders = {None if self.scope is None else tenant for tenant in self.scope or {None}}
         found = {part.day for tenant in folders for part in self.archive.partitions(Window(tenant))}
-        return [pd.Timestamp(day, tz="UTC") for day in sorted(found)]
+        days = [pd.Timestamp(day, tz="UTC") for day in sorted(found)]
+        while self.planted and days and not self._worked(days[-1]):
+            days.pop()
+        return days
+
+    def _worked(self, day: pd.Timestamp) -> bool:
+        batches = self._batches(["at"], day.to_pydatetime(), (day + timedelta(days=1)).to_pydatetime())
+        return any(batch.num_rows for batch in batches)
 
     def arrow(
         self, columns: Sequence[str] | None = None, *, since: datetime | None = None, until: datetime | None = None

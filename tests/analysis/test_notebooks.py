@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jupytext
@@ -144,7 +145,12 @@ def test_the_sample_is_made_on_demand(tmp_path, sample_root, monkeypatch):
 
 @named(SOURCES)
 def test_a_notebook_copes_with_an_archive_that_holds_little(source, lay, monkeypatch, capsys):
-    """One session, no vectors, no drift, no labels, no control."""
-    lay(tool="files.list")
-    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(lay()))
+    """One name that two tenants' sessions have, a last day on which a drift was planted; no vectors, no drift, no
+    labels, no control."""
+    for tenant in ("acme", "globex"):
+        lay(tenant_id=tenant, session_id="parent")
+        lay(tenant_id=tenant, tool="files.list", one_in=50.0, parent_session_id="parent")
+    root = lay(gateway="gw-test", at=datetime(2026, 5, 13, tzinfo=UTC))
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(root))
+    monkeypatch.setenv("GUARDIAN_REVOCATION__SELF_TEST__GATEWAY", "gw-test")
     exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), {})

@@ -131,6 +131,9 @@ def test_what_guardian_planted_to_test_itself_is_nobodys_work(lay, control, tmp_
     assert list(feedback(view, asked)["finding_id"].dropna()) == [mine.id]
     everything = open_archive(root, tenant="acme")
     assert (len(everything.sessions()), len(feedback(everything)), len(findings(everything, asked))) == (4, 3, 2)
+    root = lay(session_id="plant", gateway="gw-test", at=NOON + timedelta(days=3))
+    for gateway, days in (("gw-test", [12]), ("", [12, 15])):
+        assert [day.day for day in open_archive(root, tenant="acme", planted=gateway).days] == days
 
 
 def test_a_configuration_says_itself_what_is_planted(lay, tmp_path, monkeypatch):
