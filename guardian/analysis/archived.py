@@ -1,6 +1,6 @@
 """An archive as frames, for the tenants that the handle was opened for and no other."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -165,25 +165,33 @@ class ArchiveView:
         return [label for label in said if label.key not in planted - real]
 
     def vectors(
-        self, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        of: Callable[[pd.DataFrame], NDArray[np.bool_]] | None = None,
     ) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]]:
         """Decisions whose vectors were kept, and their purpose's and action's, of shape (n, dimensions) each.
 
         The frame has tenant_id, session_id, begin, at, tool, purpose_family, agent_id and vector_model. Vectors of
-        another model than the newest cannot be compared with its, and are left out.
+        different models cannot be compared: those of the newest are taken, or of the newest that the rows have for
+        which `of` is true, if there are any.
         """
         names = ["tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id", *VECTORS]
         table = self.arrow(names, since=since, until=until).sort_by("at")
         begin = begins(table.select([*KEY, "at"]).to_pandas(), self.idle)  # calls without vectors make no pause
         table = table.append_column("begin", pa.array(begin, table.schema.field("at").type))
         table = table.filter(pc.is_valid(table.column("action_vector")))
-        if table.num_rows:
-            newest = table.column("vector_model")[-1]
-            table = table.filter(pc.equal(table.column("vector_model"), newest))
         columns = tuple(column for column in EVENTS if column.name in [*names, "begin"])
-        rows = frame(table.drop_columns(list(VECTORS[1:])).to_pandas(), columns, raw=True)
+        told = table.drop_columns(list(VECTORS[1:])).to_pandas()
+        rows = frame(told, columns, raw=True).assign(vector_model=told["vector_model"])
+        models = rows["vector_model"]
+        theirs = models if of is None else models[of(rows)]
+        model = (theirs if len(theirs) else models).tail(1)
+        same = models.isin(model).to_numpy()
+        table = table.filter(pa.array(same, pa.bool_()))
         purposes, actions = (_matrix(table.column(name)) for name in VECTORS[1:])
-        return rows, purposes, actions
+        return rows[same].reset_index(drop=True), purposes, actions
 
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
         """The same decisions as values, as proposals are made from."""

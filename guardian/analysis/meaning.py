@@ -64,8 +64,9 @@ def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, f
         raise ConfigurationError(f"{neutral.text(_id(session))}: no such session in this archive, or not for you")
     week = timedelta(days=7)
     since, until = own.min().to_pydatetime() - week, own.max().to_pydatetime() + week
-    rows, purposes, actions = archive.vectors(since=since, until=until)
-    mine = _of(rows, acts[which].iloc[0])
+    one = acts[which].iloc[0]
+    rows, purposes, actions = archive.vectors(since=since, until=until, of=lambda rows: _of(rows, one))
+    mine = _of(rows, one)
     if not mine.any() or len(rows) < _LEAST:
         return pd.DataFrame(columns=["x", "y", "what", "tool", "distance", "act"]), 0.0
     near = (rows["tenant_id"] == rows["tenant_id"][mine].iloc[0]).to_numpy() & ~mine
@@ -85,9 +86,15 @@ def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, f
     return pd.concat(found, ignore_index=True), plane.explained
 
 
-def session_vectors(archive: ArchiveView, *, since: datetime | None = None) -> tuple[pd.DataFrame, Vectors]:
-    """One unit vector per session: the mean of its calls. The frame has ONE, agent_id, purpose_family and at."""
-    rows, _, actions = archive.vectors(since=since)
+def session_vectors(
+    archive: ArchiveView, *, since: datetime | None = None, session: Session | None = None
+) -> tuple[pd.DataFrame, Vectors]:
+    """One unit vector per session: the mean of its calls. The frame has ONE, agent_id, purpose_family and at.
+
+    They are the newest model's, or the model's that read `session`.
+    """
+    of = None if session is None else lambda rows: _of(rows, session)
+    rows, _, actions = archive.vectors(since=since, of=of)
     groups = rows.groupby(ONE, sort=False)
     first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
     sums = np.zeros((len(first), actions.shape[1]), dtype=np.float32)
@@ -102,7 +109,7 @@ def similar(
 
     Empty where no vectors of the session are kept. Raises ConfigurationError for an id that several tenants have.
     """
-    known, vectors = session_vectors(archive, since=since)
+    known, vectors = session_vectors(archive, since=since, session=session)
     place = np.flatnonzero(_of(known, session))
     if not len(place):
         return known.head(0).assign(similarity=pd.Series(dtype="float64"))

@@ -202,3 +202,20 @@ def test_the_meaning_of_one_session_is_not_mixed_with_that_of_others_of_its_agen
         places, _ = meaning.purpose_map(view, asked)
         assert list(places[places["what"] == "call"]["tool"]) == tools
         assert len(meaning.similar(view, asked)) == 1
+
+
+def test_a_session_is_compared_by_the_model_that_read_it_after_an_upgrade_too(lay):
+    vector = {name: np.array((1, 0), dtype="<f2").tobytes() for name in ("purpose_vector", "action_vector")}
+    for n, (session, model) in enumerate((("a", "old"), ("b", "old"), ("c", "old"), ("d", "new"), ("e", "new"))):
+        root = lay(session_id=session, vector_model=model, at=NOON + timedelta(hours=n), **vector)
+    view = open_archive(root, tenant="acme")
+    rows, purposes, actions = view.vectors()
+    assert list(rows["vector_model"]) == ["new", "new"]
+    assert len(purposes) == len(actions) == 2
+    for session, others in (("a", {"b", "c"}), ("e", {"d"}), ("nobody", set())):
+        assert set(meaning.similar(view, session)["session_id"]) == others
+    assert list(meaning.purpose_map(view, "a")[0]["what"]) == ["other", "other", "call", "purpose"]
+    empty = view.vectors(until=NOON)
+    assert [len(part) for part in empty] == [0, 0, 0]
+    assert list(empty[0]) == list(rows)
+    assert meaning.similar(view, "a", since=NOON + timedelta(days=1)).empty
