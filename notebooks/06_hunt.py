@@ -88,7 +88,7 @@ moves = hunting.moving_tools(events, at=fresh)
 plot_moves(moves)
 
 # %% [markdown]
-# What an agent did for the first time, ever, in those days:
+# What an agent did in those days and not before, as far back as `since` (92 days; more takes memory):
 
 # %%
 hunting.first_uses(events, since=fresh).round({"one_in": 1})

@@ -60,7 +60,7 @@ def moving_tools(events: pd.DataFrame, *, at: pd.Timestamp) -> pd.DataFrame:
 
 
 def first_uses(events: pd.DataFrame, *, since: pd.Timestamp) -> pd.DataFrame:
-    """What an agent did for the first time after `since`: agent, tool, when, in which session."""
+    """What an agent did for the first time in `events` after `since`: agent, tool, when, in which session."""
     firsts = events.drop_duplicates(["tenant_id", "agent_id", "tool"])
     veterans = events[events["at"] < since].groupby(["tenant_id", "agent_id"], dropna=False).size()
     fresh = firsts[firsts["at"] >= since]
