@@ -183,7 +183,8 @@ def _about(rows: pd.DataFrame, one: pd.Series) -> pd.DataFrame:
 def _timeline(events: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     evidence = events["session_evidence"]
     made = events.assign(
-        step=evidence - evidence.shift(fill_value=0.0),
+        # calls lie in order of time, and may have come in another: then the difference would blame a neighbour
+        step=events["step"].fillna(evidence - evidence.shift(fill_value=0.0)),
         why=[_why(signals, broken) for signals, broken in zip(events["signals"], events["breaches"], strict=True)],
         arguments=events["arguments"].map(lambda text: text[:_LONGEST], na_action="ignore"),
         title=events["finding_id"]

@@ -98,6 +98,7 @@ class Rows:
             "p_value": drift.p_value,
             "e_value": drift.e_value,
             "session_evidence": drift.session_evidence,
+            "step": drift.step,
             "one_in": drift.one_in,
             "promised": drift.promised,
             "signals": [(signal.name, signal.value) for signal in drift.signals if not signal.silent],

@@ -53,6 +53,7 @@ EVENTS = pa.schema(
         ("p_value", pa.float64()),
         ("e_value", pa.float64()),
         ("session_evidence", pa.float64()),
+        ("step", pa.float64()),  # by how much it moved session_evidence; null: archived before this was kept
         ("one_in", pa.float64()),
         ("promised", pa.bool_()),
         ("signals", pa.map_(pa.string(), pa.float32())),  # name -> value; silent ones are left out

@@ -23,6 +23,7 @@ class Drift:
     promised          True while N is covered by calibration sessions, False where it is extrapolated or
                       the calibration is another model's
     shares            each signal's share of the score; they sum to 1 unless the score is 0
+    step              by how much this action moved session_evidence, which is 0 before the first
     """
 
     score: float
@@ -34,6 +35,7 @@ class Drift:
     shares: Mapping[str, float]
     signals: tuple[Signal, ...]
     features_missing: tuple[str, ...] = ()
+    step: float = 0.0
 
     @property
     def breaches(self) -> tuple[Breach, ...]:

@@ -53,9 +53,9 @@ class Scorer:
             e = max(1.0, e)
         best = before.get(_BEST + kind, 1.0)
         bet = e / best if e > best else min(e, 1.0)
-        actions = int(before.get("n", 0)) + 1
+        done = int(before.get("n", 0))
         log10_m = accumulate(before.get("m", -math.inf), bet)
-        evidence = session_evidence(log10_m, actions)
+        evidence = session_evidence(log10_m, done + 1)
         top = max(before.get("top", -math.inf), evidence)
         act = max(before.get("act", 0.0), -math.log10(p))
         one_in, promised = self.calibration.one_in(top, act)
@@ -65,7 +65,7 @@ class Scorer:
             kinds[_BEST + kind] = max(best, e)
         if "broke" in before or any(breach.hard for signal in signals for breach in signal.breaches):
             kinds["broke"] = 1.0
-        after = {"m": log10_m, "n": float(actions), "top": top, "act": act, **kinds}
+        after = {"m": log10_m, "n": float(done + 1), "top": top, "act": act, **kinds}
         return after, Drift(
             score=score,
             p_value=p,
@@ -76,6 +76,7 @@ class Scorer:
             shares=shares,
             signals=tuple(signals),
             features_missing=missing,
+            step=evidence - (session_evidence(before["m"], done) if done else 0.0),
         )
 
 

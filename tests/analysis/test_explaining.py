@@ -119,6 +119,18 @@ def test_a_session_of_several_days_is_told_with_the_day_of_everything(lay):
     assert "2026-05-14 00:10:00 guardian asked to flag" in told
 
 
+def test_the_evidence_that_a_call_brought_is_not_its_neighbours_where_they_came_in_another_order(lay):
+    """The payment came before the read, and its gateway's clock says otherwise."""
+    lay(tool="crm.read", session_evidence=0.0, step=0.0)
+    lay(tool="contracts.read", session_evidence=1.75, step=-0.25)
+    root = lay(tool="payments.create", session_evidence=2.0, step=2.0)
+    timeline = explain(open_archive(root, tenant="acme"), "s1").timeline
+    assert list(timeline["step"]) == [0.0, -0.25, 2.0]
+    lay(session_id="old", session_evidence=0.5)  # archived before that was kept
+    root = lay(session_id="old", session_evidence=2.0)
+    assert list(explain(open_archive(root, tenant="acme"), "old").timeline["step"]) == [0.5, 1.5]
+
+
 def test_an_unknown_session_is_told(archive):
     with pytest.raises(ConfigurationError, match="no such session in this archive"):
         explain(archive, "sess_nowhere")

@@ -46,7 +46,7 @@ def make_verdict(
         Signal("purpose_baseline", 0.0, silent=True),
         Signal("envelope_breach", 1.0, breaches=(Breach("records_over_limit", "27 of 25"),)),
     )
-    drift = Drift(0.5, 0.125, 1.5, 0.25, 4.0, True, {"purpose_fit": 1.0}, signals, ("trace_id",))
+    drift = Drift(0.5, 0.125, 1.5, 0.25, 4.0, True, {"purpose_fit": 1.0}, signals, ("trace_id",), 0.125)
     digest = hashlib.sha256(event.model_dump_json().encode()).hexdigest()
     return Verdict(Decoded(Record("log", 0, n, b""), event, digest, at, False), drift, more.get("vectors"))
 

@@ -71,6 +71,7 @@ def test_a_decision_comes_back_with_its_verdict_and_its_finding(tmp_path, rows, 
     assert row["bound"] == ["contract_id=contract_ids", "resource.id=contract_ids"]
     assert (row["records"], row["data_classes"]) == (27, ["terms"])
     assert (row["score"], row["p_value"], row["one_in"]) == (0.5, 0.125, 4.0)
+    assert (row["session_evidence"], row["step"]) == (0.25, 0.125)
     assert row["signals"] == [("purpose_fit", 0.25), ("envelope_breach", 1.0)]
     assert row["breaches"] == ["records_over_limit"]
     assert (row["finding_id"], row["wanted"], row["model"], row["calibration"]) == ("fnd_1", "revoke", "m1", "c1")

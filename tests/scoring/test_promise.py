@@ -47,6 +47,17 @@ def calibrated(rnd: random.Random, correlation: float, sessions: int) -> Scorer:
     )
 
 
+def test_the_steps_of_a_session_add_up_to_its_evidence() -> None:
+    scorer = calibrated(random.Random(7), 0.3, 50)
+    state: dict[str, float] = {"broke": 1.0}  # as after a person's word: what was gathered before is gone
+    steps = []
+    for value in (0.1, 0.9, 0.2):
+        state, drift = scorer.step(state, signal(value))
+        steps.append(drift.step)
+        assert sum(steps) == pytest.approx(drift.session_evidence)
+    assert max(steps) == steps[1]
+
+
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9])
 @pytest.mark.parametrize("one_in", [20, 100])
 def test_the_session_promise_holds_under_correlation(correlation: float, one_in: int) -> None:
