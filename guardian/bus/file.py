@@ -150,9 +150,10 @@ class FileConsumer:
 
     def _broke_off(self, error: Exception) -> bytes | None:
         self._ended = True
-        self._broken = BusError(
-            f"source: {self._path} broke off after line {self._next}: {error}; is it damaged or cut short?"
-        )
+        why = f"broke off after line {self._next}: {error}; is it damaged or cut short?"
+        if self._next == 0 and str(error).startswith("Not a gzipped file"):
+            why = "is no gzip: give it a name that does not end in .gz"
+        self._broken = BusError(f"source: {self._path} {why}")
         return None
 
     def _still_written(self, line: bytes) -> bool:

@@ -5,6 +5,7 @@ whatever comes from outside is read by this parser only, also JSON within a JSON
 read, because reasons pass neither the redaction rules nor the credential scanner.
 """
 
+import codecs
 import json
 import math
 import re
@@ -21,6 +22,7 @@ MAX_BYTES = MAX_RECORD
 LEAST, BEYOND = -(2**63), 2**64
 """Between which whole numbers lie: those of 64 bits, with or without a sign, as ids and hashes are."""
 
+_WIDE = "it looks like UTF-16: write it as UTF-8"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
@@ -32,7 +34,10 @@ def parse(value: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DecodeError("not_utf8", f"the byte at position {error.start} is not UTF-8") from None
+        wide = value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        raise DecodeError(
+            "not_utf8", _WIDE if wide else f"the byte at position {error.start} is not UTF-8"
+        ) from None
     return parse_text(text, max_depth=max_depth)
 
 
@@ -47,7 +52,9 @@ def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Any:
     except _BadNumber as error:
         raise DecodeError("not_json", f"{error} is not one that JSON can carry") from None
     except json.JSONDecodeError as error:
-        raise DecodeError("not_json", f"{error.msg.removesuffix(' at')} at position {error.pos}") from None
+        wide = "\0" in text[:4] and text[:4].strip("\0")  # every other byte of plain letters is zero
+        why = _WIDE if wide else f"{error.msg.removesuffix(' at')} at position {error.pos}"
+        raise DecodeError("not_json", why) from None
     except (ValueError, RecursionError):
         raise DecodeError("not_json", "the JSON cannot be parsed") from None
     if _SURROGATE.search(text):

@@ -98,6 +98,12 @@ def test_hostile_bytes_are_refused_with_their_reason(name):
     assert error.reason.isprintable()
 
 
+def test_lines_in_utf_16_are_told_to_be_that():
+    for value in (GOOD.decode().encode("utf-16"), GOOD.decode().encode("utf-16-le"), b"\0" + GOOD[:9] + b"\0"):
+        assert refusal(value).reason == "it looks like UTF-16: write it as UTF-8"
+    assert "UTF-16" not in refusal(b"\0" * 64).reason
+
+
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59-23:00"])
 def test_future_and_ancient_times_are_read_because_the_clock_is_judged_later(time):
     assert isinstance(decode(raw(time=time)), DecisionEvent)
