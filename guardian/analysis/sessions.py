@@ -58,36 +58,38 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     """One row per session, in order of their beginnings; columns `schema.SESSIONS`."""
     if events.empty:
         return frame([], SESSIONS)
-    groups, keys = events.groupby(ONE, sort=False), [events[key] for key in ONE]
-    rows = groups[list(_FIRST)].first()
+    place = events.groupby(ONE, sort=False).ngroup()  # numbers: names are slow to group by
+    groups = events.groupby(place)
+    rows = groups[[*ONE, *_FIRST]].first()
     rows["end"] = groups["at"].max()
     rows["actions"] = groups.size()
-    rows["denied"] = (events["effect"] == "deny").groupby(keys, sort=False).sum()
+    rows["denied"] = (events["effect"] == "deny").groupby(place).sum()
     total = groups["records"].sum(min_count=1)
-    about = events["records"].astype("Float64").groupby(keys, sort=False).sum(min_count=1)
+    about = events["records"].astype("Float64").groupby(place).sum(min_count=1)
     rows["records"] = total.mask((about > MOST_RECORDS).fillna(value=False), MOST_RECORDS)
     rows[list(_MOST)] = groups[list(_MOST)].max()
-    worst = events.sort_values("one_in", ascending=False, kind="stable").drop_duplicates(ONE)
-    rows["promised"] = worst.set_index(ONE)["promised"]
+    worst = events.assign(place=place).sort_values("one_in", ascending=False, kind="stable")
+    rows["promised"] = worst.drop_duplicates("place").set_index("place")["promised"]
     for name, column in (("tools", "tool"), ("breaches", "breaches"), ("finding_ids", "finding_id")):
-        rows[name] = pd.Series([_each_once(told) for _, told in groups[column]], rows.index, dtype="object")
+        rows[name] = pd.Series(_each_once(events[column], place.to_list(), len(rows)), rows.index, dtype="object")
     rows["findings"] = groups["finding_id"].count()
-    weights = events["wanted"].map(WANTED).fillna(0).astype("int64")
-    most = weights.groupby(keys, sort=False).max()
+    most = events["wanted"].map(WANTED).fillna(0).astype("int64").groupby(place).max()
     rows["wanted"] = most.map({weight: word for word, weight in WANTED.items()})
-    found = events[events["finding_id"].notna()].groupby(ONE)["at"]
+    found = events["at"].where(events["finding_id"].notna()).groupby(place)
     rows["flagged_at"] = found.min()
     rows["calibration"] = groups["calibration"].last()
-    said = words.assign(begin=spoken_of(words, rows.reset_index(), at="at")).dropna(subset="begin")
-    last = said.drop_duplicates(ONE, keep="last").set_index(ONE)
+    known = pd.MultiIndex.from_frame(rows[ONE])
+    said = words.assign(begin=spoken_of(words, rows, at="at")).dropna(subset="begin")
+    said = said.assign(place=known.get_indexer(pd.MultiIndex.from_frame(said[ONE])))
+    last = said.drop_duplicates("place", keep="last").set_index("place")
     rows["word"], rows["word_at"] = last["word"], last["at"]
     confirmed_last = said[said["stands"]].sort_values("word", kind="stable", key=lambda word: word == _CONFIRMED)
-    judged = confirmed_last.drop_duplicates(ONE, keep="last").set_index(ONE)
+    judged = confirmed_last.drop_duplicates("place", keep="last").set_index("place")
     rows["verdict"] = judged["word"]
     dismissed = rows["verdict"] == HumanWord.FALSE_POSITIVE.value
-    anew = found.max().reindex(rows.index) > judged["at"].reindex(rows.index)
+    anew = found.max() > judged["at"].reindex(rows.index)
     rows.loc[dismissed & anew, "verdict"] = None
-    return frame(rows.reset_index().sort_values("begin", kind="stable"), SESSIONS)
+    return frame(rows.sort_values("begin", kind="stable"), SESSIONS)
 
 
 def ranked(sessions: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +104,10 @@ def ranked(sessions: pd.DataFrame) -> pd.DataFrame:
     return sessions.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
 
 
-def _each_once(told: pd.Series) -> tuple[str, ...]:
-    """Of names, or of lists of them."""
-    lists = ([each] if isinstance(each, str) else each for each in told.dropna())
-    return tuple(dict.fromkeys(name for names in lists for name in names))
+def _each_once(told: pd.Series, places: list[int], count: int) -> list[tuple[str, ...]]:
+    """By place, the names, or lists of names, that the rows of it told."""
+    found: list[dict[str, None]] = [{} for _ in range(count)]
+    for each, place in zip(told, places, strict=True):
+        if isinstance(each, str | tuple):  # else it is missing
+            found[place].update(dict.fromkeys([each] if isinstance(each, str) else each))
+    return [tuple(names) for names in found]
