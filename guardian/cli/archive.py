@@ -109,7 +109,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         f"{counted(counts['days'], 'day')}, {counted(counts['tenants'], 'tenant')}, "
         f"{counts['bytes'] / 1e6:,.1f} MB; {counted(counts['labels'], 'label')} by people"
     )
-    typer.echo(f"Any lake engine reads it, such as DuckDB: read_parquet('{archive.root}/events/*/*/*.parquet')")
+    files = f"'{archive.root}/events/*/*/*.parquet', union_by_name=true"  # columns only ever grow
+    typer.echo(f"Any lake engine reads it, such as DuckDB: read_parquet({files})")
 
 
 @archive_app.command()
