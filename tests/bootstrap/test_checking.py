@@ -17,10 +17,11 @@ from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.bootstrap.modelling import _without
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
+from guardian.control.deps import ControlSettings
 from guardian.errors import ConfigurationError
 from guardian.keys.files import write_secret
 from guardian.pipeline.judging import HYGIENE
-from guardian.response.ladder import REVOKE_BREACHES
+from guardian.response.ladder import REVOKE_BREACHES, Ladder
 from guardian.stream.advice_server import AdviceServer
 from guardian.wire.advice import Weighing
 
@@ -202,6 +203,13 @@ def test_the_doctor_and_the_start_refuse_a_rule_that_would_never_fire() -> None:
     assert "copied_authorty" in found.found
     with pytest.raises(ConfigurationError, match="copied_authorty"):
         open_signals(settings)
+
+
+def test_what_the_rooms_take_for_granted_is_what_the_configuration_says() -> None:
+    settings, ladder = load(None), Ladder()
+    assert control_settings(settings) == ControlSettings()
+    thresholds = settings.response.flag_one_in, settings.response.revoke_one_in
+    assert (ladder.flag_one_in, ladder.revoke_one_in) == thresholds
 
 
 def test_a_careless_grant_revokes_nobody_whatever_the_configuration_says() -> None:
