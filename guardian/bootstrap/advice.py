@@ -1,6 +1,8 @@
 """What advice on calls needs put together: its rule, and an adviser here or elsewhere."""
 
+from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -54,8 +56,8 @@ def advice_checked(settings: Settings) -> str:
     return f"{url} answers, and takes this machine's token"
 
 
-def local_adviser(settings: Settings) -> LocalAdviser:
-    """An adviser with a drift model of its own, reading the monitor's store."""
+def local_adviser(settings: Settings, *, lag: Callable[[], timedelta | None] = timedelta) -> LocalAdviser:
+    """An adviser with a drift model of its own, reading the store of the monitor that is so far behind."""
     files = SecretFiles.of(settings)
     judge = open_judge(settings, fingerprint_key=files.load_fingerprint_key())
     judge.fit.score([FitRequest("warm up", "warm.up")])  # the first score is slow, and nobody should wait for it
@@ -67,4 +69,4 @@ def local_adviser(settings: Settings) -> LocalAdviser:
         redaction_key=files.load_fingerprint_key(),
         check_entitlements=False,  # control has checked the gateway's token
     )
-    return LocalAdviser(pipeline, open_monitor_store(settings, makes=True), clock=utc_now)
+    return LocalAdviser(pipeline, open_monitor_store(settings, makes=True), clock=utc_now, lag=lag)

@@ -65,6 +65,7 @@ class Monitor:
         consumer: Consumer | None = None,
         producer: Producer | None = None,
         judge: Judge | None = None,
+        lateness: Lateness | None = None,
         on_commit: Callable[[Judgement], None] = lambda _: None,
         crash_points: CrashPoints = no_crash,
     ) -> None:
@@ -109,6 +110,7 @@ class Monitor:
             self._count_cache()
             on_commit(judgement)
 
+        lateness = lateness or Lateness(utc_now)
         room = waiting_room(settings, self.store, pipeline, metrics)
         committer = Committer(
             pipeline=pipeline,
@@ -123,7 +125,7 @@ class Monitor:
             waiting=room,
             archived=None if self._archiving is None else self._archiving.packed,
             late_after=timedelta(seconds=settings.monitor.late_after_s),
-            lateness=(lateness := Lateness(utc_now)),
+            lateness=lateness,
             most=settings.monitor.batch,
         )
         self._worker = Worker(

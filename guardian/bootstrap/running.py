@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardian.bootstrap.advice import local_adviser
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
 from guardian.bootstrap.secrets import SecretFiles
@@ -22,6 +23,7 @@ from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import ConfigurationError, ControlError, FuseBlown
 from guardian.stream.advice_server import AdviceServer
+from guardian.stream.vitals import Lateness
 from guardian.telemetry import Metrics, configure_logging, logger
 
 
@@ -79,7 +81,8 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
     """
     _log_as_configured(settings)
     watched = Watched()
-    advising = _advise_over_http(settings) if file is None else None
+    lateness = Lateness(utc_now)
+    advising = _advise_over_http(settings, lateness) if file is None else None
     consumer = None if file is None else _reader_of(file)
     producer: Producer | None = None
     if file is not None:
@@ -93,6 +96,7 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
                 metrics=Metrics(),
                 consumer=consumer,
                 producer=producer,
+                lateness=lateness,
                 on_commit=watched.add,
                 crash_points=crash_points(),
             )
@@ -127,7 +131,8 @@ def run(settings: Settings) -> None:
     _log_as_configured(settings)
     log = logger("run")
     with stopping() as stop:
-        adviser = local_adviser(settings) if settings.advice.enabled else None
+        lateness = Lateness(utc_now)
+        adviser = local_adviser(settings, lag=lateness.lag) if settings.advice.enabled else None
         control = Control(settings, metrics=Metrics(), adviser=adviser)
         try:
             control.start()
@@ -138,7 +143,7 @@ def run(settings: Settings) -> None:
             local = settings.model_copy(
                 update={"control": settings.control.model_copy(update={"url": control.url})}
             )
-            monitor = Monitor(local, metrics=Metrics(), crash_points=crash_points())
+            monitor = Monitor(local, metrics=Metrics(), lateness=lateness, crash_points=crash_points())
             threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()
             with _hanging_up(control.reload_policies):
                 try:
@@ -155,7 +160,7 @@ def run(settings: Settings) -> None:
             control.stop()
 
 
-def _advise_over_http(settings: Settings) -> AdviceServer | None:
+def _advise_over_http(settings: Settings, lateness: Lateness) -> AdviceServer | None:
     """The adviser's port of a monitor on its own, where one is configured."""
     section = settings.monitor
     if section.advise_port == 0:
@@ -163,7 +168,7 @@ def _advise_over_http(settings: Settings) -> AdviceServer | None:
     return AdviceServer(
         section.advise_host,
         section.advise_port,
-        weigh=local_adviser(settings).weigh,
+        weigh=local_adviser(settings, lag=lateness.lag).weigh,
         token=SecretFiles.of(settings).load_advice_token(),
         budget_s=settings.advice.budget_ms / 1000,
     )

@@ -12,6 +12,10 @@ from guardian.pipeline.working import Work
 from guardian.signals.envelope_rules import named_sessions
 from guardian.signals.value_prints import prints_of
 
+_BACKLOG = 10
+"""An unseen parent is waited for so many times as long while the monitor is behind. Not for ever: a partition
+without a leader, or a producer whose clock is slow, keeps it behind for good."""
+
 
 def observe(
     d: Decoded,
@@ -27,9 +31,9 @@ def observe(
     """The decision as the signals see it. Without `across_sessions` it holds nothing about other sessions."""
     event = d.event
     behind = _behind(d, work, parent_grace)
-    pending = not across_sessions or behind or _just_met(d, state, work, parent_grace)
+    pending = not across_sessions or _just_met(d, state, work, parent_grace * (_BACKLOG if behind else 1))
     parent = _parent(d, state, work, pending=pending, across_sessions=across_sessions)
-    below, doubtful = _named(event, parent.chain, work.sessions if across_sessions else {}, behind=behind)
+    below, doubtful = _named(event, parent, work.sessions if across_sessions else {}, behind=behind)
     return Observation(
         event=event,
         now=d.our_time,
@@ -100,10 +104,12 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
 
 
 def _named(
-    event: DecisionEvent, chain: tuple[str, ...], sessions: Mapping[SessionKey, SessionState], *, behind: bool
+    event: DecisionEvent, parent: ParentFact, sessions: Mapping[SessionKey, SessionState], *, behind: bool
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Of the sessions that the action names: those that this one delegated to, and those that may belong to the
-    same work, because they have not acted yet or are of its family or task, or what links them may be unread."""
+    same work, because they have not acted yet or are of its family or task, or what links them may be unread: the
+    head of either's line is not known."""
+    unread = behind and bool(parent.chain) and not parent.root_purpose
     below: set[str] = set()
     doubtful: set[str] = set()
     for name in named_sessions(event):
@@ -112,9 +118,10 @@ def _named(
             below.add(name)
         elif (
             not other.actions
-            or not {*chain}.isdisjoint(other.ancestors)
+            or not {*parent.chain}.isdisjoint(other.ancestors)
             or _one_task(event.envelope, other)
-            or (behind and (chain or other.ancestors))
+            or unread
+            or (behind and other.ancestors and not other.root_purpose)
         ):
             doubtful.add(name)
     return frozenset(below), frozenset(doubtful)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from guardian.domain.batch import Decoded, Memory, PurposeKey, Reading, Verdict, Wanted
@@ -54,9 +54,17 @@ class Unexplained:
 
 class LocalAdviser:
     """`pipeline` is the adviser's own, because a drift model serves one thread at a time and the monitor's is
-    busy. Proposed calls come in guardian's own format, whatever the format of the log that the monitor reads."""
+    busy. Proposed calls come in guardian's own format, whatever the format of the log that the monitor reads.
+    `lag` is how far behind that monitor is: what it has not read, its store does not know."""
 
-    def __init__(self, pipeline: Pipeline, store: MonitorStore, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: MonitorStore,
+        *,
+        clock: Clock,
+        lag: Callable[[], timedelta | None] = timedelta,
+    ) -> None:
         judge, decoder = pipeline.judging, pipeline.decoder
         self._pipeline = dataclasses.replace(
             pipeline,
@@ -65,7 +73,7 @@ class LocalAdviser:
         )
         read = decoder.source.inner if isinstance(decoder.source, Unwrapping) else decoder.source
         self._rename = str if isinstance(read, GuardianDecisions) else pipeline.filling.rename
-        self._store, self._clock = store, clock
+        self._store, self._clock, self._lag = store, clock, lag
         self._turn = threading.Lock()
         self._baselines: dict[PurposeKey, BaselineFact | None] = {}
         self._learned_at = time.monotonic()
@@ -111,7 +119,7 @@ class LocalAdviser:
         memory = self._store.load(wanted_now)
         self._baselines.update({key: memory.baselines.get(key) for key in unknown})
         known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
-        return dataclasses.replace(memory, baselines=known, reading=Reading(self._clock(), lag=timedelta(0)))
+        return dataclasses.replace(memory, baselines=known, reading=Reading(self._clock(), self._lag()))
 
     def _as_logged(self, d: Decoded, memory: Memory) -> Decoded:
         """The call with its tools renamed as the log's adapter would rename them.

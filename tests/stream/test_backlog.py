@@ -44,8 +44,9 @@ class Desk:
             self.hard += [b.name for b in broken if b.hard]
 
         self.consumer = MemoryConsumer(rig.broker, ["log"])
+        self.lateness = Lateness(rig.clock)
         self.worker = rig.worker(
-            self.pipeline, consumer=self.consumer, max_records=2, lateness=Lateness(rig.clock), on_commit=committed
+            self.pipeline, consumer=self.consumer, max_records=2, lateness=self.lateness, on_commit=committed
         )
 
     def call(self, session, ago, partition, *, parent=None, stamped=None, **arguments):
@@ -114,6 +115,18 @@ def test_nor_does_the_adviser_accuse_a_child_that_the_monitor_has_just_met(desk)
     assert adviser.weigh(proposed, 60).breaches == ("parent_unknown",)
 
 
+def test_nor_while_the_monitor_is_behind_and_a_session_of_its_line_proves_nothing_to_it_then(desk):
+    desk.call("sess_1", timedelta(0), CHILDS)
+    desk.call("sess_3", timedelta(0), CHILDS, parent="sess_2")
+    desk.read()
+    desk.rig.clock.forward(60)  # what sess_2 did lies unread
+    desk.call("sess_3", timedelta(0), CHILDS, parent="sess_2", session_id="sess_1")
+    proposed = desk.rig.broker.records("log")[-1].value
+    store, clock = desk.rig.store, desk.rig.clock
+    weighed = LocalAdviser(desk.pipeline, store, clock=clock, lag=desk.lateness.lag).weigh(proposed, 60)
+    assert (weighed.breaches, weighed.hard_breaches) == (("session_mismatch",), ())
+
+
 def test_a_parent_that_nobody_knows_is_told_with_the_next_call_once_the_backlog_is_worked_off(desk):
     for minutes in range(1, 40):
         desk.call("child", OUTAGE - minutes * MINUTE, CHILDS, parent="nobody")
@@ -123,6 +136,18 @@ def test_a_parent_that_nobody_knows_is_told_with_the_next_call_once_the_backlog_
     desk.read()  # there is nothing to read
     desk.call("child", timedelta(0), CHILDS, parent="nobody")
     assert desk.read() == ["parent_unknown"]
+
+
+def test_a_partition_that_stays_behind_hides_an_unknown_parent_for_ten_times_as_long_at_most(desk):
+    """Its producer's clock is late, and as long as it writes the monitor is never found up to date."""
+    desk.lateness.caught_up = lambda: None
+    told = []
+    for _ in range(12):
+        desk.call("child", timedelta(0), CHILDS, parent="nobody")
+        desk.call("other", timedelta(0), PARENTS, stamped=2 * MINUTE)
+        told.append(desk.read() == ["parent_unknown"])
+        desk.rig.clock.forward(60)
+    assert told == [False] * 10 + [True] * 2
 
 
 def test_calls_that_come_late_do_not_hide_an_unknown_parent(desk):
@@ -150,6 +175,17 @@ def test_a_session_of_the_same_line_proves_nothing_while_what_links_the_two_may_
     desk.call(who, OUTAGE - 2 * MINUTE, CHILDS, parent=above[who], session_id=whom)
     desk.read()
     assert desk.hard == ["session_mismatch"] * hard
+
+
+@pytest.mark.parametrize(("who", "whom"), [("sess_2", "sess_9"), ("sess_9", "sess_2")])
+def test_a_line_that_is_known_up_to_its_head_proves_something_even_then(desk, who, whom):
+    above = {"sess_1": None, "sess_2": "sess_1", "sess_9": None}
+    desk.call("other", OUTAGE, PARENTS)
+    for session, parent in above.items():
+        desk.call(session, OUTAGE - MINUTE, CHILDS, parent=parent)
+    desk.call(who, OUTAGE - 2 * MINUTE, CHILDS, parent=above[who], session_id=whom)
+    desk.read()
+    assert desk.hard == ["session_mismatch"]
 
 
 def test_it_proves_something_again_once_the_backlog_is_worked_off(desk):
