@@ -65,7 +65,7 @@ class SlackOptions:
         if not re.fullmatch(r"xox[a-z]-[!-~]+", self.token):
             raise ConfigurationError("alerts.slack.token must be a Slack bot token, which begins with xoxb-")
         if not is_private(self.base_url):
-            raise ConfigurationError(f"alerts.slack.base_url must be https, got {self.base_url!r}")
+            raise ConfigurationError("alerts.slack.base_url must be https")
         if self.timeout < 1:
             raise ConfigurationError(f"alerts.slack.timeout must be at least 1 second, got {self.timeout}")
         self.rules()

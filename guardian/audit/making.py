@@ -26,7 +26,10 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     signed, signed_as = store.signed()
     with store.read() as rows:
         if signed and rows.audit.digest(signed) != signed_as:
-            raise _refused(f"it was signed up to entry {signed} already, and that was another trail")
+            raise _refused(
+                f"it was signed up to entry {signed} already, and that was another trail; the next start of"
+                " `guardian serve` (or `run`) begins another log and calls people"
+            )
         end, latest = rows.audit.end(), rows.checkpoints.latest()
         if end.seq == (latest.size if latest is not None else 0):
             return None

@@ -14,7 +14,8 @@ STORED = "the database"
 
 
 class Claim(NamedTuple):
-    """One checkpoint to hold against the trail. A note that is not believed has a `trouble`, which says why."""
+    """One checkpoint to hold against the trail. A note that is not believed has a `trouble`, which says why.
+    What is only remembered of one has no `root`."""
 
     size: int
     root: bytes | None

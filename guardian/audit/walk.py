@@ -76,11 +76,11 @@ class Walk:
             self._disbelieve(claim.trouble)
             return
         self._compare(claim)
-        if claim.root == root and claim.chain in (None, chain):
+        if claim.root in (None, root) and claim.chain in (None, chain):
             before, largest = self._good.get(claim.epoch, (0, 0))
             self._good[claim.epoch] = (largest if claim.size > largest else before, claim.size)
             self._stored += claim.source == STORED
-            self._given += claim.source != STORED
+            self._given += claim.source != STORED and claim.root is not None
             made_up_for = self._unknown.pop(claim.source, None)
             self._superseded += made_up_for.more + 1 if made_up_for is not None else 0
         else:
@@ -95,6 +95,8 @@ class Walk:
 
     def _compare(self, claim: Claim) -> None:
         """Two signed statements of one log about the same size must say the same."""
+        if claim.root is None:
+            return
         before, self._agreed = self._agreed, claim
         if before is None or (before.size, before.epoch) != (claim.size, claim.epoch) or before.root == claim.root:
             return

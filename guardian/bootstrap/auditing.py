@@ -13,18 +13,19 @@ from guardian.audit.claims import given_claims, stored_claims
 from guardian.audit.making import make_checkpoint
 from guardian.audit.note import NoteKey, note_keys, note_keys_from
 from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove
-from guardian.audit.report import Report
+from guardian.audit.report import Claim, Report
 from guardian.audit.sinks import FileSink, Sink, TopicSink
 from guardian.audit.verify import verify_trail
 from guardian.audit.writer import Checkpoints
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import named_epoch_file, open_control_store
 from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlRows, ControlStore
+from guardian.store.control import ControlRows, ControlStore, epoch_file_of
 from guardian.store.control_audit import RawEntry
 from guardian.store.engine import open_engine
 from guardian.telemetry import Metrics
@@ -86,19 +87,34 @@ def verify(
 ) -> Report:
     """The whole trail, changing nothing. `key_files` are believed instead of the deployment's own keys.
 
-    The configured checkpoint file, where it is there, is compared as well.
+    The configured checkpoint file, where it is there, is compared as well, and what control's epoch file remembers
+    where it can be read: a database can lose its checkpoints with what they were signed over.
     """
-    control_url(settings, makes=False)  # said first: where it is not, the keys are not either
+    url = control_url(settings, makes=False)  # said first: where it is not, the keys are not either
     keys = _public_keys(settings, key_files)
     base = origin_base(settings.control.issuer)
     files = {path.absolute(): path for path in checkpoints}
     own = settings.audit.checkpoint_file
     if own is not None and (path := settings.resolve(own)).is_file():
         files.setdefault(path.absolute(), path)
-    given = given_claims(files.values(), base, keys)
+    given = sorted((*_remembered(settings, url), *given_claims(files.values(), base, keys)), key=_size)
     with _reading(settings) as rows:
         stored = stored_claims(rows.checkpoints.raw(), base, keys)
         return verify_trail(rows.audit.raw(), rows.audit.end(), stored=stored, given=given, progress=progress)
+
+
+def _size(claim: Claim) -> int:
+    return claim.size
+
+
+def _remembered(settings: Settings, url: str) -> Iterator[Claim]:
+    file = epoch_file_of(url, named_epoch_file(settings))
+    if file is None or not os.access(file.path, os.R_OK):
+        return
+    mark = file.read()
+    if mark is not None and mark.signed:
+        where = f"the signed trail that {file.path} remembers"
+        yield Claim(mark.signed, None, bytes.fromhex(mark.signed_as), mark.epoch, where, str(file.path))
 
 
 def export(settings: Settings, after: int) -> Iterator[dict[str, object]]:
@@ -119,8 +135,6 @@ def checkpoint(settings: Settings) -> str | None:
 
     The running control API exports it with its next one.
     """
-    from guardian.bootstrap.control_store import open_control_store
-
     with closing(open_control_store(settings)) as store:
         keys = SigningKeys(SecretFiles.of(settings).signing).current()
         made = make_checkpoint(store, keys, base=origin_base(settings.control.issuer), now=utc_now())

@@ -59,7 +59,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
     if section is None:
         return None
     if not is_private(section.issuer):
-        raise ConfigurationError(f"console.oidc.issuer {section.issuer!r}: an identity provider speaks https")
+        raise ConfigurationError("console.oidc.issuer: an identity provider speaks https")
     if "openid" not in section.scopes:
         raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")
     secret = section.client_secret

@@ -1,6 +1,7 @@
 """Control's own database and the tokens it vouches for, without the API around them."""
 
 import os
+from pathlib import Path
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.databases import control_url
@@ -18,13 +19,14 @@ from guardian.wire.principal import Principal
 def open_control_store(settings: Settings, *, makes: bool = False) -> ControlStore:
     """Control's database. Who runs control `makes` it, or brings it up to date, and settles its epoch; others find
     it so: StoreError."""
-    beside = settings.store.epoch_file
     return ControlStore.open(
-        control_url(settings, makes=makes),
-        migrates=makes,
-        now=utc_now(),
-        epoch_file=settings.resolve(beside) if beside is not None else None,
+        control_url(settings, makes=makes), migrates=makes, now=utc_now(), epoch_file=named_epoch_file(settings)
     )
+
+
+def named_epoch_file(settings: Settings) -> Path | None:
+    named = settings.store.epoch_file
+    return None if named is None else settings.resolve(named)
 
 
 def migrate_control(settings: Settings) -> None:

@@ -35,7 +35,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if not is_private(token_url):
-            raise ConfigurationError(f"kafka.oauth.token_url {token_url!r}: a secret goes there; it must be https")
+            raise ConfigurationError("kafka.oauth.token_url: a secret goes there; it must be https")
         self._url, self._client_id, self._secret, self._scope = token_url, client_id, client_secret, scope
         self._clock, self._timeout_s = clock, timeout_s
         self._lock = threading.Lock()

@@ -47,7 +47,8 @@ def verify(
 ) -> None:
     """Find any edit, removal, reorder, truncation or rewrite of the trail, and name the first bad entry.
 
-    Exit code 1 if anything is wrong. The configured audit.checkpoint_file is compared too, where it is there.
+    Exit code 1 if anything is wrong. The configured audit.checkpoint_file is compared too, and store.epoch_file,
+    where they can be read.
 
     Example: guardian audit verify --checkpoint /mnt/elsewhere/checkpoints.txt
     """

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter, page
+from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter
 from guardian.control.problems import READS
 from guardian.store.control import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
@@ -19,10 +19,9 @@ def list_feedback(
     """Findings that people judged, within reach, the newest first."""
     scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = rows.findings.judged(scope, limit=limit + 1, before=before)
-        shown, onward = page(found, limit)
+        shown, more = rows.findings.judged(scope, limit=limit, before=before)
         items = tuple(_row(rows, each.view) for each in shown)
-    return FeedbackPage(items=items, next=onward)
+    return FeedbackPage(items=items, next=str(shown[-1].seq) if more else None)
 
 
 def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:

@@ -22,9 +22,6 @@ from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
 
-_ROOM = 8 * 1024 * 1024
-"""As many characters of findings one page has: no caller's page may stall the answers to all others."""
-
 router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
 
@@ -54,7 +51,6 @@ def list_findings(
         shown, more = rows.findings.window(
             scope,
             limit=limit,
-            room=_ROOM,
             before=before,
             session_id=session_id,
             kind=None if kind is None else kind.value,

@@ -55,14 +55,14 @@ class CaepFace:
             if unknown or not each.get("url") or not each.get("audience"):
                 raise ValueError(f"a receiver has url, audience, token_file and tenants; got {sorted(each)}")
             if not is_private(str(each["url"])):
-                raise ValueError(f"receiver {each['url']}: https, or http to this machine")
+                raise ValueError(f"the url of receiver {each['audience']}: https, or http to this machine")
             tenants = each.get("tenants")
             if tenants is not None and not (isinstance(tenants, list | tuple) and tenants and all(tenants)):
-                raise ValueError(f"receiver {each['url']}: tenants is a list of names, got {tenants!r}")
+                raise ValueError(f"receiver {each['audience']}: tenants is a list of names, got {tenants!r}")
         named = [(str(each["url"]), str(each["audience"]), _tenants_of(each)) for each in self.receivers]
         twice = next((each for each in named if named.count(each) > 1), None)
         if twice is not None:
-            raise ValueError(f"receiver {twice[0]} is there twice for {twice[1]}: one of them would miss entries")
+            raise ValueError(f"receiver {twice[1]} is there twice with one url: one of them would miss entries")
 
     def open(self, given: Given) -> Sequence[Receiver]:
         return [self._receiver(each, given) for each in self.receivers]

@@ -114,8 +114,7 @@ class ControlStore:
         engine = open_engine(url, tidied=True)
         (migrate if migrates else check_schema)(engine, CONTROL)
         check_rights(engine, RIGHTS)
-        path = epoch_file or _beside(url)
-        store = cls(engine, EpochFile(path) if path is not None else None)
+        store = cls(engine, epoch_file_of(url, epoch_file))
         if migrates:
             store.settle_epoch(now)
         else:
@@ -277,8 +276,9 @@ def _mark(stands: Head) -> Mark:
     return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq, stands.audit_seq)
 
 
-def _beside(url: str) -> Path | None:
+def epoch_file_of(url: str, named: Path | None) -> EpochFile | None:
+    """The one that is named, or lies beside the database; None for a server's, or one in memory, that has none."""
     target = make_url(url)
-    if target.get_backend_name() != "sqlite" or target.database in (None, "", ":memory:"):
-        return None
-    return Path(f"{target.database}.epoch")
+    if named is None and target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
+        named = Path(f"{target.database}.epoch")
+    return None if named is None else EpochFile(named)

@@ -48,6 +48,7 @@ class EpochFile:
         self.path = path
         self._lock = Lock()
         self._last: Mark | None = None
+        self._anew = False  # until it is written: what the file says was signed is of another trail
 
     def read(self) -> Mark | None:
         """None when there is no file yet. Raises StoreError for one that cannot be read, or is not ours."""
@@ -55,6 +56,7 @@ class EpochFile:
             raw = json.loads(self.path.read_bytes())
             far = int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]), int(raw.get("audit_seq", 0))
             trail, signed_as = str(raw.get("trail", "")), str(raw.get("signed_as", ""))
+            bytes.fromhex(signed_as)
             mark = Mark(*far, trail=trail, signed=int(raw.get("signed", 0)), signed_as=signed_as)
         except FileNotFoundError:
             return None
@@ -74,17 +76,17 @@ class EpochFile:
         """Write `mark` unless this process already wrote a later one. What was signed is never less than the file
         says already, unless an epoch began `anew`, with another trail."""
         with self._lock:
-            last = self._last
+            last, self._anew = self._last, anew or self._anew
             if last is not None and astuple(last) >= astuple(mark):
                 if last.signed >= mark.signed:
                     return
                 mark = replace(last, signed=mark.signed, signed_as=mark.signed_as)
-            there = None if anew else self.read()
+            there = None if self._anew else self.read()
             if there is not None and there.signed > mark.signed:
                 mark = replace(mark, signed=there.signed, signed_as=there.signed_as)
             with write_atomically(self.path, mode=0o600) as file:
                 file.write(json.dumps(asdict(mark)).encode())
-            self._last = mark
+            self._last, self._anew = mark, False
 
 
 def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:

@@ -12,6 +12,8 @@ from guardian.store.control_scope import NoIndex, Scope, has_much, within
 from guardian.store.control_tables import finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
+ROOM = 8 * 1024 * 1024
+"""As many characters of findings are read for one answer: nobody's may stall the answers to all others."""
 _AT_ONCE = 20
 _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -79,9 +81,8 @@ class FindingRows:
         return int(self.connection.execute(select(func.max(finding.c.seq))).scalar_one() or 0)
 
     def after(self, seq: int, limit: int) -> list[StoredFinding]:
-        """Those that arrived after this place, in order."""
-        wanted = select(finding).where(finding.c.seq > seq).order_by(finding.c.seq).limit(limit)
-        return [_stored(row) for row in self.connection.execute(wanted)]
+        """Those that arrived after this place, in order; fewer than `limit` as of a `page`."""
+        return self._fitting(select(finding).where(finding.c.seq > seq).order_by(finding.c.seq), limit)[0]
 
     def page(
         self,
@@ -93,47 +94,25 @@ class FindingRows:
         kind: str | None = None,
         effect: str | None = None,
     ) -> list[StoredFinding]:
-        """Newest first, `before` a place in the order of arrival.
+        """Newest first, `before` a place in the order of arrival; fewer than `limit` where they are large, but one
+        at least.
 
         Control's own news are about no session, whatever session bears the name that stands in them.
         """
         which = {"session_id": session_id, "kind": kind, "effect": effect}
-        return [_stored(row) for row in self.connection.execute(self._wanted(scope, limit, before, **which))]
+        return self.window(scope, limit=limit, before=before, **which)[0]
 
     def window(
         self,
         scope: Scope,
         *,
         limit: int,
-        room: int,
         before: int | None = None,
         session_id: str | None = None,
         kind: str | None = None,
         effect: str | None = None,
     ) -> tuple[list[StoredFinding], bool]:
-        """A page that ends before its findings have more than `room` characters, but has one at least; and whether
-        there are more. What has no room is never parsed: that takes twenty times its size."""
-        which = {"session_id": session_id, "kind": kind, "effect": effect}
-        found: list[StoredFinding] = []
-        wanted = self._wanted(scope, limit + 1, before, **which).execution_options(yield_per=_AT_ONCE)
-        with self.connection.execute(wanted) as rows:
-            for row in rows:
-                room -= len(row.finding)
-                if len(found) == limit or (found and room < 0):
-                    return found, True
-                found.append(_stored(row))
-        return found, False
-
-    def _wanted(
-        self,
-        scope: Scope,
-        limit: int,
-        before: int | None,
-        *,
-        session_id: str | None,
-        kind: str | None,
-        effect: str | None,
-    ) -> Select[Any]:
+        """A `page`, and whether there are more."""
         tenant = finding.c.tenant_id
         # else its few rows are read by tenant or session and sorted: SQLite must not take another index
         walked = session_id is None and has_much(self.connection, tenant, scope)
@@ -147,15 +126,27 @@ class FindingRows:
             wanted = wanted.where((finding.c.effect if walked else NoIndex(finding.c.effect)) == effect)
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
-        return wanted.order_by(finding.c.seq.desc()).limit(limit)
+        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit)
 
-    def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> list[StoredFinding]:
-        """Those with a person's verdict, the newest first."""
+    def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> tuple[list[StoredFinding], bool]:
+        """Those with a person's verdict, as a `window`."""
         wanted = select(finding).where(within(NoIndex(finding.c.tenant_id), scope), finding.c.verdict.is_not(None))
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
-        rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))
-        return [_stored(row) for row in rows]
+        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit)
+
+    def _fitting(self, wanted: Select[Any], limit: int) -> tuple[list[StoredFinding], bool]:
+        """The first of them, up to `limit`, that have room together; and whether there are more. What has no room
+        is never parsed: that takes twenty times its size."""
+        found, room = list[StoredFinding](), ROOM
+        first = wanted.limit(limit + 1).execution_options(yield_per=_AT_ONCE)
+        with self.connection.execute(first) as rows:
+            for row in rows:
+                room -= len(row.finding)
+                if len(found) == limit or (found and room < 0):
+                    return found, True
+                found.append(_stored(row))
+        return found, False
 
     def confirmed(self, tenant_id: str, session_id: str) -> bool:
         """Whether a person confirmed any finding on this session."""

@@ -128,10 +128,24 @@ def test_a_rewritten_database_is_found_from_the_exported_checkpoint(guardian, ho
         home,
         "UPDATE control_head SET audit_seq = 3, audit_hash = (SELECT hash FROM control_audit WHERE seq = 3)",
     )
-    assert guardian("verify").exit_code == 0
     done = guardian("verify", "--checkpoint", str(exported))
     assert done.exit_code == 1
-    assert "cut off" in done.stdout
+    assert f"the checkpoint in {exported} line 1 covers 4 entries and the trail has 3" in done.stdout
+    done = guardian("verify")
+    assert done.exit_code == 1, "what control remembers of it beside the database"
+    assert "control.db.epoch remembers covers 4 entries and the trail has 3: its end was cut off" in done.stdout
+    damage(home, "DELETE FROM control_audit")
+    before = "0" * 64
+    for seq in range(1, 5):
+        record = canonical({"action": "revoke", "seq": seq})
+        before = chain(before, record)
+        damage(home, f"INSERT INTO control_audit VALUES ({seq}, '{record}', '{before}')")
+    damage(home, f"UPDATE control_head SET audit_seq = 4, audit_hash = '{before}'")
+    done = guardian("verify")
+    assert (done.exit_code, "first bad entry: 1" in done.stdout) == (1, True)
+    assert "signed over other entries than the present ones" in done.stdout
+    database(home).with_name("control.db.epoch").unlink()
+    assert guardian("verify").exit_code == 0
 
 
 def test_only_the_keys_that_are_given_are_believed(guardian, home, tmp_path):

@@ -48,15 +48,19 @@ SENDERS: dict[str, Callable[[str], object]] = {
     "revocation.faces.caep": lambda url: CaepFace(receivers=({"url": url, "audience": "a"},)),
     "console.oidc.issuer": _identity,
 }
-BAD = ("http://guardian.example/token", "http://127.0.0.1.evil.example/token")
+BAD = (
+    "http://guardian:s3cret@guardian.example/s3cret?key=s3cret",
+    "http://127.0.0.1.evil.example/token",
+)
 
 
 @pytest.mark.parametrize("sender", SENDERS)
 def test_this_machine_is_taken_and_no_secret_goes_over_a_network_in_the_clear(sender: str) -> None:
     SENDERS[sender]("http://127.0.0.2:8731/token")
     for url in BAD:
-        with pytest.raises((ConfigurationError, ValueError)):
+        with pytest.raises((ConfigurationError, ValueError)) as refused:
             SENDERS[sender](url)
+        assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", PRIVATE)

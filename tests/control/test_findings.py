@@ -9,11 +9,11 @@ from sqlalchemy import insert, text
 from whole_store import first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
-from guardian.control import routes_findings
 from guardian.control.facts import in_canary
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
+from guardian.store import control_findings
 from guardian.store.control_tables import model
 
 
@@ -225,18 +225,30 @@ def listed(stage, **query):
     return stage.call("GET", "/v1/findings", "analyst", params=query).json()["items"]
 
 
-def test_large_findings_make_more_pages_and_none_that_is_too_large(stage, a_finding, monkeypatch):
+@pytest.mark.parametrize("path", ["/v1/findings", "/v1/feedback"])
+def test_large_findings_make_more_pages_and_none_that_is_too_large(stage, a_finding, monkeypatch, path):
     sent = [stage.submit(a_finding(f"s{n}")).json()["finding_id"] for n in range(5)]
+    for each in sent:
+        stage.call("POST", f"/v1/findings/{each}/verdict", "analyst", json={"verdict": "benign", "reason": "ok"})
     size = len(json.dumps(listed(stage, limit=1)[0]["finding"], separators=(",", ":")))
     for room, pages in ((1, [1] * 5), (2 * size + 2, [2, 2, 1]), (9 * size, [5])):
-        monkeypatch.setattr(routes_findings, "_ROOM", room)
+        monkeypatch.setattr(control_findings, "ROOM", room)
         seen, cursor = [], None
         while cursor is not None or not seen:
             query = {"limit": 500, **({"cursor": cursor} if cursor else {})}
-            page = stage.call("GET", "/v1/findings", "analyst", params=query).json()
-            seen.append([item["finding"]["id"] for item in page["items"]])
+            page = stage.call("GET", path, "analyst", params=query).json()
+            seen.append([item.get("finding_id") or item["finding"]["id"] for item in page["items"]])
             cursor = page["next"]
         assert ([len(page) for page in seen], [each for page in seen for each in page]) == (pages, sent[::-1])
+
+
+def test_what_has_no_room_is_not_read_for_a_session_or_a_case_either(stage, a_finding, monkeypatch):
+    for n in range(3):
+        stage.submit(a_finding("s1", n=n))
+    monkeypatch.setattr(control_findings, "ROOM", 1)
+    got = stage.call("GET", "/v1/sessions/acme/s1", "analyst").json()
+    assert (len(got["findings"]), got["session"]["findings"]) == (1, 3)
+    assert stage.call("GET", "/v1/cases/acme/s1", "analyst").status_code == 200
 
 
 def test_numbers_that_are_not_finite_are_refused(stage, a_finding):

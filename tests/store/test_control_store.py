@@ -20,7 +20,7 @@ import guardian.store.engine as engine_module
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
-from guardian.store import control_scope
+from guardian.store import control_epoch, control_scope
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
@@ -189,6 +189,25 @@ def test_what_was_signed_is_remembered_whoever_writes_and_given_up_with_the_trai
     assert ours.read().n == 4
     ours.advance(Mark(2, 0, 0), anew=True)
     assert ours.read() == Mark(2, 0, 0)
+
+
+def test_what_another_trail_had_signed_is_given_up_too_where_the_disk_was_full_when_the_epoch_began(
+    tmp_path, monkeypatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = EpochFile(tmp_path / "epoch")
+    file.advance(Mark(1, 3, 3, signed=9, signed_as="d9"))
+    with monkeypatch.context() as patched:
+        patched.setattr(control_epoch, "write_atomically", full)
+        with pytest.raises(OSError, match="space"):
+            file.advance(Mark(2, 0, 4), anew=True)
+    file.advance(Mark(2, 1, 5))
+    assert file.read() == Mark(2, 1, 5)
+    file.advance(Mark(2, 1, 5, signed=2, signed_as="d2"))
+    file.advance(Mark(2, 2, 6))
+    assert file.read() == Mark(2, 2, 6, signed=2, signed_as="d2")
 
 
 def test_an_epoch_file_of_an_older_version_is_read(tmp_path):
@@ -523,7 +542,7 @@ def test_few_findings_among_many_are_found_without_reading_the_others(store, mon
         for asked in ({"kind": "control"}, {"effect": "revoke"}, {"kind": "drift", "effect": "revoke"}):
             assert rows.findings.page(scope, limit=2, before=9, **asked) == []
         found = rows.findings.page(scope, limit=2, session_id="s4", kind="drift", effect="flag")
-        found += rows.findings.judged(scope, limit=2, before=9)
+        found += rows.findings.judged(scope, limit=2, before=9)[0]
     assert [each.view.finding.session_id for each in found] == ["s4", "s4"]
     read = [step for step in plans if "control_finding" in step]
     assert [step for step in read if "=?" not in step and "ix_control_finding_judged" not in step] == []
