@@ -16,15 +16,23 @@ SURELY = word_set("sql stmt sql_query sql_statement")
 """Those that hold nothing else."""
 CHARS = 100_000
 """What is read of a text."""
-_COMMENT_MARK = re.compile(r"/\*!?\d*|\*/")
+_EXECUTED_MARK = re.compile(r"/\*m?!\d*|\*/")
+"""Around what MySQL and MariaDB execute. Behind the other mark no statement begins: `/* Export by month */`."""
 _LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*")
 _CHANGING = word_set("insert update delete drop alter truncate grant revoke copy merge")
+_BUT_LOOKING = (
+    r"(?! (?:[\w\[\]]{0,64}\.){0,3}\[?(?:u?sp_)?"
+    r"(?:get|list|find|fetch|show|search|select|count|describe|help|columns|tables)(?!\w{0,64}_(?:and|or|then)_))"
+)
+"""Not before a procedure whose name says that it looks up."""
 _CHANGE = re.compile(
     r"\b(?:(?:insert|merge|replace) (?:\w+ ){0,2}into|delete from|truncate table|do \$|call [\w.]+ ?\("
     r"|update (?:only )?\S{1,128} (?:as )?(?:\w{1,64} )?set \S{1,128} ?=|copy \S{1,128} (?:from|to) '"
-    r"|mutation(?: \w{1,64})? ?(?:\{|\(\$)|into (?:out|dump)file|exec(?:ute)? (?:immediate|\w*[sx]p_)"
+    r"|mutation(?: \w{1,64})? ?(?:\{|\(\$)|into (?:out|dump)file"
+    rf"|exec(?:ute)?(?: immediate| ?\( ?(?:@|n?')|{_BUT_LOOKING} (?:[\w.\[\]]{{0,128}}[sx]p_"
+    r"|(?:[\w\[\]]{1,64}\.{1,2}){1,3}[\w\[\]]{1,64} (?:n?'|@\w)|[\w\[\]]{1,64} @\w{1,64} ?=))"
     r"|detach delete \w|upsert into \S|pg_(?:terminate|cancel)_backend ?\(|lo_export ?\("
-    r"|(?:create|drop|alter)(?: or replace)? (?:external |materialized |unique |foreign )*"
+    r"|(?:(?<!show )create|drop|alter)(?: or replace)? (?:external |materialized |unique |foreign )*"
     r"(?:table|view|index|database|schema|user|role|function))"
 )
 _BEGINS = re.compile(
@@ -37,26 +45,34 @@ _BEGINS = re.compile(
     r"|set password (?:for \S{1,128} ?)?= ?\S|create trigger \S{1,128} on \S{1,128} (?:after|for|instead) "
     r"|create (?:share|stage|login|trigger|proc(?:edure)?) \S{1,128} (?:with|from|url|before|after|instead|as)[ =]"
     r"|create (?:or replace )?proc(?:edure)? [\w.]{1,128} ?\(|create ?\(\w{0,64}(?::\w| ?\{|\) ?[-<])"
-    r"|exec(?:ute)? (?:[\w\[\]]{1,64}\.){0,3}[\w\[\]]{1,64} (?:@\w|n?'))"
+    r"|with [^ (]{1,128} (?:\([^)]{0,512}\) )?as ?\(.*\) (?:delete|update|insert) [\w\[\"]"
+    rf"|exec(?:ute)?{_BUT_LOOKING} (?:[\w\[\]]{{0,64}}\.){{0,3}}[\w\[\]]{{1,64}} (?:@\w|n?'))"
 )
 """How a statement that changes something begins, in any text."""
 _LOOSELY = re.compile(
     r"(?:upsert|unload|export|import|backup|restore|rename|reassign|kill|call|load|put|deny|undrop|set password"
-    r"|exec(?:ute)?(?! (?:[\w\[\]]{1,64}\.){0,3}\[?(?:usp_)?(?:get|list|find|show|search|select|count))"
+    rf"|exec(?:ute)?{_BUT_LOOKING}"
     r"|create(?! (?:or replace )?(?:local |global )?(?:temp|temporary|volatile)\b))\b"
 )
-"""The same where only a statement can be meant. A scratch table that ends with its connection changes nothing,
-and neither does a procedure whose name says that it looks up."""
-_GRAPH = re.compile(r"(?:optional )?match ?\(|unwind \S")
-_GRAPH_CHANGE = re.compile(
-    r"\b(?:delete \w|set \w{1,64}(?:[.:]\w| ?\+?=)|remove \w{1,64}[.:]|(?:create|merge) ?\()"
+"""The same where only a statement can be meant. A scratch table that ends with its connection changes nothing."""
+_GRAPH = re.compile(
+    r"(?:(?:explain|profile) )?"
+    r"(?:(?:optional )?match ?(?:\w{1,64} ?= ?)?\(|unwind \S.{0,512}? as \w|call ?\{|with \S.*\bmatch ?\()"
 )
-_INTO_FILE = re.compile(r"\binto (?:out|dump)file ['\"]")
-_COPIES = re.compile(r"\bto (?:program ?'|'[a-z][a-z0-9+.-]{1,16}://)")
-_BACKS_UP = re.compile(r"\bto url ?=|\binto \(?'[a-z][a-z0-9+.-]{1,16}://")
+_GRAPH_CHANGE = re.compile(
+    r"\b(?:delete(?: \w| ?[(`])|set [\w`]{1,64}(?:[.:\[]\S| ?\+?=)|remove [\w`]{1,64}[.:]|(?:create|merge) ?\()"
+)
+_INTO_FILE = re.compile(
+    r"\b(?:into (?:out|dump)file ['\"]|insert overwrite (?:local )?directory (?:['\"]|using\b)"
+    r"|insert into (?:table )?function \w{1,64} ?\( ?'[a-z][a-z0-9+.-]{1,16}://"
+    r"|external_location ?= ?'[^']{0,1024}'.{0,512}\) ?as ?\(? ?(?:select|with|table)\b)"
+)
+_COPIES = re.compile(r"\bto (?:program ?'|e?'[^' ]{0,512}[/\\.])")
+_BACKS_UP = re.compile(r"\bto url ?=|\b(?:in)?to (?:\w{1,32} ?)?\(? ?'[a-z][a-z0-9+.-]{1,16}://")
 _CARRIES = re.compile(
     r"(?:unload ?\( ?(?:'|\$|select\b|with\b|table\b)|unload to ['\"]|copy into (?:'|@)"
     r"|export data (?:with connection \S{1,128} )?(?:options ?\(|as ?\(|as (?:select|with)\b)"
+    r"|export database (?:\S{1,128} to )?['\"]"
     r"|export into (?:csv|parquet) ['\"(]|export table \S{1,128} (?:partition ?\([^)]{0,256}\) )?to ['\"])"
 )
 
@@ -99,10 +115,14 @@ def _carries(statement: str) -> bool:
 @lru_cache(maxsize=16)
 def _readings(text: str) -> tuple[str, ...]:
     """The text on one line in lower case, without comments and with their contents: databases differ in what a
-    comment is."""
+    comment is, and a mark of one may stand in another (`-- /*`) or in a text."""
     lowered = text[:CHARS].lower()
-    read = (_LINE_COMMENT.sub(" ", _without_comments(lowered)), _COMMENT_MARK.sub(" ", lowered))
-    return tuple(" ".join(each.split()) for each in read)
+    read = (
+        _LINE_COMMENT.sub(" ", _without_comments(lowered)),
+        _EXECUTED_MARK.sub(" ", _LINE_COMMENT.sub(" ", lowered)),
+        _EXECUTED_MARK.sub(" ", lowered),
+    )
+    return tuple(dict.fromkeys(" ".join(each.split()) for each in read))
 
 
 def _statements(told: str) -> Iterator[str]:

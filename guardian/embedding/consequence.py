@@ -74,7 +74,7 @@ _WEIGHTY = word_set(
     "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
     " credentials beneficiary collaborator forwarding"
 )
-_PRESSING = word_set("press keyboard hotkey type hold")
+_PRESSING = word_set("press keyboard")
 """With one of these a `key` is one of a keyboard."""
 _EITHER = word_set("credit debit")
 """Before a balance: which one it is, or what is done to it."""
@@ -122,7 +122,10 @@ def _parts(tool: str) -> list[list[str]]:
 
 def _shows_log(space: Sequence[Sequence[str]], last: Sequence[str]) -> bool:
     """Whether a name says whose log is shown (`jobs.logs`, `pods_log`, `git_log`) and nothing that is done to it:
-    an unknown word may be a verb (`ship_logs`), and something may be written to a log (`audit.log`)."""
+    an unknown word may be a verb (`ship_logs`), as may one before it (`DELETE /logs`), and something may be
+    written to a log (`audit.log`)."""
+    if any(map(_surely, (name for part in space for name in part))):
+        return False
     if last == ["log"]:
         return bool(space) and space[-1][-1] in _PROGRAMS
     of = [name for name in last[:-1] if name not in _PROGRAMS]
@@ -157,7 +160,8 @@ def _of_names(names: Sequence[str]) -> Consequence:
         for before, name in zip(("", *names), names, strict=False):
             if (name in _LATE) is not late:
                 continue
-            if name == "balance" and before in _EITHER:
+            asked = not _ASKING.isdisjoint(names) and _JOINING.isdisjoint(names)
+            if name == "balance" and before in _EITHER and not asked:
                 return Consequence.UNKNOWN
             for kind, verbs in ((Consequence.ACT, _ACT), (Consequence.WRITE, _WRITE), (Consequence.READ, _READ)):
                 if name in verbs:

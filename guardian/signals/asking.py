@@ -26,7 +26,10 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     Way.PUBLISH: word_set(
         "post publish tweet announce share broadcast comment write blog gist put release message send"
     ),
-    Way.EXPORT: word_set("export download dump backup archive upload migrate migration copy extract sync save"),
+    Way.EXPORT: word_set(
+        "export download dump backup archive upload migrate migration copy extract sync save unload offload "
+        "replicate"
+    ),
 }
 _CLAUSE = r"(?:(?![.,;:!?)](?:\s|$)|\bbut\b)[^\n])*"
 _BAN = re.compile(
@@ -38,7 +41,10 @@ _BAN = re.compile(
 """What a purpose says is not to be done, to the end of the clause; of people who did not reply it says nothing."""
 _VERBS_OF_TASKS = READING.union(*_ASKS.values())
 _VERBS = _VERBS_OF_TASKS | LOOKING | MENDING | WORKING
-_FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
+_PHRASES = {
+    Way.MESSAGE: re.compile(r"\bfollow up (?:on|with)\b"),
+    Way.EXPORT: re.compile(r"(?:^|\b(?:and|to|then|please|must|should) )back up\b"),
+}
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
 _HOST = re.compile(r"(?:https?://)?([a-z0-9.-]+)(?::\d+)?(?:[/?#]|$)")
 _CALLED = re.compile(r"\b\w{2,}")
@@ -60,7 +66,7 @@ def asked_for(purpose: str, way: Way) -> bool:
     [True, False, False, True]
     """
     said, asks = words(purpose), _ASKS[way]
-    if way is Way.MESSAGE and _FOLLOWS_UP.search(" ".join(said)):
+    if way in _PHRASES and _PHRASES[way].search(" ".join(said)):
         return True
     if is_about_things(purpose):
         return not ((asks - BOTH - THINGS).isdisjoint(said) and asks.isdisjoint(verbs_in(purpose)))

@@ -91,6 +91,13 @@ _WHO = word_set(
 )
 """Whom something is made anew for has no successor."""
 _TOO, _WHOSE, _IT = word_set("and or &"), word_set("of for"), word_set("it them")
+_ONCE = word_set("renewal replacement resubmission")
+"""These call what is made: in "the replacement order 5512" it is the order itself."""
+_SHORTLY = 4
+_UNWANTED = word_set(
+    "avoid before cancel cannot disable don neither never no nor not off prevent prior stop than without"
+)
+"""Shortly before one of the former: no successor is made, or none yet ("cancel it before renewal")."""
 _CLAUSE = _AND.union(
     *(_WHOSE, _IT),
     word_set(
@@ -101,6 +108,8 @@ _CLAUSE = _AND.union(
 """What an object stands before: "rerun it until it passes" has none of its own, and in "renew the plan of customer
 88" it is the plan."""
 _PARTS = _AND | word_set("( because but")
+_BEGINNING = _PARTS | word_set("forget then")
+"""Behind these what was not wanted is over: "don't forget to renew it"."""
 _NO_SUBJECT = word_set(
     "also are be been being can could get gets got had has have is it must need needs not shall should still they "
     "to was were which will would"
@@ -295,7 +304,7 @@ def _made_anew(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]
             things[len(said)] = begun[at]
         said += [token.strip(_AROUND).lower(), *([";"] if token.endswith(_ENDING) else ())]
     for at, word in enumerate(said):
-        if at in things or word.replace("-", "") not in _ANEW:
+        if at in things or word.replace("-", "") not in _ANEW or _is_unwanted(said, at):
             continue
         after = said[at + 1] if at + 1 < len(said) else ";"
         first = at + (2 if after in _WHOSE else 1)
@@ -303,11 +312,20 @@ def _made_anew(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]
         end = next((place for place in near if said[place] in _CLAUSE), near.stop)
         ahead = [place for place in near if place in things]
         behind = [place for place in range(max(0, at - 1 - _REACH), at) if place in things]
-        alone = after in _CLAUSE or word == "replacement"
-        if ahead and (ahead[0] < end or (after in _TOO and not behind)):
+        was = word.endswith("ed")
+        makes = after in _WHOSE if word in _ONCE else not was
+        alone = after in _IT or word == "replacement" or ((was or word in _ONCE) and after in _CLAUSE)
+        if ahead and makes and (ahead[0] < end or (after in _TOO and not behind)):
             yield things[ahead[0]]
-        elif behind and alone and not (word.endswith("ed") and _has_own_subject(said[behind[-1] + 1 : at])):
+        elif behind and alone and not (was and _has_own_subject(said[behind[-1] + 1 : at])):
             yield things[behind[-1]]
+
+
+def _is_unwanted(said: Sequence[str], at: int) -> bool:
+    """Whether the few words before it, since its part began, forbid it or put it off: "do not reorder it"."""
+    before = said[max(0, at - _SHORTLY) : at]
+    begins = max((place for place, word in enumerate(before, 1) if word in _BEGINNING), default=0)
+    return not _UNWANTED.isdisjoint(before[begins:])
 
 
 def _has_own_subject(between: Sequence[str]) -> bool:

@@ -54,7 +54,7 @@ _ALL = 3
 _REMEMBERED = 64
 _ENTRIES = word_set("accrual booking entry gl journal line post posting")
 """Of tools of the books: these make or read entries, each of which names two accounts or more."""
-_PAYS = word_set("pay payment payout remittance transfer wire")
+_PAYS = word_set("disbursement pay payment payout refund remittance transfer wire withdrawal")
 
 
 class _Touch(NamedTuple):

@@ -61,6 +61,8 @@ _DONE, _KEPT = (
     word_set("artifact history id job key log note request set status step"),
 )
 """These call a thing together, as in `list_merge_requests`; `list_export_contacts` may do something to a list."""
+_CHANGED = word_set("history log request set")
+"""So does `change` with these alone: `todo_list_change_status` does something."""
 _JOINING = re.compile(r"\b(?:and|also|plus|then|additionally|furthermore|moreover|as well as)\b|[&;,+]")
 
 
@@ -137,7 +139,8 @@ def _asked_for(tool: str, named: tuple[str, ...], act: tuple[str, ...]) -> tuple
         return ()
     if verb == ("list",):
         pairs = [(word, singular(after)) for word, after in pairwise((*thing, "")) if word in _CHANGING]
-        return thing if all(word in _DONE and after in _KEPT for word, after in pairs) else ()
+        calls = (word in _DONE and after in (_CHANGED if word == "change" else _KEPT) for word, after in pairs)
+        return thing if all(calls) else ()
     methods = not _WEB.isdisjoint(named) and not _METHODS.isdisjoint(thing)
     alone = len(thing) == 1 and thing[0] in _NO_THING
     return () if _ASKING.isdisjoint(verb) or methods or alone else thing

@@ -496,6 +496,9 @@ def test_what_a_purpose_forbids_it_does_not_ask_for(
         (Way.PUBLISH, "Read the log - post a summary in the channel"),
         (Way.PUBLISH, "review, post"),
         (Way.EXPORT, "Check the stock and export the list"),
+        (Way.EXPORT, "Unload the payments of May to the data lake"),
+        (Way.EXPORT, "Check the size and back up the crm database"),
+        (Way.EXPORT, "Replicate the orders to the warehouse"),
     ],
 )
 def test_a_task_of_looking_asks_for_what_its_verbs_say(way: Way, told: str) -> None:
@@ -522,6 +525,7 @@ def test_a_task_of_looking_asks_for_what_its_verbs_say(way: Way, told: str) -> N
         (Way.PUBLISH, "Read the release notes"),
         (Way.EXPORT, "Review the copy of the landing page"),
         (Way.EXPORT, "Review backup settings"),
+        (Way.EXPORT, "Review the back up of May"),
     ],
 )
 def test_what_a_task_of_looking_or_mending_is_about_it_does_not_ask_for(
@@ -1080,6 +1084,11 @@ def test_a_query_that_unloads_what_was_read_is_an_export_that_nobody_asked_for(
 ) -> None:
     out = act("redshift.query", {"sql": "UNLOAD ('select * from payments') TO 's3://elsewhere/'"}, None)
     assert last(payments(), out).value > 0.75
+    asked = "Unload the payments of May to the data lake"
+    assert (
+        last(payments(purpose=asked), act("redshift.query", out.event.action.arguments, purpose=asked)).value
+        == 0.0
+    )
 
 
 def test_a_way_to_be_paid_back_is_no_method_of_http(act: Any) -> None:

@@ -36,14 +36,15 @@ def test_a_name_that_tells_what_is_done_to_a_list_or_a_history_tells_of_no_look_
 GOT = (
     "get_run payments.get_run jira__get_run GetWorkflowRun get_refund gitlab_get_merge_request get_post getReply "
     "get_update get_export describe_change_set retrieve_charge fetch_transfer get_send_status http_get_run "
-    "list_merge_requests gitlab_list_merge_request_notes list_deploy_keys listWorkflowRunJobs get_and_or_gates"
+    "list_change_sets list_merge_requests gitlab_list_merge_request_notes list_deploy_keys "
+    "listWorkflowRunJobs get_and_or_gates"
 )
 DONE = (
     "get_or_create_report get_and_send_report getAndDelete getThenPurge get_run_and_force_delete get&delete_user "
     "get_report+send_mail fetch,send_it get_delete fetch_execute cacheGetSet delete_get_run post.get_run "
     "retry_get_run run_and_get_logs history_get_run runGetLogs fetch_post http_get_post http.fetch_put_item "
     "curl_get_delete_url list_add_members list_export_contacts mailing_list_post_messages run_list_jobs "
-    "waiting_list_approve_requests list_and_merge_requests"
+    "waiting_list_approve_requests todo_list_change_status price_list_change_note list_and_merge_requests"
 )
 
 
