@@ -47,6 +47,7 @@ class Support:
     held_out: int
     held_out_broken: int
     flagged_use: int = 0  # flagged sessions that did what is refused
+    held_below: int = 0  # honest sessions below its own that hold it: policies refuse it, the template keeps it
 
 
 @dataclass(frozen=True, slots=True)

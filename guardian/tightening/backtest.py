@@ -126,7 +126,8 @@ class NewPolicy:
         """Whether the patched envelope no longer lists a class that the call touched, in whichever spelling: the
         policies ask for the template's own."""
         rule, touched = restriction.rule, placed.call.data_classes
-        if not isinstance(rule, ForbidDataClass) or restriction.scope not in self._patched or touched is None:
+        patched = restriction.scope in self._patched and not restriction.support.held_below
+        if not isinstance(rule, ForbidDataClass) or not patched or touched is None:
             return False
         listed = Grant.of(placed.call).data_classes or ()
         return rule.data_class in listed and class_name(rule.data_class) in map(class_name, touched)

@@ -38,13 +38,16 @@ class EnvelopePatches:
         """What a template can express of the restrictions, in guardian's names; the rest is for the policy engine.
 
         An empty list of tools would be no limit, so then the template keeps its own list. It also keeps a limit on
-        records that is not a number, data classes of which one is redacted, and its lifetime: that runs from the
-        envelope's issue, of which no decision tells, and a session's from its first call.
+        records that is not a number, data classes of which one is redacted, what sessions below hold (they would
+        be wider than their parent), and its lifetime: that runs from the envelope's issue, of which no decision
+        tells, and a session's from its first call.
         """
         tools, classes, records = list(grant.tools), grant.data_classes, grant.max_records
         listed = classes is not None and not any(map(nameless, classes))
         for restriction in restrictions:
             match restriction.rule:
+                case _ if restriction.support.held_below:
+                    pass
                 case ForbidTool(tool, except_agents=()):
                     tools = [each for each in tools if each != tool]
                 case ForbidDataClass(name) if listed:

@@ -1,12 +1,13 @@
 """Usage → restrictions, each with its support; for a scope with too little history, an abstention that says
 why."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords
+from guardian.domain.rules import ROOT, UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords
 from guardian.domain.text import shown, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
@@ -14,7 +15,7 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
-from guardian.tightening.tools import data_classes, handed_on, tools
+from guardian.tightening.tools import data_classes, tools
 from guardian.tightening.usage import Use, class_name
 
 Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
@@ -63,8 +64,8 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
             continue
         for miner in MINERS:
             found.extend(miner(scope, past, whole, caution))
-        advice.extend((*_kept(scope, past, whole, caution), *_wildcards(scope, past, whole)))
-    return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found)))
+        advice.extend(_wildcards(scope, past, whole))
+    return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found, caution)))
 
 
 def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> str | None:
@@ -102,35 +103,18 @@ def _split(history: History) -> Iterator[Advice]:
             )
 
 
-def _kept(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Advice]:
-    """Advice about what a role keeps only because it delegates it."""
-    grants, held, doubted = past.current(), past.handed, past.handed_doubted
-    tools = {name: name for grant in grants for name in grant.tools}
-    classes = {name: class_name(name) for grant in grants for name in grant.data_classes or ()}
-    listed = (
-        (tools, whole.tools, held.tools, doubted.tools),
-        (classes, whole.touched, held.classes, doubted.classes),
-    )
-    kept = [
-        shown(name)
-        for granted, used, children, unusual in listed
-        for name, one in sorted(granted.items())
-        if "*" not in name and one not in used and handed_on(one, children, unusual, caution)
-    ]
-    if kept:
-        yield Advice(
-            scope.tenant_id,
-            scope.role,
-            f"keeps {some(kept, _NAMED)} for {shown(scope.purpose)} only because sessions below it hold that: a "
-            "template without it would make them wider than their parent. Narrow those that it delegates to first",
-        )
-
-
-def _astray(history: History, found: Sequence[Restriction]) -> Iterator[Advice]:
-    """Advice about what others are to lose and children hold of whom nobody knows who delegated to them."""
+def _astray(history: History, found: Sequence[Restriction], caution: Caution) -> Iterator[Advice]:
+    """Advice about what others are to lose and children hold of whom nobody knows who delegated to them. Of a role
+    whose parents are known but for a few, as at the window's begin, it is known."""
+    known: Counter[tuple[str, str, str]] = Counter()
+    for scope, past in history.scopes.items():
+        if scope.parent_role not in (ROOT, UNKNOWN_PARENT):
+            known[scope.tenant_id, scope.purpose, scope.role] += past.early.sessions + past.late.sessions
     for scope, held in sorted(history.astray.items(), key=lambda pair: astuple(pair[0])):
         own = (scope.purpose, scope.role)
-        others = (each for each in found if each.scope.tenant_id == scope.tenant_id)
+        if held.records.total() <= caution.at_most * known[(scope.tenant_id, *own)]:
+            continue
+        others = (r for r in found if r.scope.tenant_id == scope.tenant_id and not r.support.held_below)
         rules = [each.rule for each in others if (each.scope.purpose, each.scope.role) != own]
         tools = {rule.tool for rule in rules if isinstance(rule, ForbidTool) and not rule.except_agents}
         classes = {rule.data_class for rule in rules if isinstance(rule, ForbidDataClass)}

@@ -16,10 +16,12 @@ FILE = "cedar/own_permissions.cedar"
 
 UNAUDITED = frozenset({"read", "readRevocations", "readChanges", "readMetrics", "permitCall"})
 """Where control permits these, the audit trail has no line."""
-EMERGENCIES = frozenset(
-    {"breakGlass", "resetBreaker", "setMode", "revoke", "revokeSubject", "reinstate", "reinstateSubject"}
-)
-"""A quiet quarter, or one in shadow mode, shows no need of these, and the next day may."""
+EMERGENCIES = frozenset((
+    "breakGlass", "resetBreaker", "setMode", "revoke", "revokeSubject", "reinstate", "reinstateSubject", "protect",
+    "propose", "approve",
+))  # fmt: skip
+"""A quiet quarter, or one in shadow mode, shows no need of these, and the next day may. The last two ask for and
+give the second person's word on the others."""
 
 CheckText = Callable[[str, str], Sequence[Any]]
 

@@ -28,7 +28,7 @@ def reads_only(tool: str) -> bool:
 
 
 def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """One restriction for each tool that is granted now and that honest sessions neither used nor delegated.
+    """One restriction for each tool that is granted now and that honest sessions did without.
 
     Wildcards are skipped: no restriction can name what one grants. `mining` advises people about them instead.
     """
@@ -38,13 +38,13 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
         flagged = history.flagged.tools.get(tool, _NEVER).sessions
         last = None if use.last is None else use.last.isoformat()
         if not needed(use.sessions, doubted.sessions, caution):
-            if handed_on(tool, history.handed.tools, history.handed_doubted.tools, caution):
-                continue
             why = _why(scope, tool, whole, use.sessions, flagged)
             trials = min(granted.sessions, whole.sessions)
+            below = holders(tool, history.handed.tools, history.handed_doubted.tools, caution)
             yield from _sure(
-                scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last, flagged, caution
-            )
+                scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last, flagged,
+                caution, below=below,
+            )  # fmt: skip
         elif alone := confined_to(use.agents, whole.agents, caution):
             early, late = ({*part.tools.get(tool, _NEVER).agents} for part in (history.early, history.late))
             if not early == alone == late:
@@ -60,8 +60,7 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
 
 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """One restriction for each data class that is granted now, and that no honest call touched nor session
-    delegated.
+    """One restriction for each data class that is granted now and that no honest call touched.
 
     None at all where some calls did not log their data classes. Wildcards and hashed names are skipped.
     """
@@ -73,14 +72,14 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
         touched = whole.touched[spelt]
         if needed(touched, history.doubted.touched[spelt], caution):
             continue
-        if handed_on(spelt, history.handed.classes, history.handed_doubted.classes, caution):
-            continue
+        below = holders(spelt, history.handed.classes, history.handed_doubted.classes, caution)
         flagged = history.flagged.touched[spelt]
         why = _untouched(touched, flagged)
         trials = min(granted.sessions, whole.sessions)
         yield from _sure(
-            scope, ForbidDataClass(name), why, history, whole, granted, trials, touched, None, flagged, caution
-        )
+            scope, ForbidDataClass(name), why, history, whole, granted, trials, touched, None, flagged, caution,
+            below=below,
+        )  # fmt: skip
 
 
 def needed(sessions: int, doubted: int, caution: Caution) -> bool:
@@ -88,10 +87,11 @@ def needed(sessions: int, doubted: int, caution: Caution) -> bool:
     return sessions > doubted or sessions >= caution.doubted_sessions
 
 
-def handed_on(name: str, held: Counter[str], doubted: Counter[str], caution: Caution) -> bool:
-    """Whether enough children hold it: a template must keep what it delegates, or these exceed their parents."""
+def holders(name: str, held: Counter[str], doubted: Counter[str], caution: Caution) -> int:
+    """How many children hold it, if enough do: without it in the template these would exceed their parents."""
     entries = [entry for entry in held if covers(entry, name)]
-    return needed(sum(held[each] for each in entries), sum(doubted[each] for each in entries), caution)
+    sessions = sum(held[each] for each in entries)
+    return sessions if needed(sessions, sum(doubted[each] for each in entries), caution) else 0
 
 
 def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -> frozenset[str]:
@@ -109,6 +109,7 @@ def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -
 def _sure(
     scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, granted: Granted, trials: int,
     touched: int, last: str | None, flagged: int, caution: Caution, *, tested: int | None = None,
+    below: int = 0,
 ) -> Iterator[Restriction]:  # fmt: skip
     """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it.
 
@@ -122,7 +123,8 @@ def _sure(
     bound = upper_bound(min(touched, shown_by), shown_by)
     if bound <= caution.at_most:
         late = history.late.sessions if tested is None else tested
-        support = Support(trials, whole.actions, len(whole.days), last, bound, late, 0, flagged)
+        why += f"; held by {counted(below, 'session')} below, so its template keeps it" if below else ""
+        support = Support(trials, whole.actions, len(whole.days), last, bound, late, 0, flagged, below)
         yield Restriction(scope, rule, why, support)
 
 

@@ -347,10 +347,10 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
     told = json.loads((tmp_path / "own/proposal.json").read_text())
     forbidden = {each["rule"].get("tool") for each in told["restrictions"]}
     assert forbidden == {*narrowable(get_args(PolicyAction))} - {"flag"}
-    assert {"approve", "snooze"} < forbidden
+    assert {"makeException", "snooze"} < forbidden
     text = (tmp_path / "own/cedar/own_permissions.cedar").read_text()
     assert (
-        'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"approve", resource)' in text
+        'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"snooze", resource)' in text
     )
     assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()
     for unheeded in (("--tenant", "acme"), ("--archive", str(tmp_path))):

@@ -10,6 +10,7 @@ from guardian.tightening.mining import mine
 from guardian.tightening.own import EMERGENCIES, FILE, UNAUDITED, OwnForbids, audited_calls, narrowable
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.surface import Surface
+from guardian.wire.approvals import ApprovableAction
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ACTIONS = ("flag", "revoke", "approve")
@@ -40,6 +41,8 @@ def test_what_no_audit_trail_shows_and_what_is_for_emergencies_is_never_narrowed
     left = narrowable(actions)
     assert {*left} | UNAUDITED | EMERGENCIES == {*actions}
     assert not [action for action in left if action.startswith("read")]
+    asked_for = {*get_args(ApprovableAction), "propose", "approve"} - UNAUDITED
+    assert asked_for <= EMERGENCIES, "a second person's word is about these alone"
     entries = [entry(day, action=action) for day in range(90) for action in ("flag", "permitCall", "breakGlass")]
     calls = list(audited_calls(entries, left))
     assert {call.tool for call in calls} == {"flag"}
