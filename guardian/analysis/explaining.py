@@ -13,7 +13,7 @@ from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView
 from guardian.analysis.judged import found_in
 from guardian.analysis.schema import EVENTS, frame
-from guardian.analysis.sessions import ONE, begins, sessions_of, spoken_of
+from guardian.analysis.sessions import ONE, begins, known_until, sessions_of, spoken_of
 from guardian.domain.text import some
 from guardian.errors import ConfigurationError
 
@@ -64,7 +64,7 @@ class Explanation:
         s = self.session
         yield f"{s['session_id']} of {s['tenant_id']}: {_told(s['agent_id'])} for {_told(s['delegator_id'])}"
         if self.others:
-            yield f"One of {self.others + 1} sessions of that name: a row of a sessions frame says which is meant"
+            yield f"One of {self.others + 1} sessions of that name: a row of a frame says which is meant"
         yield f"Declared purpose: {_told(s['purpose'], 'none')}"
         days = {at.date() for at in (s["begin"], s["end"], *self.findings["at"])}
         later = "%H:%M:%S" if len(days) == 1 else "%Y-%m-%d %H:%M:%S"
@@ -106,10 +106,11 @@ class Explanation:
 
 
 def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView | None = None) -> Explanation:
-    """`session` is an id, or a row of a sessions frame. Sessions that `archive` does not see are not found.
+    """`session` is an id, or a row of a frame: of sessions, calls or findings.
 
-    An id made of agent and user only may stand for several: then the last that was flagged is explained, else the
-    last. Of relatives with such an id it is the one that began at the nearest time.
+    Sessions that `archive` does not see are not found. An id made of agent and user only may stand for several:
+    then the last that was flagged is explained, else the last. Of relatives with such an id it is the one that
+    began at the nearest time.
     Raises ConfigurationError for an id that is not there, or that several tenants have.
     """
     asked = session if isinstance(session, str) else str(session["session_id"])
@@ -124,7 +125,7 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
         raise ConfigurationError(
             f"{neutral.text(asked)}: several tenants have it ({owners}); choose one with archive.only(...)"
         )
-    one = _meant(mine, None if isinstance(session, str) else session.get("begin"))
+    one = _meant(mine, None if isinstance(session, str) else known_until(session))
     tenant, name = one["tenant_id"], one["session_id"]
     known = known[known["tenant_id"] == tenant]
     depths = _depths(known, name)
@@ -154,9 +155,9 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
     )
 
 
-def _meant(mine: pd.DataFrame, begin: pd.Timestamp | None) -> pd.Series:
-    """Of the sessions of one name the one that went on at `begin`, else the last that was flagged, or the last."""
-    wanted = mine[list(map(bool, mine["finding_ids"])) if begin is None else mine["begin"] <= begin]
+def _meant(mine: pd.DataFrame, until: pd.Timestamp | None) -> pd.Series:
+    """Of the sessions of one name the last that had begun by then, else the last that was flagged, or the last."""
+    wanted = mine[list(map(bool, mine["finding_ids"])) if until is None else mine["begin"] <= until]
     return (wanted if len(wanted) else mine).iloc[-1]
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from guardian.analysis import neutral
 from guardian.analysis.archived import ArchiveView
-from guardian.analysis.sessions import ONE
+from guardian.analysis.sessions import ONE, known_until
 from guardian.errors import ConfigurationError
 
 Vectors = NDArray[np.float32]
 Session: TypeAlias = str | Mapping[str, Any] | pd.Series
-"""A session's id, or a row of a sessions frame."""
+"""A session's id, or a row of a frame: of sessions, calls or findings."""
 _LEAST = 3
 
 
@@ -122,8 +122,7 @@ def _id(session: Session) -> str:
 
 
 def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
-    """Which rows are that one session's; of several of one name the last that had begun when the row did, or the
-    last."""
+    """Which rows are that session's; of several of one name the last that had begun, as far as the row knows."""
     mine = rows["session_id"].isin([_id(session), neutral.name(_id(session))])
     if not isinstance(session, str):
         mine &= rows["tenant_id"] == session["tenant_id"]
@@ -133,7 +132,6 @@ def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
             f"{neutral.text(_id(session))}: several tenants have it ({', '.join(owners)}); choose one with "
             "archive.only(...)"
         )
-    begin = None if isinstance(session, str) else session.get("begin")
-    begun = rows["begin"][mine]
-    earlier = begun if begin is None else begun[begun <= begin]
-    return np.asarray(mine & (rows["begin"] == (earlier if len(earlier) else begun).max()), dtype=bool)
+    until = None if isinstance(session, str) else known_until(session)
+    begun = rows["begin"][mine if until is None else mine & (rows["begin"] <= until)]
+    return np.asarray(mine & (rows["begin"] == begun.max()), dtype=bool)

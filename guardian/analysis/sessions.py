@@ -1,6 +1,8 @@
 """Decisions folded into sessions, and sessions in the order in which to look at them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -37,6 +39,14 @@ def begins(calls: pd.DataFrame, idle: timedelta) -> pd.Series:
     nameless = calls["session_id"].str.startswith(NAMELESS).astype(bool)
     first = pause.isna() | (nameless & (pause > idle))
     return calls["at"].where(first).groupby([calls[key] for key in KEY], sort=False).ffill()
+
+
+def known_until(row: Mapping[str, Any] | pd.Series) -> Any:
+    """Until when a frame's row knows of its session: which of one name it is, is the last that had begun by then.
+
+    None for rows that tell no time.
+    """
+    return next((row[name] for name in ("end", "at", "begin") if name in row), None)
 
 
 def spoken_of(told: pd.DataFrame, sessions: pd.DataFrame, *, at: str) -> pd.Series:

@@ -23,7 +23,8 @@ class Drift:
     promised          True while N is covered by calibration sessions, False where it is extrapolated or
                       the calibration is another model's
     shares            each signal's share of the score; they sum to 1 unless the score is 0
-    step              by how much this action moved session_evidence, which is 0 before the first
+    step              by how much this action moved session_evidence, which is 0 before the first; 0 for what a
+                      revoked session was denied
     """
 
     score: float

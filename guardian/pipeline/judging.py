@@ -141,7 +141,9 @@ class Judge:
             (*seen.features_missing, ARGUMENTS_CUT) if overlong(request.arguments) else seen.features_missing,
             kind=kind_of(request.tool, request.arguments),
         )
+        # a revoked session's further denials add nothing
         cut_off = state.revoked_at is not None and event.decision.effect == "deny"
+        drift = dataclasses.replace(drift, step=0.0) if cut_off else drift
         after_state = state.model_copy(
             update={
                 "actions": state.actions + 1,
@@ -157,7 +159,7 @@ class Judge:
                 "evidence": state.evidence if cut_off else evidence,
             }
         )
-        if not cut_off:  # a revoked session's further denials add nothing
+        if not cut_off:
             after_state = self._climb(d, seen, request, drift, after_state, work)
             after_state = self._compare(d, after_state, work)
             work.share(d, after_state)

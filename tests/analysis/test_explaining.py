@@ -33,7 +33,8 @@ def test_the_call_that_changed_the_verdict_stands_out(archive, control, planted)
     assert tuple(found.timeline.columns) == TIMELINE
     assert found.timeline.loc[found.timeline["step"].idxmax(), "tool"] == "email.send"
     evidence = found.events["session_evidence"]
-    assert found.timeline["step"].sum() == pytest.approx(evidence.iloc[-1])
+    assert found.timeline["effect"].iloc[-1] == "deny", "once it was revoked, which adds nothing"
+    assert found.timeline["step"].sum() == pytest.approx(evidence.iloc[-2])
     assert found.timeline["title"].dropna().tolist() == ["Actions no longer fit the declared purpose"]
 
 

@@ -230,7 +230,9 @@ def test_a_session_known_by_agent_and_user_only_begins_anew_after_a_pause_as_for
     honest = thresholds.taken_for_honest(sessions, judged)
     assert thresholds.promised_and_measured(honest, [10])[["flagged", "sessions"]].to_numpy().tolist() == [[1, 3]]
     assert list(view.events(session=name)["act"]) == [1, 2] * 3
-    for asked, day, others in ((name, 14, 2), (mine.iloc[1], 13, 2), (sessions.iloc[0], 12, 0)):
+    early = findings(view).iloc[0], view.events(session=name).iloc[1]
+    rows = *((row, 12, 2) for row in early), (mine.iloc[1], 13, 2), (sessions.iloc[0], 12, 0)
+    for asked, day, others in ((name, 14, 2), (early[0][["tenant_id", "session_id"]], 14, 2), *rows):
         found = explain(view, asked)
         assert (found.session["begin"].day, found.others) == (day, others)
         assert len(found.chain) == 1

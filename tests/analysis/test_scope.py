@@ -202,6 +202,11 @@ def test_the_meaning_of_one_session_is_not_mixed_with_that_of_others_of_its_agen
         places, _ = meaning.purpose_map(view, asked)
         assert list(places[places["what"] == "call"]["tool"]) == tools
         assert len(meaning.similar(view, asked)) == 1
+    later = NOON + timedelta(minutes=30)
+    assert len(meaning.similar(view, first, since=later)) == 1, "its last call is later than that"
+    assert meaning.similar(view, first, since=later + timedelta(hours=1)).empty
+    gone = dict(first) | dict.fromkeys(("begin", "end"), NOON - timedelta(days=1))  # its vectors were not kept
+    assert meaning.similar(view, gone).empty
 
 
 def test_a_session_is_compared_by_the_model_that_read_it_after_an_upgrade_too(lay):

@@ -642,10 +642,6 @@ def test_duckdb_reads_it_as_it_lies(tmp_path, rows, verdict):
     ).fetchall()
     assert found[0] == ("acme", "acme", date(2026, 5, 12), "contracts.read", 0.25)
     assert found[1][1] == "ten ant/=ü"
-    path = next(tmp_path.glob("events/*/*/a.parquet"))
-    pq.write_table(pq.read_table(path).drop_columns(["step"]), path.with_name("0.parquet"))  # by an older version
-    told = f"FROM read_parquet('{tmp_path}/events/*/*/*.parquet', union_by_name=true)"
-    assert duckdb.sql(f"SELECT count(*), count(step) {told}").fetchall() == [(3, 2)]
 
 
 @given(st.text(min_size=1, max_size=512))

@@ -3,7 +3,10 @@
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from joserfc.jwk import OKPKey
@@ -60,6 +63,10 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     assert calls[0].arguments["body"] == "~Aa Aa, a"
     status = json.loads(CliRunner().invoke(app, ["archive", "status", "-c", str(home), "--json"]).output)
     assert (status["rows"], status["tenants"], status["days"]) == (2, 1, 1)
+    path = next(Path(status["path"]).glob("events/*/*/*.parquet"))
+    pq.write_table(pq.read_table(path).drop_columns(["step"]), path.with_name("0.parquet"))  # by an older version
+    shown = CliRunner().invoke(app, ["archive", "status", "-c", str(home)]).output.partition("DuckDB: ")[2]
+    assert duckdb.sql(f"SELECT count(*), count(step) FROM {shown}").fetchall() == [(4, 2)]
     assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
 
 

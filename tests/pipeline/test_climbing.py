@@ -228,6 +228,7 @@ def test_further_denials_of_a_revoked_session_add_no_evidence(world, drifting, n
     after = world.state()
     assert (after.evidence, after.signals, after.stage) == (before.evidence, before.signals, Stage.REVOKED)
     assert (after.actions, world.findings) == (30, told)
+    assert {verdict.drift.step for verdict in world.verdicts[3:]} == {0.0}
 
 
 def test_allowed_calls_of_a_revoked_session_do_add_evidence(world, drifting, now) -> None:
