@@ -23,7 +23,7 @@ from guardian.domain.batch import Judgement
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.record import Record
-from guardian.errors import ConfigurationError, DecodeError
+from guardian.errors import DecodeError
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
@@ -36,7 +36,6 @@ from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
 
 _BATCH = 64
-_GZIP = b"\x1f\x8b"
 
 Update = Callable[[int, int | None], None]
 
@@ -130,23 +129,14 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
 
 
 class PlainLines(Documents):
-    """A file that says so when it is compressed but not called so, instead of refusing every line of it; `held`
-    counts what was read."""
+    """A file of which `held` counts what was read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._named = path
         self.held = 0
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         records = super().poll(timeout_s=timeout_s, max_records=max_records)
-        if records and records[0].offset == 0 and records[0].value.startswith(_GZIP):
-            where, way_out = (
-                ("standard input", "give the file by name")
-                if str(self._named) == "-"
-                else (str(self._named), "give it a name that ends in .gz")
-            )
-            raise ConfigurationError(f"{where}: this is gzip: decompress it, or {way_out}")
         self.held += len(records)
         return records
 

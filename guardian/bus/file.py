@@ -31,6 +31,7 @@ byte more than a record may have."""
 BATCH_BYTES = 8 * 1024 * 1024
 """A poll that holds so much takes no further line."""
 
+_GZIP = b"\x1f\x8b"
 _SKIP = 1024 * 1024
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 
@@ -152,7 +153,7 @@ class FileConsumer:
         self._ended = True
         why = f"broke off after line {self._next}: {error}; is it damaged or cut short?"
         if self._next == 0 and str(error).startswith("Not a gzipped file"):
-            why = "is no gzip: give it a name that does not end in .gz"
+            raise ConfigurationError(f"{self._path} is no gzip: give it a name that does not end in .gz")
         self._broken = BusError(f"source: {self._path} {why}")
         return None
 
@@ -165,6 +166,13 @@ class FileConsumer:
 
     def _numbered_line(self, line: bytes) -> bytes:
         if self._next == 0:
+            if line.startswith(_GZIP):
+                named = (
+                    ("standard input", "give the file by name")
+                    if self._path == "-"
+                    else (self._path, "give it a name that ends in .gz")
+                )
+                raise ConfigurationError(f"{named[0]}: this is gzip: decompress it, or {named[1]}")
             line = line.removeprefix(codecs.BOM_UTF8)
         self._next += 1
         return line.rstrip(b"\r\n")

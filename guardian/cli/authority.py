@@ -58,7 +58,7 @@ def show_chain(chain: "Sequence[Authority]") -> None:
     """One row a hop, the root first. Tools are counted as held > effective > implied by the purpose."""
     from guardian.cli.tables import plain, show_rows
 
-    headings = ("session", "agent", "purpose", "tools", "used", "idle", "faults")
+    headings = ("session", "agent", "purpose", "tools", "used", "idle", "delegation")
     rows: list[Row] = []
     for depth, each in enumerate(chain):
         hop = each.hop

@@ -102,7 +102,7 @@ def issue(
     days: Annotated[float, typer.Option(min=0.001, max=36_500, help="How long it lives.")] = 90.0,
     certificate: Annotated[
         Path | None,
-        typer.Option(help="Bind it to this client certificate (PEM); see control.client_certificates."),
+        typer.Option(help="Bind it to this client certificate (PEM); see client_certificates under control."),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

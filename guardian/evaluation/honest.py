@@ -48,6 +48,10 @@ def bounded(
     Raises ValueError if fewer than 40 are left.
     """
     given = [session for session in sessions if session.decisions]
+    if len(given) < LEAST_SESSIONS:
+        raise ValueError(
+            f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(given)}; give a longer log"
+        )
     kept = _first_of_each_purpose(given, max_per_purpose)
     for known_as in (_agent, _tenant):
         kept = _shared(kept, known_as, max_share, seed)

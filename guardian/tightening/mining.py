@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords
-from guardian.domain.text import shown, some
+from guardian.domain.text import counted, shown, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
 from guardian.tightening.caution import Caution
@@ -80,7 +80,7 @@ def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -
     if any(map(nameless, (scope.purpose, scope.role, scope.parent_role))):
         return "its purpose or an agent is redacted, and a gateway knows it by another name"
     if whole.sessions < caution.sessions:
-        return f"{whole.sessions} honest sessions, {caution.sessions} are needed"
+        return f"{counted(whole.sessions, 'honest session')}, {caution.sessions} are needed"
     if not past.late.sessions:
         return "no session in the last part of the window: it may not be in use any more"
     if len(whole.days) < caution.days:

@@ -188,7 +188,7 @@ def test_damage_within_a_gzip_ends_it_and_is_no_crash(tmp_path):
 def test_what_is_no_gzip_from_its_first_byte_on_is_an_error(tmp_path):
     path = tmp_path / "a.gz"
     path.write_bytes(b'{"n": 1}\n')
-    with pytest.raises(BusError, match=r"a\.gz is no gzip: give it a name that does not end in \.gz"):
+    with pytest.raises(ConfigurationError, match=r"a\.gz is no gzip: give it a name that does not end in \.gz"):
         _read(Documents(path))
 
 

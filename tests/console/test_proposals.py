@@ -14,6 +14,7 @@ from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxR
 from guardian.store.files import UNFINISHED
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import Grant
+from guardian.tightening.mining import Advice
 from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
 from guardian.tightening.surface import Surface
 
@@ -168,8 +169,11 @@ def test_what_is_no_proposal_is_passed_over(make_site: Any) -> None:
 
 def test_text_of_agents_in_a_proposal_is_shown_as_text(make_site: Any) -> None:
     site = make_site(console={"proposals": "proposals"})
-    put(site.folder / "proposals" / "p", proposal(tool="<script>x</script>\u202e"))
+    told = Advice("acme", "the planner", "delegates <script>y</script>\u202e")
+    put(site.folder / "proposals" / "p", replace(proposal(tool="<script>x</script>\u202e"), advice=(told,)))
     html = site.signed_in().page("/console/proposal?name=p")
+    assert "For people to decide" in html
+    assert "&lt;script&gt;y" in html
     assert "<script" not in html
     assert "&lt;script&gt;x" in html
     assert "\u202e" not in html

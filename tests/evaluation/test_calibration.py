@@ -123,7 +123,10 @@ def test_with_few_purposes_the_halves_share_them(honest) -> None:
 def test_too_few_sessions_are_refused_with_their_number(honest, count: int) -> None:
     with pytest.raises(ValueError, match=f"at least {LEAST_SESSIONS} honest sessions, got {count}") as error:
         fitted(honest(count))
-    assert "--max-per-purpose" in str(error.value), "a log without purposes has one"
+    assert "--max-per-purpose" not in str(error.value), "no bound made them so few"
+    with pytest.raises(ValueError, match=f"at least {LEAST_SESSIONS} honest sessions, got 20 after") as error:
+        fitted(honest(LEAST_SESSIONS, purpose="the one of a log without purposes"), max_per_purpose=20)
+    assert "--max-per-purpose" in str(error.value)
 
 
 def test_sessions_without_actions_do_not_count(honest) -> None:
