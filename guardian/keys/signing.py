@@ -98,6 +98,8 @@ class SigningKeys:
 def _fresh() -> OKPKey:
     key = OKPKey.generate_key("Ed25519", auto_kid=True)
     key.ensure_kid()
+    if str(key.kid).startswith("-"):  # on a command line that would be an option
+        return _fresh()
     return key
 
 

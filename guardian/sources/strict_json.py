@@ -52,7 +52,7 @@ def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Any:
     except _BadNumber as error:
         raise DecodeError("not_json", f"{error} is not one that JSON can carry") from None
     except json.JSONDecodeError as error:
-        wide = "\0" in text[:4] and text[:4].strip("\0")  # every other byte of plain letters is zero
+        wide = "\0\0" in (text[:4:2], text[1:4:2]) and text[:4].strip("\0")  # as with plain letters
         why = _WIDE if wide else f"{error.msg.removesuffix(' at')} at position {error.pos}"
         raise DecodeError("not_json", why) from None
     except (ValueError, RecursionError):

@@ -182,6 +182,11 @@ def test_rotation_keeps_old_tokens_and_drops_the_old_private_key(tmp_path):
     assert tokens.verify(new.text, now=NOW)
 
 
+def test_no_key_is_named_like_an_option_of_a_command_line(tmp_path):
+    keys = [SigningKeys.create(tmp_path / f"{n}.json").current().signing for n in range(300)]
+    assert [key.kid for key in keys if key.kid.startswith("-")] == [], "one in 64 thumbprints does"
+
+
 def test_a_key_that_is_prepared_is_published_and_signs_only_once_it_is_rotated_to(tmp_path):
     keys = SigningKeys.create(tmp_path / "keys.json")
     tokens = Tokens(keys, "i", "a")

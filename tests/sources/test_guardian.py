@@ -99,9 +99,11 @@ def test_hostile_bytes_are_refused_with_their_reason(name):
 
 
 def test_lines_in_utf_16_are_told_to_be_that():
-    for value in (GOOD.decode().encode("utf-16"), GOOD.decode().encode("utf-16-le"), b"\0" + GOOD[:9] + b"\0"):
+    wide = GOOD.decode().encode("utf-16-le")
+    for value in (GOOD.decode().encode("utf-16"), wide, b"\0" + wide[:-1]):  # the last: behind a line's end
         assert refusal(value).reason == "it looks like UTF-16: write it as UTF-8"
-    assert "UTF-16" not in refusal(b"\0" * 64).reason
+    for value in (b"\0" * 64, b"\0rubbish", b"r\0bbish"):
+        assert "UTF-16" not in refusal(value).reason
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59-23:00"])
