@@ -24,11 +24,10 @@ from guardian.signals.identifiers import (
     normal,
 )
 from guardian.signals.people import called, letters, plain
+from guardian.signals.successors import AND, AROUND, REACH, made_anew
 from guardian.signals.wording import READING, singular, word_set, words
 
 _CHARS = 4_096
-_REACH = 8
-"""So many words before an identifier its kind stands at most: "orders 5512, 5513 and 5514", "order (no. 5512)"."""
 _FEW_DIGITS = 3
 """A number of at most so many after a word that may be a verb ("order 20 chairs") is rather how many."""
 _APART = 4
@@ -49,8 +48,6 @@ _ASIDE = re.compile(
 )
 """What holds digits and names no object: addresses, links, times, dates, phones and cards, sums, ordinals."""
 _TOKEN = re.compile(r"[,;(]|[^\s,;:=()\[\]{}<>|\"'`“”‘’]{1,200}")
-_ENDING = (".", "!", "?")
-_AROUND = ".!?*"
 _LITTLE = re.compile(r"(?=.{1,5}$)\D*\d\D*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
@@ -58,8 +55,6 @@ _JOINTS = re.compile(r"[_./\-]+")
 _HINT = re.compile(r"[\d@]")
 _LINKS = word_set("is are with the , ; (")
 """What may stand between a kind and the mark of its identifier."""
-_AND = word_set("and or & , ;")
-"""What may stand between two identifiers of one kind."""
 _VERBS = READING | word_set(
     "assign bill book buy call change charge deliver email hire invoice invite mail message move offer order pay "
     "post print refund remove reserve schedule sell send share ship text transfer"
@@ -78,43 +73,6 @@ _BEYOND = word_set(
     "replace similar since split swap than unlike"
 )
 """Before an object: the purpose means others of its kind, or makes some."""
-_ANEW = word_set(
-    "clone cloned clones cloning duplicate duplicated duplicates duplicating rebook rebooked rebooking rebooks "
-    "recreate recreated recreates recreating reissue reissued reissues reissuing renew renewal renewed renewing "
-    "renews reorder reordered reordering reorders replace replaced replacement replaces replacing reran rerun "
-    "rerunning reruns resubmission resubmit resubmits resubmitted resubmitting retried retries retry retrying"
-)
-"""Of an object: the purpose has a successor of it made, with a number of its own."""
-_WHO = word_set(
-    "agent candidate client contact customer employee guest member passenger patient person student supplier "
-    "tenant user vendor"
-)
-"""Whom something is made anew for has no successor."""
-_TOO, _WHOSE, _IT = word_set("and or &"), word_set("of for"), word_set("it them")
-_ONCE = word_set("renewal replacement resubmission")
-"""These call what is made: in "the replacement order 5512" it is the order itself."""
-_SHORTLY = 4
-_UNWANTED = word_set(
-    "avoid before cancel cannot disable don neither never no nor not off prevent prior stop than without"
-)
-"""Shortly before one of the former: no successor is made, or none yet ("cancel it before renewal")."""
-_CLAUSE = _AND.union(
-    *(_WHOSE, _IT),
-    word_set(
-        "( after again as asap at because before but by from if immediately in into now on quickly since so soon "
-        "then to today tomorrow until when while with"
-    ),
-)
-"""What an object stands before: "rerun it until it passes" has none of its own, and in "renew the plan of customer
-88" it is the plan."""
-_PARTS = _AND | word_set("( because but")
-_BEGINNING = _PARTS | word_set("forget then")
-"""Behind these what was not wanted is over: "don't forget to renew it"."""
-_NO_SUBJECT = word_set(
-    "also are be been being can could get gets got had has have is it must need needs not shall should still they "
-    "to was were which will would"
-)
-"""Between one of the former and "replaced" these name nothing else that was: "and should be replaced"."""
 _ANY = "one"
 """A word that stands for the kind named before: "a later one", "the next ones"."""
 _ELSE = word_set(
@@ -214,8 +172,8 @@ def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
     plain = _ASIDE.sub(" , ", text)
     if " " not in text.strip():
         plain = _ASIDE.sub(" , ", _JOINTS.sub(" ", plain))
-    spelt = [token for token in _TOKEN.findall(plain) if token.strip(_AROUND)]
-    tokens = [token.strip(_AROUND) for token in spelt]
+    spelt = [token for token in _TOKEN.findall(plain) if token.strip(AROUND)]
+    tokens = [token.strip(AROUND) for token in spelt]
     found: dict[str, dict[str, str]] = defaultdict(dict)
     begun, more = dict[int, str](), set[str]()
     for place, token in enumerate(tokens):
@@ -227,7 +185,7 @@ def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
         found[kind][normal(token)] = token
         if _with_others(tokens, at, place) or _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
-    more |= {*_meant_beyond(tokens, begun), *_made_anew(spelt, begun)} if found else set()
+    more |= {*_meant_beyond(tokens, begun), *made_anew(spelt, begun)} if found else set()
     return {kind: said for kind, said in found.items() if kind not in more}
 
 
@@ -241,9 +199,9 @@ def _addresses(text: str) -> frozenset[str]:
 def _kind_before(tokens: Sequence[str], place: int) -> tuple[int | None, bool]:
     """Where the word stands that an identifier belongs to, None where none does; and whether it is marked."""
     marked = tokens[place].startswith("#")
-    for at in range(place - 1, max(-1, place - 1 - _REACH), -1):
+    for at in range(place - 1, max(-1, place - 1 - REACH), -1):
         token, before = tokens[at].lower(), tokens[at - 1] if at else ""
-        joins = (token in _AND or token in _SPANNING) and is_identifier(before)
+        joins = (token in AND or token in _SPANNING) and is_identifier(before)
         if singular(token) in MARKS:
             marked = True
         elif not (joins or is_identifier(token) or (token in _LINKS and (marked or kind_of(before)[1]))):
@@ -266,15 +224,15 @@ def _by_itself(tokens: Sequence[str], at: int, place: int) -> bool:
 
 def _with_others(tokens: Sequence[str], at: int, place: int) -> bool:
     """Whether it is named to say which others are meant: "everything except order 5512", "clone order 5512"."""
-    lead = [token.lower() for token in tokens[max(0, at - _REACH) : at]]
+    lead = [token.lower() for token in tokens[max(0, at - REACH) : at]]
     becomes = lead[-1:] == ["to"] and not _BECOMES.isdisjoint(lead)
-    near = {*lead, *(token.lower() for token in tokens[place : place + _REACH])}
+    near = {*lead, *(token.lower() for token in tokens[place : place + REACH])}
     return becomes or not (_BEYOND.isdisjoint(lead[-3:]) and _ELSE.isdisjoint(near))
 
 
 def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:
     """Whether it ends or begins a span: "tickets 100 to 120", "orders 100-120", "order 5512 and following"."""
-    after = [each.lower() for each in tokens[place + 1 : place + 4] if each not in _AND]
+    after = [each.lower() for each in tokens[place + 1 : place + 4] if each not in AND]
     if not _ONWARD.isdisjoint(after[:2]):
         return True
     spans = place > 1 and tokens[place - 1].lower() in _SPANNING and is_identifier(tokens[place - 2])
@@ -289,46 +247,8 @@ def _meant_beyond(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[s
         if at in begun:
             last = at
             named.add(begun[at])
-        elif kind and (kind != _ANY or last >= max(0, at - _REACH)):
+        elif kind and (kind != _ANY or last >= max(0, at - REACH)):
             before = {each.lower() for each in tokens[max(0, at - 2) : at]}
             kind = begun[last] if kind == _ANY else kind
             if singular(token.lower()) != token.lower() or before & _MORE or (kind in named and before & _SOME):
                 yield kind
-
-
-def _made_anew(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]:
-    """Kinds of which the purpose has successors made: "renew policy 70031", "order 5512 was lost; reorder it"."""
-    said, things = list[str](), dict[int, str]()
-    for at, token in enumerate(tokens):
-        if at in begun and begun[at] not in _WHO:
-            things[len(said)] = begun[at]
-        said += [token.strip(_AROUND).lower(), *([";"] if token.endswith(_ENDING) else ())]
-    for at, word in enumerate(said):
-        if at in things or word.replace("-", "") not in _ANEW or _is_unwanted(said, at):
-            continue
-        after = said[at + 1] if at + 1 < len(said) else ";"
-        first = at + (2 if after in _WHOSE else 1)
-        near = range(first, min(first + _REACH, len(said)))
-        end = next((place for place in near if said[place] in _CLAUSE), near.stop)
-        ahead = [place for place in near if place in things]
-        behind = [place for place in range(max(0, at - 1 - _REACH), at) if place in things]
-        was = word.endswith("ed")
-        makes = after in _WHOSE if word in _ONCE else not was
-        alone = after in _IT or word == "replacement" or ((was or word in _ONCE) and after in _CLAUSE)
-        if ahead and makes and (ahead[0] < end or (after in _TOO and not behind)):
-            yield things[ahead[0]]
-        elif behind and alone and not (was and _has_own_subject(said[behind[-1] + 1 : at])):
-            yield things[behind[-1]]
-
-
-def _is_unwanted(said: Sequence[str], at: int) -> bool:
-    """Whether the few words before it, since its part began, forbid it or put it off: "do not reorder it"."""
-    before = said[max(0, at - _SHORTLY) : at]
-    begins = max((place for place, word in enumerate(before, 1) if word in _BEGINNING), default=0)
-    return not _UNWANTED.isdisjoint(before[begins:])
-
-
-def _has_own_subject(between: Sequence[str]) -> bool:
-    """Whether a participle is about something else than what stands before: "…, and the card was replaced"."""
-    parts = [place for place, word in enumerate(between) if word in _PARTS]
-    return bool(parts) and between[-1] not in _IT and not _NO_SUBJECT.issuperset(between[parts[-1] + 1 :])
