@@ -5,7 +5,7 @@ session's rows, and only then reads the others. Of what agents may write at leng
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -27,16 +27,9 @@ _FURTHEST = 31
 _AT_ONCE = 512
 """Rows that are read at once: arguments may be long."""
 
-_ENVELOPE = (
-    "delegator_id", "agent_id", "task_id", "purpose", "parent_session_id", "allowed_tools", "constraints",
-    "expires_at",
-)  # fmt: skip
-_STEP = (
-    "at", "tool", "effect", "gateway", "decision_id", "arguments", "resource_type", "resource_id", "data_classes",
-    "records", "reason", "score", "one_in", "promised", "signals", "breaches", "features_missing", "finding_id",
-    "wanted",
-)  # fmt: skip
-_POINT = ("at", "one_in", "promised", "wanted")
+_ENVELOPE = tuple(each.name for each in fields(Granted))
+_STEP = (*(each.name for each in fields(Step) if each.name != "resource"), "resource_type", "resource_id")
+_POINT = Point._fields
 _POINTS = pa.schema([EVENTS.field(name) for name in (*_POINT, *NAMING)])
 _WHOLE = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *NAMING))])
 

@@ -23,6 +23,7 @@ from guardian.store.control_head import next_revision
 from guardian.store.control_scope import Scope, within
 from guardian.store.control_tables import ledger, lifting, live
 
+_FIELDS = [name for name in LedgerEntry.model_fields if name != "revision"]
 _AT_ONCE = 2000  # rows held in memory while the whole list is read
 
 _place = tuple_(ledger.c.epoch, ledger.c.n)
@@ -238,17 +239,5 @@ class LedgerRows:
 
 
 def _entry(row: Row[Any]) -> LedgerEntry:
-    return LedgerEntry(
-        revision=Revision(epoch=row.epoch, n=row.n),
-        tenant_id=row.tenant_id,
-        subject_type=row.subject_type,
-        subject_id=row.subject_id,
-        status=row.status,
-        reason_code=row.reason_code,
-        reason=row.reason,
-        actor=row.actor,
-        finding_id=row.finding_id,
-        cause=row.cause,
-        at=row.at,
-        expires_at=row.expires_at,
-    )
+    told = {name: getattr(row, name) for name in _FIELDS}
+    return LedgerEntry(revision=Revision(epoch=row.epoch, n=row.n), **told)

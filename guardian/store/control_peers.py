@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -107,10 +107,10 @@ class SelfTestRows:
     connection: Connection
 
     def add(self, test: SelfTest) -> None:
-        self.connection.execute(insert(self_test).values(**_test_values(test)))
+        self.connection.execute(insert(self_test).values(**_values(test)))
 
     def put(self, test: SelfTest) -> None:
-        fresh = {name: value for name, value in _test_values(test).items() if name != "id"}
+        fresh = {name: value for name, value in _values(test).items() if name != "id"}
         self.connection.execute(update(self_test).where(self_test.c.id == test.id).values(**fresh))
 
     def open(self) -> list[SelfTest]:
@@ -151,69 +151,27 @@ def heard_again(known: Peer | None, now: Peer) -> Peer:
     return replace(now, first_seen=known.first_seen, revision=known.revision if behind else now.revision)
 
 
+def _values(told: Peer | SelfTest) -> dict[str, Any]:
+    """Its columns: its fields by name, its revision as two."""
+    values = {each.name: getattr(told, each.name) for each in fields(told)}
+    at = values.pop("revision")
+    return values | {"epoch": at and at.epoch, "n": at and at.n}
+
+
+def _fields(row: Row[Any]) -> dict[str, Any]:
+    told = row._asdict()
+    epoch, n = told.pop("epoch"), told.pop("n")
+    return told | {"revision": None if epoch is None else Revision(epoch=epoch, n=n)}
+
+
 def _peer_values(heard: Peer) -> dict[str, Any]:
-    return {
-        "role": heard.role,
-        "principal_id": heard.principal_id,
-        "instance": heard.instance,
-        "tenants": json.dumps(None if heard.tenants is None else sorted(heard.tenants)),
-        "epoch": heard.revision.epoch,
-        "n": heard.revision.n,
-        "transport": heard.transport,
-        "lag_s": heard.lag_s,
-        "first_seen": heard.first_seen,
-        "last_seen": heard.last_seen,
-    }
+    return _values(heard) | {"tenants": json.dumps(None if heard.tenants is None else sorted(heard.tenants))}
 
 
 def _peer(row: Row[Any]) -> Peer:
     tenants = json.loads(row.tenants)
-    return Peer(
-        role=row.role,
-        principal_id=row.principal_id,
-        instance=row.instance,
-        tenants=None if tenants is None else frozenset(tenants),
-        revision=Revision(epoch=row.epoch, n=row.n),
-        transport=row.transport,
-        first_seen=row.first_seen,
-        last_seen=row.last_seen,
-        lag_s=row.lag_s,
-    )
-
-
-def _test_values(test: SelfTest) -> dict[str, Any]:
-    at = test.revision
-    return {
-        "id": test.id,
-        "kind": test.kind,
-        "tenant_id": test.tenant_id,
-        "session_id": test.session_id,
-        "place": test.place,
-        "started_at": test.started_at,
-        "deadline_at": test.deadline_at,
-        "found_at": test.found_at,
-        "decided": test.decided,
-        "epoch": None if at is None else at.epoch,
-        "n": None if at is None else at.n,
-        "refused_at": test.refused_at,
-        "result": test.result,
-        "missing": test.missing,
-    }
+    return Peer(**_fields(row) | {"tenants": None if tenants is None else frozenset(tenants)})
 
 
 def _test(row: Row[Any]) -> SelfTest:
-    return SelfTest(
-        id=row.id,
-        kind=row.kind,
-        tenant_id=row.tenant_id,
-        session_id=row.session_id,
-        place=row.place,
-        started_at=row.started_at,
-        deadline_at=row.deadline_at,
-        found_at=row.found_at,
-        decided=row.decided,
-        revision=None if row.epoch is None else Revision(epoch=row.epoch, n=row.n),
-        refused_at=row.refused_at,
-        result=row.result,
-        missing=row.missing,
-    )
+    return SelfTest(**_fields(row))

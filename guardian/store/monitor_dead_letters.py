@@ -156,21 +156,7 @@ def _name(said: str | None) -> str | None:
 
 
 def _letter(row: RowMapping) -> StoredDeadLetter:
-    return StoredDeadLetter(
-        id=row["id"],
-        topic=row["topic"],
-        partition=row["partition"],
-        offset=row["offset"],
-        code=row["code"],
-        reason=row["reason"],
-        tenant_id=row["tenant_id"],
-        session_id=row["session_id"],
-        gateway=row["gateway"],
-        key=None if row["record_key"] is None else bytes(row["record_key"]),
-        headers=headers_of(row["headers"]),
-        sealed=bytes(row["sealed"]),
-        timestamp=row["timestamp"],
-        at=row["at"],
-        expires_at=row["expires_at"],
-        redriven_at=row["redriven_at"],
-    )
+    told = dict(row)
+    key, headers = told.pop("record_key"), headers_of(told.pop("headers"))
+    told["sealed"] = bytes(told["sealed"])
+    return StoredDeadLetter(**told, key=None if key is None else bytes(key), headers=headers)
