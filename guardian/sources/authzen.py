@@ -3,7 +3,8 @@
 Source: OpenID AuthZEN Authorization API 1.0 (2026-01-11) and its COAZ MCP binding. AuthZEN defines the messages
 and no log of them; taken are `{"request": {…}, "response": {…}, "time", "id", "gateway"}` and the same in one
 piece (subject, action, resource, context, decision). Batches (`evaluations`) are taken apart. `context` may say
-session, purpose, tenant, agent and arguments, or hold a whole `envelope`.
+session, purpose, tenant, agent and arguments, or hold a whole `envelope`. A PEP for MCP asks about every method:
+other ones than `tools/call` are no tool calls.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ from guardian.sources.facts import (
     text,
 )
 from guardian.sources.lines import line, without_nulls
+from guardian.sources.mcp import METHODS
 from guardian.sources.port import Format
 
 _CALL = "tools/call"
@@ -62,6 +64,8 @@ class AuthZen(Format):
         if not isinstance(decision, bool):
             raise expected("response.decision" if response is not entry else "decision", "true or false", decision)
         found = sarc(request, "request." if request is not entry else "")
+        if found is None:
+            return None
         told = at(response, "context") if response is not entry else None
         return Facts(
             **found,
@@ -87,8 +91,9 @@ class AuthZen(Format):
 plugin = AuthZen
 
 
-def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Subject, action, resource and context as facts; other formats carry the same shape as their input."""
+def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any] | None:
+    """Subject, action, resource and context as facts; other formats carry the same shape as their input. None where
+    MCP's own method was asked about, which a PEP does for each: no tool call."""
     subject, action, resource = request.get("subject"), request.get("action"), request.get("resource")
     context = mapping(request.get("context"), f"{path}context") or {}
     name = need(at(action, "name") if isinstance(action, Mapping) else action, f"{path}action.name")
@@ -99,6 +104,8 @@ def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any]:
     arguments = first_there(
         context.get("arguments"), at(context, "params", "arguments"), at(action, "properties", "arguments")
     )
+    if name in METHODS and not _is_tool(name, resource, arguments):
+        return None
     touched = context.get("resource") if call else resource
     return {
         "tool": tool,
@@ -120,6 +127,11 @@ def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any]:
         "records": count(context.get("records")),
         "data_classes": names(context.get("data_classes")),
     }  # fmt: skip
+
+
+def _is_tool(name: str, resource: Any, arguments: Any) -> bool:
+    """Whether a tool is meant although MCP has a method of this name, as `get` of a server `tasks` is."""
+    return str(at(resource, "type")).lower() == "tool" or (name != "prompts/get" and bool(arguments))
 
 
 def write_sarc(event: DecisionEvent) -> dict[str, Any]:

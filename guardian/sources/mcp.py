@@ -37,6 +37,18 @@ from guardian.sources.facts import (
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
+METHODS = frozenset(
+    {
+        "initialize", "ping", "server/discover", "logging/setLevel", "completion/complete", "roots/list",
+        "tools/list", "prompts/list", "prompts/get", "resources/list", "resources/templates/list",
+        "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen",
+        "sampling/createMessage", "elicitation/create",
+        "tasks/get", "tasks/result", "tasks/list", "tasks/update", "tasks/cancel",
+        "notifications/initialized", "notifications/cancelled", "notifications/progress",
+        "notifications/roots/list_changed",
+    }
+)  # fmt: skip
+"""The protocol's own methods beside `tools/call`, of every revision: none of them calls a tool."""
 _REFUSALS = (-32003, 401, 403)
 _SAY_SO = ("allowed", "verdict", "outcome", "http_status", "status")
 """Under which names proxies write what became of a request, as a word or as an HTTP status."""

@@ -123,13 +123,16 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         raise expected("input", "an object", told)
     if agents_own(told):
         return call_of(told)
-    if _is_sarc(told):
+    asked = sarc(told, "input.") if _is_sarc(told) else None
+    if asked is not None:
         beside = _names({name: value for name, value in told.items() if name != "subject"})
-        return beside | {name: said for name, said in sarc(told, "input.").items() if said is not None}
+        return beside | {name: said for name, said in asked.items() if said is not None}
     message = message_of(told)
     call = call_of(message) if isinstance(message, Mapping) else None
     if call is not None:
         return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
+    if _is_sarc(told):
+        return None
     tool = _tool(told)
     if tool is not None:
         arguments = next(

@@ -176,6 +176,42 @@ def test_authzens_mcp_profile_names_the_tool_as_the_resource(sample):
     assert event.decision.policy_ids == ("guardian-revocations",)
 
 
+@pytest.mark.parametrize("format_", ["authzen", "opa"])
+@pytest.mark.parametrize(
+    ("method", "resource", "inside", "called"),
+    [
+        ("initialize", {"type": "mcp_server", "id": "crm"}, {"protocol_version": "2025-11-25"}, False),
+        ("tools/list", {"type": "server", "id": "crm"}, {}, False),
+        ("resources/read", {"type": "resource", "id": "file:///x"}, {"params": {"uri": "file:///x"}}, False),
+        ("prompts/get", {"type": "prompt", "id": "p"}, {"params": {"arguments": {"n": "1"}}}, False),
+        ("tasks/get", {"type": "task", "id": "t-1"}, {"arguments": {}}, False),
+        ("tasks/get", {"type": "task", "id": "t-1"}, {"arguments": {"id": "t-1"}}, True),  # a server of this name
+        ("tools/list", {"type": "Tool", "id": "crm"}, {}, True),
+        ("crm/read", {"type": "mcp_server", "id": "crm"}, {}, True),
+        ("Initialize", {"type": "mcp_server", "id": "crm"}, {}, True),
+    ],
+)  # fmt: skip
+def test_mcps_own_methods_which_a_pep_asks_about_too_are_no_tool_calls(
+    method, resource, inside, called, format_, make_reader, decisions
+):
+    asked = {"subject": {"type": "identity", "id": "u"}, "action": {"name": method}, "resource": resource,
+             "context": {"session_id": "s", **inside}}  # fmt: skip
+    body = {
+        "authzen": {"request": asked, "response": {"decision": True}, "time": TICK},
+        "opa": {"decision_id": "d", "labels": {"id": "b"}, "input": asked, "result": True, "timestamp": TICK},
+    }[format_]
+    found = decisions(make_reader(format_), body, headers=(("gateway", b"home"),))
+    assert [event.action.tool for event in found] == ([method.replace("/", ".")] if called else [])
+
+
+def test_a_call_in_the_body_is_one_whatever_method_opa_was_asked_about(make_reader, decisions):
+    asked = {"subject": {"id": "u"}, "action": {"name": "tools/list"}, "resource": {"type": "mcp_server", "id": "c"}}
+    entry = {"decision_id": "d", "labels": {"id": "b"}, "input": {**asked, "session_id": "s", "parsed_body": PAYS},
+             "result": True, "timestamp": TICK}  # fmt: skip
+    (call,) = decisions(make_reader("opa"), entry)
+    assert (call.action.tool, call.envelope.session_id) == ("pay", "s")
+
+
 def test_a_cloudtrail_file_gives_only_the_decisions_of_verified_permissions(sample):
     (event,) = sample("verified_permissions", 0, tenants={"PSEXAMPLEabcdefg111111": "tenant_photo"})
     assert (event.action.tool, event.envelope.delegator_id) == ("ViewPhoto", "alice")
