@@ -2,9 +2,10 @@
 
 Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
 trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
-`response`, `timestamp`, `session_id`, `headers`, `user`. A bare request is the agent's own as a whole: what it
-says about session, tenant, user or decision does not count. Nor does a message's `id`: a decision is known by the
-line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A logged
+`response`, `timestamp`, `session_id`, `headers`, `user`, `agent`. A bare request is the agent's own as a whole:
+what it says about session, tenant, user or decision does not count, and what its client calls itself is the agent
+only where the line names none. Nor does a message's `id` count: a decision is known by the line's `request_id`, or
+by its place. Other methods, and responses on their own, are no tool calls. A logged
 request counts as let through unless the line has a `decision` (or `allowed`) that denies it, another word that
 does, an HTTP status of 401 or 403, or an error code of a refusal. Where it has nothing that says either (no such
 word, no result, no status below 400 without an error; another error may be the gateway's or the server's)
@@ -78,8 +79,9 @@ class McpTraffic(Format):
         effect, reason, masked = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
+        agent = first(entry.get("agent"), at(entry, "agent", "id"), entry.get("agent_id"), entry.get("client_id"))
         return Facts(
-            **call,
+            **{**call, "agent": agent or call["agent"]},
             effect=effect,
             reason=reason,
             id=text(entry.get("request_id")),

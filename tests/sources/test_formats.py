@@ -376,6 +376,24 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
     assert sample("mcp", 3) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "agent"),
+    [
+        ({}, "export-bot"),
+        ({"agent": "support-bot", "client_id": "c-1"}, "support-bot"),
+        ({"agent": {"id": "support-bot"}}, "support-bot"),
+        ({"agent": " ", "agent_id": "support-bot"}, "support-bot"),
+        ({"client_id": "support-bot"}, "support-bot"),
+    ],
+)
+def test_whom_the_gateway_names_is_the_agent_whatever_its_client_calls_itself(line, agent, make_reader, decisions):
+    meta = {"io.modelcontextprotocol/clientInfo": {"name": "export-bot", "version": "1"}}
+    call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "crm.export", "_meta": meta}}
+    body = {"timestamp": TICK, "session_id": "s", "request": call, **line}
+    (event,) = decisions(make_reader("mcp"), body, headers=(("gateway", b"home"),))
+    assert (event.envelope.agent_id, event.agent_version) == (agent, "1")
+
+
 RESULT = {"jsonrpc": "2.0", "id": 1, "result": {"content": []}}
 
 
