@@ -9,11 +9,12 @@ what was decided: an error type of a refusal is a deny, anything else was let th
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
+from guardian.errors import ConfigurationError
 from guardian.sources.facts import (
     OF_TRAFFIC,
     Effect,
@@ -27,7 +28,7 @@ from guardian.sources.facts import (
     text,
 )
 from guardian.sources.lines import delegator_of, line
-from guardian.sources.otlp import from_protobuf, records_of
+from guardian.sources.otlp import from_protobuf, hex_of, records_of
 from guardian.sources.port import Format
 
 _REFUSED = frozenset(
@@ -37,12 +38,25 @@ _REFUSED = frozenset(
     }
 )  # fmt: skip
 _ERROR = 2
+_KINDS = ("internal", "server", "client")
+"""The kinds of spans that tool calls have, in the order of OTLP's numbers from 1."""
+_INWARDS = ("server", "internal", "client")
+"""How the spans of one process lie in each other."""
 
 
 @dataclass(frozen=True)
 class OtelGenAi(Format):
+    """Options: `kinds` (server, client, internal), where given, are those of the spans that count, as where both
+    ends of a call send their spans; one that says no kind counts all the same."""
+
     title: ClassVar[str] = "OpenTelemetry GenAI execute_tool spans (OTLP JSON or protobuf)"
     carries: ClassVar[frozenset[str]] = OF_TRAFFIC
+
+    kinds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if unknown := [each for each in self.kinds if each not in _KINDS]:
+            raise ConfigurationError(f"kinds: {unknown[0]!r}: list one or more of: {', '.join(_KINDS)}")
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, Mapping) and "resourceSpans" in body
@@ -56,12 +70,11 @@ class OtelGenAi(Format):
             raise expected(
                 "resourceSpans", "an array", body.get("resourceSpans") if isinstance(body, Mapping) else body
             )
-        return records_of(body, "spans")
+        return self._each(body)
 
     def facts(self, entry: Any) -> Facts | None:
         said, about = entry.get("attributes") or {}, entry.get("resource") or {}
-        operation, method = said.get("gen_ai.operation.name"), said.get("mcp.method.name")
-        if operation != "execute_tool" and method != "tools/call":
+        if not self._counts(entry):
             return None
         effect, reason = _decision(said, entry.get("status"))
         start = entry.get("startTimeUnixNano")
@@ -109,8 +122,53 @@ class OtelGenAi(Format):
         }
         return line(body)
 
+    def _each(self, body: Any) -> Iterator[dict[str, Any]]:
+        """The spans of a message, without those that tell again of a call that the span around them counts for."""
+        calls = {
+            (each["trace"], each["span"]): each
+            for each in records_of(body, "spans")
+            if each["span"] and self._counts(each)
+        }
+        for each in records_of(body, "spans"):
+            around = calls.get((each["trace"], hex_of(each.get("parentSpanId"), 8)))
+            if around is None or not self._counts(each) or not _is_again(each, around):
+                yield each
+
+    def _counts(self, span: Mapping[str, Any]) -> bool:
+        """Whether it is a tool call's, and of the kinds that count."""
+        said = span.get("attributes") or {}
+        call = said.get("gen_ai.operation.name") == "execute_tool" or said.get("mcp.method.name") == "tools/call"
+        return call and (not self.kinds or _kind(span) in (None, *self.kinds))
+
 
 plugin = OtelGenAi
+
+
+def _is_again(span: Mapping[str, Any], around: Mapping[str, Any]) -> bool:
+    """Whether a span tells of the same call as the one that it lies in: of one process, by what no caller chooses,
+    and without anything of its own that would then be lost."""
+    kind, kind_around = _kind(span), _kind(around)
+    if kind is None or kind_around is None or _INWARDS.index(kind) <= _INWARDS.index(kind_around):
+        return False
+    inner, outer = span["attributes"], around["attributes"]
+    if inner.get("gen_ai.tool.name") != outer.get("gen_ai.tool.name") or _refusal(inner) != _refusal(outer):
+        return False
+    passed = arguments_of(inner.get("gen_ai.tool.call.arguments"))
+    if passed is not None and passed != arguments_of(outer.get("gen_ai.tool.call.arguments")):
+        return False
+    return span["resource"] is around["resource"] or span["resource"] == around["resource"]
+
+
+def _kind(span: Mapping[str, Any]) -> str | None:
+    """The kind of a span that a tool call has; None for others and where it says none."""
+    said = span.get("kind")
+    return next((name for n, name in enumerate(_KINDS, 1) if said in (n, f"SPAN_KIND_{name.upper()}")), None)
+
+
+def _refusal(said: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a span says of the decision."""
+    kind = (text(said.get("error.type")) or "").lower()
+    return said.get("guardian.decision"), said.get("authorization.decision"), kind if kind in _REFUSED else None
 
 
 def _decision(said: Mapping[str, Any], status: Any) -> tuple[Effect, str]:

@@ -34,8 +34,8 @@ def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, 
                         "attributes": attributes(record.get("attributes")),
                         "resource": about,
                         "scope": name if isinstance(name, str) else "",
-                        "trace": _hex(record.get("traceId"), 16),
-                        "span": _hex(record.get("spanId"), 8),
+                        "trace": hex_of(record.get("traceId"), 16),
+                        "span": hex_of(record.get("spanId"), 8),
                     }
 
 
@@ -117,7 +117,8 @@ def _known(message: Any) -> bool:
     )
 
 
-def _hex(value: Any, size: int) -> str | None:
+def hex_of(value: Any, size: int) -> str | None:
+    """An id of `size` bytes as hex digits, whether it came so or in base64; None where there is none."""
     if not isinstance(value, str) or not value:
         return None
     if len(value) == size * 2:

@@ -322,6 +322,67 @@ def test_otel_spans_of_tools_are_read_and_others_are_not(sample):
     assert book.envelope.session_id == "ms-1"
 
 
+def spans(*told):
+    """A message of spans `(own id, parent, kind, attributes)`."""
+    known = {"mcp.method.name": "tools/call", "gen_ai.tool.name": "pay", "mcp.session.id": "s"}
+    made = [
+        {
+            "traceId": TRACE, "spanId": own * 16, "parentSpanId": parent * 16, "kind": kind,
+            "startTimeUnixNano": "1764022036939402185",
+            "attributes": [{"key": name, "value": {"stringValue": said}} for name, said in (known | more).items()],
+        }
+        for own, parent, kind, more in told
+    ]  # fmt: skip
+    return {"resourceSpans": [{"scopeSpans": [{"spans": made}]}]}
+
+
+SUM = {"gen_ai.tool.call.arguments": '{"order": "5512", "amount": 60}'}
+SPELT = {"gen_ai.tool.call.arguments": '{"amount":60,"order":"5512"}'}
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        ([("a", "", 2, SUM), ("b", "a", 3, SUM)], "a"),
+        ([("b", "a", 3, SPELT | {"mcp.session.id": "upstream"}), ("a", "", 2, SUM)], "a"),  # whichever ended first
+        ([("a", "", "SPAN_KIND_SERVER", SUM), ("b", "a", "SPAN_KIND_CLIENT", {})], "a"),
+        ([("a", "", 2, SUM), ("b", "a", 1, SUM), ("c", "b", 3, SUM), ("d", "c", 2, SUM)], "ad"),
+        ([("a", "", 2, {}), ("b", "a", 3, {"error.type": "timeout"}), ("c", "a", 3, {})], "a"),  # tried again
+        ([("a", "", 2, SUM), ("b", "a", 2, SUM)], "ab"),  # a caller says which span it comes from
+        ([("a", "", 3, SUM), ("b", "a", 3, SUM)], "ab"),
+        ([("a", "", 2, SUM), ("b", "a", 3, {"gen_ai.tool.name": "crm.read"})], "ab"),  # an agent called as a tool
+        ([("a", "", 2, SUM), ("b", "a", 3, {"gen_ai.tool.call.arguments": '{"amount": 61}'})], "ab"),
+        ([("a", "", 2, {}), ("b", "a", 3, SUM)], "ab"),
+        ([("a", "", 2, {"error.type": "guardrail"}), ("b", "a", 3, {})], "ab"),  # refused when it was done
+        ([("a", "", 2, SUM), ("b", "c", 3, SUM)], "ab"),
+        ([("a", "a", 3, SUM)], "a"),
+        ([("a", "", None, SUM), ("b", "a", 3, SUM)], "ab"),
+        ([("a", "", 2, {"mcp.method.name": "tools/list"}), ("b", "a", 3, SUM)], "b"),
+    ],
+)  # fmt: skip
+def test_a_gateways_inner_span_of_a_call_is_no_call_of_its_own(told, counted, make_reader, decisions):
+    found = decisions(make_reader("otel"), spans(*told), headers=(("gateway", b"home"),))
+    assert {event.id for event in found} == {f"{TRACE}:{own * 16}" for own in counted}
+
+
+def test_spans_of_another_resource_are_calls_of_their_own(make_reader, decisions):
+    both = spans(("a", "", 2, SUM)), spans(("b", "a", 3, SUM))
+    groups = [body["resourceSpans"][0] for body in both]
+    read = {"headers": (("gateway", b"home"),)}
+    assert len(decisions(make_reader("otel"), {"resourceSpans": groups}, **read)) == 1
+    groups[0]["resource"] = {"attributes": [{"key": "service.name", "value": {"stringValue": "agent"}}]}
+    assert len(decisions(make_reader("otel"), {"resourceSpans": groups}, **read)) == 2
+
+
+@pytest.mark.parametrize(("kinds", "counted"), [(("server",), "ad"), (("client",), "bd"), ((), "ad")])
+def test_which_kinds_of_spans_count_may_be_said(kinds, counted, make_reader, decisions):
+    told = spans(("a", "", 2, SUM), ("b", "a", 3, SUM), ("d", "", 0, SUM))
+    found = decisions(make_reader("otel", kinds=kinds), told, headers=(("gateway", b"home"),))
+    assert [event.id for event in found] == [f"{TRACE}:{own * 16}" for own in counted]
+    with pytest.raises(ConfigurationError, match="kinds: 'producer': list one or more of: internal, server, client"):
+        make_reader("otel", kinds=("producer",))
+
+
 def test_otlp_in_protobuf_says_the_same_as_in_json(samples, make_reader, decisions):
     pb = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
     from google.protobuf.json_format import Parse
