@@ -30,6 +30,7 @@ from guardian.sources.facts import (
     effect_of,
     expected,
     first,
+    json_in,
     moment,
     nameable,
     text,
@@ -51,8 +52,15 @@ METHODS = frozenset(
 )  # fmt: skip
 """The protocol's own methods beside `tools/call`, of every revision: none of them calls a tool."""
 _REFUSALS = (-32003, 401, 403)
-_SAY_SO = ("allowed", "verdict", "outcome", "http_status", "status")
+_HTTP = ("status", "status_code", "statusCode")
+_SAY_SO = (*_HTTP, "http_status", "http.status_code", "allowed", "verdict", "outcome")
 """Under which names proxies write what became of a request, as a word or as an HTTP status."""
+_PARTS = [
+    (part, name) for part in ("authz", "authorization", "policy") for name in ("allowed", "decision", "effect")
+]
+"""Where they write it, as a word or as true or false, in an object of its own."""
+_NOES = ("blocked", "denied")
+"""What they call a refusal; that there was none does not say that it was let through."""
 _RESULT = ("result", "content", "structuredContent")
 """In a response: what came back, also where the proxy left out JSON-RPC's message around it."""
 _META = "io.modelcontextprotocol/"
@@ -75,7 +83,7 @@ class McpTraffic(Format):
             return None
         if request is entry:
             entry = {}
-        response, headers = entry.get("response"), _lower(entry.get("headers"))
+        response, headers = _answer(entry.get("response")), _lower(entry.get("headers"))
         effect, reason, masked = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
@@ -173,9 +181,10 @@ def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tup
         return effect_of(told, "decision"), why, ()
     if isinstance(told := entry.get("allowed"), bool):
         return effect_of(told, "allowed"), why, ()
-    said = {_said(entry.get(name)) for name in _SAY_SO}
+    said = {_said(entry.get(name)) for name in _SAY_SO} | {_word(at(entry, *part)) for part in _PARTS}
+    said |= {"deny" for name in _NOES if _word(entry.get(name)) == "allow"}
     if at(response, "jsonrpc") is None:  # the proxy wrote it, and no server; but a word in it may be a tool's
-        said |= {_by_status(at(response, name)) for name in ("status", "status_code")}
+        said |= {_by_status(at(response, name)) for name in _HTTP}
     if "deny" in said or at(error, "code") in _REFUSALS:
         return "deny", why, ()
     answered = any(at(response, name) is not None for name in _RESULT) or "sent" in said
@@ -186,9 +195,14 @@ def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tup
 def _said(value: Any) -> Effect | Literal["sent"] | None:
     """What a word or an HTTP status says of the decision; None for nothing."""
     said = text(value)
+    return _word(said) or ("sent" if said in ("ok", "OK") else _by_status(value))
+
+
+def _word(value: Any) -> Effect | None:
+    """What a word, or true or false, says of the decision."""
     with suppress(DecodeError):
-        return effect_of(said, "")
-    return "sent" if said in ("ok", "OK") else _by_status(value)
+        return effect_of(value, "")
+    return None
 
 
 def _by_status(value: Any) -> Literal["deny", "sent"] | None:
@@ -197,6 +211,16 @@ def _by_status(value: Any) -> Literal["deny", "sent"] | None:
     if said in ("401", "403"):
         return "deny"
     return "sent" if said is not None and re.fullmatch("[123][0-9][0-9]", said) else None
+
+
+def _answer(response: Any) -> Any:
+    """What came back; the JSON that a string holds, where it is an object."""
+    if not isinstance(response, str):
+        return response
+    with suppress(DecodeError):
+        if isinstance(read := json_in(response), Mapping):
+            return read
+    return response
 
 
 def _status(response: Any) -> str | None:

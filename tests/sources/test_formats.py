@@ -205,7 +205,11 @@ def test_mcps_own_methods_which_a_pep_asks_about_too_are_no_tool_calls(
 
 
 def test_a_call_in_the_body_is_one_whatever_method_opa_was_asked_about(make_reader, decisions):
-    asked = {"subject": {"id": "u"}, "action": {"name": "tools/list"}, "resource": {"type": "mcp_server", "id": "c"}}
+    asked = {
+        "subject": {"id": "u"},
+        "action": {"name": "tools/list"},
+        "resource": {"type": "mcp_server", "id": "c"},
+    }
     entry = {"decision_id": "d", "labels": {"id": "b"}, "input": {**asked, "session_id": "s", "parsed_body": PAYS},
              "result": True, "timestamp": TICK}  # fmt: skip
     (call,) = decisions(make_reader("opa"), entry)
@@ -379,7 +383,9 @@ def test_which_kinds_of_spans_count_may_be_said(kinds, counted, make_reader, dec
     told = spans(("a", "", 2, SUM), ("b", "a", 3, SUM), ("d", "", 0, SUM))
     found = decisions(make_reader("otel", kinds=kinds), told, headers=(("gateway", b"home"),))
     assert [event.id for event in found] == [f"{TRACE}:{own * 16}" for own in counted]
-    with pytest.raises(ConfigurationError, match="kinds: 'producer': list one or more of: internal, server, client"):
+    with pytest.raises(
+        ConfigurationError, match="kinds: 'producer': list one or more of: internal, server, client"
+    ):
         make_reader("otel", kinds=("producer",))
 
 
@@ -479,6 +485,17 @@ def error(code: int) -> dict:
         ({"outcome": "Denied", "response": {"status": 200}}, "deny"),
         ({"status": "denied"}, "deny"),
         ({"response": {"status": 403}}, "deny"),
+        ({"status_code": 403}, "deny"),
+        ({"statusCode": "401"}, "deny"),
+        ({"http.status_code": 403}, "deny"),
+        ({"response": {"statusCode": 403}}, "deny"),
+        ({"blocked": True}, "deny"),
+        ({"blocked": "true", "response": RESULT}, "deny"),
+        ({"denied": True, "status": 200}, "deny"),
+        ({"authz": {"allowed": False}}, "deny"),
+        ({"authorization": {"decision": "deny"}, "status": 200}, "deny"),
+        ({"policy": {"effect": "Deny"}}, "deny"),
+        ({"response": json.dumps(error(-32003)["response"])}, "deny"),
         (error(-32003), "deny"),
         ({"decision": "allow"}, "allow"),
         ({"allowed": True}, "allow"),
@@ -497,6 +514,15 @@ def error(code: int) -> dict:
         ({"response": {**RESULT, "result": {"isError": True, "content": []}}}, None),
         ({"response": {"content": []}}, "allow"),
         ({"response": {"structuredContent": {}, "status": "rejected"}}, "allow"),  # the tool's word
+        ({"status_code": 200}, "allow"),
+        ({"authz": {"allowed": True}}, "allow"),
+        ({"blocked": False, "response": RESULT}, "allow"),
+        ({"response": json.dumps(RESULT)}, "allow"),
+        ({"blocked": False}, None),
+        ({"blocked": ["x"], "authz": "no", "policy": {"effect": 5}}, None),
+        ({"response": json.dumps(error(-32000)["response"])}, None),
+        ({"response": "Access denied"}, None),
+        ({"status_code": 429}, None),
         ({"response": {"content": [], "isError": True}}, None),
         ({"status": 200, **error(-32000)}, None),  # so a refusal travels over HTTP
         ({"status": "ok", "response": {**RESULT, "result": {"isError": True, "content": []}}}, None),
