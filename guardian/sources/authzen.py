@@ -91,16 +91,23 @@ class AuthZen(Format):
 plugin = AuthZen
 
 
-def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any] | None:
-    """Subject, action, resource and context as facts; other formats carry the same shape as their input. None where
-    MCP's own method was asked about, which a PEP does for each: no tool call."""
+def sarc(
+    request: Mapping[str, Any], path: str, *, user: str | None = None, agent: str | None = None
+) -> dict[str, Any] | None:
+    """Subject, action, resource and context as facts; other formats carry the same shape as their input, and may
+    name `user` and `agent` beside it. None where MCP's own method was asked about: no tool call.
+
+    Where a user is named who is not the subject, the subject acts for them: types have too many names to tell."""
     subject, action, resource = request.get("subject"), request.get("action"), request.get("resource")
     context = mapping(request.get("context"), f"{path}context") or {}
     name = need(at(action, "name") if isinstance(action, Mapping) else action, f"{path}action.name")
     call = name == _CALL
     tool = need(at(resource, "id"), f"{path}resource.id") if call else name
     who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
-    machine = str(at(subject, "type") or "").lower() in ("agent", "client", "workload", "service")
+    type_ = str(at(subject, "type")).lower()
+    machine = type_ in ("agent", "client", "workload", "service")
+    user = first(context.get("user"), at(context, "user", "id"), at(subject, "properties", "delegator"), user)
+    acts = type_ != "user" and user is not None and user != who
     arguments = first_there(
         context.get("arguments"), at(context, "params", "arguments"), at(action, "properties", "arguments")
     )
@@ -110,9 +117,9 @@ def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any] | None:
     return {
         "tool": tool,
         "server": first(at(resource, "properties", "server"), context.get("server")) if call else None,
-        "delegator": first(None if machine else who, context.get("user"), at(subject, "properties", "delegator")),
+        "delegator": user if machine or acts else first(who, user),
         "agent": first(who if machine else None, context.get("agent"), at(context, "agent", "id"),
-                       at(subject, "properties", "agent")),
+                       at(subject, "properties", "agent"), agent, who if acts else None),
         "tenant": first(context.get("tenant_id"), context.get("tenant"), at(subject, "properties", "tenant")),
         "session": first(context.get("session_id"), context.get("session"), at(context, "session", "id")),
         "token": first(context.get("sid"), context.get("jti")),

@@ -123,10 +123,12 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         raise expected("input", "an object", told)
     if agents_own(told):
         return call_of(told)
-    asked = sarc(told, "input.") if _is_sarc(told) else None
-    if asked is not None:
+    if _is_sarc(told):
         beside = _names({name: value for name, value in told.items() if name != "subject"})
-        return beside | {name: said for name, said in asked.items() if said is not None}
+        user = first(told.get("user"), at(told, "user", "id"))
+        asked = sarc(told, "input.", user=user, agent=beside["agent"])
+        if asked is not None:
+            return beside | {name: said for name, said in asked.items() if said is not None}
     message = message_of(told)
     call = call_of(message) if isinstance(message, Mapping) else None
     if call is not None:

@@ -127,6 +127,13 @@ def test_a_denial_of_opa_that_is_neither_is_refused(make_reader, told):
             "-",
         ),
         ({"subject": "mo", "action": {"name": "crm.read"}, "resource": {}, "tool": "x"}, "crm.read", None, "mo"),
+        ({"subject": {"id": "bot"}, "action": "crm.read", "resource": {}, "user": "mo"}, "crm.read", "bot", "mo"),
+        (
+            {"subject": "mo", "action": "crm.read", "resource": {}, "token": {"sub": "1", "client_id": "bot"}},
+            "crm.read",
+            "bot",
+            "mo",
+        ),
     ],
 )
 def test_names_beside_an_action_and_a_resource_count_for_opa(
@@ -174,6 +181,37 @@ def test_authzens_mcp_profile_names_the_tool_as_the_resource(sample):
     assert event.action.tool == "get_customer"
     assert event.envelope.agent_id == "http://agentprovider.com/agent-app-id"
     assert event.decision.policy_ids == ("guardian-revocations",)
+
+
+@pytest.mark.parametrize("format_", ["authzen", "opa"])
+@pytest.mark.parametrize(
+    ("subject", "inside", "delegator", "agent"),
+    [
+        ({"type": "identity", "id": "u1"}, {}, "u1", None),
+        ({"type": "identity", "id": "u1"}, {"agent": "bot"}, "u1", "bot"),
+        ({"type": "identity", "id": "u1"}, {"agent": "bot", "user": "u1"}, "u1", "bot"),
+        ({"type": "ai_agent", "id": "bot"}, {"user": "u1"}, "u1", "bot"),
+        ({"type": "service_account", "id": "bot", "properties": {"delegator": "u1"}}, {}, "u1", "bot"),
+        ({"type": "service_account", "id": "svc-9"}, {"user": {"id": "u1"}, "agent": "bot"}, "u1", "bot"),
+        ({"type": "agent", "id": "bot"}, {"user": "u1"}, "u1", "bot"),
+        ({"type": "agent", "id": "bot"}, {}, "-", "bot"),
+        ({"type": "agent", "id": "bot"}, {"agent": "other", "user": "bot"}, "bot", "bot"),
+        ({"type": "User", "id": "u1"}, {"user": "Maya"}, "u1", None),
+        ("bot", {"user": "u1"}, "u1", "bot"),
+        (None, {"user": "u1", "agent": "bot"}, "u1", "bot"),
+    ],
+)
+def test_whoever_acts_for_a_named_user_is_the_agent(
+    subject, inside, delegator, agent, format_, make_reader, decisions
+):
+    asked = {"subject": subject, "action": {"name": "crm.read"}, "resource": {"id": "c"},
+             "context": {"session_id": "s", **inside}}  # fmt: skip
+    body = {
+        "authzen": {"request": asked, "response": {"decision": True}, "time": TICK},
+        "opa": {"decision_id": "d", "labels": {"id": "b"}, "input": asked, "result": True, "timestamp": TICK},
+    }[format_]
+    (event,) = decisions(make_reader(format_), body, headers=(("gateway", b"home"),))
+    assert (event.envelope.delegator_id, event.envelope.agent_id) == (delegator, agent)
 
 
 @pytest.mark.parametrize("format_", ["authzen", "opa"])
