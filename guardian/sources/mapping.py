@@ -16,7 +16,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,8 @@ from typing import Any, ClassVar
 
 import jmespath
 import jmespath.exceptions
+from jmespath.functions import Functions
+from jmespath.lexer import Lexer
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError, DecodeError
@@ -53,6 +55,9 @@ _TEXTS = (
 )  # fmt: skip
 _WHOSE = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_FUNCTIONS: Mapping[str, Any] = Functions().FUNCTION_TABLE
+_GOES_ON = ("dot", "lbracket", "flatten", "filter")
+"""What follows the first name of a longer path."""
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
          "policy_ids")  # fmt: skip
 
@@ -82,6 +87,8 @@ class Mapped(Format):
             raise ConfigurationError(
                 f"mapping {self.name}: fields.{lacking[0]} is missing; nothing can be read without"
             )
+        if both := [word for word in self.allow if word in self.deny]:
+            raise ConfigurationError(f"mapping {self.name}: {both[0]!r} is in allow and in deny; it can be one")
         _ = self._expressions, self._condition  # compiled now, so that a wrong one fails at start
 
     @cached_property
@@ -166,12 +173,15 @@ class Mapped(Format):
         if _PLAIN_PATH.fullmatch(expression):
             return tuple(expression.split("."))  # the same as JMESPath's result, in a tenth of the time
         try:
-            return jmespath.compile(expression)
+            compiled = jmespath.compile(expression)
         except jmespath.exceptions.JMESPathError as error:
             why = " ".join(str(error).split())[:200]
             raise ConfigurationError(
                 f"mapping {self.name}: {place}: {expression!r} is no JMESPath: {why}"
             ) from error
+        for wrong in (*_never_called(compiled.parsed), *_meant_as_text(expression)):
+            raise ConfigurationError(f"mapping {self.name}: {place}: {expression!r}: {wrong}")
+        return compiled
 
     def _search(self, expression: Any, entry: Any, place: str) -> Any:
         if isinstance(expression, tuple):
@@ -183,6 +193,33 @@ class Mapped(Format):
 
 
 plugin = Mapped
+
+
+def _never_called(node: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with functions of a parsed expression, which JMESPath itself says only of a record."""
+    if node["type"] == "function_expression":
+        name, given = node["value"], len(node["children"])
+        if name not in _FUNCTIONS:
+            yield f"there is no function {name}; known: {', '.join(sorted(_FUNCTIONS))}"
+        else:
+            takes = _FUNCTIONS[name]["signature"]
+            many = bool(takes) and takes[-1].get("variadic", False)
+            if given < len(takes) or (given > len(takes) and not many):
+                yield f"{name} takes {len(takes)}{' or more' if many else ''}, not {given}"
+    for child in node["children"]:
+        if isinstance(child, Mapping):
+            yield from _never_called(child)
+
+
+def _meant_as_text(expression: str) -> Iterator[str]:
+    """The double quotes of a comparison that hold a text, for those who know them from elsewhere: to JMESPath they
+    hold a field's name."""
+    tokens = [*Lexer().tokenize(expression)]
+    for before, sign, said, after in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
+        compared = sign["type"] in ("eq", "ne") and said["type"] == "quoted_identifier"
+        if compared and before["type"] != "literal" and after["type"] not in _GOES_ON:
+            name = json.dumps(said["value"])
+            yield f"{name} is a field's name; a text is '{said['value']}', and if the field is meant: @.{name}"
 
 
 def _carried(value: Any) -> Any:

@@ -948,10 +948,38 @@ def test_a_mapping_says_which_line_is_wrong_before_anything_is_read(make_reader)
         ({"fields": {"tool": "t"}}, "fields.decision is missing"),
         ({"fields": {"tool": "t[", "decision": "d"}}, "fields.tool: 't[' is no JMESPath"),
         ({"when": "a =="}, "when: 'a ==' is no JMESPath"),
+        ({"when": "uper(a) == 'x'"}, "when: \"uper(a) == 'x'\": there is no function uper; known: abs, "),
+        ({"when": "a || [?to_string(n, m) == '1']"}, "to_string takes 1, not 2"),
+        ({"when": "starts_with(a)"}, "starts_with takes 2, not 1"),
+        ({"when": "merge()"}, "merge takes 1 or more, not 0"),
+        ({"when": 'event == "tool_call"'}, """"tool_call" is a field's name; a text is 'tool_call', and if the"""),
+        ({"when": '!(m != "tools/call") && b'}, """if the field is meant: @."tools/call\""""),
+        ({"allow": ("passed", "logged"), "deny": ("logged",)}, "'logged' is in allow and in deny"),
     ):
         with pytest.raises(ConfigurationError) as caught:
             make_reader("mapping", **options)
         assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "event == 'call'",
+        "'call' == \"event\"",
+        "\"event\" == 'call'",
+        'event == @."what kind"',
+        'event == "what"."kind"',
+        'event == "kinds"[0]',
+        'event == `"call"`',
+        "contains(['call'], event) && not_null(none, no, event) && merge(@, {a: 'b'}).a == 'b'",
+        "sort_by(items, &n)[0].n == `1`",
+    ],
+)
+def test_expressions_that_say_what_they_mean_are_taken(when, make_reader, decisions):
+    body = {"event": "call", "what kind": "call", "what": {"kind": "call"}, "kinds": ["call"],
+            "items": [{"n": 2}, {"n": 1}]}  # fmt: skip
+    known = {"tool": "x", "decision": True, "time": TICK, "session": "s", "gateway": "g"}
+    assert len(decisions(make_reader("mapping", when=when), body | known)) == 1
 
 
 def test_a_mapping_takes_its_own_words_for_decisions_and_skips_what_is_no_call(make_reader, decisions, told):
