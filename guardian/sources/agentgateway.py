@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, first, moment, need, text
+from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, first, moment, text, tool_of
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
@@ -68,7 +68,7 @@ class AgentGateway(Format):
         trace, span = text(entry.get("trace.id")), text(entry.get("span.id"))
         failed = entry.get("error") is not None or entry.get("mcp.error.code") is not None
         return Facts(
-            tool=need(entry.get("gen_ai.tool.name"), "gen_ai.tool.name"),
+            **tool_of(entry.get("gen_ai.tool.name"), "gen_ai.tool.name"),
             effect=effect,
             reason=why,
             id=first(entry.get("request.id"), f"{trace}:{span}" if trace and span else None),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.errors import DecodeError
 from guardian.sources.facts import (
     OF_DECISIONS,
     Facts,
@@ -27,6 +28,8 @@ from guardian.sources.facts import (
     need,
     text,
 )
+from guardian.sources.guardian import name_of
+from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.mcp import METHODS
 from guardian.sources.port import Format
@@ -54,11 +57,19 @@ class AuthZen(Format):
             return (body,)
         answers = at(body, "response", "evaluations")
         if not isinstance(answers, list):
-            raise expected("response.evaluations", "an array, as request.evaluations is one", answers)
+            raise _named(
+                expected("response.evaluations", "an array, as request.evaluations is one", answers), body
+            )
         return _each(body, batch, answers)
 
     def facts(self, entry: Any) -> Facts | None:
         request = entry.get("request") if isinstance(entry.get("request"), Mapping) else entry
+        try:
+            return self._facts(entry, request)
+        except DecodeError as error:
+            raise _named(error, entry) from None
+
+    def _facts(self, entry: Any, request: Mapping[str, Any]) -> Facts | None:
         response = entry.get("response") if isinstance(entry.get("response"), Mapping) else entry
         decision = response.get("decision")
         if not isinstance(decision, bool):
@@ -134,6 +145,22 @@ def sarc(
         "records": count(context.get("records")),
         "data_classes": names(context.get("data_classes")),
     }  # fmt: skip
+
+
+def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
+    """The refusal with the names that the request has, as a call of the same session would have them."""
+    request: Any = entry.get("request") if isinstance(entry.get("request"), Mapping) else entry
+    if agents_own(entry) or agents_own(request):
+        return error
+    context = request.get("context")
+    tenant = first(at(context, "envelope", "tenant_id"), at(context, "tenant_id"), at(context, "tenant"),
+                   at(request, "subject", "properties", "tenant"))  # fmt: skip
+    session = first(at(context, "envelope", "session_id"), at(context, "session_id"), at(context, "session"),
+                    at(context, "session", "id"), at(context, "sid"), at(context, "jti"))  # fmt: skip
+    gateway = name_of(first(entry.get("gateway"), entry.get("pep")))
+    return DecodeError(
+        error.code, error.reason, tenant_id=name_of(tenant), session_id=name_of(session), gateway=gateway
+    )
 
 
 def _is_tool(name: str, resource: Any, arguments: Any) -> bool:

@@ -13,7 +13,17 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError
-from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, moment, need, text, trace_of
+from guardian.sources.facts import (
+    OF_TRAFFIC,
+    Effect,
+    Facts,
+    arguments_of,
+    expected,
+    moment,
+    text,
+    tool_of,
+    trace_of,
+)
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
@@ -64,7 +74,7 @@ class Envoy(Format):
             return None
         effect, why = _decision(said)
         return Facts(
-            tool=need(said["tool"], keys["tool"]),
+            **tool_of(said["tool"], keys["tool"]),
             effect=effect,
             reason=why,
             id=text(said["id"]),

@@ -104,6 +104,13 @@ def need(value: object, path: str) -> str:
     return said
 
 
+def tool_of(value: object, path: str) -> dict[str, Any]:
+    """`tool`, and `refused` where there is none: an agent may name none, and the rest tells whose call it is."""
+    said = text(value)
+    refused = None if said is not None else DecodeError("no_tool", expected(path, "a string", value).reason)
+    return {"tool": said or "", "refused": refused}
+
+
 def nameable(said: str) -> bool:
     """Whether an event can hold it as a name: read whole, not too long, without control characters."""
     return not unread_in(said) and _NAME.fullmatch(said) is not None

@@ -34,6 +34,7 @@ from guardian.sources.facts import (
     moment,
     nameable,
     text,
+    tool_of,
     trace_of,
 )
 from guardian.sources.lines import delegator_of, line, without_nulls
@@ -139,16 +140,15 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     told = params[0] if params else None
     names, arguments = _members(told, "name"), _members(told, "arguments")
-    tool, refused = text(names[0] if names else None), None
+    tool = tool_of(names[0] if names else None, "params.name")
     if max(map(len, (methods, params, names, arguments))) > 1:
-        refused = DecodeError("no_tool", "a member is there more than once, in capitals and in small letters")
-    elif tool is None:
-        refused = DecodeError("no_tool", expected("params.name", "a string", names[0] if names else None).reason)
+        tool["refused"] = DecodeError(
+            "no_tool", "a member is there more than once, in capitals and in small letters"
+        )
     meta = at(told, "_meta")
     client = at(meta, _META + "clientInfo")
     return {
-        "tool": tool or "",
-        "refused": refused,
+        **tool,
         "arguments": arguments_of(arguments[0] if arguments else None),
         "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),

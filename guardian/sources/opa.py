@@ -40,6 +40,7 @@ from guardian.sources.port import Format
 _REQUESTS = ("Received request.", "Sent response.")
 """The console lines that OPA prints around each decision."""
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
+_OTHERS = "; where OPA decides other things too, list in source.options.paths the paths that decide tool calls"
 _DENIALS = ("deny", "denied")
 """Rules, or parts of a result, that say what speaks against a call; one that says nothing lets it through."""
 
@@ -73,7 +74,8 @@ class Opa(Format):
         try:
             return _facts(entry, path, pointers)
         except DecodeError as error:
-            raise _named(error, entry) from None
+            other = not self.paths and error.reason.startswith(("input: expected", "result: expected"))
+            raise _named(error, entry, _OTHERS if other else "") from None
 
     def write(self, event: DecisionEvent) -> bytes:
         asked = write_sarc(event)
@@ -156,8 +158,9 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
 
 
-def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
-    """The refusal with the names that the input has, as a call of the same session would have them."""
+def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> DecodeError:
+    """The refusal and its way out, with the names that the input has, as a call of the same session would have
+    them."""
     told = entry.get("input")
     known: dict[str, Any] = {}
     if isinstance(told, Mapping) and not agents_own(told):
@@ -168,9 +171,8 @@ def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
         known["tenant"] = first(at(envelope, "tenant_id"), known["tenant"], at(context, "tenant_id"))
     session = name_of(first(known.get("session"), known.get("token")))
     tenant = name_of(first(known.get("tenant"), at(entry, "labels", "tenant")))
-    return DecodeError(
-        error.code, error.reason, tenant_id=tenant, session_id=session, gateway=name_of(_gateway(entry))
-    )
+    reason, gateway = error.reason + way_out, name_of(_gateway(entry))
+    return DecodeError(error.code, reason, tenant_id=tenant, session_id=session, gateway=gateway)
 
 
 def _gateway(entry: Mapping[str, Any]) -> str | None:

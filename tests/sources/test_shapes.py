@@ -186,6 +186,52 @@ def test_a_refused_record_of_opa_names_whom_it_is_about(input_, result, session,
     assert (refused.gateway, refused.tenant_id, refused.session_id) == ("edge-1", "acme", session)
 
 
+@pytest.mark.parametrize(
+    "about", [{"result": ["a"]}, {"result": {"tools": ["a"]}}, {"input": {"kind": "Pod"}}], ids=str
+)
+def test_what_opa_decided_of_other_things_is_refused_with_the_setting_that_skips_it(about, make_reader, told):
+    entry = asked(tool="crm.read", session="s-1") | about
+    (refused,) = told(make_reader("opa", MINE), entry)
+    assert "source.options.paths" in refused.reason
+    (refused,) = told(make_reader("opa", MINE, paths=("mcp/allow",)), entry)
+    assert "source.options.paths" not in refused.reason
+
+
+@pytest.mark.parametrize("context", [{"session_id": "s-1"}, {"session": {"id": "s-1"}}, {"sid": "s-1"},
+                                     {"envelope": {"session_id": "s-1"}, "session": "s-2"}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ("more", "answer"),
+    [
+        ({}, {"decision": "true"}),
+        ({"action": {}}, {"decision": True}),
+        ({"evaluations": [{}]}, {"decision": True}),
+    ],
+)
+def test_a_refused_record_of_authzen_names_whom_it_is_about(more, answer, context, make_reader, told):
+    request = {"subject": {"id": "u"}, "action": {"name": "pay"}, "resource": {"id": "r"}, "context": context}
+    body = {"request": {**request, "context": context, **more}, "response": answer, "time": WHEN}
+    (refused,) = told(make_reader("authzen", MINE), body)
+    assert isinstance(refused, DecodeError)
+    assert (refused.gateway, refused.tenant_id, refused.session_id) == ("edge-1", "acme", "s-1")
+    whole = {**request, **more, **answer, "jsonrpc": "2.0"}  # an agent's own message accuses nobody
+    (refused,) = told(make_reader("authzen", MINE), whole | {"decision": 1})
+    assert refused.session_id is None
+
+
+@pytest.mark.parametrize("tool", [None, "", "-", 5.5, {"a": 1}])
+@pytest.mark.parametrize("format_", ["envoy", "agentgateway"])
+def test_a_call_that_names_no_tool_is_refused_with_its_session(format_, tool, make_reader, told):
+    line = {"envoy": {"start_time": WHEN, "response_code": 200, "mcp.tool.name": tool},
+            "agentgateway": {"time": WHEN, "gateway": "edge-1", "gen_ai.tool.name": tool}}[format_]  # fmt: skip
+    (found,) = told(make_reader(format_, MINE), line | {"mcp.method.name": "tools/call", "jwt.sid": "s-1"})
+    named = tool == 5.5 or (tool == "-" and format_ == "agentgateway")
+    if isinstance(found, Told):
+        assert named
+    else:
+        assert (found.code, found.session_id) == ("no_tool", "s-1")
+        assert "tool.name: expected a string" in found.reason
+
+
 @pytest.mark.parametrize(("result", "codes"), [(False, {"nobody"}), (True, {"no_session", "no_tool"})])
 def test_what_is_denied_to_nobody_is_told_from_what_is_allowed_to_nobody(result, codes, make_reader, told):
     found = set()
