@@ -88,7 +88,7 @@ class McpTraffic(Format):
         effect, reason, masked = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
-        agent = first(entry.get("agent"), at(entry, "agent", "id"), entry.get("agent_id"), entry.get("client_id"))
+        agent = first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))
         return Facts(
             **{**call, "agent": agent or call["agent"]},
             effect=effect,

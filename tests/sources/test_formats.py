@@ -486,7 +486,7 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
     [
         ({}, "export-bot"),
         ({"agent": "support-bot", "client_id": "c-1"}, "support-bot"),
-        ({"agent": {"id": "support-bot"}}, "support-bot"),
+        ({"agent": {"id": "f-1", "type": "filebeat"}}, "export-bot"),  # which ships the log
         ({"agent": " ", "agent_id": "support-bot"}, "support-bot"),
         ({"client_id": "support-bot"}, "support-bot"),
     ],
