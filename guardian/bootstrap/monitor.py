@@ -237,6 +237,7 @@ class Monitor:
             found.append(f"control refuses its token ({self._refused})")
         if self._worker.silent:
             found.append("the log's broker does not answer")
+        found += self._worker.troubles()
         return found if self._client.ready() else ["control does not answer", *found]
 
     def _open_health(self) -> HealthServer | None:

@@ -4,7 +4,7 @@ import dataclasses
 import heapq
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -16,6 +16,7 @@ from guardian.domain.record import Place, Record
 from guardian.errors import StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
+from guardian.stream.attempts import blameless
 from guardian.stream.fuse import Blown, Fuse, FuseState
 from guardian.stream.marks import Mark
 from guardian.stream.pieces import MOST_BYTES, Piece, pieces
@@ -103,6 +104,7 @@ class Committer:
         self._archived = archived or (lambda _judgement: b"")
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
+        self._proven: Record | None = None  # the last of which a decision was judged
 
     def judge(self, records: list[Record], consumer: Consumer, stop: threading.Event | None = None) -> None:
         """Take the records through the pipeline and store what comes of them, piece by piece. Raises StoreError
@@ -123,6 +125,34 @@ class Committer:
         """The record's decisions and dead letters, up to where reading it crashes."""
         with suppress(Exception):
             yield from self._pipeline.each(record)
+
+    def fails(self, others: Iterable[Record]) -> bool:
+        """Whether these cannot be judged now, nor can the last that was; False where there is nothing to compare.
+        Stores nothing. Raises what is no record's fault."""
+        found = False
+        for record in (*(() if self._proven is None else (self._proven,)), *others):
+            judged = self._judges(record)
+            if judged:
+                return False
+            found = found or judged is False
+        return found
+
+    def _judges(self, record: Record) -> bool | None:
+        """None: there is no decision in it."""
+        try:
+            read = pieces([record], self._pipeline.each, most=self._most)
+            decoded = next((piece.decoded for piece in read if piece.decoded), ())
+            if not decoded:
+                return None
+            if self._waiting is not None:
+                decoded = self._waiting.filled(decoded)
+            recall = dataclasses.replace(self._recalled(decoded), seen={})  # what is stored is judged once more
+            self._archived(self._pipeline.judge(decoded, (), recall))
+        except Exception as error:
+            if blameless(error):
+                raise
+            return False
+        return True
 
     def commit(self, piece: Piece, consumer: Consumer, *, judgement: Judgement | None = None) -> None:
         """Load, judge and store; when another member wrote meanwhile, do it again on top of what it wrote.
@@ -282,16 +312,22 @@ class Committer:
     def _judged(
         self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None
     ) -> tuple[Recall, Judgement]:
-        recall = self._store.load(self._pipeline.wanted(decoded, letters if ready is None else ()))
-        if self._live:
-            recall = dataclasses.replace(recall, reading=Reading(self._clock(), self._lateness.lag()))
+        recall = self._recalled(decoded, letters if ready is None else ())
         began = self._timer()
         judgement = ready or self._pipeline.judge(decoded, letters, recall)
         self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
         told = self._store.told([finding.id for finding in judgement.findings])
         return recall, judgement.without(told)
 
+    def _recalled(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Recall:
+        recall = self._store.load(self._pipeline.wanted(decoded, letters))
+        if not self._live:
+            return recall
+        return dataclasses.replace(recall, reading=Reading(self._clock(), self._lateness.lag()))
+
     def _count(self, judgement: Judgement) -> None:
+        if judgement.verdicts:
+            self._proven = judgement.verdicts[-1].decoded.record
         self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")
         self._metrics.add("guardian_events_total", judgement.duplicates, outcome="duplicate")
         self._metrics.add("guardian_events_total", len(judgement.dead_letters), outcome="dead_letter")

@@ -1,16 +1,18 @@
 """Getting a batch through although a record in it crashes a room, or kills the process."""
 
 import threading
+import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from guardian.bus.port import Consumer
 from guardian.domain.batch import Judgement
 from guardian.domain.record import Place, Record
-from guardian.errors import GuardianError, StoreError
+from guardian.errors import GuardianError, StoreError, Unstorable
 from guardian.store.monitor import MonitorStore
-from guardian.stream.attempts import Refunds, blameless
+from guardian.stream.attempts import Lenience, Refunds, blameless
+from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.pieces import Piece
 from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned
@@ -18,6 +20,8 @@ from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
 _log = logger("stream")
+_ASKED = 20
+"""So many other records, from all over the batch, are tried before the model is said to fail."""
 
 
 class Settler:
@@ -27,18 +31,36 @@ class Settler:
     A crash that ends the process leaves no exception behind, but a partition that is claimed again and again with
     nothing committed in between. Such a partition is judged record by record for the next `cautious_for` records,
     and each attempt is counted before it is made.
+
+    While no other record can be judged either, a model fails and no record is at fault: that counts as no attempt,
+    for as long as `Lenience` says. `timer` is a monotonic clock in seconds.
     """
 
     def __init__(
-        self, *, committer: Committer, store: MonitorStore, clock: Clock, retry_s: float, cautious_for: int
+        self,
+        *,
+        committer: Committer,
+        store: MonitorStore,
+        clock: Clock,
+        retry: Backoff,
+        cautious_for: int,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._committer = committer
         self._store = store
         self._clock = clock
-        self._retry_s = retry_s
+        self._retry = retry
+        self._lenience = Lenience(timer, retry)
+        self._failing = False
+        self._batch: Sequence[Record] = ()
         self._cautious_for = cautious_for
         self._cautious: dict[Place, int] = {}
         self._refunds = Refunds()
+
+    @property
+    def failing(self) -> bool:
+        """Whether it tries records again of which none can be judged."""
+        return self._failing
 
     def assigned(self, claims: Mapping[Place, int]) -> None:
         """Places were claimed; `claims` says how often since something was last committed there."""
@@ -58,19 +80,27 @@ class Settler:
 
         Raises what is no record's fault: StoreError (also StaleMember), and BusError (FuseBlown).
         """
+        self._batch = records
+        try:
+            self._settle(records, consumer, stop)
+        finally:
+            self._batch = ()
+
+    def _settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
         if any(record.place in self._cautious for record in records):
             for record in records:
                 self._settle_cautiously(record, consumer, stop)
             return
         try:
             self._committer.judge(records, consumer, stop)
+            self._lenience.went_well()
         except Exception as error:  # a room crashed: find the record that did it, and judge the others
             if blameless(error):
                 raise
             left = self._committer.left(records)
             if len(left) > 1:
                 for half in halves(left):
-                    self.settle(half, consumer, stop)
+                    self._settle(half, consumer, stop)
             elif left:
                 self._poison(left[0], error, consumer, stop)
 
@@ -82,7 +112,7 @@ class Settler:
         left = self._cautious.get(record.place, 0)
         if left <= 0:
             self._cautious.pop(record.place, None)
-            return self.settle([record], consumer, stop)
+            return self._settle([record], consumer, stop)
         if left == self._cautious_for:
             _log.warning("claimed repeatedly without progress", topic=record.topic, partition=record.partition)
         self._cautious[record.place] = left - 1
@@ -109,21 +139,48 @@ class Settler:
     ) -> None:
         """Try again until the attempts are used up, then dead-letter it. A stop keeps the count for the next
         start."""
+        try:
+            self._try_again(record, error, consumer, stop, attempt)
+        finally:
+            self._failing = False
+
+    def _try_again(
+        self,
+        record: Record,
+        error: Exception,
+        consumer: Consumer,
+        stop: threading.Event,
+        attempt: int | None,
+    ) -> None:
         while True:
+            self._refunds.pay()
             if attempt is None:
                 attempt = self._store.mark_attempt(record.place, record.offset)
             where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             _log.error("a record crashes the pipeline", **where, attempt=attempt, **sketch(error))
-            if attempt >= MAX_ATTEMPTS:
+            with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
+                self._failing = not isinstance(error, Unstorable) and self._others_fail(record)
+            pause = self._lenience.pause(judged=not self._failing)
+            if self._failing and self._lenience.lasts():
+                _log.error("nothing can be judged; no record is blamed for it yet", retry_in_s=pause)
+                self._refunds.owe(lambda: self._store.unmark_attempt(record.place, record.offset))
+            elif attempt >= MAX_ATTEMPTS:
                 return self._give_up(record, type(error).__name__, consumer)
-            if stop.wait(self._retry_s):
+            else:
+                pause = self._retry.base_s
+            if stop.wait(pause):
                 raise StoreError("stopped before a crashing record was settled; the next start reads it again")
             try:
-                return self._committer.judge([record], consumer, stop)
+                self._committer.judge([record], consumer, stop)
+                return self._lenience.went_well()
             except Exception as again:
                 if blameless(again):
                     raise
                 error, attempt = again, None
+
+    def _others_fail(self, record: Record) -> bool:
+        others = [each for each in self._batch if each is not record]
+        return self._committer.fails(others[:: -(-len(others) // _ASKED) or 1])
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
         letters = poisoned(record, why, self._committer.readable(record), self._clock())

@@ -16,7 +16,7 @@ from guardian.errors import StoreError
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
-from guardian.stream.attempts import Refunds, blameless
+from guardian.stream.attempts import Lenience, Refunds, blameless
 from guardian.stream.backoff import Backoff
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
 from guardian.stream.port import Clock, Fill
@@ -30,8 +30,6 @@ that is. Only those of a part that crashes again are then taken one by one."""
 _STRANDED = timedelta(days=1)
 _COMING_BACK = timedelta(hours=1)
 _LOOK_EVERY = timedelta(minutes=1)
-_FORGIVEN_FOR_S = 600.0
-"""For how long crashes are held against no record where all crash; without an end bad ones might wait for ever."""
 
 Unseal = Callable[[bytes, datetime], bytes]
 """Opens a value that was sealed at that time. Raises StoreError where it can no longer be opened."""
@@ -195,11 +193,10 @@ class Release:
         self._room = room
         self._judge = judge
         self._clock = clock
-        self._timer, self._retry = timer, retry
+        self._timer = timer
+        self._lenience = Lenience(timer, retry)
         self._refunds = Refunds()
         self._next_look: datetime | None = None
-        self._failures = 0  # rounds in which nothing was judged
-        self._failing_since: float | None = None
         self._not_before: float | None = None
 
     def __call__(self, consumer: Consumer) -> int:
@@ -259,24 +256,16 @@ class Release:
             self._went_well()
             return True
         self._pause(judged=judged > 0)
-        if not judged and len({held.id[:3] for held in crashed}) > 1 and self._forgiven():
+        if not judged and len({held.id[:3] for held in crashed}) > 1 and self._lenience.lasts():
             self._refunds.owe(lambda: self._room.untried(crashed))
         return False
 
     def _pause(self, *, judged: bool) -> None:
-        now = self._timer()
-        if judged:
-            self._failures, self._failing_since = 0, None
-        elif self._failing_since is None:
-            self._failing_since = now
-        self._not_before = now + self._retry.after(self._failures)
-        self._failures += not judged
+        self._not_before = self._timer() + self._lenience.pause(judged=judged)
 
     def _went_well(self) -> None:
-        self._failures, self._failing_since, self._not_before = 0, None, None
-
-    def _forgiven(self) -> bool:
-        return self._failing_since is not None and self._timer() - self._failing_since < _FORGIVEN_FOR_S
+        self._lenience.went_well()
+        self._not_before = None
 
     def _try(self, held: Sequence[Held], consumer: Consumer) -> None:
         self._room.tried(held)

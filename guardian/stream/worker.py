@@ -1,6 +1,7 @@
 """The loop: poll → decode → load → judge → one transaction → tell the broker."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,6 +50,7 @@ class Worker:
         lateness: Lateness | None = None,
         release: Release | None = None,
         holds: Callable[[Consumer], int] = lambda _: 0,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._release = release
         self._holds = holds
@@ -61,8 +63,9 @@ class Worker:
             committer=committer,
             store=store,
             clock=clock,
-            retry_s=self._options.backoff.base_s,
+            retry=self._options.backoff,
             cautious_for=self._options.max_records,
+            timer=timer,
         )
         self._paused = False
         self._lateness = lateness or Lateness(clock)
@@ -73,6 +76,10 @@ class Worker:
     def silent(self) -> bool:
         """Whether the source neither gives records nor says that there are none."""
         return self._silent
+
+    def troubles(self) -> list[str]:
+        """What keeps it from its work right now, in words for everybody."""
+        return ["nothing can be judged"] if self._settler.failing else []
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set or a bounded source ends. The transaction in progress is finished first.

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -150,13 +151,14 @@ class Rig:
             max_outbox_depth=more.pop("max_outbox_depth", None),
         )  # fmt: skip
         store, lateness = more.pop("store", self.store), more.pop("lateness", None)
+        timer = more.pop("timer", time.monotonic)
         committer = Committer(
             pipeline=pipeline or Counting(), store=store, clock=self.clock, timer=lambda: 0.0,
             metrics=self.metrics, fuse=fuse, lateness=lateness, **more,
         )  # fmt: skip
         return Worker(
             consumer=consumer or MemoryConsumer(self.broker, ["log"]), store=store, committer=committer,
-            clock=self.clock, metrics=self.metrics, options=options, lateness=lateness,
+            clock=self.clock, metrics=self.metrics, options=options, lateness=lateness, timer=timer,
         )  # fmt: skip
 
     def read(self, worker: Any, until: Callable[[], bool]) -> None:

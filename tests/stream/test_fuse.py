@@ -65,13 +65,14 @@ def _decoded(record):
 
 
 def test_what_an_agent_can_bring_about_speaks_against_no_gateway():
-    records = [Record("log", 0, n, b"") for n in range(5)]
+    records = [Record("log", 0, n, b"") for n in range(6)]
     part = DeadLetter(records[0], "not_json", "", "acme", "s1", "gw", judged=True)
     of_a_batch = DeadLetter(records[1], "invalid", "", gateway="gw")
     large = DeadLetter(records[2], "too_large", "", "acme", "s1", "gw")
     nameless = DeadLetter(records[3], "too_large", "", gateway="gw")
     broken = DeadLetter(records[4], "not_json", "", "acme", "s1", "gw")
-    letters = [part, of_a_batch, large, nameless, broken]
+    poison = DeadLetter(records[5], "poison", "", "acme", "s1", "gw")
+    letters = [part, of_a_batch, large, nameless, broken, poison]
     found = outcomes(records, [_decoded(record) for record in records[:2]], letters, Mark())
     vouching = [Outcome("gw", True), Outcome("log[0]", True)]
     assert found == [*vouching, *vouching, Outcome("gw", False, "acme/s1")]

@@ -210,6 +210,67 @@ def test_attempts_at_a_crashing_record_are_counted_over_restarts(rig, make_event
     assert rig.store.dead_letters.counts() == {"poison": 1}
 
 
+@pytest.mark.parametrize("at_once", [1, 50])
+def test_a_model_that_fails_for_a_while_costs_no_record_its_attempts(rig, make_event, counting, at_once):
+    failing, troubles = [], set()
+
+    def explode(tool: str) -> None:
+        if failing:
+            failing.pop()
+            raise RuntimeError("std::bad_alloc")
+
+    rig.broker.append("log", make_event(0))
+    worker = rig.worker(counting(explode), max_records=at_once, timer=lambda: 0.0)
+    added = False
+
+    def done() -> bool:
+        nonlocal added
+        if not added and rig.drained():
+            failing.extend([1] * 60)
+            for n in range(1, 20):
+                rig.broker.append("log", make_event(n, session=f"s{n}"))
+            added = True
+        troubles.update(worker.troubles())
+        return added and rig.drained()
+
+    rig.read(worker, done)
+    assert rig.store.dead_letters.list() == []
+    assert rig.metrics.value("guardian_events_total", outcome="judged") == 20
+    assert rig.store.attempts(Place("log", 0), 1) == 0
+    assert troubles == {"nothing can be judged"}
+    assert worker.troubles() == []
+
+
+def test_a_model_that_fails_for_ever_holds_the_log_up_for_a_while_and_never_blames_the_gateway(
+    rig, make_event, counting
+):
+    now, calls = [0.0], []
+
+    def explode(tool: str) -> None:
+        now[0] += 5
+        calls.append(now[0] if not rig.store.dead_letters.counts() else None)
+        raise RuntimeError
+
+    for n in range(12):
+        rig.broker.append("log", make_event(n, session=f"s{n}"))
+    rig.read(rig.worker(counting(explode), fuse=Fuse(window=20, minimum=5), timer=lambda: now[0]), rig.drained)
+    assert rig.store.dead_letters.counts() == {"poison": 12}
+    assert 600 <= max(filter(None, calls)) < 900
+
+
+def test_a_record_that_is_alone_is_given_up_at_once_where_the_one_before_it_can_still_be_judged(
+    rig, make_event, counting
+):
+    def explode(tool: str) -> None:
+        if tool == "boom":
+            raise RuntimeError
+
+    rig.broker.append("log", make_event(0))
+    rig.broker.append("log", make_event(1, tool="boom"))
+    rig.read(rig.worker(counting(explode), max_records=1, timer=lambda: 0.0), rig.drained)
+    assert rig.store.dead_letters.counts() == {"poison": 1}
+
+
 class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
 
