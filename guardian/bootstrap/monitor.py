@@ -235,8 +235,8 @@ class Monitor:
             found.append("its token cannot be read")
         if self._refused:
             found.append(f"control refuses its token ({self._refused})")
-        if self._worker.silent:
-            found.append("the log's broker does not answer")
+        if self._delivery.failing:
+            found.append("control does not take findings")
         found += self._worker.troubles()
         return found if self._client.ready() else ["control does not answer", *found]
 

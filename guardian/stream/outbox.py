@@ -59,7 +59,13 @@ class Delivery:
         self._crash = crash_points
         kinds: tuple[_Kind, ...] = ("finding", "dead_letter")
         self._awake = {kind: threading.Event() for kind in kinds}
+        self._failing = False
         self._refusing: dict[str, datetime] = {}  # a topic that could not be written to -> until when
+
+    @property
+    def failing(self) -> bool:
+        """Whether control did not take the last finding that it was sent, and is to get it again."""
+        return self._failing
 
     def wake(self) -> None:
         """Look at once: there is something new."""
@@ -144,10 +150,12 @@ class Delivery:
             self._crash("after_send")
         except ControlError as error:
             self._metrics.add("guardian_outbox_failures_total", reason=str(error.status))
+            self._failing = False
             if _needless(error, finding):
                 self._outbox.delivered(item.id, f"{error.status}: {error}", now=self._clock())
                 log.info("finding not needed", code=error.code, error=str(error))
             elif not _refused(error):
+                self._failing = True
                 retry = self._postpone(item, str(error))
                 log.warning(
                     "finding not delivered", status=error.status, error=str(error), retry_at=retry.isoformat()
@@ -156,6 +164,7 @@ class Delivery:
                 self._park(item, f"{error.status}: {error}")
                 log.error("control refused a finding; it is parked", status=error.status, error=str(error))
             return error
+        self._failing = False
         self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())
         log.info("finding delivered", kind=finding.kind.value)
         return None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
 from guardian.domain.record import Place, Record
-from guardian.errors import BusError, StaleMember, StoreError
+from guardian.errors import BusError, SchemaAway, StaleMember, StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
@@ -70,16 +70,14 @@ class Worker:
         self._paused = False
         self._lateness = lateness or Lateness(clock)
         self._heard_at: datetime | None = None
-        self._silent = False
-
-    @property
-    def silent(self) -> bool:
-        """Whether the source neither gives records nor says that there are none."""
-        return self._silent
+        self._silent = False  # the source neither gives records nor says that there are none
+        self._away = ""  # what else it waited for last
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""
-        return ["nothing can be judged"] if self._settler.failing else []
+        found = ["the log's broker does not answer"] if self._silent else []
+        found += [self._away] if self._away else []
+        return [*found, "nothing can be judged"] if self._settler.failing else found
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set or a bounded source ends. The transaction in progress is finished first.
@@ -182,6 +180,7 @@ class Worker:
             try:
                 left = self._settler.left(records) if failures else records
                 self._settler.settle(left, self._consumer, stop)
+                self._away = ""
                 return True
             except StaleMember as error:
                 _log.warning("evicted; the batch is discarded", error=str(error))
@@ -197,11 +196,10 @@ class Worker:
 
     def _let_go(self, stop: threading.Event) -> bool:
         """Judge what waited long enough or got its envelope. False: the consumer must be started again."""
-        if self._release is None:
-            return True
         try:
-            while self._release(self._consumer) and not stop.is_set():
+            while self._release is not None and self._release(self._consumer) and not stop.is_set():
                 pass
+            self._away = ""
         except StaleMember as error:
             _log.warning("evicted; what waits is somebody else's now", error=str(error))
             self._consumer.close()
@@ -211,6 +209,9 @@ class Worker:
         return True
 
     def _wait(self, stop: threading.Event, failures: int, what: str, error: Exception) -> None:
+        if isinstance(error, StoreError):
+            registry = isinstance(error, SchemaAway)
+            self._away = "the schema registry does not answer" if registry else "its database cannot be used"
         pause = self._options.backoff.after(failures)
         _log.warning(what, error=str(error), retry_in_s=pause)
         stop.wait(pause)

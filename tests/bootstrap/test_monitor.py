@@ -123,6 +123,13 @@ def test_a_token_that_control_refuses_keeps_the_monitor_from_being_ready(monitor
     assert found == [[f"control refuses its token ({status})"], [], [f"control refuses its token ({status})"], []]
 
 
+def test_what_its_worker_and_its_outbox_wait_for_keeps_the_monitor_from_being_ready(monitor, monkeypatch):
+    monkeypatch.setattr(monitor._client, "ready", lambda: True)
+    monkeypatch.setattr(monitor._worker, "troubles", lambda: ["its database cannot be used"])
+    monkeypatch.setattr(monitor._delivery, "_failing", True)
+    assert monitor.troubles() == ["control does not take findings", "its database cannot be used"]
+
+
 def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_from_being_ready(
     monitor, monkeypatch
 ):

@@ -93,7 +93,7 @@ def test_an_absent_control_is_asked_once_per_round_and_the_backoff_grows(filled,
     control.answers = [ControlError("no route")] * 3
     sender = delivery(filled, control)
     assert sender.deliver_due() == 1  # the dead letter does not wait for control
-    assert control.calls == ["s1-3"]
+    assert (control.calls, sender.failing) == (["s1-3"], True)
     waits = []
     while control.answers:
         filled.clock.forward(0.5)
@@ -102,14 +102,14 @@ def test_an_absent_control_is_asked_once_per_round_and_the_backoff_grows(filled,
     assert waits == [1, 1, 2, 2, 2, 2]  # after 1 s, then after 2 s more
     filled.clock.forward(60)
     assert sender.deliver_due() == 2
-    assert sorted(control.got) == ["s1-3", "s1-6"]
+    assert (sorted(control.got), sender.failing) == (["s1-3", "s1-6"], False)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 422])
 def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, status):
     control.refuse = {"s1-3": status}
-    delivery(filled, control).deliver_due()
-    assert sorted(control.got) == ["s1-6"]
+    (sender := delivery(filled, control)).deliver_due()
+    assert (sorted(control.got), sender.failing) == (["s1-6"], False)
     assert filled.store.outbox.depth() == 0
     assert filled.metrics.value("guardian_outbox_failures_total", reason=str(status)) == 1
     assert filled.metrics.value("guardian_outbox_parked") == 1

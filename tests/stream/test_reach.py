@@ -15,6 +15,8 @@ from guardian.stream.vitals import Lateness
 
 PLACE = Place("log", 0)
 
+SILENT = "the log's broker does not answer"
+
 
 def told(rig):
     found = [item.finding for item in rig.store.outbox.due(rig.clock(), 99) if item.finding is not None]
@@ -152,7 +154,7 @@ def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, 
         return max(shown) > 60
 
     rig.read(worker, late)
-    assert worker.silent
+    assert worker.troubles() == [SILENT]
 
 
 def test_one_that_cannot_reach_its_broker_does_not_know_how_late_it_is_until_it_was_answered(rig):
@@ -163,7 +165,7 @@ def test_one_that_cannot_reach_its_broker_does_not_know_how_late_it_is_until_it_
 
     def silent() -> bool:
         shown.append(lateness.lag())
-        return worker.silent and len(shown) > 3
+        return worker.troubles() == [SILENT] and len(shown) > 3
 
     rig.read(worker, silent)
     assert set(shown) == {None}
@@ -221,7 +223,7 @@ def test_a_topic_with_nothing_new_is_no_delay(rig, read):
 
     worker = rig.worker(lateness=lateness)
     rig.read(worker, idle)
-    assert not worker.silent
+    assert worker.troubles() == []
 
 
 def test_a_monitor_that_the_group_has_no_partition_for_is_not_behind(rig, read):

@@ -12,7 +12,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
-from guardian.errors import ConfigurationError, FuseBlown, StoreError
+from guardian.errors import ConfigurationError, FuseBlown, SchemaAway, StoreError
 from guardian.store.engine import writing
 from guardian.stream.fuse import Fuse
 
@@ -88,10 +88,10 @@ def test_a_broker_that_is_away_is_waited_for(rig, make_event):
     rig.broker.append("log", make_event(0))
     rig.broker.stop()
     worker = rig.worker()
-    rig.read(worker, lambda: worker.silent)
+    rig.read(worker, lambda: worker.troubles() == ["the log's broker does not answer"])
     rig.broker.restart()
     rig.read(worker, rig.drained)
-    assert not worker.silent
+    assert worker.troubles() == []
 
 
 def test_a_member_evicted_in_the_middle_of_a_batch_discards_it_and_nothing_is_doubled(rig, make_event, counting):
@@ -271,6 +271,24 @@ def test_a_record_that_is_alone_is_given_up_at_once_where_the_one_before_it_can_
     assert rig.store.dead_letters.counts() == {"poison": 1}
 
 
+def test_a_database_that_is_gone_keeps_the_worker_from_being_ready_until_it_is_back(rig, monkeypatch):
+    depth, gone, seen = rig.store.outbox.depth, [1] * 5, []
+
+    def asked(*kinds):
+        seen.append(worker.troubles())
+        if gone:
+            gone.pop()
+            raise StoreError("no such host")
+        return depth(*kinds)
+
+    rig.broker.create_topic("log")
+    worker = rig.worker()
+    monkeypatch.setattr(rig.store.outbox, "depth", asked)
+    rig.read(worker, lambda: len(seen) > 8)
+    assert seen[0] == seen[7] == []
+    assert seen[1:6] == [["its database cannot be used"]] * 5
+
+
 class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
 
@@ -322,16 +340,23 @@ def test_a_crash_at_any_point_ends_with_the_findings_of_an_undisturbed_run(rig, 
     ]  # fmt: skip
 
 
-def test_a_store_that_is_away_holds_the_batch_until_it_is_back(rig, make_event, counting):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(StoreError("full"), "its database cannot be used"), (SchemaAway(""), "the schema registry does not answer")],
+)
+def test_a_store_that_is_away_holds_the_batch_until_it_is_back(rig, make_event, counting, error, told):
     for n in range(6):
         rig.broker.append("log", make_event(n))
-    failures = [StoreError("locked")] * 3
+    failures, troubles = [error] * 3, []
 
     def away(point: str) -> None:
         if point == "before_commit" and failures:
+            troubles.append(worker.troubles())
             raise failures.pop()
 
-    rig.read(rig.worker(crash_points=away), rig.drained)
+    worker = rig.worker(crash_points=away)
+    rig.read(worker, rig.drained)
+    assert (troubles, worker.troubles()) == ([[], [told], [told]], [])
     assert rig.findings() == ["s1-3", "s1-6"]
     assert rig.store.dead_letters.list() == []
 
