@@ -139,8 +139,9 @@ class Finding(_Value):
 
     @property
     def digest(self) -> str:
-        """sha256 of the canonical content: the same id with another digest is a conflict."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """sha256 of the canonical content: the same id with another digest is a conflict. What a monitor judges
+        once more, after its database was lost, is the same although it is later by then."""
+        return hashlib.sha256(self.model_dump_json(exclude={"late_s"}).encode()).hexdigest()
 
     def drifted(self, *, confirmed: bool) -> Literal[0, 1] | None:
         """Whether the session drifted by a person's word on this; None where that says nothing of what the session

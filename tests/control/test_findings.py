@@ -73,7 +73,7 @@ def test_the_same_finding_gets_the_stored_answer_and_changes_nothing(stage, a_fi
     stage.enforce()
     first = stage.submit(a_finding())
     stage.clock.pass_(minutes=5)
-    again = stage.submit(a_finding())
+    again = stage.submit(a_finding().model_copy(update={"late_s": 300}))  # a monitor whose database was lost
     assert again.content == first.content
     assert (first.headers["idempotency-replayed"], again.headers["idempotency-replayed"]) == ("false", "true")
     with stage.deps.store.read() as rows:
