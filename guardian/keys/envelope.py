@@ -27,13 +27,14 @@ class EnvelopeVerifier:
 
     A gateway may write the envelope anew: its meaning is compared (`Envelope.same_as`), not its bytes.
 
-    The file is read again when it changed, for signers rotate their keys. If it cannot be read then, the keys
-    known so far stay in force.
+    The file is read again when it changed, for signers rotate their keys. While it cannot be read, the keys known
+    so far stay in force, and it is tried again.
     """
 
     def __init__(self, jwks: Path) -> None:
         self._path = jwks
         self._held = stamp(jwks), _load(jwks)
+        self._told = self._held[0]  # of the file that the log says cannot be read
 
     def __call__(self, event: DecisionEvent) -> Literal["absent", "unchecked", "valid", "invalid"]:
         """ "absent" without a signature, else "valid" or "invalid"."""
@@ -51,8 +52,11 @@ class EnvelopeVerifier:
             try:
                 known = _load(self._path)
             except ConfigurationError as error:
-                _log.error("envelope_keys_not_read", error=str(error)[:300])
-            self._held = now, known
+                if now != self._told:
+                    _log.error("envelope_keys_not_read", error=str(error)[:300])
+                self._told = now
+                return known
+            self._held, self._told = (now, known), now
         return known
 
 

@@ -60,13 +60,13 @@ def _put(written: Path, path: Path) -> None:
     written.unlink()
 
 
-def stamp(path: Path) -> tuple[int, int, int] | None:
+def stamp(path: Path) -> tuple[int, ...] | None:
     """A value that changes when the file does; None where there is no file."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def read_secret(path: Path) -> bytes:

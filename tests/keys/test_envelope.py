@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -304,6 +305,36 @@ def test_a_key_file_that_is_broken_meanwhile_takes_nothing_back(tmp_path: Path, 
     assert verifier(event(signed(ENVELOPE))) == "valid"
     published(path, fresh)
     assert [verifier(event(signed(ENVELOPE, key=key))) for key in (KEYS["Ed25519"], fresh)] == ["invalid", "valid"]
+
+
+def test_a_key_file_that_could_not_be_read_once_is_read_without_a_change_and_the_log_tells_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, fresh = published(tmp_path / "jwks.json", KEYS["Ed25519"]), OKPKey.generate_key("Ed25519", auto_kid=True)
+    verifier = EnvelopeVerifier(path)
+    published(path, KEYS["Ed25519"], fresh)
+    with monkeypatch.context() as limited:
+        limitless = Path.read_text
+
+        def read_text(file: Path, **how: Any) -> str:
+            if file == path:
+                raise OSError(24, "Too many open files")
+            return limitless(file, **how)
+
+        limited.setattr(Path, "read_text", read_text)
+        assert [verifier(event(signed(ENVELOPE, key=fresh))) for _ in range(3)] == ["invalid"] * 3
+    assert capsys.readouterr().out.count("envelope_keys_not_read") == 1
+    assert verifier(event(signed(ENVELOPE, key=fresh))) == "valid"
+
+
+def test_a_key_file_that_was_written_over_in_the_same_size_and_time_is_read_again(tmp_path: Path) -> None:
+    keys = [OKPKey.generate_key("Ed25519", auto_kid=True) for _ in range(2)]
+    path = published(tmp_path / "jwks.json", keys[0])
+    verifier, stood = EnvelopeVerifier(path), path.stat()
+    published(path, keys[1])
+    os.utime(path, ns=(stood.st_atime_ns, stood.st_mtime_ns))
+    assert path.stat().st_size == stood.st_size
+    assert verifier(event(signed(ENVELOPE, key=keys[1]))) == "valid"
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
