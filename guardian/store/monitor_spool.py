@@ -61,15 +61,15 @@ class Spool:
 
         A group whose writer did not finish within its lease goes first. With `even_leased` the lease does not
         matter: writing a group twice is harmless. A new one is made when `rows` or `MOST_BYTES` wait, or anything
-        for longer than `patience`.
+        for longer than `patience`. Times from a clock that was ahead put nothing off until then.
         """
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(spool.c.id).limit(1)).first() is None:
                 return None
         with writing(self._engine) as connection:
-            name = self._abandoned(connection, now + lease if even_leased else now) or self._new(
-                connection, now, rows, patience
-            )
+            ended = now + lease if even_leased else now
+            name = self._abandoned(connection, ended, now + 2 * lease)
+            name = name or self._new(connection, now, rows, patience)
             if name is None:
                 return None
             mine = spool.c.group == name
@@ -84,8 +84,9 @@ class Spool:
         with writing(self._engine) as connection:
             connection.execute(delete(spool).where(spool.c.group == name))
 
-    def _abandoned(self, connection: Connection, now: datetime) -> str | None:
-        late = and_(spool.c.group.is_not(None), or_(spool.c.leased_until.is_(None), spool.c.leased_until <= now))
+    def _abandoned(self, connection: Connection, ended: datetime, ahead: datetime) -> str | None:
+        until = spool.c.leased_until
+        late = and_(spool.c.group.is_not(None), or_(until.is_(None), until <= ended, until > ahead))
         return connection.execute(select(spool.c.group).where(late).order_by(spool.c.id).limit(1)).scalar()
 
     def _new(self, connection: Connection, now: datetime, rows: int, patience: timedelta) -> str | None:
@@ -106,7 +107,7 @@ class Spool:
                 break
             chosen.append(row.id)
             total, size = total + row.rows, size + row.size
-        if not full and total < rows and first.at > now - patience and len(chosen) < 2000:
+        if not full and total < rows and abs(first.at - now) < patience and len(chosen) < 2000:
             return None
         digest = hashlib.sha256()
         for part in chunks(chosen):

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from guardian.domain.batch import Change, DecisionKey, Judgement
 from guardian.domain.event import SessionKey
@@ -9,6 +10,7 @@ from guardian.domain.session import HumanWord
 from guardian.store.engine import open_engine, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_spool import spool_in
+from guardian.store.monitor_tables import spool
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -39,6 +41,18 @@ def test_nothing_is_due_before_enough_waits_or_the_patience_ends(store):
     put(store, b"a", b"b")
     assert take(store) is None
     assert take(store, now=NOW + MINUTE).bodies == (b"a", b"b")
+
+
+def test_a_clock_that_was_ahead_for_a_moment_puts_nothing_off(store):
+    put(store, b"a", at=NOW + 1440 * MINUTE)
+    put(store, b"b")
+    group = take(store)
+    assert group.bodies == (b"a", b"b")
+    put(store, b"c", at=NOW + MINUTE / 2)  # another monitor's clock
+    assert take(store) is None
+    with writing(store.spool._engine) as connection:
+        connection.execute(update(spool).values(leased_until=NOW + 1440 * MINUTE))
+    assert take(store) == group
 
 
 def test_enough_rows_are_due_at_once_and_a_group_holds_no_more_than_asked(store):
