@@ -100,6 +100,7 @@ class ControlStore:
         self._looked: datetime | None = None  # when it was opened, by who does not serve
         self._listeners: list[Callable[[], None]] = []
         self._refuses = False
+        self._forgets = False
         self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
 
     @classmethod
@@ -145,11 +146,18 @@ class ControlStore:
         """Whether the last write was committed: from a full disk one can still read. Asks the database nothing."""
         return not self._refuses
 
+    def remembers(self) -> bool:
+        """Whether what was last to be noted beside the database is there. Asks the disk nothing."""
+        return not self._forgets
+
     def try_again(self) -> None:
-        """If the last write failed, try an empty one: whoever waits for writes to work again sends none."""
+        """If the last write failed, try an empty one: whoever waits for writes to work again sends none. The same
+        for what is noted beside the database."""
         if self._refuses:
             with self.write():
                 pass
+        if self._forgets:
+            self.remember()
 
     @contextmanager
     def read(self) -> Iterator[ControlRows]:
@@ -249,8 +257,10 @@ class ControlStore:
         mark = replace(_mark(stands), trail=self._trail, signed=signed, signed_as=signed_as)
         try:
             self._epoch_file.advance(mark, anew=anew)
+            self._forgets = False
         except (OSError, StoreError) as error:
             # The transaction is committed; without the file only a later restore goes unnoticed.
+            self._forgets = True
             _log.error("epoch_file_not_written", path=str(self._epoch_file.path), error=str(error))
 
 
