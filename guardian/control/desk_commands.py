@@ -45,7 +45,7 @@ def answer_command(control: DeskClient, text: str) -> str:
 def _status(control: DeskClient) -> str:
     lines = []
     for status, name in (("flagged", "Flagged"), ("revoked", "Revoked")):
-        page = control.sessions(status=status, limit=_SHOWN)  # type: ignore[arg-type]
+        page = control.sessions(status=status, order="pressing", limit=_SHOWN)  # type: ignore[arg-type]
         more = " and more" if page.next else ""
         lines.append(f"*{name}*: {len(page.items)}{more}")
         lines += [f"• {_line(view)}" for view in page.items]

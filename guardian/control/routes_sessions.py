@@ -19,7 +19,7 @@ from guardian.control.caller import (
     page,
 )
 from guardian.control.problems import READS, absent, documented
-from guardian.wire.base import SessionStatus
+from guardian.wire.base import SessionOrder, SessionStatus
 from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -47,17 +47,25 @@ def list_sessions(
     before: Before,
     tenant_id: TenantFilter = None,
     status: Annotated[SessionStatus | None, Query()] = None,
+    order: Annotated[SessionOrder, Query()] = "met",
     limit: Limit = 50,
 ) -> SessionPage:
     """Sessions that control has met: those with a finding or a person's word. The latest met come first.
 
-    Where those that are flagged are asked for, each says how severe its worst finding is.
+    Where those that are flagged are asked for, each says how severe its worst finding is. In the order `pressing`
+    the most severe of these come first, and then, as of all others, those of which there was news last. What
+    changes between two of its pages can show a session twice or pass one over; in the order `met` it cannot.
     """
     scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
+        if order == "pressing":
+            found = rows.sessions.pressing(scope, limit=limit + 1, after=before or 0, status=status)
+        else:
+            found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
         worst = rows.findings.worst([each.seq for each in found]) if status == "flagged" else {}
     shown, onward = page(found, limit)
+    if order == "pressing" and onward is not None:
+        onward = str((before or 0) + limit)
     items = (each.view.model_copy(update={"severity": worst.get(each.seq)}) for each in shown)
     return SessionPage(items=tuple(items), next=onward)
 

@@ -24,12 +24,15 @@ _ACCUSES = (
     or_(finding.c.verdict.is_(None), finding.c.verdict.contains('"verdict":"confirmed"')),
     or_(session.c.restarted_at.is_(None), finding.c.received_at >= session.c.restarted_at),
 )
-_WORST = (
-    select(session.c.seq, func.max(_SEVERE).label("worst"))
-    .join(finding, and_(finding.c.tenant_id == session.c.tenant_id, finding.c.session_id == session.c.session_id))
-    .where(_ABOUT_A_SESSION, *_ACCUSES)
-    .group_by(session.c.seq)
+_OF_THE_SESSION = and_(finding.c.tenant_id == session.c.tenant_id, finding.c.session_id == session.c.session_id)
+WORST = (
+    select(func.max(_SEVERE))
+    .where(_OF_THE_SESSION, _ABOUT_A_SESSION, *_ACCUSES)
+    .correlate(session)
+    .scalar_subquery()
 )
+"""Of a row of `session`: how severe the worst is of what still accuses it, from 0 to `UNKNOWN` - 1, or null."""
+UNKNOWN = len(_SEVERITIES)
 
 
 class StoredFinding(NamedTuple):
@@ -163,7 +166,8 @@ class FindingRows:
 
     def worst(self, sessions: Collection[int]) -> dict[int, Severity]:
         """By a session's place among those met, how severe the worst is of what still accuses it."""
-        found = self.connection.execute(_WORST.where(session.c.seq.in_(sessions)))
+        wanted = select(session.c.seq, WORST.label("worst")).where(session.c.seq.in_(sessions))
+        found = self.connection.execute(wanted)
         return {row.seq: _SEVERITIES[row.worst] for row in found if row.worst is not None}
 
     def _verdicts(self, tenant_id: str, session_id: str, *where: ColumnElement[bool]) -> Iterator[Verdict | None]:

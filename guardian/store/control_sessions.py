@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     case,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
-from guardian.store.control_findings import FindingRows
+from guardian.store.control_findings import UNKNOWN, WORST, FindingRows
 from guardian.store.control_head import next_change
 from guardian.store.control_scope import Scope, walked_within, within
 from guardian.store.control_tables import change, envelope, live, mode, session
@@ -64,6 +65,7 @@ _REVOKED = and_(
 _STATUS = case((live.c.n.is_not(None), "revoked"), (session.c.flagged, "flagged"), else_="active").label("status")
 _ALL = select(session, _STATUS).outerjoin(live, _REVOKED)
 _ONLY_REVOKED = select(session, _STATUS).join(live, _REVOKED)
+_NEWS = case((session.c.last_word_at > session.c.last_seen, session.c.last_word_at), else_=session.c.last_seen)
 _ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.session_id == bindparam("session_id"))
 
 
@@ -80,19 +82,21 @@ class SessionRows:
     ) -> list[StoredSession]:
         """The most recently met first."""
         mine = walked_within(self.connection, session.c.tenant_id, scope)
-        match status:
-            case "revoked":
-                wanted = _ONLY_REVOKED.where(within(live.c.tenant_id, scope))
-            case "flagged":
-                wanted = _ALL.where(mine, live.c.n.is_(None), session.c.flagged)
-            case "active":
-                wanted = _ALL.where(mine, live.c.n.is_(None), ~session.c.flagged)
-            case None:
-                wanted = _ALL.where(mine)
+        wanted = _of_status(status, scope, mine)
         if before is not None:
             wanted = wanted.where(session.c.seq < before)
         rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
         return [_stored(row) for row in rows]
+
+    def pressing(
+        self, scope: Scope, *, limit: int, after: int = 0, status: SessionStatus | None = None
+    ) -> list[StoredSession]:
+        """Without the first `after`. Those that are flagged: the most severe first, and one whose severity is not
+        known is not mild. All others, and those alike in that: those of which there was news last."""
+        wanted = _of_status(status, scope, within(session.c.tenant_id, scope))
+        severe = [func.coalesce(WORST, UNKNOWN).desc()] if status == "flagged" else []
+        ordered = wanted.order_by(*severe, _NEWS.desc(), session.c.seq.desc())
+        return [_stored(row) for row in self.connection.execute(ordered.limit(limit).offset(after))]
 
     def perhaps_protected(self, tenant_id: str, field: str, name: str, agents: Collection[str]) -> set[str]:
         """Sessions that a finding or a version of their envelope tied to `name` in `field`, and that were
@@ -230,6 +234,19 @@ class SessionRows:
     def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
         this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
         self.connection.execute(update(session).where(this).values(**values))
+
+
+def _of_status(status: SessionStatus | None, scope: Scope, mine: ColumnElement[bool]) -> Select[Any]:
+    """`mine` says which are within `scope`; of those that are revoked the ledger's tenants say it."""
+    match status:
+        case "revoked":
+            return _ONLY_REVOKED.where(within(live.c.tenant_id, scope))
+        case "flagged":
+            return _ALL.where(mine, live.c.n.is_(None), session.c.flagged)
+        case "active":
+            return _ALL.where(mine, live.c.n.is_(None), ~session.c.flagged)
+        case None:
+            return _ALL.where(mine)
 
 
 def says(field: str, name: str) -> ColumnElement[bool]:

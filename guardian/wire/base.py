@@ -9,6 +9,7 @@ Mode = Literal["shadow", "canary", "enforce"]
 """What guardian may do by itself: nothing, within a stable share of the sessions, or everywhere."""
 
 SessionStatus = Literal["active", "flagged", "revoked"]
+SessionOrder = Literal["met", "pressing"]
 
 Why = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")

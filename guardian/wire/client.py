@@ -16,7 +16,7 @@ from guardian.wire.approvals import (
     BreakGlassRequest,
     BreakGlassView,
 )
-from guardian.wire.base import Mode, SessionStatus
+from guardian.wire.base import Mode, SessionOrder, SessionStatus
 from guardian.wire.calls import ControlCalls
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judgement, VerdictRequest
@@ -79,10 +79,11 @@ class ControlClient(ControlCalls):
         *,
         tenant_id: str | None = None,
         status: SessionStatus | None = None,
+        order: SessionOrder | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> SessionPage:
-        query = {"tenant_id": tenant_id, "status": status, "limit": limit, "cursor": cursor}
+        query = {"tenant_id": tenant_id, "status": status, "order": order, "limit": limit, "cursor": cursor}
         return self._ask(SessionPage, "GET", "/v1/sessions", query=query)
 
     def session(self, tenant_id: str, session_id: str) -> SessionDetail:

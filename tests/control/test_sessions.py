@@ -208,6 +208,36 @@ def test_sessions_are_filtered_by_status_and_paged(stage, a_finding):
     assert listed(limit=6)["next"] is None
 
 
+def test_the_most_pressing_sessions_come_first_a_page_at_a_time(stage, a_finding):
+    for n, severity in enumerate(["low", "critical", "medium", "medium"]):
+        made = a_finding(f"s{n}", wanted=Effect.FLAG, time=stage.clock())
+        stage.submit(made.model_copy(update={"severity": severity}))
+    stage.clock.pass_(minutes=1)
+    stage.call("PUT", "/v1/sessions/acme/s2/protection", "admin", json={"protected": True, "reason": "vip"})
+
+    def pages(size, **query):
+        found, cursor = [], {}
+        while True:
+            asked = {"order": "pressing", "limit": size, **query, **cursor}
+            got = stage.call("GET", "/v1/sessions", params=asked).json()
+            found.append([each["session_id"] for each in got["items"]])
+            if got["next"] is None:
+                return found
+            cursor = {"cursor": got["next"]}
+
+    assert pages(2, status="flagged") == [["s1", "s3"], ["s2", "s0"]]
+    stage.clock.pass_(minutes=1)
+    made = a_finding("s0", n=1, wanted=Effect.FLAG, time=stage.clock())
+    stage.submit(made.model_copy(update={"severity": "low"}))
+    assert pages(3, status="flagged") == [["s1", "s3", "s2"], ["s0"]]
+    assert pages(9) == [["s0", "s3", "s2", "s1"]]
+    _revoke(stage, session="s3")
+    stage.clock.pass_(minutes=1)
+    _revoke(stage, session="s1")
+    assert (pages(1, status="revoked"), pages(9, status="active")) == ([["s1"], ["s3"]], [[]])
+    assert stage.call("GET", "/v1/sessions", params={"order": "other"}).status_code == 422
+
+
 def test_a_mode_is_shadow_until_somebody_decides(stage):
     assert stage.call("GET", "/v1/modes/acme").json()["mode"] == "shadow"
     stage.enforce()
