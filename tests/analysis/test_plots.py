@@ -10,6 +10,7 @@ from guardian.analysis import (
     findings,
     hunting,
     meaning,
+    open_archive,
     overview,
     plots,
     proposing,
@@ -101,6 +102,36 @@ def test_signals_that_spoke_are_numbered(slide):
 def test_steps_are_factors(slide):
     axes = axes_of(plots.plot_steps(slide))
     assert [1 + width for width in lengths(axes)] == pytest.approx(list(10 ** slide.timeline["step"]))
+
+
+@pytest.fixture
+def long(lay):
+    """Sixty calls, the fifth of which was flagged."""
+    told = {"one_in": 5e4, "wanted": "flag", "finding_id": "fnd_1", "tool": "email.send", "step": 4.7}
+    for n in range(60):
+        calm = {"one_in": 1.5, "step": 0.1 - n / 1000}
+        root = lay(signals=[("purpose_fit", 0.1)], **(told if n == 4 else calm))
+    return explain(open_archive(root, tenant="acme"), "s1")
+
+
+def test_the_call_that_was_flagged_is_drawn_however_many_came_after_it(long, monkeypatch):
+    axes = axes_of(plots.plot_evidence(long))
+    assert list(axes.lines[0].get_xdata()) == list(range(1, 61))
+    assert [int(x) for x, _ in axes.collections[2].get_offsets()] == [5]
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert "5 email.send" in ticks
+    assert 20 <= len(ticks) <= 40
+    assert axes.get_title(loc="left") == "Evidence of s1"
+    for plot, rows in ((plots.plot_signals, "xaxis"), (plots.plot_steps, "yaxis")):
+        axes = axes_of(plot(long))
+        ticks = [label.get_text() for label in getattr(axes, rows).get_ticklabels()]
+        assert [int(tick.split()[0]) for tick in ticks] == list(range(1, 41))
+        assert ticks[4] == "5 email.send"
+        assert axes.get_title(loc="left").endswith(
+            "\n40 of 60 calls: those that led to a finding, and the largest steps"
+        )
+    monkeypatch.setattr(plots.session, "_DRAWN", 50)
+    assert axes_of(plots.plot_evidence(long)).get_title(loc="left") == "Evidence of s1: calls 11–60 of 60"
 
 
 def test_a_delegation_shows_both_ends(archive, planted):

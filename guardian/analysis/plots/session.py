@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
 
 from guardian.analysis import neutral
 from guardian.analysis.explaining import EXACT, Explanation
@@ -21,14 +22,22 @@ from guardian.analysis.plots.style import (
 )
 
 _MOST = 40
+"""So many calls can be named, or have a row or column of their own."""
+_DRAWN = 10_000
 _SPEAKS = 0.05
 _WANTED = {"flag": ("s", ORANGE, "finding: flag"), "revoke": ("D", RED, "finding: revoke")}
 
 
 def plot_evidence(explanation: Explanation) -> Drawing:
-    """The evidence after every call, the thresholds, findings and refusals; the last `_MOST` calls."""
-    line = explanation.timeline.tail(_MOST)
-    figure, axes = drawing(f"Evidence of {neutral.label(explanation.session['session_id'], 48)}", height=3.9)
+    """The evidence after every call, the thresholds, findings and refusals; of more than `_DRAWN` the last ones.
+
+    Where there is no room for all names, those of calls that led to a finding come before the others.
+    """
+    line, calls = explanation.timeline.tail(_DRAWN), len(explanation.timeline)
+    title = f"Evidence of {neutral.label(explanation.session['session_id'], 48)}"
+    if len(line) < calls:
+        title += f": calls {calls - len(line) + 1:,}–{calls:,} of {calls:,}"
+    figure, axes = drawing(title, height=3.9)
     acts, one_in = line["act"].astype(int), line["one_in"].clip(lower=1.0)
     axes.step(acts, one_in, where="mid", color=BLUE, linewidth=1.4, zorder=2)
     plain = (line["effect"] != "deny") & ~line["wanted"].isin(list(_WANTED))
@@ -53,25 +62,22 @@ def plot_evidence(explanation: Explanation) -> Drawing:
     thresholds(axes)
     one_in_axis(axes.yaxis)
     axes.set_ylim(bottom=0.7, top=max(float(one_in.max()) * 5, 60_000.0))
-    axes.set_xticks(
-        acts,
-        [f"{act} {tool}" for act, tool in zip(acts, neutral.labels(line["tool"], 26), strict=True)],
-        rotation=35,
-        ha="right",
-        fontsize="x-small",
-    )
-    axes.set_xlabel("calls in order", fontsize="small")
+    named = line.iloc[_apart(line["wanted"].isin(list(_WANTED)).to_numpy())]
+    axes.set_xticks(named["act"], _names(named), rotation=35, ha="right", fontsize="x-small")
+    axes.set_xlabel("calls in order" + ("" if len(named) == calls else ", some by name"), fontsize="small")
     outside(figure, axes, "right upper")
     return figure
 
 
 def plot_signals(explanation: Explanation) -> Drawing:
-    """Signals by call, each in [0, 1], a number from 0.2; those that never spoke are left out."""
-    line = explanation.events.tail(_MOST)
+    """Signals by call, each in [0, 1], a number from 0.2; those that never spoke are left out. Of many calls the
+    `_telling` ones."""
+    telling = _telling(explanation)
+    line = explanation.events.loc[telling.index]
     spoke = {name for signals in line["signals"].dropna() for name, value in signals.items() if value >= _SPEAKS}
     names = sorted(spoke)
     figure, axes = drawing(
-        "What each signal said of each call (0 fits the purpose, 1 does not)",
+        _titled("What each signal said of each call (0 fits the purpose, 1 does not)", telling, explanation),
         height=1.7 + 0.28 * max(2, len(names)),
     )
     if not names:
@@ -92,17 +98,18 @@ def plot_signals(explanation: Explanation) -> Drawing:
         )
     axes.grid(visible=False)
     axes.set_yticks(range(len(names)), neutral.labels(names))
-    ticks = [f"{act} {tool}" for act, tool in zip(line["act"], neutral.labels(line["tool"], 26), strict=True)]
-    axes.set_xticks(range(len(line)), ticks, rotation=35, ha="right", fontsize="x-small")
+    axes.set_xticks(range(len(line)), _names(line), rotation=35, ha="right", fontsize="x-small")
     axes.set_xlabel("calls in order", fontsize="small")
     figure.colorbar(shown, ax=axes, shrink=0.9).set_label("distance from purpose", fontsize="x-small")
     return figure
 
 
 def plot_steps(explanation: Explanation) -> Drawing:
-    """By what factor each call moved the session's evidence: what changed the verdict."""
-    line = explanation.timeline.tail(_MOST)
-    figure, axes = drawing("By what factor each call moved the evidence", height=1.3 + 0.26 * max(2, len(line)))
+    """By what factor each call moved the session's evidence: what changed the verdict. Of many calls the `_telling`
+    ones."""
+    line = _telling(explanation)
+    title = _titled("By what factor each call moved the evidence", line, explanation)
+    figure, axes = drawing(title, height=1.3 + 0.26 * max(2, len(line)))
     factors = 10.0 ** line["step"].astype(float).clip(-EXACT, EXACT)
     places = range(len(line))
     up = factors > 1.0
@@ -119,8 +126,7 @@ def plot_steps(explanation: Explanation) -> Drawing:
             va="center",
             fontsize="x-small",
         )
-    ticks = [f"{act} {tool}" for act, tool in zip(line["act"], neutral.labels(line["tool"], 26), strict=True)]
-    axes.set_yticks(places, ticks, fontsize="x-small")
+    axes.set_yticks(places, _names(line), fontsize="x-small")
     axes.invert_yaxis()
     axes.set_xlabel("factor (left of 1: towards the purpose, right: away from it)", fontsize="small")
     axes.set_xlim(min(float(factors.min()) / 1.5, 0.5), max(float(factors.max()), 10.0) ** 1.9)
@@ -172,6 +178,33 @@ def plot_delegation(explanation: Explanation) -> Drawing:
     axes.set_xlim(-0.02, 1.0)
     axes.set_ylim(-len(chain) + 0.4, 0.6)
     return figure
+
+
+def _telling(explanation: Explanation) -> pd.DataFrame:
+    """At most `_MOST` calls of the timeline, in order: those that led to a finding, then the largest steps."""
+    line = explanation.timeline
+    sizes = line["step"].abs().mask(line["wanted"].isin(list(_WANTED)), np.inf)
+    return line.loc[sizes.nlargest(_MOST).index.sort_values()]
+
+
+def _titled(title: str, shown: pd.DataFrame, explanation: Explanation) -> str:
+    calls = len(explanation.timeline)
+    if len(shown) == calls:
+        return title
+    return f"{title}\n{len(shown)} of {calls:,} calls: those that led to a finding, and the largest steps"
+
+
+def _apart(first: NDArray[np.bool_]) -> list[int]:
+    """Places in a row that are far enough from one another for `_MOST` names; the `first` ones are taken first."""
+    least, chosen = len(first) / _MOST, list[int]()
+    for place in np.argsort(~first, kind="stable").tolist():
+        if all(abs(place - other) >= least for other in chosen):
+            chosen.append(place)
+    return sorted(chosen)
+
+
+def _names(line: pd.DataFrame) -> list[str]:
+    return [f"{act} {tool}" for act, tool in zip(line["act"], neutral.labels(line["tool"], 26), strict=True)]
 
 
 def _or(value: object) -> str:
