@@ -33,6 +33,8 @@ class ArchiveView:
 
     A session that is known by agent and user only begins anew after `idle` without a call, as for the monitor.
 
+    `asks_at`: flagged and revoked is at 1 in so many, as the configuration says it; None where none is known.
+
     Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
     narrow large archives with `since` and `until`.
     """
@@ -41,16 +43,23 @@ class ArchiveView:
     scope: frozenset[str] | None
     planted: str = ""
     idle: timedelta = IDLE
+    asks_at: tuple[float, float] | None = None
 
     @classmethod
     def of(
-        cls, archive: Archive, tenant: str | Collection[str], *, planted: str = "", idle: timedelta = IDLE
+        cls,
+        archive: Archive,
+        tenant: str | Collection[str],
+        *,
+        planted: str = "",
+        idle: timedelta = IDLE,
+        asks_at: tuple[float, float] | None = None,
     ) -> "ArchiveView":
         """Raises ConfigurationError for no tenant at all."""
         wanted = frozenset([tenant] if isinstance(tenant, str) else tenant)
         if not wanted or "" in wanted:
             raise ConfigurationError('say whose sessions: tenant="tenant_acme", several of them, or "*" for all')
-        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted, idle)
+        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted, idle, asks_at)
 
     def reaches(self, tenant_id: str) -> bool:
         return self.scope is None or tenant_id in self.scope

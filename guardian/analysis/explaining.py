@@ -47,7 +47,7 @@ class Explanation:
     """Prints as text, shows as HTML in a notebook; `events` and `timeline` are frames.
 
     `chain` are the sessions of the delegation with their `depth`: ancestors, this one, and those below it. There
-    are `others` of the same name, told apart by a pause.
+    are `others` of the same name, told apart by a pause. `asks_at` is the archive's.
     """
 
     session: dict[str, Any]
@@ -58,6 +58,7 @@ class Explanation:
     words: pd.DataFrame
     held: Mapping[str, tuple[str, ...]]
     others: int = 0
+    asks_at: tuple[float, float] | None = None
 
     def lines(self) -> Iterator[str]:
         """The story in sentences."""
@@ -152,6 +153,7 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
         words=said,
         held=dict(events.groupby("session_id")["allowed_tools"].first()),
         others=len(mine) - 1,
+        asks_at=archive.asks_at,
     )
 
 

@@ -11,22 +11,29 @@ from guardian.analysis.controlled import ControlView, open_control
 from guardian.analysis.sessions import IDLE
 from guardian.archive.reader import Archive
 from guardian.bootstrap import archiving
-from guardian.config import load
+from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
 from guardian.wire.principal import EVERY_TENANT
 
 CONTROL = "control"
 """The folder beside `events/` in which an export of control may lie."""
+_THRESHOLDS = ("flag_one_in", "revoke_one_in")
 
 
 def open_archive(
-    place: str | Path, *, tenant: str | Collection[str], planted: str = "", idle: timedelta = IDLE
+    place: str | Path,
+    *,
+    tenant: str | Collection[str],
+    planted: str = "",
+    idle: timedelta = IDLE,
+    asks_at: tuple[float, float] | None = None,
 ) -> ArchiveView:
     """`place` is the archive's folder, its file:// address, or a guardian configuration (.yaml).
 
     `tenant` is one tenant, several, or "*" for all. `planted` is the gateway name under which guardian plants
     drift to test itself: it is left out. `idle` is the pause after which a session that is known by agent and user
-    only is another one. A configuration says both itself (`revocation.self_test.gateway`, `source.idle_s`).
+    only is another one. `asks_at` are the thresholds that figures draw. A configuration says all three itself
+    (`revocation.self_test.gateway`, `source.idle_s`, `response`).
     Raises ConfigurationError where no archive lies.
     """
     path = _path(place)
@@ -34,10 +41,11 @@ def open_archive(
         settings = load(path)
         planted = planted or settings.revocation.self_test.gateway
         idle = timedelta(seconds=settings.source.idle_s)
-        return ArchiveView.of(archiving.open_archive(settings), tenant, planted=planted, idle=idle)
+        kept, asks_at = archiving.open_archive(settings), _asks_at(settings)
+        return ArchiveView.of(kept, tenant, planted=planted, idle=idle, asks_at=asks_at)
     if not (path / "events").is_dir():
         raise ConfigurationError(f"{path}: no archive here (no events/); give its folder or a configuration file")
-    return ArchiveView.of(Archive(path), tenant, planted=planted, idle=idle)
+    return ArchiveView.of(Archive(path), tenant, planted=planted, idle=idle, asks_at=asks_at)
 
 
 def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
@@ -56,11 +64,17 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     path = settings.archive.path
     place = otherwise() if path is None else settings.resolve(path)
     planted, idle = settings.revocation.self_test.gateway, timedelta(seconds=settings.source.idle_s)
-    view = open_archive(place, tenant=tenant, planted=planted, idle=idle)
+    told = path is not None and (named or not settings.response.model_fields_set.isdisjoint(_THRESHOLDS))
+    asks_at = _asks_at(settings) if told else None
+    view = open_archive(place, tenant=tenant, planted=planted, idle=idle, asks_at=asks_at)
     exported, token = view.archive.root / CONTROL, os.environ.get("GUARDIAN_TOKEN", "").strip()
     if token and path is not None:  # control knows nothing of the other one
         return view, open_control(settings.control.url, tenant=tenant, token=token)
     return view, open_control(exported, tenant=tenant) if exported.is_dir() else ControlView()
+
+
+def _asks_at(settings: Settings) -> tuple[float, float]:
+    return settings.response.flag_one_in, settings.response.revoke_one_in
 
 
 def _path(place: str | Path) -> Path:

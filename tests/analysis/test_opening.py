@@ -53,6 +53,23 @@ def test_the_environment_names_archive_and_tenant(sample_root, monkeypatch):
     assert {view.finding.tenant_id for view in control.views} == {"tenant_acme"}
 
 
+def test_the_thresholds_are_those_of_the_configuration_where_one_is_known(lay, monkeypatch, tmp_path):
+    root, config = lay(), tmp_path / "guardian.yaml"
+    config.write_text("archive: {path: .}\nresponse: {flag_one_in: 100, revoke_one_in: 5000}\n", encoding="utf-8")
+    assert open_archive(root, tenant="*").asks_at is None
+    assert open_archive(config, tenant="*").asks_at == (100, 5000)
+    assert open_archive(config, tenant="*").only("acme").asks_at == (100, 5000)
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(root))
+    assert open_sources(never)[0].asks_at is None
+    monkeypatch.setenv("GUARDIAN_RESPONSE__REVOKE_ONE_IN", "50000")
+    assert open_sources(never)[0].asks_at == (1000, 50_000)
+    monkeypatch.delenv("GUARDIAN_ARCHIVE")
+    assert open_sources(lambda: root)[0].asks_at is None, "which judged the sample"
+    monkeypatch.delenv("GUARDIAN_RESPONSE__REVOKE_ONE_IN")
+    monkeypatch.setenv("GUARDIAN_CONFIG", str(config))
+    assert open_sources(never)[0].asks_at == (100, 5000)
+
+
 def test_a_folder_in_the_variable_leaves_the_rest_of_the_section_as_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("GUARDIAN_ARCHIVE", str(tmp_path))
     settings = load(None, overrides={"archive": {"path": "elsewhere", "keep_days": 9}})

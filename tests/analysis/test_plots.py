@@ -104,6 +104,29 @@ def test_steps_are_factors(slide):
     assert [1 + width for width in lengths(axes)] == pytest.approx(list(10 ** slide.timeline["step"]))
 
 
+@pytest.mark.parametrize(
+    ("asks_at", "told"),
+    [
+        ((100.0, 1_500_000.0), ["flag at 1 in 100", "revoke at 1 in 1,500,000"]),
+        (None, ["flag at 1 in 1,000 (as shipped)", "revoke at 1 in 20,000 (as shipped)"]),
+    ],
+)
+def test_the_thresholds_that_are_configured_are_drawn(lay, asks_at, told):
+    archive = open_archive(lay(), tenant="acme", asks_at=asks_at)
+    sessions = archive.sessions()
+    for figure in (
+        plots.plot_evidence(explain(archive, "s1")),
+        plots.plot_day(sessions, archive.asks_at),
+        plots.plot_distribution(thresholds.evidence(sessions, feedback_of_nobody()), archive.asks_at),
+    ):
+        axes = axes_of(figure)
+        lines = [line for line in axes.lines if line.get_label() in told]
+        assert [line.get_label() for line in lines] == told
+        ends = [max(*line.get_xdata(), *line.get_ydata()) for line in lines]
+        assert ends == list(asks_at or (1_000, 20_000))
+        assert max(*axes.get_xlim(), *axes.get_ylim()) > ends[1]
+
+
 @pytest.fixture
 def long(lay):
     """Sixty calls, the fifth of which was flagged."""

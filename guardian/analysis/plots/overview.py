@@ -30,8 +30,9 @@ _NAMED = 6
 _LEAST = pd.Timedelta(minutes=10)  # an axis of time needs some
 
 
-def plot_day(sessions: pd.DataFrame) -> Drawing:
-    """Every session at its last call, by its evidence; those that guardian would revoke are named."""
+def plot_day(sessions: pd.DataFrame, asks_at: tuple[float, float] | None = None) -> Drawing:
+    """Every session at its last call, by its evidence; those that guardian would revoke are named. `asks_at` is
+    the archive's."""
     figure, axes = drawing("Sessions by how far their evidence went", height=3.8)
     if sessions.empty:
         nothing(axes, "no session in this window")
@@ -49,13 +50,13 @@ def plot_day(sessions: pd.DataFrame) -> Drawing:
             label=f"{name} ({len(mine)})",
             zorder=3,
         )
-    thresholds(axes)
+    revoke = thresholds(axes, asks_at)
     worst = sessions[sessions["wanted"] == "revoke"].nlargest(_NAMED, "one_in")
     one_in_axis(axes.yaxis)
     in_utc(axes)
     if sessions["end"].max() - sessions["end"].min() < _LEAST:
         axes.set_xlim(sessions["end"].min() - _LEAST, sessions["end"].max() + _LEAST)
-    axes.set_ylim(bottom=0.8, top=max(float(sessions["one_in"].max()) * 4, 60_000.0))
+    axes.set_ylim(bottom=0.8, top=max(float(sessions["one_in"].max()) * 4, 3 * revoke))
     name_apart(axes, neutral.labels(worst["session_id"], 24), worst["end"], worst["one_in"])
     outside(figure, axes, "lower center", columns=5)
     return figure

@@ -59,9 +59,9 @@ def plot_evidence(explanation: Explanation) -> Drawing:
             zorder=5,
             label=name,
         )
-    thresholds(axes)
+    revoke = thresholds(axes, explanation.asks_at)
     one_in_axis(axes.yaxis)
-    axes.set_ylim(bottom=0.7, top=max(float(one_in.max()) * 5, 60_000.0))
+    axes.set_ylim(bottom=0.7, top=max(float(one_in.max()) * 5, 3 * revoke))
     named = line.iloc[_apart(line["wanted"].isin(list(_WANTED)).to_numpy())]
     axes.set_xticks(named["act"], _names(named), rotation=35, ha="right", fontsize="x-small")
     axes.set_xlabel("calls in order" + ("" if len(named) == calls else ", some by name"), fontsize="small")
@@ -105,8 +105,8 @@ def plot_signals(explanation: Explanation) -> Drawing:
 
 
 def plot_steps(explanation: Explanation) -> Drawing:
-    """By what factor each call moved the session's evidence: what changed the verdict. Of many calls the `_telling`
-    ones."""
+    """By what factor each call moved the session's evidence: what changed the verdict. Of many calls the
+    `_telling` ones."""
     line = _telling(explanation)
     title = _titled("By what factor each call moved the evidence", line, explanation)
     figure, axes = drawing(title, height=1.3 + 0.26 * max(2, len(line)))

@@ -12,8 +12,7 @@ from matplotlib.ticker import FuncFormatter
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 GREY, INK = "#999999", "#333333"
 
-FLAG_ONE_IN, REVOKE_ONE_IN = 1_000.0, 20_000.0
-"""The thresholds that guardian is shipped with."""
+_SHIPPED = (1_000.0, 20_000.0)
 
 _DPI = 96
 _LETTER = (0.085, 0.19)  # of a name, in inches of the whole figure
@@ -67,11 +66,14 @@ def one_in_axis(axis: Any) -> None:
     axis.set_label_text("evidence: at most 1 in N honest sessions", fontsize="small")
 
 
-def thresholds(axes: Any, *, across: bool = True) -> None:
-    """The shipped thresholds as lines; `across` for a horizontal pair."""
+def thresholds(axes: Any, asks_at: tuple[float, float] | None, *, across: bool = True) -> float:
+    """`ArchiveView.asks_at` as lines, `across` for a horizontal pair; without it those that guardian is shipped
+    with, which the legend says. Returns the higher one."""
     draw = axes.axhline if across else axes.axvline
-    draw(FLAG_ONE_IN, color=INK, linewidth=0.9, linestyle="--", label="flag at 1 in 1,000")
-    draw(REVOKE_ONE_IN, color=RED, linewidth=0.9, linestyle="-.", label="revoke at 1 in 20,000")
+    (flag, revoke), known = asks_at or _SHIPPED, "" if asks_at else " (as shipped)"
+    draw(flag, color=INK, linewidth=0.9, linestyle="--", label=f"flag at 1 in {flag:,.10g}{known}")
+    draw(revoke, color=RED, linewidth=0.9, linestyle="-.", label=f"revoke at 1 in {revoke:,.10g}{known}")
+    return revoke
 
 
 def legend(axes: Any, **where: Any) -> None:

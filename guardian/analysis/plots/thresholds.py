@@ -27,8 +27,9 @@ _GROUPS = {
 }
 
 
-def plot_distribution(evidence: pd.DataFrame) -> Drawing:
-    """How far sessions went (`thresholds.evidence`), by what is known of them; counts on a logarithmic axis."""
+def plot_distribution(evidence: pd.DataFrame, asks_at: tuple[float, float] | None = None) -> Drawing:
+    """How far sessions went (`thresholds.evidence`), by what is known of them; counts on a logarithmic axis.
+    `asks_at` is the archive's."""
     figure, axes = drawing("How far sessions went")
     if evidence.empty:
         nothing(axes, "no session in this window")
@@ -48,7 +49,7 @@ def plot_distribution(evidence: pd.DataFrame) -> Drawing:
     for group, (_, hatch) in zip(bars if len(there) > 1 else [bars], there.values(), strict=True):
         for bar in group:
             bar.set_hatch(hatch)
-    thresholds(axes, across=False)
+    thresholds(axes, asks_at, across=False)
     one_in_axis(axes.xaxis)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_yticks(
