@@ -179,6 +179,14 @@ def test_the_distribution_counts_every_session(sessions, said):
     assert sum(bar.get_height() for bar in axes.patches) == len(sessions)
 
 
+@pytest.mark.parametrize(("calm", "top"), [(1, "1"), (30, "20"), (34_000, "20,000"), (1_000_000, "1,000,000")])
+def test_the_distributions_counts_are_told_up_to_the_largest(calm, top):
+    values = {"log10_one_in": [0.1] * calm + [3.4], "group": ["not flagged"] * calm + ["confirmed"]}
+    axes = axes_of(plots.plot_distribution(pd.DataFrame(values)))
+    assert [label.get_text() for label in axes.get_yticklabels()][-1] == top
+    assert calm <= axes.get_ylim()[1] <= 1.2 * calm
+
+
 def test_promise_and_measurement_are_drawn_at_their_values(sessions, said):
     table = thresholds.promised_and_measured(thresholds.taken_for_honest(sessions, said))
     axes = axes_of(plots.plot_promise(table))

@@ -52,10 +52,11 @@ def plot_distribution(evidence: pd.DataFrame, asks_at: tuple[float, float] | Non
     thresholds(axes, asks_at, across=False)
     one_in_axis(axes.xaxis)
     axes.set_yscale("symlog", linthresh=1)
-    axes.set_yticks(
-        [0, 1, 2, 5, 10, 20, 50, 100, 200, 500], ["0", "1", "2", "5", "10", "20", "50", "100", "200", "500"]
-    )
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.1)
+    most = axes.get_ylim()[1] * 1.1
+    powers = range(int(np.log10(most)) + 1)
+    counts = [0, *(n for power in powers for n in (10**power, 2 * 10**power, 5 * 10**power) if n <= most)]
+    axes.set_yticks(counts, [f"{n:,}" for n in counts])
+    axes.set_ylim(0, most)
     axes.set_ylabel("sessions", fontsize="small")
     outside(figure, axes, "right upper")
     return figure
