@@ -57,7 +57,7 @@ ranked(sessions)[first].head(8).round({"one_in": 0})
 # between 100 and the flag line is unusual and not alarming; `06_hunt` looks there.
 
 # %%
-plot_day(sessions)
+plot_day(sessions, archive.asks_at)
 
 # %%
 overview.hours(events).round({"one_in": 0})
@@ -69,7 +69,7 @@ overview.hours(events).round({"one_in": 0})
 # are not. A step in the grey marks is no incident: it is where a new calibration came into force.
 
 # %%
-plot_day(archive.sessions(since=last_days(archive, 42)))
+plot_day(archive.sessions(since=last_days(archive, 42)), archive.asks_at)
 
 # %% [markdown]
 # ## For whom, and for what

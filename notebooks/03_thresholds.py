@@ -39,7 +39,7 @@ print(f"{len(sessions)} sessions of the last 31 days; people judged {len(said)} 
 # could not be seen.
 
 # %%
-plot_distribution(thresholds.evidence(sessions, said))
+plot_distribution(thresholds.evidence(sessions, said), archive.asks_at)
 
 # %% [markdown]
 # ## False alarms: promised and measured

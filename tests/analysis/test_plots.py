@@ -165,6 +165,25 @@ def test_a_delegation_shows_both_ends(archive, planted):
     assert "holds 6 tools, used 2; asked: flag" in told
 
 
+def test_a_wide_delegation_shows_the_flagged_ones_and_the_ways_to_them_and_counts_the_others(lay):
+    names = ["root", *(f"up{n}" for n in range(8)), "s1"]
+    for parent, name in zip([None, *names], names, strict=False):
+        lay(session_id=name, parent_session_id=parent)
+    for n in range(30):
+        root = lay(session_id=f"kid{n:02}", parent_session_id="s1")
+    for n in (27, 29):
+        root = lay(session_id=f"grandkid{n}", parent_session_id=f"kid{n}", wanted="flag", finding_id=f"f{n}")
+    figure = plots.plot_delegation(explain(open_archive(root, tenant="acme"), "s1"))
+    assert figure.get_size_inches()[1] < 25
+    axes = axes_of(figure)
+    told = [text.split("\n")[0] for text in texts(axes) if text]
+    ways, calm = ["kid27", "kid29"], [f"kid{n:02}" for n in range(16)]
+    assert told == [*names[3:], *calm, *ways, "grandkid27", "grandkid29", "and 12 more below it"]
+    arrows = sum(not text for text in texts(axes))
+    assert arrows == len(told) - 2
+    assert axes.get_title(loc="left").endswith("(without the first 3)")
+
+
 def test_the_map_shows_the_calls_in_order(archive, slide):
     places, explained = meaning.purpose_map(archive, slide.session["session_id"])
     axes = axes_of(plots.plot_map(places, explained))

@@ -24,6 +24,7 @@ from guardian.analysis.plots.style import (
 _MOST = 40
 """So many calls can be named, or have a row or column of their own."""
 _DRAWN = 10_000
+_ABOVE, _BELOW = 6, 20
 _SPEAKS = 0.05
 _WANTED = {"flag": ("s", ORANGE, "finding: flag"), "revoke": ("D", RED, "finding: revoke")}
 
@@ -135,14 +136,19 @@ def plot_steps(explanation: Explanation) -> Drawing:
 
 
 def plot_delegation(explanation: Explanation) -> Drawing:
-    """The delegation tree: who handed on what to whom; the session itself is framed boldly."""
-    chain = explanation.chain
-    figure, axes = drawing("Delegation, from the root to the right", height=1.0 + 0.75 * len(chain))
+    """The delegation tree: who handed on what to whom; the session itself is framed boldly. Of many only the
+    nearest ancestors, and of those below first the flagged ones and the ways to them; the others are counted."""
+    above, chain, below = _near(explanation)
+    title = "Delegation, from the root to the right"
+    if len(above):
+        title += f" (without the first {len(above):,}{_flagged(above)})"
+    height = len(chain) + 0.5 * (len(below) > 0)
+    figure, axes = drawing(title, height=1.0 + 0.75 * height)
     axes.set_axis_off()
     rows = {name: row for row, name in enumerate(chain["session_id"])}
-    deepest = max(1, int(chain["depth"].max()))
+    least, deepest = int(chain["depth"].min()), max(1, int(chain["depth"].max() - chain["depth"].min()))
     for session in chain.to_dict("records"):
-        row, x = rows[session["session_id"]], session["depth"] / (deepest + 1)
+        row, x = rows[session["session_id"]], (session["depth"] - least) / (deepest + 1)
         own = session["session_id"] == explanation.session["session_id"]
         tools = len(explanation.allowed(session["session_id"]))
         told = f"{neutral.label(session['session_id'], 30)}\n{neutral.label(_or(session['agent_id']), 30)}"
@@ -162,11 +168,11 @@ def plot_delegation(explanation: Explanation) -> Drawing:
             },
         )
         if (parent := session["parent_session_id"]) in rows:
-            above = (session["depth"] - 1) / (deepest + 1)
+            left = (session["depth"] - 1 - least) / (deepest + 1)
             axes.annotate(
                 "",
                 (x - 0.015, -row),
-                (above + 0.06, -rows[parent] - 0.28),
+                (left + 0.06, -rows[parent] - 0.28),
                 zorder=0,
                 arrowprops={
                     "arrowstyle": "->",
@@ -175,9 +181,37 @@ def plot_delegation(explanation: Explanation) -> Drawing:
                     "linewidth": 0.9,
                 },
             )
+    if len(below):
+        told = f"and {len(below):,} more below it{_flagged(below)}"
+        axes.text(1 / (deepest + 1), 0.25 - len(chain), told, va="center", fontsize="x-small", color=INK)
     axes.set_xlim(-0.02, 1.0)
-    axes.set_ylim(-len(chain) + 0.4, 0.6)
+    axes.set_ylim(0.4 - height, 0.6)
     return figure
+
+
+def _near(explanation: Explanation) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """What is drawn of the chain, between the ancestors and those below that are not. Nobody is drawn without the
+    sessions in between: a way to a flagged one counts as flagged."""
+    chain = explanation.chain
+    own = int(chain.loc[chain["session_id"] == explanation.session["session_id"], "depth"].iloc[0])
+    up, down = chain[chain["depth"] <= own], chain[chain["depth"] > own]
+    parents = dict(zip(down["session_id"], down["parent_session_id"], strict=True))
+    ways = set[str]()
+    waiting = list(down.loc[down["wanted"].isin(list(_WANTED)), "session_id"])
+    while waiting:
+        name = waiting.pop()
+        if name in parents and name not in ways:
+            ways.add(name)
+            waiting.append(parents[name])
+    first = down.assign(off=~down["session_id"].isin(ways)).sort_values(["off", "depth"], kind="stable")
+    drawn = first.index[:_BELOW].sort_values()
+    shown = pd.concat([up.tail(_ABOVE + 1), down.loc[drawn]])
+    return up.iloc[: -_ABOVE - 1], shown, down.drop(drawn)
+
+
+def _flagged(sessions: pd.DataFrame) -> str:
+    count = int(sessions["wanted"].isin(list(_WANTED)).sum())
+    return f", {count:,} of them flagged" if count else ""
 
 
 def _telling(explanation: Explanation) -> pd.DataFrame:
