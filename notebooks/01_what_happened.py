@@ -33,7 +33,7 @@ from guardian.analysis.sessions import ranked
 from guardian.demo.sample import sample
 
 archive, control = open_sources(sample)
-day = archive.days[-1]  # another one: pd.Timestamp("2026-05-07", tz="UTC")
+day = pd.Timestamp(last_days(archive, 1))  # another one: pd.Timestamp("2026-05-07", tz="UTC")
 night = day + pd.Timedelta(days=1)
 events, sessions = archive.events(since=day, until=night), archive.sessions(since=day, until=night)
 print(f"{day:%A, %d %B %Y} (UTC): {len(sessions)} sessions, {len(events)} decisions, tenants {archive.tenants}")

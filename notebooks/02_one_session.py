@@ -19,8 +19,6 @@
 # one that `01_what_happened` ranks first.
 
 # %%
-import pandas as pd
-
 from guardian.analysis import explain, open_sources, overview
 from guardian.analysis.archived import last_days
 from guardian.analysis.meaning import purpose_map
@@ -29,8 +27,7 @@ from guardian.analysis.sessions import ranked
 from guardian.demo.sample import sample
 
 archive, control = open_sources(sample)
-day = archive.days[-1]
-sessions = archive.sessions(since=day, until=day + pd.Timedelta(days=1))
+sessions = archive.sessions(since=last_days(archive, 1))
 session = ranked(sessions).iloc[0]  # or "sess_..."
 explanation = explain(archive, session, control)
 explanation

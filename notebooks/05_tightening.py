@@ -20,10 +20,12 @@
 
 # %%
 from guardian.analysis import open_sources, proposing
+from guardian.analysis.archived import last_days
 from guardian.analysis.plots import plot_backtest, plot_surface
 from guardian.demo.sample import sample
 
 archive, control = open_sources(sample)
+today = last_days(archive, 1)
 tenant = archive.tenants[0]
 proposal = proposing.propose(archive, tenant)  # or proposing.read(archive, Path("proposals/acme"))
 restrictions = proposing.restrictions(proposal)
@@ -76,9 +78,8 @@ counts.to_frame()
 # call.
 
 # %%
-today = archive.days[-1]
-yesterday = proposing.propose(archive, tenant, until=today.to_pydatetime())
-unseen = proposing.replay(archive, yesterday, since=today.to_pydatetime())
+yesterday = proposing.propose(archive, tenant, until=today)
+unseen = proposing.replay(archive, yesterday, since=today)
 proposing.counts(unseen).to_frame()
 
 # %% [markdown]

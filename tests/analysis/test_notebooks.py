@@ -154,3 +154,11 @@ def test_a_notebook_copes_with_an_archive_that_holds_little(source, lay, monkeyp
     monkeypatch.setenv("GUARDIAN_ARCHIVE", str(root))
     monkeypatch.setenv("GUARDIAN_REVOCATION__SELF_TEST__GATEWAY", "gw-test")
     exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), {})
+
+
+@named(SOURCES)
+def test_a_notebook_says_that_nothing_lies_there_for_that_tenant(source, lay, monkeypatch):
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(lay()))
+    monkeypatch.setenv("GUARDIAN_TENANT", "acm")
+    with pytest.raises(ConfigurationError, match="this archive holds nothing of these tenants"):
+        exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), {})
