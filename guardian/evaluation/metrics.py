@@ -56,7 +56,8 @@ def separation(
     resamples: int = 400,
 ) -> Separation:
     """AUC and recalls of `scores` against `drift`, with intervals over `clusters` and over `acts`: what each
-    drifting row does, "" for an honest one.
+    drifting row does, "" for an honest one. A recall of 0 or 1 leaves open at the far end what as many independent
+    drifting cases would, as a `share` does.
 
     Raises ValueError for columns of unlike length, and for a score that is not finite.
     """
@@ -74,7 +75,19 @@ def separation(
     usable = ~np.isnan(table[:, 0])
     low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (point, point)
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
-    told = None if acts is None else rows.acts
+    told, drifting = None if acts is None else rows.acts, np.flatnonzero(y).tolist()
+    if len(drifting):
+        open_ = _Rows.of(
+            [clusters[n] for n in drifting], None if acts is None else [acts[n] for n in drifting]
+        ).open
+        recall = [
+            replace(
+                each,
+                low=min(each.low, 1.0 - open_) if each.value == 1.0 else each.low,
+                high=max(each.high, open_) if each.value == 0.0 else each.high,
+            )
+            for each in recall
+        ]
     return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall), told)
 
 
@@ -102,6 +115,11 @@ class _Rows:
         act = np.full(len(cluster), count, dtype=np.intp)
         act[does] = np.where(repeated[number], number, count)
         return cls(cluster, groups, act, count, min(groups, count + len(np.unique(cluster[~does]))))
+
+    @property
+    def open(self) -> float:
+        """What so many cases that are all alike leave open."""
+        return 1.0 - float(0.025 ** (1.0 / self.cases))
 
     def resampled(self, seed: int, resamples: int) -> Iterator[NDArray[np.intp]]:
         """The weight of each row in each resample, shape (k, n), some resamples at once. Clusters are drawn alike,
@@ -188,9 +206,8 @@ def share(
         drawn = weights @ sizes
         shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
     low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
-    open_ = 1.0 - 0.025 ** (1.0 / rows.cases)
     return Interval(
         value,
-        min(value, float(low)) if value < 1.0 else 1.0 - open_,
-        max(value, float(high)) if value > 0.0 else open_,
+        min(value, float(low)) if value < 1.0 else 1.0 - rows.open,
+        max(value, float(high)) if value > 0.0 else rows.open,
     )
