@@ -22,7 +22,8 @@ from guardian.analysis.plots.style import (
 )
 
 _MOST = 40
-"""So many calls can be named, or have a row or column of their own."""
+"""So many calls can have a row or column of their own."""
+_NAMED = 30
 _DRAWN = 10_000
 _ABOVE, _BELOW = 6, 20
 _SPEAKS = 0.05
@@ -183,7 +184,9 @@ def plot_delegation(explanation: Explanation) -> Drawing:
             )
     if len(below):
         told = f"and {len(below):,} more below it{_flagged(below)}"
-        axes.text(1 / (deepest + 1), 0.25 - len(chain), told, va="center", fontsize="x-small", color=INK)
+        mine = chain["session_id"] == explanation.session["session_id"]
+        x = (int(chain.loc[mine, "depth"].iloc[0]) + 1 - least) / (deepest + 1)
+        axes.text(x, 0.25 - len(chain), told, va="center", fontsize="x-small", color=INK)
     axes.set_xlim(-0.02, 1.0)
     axes.set_ylim(0.4 - height, 0.6)
     return figure
@@ -229,8 +232,8 @@ def _titled(title: str, shown: pd.DataFrame, explanation: Explanation) -> str:
 
 
 def _apart(first: NDArray[np.bool_]) -> list[int]:
-    """Places in a row that are far enough from one another for `_MOST` names; the `first` ones are taken first."""
-    least, chosen = len(first) / _MOST, list[int]()
+    """Places in a row far enough from one another for `_NAMED` names; the `first` ones are taken first."""
+    least, chosen = len(first) / _NAMED, list[int]()
     for place in np.argsort(~first, kind="stable").tolist():
         if all(abs(place - other) >= least for other in chosen):
             chosen.append(place)
