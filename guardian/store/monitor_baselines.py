@@ -19,7 +19,7 @@ from guardian.errors import StoreError
 from guardian.store.engine import reading, storable, writing
 from guardian.store.inserts import Row
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
-from guardian.store.monitor_keys import lots
+from guardian.store.monitor_keys import among, asked
 from guardian.store.monitor_sessions import LEARNT, TO_LEARN, read_state
 from guardian.store.monitor_tables import baselines, sessions
 from guardian.store.monitor_values import Tally
@@ -31,6 +31,13 @@ Learn = Callable[[BaselineFact | None, Sequence[Tally]], BaselineFact]
 SIGNAL = "purpose_baseline"
 _FLAGGED_WEIGHT = 0.1  # a flagged session may be honest, but it must not teach its own habits quickly
 
+_PURPOSE = baselines.c.tenant_id, baselines.c.purpose_digest
+_LAST = (
+    select(*_PURPOSE, func.max(baselines.c.n).label("n")).where(among(*_PURPOSE)).group_by(*_PURPOSE).subquery()
+)
+_NEWEST = select(*_PURPOSE, baselines.c.n, baselines.c.body).join(
+    _LAST, and_(*(baselines.c[name] == _LAST.c[name] for name in ("tenant_id", "purpose_digest", "n")))
+)
 _NONE: tuple[int, BaselineFact | None] = (0, None)  # number and content of the last snapshot where there is none
 
 _FIELDS = {each.name: each for each in dataclasses.fields(BaselineFact)}
@@ -182,25 +189,9 @@ def _snapshot(key: PurposeKey, n: int, fact: BaselineFact, now: datetime) -> Row
 
 def _newest(connection: Connection, wanted: Iterable[PurposeKey]) -> dict[PurposeKey, tuple[int, BaselineFact]]:
     """Number and content of the newest snapshot of each (tenant, purpose) that has one."""
-    found: dict[PurposeKey, tuple[int, BaselineFact]] = {}
-    for (tenant,), keys in lots(wanted, _digest):
-        newest = (
-            select(baselines.c.purpose_digest, func.max(baselines.c.n).label("n"))
-            .where(baselines.c.tenant_id == tenant, baselines.c.purpose_digest.in_(keys))
-            .group_by(baselines.c.purpose_digest)
-            .subquery()
-        )
-        query = select(baselines.c.purpose_digest, baselines.c.n, baselines.c.body).join(
-            newest,
-            and_(
-                baselines.c.tenant_id == tenant,
-                baselines.c.purpose_digest == newest.c.purpose_digest,
-                baselines.c.n == newest.c.n,
-            ),
-        )
-        for digest, n, body in connection.execute(query):
-            found[keys[digest]] = (n, _fact(tenant, json.loads(body)))
-    return found
+    keys = {(key.tenant_id, _digest(key.purpose)): key for key in wanted}
+    rows = connection.execute(_NEWEST, asked(keys)) if keys else ()
+    return {keys[tenant, digest]: (n, _fact(tenant, json.loads(body))) for tenant, digest, n, body in rows}
 
 
 def _fact(tenant: str, body: dict[str, Any]) -> BaselineFact:

@@ -5,19 +5,26 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, literal_column, select
 
 from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
 from guardian.store.inserts import Row, upsert
-from guardian.store.monitor_keys import lots
+from guardian.store.monitor_keys import among, asked
 from guardian.store.monitor_sessions import NOT_ACTED
 from guardian.store.monitor_tables import envelopes, sessions, waiting
 
 Source = Literal["control", "topic"]
 _TOLD_AT: ColumnElement[datetime] = literal_column("excluded.at")
-
+_KEY = envelopes.c.tenant_id, envelopes.c.session_id
+_ENVELOPES = select(*_KEY, envelopes.c.body, envelopes.c.digest).where(among(*_KEY))
+_WAITING = select(waiting.c.tenant_id, waiting.c.session_id).where(
+    among(waiting.c.tenant_id, waiting.c.session_id)
+)
+_BEGUN = select(sessions.c.tenant_id, sessions.c.session_id).where(
+    among(sessions.c.tenant_id, sessions.c.session_id), sessions.c.learned != NOT_ACTED
+)
 
 _LATE = timedelta(days=1)
 
@@ -56,8 +63,8 @@ class Registry:
         with reading(self._engine) as connection:
             return Known(
                 envelopes=load_envelopes(connection, keys),
-                waiting=frozenset(_among(connection, keys, waiting)),
-                begun=frozenset(_among(connection, keys, sessions, sessions.c.learned != NOT_ACTED)),
+                waiting=_found(connection, keys, _WAITING),
+                begun=_found(connection, keys, _BEGUN),
             )
 
 
@@ -87,23 +94,14 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
 
 
 def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:
-    found: dict[SessionKey, Grant] = {}
-    for (tenant,), here in lots(keys):
-        query = select(envelopes.c.session_id, envelopes.c.body, envelopes.c.digest).where(
-            envelopes.c.tenant_id == tenant, envelopes.c.session_id.in_(here)
-        )
-        for session_id, body, digest in connection.execute(query):
-            found[here[session_id]] = Grant(Envelope.model_validate_json(body), digest)
-    return found
+    wanted = list(keys)
+    rows = connection.execute(_ENVELOPES, asked(wanted)) if wanted else ()
+    return {
+        SessionKey(tenant, session): Grant(Envelope.model_validate_json(body), digest)
+        for tenant, session, body, digest in rows
+    }
 
 
-def _among(
-    connection: Connection, keys: Sequence[SessionKey], table: Table, *where: ColumnElement[bool]
-) -> set[SessionKey]:
-    """Those of the keys that the table has such a row of."""
-    found: set[SessionKey] = set()
-    for (tenant,), here in lots(keys):
-        these = table.c.tenant_id == tenant, table.c.session_id.in_(here)
-        rows = connection.execute(select(table.c.session_id).where(*these, *where))
-        found.update(here[session_id] for session_id in rows.scalars())
-    return found
+def _found(connection: Connection, keys: Sequence[SessionKey], query: Select[str, str]) -> frozenset[SessionKey]:
+    """Those of the keys that the query finds."""
+    return frozenset(SessionKey(*row) for row in connection.execute(query, asked(keys))) if keys else frozenset()

@@ -9,25 +9,23 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from guardian.domain.batch import PURPOSES_KEPT, AgentKey, DecisionKey
 from guardian.store.inserts import Row, insert_new
-from guardian.store.monitor_keys import in_key, lots
+from guardian.store.monitor_keys import among, asked, in_key
 from guardian.store.monitor_tables import agents, seen
 
 _DAY = timedelta(days=1)
-_AGENTS = select(agents.c.agent_id, agents.c.purposes).where(
-    agents.c.tenant_id == bindparam("tenant"), agents.c.agent_id.in_(bindparam("ids", expanding=True))
-)
+_DECISION = seen.c.tenant_id, seen.c.gateway, seen.c.decision_id
+_SEEN = select(*_DECISION, seen.c.digest).where(among(*_DECISION))
+_AGENT = agents.c.tenant_id, agents.c.agent_id
+_AGENTS = select(*_AGENT, agents.c.purposes).where(among(*_AGENT))
+_LOCKED = _AGENTS.order_by(*_AGENT).with_for_update()  # in the order in which every other member locks them
+_TOUCH = update(agents).where(among(*_AGENT), agents.c.touched_at < bindparam("old"))
 
 
 def load_seen(connection: Connection, wanted: AbstractSet[DecisionKey]) -> dict[DecisionKey, str]:
     """The digests of those decisions that were judged before."""
-    found: dict[DecisionKey, str] = {}
-    for (tenant, gateway), keys in lots(wanted, in_key):
-        query = select(seen.c.decision_id, seen.c.digest).where(
-            seen.c.tenant_id == tenant, seen.c.gateway == in_key(gateway), seen.c.decision_id.in_(keys)
-        )
-        for decision, digest in connection.execute(query):
-            found[keys[decision]] = digest
-    return found
+    keys = {(key.tenant_id, in_key(key.gateway), in_key(key.decision_id)): key for key in wanted}
+    rows = connection.execute(_SEEN, asked(keys)) if keys else ()
+    return {keys[tenant, gateway, decision]: digest for tenant, gateway, decision, digest in rows}
 
 
 def save_seen(connection: Connection, digests: Mapping[DecisionKey, str], now: datetime) -> None:
@@ -44,19 +42,15 @@ def load_agents(
     connection: Connection, wanted: Iterable[AgentKey], *, lock: bool = False
 ) -> dict[AgentKey, tuple[str, ...]]:
     """The purposes that each agent identity served, newest last."""
-    found: dict[AgentKey, tuple[str, ...]] = {}
-    query = _AGENTS.with_for_update() if lock else _AGENTS
-    for (tenant,), keys in lots(sorted(wanted), in_key):
-        for agent, purposes in connection.execute(query, {"tenant": tenant, "ids": list(keys)}):
-            found[keys[agent]] = tuple(json.loads(purposes))
-    return found
+    keys = {(key.tenant_id, in_key(key.agent_id)): key for key in wanted}
+    rows = connection.execute(_LOCKED if lock else _AGENTS, asked(keys)) if keys else ()
+    return {keys[tenant, agent]: tuple(json.loads(purposes)) for tenant, agent, purposes in rows}
 
 
 def _touch(connection: Connection, known: Iterable[AgentKey], now: datetime) -> None:
     """They are in use, whether or not anything about them is new; to the day is enough."""
-    for (tenant,), keys in lots(known, in_key):
-        old = (agents.c.tenant_id == tenant) & agents.c.agent_id.in_(keys) & (agents.c.touched_at < now - _DAY)
-        connection.execute(update(agents).where(old).values(touched_at=now))
+    keys = asked((key.tenant_id, in_key(key.agent_id)) for key in known)
+    connection.execute(_TOUCH, keys | {"old": now - _DAY, "touched_at": now})
 
 
 def save_agents(connection: Connection, wanted: Mapping[AgentKey, tuple[str, ...]], now: datetime) -> None:

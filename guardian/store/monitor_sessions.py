@@ -11,15 +11,17 @@ from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
 from guardian.errors import StoreError
 from guardian.store.inserts import Row
-from guardian.store.monitor_keys import lots
+from guardian.store.monitor_keys import among, asked
 from guardian.store.monitor_tables import sessions
 from guardian.store.monitor_values import Conflict
 
 TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2
 """Values of `learned`. `NOT_ACTED`: its envelope was registered, but it has done nothing yet."""
 
-_STATES = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
-    sessions.c.tenant_id == bindparam("tenant"), sessions.c.session_id.in_(bindparam("ids", expanding=True))
+_KEY = sessions.c.tenant_id, sessions.c.session_id
+_STATES = select(*_KEY, sessions.c.version, sessions.c.state).where(among(*_KEY))
+_CURRENT = (
+    select(*_KEY, sessions.c.version, sessions.c.learned).where(among(*_KEY)).order_by(*_KEY).with_for_update()
 )
 
 
@@ -30,10 +32,10 @@ def load_sessions(
     guardian wrote one: no record is at fault, and that version reads on where this one stands."""
     states: dict[SessionKey, SessionState] = {}
     versions: dict[SessionKey, int] = {}
-    for (tenant,), keys in lots(sorted(wanted)):
-        for session_id, version, state in connection.execute(_STATES, {"tenant": tenant, "ids": list(keys)}):
-            states[keys[session_id]] = read_state(keys[session_id], state)
-            versions[keys[session_id]] = version
+    keys = list(wanted)
+    for tenant, session_id, version, state in connection.execute(_STATES, asked(keys)) if keys else ():
+        key = SessionKey(tenant, session_id)
+        states[key], versions[key] = read_state(key, state), version
     return states, versions
 
 
@@ -116,14 +118,9 @@ def save_sessions(
 
 def _current(connection: Connection, wanted: Iterable[SessionKey]) -> dict[SessionKey, tuple[int, int]]:
     """Version and `learned` of the sessions that exist, which are nobody else's to write until the commit."""
-    found: dict[SessionKey, tuple[int, int]] = {}
-    for (tenant,), keys in lots(sorted(wanted)):
-        query = select(sessions.c.session_id, sessions.c.version, sessions.c.learned).where(
-            sessions.c.tenant_id == tenant, sessions.c.session_id.in_(keys)
-        )
-        for session_id, version, learned in connection.execute(query.with_for_update()):
-            found[keys[session_id]] = (version, learned)
-    return found
+    keys = list(wanted)
+    rows = connection.execute(_CURRENT, asked(keys)) if keys else ()
+    return {SessionKey(tenant, session): (version, learned) for tenant, session, version, learned in rows}
 
 
 def _learned(

@@ -7,47 +7,51 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import JSON, Connection, bindparam, text
 
 from guardian.domain.batch import SiblingKey, TaskKey
 from guardian.domain.signal import SharedReads
 from guardian.store.inserts import upsert
-from guardian.store.monitor_keys import in_key, lots
+from guardian.store.monitor_keys import asked, in_key
 from guardian.store.monitor_tables import task_reads
 
 SIBLINGS_LOADED = 33
 """Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""
 
+_KEYS = bindparam("keys", type_=JSON)
 # One look into the index for each task, in one statement: a task may have very many sessions, a batch many tasks.
 _POSTGRESQL = text(
-    """SELECT wanted.value, best.session_id, best.body
-    FROM unnest(CAST(:ids AS varchar[])) AS wanted (value) CROSS JOIN LATERAL (
-        SELECT session_id, body, weight FROM task_reads WHERE tenant_id = :tenant AND task_id = wanted.value
+    """SELECT wanted.key, best.session_id, best.body
+    FROM json_each(:keys) AS wanted CROSS JOIN LATERAL (
+        SELECT session_id, body, weight FROM task_reads
+        WHERE tenant_id = wanted.value ->> 0 AND task_id = wanted.value ->> 1
         ORDER BY weight DESC, session_id DESC LIMIT :most
     ) AS best
     ORDER BY best.weight DESC, best.session_id DESC"""
-)
+).bindparams(_KEYS)
 # SQLite knows no LATERAL. The left side of a CROSS JOIN comes first; of a JOIN it might be the whole tenant.
 _SQLITE = text(
-    """SELECT wanted.value, mine.session_id, mine.body
-    FROM json_each(:ids) AS wanted CROSS JOIN task_reads AS mine
-    WHERE mine.tenant_id = :tenant AND mine.task_id = wanted.value AND mine.session_id IN (
-        SELECT session_id FROM task_reads WHERE tenant_id = :tenant AND task_id = wanted.value
+    """SELECT wanted.key, mine.session_id, mine.body
+    FROM (
+        SELECT key, json_extract(value, '$[0]') AS tenant, json_extract(value, '$[1]') AS task
+        FROM json_each(:keys)
+    ) AS wanted CROSS JOIN task_reads AS mine
+    WHERE mine.tenant_id = wanted.tenant AND mine.task_id = wanted.task AND mine.session_id IN (
+        SELECT session_id FROM task_reads WHERE tenant_id = wanted.tenant AND task_id = wanted.task
         ORDER BY weight DESC, session_id DESC LIMIT :most
     )
     ORDER BY mine.weight DESC, mine.session_id DESC"""
-)
+).bindparams(_KEYS)
 
 
 def load_task_reads(connection: Connection, wanted: Iterable[TaskKey]) -> dict[TaskKey, dict[str, SharedReads]]:
     """By (tenant, task), then by session id; absent where no session of the task has read anything."""
     found: dict[TaskKey, dict[str, SharedReads]] = defaultdict(dict)
-    on_server = connection.dialect.name == "postgresql"
-    for (tenant,), tasks in lots(wanted, in_key):
-        ids = list(tasks) if on_server else json.dumps(list(tasks), ensure_ascii=False)
-        asked = {"tenant": tenant, "ids": ids, "most": SIBLINGS_LOADED}
-        for task, session, body in connection.execute(_POSTGRESQL if on_server else _SQLITE, asked):
-            found[tasks[task]][session] = _reads(json.loads(body))
+    tasks = list(wanted)
+    query = _POSTGRESQL if connection.dialect.name == "postgresql" else _SQLITE
+    keys = asked((task.tenant_id, in_key(task.task_id)) for task in tasks)
+    for i, session, body in connection.execute(query, keys | {"most": SIBLINGS_LOADED}) if tasks else ():
+        found[tasks[int(i)]][session] = _reads(json.loads(body))
     return dict(found)
 
 

@@ -636,6 +636,22 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(store, plan
     assert all("next_at<?" in step for step in by_state), "what was delivered lately is not read each time"
 
 
+def test_what_a_batch_needs_is_found_by_its_keys(store, plans):
+    keys = [SessionKey(tenant, "s1") for tenant in ("acme", "other")]
+    everything = wanted(
+        *keys,
+        decisions=frozenset(DecisionKey(tenant, "gw", "d") for tenant, _ in keys),
+        purposes=frozenset(PurposeKey(tenant, "p") for tenant, _ in keys),
+        agents=frozenset(AgentKey(tenant, "a") for tenant, _ in keys),
+        parents=frozenset(keys),
+    )
+    store.load(everything)
+    store.registry.known(keys)
+    for table in ("sessions", "seen", "baselines", "agents", "task_reads", "mine", "envelopes", "waiting"):
+        assert not [step for step in plans if step.split()[:2] == ["SCAN", table]]
+    assert sum("SEARCH" in step and "(tenant_id=? AND " in step for step in plans) >= 9, plans
+
+
 def test_what_is_due_is_found_without_looking_at_all_that_waits(store, plans):
     """A topic that is not there keeps any number of dead letters waiting."""
     Member(store, "m").claim(P0).commit(Judgement(findings=(finding(),), dead_letters=(letter(),)), 1)

@@ -29,6 +29,7 @@ from guardian.domain.batch import (
     DecisionKey,
     Decoded,
     Judgement,
+    PurposeKey,
     SiblingKey,
     TaskKey,
     Wanted,
@@ -38,7 +39,7 @@ from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
 from guardian.domain.record import Place, Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
-from guardian.domain.signal import SharedReads
+from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import monitor_words
@@ -424,6 +425,48 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
             assert len(list(store.waiting.sealed())) == 2
             store.commit(Judgement(), positions=base, released=held[:1], **common)
         store.close()
+
+
+@pytest.mark.parametrize("on", ["postgres", "sqlite"])
+def test_a_batch_of_many_tenants_takes_no_more_statements_than_one_of_one(
+    on: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Where each tenant's are made and sent anew, that is most of what an event costs."""
+    engine = open_engine(
+        request.getfixturevalue("postgres") if on == "postgres" else f"sqlite:///{tmp_path}/monitor.db"
+    )
+    store = MonitorStore(engine, seal=lambda value: value, hear=lambda state, _: state)
+    sent: list[int] = []
+    event.listen(engine, "before_cursor_execute", lambda *_: sent.append(0))
+    counts = []
+    for names in (['"\\'], [f"{n}" for n in range(30)]):
+        tenants = {
+            name: n for n, name in enumerate(names, 1)
+        }  # what they have is called the same with each of them
+        judged = Judgement(
+            sessions={SessionKey(name, "s"): SessionState(actions=n) for name, n in tenants.items()},
+            seen={DecisionKey(name, "gw", "d"): str(n) for name, n in tenants.items()},
+            agent_purposes={AgentKey(name, "a"): (f"p{n}",) for name, n in tenants.items()},
+            task_reads={SiblingKey(name, "t", "s"): SharedReads({}, n, (), 0.5) for name, n in tenants.items()},
+        )
+        learnt = {PurposeKey(name, "p"): BaselineFact("", n, {}, {}, (), (0,) * 24) for name, n in tenants.items()}
+        store.baselines.install(learnt, NOW)
+        sent.clear()
+        store.commit(judged, positions={}, base={}, versions={}, member="m", now=NOW)
+        everything = (judged.sessions, judged.seen, learnt, judged.agent_purposes)
+        tasks = frozenset(TaskKey(*key[:2]) for key in judged.task_reads)
+        got = store.load(Wanted(*map(frozenset, everything), tasks, frozenset(judged.sessions)))
+        assert store.registry.known(judged.sessions).begun == set(judged.sessions)
+        counts.append(len(sent))
+        assert (got.sessions, got.seen, got.agent_purposes) == (
+            judged.sessions,
+            judged.seen,
+            judged.agent_purposes,
+        )
+        assert {key.tenant_id: fact.sessions for key, fact in got.baselines.items()} == tenants
+        assert {key.tenant_id: found["s"].reads for key, found in got.task_reads.items()} == tenants
+    assert counts[0] == counts[1]
+    store.close()
 
 
 WIDE = "".join(chr(0x20000 + 37 * n) for n in range(512))
