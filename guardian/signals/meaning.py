@@ -7,6 +7,7 @@ one more; such a purpose constrains little, and `constraint` says so.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from guardian.domain.signal import BaselineFact
 
@@ -20,14 +21,16 @@ MAX_MEANINGS = 128
 _LEAST_SESSIONS = 20
 
 
-def distance(one: str, other: str) -> int:
-    """In how many bits two sketches differ."""
-    return (int(one, 16) ^ int(other, 16)).bit_count()
+@lru_cache(maxsize=4096)
+def _bits(sketch: str) -> int:
+    """The same few sketches are compared with every act of their purpose."""
+    return int(sketch, 16)
 
 
 def nearest(sketch: str, known: Iterable[str]) -> tuple[int, str]:
-    """The distance to the nearest of `known` and that one; (256, "") where there is none."""
-    return min(((distance(sketch, other), other) for other in known), default=(256, ""))
+    """In how many bits the nearest of `known` differs, and that one; (256, "") where there is none."""
+    bits = _bits(sketch)
+    return min((((bits ^ _bits(other)).bit_count(), other) for other in known), default=(256, ""))
 
 
 def gathered(known: Mapping[str, int], fresh: Iterable[str], units: int) -> dict[str, int]:
