@@ -6,7 +6,9 @@ so the order of sessions does not matter.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+import zlib
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +29,7 @@ from guardian.sources.session_lines import SessionLine
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _ABSENT_IN_SESSION_LINES = ("envelope",)
 _PURPOSE_READ = 8192
+_UNPACKED = 4096
 LOCAL = "-"
 """Tenant, gateway and delegator of sessions that come without an envelope."""
 
@@ -84,7 +87,7 @@ class LogScorer:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = dataclasses.replace(judge, across_sessions=False)
-        self._sessions: dict[SessionKey, SessionState] = {}
+        self._sessions = _Sessions()
         self._acts: dict[SessionKey, dict[bytes, int]] = {}
 
     def score(self, decoded: Sequence[Decoded]) -> list[Scored]:
@@ -105,8 +108,8 @@ class LogScorer:
 
     def _judged(self, run: Sequence[Decoded], *, kept: bool = True) -> list[Scored]:
         keys = {d.event.key for d in run}  # few of a long log's sessions are in one batch
-        known = {key: self._sessions[key] for key in keys if key in self._sessions}
-        judgement = self._judge.judge(list(map(_distinct, run)), [], Memory(sessions=known))
+        memory = Memory(sessions=self._sessions.known(keys))
+        judgement = self._judge.judge(list(map(_distinct, run)), [], memory)
         if kept:
             self._sessions.update(judgement.sessions)
         return [
@@ -115,10 +118,34 @@ class LogScorer:
         ]
 
     def _again(self, d: Decoded) -> Scored:
-        evidence = self._sessions[d.event.key].evidence
+        evidence = self._sessions.known([d.event.key])[d.event.key].evidence
         (repeated,) = self._judged([d], kept=False)
         stands = session_evidence(evidence["m"], int(evidence["n"]))
         return dataclasses.replace(repeated, drift=dataclasses.replace(repeated.drift, session_evidence=stands))
+
+
+class _Sessions:
+    """Sessions of a log, which may hold very many: the latest as they are, those before them as packed JSON, in an
+    eighth of the memory."""
+
+    def __init__(self) -> None:
+        self._latest: OrderedDict[SessionKey, SessionState] = OrderedDict()
+        self._packed: dict[SessionKey, bytes] = {}
+
+    def known(self, keys: Collection[SessionKey]) -> dict[SessionKey, SessionState]:
+        """Those of them that have acted before."""
+        latest = {key: self._latest[key] for key in keys if key in self._latest}
+        packed = {key: zlib.decompress(self._packed[key]) for key in keys if key in self._packed}
+        return latest | {key: SessionState.model_validate_json(body) for key, body in packed.items()}
+
+    def update(self, states: Mapping[SessionKey, SessionState]) -> None:
+        for key, state in states.items():
+            self._packed.pop(key, None)
+            self._latest[key] = state
+            self._latest.move_to_end(key)
+        while len(self._latest) > _UNPACKED:
+            key, state = self._latest.popitem(last=False)
+            self._packed[key] = zlib.compress(state.model_dump_json().encode(), 1)
 
 
 def _events(line: SessionLine) -> Iterator[DecisionEvent]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
+from guardian.pipeline import scoring_run
 from guardian.pipeline.redaction import FieldRules
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
 from guardian.signals.credential_scanner import CredentialScanner
@@ -208,6 +209,17 @@ def test_a_log_may_be_scored_in_pieces_and_its_sessions_in_any_order(
     assert [*pieces.score(log[:cut]), *pieces.score(log[cut:])] == whole
     grouped = LogScorer(make_judge()).score(decoded_log(make_decoder, sorted(bodies, key=_session)))
     assert by_session(grouped) == by_session(whole)
+
+
+def test_more_sessions_than_are_kept_unpacked_are_scored_the_same(
+    make_judge, make_decoder, drifting, monkeypatch
+) -> None:
+    bodies = [drifting(n // 3, envelope__session_id=f"é{n % 3}") for n in range(12)]
+    log = decoded_log(make_decoder, [*bodies, *bodies])  # each again, when its session is packed
+    whole = LogScorer(make_judge()).score(log)
+    monkeypatch.setattr(scoring_run, "_UNPACKED", 1)
+    scorer = LogScorer(make_judge())
+    assert [scored for d in log for scored in scorer.score([d])] == whole
 
 
 def test_sessions_of_one_agent_do_not_colour_each_others_scores(make_judge, make_decoder, body) -> None:
