@@ -38,6 +38,8 @@ _MEANS: dict[CaseState, str] = {
 """What that means for the session right now, where somebody has to know."""
 _ITSELF: dict[CaseState, str] = {"reinstated": "Given back itself", "lapsed": "Its own revocation is over"}
 """The same where what it acts under is revoked; a gateway may know a session by that alone, or not at all."""
+_LET_ACT = "It is on the revocation list, but a gateway let it act after that, and may still"
+_UNSAID = "It is on the revocation list; whether this gateway refuses its calls, its log does not say"
 _SAID: dict[Judgement, str] = {
     "false_positive": "called it a false positive",
     "benign": "called it unusual, but all right",
@@ -137,7 +139,9 @@ def fallback(alert: Alert) -> str:
 def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{stands(view)}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
-    if not of_no_session(alert.finding):
+    if view.state == "revoked" and alert.finding.ignores_revocation:
+        lines.append(_LET_ACT if alert.finding.severity == "critical" else _UNSAID)
+    elif not of_no_session(alert.finding):
         lines += under(view, share) or ([_MEANS[view.state]] if view.state in _MEANS else [])
     verdict = view.shown.verdict
     if verdict is not None:

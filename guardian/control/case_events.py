@@ -94,12 +94,12 @@ def told_by_alert(payload: AlertPayload) -> CaseEvent:
     after = finding.evidence.actions_seen
     seen = f" after {after:,} actions" if after else ""
     match outcome.effect:
-        case _ if finding.kind is Kind.CONTROL:
-            what = finding.title
         case Effect.REVOKE:
             what = f"revoked the session{seen}"
         case Effect.FLAG if finding.wanted is Effect.REVOKE:
             what = f"flagged the session{seen}; policy did not let guardian revoke it"
+        case _ if finding.kind is not Kind.DRIFT and finding.title.strip():  # it is no step of the session's own
+            what = finding.title
         case Effect.FLAG:
             what = f"flagged the session{seen}"
         case _:

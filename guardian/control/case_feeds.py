@@ -84,7 +84,8 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     severe = max(case.rank, rank(finding.severity))
     values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
     settled = bool(case.state) and case.state not in OPEN_STATES
-    worse = severe > case.rank  # than what somebody saw to, or wanted quiet
+    # than what somebody saw to, or wanted quiet; so is a revocation that does not hold, told once a gateway
+    worse = severe > case.rank or (finding.ignores_revocation and finding.severity == "critical")
     if worse and case.alert_id > 0:
         values |= {"snoozed_until": None, "snoozed_by": None, "shown": WORSE}
     if settled or (worse and case.acted_at is not None):  # it begins anew

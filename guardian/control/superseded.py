@@ -28,7 +28,7 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
         counts, _ = weighed(rows, finding, session)
         if not any(breach.hard for breach in counts.breaches):
             return "people decided about this session after this finding; their word holds"
-    if finding.kind is Kind.GATEWAY and not finding.breaches:  # that it let a revoked session act
+    if finding.ignores_revocation:
         entries = rows.ledger.of_session(finding.tenant_id, finding.session_id)
         before = [each for each in entries if each.at <= finding.time]
         if before and _is_over(before[-1], finding.time):

@@ -143,6 +143,11 @@ class Finding(_Value):
         once more, after its database was lost, is the same although it is later by then."""
         return hashlib.sha256(self.model_dump_json(exclude={"late_s"}).encode()).hexdigest()
 
+    @property
+    def ignores_revocation(self) -> bool:
+        """Whether it says that a gateway let a revoked session act or, where it is not critical, may have."""
+        return self.kind is Kind.GATEWAY and not self.breaches
+
     def drifted(self, *, confirmed: bool) -> Literal[0, 1] | None:
         """Whether the session drifted by a person's word on this; None where that says nothing of what the session
         did, as of a grant, or of a gateway that is not to blame."""

@@ -708,6 +708,36 @@ def test_a_message_that_a_worse_case_left_goes_on_saying_nothing_that_is_not_so(
     assert "Revoke now" not in str(old)
 
 
+@pytest.mark.parametrize("by", ["guardian", "maya"])
+def test_that_a_gateway_let_a_revoked_session_act_calls_whoever_is_on_call_once(
+    make_office, slack, a_finding, by
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"})
+    office.enforce()
+    office.submit(
+        a_finding(severity="critical", wanted=Effect.REVOKE if by == "guardian" else Effect.FLAG, hard=True)
+    )
+    office.settle()
+    if by == "maya":
+        with office.client("maya", "responder") as maya:
+            maya.revoke("acme", "sess_1", reason="stop")
+    office.after(minutes=2)
+    assert "Gateways refuse the session's calls" in office.text()
+    told = {"kind": Kind.GATEWAY, "severity": "critical", "title": "Gateway gw-1 let a revoked session act"}
+    leak = a_finding(n=1).model_copy(update={**told, "id": "fnd_leak", "reasons": (), "time": office.clock()})
+    office.submit(leak)
+    office.after(minutes=2)
+    old, new = [m for m in slack.roots() if "let a revoked session act" in str(m["blocks"])]
+    assert "goes on in a newer message" in str(old["blocks"])
+    assert ("S0ONCALL" in new["text"], "a gateway let it act after that" in str(new["blocks"])) == (True, True)
+    assert "Gateways refuse" not in str(new["blocks"])
+    assert "guardian: Gateway gw-1 let a revoked session act" in [m["text"] for m in slack.thread(new["ts"])]
+    roots = len(slack.roots())
+    office.submit(a_finding(n=2, severity="critical", hard=True, time=office.clock()))
+    office.after(hours=3)
+    assert len(slack.roots()) == roots
+
+
 @pytest.mark.parametrize("options", [{"floor": "high"}, {"quiet_hours": {"from": "11:00", "to": "23:00"}}])
 def test_nor_do_they_hide_it_in_a_storm(make_office, slack, a_finding, options) -> None:
     office = make_office(storm=5, **options)
