@@ -103,18 +103,21 @@ def fallback(alert: Alert, standing: str = "") -> str:
 
     It ends with how the case stands, or where that is not known with what guardian did.
     """
+    return f"{SIGNS[alert.finding.severity]} {one_line(alert, prose, 200, standing)}"
+
+
+def one_line(alert: Alert, shown: Callable[[str, int], str], room: int, standing: str = "") -> str:
+    """The same in words alone, each text `shown` as the place of the line needs it, the title in so much room."""
     finding, subject = alert.finding, alert.finding.subject
-    parts = [
-        f"{SIGNS[finding.severity]} {finding.severity.upper()}: {prose(finding.title, 200) or about(finding)}"
-    ]
-    tenant = prose(finding.tenant_id, 80)
+    parts = [f"{finding.severity.upper()}: {shown(finding.title, room) or about(finding)}"]
+    tenant = shown(finding.tenant_id, 80)
     if finding.kind is Kind.CONTROL:
         return " · ".join([*parts, tenant])
     if subject is None:
         parts.append(tenant)
     else:
-        agent = prose(subject.agent_id or "an unnamed agent", 80)
-        parts.append(f"{agent} for {prose(subject.delegator_id, 80)} in {tenant}")
+        agent = shown(subject.agent_id or "an unnamed agent", 80)
+        parts.append(f"{agent} for {shown(subject.delegator_id, 80)} in {tenant}")
     return " · ".join([*parts, standing or done(finding, alert.outcome)])
 
 

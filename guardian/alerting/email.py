@@ -159,8 +159,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     """The alert as a message in plain text; nothing in it is a link or markup that an agent made."""
     finding = alert.finding
     message = EmailMessage()
-    title = header(finding.title, 120) or blocks.about(finding)
-    message["Subject"] = f"[guardian] {finding.severity.upper()}: {title}"
+    message["Subject"] = f"[guardian] {blocks.one_line(alert, header, 120)}"
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Date"] = format_datetime(finding.time)
     domain = sender.rpartition("@")[2]

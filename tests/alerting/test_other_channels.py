@@ -13,7 +13,7 @@ import pytest
 from ocsf_json_schema import get_ocsf_schema
 from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
 
-from guardian.alerting.email import EmailOptions
+from guardian.alerting.email import EmailOptions, mail
 from guardian.alerting.http_post import post
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.ocsf_http import OcsfHttpOptions
@@ -21,8 +21,9 @@ from guardian.alerting.ocsf_kafka import OcsfKafkaOptions
 from guardian.alerting.port import RetryLater
 from guardian.alerting.webhook import WebhookOptions
 from guardian.bus.memory import MemoryBroker, MemoryProducer
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Effect, Kind, Subject
 from guardian.errors import AlertError, BusError, ConfigurationError
+from guardian.wire.findings import AlertOutcome
 
 
 @pytest.fixture
@@ -187,11 +188,25 @@ def test_a_mail_is_plain_text_that_no_agent_can_forge_headers_in(email, mailbox,
 )
 def test_no_encoded_word_of_an_agent_is_decoded_into_a_header(email, mailbox, make_alert, word) -> None:
     email.deliver(make_alert())
-    email.deliver(make_alert(title=f"gateway {word} is unreadable"))
+    named = Subject(agent_id=word, delegator_id=word)
+    email.deliver(make_alert(title=f"gateway {word} is unreadable", subject=named))
     honest, mail = mailbox.mails
     assert mail.keys() == honest.keys()
     assert all(value.isprintable() for value in mail.values()), mail.items()
-    assert mail["Subject"] == f"[guardian] CRITICAL: gateway {word.replace('=?', '＝?')} is unreadable"
+    shown = word.replace("=?", "＝?")
+    who = f"{shown} for {shown} in tenant_acme"
+    assert mail["Subject"] == f"[guardian] CRITICAL: gateway {shown} is unreadable · {who} · session revoked"
+
+
+@pytest.mark.parametrize(
+    ("effect", "did"),
+    [(Effect.REVOKE, "session revoked"), (Effect.FLAG, "flagged only: policy did not let guardian revoke")],
+)
+def test_the_subject_of_a_mail_says_whose_session_it_is_and_what_guardian_did(make_alert, effect, did) -> None:
+    outcome = AlertOutcome(effect=effect, allowed=True, mode="enforce")
+    told = mail(make_alert(title="", outcome=outcome), "guardian@acme.example", ("soc@acme.example",))
+    who = "agent_renewal_review for user_7f3a91 in tenant_acme"
+    assert told["Subject"] == f"[guardian] CRITICAL: the session broke a hard rule · {who} · {did}"
 
 
 def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -> None:
