@@ -137,6 +137,9 @@ def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime, asks: bo
         return Done()
     if not asks and (until := rules.quiet_until(case, now)) is not None:
         return Wait(until)
+    if case.folded_into is not None:  # its digest goes on listing it, as often as a thread of its own would
+        ready = [at for at in (_silent(case, now), _next_reply(case, rules)) if at is not None and at > now]
+        return Wait(max(ready)) if ready else Fold()
     if crowd > rules.storm and case.kind == "session":
         return Fold()
     return Write("post")
@@ -149,21 +152,30 @@ def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
         if ready <= now:
             return Write("update")
         waits.append(ready)
-    silent = case.snoozed_until if case.snoozed_until is not None and case.snoozed_until > now else None
+    silent = _silent(case, now)
     if silent is not None:
         waits.append(silent)
     if case.told < case.events and silent is None:
-        # what a digest lists was never told before, so it is not held back
-        every = timedelta(0) if case.kind == "digest" else rules.reply_every
-        ready = now if case.replied_at is None else case.replied_at + every
-        if ready <= now:
+        reply_at = _next_reply(case, rules)
+        if reply_at is None or reply_at <= now:
             return Write("reply")
-        waits.append(ready)
+        waits.append(reply_at)
     if silent is None and (due := _escalates(case, rules)) is not None:
         if due <= now:
             return Write("escalate")
         waits.append(due)
     return Wait(min(waits)) if waits else Done()
+
+
+def _silent(case: StoredCase, now: datetime) -> datetime | None:
+    """Until when somebody wants quiet, if anybody does."""
+    return case.snoozed_until if case.snoozed_until is not None and case.snoozed_until > now else None
+
+
+def _next_reply(case: StoredCase, rules: Rules) -> datetime | None:
+    """When its thread, or the digest that lists it, may say more of it; None for at once."""
+    # what a digest lists was never told before, or is held back itself
+    return None if case.replied_at is None or case.kind == "digest" else case.replied_at + rules.reply_every
 
 
 def _escalates(case: StoredCase, rules: Rules) -> datetime | None:

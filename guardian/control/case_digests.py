@@ -1,6 +1,7 @@
 """Storms: many cases of one tenant in one message, each of them listed in its thread."""
 
 import hashlib
+from collections import defaultdict
 from datetime import datetime
 
 from guardian.alerting.port import Digest
@@ -16,33 +17,33 @@ from guardian.wire.findings import AlertPayload
 _AT_ONCE = 100
 
 
-def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, now: datetime) -> int:
-    """Have the tenant's digest list this case and all that wait like it. Returns how many it lists now."""
-    channel = rules.channel_for(case)
-    key = _digest_key(rules, rows, case, channel, now)
-    digest = rows.cases.open(
-        key,
-        kind="digest",
-        tenant_id=case.tenant_id,
-        session_id=case.tenant_id,
-        now=now,
-        rank=case.rank,
-        channel=channel,
-    )
-    lines, newest = list[CaseEvent](), digest.alert_id
+def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, now: datetime, crowd: int) -> int:
+    """Have the tenant's digest list this case and all that wait like it. What a digest lists already gets another
+    line in that one, however long ago it was written. Returns how many lines that makes."""
+    channel, new = rules.channel_for(case), ""
+    listed = defaultdict[str, list[tuple[StoredCase, CaseEvent]]](list)
     for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
         stands = standing(deps, rows, other, now)
-        move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now, asks=bool(stands.requests))
+        move = next_move(stands.case, rules, crowd=crowd, now=now, asks=bool(stands.requests))
         told = read_alert(rows.alerts.payload(other.alert_id))
-        if not isinstance(move, Fold) or rules.channel_for(other) != channel or told is None:
+        if not isinstance(move, Fold) or told is None:
             continue
-        lines.append(_line(told, stands))
-        newest = max(newest, other.alert_id)
+        key = other.folded_into
+        if key is None:
+            if rules.channel_for(other) != channel:
+                continue
+            key = new = new or _digest_key(rules, rows, other, channel, now)  # the first is the most severe
+        listed[key].append((other, _line(rows, told, stands)))
         folded = {"folded_into": key, "shown": stands.case.digest, "status": "idle", "told": other.events}
-        rows.cases.change(other.key, **folded)
-    rows.cases.happened(digest, lines)
-    rows.cases.change(key, rank=max(digest.rank, case.rank), alert_id=newest)
-    return len(lines)
+        rows.cases.change(other.key, **folded, replied_at=now)
+    for key, found in listed.items():
+        most = max(other.rank for other, _ in found)
+        known = {"kind": "digest", "tenant_id": case.tenant_id, "session_id": case.tenant_id, "channel": channel}
+        digest = rows.cases.open(key, **known, now=now, rank=most)
+        rows.cases.happened(digest, [line for _, line in found])
+        newest = max(other.alert_id for other, _ in found)
+        rows.cases.change(key, rank=max(digest.rank, most), alert_id=max(digest.alert_id, newest))
+    return sum(map(len, listed.values()))
 
 
 def _digest_key(rules: Rules, rows: ControlRows, case: StoredCase, channel: str, now: datetime) -> str:
@@ -65,12 +66,14 @@ def counted_in(rows: ControlRows, case: StoredCase) -> Digest:
     )
 
 
-def _line(payload: AlertPayload, stands: Standing) -> CaseEvent:
-    """One case in a digest."""
+def _line(rows: ControlRows, payload: AlertPayload, stands: Standing) -> CaseEvent:
+    """One case in a digest. Of one that it lists already, what happened to it last."""
     finding, case = payload.finding, stands.case
     agent = "an unnamed agent" if finding.subject is None else finding.subject.agent_id or "an unnamed agent"
     tool = "" if finding.act is None else f" at {finding.act.tool[:60]}"
     asks = f", {stands.requests[0].id} waits" if stands.requests else ""
     state = f"{case.state or payload.outcome.effect.value}{asks}"
-    what = f"{SEVERITIES[case.rank]} · {state} · {agent[:60]}{tool}"
+    since = rows.cases.events(case.key, case.events - 1) if case.folded_into and case.events > case.told else ()
+    news = "".join(f" · {event.by} {event.what}" for event in since)
+    what = f"{SEVERITIES[case.rank]} · {state}{news or f' · {agent[:60]}{tool}'}"
     return CaseEvent(at=finding.time, by=case.session_id, what=what, finding_id=finding.id)

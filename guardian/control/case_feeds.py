@@ -87,12 +87,14 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     # than what somebody saw to, or wanted quiet; so is a revocation that does not hold, told once a gateway
     worse = severe > case.rank or (finding.ignores_revocation and finding.severity == "critical")
     if worse and case.alert_id > 0:
-        values |= {"snoozed_until": None, "snoozed_by": None, "shown": WORSE}
+        values |= {"snoozed_until": None, "snoozed_by": None, "shown": WORSE, "folded_into": None}
     if settled or (worse and case.acted_at is not None):  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
-    news = about_guardian and rank(finding.severity) >= floor
-    if (news or _has_ended(rows, case)) and _is_far_up(rows, case, now):  # and so does its message
-        values |= {"place": None, "folded_into": None, "rank": rank(finding.severity)}
+    news, again = about_guardian and rank(finding.severity) >= floor, _has_ended(rows, case)
+    if again:  # and is no more of what a digest listed
+        values |= {"folded_into": None}
+    if (news or again) and _is_far_up(rows, case, now):  # and so does its message
+        values |= {"place": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
 
@@ -145,8 +147,9 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
         case = rows.cases.get(key)
         if acted(record) and case is not None:
             rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
-        if asks and case is not None and _is_far_up(rows, case, now):  # whoever is asked has to see it in time
-            rows.cases.change(key, place=None, folded_into=None)
+        if asks and case is not None:  # whoever is asked has to see it in time
+            far_up = {"place": None} if _is_far_up(rows, case, now) else {}
+            rows.cases.change(key, **far_up, folded_into=None)
         _heard(rows, key, told_by_audit(record), now)
 
 

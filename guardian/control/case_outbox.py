@@ -181,7 +181,7 @@ class CaseOutbox:
                     step = self._step(case, verb, now, asks=asks)
                     return self._row(rows, stands, step.model_copy(update={"leaves": leaves}))
                 case Fold():
-                    if not fold(self._deps, self._rules, rows, case, now):  # nothing is known that could be listed
+                    if not fold(self._deps, self._rules, rows, case, now, crowd):  # nothing known could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
                 case Wait(until):
                     rows.cases.change(case.key, next_at=min(until, _ends(stands) or until))

@@ -41,9 +41,13 @@ def test_a_new_case_gets_its_message_and_a_crowd_a_digest() -> None:
     assert move(case(kind="news"), crowd=500) == Write("post"), "control's own news are never folded"
 
 
-def test_what_a_digest_lists_is_shown_by_itself_once_it_changes() -> None:
+def test_what_a_digest_lists_stays_there_when_it_changes_and_makes_a_line_a_minute_at_most() -> None:
     assert move(case(folded_into="d", shown="new")) == Done()
-    assert move(case(folded_into="d", shown="old")) == Write("post")
+    changed = case(folded_into="d", shown="old")
+    assert move(changed) == Fold()
+    assert move(changed._replace(replied_at=NOW)) == Wait(NOW + timedelta(minutes=1))
+    assert move(changed._replace(replied_at=NOW), now=NOW + timedelta(minutes=1)) == Fold()
+    assert move(changed._replace(snoozed_until=NOW + timedelta(hours=1))) == Wait(NOW + timedelta(hours=1))
 
 
 def test_what_is_below_the_floor_is_not_shown() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from slack_server import message_limits
 
+from guardian.control.lapse import sweep
 from guardian.control.news import tell
 from guardian.domain.finding import Effect, Kind, Severity
 
@@ -220,7 +221,9 @@ def test_a_storm_of_decoys_does_not_hide_what_is_worse(make_office, slack, a_fin
     assert "CRITICAL" in office.text("sess_1")
 
 
-def test_a_folded_case_gets_its_own_message_when_its_state_changes(make_office, slack, a_finding) -> None:
+def test_what_happens_to_a_case_that_a_digest_lists_stands_in_the_digests_thread(
+    make_office, slack, a_finding
+) -> None:
     office = make_office(storm=2)
     for n in range(6):
         office.submit(a_finding(f"sess_{n}"))
@@ -230,7 +233,9 @@ def test_a_folded_case_gets_its_own_message_when_its_state_changes(make_office, 
     with office.client("maya", "responder") as maya:
         maya.revoke("acme", "sess_3", reason="stop it")
     office.settle()
-    assert "■ Revoked" in office.text("sess_3")
+    (digest,) = slack.roots()
+    assert "`sess_3` high · revoked · maya revoked the session" in str(slack.thread(digest["ts"])[-1]["blocks"])
+    assert "■ Revoked" in office.command("session sess_3", LEE)
 
 
 def test_quiet_hours_hold_back_what_can_wait(make_office, slack, a_finding) -> None:
@@ -673,10 +678,63 @@ def test_what_is_dismissed_where_a_digest_lists_it_calls_nobody(storm, slack, a_
     storm.clock.pass_(minutes=11)
     with storm.client("ann", "analyst") as ann:
         ann.judge(a_finding("sess_2").id, "false_positive", reason="fine")
+    before = len(slack.messages)
     storm.after(minutes=1)
-    _, own = slack.roots()
-    assert "○ Dismissed" in str(own["blocks"])
-    assert "S0ONCALL" not in str(own["text"])
+    (line,) = slack.messages[before:]
+    assert "dismissed · ann called it a false positive" in str(line["blocks"])
+    assert "S0ONCALL" not in str(line)
+    assert line["thread_ts"] == slack.roots()[0]["ts"]
+
+
+@pytest.mark.parametrize(
+    ("then", "roots"), [("repeat", 0), ("dismiss", 0), ("lapse", 0), ("worse", 1), ("begin anew", 1), ("ask", 1)]
+)
+def test_the_second_wave_of_a_storm_makes_no_message_a_session(make_office, slack, a_finding, then, roots) -> None:
+    office = make_office(storm=5, on_call={"*": "S0ONCALL"}, escalate={"after_s": 0})
+    if then in ("lapse", "ask"):
+        office.enforce()
+    before = len(slack.roots())
+    wanted = Effect.REVOKE if then == "lapse" else Effect.FLAG
+    slack.down = True  # so that none of them is shown by itself
+    for n in range(9):
+        office.submit(a_finding(f"sess_{n}", wanted=wanted, hard=then == "lapse"))
+    slack.down = False
+    office.after(minutes=2)
+    assert len(slack.roots()) == before + 1
+    office.clock.pass_(minutes=11)
+    with office.client("ann", "analyst") as ann, office.client("lee", "approver") as lee:
+        for n in range(9):
+            if then in ("dismiss", "begin anew"):
+                ann.judge(a_finding(f"sess_{n}").id, "false_positive", reason="a deployment")
+            if then == "ask":
+                lee.protect("acme", f"sess_{n}", protected=True, reason="audit")
+    if then == "lapse":
+        office.clock.pass_(hours=30)
+        sweep(office.deps)
+    if then == "begin anew":
+        office.after(minutes=2)
+    if then in ("repeat", "worse", "begin anew", "ask"):
+        severity = "critical" if then == "worse" else "high"
+        wanted = Effect.REVOKE if then == "ask" else Effect.FLAG
+        for n in range(9):
+            again = {"severity": severity, "wanted": wanted, "hard": then == "ask", "time": office.clock()}
+            office.submit(a_finding(f"sess_{n}", n=1, epoch=int(then == "begin anew"), **again))
+    for _ in range(5):
+        office.after(minutes=1)
+    assert len(slack.roots()) - before - 1 <= roots, "a digest lists them, or another one does"
+    lines = [reply for root in slack.roots() for reply in slack.thread(root["ts"])]
+    assert all(str(lines).count(f"`sess_{n}`") >= 2 for n in range(9)), "nobody is left unheard"
+
+
+def test_a_listed_session_that_flaps_makes_a_line_a_minute_at_most(storm, slack, a_finding) -> None:
+    storm.clock.pass_(minutes=11)
+    before = len(slack.messages)
+    for n in range(1, 9):
+        storm.submit(a_finding("sess_2", n=n, severity="critical", time=storm.clock()))
+        storm.after(seconds=10)
+    assert len(slack.messages) - before <= 2
+    storm.after(minutes=20)
+    assert [bool(m.get("reply_broadcast")) for m in slack.messages].count(True) == 1, "nobody has acted yet"
 
 
 @pytest.mark.parametrize(("hours", "called"), [(480, False), (0, True)])
