@@ -46,6 +46,7 @@ def break_glass(deps: ControlDeps, principal: Principal, wanted: BreakGlassReque
             severity="critical",
             once=grant.id,
             now=act.now,
+            about=grant.id,
         )
         return grant
 

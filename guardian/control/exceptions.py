@@ -84,6 +84,7 @@ def make_exception(
             severity="low",
             once=view.id,
             now=act.now,
+            about=view.id,
         )
         return view
 

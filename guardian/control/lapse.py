@@ -88,6 +88,7 @@ def tell_end(deps: ControlDeps, rows: ControlRows, grant: BreakGlassView, now: d
         severity="medium",
         once=f"{grant.id} ended",
         now=now,
+        about=grant.id,
     )
 
 

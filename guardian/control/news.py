@@ -33,11 +33,13 @@ def tell(
     once: str,
     now: datetime,
     facts: Mapping[str, str] | None = None,
+    about: str = "",
 ) -> None:
     """Store one piece of news as a finding and queue its alert, in this transaction.
 
     `topic` is a stable word (`breaker`, `break_glass`, ...). News with the same `once` within a topic and tenant
-    are told one time only. `detail` is a sentence that this house wrote.
+    are told one time only. `detail` is a sentence that this house wrote. `about` names what the topic has several
+    of, as gateways: each has a message of its own, so that nothing said of one hides how another one is.
     """
     known = NEWS + finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once).removeprefix("fnd_")
     if rows.findings.get(known, {tenant_id}) is not None:
@@ -68,7 +70,7 @@ def tell(
     )
     rows.findings.add(finding, outcome, now)
     told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode)
-    case = case_of_news(tenant_id, topic)
+    case = case_of_news(tenant_id, f"{topic} {about}" if about else topic)
     payload = AlertPayload(finding=finding, outcome=told, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
 

@@ -65,6 +65,7 @@ def tell_of_later_epochs(deps: ControlDeps, now: datetime) -> None:
                 severity="critical",
                 once=f"{gateway} later than epoch {at.epoch}",
                 now=now,
+                about=gateway,
             )
     for gateway in held:
         deps.watched.later.pop(gateway, None)

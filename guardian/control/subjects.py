@@ -105,6 +105,7 @@ def _tell(act: Act, whom: Whom, entry: LedgerEntry, severity: Severity, what: st
         severity=severity,
         once=str(entry.revision),
         now=act.now,
+        about=f"{whom.kind} {whom.id}",
     )
 
 

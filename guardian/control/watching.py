@@ -20,13 +20,14 @@ from guardian.control.peers import Trouble
 from guardian.control.restored import tell_of_later_epochs, tell_of_restores
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.domain.text import moment
+from guardian.domain.text import counted, moment
 from guardian.store.control import ControlRows
 from guardian.store.control_peers import Peer, PeerRole, heard_again
 from guardian.store.control_scope import Scope
 
 _MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Processes of one gateway in the same trouble at which people hear of it again."""
+_EACH = 10  # gateways in trouble that get a message each: where more are, it is hardly theirs
 
 
 State = Literal["current", "lagging", "silent"]
@@ -141,21 +142,22 @@ def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[S
             well[each.peer.principal_id].add(each.peer.instance)
         else:
             bad[each.peer.principal_id, each.state].append(each)
+    few = len({name for name, _ in bad}) <= _EACH
     for name, state in sorted({*bad, *deps.watched.gateways}):
-        before = deps.watched.gateways.pop((name, state), Trouble())
+        before = deps.watched.gateways.pop((name, state), None) or Trouble(about=name if few else "")
         back = before.instances & well[name]
         if those := sorted(bad[name, state], key=_since):
             many, once = max(step for step in _MANY if step <= len(those)), before.once
             if many > before.told:
                 once = f"{name} {state} {_since(those[many - 1]).isoformat()} {many}"
                 title, detail, severity = _trouble(those)
-                say(title=title, detail=detail, severity=severity, once=once)
+                say(title=title, detail=detail, severity=severity, once=once, about=before.about)
             instances = back.union(each.peer.instance for each in those)
-            deps.watched.gateways[name, state] = Trouble(instances, many, once)
+            deps.watched.gateways[name, state] = Trouble(instances, many, once, before.about)
         elif back:
             title = f"Gateway {name} enforces the list again"
             detail = f"at the newest revision: {_named(sorted(back))}"
-            say(title=title, detail=detail, severity="info", once=f"{before.once} back")
+            say(title=title, detail=detail, severity="info", once=f"{before.once} back", about=before.about)
 
 
 def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
@@ -166,9 +168,13 @@ def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
         what, how = "is silent", f"not heard of since {moment(_since(those[0]))}"
     else:
         what, how = "does not enforce the newest revocations", "asking for them and not moving"
-    held = f"the furthest behind held {worst.peer.revision}; {worst.behind} entries within its reach are newer"
+    held = f"the furthest behind held {worst.peer.revision}; {_entries(worst.behind)} newer"
     title = f"Gateway {worst.peer.principal_id} {what}"
     return title, f"{how}: {named}; {held}", "critical" if worst.behind else "high"
+
+
+def _entries(count: int) -> str:
+    return f"{counted(count, 'entry', 'entries')} within its reach {'is' if count == 1 else 'are'}"
 
 
 def _since(standing: Standing) -> datetime:

@@ -1,10 +1,14 @@
 """A case in Slack: one message that is kept up to date, its history in the thread, and no flood."""
 
+from datetime import timedelta
+
+import httpx
 import pytest
 from slack_server import message_limits
 
 from guardian.control.lapse import sweep
 from guardian.control.news import tell
+from guardian.control.watching import watch
 from guardian.domain.finding import Effect, Kind, Severity
 
 LEE = "U0LEE"
@@ -619,6 +623,49 @@ def test_news_below_the_floor_are_not_shown_whatever_their_topic_told_before(mak
         office.after(hours=2)
     (root,) = slack.roots()
     assert "info" in str(root["text"])  # that it is over stands where the trouble was told
+
+
+def test_the_end_of_one_broken_glass_hides_no_other_that_is_open(make_office, slack) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"})
+    with office.client("maya", "approver") as maya, office.client("thief", "approver") as thief:
+        maya.break_glass("acme", minutes=30, reason="incident 7")
+        office.after(minutes=20)
+        thief.break_glass("acme", minutes=30, reason="incident 7 too")
+        office.after(minutes=11)
+        sweep(office.deps)
+        office.after(minutes=2)
+    first, second = slack.roots()
+    assert "Break-glass of maya is over" in str(first["blocks"])
+    assert "thief broke the glass" in str(second["blocks"])
+    assert "S0ONCALL" in second["text"]
+
+
+@pytest.mark.parametrize("many", [2, 12])
+def test_a_gateway_that_is_back_hides_no_other_ones_silence(make_office, slack, many) -> None:
+    """Where many are silent together that is one piece of news."""
+    office = make_office()
+    names = [f"gw-{n:02}" for n in range(many)]
+
+    def look(minutes: int, *alive: str) -> None:
+        for _ in range(minutes):
+            for name in alive:
+                known = {"role": "gateway", "tenants": ("acme",), "ttl": timedelta(days=9), "now": office.clock()}
+                headers = {"Authorization": f"Bearer {office.deps.tokens.issue(name, **known).text}"}
+                told = {"revision": str(head), "transport": "push"}
+                url = f"{office.url}/v1/revocations/ack"
+                assert httpx.post(url, headers=headers, json=told, timeout=30).status_code == 204
+            watch(office.deps)
+            office.after(minutes=2)
+
+    with office.deps.store.read() as rows:
+        head = rows.head().revision
+    look(2, *names)
+    look(3)
+    assert len(slack.roots()) == (2 if many == 2 else 1)
+    look(2, "gw-00")
+    texts = " ".join(m["text"] for m in slack.roots())
+    assert "gw-00 enforces the list again" in texts
+    assert ("gw-01 is silent" in texts) is (many == 2)
 
 
 def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_office, slack, a_finding) -> None:
