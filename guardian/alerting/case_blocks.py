@@ -45,7 +45,7 @@ _SAID: dict[Judgement, str] = {
     "benign": "called it unusual, but all right",
     "confirmed": "confirmed it",
 }
-LEFT = "This case became worse and goes on in a newer message"
+LEFT = "This case goes on in a newer message"
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900

@@ -26,6 +26,8 @@ _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
 WORSE = "worse"
 """Stands for what was shown of a case, once the case became more severe."""
+LEAVES = "left "
+"""Begins what stands there until the case has its next message, where it gave up this one, which is to say so."""
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 _UNDER = 50
 """So many messages are brought up to date when an agent, say, is revoked; others when somebody clicks there."""
@@ -87,14 +89,16 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     # than what somebody saw to, or wanted quiet; so is a revocation that does not hold, told once a gateway
     worse = severe > case.rank or (finding.ignores_revocation and finding.severity == "critical")
     if worse and case.alert_id > 0:
-        values |= {"snoozed_until": None, "snoozed_by": None, "shown": WORSE, "folded_into": None}
+        left = case.shown.startswith(LEAVES)  # its next message calls people as it is
+        values |= {"snoozed_until": None, "snoozed_by": None, "folded_into": None}
+        values |= {} if left else {"shown": WORSE}
     if settled or (worse and case.acted_at is not None):  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
     news, again = about_guardian and rank(finding.severity) >= floor, _has_ended(rows, case)
     if again:  # and is no more of what a digest listed
         values |= {"folded_into": None}
     if (news or again) and _is_far_up(rows, case, now):  # and so does its message
-        values |= {"place": None, "rank": rank(finding.severity)}
+        values |= {**given_up(case), "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
 
@@ -123,6 +127,12 @@ def _is_far_up(rows: ControlRows, case: StoredCase, now: datetime) -> bool:
     return written_at is not None and now - written_at > _FAR_UP and (case.place or case.folded_into) is not None
 
 
+def given_up(case: StoredCase) -> dict[str, object]:
+    """What becomes of a case whose message is given up: of a session's it must not go on saying what is not so."""
+    leaves = {"shown": LEAVES + case.place} if case.place is not None and case.kind == "session" else {}
+    return {"place": None, **leaves}
+
+
 def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> None:
     """Take in an audit record."""
     tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
@@ -148,7 +158,7 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
         if acted(record) and case is not None:
             rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
         if asks and case is not None:  # whoever is asked has to see it in time
-            far_up = {"place": None} if _is_far_up(rows, case, now) else {}
+            far_up = given_up(case) if _is_far_up(rows, case, now) else {}
             rows.cases.change(key, **far_up, folded_into=None)
         _heard(rows, key, told_by_audit(record), now)
 

@@ -19,7 +19,7 @@ from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write,
 from guardian.control.case import told as told_of
 from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
-from guardian.control.case_feeds import WORSE, catch_up, read_alert
+from guardian.control.case_feeds import LEAVES, WORSE, catch_up, given_up, read_alert
 from guardian.control.case_standing import Standing, standing
 from guardian.control.case_view import with_similar
 from guardian.control.deps import ControlDeps
@@ -165,12 +165,11 @@ class CaseOutbox:
             if case.place is None and _is_over(stands.approval, now):
                 rows.cases.change(case.key, status="idle")
                 continue
-            leaves = None
-            if case.shown == WORSE and self._is_for_others(case, now):
-                leaves = case.place
-                rows.cases.change(case.key, place=None)
-                case = case._replace(place=None)
+            if case.shown == WORSE and case.place is not None and self._is_for_others(case, now):
+                rows.cases.change(case.key, **given_up(case))
+                case = case._replace(place=None, shown=LEAVES + case.place)
                 stands = replace(stands, case=case)
+            leaves = case.shown.removeprefix(LEAVES) if case.shown.startswith(LEAVES) else None
             crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
             asks = bool(stands.requests)
             if case.kind == "digest":
@@ -267,8 +266,9 @@ class CaseOutbox:
 
 
 def _unsure(case: StoredCase) -> str:
-    """What is shown of it, where that is not known; that it became worse since is still to be told."""
-    return WORSE if case.shown == WORSE else _UNKNOWN
+    """What is shown of it, where that is not known; that it became worse since, or gave up its message, is still
+    to be told."""
+    return case.shown if case.shown == WORSE or case.shown.startswith(LEAVES) else _UNKNOWN
 
 
 def _is_over(asked: ApprovalView | None, now: datetime) -> bool:
