@@ -5,6 +5,7 @@ what the agent did, why guardian reports it, what policy let guardian do, and wh
 that an agent wrote goes through `neutralise`. State and severity are words and shapes, never colour alone.
 """
 
+import re
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -15,7 +16,7 @@ from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
-from guardian.wire.findings import Judgement
+from guardian.wire.findings import AlertOutcome, Judgement
 
 STATES: dict[CaseState, str] = {
     "flagged": "⚑ Flagged",
@@ -74,13 +75,22 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
         blocks.reasons(finding.reasons, share),
         blocks.breaches(finding.breaches, 3, share),
         blocks.evidence(finding, _trend(view.trend)),
-        section(blocks.policy(alert.outcome, share)),
+        section(blocks.policy(_as_it_stands(alert.outcome, view), share)),
         *_approvals(alert, view.approvals, view.digest, share),
         _similar(view.similar, share),
         beneath(alert.case, view),
         _foot(alert),
     ]
     return [part for part in parts if part is not None]
+
+
+def _as_it_stands(outcome: AlertOutcome, view: CaseView) -> AlertOutcome:
+    """Without the words that a person is asked, which were written down with it, once nobody is any more."""
+    asked = view.shown.outcome.approval_id
+    if asked is None or any(waiting.id == asked for waiting in view.approvals):
+        return outcome
+    words = rf"; a person is asked, until [^;]* \(approval {re.escape(asked)}\)"
+    return outcome.model_copy(update={"note": re.sub(words, "", outcome.note)})
 
 
 def left(alert: Alert) -> list[Block]:

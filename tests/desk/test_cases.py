@@ -313,6 +313,24 @@ def test_who_is_asked_for_a_second_word_sees_it_although_the_message_lies_far_up
     assert ("goes on in a newer message" in str(slack.roots()[0]["blocks"])) is (hours > 1)
 
 
+@pytest.mark.parametrize("ends", ["denied", "revoked", "expired"])
+def test_nobody_is_said_to_be_asked_once_nobody_is(office, a_finding, ends) -> None:
+    office.enforce()
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        lee.protect("acme", "sess_1", protected=True, reason="the yearly audit")
+        asked = office.submit(a_finding(wanted=Effect.REVOKE, hard=True)).approval_id
+        office.settle()
+        assert "a person is asked, until 2026-05-12" in office.text()
+        if ends == "denied":
+            lee.decide_approval(asked, "deny", reason="a planned export")
+        if ends == "revoked":
+            maya.revoke("acme", "sess_1", reason="stop")
+    office.clock.pass_(hours=7 if ends == "expired" else 0)
+    sweep(office.deps)
+    office.after(minutes=2)
+    assert ("revoke not permitted" in office.text(), "a person is asked" in office.text()) == (True, False)
+
+
 def test_a_digest_names_what_waits_for_a_second_person(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     office.enforce()
