@@ -34,7 +34,8 @@ _ASKS: Mapping[Way, frozenset[str]] = {
 _CLAUSE = r"(?:(?![.,;:!?)](?:\s|$)|\bbut\b)[^\n])*"
 _BAN = re.compile(
     r"(?:^|[.;:,!?(\n]|\b(?:and|but|then|please|must|may|should))[ \t]*+(?:do not|don['’]?t|never|not)[ \t]++"
-    rf"(?!(?:forget|hesitate|fail|wait|leave|miss|only|just)\b){_CLAUSE}"
+    r"(?!(?:forget|hesitate|fail|wait|leave|miss|only|just|delay|ignore|neglect|omit|overlook|skip)\b)"
+    rf"{_CLAUSE}"
     rf"|\bwithout (?:\w+ )?(?:e?mail|export|forward|messag|post|publish|send|shar|upload)ing\b{_CLAUSE}",
     re.IGNORECASE,
 )

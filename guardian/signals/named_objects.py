@@ -2,7 +2,8 @@
 
 An identifier belongs to the word before it, its kind. A kind of which the purpose means more than it names
 ("order 5512 and related orders", "tickets 100 to 120") constrains nothing and is left out; quantities, dates,
-sums, versions and places in a row name no object. So this says little, and what it says is certain. Pure.
+sums, versions and places in a row name no object. What a purpose says is not to be done names none either, and
+means no more: "do not touch any other orders". So this says little, and what it says is certain. Pure.
 """
 
 import re
@@ -10,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
+from guardian.signals.asking import parted
 from guardian.signals.identifiers import (
     ADDRESS,
     MARKS,
@@ -25,7 +28,7 @@ from guardian.signals.identifiers import (
 )
 from guardian.signals.people import called, letters, plain
 from guardian.signals.successors import AND, AROUND, REACH, made_anew
-from guardian.signals.wording import READING, singular, word_set, words
+from guardian.signals.wording import READING, nouns_of, singular, word_set, words
 
 _CHARS = 4_096
 _FEW_DIGITS = 3
@@ -52,6 +55,18 @@ _LITTLE = re.compile(r"(?=.{1,5}$)\D*\d\D*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
 _JOINTS = re.compile(r"[_./\-]+")
+_SPARING = re.compile(
+    r"\bwithout (?:\w+ )?(?:affect|alter|cancell?|chang|clos|delet|edit|modify|remov|touch|updat)ing\b"
+    r"(?:(?![.,;:!?)](?:\s|$)|\b(?:and|but|then)\b)[^\n])*",
+    re.IGNORECASE,
+)
+"""What else is not to be touched."""
+_NOT_ALWAYS = word_set(
+    "before except have if instead know like need otherwise then till unless until want when whether"
+)
+"""In what a purpose says is not to be done: it holds for a time or a case, or forbids nothing."""
+_OF_IT = re.compile(r"\n[^.!?\n]*\b(?:instead|its?|rather|their|them|these|those)\b", re.IGNORECASE)
+"""Behind what is not to be done: to the same object something else is ("don't cancel order 5512, exchange it")."""
 _HINT = re.compile(r"[\d@]")
 _LINKS = word_set("is are with the , ; (")
 """What may stand between a kind and the mark of its identifier."""
@@ -95,7 +110,7 @@ class NamedObjects:
     """What a purpose names: identifiers by kind (singular), each normalised and as it stands there; addresses of
     mail; IBANs, normalised. `forms` are those of the identifiers by kind, `houses` what follows their @,
     `names` and `wholes` whom it calls by name, see `Called`; `words` and `letters` the whole of it, normalised,
-    `bare` its words without leading zeros."""
+    `bare` its words without leading zeros; `spared` the words of what it says is not to be done."""
 
     ids: Mapping[str, Mapping[str, str]]
     forms: Mapping[str, frozenset[tuple[int, str]]]
@@ -107,13 +122,18 @@ class NamedObjects:
     words: frozenset[str]
     bare: frozenset[str]
     letters: str
+    spared: frozenset[str] = frozenset()
 
     def knows(self, told: str) -> bool:
         """Whether a normalised identifier stands anywhere in the purpose, maybe without its letters (ORD-5512)."""
         if told in self.words or (len(told) >= _APART and told in self.letters):
             return True
-        bare = told.lstrip("0") if told.isdigit() else told.lstrip(_LETTERS)
-        return len(bare) >= _APART and bare.isdigit() and bare in self.bare
+        return _bare(told) in self.bare
+
+    def spares(self, told: str) -> bool:
+        """Whether a normalised identifier stands where the purpose says what is not to be done, and so may be
+        looked at."""
+        return told in self.spared or _bare(told) in self.spared
 
     def of_register(self, kind: str, told: str) -> bool:
         """Whether a normalised identifier may be of one register with those named: runs of letters and digits
@@ -149,11 +169,12 @@ def named_objects(purpose: str) -> NamedObjects:
     text = folded(purpose[:_CHARS])
     if not _HINT.search(text):
         return _NOTHING
+    text, banned = _asked(text)
     ids, addresses = _ids(text), _addresses(text)
     ibans = frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text))))
     if not (ids or addresses or ibans):
         return _NOTHING
-    told = frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
+    told = _words(text)
     return NamedObjects(
         ids,
         {kind: frozenset(map(form, said)) for kind, said in ids.items()},
@@ -162,9 +183,32 @@ def named_objects(purpose: str) -> NamedObjects:
         ibans,
         *called(text),
         told,
-        frozenset(each.lstrip("0") for each in told),
+        frozenset(each.lstrip("0") for each in told) - {""},
         normal(text),
+        _words(banned).union(map(_bare, _words(banned))) - {""},
     )
+
+
+def _bare(told: str) -> str:
+    """The number of a normalised identifier without its letters or leading zeros; empty where that is short."""
+    bare = told.lstrip("0") if told.isdigit() else told.lstrip(_LETTERS)
+    return bare if len(bare) >= _APART and bare.isdigit() else ""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
+
+
+def _asked(text: str) -> tuple[str, str]:
+    """What a purpose asks for, and what it says is not to be done, but for what may be done after all."""
+    asked, banned = parted(text)
+    banned = "\n".join([banned, *_SPARING.findall(asked)])
+    asked = _SPARING.sub("\n", asked)
+    said = words(banned)
+    does_more = any(joint == "and" and not nouns_of(verb) for joint, verb in pairwise(said))
+    if does_more or not _NOT_ALWAYS.isdisjoint(said) or (_HINT.search(banned) and _OF_IT.search(asked)):
+        return text, ""
+    return asked, banned
 
 
 def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
@@ -227,6 +271,7 @@ def _with_others(tokens: Sequence[str], at: int, place: int) -> bool:
     lead = [token.lower() for token in tokens[max(0, at - REACH) : at]]
     becomes = lead[-1:] == ["to"] and not _BECOMES.isdisjoint(lead)
     near = {*lead, *(token.lower() for token in tokens[place : place + REACH])}
+    near -= {"else"} if "nothing" in near else set()
     return becomes or not (_BEYOND.isdisjoint(lead[-3:]) and _ELSE.isdisjoint(near))
 
 
@@ -247,8 +292,16 @@ def _meant_beyond(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[s
         if at in begun:
             last = at
             named.add(begun[at])
-        elif kind and (kind != _ANY or last >= max(0, at - REACH)):
+        elif kind and not _is_none(tokens, at) and (kind != _ANY or last >= max(0, at - REACH)):
             before = {each.lower() for each in tokens[max(0, at - 2) : at]}
             kind = begun[last] if kind == _ANY else kind
             if singular(token.lower()) != token.lower() or before & _MORE or (kind in named and before & _SOME):
                 yield kind
+
+
+def _is_none(tokens: Sequence[str], at: int) -> bool:
+    """Whether what a word means is ruled out, "and no other orders"; behind "no. 5512" nothing is."""
+    return any(
+        tokens[place].lower() == "no" and not is_identifier(tokens[place + 1])
+        for place in range(max(0, at - 2), at)
+    )

@@ -180,11 +180,12 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
                 yield from ((touch, False) for touch in _all_others(named, kinds, leaf, value, said, negated))
                 continue
             for address in _only_addresses(said) if reaches else ():
-                yield _Touch(_MAIL, leaf.path, address, value), named.knows_address(address)
+                known = named.knows_address(address) or (reads and named.spares(normal(address)))
+                yield _Touch(_MAIL, leaf.path, address, value), known
             if named.ibans and is_iban(told) and not reads:
                 yield _Touch(_BANK, leaf.path, said, value), named.knows(told)
             for kind, identifies in kinds if is_identifier(said) else ():
-                if kind in named.ids and named.knows(told):
+                if kind in named.ids and (named.knows(told) or (reads and named.spares(told))):
                     yield _Touch(kind, leaf.path, said, value), True
                 elif enters and kind == "account":
                     continue

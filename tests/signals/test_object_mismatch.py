@@ -230,6 +230,32 @@ def test_where_nothing_can_be_compared_it_is_silent(judged: Any, purpose: str, t
         ("Do not forget to renew policy 70031", {}),
         ("Cancel the visit, then renew policy 70031", {}),
         ("Job 8812 did not finish; rerun it", {}),
+        # what is not to be done names nothing, and means no more
+        ("Cancel order 5512. Do not touch any other orders.", {"order": {"5512"}}),
+        ("Cancel order 5512 and no other orders", {"order": {"5512"}}),
+        ("Cancel order 5512 and nothing else", {"order": {"5512"}}),
+        (
+            "Cancel order 5512 without touching other orders and tell customer 88",
+            {
+                "order": {"5512"},
+                "customer": {"88"},
+            },
+        ),
+        ("Cancel orders of customer no. 88, and order no. 5512", {"customer": {"88"}}),
+        ("Delete user 4488. Do not delete user 4489.", {"user": {"4488"}}),
+        ("Refund orders 5512 and 5513, but not order 5514", {"order": {"5512", "5513"}}),
+        ("Never touch order 5512, and do not cancel order 5513", {}),
+        ("Do not forget to cancel order 5513", {"order": {"5513"}}),
+        ("Close ticket 4411. Do not skip ticket 4412", {"ticket": {"4411", "4412"}}),
+        ("Not only order 5512 but also order 5513 is late: refund them", {"order": {"5512", "5513"}}),
+        ("Close order 5512 no later than order 5513", {}),
+        ("Don't refund order 5512, refund order 5513 instead", {}),
+        # but for what may be done after all, or is done to it instead
+        ("Close order 5511. Do not refund order 5512 until it is back", {"order": {"5511", "5512"}}),
+        ("Close order 5511. Don't want order 5512 any more", {"order": {"5511", "5512"}}),
+        ("Close order 5511. Don't cancel order 5512, exchange it", {"order": {"5511", "5512"}}),
+        ("Close order 5511. Don't cancel order 5512 and refund order 5513", {"order": {"5511", "5512", "5513"}}),
+        ("Close order 5511. Do not touch other orders unless she asks", {}),
         ("see https://x.example/order/5512 and mail ann99@x.example", {}),
         ("order 3rd, 2.5 km, 40 %, $300 and 12 pm", {}),
     ],
@@ -371,6 +397,24 @@ def test_what_the_envelope_refuses_is_told_once_and_by_its_rule(
     found = judged(ORDER, "refund_order", arguments, constraints=constraints)
     assert [part.split(" is ")[0] for part in found.reason.split("; ") if " is " in part] == told
     assert (found.value > 0.0, found.silent) == (bool(told), not told)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "tool", "arguments", "value"),
+    [
+        ("Delete user 4488. Do not delete user 4489.", "users.delete", {"user_id": 4489}, ONE),
+        ("Delete user 4488. Do not delete user 4489.", "users.delete", {"user_id": "user-4489"}, ONE),
+        ("Delete user 4488. Do not delete user 4489.", "users.get", {"user_id": 4489}, 0.0),
+        ("Delete user 4488. Do not delete user 4489.", "users.get", {"user_id": 4490}, 0.7 * ONE),
+        ("Mail ann@x.example, not bo@x.example or others", "mail.send", {"to": "bo@x.example"}, ONE),
+        ("Mail ann@x.example, not bo@x.example or others", "contacts.get", {"email": "bo@x.example"}, 0.0),
+        ("Mail ann@x.example, not bo@x.example or others", "contacts.get", {"email": "eve@x.example"}, 0.7 * ONE),
+    ],
+)
+def test_what_is_not_to_be_done_may_be_looked_at(
+    judged: Any, purpose: str, tool: str, arguments: Any, value: float
+) -> None:
+    assert judged(purpose, tool, arguments).value == pytest.approx(value)
 
 
 def test_a_look_up_counts_less(judged: Any) -> None:
