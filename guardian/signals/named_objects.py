@@ -97,7 +97,9 @@ _ELSE = word_set(
 _BECOMES = word_set("change convert exchange modify replace swap switch upgrade")
 """Before "to item 5512": that is what another one becomes."""
 _SPANNING = word_set("to through thru until till - – —")
-_ONWARD = word_set("ff following later onward onwards upward upwards")
+_ONWARD = word_set("ff onward onwards upward upwards")
+_NEXT = re.compile(r"(?:[,;(] )?(?:and|or|&)(?: (?:all|any|the))* (?:following|later)\b")
+"""Behind an object: what comes after it. Without "and" it is when, or how, something is done."""
 _MORE_PEOPLE = word_set(
     "attendee attendees boss clients colleague colleagues contact contacts customers employees everybody everyone "
     "guest guests member members others participant participants people recipient recipients supervisor "
@@ -277,8 +279,8 @@ def _with_others(tokens: Sequence[str], at: int, place: int) -> bool:
 
 def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:
     """Whether it ends or begins a span: "tickets 100 to 120", "orders 100-120", "order 5512 and following"."""
-    after = [each.lower() for each in tokens[place + 1 : place + 4] if each not in AND]
-    if not _ONWARD.isdisjoint(after[:2]):
+    after = [each.lower() for each in tokens[place + 1 : place + 6]]
+    if not _ONWARD.isdisjoint([each for each in after[:3] if each not in AND][:2]) or _NEXT.match(" ".join(after)):
         return True
     spans = place > 1 and tokens[place - 1].lower() in _SPANNING and is_identifier(tokens[place - 2])
     return several and (spans or _SPAN.fullmatch(tokens[place]) is not None)
