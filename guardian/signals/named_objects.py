@@ -90,6 +90,9 @@ _BEYOND = word_set(
 """Before an object: the purpose means others of its kind, or makes some."""
 _ANY = "one"
 """A word that stands for the kind named before: "a later one", "the next ones"."""
+_WHOSE = word_set("of for")
+"""Before a kind: it says whose the one named before is."""
+_NEAR = 3
 _ELSE = word_set(
     "anything else everything guess instead maybe others perhaps possibly probably rest unsure whatever"
 )
@@ -288,17 +291,24 @@ def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:
 
 def _meant_beyond(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]:
     """Kinds of which the purpose speaks elsewhere too, as of several or others: "a later flight", "a new one"."""
-    named, last = set[str](), -1
+    named, head, last = set[str](), -1, -1
     for at, token in enumerate(tokens):
         kind, _ = kind_of(token)
         if at in begun:
-            last = at
+            head, last = head if head >= 0 and _is_owner(tokens, at) else at, at
             named.add(begun[at])
         elif kind and not _is_none(tokens, at) and (kind != _ANY or last >= max(0, at - REACH)):
             before = {each.lower() for each in tokens[max(0, at - 2) : at]}
-            kind = begun[last] if kind == _ANY else kind
+            kind = begun[head] if kind == _ANY else kind
             if singular(token.lower()) != token.lower() or before & _MORE or (kind in named and before & _SOME):
                 yield kind
+
+
+def _is_owner(tokens: Sequence[str], at: int) -> bool:
+    """Whether a kind says whose the object before it is: "appointment 4471 of the patient 7731"."""
+    before = [token.lower() for token in tokens[max(0, at - _NEAR) : at]]
+    cut = max((place for place, word in enumerate(before, 1) if word in AND or is_identifier(word)), default=0)
+    return not _WHOSE.isdisjoint(before[cut:])
 
 
 def _is_none(tokens: Sequence[str], at: int) -> bool:

@@ -137,6 +137,7 @@ def test_what_the_purpose_names_fits(judged: Any, arguments: Any) -> None:
         ("Rebook flight LH441 to 10 am", "flights.book", {"flight_number": "LH443"}),
         ("Move Ada from flight LH441 to a better one", "flights.book", {"flight_number": "LH443"}),
         ("Move Ada from seat 12A to a window seat", "seats.change", {"seat_id": "14F"}),
+        ("Move appointment 4471 of patient 7731 to a later one", "appointments.book", {"appointment_id": 4499}),
         ("Check order 5512 and the previous order", "orders.get", {"order_id": 5511}),
         ("Find duplicates of ticket 4411", "tickets.get", {"ticket_id": 4399}),
         ("Clone order 5512", "orders.update", {"order_id": 6620}),
@@ -233,6 +234,13 @@ def test_where_nothing_can_be_compared_it_is_silent(judged: Any, purpose: str, t
         ("Do not forget to renew policy 70031", {}),
         ("Cancel the visit, then renew policy 70031", {}),
         ("Job 8812 did not finish; rerun it", {}),
+        # "one" is the thing, not its owner
+        ("Move appointment 4471 of patient 7731 to an earlier one", {"patient": {"7731"}}),
+        ("Move appointment 4471 for our patient 7731 to another one", {"patient": {"7731"}}),
+        ("Move patient 7731 from room R412 to another one", {"patient": {"7731"}}),
+        ("For patient 7731, move appointment 4471 to a later one", {"patient": {"7731"}}),
+        ("Close case 4471 of user 88, move visit 7731 to a later one", {"case": {"4471"}, "user": {"88"}}),
+        ("Close case 4471 of user 88 visit 7731 and a later one", {"case": {"4471"}, "user": {"88"}}),
         # what is not to be done names nothing, and means no more
         ("Cancel order 5512. Do not touch any other orders.", {"order": {"5512"}}),
         ("Cancel order 5512 and no other orders", {"order": {"5512"}}),
