@@ -10,9 +10,13 @@ from functools import lru_cache
 
 from guardian.domain.text import word_set
 
-NAMES = word_set("sql query queries statement statements stmt sql_query sql_statement")
-"""What arguments are called that hold statements."""
-SURELY = word_set("sql stmt sql_query sql_statement")
+NAMES = word_set(
+    "sql sqls query queries statement statements stmt sql_query sql_statement sql_statements sql_text "
+    "query_statement query_string query_text statement_text"
+)
+"""What arguments are called that hold statements, also by Athena (`QueryString`), CloudTrail (`QueryStatement`),
+Redshift (`Sqls`), Snowflake (`sqlText`) and Databricks (`query_text`)."""
+SURELY = word_set("sql sqls stmt sql_query sql_statement sql_statements sql_text query_statement")
 """Those that hold nothing else."""
 CHARS = 100_000
 """What is read of a text."""

@@ -31,7 +31,7 @@ from guardian.embedding.wishes import Embed, parts, wishes
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 10
+READING = 11
 """The version of how calls are read; a calibration is only valid for one.
 
 1  purposes as a whole
@@ -45,6 +45,7 @@ READING = 10
 9  a list or search that something is done to (`mailing_list.send`, `customer_list_export`) is no look-up
 10 statements that carry data out or change something in other words (UNLOAD, EXPORT DATA, EXEC, a graph's SET);
    verbs before what may be looked up (`mute_monitor`), shown logs, a keyboard's keys, `check_merge_status`
+11 statements also under the names that warehouses give them (`QueryString`, `sqlText`, `query_text`)
 """
 
 

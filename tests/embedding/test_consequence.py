@@ -67,7 +67,7 @@ from guardian.embedding.consequence import Consequence, consequence, of_tool
         "CREATE (u:User {name: 'eve'})",
     ],
 )
-@pytest.mark.parametrize("name", ["sql", "Query", "sqlStatement"])
+@pytest.mark.parametrize("name", ["sql", "Query", "sqlStatement", "QueryString", "sqlText", "query_text"])
 def test_a_statement_that_changes_something_is_an_act_wherever_it_begins(name: str, statement: str) -> None:
     assert consequence("db.query", {"options": {name: statement}}) is Consequence.ACT
     assert consequence("db.query", {"statements": ["SELECT 1"] * 100 + [statement]}) is Consequence.ACT
@@ -119,7 +119,7 @@ def test_a_question_is_a_look_up(statement: str) -> None:
     "statement",
     ["CREATE SHARE ext", "EXEC grant_admin", "RESTORE DATABASE crm", "CREATE OR REPLACE STAGE s", "CALL p"],
 )
-@pytest.mark.parametrize("name", ["sql", "stmt", "sqlQuery"])
+@pytest.mark.parametrize("name", ["sql", "stmt", "sqlQuery", "sqlText", "Sqls", "QueryStatement"])
 def test_where_only_a_statement_can_be_meant_its_first_word_is_enough(name: str, statement: str) -> None:
     assert consequence("db.query", {name: statement}) is Consequence.ACT
     assert consequence("docs.search", {"query": statement}) is Consequence.READ
@@ -144,6 +144,14 @@ def test_where_only_a_statement_can_be_meant_its_first_word_is_enough(name: str,
 )
 def test_a_scratch_table_and_a_procedure_that_reads_are_look_ups(statement: str) -> None:
     assert consequence("db.query", {"sql": statement}) is Consequence.READ
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "action=delete&id=3", "?update=1&copy=2", "q=drop+table", "a=1;delete=2", "title:delete AND owner:ann"],
+)
+def test_the_query_of_a_url_or_a_search_is_no_statement(told: str) -> None:
+    assert consequence("docs.search", {"query_string": told}) is Consequence.READ
 
 
 @pytest.mark.parametrize("name", ["purpose", "message", "body", "note"])

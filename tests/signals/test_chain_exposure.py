@@ -1067,7 +1067,9 @@ def test_a_method_is_read_however_it_is_spelt_and_wrapped(act: Any, name: str, m
     assert way_of(act("http.request", both).event) is way, "which of two is meant, a tool knows"
 
 
-@pytest.mark.parametrize("name", ["sql", "query", "Statement", "sqlStatement"])
+@pytest.mark.parametrize(
+    "name", ["sql", "query", "Statement", "sqlStatement", "QueryString", "sqlText", "queryText", "Sqls"]
+)
 def test_a_statement_that_hands_data_to_another_place_carries_it_out_whatever_its_tool(
     act: Any, name: str
 ) -> None:
