@@ -84,7 +84,7 @@ _MORE = word_set(
 """Before a kind: the purpose means more of it than it names."""
 _SOME = word_set("a an")
 _BEYOND = word_set(
-    "alternative alternatives between clone compare copy duplicate duplicates except exchange like rebook reissue "
+    "alternative alternatives between clone compare copy duplicate duplicates except exchange like reissue "
     "replace similar since split swap than unlike"
 )
 """Before an object: the purpose means others of its kind, or makes some."""

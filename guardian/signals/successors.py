@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from guardian.signals.wording import word_set
+from guardian.signals.wording import nouns_of, word_set
 
 REACH = 8
 """So many words before an identifier its kind stands at most: "orders 5512, 5513 and 5514", "order (no. 5512)"."""
@@ -22,6 +22,12 @@ _WHO = word_set(
     "tenant user vendor"
 )
 """Whom something is made anew for has no successor."""
+_REBOOK = word_set("rebook rebooking rebooks")
+_BOOKINGS = word_set("booking case claim confirmation itinerary locator order pnr request reservation ticket trip")
+"""Who rebooks one of these books another flight, room or visit for it."""
+_OFF = word_set("canceled cancellation cancelled")
+_BESIDE = range(-3, 12)
+"""Where a word stands beside an object, from its kind on: "flight LH1203, due at noon, was cancelled"."""
 _TOO, _WHOSE, _IT = word_set("and or &"), word_set("of for"), word_set("it them")
 _ONCE = word_set("renewal replacement resubmission")
 """These call what is made: in "the replacement order 5512" it is the order itself."""
@@ -65,6 +71,10 @@ def made_anew(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]:
         end = next((place for place in near if said[place] in _CLAUSE), near.stop)
         ahead = [place for place in near if place in things]
         behind = [place for place in range(max(0, at - 1 - REACH), at) if place in things]
+        if word.replace("-", "") in _REBOOK and not (
+            ahead and ahead[0] < end and things[ahead[0]] not in _BOOKINGS
+        ):
+            yield from _booked_anew(said, things, at)
         was = word.endswith("ed")
         makes = after in _WHOSE if word in _ONCE else not was
         alone = after in _IT or word == "replacement" or ((was or word in _ONCE) and after in _CLAUSE)
@@ -85,3 +95,29 @@ def _has_own_subject(between: Sequence[str]) -> bool:
     """Whether a participle is about something else than what stands before: "…, and the card was replaced"."""
     parts = [place for place, word in enumerate(between) if word in _PARTS]
     return bool(parts) and between[-1] not in _IT and not _NO_SUBJECT.issuperset(between[parts[-1] + 1 :])
+
+
+def _booked_anew(said: Sequence[str], things: Mapping[int, str], at: int) -> Iterator[str]:
+    """Where a person or a booking is rebooked: what of that is cancelled, else the last that is said of it, else
+    what is cancelled elsewhere: "rebook PNR K7X9QZ, flight LH1203 is cancelled"."""
+    ends = (
+        place
+        for place in range(at + 1, len(said))
+        if said[place] == ";" or (said[place - 1] in _BEGINNING and not nouns_of(said[place]))
+    )
+    end = next(ends, len(said))
+    others = [place for place, kind in things.items() if kind not in _BOOKINGS]
+    off = [place for place in others if _is_off(said, things, place)]
+    own = [place for place in others if at < place < end]
+    yield from (things[place] for place in [each for each in off if each in own] or own[-1:] or off)
+
+
+def _is_off(said: Sequence[str], things: Mapping[int, str], place: int) -> bool:
+    """Whether an object is said to be cancelled."""
+    for step in (-1, 1):
+        for beside in (place + off for off in sorted(_BESIDE, key=abs) if off * step > 0):
+            if beside in things or not 0 <= beside < len(said) or said[beside] == ";":
+                break
+            if said[beside] in _OFF:
+                return True
+    return False
