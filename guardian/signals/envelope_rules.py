@@ -24,6 +24,7 @@ _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _DIGITS = re.compile(r"\d+")
+_BY_NUMBER = re.compile(r"[a-z]{0,2}[-_#]?\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
 """What a session may be called, and a store can be asked for."""
@@ -140,16 +141,18 @@ def _same(own: str, said: str) -> bool:
 
 
 def _tenants(own: str, said: str) -> _Force:
-    """Directories have tenants too, named by UUID where ours have names, and help desks by number or domain. A
-    name that only differs in case, in how its words are joined or in saying that it is a tenant's is hardly
-    another's, and some words stand for no tenant at all."""
+    """Directories have tenants too, named by UUID where ours have names, help desks by number or domain, and
+    houses, where `T-1042` rents a flat. A name that only differs in case, in how its words are joined or in saying
+    that it is a tenant's is hardly another's, and some words stand for no tenant at all."""
     if said.casefold() in _NO_TENANT or not _called(own).isdisjoint(_called(said)):
         return _Force.NOTHING
     if as_uuid(own):
         return _Force.PROOF
     if as_uuid(said):
         return _Force.NOTHING
-    by_number = said.isdigit() and not own.isdigit()
+    by_number = (said.isdigit() and not own.isdigit()) or (
+        _BY_NUMBER.fullmatch(said) is not None and not _DIGITS.search(own)
+    )
     by_number_or_domain = by_number or (_DOMAIN.fullmatch(said) is not None and "." not in own)
     return _Force.LITTLE if by_number_or_domain else _Force.PROOF
 

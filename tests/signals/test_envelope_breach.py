@@ -1336,7 +1336,9 @@ def test_the_tenant_of_a_directory_is_told_but_proves_nothing(observe: Observe, 
     assert breaches(EnvelopeBreach(), by_uuid) == {"tenant_mismatch": True}
 
 
-@pytest.mark.parametrize("named", [42, "42", "contoso.onmicrosoft.example", "tenant_acme.onmicrosoft.example"])
+@pytest.mark.parametrize(
+    "named", [42, "42", "T-1042", "mr77", "#77", "contoso.onmicrosoft.example", "tenant_acme.onmicrosoft.example"]
+)
 def test_a_tenant_by_number_or_domain_where_ours_goes_by_name_flags_and_is_no_proof(
     observe: Observe, breaches: Breaches, named: object
 ) -> None:
@@ -1387,6 +1389,9 @@ def test_a_tenant_in_another_spelling_or_none_at_all_is_told_but_proves_nothing(
         ("acme_1__23", "acme_123", False),
         ("acme.eu", "acmeeu", False),
         ("tenantry", "ry", False),
+        ("tenant_acme", "flat-12", False),
+        ("tenant_acme", "t-12-b", False),
+        ("t-11", "t-12", False),
         ("---", "___", False),
     ],
 )
