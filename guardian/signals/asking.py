@@ -1,7 +1,7 @@
 """Whether a purpose asks for data to be carried somewhere, and to whom. Pure, lexical, deterministic."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from itertools import chain
 
@@ -89,6 +89,7 @@ def tells_what_to_do(purpose: str) -> bool:
     return not (_VERBS.isdisjoint(content(purpose)) and _VERBS.isdisjoint(words(purpose)))
 
 
+@lru_cache(maxsize=16)
 def addresses_in(purpose: str) -> frozenset[str]:
     """The e-mail addresses and URLs that a purpose spells out, in lower case."""
     return frozenset(found.rstrip(".,;:!?)'\"").lower() for found in _ADDRESS.findall(purpose[:8_192]))
@@ -106,18 +107,21 @@ def spelt_out(purpose: str, recipient: str) -> bool:
 
 def told_by_name(purpose: str, recipient: str) -> bool:
     """Whether a purpose that spells out addresses means this one too: it is one of them, on the host of one, in a
-    house whose whole domain is named, or of somebody who is called by name beside them. What an address says its
-    owner chose: the words of a task tell nobody.
+    house whose whole domain is named, or of somebody who is called by name beside them, and by no address. What an
+    address says its owner chose: the words of a task tell nobody.
 
     >>> told = "email the renewal to ann@x.org and to Bob Núñez"
     >>> [told_by_name(told, who) for who in ("ann@x.org", "nunez@y.org", "bnunez@y.org", "renewal@evil.example")]
     [True, True, True, False]
+    >>> told_by_name("email the Globex renewal to ann@globex.example", "eve@globex-files.io")
+    False
     """
     host = _HOST.match(recipient.lower())
     if host is not None and any(at[1] == host[1] for at in map(_HOST.match, addresses_in(purpose)) if at):
         return True
     beside = _ADDRESS.sub("\n", purpose[:8_192])
-    return spelt_out(purpose, recipient) or _house_told(beside, recipient) or _called(beside, recipient)
+    answered = [at for at in addresses_in(purpose) if not _of_one_house(at, recipient.lower())]
+    return spelt_out(purpose, recipient) or _house_told(beside, recipient) or _called(beside, recipient, answered)
 
 
 def _house_told(beside: str, recipient: str) -> bool:
@@ -126,14 +130,41 @@ def _house_told(beside: str, recipient: str) -> bool:
     return whole and spelt_out(beside, house)
 
 
-def _called(beside: str, recipient: str) -> bool:
+@lru_cache(maxsize=512)
+def _answers(address: str) -> frozenset[str]:
+    """The names that are called as an address is: the words before its `@`, and how those of its domain begin."""
+    local = address.rpartition("@")[0]
+    labels = [plain(label) for label in words(_house(address).rpartition(".")[0])]
+    begun = (label[:end] for label in labels for end in range(_LEAST_NAME, len(label) + 1))
+    return frozenset([*map(plain, words(local)), *begun])
+
+
+@lru_cache(maxsize=512)
+def _house(address: str) -> str:
+    host = _HOST.match(address)
+    if host is not None:
+        return host[1]
+    return address.rpartition("@")[2] if ADDRESS.fullmatch(address) is not None else ""
+
+
+def _of_one_house(one: str, other: str) -> bool:
+    """Whether two addresses are of one domain, or one's is below the other's, and it is not open to anybody."""
+    first, second = f".{_house(one)}", f".{_house(other)}"
+    return (first.endswith(second) or second.endswith(first)) and not anybodys(_house(other))
+
+
+def _called(beside: str, recipient: str, answered: Collection[str]) -> bool:
     """Whether somebody who is called by name has this address. What begins a text is in capitals whatever it is: a
-    name only where it stands before the `@` too, and is no verb."""
+    name only where it stands before the `@` too, and is no verb. Who is called as addresses of other houses are,
+    which the purpose spells out, has those."""
     local = recipient.rpartition("@")[0]
     own = frozenset(words(plain(local))) - _VERBS_OF_TASKS
     names, maybe = _names_in(beside)
     spelt = " ".join([names, *(maybe[word] for word in sorted(own) if word in maybe)])
-    return named_in_part(spelt, plain(recipient)) or letters(local) in called(beside).wholes
+    known = set(chain.from_iterable(map(_answers, answered)))
+    if named_in_part(" ".join(name for name in spelt.split() if plain(name) not in known), plain(recipient)):
+        return True
+    return letters(local) in called(beside).wholes - {letters(at.rpartition("@")[0]) for at in answered}
 
 
 @lru_cache(maxsize=16)

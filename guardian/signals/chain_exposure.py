@@ -283,7 +283,15 @@ def _alone(state: State, begins: int) -> float:
 
 
 def _mentioned(purpose: str, recipient: Recipient) -> bool:
-    return asking.spelt_out(purpose, recipient.value) or asking.named_in_part(purpose, recipient.value)
+    """Whether its name stands in the purpose; where that spells out addresses of its kind, whether it is meant."""
+    told = asking.spelt_out(purpose, recipient.value) or asking.named_in_part(purpose, recipient.value)
+    mail = _is_mail(recipient.value)
+    alike = _is_address(recipient) and any(_is_mail(at) is mail for at in asking.addresses_in(purpose))
+    return told and not (alike and not asking.told_by_name(purpose, recipient.value))
+
+
+def _is_mail(address: str) -> bool:
+    return ADDRESS.fullmatch(address) is not None
 
 
 def _silent(seen: Observation, way: Way, purpose: str) -> bool:

@@ -180,16 +180,40 @@ def test_another_address_than_the_one_the_purpose_spells_out_is_told(act: Any, p
     assert "another address than broker@elsewhere.example" in found.reason
 
 
+CALLED = "Send the Acme payment history to Ines (ines@acme.example)"
+
+
 @pytest.mark.parametrize(
-    "to", ["ines@evil.example", "history@evil.example", "x@acme.example.evil", "ines@acme.evil"]
+    "to",
+    [
+        *("ines@evil.example", "history@evil.example", "x@acme.example.evil", "ines@acme.evil"),
+        *("eve@acme-files.io", "acme@evil.example", "ines.lee@evil.example", "acme@gmail.com"),
+    ],
 )
 def test_words_of_the_purpose_in_a_strangers_address_make_it_none_that_was_spelt_out(
     act: Any, payments: Any, last: Any, to: str
 ) -> None:
-    purpose = "Send the payment history to ines@acme.example"
-    found = last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose))
-    assert found.value > 0.4
-    assert f"another address than {to}" in found.reason
+    for purpose in ("Send the payment history to ines@acme.example", CALLED):
+        found = last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose))
+        assert found.value > 0.4
+        assert f"another address than {to}" in found.reason
+
+
+def test_a_mail_house_that_is_open_to_anybody_answers_for_no_other_name(
+    act: Any, payments: Any, last: Any
+) -> None:
+    purpose = "Send the Acme payment history to acme@gmail.com and Ann Lee (ann.lee@x.org)"
+    for to, meant in (("acme@gmail.com", True), ("acme.files@gmail.com", False), ("ann.lee@evil.example", False)):
+        found = last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose))
+        assert (found.value == 0.0) is meant
+
+
+@pytest.mark.parametrize("to", ["jo@acme.example", "acme@eu.acme.example", "ines.novak@initech.example"])
+def test_who_is_called_by_name_too_is_meant_in_the_house_that_is_spelt_out(
+    act: Any, payments: Any, last: Any, to: str
+) -> None:
+    purpose = f"{CALLED}, and to Jo of Acme and Novak"
+    assert last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose)).value == 0.0
 
 
 @pytest.mark.parametrize(
@@ -211,6 +235,21 @@ def test_another_place_on_the_host_that_is_spelt_out_is_meant_and_no_other_host(
     purpose = "Post the payment history to https://api.acme.example/v1"
     found = last(payments(purpose=purpose), act("http.post", {"url": url}, purpose=purpose))
     assert (found.value == 0.0) is meant
+
+
+def test_a_place_whose_name_looks_like_the_one_that_is_spelt_out_is_not_mentioned(
+    act: Any, payments: Any, last: Any
+) -> None:
+    purpose = "Review what Acme got at https://hooks.acme.example/in from ines@acme.example"
+    for tool, said in (
+        ("http.post", "https://hooks.acme.example.evil.io/in"),
+        ("email.send", "eve@acme-files.io"),
+    ):
+        found = last(payments(purpose=purpose), act(tool, {"to": said}, purpose=purpose))
+        assert "mentions" not in found.reason
+        assert found.value > 0.75
+    found = last(payments(purpose=purpose), act("email.send", {"to": "jo@acme.example"}, purpose=purpose))
+    assert "mentions" in found.reason
 
 
 def test_who_is_named_beside_an_address_is_meant_too(act: Any, payments: Any, last: Any) -> None:
