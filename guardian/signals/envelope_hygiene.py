@@ -11,10 +11,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import ClassVar
 
-from guardian.domain.event import Envelope, in_utc
+from guardian.domain.event import UNTOLD, Envelope, in_utc
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
 from guardian.errors import ConfigurationError
+from guardian.signals.admitting import spelt
 from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import constraint
 from guardian.signals.options import names, within
@@ -55,7 +56,8 @@ class EnvelopeHygiene(SignalFold):
     max_lifetime_hours  how long an envelope may live, from when its expiry was first seen
     max_tools           how many tools one purpose may list
     max_other_purposes  how many other purposes an agent identity may serve before it is blurred
-    service_accounts    case-insensitive patterns of delegators that are no people
+    service_accounts    case-insensitive patterns of delegators that are no people; the agent of a parent session
+                        is none of them
     """
 
     max_lifetime_hours: float = 24.0
@@ -124,7 +126,9 @@ class EnvelopeHygiene(SignalFold):
             )
         elif seen.baseline is not None and _unconstrained(seen.baseline):
             yield Breach("purpose_unconstrained", "most of what its past sessions did was new each time", False)
-        if _machine(self.service_accounts).search(envelope.delegator_id):
+        above = seen.parent.envelope
+        by_parent = above is not None and spelt(envelope.delegator_id) == spelt(above.agent_id or UNTOLD)
+        if not by_parent and _machine(self.service_accounts).search(envelope.delegator_id):
             detail = f"{shown(envelope.delegator_id)} looks like a service account, not a person who delegates"
             yield Breach("service_account_delegator", detail, False)
         if seen.other_purposes > self.max_other_purposes:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from guardian.domain.signal import Observation
+from guardian.domain.signal import Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.signals.envelope_hygiene import EnvelopeHygiene
 
@@ -46,6 +46,17 @@ def test_a_careless_grant_is_named_softly(
 @pytest.mark.parametrize("delegator", ["user_7f3a91", "anna.svensson@acme.example", "talbot", "ciara", "reagent"])
 def test_people_are_not_taken_for_service_accounts(observe: Observe, breaches: Breaches, delegator: str) -> None:
     assert breaches(EnvelopeHygiene(), observe(envelope__delegator_id=delegator)) == {}
+
+
+def test_a_parents_agent_may_delegate_and_another_machine_is_told(observe: Observe, breaches: Breaches) -> None:
+    above = observe(envelope__agent_id="planner-agent").event.envelope
+    for agent, told in (("planner-agent", {}), ("other-agent", {"service_account_delegator": False})):
+        child = observe(
+            envelope__parent_session_id="up",
+            envelope__delegator_id=agent,
+            facts={"parent": ParentFact(ParentStatus.ACTIVE, above, ("up",))},
+        )
+        assert breaches(EnvelopeHygiene(), child) == told
 
 
 def test_however_careless_the_value_stays_small(observe: Observe, folded: Any) -> None:
