@@ -5,13 +5,15 @@ words, and a drift model hardly tells one number from another. So identifiers, a
 they stand (OWASP API1:2023, broken object level authorization, seen from the purpose). It speaks where the purpose
 names an object and the act names others of the same kind and form, or all others (`*`, `{"$ne": 5512}`), and none
 that the purpose does. How many strangers a session has touched it remembers by keyed fingerprints, never a value:
-one may be a slip, many are not. Objects that must hold whatever a purpose says belong in the envelope's
-`resource_constraints`; of values that these refuse `envelope_breach` speaks, and nothing is said here.
+one may be a slip, many are not. A child's purpose agents wrote, so what those above it name binds the child too,
+but for addresses: whom a part of the work writes to, `chain_exposure` asks. Objects that must hold whatever a
+purpose says belong in the envelope's `resource_constraints`; of values that these refuse `envelope_breach` speaks,
+and nothing is said here.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any, ClassVar, NamedTuple
@@ -28,6 +30,7 @@ from guardian.signals.reach import BOOKS
 from guardian.signals.wording import canonical, nouns_of, only_reads, shown, singular, word_set, words
 
 _ARGUMENTS = "arguments."
+_OWN_PURPOSE, _ROOT = "the purpose", "the purpose at the head of its chain"
 _MAIL, _BANK = "mail address", "IBAN"
 """Kinds that no argument's name has: it is one word in small letters."""
 _LONGEST = 400
@@ -59,13 +62,14 @@ _PAYS = word_set("disbursement pay payment payout refund remittance transfer wir
 
 class _Touch(NamedTuple):
     """One object that the act names: its kind, where it stands, what it is called there, and the value that says
-    so; or all others of a kind than one."""
+    so; or all others of a kind than one. `its` is what the purpose is called that names others."""
 
     kind: str
     path: str
     said: str
     value: str
     all_others: bool = False
+    its: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,12 @@ class ObjectMismatch(SignalFold):
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Silent where nothing can be compared: another register, a name instead of a number, nothing named."""
-        named = named_objects(seen.event.envelope.purpose)
-        if not named:
+        purposes = _purposes(seen)
+        if not purposes:
             return state, Signal(self.name, 0.0, "the purpose names no object by number or address", silent=True)
         if seen.event.action.arguments is None and seen.event.action.resource is None:
             return state, Signal(self.name, 0.0, "missing: the action's arguments", silent=True)
-        own, others = _sorted(named, seen)
+        own, others = _sorted(purposes, seen)
         if not others:
             reason = "what the purpose names" if own else "nothing of a kind that the purpose names"
             return state, Signal(self.name, 0.0, f"it touches {reason}", silent=not own)
@@ -110,7 +114,7 @@ class ObjectMismatch(SignalFold):
         doubt = _doubt(after, others)
         again = doubt == 1.0 and seen.fingerprint is not None and after == state
         value = (1.0 - (1.0 - _FIRST) * doubt) * (self.read_value**doubt if reads or again else 1.0)
-        said = "; ".join(_told(named, touch) for touch in others[:3])
+        said = "; ".join(_told(purposes[touch.its], touch) for touch in others[:3])
         first = others[0].path
         argument = first.removeprefix(_ARGUMENTS) if first.startswith(_ARGUMENTS) else None
         return after, Signal(self.name, value, said, argument=argument)
@@ -146,15 +150,31 @@ def _doubt(state: State, others: Sequence[_Touch]) -> float:
     return float(2.0 ** min(0.0, _AS_ONE - most))
 
 
-def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Touch]]:
-    """The kinds of which the act names what the purpose does, and objects of those of which it names none of that,
-    each once, arguments before the resource."""
-    touches = sorted(_touches(named, seen), key=lambda told: not told[0].path.startswith(_ARGUMENTS))
-    own, others = {touch.kind for touch, is_named in touches if is_named}, dict[str, _Touch]()
-    for touch, _ in touches:
-        if touch.kind not in own:
-            others.setdefault(normal(touch.said), touch)
-    return own, list(others.values())
+def _purposes(seen: Observation) -> Mapping[str, NamedObjects]:
+    """What the session's own purpose and those above it name, each once, by what the purpose is called."""
+    parent = seen.parent.envelope.purpose if seen.parent.envelope is not None else ""
+    own = named_objects(seen.event.envelope.purpose)
+    found = {_OWN_PURPOSE: own} if own else {}
+    for its, purpose in (("its parent's purpose", parent), (_ROOT, seen.parent.root_purpose)):
+        named = named_objects(purpose)
+        if (named.ids or named.ibans) and named not in found.values():
+            found[its] = named
+    return found
+
+
+def _sorted(purposes: Mapping[str, NamedObjects], seen: Observation) -> tuple[set[str], list[_Touch]]:
+    """The kinds of which the act names what a purpose does, and objects of those of which it names none that one
+    of them does, each once, arguments before the resource."""
+    found, strange = set[str](), list[_Touch]()
+    for its, named in purposes.items():
+        touches = [each for each in _touches(named, seen) if its == _OWN_PURPOSE or each[0].kind != _MAIL]
+        own = {touch.kind for touch, is_named in touches if is_named}
+        found |= own
+        strange += (touch._replace(its=its) for touch, _ in touches if touch.kind not in own)
+    others: dict[str, _Touch] = {}
+    for touch in sorted(strange, key=lambda touch: not touch.path.startswith(_ARGUMENTS)):
+        others.setdefault(normal(touch.said), touch)
+    return found, list(others.values())
 
 
 def _unrefused(others: list[_Touch], seen: Observation) -> list[_Touch]:
@@ -275,12 +295,12 @@ def _only_addresses(said: str) -> list[str]:
 
 
 def _told(named: NamedObjects, touch: _Touch) -> str:
-    here = f"{shown(touch.path)} is {shown(touch.said, 60)}"
+    here = f"{shown(touch.path)} is {shown(touch.said, 60)}; {touch.its} names"
     if touch.kind == _MAIL:
-        return f"{here}; the purpose names {shown(', '.join(sorted(named.addresses)), 80)}"
+        return f"{here} {shown(', '.join(sorted(named.addresses)), 80)}"
     if touch.kind == _BANK:
-        return f"{here}; the purpose names {shown(', '.join(sorted(named.ibans)).upper(), 80)}"
-    return f"{here}; the purpose names {touch.kind} {shown(', '.join(named.ids[touch.kind].values()), 60)}"
+        return f"{here} {shown(', '.join(sorted(named.ibans)).upper(), 80)}"
+    return f"{here} {touch.kind} {shown(', '.join(named.ids[touch.kind].values()), 60)}"
 
 
 plugin = ObjectMismatch

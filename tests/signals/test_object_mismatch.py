@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.bootstrap.judgement import fingerprinter
-from guardian.domain.signal import Signal
+from guardian.domain.signal import ParentFact, ParentStatus, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals.identifiers import folded as folded_text
 from guardian.signals.identifiers import kind_of
@@ -666,6 +666,55 @@ def test_the_reason_names_both_and_shows_nothing_that_could_harm(judged: Any) ->
         "arguments.order_id is 6620; the purpose names order 5512; "
         "arguments.customer_id is 91; the purpose names customer 88"
     )
+
+
+@pytest.mark.parametrize(
+    ("above", "purpose", "arguments", "told"),
+    [
+        (ORDER, "Refund order 6620", {"order_id": 6620}, True),
+        (ORDER, "Refund the order", {"order_id": 6620}, True),
+        (ORDER, "Tell customer 91", {"customer_id": 91}, True),
+        ("Pay DE89370400440532013000", "Pay DE02120300000000202051", {"iban": "DE02120300000000202051"}, True),
+        (ORDER, "Refund order 5512", {"order_id": 5512}, False),
+        (ORDER, "Refund orders 5512 and 6620", {"order_ids": [5512, 6620]}, False),
+        # it names a batch, means more, speaks of another register or of no object
+        ("Refund orders 5512, 6620 and 6621", "Refund order 6620", {"order_id": 6620}, False),
+        ("Refund order 5512 and related orders", "Refund order 6620", {"order_id": 6620}, False),
+        (
+            "Refund order 5512. Do not refund other orders if she pays",
+            "Refund order 6620",
+            {"order_id": 6620},
+            False,
+        ),
+        ("Work on ticket 4411", "Refund order 6620", {"order_id": 6620}, False),
+        ("Refund order WEB-5512-A", "Refund order 6620", {"order_id": 6620}, False),
+        ("Handle the queue of today", "Refund order 6620", {"order_id": 6620}, False),
+        ("Tell ann@x.example of it", "Mail bo@x.example about order 6620", {"to": "bo@x.example"}, False),
+    ],
+)
+def test_what_the_purposes_above_name_binds_a_child_too(
+    observe: Any, folded: Any, above: str, purpose: str, arguments: Any, told: bool
+) -> None:
+    parent = observe(envelope__purpose=above).event.envelope
+    for facts in (
+        ParentFact(ParentStatus.ACTIVE, parent, ("up",)),
+        ParentFact(ParentStatus.UNKNOWN, None, ("up",), above),
+        ParentFact(ParentStatus.ACTIVE, parent, ("up", "top"), above),
+        ParentFact(ParentStatus.ACTIVE, parent, ("up", "top"), "Handle the queue of today"),
+    ):
+        seen = observe(
+            envelope__purpose=purpose,
+            envelope__parent_session_id="up",
+            envelope__resource_constraints={},
+            action__tool="records.update",
+            action__arguments=arguments,
+            action__resource=None,
+            facts={"parent": facts},
+        )
+        _, (found,) = folded(ObjectMismatch(), [seen])
+        assert found.value == pytest.approx(told * ONE)
+        whose = "its parent's purpose" if facts.envelope else "the purpose at the head of its chain"
+        assert (f"; {whose} names " in found.reason) is told
 
 
 def test_an_impossible_option_is_refused_by_name() -> None:
