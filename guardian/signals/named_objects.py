@@ -57,7 +57,8 @@ _SPAN = re.compile(r"#?\d+-\d+")
 _JOINTS = re.compile(r"[_./\-]+")
 _SPARING = re.compile(
     r"\bwithout (?:\w+ )?(?:affect|alter|cancell?|chang|clos|delet|edit|modify|remov|touch|updat)ing\b"
-    r"(?:(?![.,;:!?)](?:\s|$)|\b(?:and|but|then)\b)[^\n])*",
+    r"(?:(?![.,;:!?)](?:\s|$)|\b(?:and|but|then)\b)[^\n])*"
+    r"|\b(?:keep|leave) [^.,;:!?()\n]{1,99} (?:alone|unchanged|untouched|as (?:it is|they are))\b",
     re.IGNORECASE,
 )
 """What else is not to be touched."""
@@ -97,6 +98,7 @@ _ELSE = word_set(
     "anything else everything guess instead maybe others perhaps possibly probably rest unsure whatever"
 )
 """Near an object: the purpose means others of its kind, or is not sure of this one."""
+_RULED_OUT = word_set("no nothing")
 _BECOMES = word_set("change convert exchange modify replace swap switch upgrade")
 """Before "to item 5512": that is what another one becomes."""
 _SPANNING = word_set("to through thru until till - – —")
@@ -275,8 +277,8 @@ def _with_others(tokens: Sequence[str], at: int, place: int) -> bool:
     """Whether it is named to say which others are meant: "everything except order 5512", "clone order 5512"."""
     lead = [token.lower() for token in tokens[max(0, at - REACH) : at]]
     becomes = lead[-1:] == ["to"] and not _BECOMES.isdisjoint(lead)
-    near = {*lead, *(token.lower() for token in tokens[place : place + REACH])}
-    near -= {"else"} if "nothing" in near else set()
+    said = ["", *lead, *(token.lower() for token in tokens[place : place + REACH])]
+    near = {word for before, word in pairwise(said) if before not in _RULED_OUT}
     return becomes or not (_BEYOND.isdisjoint(lead[-3:]) and _ELSE.isdisjoint(near))
 
 

@@ -267,6 +267,10 @@ def test_where_nothing_can_be_compared_it_is_silent(judged: Any, purpose: str, t
         ("Cancel order 5512. Do not touch any other orders.", {"order": {"5512"}}),
         ("Cancel order 5512 and no other orders", {"order": {"5512"}}),
         ("Cancel order 5512 and nothing else", {"order": {"5512"}}),
+        ("Cancel order 5512, no others", {"order": {"5512"}}),
+        ("Cancel order 5512; leave all other orders alone", {"order": {"5512"}}),
+        ("Cancel order 5512 and leave order 5513 as it is", {"order": {"5512"}}),
+        ("Leave order 5512 open, keep the rest", {}),
         (
             "Cancel order 5512 without touching other orders and tell customer 88",
             {
