@@ -95,8 +95,11 @@ class SessionRows:
         known is not mild. All others, and those alike in that: those of which there was news last."""
         wanted = _of_status(status, scope, within(session.c.tenant_id, scope))
         severe = [func.coalesce(WORST, UNKNOWN).desc()] if status == "flagged" else []
-        ordered = wanted.order_by(*severe, _NEWS.desc(), session.c.seq.desc())
-        return [_stored(row) for row in self.connection.execute(ordered.limit(limit).offset(after))]
+        ordered = wanted.with_only_columns(session.c.seq).order_by(*severe, _NEWS.desc(), session.c.seq.desc())
+        # what is sorted is held in memory, and purposes are long
+        chosen = self.connection.execute(ordered.limit(limit).offset(after)).scalars().all()
+        found = {row.seq: _stored(row) for row in self.connection.execute(_ALL.where(session.c.seq.in_(chosen)))}
+        return [found[seq] for seq in chosen]
 
     def perhaps_protected(self, tenant_id: str, field: str, name: str, agents: Collection[str]) -> set[str]:
         """Sessions that a finding or a version of their envelope tied to `name` in `field`, and that were

@@ -1,5 +1,7 @@
 """Figures show what their frames say."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,6 +110,8 @@ def test_steps_are_factors(slide):
     ("asks_at", "told"),
     [
         ((100.0, 1_500_000.0), ["flag at 1 in 100", "revoke at 1 in 1,500,000"]),
+        ((100.0, math.inf), ["flag at 1 in 100"]),
+        ((math.inf, math.inf), []),
         (None, ["flag at 1 in 1,000 (as shipped)", "revoke at 1 in 20,000 (as shipped)"]),
     ],
 )
@@ -120,11 +124,12 @@ def test_the_thresholds_that_are_configured_are_drawn(lay, asks_at, told):
         plots.plot_distribution(thresholds.evidence(sessions, feedback_of_nobody()), archive.asks_at),
     ):
         axes = axes_of(figure)
-        lines = [line for line in axes.lines if line.get_label() in told]
+        lines = [line for line in axes.lines if " at 1 in " in line.get_label()]
         assert [line.get_label() for line in lines] == told
         ends = [max(*line.get_xdata(), *line.get_ydata()) for line in lines]
-        assert ends == list(asks_at or (1_000, 20_000))
-        assert max(*axes.get_xlim(), *axes.get_ylim()) > ends[1]
+        assert ends == [at for at in asks_at or (1_000, 20_000) if at < math.inf]
+        assert max(*axes.get_xlim(), *axes.get_ylim()) > max(ends, default=1)
+        assert figure.png()
 
 
 @pytest.fixture
@@ -155,6 +160,14 @@ def test_the_call_that_was_flagged_is_drawn_however_many_came_after_it(long, mon
         )
     monkeypatch.setattr(plots.session, "_DRAWN", 50)
     assert axes_of(plots.plot_evidence(long)).get_title(loc="left") == "Evidence of s1: calls 11–60 of 60"
+
+
+def test_of_more_findings_than_have_room_the_title_says_that_they_are_the_first(lay):
+    for n in range(50):
+        root = lay(step=n / 10, wanted="revoke" if n > 3 else "none", finding_id=f"f{n}" if n > 3 else None)
+    axes = axes_of(plots.plot_steps(explain(open_archive(root, tenant="acme"), "s1")))
+    assert [int(label.get_text().split()[0]) for label in axes.get_yticklabels()] == list(range(5, 45))
+    assert axes.get_title(loc="left").endswith("\n40 of 50 calls: the first of 46 that led to a finding")
 
 
 def test_a_delegation_shows_both_ends(archive, planted):

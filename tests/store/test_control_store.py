@@ -577,6 +577,19 @@ def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(
     assert any(step.startswith("SEARCH control_session") and "session_id=?" in step for step in plans)
 
 
+def test_the_most_pressing_sessions_are_sorted_without_their_long_texts(store):
+    with store.write() as rows:
+        for n in range(3):
+            rows.sessions.meet("acme", f"s{n}", NOW + timedelta(minutes=n))
+    said: list[str] = []
+    with store.read() as rows:
+        event.listen(rows.connection, "before_cursor_execute", lambda *told: said.append(told[2]))
+        found = rows.sessions.pressing({"acme"}, limit=2, after=1)
+        assert rows.sessions.pressing({"acme"}, limit=2, after=2**53) == []
+    assert [each.view.session_id for each in found] == ["s1", "s0"]
+    assert [("ORDER BY" in each, "purpose" in each) for each in said] == [(True, False), (False, True)] * 2
+
+
 def test_the_next_alert_is_found_without_sorting_all_that_wait(store):
     with store.write() as rows:
         for n in range(3):

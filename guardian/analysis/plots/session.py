@@ -218,7 +218,7 @@ def _flagged(sessions: pd.DataFrame) -> str:
 
 
 def _telling(explanation: Explanation) -> pd.DataFrame:
-    """At most `_MOST` calls of the timeline, in order: those that led to a finding, then the largest steps."""
+    """At most `_MOST` calls of the timeline, in order: the first that led to a finding, then the largest steps."""
     line = explanation.timeline
     sizes = line["step"].abs().mask(line["wanted"].isin(list(_WANTED)), np.inf)
     return line.loc[sizes.nlargest(_MOST).index.sort_values()]
@@ -228,7 +228,11 @@ def _titled(title: str, shown: pd.DataFrame, explanation: Explanation) -> str:
     calls = len(explanation.timeline)
     if len(shown) == calls:
         return title
-    return f"{title}\n{len(shown)} of {calls:,} calls: those that led to a finding, and the largest steps"
+    told = int(explanation.timeline["wanted"].isin(list(_WANTED)).sum())
+    which = "those that led to a finding, and the largest steps"
+    if told > len(shown):
+        which = f"the first of {told:,} that led to a finding"
+    return f"{title}\n{len(shown)} of {calls:,} calls: {which}"
 
 
 def _apart(first: NDArray[np.bool_]) -> list[int]:

@@ -1,6 +1,7 @@
 """What all figures have in common: size, colours, axes."""
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -68,12 +69,16 @@ def one_in_axis(axis: Any) -> None:
 
 def thresholds(axes: Any, asks_at: tuple[float, float] | None, *, across: bool = True) -> float:
     """`ArchiveView.asks_at` as lines, `across` for a horizontal pair; without it those that guardian is shipped
-    with, which the legend says. Returns the higher one."""
-    draw = axes.axhline if across else axes.axvline
-    (flag, revoke), known = asks_at or _SHIPPED, "" if asks_at else " (as shipped)"
-    draw(flag, color=INK, linewidth=0.9, linestyle="--", label=f"flag at 1 in {flag:,.10g}{known}")
-    draw(revoke, color=RED, linewidth=0.9, linestyle="-.", label=f"revoke at 1 in {revoke:,.10g}{known}")
-    return revoke
+    with, which the legend says. One that nothing reaches has no line. Returns the highest that is drawn, or 1."""
+    draw, known = axes.axhline if across else axes.axvline, "" if asks_at else " (as shipped)"
+    highest = 1.0
+    for word, at, colour, dash in zip(
+        ("flag", "revoke"), asks_at or _SHIPPED, (INK, RED), ("--", "-."), strict=True
+    ):
+        if at < math.inf:
+            draw(at, color=colour, linewidth=0.9, linestyle=dash, label=f"{word} at 1 in {at:,.10g}{known}")
+            highest = at
+    return highest
 
 
 def legend(axes: Any, **where: Any) -> None:
