@@ -27,6 +27,7 @@ from guardian.sources.facts import (
     names,
     need,
     text,
+    tool_of,
 )
 from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
@@ -108,17 +109,19 @@ def sarc(
     """Subject, action, resource and context as facts; other formats carry the same shape as their input, and may
     name `user` and `agent` beside it. None where MCP's own method was asked about: no tool call.
 
-    Where a user is named who is not the subject, the subject acts for them: types have too many names to tell."""
+    Where a user is named who is not the subject, the subject acts for them: machines' types have too many names to
+    tell. What AuthZEN and COAZ call a person acts for nobody: the context then has another name of theirs, or one
+    out of the arguments."""
     subject, action, resource = request.get("subject"), request.get("action"), request.get("resource")
     context = mapping(request.get("context"), f"{path}context") or {}
     name = need(at(action, "name") if isinstance(action, Mapping) else action, f"{path}action.name")
     call = name == _CALL
-    tool = need(at(resource, "id"), f"{path}resource.id") if call else name
+    tool = tool_of(at(resource, "id"), f"{path}resource.id") if call else {"tool": name}
     who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
     type_ = str(at(subject, "type")).lower()
     machine = type_ in ("agent", "client", "workload", "service")
     user = first(context.get("user"), at(context, "user", "id"), at(subject, "properties", "delegator"), user)
-    acts = type_ != "user" and user is not None and user != who
+    acts = type_ not in ("user", "identity") and user is not None and user != who
     arguments = first_there(
         context.get("arguments"), at(context, "params", "arguments"), at(action, "properties", "arguments")
     )
@@ -126,7 +129,7 @@ def sarc(
         return None
     touched = context.get("resource") if call else resource
     return {
-        "tool": tool,
+        **tool,
         "server": first(at(resource, "properties", "server"), context.get("server")) if call else None,
         "delegator": user if machine or acts else first(who, user),
         "agent": first(who if machine else None, context.get("agent"), at(context, "agent", "id"),

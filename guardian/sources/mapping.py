@@ -42,8 +42,8 @@ from guardian.sources.facts import (
     mapping,
     moment,
     names,
-    need,
     text,
+    tool_of,
 )
 from guardian.sources.guardian import name_of
 from guardian.sources.lines import line, without_nulls
@@ -56,6 +56,8 @@ _TEXTS = (
 _WHOSE = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _FUNCTIONS: Mapping[str, Any] = Functions().FUNCTION_TABLE
+_SEEK = ("contains", "starts_with", "ends_with")
+"""Functions whose second argument is what is looked for."""
 _GOES_ON = ("dot", "lbracket", "flatten", "filter")
 """What follows the first name of a longer path."""
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
@@ -124,7 +126,7 @@ class Mapped(Format):
         texts = {name: text(said.get(name)) for name in _TEXTS}
         texts["reason"] = texts["reason"] or ""
         return Facts(
-            tool=need(said.get("tool"), self._path("tool")),
+            **tool_of(said.get("tool"), self._path("tool")),
             effect=self._effect(said.get("decision")),
             time=moment(said.get("time"), self._path("time")),
             arguments=arguments_of(said.get("arguments")),
@@ -212,12 +214,18 @@ def _never_called(node: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _meant_as_text(expression: str) -> Iterator[str]:
-    """The double quotes of a comparison that hold a text, for those who know them from elsewhere: to JMESPath they
-    hold a field's name."""
-    tokens = [*Lexer().tokenize(expression)]
+    """The double quotes of a comparison or a search that hold a text, for those who know them from elsewhere: to
+    JMESPath they hold a field's name."""
+    tokens: list[Mapping[str, Any]] = [{"type": "", "value": ""}, *Lexer().tokenize(expression)]
+    calls = [""]
     for before, sign, said, after in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
-        compared = sign["type"] in ("eq", "ne") and said["type"] == "quoted_identifier"
-        if compared and before["type"] != "literal" and after["type"] not in _GOES_ON:
+        if sign["type"] == "lparen":
+            calls.append(before["value"])
+        elif sign["type"] == "rparen":
+            calls.pop()
+        compared = sign["type"] in ("eq", "ne") and before["type"] != "literal" and after["type"] not in _GOES_ON
+        sought = sign["type"] == "comma" and calls[-1] in _SEEK and after["type"] == "rparen"
+        if said["type"] == "quoted_identifier" and (compared or sought):
             name = json.dumps(said["value"])
             yield f"{name} is a field's name; a text is '{said['value']}', and if the field is meant: @.{name}"
 

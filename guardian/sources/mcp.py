@@ -90,7 +90,7 @@ class McpTraffic(Format):
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
         agent = first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))
         return Facts(
-            **{**call, "agent": agent or call["agent"]},
+            **{**call, "agent": call["agent"] if agent is None else _client_name(agent)},
             effect=effect,
             reason=reason,
             id=text(entry.get("request_id")),
@@ -163,7 +163,8 @@ def _members(body: Any, name: str) -> list[Any]:
 
 
 def _client_name(said: Any) -> str | None:
-    """What the client calls itself; None where that is no valid name, so that it cannot hide the call."""
+    """What the client calls itself, or its id, which OAuth lets be a URL of its own; None where that is no valid
+    name, so that it cannot hide the call."""
     name = text(said)
     return name if name is not None and nameable(name) else None
 
@@ -214,11 +215,11 @@ def _by_status(value: Any) -> Literal["deny", "sent"] | None:
 
 
 def _answer(response: Any) -> Any:
-    """What came back; the JSON that a string holds, where it is an object."""
+    """What came back; the JSON-RPC message that a string holds. Other text may be what a tool says."""
     if not isinstance(response, str):
         return response
     with suppress(DecodeError):
-        if isinstance(read := json_in(response), Mapping):
+        if isinstance(read := json_in(response), Mapping) and "jsonrpc" in read:
             return read
     return response
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
@@ -24,8 +25,8 @@ from guardian.sources.facts import (
     expected,
     first,
     moment,
-    need,
     text,
+    tool_of,
 )
 from guardian.sources.lines import delegator_of, line
 from guardian.sources.otlp import from_protobuf, hex_of, records_of
@@ -42,6 +43,10 @@ _KINDS = ("internal", "server", "client")
 """The kinds of spans that tool calls have, in the order of OTLP's numbers from 1."""
 _INWARDS = ("server", "internal", "client")
 """How the spans of one process lie in each other."""
+_TENANT = ("guardian.tenant.id", "tenant.id")
+_SESSION = ("mcp.session.id", "session.id")
+_DELEGATOR = ("enduser.id", "user.id")
+_WHOSE = (_TENANT, (*_SESSION, "gen_ai.conversation.id"), _DELEGATOR)
 
 
 @dataclass(frozen=True)
@@ -80,21 +85,21 @@ class OtelGenAi(Format):
         start = entry.get("startTimeUnixNano")
         trace, span = text(entry.get("trace")), text(entry.get("span"))
         return Facts(
-            tool=need(said.get("gen_ai.tool.name"), "attributes.gen_ai.tool.name"),
+            **tool_of(said.get("gen_ai.tool.name"), "attributes.gen_ai.tool.name"),
             effect=effect,
             reason=reason,
             id=f"{trace}:{span}" if trace and span else None,  # the call's own id is the model's word
             time=moment(start, "startTimeUnixNano"),
             gateway=text(about.get("service.name")),
-            tenant=first(said.get("guardian.tenant.id"), said.get("tenant.id"), about.get("tenant.id")),
-            session=first(said.get("mcp.session.id"), said.get("session.id")),
+            tenant=first(*map(said.get, _TENANT), about.get("tenant.id")),
+            session=first(*map(said.get, _SESSION)),
             conversation=text(said.get("gen_ai.conversation.id")),
             trace=trace,
-            delegator=first(said.get("enduser.id"), said.get("user.id")),
+            delegator=first(*map(said.get, _DELEGATOR)),
             agent=first(said.get("gen_ai.agent.id"), said.get("gen_ai.agent.name")),
             agent_version=text(said.get("gen_ai.agent.version")),
             purpose=text(said.get("guardian.purpose")),
-            arguments=arguments_of(said.get("gen_ai.tool.call.arguments")),
+            arguments=_passed(entry),
             server=text(said.get("mcp.server.name")),
             status="error" if _is_error(entry.get("status")) or "error.type" in said else "ok",
         )
@@ -123,15 +128,19 @@ class OtelGenAi(Format):
         return line(body)
 
     def _each(self, body: Any) -> Iterator[dict[str, Any]]:
-        """The spans of a message, without those that tell again of a call that the span around them counts for."""
-        calls = {
-            (each["trace"], each["span"]): each
-            for each in records_of(body, "spans")
-            if each["span"] and self._counts(each)
-        }
-        for each in records_of(body, "spans"):
-            around = calls.get((each["trace"], hex_of(each.get("parentSpanId"), 8)))
-            if around is None or not self._counts(each) or not _is_again(each, around):
+        """The spans of a message, without those that tell again of a call that the span around them counts for,
+        and have no arguments of their own, which would then be lost."""
+        spans = [*records_of(body, "spans")]
+        calls = {(each["trace"], each["span"]): each for each in spans if each["span"] and self._counts(each)}
+
+        @cache  # once, however many spans lie in it
+        def passed(name: tuple[str | None, str | None]) -> Mapping[str, Any] | None:
+            return _passed(calls[name])
+
+        for each in spans:
+            name = each["trace"], hex_of(each.get("parentSpanId"), 8)
+            again = name in calls and self._counts(each) and _lies_in(each, calls[name])
+            if not again or _passed(each) not in (None, passed(name)):
                 yield each
 
     def _counts(self, span: Mapping[str, Any]) -> bool:
@@ -144,19 +153,22 @@ class OtelGenAi(Format):
 plugin = OtelGenAi
 
 
-def _is_again(span: Mapping[str, Any], around: Mapping[str, Any]) -> bool:
-    """Whether a span tells of the same call as the one that it lies in: of one process, by what no caller chooses,
-    and without anything of its own that would then be lost."""
+def _lies_in(span: Mapping[str, Any], around: Mapping[str, Any]) -> bool:
+    """Whether a span may tell of the same call as its parent: of the same tool and decision, of one process,
+    further inside by what no caller chooses, and without saying whose it is where the parent does not."""
     kind, kind_around = _kind(span), _kind(around)
     if kind is None or kind_around is None or _INWARDS.index(kind) <= _INWARDS.index(kind_around):
         return False
     inner, outer = span["attributes"], around["attributes"]
     if inner.get("gen_ai.tool.name") != outer.get("gen_ai.tool.name") or _refusal(inner) != _refusal(outer):
         return False
-    passed = arguments_of(inner.get("gen_ai.tool.call.arguments"))
-    if passed is not None and passed != arguments_of(outer.get("gen_ai.tool.call.arguments")):
+    if any(first(*map(inner.get, who)) and not first(*map(outer.get, who)) for who in _WHOSE):
         return False
     return span["resource"] is around["resource"] or span["resource"] == around["resource"]
+
+
+def _passed(span: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return arguments_of((span.get("attributes") or {}).get("gen_ai.tool.call.arguments"))
 
 
 def _kind(span: Mapping[str, Any]) -> str | None:

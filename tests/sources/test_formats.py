@@ -11,6 +11,7 @@ import pytest
 from guardian.bootstrap.sources import formats_of
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
+from guardian.sources import facts
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as Mapped
 from guardian.sources.reading import Reader
@@ -197,6 +198,8 @@ def test_authzens_mcp_profile_names_the_tool_as_the_resource(sample):
         ({"type": "agent", "id": "bot"}, {}, "-", "bot"),
         ({"type": "agent", "id": "bot"}, {"agent": "other", "user": "bot"}, "bot", "bot"),
         ({"type": "User", "id": "u1"}, {"user": "Maya"}, "u1", None),
+        ({"type": "identity", "id": "u1"}, {"user": "maya@acme.example", "agent": "bot"}, "u1", "bot"),
+        ({"type": "identity", "id": "u1"}, {"user": "whom the agent looks up"}, "u1", None),
         ("bot", {"user": "u1"}, "u1", "bot"),
         (None, {"user": "u1", "agent": "bot"}, "u1", "bot"),
     ],
@@ -407,6 +410,36 @@ def test_a_gateways_inner_span_of_a_call_is_no_call_of_its_own(told, counted, ma
     assert {event.id for event in found} == {f"{TRACE}:{own * 16}" for own in counted}
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "counted"),
+    [
+        ({}, {"mcp.session.id": "m-1"}, {"m-1", TRACE}),  # an agent's own span of what its MCP client then does
+        ({"mcp.session.id": " "}, {"session.id": "m-1"}, {"m-1", TRACE}),
+        ({"gen_ai.conversation.id": "c-1"}, {"mcp.session.id": "m-1"}, {"c-1"}),
+        ({"session.id": "s-1", "enduser.id": "u"}, {"user.id": "v"}, {"s-1"}),
+        ({"session.id": "s-1"}, {"session.id": "s-2", "user.id": "v"}, {"s-1", "s-2"}),
+        ({"session.id": "s-1"}, {"session.id": "s-2", "tenant.id": "t"}, {"s-1", "s-2"}),
+    ],
+)
+def test_an_inner_span_that_alone_says_whose_it_is_counts(outer, inner, counted, make_reader, decisions):
+    told = spans(("a", "", 1, {"mcp.session.id": "", **outer}), ("b", "a", 3, {"mcp.session.id": "", **inner}))
+    found = decisions(make_reader("otel"), told, headers=(("gateway", b"home"),))
+    assert {event.envelope.session_id for event in found} == counted
+
+
+def test_the_arguments_of_a_span_are_parsed_once_however_many_lie_in_it(make_reader, decisions, monkeypatch):
+    parsed = []
+
+    def arguments_of(said):
+        parsed.append(said)
+        return facts.arguments_of(said)
+
+    monkeypatch.setattr("guardian.sources.otel.arguments_of", arguments_of)
+    told = spans(("a", "", 2, SUM), *[(own, "a", 3, SPELT) for own in "bcdef"])
+    assert len(decisions(make_reader("otel"), told, headers=(("gateway", b"home"),))) == 1
+    assert parsed.count(SUM["gen_ai.tool.call.arguments"]) == 2, "to compare, and as the call's own"
+
+
 def test_spans_of_another_resource_are_calls_of_their_own(make_reader, decisions):
     both = spans(("a", "", 2, SUM)), spans(("b", "a", 3, SUM))
     groups = [body["resourceSpans"][0] for body in both]
@@ -489,6 +522,7 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
         ({"agent": {"id": "f-1", "type": "filebeat"}}, "export-bot"),  # which ships the log
         ({"agent": " ", "agent_id": "support-bot"}, "support-bot"),
         ({"client_id": "support-bot"}, "support-bot"),
+        ({"client_id": "https://bot.example/" + "x" * 512}, None),  # which hides no call
     ],
 )
 def test_whom_the_gateway_names_is_the_agent_whatever_its_client_calls_itself(line, agent, make_reader, decisions):
@@ -560,6 +594,8 @@ def error(code: int) -> dict:
         ({"blocked": ["x"], "authz": "no", "policy": {"effect": 5}}, None),
         ({"response": json.dumps(error(-32000)["response"])}, None),
         ({"response": "Access denied"}, None),
+        ({"response": json.dumps({"error": {"code": 403}})}, None),  # what the tool found, for all that is known
+        ({"response": json.dumps({"status": 403, "url": "https://x"}), "status": 200}, "allow"),
         ({"status_code": 429}, None),
         ({"response": {"content": [], "isError": True}}, None),
         ({"status": 200, **error(-32000)}, None),  # so a refusal travels over HTTP
@@ -954,6 +990,8 @@ def test_a_mapping_says_which_line_is_wrong_before_anything_is_read(make_reader)
         ({"when": "merge()"}, "merge takes 1 or more, not 0"),
         ({"when": 'event == "tool_call"'}, """"tool_call" is a field's name; a text is 'tool_call', and if the"""),
         ({"when": '!(m != "tools/call") && b'}, """if the field is meant: @."tools/call\""""),
+        ({"when": 'a && contains(tags, "call")'}, """"call" is a field's name; a text is 'call', and if the"""),
+        ({"when": '[?starts_with(m, "tools/")]'}, """if the field is meant: @."tools/\""""),
         ({"allow": ("passed", "logged"), "deny": ("logged",)}, "'logged' is in allow and in deny"),
     ):
         with pytest.raises(ConfigurationError) as caught:
@@ -971,6 +1009,9 @@ def test_a_mapping_says_which_line_is_wrong_before_anything_is_read(make_reader)
         'event == "what"."kind"',
         'event == "kinds"[0]',
         'event == `"call"`',
+        'contains(kinds, @."event") && contains("kinds", event) && starts_with("event", \'call\')',
+        '(event) && [event, "event"] && contains([no, "event"], event)',
+        'contains([event], not_null(no, "event"))',
         "contains(['call'], event) && not_null(none, no, event) && merge(@, {a: 'b'}).a == 'b'",
         "sort_by(items, &n)[0].n == `1`",
     ],

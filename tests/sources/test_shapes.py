@@ -232,6 +232,25 @@ def test_a_call_that_names_no_tool_is_refused_with_its_session(format_, tool, ma
         assert "tool.name: expected a string" in found.reason
 
 
+SARC = {"subject": {"id": "u"}, "action": {"name": "tools/call"}, "resource": {"type": "tool"},
+        "context": {"session_id": "another's", "sid": "s-1"}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("format_", "body"),
+    [
+        ("authzen", {"request": SARC, "response": {"decision": True}, "time": WHEN}),
+        ("opa", asked() | {"input": SARC}),
+        ("mapping", {"decision": True, "time": WHEN, "session": "another's", "token": "s-1"}),
+        ("otel", {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "s-1", "attributes": [
+            {"key": "mcp.method.name", "value": {"stringValue": "tools/call"}}]}]}]}]}),
+    ],
+)  # fmt: skip
+def test_who_names_no_tool_is_known_by_what_their_other_calls_are(format_, body, make_reader, told):
+    (refused,) = told(make_reader(format_, replace(MINE, session=("token", "trace"))), body)
+    assert (refused.code, refused.session_id) == ("no_tool", "s-1")
+
+
 @pytest.mark.parametrize(("result", "codes"), [(False, {"nobody"}), (True, {"no_session", "no_tool"})])
 def test_what_is_denied_to_nobody_is_told_from_what_is_allowed_to_nobody(result, codes, make_reader, told):
     found = set()
