@@ -49,10 +49,11 @@ class EnvelopeVerifier:
     def _current(self) -> KeySet:
         (read, known), now = self._held, stamp(self._path)
         if now != read:
+            fresh = now != self._told
             try:
-                known = _load(self._path)
+                known = _load(self._path, tells=fresh)
             except ConfigurationError as error:
-                if now != self._told:
+                if fresh:
                     _log.error("envelope_keys_not_read", error=str(error)[:300])
                 self._told = now
                 return known
@@ -60,9 +61,9 @@ class EnvelopeVerifier:
         return known
 
 
-def _load(jwks: Path) -> KeySet:
+def _load(jwks: Path, *, tells: bool = True) -> KeySet:
     try:
-        keys = list(_usable(json.loads(jwks.read_text(encoding="utf-8"))["keys"]))
+        keys = list(_usable(json.loads(jwks.read_text(encoding="utf-8"))["keys"], tells=tells))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"keys.envelope_jwks: {jwks} is no JWK set ({error})") from error
     if not keys:
@@ -70,14 +71,15 @@ def _load(jwks: Path) -> KeySet:
     return KeySet(keys)
 
 
-def _usable(listed: Iterable[Mapping[str, Any]]) -> Iterator[Key]:
-    """A key of an unknown kind must not keep the others from being read (RFC 7517, 5)."""
+def _usable(listed: Iterable[Mapping[str, Any]], *, tells: bool) -> Iterator[Key]:
+    """A key of an unknown kind must not keep the others from being read (RFC 7517, 5); the log `tells` of it."""
     for place, told in enumerate(listed, start=1):
         try:
             same = told.get("alg") in ("EdDSA", "Ed25519")  # two names of one algorithm (RFC 9864)
             yield JWKRegistry.import_key({k: v for k, v in told.items() if not (same and k == "alg")})
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-            _log.warning("envelope_key_left_out", place=place, error=f"{type(error).__name__}: {error}"[:300])
+            if tells:
+                _log.warning("envelope_key_left_out", place=place, error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _signed(token: str, keys: KeySet) -> bytes:

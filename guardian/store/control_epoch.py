@@ -49,6 +49,7 @@ class EpochFile:
         self._lock = Lock()
         self._last: Mark | None = None
         self._anew = False  # until it is written: what the file says was signed is of another trail
+        self._signed = 0, ""  # what the disk refused to keep
 
     def read(self) -> Mark | None:
         """None when there is no file yet. Raises StoreError for one that cannot be read, or is not ours."""
@@ -77,8 +78,13 @@ class EpochFile:
         says already, unless an epoch began `anew`, with another trail."""
         with self._lock:
             last, self._anew = self._last, anew or self._anew
+            signed, signed_as = (0, "") if anew else self._signed
+            if signed > mark.signed:
+                mark = replace(mark, signed=signed, signed_as=signed_as)
+            self._signed = mark.signed, mark.signed_as
             if last is not None and astuple(last) >= astuple(mark):
                 if last.signed >= mark.signed:
+                    self._signed = 0, ""
                     return
                 mark = replace(last, signed=mark.signed, signed_as=mark.signed_as)
             there = None if self._anew else self.read()
@@ -86,7 +92,7 @@ class EpochFile:
                 mark = replace(mark, signed=there.signed, signed_as=there.signed_as)
             with write_atomically(self.path, mode=0o600) as file:
                 file.write(json.dumps(asdict(mark)).encode())
-            self._last, self._anew = mark, False
+            self._last, self._anew, self._signed = mark, False, (0, "")
 
 
 def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:

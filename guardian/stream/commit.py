@@ -105,6 +105,7 @@ class Committer:
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
         self._proven: Record | None = None  # the last of which a decision was judged
+        self.judged = 0  # decisions of which it stored what came of them, so far
 
     def judge(self, records: list[Record], consumer: Consumer, stop: threading.Event | None = None) -> None:
         """Take the records through the pipeline and store what comes of them, piece by piece. Raises StoreError
@@ -328,6 +329,7 @@ class Committer:
     def _count(self, judgement: Judgement) -> None:
         if judgement.verdicts:
             self._proven = judgement.verdicts[-1].decoded.record
+        self.judged += len(judgement.verdicts)
         self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")
         self._metrics.add("guardian_events_total", judgement.duplicates, outcome="duplicate")
         self._metrics.add("guardian_events_total", len(judgement.dead_letters), outcome="dead_letter")

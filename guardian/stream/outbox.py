@@ -106,6 +106,8 @@ class Delivery:
 
     def deliver_due(self, kind: _Kind | None = None) -> int:
         """Send what is due of this kind (None: of both, findings first); returns how many items arrived."""
+        if self._failing and not self._outbox.depth("finding"):  # another monitor of this store has sent it
+            self._failing = False
         items = self._outbox.due(
             self._clock(), self._batch, kind=kind, topics=self._producers.keys(), longest=self._longest
         )

@@ -53,6 +53,7 @@ class Settler:
         self._lenience = Lenience(timer, retry)
         self._failing = False
         self._batch: Sequence[Record] = ()
+        self._given_up: tuple[Record, ...] = ()  # the last that crashed: to compare with where none was judged yet
         self._cautious_for = cautious_for
         self._cautious: dict[Place, int] = {}
         self._refunds = Refunds()
@@ -92,8 +93,7 @@ class Settler:
                 self._settle_cautiously(record, consumer, stop)
             return
         try:
-            self._committer.judge(records, consumer, stop)
-            self._lenience.went_well()
+            self._judge(records, consumer, stop)
         except Exception as error:  # a room crashed: find the record that did it, and judge the others
             if blameless(error):
                 raise
@@ -103,6 +103,14 @@ class Settler:
                     self._settle(half, consumer, stop)
             elif left:
                 self._poison(left[0], error, consumer, stop)
+
+    def _judge(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
+        before = self._committer.judged
+        try:
+            self._committer.judge(records, consumer, stop)
+        finally:
+            if self._committer.judged > before:  # what is skipped, waits or cannot be read proves nothing
+                self._lenience.went_well()
 
     def left(self, records: list[Record]) -> list[Record]:
         """Those that are not settled yet. Raises StoreError."""
@@ -122,7 +130,7 @@ class Settler:
             return self._give_up(record, "the process ended each time", consumer)
         try:
             with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
-                return self._committer.judge([record], consumer, stop)
+                return self._judge([record], consumer, stop)
         except Exception as error:
             if blameless(error):
                 raise
@@ -165,14 +173,14 @@ class Settler:
                 _log.error("nothing can be judged; no record is blamed for it yet", retry_in_s=pause)
                 self._refunds.owe(lambda: self._store.unmark_attempt(record.place, record.offset))
             elif attempt >= MAX_ATTEMPTS:
+                self._given_up = (record,)
                 return self._give_up(record, type(error).__name__, consumer)
             else:
                 pause = self._retry.base_s
             if stop.wait(pause):
                 raise StoreError("stopped before a crashing record was settled; the next start reads it again")
             try:
-                self._committer.judge([record], consumer, stop)
-                return self._lenience.went_well()
+                return self._judge([record], consumer, stop)
             except Exception as again:
                 if blameless(again):
                     raise
@@ -180,7 +188,7 @@ class Settler:
 
     def _others_fail(self, record: Record) -> bool:
         others = [each for each in self._batch if each is not record]
-        return self._committer.fails(others[:: -(-len(others) // _ASKED) or 1])
+        return self._committer.fails([*others[:: -(-len(others) // _ASKED) or 1], *self._given_up])
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
         letters = poisoned(record, why, self._committer.readable(record), self._clock())

@@ -100,6 +100,7 @@ class Worker:
                         if self._consumer.exhausted():
                             raise
                         started = False
+                        self._away = ""  # of which nothing is known while the broker is away
                     self._silent = isinstance(error, BusError)
                     self._wait(stop, failures, "source or store away", error)
                     failures += 1

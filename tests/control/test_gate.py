@@ -274,6 +274,7 @@ def test_an_epoch_file_that_cannot_be_written_is_told_until_it_is(stage):
     noted = path.read_bytes()
     path.unlink()
     (path / "in the way").mkdir(parents=True)
+    stage.deps.store.remember(signed=1, signed_as="d1")
     assert stage.revoke("s").status_code == 200
     for _ in range(2):
         got = stage.client.get("/readyz")
@@ -284,6 +285,7 @@ def test_an_epoch_file_that_cannot_be_written_is_told_until_it_is(stage):
     stage.deps.store.try_again()
     assert stage.client.get("/readyz").status_code == 200
     assert path.read_bytes() != noted
+    assert stage.deps.store.signed() == (1, "d1")
 
 
 @pytest.fixture

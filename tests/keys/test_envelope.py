@@ -327,6 +327,17 @@ def test_a_key_file_that_could_not_be_read_once_is_read_without_a_change_and_the
     assert verifier(event(signed(ENVELOPE, key=fresh))) == "valid"
 
 
+def test_the_log_tells_once_and_not_with_each_call_that_a_key_file_holds_no_key_that_is_known_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = published(tmp_path / "jwks.json", KEYS["Ed25519"])
+    verifier = EnvelopeVerifier(path)
+    path.write_text(json.dumps({"keys": [{"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"}]}))
+    assert [verifier(event(signed(ENVELOPE, key=KEYS["Ed25519"]))) for _ in range(3)] == ["valid"] * 3
+    told = capsys.readouterr().out
+    assert (told.count("envelope_key_left_out"), told.count("envelope_keys_not_read")) == (1, 1)
+
+
 def test_a_key_file_that_was_written_over_in_the_same_size_and_time_is_read_again(tmp_path: Path) -> None:
     keys = [OKPKey.generate_key("Ed25519", auto_kid=True) for _ in range(2)]
     path = published(tmp_path / "jwks.json", keys[0])

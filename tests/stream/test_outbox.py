@@ -105,6 +105,16 @@ def test_an_absent_control_is_asked_once_per_round_and_the_backoff_grows(filled,
     assert (sorted(control.got), sender.failing) == (["s1-3", "s1-6"], False)
 
 
+def test_what_another_monitor_delivers_meanwhile_is_no_longer_what_this_one_fails_at(filled, control):
+    control.answers = [ControlError("no route")]
+    (sender := delivery(filled, control)).deliver_due("finding")
+    assert sender.failing
+    filled.clock.forward(60)
+    delivery(filled, control).deliver_due("finding")
+    sender.deliver_due("finding")
+    assert (sorted(control.got), sender.failing) == (["s1-3", "s1-6"], False)
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 422])
 def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, status):
     control.refuse = {"s1-3": status}

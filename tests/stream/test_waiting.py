@@ -340,7 +340,7 @@ def test_what_was_refused_of_a_record_that_crashes_a_room_is_told_too(rig, count
     desk.send(b"[" + b",".join([line(0, "s0", tool=None), line(1, "s1"), line(2, "s2", decision="?")]) + b"]")
     desk.run(lambda: rig.drained())
     letters = {(letter.id, letter.code, letter.session_id) for letter in desk.store.dead_letters.list()}
-    expected = {("log/0/0", "invalid", "s0"), ("log/0/0/1", "poison", "s1"), ("log/0/0/2", "invalid", "s2")}
+    expected = {("log/0/0", "no_tool", "s0"), ("log/0/0/1", "poison", "s1"), ("log/0/0/2", "invalid", "s2")}
     assert letters == expected
 
 

@@ -12,7 +12,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
-from guardian.errors import ConfigurationError, FuseBlown, SchemaAway, StoreError
+from guardian.errors import BusError, ConfigurationError, FuseBlown, SchemaAway, StoreError
 from guardian.store.engine import writing
 from guardian.stream.fuse import Fuse
 
@@ -241,6 +241,21 @@ def test_a_model_that_fails_for_a_while_costs_no_record_its_attempts(rig, make_e
     assert worker.troubles() == []
 
 
+def test_a_model_that_fails_from_the_start_costs_one_record_where_they_come_one_by_one(rig, make_event, counting):
+    failing = [1] * 30
+
+    def explode(tool: str) -> None:
+        if failing:
+            failing.pop()
+            raise RuntimeError("std::bad_alloc")
+
+    for n in range(6):
+        rig.broker.append("log", make_event(n, session=f"s{n}"))
+    rig.read(rig.worker(counting(explode), max_records=1, timer=lambda: 0.0), rig.drained)
+    assert [letter.offset for letter in rig.store.dead_letters.list()] == [0]
+    assert rig.metrics.value("guardian_events_total", outcome="judged") == 5
+
+
 def test_a_model_that_fails_for_ever_holds_the_log_up_for_a_while_and_never_blames_the_gateway(
     rig, make_event, counting
 ):
@@ -258,6 +273,21 @@ def test_a_model_that_fails_for_ever_holds_the_log_up_for_a_while_and_never_blam
     assert 600 <= max(filter(None, calls)) < 900
 
 
+def test_what_cannot_be_read_between_them_holds_those_of_a_failing_model_up_no_longer(rig, make_event, counting):
+    now = [0.0]
+
+    def explode(tool: str) -> None:
+        now[0] += 5
+        raise RuntimeError
+
+    for n in range(6):
+        rig.broker.append("log", make_event(n, session=f"s{n}"))
+        rig.broker.append("log", b"rubbish")
+    rig.read(rig.worker(counting(explode), timer=lambda: now[0]), rig.drained)
+    assert rig.store.dead_letters.counts() == {"poison": 6, "not_json": 6}
+    assert now[0] < 2000  # and not ten minutes for each
+
+
 def test_a_record_that_is_alone_is_given_up_at_once_where_the_one_before_it_can_still_be_judged(
     rig, make_event, counting
 ):
@@ -269,6 +299,35 @@ def test_a_record_that_is_alone_is_given_up_at_once_where_the_one_before_it_can_
     rig.broker.append("log", make_event(1, tool="boom"))
     rig.read(rig.worker(counting(explode), max_records=1, timer=lambda: 0.0), rig.drained)
     assert rig.store.dead_letters.counts() == {"poison": 1}
+
+
+def test_a_database_is_not_said_to_be_gone_while_a_broker_is_gone_and_nobody_asks_it(rig, monkeypatch):
+    depth, gone, down, seen = rig.store.outbox.depth, [1], [1] * 3, []
+
+    class Consumer(MemoryConsumer):
+        def start(self, claim):
+            seen.append(worker.troubles())
+            if seen[1:] and down:
+                down.pop()
+                raise BusError("no route to host")
+            super().start(claim)
+
+        def poll(self, **how):
+            if down:
+                raise BusError("no route to host")
+            return super().poll(**how)
+
+    def asked(*kinds):
+        if gone:
+            gone.pop()
+            raise StoreError("no route to host")
+        return depth(*kinds)
+
+    rig.broker.create_topic("log")
+    worker = rig.worker(consumer=Consumer(rig.broker, ["log"]))
+    monkeypatch.setattr(rig.store.outbox, "depth", asked)
+    rig.read(worker, lambda: len(seen) > 4)
+    assert seen == [[], *[["the log's broker does not answer"]] * 4]
 
 
 def test_a_database_that_is_gone_keeps_the_worker_from_being_ready_until_it_is_back(rig, monkeypatch):
