@@ -407,7 +407,7 @@ def test_what_cannot_be_read_any_more_is_told_to_its_own_session_whoever_else_wa
     rig.clock.forward(6)
     desk.run(lambda: desk.store.waiting.depth() == 0)
     letters = {letter.id: (letter.session_id, letter.code) for letter in desk.store.dead_letters.list()}
-    expected = {"log/0/0": ("s0", "invalid"), "log/0/0/1": ("s1", "unread"), "log/0/0/2": ("s2", "invalid")}
+    expected = {"log/0/0": ("s0", "no_tool"), "log/0/0/1": ("s1", "unread"), "log/0/0/2": ("s2", "no_tool")}
     assert letters == expected
 
 
