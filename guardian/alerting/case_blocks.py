@@ -5,7 +5,6 @@ what the agent did, why guardian reports it, what policy let guardian do, and wh
 that an agent wrote goes through `neutralise`. State and severity are words and shapes, never colour alone.
 """
 
-import re
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -16,7 +15,7 @@ from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
-from guardian.wire.findings import AlertOutcome, Judgement
+from guardian.wire.findings import Judgement
 
 STATES: dict[CaseState, str] = {
     "flagged": "⚑ Flagged",
@@ -40,7 +39,7 @@ _MEANS: dict[CaseState, str] = {
 _ITSELF: dict[CaseState, str] = {"reinstated": "Given back itself", "lapsed": "Its own revocation is over"}
 """The same where what it acts under is revoked; a gateway may know a session by that alone, or not at all."""
 _LET_ACT = "It is on the revocation list, but a gateway let it act after that, and may still"
-_UNSAID = "It is on the revocation list; whether this gateway refuses its calls, its log does not say"
+_UNSAID = "It is on the revocation list; whether a gateway that logs its calls refuses them, the log does not say"
 _SAID: dict[Judgement, str] = {
     "false_positive": "called it a false positive",
     "benign": "called it unusual, but all right",
@@ -75,22 +74,13 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
         blocks.reasons(finding.reasons, share),
         blocks.breaches(finding.breaches, 3, share),
         blocks.evidence(finding, _trend(view.trend)),
-        section(blocks.policy(_as_it_stands(alert.outcome, view), share)),
+        section(blocks.policy(alert.outcome, share)),
         *_approvals(alert, view.approvals, view.digest, share),
         _similar(view.similar, share),
         beneath(alert.case, view),
         _foot(alert),
     ]
     return [part for part in parts if part is not None]
-
-
-def _as_it_stands(outcome: AlertOutcome, view: CaseView) -> AlertOutcome:
-    """Without the words that a person is asked, which were written down with it, once nobody is any more."""
-    asked = view.shown.outcome.approval_id
-    if asked is None or any(waiting.id == asked for waiting in view.approvals):
-        return outcome
-    words = rf"; a person is asked, until [^;]* \(approval {re.escape(asked)}\)"
-    return outcome.model_copy(update={"note": re.sub(words, "", outcome.note)})
 
 
 def left(alert: Alert) -> list[Block]:
@@ -149,9 +139,7 @@ def fallback(alert: Alert) -> str:
 def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{stands(view)}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
-    if view.state == "revoked" and alert.finding.ignores_revocation:
-        lines.append(_LET_ACT if alert.finding.severity == "critical" else _UNSAID)
-    elif not of_no_session(alert.finding):
+    if not of_no_session(alert.finding):
         lines += under(view, share) or ([_MEANS[view.state]] if view.state in _MEANS else [])
     verdict = view.shown.verdict
     if verdict is not None:
@@ -174,7 +162,10 @@ def stands(view: CaseView | None) -> str:
 
 
 def under(view: CaseView, share: float = 1.0) -> list[str]:
-    """What the session acts under that is revoked, until when, by whom, and how that is lifted."""
+    """What the session acts under that is revoked, until when, by whom, and how that is lifted. Of one that is let
+    act although it is revoked, that."""
+    if view.ignored is not None:
+        return [_LET_ACT if view.ignored == "critical" else _UNSAID]
     if not view.also_revoked:
         return []
     kinds = _kinds(view)

@@ -111,8 +111,12 @@ class SlackChannel:
             case "post":
                 reference = self._posted(alert, channel, case_blocks.root(alert))
                 if step.leaves is not None:
-                    self._leave(alert, *_split(step.leaves))
+                    with suppress(RetryLater):  # people are told already
+                        self._leave(alert, *_split(step.leaves))
                 return reference
+            case "update" if step.leaves is not None and step.leaves == step.place:
+                self._leave(alert, channel, ts)
+                return step.place
             case "update" if ts is not None:
                 return self._updated(alert, channel, ts)
             case "escalate":
@@ -220,10 +224,10 @@ class SlackChannel:
 
     def _leave(self, alert: Alert, channel: str, ts: str | None) -> None:
         """Say in the message that showed the case so far that it goes on elsewhere, if Slack takes that: it must
-        not go on saying what is not so any more. People are told already."""
+        not go on saying what is not so any more."""
         body = _body(alert, channel, case_blocks.left(alert))
         del body["metadata"]  # it stays the write that it was
-        with suppress(AlertError, RetryLater, Unshowable), self._obeying(channel, _UPDATE):
+        with suppress(AlertError, Unshowable), self._obeying(channel, _UPDATE):
             self._pace(channel, _UPDATE_PACE_S)
             self.calls.write(_UPDATE, {**body, "ts": ts, "text": case_blocks.LEFT})
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from guardian.alerting.port import Digest
 from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
-from guardian.control.case_feeds import read_alert
+from guardian.control.case_feeds import LEAVES, read_alert
 from guardian.control.case_standing import Standing, standing
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
@@ -30,7 +30,7 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
             continue
         key = other.folded_into
         if key is None:
-            if rules.channel_for(other) != channel:
+            if rules.channel_for(other) != channel or other.shown.startswith(LEAVES):
                 continue
             key = new = new or _digest_key(rules, rows, other, channel, now)  # the first is the most severe
         listed[key].append((other, _line(rows, told, stands)))

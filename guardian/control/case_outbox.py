@@ -121,6 +121,7 @@ class CaseOutbox:
                 case "post" | "update":
                     moves = step.channel != self._rules.channel_for(case)
                     values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _unsure(case)}
+                    values |= {"shown": LEAVES + step.leaves} if step.leaves else {}
                     values |= {"place": None} if moves else {}
                 case "reply":
                     values |= {"next_at": now, "told": step.events, "replied_at": now}
@@ -179,6 +180,9 @@ class CaseOutbox:
                 case Write(verb):
                     step = self._step(case, verb, now, asks=asks)
                     return self._row(rows, stands, step.model_copy(update={"leaves": leaves}))
+                case Fold() if leaves is not None:  # else it would go on in a digest, and nothing say so
+                    step = self._step(case, "update", now, asks=asks)
+                    return self._row(rows, stands, step.model_copy(update={"place": leaves, "leaves": leaves}))
                 case Fold():
                     if not fold(self._deps, self._rules, rows, case, now, crowd):  # nothing known could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)

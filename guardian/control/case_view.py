@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -9,13 +10,15 @@ from itertools import islice
 
 from pydantic import ValidationError
 
+from guardian.alerting.rules import rank
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control import ControlRows
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import FindingView
 from guardian.wire.sessions import SessionView
@@ -50,17 +53,33 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         session_id=session_id,
         state=state,
         digest="",
-        shown=shown,
+        shown=_as_it_stands(shown, waiting),
         findings=session.view.findings,
         approvals=waiting,
         revision=None if live is None else live.revision,
         also_revoked=revoked_with_it(rows, tenant_id, session_id, deps.clock()),
+        ignored=None if live is None else _ignored(rows, tenant_id, session_id),
         protected=session.view.protected,
         trend=_trend(found),
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
     return view.model_copy(update={"digest": digest_of(view)})
+
+
+def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | None:
+    """How severe the worst is of what was told of gateways that ignore the revocation. What came since, of the
+    session itself say, does not make that good."""
+    entries = rows.ledger.of_session(tenant_id, session_id)
+    began = max((entry.at for entry in entries if entry.status != "revoked"), default=None)
+    found = rows.findings.page({tenant_id}, limit=_SEARCHED, session_id=session_id, kind=Kind.GATEWAY.value)
+    told = [
+        each.view.finding.severity
+        for each in found
+        if each.view.finding.ignores_revocation and not _is_dismissed(each.view)
+        if began is None or each.view.finding.time > began
+    ]
+    return max(told, key=rank, default=None)
 
 
 def digest_of(view: CaseView) -> str:
@@ -131,6 +150,16 @@ def _shown(told: Sequence[FindingView], *spoke: datetime | None) -> FindingView:
         if drift is view or between or not _is_beside(view):
             return view
     return left[0]
+
+
+def _as_it_stands(shown: FindingView, waiting: Sequence[ApprovalView]) -> FindingView:
+    """Without the words that a person is asked, which were written down with it, once nobody is any more."""
+    asked = shown.outcome.approval_id
+    if asked is None or any(approval.id == asked for approval in waiting):
+        return shown
+    words = rf"; a person is asked, until [^;]* \(approval {re.escape(asked)}\)"
+    outcome = shown.outcome.model_copy(update={"note": re.sub(words, "", shown.outcome.note)})
+    return shown.model_copy(update={"outcome": outcome})
 
 
 def _is_beside(view: FindingView) -> bool:

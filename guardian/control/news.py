@@ -34,14 +34,16 @@ def tell(
     now: datetime,
     facts: Mapping[str, str] | None = None,
     about: str = "",
+    follows: str = "",
 ) -> None:
     """Store one piece of news as a finding and queue its alert, in this transaction.
 
     `topic` is a stable word (`breaker`, `break_glass`, ...). News with the same `once` within a topic and tenant
     are told one time only. `detail` is a sentence that this house wrote. `about` names what the topic has several
-    of, as gateways: each has a message of its own, so that nothing said of one hides how another one is.
+    of, as gateways: each has a message of its own, so that nothing said of one hides how another one is. What
+    `follows` other news of the topic, by their `once`, belongs to their message, whoever told them.
     """
-    known = NEWS + finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once).removeprefix("fnd_")
+    known = _name(tenant_id, topic, once)
     if rows.findings.get(known, {tenant_id}) is not None:
         return
     finding = Finding(
@@ -70,9 +72,14 @@ def tell(
     )
     rows.findings.add(finding, outcome, now)
     told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode)
-    case = case_of_news(tenant_id, f"{topic} {about}" if about else topic)
+    earlier = rows.alerts.case_of(_name(tenant_id, topic, follows)) if follows else None
+    case = earlier or case_of_news(tenant_id, f"{topic} {about}" if about else topic)
     payload = AlertPayload(finding=finding, outcome=told, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
+
+
+def _name(tenant_id: str, topic: str, once: str) -> str:
+    return NEWS + finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once).removeprefix("fnd_")
 
 
 def tell_of_decision_point(deps: ControlDeps, rows: ControlRows, now: datetime) -> tuple[Turn, ...]:

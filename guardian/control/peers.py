@@ -25,13 +25,11 @@ _Instances = dict[tuple[PeerRole, str], dict[str, Peer]]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What people were told of one gateway: which of its processes it is about, of how many, as which news, and in
-    whose message, which many gateways share."""
+    """What people were told of one gateway: which of its processes it is about, of how many, and as which news."""
 
     instances: frozenset[str] = frozenset()
     told: int = 0
     once: str = ""
-    about: str = ""
 
 
 @dataclass

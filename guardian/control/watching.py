@@ -144,20 +144,21 @@ def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[S
             bad[each.peer.principal_id, each.state].append(each)
     few = len({name for name, _ in bad}) <= _EACH
     for name, state in sorted({*bad, *deps.watched.gateways}):
-        before = deps.watched.gateways.pop((name, state), None) or Trouble(about=name if few else "")
+        before = deps.watched.gateways.pop((name, state), Trouble())
         back = before.instances & well[name]
         if those := sorted(bad[name, state], key=_since):
             many, once = max(step for step in _MANY if step <= len(those)), before.once
             if many > before.told:
                 once = f"{name} {state} {_since(those[many - 1]).isoformat()} {many}"
                 title, detail, severity = _trouble(those)
-                say(title=title, detail=detail, severity=severity, once=once, about=before.about)
+                about = name if few else ""
+                say(title=title, detail=detail, severity=severity, once=once, about=about, follows=before.once)
             instances = back.union(each.peer.instance for each in those)
-            deps.watched.gateways[name, state] = Trouble(instances, many, once, before.about)
+            deps.watched.gateways[name, state] = Trouble(instances, many, once)
         elif back:
             title = f"Gateway {name} enforces the list again"
             detail = f"at the newest revision: {_named(sorted(back))}"
-            say(title=title, detail=detail, severity="info", once=f"{before.once} back", about=before.about)
+            say(title=title, detail=detail, severity="info", once=f"{before.once} back", follows=before.once)
 
 
 def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:

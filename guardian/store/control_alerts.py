@@ -100,6 +100,10 @@ class AlertRows:
     def payload(self, alert_id: int) -> str | None:
         return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
 
+    def case_of(self, idempotency_key: str) -> str | None:
+        wanted = select(alert.c.case_key).where(alert.c.idempotency_key == idempotency_key)
+        return self.connection.execute(wanted).scalar_one_or_none()
+
     def depth(self) -> int:
         """How many wait or are being sent."""
         waiting = select(func.count()).select_from(alert).where(alert.c.state.in_(["pending", "sending"]))

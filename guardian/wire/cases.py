@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Kind, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Ask, Body, Why
@@ -55,8 +55,9 @@ class CaseView(Body):
 
     `shown` is the finding that people decide on. `approvals` are the acts that wait for a second
     person. `also_revoked` are the live revocations of what the session acts under, its task, agent or delegator:
-    gateways that check these refuse its calls, whatever the state. `trend` runs from the oldest finding to the
-    newest.
+    gateways that check these refuse its calls, whatever the state. `ignored` is how severe the worst finding is
+    that says that a gateway lets the revoked session act (`critical`) or may. `trend` runs from the oldest finding
+    to the newest.
     """
 
     tenant_id: Identifier
@@ -68,6 +69,7 @@ class CaseView(Body):
     approvals: tuple[ApprovalView, ...] = ()
     revision: Revision | None = None
     also_revoked: tuple[LedgerEntry, ...] = ()
+    ignored: Severity | None = None
     protected: bool = False
     trend: tuple[TrendPoint, ...] = ()
     similar: tuple[SimilarCase, ...] = ()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from guardian.control.case_feeds import read_alert
 from guardian.control.lapse import sweep
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.self_testing import test_the_switch as check_the_switch
@@ -228,6 +229,33 @@ def test_nor_where_it_was_heard_here_just_before_and_the_other_one_looks_first(q
     assert (news(quiet), seen(quiet)["gateways"]) == ([], [])
     ack(quiet, "1.0")
     assert [row["state"] for row in seen(quiet)["gateways"]] == ["current"], "it came back"
+
+
+def test_that_it_is_back_stands_where_its_silence_was_told_whichever_control_process_says_it(quiet):
+    """The other one looked when so many were silent already that they share a message."""
+    names = [f"gateway-{n:02}" for n in range(12)]
+    for name in names:
+        ack(quiet, "1.0", who=name)
+        watch(quiet.deps)
+    quiet.clock.pass_(seconds=50)
+    for name in names[2:]:
+        ack(quiet, "1.0", who=name)
+    quiet.clock.pass_(seconds=20)
+    watch(quiet.deps)
+    quiet.clock.pass_(seconds=61)
+    other = replace(quiet.deps, peers=PeersHeard(), watched=Watched())
+    watch(other)
+    for name in names:
+        ack(quiet, "1.0", who=name)
+    remember(quiet.deps)
+    watch(other)
+    watch(quiet.deps)
+    with quiet.deps.store.read() as rows:
+        told = [(read_alert(line.payload).finding.title, line.key) for line in rows.feeds.news("alerts", 100)]
+    silent = {title.split()[1]: key for title, key in told if title.endswith("is silent")}
+    back = {title.split()[1]: key for title, key in told if title.endswith("enforces the list again")}
+    assert back == silent
+    assert (len(silent), len(set(silent.values()))) == (12, 3)
 
 
 def test_one_that_could_not_be_written_down_is_missed_all_the_same(quiet):

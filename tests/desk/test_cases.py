@@ -328,7 +328,8 @@ def test_nobody_is_said_to_be_asked_once_nobody_is(office, a_finding, ends) -> N
     office.clock.pass_(hours=7 if ends == "expired" else 0)
     sweep(office.deps)
     office.after(minutes=2)
-    assert ("revoke not permitted" in office.text(), "a person is asked" in office.text()) == (True, False)
+    for told in (office.text(), office.command("session sess_1", LEE)):
+        assert ("revoke not permitted" in told, "a person is asked" in told) == (True, False)
 
 
 def test_a_digest_names_what_waits_for_a_second_person(make_office, slack, a_finding) -> None:
@@ -393,6 +394,34 @@ def test_a_case_that_begins_anew_where_its_message_lies_far_up_gets_another_one(
     assert "email.send" in str(slack.thread(second["ts"]))
     office.after(hours=2)
     assert not [m for m in slack.messages if m.get("reply_broadcast")], "it is as severe as it is now"
+
+
+@pytest.mark.parametrize("then", ["storm", "refused"])
+def test_its_old_message_says_so_although_the_new_one_is_a_digest_or_comes_late(
+    make_office, slack, a_finding, then
+) -> None:
+    office = make_office(storm=3 if then == "storm" else 20)
+    office.submit(a_finding())
+    office.after(minutes=2)
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, "false_positive", reason="planned")
+    office.after(minutes=2)
+    office.after(hours=3)
+    slack.down = then == "storm"
+    if then == "refused":
+        slack.members.clear()
+    for n in range(1, 9 if then == "storm" else 2):
+        office.submit(a_finding(f"sess_{n}", epoch=1, time=office.clock()))
+    slack.down = False
+    office.after(minutes=2)
+    slack.members.add(office.options.channel)
+    office.after(hours=2)
+    old, new = slack.roots()
+    assert "goes on in a newer message" in str(old["blocks"])
+    assert ("Dismissed" in str(old), "Show evidence" in str(old["blocks"])) == (False, False)
+    if then == "storm":
+        assert "8 cases" in str(new["blocks"])
+        assert str(slack.thread(new["ts"])).count("`sess_1`") == 1
 
 
 def test_it_gets_another_one_also_where_its_old_message_was_still_to_be_brought_up_to_date(
@@ -856,9 +885,21 @@ def test_that_a_gateway_let_a_revoked_session_act_calls_whoever_is_on_call_once(
     assert "Gateways refuse" not in str(new["blocks"])
     assert "guardian: Gateway gw-1 let a revoked session act" in [m["text"] for m in slack.thread(new["ts"])]
     roots = len(slack.roots())
-    office.submit(a_finding(n=2, severity="critical", hard=True, time=office.clock()))
+    office.submit(a_finding(n=2, severity="critical", hard=True, wanted=Effect.REVOKE, time=office.clock()))
     office.after(hours=3)
     assert len(slack.roots()) == roots
+    assert "Gateways refuse" not in office.text(), "that it goes on does not mean that it is refused"
+    assert "a gateway let it act after that" in office.text()
+    assert "a gateway let it act after that" in office.command("session sess_1", LEE)
+    with office.client("lee", "approver") as lee, office.client("maya", "responder") as maya:
+        asked = maya.reinstate("acme", "sess_1", reason="was ours").approval
+        if asked is not None:
+            lee.decide_approval(asked.id, "approve", reason="yes")
+        office.after(minutes=2)
+        assert "let it act" not in office.text()
+        maya.revoke("acme", "sess_1", reason="no, stop")
+        office.after(minutes=2)
+        assert "Gateways refuse the session's calls" in office.text()
 
 
 @pytest.mark.parametrize("options", [{"floor": "high"}, {"quiet_hours": {"from": "11:00", "to": "23:00"}}])
