@@ -866,3 +866,22 @@ def test_to_ask_for_all_that_the_token_covers_is_to_ask_for_no_tenant(quiet):
     told = {"params": {"tenant_id": "acme"}, "headers": {"Guardian-Instance": "gw-a"}, "json": {"revision": "1.0"}}
     assert quiet.call("POST", "/v1/revocations/ack", "gateway", **told).status_code == 204
     assert [each["instance"] for each in seen(quiet)["gateways"]] == ["gw-a"]
+
+
+def test_more_silent_processes_of_a_gateway_are_told_where_its_first_one_was(quiet):
+    names = [f"gateway-{n:02}" for n in range(12)]
+    for name in names:
+        ack(quiet, "1.0", who=name)
+    quiet.clock.pass_(seconds=50)
+    ack(quiet, "1.0", who=names[0], instance="gw-b")
+    quiet.clock.pass_(seconds=20)
+    watch(quiet.deps)  # so many are silent that they share a message
+    for name in names[1:]:
+        ack(quiet, "1.0", who=name)
+    watch(quiet.deps)
+    quiet.clock.pass_(seconds=50)
+    watch(quiet.deps)
+    with quiet.deps.store.read() as rows:
+        told = [(read_alert(line.payload).finding.title, line.key) for line in rows.feeds.news("alerts", 100)]
+    keys = [key for title, key in told if names[0] in title]
+    assert (len(keys), len(set(keys))) == (2, 1)
