@@ -38,7 +38,7 @@ class Watched:
 
     This process remembers them: after a restart they are told again under the same ids, which the store then
     knows. `measured` are the gateways whose lag the metrics show. Control was away until `since`: silence before
-    that means nothing. People were told how `epoch` began.
+    that means nothing. People were told how `epoch` began, and by the news `epoch_file` that none is noted.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class Watched:
     measured: frozenset[str] = frozenset()
     since: datetime | None = None
     epoch: int | None = None
+    epoch_file: str = ""
 
     @contextmanager
     def once_committed(self) -> Iterator[None]:

@@ -93,6 +93,33 @@ def tell_of_restores(deps: ControlDeps, now: datetime) -> None:
             )
 
 
+def tell_of_epoch_file(deps: ControlDeps, now: datetime) -> None:
+    """That a restored backup would not be noticed, and when one would be again. Control goes on meanwhile."""
+    told, noted = deps.watched.epoch_file, deps.store.remembers()
+    if noted is not bool(told):
+        return
+    if noted:
+        title, detail = "The epoch file is written again", "a restored backup would be noticed"
+    else:
+        title = "The epoch file cannot be written"
+        detail = "a restored backup would not be noticed: see control's log, and mend where store.epoch_file lies"
+    once = f"{told} back" if noted else f"not written {now.isoformat()}"
+    with deps.store.write() as rows:
+        tell(
+            deps,
+            rows,
+            topic="epoch_file",
+            tenant_id=OPERATORS,
+            title=title,
+            detail=detail,
+            severity="info" if noted else "high",
+            once=once,
+            now=now,
+            follows=told,
+        )
+    deps.watched.epoch_file = "" if noted else once
+
+
 def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
     """Title, detail and severity."""
     found, expected, gateway = begun["found"], begun["expected"], begun.get("gateway")

@@ -33,7 +33,6 @@ def readyz(deps: Deps) -> Response:
     parts: dict[str, Callable[[], object]] = {
         "the database cannot be read": deps.store.head,
         "the database takes no writes": deps.store.takes_writes,
-        "the epoch file cannot be written": deps.store.remembers,
         "the signing keys cannot be read": deps.tokens.keys.current,
         "there are no policies": lambda: deps.pdp.version,
     }

@@ -17,7 +17,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.monitors import tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
 from guardian.control.peers import Trouble
-from guardian.control.restored import tell_of_later_epochs, tell_of_restores
+from guardian.control.restored import tell_of_epoch_file, tell_of_later_epochs, tell_of_restores
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import counted, moment
@@ -110,6 +110,7 @@ def watch(deps: ControlDeps) -> None:
         tell_of_restores(deps, now)
         deps.watched.epoch = epoch
     tell_of_later_epochs(deps, now)
+    tell_of_epoch_file(deps, now)
     _gauge(deps, standing, now)
     gap = unprotected(monitors, now)
     deps.metrics.set("guardian_unprotected_seconds", 0.0 if gap is None else gap.total_seconds())

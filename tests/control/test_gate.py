@@ -268,26 +268,6 @@ def test_a_database_that_is_read_and_takes_no_writes_is_not_ready_until_it_does_
     assert stage.client.get("/readyz").status_code == 200
 
 
-def test_an_epoch_file_that_cannot_be_written_is_told_until_it_is(stage):
-    """Nobody would notice a restored backup: the file lies on another disk, perhaps."""
-    path = stage.deps.store._epoch_file.path
-    noted = path.read_bytes()
-    path.unlink()
-    (path / "in the way").mkdir(parents=True)
-    stage.deps.store.remember(signed=1, signed_as="d1")
-    assert stage.revoke("s").status_code == 200
-    for _ in range(2):
-        got = stage.client.get("/readyz")
-        assert (got.status_code, got.text) == (503, "not ready: the epoch file cannot be written\n")
-        stage.deps.store.try_again()
-    (path / "in the way").rmdir()
-    path.rmdir()
-    stage.deps.store.try_again()
-    assert stage.client.get("/readyz").status_code == 200
-    assert path.read_bytes() != noted
-    assert stage.deps.store.signed() == (1, "d1")
-
-
 @pytest.fixture
 def kept_waiting(stage):
     """An admin's request that is admitted, and whose body comes only after `meanwhile`; the answer's status."""

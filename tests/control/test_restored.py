@@ -24,13 +24,13 @@ def stands(stage):
     return str(stage.deps.store.head().revision)
 
 
-def told(stage):
+def told(stage, topic="restored_backup"):
     """Severity and text of the news of restored backups, as an operator reads them."""
     watch(stage.deps)
     found = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     news = [each["finding"] for each in found]
     return [(each["severity"], each["reasons"][0]["text"]) for each in news
-            if each["reasons"][0]["signal"] == "restored_backup"]  # fmt: skip
+            if each["reasons"][0]["signal"] == topic]  # fmt: skip
 
 
 @pytest.mark.parametrize("way", ["since", "tag", "ack"])
@@ -151,3 +151,25 @@ def until(so):
             return
         time.sleep(0.01)
     raise AssertionError("it never came")
+
+
+def test_people_hear_that_the_epoch_file_cannot_be_written_and_when_it_can_while_control_goes_on(stage):
+    """Nobody would notice a restored backup: the file lies on another disk, perhaps."""
+    path = stage.deps.store._epoch_file.path
+    noted = path.read_bytes()
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+    stage.deps.store.remember(signed=1, signed_as="d1")
+    assert stage.revoke("s").status_code == 200
+    for _ in range(2):
+        stage.deps.store.try_again()
+        [(severity, text)] = told(stage, "epoch_file")
+        assert (severity, "would not be noticed" in text) == ("high", True)
+    assert stage.client.get("/readyz").status_code == 200
+    (path / "in the way").rmdir()
+    path.rmdir()
+    stage.deps.store.try_again()
+    for _ in range(2):
+        assert [severity for severity, _ in told(stage, "epoch_file")] == ["info", "high"]
+    assert path.read_bytes() != noted
+    assert stage.deps.store.signed() == (1, "d1")
