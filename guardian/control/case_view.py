@@ -76,8 +76,9 @@ def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | N
     told = [
         each.view.finding.severity
         for each in found
-        if each.view.finding.ignores_revocation and not _is_dismissed(each.view)
-        if began is None or each.view.finding.time > began
+        if each.view.finding.ignores_revocation
+        and not _is_dismissed(each.view)
+        and (began is None or each.view.finding.time > began)
     ]
     return max(told, key=rank, default=None)
 

@@ -12,10 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from guardian.domain.event import DecisionEvent
-from guardian.errors import ConfigurationError
 from guardian.sources.facts import (
     OF_TRAFFIC,
     Effect,
@@ -39,7 +38,8 @@ _REFUSED = frozenset(
     }
 )  # fmt: skip
 _ERROR = 2
-_KINDS = ("internal", "server", "client")
+SpanKind = Literal["internal", "server", "client"]
+_KINDS = get_args(SpanKind)
 """The kinds of spans that tool calls have, in the order of OTLP's numbers from 1."""
 _INWARDS = ("server", "internal", "client")
 """How the spans of one process lie in each other."""
@@ -57,11 +57,7 @@ class OtelGenAi(Format):
     title: ClassVar[str] = "OpenTelemetry GenAI execute_tool spans (OTLP JSON or protobuf)"
     carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
-    kinds: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if unknown := [each for each in self.kinds if each not in _KINDS]:
-            raise ConfigurationError(f"kinds: {unknown[0]!r}: list one or more of: {', '.join(_KINDS)}")
+    kinds: tuple[SpanKind, ...] = ()
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, Mapping) and "resourceSpans" in body

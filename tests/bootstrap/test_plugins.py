@@ -190,6 +190,16 @@ def test_an_option_of_a_type_that_cannot_be_told_is_left_to_the_plugin(monkeypat
     assert plugins.make("signals", "theirs", {option: "x", "size": 2}) == plugin(**{option: "x"}, size=2)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [("server", "kinds: takes a list"), (["sever"], "kinds.0: .*'internal', 'server' or 'client'")],
+)
+def test_words_that_an_option_does_not_know_are_refused_with_those_it_does(kinds, said) -> None:
+    with pytest.raises(ConfigurationError, match=f"source.format 'otel': {said}"):
+        plugins.make("sources", "otel", {"kinds": kinds})
+    assert plugins.make("sources", "otel", {"kinds": ["server"]}).kinds == ("server",)
+
+
 def test_a_plugin_that_breaks_on_sound_options_stays_a_fault(monkeypatch) -> None:
     class Broken:
         def __init__(self) -> None:

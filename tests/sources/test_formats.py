@@ -454,10 +454,6 @@ def test_which_kinds_of_spans_count_may_be_said(kinds, counted, make_reader, dec
     told = spans(("a", "", 2, SUM), ("b", "a", 3, SUM), ("d", "", 0, SUM))
     found = decisions(make_reader("otel", kinds=kinds), told, headers=(("gateway", b"home"),))
     assert [event.id for event in found] == [f"{TRACE}:{own * 16}" for own in counted]
-    with pytest.raises(
-        ConfigurationError, match="kinds: 'producer': list one or more of: internal, server, client"
-    ):
-        make_reader("otel", kinds=("producer",))
 
 
 def test_otlp_in_protobuf_says_the_same_as_in_json(samples, make_reader, decisions):
