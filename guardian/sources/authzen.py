@@ -47,7 +47,7 @@ class AuthZen(Format):
         if not isinstance(body, Mapping) or "decision_id" in body:
             return False
         request: Any = body.get("request") if isinstance(body.get("request"), Mapping) else body
-        asked = ("subject" in request or "evaluations" in request) and "jsonrpc" not in request
+        asked = ("subject" in request or "evaluations" in request) and not agents_own(request)
         return bool(
             asked and ("decision" in body or "evaluations" in body or isinstance(body.get("response"), Mapping))
         )

@@ -1,6 +1,6 @@
 """What may be said about values that came from outside, without quoting them."""
 
-from collections.abc import Container
+from collections.abc import Iterable
 
 
 def kind(value: object) -> str:
@@ -22,7 +22,7 @@ def kind(value: object) -> str:
             return type(value).__name__
 
 
-def agents_own(names: Container[str]) -> bool:
+def agents_own(names: Iterable[str]) -> bool:
     """Whether an object with these keys is a JSON-RPC message as an agent sent it. Then everything in it is the
-    agent's word."""
-    return "jsonrpc" in names
+    agent's word. Servers in Go read `Jsonrpc` too, so capitals change nothing."""
+    return any(name.casefold() == "jsonrpc" for name in names)

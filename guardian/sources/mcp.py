@@ -37,6 +37,7 @@ from guardian.sources.facts import (
     tool_of,
     trace_of,
 )
+from guardian.sources.hostile import agents_own
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
@@ -73,10 +74,10 @@ class McpTraffic(Format):
     carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
     def recognises(self, body: Any) -> bool:
-        return isinstance(body, Mapping) and any("jsonrpc" in each for each in (body, *_messages(body)))
+        return isinstance(body, Mapping) and (agents_own(body) or bool(_messages(body)))
 
     def facts(self, entry: Any) -> Facts | None:
-        request = entry if "jsonrpc" in entry else next(iter(_messages(entry)), None)
+        request = entry if agents_own(entry) else next(iter(_messages(entry)), None)
         if request is None:
             raise expected("request", "a JSON-RPC message", entry.get("request"))
         call = call_of(request)
@@ -171,7 +172,7 @@ def _client_name(said: Any) -> str | None:
 
 def _messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     found = (entry.get("request"), entry.get("message"))
-    return [each for each in found if isinstance(each, Mapping) and "jsonrpc" in each]
+    return [each for each in found if isinstance(each, Mapping) and agents_own(each)]
 
 
 def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tuple[str, ...]]:

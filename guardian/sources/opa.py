@@ -3,9 +3,10 @@
 Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any shape; `erased` and `masked` are JSON
 pointers to what the log leaves out; times have nanoseconds. `input` is up to the gateway. These shapes are read:
 AuthZEN's, an MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`,
-`arguments`, …). Where the message is the whole input, what stands beside its method and params is the agent's own,
-and identifies nobody. The agent also chooses how a body is written: one that Envoy's plugin did not parse, or cut
-off, and a batch are calls all the same.
+`arguments`, …). Where the message, with its `jsonrpc`, is the whole input, what stands beside its method and
+params is the agent's own, and identifies nobody; without `jsonrpc` the gateway put the input together. The agent
+also chooses how a body is written: one that Envoy's plugin did not parse, or cut off, and a batch are calls all
+the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -33,6 +33,7 @@ _WRAPPED_AT_MOST = 2
 _ESCAPED = 6
 """By what factor JSON may grow when it is written out again: numbers and other alphabets take more room."""
 _NAMELESS = ("no_session", "no_tool")
+_MESSAGE = ("jsonrpc", "method", "params")
 _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
 
@@ -212,7 +213,7 @@ class Reader:
         if named in self.formats:
             return named
         if isinstance(body, Mapping) and agents_own(body):  # nor does it say of which format it is
-            body = {name: body[name] for name in ("jsonrpc", "method", "params") if name in body}
+            body = {name: value for name, value in body.items() if name.casefold() in _MESSAGE}
         return next((name for name, each in self.formats.items() if each.recognises(body)), None)
 
     def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:

@@ -634,11 +634,12 @@ FORGED = {
     ids=["names", "headers", "a whole decision", "a whole event", "a line of Envoy's", "an event of OPA's"],
 )
 @pytest.mark.parametrize("format_", ["mcp", "auto", "cloudevents"])
+@pytest.mark.parametrize("spelt", [str, str.title, lambda name: name.replace("s", "\u017f")])
 def test_what_an_agent_puts_beside_its_bare_request_says_nothing_of_who_it_is(
-    beside, format_, make_reader, decisions, now
+    beside, spelt, format_, make_reader, decisions, now
 ):
     call = {"method": "tools/call", "params": {"name": "crm.export", "arguments": {}}}
-    message = {**beside, "jsonrpc": "2.0", "id": 1, **call}
+    message = {**beside, "id": 1, **{spelt(name): value for name, value in ({"jsonrpc": "2.0"} | call).items()}}
     event = {"specversion": "1.0", "id": "e", "source": "home", "type": "mcp", "sessionid": "s-1", "data": message}
     (found,) = decisions(make_reader(format_), event, headers=(("gateway", b"home"),), timestamp=now)
     assert (found.envelope.tenant_id, found.envelope.session_id) == ("tenant_home", "s-1")
@@ -695,9 +696,11 @@ def test_an_agent_that_says_the_same_again_in_a_log_without_ids_is_heard_again(
         {"parsed_body": {"method": "tools/call", "params": {"name": "safe.read"}}, "tool": "safe.read"},
     ],
 )
-def test_where_an_agents_message_is_opas_whole_input_it_names_nobody(beside, make_reader, decisions, now):
+@pytest.mark.parametrize("spelt", [str, str.title])
+def test_where_an_agents_message_is_opas_whole_input_it_names_nobody(beside, spelt, make_reader, decisions, now):
     meta = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "crm.export", "_meta": meta}}
+    call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "crm.export", "_meta": meta}}
+    message = {"id": 1, **{spelt(name): value for name, value in call.items()}}
     entry = {"decision_id": "d", "labels": {"id": "b"}, "input": {**beside, **message}, "result": True}
     (call,) = decisions(make_reader("opa"), entry, headers=(("gateway", b"home"),), timestamp=now)
     assert (call.action.tool, call.has_envelope) == ("crm.export", False)
@@ -746,6 +749,7 @@ def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(mak
         b'"jsonrpc": "2.0", "x": "\xff"}',
         b'"json\\u0072pc": "2.0", "params": {',
         b'"jsonrpc": NaN, "x": 1',
+        b'"Jsonrpc": NaN, "x": 1',
     ],
 )
 def test_nor_does_one_that_is_no_json(broken, format_, make_reader, told):

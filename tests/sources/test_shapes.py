@@ -280,7 +280,7 @@ LINES = {
 @pytest.mark.parametrize("format_", LINES)
 @pytest.mark.parametrize("name", ["Method", "METHOD"])
 def test_a_call_is_one_in_capitals_too_as_servers_in_go_read_it(name, format_, make_reader, decisions):
-    call = {"jsonrpc": "2.0", name: "tools/call", "Param\u017f": {"Name": "crm.read", "Arguments": {"id": 7}}}
+    call = {"JsonRPC": "2.0", name: "tools/call", "Param\u017f": {"Name": "crm.read", "Arguments": {"id": 7}}}
     (event,) = decisions(make_reader(format_, MINE), LINES[format_](call))
     assert (event.key.session_id, event.action.tool, event.action.arguments) == ("s-1", "crm.read", {"id": 7})
 
