@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, first, moment, text, tool_of
 from guardian.sources.lines import delegator_of, line, without_nulls
+from guardian.sources.mcp import messages
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
 
@@ -36,7 +37,9 @@ class AgentGateway(Format):
             return False
         if "resourceLogs" in body:
             return True
-        return ("gateway" in body and "route" in body) and ("http.status" in body or "mcp.method.name" in body)
+        if "gateway" not in body or "route" not in body:
+            return False
+        return "mcp.method.name" in body or ("http.status" in body and not messages(body))
 
     def opens(self, value: bytes) -> Any | None:
         body = from_protobuf(value)

@@ -25,6 +25,7 @@ from guardian.sources.facts import (
     trace_of,
 )
 from guardian.sources.lines import delegator_of, line, without_nulls
+from guardian.sources.mcp import messages
 from guardian.sources.port import Format
 
 FIELDS: Mapping[str, str] = {
@@ -59,9 +60,9 @@ class Envoy(Format):
 
     def recognises(self, body: Any) -> bool:
         keys = self._keys
-        return (
-            isinstance(body, Mapping) and keys["status"] in body and (keys["time"] in body or keys["tool"] in body)
-        )
+        if not isinstance(body, Mapping) or keys["status"] not in body:
+            return False
+        return keys["tool"] in body or (keys["time"] in body and not messages(body))
 
     def facts(self, entry: Any) -> Facts | None:
         keys = self._keys

@@ -74,10 +74,10 @@ class McpTraffic(Format):
     carries: ClassVar[frozenset[str]] = OF_TRAFFIC
 
     def recognises(self, body: Any) -> bool:
-        return isinstance(body, Mapping) and (agents_own(body) or bool(_messages(body)))
+        return isinstance(body, Mapping) and (agents_own(body) or bool(messages(body)))
 
     def facts(self, entry: Any) -> Facts | None:
-        request = entry if agents_own(entry) else next(iter(_messages(entry)), None)
+        request = entry if agents_own(entry) else next(iter(messages(entry)), None)
         if request is None:
             raise expected("request", "a JSON-RPC message", entry.get("request"))
         call = call_of(request)
@@ -170,7 +170,8 @@ def _client_name(said: Any) -> str | None:
     return name if name is not None and nameable(name) else None
 
 
-def _messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The JSON-RPC messages that a log line holds."""
     found = (entry.get("request"), entry.get("message"))
     return [each for each in found if isinstance(each, Mapping) and agents_own(each)]
 

@@ -819,6 +819,19 @@ def test_mixed_formats_on_one_topic_are_told_apart_record_by_record(make_reader,
             assert each.event.origin is None if name == "guardian" else each.event.origin.format == name
 
 
+@pytest.mark.parametrize("part", ["request", "message"])
+@pytest.mark.parametrize(
+    "beside",
+    [{}, {"start_time": TICK, "response_code": 200}, {"gateway": "g", "route": "r", "http.status": 200}],
+    ids=["AuthZEN", "Envoy", "agentgateway"],
+)
+def test_a_line_that_holds_a_message_is_mcps_whatever_keys_it_has_beside_it(beside, part, make_reader, decisions):
+    message = {"JsonRpc": "2.0", "subject": {}, **{name: said for name, said in PAYS.items() if name != "jsonrpc"}}
+    line = {**beside, part: message, "session_id": "s", "decision": True, "timestamp": TICK}
+    (call,) = decisions(make_reader("auto"), line, headers=(("gateway", b"home"),))
+    assert (call.origin.format, call.action.tool, call.key.session_id) == ("mcp", "pay", "s")
+
+
 def test_the_header_names_the_format_before_the_content_does(make_reader, decisions):
     body = {
         "tool": "crm.read",
