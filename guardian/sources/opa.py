@@ -131,21 +131,20 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         user = first(told.get("user"), at(told, "user", "id"))
         asked = sarc(told, "input.", user=user, agent=beside["agent"])
         if asked is not None:
-            return beside | {name: said for name, said in asked.items() if said is not None}
+            found = {"arguments": _arguments(told), **beside} | _said(asked)
+            verb = first(told["action"], at(told, "action", "name"))  # of a tool, where one is named beside it
+            return found if verb == "tools/call" else found | _said({"tool": _tool(told)})
     message = message_of(told)
     call = call_of(message) if isinstance(message, Mapping) else None
     if call is not None:
-        return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
+        return call | _said(_names(told))
     if _is_sarc(told):
         return None
     tool = _tool(told)
     if tool is not None:
-        arguments = next(
-            (told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None
-        )
         resource = told.get("resource")
         on = {"resource_type": text(at(resource, "type")), "resource_id": first(resource, at(resource, "id"))}
-        return {"tool": tool, "arguments": arguments_of(arguments), **on, **_names(told)}
+        return {"tool": tool, "arguments": _arguments(told), **on, **_names(told)}
     headers = at(told, "attributes", "request", "http", "headers")
     cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
     if cut and message is None:
@@ -189,6 +188,15 @@ def _is_sarc(told: Any) -> bool:
 
 def _tool(told: Mapping[str, Any]) -> str | None:
     return first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
+
+
+def _arguments(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    passed = ("arguments", "args", "params", "parameters")
+    return arguments_of(next((told[name] for name in passed if name in told), None))
+
+
+def _said(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: said for name, said in facts.items() if said is not None}
 
 
 def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, Any]]:

@@ -127,7 +127,8 @@ def test_a_denial_of_opa_that_is_neither_is_refused(make_reader, told):
             "bot",
             "-",
         ),
-        ({"subject": "mo", "action": {"name": "crm.read"}, "resource": {}, "tool": "x"}, "crm.read", None, "mo"),
+        ({"subject": "mo", "action": {"name": "run"}, "resource": {}, "tool": "crm.read"}, "crm.read", None, "mo"),
+        ({"subject": "mo", "action": "run", "resource": {}, "tool_name": "crm.read"}, "crm.read", None, "mo"),
         ({"subject": {"id": "bot"}, "action": "crm.read", "resource": {}, "user": "mo"}, "crm.read", "bot", "mo"),
         (
             {"subject": "mo", "action": "crm.read", "resource": {}, "token": {"sub": "1", "client_id": "bot"}},
@@ -140,13 +141,23 @@ def test_a_denial_of_opa_that_is_neither_is_refused(make_reader, told):
 def test_names_beside_an_action_and_a_resource_count_for_opa(
     asked, tool, agent, delegator, make_reader, decisions
 ):
-    body = {"decision_id": "d", "labels": {"id": "b"}, "input": asked | {"session_id": "s-1"}, "result": True,
+    told = {"session_id": "s-1", "arguments": {"n": 7}, **asked}
+    body = {"decision_id": "d", "labels": {"id": "b"}, "input": told, "result": True,
             "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
     (event,) = decisions(make_reader("opa"), body)
+    assert event.action.arguments == {"n": 7}
     envelope = event.envelope
     assert (event.action.tool, envelope.session_id, envelope.agent_id) == (tool, "s-1", agent)
     assert envelope.delegator_id == delegator
     assert (event.action.resource.id if event.action.resource else None) == asked["resource"].get("id")
+
+
+def test_of_an_mcp_call_that_opa_was_asked_about_the_resource_is_the_tool(make_reader, decisions):
+    told = {"subject": "mo", "action": {"name": "tools/call"}, "resource": {"id": "crm.read"}, "tool": "x"}
+    body = {"decision_id": "d", "labels": {"id": "b"}, "input": told | {"session_id": "s-1"}, "result": True,
+            "timestamp": TICK}  # fmt: skip
+    (event,) = decisions(make_reader("opa"), body)
+    assert event.action.tool == "crm.read"
 
 
 def test_opa_uploads_arrays_with_gzip_of_which_only_the_chosen_paths_decide_calls(make_reader, decisions):
