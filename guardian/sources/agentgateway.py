@@ -42,8 +42,7 @@ class AgentGateway(Format):
         return "mcp.method.name" in body or ("http.status" in body and not messages(body))
 
     def opens(self, value: bytes) -> Any | None:
-        body = from_protobuf(value)
-        return body if body is not None and "resourceLogs" in body else None
+        return from_protobuf(value, "logs")
 
     def entries(self, body: Any) -> Iterable[Any]:
         if not isinstance(body, Mapping) or "resourceLogs" not in body:

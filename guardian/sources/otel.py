@@ -63,8 +63,7 @@ class OtelGenAi(Format):
         return isinstance(body, Mapping) and "resourceSpans" in body
 
     def opens(self, value: bytes) -> Any | None:
-        body = from_protobuf(value)
-        return body if body is not None and "resourceSpans" in body else None
+        return from_protobuf(value, "spans")
 
     def entries(self, body: Any) -> Iterable[Any]:
         if not isinstance(body, Mapping) or not isinstance(body.get("resourceSpans"), list):

@@ -6,18 +6,29 @@ ids in base64; they become hex here. Protobuf needs the extra `protobuf`.
 
 import base64
 import binascii
+import hashlib
+import json
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from guardian.bus.protobuf_around import HALF, around, fields
 from guardian.errors import DecodeError
 from guardian.sources.facts import at
+from guardian.sources.partly import Partly
+from guardian.sources.unread import read_around
 
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
     "spans": ("resourceSpans", "scopeSpans", "spans"),
     "logs": ("resourceLogs", "scopeLogs", "logRecords"),
 }
+_START = 7 << 3 | 1
+"""The tag of a span's start, eight bytes; that of a log record's time is another."""
+_UNREAD = DecodeError("not_utf8", "a text in the message is not UTF-8, or nests too deep")
+_DEEPEST = 512
+"""How deep its JSON nests at most, several levels for each of a message's, of which protobuf reads 100."""
 
 
 def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, Any]]:
@@ -73,8 +84,9 @@ def _whole(said: Any) -> Any:
     return said
 
 
-def from_protobuf(value: bytes) -> dict[str, Any] | None:
+def from_protobuf(value: bytes, kind: Literal["spans", "logs"]) -> dict[str, Any] | Partly | None:
     """Bytes of a TracesData or LogsData message (an export request is the same on the wire); None for others.
+    `Partly` where some text in it cannot be read.
 
     Raises DecodeError where the library is absent and the bytes look like such a message.
     """
@@ -92,29 +104,38 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
             "unsupported",
             "these bytes look like OTLP protobuf; reading it needs: pip install 'intent-guardian[protobuf]'",
         ) from None
-    for message in (TracesData(), LogsData()):
+    message: Any = TracesData if kind == "spans" else LogsData
+    try:
+        if _are_spans(value) != (kind == "spans"):
+            return None
         try:
-            message.ParseFromString(value)
+            body, partly = MessageToDict(message.FromString(value)), False
         except BadMessage:
-            continue
-        body: dict[str, Any] = MessageToDict(message)
-        kind: Literal["spans", "logs"] = "spans" if "resourceSpans" in body else "logs"
-        if any(True for _ in records_of(body, kind)) and _known(message):
-            return body
-    return None
+            mark, partly = secrets.token_hex(16), True
+            rest = MessageToDict(message.FromString(around(value, message.DESCRIPTOR, mark)))
+            body = read_around(json.dumps(rest).replace(mark, HALF), _DEEPEST)
+    except (ValueError, BadMessage):
+        return None
+    if not any(True for _ in records_of(body, kind)):
+        return None
+    return Partly(body, _UNREAD, hashlib.sha256(value).digest()) if partly else body
 
 
-def _known(message: Any) -> bool:
-    """Whether the bytes are really of this message. Log records that are read as spans all lack a time; a single
-    span without one may be an agent's, and must not hide the others."""
-    if not hasattr(message, "resource_spans"):
-        return True
+def _are_spans(value: bytes) -> bool:
+    """Whether the records of a message are spans. Those of logs say no time where a span's start is; a single span
+    without one may be an agent's, and must not hide the others. Raises ValueError for what is no message."""
     return any(
-        span.name and span.start_time_unix_nano
-        for resource in message.resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
+        tag == _START and any(span[at:end])
+        for resource in _inner(value, 1)
+        for scope in _inner(resource, 2)
+        for span in _inner(scope, 2)
+        for _, at, end, tag in fields(span)
     )
+
+
+def _inner(value: bytes, number: int) -> Iterator[bytes]:
+    """The contents of each field of this number."""
+    return (value[at:end] for _, at, end, tag in fields(value) if tag == number << 3 | 2)
 
 
 def hex_of(value: Any, size: int) -> str | None:

@@ -176,7 +176,7 @@ class Reader:
         facts = self.formats[name].facts(entry)
         if facts is None:
             if why is not None:
-                raise DecodeError(why.code, why.reason)
+                raise DecodeError("no_tool", why.reason)  # anybody can bring it about
             return None
         if wrapping is not None:
             facts = wrapping.onto(facts)

@@ -184,7 +184,7 @@ def test_what_looks_like_no_call_is_skipped_only_where_it_can_be_read(make_reade
     ping = {"session_id": "s-1", "request": {"jsonrpc": "2.0", "method": "ping", "id": "HERE"}}
     assert told(make_reader("mcp"), ping) == []
     (refused,) = told(make_reader("mcp"), json.dumps(ping).replace('"HERE"', "9" * 30).encode())
-    assert (refused.code, refused.session_id) == ("not_json", "s-1")
+    assert (refused.code, refused.session_id) == ("no_tool", "s-1")
 
 
 def test_what_is_no_json_at_all_is_told_to_those_whose_log_it_is(make_reader, told):
