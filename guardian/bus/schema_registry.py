@@ -6,13 +6,16 @@ payload. Schemas never change under their id, so the client keeps them. Needs th
 
 import base64
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+from guardian.bus.protobuf_around import HALF, around, varint
 from guardian.errors import ConfigurationError, DecodeError, SchemaAway
 
 _MAGIC = 0
@@ -50,13 +53,13 @@ class SchemaRegistry:
             read = self._readers[number] = self._reader(number)
         try:
             body = read(value[_HEADER:])
+            return body if isinstance(body, bytes) else json.dumps(body, default=_plain).encode()
         except DecodeError:
             raise
         except Exception as error:  # the libraries raise whatever comes to hand on bad bytes
             raise DecodeError(
                 "invalid", f"the value does not fit schema {number}: {type(error).__name__}"
             ) from None
-        return body if isinstance(body, bytes) else json.dumps(body, default=_plain).encode()
 
     def _reader(self, number: int) -> Any:
         schema = self._ask(lambda: self._client.get_schema(number), number)
@@ -64,7 +67,9 @@ class SchemaRegistry:
             case "JSON":
                 return lambda payload: payload
             case "AVRO":
-                return _made(_avro, schema.schema_str, number)
+                named: dict[str, Any] = {}
+                self._refer(schema, number, named, set())
+                return _made(lambda text: _avro(text, named), schema.schema_str, number)
             case "PROTOBUF":
                 serialized = self._ask(lambda: self._serialized.get_schema(number, fmt="serialized"), number)
                 return _made(_protobuf, serialized.schema_str, number)
@@ -72,6 +77,16 @@ class SchemaRegistry:
                 raise DecodeError(
                     "unknown_schema", f"schema {number} is of type {str(other)[:32]!r}, which is not read"
                 )
+
+    def _refer(self, schema: Any, number: int, named: dict[str, Any], seen: set[tuple[str, int]]) -> None:
+        """Puts into `named` the types of the Avro schemas that this one refers to, and of those that they do."""
+        for each in schema.references or ():
+            place = each.subject, each.version
+            if place not in seen:
+                seen.add(place)
+                inner = self._ask(partial(self._client.get_version, *place), number).schema
+                self._refer(inner, number, named, seen)
+                _made(lambda text: _avro(text, named), inner.schema_str, number)
 
     def _ask(self, ask: Any, number: int) -> Any:
         from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -99,11 +114,12 @@ def _made(make: Callable[[str], Any], text: str, number: int) -> Any:
         raise DecodeError("unknown_schema", why) from None
 
 
-def _avro(text: str) -> Any:
+def _avro(text: str, named: dict[str, Any]) -> Any:
     import fastavro
 
-    schema = fastavro.parse_schema(json.loads(text))
-    return lambda payload: fastavro.schemaless_reader(BytesIO(payload), schema, None)
+    schema: Any = fastavro.parse_schema(json.loads(text), named)
+    odd = "surrogateescape"  # bytes that are no UTF-8 become what is no JSON, and the rest is judged
+    return lambda payload: fastavro.schemaless_reader(BytesIO(payload), schema, None, handle_unicode_errors=odd)
 
 
 def _protobuf(serialized: str) -> Any:
@@ -111,6 +127,7 @@ def _protobuf(serialized: str) -> Any:
     from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.json_format import MessageToDict
+    from google.protobuf.message import DecodeError as BadMessage
     from google.protobuf.message_factory import GetMessageClass
 
     pool: Any = DescriptorPool()
@@ -127,38 +144,68 @@ def _protobuf(serialized: str) -> Any:
         message = messages[path[0]]
         for step in path[1:]:
             message = list(message.nested_types)[step]
-        parsed = GetMessageClass(message).FromString(payload[start:])
-        return MessageToDict(parsed, preserving_proto_field_name=True)
+        made, content = GetMessageClass(message), payload[start:]
+        try:
+            return plain(made, content)
+        except BadMessage:
+            mark = secrets.token_hex(16)
+            rest = plain(made, around(content, message, mark))
+            return json.dumps(rest).replace(mark, HALF).encode()
+
+    def plain(made: Any, content: bytes) -> Any:
+        said = MessageToDict(made.FromString(content), preserving_proto_field_name=True)
+        return _explicit(said, made.DESCRIPTOR)
 
     return read
 
 
+def _explicit(said: Any, descriptor: Any) -> Any:
+    """The JSON of a message, with what Protobuf's own leaves out or writes otherwise: `false` and the first word
+    of an enumeration where these are what a field without presence says, and 64-bit numbers as numbers."""
+    told = dict(said)
+    for field in descriptor.fields:
+        if field.name in said:
+            told[field.name] = _of_field(said[field.name], field)
+        elif not field.has_presence and field.default_value is False:
+            told[field.name] = False
+        elif not field.has_presence and field.enum_type is not None and field.default_value == 0:
+            told[field.name] = field.enum_type.values_by_number[0].name
+    return told
+
+
+def _of_field(said: Any, field: Any) -> Any:
+    inner = field.message_type
+    if inner is not None and inner.GetOptions().map_entry:
+        value = inner.fields_by_name["value"]
+        return {key: _of_field(each, value) for key, each in said.items()}
+    if inner is not None and inner.full_name.startswith("google.protobuf."):  # these have a JSON of their own
+        return said
+    if isinstance(said, list):
+        return [_of_field(each, field) for each in said]
+    if inner is not None:
+        return _explicit(said, inner)
+    return int(said) if field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64) else said
+
+
 def _index(payload: bytes) -> tuple[list[int], int]:
     """Which message it is, as zigzag numbers after their count; a single zero stands for the first."""
-    count, at = _varint(payload, 0)
+    count, at = _zigzag(payload, 0)
     if count == 0:
         return [0], at
     if not 0 < count <= _MAX_INDEX:
         raise DecodeError("invalid", "the index of the Protobuf message is damaged")
     path = []
     for _ in range(count):
-        step, at = _varint(payload, at)
+        step, at = _zigzag(payload, at)
         if step < 0:
             raise DecodeError("invalid", "the index of the Protobuf message is damaged")
         path.append(step)
     return path, at
 
 
-def _varint(payload: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 35:
-        byte = payload[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
-    raise DecodeError("invalid", "the index of the Protobuf message is damaged")
+def _zigzag(payload: bytes, at: int) -> tuple[int, int]:
+    number, at = varint(payload, at)
+    return (number >> 1) ^ -(number & 1), at
 
 
 def _plain(value: object) -> object:

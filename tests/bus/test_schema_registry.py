@@ -12,11 +12,12 @@ import pytest
 from guardian.domain.record import Record
 from guardian.errors import DecodeError, SchemaAway
 from guardian.sources.guardian import GuardianDecisions
+from guardian.sources.unread import unread_in
 from guardian.sources.unwrapping import Unwrapping
 
 pytest.importorskip("confluent_kafka.schema_registry")
 import fastavro
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
 from guardian.bus.schema_registry import SchemaRegistry
 
@@ -30,8 +31,9 @@ AVRO = {
 
 
 def proto_file():
-    """Two messages; the second has a nested one: what `tool` and `Inner.note` are in."""
+    """Three messages; the second has a nested one: what `tool` and `Inner.note` are in."""
     file = descriptor_pb2.FileDescriptorProto(name="call.proto", syntax="proto3")
+    file.dependency.append("google/protobuf/struct.proto")
     string, optional = (
         descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
         descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
@@ -40,7 +42,38 @@ def proto_file():
     first.field.add(name="tool", number=1, type=string, label=optional)
     second = file.message_type.add(name="Outer")
     second.nested_type.add(name="Inner").field.add(name="note", number=1, type=string, label=optional)
+    kind = file.enum_type.add(name="Effect")
+    kind.value.add(name="DENY", number=0)
+    kind.value.add(name="ALLOW", number=1)
+    decided = file.message_type.add(name="Decided")
+    entry = decided.nested_type.add(name="CountsEntry")
+    entry.options.map_entry = True
+    of = descriptor_pb2.FieldDescriptorProto
+    for message, name, number, type_, more in (
+        (entry, "key", 1, of.TYPE_STRING, {}),
+        (entry, "value", 2, of.TYPE_INT64, {}),
+        (decided, "allowed", 1, of.TYPE_BOOL, {}),
+        (decided, "effect", 2, of.TYPE_ENUM, {"type_name": ".Effect"}),
+        (decided, "records", 3, of.TYPE_INT64, {}),
+        (decided, "arguments", 4, of.TYPE_MESSAGE, {"type_name": ".google.protobuf.Struct"}),
+        (decided, "counts", 5, of.TYPE_MESSAGE, {"type_name": ".Decided.CountsEntry", "label": of.LABEL_REPEATED}),
+        (decided, "before", 6, of.TYPE_MESSAGE, {"type_name": ".Decided", "label": of.LABEL_REPEATED}),
+        (decided, "tool", 7, of.TYPE_STRING, {}),
+        (decided, "masked", 8, of.TYPE_BOOL, {"oneof_index": 0, "proto3_optional": True}),
+        (decided, "ids", 9, of.TYPE_UINT64, {"label": of.LABEL_REPEATED}),
+    ):
+        message.field.add(**{"name": name, "number": number, "type": type_, "label": optional, **more})
+    decided.oneof_decl.add(name="_masked")
     return base64.b64encode(file.SerializeToString()).decode()
+
+
+def decided(**said):
+    """The bytes of the third message, framed."""
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(struct_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(base64.b64decode(proto_file()))
+    made = message_factory.GetMessageClass(pool.FindMessageTypeByName("Decided"))
+    return framed(3, b"\x02\x04" + made(**said).SerializeToString())
 
 
 @pytest.fixture
@@ -50,6 +83,14 @@ def registry():
         2: {"schema": '{"type": "object"}', "schemaType": "JSON"},
         3: {"schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"},
         4: {"schema": "?", "schemaType": "THRIFT"},
+        5: {
+            "schema": json.dumps(of_types("Both", "Left", "Right")),
+            "references": [refers("Left"), refers("Right")],
+        },
+        "Left": {"schema": json.dumps(of_types("Left", "Leaf")), "references": [refers("Leaf")]},
+        "Right": {"schema": json.dumps(of_types("Right", "Leaf")), "references": [refers("Leaf")]},
+        "Leaf": {"schema": json.dumps(of_types("Leaf", "string"))},
+        6: {"schema": json.dumps(of_types("Lost", "Gone")), "references": [refers("Gone")]},
     }
     state = {"status": 200, "asked": 0}
 
@@ -57,10 +98,13 @@ def registry():
         def do_GET(self):
             state["asked"] += 1
             url = urlsplit(self.path)
-            number = int(url.path.rsplit("/", 1)[1])
+            _, kind, name, *version = url.path.split("/")
+            number = int(version[-1]) if kind == "schemas" else name
             status, body = state["status"], schemas.get(number)
             if body is None and status == 200:
                 status, body = 404, {"error_code": 40403, "message": "Schema not found"}
+            if kind == "subjects" and body:
+                body = {**body, "subject": name, "version": 1, "id": 100 + len(name)}
             if number == 3 and parse_qs(url.query).get("format") == ["serialized"]:
                 body = {**body, "schema": proto_file()}
             if status in (400, 422):
@@ -80,6 +124,15 @@ def registry():
     yield SchemaRegistry(f"http://127.0.0.1:{server.server_address[1]}", {"max.retries": 0}), state
     server.shutdown()
     server.server_close()
+
+
+def of_types(name, *types):
+    """An Avro record whose fields are called as their types, in small letters."""
+    return {"type": "record", "name": name, "fields": [{"name": each.lower(), "type": each} for each in types]}
+
+
+def refers(name):
+    return {"name": name, "subject": name, "version": 1}
 
 
 def framed(number, payload):
@@ -114,6 +167,54 @@ def test_protobuf_messages_are_found_by_their_index(registry):
     assert json.loads(schemas.plain(framed(3, b"\x00" + field))) == {"tool": "read"}
     assert json.loads(schemas.plain(framed(3, b"\x02\x00" + field))) == {"tool": "read"}  # [0], spelt out
     assert json.loads(schemas.plain(framed(3, b"\x04\x02\x00" + field))) == {"note": "read"}  # Outer.Inner
+
+
+def test_what_protobuf_leaves_out_because_it_is_false_is_told_and_64_bits_are_numbers(registry):
+    schemas, _ = registry
+    said = {"records": 3, "counts": {"a": 2**40}, "ids": [2**63], "before": [{"allowed": True, "effect": 1}]}
+    assert json.loads(schemas.plain(decided(**said))) == {
+        "allowed": False, "effect": "DENY", "records": 3, "counts": {"a": 2**40}, "ids": [2**63],
+        "before": [{"allowed": True, "effect": "ALLOW"}],
+    }  # fmt: skip
+    assert json.loads(schemas.plain(decided(masked=False)))["masked"] is False
+
+
+def a_struct(levels):
+    value = struct_pb2.Value(string_value="x")
+    for _ in range(levels):
+        value = struct_pb2.Value(struct_value=struct_pb2.Struct(fields={"k": value}))
+    return struct_pb2.Struct(
+        fields={"to": struct_pb2.Value(string_value="mallory"), "x": value}
+    ).SerializeToString()
+
+
+@pytest.mark.parametrize("passed", [a_struct(33), a_struct(0).replace(b"\x1a\x01x", b"\x1a\x01\xff")])
+def test_what_an_agent_passes_in_protobuf_costs_only_that(passed, registry):
+    schemas, _ = registry
+    size = bytes([len(passed) & 0x7F | 0x80, len(passed) >> 7])
+    body = GuardianDecisions().parse_around(schemas.plain(decided(tool="pay") + b"\x22" + size + passed))
+    assert (body["tool"], body["arguments"]["to"], body["allowed"]) == ("pay", "mallory", False)
+    assert unread_in(body["arguments"]["x"])
+
+
+def test_a_text_in_avro_that_is_not_utf8_costs_only_itself(registry):
+    schemas, _ = registry
+    body = GuardianDecisions().parse_around(schemas.plain(framed(1, avro("read").replace(b"read", b"re\xff\xfe"))))
+    assert unread_in(body.pop("tool"))
+    assert body == {"at": "2025-11-24T22:07:16.939000+00:00"}
+
+
+def test_avro_schemas_may_refer_to_others(registry):
+    schemas, state = registry
+    written = b"".join(bytes([2 * len(each)]) + each for each in (b"left", b"right"))
+    for _ in range(2):
+        assert json.loads(schemas.plain(framed(5, written))) == {
+            "left": {"leaf": {"string": "left"}}, "right": {"leaf": {"string": "right"}}
+        }  # fmt: skip
+    assert state["asked"] == 4
+    with pytest.raises(DecodeError) as caught:
+        schemas.plain(framed(6, written))
+    assert caught.value.code == "unknown_schema"
 
 
 @pytest.mark.parametrize(
