@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.domain.event import DecisionEvent
+from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
@@ -223,7 +223,8 @@ class Reader:
             levels += [level[key] for level in levels[:1] if isinstance(level.get(key), dict)]
 
         def named(*keys: str) -> str | None:
-            return next((name for level in levels for key in keys if (name := name_of(level.get(key)))), None)
+            said = (name_of(level.get(key)) for level in levels for key in keys)
+            return next((name for name in said if name not in (None, UNTOLD)), None)  # Envoy writes it so too
 
         gateway = name_of(self.completion.sender(record, error.gateway or named("gateway")))
         refused = DecodeError(

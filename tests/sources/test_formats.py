@@ -336,6 +336,12 @@ def test_agentgateways_otlp_logs_say_the_same_as_its_lines(sample):
     assert event.time.isoformat() == "2025-11-24T22:07:16.939402+00:00"
 
 
+def test_a_call_of_envoys_that_names_no_session_is_refused_without_one(make_reader, told):
+    call = {"start_time": TICK, "response_code": 200, "mcp.tool.name": "pay", "mcp.session.id": "-"}
+    (refused,) = told(make_reader("envoy"), call, headers=(("gateway", b"home"),))
+    assert (refused.code, refused.tenant_id, refused.session_id) == ("no_session", "tenant_home", None)
+
+
 def test_envoys_own_keys_can_be_named_and_a_dash_says_nothing(sample, make_reader, decisions):
     (event,) = sample("envoy", 0)
     assert (event.action.tool, event.envelope.session_id, event.trace_id) == ("weather.get_weather", "a7f3", TRACE)
