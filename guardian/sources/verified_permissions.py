@@ -3,6 +3,7 @@
 Source: Amazon Verified Permissions user guide, logging with CloudTrail. Data events are not logged by default. The
 decision is in `additionalEventData`; there is no session, no arguments and no determining policy. CloudTrail is
 minutes behind: for replay and backtests rather than for live use. Taken are single events and files of `Records`.
+A request that failed, as with a token of the agent's making, has an error in place of the decision, and is a deny.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
-from guardian.sources.facts import Facts, at, effect_of, expected, mapping, moment, need, text
+from guardian.sources.facts import Facts, at, effect_of, expected, mapping, moment, text, tool_of
 from guardian.sources.lines import line
 from guardian.sources.port import Format
 
@@ -45,6 +46,7 @@ class VerifiedPermissions(Format):
             if "eventSource" not in entry:
                 raise expected("eventSource", f'a CloudTrail event of "{_SOURCE}"', entry.get("eventSource"))
             return None
+        decision, failed = at(entry, "additionalEventData", "decision"), text(entry.get("errorCode"))
         asked = entry.get("requestParameters")
         where = "requestParameters"
         principal, resource = at(asked, "principal"), at(asked, "resource")
@@ -52,8 +54,8 @@ class VerifiedPermissions(Format):
         who = text(at(principal, "entityId"))
         store = text(at(asked, "policyStoreId"))
         return Facts(
-            tool=need(at(asked, "action", "actionId"), f"{where}.action.actionId"),
-            effect=effect_of(at(entry, "additionalEventData", "decision"), "additionalEventData.decision"),
+            **tool_of(at(asked, "action", "actionId"), f"{where}.action.actionId"),
+            effect="deny" if failed and decision is None else effect_of(decision, "additionalEventData.decision"),
             id=text(entry.get("eventID")),
             time=moment(entry.get("eventTime"), "eventTime"),
             gateway=store,

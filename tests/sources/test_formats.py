@@ -277,6 +277,17 @@ def test_a_cloudtrail_file_gives_only_the_decisions_of_verified_permissions(samp
     assert event.origin.session_from == "window"
 
 
+def test_a_request_to_verified_permissions_that_failed_is_a_deny(samples, make_reader, told):
+    failed = json.loads(samples("verified_permissions")[0])["Records"][0]
+    failed |= {"errorCode": "ValidationException", "additionalEventData": None}
+    unnamed = failed | {"requestParameters": None}
+    denied, lost = told(make_reader("verified_permissions"), {"Records": [failed, unnamed]})
+    assert denied.event.decision.effect == "deny"
+    assert lost.code == "nobody"
+    (undecided,) = told(make_reader("verified_permissions"), failed | {"errorCode": None})
+    assert (undecided.code, undecided.reason[:28]) == ("invalid", "additionalEventData.decision")
+
+
 def test_a_batch_of_verified_permissions_is_taken_apart(sample):
     read, pay = sample("verified_permissions", 1)
     assert (read.id, read.decision.effect, pay.decision.effect) == ("batch-9/0", "allow", "deny")
