@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from guardian.control import breaker
 from guardian.control.authority import ask, record
 from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
@@ -103,7 +102,6 @@ def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) ->
             waits = followers.go_below(at)
         else:
             waits = followers.go_down(at._replace(done=max(0, at.done)), as_then(rows, root, now), root)
-    breaker.heed(deps, rows, at.tenant_id, now)
     return waits
 
 
@@ -188,9 +186,7 @@ class _Followers:
             return "passed"
         then = as_then(rows, root, now)
         went = self._decide(self._about(then, session_id), root, then, alone=True)
-        if went == "revoked":
-            breaker.heed(deps, rows, self._tenant_id, now)
-        else:
+        if went != "revoked":
             tell_on(deps, rows, root, now)
         return "spared" if went == "none more" else went  # others below may follow another revocation
 
@@ -261,7 +257,6 @@ class _Followers:
             now,
             expires_at=max(revoked_until(deps, rows, tenant_id, child, now), root.expires_at),
             automatic=request.asker.role == "monitor",
-            hard=request.evidence.hard_breach,
         )
         rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
         deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")

@@ -21,6 +21,9 @@ from guardian.signals.constraints import read
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
+MOST_FOLLOW = 2000
+"""How many sessions follow other sessions' automatic revocations at most, in a tenant and a budget's window."""
+
 _ALL_DAY: frozenset[PolicyAction] = frozenset({"flag", "permitCall", "registerEnvelope"})
 """Machines ask for these all day, so a tenant's sessions are not counted each time."""
 
@@ -39,11 +42,13 @@ def situation(
     act: ActFacts | None = None,
     target: PolicyAction | None = None,
     sessions: tuple[int, int] | None = None,
+    follows: bool = False,
 ) -> PolicyRequest:
     """The request with every fact as it stands inside this transaction.
 
     `sessions`: how many sessions of the tenant were registered lately, and how many of these are revoked, if the
-    caller has counted them already.
+    caller has counted them already. One that `follows` another's revocation is no decision of its own: a larger
+    budget bounds these, of which nothing is reserved.
     """
     settings = deps.settings
     stored = deps.mode_of(rows, tenant_id)
@@ -52,6 +57,9 @@ def situation(
         session, author = session_facts(deps, rows, tenant_id, session_id, agent_id)
     act = act or ActFacts(own=author == principal.id)
     spent = rows.ledger.spent(tenant_id, now - settings.budget_window)
+    budget = BudgetFacts(settings.budget_total, settings.budget_reserved, spent.used, spent.general)
+    if follows:
+        budget = BudgetFacts(total=MOST_FOLLOW, reserved=0, used=spent.followers, used_general=spent.followers)
     at = now.astimezone(UTC)
     return PolicyRequest(
         asker=asker(principal),
@@ -63,12 +71,7 @@ def situation(
         solo=settings.solo,
         on_call=settings.on_call.get(tenant_id, frozenset()),
         evidence=evidence or EvidenceFacts(),
-        budget=BudgetFacts(
-            total=settings.budget_total,
-            reserved=settings.budget_reserved,
-            used=spent.used,
-            used_general=spent.general,
-        ),
+        budget=budget,
         harm=harm_of(deps, rows, tenant_id, now, sessions=(0, 0) if action in _ALL_DAY else sessions),
         act=replace(act, break_glass=rows.break_glass.open(tenant_id, principal.id, now) is not None),
         target=target,

@@ -124,6 +124,7 @@ class Then:
             evidence=self.evidence,
             act=act,
             sessions=sessions,
+            follows=True,
         )
 
 
@@ -158,7 +159,6 @@ def append_follower(
     *,
     expires_at: datetime,
     automatic: bool = False,
-    hard: bool = False,
 ) -> LedgerEntry:
     """Revoke `child` because of `root`. One that is revoked already and only changes its cause spends no budget:
     it is not `automatic`.
@@ -174,6 +174,5 @@ def append_follower(
         expires_at=expires_at,
         finding_id=root.finding_id,
         automatic=automatic,
-        hard=hard,
         cause=root.subject_id,
     )

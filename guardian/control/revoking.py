@@ -97,7 +97,8 @@ def _above(
     that is registered nowhere is given back with it, too."""
     parent = None if finding.subject is None else finding.subject.parent_session_id
     live = None if parent is None else rows.ledger.live_entry(finding.tenant_id, parent)
-    if live is None or live.expires_at <= now or not _only_follows(deps, rows, asked, finding, now):
+    stands = live is not None and live.expires_at > now
+    if not stands or not asked.evidence.hard_breach or not _only_follows(deps, rows, asked, finding, now):
         return None
     return live
 

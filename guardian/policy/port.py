@@ -91,8 +91,9 @@ class EvidenceFacts:
 class BudgetFacts:
     """Automatic revocations of this tenant in the present window.
 
-    `used` counts all of them, `used_general` those without a hard breach. `reserved` of the `total` is kept
-    for hard breaches, so that decoys cannot spend it.
+    `used` counts all that were decided, `used_general` those without a hard breach. `reserved` of the `total` is
+    kept for hard breaches, so that decoys cannot spend it. For a session that only follows a revoked one, all
+    four speak of those that follow.
     """
 
     total: int = 0

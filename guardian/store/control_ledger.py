@@ -33,19 +33,23 @@ _LIVE = select(ledger).join(live, _place == tuple_(live.c.epoch, live.c.n))
 _LIVE_ENTRY = _LIVE.where(
     *(live.c[name] == bindparam(name) for name in ("tenant_id", "subject_type", "subject_id"))
 )
+# What the monitor finds out about a parent is its own decision, on a hard breach; what control takes along is not.
+_FOLLOWS = and_(ledger.c.cause.is_not(None), ~ledger.c.hard).label("follows")
 _SPENT = (
-    select(ledger.c.hard, func.count())
+    select(_FOLLOWS, ledger.c.hard, func.count().label("made"))
     .where(ledger.c.tenant_id == bindparam("tenant_id"), ledger.c.automatic, ledger.c.at > bindparam("since"))
-    .group_by(ledger.c.hard)
+    .group_by(_FOLLOWS, ledger.c.hard)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Automatic revocations in a window: all of them, and those without a hard breach."""
+    """Automatic revocations in a window: the decisions, of these those without a hard breach, and what control
+    took along with them."""
 
     used: int
     general: int
+    followers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,10 @@ class LedgerRows:
         subject_type: SubjectType = "session",
         cause: str | None = None,
     ) -> LedgerEntry:
-        """Append one entry at the next revision and keep the live set in step, in this transaction."""
+        """Append one entry at the next revision and keep the live set in step, in this transaction.
+
+        `hard`: decided on a hard breach. What only follows from its `cause` was not decided on anything.
+        """
         revision = next_revision(self.connection)
         entry = LedgerEntry.model_validate(
             {
@@ -234,8 +241,9 @@ class LedgerRows:
     def spent(self, tenant_id: str, since: datetime) -> Spent:
         """Automatic revocations of a tenant after `since`, whatever became of them afterwards."""
         found = self.connection.execute(_SPENT, {"tenant_id": tenant_id, "since": since})
-        counts = {bool(kind): int(count) for kind, count in found}
-        return Spent(used=sum(counts.values()), general=counts.get(False, 0))
+        made = {(bool(row.follows), bool(row.hard)): int(row.made) for row in found}
+        general = made.get((False, False), 0)
+        return Spent(general + made.get((False, True), 0), general, followers=made.get((True, False), 0))
 
 
 def _entry(row: Row[Any]) -> LedgerEntry:

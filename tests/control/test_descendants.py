@@ -239,15 +239,16 @@ def test_below_what_the_monitor_revoked_policy_is_asked_as_for_the_monitor(famil
     assert family.news().count("Sessions that are delegated by a revoked one go on") == 1
 
 
-def test_each_session_born_so_counts_against_budget_and_breaker(make_stage, a_finding, hard):
+def test_no_session_born_so_counts_against_budget_or_breaker(make_stage, a_finding, hard):
     stage = make_stage(budget_total=3, budget_reserved=0, breaker=BreakerRule(least=3))
     stage.enforce()
     stage.delegate("root")
     stage.submit(a_finding("root", breaches=hard))
     for n in range(5):
         stage.delegate(f"late{n}", "root")
-    assert set(stage.live()) == {"root", "late0", "late1"}
-    assert stage.call("GET", "/v1/breakers/acme").json()["open"] is True
+    assert set(stage.live()) == {"root", *(f"late{n}" for n in range(5))}
+    breaker = stage.call("GET", "/v1/breakers/acme").json()
+    assert (breaker["open"], breaker["recent"]) == (False, 1)
 
 
 def test_a_persons_word_holds_below_a_session_that_was_renewed(family):
@@ -398,14 +399,32 @@ def test_who_revokes_one_by_hand_decides_on_what_it_delegated_as_well(family):
     assert set(family.live()) == {"root", "child", "grandchild"}
 
 
-def test_each_descendant_counts_against_the_budget(make_stage, a_finding, hard):
+def test_one_with_many_children_leaves_the_budget_and_the_breaker_to_others(make_stage, a_finding, hard):
+    stage = make_stage(budget_total=2, budget_reserved=1, breaker=BreakerRule(least=3))
+    stage.enforce()
+    children = stage.brood(6, "root")
+    stage.submit(a_finding("root", breaches=hard))
+    assert stage.submit(a_finding("other", breaches=hard)).json()["effect"] == "revoke"
+    stage.delegate("late", "root")
+    assert set(stage.live()) == {"root", *children, "late", "other"}, "although the budget is spent by now"
+    assert stage.call("GET", "/v1/tenants", "admin").json()["items"][0]["budget_used"] == 2
+    assert stage.submit(a_finding("third", breaches=hard)).json()["effect"] == "flag"
+
+
+def test_those_whose_parent_only_the_log_tells_count_one_by_one(make_stage, a_finding, hard, weak):
+    """Else whoever has the monitor's token could name any session as the child of a revoked one."""
     stage = make_stage(budget_total=2, budget_reserved=0)
     stage.enforce()
-    stage.delegate("root")
-    for name in ("a", "b", "c"):
-        stage.delegate(name, "root")
     stage.submit(a_finding("root", breaches=hard))
-    assert set(stage.live()) == {"root", "a"}
+
+    def claim(name):
+        found = a_finding(name, breaches=PARENT, evidence=weak)
+        subject = found.subject.model_copy(update={"parent_session_id": "root"})
+        return stage.submit(found.model_copy(update={"subject": subject})).json()["effect"]
+
+    assert [claim(name) for name in ("a", "b")] == ["revoke", "flag"]
+    stage.reinstate("root")
+    assert stage.live() == {}
 
 
 def test_a_circle_of_delegation_ends(family):

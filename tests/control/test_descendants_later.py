@@ -9,6 +9,7 @@ from guardian.control.case_feeds import catch_up
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.domain.finding import Effect
+from guardian.store.control_ledger import Spent
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("walks_by_hand")
@@ -29,7 +30,7 @@ def test_what_follows_a_renewed_revocation_is_carried_on_and_costs_nothing(make_
         assert set(stage.live()) == {"root", "child", "grandchild"}
     assert "lapsed" not in {status for status, _, _ in stage.ledger()}
     with stage.deps.store.read() as rows:
-        assert rows.ledger.spent("acme", START - timedelta(days=1)).used == 3
+        assert rows.ledger.spent("acme", START - timedelta(days=1)) == Spent(used=1, general=0, followers=2)
     stage.reinstate("root")
     assert stage.live() == {}
 

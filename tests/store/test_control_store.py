@@ -372,9 +372,11 @@ def test_budget_counts_automatic_entries_of_the_window_only(store):
     _revoke(store, "hard", automatic=True, hard=True)
     _revoke(store, "manual")
     _revoke(store, "foreign", tenant="globex", automatic=True)
+    _revoke(store, "taken along", automatic=True, cause="hard")
+    _revoke(store, "found below", automatic=True, hard=True, cause="hard")
     with store.read() as rows:
         spent = rows.ledger.spent("acme", NOW - timedelta(hours=1))
-    assert (spent.used, spent.general) == (2, 1)
+    assert (spent.used, spent.general, spent.followers) == (3, 1, 1)
 
 
 # --- audit --------------------------------------------------------------------------------------------------
