@@ -195,7 +195,8 @@ class Judge:
     def _climb(
         self, d: Decoded, seen: Observation, request: FitRequest, drift: Drift, state: SessionState, work: Work
     ) -> SessionState:
-        """The session's state after the call. A step up the ladder makes one finding."""
+        """The session's state after the call. A step up the ladder makes one finding, and so does each further
+        hard rule that a flagged session breaks: what flagged it must not hide that."""
         breaches = [
             b
             for s in drift.signals
@@ -205,7 +206,8 @@ class Judge:
         ]
         wanted = self.ladder.wanted(one_in=drift.one_in, breaches=breaches, pardoned=state.pardoned)
         stage = self.ladder.climb(state.stage, wanted)
-        again = (
+        news = self.ladder.unnamed(state, breaches)
+        again = (state.stage is Stage.FLAGGED and bool(news)) or (
             state.stage is Stage.REVOKED
             and wanted is Effect.REVOKE
             and d.event.decision.effect == "allow"
@@ -236,7 +238,7 @@ class Judge:
                 now=d.now,
                 argument=argument,
                 versions={**self.versions, **versions_of(seen)},
-                title=self._title(breaches, state.pardoned),
+                title=self._title(news or breaches, state.pardoned),
                 asks=self.ladder.breach_effect,
                 envelope_digest=d.envelope_digest,
                 odder=None if breaches or other is None else shown(other),

@@ -1,4 +1,5 @@
-"""The ladder clear → flagged → revoked: one step up per state change, never one finding per call.
+"""The ladder clear → flagged → revoked: one finding per step up, and for a flagged session one per further hard
+rule that it breaks; never one per call.
 
 Hysteresis: the evidence is a running maximum, so a session does not flap between two calls; it comes down
 only when people speak (`hear`), and then evidence starts afresh and the named rules that they waved through
@@ -71,20 +72,29 @@ class Ladder:
             return Effect.REVOKE
         return Effect.FLAG if Effect.FLAG in effects else Effect.NONE
 
+    def unnamed(self, state: SessionState, breaches: Iterable[Breach]) -> list[Breach]:
+        """Hard breaches of rules that no finding of the session has named yet.
+
+        Each rule counts once, whatever breaks it: an agent can break one by a thousand values. Rules that people
+        waved through, or that ask for nothing, do not count.
+        """
+        named = set(map(rule_of, state.breaches))
+        fresh = (b for b in breaches if b.hard and b.name not in named and not b.waved(state.pardoned))
+        return [b for b in fresh if self.breach_effect(b) is not Effect.NONE]
+
     def asks_again(self, state: SessionState, *, one_in: float, breaches: Iterable[Breach], now: datetime) -> bool:
         """Whether to ask again for the revocation of a session that still acts although it was asked for.
 
         Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now. Ask on a
-        hard breach of a rule that no finding has named yet (whatever breaks it: an agent can break one by a
-        thousand values); on ten times the evidence that revocation takes or was last asked on, if the act breaks
-        no rule that asks for it by itself (a rule is not evidence twice); or half an hour after the last time.
-        Rules that people waved through do not count.
+        hard breach of a rule that no finding has named yet; on ten times the evidence that revocation takes or was
+        last asked on, if the act breaks no rule that asks for it by itself (a rule is not evidence twice); or half
+        an hour after the last time. Rules that people waved through do not count.
         """
-        hard = [b for b in breaches if b.hard and not b.waved(state.pardoned)]
+        told = tuple(breaches)
+        hard = (b for b in told if b.hard and not b.waved(state.pardoned))
         revoking = any(self.breach_effect(b) is Effect.REVOKE for b in hard)
-        named = set(map(rule_of, state.breaches))
         return (
-            any(b.name not in named for b in hard)
+            bool(self.unnamed(state, told))
             or (not revoking and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))
             or state.asked_at is None
             or now - state.asked_at >= REASK_AFTER

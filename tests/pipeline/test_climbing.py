@@ -119,9 +119,29 @@ def test_a_broken_rule_asks_for_what_the_ladder_says(new_world, body) -> None:
     assert world.state().breaches == ("envelope_expired",)
 
 
-def test_a_flagged_session_is_not_flagged_again_for_another_rule(world, body) -> None:
+def test_a_flagged_session_is_flagged_again_once_for_each_further_hard_rule(world, body) -> None:
     world.feed(body(1, action__records=26, result=...), body(2, action__tool="crm.write"), body(3))
-    assert [f.title for f in world.told(Kind.DRIFT)] == ["Takes more records than the envelope allows"]
+    world.feed(*(body(n, action__tool=f"crm.tool_{n}", action__records=26, result=...) for n in range(4, 9)))
+    assert [(f.title, f.transition, f.severity) for f in world.told(Kind.DRIFT)] == [
+        ("Takes more records than the envelope allows", 1, "high"),
+        ("Calls a tool outside its envelope", 2, "high"),
+    ]
+
+
+def test_a_soft_flag_hides_no_hard_breach_and_makes_no_further_finding(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+
+    def acts(n: int, **arguments: object) -> None:
+        world.feed(body(n, **naming(**arguments), action__records=0, result=None))
+
+    acts(1, tenant_id="42")
+    for n in range(2, 23):
+        acts(n, contract_id=f"d_{n}")
+    acts(23, tenant_id="43")
+    assert [(f.breaches[0].name, f.severity, f.wanted) for f in world.told(Kind.DRIFT)] == [
+        ("tenant_mismatch", "medium", Effect.FLAG),
+        ("resource_outside_constraints", "high", Effect.FLAG),
+    ]
 
 
 def test_a_rule_that_asks_for_nothing_leaves_the_session_clear(new_world, body) -> None:
