@@ -52,7 +52,7 @@ def decision_findings(
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
                 yield tell(
                     Kind.GATEWAY,
-                    identity=(event.gateway, breach.rule, event.action.tool),
+                    identity=(event.gateway, breach.rule, event.action.tool, d.now.date()),
                     title=f"Gateway {event.gateway} allowed {forbidden}: {breach.name}",
                     severity="medium" if breach.hard else "low",
                     breaches=[breach],

@@ -29,7 +29,7 @@ _RAREST = 0.01
 """Between these p-values a finding says how rare the call's score is; below, it only says that it is rarer."""
 
 _NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})
-"""Told once, however many sessions show the same thing."""
+"""Told once, of a gateway's gap once a day, however many sessions show the same thing."""
 
 
 def drift_finding(

@@ -1,7 +1,7 @@
 """What one decision says about its gateway and about its grant."""
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,6 +17,17 @@ def test_an_allowed_breach_is_a_finding_against_the_gateways_policy(world, body)
     (finding,) = world.told(Kind.GATEWAY)
     assert finding.title == "Gateway gw allowed what the envelope forbids: tool_not_allowed"
     assert (finding.wanted, finding.severity, finding.act.tool) == (Effect.FLAG, "medium", "crm.write")
+
+
+def test_the_same_gap_of_a_gateway_is_told_again_on_a_later_day(world, body, record) -> None:
+    def acts(number, day):
+        name, at = f"sess_{day}_{number}", datetime(2026, 5, day, 16, tzinfo=UTC)
+        ends = {"envelope__expires_at": "2026-05-30T00:00:00Z", "envelope__session_id": name}
+        return record(body(number, action__tool="crm.write", time=at.isoformat(), **ends), timestamp=at)
+
+    world.feed(acts(1, 11), acts(2, 11), acts(3, 12), acts(4, 12))
+    told = {finding.id: finding.time.day for finding in world.told(Kind.GATEWAY)}
+    assert sorted(told.values()) == [11, 12]
 
 
 def test_what_may_lie_outside_is_not_said_to_be_forbidden(world, body) -> None:
