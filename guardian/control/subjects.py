@@ -12,7 +12,8 @@ from guardian.control.facts import session_facts
 from guardian.control.granted import Act, Do, Whom, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal
-from guardian.domain.finding import Finding, Severity
+from guardian.domain.event import Envelope
+from guardian.domain.finding import Finding, Severity, Subject
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment
 from guardian.policy.port import ActFacts, PolicyAction, PolicyRequest, WhomFacts
@@ -134,8 +135,9 @@ def keep_from_coming_back(
     """After a session was revoked, revoke its task or agent too: for as long as configured, where policy permits.
 
     Names come from the registered envelope; where there is none, from the finding, and policy is told that. A
-    subject that a protected session acts under as well is left to people, whatever policy says. Returns what
-    people have to know who give the session back; empty where nothing else is revoked.
+    subject that a protected session acts under as well is left to people, whatever policy says; so is a task on
+    which others work. Returns what people have to know who give the session back; empty where nothing else is
+    revoked.
     """
     also: list[LedgerEntry] = []
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
@@ -152,14 +154,22 @@ def keep_from_coming_back(
         )
         decision = ask(deps, request)
         told = {"subject_type": kind, "subject_id": name, "finding_id": finding.id, "result": "refused"}
-        spared = _protected(deps, rows, entry.tenant_id, kind, name, now) if decision.allowed else None
+        spared, why = None, ""
+        if decision.allowed:
+            spared = _protected(deps, rows, entry.tenant_id, kind, name, now)
+            why = "a protected session acts under it as well"
+        if decision.allowed and spared is None and kind == "task":
+            spared = _foreign(rows, entry, name, finding.subject if known is None else known.envelope, now)
+            why = "another person's session, of another delegation, works on it as well"
         if spared is not None:
             told |= {"result": "spared", "protects": spared}
-            _tell_on(deps, rows, kind, entry, now)
+            _tell_on(deps, rows, kind, entry, why, now)
         elif decision.allowed:
             actor = asked.asker.id
-            why = "so that a revoked session does not come back under a new id"
-            back = _append(rows, entry.tenant_id, kind, name, why, actor, now, now + life, finding_id=finding.id)
+            reason = "so that a revoked session does not come back under a new id"
+            back = _append(
+                rows, entry.tenant_id, kind, name, reason, actor, now, now + life, finding_id=finding.id
+            )
             also.append(back)
             told |= {"result": "revoke", "revision": str(back.revision)}
             deps.metrics.add("guardian_revocations_total", status="revoked", reason="comes_back")
@@ -183,15 +193,34 @@ def _protected(
     return None
 
 
-def _tell_on(deps: ControlDeps, rows: ControlRows, kind: SubjectType, entry: LedgerEntry, now: datetime) -> None:
+def _foreign(
+    rows: ControlRows, entry: LedgerEntry, task: str, mine: Envelope | Subject | None, now: datetime
+) -> str | None:
+    """A registered session that works on the task now for another person, and in another tree of delegation. Who
+    delegates to a child may call its task anything, so such a task is left to people."""
+    tenant_id = entry.tenant_id
+    family = {entry.subject_id, *rows.delegations.ancestors(tenant_id, entry.subject_id)}
+    for session_id in rows.sessions.registered_under(tenant_id, "task_id", task):
+        registered, ends = rows.envelopes.newest(tenant_id, session_id), lasts_until(rows, tenant_id, session_id)
+        over = (ends is not None and ends <= now) or rows.ledger.live_entry(tenant_id, session_id) is not None
+        if registered is None or over or registered.envelope.task_id != task:
+            continue
+        ours = mine is not None and registered.envelope.delegator_id == mine.delegator_id
+        if not ours and family.isdisjoint({session_id, *rows.delegations.ancestors(tenant_id, session_id)}):
+            return session_id
+    return None
+
+
+def _tell_on(
+    deps: ControlDeps, rows: ControlRows, kind: SubjectType, entry: LedgerEntry, why: str, now: datetime
+) -> None:
     tell(
         deps,
         rows,
         topic="comes_back",
         tenant_id=entry.tenant_id,
         title=f"The {kind} of a revoked session goes on",
-        detail="a protected session acts under it as well, so people decide; see the audit trail under action "
-        "revokeSubject, result spared",
+        detail=f"{why}, so people decide; see the audit trail under action revokeSubject, result spared",
         severity="high",
         once=f"{kind} {entry.revision}",
         now=now,

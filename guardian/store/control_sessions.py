@@ -120,6 +120,13 @@ class SessionRows:
             found |= {name for name, told in registered if json.loads(told).get("agent_id") in agents}
         return found
 
+    def registered_under(self, tenant_id: str, field: str, name: str) -> list[str]:
+        """Sessions of which a version of their envelope has `name` in `field`; the caller asks whether the newest
+        does. It reads all envelopes of the tenant."""
+        mine = envelope.c.tenant_id == tenant_id, says(field, name)
+        wanted = select(envelope.c.session_id).where(*mine).distinct().order_by(envelope.c.session_id)
+        return list(self.connection.execute(wanted).scalars())
+
     def tenants(self, most: int) -> list[str]:
         """Tenants that have a session, a registered envelope or a mode of their own; the first `most` by name.
 

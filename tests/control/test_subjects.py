@@ -235,6 +235,32 @@ def test_it_is_kept_from_coming_back_where_no_protected_session_works_on_it_now(
     assert ("task", "task_9") in live(keeping)
 
 
+@pytest.mark.parametrize(
+    "other", ["a stranger's", "the same person's", "delegated by it", "revoked", "expired", "renamed"]
+)
+def test_a_task_that_other_people_work_on_goes_on_and_people_are_told(keeping, a_finding, hard, other):
+    """A session may call the task of a child that it delegates to anything, also that of somebody else."""
+    registered(keeping, "root")
+    registered(keeping, task_id="task_payroll", parent_session_id="root")
+    more = {"delegator_id": "user_1" if other == "the same person's" else "user_other"}
+    if other == "delegated by it":
+        more["parent_session_id"] = "root"
+    if other == "expired":
+        more["expires_at"] = keeping.clock().isoformat()
+    registered(keeping, "payroll", task_id="task_payroll", **more)
+    if other == "renamed":
+        registered(keeping, "payroll", task_id="task_10", **more)
+    if other == "revoked":
+        keeping.revoke("payroll")
+    assert keeping.submit(a_finding(breaches=hard)).json()["effect"] == "revoke"
+    titles = [item["finding"]["title"] for item in keeping.call("GET", "/v1/findings").json()["items"]]
+    spared = other == "a stranger's"
+    assert (("task", "task_payroll") in live(keeping)) is not spared
+    assert ("The task of a revoked session goes on" in titles) is spared
+    records = keeping.audit(action="revokeSubject", result="spared", subject_type="task")
+    assert [each["protects"] for each in records] == ["payroll"] * spared
+
+
 def test_protection_by_name_and_a_task_that_only_a_finding_named_count_too(make_stage, a_finding, hard):
     names = frozenset({"agent_vip", "sess_vip", *(f"other_{n}" for n in range(2_000))})
     rule = SwitchRule(comes_back={"task": timedelta(hours=2)})
