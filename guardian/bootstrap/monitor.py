@@ -45,6 +45,8 @@ CRASH_AT = "GUARDIAN_CRASH_AT"
 
 
 _OUTBOX_PATIENCE_S = 20.0
+_HEARS_FOR_S = 10.0
+"""So long, at most, the first batch waits for what people said before this start."""
 
 _CACHES: Mapping[Metric, str] = {
     "guardian_embedding_cache_total": "cache",
@@ -185,6 +187,7 @@ class Monitor:
         health = self._open_health()
         self._show_standing()
         self._loops.start()
+        self._tail.wait(_HEARS_FOR_S)
         try:
             self._worker.run(stop)
             self._empty_outbox(stop)

@@ -27,6 +27,7 @@ class ChangeTail:
         self._client = client
         self._clock = clock
         self._backoff = Backoff(idle_s, max_backoff_s)
+        self._asked = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Follow the feed until `stop` is set. Control and store may be away."""
@@ -40,7 +41,12 @@ class ChangeTail:
                 failures += 1
                 level = _log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug
                 level("session changes not read", error=str(error), retry_in_s=self._backoff.after(failures))
+            self._asked.set()
             stop.wait(self._backoff.after(failures))
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the loop has read all that people said so far, or could not. Returns whether that is so."""
+        return self._asked.wait(timeout_s)
 
     def follow(self) -> int:
         """Read one page and apply it; returns how many changes were new."""

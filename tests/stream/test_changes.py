@@ -1,3 +1,4 @@
+import threading
 from datetime import timedelta
 
 import pytest
@@ -29,6 +30,21 @@ def test_words_are_followed_page_by_page_to_the_newest(rig, tail):
 def test_the_loop_survives_an_absent_control_and_stops_when_told(rig, control, tail):
     control.answers = [ControlError("no route")] * 4
     rig.read(tail, lambda: rig.store.words.cursor() == 5)
+
+
+@pytest.mark.parametrize(("answers", "heard"), [([], 5), ([ControlError("no route")], 0)])
+def test_who_waits_goes_on_once_all_words_are_read_or_control_gave_no_answer(rig, control, heard, answers):
+    control.answers = answers
+    control.feed = [Change(n, KEY, HumanWord.REINSTATED, rig.clock()) for n in range(1, 6)]
+    tail = ChangeTail(words=rig.store.words, client=control, clock=rig.clock, idle_s=60)
+    assert tail.wait(0) is False
+    stop = threading.Event()
+    loop = threading.Thread(target=tail.run, args=(stop,))
+    loop.start()
+    assert tail.wait(30) is True
+    assert rig.store.words.cursor() == heard
+    stop.set()
+    loop.join()
 
 
 def test_housekeeping_forgets_what_is_old(rig, tail):
