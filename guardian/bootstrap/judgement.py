@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from guardian import __version__, embedding
@@ -93,7 +94,11 @@ def fold_version(settings: Settings, model: str) -> str:
 def open_signals(settings: Settings) -> list[SignalFold]:
     """Those that are switched on. Raises ConfigurationError for a weight or a hard breach that none of them has;
     a careless grant is none: its issuer is told, and the session goes on."""
-    signals = [plugins.make("signals", name, options) for name, options in settings.signals.items()]
+    tenants = frozenset(chain.from_iterable(settings.gateways.values())) - {"*"}
+    given = {"envelope_breach": {"tenants": tenants}}
+    signals = [
+        plugins.make("signals", name, options, **given.get(name, {})) for name, options in settings.signals.items()
+    ]
     rules = frozenset[str]().union(*(signal.breaches for signal in signals if signal.name != HYGIENE))
     _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
     _all_known("response.breaches", settings.response.breaches, "no signal switched on has this hard rule", rules)

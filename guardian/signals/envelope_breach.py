@@ -7,7 +7,8 @@ A denied call that would have broken a rule is a soft breach (`hard` is False): 
 still tried. What may lie outside the envelope, and cannot be compared for certain, is `arguments_unchecked`:
 always soft, and by itself it asks for nothing. More arguments than are looked at (`arguments_cut`) flag: an agent
 could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
-evidence. Session sums count allowed calls only, by what came back where that is known.
+evidence. So does another tenant that guardian does not know: it may be another system's, or a house's. Session
+sums count allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -59,11 +60,14 @@ class EnvelopeBreach(SignalFold):
     leeway_seconds  how long after its expiry an envelope is still accepted, for clocks that differ
     mapping         constraint key -> argument or resource names it bounds, beyond the obvious ones
     summed          limits that also bound the sum: of one call's items, and over the session's allowed calls
+
+    Given: `tenants`, those that the configuration names.
     """
 
     leeway_seconds: float = 30.0
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     summed: tuple[str, ...] = _SUMMED
+    tenants: frozenset[str] = frozenset()
     breaches: ClassVar[Mapping[str, str]] = TITLES
     weight: ClassVar[float] = 0.9
     lasting: ClassVar[bool] = True  # what was taken is taken, whatever people said of a finding
@@ -92,7 +96,7 @@ class EnvelopeBreach(SignalFold):
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
-            *rules.ownership(seen, action),
+            *rules.ownership(seen, action, self.tenants),
             *rules.resources(constraints, action),
             *rules.data_classes(constraints, event.data_classes, action),
             *limits.per_call(self.summed),
@@ -102,8 +106,8 @@ class EnvelopeBreach(SignalFold):
             name = "arguments_cut" if constraints.spelt else "arguments_unchecked"
             found.append(Breach(name, "the arguments hold more than is looked at", False))
         doubts = Doubts(constraints, seen, action)
-        for doubt in islice(chain(doubts.told(), rules.in_documents(seen, constraints, documents)), 1):
-            found.append(Breach("arguments_unchecked", doubt, False))
+        unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
+        found += [Breach("arguments_unchecked", doubt, False) for doubt in islice(unsure, 1)]
         signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 

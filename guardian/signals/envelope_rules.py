@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -20,11 +20,9 @@ from guardian.signals.json_texts import unfolded
 from guardian.signals.leaves import Leaf, Touched, touched
 from guardian.signals.wording import canonical, shown
 
-_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _DIGITS = re.compile(r"\d+")
-_BY_NUMBER = re.compile(r"[a-z]{0,2}[-_#]?\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
 """What a session may be called, and a store can be asked for."""
@@ -66,8 +64,8 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
         yield Breach("envelope_expired", said)
 
 
-def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
-    """A tenant or session that the action names must be the envelope's own.
+def ownership(seen: Observation, action: Touched, known: frozenset[str]) -> Iterator[Breach]:
+    """A tenant or session that the action names must be the envelope's own. `known` are tenants that there are.
 
     Nothing is checked where no tenant is told (such sessions are known by their place), and sessions are not
     checked where the session has no name that a call could know. A session may name those that it delegated to. To
@@ -76,7 +74,7 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
-    yield from _foreign(action, "tenant", envelope.tenant_id, _tenants)
+    yield from _foreign(action, "tenant", envelope.tenant_id, partial(_tenants, _spellings(known)))
     if "session_id" not in seen.features_missing:
         near = {envelope.parent_session_id, *seen.parent.chain, *seen.doubtful}
 
@@ -140,21 +138,24 @@ def _same(own: str, said: str) -> bool:
     return said == own or (as_uuid(said) == as_uuid(own) != "")
 
 
-def _tenants(own: str, said: str) -> _Force:
-    """Directories have tenants too, named by UUID where ours have names, help desks by number or domain, and
-    houses, where `T-1042` rents a flat. A name that only differs in case, in how its words are joined or in saying
-    that it is a tenant's is hardly another's, and some words stand for no tenant at all."""
+def _tenants(known: frozenset[str], own: str, said: str) -> _Force:
+    """Only to name a tenant that is known proves something: help desks, clouds and houses have tenants too, and
+    directories, by UUID where ours have names. A name that only differs in case, in how its words are joined or in
+    saying that it is a tenant's is hardly another's, and some words stand for no tenant at all."""
     if said.casefold() in _NO_TENANT or not _called(own).isdisjoint(_called(said)):
         return _Force.NOTHING
-    if as_uuid(own):
+    if not known.isdisjoint({*_called(said), as_uuid(said)}):
         return _Force.PROOF
-    if as_uuid(said):
-        return _Force.NOTHING
-    by_number = (said.isdigit() and not own.isdigit()) or (
-        _BY_NUMBER.fullmatch(said) is not None and not _DIGITS.search(own)
-    )
-    by_number_or_domain = by_number or (_DOMAIN.fullmatch(said) is not None and "." not in own)
-    return _Force.LITTLE if by_number_or_domain else _Force.PROOF
+    return _Force.NOTHING if as_uuid(said) and not as_uuid(own) else _Force.LITTLE
+
+
+@lru_cache(maxsize=16)
+def _spellings(tenants: frozenset[str]) -> frozenset[str]:
+    """Of a tenant `tenant_7` the 7 is no spelling here: anything may be called so."""
+    told = {
+        form for name in tenants for form in (*_called(name), as_uuid(name)) if form == name or not form.isdigit()
+    }
+    return frozenset(told - {""})
 
 
 def _called(tenant: str) -> frozenset[str]:
@@ -273,10 +274,12 @@ def data_classes(constraints: Constraints, told: frozenset[str], action: Touched
         yield Breach("data_class_outside", detail, about=marks(outside.values()))
 
 
-def in_documents(seen: Observation, constraints: Constraints, documents: Touched) -> Iterator[str]:
+def in_documents(
+    seen: Observation, constraints: Constraints, documents: Touched, known: frozenset[str]
+) -> Iterator[str]:
     """What texts that may be documents name, and a call could not, one sentence for each."""
     rules = (
-        ownership(seen, documents),
+        ownership(seen, documents, known),
         resources(constraints, documents),
         data_classes(constraints, frozenset(), documents),
     )

@@ -22,6 +22,7 @@ from guardian.errors import ConfigurationError
 from guardian.keys.files import write_secret
 from guardian.pipeline.judging import HYGIENE
 from guardian.response.ladder import REVOKE_BREACHES, Ladder
+from guardian.signals.envelope_breach import EnvelopeBreach
 from guardian.stream.advice_server import AdviceServer
 from guardian.wire.advice import Weighing
 
@@ -210,6 +211,12 @@ def test_what_the_rooms_take_for_granted_is_what_the_configuration_says() -> Non
     assert control_settings(settings) == ControlSettings()
     thresholds = settings.response.flag_one_in, settings.response.revoke_one_in
     assert (ladder.flag_one_in, ladder.revoke_one_in) == thresholds
+
+
+def test_the_tenants_that_gateways_may_speak_for_are_those_that_guardian_knows() -> None:
+    gateways = {"gw-1": ["*", "tenant_globex"], "gw-2": ["tenant_acme"]}
+    signals = {signal.name: signal for signal in open_signals(load(None, overrides={"gateways": gateways}))}
+    assert signals["envelope_breach"] == EnvelopeBreach(tenants=frozenset({"tenant_acme", "tenant_globex"}))
 
 
 def test_a_careless_grant_revokes_nobody_whatever_the_configuration_says() -> None:

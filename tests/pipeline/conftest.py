@@ -91,7 +91,10 @@ def record_of(value: Mapping[str, Any] | bytes, offset: int = 0, **more: Any) ->
 
 def judge_of(*, ladder: Ladder | None = None, signals: Iterable[str] | None = None, **more: Any) -> Judge:
     """Every signal there is, the drift model without weights, and a small calibration."""
-    folds: list[SignalFold] = [make("signals", name, {}) for name in signals or names("signals")]
+    given = {"envelope_breach": {"tenants": frozenset({"tenant_globex"})}}
+    folds: list[SignalFold] = [
+        make("signals", name, {}, **given.get(name, {})) for name in signals or names("signals")
+    ]
     return Judge(
         fit=Lexical().purpose_fit(),
         signals=folds,
