@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 URL = re.compile(r"([^/?#\\]*)://([^/?#\\]*)(.*)", re.DOTALL)
 """Its scheme, where it leads, and the rest; some readers take a backslash for a slash."""
-_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
+_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[A-Za-z]:(?=/))?/?")
 _DECODINGS = 8
 LONGEST = 4_096
 """No system opens a longer path."""

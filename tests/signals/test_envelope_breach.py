@@ -1173,6 +1173,16 @@ MALLORY = "Mallory <mallory@evil.example>"
         ),
         *((KEYS, path) for path in ("/srv/app/./.env", "/srv/app//.env", "/srv/x/../app/.env", "/srv/app/.env?x")),
         *((KEYS, path) for path in ("/opt/vault/a", "/opt/./vault/a", "file:///srv/keys/a", "%2Fsrv%2Fkeys%2Fa")),
+        *(
+            (KEYS, path)
+            for path in ("../../../srv/keys/a", "~/../../srv/keys/a", "~/../srv/keys", "/../srv/keys/a")
+        ),
+        *(
+            (KEYS, path)
+            for path in ("/x/../../srv/keys", "x/../../srv/keys", "..\\srv\\keys", "file:///../srv/keys/a")
+        ),
+        (["https://acme.example/admin/*"], "https://acme.example/x/../../admin/1"),
+        (["c:/windows"], "C:\\temp\\..\\..\\windows\\a"),
         *((KEYS, path) for path in ("//srv/keys/a", "/srv/\uff4beys/a", "/srv/ke\u200bys/a", "/SRV/Keys")),
         (KEYS, "/srv/" + "./" * 1_000 + "keys/a"),
         (KEYS, "/srv/./keys/" + "a" * 9_000),
