@@ -8,28 +8,34 @@ with little weight: alone they flag nobody, and the action is not called inside 
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.admitting import admits, unsure
 from guardian.signals.constraints import DATA_CLASS, Constraints, Number, number, price, text
+from guardian.signals.denying import touches, touches_class
 from guardian.signals.envelope_rules import alike
+from guardian.signals.filters import Filters, left_out
 from guardian.signals.hiding import dropped
-from guardian.signals.leaves import Leaf, Touched
+from guardian.signals.identifiers import as_uuid
+from guardian.signals.leaves import Leaf, Touched, compares
 from guardian.signals.limits import counted, counts_things
-from guardian.signals.wording import canonical, shown, word_set, words
+from guardian.signals.paths import ends
+from guardian.signals.wording import shown, word_set, words
 
 _WORD = re.compile(r"\S{1,200}")
-_OTHERS = word_set(
-    "except exclude excluded excluding ge gt gte le lt lte must_not ne neq nin not not_equal not_in"
-)
-"""Canonical names under which a query holds what it does not ask for, or where that ends."""
-_FIELDS = word_set("attribute column field field_name key name parameter path property property_name")
-_HELD = word_set("operand val value")
-"""Canonical names under which a filter says what it is about, and what that must be."""
+_BASES = word_set("base base_dir base_path cwd dir directory folder parent prefix root workdir working_dir")
+"""Canonical names of what a relative path beside it begins at."""
+_FILES = ("file", "file_name", "filename", "filepath")
+_GENERAL = word_set("code date id key name status type value")
+"""Names that end those of many other things."""
+_JOINED = 256
+"""How many paths are put together."""
+_ROOTED = re.compile(r"[/\\~]|[A-Za-z][A-Za-z0-9+.-]*:")
 _REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
 """A word with a digit in it: rather an id than a name."""
 
@@ -46,6 +52,7 @@ class Doubts:
         """One sentence for each doubt."""
         yield from self._owners()
         yield from self._resources()
+        yield from self._denied()
         for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):
             for name, bound in bounds.items():
                 yield from self._quantities(name, prefix, bound)
@@ -91,56 +98,112 @@ class Doubts:
         listed = {} if classes is None else {DATA_CLASS: classes}
         for name, allowed in {**self.constraints.allowed, **listed}.items():
             wanted = (name, *self.constraints.also(name))
+            admitted = partial(admits, allowed, name=name)
             for leaf in self.action.named(wanted):
                 for said in map(text, leaf.scalars):
-                    if unsure(allowed, said, name) and admits(allowed, said, name):
+                    if unsure(allowed, said, name) and admitted(said):
                         yield f"{shown(leaf.path)} is {shown(said)}, more than {self._spelt(name)} may allow"
-            for leaf, said in self._may_name(partial(admits, allowed, name=name), *wanted):
-                if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
-                    yield f"{shown(leaf.path)} is {shown(said)}, which {self._spelt(name)} may not allow"
-            for path, said in self._filtered(partial(admits, allowed, name=name), wanted):
+            outside = [
+                *(
+                    (leaf.path, said)
+                    for leaf, said in self._may_name(admitted, *wanted)
+                    if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said)
+                ),
+                *self._filters.strange(admitted, wanted),
+                *self._compound(admitted, wanted),
+            ]
+            for path, said in outside:
                 yield f"{shown(path)} is {shown(said)}, which {self._spelt(name)} may not allow"
-            for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
-                if _means_others(leaf):
-                    yield f"{shown(leaf.path)} may mean others than it names, {self._spelt(name)} bounds them"
+            for path, _ in self._others(wanted):
+                yield f"{shown(path)} may mean others than it names, {self._spelt(name)} bounds them"
 
-    def _filtered(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """What filters about one of the names ask for, `{"field": "contract_id", "value": "c_9"}`, where it is not
-        admitted. In a list of filters that are about other things too nobody knows which value belongs to which:
-        there one admitted value settles it."""
-        about = {path: fields for path, fields in self._filters.items() if not fields.isdisjoint(names)}
-        told: dict[str, list[str]] = defaultdict(list)
-        for leaf in self.action.named(_HELD) if about else ():
-            told[leaf.path.rpartition(".")[0]] += filter(str.strip, map(text, leaf.scalars))
-        for path, fields in about.items():
-            strange = [said for said in told[path] if not admitted(said)]
-            if strange and (fields <= {*names} or len(strange) == len(told[path])):
-                yield path, strange[0]
+    def _denied(self) -> Iterator[str]:
+        """What may be denied; texts in an object of the name surely are."""
+        for name, denied in self.constraints.denied.items():
+            key = f"denied_{name}"
+            hit = partial(touches_class if name == DATA_CLASS else touches, denied)
+            wanted = (name, *self.constraints.also(key))
+            bare = [each.removesuffix("_id") for each in wanted]
+            leaves = chain(
+                *(self.action.named(bare), self.action.around((*wanted, *bare))),
+                *(self.action.compounds((*wanted, *bare)), self.action.named(_files(wanted))),
+            )
+            loose = (leaf for leaf in leaves if not (leaf.inverted or leaf.answers(frozenset(wanted))))
+            found = [
+                (leaf.path, said)
+                for leaf in loose
+                for said in map(text, leaf.scalars)
+                if hit(said) and (leaf.inside.isdisjoint(wanted) or number(said) is not None or name == DATA_CLASS)
+            ]
+            for path, said in (
+                *found,
+                *self._filters.strange(partial(_spared, hit), wanted),
+                *self._led(hit, wanted),
+            ):
+                yield f"{shown(path)} is {shown(said)}, which {self._spelt(key)} may deny"
+            for path, spared in self._others(wanted):
+                if not {each.casefold() for each in denied} <= spared:
+                    yield f"{shown(path)} may mean others than it names, {self._spelt(key)} bounds them"
+
+    def _led(self, hit: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """Relative paths under the names that are hit when they begin at the folder that stands beside them."""
+        bases: dict[str, set[str]] = defaultdict(set)
+        for leaf in self.action.named(_BASES):
+            bases[_above(leaf.path)].update(said for said in map(text, leaf.scalars) if _ROOTED.match(said))
+        leaves = chain(self.action.named((*names, *_files(names))), self.action.around(names)) if bases else ()
+        pairs = (
+            (leaf.path, f"{base.rstrip('/')}/{said}")
+            for leaf in leaves
+            for base in sorted(bases[_above(leaf.path)])
+            for said in map(text, leaf.scalars)
+            if not _ROOTED.match(said)
+        )
+        for count, (path, said) in enumerate(pairs):
+            if count == _JOINED or hit(said):
+                yield path, said
+                return
+
+    def _compound(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """Values under longer names, `target_path` for `path`, that look like what the names bound and are not
+        admitted."""
+        wanted = frozenset(names)
+        for leaf in (*self.action.compounds(wanted - _GENERAL), *self.action.named(_files(names))):
+            if leaf.answers(wanted) or not leaf.inside.isdisjoint(wanted) or leaf.inverted:
+                continue
+            for said in map(text, leaf.scalars):
+                if (_ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)) and not admitted(said):
+                    yield leaf.path, said
+
+    def _others(self, names: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+        """Where a query asks for others than those that it names, and what it surely leaves out. An operator with
+        nothing beside it asks for all, unless something else in its object says what it asks for."""
+        leaves = [*self.action.named(names), *self.action.around(names)]
+        speaking = {_above(leaf.path) for leaf in leaves if any(map(_says, leaf.values))}
+        for leaf in leaves:
+            above, _, last = leaf.path.rpartition(".")
+            if leaf.inverted and (any(map(_says, leaf.values)) or (compares(last) and above not in speaking)):
+                yield leaf.path, left_out(last, map(text, leaf.scalars))
+        yield from self._filters.others(names)
 
     @cached_property
-    def _filters(self) -> Mapping[str, set[str]]:
-        """Path of an object -> the names that it says it is about."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for leaf in self.action.named(_FIELDS):
-            told = (canonical(_last(said)) for said in leaf.scalars if isinstance(said, str))
-            found[leaf.path.rpartition(".")[0]].update(told)
-        return found
+    def _filters(self) -> Filters:
+        return Filters(self.action)
 
     def _may_name(self, admitted: Callable[[str], bool], *names: str) -> Iterator[tuple[Leaf, str]]:
         """Values that are not admitted and lie in an object of one of the names, or under the name without its
-        `_id`. An admitted member settles its object; in a list of objects, if every one of them has it."""
+        `_id`. An admitted member settles its object, but for its rivals; in a list of objects, if every one of
+        them has it."""
         wanted, bare = frozenset(names), [name.removesuffix("_id") for name in names if name.endswith("_id")]
         inside = list(self.action.around(wanted))
-        members: dict[str, bool] = {}
+        members: dict[str, list[str]] = defaultdict(list)
         for leaf in inside:
-            for value in leaf.scalars:
-                members[leaf.path] = members.get(leaf.path, True) and admitted(text(value))
-        settled = {path.rpartition(".")[0] for path, every in members.items() if every}
-        unsettled = (leaf for leaf in inside if leaf.path.rpartition(".")[0] not in settled)
-        for leaf in (*self.action.named(bare), *unsettled):
-            if not leaf.answers(wanted):
-                named = (said for said in map(text, leaf.scalars) if said.strip())
-                yield from ((leaf, said) for said in named if not admitted(said))
+            members[leaf.path] += map(text, leaf.scalars)
+        settled = {_above(path): told[0] for path, told in members.items() if told and all(map(admitted, told))}
+        bound = [(leaf, settled.get(_above(leaf.path))) for leaf in inside]
+        for leaf, settles in (*((leaf, None) for leaf in self.action.named(bare)), *bound):
+            for said in filter(str.strip, map(text, leaf.scalars)) if not leaf.answers(wanted) else ():
+                if (settles is None or _rivals(settles, said)) and not admitted(said):
+                    yield leaf, said
 
     def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
         key, others = prefix + name, self.constraints.also(prefix + name)
@@ -154,7 +217,7 @@ class Doubts:
                 if not listed and any(_may_break(value, prefix, bound) for value in leaf.values):
                     yield f"{shown(leaf.path)} is no number, {self._spelt(key)} bounds it"
             else:
-                lying[leaf.path.rpartition(".")[0]] += leaf.values
+                lying[_above(leaf.path)] += leaf.values
         for leaf in self.action.named({name, *others}) if things else ():
             one = leaf.count == 1 and key not in leaf.names
             if one and any(_beyond(number(value), prefix, bound) for value in leaf.values):
@@ -178,13 +241,25 @@ class Doubts:
         return shown(self.constraints.spelt[key], 60)
 
 
-def _last(said: str) -> str:
-    return said.rpartition(".")[2]
+def _files(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _FILES if any(name.rpartition("_")[2] == "path" for name in names) else ()
 
 
-def _means_others(leaf: Leaf) -> bool:
-    around = not _OTHERS.isdisjoint(leaf.names | leaf.inside) or leaf.path.endswith((".!=", ".<>"))
-    return around and any(map(_says, leaf.values))
+def _above(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _spared(hit: Callable[[str], bool], said: str) -> bool:
+    return not hit(said)
+
+
+def _rivals(settles: str, said: str) -> bool:
+    """Whether a value beside one that is admitted may count in its place: a path that climbs or begins at the root
+    too, or another word that looks like it."""
+    if ends(said) or (_ROOTED.match(settles) and _ROOTED.match(said)):
+        return True
+    word = settles[:1].isalpha() and not as_uuid(settles) and _REFERENCE.fullmatch(said)
+    return bool(word) and alike(settles, said)
 
 
 def _may_break(value: object, prefix: str, bound: Number) -> bool:

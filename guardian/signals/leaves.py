@@ -17,7 +17,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Observation
 from guardian.signals import hiding
 from guardian.signals.hiding import Rule
-from guardian.signals.wording import canonical, words
+from guardian.signals.wording import canonical, word_set, words
 
 _MAX_VALUES = 10_000
 _MAX_LEAVES = 2_000
@@ -26,8 +26,13 @@ _MAX_PLACES = 20_000
 _MAX_DEPTH = 12
 _NAME_CHARS = 512
 _STEP_CHARS = 80
+_LEFT_OUT = word_set("except exclude excluded excluding ignore ignored not skip skipped without")
 WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
 """Canonical names under which an object holds what its own name is about."""
+_RANGES = word_set("ge greater_than gt gte le less_than lt lte") | {"<", ">", "<=", ">="}
+_COMPARING = _RANGES | word_set("is_not ne neq nin not not_equal not_equal_to not_in") | {"!=", "<>"}
+_OTHERS = _COMPARING | word_set("except exclude excluded excluding must_not")
+"""Canonical names and signs under which a query holds what it does not ask for, or where that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ class Leaf:
         return not (names.isdisjoint(self.names) and names.isdisjoint(self.through))
 
     @property
+    def inverted(self) -> bool:
+        """Whether it stands for what a query does not ask for, or where that ends."""
+        return compares(self.path.rpartition(".")[2]) or not _OTHERS.isdisjoint(self.names | self.inside)
+
+    @property
     def scalars(self) -> Iterator[str | int | float]:
         return (value for value in self.values if isinstance(value, (str, int, float)))
 
@@ -77,6 +87,12 @@ class Touched:
         """The leaves that lie in an object of one of the names."""
         return self._of(self._lying, names)
 
+    def compounds(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves a name of which begins or ends with one of the names, `target_path` for `path`."""
+        begin, end = tuple(f"{name}_" for name in names), tuple(f"_{name}" for name in names)
+        joined = [known for known in self._answering if known.startswith(begin) or known.endswith(end)]
+        return self.named(known for known in joined if _LEFT_OUT.isdisjoint(known.split("_")))
+
     def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:
         found = [at for name in names if name in index for at in index[name]]
         return (self.leaves[at] for at in (sorted(set(found)) if len(found) > 1 else found))
@@ -96,6 +112,20 @@ def _index(named: Iterable[frozenset[str]]) -> Mapping[str, Sequence[int]]:
         for name in names:
             found.setdefault(name, []).append(at)
     return found
+
+
+def compares(operator: str) -> bool:
+    """Whether an operator of a query means other values than the one beside it.
+
+    >>> [compares(said) for said in ("$ne", "!=", "not in", "eq")]
+    [True, True, True, False]
+    """
+    return (canonical(operator) or operator) in _COMPARING
+
+
+def ranges(operator: str) -> bool:
+    """Whether it may mean the value beside it too."""
+    return (canonical(operator) or operator) in _RANGES
 
 
 def touched(event: DecisionEvent) -> Touched:
@@ -212,7 +242,8 @@ def _walk(value: object, at: _Place) -> Iterator[Leaf | _Aside]:
         if len(value) > _MAX_VALUES:
             yield _Aside.BEYOND
     else:
-        yield _Aside.WITHIN if value is None else at.leaf(value)
+        nothing = value is None and not (at.keys and compares(at.keys[-1]))
+        yield _Aside.WITHIN if nothing else at.leaf(value)
 
 
 def _names(keys: tuple[str, ...]) -> frozenset[str]:

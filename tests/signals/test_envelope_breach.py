@@ -1219,6 +1219,107 @@ def test_no_spelling_of_what_is_denied_gets_by(
     assert breaches(EnvelopeBreach(), seen) == OUTSIDE
 
 
+FORBIDDEN = {"forbidden_paths": ["/etc"]}
+DENIED = {"denied_regions": ["us-east-1"], "denied_contract_ids": ["c_9"]}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments", "found"),
+    [
+        (DENIED, {"region": {"name": "us-east-1"}}, OUTSIDE),
+        (DENIED, {"contract_id": {"ref": "c_9"}}, OUTSIDE),
+        (FORBIDDEN, {"path": {"dir": "/etc", "name": "passwd"}}, OUTSIDE),
+        (FORBIDDEN, {"path": {"dir": "/", "file": "etc/passwd"}}, UNCHECKED),
+        (FORBIDDEN, {"path": "etc/passwd", "cwd": "/"}, UNCHECKED),
+        (FORBIDDEN, {"path": "passwd", "cwd": "/etc"}, UNCHECKED),
+        (FORBIDDEN, {"path": [f"a{n}" for n in range(300)], "cwd": "/"}, UNCHECKED),  # more than are put together
+        (DENIED, {"filters": [{"field": "region", "op": "eq", "value": "us-east-1"}]}, UNCHECKED),
+        (DENIED, {"filter": {"field": "region", "op": "!=", "value": "eu-1"}}, UNCHECKED),
+        (DENIED, {"filter": {"field": "region", "op": ">=", "value": "us-east-1"}}, UNCHECKED),
+        (
+            DENIED,
+            {
+                "filters": [
+                    {"field": "region", "op": "ne", "value": "us-east-1"},
+                    {"field": "region", "value": "us-east-1"},
+                ]
+            },
+            UNCHECKED,
+        ),
+        (DENIED, {"region": {"$ne": "eu-1"}}, UNCHECKED),
+        (DENIED, {"region": {"$gte": "us-east-1"}}, UNCHECKED),
+        (DENIED, {"contract": "c_9"}, UNCHECKED),
+        (DENIED, {"contract": {"ref": "c_9"}}, UNCHECKED),
+        ({"denied_region_ids": [4]}, {"region_id": {"zones": 4}}, UNCHECKED),
+        ({"denied_data_classes": ["payroll"]}, {"data_class": {"label": "Payroll"}}, UNCHECKED),
+        (FORBIDDEN, {"path": "a", "cwd": "/srv"}, {}),
+        (FORBIDDEN, {"path": "etc/passwd"}, {}),
+        (DENIED, {"region": {"$ne": "us-east-1"}}, {}),
+        (DENIED, {"region": {"not_in": ["cn", "US-east-1"]}}, {}),
+        (DENIED, {"filter": {"field": "region", "op": "not in", "value": ["cn", "us-east-1"]}}, {}),
+        (DENIED, {"filter": {"field": "region", "op": "eq", "value": "eu-1"}}, {}),
+        (DENIED, {"region": {"name": "eu-1"}, "contract": "Foo"}, {}),
+    ],
+)
+def test_what_is_denied_is_found_in_objects_filters_and_beside_its_folder(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any], found: object
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    told = breaches(EnvelopeBreach(), seen)
+    assert {name: hard for name, hard in told.items() if found != OUTSIDE or hard} == found
+
+
+CONTRACTS, PATHS = {"contract_ids": ["c_1"]}, {"paths": ["/srv/acme/*"]}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments", "found"),
+    [
+        *((CONTRACTS, {"contract_id": {op: ""}}, UNCHECKED) for op in ("$gt", "$gte", "$ne", ">", "!=", "not")),
+        (CONTRACTS, {"contract_id": {"$ne": None}}, UNCHECKED),
+        (CONTRACTS, {"contract_id": {"$nin": []}}, UNCHECKED),
+        (CONTRACTS, {"filter": {"field": "contract_id", "op": "ne", "value": "c_1"}}, UNCHECKED),
+        (CONTRACTS, {"contract_id": {"ref": "c_1", "title": "c_9"}}, UNCHECKED),
+        (PATHS, {"path": {"base": "/srv/acme", "name": "../../etc/passwd"}}, UNCHECKED),
+        (PATHS, {"path": {"base": "/srv/acme", "name": "/etc/passwd"}}, UNCHECKED),
+        (CONTRACTS, {"contract_id": {"eq": "c_1", "ne": None, "gt": ""}}, {}),
+        (CONTRACTS, {"contract_id": {"id": "c_1", "exclude": ""}}, {}),
+        (CONTRACTS, {"contract_id": {"id": "c_1", "version": "v2", "page": 9, "title": "Foo"}}, {}),
+        (CONTRACTS, {"contract_id": "c_1", "ne": None}, {}),
+        (PATHS, {"path": {"base": "/srv/acme", "name": "a.txt"}}, {}),
+    ],
+)
+def test_what_asks_for_all_or_may_count_in_the_place_of_an_admitted_value_is_a_doubt(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any], found: object
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments", "found"),
+    [
+        *(
+            (limits, {name: "../../etc/passwd"}, UNCHECKED)
+            for limits in (FORBIDDEN, PATHS)
+            for name in ("file_path", "filePath", "filepath", "filename", "target_path", "path_name")
+        ),
+        *((DENIED, {name: "us-east-1"}, UNCHECKED) for name in ("aws_region", "region_name", "awsRegions")),
+        ({"regions": ["eu-1"]}, {"aws_region": "us-east-1"}, UNCHECKED),
+        (CONTRACTS, {"previous_contract_id": "c_9"}, UNCHECKED),
+        (FORBIDDEN, {"exclude_paths": ["/etc"]}, {}),
+        (PATHS, {"exclude_path": "/etc", "filename": "report.pdf", "path_name": "/srv/acme/a"}, {}),
+        ({"ids": ["c_1"]}, {"user_id": "u_7"}, {}),
+        ({"regions": ["eu-1"]}, {"aws_region": "Frankfurt", "region": {"id": "eu-1", "region_code": "x7"}}, {}),
+    ],
+)
+def test_a_longer_name_with_the_bound_one_at_its_beginning_or_end_is_a_doubt_where_its_value_is_outside(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any], found: object
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
 @pytest.mark.parametrize(
     ("denied", "told"),
     [
