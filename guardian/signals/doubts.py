@@ -178,10 +178,11 @@ class Doubts:
         """Where a query asks for others than those that it names, and what it surely leaves out. An operator with
         nothing beside it asks for all, unless something else in its object says what it asks for."""
         leaves = [*self.action.named(names), *self.action.around(names)]
-        speaking = {_above(leaf.path) for leaf in leaves if any(map(_says, leaf.values))}
-        for leaf in leaves:
-            above, _, last = leaf.path.rpartition(".")
-            if leaf.inverted and (any(map(_says, leaf.values)) or (compares(last) and above not in speaking)):
+        inverted = [leaf for leaf in leaves if leaf.inverted]
+        speaking = {_above(leaf.path) for leaf in leaves if any(map(_says, leaf.values))} if inverted else set()
+        for leaf in inverted:
+            last = leaf.path.rpartition(".")[2]
+            if any(map(_says, leaf.values)) or (compares(last) and _above(leaf.path) not in speaking):
                 yield leaf.path, left_out(last, map(text, leaf.scalars))
         yield from self._filters.others(names)
 
