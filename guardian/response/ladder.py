@@ -21,7 +21,6 @@ REVOKE_BREACHES = frozenset(
         "session_mismatch",
         "signature_invalid",
         "parent_revoked",
-        "changed_tenant",
         "changed_delegator",
         "delegation_cycle",
     }

@@ -28,7 +28,6 @@ _RULES = {
     "wider_limits": (0.9, "Child session has wider limits than its parent"),
     "wider_purpose": (0.6, "Child session has a wider purpose than its parent"),
     "later_expiry": (0.8, "Child session may outlive its parent"),
-    "changed_tenant": (1.0, "Child session acts for another tenant than its parent"),
     "changed_delegator": (1.0, "Child session acts for another person than its parent"),
     "copied_authority": (0.7, "Child session kept its parent's full authority"),
     "kept_tools": (0.6, "Child session kept tools that its own purpose does not name"),

@@ -98,13 +98,9 @@ class Delegation:
 
     def _identity(self) -> Iterator[Widening]:
         """A child may name its parent's agent as who delegated to it: it acts for no other person."""
-        agent = self.parent.agent_id or UNTOLD
-        for name, mine, theirs, also in (
-            ("tenant", self.child.tenant_id, self.parent.tenant_id, UNTOLD),
-            ("delegator", self.child.delegator_id, self.parent.delegator_id, agent),
-        ):
-            if spelt(mine) not in map(spelt, (theirs, also)) and UNTOLD not in (mine, theirs):
-                yield Widening(f"changed_{name}", f"the {name} is {shown(mine)}, its parent's {shown(theirs)}")
+        mine, theirs, agent = self.child.delegator_id, self.parent.delegator_id, self.parent.agent_id or UNTOLD
+        if spelt(mine) not in map(spelt, (theirs, agent)) and UNTOLD not in (mine, theirs):
+            yield Widening("changed_delegator", f"the delegator is {shown(mine)}, its parent's {shown(theirs)}")
 
     def _tools(self) -> Iterator[Widening]:
         mine, theirs = self.child.allowed_tools, self.parent.allowed_tools
