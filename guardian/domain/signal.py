@@ -56,12 +56,14 @@ class ParentFact:
     """The parent's envelope as recorded, the chain above it (session ids, nearest first) and its status.
 
     root_purpose  what the session at the head of the chain was delegated for; empty where nobody showed it
+    principals    the delegators and agents of the sessions above the parent, nearest first
     """
 
     status: ParentStatus = ParentStatus.NONE
     envelope: Envelope | None = None
     chain: tuple[str, ...] = ()
     root_purpose: str = ""
+    principals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

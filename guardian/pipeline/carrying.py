@@ -6,7 +6,7 @@ from typing import NamedTuple
 from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import ParentFact, ParentStatus
+from guardian.domain.signal import CHAIN_KEPT, ParentFact, ParentStatus
 
 
 def afresh(state: SessionState) -> SessionState:
@@ -23,10 +23,12 @@ def latest(d: Decoded, last_seen: datetime | None) -> datetime:
 
 
 class Lineage(NamedTuple):
-    """The ancestors that the session's own children are told, and what the first of all was delegated for."""
+    """What the session's own children are told: its ancestors, what the first of all was delegated for, and the
+    delegators and agents of them all."""
 
     ancestors: tuple[str, ...]
     root_purpose: str
+    principals: tuple[str, ...]
 
 
 def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
@@ -39,8 +41,11 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
     ring = d.event.key.session_id in parent.chain
     unseen = parent.status in (ParentStatus.PENDING, ParentStatus.UNKNOWN) and began_as_root(state)
     if ring or unseen or d.signature == "invalid":
-        return Lineage(state.ancestors, state.root_purpose)
-    return Lineage(parent.chain, parent.root_purpose or state.root_purpose)
+        return Lineage(state.ancestors, state.root_purpose, state.principals)
+    above = parent.envelope
+    acting = (*filter(None, (above.delegator_id, above.agent_id)), *parent.principals) if above else ()
+    principals = tuple(dict.fromkeys(acting))[: 2 * CHAIN_KEPT] or state.principals
+    return Lineage(parent.chain, parent.root_purpose or state.root_purpose, principals)
 
 
 def began_as_root(state: SessionState) -> bool:

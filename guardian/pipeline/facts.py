@@ -100,7 +100,8 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, pending: bool, acros
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
     root = granted is not None and granted.parent_session_id is None
     asked = granted.purpose if granted is not None and root else known.root_purpose
-    return ParentFact(status, granted, (key.session_id, *known.ancestors)[:CHAIN_KEPT], asked)
+    chain = (key.session_id, *known.ancestors)[:CHAIN_KEPT]
+    return ParentFact(status, granted, chain, asked, known.principals)
 
 
 def _named(

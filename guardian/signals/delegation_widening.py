@@ -130,9 +130,8 @@ class DelegationWidening(SignalFold):
         elif status is ParentStatus.REVOKED:
             yield Widening("parent_revoked", f"its parent {shown(envelope.parent_session_id)} is revoked")
         if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
-            yield from Delegation(
-                *_alike(envelope, parent, seen.spelling), self.kept_share, seen.redacted
-            ).widenings()
+            alike = _alike(envelope, parent, seen.spelling)
+            yield from Delegation(*alike, self.kept_share, seen.redacted, seen.parent.principals).widenings()
             expires = parent.expires_at
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 # without the moment: what is soft is told anew where its words differ

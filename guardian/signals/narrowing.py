@@ -50,6 +50,7 @@ _BYTES = {
     "TiB": 2**40,
 }
 """Units that mean one thing: an `m` may be a minute, a month or a metre."""
+_TYPED = re.compile(r'(?:account|agent|client|human|person|principal|service|user):{1,2}"?([^"]+)"?')
 _GRANTING = word_set("allow allowed can enable enabled may permit permitted")
 _RESTRICTING = word_set("dry mask masked only readonly redact redacted require required sandbox")
 """Words by which a truth value says whether it gives something or takes something away."""
@@ -76,12 +77,14 @@ def in_one_spelling(
 @dataclass(frozen=True, slots=True)
 class Delegation:
     """A child's envelope beside its parent's. `kept_share` in [0, 1] is the share of kept tools that is too much;
-    `redacted` are the rules by which both were redacted: what they hide is not compared."""
+    `redacted` are the rules by which both were redacted: what they hide is not compared. `principals` are the
+    delegators and agents of the sessions above the parent."""
 
     child: Envelope
     parent: Envelope
     kept_share: float
     redacted: Mapping[str, str]
+    principals: tuple[str, ...] = ()
 
     def widenings(self) -> Iterator[Widening]:
         """Everything in which the child is not narrower."""
@@ -97,9 +100,12 @@ class Delegation:
         yield from self._kept(child, parent)
 
     def _identity(self) -> Iterator[Widening]:
-        """A child may name its parent's agent as who delegated to it: it acts for no other person."""
-        mine, theirs, agent = self.child.delegator_id, self.parent.delegator_id, self.parent.agent_id or UNTOLD
-        if spelt(mine) not in map(spelt, (theirs, agent)) and UNTOLD not in (mine, theirs):
+        """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else.
+        Where it is not known who stands above a delegated parent, nobody can say that it does."""
+        mine, theirs = self.child.delegator_id, self.parent.delegator_id
+        unknown = self.parent.parent_session_id is not None and not self.principals
+        known = (theirs, self.parent.agent_id or theirs, *self.principals)
+        if not unknown and UNTOLD not in (mine, *known) and not any(_are_one(mine, each) for each in known):
             yield Widening("changed_delegator", f"the delegator is {shown(mine)}, its parent's {shown(theirs)}")
 
     def _tools(self) -> Iterator[Widening]:
@@ -154,6 +160,22 @@ class Delegation:
 def _authority(constraints: Constraints) -> tuple[object, ...]:
     lists = constraints.allowed, constraints.denied, constraints.data_classes
     return *lists, constraints.maxima, constraints.minima
+
+
+def _are_one(mine: str, theirs: str) -> bool:
+    """Whether two names are of one person or agent: neither case nor a type that only one of them has before it
+    tells them apart.
+
+    >>> _are_one("agent:Ann", "ann"), _are_one('User::"ann"', "ann"), _are_one("agent:ann", "user:ann")
+    (True, True, False)
+    """
+    one, other = spelt(mine).casefold(), spelt(theirs).casefold()
+    return other in (one, _untyped(one)) or one == _untyped(other)
+
+
+def _untyped(name: str) -> str:
+    found = _TYPED.fullmatch(name)
+    return name if found is None else found[1]
 
 
 def outlives(mine: datetime, theirs: datetime) -> bool:

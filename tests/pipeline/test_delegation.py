@@ -214,6 +214,26 @@ def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> N
     assert "chain_too_deep" in names(world)
 
 
+def test_a_grandchild_may_act_for_the_person_at_the_head_of_its_chain_and_for_no_other(world, body) -> None:
+    middle = {**NARROW, "envelope__delegator_id": "agent_renewal_review", "envelope__agent_id": "agent_b"}
+    below = {"envelope__session_id": "below", "envelope__parent_session_id": "child"}
+    world.feed(body(1), body(2, **middle))
+    world.feed(body(3, **{**NARROW, **below}))
+    assert "changed_delegator" not in names(world)
+    world.feed(body(4, **{**NARROW, **below}, envelope__delegator_id="user_other"))
+    assert "changed_delegator" in names(world)
+    world.feed(
+        body(5, **{**NARROW, **middle, **below, "envelope__session_id": "x", "envelope__agent_id": "agent_x"})
+    )
+    world.feed(body(6, **NARROW | {"envelope__session_id": "y", "envelope__parent_session_id": "x"}))
+    assert "changed_delegator" not in names(world)
+
+
+def test_who_stands_above_a_session_is_remembered_while_its_parent_is_unseen(world, body) -> None:
+    world.feed(body(1), body(2, **NARROW), body(3, **{**NARROW, "envelope__parent_session_id": "unseen"}))
+    assert world.state("child").principals == ("user_7f3a91", "agent_renewal_review")
+
+
 def test_the_greatest_depth_that_may_be_allowed_can_still_be_exceeded(new_world, body) -> None:
     deepest = DelegationWidening(max_depth=CHAIN_KEPT - 1)
     world = new_world()

@@ -71,13 +71,14 @@ def child(observe: Observe) -> Callable[..., Observation]:
         parent: dict[str, Any] | None = None,
         chain: tuple[str, ...] = ("sess_parent",),
         known: bool = True,
+        above: tuple[str, ...] = (),
         effect: str = "allow",
         time: str = "2026-05-12T17:04:11Z",
         **envelope: Any,
     ) -> Observation:
         found = Envelope.model_validate_json(json.dumps({**PARENT, **(parent or {})})) if known else None
         fields = {f"envelope__{name}": value for name, value in {**NARROW, **envelope}.items()}
-        fact = ParentFact(status, found, chain)
+        fact = ParentFact(status, found, chain, principals=above)
         return observe(facts={"parent": fact}, decision__effect=effect, time=time, **fields)
 
     return build
@@ -135,6 +136,41 @@ def test_a_child_that_names_its_parents_agent_as_its_delegator_acts_for_no_other
     for agent in ("agent_other", None):
         seen = child(**of, parent={"agent_id": agent})
         assert breaches(DelegationWidening(), seen) == {"changed_delegator": True}
+
+
+@pytest.mark.parametrize("delegator", ["user_7f3a91", "agent_root", "agent_renewal_review", "agent_middle"])
+def test_a_child_may_name_anybody_of_the_chain_above_it(child: Any, breaches: Breaches, delegator: str) -> None:
+    middle = {"parent_session_id": "sess_root", "delegator_id": "agent_root", "agent_id": "agent_middle"}
+    above = ("user_7f3a91", "agent_root", "agent_renewal_review")
+    told = {"parent": middle, "chain": ("sess_parent", "sess_root")}
+    assert breaches(DelegationWidening(), child(**told, above=above, delegator_id=delegator)) == {}
+    stranger = child(**told, above=above, delegator_id="user_other")
+    assert breaches(DelegationWidening(), stranger) == {"changed_delegator": True}
+
+
+def test_where_it_is_not_known_who_stands_above_its_parent_a_child_is_not_accused_of_another_person(
+    child: Any, breaches: Breaches
+) -> None:
+    middle = {"parent_session_id": "sess_root", "delegator_id": "agent_root"}
+    assert breaches(DelegationWidening(), child(parent=middle, delegator_id="user_7f3a91")) == {}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "one"),
+    [
+        ("User_7F3A91", "user_7f3a91", True),
+        ("user:user_7f3a91", "user_7f3a91", True),
+        ("user_7f3a91", 'User::"user_7f3a91"', True),
+        ("agent:ann", "user:ann", False),
+        ("globex:user_7f3a91", "user_7f3a91", False),
+        ("user_7f3a9", "user_7f3a91", False),
+    ],
+)
+def test_neither_case_nor_a_type_before_one_name_makes_another_person(
+    child: Any, breaches: Breaches, mine: str, theirs: str, one: bool
+) -> None:
+    seen = child(delegator_id=mine, parent={"delegator_id": theirs})
+    assert breaches(DelegationWidening(), seen) == ({} if one else {"changed_delegator": True})
 
 
 def test_an_end_that_was_kept_in_whole_seconds_is_no_later(
