@@ -30,6 +30,9 @@ _ASKS: Mapping[Way, frozenset[str]] = {
         "export download dump backup archive upload migrate migration copy extract sync save unload offload "
         "replicate"
     ),
+    Way.LOOKUP: word_set(
+        "web webpage website internet online browse google crawl scrape fetch research enrich enrichment whois dns"
+    ),
 }
 _CLAUSE = r"(?:(?![.,;:!?)](?:\s|$)|\bbut\b)[^\n])*"
 _BAN = re.compile(

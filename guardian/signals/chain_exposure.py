@@ -2,8 +2,9 @@
 
 Each call of such a chain looks defensible; the chain is where the risk lies. The fold remembers which kinds of
 sensitive data the session has read, how much it has read at all, and keyed fingerprints of the identifying values
-of sensitive reads (never a value). An act that sends, shares, publishes or exports is then weighed: how sensitive
-is what could go out, who gets it, and does the purpose ask for it? What the other sessions of the same task, or
+of sensitive reads (never a value). An act that sends, shares, publishes or exports, or a look-up in the world
+outside that spells out a value of such a read, is then weighed: how sensitive is what could go out, who gets it,
+and does the purpose ask for it? What the other sessions of the same task, or
 of the same delegation, have read counts nearly as much: work that is split among them is one chain.
 
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
@@ -16,8 +17,8 @@ sending purpose that names nobody passes here; that is the drift model's to see.
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import asking
 from guardian.signals.identifiers import ADDRESS
+from guardian.signals.looking_out import WEB, places_asked, source, told_outside
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
@@ -37,7 +39,13 @@ from guardian.signals.wording import shown, words
 
 _MAX_COUNT = 2**53
 _MAX_PRINTS = 128
-_REACH: Mapping[Way, float] = {Way.MESSAGE: 0.95, Way.SHARE: 0.95, Way.EXPORT: 1.0, Way.PUBLISH: 1.0}
+_REACH: Mapping[Way, float] = {
+    Way.MESSAGE: 0.95,
+    Way.SHARE: 0.95,
+    Way.EXPORT: 1.0,
+    Way.PUBLISH: 1.0,
+    Way.LOOKUP: 0.8,
+}
 _BY_NAME_ONLY = 0.75
 """A kind that no data class declares, read off the tool's name."""
 _ELSEWHERE = 0.7
@@ -53,6 +61,8 @@ _HOARD = 0.75
 _BY_SIBLING = 0.85
 """What another session of the task has read; it may never have reached this one."""
 _PRINTS_SHARED = 64
+_A_FEW = (Way.MESSAGE, Way.LOOKUP)
+"""What carries a little of many reads at most."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,11 @@ class ChainExposure(SignalFold):
         """Weigh an act that can carry data out by what the session has read; then remember what this one reads."""
         way = way_of(seen.event)
         if way is None:
-            return self._after(state, seen), Signal(self.name, 0.0, self._told(state))
+            places = places_asked(seen.event)
+            if not (told := self._told_away(state, seen, places)):
+                return self._after(state, seen, places), Signal(self.name, 0.0, self._told(state))
+            carried = self._carried(state, seen, Way.LOOKUP)
+            return self._after(state, seen), replace(carried, value=told * carried.value)
         carried = self._carried(state, seen, way)
         return self._after(state, seen) if way is Way.EXPORT else state, carried
 
@@ -105,7 +119,7 @@ class ChainExposure(SignalFold):
             own = {kind: (tool, declared, False) for kind, declared in self._kinds(seen).items()}
             kinds |= {kind: read for kind, read in own.items() if kind not in kinds or kinds[kind][2]}
         kind = max(kinds, key=lambda k: _weight(k, kinds[k]), default="")
-        hoard = _hoard(state, seen, self.hoard_from) if way is not Way.MESSAGE else 0.0
+        hoard = _hoard(state, seen, self.hoard_from) if way not in _A_FEW else 0.0
         if not kind and not hoard:
             if state["unclassed"]:
                 missing = (
@@ -119,7 +133,7 @@ class ChainExposure(SignalFold):
         factor, why = self._vouched(state, seen, way)
         if factor == _UNTOLD and hoard:  # what others read of no sensitive kind is no doubt about an act asked for
             hoard = _alone(state, self.hoard_from)
-        flows = factor > 0.0 and self._flows(state, seen)
+        flows = factor > 0.0 and (way is Way.LOOKUP or self._flows(state, seen))
         doubt = _weight(kind, kinds[kind]) * _REACH[way] if kind else 0.0
         value = factor * (1.0 - (1.0 - doubt) * (1.0 - hoard) * (1.0 - _FLOWS * flows))
         if kind:
@@ -163,7 +177,9 @@ class ChainExposure(SignalFold):
         purpose, banned = asking.parted(purpose)
         if to and all(asking.spelt_out(purpose, r.value) for r in to):
             return 0.0, f"{its} names the recipient"
-        named = bool(to) and all(_mentioned(purpose, r) for r in to)
+        named = (
+            bool(to) and way is not Way.LOOKUP and all(_mentioned(purpose, r) for r in to)
+        )  # a URL says anything
         if asking.asked_for(purpose, way):
             strange = [r for r in to if _is_address(r) and not asking.told_by_name(purpose, r.value)]
             if asking.addresses_in(purpose) and strange:
@@ -200,8 +216,18 @@ class ChainExposure(SignalFold):
 
     def _flows(self, state: State, seen: Observation) -> bool:
         to = {r.path for r in recipients_of(seen.event)}
-        known = {*state["prints"], *(p for reads in _of_siblings(seen) for p in reads.prints)}
+        known = _known(state, seen)
         return any(p[:64] in known for path, prints in seen.value_prints.items() if path not in to for p in prints)
+
+    def _told_away(self, state: State, seen: Observation, places: Sequence[str]) -> float:
+        """How surely a look-up tells a strange host of a sensitive read; not where such data comes back."""
+        known, result = _known(state, seen), seen.event.result
+        if not places or not known:
+            return 0.0
+        returned = sorted(result.data_classes or ())[:64] if result is not None else []
+        if kinds_of(returned, sensitive=self.sensitive_classes, ordinary=self.ordinary_classes, declared=True):
+            return 0.0
+        return told_outside(seen, places, known)
 
     def _kinds(self, seen: Observation) -> dict[str, bool]:
         """The kinds of data that an act touches, each with whether a data class declares it."""
@@ -213,8 +239,9 @@ class ChainExposure(SignalFold):
         kind = event.action.resource.type if event.action.resource is not None else None
         return dict.fromkeys(sorted(chosen([event.action.tool, kind or ""])), False)
 
-    def _after(self, state: State, seen: Observation) -> State:
-        """What the session has read after this act: nothing, if it was denied or does not read."""
+    def _after(self, state: State, seen: Observation, places: Sequence[str] = ()) -> State:
+        """What the session has read after this act, and at which places: nothing, if it was denied or does not
+        read."""
         event = seen.event
         if event.decision.effect == "deny" or not brings_back(event):
             return state
@@ -227,6 +254,8 @@ class ChainExposure(SignalFold):
         about: dict[str, bool] = {}
         for path, told in seen.value_prints.items() if found else ():
             about |= {p[:64]: about.get(p[:64], False) or names_whom(path) for p in told}
+        if found and seen.fingerprint is not None:
+            about |= {source(at, seen.fingerprint): False for at in places if at != WEB}
         for print_, whom in about.items():  # the newest last, also one seen before
             prints[print_] = min(prints.pop(print_, 0) + whom, _MAX_COUNT)
         return {
@@ -264,6 +293,10 @@ def _weight(kind: str, read: _Read) -> float:
 
 def _of_siblings(seen: Observation) -> tuple[SharedReads, ...]:
     return seen.siblings.reads if seen.siblings is not None else ()
+
+
+def _known(state: State, seen: Observation) -> Set[str]:
+    return {*state["prints"], *(p for reads in _of_siblings(seen) for p in reads.prints)}
 
 
 def _reads_of_siblings(seen: Observation) -> int:

@@ -13,12 +13,13 @@ from guardian.signals.wording import READING, canonical, singular, word_set, wor
 
 
 class Way(StrEnum):
-    """How data leaves: to somebody, to somebody's account, to everybody, or as a whole."""
+    """How data leaves: to somebody, to somebody's account, to everybody, as a whole, or in what is asked for."""
 
     MESSAGE = "message"
     SHARE = "share"
     PUBLISH = "publish"
     EXPORT = "export"
+    LOOKUP = "lookup"
 
 
 _READING = READING - {"download"} | word_set("look load filter draft")

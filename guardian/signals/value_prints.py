@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
 from guardian.signals.leaves import Leaf, touched
+from guardian.signals.paths import decoded
 from guardian.signals.wording import word_set
 
 MAX_PATHS = 32
@@ -22,6 +23,7 @@ _CONTENT = word_set(
 )
 """Names of arguments that hold what is said or sent."""
 _TOKEN = re.compile(r"[\w@./:+#-]{5,200}")
+_GRAINS = re.compile(r"[\w@.+-]{5,200}"), re.compile(r"[\w-]{5,200}"), re.compile(r"\w{5,200}")
 _DATE = re.compile(r"\d{1,4}[-./:]\d{1,2}(?:[-./:]\d{1,4})?(?:[t ]?\d{0,2}(?::\d{2})*z?)?")
 _NUMBER = re.compile(r"[\d.,:+/-]+")
 
@@ -34,6 +36,17 @@ def identifying(value: str) -> frozenset[str]:
     """
     found = (token.strip("./:#+-").lower() for token in _TOKEN.findall(value[:_CHARS]))
     return frozenset(token for token in found if _identifies(token))
+
+
+def pieces_of(value: str) -> frozenset[str]:
+    """The same of a text in which they may be joined to others, as in a URL or the name of a host.
+
+    >>> sorted(pieces_of("evil.example/?d=inv_3007:ann%40acme.example"))
+    ['ann@acme.example', 'evil.example', 'inv_3007', 'inv_3007:ann@acme.example']
+    """
+    said = decoded(value[:_CHARS])
+    found = (piece.strip("._+-").lower() for grain in _GRAINS for piece in grain.findall(said))
+    return identifying(said) | frozenset(piece for piece in found if _identifies(piece))
 
 
 def prints_of(event: DecisionEvent, fingerprint: Callable[[str], str]) -> Mapping[str, tuple[str, ...]]:
