@@ -44,14 +44,19 @@ class Tidied:
 
 
 def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = timedelta(hours=1)) -> Tidied:
-    """Merge every finished day and what people said; forget days older than `keep` and what was said on them.
+    """Forget days older than `keep` and what was said on them; merge every finished day and what people said.
 
-    A day is finished `settle` after its end; late arrivals are merged the next time. A file that cannot be read
-    stays where it is. Raises ArchiveError for it when all else is done, and for a disk that refuses.
+    Forgetting comes first: neither damage to a younger day nor a full disk may keep an old one. A day is finished
+    `settle` after its end; late arrivals are merged the next time. A file that cannot be read stays where it is.
+    Raises ArchiveError for it when all else is done, and for a disk that refuses.
     """
     finished, oldest = (now - settle).date(), (now - keep).date()
-    merged = into = 0
+    merged = into = forgotten = 0
     trouble: ArchiveError | None = None
+    try:
+        forgotten = forget(root, older_than=oldest)
+    except ArchiveError as error:
+        trouble = error
     for partition in list(partitions(root, first=oldest, last=finished - timedelta(days=1))):
         _sweep(partition.folder(root), before=now - _ABANDONED)
         try:
@@ -64,7 +69,6 @@ def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = time
         tidy_words(root, older_than=oldest)
     except ArchiveError as error:
         trouble = error
-    forgotten = forget(root, older_than=oldest)
     if trouble is not None:
         raise trouble
     return Tidied(merged, into, forgotten)

@@ -23,7 +23,7 @@ IN_MEMORY = 128 * 1024 * 1024
 """The most bytes of rows that are written at once. Limited in memory: on disk, repeated values shrink a lot."""
 _ROW_GROUP = 65_536
 _PIECE = 4_096
-_NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
+_NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +77,7 @@ def _listed(folder: Path, beginning: str = "") -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise _kept_away(folder, error) from error
+        raise _kept_away(folder, error.errno) from error
 
 
 def write_whole(path: Path, table: pa.Table) -> None:
@@ -135,16 +135,18 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError:
         raise
-    except (OSError, pa.ArrowInvalid) as error:
-        if isinstance(error, OSError) and error.errno in _NO_DAMAGE:
-            raise _kept_away(path, error) from error
+    except (OSError, pa.ArrowException, ValueError) as error:  # ValueError: a name in the footer may be no UTF-8
+        number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+        if number in _NO_DAMAGE:
+            raise _kept_away(path, number) from error
+        why = str(error).partition("\n")[0][:200]
         raise ArchiveError(
-            f"archive: {path} cannot be read ({str(error).splitlines()[0][:200]}); restore it from a copy, or "
-            "remove it and back-fill with `guardian archive import`"
+            f"archive: {path} cannot be read ({why}); restore it from a copy, or remove it and back-fill with"
+            " `guardian archive import`"
         ) from error
 
 
-def _kept_away(path: Path, error: OSError) -> ArchiveError:
+def _kept_away(path: Path, number: int | None) -> ArchiveError:
     """A file that only may not be read is not damaged: the way out must not be to remove it."""
-    why = os.strerror(error.errno or 0)
+    why = os.strerror(number or 0)
     return ArchiveError(f"archive: {path} cannot be read ({why}); check the reader's permissions and limits")

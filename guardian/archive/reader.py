@@ -198,15 +198,15 @@ def _in_time(paths: list[Path], columns: list[str], rows: int) -> Iterator[pa.Re
 def _read(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     wanted = dict.fromkeys([*columns, "at", "tenant_id"])
     schema = pa.schema([EVENTS.field(name) for name in wanted])
-    last: pa.RecordBatch | None = None
+    last: pa.Table | None = None
     with reading(path) as file:
         there = set(file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=rows, columns=[name for name in wanted if name in there]):
             if last is not None:
-                yield from conform(pa.table(last), schema).to_batches()
-            last = batch
+                yield from last.to_batches()
+            last = conform(pa.table(batch), schema)
     if last is not None:  # the file is closed by now: a day that is not merged yet may have a thousand of them
-        yield from conform(pa.table(last), schema).to_batches()
+        yield from last.to_batches()
 
 
 def _within(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:

@@ -402,6 +402,36 @@ def test_an_altered_file_is_named_with_the_way_out(tmp_path, rows, verdict):
         calls(tmp_path)
 
 
+def flipped(path, place, bit):
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 1 << bit
+    path.write_bytes(damaged)
+
+
+def named_at(path, column):
+    """Where the footer's schema names a column."""
+    data = path.read_bytes()
+    return data.index(column.encode(), len(data) - 8 - int.from_bytes(data[-8:-4], "little"))
+
+
+def test_of_a_file_with_a_name_in_it_that_is_no_text_the_path_is_told(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    [path] = tmp_path.rglob("*.parquet")
+    flipped(path, named_at(path, "tool_spelt"), 7)
+    with pytest.raises(ArchiveError, match=r"a\.parquet cannot be read .* archive import"):
+        calls(tmp_path)
+
+
+def test_no_memory_for_a_file_is_no_damage_to_it(tmp_path, rows, verdict, monkeypatch):
+    def exhausted(*_, **__):
+        raise pa.lib.ArrowMemoryError("malloc of size 64 failed")
+
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    monkeypatch.setattr(pq, "ParquetFile", exhausted)
+    with pytest.raises(ArchiveError, match=r"a\.parquet .* \(Cannot allocate memory\); check .* limits"):
+        calls(tmp_path)
+
+
 @contextmanager
 def as_somebody_else(folder):
     """With no rights on what lies in the folder but to reach it, also where root runs the tests."""
@@ -527,6 +557,25 @@ def test_a_damaged_file_keeps_no_other_day_from_being_merged_and_no_old_one_from
     assert sorted(path.name for path in damaged.iterdir()) == ["g1.parquet", "g2.parquet"]
     assert [path.name.startswith("merged-") for path in whole.iterdir()] == [True]
     assert Archive(tmp_path).labels() == []
+
+
+def test_whatever_happens_to_a_merge_old_days_go(tmp_path, rows, verdict, monkeypatch):
+    for day in (0, 4):
+        write_events(tmp_path, "g", [rows().events([verdict(day, days=day)], [])])
+    monkeypatch.setattr(compaction, "compact", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+    assert [each.day for each in partitions(tmp_path)] == [date(2026, 5, 16)]
+
+
+def test_a_day_that_will_not_go_keeps_no_other_from_being_merged(tmp_path, rows, verdict):
+    for n in (1, 2):
+        write_events(tmp_path, f"g{n}", [rows().events([verdict(n), verdict(10 + n, days=4)], [])])
+    old, young = (each.folder(tmp_path) for each in partitions(tmp_path))
+    (old / "_temporary").mkdir()
+    with pytest.raises(ArchiveError, match="_temporary is past its retention and stays"):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+    assert [path.name.startswith("merged-") for path in young.iterdir()] == [True]
 
 
 def test_labels_come_back_once_in_controls_order(tmp_path):
