@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from guardian.archive.schema import EVENTS, LABELS
 from guardian.errors import ArchiveError
 from guardian.store.files import make_folder, write_atomically
 
@@ -21,6 +22,7 @@ LABELS_FOLDER = "labels"
 _LONGEST_NAME = 180
 IN_MEMORY = 128 * 1024 * 1024
 """The most bytes of rows that are written at once. Limited in memory: on disk, repeated values shrink a lot."""
+_COLUMNS = frozenset(EVENTS.names), frozenset(LABELS.names)
 _ROW_GROUP = 65_536
 _PIECE = 4_096
 _NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -95,7 +97,7 @@ def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> N
         make_folder(path.parent, mode=0o700)
         with (
             write_atomically(path, mode=0o600) as stream,
-            pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+            pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
             for group in gathered(pieces, rows=_ROW_GROUP):
                 writer.write_table(group)
@@ -131,7 +133,10 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
     FileNotFoundError passes: a compaction may have replaced the file since it was listed.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            there = set(file.schema_arrow.names)  # columns only ever grow, and no checksum covers their names
+            if not any(there <= known or known <= there for known in _COLUMNS):
+                raise ValueError("no version has such columns")
             yield file
     except FileNotFoundError:
         raise

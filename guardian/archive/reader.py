@@ -199,12 +199,16 @@ def _read(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]
     wanted = dict.fromkeys([*columns, "at", "tenant_id"])
     schema = pa.schema([EVENTS.field(name) for name in wanted])
     last: pa.Table | None = None
+    count = 0
     with reading(path) as file:
         there = set(file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=rows, columns=[name for name in wanted if name in there]):
             if last is not None:
                 yield from last.to_batches()
             last = conform(pa.table(batch), schema)
+            count += batch.num_rows
+        if count != file.metadata.num_rows:  # the last batch is not out yet: a merge fails before it ends
+            raise ValueError(f"{count:,} of {file.metadata.num_rows:,} rows are left")
     if last is not None:  # the file is closed by now: a day that is not merged yet may have a thousand of them
         yield from last.to_batches()
 

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import resource
 from contextlib import contextmanager
 from dataclasses import replace
@@ -419,6 +420,39 @@ def test_of_a_file_with_a_name_in_it_that_is_no_text_the_path_is_told(tmp_path, 
     [path] = tmp_path.rglob("*.parquet")
     flipped(path, named_at(path, "tool_spelt"), 7)
     with pytest.raises(ArchiveError, match=r"a\.parquet cannot be read .* archive import"):
+        calls(tmp_path)
+
+
+def test_whatever_bit_of_a_file_flips_it_says_the_same_or_nothing(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(n) for n in range(20)], [])])
+    [path] = tmp_path.rglob("*.parquet")
+    whole, told = path.read_bytes(), list(Archive(tmp_path).batches(EVENTS.names))
+    chance, refused = random.Random(1), 0
+    for _ in range(120):
+        path.write_bytes(whole)
+        flipped(path, chance.randrange(len(whole)), chance.randrange(8))
+        try:
+            assert list(Archive(tmp_path).batches(EVENTS.names)) == told
+        except ArchiveError:
+            refused += 1
+    assert refused > 60
+
+
+def test_no_merge_makes_damage_last(tmp_path, rows, verdict):
+    for n in (1, 2):
+        write_events(tmp_path, f"g{n}", [rows().events([verdict(n, tool="invoices.pay")], [])])
+    first, second = sorted(tmp_path.rglob("*.parquet"))
+    flipped(first, first.read_bytes().index(b"invoices.pay"), 0)
+    with pytest.raises(ArchiveError, match=r"g1\.parquet cannot be read .*CRC"):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert sorted(tmp_path.rglob("*.parquet")) == [first, second]
+
+
+def test_a_column_whose_name_was_altered_is_not_taken_for_one_that_is_not_there(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    [path] = tmp_path.rglob("*.parquet")
+    flipped(path, named_at(path, "tool_spelt"), 0)
+    with pytest.raises(ArchiveError, match=r"a\.parquet cannot be read \(no version has such columns\)"):
         calls(tmp_path)
 
 
