@@ -15,7 +15,7 @@ STORED = "the database"
 
 class Claim(NamedTuple):
     """One checkpoint to hold against the trail. A note that is not believed has a `trouble`, which says why.
-    What is only remembered of one has no `root`."""
+    What is only remembered of one has no `root`; where only the length of the trail is, no `chain` either."""
 
     size: int
     root: bytes | None
@@ -57,7 +57,8 @@ class Report:
     """`stored` and `given` count the checkpoints that hold, of the database and of files.
 
     `superseded` counts checkpoints whose key is not known, but after which one of the same source holds that a
-    known key signed. That is how those look which a key signed before it was retired.
+    known key signed. That is how those look which a key signed before it was retired. `covered` is the size of the
+    largest checkpoint that holds.
     """
 
     entries: int
@@ -67,6 +68,7 @@ class Report:
     stored: int
     given: int
     superseded: int
+    covered: int
     faults: tuple[Fault, ...]
 
     @property
@@ -96,7 +98,12 @@ class Report:
             "epoch": self.epoch,
             "root": self.root.hex(),
             "chain": self.chain.hex(),
-            "checkpoints": {"stored": self.stored, "given": self.given, "superseded": self.superseded},
+            "checkpoints": {
+                "stored": self.stored,
+                "given": self.given,
+                "superseded": self.superseded,
+                "covered": self.covered,
+            },
             "first_bad": self.first_bad,
             "faults": [fault.to_json() for fault in self.faults],
         }

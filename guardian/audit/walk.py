@@ -18,7 +18,7 @@ class Walk:
         self.tree, self.end = MerkleTree(), end
         self.faults = Faults()
         self._claims, self._next = claims, next(claims, None)
-        self._stored = self._given = self._superseded = 0
+        self._stored = self._given = self._superseded = self._covered = 0
         self._unknown: dict[str, Fault] = {}  # by source: claims by unknown keys that nothing made up for yet
         self._good: dict[int, tuple[int, int]] = {}  # by epoch: the two largest sizes that a claim confirmed
         self._agreed: Claim | None = None  # the last claim, to see two that contradict each other
@@ -68,6 +68,7 @@ class Walk:
             stored=self._stored,
             given=self._given,
             superseded=self._superseded,
+            covered=self._covered,
             faults=tuple(self.faults),
         )
 
@@ -75,12 +76,15 @@ class Walk:
         if claim.trouble is not None:
             self._disbelieve(claim.trouble)
             return
+        if claim.root is None and claim.chain is None:
+            return  # of what stands there it says nothing
         self._compare(claim)
         if claim.root in (None, root) and claim.chain in (None, chain):
             before, largest = self._good.get(claim.epoch, (0, 0))
             self._good[claim.epoch] = (largest if claim.size > largest else before, claim.size)
             self._stored += claim.source == STORED
             self._given += claim.source != STORED and claim.root is not None
+            self._covered = claim.size if claim.root is not None else self._covered
             made_up_for = self._unknown.pop(claim.source, None)
             self._superseded += made_up_for.more + 1 if made_up_for is not None else 0
         else:

@@ -98,6 +98,7 @@ def verify(
     if own is not None and (path := settings.resolve(own)).is_file():
         files.setdefault(path.absolute(), path)
     given = sorted((*_remembered(settings, url), *given_claims(files.values(), base, keys)), key=_size)
+    # only now: the trail grows meanwhile, and what was read before is no longer than it
     with _reading(settings) as rows:
         stored = stored_claims(rows.checkpoints.raw(), base, keys)
         return verify_trail(rows.audit.raw(), rows.audit.end(), stored=stored, given=given, progress=progress)
@@ -115,6 +116,10 @@ def _remembered(settings: Settings, url: str) -> Iterator[Claim]:
     if mark is not None and mark.signed:
         where = f"the signed trail that {file.path} remembers"
         yield Claim(mark.signed, None, bytes.fromhex(mark.signed_as), mark.epoch, where, str(file.path))
+    if mark is not None and mark.audit_seq > mark.signed:  # it never leads the database
+        yield Claim(
+            mark.audit_seq, None, None, mark.epoch, f"the trail as remembered by {file.path}", str(file.path)
+        )
 
 
 def export(settings: Settings, after: int) -> Iterator[dict[str, object]]:

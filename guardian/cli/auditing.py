@@ -70,6 +70,8 @@ def verify(
             hold = "holds" if report.entries == 1 else "hold"
             typer.echo(f"{_entries(report.entries)} {hold}, root {report.root.hex()}")
             typer.echo(f"{report.stored} stored and {report.given} exported checkpoints agree")
+            if later := report.entries - report.covered:
+                typer.echo(f"the last {_entries(later)} {'is' if later == 1 else 'are'} under no checkpoint yet")
         if report.superseded:
             were = "was" if report.superseded == 1 else "were"
             typer.echo(f"{report.superseded} more {were} signed with keys that are not known here (any more)")

@@ -28,6 +28,7 @@ from guardian.errors import ConfigurationError, ProofError, StoreError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
+from guardian.store.control_head import next_change
 from guardian.telemetry import Metrics
 
 HOSTILE = 'eve\x1b[2J\u202e\x7f\u2028{"seq":1}'
@@ -89,6 +90,7 @@ def test_a_sound_trail_verifies_and_says_what_was_not_compared(guardian):
     done = guardian("verify")
     assert done.exit_code == 0
     assert "entries hold, root" in done.stdout
+    assert "the last 4 entries are under no checkpoint yet" in done.stdout
     assert "entries/s" in done.stderr
     assert "No exported checkpoint agreed" in done.stderr
 
@@ -146,6 +148,26 @@ def test_a_rewritten_database_is_found_from_the_exported_checkpoint(guardian, ho
     assert "signed over other entries than the present ones" in done.stdout
     database(home).with_name("control.db.epoch").unlink()
     assert guardian("verify").exit_code == 0
+
+
+def test_a_cut_of_what_nobody_signed_yet_is_found_from_what_control_remembers(guardian, home):
+    assert guardian("checkpoint").exit_code == 0
+    settings = load(home / "guardian.yaml")
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    with store.write() as rows:
+        next_change(rows.connection)
+        rows.audit.append({"action": "revoke"})
+    store.close()
+    done = guardian("verify")
+    assert (done.exit_code, "the last 1 entry is under no checkpoint yet" in done.stdout) == (0, True)
+    damage(home, "DELETE FROM control_audit WHERE seq = 5")
+    damage(
+        home,
+        "UPDATE control_head SET audit_seq = 4, audit_hash = (SELECT hash FROM control_audit WHERE seq = 4)",
+    )
+    done = guardian("verify")
+    assert (done.exit_code, "first bad entry: 5" in done.stdout) == (1, True)
+    assert "control.db.epoch covers 5 entries and the trail has 4: its end was cut off" in done.stdout
 
 
 def test_only_the_keys_that_are_given_are_believed(guardian, home, tmp_path):
@@ -370,7 +392,7 @@ def test_the_configured_writer_exports_to_file_and_topic_and_verify_compares_the
     assert (home / "out" / "checkpoints.txt").is_file()
     assert len(broker.records("audit")) == 1
     report = json.loads(guardian("verify", "--json").stdout)
-    assert report["checkpoints"] == {"stored": 1, "given": 1, "superseded": 0}
+    assert report["checkpoints"] == {"stored": 1, "given": 1, "superseded": 0, "covered": 4}
 
 
 def test_what_a_reader_sees_in_a_proof_is_what_was_checked(guardian, home, tmp_path):
