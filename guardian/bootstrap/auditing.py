@@ -8,11 +8,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from guardian.audit.checking import Proof
-from guardian.audit.checkpoint import epoch_of, origin_base
+from guardian.audit.checkpoint import Checkpoint, epoch_of, origin_base
 from guardian.audit.claims import given_claims, stored_claims
 from guardian.audit.making import make_checkpoint
-from guardian.audit.note import NoteKey, note_keys, note_keys_from
-from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove
+from guardian.audit.note import NoteError, NoteKey, note_keys, note_keys_from, parse
+from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove, verify_inclusion
 from guardian.audit.report import Claim, Report
 from guardian.audit.sinks import FileSink, Sink, TopicSink
 from guardian.audit.verify import verify_trail
@@ -150,7 +150,10 @@ def checkpoint(settings: Settings) -> str | None:
 
 
 def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
-    """That entry `seq` is under the newest checkpoint, and that this one extends that of `since` entries."""
+    """That entry `seq` is under the newest checkpoint, and that this one extends that of `since` entries.
+
+    Raises ProofError where the trail is no longer the one that was signed.
+    """
     with _reading(settings) as rows:
         latest = rows.checkpoints.latest()
         if latest is None or not 1 <= seq <= latest.size:
@@ -163,9 +166,20 @@ def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
             raise ConfigurationError(
                 f"--since {since} is no size of an earlier checkpoint; give one from 1 to {latest.size}"
             )
-        included = prove(leaves_of(rows.audit.raw()), inclusion_ranges(seq - 1, latest.size))
+        try:
+            entry, signed = next(rows.audit.raw(seq - 1)), Checkpoint.parse(parse(latest.note).text)
+            included = prove(leaves_of(rows.audit.raw()), inclusion_ranges(seq - 1, latest.size))
+            [leaf] = leaves_of([entry])
+            holds = verify_inclusion(index=seq - 1, size=latest.size, leaf=leaf, proof=included, root=signed.root)
+        except (StopIteration, ValueError, NoteError):  # entries are gone, a hash or the note is none
+            holds = False
+        if not holds:
+            raise ProofError(
+                f"the trail is not the one under the newest checkpoint, of {latest.size} entries: one of the two"
+                " was altered; `guardian audit verify` says where"
+            )
         made: dict[str, object] = {
-            **_exported(next(rows.audit.raw(seq - 1))),
+            **_exported(entry),
             "leaf_index": seq - 1,
             "inclusion": [node.hex() for node in included],
             "checkpoint": latest.note,

@@ -371,6 +371,24 @@ def test_a_proof_of_a_damaged_entry_speaks_of_its_bytes(guardian, home, tmp_path
     assert guardian("check-proof", str(proof)).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"UPDATE control_audit SET record = '{{}}' WHERE seq = {seq}" for seq in (2, 3, 4)),
+        "UPDATE control_audit SET hash = 'none' WHERE seq = 3",
+        "DELETE FROM control_audit WHERE seq = 2",
+        "DELETE FROM control_audit WHERE seq > 2",
+        "UPDATE control_checkpoint SET note = 'none'",
+    ],
+)
+def test_of_a_trail_that_was_altered_nothing_is_proven(guardian, home, statement):
+    assert guardian("checkpoint").exit_code == 0
+    damage(home, statement)
+    refused = guardian("prove", "3")
+    assert isinstance(refused.exception, ProofError)
+    assert "`guardian audit verify` says where" in str(refused.exception)
+
+
 def test_looking_at_a_database_that_is_not_there_makes_none(guardian, home):
     database(home).unlink()
     done = guardian("verify")
