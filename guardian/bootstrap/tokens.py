@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from cryptography.x509 import load_pem_x509_certificate
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
@@ -26,22 +28,21 @@ def issue(
     role: Role,
     tenants: Collection[str],
     ttl: timedelta,
-    certificate: Path | None = None,
+    certificate: str | None = None,
 ) -> IssuedToken:
-    """A fresh token, bound to a client certificate (a PEM file) if one is given.
+    """A fresh token, bound to a client certificate if its thumbprint is given.
 
-    Raises ConfigurationError when the principal could never be accepted, and for a file without one.
+    Raises ConfigurationError when the principal could never be accepted.
     """
-    bound = None if certificate is None else _thumbprint(certificate)
     with closing(open_control_store(settings)) as store:
         now = utc_now()
         tokens = open_tokens(settings, store)
         try:
-            token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
+            token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=certificate)
         except TokenError as error:  # of names that no token can bear
             raise ConfigurationError(str(error)) from error
         with store.write() as rows:
-            record_issue(rows, token, actor="operator", certificate=bound)
+            record_issue(rows, token, actor="operator", certificate=certificate)
         return token
 
 
@@ -152,10 +153,13 @@ def issued(settings: Settings) -> list[Issued]:
         ]
 
 
-def _thumbprint(certificate: Path) -> str:
+def client_certificate(path: Path) -> tuple[str, datetime]:
+    """The thumbprint of the certificate in a PEM file, and when it ends. Raises ConfigurationError for a file
+    without one."""
     try:
-        return pem_thumbprint(certificate.read_bytes())
+        pem = path.read_bytes()
+        return pem_thumbprint(pem), load_pem_x509_certificate(pem).not_valid_after_utc
     except OSError as error:
-        raise ConfigurationError(f"cannot read {certificate}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationError(f"{certificate} holds no PEM certificate") from error
+        raise ConfigurationError(f"{path} holds no PEM certificate") from error

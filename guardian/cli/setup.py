@@ -114,16 +114,16 @@ def issue(
 
     if math.isnan(days):
         raise ConfigurationError("--days nan is no number of days; give one from 0.001 to 36500")
+    settings = settings_from(config)
+    bound, ends = tokens.client_certificate(certificate) if certificate is not None else (None, None)
     token = tokens.issue(
-        settings_from(config),
-        principal,
-        role=role,
-        tenants=tenant,
-        ttl=timedelta(days=days),
-        certificate=certificate,
+        settings, principal, role=role, tenants=tenant, ttl=timedelta(days=days), certificate=bound
     )
     typer.echo(token.text)
-    typer.echo(f"id {token.principal.jti}, expires {token.principal.expires_at.isoformat()}", err=True)
+    expires = token.principal.expires_at
+    typer.echo(f"id {token.principal.jti}, expires {expires.isoformat()}", err=True)
+    if ends is not None and ends < expires:
+        typer.echo(f"its certificate is only valid until {ends.isoformat()}, and the token with it", err=True)
 
 
 @token_app.command("list")

@@ -1,0 +1,51 @@
+"""`guardian token`: what operators are told, on a deployment that was really initialised."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from typer.testing import CliRunner
+
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.initialise import initialise
+from guardian.cli import setup
+
+
+@pytest.fixture
+def home(tmp_path):
+    initialise(folder := tmp_path / "home")
+    return folder
+
+
+@pytest.fixture
+def guardian(home):
+    app = typer.Typer()
+    setup.register(app)
+
+    def run(*args: str):
+        return CliRunner().invoke(app, [*args, "-c", str(home / "guardian.yaml")], catch_exceptions=False)
+
+    return run
+
+
+def certificate(folder: Path, *, days: int) -> str:
+    """One that began a year ago and ends in so many days."""
+    key, now = Ed25519PrivateKey.generate(), utc_now()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "maya")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=365)).not_valid_after(now + timedelta(days=days))
+    (file := folder / "client.pem").write_bytes(made.sign(key, None).public_bytes(Encoding.PEM))
+    return str(file)
+
+
+@pytest.mark.parametrize(("days", "told"), [(-1, True), (5, True), (9, False)])
+def test_a_token_that_outlives_its_certificate_is_said_to(guardian, tmp_path, days, told):
+    issue = ["token", "issue", "maya", "--role", "analyst", "--tenant", "acme", "--days", "7"]
+    done = guardian(*issue, "--certificate", certificate(tmp_path, days=days))
+    assert done.exit_code == 0
+    assert ("its certificate is only valid until" in done.stderr) is told
