@@ -191,6 +191,11 @@ def retire(
 
     tokens.retire(settings_from(config), kid)
     typer.echo(f"key {escape(kid)} is retired: every token that it signed is refused from now on")
+    typer.echo(
+        "Keep the jwks.json that has it, for older audit checkpoints. Without it `guardian audit verify` believes"
+        " none of them until there is a new one: `guardian audit checkpoint`, or wait for control's next",
+        err=True,
+    )
 
 
 @token_app.command()

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
-from guardian.cli import setup
+from guardian.cli import auditing, setup
+from guardian.keys.signing import SigningKeys
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def home(tmp_path):
 def guardian(home):
     app = typer.Typer()
     setup.register(app)
+    auditing.register(app)
 
     def run(*args: str):
         return CliRunner().invoke(app, [*args, "-c", str(home / "guardian.yaml")], catch_exceptions=False)
@@ -49,3 +51,13 @@ def test_a_token_that_outlives_its_certificate_is_said_to(guardian, tmp_path, da
     done = guardian(*issue, "--certificate", certificate(tmp_path, days=days))
     assert done.exit_code == 0
     assert ("its certificate is only valid until" in done.stderr) is told
+
+
+def test_who_retires_a_key_is_told_what_older_checkpoints_need(guardian, home):
+    assert guardian("audit", "checkpoint").exit_code == 0
+    old = str(SigningKeys(home / "keys" / "signing.jwks.json").current().signing.kid)
+    assert guardian("token", "rotate").exit_code == 0
+    assert "`guardian audit checkpoint`" in guardian("token", "retire", old).stderr
+    assert guardian("audit", "verify").exit_code == 1
+    assert guardian("audit", "checkpoint").exit_code == 0
+    assert guardian("audit", "verify").exit_code == 0
