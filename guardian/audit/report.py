@@ -58,7 +58,7 @@ class Report:
 
     `superseded` counts checkpoints whose key is not known, but after which one of the same source holds that a
     known key signed. That is how those look which a key signed before it was retired. `covered` is the size of the
-    largest checkpoint that holds.
+    largest checkpoint that holds, `lost` counts what is said of entries that were lost with a known restore.
     """
 
     entries: int
@@ -69,6 +69,7 @@ class Report:
     given: int
     superseded: int
     covered: int
+    lost: int
     faults: tuple[Fault, ...]
 
     @property
@@ -103,6 +104,7 @@ class Report:
                 "given": self.given,
                 "superseded": self.superseded,
                 "covered": self.covered,
+                "lost": self.lost,
             },
             "first_bad": self.first_bad,
             "faults": [fault.to_json() for fault in self.faults],

@@ -7,7 +7,7 @@ together; then the first bad entry lies between two checkpoints.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from guardian.audit.report import Claim, Report
 from guardian.audit.tree import EMPTY_ROOT, leaf_data, leaf_hash
@@ -25,13 +25,15 @@ def verify_trail(
     *,
     stored: Iterable[Claim] = (),
     given: Iterable[Claim] = (),
+    restored: Collection[int] = (),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
-    """Read `entries` once, in the order of their numbers. Claims come by size.
+    """Read `entries` once, in the order of their numbers. Claims come by size. `restored` are
+    epochs before which people know that a backup was restored: what that lost is no fault.
 
     Memory does not grow with the trail. `progress` is called with the entries read and expected.
     """
-    walk = Walk(end, heapq.merge(given, stored, key=lambda claim: claim.size))
+    walk = Walk(end, heapq.merge(given, stored, key=lambda claim: claim.size), restored)
     tree, before, expected, done = walk.tree, bytes.fromhex(GENESIS), 0, 0
     walk.settle(before)
     for entry in entries:

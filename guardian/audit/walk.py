@@ -1,7 +1,7 @@
 """What is judged on the way through the trail: the entries, the claims of each size, and at last the head row."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from guardian.audit.report import CHAIN, STORED, Claim, Fault, Faults, Report
@@ -14,8 +14,9 @@ _MOST_EPOCHS = 1_000
 class Walk:
     """What is known at one point of the pass over the trail: the tree so far, and what was wrong."""
 
-    def __init__(self, end: RawEnd, claims: Iterator[Claim]) -> None:
+    def __init__(self, end: RawEnd, claims: Iterator[Claim], restored: Collection[int] = ()) -> None:
         self.tree, self.end = MerkleTree(), end
+        self._known, self._lost = restored, 0
         self.faults = Faults()
         self._claims, self._next = claims, next(claims, None)
         self._stored = self._given = self._superseded = self._covered = 0
@@ -57,7 +58,7 @@ class Walk:
                 self._disbelieve(claim.trouble)
             else:
                 self._compare(claim)
-                self.faults.add(self._ahead(claim, last) if claim.size > last else self._contradicted(claim))
+                self._blame(claim, self._ahead(claim, last) if claim.size > last else self._contradicted(claim))
         for fault in self._unknown.values():
             self.faults.add(fault)
         return Report(
@@ -69,6 +70,7 @@ class Walk:
             given=self._given,
             superseded=self._superseded,
             covered=self._covered,
+            lost=self._lost,
             faults=tuple(self.faults),
         )
 
@@ -88,7 +90,7 @@ class Walk:
             made_up_for = self._unknown.pop(claim.source, None)
             self._superseded += made_up_for.more + 1 if made_up_for is not None else 0
         else:
-            self.faults.add(self._contradicted(claim))
+            self._blame(claim, self._contradicted(claim))
 
     def _disbelieve(self, trouble: Fault) -> None:
         if trouble.kind != "unknown_key":
@@ -111,33 +113,33 @@ class Walk:
         self.faults.add(Fault("fork", self._good_until(claim) + 1, says, claim.source, claim.size))
 
     def _contradicted(self, claim: Claim) -> Fault:
-        if restored := self._restored(claim):
-            return restored
         first = self._good_until(claim) + 1
         which = f"entry {first}" if first == claim.size else f"one of the entries {first} to {claim.size}"
         says = f"{claim.where} was signed over other entries than the present ones: the first bad one is {which}"
         return Fault("rewritten", first, says, claim.source, claim.size)
 
     def _ahead(self, claim: Claim, last: int) -> Fault:
-        if restored := self._restored(claim):
-            return restored
         says = (
             f"{claim.where} covers {claim.size} entries and the trail has {last}: its end was cut off, or an older"
             " backup was put in its place"
         )
         return Fault("ahead", last + 1, says, claim.source, claim.size)
 
-    def _restored(self, claim: Claim) -> Fault | None:
-        """The fault, if a restored backup explains it. The entries are missing all the same."""
+    def _blame(self, claim: Claim, fault: Fault) -> None:
+        """Unless a restored backup explains it. The entries are missing all the same; of a known restore that is
+        known, too."""
         begun = next(((seq, epoch) for seq, epoch in self._epochs if epoch > claim.epoch), None)
         if begun is None or not self._good_until(claim) < begun[0] <= claim.size:
-            return None
-        says = (
-            f"{claim.where} is ahead of the backup that was restored before entry {begun[0]} (it begins epoch"
-            f" {begun[1]}): what was written from entry {begun[0]} on before the restore is lost. If nobody"
-            " restored a backup then, it was cut off"
-        )
-        return Fault("restored", begun[0], says, claim.source, claim.size)
+            self.faults.add(fault)
+        elif begun[1] in self._known:
+            self._lost += 1
+        else:
+            says = (
+                f"{claim.where} is ahead of the backup that was restored before entry {begun[0]} (it begins epoch"
+                f" {begun[1]}): what was written from entry {begun[0]} on before the restore is lost. If nobody"
+                " restored a backup then, it was cut off"
+            )
+            self.faults.add(Fault("restored", begun[0], says, claim.source, claim.size))
 
     def _good_until(self, claim: Claim) -> int:
         """Up to which entry the claim's log is confirmed: claims of a later epoch say nothing of what was lost."""

@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -83,9 +83,11 @@ def verify(
     settings: Settings,
     checkpoints: Sequence[Path],
     key_files: Sequence[Path],
+    restored: Collection[int] = (),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
-    """The whole trail, changing nothing. `key_files` are believed instead of the deployment's own keys.
+    """The whole trail, changing nothing. `key_files` are believed instead of the deployment's own keys; `restored`
+    as of `verify_trail`.
 
     The configured checkpoint file, where it is there, is compared as well, and what control's epoch file remembers
     where it can be read: a database can lose its checkpoints with what they were signed over.
@@ -101,7 +103,9 @@ def verify(
     # only now: the trail grows meanwhile, and what was read before is no longer than it
     with _reading(settings) as rows:
         stored = stored_claims(rows.checkpoints.raw(), base, keys)
-        return verify_trail(rows.audit.raw(), rows.audit.end(), stored=stored, given=given, progress=progress)
+        return verify_trail(
+            rows.audit.raw(), rows.audit.end(), stored=stored, given=given, restored=restored, progress=progress
+        )
 
 
 def _size(claim: Claim) -> int:

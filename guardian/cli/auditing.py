@@ -42,6 +42,14 @@ def verify(
         _Files, _files("--checkpoint", "A file of exported checkpoints to hold the trail against")
     ] = None,
     keys: Annotated[_Files, _files("--keys", "JWK set to believe instead of the deployment's own keys")] = None,
+    restored: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--restored",
+            metavar="<epoch>",
+            help="An epoch that began with a restore which you know of: what that lost is no fault; repeatable.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +66,8 @@ def verify(
     files = [existing_file(path) for path in checkpoint or []]
     began = time.perf_counter()
     with progress("verifying") as update:
-        report = auditing.verify(settings, files, [existing_file(path) for path in keys or []], update)
+        believed = [existing_file(path) for path in keys or []]
+        report = auditing.verify(settings, files, believed, restored or [], update)
     took = time.perf_counter() - began
     if as_json:
         print_json({**report.to_json(), "seconds": round(took, 3)})
@@ -72,6 +81,8 @@ def verify(
             typer.echo(f"{report.stored} stored and {report.given} exported checkpoints agree")
             if later := report.entries - report.covered:
                 typer.echo(f"the last {_entries(later)} {'is' if later == 1 else 'are'} under no checkpoint yet")
+        if report.lost:
+            typer.echo(f"{report.lost} more {'is' if report.lost == 1 else 'are'} of what a known restore lost")
         if report.superseded:
             were = "was" if report.superseded == 1 else "were"
             typer.echo(f"{report.superseded} more {were} signed with keys that are not known here (any more)")

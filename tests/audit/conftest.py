@@ -68,7 +68,13 @@ class Trail:
         append_note(self.exported, made.note)
         return made.note
 
-    def verify(self, *files: Path, keys: tuple[NoteKey, ...] | None = None, base: str = BASE) -> Report:
+    def verify(
+        self,
+        *files: Path,
+        keys: tuple[NoteKey, ...] | None = None,
+        base: str = BASE,
+        restored: tuple[int, ...] = (),
+    ) -> Report:
         """As an auditor does: without opening a new epoch or migrating."""
         keys = keys or self.public
         store = ControlStore(open_engine(f"sqlite:///{self.database}"), None)
@@ -76,7 +82,11 @@ class Trail:
             with store.read() as rows:
                 stored = stored_claims(rows.checkpoints.raw(), base, keys)
                 return verify_trail(
-                    rows.audit.raw(), rows.audit.end(), stored=stored, given=given_claims(files, base, keys)
+                    rows.audit.raw(),
+                    rows.audit.end(),
+                    stored=stored,
+                    given=given_claims(files, base, keys),
+                    restored=restored,
                 )
         finally:
             store.close()

@@ -309,6 +309,21 @@ def test_after_a_restored_backup_the_new_epoch_signs_as_another_log_and_the_lost
     assert signed.verify(fresh).ok
 
 
+def test_what_a_known_restore_lost_hides_nothing_else(signed):
+    with_restored_backup(signed)
+    signed.grow(5)
+    signed.sign()
+    report = signed.verify(signed.exported, restored=(2,))
+    assert (report.ok, report.lost, report.given) == (True, 1, 3)
+    assert kinds(signed.verify(signed.exported, restored=(3,))) == ["restored"]
+    with_restored_backup(signed)
+    signed.open().close()
+    assert kinds(signed.verify(signed.exported, restored=(2,))) == ["restored"]
+    assert signed.verify(signed.exported, restored=(2, 3)).ok
+    signed.rewrite(lambda seq, record: record.replace("ann", "bob"))
+    assert "rewritten" in kinds(signed.verify(signed.exported, restored=(2, 3)))
+
+
 def test_a_checkpoint_file_that_is_empty_or_absent_is_no_proof(signed, tmp_path):
     (tmp_path / "empty.txt").touch()
     assert kinds(signed.verify(tmp_path / "empty.txt")) == ["malformed"]

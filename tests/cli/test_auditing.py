@@ -170,6 +170,30 @@ def test_a_cut_of_what_nobody_signed_yet_is_found_from_what_control_remembers(gu
     assert "control.db.epoch covers 5 entries and the trail has 4: its end was cut off" in done.stdout
 
 
+def test_a_restore_that_people_know_of_blinds_no_nightly_verification(guardian, home):
+    backup = database(home).read_bytes()
+    settings = load(home / "guardian.yaml")
+
+    def act():
+        store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+        with store.write() as rows:
+            next_change(rows.connection)
+            rows.audit.append({"action": "revoke"})
+        store.close()
+
+    act()
+    (home / "out").mkdir()
+    (home / "out" / "checkpoints.txt").write_text(guardian("checkpoint").stdout, encoding="utf-8")
+    for leftover in ("control.db-wal", "control.db-shm"):
+        database(home).with_name(leftover).unlink(missing_ok=True)
+    database(home).write_bytes(backup)
+    act()
+    done = guardian("verify")
+    assert (done.exit_code, "it begins epoch 2" in done.stdout) == (1, True)
+    done = guardian("verify", "--restored", "2")
+    assert (done.exit_code, "1 more is of what a known restore lost" in done.stdout) == (0, True)
+
+
 def test_only_the_keys_that_are_given_are_believed(guardian, home, tmp_path):
     exported = tmp_path / "elsewhere.txt"
     exported.write_text(guardian("checkpoint").stdout, encoding="utf-8")
@@ -410,7 +434,7 @@ def test_the_configured_writer_exports_to_file_and_topic_and_verify_compares_the
     assert (home / "out" / "checkpoints.txt").is_file()
     assert len(broker.records("audit")) == 1
     report = json.loads(guardian("verify", "--json").stdout)
-    assert report["checkpoints"] == {"stored": 1, "given": 1, "superseded": 0, "covered": 4}
+    assert report["checkpoints"] == {"stored": 1, "given": 1, "superseded": 0, "covered": 4, "lost": 0}
 
 
 def test_what_a_reader_sees_in_a_proof_is_what_was_checked(guardian, home, tmp_path):
