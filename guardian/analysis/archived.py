@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from guardian.analysis import neutral
 from guardian.analysis.schema import EVENTS, frame
-from guardian.analysis.sessions import IDLE, KEY, ONE, begins, sessions_of
+from guardian.analysis.sessions import FOLDED, IDLE, KEY, ONE, begins, sessions_of
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
 from guardian.domain.event import SessionKey
@@ -22,6 +22,8 @@ from guardian.wire.principal import EVERY_TENANT
 
 VECTORS = ("vector_model", "purpose_vector", "action_vector")
 _FRAME = [name for name in (column.name for column in EVENTS) if name in ARCHIVED.names]
+_FOLDED = tuple(column for column in EVENTS if column.name in FOLDED)
+_OF_SESSIONS = [column.name for column in _FOLDED if column.name in ARCHIVED.names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +128,35 @@ class ArchiveView:
     ) -> pd.DataFrame:
         """Every decision of the window in time; columns `schema.EVENTS`. `session` keeps that session only, or
         those: of the others nothing is held in memory."""
-        batches = self._batches(_FRAME, since, until)
-        if session is not None:
-            asked = frozenset([session] if isinstance(session, str) else session)
-            batches = (_only(batch, asked) for batch in batches)
-        table = _table(batches, _FRAME)
+        asked = None if session is None else frozenset([session] if isinstance(session, str) else session)
+        table = self._asked(_FRAME, since, until, asked)
         signals = [None if pairs is None else dict(pairs) for pairs in table.column("signals").to_pylist()]
         rows = table.drop_columns(["signals"]).to_pandas()
         rows["signals"] = signals
-        rows = rows.sort_values(["at", "tenant_id", "session_id"], kind="stable")
-        rows["begin"] = begins(rows, self.idle)
+        rows = self._ordered(rows)
         rows["act"] = rows.groupby(ONE, sort=False).cumcount() + 1
         return frame(rows, EVENTS, raw=True)
 
+    def _asked(
+        self,
+        read: list[str],
+        since: datetime | None,
+        until: datetime | None,
+        sessions: Collection[str] | None = None,
+    ) -> pa.Table:
+        batches = self._batches(read, since, until)
+        return _table(batches if sessions is None else (_only(batch, sessions) for batch in batches), read)
+
+    def _ordered(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """By time, each with when its session began."""
+        rows = rows.sort_values(["at", "tenant_id", "session_id"], kind="stable")
+        rows["begin"] = begins(rows, self.idle)
+        return rows
+
     def sessions(self, *, since: datetime | None = None, until: datetime | None = None) -> pd.DataFrame:
         """Every session that acted in the window, by its beginning; columns `schema.SESSIONS`."""
-        return sessions_of(self.events(since=since, until=until), self.words())
+        rows = self._ordered(self._asked(_OF_SESSIONS, since, until).to_pandas())
+        return sessions_of(frame(rows, _FOLDED, raw=True), self.words())
 
     def words(self) -> pd.DataFrame:
         """What people said of sessions, oldest first: tenant_id, session_id, word, at, the finding_id that they

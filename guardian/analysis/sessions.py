@@ -26,6 +26,12 @@ MOST_RECORDS = 2**62
 _FIRST = (
     "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
 )  # fmt: skip
+FOLDED = frozenset(ONE) | {
+    *_FIRST, "at", "effect", "records", "score", "one_in", "session_evidence", "promised", "tool", "breaches",
+    "finding_id", "wanted", "calibration",
+}  # fmt: skip
+"""The columns of `schema.EVENTS` that `sessions_of` reads."""
+
 _CONFIRMED = HumanWord.CONFIRMED.value
 _MOST = ("score", "one_in", "session_evidence")
 

@@ -23,6 +23,8 @@ from guardian.analysis import (
     trust,
 )
 from guardian.analysis.plots import plot_blurred, plot_counts, plot_moves, plot_separations
+from guardian.analysis.sessions import sessions_of
+from guardian.archive.reader import Archive
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
 from guardian.domain.batch import Change
@@ -106,6 +108,16 @@ def test_a_session_is_the_sum_of_its_calls(lay):
     assert session["breaches"] == ("x", "y")
     assert session["flagged_at"].tzinfo is not None
     assert session["flagged_at"].astimezone(UTC).minute == 1
+
+
+def test_sessions_are_folded_without_reading_what_calls_were_made_with(archive, events, monkeypatch):
+    read, batches = set(), Archive.batches
+    monkeypatch.setattr(
+        Archive, "batches", lambda self, columns, *more: read.update(columns) or batches(self, columns, *more)
+    )
+    found = archive.sessions()
+    assert not read & {"arguments", "signals", "reason", "constraints", "allowed_tools", "action_vector"}
+    pd.testing.assert_frame_equal(found, sessions_of(events, archive.words()))
 
 
 def test_records_of_a_session_never_add_up_to_less(lay):
