@@ -96,9 +96,10 @@ overview.families(sessions)
 # ## What policy let guardian do
 #
 # Guardian proposes, policy decides. "Flagged only" where a revocation was asked for is work for a person:
-# nobody has cut that session off. The answers below say why: the tenant's mode, or a policy that wants more
-# than one kind of evidence. (Control knows this, not the archive: without a token, and without the sample, it
-# stays empty.)
+# nobody has cut that session off. The answers below say why: the policy that stood against it, such as that of
+# the tenant's mode, or that none permits it, and on how many strong kinds of evidence (the shipped policies want
+# two, or a hard breach). (Control knows this, not the archive: without a token, and without the sample, it stays
+# empty.)
 
 # %%
 of_the_day = findings(archive, control, since=day, until=night)

@@ -96,6 +96,7 @@ def _told(archive: ArchiveView, control: ControlView) -> Iterator[dict[str, Any]
             "one_in": finding.evidence.one_in,
             "promised": finding.evidence.promised,
             "signals": {reason.signal: reason.value for reason in finding.reasons},
+            "kinds": finding.evidence.independent_signals,
             "breaches": [breach.name for breach in finding.breaches],
             "effect": outcome.effect.value,
             "would_revoke": outcome.would_revoke,

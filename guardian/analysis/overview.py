@@ -3,6 +3,7 @@
 import pandas as pd
 
 from guardian.analysis.sessions import KEY
+from guardian.domain import text
 
 
 def hours(events: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +45,8 @@ def refusals(findings: pd.DataFrame) -> pd.DataFrame:
     refused = findings[
         (findings["wanted"] == "revoke") & findings["effect"].notna() & (findings["effect"] != "revoke")
     ]
-    why = refused["policy_ids"].map(lambda names: ", ".join(names) if names else "no policy permits it")
+    alone = [f"no policy permits it ({text.counted(n, 'strong kind')} of evidence)" for n in refused["kinds"]]
+    why = [", ".join(names) or silent for names, silent in zip(refused["policy_ids"], alone, strict=True)]
     groups = refused.assign(answer=why).groupby(["tenant_id", "mode", "answer"])
     return groups.agg(findings=("finding_id", "size"), sessions=("session_id", "nunique")).reset_index()
 

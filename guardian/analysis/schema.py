@@ -133,6 +133,7 @@ FINDINGS: tuple[Column, ...] = (
     Column("argument", "text", "the argument that mattered most; only from control"),
     *_EVIDENCE,
     Column("signals", "map", "signal -> value in [0, 1]"),
+    Column("kinds", "count", "of these, strong enough by themselves; only from control"),
     Column("breaches", "names", "broken rules"),
     Column("effect", "name", "what policy let guardian do; only from control"),
     Column("would_revoke", "truth", "only the mode stood in the way; only from control"),

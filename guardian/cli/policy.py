@@ -150,6 +150,7 @@ def in_words(told: PolicyExplanation) -> Iterator[str]:
         yield from (f"  {_line(error)}" for error in told.errors)
     elif not told.policy_ids:
         yield "The decision point names no policy." if told.allowed else "No policy permits it."
+        yield from (f"  {_line(why)}" for why in told.reasons.values())
     else:
         yield "Permitted by" if told.allowed else "Refused by"
         yield from (f"  {_line(name)}: {_line(told.reasons.get(name, ''))}" for name in told.policy_ids)

@@ -11,6 +11,7 @@ from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent, check_one
 from guardian.domain.finding import Finding
+from guardian.domain.text import counted
 from guardian.policy.port import (
     Asker,
     EvidenceFacts,
@@ -59,6 +60,9 @@ def consider(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
         _log.error("policy_out_of_bounds", action=request.action, bound=bound, policies=list(decision.policy_ids))
         wrong = f"the decision point permits what guardian never does by itself: {bound}"
         return replace(decision, allowed=False, errors=(wrong,))
+    silent = not (decision.allowed or decision.policy_ids or decision.errors)
+    if silent and request.action == "revoke" and request.asker.role == "monitor":
+        return replace(decision, reasons={**decision.reasons, "evidence": _in_words(request.evidence)})
     return decision
 
 
@@ -123,9 +127,19 @@ def explain(decision: PolicyDecision) -> str:
     if decision.errors:
         return "policy could not decide, which counts as no: " + "; ".join(decision.errors)[:300]
     if not decision.policy_ids:
-        return "no policy permits it"
+        return "; ".join(["no policy permits it", *decision.reasons.values()])
     named = (f"{name} ({decision.reasons.get(name) or 'no reason given'})" for name in decision.policy_ids)
     return "denied by " + ", ".join(named)
+
+
+def _in_words(evidence: EvidenceFacts) -> str:
+    """What policy was shown, where none of it says what it would have wanted instead."""
+    kinds = counted(evidence.independent_signals, "kind")
+    return (
+        f"its evidence: 1 in {evidence.one_in:,} honest sessions, the session's own 10^"
+        f"{evidence.session_evidence_milli / 1000:.3g}, {kinds} strong enough alone, "
+        f"{'a' if evidence.hard_breach else 'no'} hard breach"
+    )
 
 
 def evidence_of(finding: Finding) -> EvidenceFacts:

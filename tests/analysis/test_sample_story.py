@@ -140,6 +140,7 @@ def test_what_policy_refused_is_told_with_its_answer(archive, control):
     refused = overview.refusals(found).set_index("tenant_id")
     assert refused.loc["tenant_initech", "mode"] == "shadow"
     assert refused.loc["tenant_initech", "answer"] == "auto-revoke-only-in-enforce"
+    assert refused.loc["tenant_acme", "answer"] == "no policy permits it (1 strong kind of evidence)"
     assert outcomes.loc["revoke"].sum() - 6 == refused["findings"].sum()
 
 

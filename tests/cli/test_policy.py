@@ -198,6 +198,7 @@ def test_an_answer_says_whether_only_a_second_person_is_missing():
 def test_an_answer_tells_yes_default_deny_and_trouble_apart():
     assert "Permitted by\n  p: why" in explained(allowed=True, policy_ids=("p",), reasons={"p": "why"})
     assert "No policy permits it." in explained()
+    assert "No policy permits it.\n  its evidence: weak\n" in explained(reasons={"evidence": "its evidence: weak"})
     assert "could not decide, which counts as no:\n  away" in explained(errors=("away",))
     assert "names no policy" in explained(allowed=True)
 

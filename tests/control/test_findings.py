@@ -57,7 +57,8 @@ def test_weak_evidence_becomes_a_flag_that_says_why(stage, a_finding, weak):
     stage.enforce()
     outcome = stage.submit(a_finding(evidence=weak)).json()
     assert outcome["effect"] == "flag"
-    assert "no policy permits it" in outcome["note"]
+    assert "no policy permits it; its evidence: 1 in 300 honest sessions" in outcome["note"]
+    assert "1 kind strong enough alone, no hard breach" in outcome["note"]
 
 
 def test_a_protected_session_is_only_flagged(stage, a_finding, hard):
