@@ -182,6 +182,15 @@ def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said)
     assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
 
 
+def test_a_part_of_what_a_lower_threshold_reaches_is_never_bounded_more_widely(sessions, said):
+    honest = thresholds.taken_for_honest(sessions, said)
+    forwards, backwards = (100, 100_000, 10**9), (10**9, 100)
+    table = thresholds.promised_and_measured(honest, one_in=forwards)
+    assert table["flagged"].iloc[-1] == 0
+    assert table["high"].is_monotonic_decreasing
+    assert list(thresholds.promised_and_measured(honest, one_in=backwards)["one_in"]) == list(backwards)
+
+
 def test_what_control_does_not_tell_of_the_archive_still_knows(archive, control):
     """A token that reaches one tenant only, or an export that is older than the last findings and verdicts."""
     whole, judged = findings(archive, control), feedback(archive, control)
