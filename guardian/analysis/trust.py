@@ -54,10 +54,11 @@ def roc_points(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def p_values(events: pd.DataFrame, *, bins: int = 10) -> pd.DataFrame:
-    """Share of calls by p-value in equal bins: 1/bins each, were calls like those of the calibration."""
+    """Share of calls by p-value in equal bins: 1/bins each, were calls like those of the calibration. Which was
+    used first comes first."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     rows = []
-    for calibration, calls in events.groupby("calibration"):
+    for calibration, calls in events.groupby("calibration", sort=False):
         counts, _ = np.histogram(calls["p_value"], edges)
         rows += [
             {"calibration": calibration, "from": low, "share": count / len(calls), "calls": len(calls)}
@@ -67,10 +68,12 @@ def p_values(events: pd.DataFrame, *, bins: int = 10) -> pd.DataFrame:
 
 
 def weekly(events: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
-    """By week and calibration: median score, and the share of calls with a p-value of at most `level`.
+    """By week and calibration, as they were used: median score, and the share of calls with a p-value of at most
+    `level`.
 
     A share that stays above `level` says that work has moved away from the calibration; recalibrate.
     """
     week = events["at"].dt.tz_convert(None).dt.to_period("W-SUN").dt.start_time.dt.tz_localize("UTC")
-    groups = events.assign(week=week, low=events["p_value"] <= level).groupby(["week", "calibration"])
+    calls = events.assign(week=week, low=events["p_value"] <= level)
+    groups = calls.groupby(["week", "calibration"], sort=False)
     return groups.agg(calls=("low", "size"), low=("low", "mean"), score=("score", "median")).reset_index()

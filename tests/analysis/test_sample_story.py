@@ -297,6 +297,14 @@ def test_a_calibration_of_ones_own_is_nearer_to_flat(events):
     assert table.groupby("calibration")["share"].sum().round(9).eq(1.0).all()
 
 
+@pytest.mark.parametrize("names", [("b", "a"), ("a", "b")])
+def test_both_tables_of_calibrations_begin_with_the_one_used_first(events, names):
+    early = events["at"] < events["at"].median()
+    renamed = events.assign(calibration=early.map({True: names[0], False: names[1]}))
+    assert tuple(trust.p_values(renamed)["calibration"].unique()) == names
+    assert tuple(trust.weekly(renamed)["calibration"].unique()) == names
+
+
 def test_weeks_begin_on_monday_and_hold_all_calls(events):
     weekly = trust.weekly(events)
     assert weekly["calls"].sum() == len(events)
