@@ -27,6 +27,7 @@ from guardian.analysis.plots import plot_blurred, plot_evidence, plot_moves
 from guardian.analysis.sessions import ranked
 from guardian.demo.sample import sample
 
+pd.set_option("display.max_colwidth", 120)
 archive, control = open_sources(sample)
 since, fresh = last_days(archive, 92), pd.Timestamp(last_days(archive, 5))
 events, sessions = archive.events(since=since), archive.sessions(since=since)

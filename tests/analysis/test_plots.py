@@ -70,6 +70,14 @@ def test_names_of_marks_do_not_lie_on_one_another(sessions):
     assert len(texts(axes_of(plots.plot_day(many)))) <= 6
 
 
+def test_names_of_marks_do_not_lie_on_the_lines_of_the_thresholds(sessions):
+    at_revoke = sessions.head(1).assign(wanted="revoke", one_in=20_000.0)
+    axes = axes_of(plots.plot_day(at_revoke))
+    (name,) = axes.texts
+    foot, top = (axes.transData.inverted().transform((0, y))[1] for y in name.get_window_extent().intervaly)
+    assert not foot < 20_000 < top
+
+
 def test_counts_are_bars_with_the_flagged_part(sessions):
     counts = overview.counted(sessions, "tenant_id")
     axes = axes_of(plots.plot_counts(counts, title="by tenant"))
@@ -235,6 +243,7 @@ def test_flagged_sessions_are_stacked_and_costs_marked_at_the_least(sessions, sa
     axes = axes_of(plots.plot_flagged(table))
     totals = table[["confirmed", "dismissed", "not_judged"]].sum(axis=1)
     assert texts(axes) == [f"{total}" for total in totals]
+    assert [label.get_text() for label in axes.get_xticklabels()][-3:] == ["100 k", "500 k", "1 M"]
     costs = thresholds.costs(sessions, said, minutes_per_alarm=15, minutes_per_miss=480)
     axes = axes_of(plots.plot_costs(costs))
     assert texts(axes) == [f"least: {costs['total'].min() / 60:.1f} h"]

@@ -57,7 +57,8 @@ def plot_day(sessions: pd.DataFrame, asks_at: tuple[float, float] | None = None)
     if sessions["end"].max() - sessions["end"].min() < _LEAST:
         axes.set_xlim(sessions["end"].min() - _LEAST, sessions["end"].max() + _LEAST)
     axes.set_ylim(bottom=0.8, top=max(float(sessions["one_in"].max()) * 4, 3 * revoke))
-    name_apart(axes, neutral.labels(worst["session_id"], 24), worst["end"], worst["one_in"])
+    names = neutral.labels(worst["session_id"], 24)
+    name_apart(axes, names, worst["end"], worst["one_in"], across=[line.get_ydata()[0] for line in axes.lines])
     outside(figure, axes, "lower center", columns=5)
     return figure
 

@@ -63,7 +63,7 @@ def in_utc(axes: Any) -> None:
 def one_in_axis(axis: Any) -> None:
     """A logarithmic axis of "1 in N honest sessions"."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    axis.set_major_formatter(FuncFormatter(lambda n, _: _rounded(n)))
+    axis.set_major_formatter(FuncFormatter(lambda n, _: rounded(n)))
     axis.set_label_text("evidence: at most 1 in N honest sessions", fontsize="small")
 
 
@@ -91,13 +91,17 @@ def outside(figure: Drawing, axes: Any, where: str, *, columns: int = 1) -> None
     figure.legend(*handles, loc=f"outside {where}", ncols=columns, fontsize="x-small", frameon=False)
 
 
-def name_apart(axes: Any, names: Sequence[str], xs: Sequence[Any], ys: Sequence[Any]) -> None:
-    """Name marks, each on the first side where its name lies on no other; a name without such a side is left out.
+def name_apart(
+    axes: Any, names: Sequence[str], xs: Sequence[Any], ys: Sequence[Any], *, across: Sequence[float] = ()
+) -> None:
+    """Name marks, each on the first side where its name lies on no other nor on a line that is drawn `across` the
+    axes at that height; a name without such a side is left out.
 
     To be called when the axes have their limits.
     """
     width, height = (float(inches) for inches in axes.figure.get_size_inches())
-    placed: list[tuple[float, float, float, float]] = []
+    upwards = axes.transData + axes.transAxes.inverted()
+    placed = [(0.0, float(upwards.transform((1.0, y))[1]), 1.0, 0.0) for y in across]
     for name, x, y in zip(names, xs, ys, strict=True):
         at = axes.convert_xunits(x), axes.convert_yunits(y)
         left, foot = axes.transAxes.inverted().transform(axes.transData.transform(at))
@@ -134,7 +138,8 @@ def nothing(axes: Any, why: str) -> None:
     axes.set_axis_off()
 
 
-def _rounded(n: float) -> str:
+def rounded(n: float) -> str:
+    """As axes of "1 in N" tell it: 500, 20 k, 1 M."""
     if n < 1_000:
         return f"{n:g}"
     return f"{n / 1_000:g} k" if n < 1_000_000 else f"{n / 1_000_000:g} M"

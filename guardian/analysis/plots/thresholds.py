@@ -16,6 +16,7 @@ from guardian.analysis.plots.style import (
     nothing,
     one_in_axis,
     outside,
+    rounded,
     thresholds,
 )
 
@@ -132,7 +133,7 @@ def plot_flagged(table: pd.DataFrame) -> Drawing:
             ha="center",
             fontsize="x-small",
         )
-    axes.set_xticks(places, [f"{n:,}" for n in table["one_in"]])
+    axes.set_xticks(places, [rounded(n) for n in table["one_in"]])
     axes.set_xlabel("threshold: flag from 1 in N", fontsize="small")
     axes.set_ylabel("sessions", fontsize="small")
     axes.set_ylim(top=max(1.0, float(left.max())) * 1.15)
