@@ -26,6 +26,7 @@ from guardian.embedding.fit import FitRequest, PurposeFit
 from guardian.embedding.meaning import Meanings
 from guardian.evaluation.calibration import FLAT, fit_calibration
 from guardian.pipeline.judging import Judge
+from guardian.scoring.calibration import Calibration
 from guardian.signals.baseline_learning import learn
 from guardian.signals.purpose_baseline import PurposeBaseline
 
@@ -38,9 +39,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Taught:
-    """A judge calibrated on the history, and the baselines that were frozen when it was."""
+    """A judge calibrated on the history, its calibration, and the baselines that were frozen when it was."""
 
     judge: Judge
+    calibration: Calibration
     baselines: Mapping[PurposeKey, BaselineFact]
 
     @property
@@ -63,7 +65,7 @@ def teach(settings: Settings, seed: int, progress: Progress = lambda _done, _tot
         max_per_purpose=60,
         progress=progress,
     )
-    return Taught(judge_with(calibration), baselines)
+    return Taught(judge_with(calibration), calibration, baselines)
 
 
 def _decode(

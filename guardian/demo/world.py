@@ -22,6 +22,7 @@ from guardian.demo.jobs import TENANTS
 from guardian.demo.log import GATEWAY
 from guardian.demo.writing import gateway_of
 from guardian.keys.files import write_secret
+from guardian.scoring.calibration import Calibration
 from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
 from guardian.wire.principal import Role
@@ -67,6 +68,8 @@ def open_world(
         settings = _settings(folder, broker, budget, format, pages=pages)
         SecretFiles.of(settings).create()
         ensure_topics(broker.settings, {settings.kafka.topic: PARTITIONS, f"dlq.{settings.kafka.topic}": 1})
+        taught = teach(settings, seed, progress)
+        settings = _calibrated(settings, taught.calibration)
         control = Control(settings, metrics=Metrics(), port=0)
         stack.callback(control.stop)
         control.start()
@@ -83,7 +86,6 @@ def open_world(
         delegation_token = _token(settings, "delegation")
         delegation = stack.enter_context(ControlClient(control.url, lambda: delegation_token))
         metrics = Metrics()
-        taught = teach(settings, seed, progress)
         monitor = Monitor(settings, metrics=metrics, judge=taught.judge)
         monitor.store.baselines.install(taught.baselines, utc_now())
         producer = KafkaProducer(broker.settings)
@@ -135,6 +137,13 @@ def _settings(folder: Path, broker: LocalBroker, budget: int, format: str, *, pa
             "console": {"enabled": pages, "link_s": _DAY.total_seconds() / 3},
         },
     )
+
+
+def _calibrated(settings: Settings, calibration: Calibration) -> Settings:
+    """With the calibration as the file that everybody reads."""
+    path = settings.resolve(Path("calibration.json"))
+    path.write_text(calibration.to_json(), encoding="utf-8")
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"calibration": path})})
 
 
 def _token(settings: Settings, role: Role) -> str:

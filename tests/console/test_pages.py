@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from guardian.bootstrap.console import pages_checked
+from guardian.bootstrap.console import model_facts, pages_checked
 from guardian.console.showing import said
 from guardian.domain.finding import Effect, Kind
 from guardian.wire.advice import Weighing
@@ -283,6 +283,19 @@ def test_the_overview_shows_what_is_open_and_whether_the_switch_works(site):
         "1 in 1,000",
     ):
         assert told in html, told
+
+
+def test_the_overview_says_where_findings_are_judged_with_other_files_than_controls(make_site, scribe):
+    site = make_site()
+    told = "model abc123 and calibration def456"
+    assert "was judged with" not in site.signed_in().page()
+    site.submit(scribe.finding(n=1))
+    assert told in site.signed_in().page()
+    model, calibration = (model_facts(site.settings)[name].split(", ")[0] for name in ("Model", "Calibration"))
+    site.clock.pass_(minutes=1)
+    own = {"model": f"{model}+fast", "calibration": calibration}
+    site.submit(scribe.finding(n=2).model_copy(update={"versions": own}))
+    assert "was judged with" not in site.signed_in().page()
 
 
 def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(site):
