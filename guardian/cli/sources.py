@@ -50,7 +50,7 @@ def sources(context: typer.Context, as_json: JsonOption = False) -> None:
     for each in formats:
         typer.echo(f"{each.name}\n    {each.title}")
         typer.echo(f"    carries: {', '.join(each.carries)}")
-        typer.echo(f"    never carries: {', '.join(each.missing) or 'nothing is missing'}")
+        typer.echo(f"    never carries: {', '.join(each.missing) or '–'}")
     typer.echo("auto\n    any of these, told record by record: by the header guardian-format, else by content")
 
 

@@ -16,6 +16,7 @@ def test_formats_are_listed_with_what_they_carry_and_lack(guardian) -> None:
     shown = guardian("sources").stdout
     assert "opa\n" in shown
     assert "never carries: envelope" in shown
+    assert "never carries: –" in shown
     listed = {each["name"]: each for each in json.loads(guardian("sources", "--json").stdout)}
     assert "arguments" in listed["permit"]["missing"]
     assert "arguments" in listed["opa"]["carries"]
