@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 a fault (control away, model altered, ...); 2 wrong usage 
 read; 130 interrupted.
 """
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -37,20 +38,22 @@ _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names.sp
 class _ByPanel(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        _show_no_type_of_flags(self)
+        _tidy_help(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         known = list(_PANEL_OF)
         return sorted(super().list_commands(ctx), key=lambda name: known.index(name) if name in known else -1)
 
 
-def _show_no_type_of_flags(command: Any) -> None:
-    """A flag takes no value, though typer's help would say <bool> beside it."""
+def _tidy_help(command: Any) -> None:
+    """Paragraphs are filled by the terminal and not as the docstrings are. A flag takes no value, though typer's
+    help would say <bool> beside it."""
+    command.help = command.help and re.sub(r"(?<!\n)\n(?!\n)", " ", command.help)
     for option in (*command.params, command.get_help_option(typer.Context(command))):
         if getattr(option, "is_flag", False):
             option.metavar = ""
     for below in getattr(command, "commands", {}).values():
-        _show_no_type_of_flags(below)
+        _tidy_help(below)
 
 
 app = typer.Typer(

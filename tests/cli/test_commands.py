@@ -52,6 +52,12 @@ def test_every_command_explains_itself(guardian, command: str) -> None:
     assert "Usage" in done.stdout
 
 
+def test_help_is_filled_by_the_terminal_and_not_as_it_was_written(guardian) -> None:
+    shown = guardian("notebooks", "--help", env={"COLUMNS": "100"}).stdout
+    (line,) = (line for line in shown.splitlines() if "GUARDIAN_TENANT" in line)
+    assert line.rstrip().endswith("Edit the copies at"), "it goes on to the edge"
+
+
 def test_a_flag_is_shown_without_a_type_and_a_list_without_its_brackets(guardian) -> None:
     shown = guardian("token", "issue", "--help").stdout + guardian("link", "--help").stdout
     assert "--open" in shown
