@@ -59,6 +59,7 @@ class Screen:
     def call(self, session: PlannedSession, index: int, *, allowed: bool) -> None:
         """A decision of the gateway."""
         self._calls += 1
+        self._total = max(self._total, self._calls)  # who is refused tries again
         if not allowed:
             self._refused += 1
             call = session.calls[index]
@@ -108,12 +109,13 @@ class Screen:
         why = Column("why", overflow="fold")  # a rule's name is broken rather than cut
         table = Table("planted drift", "became", "after", "refused", why, title="What was planted")
         for catch in outcome.planted:
+            title, _, rules = catch.why.removesuffix(")").partition(" (")
             table.add_row(
                 PLANT_NAMES[catch.session.plant.value],
                 _effect(catch),
                 "" if catch.after is None else counted(catch.after, "drifted call"),
                 str(catch.refused) if catch.refused else "",
-                catch.why,
+                f"{title}\n{rules}".rstrip(),
             )
         console = self._console
         console.print(table)

@@ -37,8 +37,20 @@ def test_the_name_of_a_broken_rule_is_not_cut_on_a_narrow_terminal(rule: str) ->
         finding_id="fnd_1", tenant_id="acme", session_id="s", wanted=Effect.FLAG, effect=Effect.FLAG,
         mode="shadow", note="", at=at,
     )  # fmt: skip
-    planted = next(each for each in Scenario(seed=7, sessions=1).plan() if each.plant is Plant.COPIED_AUTHORITY)
-    catch = Catch(planted, (FindingView(finding=made, outcome=outcome),), refused=0)
+    planted = [each for each in Scenario(seed=7, sessions=1).plan() if each.plant is not Plant.NONE]
+    caught = tuple(Catch(each, (FindingView(finding=made, outcome=outcome),), refused=0) for each in planted)
+    for width, told in ((64, ""), (70, f" {rule} ")):
+        seen = io.StringIO()
+        Screen(Console(file=seen, width=width), 1).show(Outcome(caught, 0, (), 0, 0, 1, ()))
+        assert "…" not in seen.getvalue()
+        assert told in seen.getvalue()
+
+
+def test_more_decisions_than_were_planned_are_never_more_than_all() -> None:
     seen = io.StringIO()
-    Screen(Console(file=seen, width=64), 1).show(Outcome((catch,), 0, (), 0, 0, 1, ()))
-    assert "…" not in seen.getvalue()
+    session = Scenario(seed=7, sessions=1).plan()[0]
+    with Screen(Console(file=seen, force_terminal=True, width=80, color_system=None), 1) as screen:
+        screen.call(session, 0, allowed=True)
+        screen.call(session, 0, allowed=False)
+    assert "2/2 decisions" in seen.getvalue()
+    assert "2/1" not in seen.getvalue()
