@@ -176,7 +176,7 @@ def _step(row: dict[str, Any]) -> Step:
     return Step(
         **row
         | {
-            "resource": " ".join(filter(None, (kind, name))) or None,
+            "resource": "/".join(filter(None, (kind, name))) or None,
             "data_classes": None if classes is None else tuple(classes),
             "signals": None if signals is None else dict(signals),
             "breaches": tuple(row["breaches"] or ()),

@@ -52,6 +52,11 @@ class Actions:
         return list(enumerate(self.steps, self.start))
 
     @property
+    def shapes(self) -> bool:
+        """Whether of some arguments only the shape is kept."""
+        return any('"~' in (step.arguments or "") for step in self.steps)
+
+    @property
     def starts(self) -> list[tuple[int, int]]:
         """First and last action of the pages that are linked: both ends, and those around this one."""
         firsts = range(1, self.total + 1, PER_PAGE)

@@ -19,7 +19,8 @@ class Point(NamedTuple):
 class Step:
     """One action with its verdict. None where the log, or the archive's rules, say nothing.
 
-    `signals` are the values of those that spoke, in [0, 1]; `arguments` is JSON text after redaction.
+    `signals` are the values of those that spoke, in [0, 1]; `arguments` is JSON text after redaction,
+    `resource` its kind and its name with a slash between them.
     """
 
     at: datetime

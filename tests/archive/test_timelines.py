@@ -28,7 +28,7 @@ def step(n: int, at: datetime | None = None, **more: Any) -> Step:
 
 
 def row(each: Step, *, session: str = "sess_1", tenant: str = "acme") -> dict[str, Any]:
-    kind, _, name = (each.resource or "").partition(" ")
+    kind, _, name = (each.resource or "").partition("/")
     return dict.fromkeys(EVENTS.names) | {
         "tenant_id": tenant, "session_id": session, "digest": each.decision_id, "event_time": each.at,
         "origin": "live", "delegator_id": "user_1", "agent_id": "agent_1", "task_id": "task_1",
@@ -58,7 +58,7 @@ def make(tmp_path: Path) -> Make:
 
 def test_the_actions_come_in_the_order_of_time_with_everything_that_is_known(make: Make) -> None:
     full = step(
-        3, arguments='{"to":"x"}', resource="contract c_1", data_classes=("terms",), records=7, reason="why",
+        3, arguments='{"to":"x"}', resource="contract/c_1", data_classes=("terms",), records=7, reason="why",
         score=0.5, one_in=1234.5, promised=False, signals={"purpose_fit": 0.5}, breaches=("expired",),
         features_missing=("records",), finding_id="fnd_1", wanted="flag",
     )  # fmt: skip

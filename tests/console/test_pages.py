@@ -265,6 +265,18 @@ def test_actions_of_long_ago_are_found_when_asked_for(site, scribe):
     assert "notes.old" in browser.session(wide=1, at=1)
 
 
+def test_what_is_kept_as_a_shape_only_is_said_to_be_one_and_a_resource_to_be_one(make_site, scribe):
+    site = make_site()
+    site.submit(scribe.finding())
+    email = {"resource_type": "email", "resource_id": "email"}
+    site.archived(scribe.row(1, **email), name="whole")
+    html = site.signed_in().session()
+    assert '<span class="muted">on resource</span> <bdi>email/email</bdi>' in html
+    assert "is the shape of what was written" not in html
+    site.archived(scribe.row(2, arguments='{"period": "~a 9 a"}'), name="shaped")
+    assert "is the shape of what was written" in site.signed_in().session()
+
+
 def test_the_overview_shows_what_is_open_and_whether_the_switch_works(site):
     gateway = site.api("mcp-gw-eu-1", "gateway")
     told = Acknowledgement(revision=str(gateway.revocations().revision), transport="push")
