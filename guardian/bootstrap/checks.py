@@ -9,7 +9,8 @@ Runs = Literal["run", "watch", "serve"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of a report. `ok` is None where nothing is known; `mend` says what to do where `ok` is False."""
+    """One entry of a report; further lines of `found` are said below its first one. `ok` is None where nothing is
+    known; `mend` says what to do where `ok` is False."""
 
     name: str
     ok: bool | None

@@ -111,8 +111,8 @@ def _calibration(settings: Settings) -> str:
     flag = settings.response.flag_one_in
     kept = "promised" if flag <= calibration.reach else "estimated"
     said = (
-        f"{len(calibration.evidence.values)} honest sessions: promises reach 1 in {calibration.reach:,}, flags at"
-        f" 1 in {flag:,g} are {kept}. {ASSUMPTIONS}"
+        f"{len(calibration.evidence.values):,} honest sessions: promises reach 1 in {calibration.reach:,}, flags"
+        f" at 1 in {flag:,g} are {kept}"
     )
     if not speaks_for(calibration, settings):
         raise Unwell(
@@ -125,7 +125,7 @@ def _calibration(settings: Settings) -> str:
         with closing(open_monitor_store(settings)) as store:
             seen = departure_of(store, calibration)
     if seen is None:
-        return f"{said} No session has ended under it yet"
+        return f"{said}; no session has ended under it yet\n{ASSUMPTIONS}"
     one_in = settings.monitor.departure_one_in
     if seen.left(one_in) and seen.direction == "further out":
         raise Unwell(
@@ -134,7 +134,7 @@ def _calibration(settings: Settings) -> str:
         )
     tamer = ": they are tamer than its own, a new one would be sharper" if seen.left(one_in) else ""
     since = f"{counted(seen.seen, 'session')} since"
-    return f"{said} {since}, evidence of a change {seen.peak:,.3g} of {one_in:,g}{tamer}"
+    return f"{said}; {since}, evidence of a change {seen.peak:,.3g} of {one_in:,g}{tamer}\n{ASSUMPTIONS}"
 
 
 def _policy(settings: Settings) -> str:

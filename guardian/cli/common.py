@@ -72,13 +72,15 @@ def print_json(value: Any) -> None:
 
 
 def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
-    """Each check, with what to mend. Raises Exit with code 1 when one fails; one that knows nothing does not."""
+    """Each check, with what to mend, and what it says beyond a line. Raises Exit with code 1 when one fails; one
+    that knows nothing does not."""
     if as_json:
         print_json([asdict(check) for check in checks])
     for check in checks if not as_json else []:
-        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {escape(check.found)}")
-        if check.ok is False:
-            typer.echo(f"      {'':<11} → {escape(check.mend)}")
+        found, *below = check.found.splitlines()
+        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {escape(found)}")
+        for line in [*below, check.mend] if check.ok is False else below:
+            typer.echo(f"      {'':<11} → {escape(line)}")
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 
