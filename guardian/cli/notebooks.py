@@ -41,7 +41,9 @@ def notebooks(
         typer.echo(f"To run them, {', '.join(missing)} must be installed: {INSTALL}")
         return
     command = jupyter()
-    if command is None:
+    if command is None and no_open:
+        typer.echo(f"Open them in {shlex.quote(str(folder))} with Jupyter, or an editor that can")
+    elif command is None:
         typer.echo("Jupyter is not installed here: pip install jupyterlab, or open them in an editor that can")
     elif no_open:
         typer.echo(f"Open them: cd {shlex.quote(str(folder))} && {shlex.join(command)}")

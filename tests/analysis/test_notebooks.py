@@ -120,6 +120,8 @@ def test_the_command_says_how_to_install_what_is_not_there(tmp_path, monkeypatch
     monkeypatch.setattr(shipped, "find_spec", lambda name: None if name in ("jupyterlab", "notebook") else name)
     outcome = CliRunner().invoke(app, ["notebooks", str(tmp_path / "m")])
     assert "pip install jupyterlab" in outcome.output
+    outcome = CliRunner().invoke(app, ["notebooks", str(tmp_path / "k"), "--no-open"])
+    assert "not installed" not in outcome.output, "nobody asked to open them"
 
 
 def test_the_command_opens_jupyter_in_the_folder_where_it_is_installed(tmp_path, monkeypatch):
