@@ -129,6 +129,14 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
         " issue new ones (guardian token list). Then guardian audit verify. The README says more: 'A backup was"
         " restored'"
     )
+    if not expected:
+        title = "The epoch file was not there: nobody can tell whether a backup was restored"
+        how = (
+            f"the ledger stood at {found}, and nothing beside it said how far it had come before. If the file was"
+            " only lost, or there never was one, as before an upgrade, this is all. If a backup was restored, who"
+            " was revoked since may act again: revoke that again (alerts and the exported trail tell what)"
+        )
+        return title, f"{how}. {what}. {tokens}", "high"
     if Revision.parse(found) >= Revision.parse(expected):
         title = "The audit trail went back, as by a restored backup or a new database"
         how = (

@@ -25,7 +25,7 @@ from guardian.store.control_cases import CaseRows
 from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_cursors import CursorRows
 from guardian.store.control_delegation import DelegationRows
-from guardian.store.control_epoch import EpochFile, Mark, restored_mark
+from guardian.store.control_epoch import EpochFile, Mark, lost_mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows, ModeRows
 from guardian.store.control_feeds import FeedRows
@@ -76,11 +76,14 @@ class ControlRows:
     def head(self) -> Head:
         return read_head(self.connection)
 
-    def begin_epoch(self, epoch: int, change_seq: int, *, expected: Revision, now: datetime, **told: str) -> None:
-        """Go on after a restore. The ledger had come to `expected`, which is lost; `restores` tells of it."""
-        found = str(self.head().revision)
+    def begin_epoch(
+        self, epoch: int, change_seq: int, *, expected: Revision | None, now: datetime, **told: str
+    ) -> None:
+        """Go on after a restore. The ledger had come to `expected`, which is lost; None where nobody knows whether
+        there was a restore. `restores` tells of it."""
+        found, before = str(self.head().revision), "" if expected is None else str(expected)
         begin_epoch(self.connection, epoch, change_seq, now)
-        told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": str(expected)}
+        told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": before}
         self.audit.note(_NEW_EPOCH, at=now, epoch=epoch, **told)
         _log.warning("restored_backup", epoch=epoch, found=found)
 
@@ -203,12 +206,17 @@ class ControlStore:
         self._engine.dispose()
 
     def settle_epoch(self, now: datetime) -> None:
-        """Begin a new epoch if the database is behind what is remembered beside it."""
+        """Begin a new epoch if the database is behind what is remembered beside it, or the file that remembers is
+        not there: then nothing else would show that a backup was restored."""
         remembered = self._remembered()
+        lost = remembered is None and self._epoch_file is not None
         with reading(self._engine) as connection:
-            settled = has_head(connection) and _onward(connection, remembered) is None
+            new = not has_head(connection)
+            if lost and not new:
+                remembered = lost_mark(_mark(read_head(connection)))
+            settled = not new and _onward(connection, remembered) is None
         if not settled:
-            self._begin(remembered, now)
+            self._begin(remembered, now, lost=lost)
         self.remember(anew=not settled)
 
     def _look(self, now: datetime) -> None:
@@ -240,13 +248,13 @@ class ControlStore:
             " start `guardian serve` (or `run`) first"
         )
 
-    def _begin(self, remembered: Mark | None, now: datetime) -> None:
+    def _begin(self, remembered: Mark | None, now: datetime, *, lost: bool = False) -> None:
         """The first one, or the one after a restore; unless another process has begun it meanwhile."""
         with writing(self._engine) as connection:
             queue_for_writing(connection)
             if not has_head(connection):
                 create_head(connection, now)
-            _begin_epoch(connection, remembered, now)
+            _begin_epoch(connection, remembered, now, lost=lost)
 
     def _remembered(self) -> Mark | None:
         return self._epoch_file.read() if self._epoch_file is not None else None
@@ -256,6 +264,8 @@ class ControlStore:
             return
         mark = replace(_mark(stands), trail=self._trail, signed=signed, signed_as=signed_as)
         try:
+            if self._looked is not None and self._epoch_file.read() is None:
+                return  # made by who does not serve, it would hide from who does that it was lost
             self._epoch_file.advance(mark, anew=anew)
             self._forgets = False
         except (OSError, StoreError) as error:
@@ -264,12 +274,12 @@ class ControlStore:
             _log.error("epoch_file_not_written", path=str(self._epoch_file.path), error=str(error))
 
 
-def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime) -> bool:
-    """If the database is behind what is remembered; whether it was."""
+def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime, *, lost: bool = False) -> bool:
+    """If the database is behind what is remembered; whether it was. `lost`: only assumed, as by `lost_mark`."""
     onward = _onward(connection, remembered)
     if onward is None or remembered is None:
         return False
-    expected = Revision(epoch=remembered.epoch, n=remembered.n)
+    expected = None if lost else Revision(epoch=remembered.epoch, n=remembered.n)
     ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
     return True
 

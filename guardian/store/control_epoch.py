@@ -114,3 +114,11 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
         change_seq=remembered.change_seq + 1 if known else stored.change_seq + _FAR,
         audit_seq=stored.audit_seq,
     )
+
+
+def lost_mark(stored: Mark) -> Mark | None:
+    """What to assume where the file is not there: that the ledger had come further. None where neither ledger nor
+    feed have ever moved, so that nothing is lost."""
+    if (stored.ledger, stored.change_seq) == ((1, 0), 0):
+        return None
+    return Mark(stored.epoch, stored.n + 1, change_seq=0)

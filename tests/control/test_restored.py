@@ -107,6 +107,18 @@ def test_a_restored_backup_is_told_once_with_where_the_ledger_stood_and_what_to_
     assert len(told(stage)) == 1
 
 
+def test_where_the_epoch_file_was_not_there_people_hear_what_that_may_mean(stage):
+    stage.revoke("s1")
+    store = stage.deps.store
+    store._epoch_file.path.unlink()
+    store.settle_epoch(stage.clock())  # as the next start
+    ((severity, text),) = told(stage)
+    assert severity == "high"
+    assert "the ledger stood at 1.1, and nothing beside it said how far it had come before" in text
+    assert "If the file was only lost, or there never was one" in text
+    assert "Epoch 2 began" in text
+
+
 def test_a_record_that_only_speaks_of_it_is_no_restore(stage):
     with stage.deps.store.write() as rows:
         place = {"tenant_id": "guardian", "session_id": "guardian"}

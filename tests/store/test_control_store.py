@@ -230,6 +230,33 @@ def test_where_the_epoch_file_was_lost_too_no_monitor_has_read_further_than_the_
     restored.close()
 
 
+def test_where_the_epoch_file_is_not_there_a_ledger_that_has_entries_begins_a_new_epoch_once(tmp_path):
+    store = _open(tmp_path)
+    _revoke(store, "s1")
+    store.close()
+    (tmp_path / "control.db.epoch").unlink()
+    looking = _look(tmp_path)
+    _sign(looking)  # who does not serve makes no file, for that would hide it
+    _revoke(looking, "s2")
+    looking.close()
+    for _ in range(2):
+        restored = _open(tmp_path)
+        assert str(restored.head().revision) == "2.0"
+        with restored.read() as rows:
+            assert [(record["found"], record["expected"]) for record in rows.restores()] == [("1.2", "")]
+        restored.close()
+    assert (tmp_path / "control.db.epoch").exists()
+
+
+def test_where_the_epoch_file_is_not_there_and_nothing_was_revoked_yet_it_is_made(tmp_path):
+    _open(tmp_path).close()
+    (tmp_path / "control.db.epoch").unlink()
+    store = _open(tmp_path)
+    assert str(store.head().revision) == "1.0"
+    assert (tmp_path / "control.db.epoch").exists()
+    store.close()
+
+
 def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
     store = _open(tmp_path)
     _revoke(store, "s1")
