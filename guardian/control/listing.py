@@ -30,10 +30,15 @@ class RevocationListings(WholeLists):
         self._longest_delta = longest_delta
         self._packing, self._packed = Lock(), dict[str, bytes]()
 
-    def reached(self, revision: Revision) -> bool:
-        """Whether the ledger has reached this revision. The database is asked only if memory cannot tell."""
-        at = self.at
-        return (at is not None and revision <= at) or revision <= self.catch_up()
+    def reached(self, revision: Revision, reach: Reach) -> bool:
+        """Whether the list of this reach has come to this revision. The database is asked only if memory cannot
+        tell."""
+        with self._lock:
+            if self._mirror.at is not None and revision <= self._mirror.stand(reach)[0]:
+                return True
+            with self._deps.store.read() as rows:
+                self._catch_up(rows)
+            return revision <= self._mirror.stand(reach)[0]
 
     def full(self, reach: Reach) -> Listing:
         """Every live revocation."""

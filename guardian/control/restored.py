@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import Revision
-from guardian.store.control_head import Head
+from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
 _SELDOM = timedelta(hours=1)
@@ -15,31 +16,33 @@ _FAR = 10**6
 """Further than a feed gets between a backup and its restore, but not too far: false alarms use it up too."""
 
 
-def gave_away(deps: ControlDeps, gateway: Principal, held: Revision) -> bool:
-    """Begin a new epoch where a gateway holds a revision of the present one that lies beyond the ledger: that was
-    taken back in time, and what is revoked from now on must bear no revision that was given out before.
+def gave_away(deps: ControlDeps, gateway: Principal, held: Revision, reach: Reach) -> bool:
+    """Begin a new epoch where a gateway holds a revision of the present one that lies beyond the ledger, or beyond
+    all that it has within `reach`: it was taken back in time, and what is revoked from now on must bear no
+    revision that was given out before.
 
     A token in wrong hands can say so too. What that brings about is that every gateway fetches the whole list, at
     most once an hour, and that people are called.
     """
     now = deps.clock()
     with deps.store.read() as rows:
-        head = rows.head()
-    if held.epoch > head.revision.epoch:  # only people can mend that: any token could claim any epoch
-        deps.watched.later[gateway.id] = held
-    if not _ahead(held, head, now):
-        return False
+        if held.epoch > rows.head().revision.epoch:  # only people can mend that: any token could claim any epoch
+            deps.watched.later[gateway.id] = held
+        if not _ahead(held, rows, reach, now):
+            return False
     with deps.store.write() as rows:
-        head = rows.head()
-        if _ahead(held, head, now):  # else another one said so first
+        if _ahead(held, rows, reach, now):  # else another one said so first
+            head = rows.head()
             epoch, change_seq = head.revision.epoch + 1, head.change_seq + _FAR
             rows.begin_epoch(epoch, change_seq, expected=held, now=now, gateway=gateway.id)
     return True
 
 
-def _ahead(held: Revision, head: Head, now: datetime) -> bool:
-    beyond = held.epoch == head.revision.epoch and held.n > head.revision.n
-    return beyond and now - head.epoch_at >= _SELDOM
+def _ahead(held: Revision, rows: ControlRows, reach: Reach, now: datetime) -> bool:
+    head, newest = rows.head(), rows.ledger.newest(reach)
+    if held.epoch != head.revision.epoch or now - head.epoch_at < _SELDOM:
+        return False
+    return held.n > (newest[0].n if newest is not None and newest[0].epoch == held.epoch else 0)
 
 
 def tell_of_later_epochs(deps: ControlDeps, now: datetime) -> None:
@@ -137,7 +140,7 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
             " was revoked since may act again: revoke that again (alerts and the exported trail tell what)"
         )
         return title, f"{how}. {what}. {tokens}", "high"
-    if Revision.parse(found) >= Revision.parse(expected):
+    if gateway is None and Revision.parse(found) >= Revision.parse(expected):
         title = "The audit trail went back, as by a restored backup or a new database"
         how = (
             f"the ledger stood at {found}, no less than before, and the feed or the audit trail had come further,"
@@ -147,8 +150,9 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
     how = f"the ledger stood at {found}, and had come to {expected} before"
     if gateway is not None:
         how = (
-            f"gateway {gateway} holds revision {expected}, and the ledger had only come to {found}; if nobody"
-            f" restored a backup, its token is in wrong hands: guardian token revoke --principal {gateway}"
+            f"gateway {gateway} holds revision {expected}, and of its tenants the ledger, at {found}, had nothing"
+            " so late; if nobody restored a backup, its token is in wrong hands: guardian token revoke"
+            f" --principal {gateway}"
         )
     again = "without what was revoked in between. Revoke that again (alerts and the exported trail tell what)"
     title = "The ledger went back, as by a restored backup: who was revoked since may act again"

@@ -49,7 +49,7 @@ async def stream_revocations(
         held = None if told is None else Revision.parse(told)
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
-    await note_held(request, deps, narrowed(caller, scope, instance), held, "push")
+    await note_held(request, deps, narrowed(caller, scope, instance), held, "push", scope)
     events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
     streams: Places = request.app.state.streams

@@ -34,12 +34,13 @@ def acknowledge(
     `tenant_id` is for a gateway that asked for the list of that tenant only; each such list has its own word, also
     the last one.
     """
-    peer, process = narrowed(caller, may_read(deps, caller, "readRevocations", tenant_id), instance)
+    scope = may_read(deps, caller, "readRevocations", tenant_id)
+    peer, process = narrowed(caller, scope, instance)
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = Revision.parse(told.revision)
     listings: RevocationListings = request.app.state.listings
-    if not listings.reached(revision) and not gave_away(deps, caller, revision):
+    if not listings.reached(revision, scope) and not gave_away(deps, caller, revision, scope):
         raise Refusal(422, f"revision: this ledger has not reached {revision}")
     if told.leaving:
         deps.peers.leave("gateway", peer, process)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
@@ -46,9 +47,36 @@ def test_a_gateway_that_holds_what_the_ledger_has_not_reached_gives_a_restored_b
     ((severity, text),) = told(stage)
     assert severity == "critical"
     assert "gateway gateway-1 holds revision 1.3" in text
-    assert "only come to 1.1" in text
+    assert "the ledger, at 1.1, had nothing so late" in text
     (entry,) = stage.audit(action="beginEpoch")
     assert (entry["gateway"], entry["found"], entry["expected"], entry["epoch"]) == ("gateway-1", "1.1", "1.3", 2)
+
+
+@pytest.mark.parametrize("way", ["since", "ack"])
+def test_revocations_of_another_tenant_do_not_hide_it(stage, way):
+    stage.revoke("s1")
+    with stage.deps.store.write() as rows:
+        for name in ("s2", "s3", "s4"):
+            rows.ledger.append(
+                tenant_id="other",
+                subject_id=name,
+                status="revoked",
+                reason_code="manual",
+                reason="",
+                actor="maya",
+                now=stage.clock(),
+                expires_at=stage.clock() + timedelta(days=1),
+            )
+    stage.clock.pass_(hours=2)
+    holds(stage, "1.1", way)
+    assert stands(stage) == "1.4"
+    holds(stage, "1.3", "tag")  # of a token for both, it may be
+    assert stands(stage) == "1.4"
+    holds(stage, "1.3", way)
+    assert stands(stage) == "2.0"
+    ((severity, text),) = told(stage)
+    assert severity == "critical"
+    assert "holds revision 1.3, and of its tenants the ledger, at 1.4, had nothing so late" in text
 
 
 def test_whoever_says_so_begins_no_second_epoch_within_an_hour_and_none_of_another_epoch(stage):
