@@ -20,16 +20,18 @@ _REMEMBERED_BYTES = 128 * 2**20
 class _Whole:
     """One list. The first caller that needs it renders it; only callers that want the same list wait for that."""
 
-    def __init__(self, lines: Sequence[bytes], revision: Revision, changed_at: datetime) -> None:
+    def __init__(self, lines: Sequence[bytes], revision: Revision, changed_at: datetime, reach: Reach) -> None:
         self.revision = revision
         self.rendered: Rendered | None = None
-        self._lines, self._changed_at = lines, changed_at
+        self._lines, self._changed_at, self._reach = lines, changed_at, reach
         self._making = Lock()
 
     def render(self, face: Lines) -> Rendered:
         with self._making:
             if self.rendered is None:
-                self.rendered = face.whole(self._lines, revision=self.revision, changed_at=self._changed_at)
+                self.rendered = face.whole(
+                    self._lines, revision=self.revision, changed_at=self._changed_at, reach=self._reach
+                )
                 self._lines = ()
             return self.rendered
 
@@ -81,7 +83,7 @@ class WholeLists:
         revision, changed_at = self._mirror.stand(reach)
         known = self._known.pop(reach, None)
         if known is None or known.revision != revision:
-            known = _Whole(self._mirror.live(reach), revision, changed_at)
+            known = _Whole(self._mirror.live(reach), revision, changed_at, reach)
         self._known[reach] = known
         return known
 

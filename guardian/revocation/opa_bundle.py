@@ -1,9 +1,10 @@
 """The OPA face: a bundle that an OPA-based gateway or decision point polls, verifies and consults natively.
 
-`data.guardian.revocations.live[tenant][kind][id]` holds the live revocations; `data.guardian.revocations.refused`
-is true for an input that names a revoked subject, or nobody at all. The bundle owns the root
-`guardian/revocations` only. It is signed as OPA expects (`.signatures.json`, ES256); two renderings of the same
-list differ only in the signature.
+`data.guardian.revocations.live[tenant][kind][id]` holds the live revocations, `data.guardian.revocations.reach`
+the tenants whose they are ("*": every one's). `data.guardian.revocations.refused` is true for an input that names
+a revoked subject, nobody at all, or a tenant beyond that reach. The bundle owns the root `guardian/revocations`
+only. It is signed as OPA expects (`.signatures.json`, ES256); two renderings of the same list differ only in the
+signature.
 """
 
 import gzip
@@ -11,7 +12,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,12 +32,20 @@ import rego.v1
 
 # input.tenant_id with any of session_id, parent_session_id, agent_id, delegator_id, task_id, token_id.
 # Without a tenant all of the bundle are meant; an input that names nobody is refused, as by /v1/check, and so is
-# one with a name that is no text: a number or a list would be looked up in vain.
+# one of a tenant that this bundle says nothing of, or with a name that is no text: a number or a list would be
+# looked up in vain.
 default refused := false
 
 refused if count(reasons) > 0
 
 refused if not someone
+
+refused if {
+	is_name(input.tenant_id)
+	not {input.tenant_id, "*"} & held != set()
+}
+
+held := {tenant | some tenant in data.guardian.revocations.reach}
 
 refused if {
 	some ids in named
@@ -100,14 +109,18 @@ class BundleFace:
         place = "\0".join((entry.tenant_id, entry.subject_type, entry.subject_id)).encode("utf-8", "replace")
         return place + b"\0" + canonical({entry.subject_id: told})[1:-1]
 
-    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered:
+    def whole(
+        self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime, reach: Collection[str] | None
+    ) -> Rendered:
         content = b"".join(
             (
                 b'{"changed_at":',
                 canonical(changed_at.isoformat()),
                 b',"live":{',
                 _grouped(lines),
-                b'},"revision":',
+                b'},"reach":',
+                canonical(["*"] if reach is None else sorted(reach)),
+                b',"revision":',
                 canonical(str(revision)),
                 b"}",
             )

@@ -39,13 +39,16 @@ class Lines(Protocol):
     """A face that is always shown as a whole, put together of one line for each live revocation.
 
     An entry's `line` is made once and kept; `whole` gets those of every live revocation of one reach, in ledger
-    order. `revision` is that of the newest entry in this reach, `changed_at` its time. Equal arguments give equal
-    content, and the tag is equal exactly when the content is: no clock, no randomness.
+    order. `revision` is that of the newest entry in this reach, `changed_at` its time; `reach` None is every
+    tenant. Equal arguments give equal content, and the tag is equal exactly when the content is: no clock, no
+    randomness.
     """
 
     def line(self, entry: LedgerEntry) -> bytes: ...
 
-    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+    def whole(
+        self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime, reach: Collection[str] | None
+    ) -> Rendered: ...
 
 
 class Face(Lines, Protocol):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +32,14 @@ class SnapshotFace:
         )
         return shown.model_dump_json().encode()
 
-    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered:
+    def whole(
+        self,
+        lines: Sequence[bytes],
+        *,
+        revision: Revision,
+        changed_at: datetime,
+        reach: Collection[str] | None = None,  # noqa: ARG002 - the port's
+    ) -> Rendered:
         return _render(lines, revision, changed_at, complete=True)
 
     def changes(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered:

@@ -130,8 +130,8 @@ def test_nor_does_a_query_that_says_it_twice(stage, query):
         assert stage.call("GET", f"{path}?{query}", "gateway", headers=headers).status_code == 200
 
 
-def bundle(stage, **headers):
-    return stage.call("GET", "/v1/opa/bundle.tar.gz", "gateway", headers=headers)
+def bundle(stage, *tenants, **headers):
+    return stage.call("GET", "/v1/opa/bundle.tar.gz", "gateway", *tenants, headers=headers)
 
 
 def unpacked(got):
@@ -158,7 +158,17 @@ def test_a_rego_evaluator_that_loads_the_bundle_denies_the_revoked(stage):
     assert refused(files, session_id="s2", agent_id="a1") is True
     assert refused(files, agent_id="a1") is True
     assert refused(files, session_id="s2", agent_id="a2") is False
-    assert refused(files, session_id="s1", tenant_id="globex") is False
+
+
+def test_there_a_tenant_that_the_token_does_not_reach_is_refused_as_here(stage):
+    stage.clock.pass_(days=3650)
+    for held, beyond in ((("acme", "umbrella"), ("globex", "Acme", "acme ", "*")), (("*",), ())):
+        files = unpacked(bundle(stage, *held))
+        for tenant in ("acme", "umbrella"):  # nobody is revoked in either
+            assert refused(files, session_id="s1", tenant_id=tenant) is False
+        for tenant in beyond:
+            assert refused(files, session_id="s1", tenant_id=tenant) is True
+    assert len({bundle(stage, *held).headers["etag"] for held in (("acme",), ("umbrella",), ("*",))}) == 3
 
 
 def test_there_too_nobody_named_is_refused_and_no_tenant_named_means_every_one_of_the_bundle(stage):
@@ -202,7 +212,7 @@ def test_the_bundle_names_its_root_and_every_file_is_signed(stage):
 
 
 def test_who_holds_the_same_list_with_another_policy_gets_the_new_one(monkeypatch):
-    told = {"revision": Revision(epoch=1, n=1), "changed_at": datetime(2026, 5, 12, tzinfo=UTC)}
+    told = {"revision": Revision(epoch=1, n=1), "changed_at": datetime(2026, 5, 12, tzinfo=UTC), "reach": None}
     tag = BundleFace().whole((), **told).etag
     assert BundleFace().whole((), **told).etag == tag
     monkeypatch.setattr(opa_bundle, "_POLICY", "package guardian.revocations\n")

@@ -68,7 +68,7 @@ def test_it_shows_what_replaying_the_ledger_gives_wherever_it_was_picked_up(word
         revision, changed_at = mirror.stand(reach)
         assert revision == (seen[-1].revision if seen else NOTHING.revision)
         assert changed_at == (seen[-1].at if seen else NOW)
-        facts = {"revision": revision, "changed_at": changed_at}
+        facts = {"revision": revision, "changed_at": changed_at, "reach": reach}
         whole = FACE.whole(mirror.live(reach), **facts)
         told = sorted(replay(seen).values(), key=lambda entry: entry.revision.n)
         assert whole == FACE.whole([FACE.line(entry) for entry in told], **facts)
