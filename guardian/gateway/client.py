@@ -125,17 +125,14 @@ class RevocationList:
         self._threads: list[threading.Thread] = []
 
     def is_revoked(self, tenant_id: str, session_id: str, risk: str = "") -> bool:
-        """True if the session must be refused, also for a name that is no `str` (a UUID): no entry would match it.
-        From memory: no lock, no I/O, never raises."""
+        """True if the session must be refused, also for a name that is empty, or no `str` (a UUID): no entry would
+        match it. From memory: no lock, no I/O, never raises."""
         view = self._held.view
-        if not (isinstance(tenant_id, str) and isinstance(session_id, str)):
+        if not (_is_name(tenant_id) and _is_name(session_id)):
             return True
         if view is not None and self._held.names(view, (tenant_id, "session", session_id)):
             return True
-        if self._open or risk in self._open_risks:
-            return False
-        foreign = self._tenants is not None and tenant_id not in self._tenants
-        return view is None or foreign or not self._held.is_fresh(view)
+        return self._refuses_others(tenant_id, risk)
 
     def refusal(
         self,
@@ -150,19 +147,21 @@ class RevocationList:
         risk: str = "",
     ) -> str | None:
         """Why a call must be refused: "session_revoked", "parent_revoked", "agent_revoked", "delegator_revoked",
-        "task_revoked", "jti_revoked", "list_stale", or "not_text" for a name that is no `str`; None when it may
-        pass. Pass every name that you know."""
-        view = self._held.view
-        if view is not None:
-            given = (session, parent, agent, delegator, task, jti)
-            for (name, kind), value in zip(_NAMED, given, strict=True):
-                if value is None:
-                    continue
-                if not (isinstance(value, str) and isinstance(tenant_id, str)):
-                    return "not_text"
-                if self._held.names(view, (tenant_id, kind, value)):
-                    return f"{name}_revoked"
-        return "list_stale" if self.is_revoked(tenant_id, "", risk) else None
+        "task_revoked", "jti_revoked", "list_stale", "not_text" for a name that is no `str`, or "unnamed" without a
+        tenant or any other name; None when it may pass. Pass every name that you know; an empty one is none."""
+        view, someone = self._held.view, False
+        given = (session, parent, agent, delegator, task, jti)
+        for (name, kind), value in zip(_NAMED, given, strict=True):
+            if value is None or value == "":
+                continue
+            someone = True
+            if not (isinstance(value, str) and isinstance(tenant_id, str)):
+                return "not_text"
+            if view is not None and self._held.names(view, (tenant_id, kind, value)):
+                return f"{name}_revoked"
+        if not (someone and tenant_id):
+            return "unnamed"
+        return "list_stale" if self._refuses_others(tenant_id, risk) else None
 
     def state(self) -> State:
         """Fresh, stale or never loaded; the revision that is enforced; its age."""
@@ -212,6 +211,14 @@ class RevocationList:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _refuses_others(self, tenant_id: str, risk: str) -> bool:
+        """Whether the list is not to be relied on for who is not in it."""
+        view = self._held.view
+        if self._open or risk in self._open_risks:
+            return False
+        foreign = self._tenants is not None and tenant_id not in self._tenants
+        return view is None or foreign or not self._held.is_fresh(view)
+
     def _new_follower(self) -> Follower:
         return Follower(self._held, self._server, self._credentials, self._pace, push=self._push)
 
@@ -235,6 +242,10 @@ def _left_behind(held: "weakref.ref[RevocationList]") -> None:
     copied = held()
     if copied is not None and copied._threads and not copied._follower.stop.is_set():
         copied._begin_anew()
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and given != ""
 
 
 def _name_of_this_process() -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardian.gateway.asgi import RefuseRevoked, from_headers
+from guardian.gateway.asgi import Caller, RefuseRevoked, from_headers
 
 
 @pytest.fixture
@@ -19,14 +19,15 @@ def asked(ledger, follow) -> Any:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200})
 
-    def ask(*headers: tuple[str, str], coding: str = "utf-8", **named: str) -> int:
+    def ask(*headers: tuple[str, str], coding: str = "utf-8", identify: Any = None, **named: str) -> int:
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
             sent.append(message)
 
         scope = {"type": "http", "headers": [(n.encode(), v.encode(coding)) for n, v in headers]}
-        asyncio.run(RefuseRevoked(app, revoked, from_headers("acme", **named))(scope, None, send))  # type: ignore[arg-type]
+        names = identify or from_headers("acme", **named)
+        asyncio.run(RefuseRevoked(app, revoked, names)(scope, None, send))  # type: ignore[arg-type]
         return int(sent[0]["status"])
 
     return ask
@@ -40,6 +41,11 @@ def test_a_name_beyond_ascii_is_read_as_it_was_revoked(asked) -> None:
 
 def test_an_empty_session_names_nobody(asked) -> None:
     assert asked(("x-session-id", "")) == 403
+
+
+def test_so_does_a_caller_of_whom_only_the_tenant_is_known(asked) -> None:
+    assert asked(identify=lambda _: Caller("acme")) == 403
+    assert asked(identify=lambda _: Caller("acme", agent="agent_2")) == 200
 
 
 def test_a_name_that_comes_twice_is_none(asked) -> None:

@@ -28,6 +28,22 @@ def test_a_name_that_is_no_text_is_refused_and_not_looked_up_in_vain(ledger, fol
         assert revoked.refusal("acme", **{name: strange}) == "not_text"
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_call_that_names_nobody_is_refused(ledger, follow, ready) -> None:
+    ledger.append("s1")
+    if not ready:
+        ledger.break_everything(lambda *_: None)
+    revoked = follow(on_stale="open")
+    assert revoked.wait_ready(10 if ready else 0) is ready
+    for nobody in ({}, {"session": None, "agent": None}, {"session": "", "jti": ""}):
+        assert revoked.refusal("acme", **nobody) == "unnamed"
+    assert revoked.refusal("", session="s2") == "unnamed"
+    assert revoked.refusal("acme", session="s2", agent="") is None
+    assert revoked.is_revoked("acme", "")
+    assert revoked.is_revoked("", "s2")
+    assert not revoked.is_revoked("acme", "s2")
+
+
 def test_the_same_session_id_of_another_tenant_passes(ledger, follow) -> None:
     ledger.append("s1")
     revoked = follow()
