@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple
 
 KINDS = frozenset({"session", "agent", "delegator", "task", "jti"})
@@ -90,7 +91,7 @@ class Entry(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole list (`complete`) or the changes after a revision."""
+    """A whole list (`complete`) or the changes after a revision. `issued` is when the list changed last."""
 
     revision: Revision
     issued: float
@@ -210,3 +211,11 @@ def _unix(text: str) -> float:
     if at.tzinfo is None:
         raise ValueError("a time without an offset")
     return at.timestamp()
+
+
+def unix_date(header: str) -> float:
+    """An HTTP date (RFC 9110, 5.6.7); 0 for anything else."""
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
