@@ -52,6 +52,7 @@ async def stream_revocations(
     await note_held(request, deps, narrowed(caller, scope, instance), held, "push", scope)
     events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
+    headers[sse.HEARTBEAT] = f"{deps.settings.switch.heartbeat_s:g}"
     streams: Places = request.app.state.streams
     return _Placed(events, streams.take(caller.id), headers)
 

@@ -16,6 +16,7 @@ from .reading import Refused
 
 Event = tuple[str, list[bytes]]
 """Name and data lines of a server-sent event; its id stands in the data too."""
+_BEATS = 1.25  # within so many heartbeats a stream must have been heard
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
@@ -93,6 +94,8 @@ class Server:
                 raise Refused(f"http_{answer.status}", "the server does not stream to us")
             if not (answer.getheader("Content-Type") or "").startswith("text/event-stream"):
                 raise Refused("no_stream", "something between us and the server does not stream")
+            if _seconds(answer.getheader("Guardian-Heartbeat")) > silence_s / _BEATS:
+                raise Refused("slow_stream", "its heartbeats are too far apart for max_stale_s")
             if connection.sock is not None:
                 connection.sock.settimeout(silence_s)
             yield from self._parsed(answer)
@@ -209,6 +212,14 @@ class Credentials:
 def asker(headers: Mapping[str, str]) -> str:
     """Tells tokens apart where the token itself must not be kept."""
     return hashlib.sha256(headers["Authorization"].encode()).hexdigest()[:32]
+
+
+def _seconds(told: str | None) -> float:
+    """0 where nothing is told that can be read."""
+    try:
+        return float(told or 0)
+    except ValueError:
+        return 0.0
 
 
 Got = dict[str, str]

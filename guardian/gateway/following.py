@@ -9,7 +9,7 @@ from .held import HeldList, Pace
 from .reading import Refused, View
 from .signature import HEADER
 
-_NOT_STREAMING = frozenset({"http_404", "http_405", "no_stream"})
+_NOT_STREAMING = frozenset({"http_404", "http_405", "no_stream", "slow_stream"})
 _NO_STREAM_S = 300.0  # how long a server that does not stream is only polled
 
 
@@ -135,6 +135,8 @@ class Follower:
     def _missed(self, error: Exception) -> float:
         """Say why there is no stream, where that is news; seconds until it is tried again."""
         code = error.code if isinstance(error, Refused) else ""
+        if code == "slow_stream":
+            self._held.trouble.not_streamed(error)
         if code in _NOT_STREAMING:
             return _NO_STREAM_S
         if self.stop.is_set():

@@ -18,6 +18,8 @@ from guardian.domain.revocation import Revision
 
 MEDIA_TYPE = "text/event-stream"
 GREETING = b"retry: 1000\n\n"
+HEARTBEAT = "Guardian-Heartbeat"
+"""The header that says how many seconds may pass between two events."""
 
 
 def around(revision: Revision, signature: str) -> tuple[bytes, bytes]:

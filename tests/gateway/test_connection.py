@@ -6,6 +6,7 @@ import pytest
 
 from guardian.gateway.client import RevocationList
 from guardian.gateway.connection import Server
+from guardian.gateway.reading import Refused
 
 
 def test_a_redirect_is_not_followed_with_the_token(ledger, follow, soon) -> None:
@@ -45,6 +46,22 @@ def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, s
     server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
     sent = {"Authorization": "Bearer token-of-the-gateway"}
     assert [event for event in server.events(sent, 10, 10) if event] == [("message", [b"a", b"b"])]
+
+
+@pytest.mark.parametrize(
+    ("beat", "heard"),
+    [("8", True), ("8.1", False), ("", True), ("often", True), (None, True), ("inf", False)],
+)
+def test_a_stream_whose_heartbeats_would_all_come_late_is_not_listened_to(ledger, served, beat, heard) -> None:
+    told = {} if beat is None else {"Guardian-Heartbeat": beat}
+    ledger.always = lambda *_: (200, {"Content-Type": "text/event-stream", **told}, b"data: a\n\n")
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    events = server.events({"Authorization": "Bearer token-of-the-gateway"}, 10, 10)
+    if heard:
+        assert [event for event in events if event] == [("message", [b"a"])]
+    else:
+        with pytest.raises(Refused, match="slow_stream: its heartbeats are too far apart"):
+            next(events)
 
 
 @pytest.mark.parametrize(
