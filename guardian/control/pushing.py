@@ -9,7 +9,7 @@ what the other sent meanwhile: then the place goes back, and what may have been 
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -113,7 +113,7 @@ class Pusher:
                 self._keep(work.ledger, at, at.revision if begin is None else begin.revision)
             if flagged:
                 self._keep(work.findings, flags_at, flags_at.revision)
-        self._lags(0.0)
+        self._lags(0.0 if begin is None else self._lag(self._waits_since()))
         return True
 
     def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
@@ -127,22 +127,22 @@ class Pusher:
             self._count("sent", 1)
 
     def _next(self) -> _Work:
-        name = self._receiver.name
+        name, reach = self._receiver.name, self._receiver.reach
         with self._deps.store.read() as rows:
             head = rows.head().revision
             known, seen = rows.cursors.get(name), rows.cursors.get(f"{name}#findings")
             begin = None
             if known is not None and known.revision.epoch == head.epoch:
-                entries = tuple(rows.ledger.since(known.revision, None, _BATCH))
+                entries = tuple(rows.ledger.since(known.revision, reach, _BATCH))
             else:
                 begin = self._begun
                 if begin is None or begin.revision.epoch != head.epoch:
                     begin = _Begin(head, after=Revision(epoch=0, n=0))
-                live = rows.ledger.live(None, after=begin.after, limit=_BATCH)
+                live = rows.ledger.live(reach, after=begin.after, limit=_BATCH)
                 entries = tuple(each for each in live if each.revision <= begin.revision)
             start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
             arrived = rows.findings.after(start, _BATCH)
-            flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view))
+            flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view, reach))
         at = known or Cursor(name, Revision(epoch=0, n=0))
         place = seen or Cursor(f"{name}#findings", Revision(epoch=0, n=start))
         if seen is None or (arrived and not flags):
@@ -169,7 +169,7 @@ class Pusher:
         level("push_failed", face=self._receiver.name, failures=failures, error=reason)
         try:
             waits = self._waits_since()
-            lag = 0.0 if waits is None else (self._deps.clock() - waits).total_seconds()
+            lag = self._lag(waits)
             self._lags(lag)
             if waits is not None and lag > _LATE.total_seconds():
                 detail = f"{self._face}: a receiver has taken nothing since {moment(waits)}"
@@ -184,8 +184,11 @@ class Pusher:
             held = Revision(epoch=head.epoch, n=0)
             if known is not None and known.revision.epoch == head.epoch:
                 held = known.revision
-            missing = rows.ledger.since(held, None, 1)
+            missing = rows.ledger.since(held, self._receiver.reach, 1)
         return missing[0].at if missing else None
+
+    def _lag(self, since: datetime | None) -> float:
+        return 0.0 if since is None else (self._deps.clock() - since).total_seconds()
 
     def _tell_refused(self, refused: Sequence[str]) -> None:
         if refused:
@@ -215,11 +218,12 @@ class Pusher:
         self._deps.metrics.add("guardian_pushes_total", amount, face=self._face, outcome=outcome)
 
 
-def _is_flag(rows: ControlRows, view: FindingView) -> bool:
-    """A flag of a session, and no test of our own."""
+def _is_flag(rows: ControlRows, view: FindingView, reach: Collection[str] | None) -> bool:
+    """A flag of a session within reach, and no test of our own."""
     finding = view.finding
     return (
         finding.kind is Kind.DRIFT
+        and (reach is None or finding.tenant_id in reach)
         and view.outcome.effect is Effect.FLAG
         and rows.self_tests.of_session(finding.tenant_id, finding.session_id) is None
     )

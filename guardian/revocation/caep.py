@@ -169,6 +169,10 @@ class CaepReceiver:
         whom = "|".join((self.url, self.tokens.audience, *sorted(self.tenants or ())))
         return f"caep/{hashlib.sha256(whom.encode()).hexdigest()[:16]}"
 
+    @property
+    def reach(self) -> frozenset[str] | None:
+        return self.tenants
+
     def begin(self, entry: LedgerEntry, revision: Revision) -> None:  # noqa: ARG002 - the port's
         self.deliver(entry)
 
@@ -176,18 +180,14 @@ class CaepReceiver:
         """CAEP has no word that voids what was told before."""
 
     def deliver(self, entry: LedgerEntry) -> None:
-        if self._wants(entry.tenant_id) and (token := self.tokens.revocation(entry)) is not None:
+        if (token := self.tokens.revocation(entry)) is not None:
             self._push(token)
 
     def flagged(self, finding: Finding) -> None:
-        if self._wants(finding.tenant_id):
-            self._push(self.tokens.risk(finding))
+        self._push(self.tokens.risk(finding))
 
     def close(self) -> None:
         self._http.close()
-
-    def _wants(self, tenant_id: str) -> bool:
-        return self.tenants is None or tenant_id in self.tenants
 
     def _push(self, token: str) -> None:
         headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json", "Accept-Encoding": "identity"}

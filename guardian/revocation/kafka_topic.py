@@ -56,6 +56,10 @@ class TopicReceiver:
     def name(self) -> str:
         return f"kafka_topic/{self._topic}"
 
+    @property
+    def reach(self) -> None:
+        """Every tenant."""
+
     def begin(self, entry: LedgerEntry, revision: Revision) -> None:
         self._send(entry, revision.epoch)
 

@@ -78,10 +78,14 @@ class Receiver(Protocol):
       it was at `revision`, and raises as `deliver` does. `begun` ends that: whatever was sent in an earlier epoch
       is void.
     - Under its `name` a receiver's place in the ledger is kept over restarts.
+    - Of other tenants than those of its `reach` it gets nothing; None is every one.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def reach(self) -> Collection[str] | None: ...
 
     def begin(self, entry: LedgerEntry, revision: Revision) -> None: ...
 

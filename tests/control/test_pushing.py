@@ -443,6 +443,25 @@ def test_a_receiver_that_gets_one_tenant_more_hears_what_holds_there_already(sta
     assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s1"]
 
 
+def test_a_new_receiver_waits_behind_nobody_else_and_counts_only_what_it_got(stage, receiver, given, monkeypatch):
+    monkeypatch.setattr(pushing, "_BATCH", 2)
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token", "tenants": ["globex"]}
+    for tenant, names in (("acme", "abcde"), ("globex", "xyz")):
+        for name in names:
+            path = f"/v1/sessions/{tenant}/{name}/revoke"
+            assert stage.call("POST", path, "responder", tenant, json={"reason": "stop"}).status_code == 200
+    stage.clock.pass_(minutes=2)
+    (face,) = CaepFace(receivers=[whole]).open(given[0])
+    pusher = Pusher(stage.deps, face)
+    lags = []
+    while pusher.step():
+        lags.append(lag_of(stage, face))
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["x", "y", "z"]
+    assert stage.deps.metrics.value("guardian_pushes_total", face="caep", outcome="sent") == 3
+    assert lags == [120, 0]
+    face.close()
+
+
 def test_receivers_that_would_miss_something_are_refused_at_start():
     one = {"url": "https://x", "audience": "a"}
     with pytest.raises(ValueError, match="twice"):
