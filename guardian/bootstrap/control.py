@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
 
@@ -39,9 +40,11 @@ from guardian.domain.event import purpose_family
 from guardian.domain.text import shown
 from guardian.errors import ConfigurationError, ControlError
 from guardian.keys.bundle import BundleKey
+from guardian.keys.signing import SigningKeys
 from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
+from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics, logger
 
 _log = logger("control")
@@ -56,47 +59,44 @@ class Control:
         section = settings.control
         restore_is_noticed(settings)
         checkpoints_are_kept(settings)
-        new = not is_there(settings, settings.store.control)
-        self.store = open_control_store(settings, makes=True)
-        if new:
-            _log.warning(
-                "control_database_is_new", effect="no token, revocation or finding of before counts",
-                file=str(sqlite_file(settings, settings.store.control)),
-            )  # fmt: skip
-        self.tokens = open_tokens(settings, self.store)
-        self._socket = listen(section.host, section.port if port is None else port)
-        try:
-            self._furnish(settings, metrics, adviser)
-        except BaseException:
-            self._socket.close()
-            self.store.close()
-            raise
+        with ExitStack() as begun:
+            self._socket = begun.enter_context(listen(section.host, section.port if port is None else port))
+            self._furnish(settings, metrics, adviser, begun)
+            begun.pop_all()
 
-    def _furnish(self, settings: Settings, metrics: Metrics, adviser: Adviser | None) -> None:
+    def _furnish(self, settings: Settings, metrics: Metrics, adviser: Adviser | None, begun: ExitStack) -> None:
+        """What may fail comes first: the version before could not go on with a database that this one migrated."""
+        keys = SigningKeys(SecretFiles.of(settings).signing)
+        self._policies = WatchedPolicies(settings, self._reloaded)
+        begun.callback(self._policies.stop)
+        rules = control_settings(settings, port=self.port)
+        bundle_key = BundleKey(SecretFiles.of(settings).opa)
         self._stop_channels = threading.Event()
+        channels = open_channels(settings, self._stop_channels)
+        slack = slack_options(settings)
+        self.store = begun.enter_context(closing(_made_store(settings)))
+        self.tokens = open_tokens(settings, self.store, keys)
         self._alerts = AlertWorker(
             ControlAlertOutbox(self.store),
-            open_channels(settings, self._stop_channels),
+            channels,
             metrics=metrics,
             now=utc_now,
             fallback=plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
         )
-        self._policies = WatchedPolicies(settings, self._reloaded)
         self._deps = ControlDeps(
             store=self.store,
             pdp=self._policies.point,
             tokens=self.tokens,
             clock=utc_now,
             metrics=metrics,
-            settings=control_settings(settings, port=self.port),
-            signer=ListSigner(self.tokens.keys, self.tokens.issuer),
-            bundle_key=BundleKey(SecretFiles.of(settings).opa),
+            settings=rules,
+            signer=ListSigner(keys, self.tokens.issuer),
+            bundle_key=bundle_key,
             planter=open_planter(settings),
             adviser=adviser or remote_adviser(settings),
         )
         self._pushing = Pushing(settings, self._deps, self.tokens)
         self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
-        slack = slack_options(settings)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
         self._bell = app.state.bell
@@ -177,6 +177,17 @@ class Control:
         self._silence()
         self._socket.close()
         self.store.close()
+
+
+def _made_store(settings: Settings) -> ControlStore:
+    new = not is_there(settings, settings.store.control)
+    store = open_control_store(settings, makes=True)
+    if new:
+        _log.warning(
+            "control_database_is_new", effect="no token, revocation or finding of before counts",
+            file=str(sqlite_file(settings, settings.store.control)),
+        )  # fmt: skip
+    return store
 
 
 def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:

@@ -56,15 +56,16 @@ def restore_is_noticed(settings: Settings) -> None:
         )
 
 
-def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
-    """Issue and verify; what the store does not vouch for is refused: a stolen key alone makes no token."""
+def open_tokens(settings: Settings, store: ControlStore, keys: SigningKeys | None = None) -> Tokens:
+    """Issue and verify, with `keys` where they were read before; what the store does not vouch for is refused: a
+    stolen key alone makes no token."""
 
     def revoked(principal: Principal) -> bool:
         with store.read() as rows:
             return not rows.tokens.vouches_for(principal)
 
     return Tokens(
-        SigningKeys(SecretFiles.of(settings).signing),
+        keys or SigningKeys(SecretFiles.of(settings).signing),
         issuer=settings.control.issuer,
         audience=settings.control.audience,
         revoked=revoked,

@@ -77,7 +77,6 @@ class Monitor:
         self._token: Callable[[], str] = lambda: read_secret(token_file).decode().strip()
         self._token()  # a missing one is said at start
         self._client = ControlClient(settings.control.url, self._token)
-        self.store = open_monitor_store(settings, makes=True)
         self._judge = judge or open_judge(settings, fingerprint_key=files.load_fingerprint_key())
         pipeline = open_pipeline(
             settings,
@@ -86,15 +85,17 @@ class Monitor:
             clock=utc_now,
             redaction_key=files.load_fingerprint_key(),
         )
+        consumer = consumer or KafkaConsumer(
+            kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
+        )
+        self._producers = producers_of(settings, consumer, producer)
+        # Last of what may fail: the version before could not go on with a database that this one migrated.
+        self.store = open_monitor_store(settings, makes=True)
         self._archiving = (
             archiving_of(settings, self.store, self._judge, files.load_fingerprint_key(), metrics, crash_points)
             if settings.archive.path is not None
             else None
         )
-        consumer = consumer or KafkaConsumer(
-            kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
-        )
-        self._producers = producers_of(settings, consumer, producer)
         port = MonitorClient(self._client)
         self._delivery = Delivery(
             outbox=self.store.outbox,

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardian.bootstrap.advice import local_adviser
+from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
+from guardian.bootstrap.judgement import open_judge
 from guardian.bootstrap.monitor import Monitor, crash_points
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.file import FileConsumer, FileProducer, NoProducer, may_be_written, place_of
@@ -131,6 +133,8 @@ def run(settings: Settings) -> None:
     _log_as_configured(settings)
     log = logger("run")
     with stopping() as stop:
+        check_plugins(settings)  # before either database is brought up to date, and so is the model
+        judge = open_judge(settings, fingerprint_key=SecretFiles.of(settings).load_fingerprint_key())
         lateness = Lateness(utc_now)
         adviser = local_adviser(settings, lag=lateness.lag) if settings.advice.enabled else None
         control = Control(settings, metrics=Metrics(), adviser=adviser)
@@ -143,7 +147,9 @@ def run(settings: Settings) -> None:
             local = settings.model_copy(
                 update={"control": settings.control.model_copy(update={"url": control.url})}
             )
-            monitor = Monitor(local, metrics=Metrics(), lateness=lateness, crash_points=crash_points())
+            monitor = Monitor(
+                local, metrics=Metrics(), judge=judge, lateness=lateness, crash_points=crash_points()
+            )
             threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()
             with _hanging_up(control.reload_policies):
                 try:

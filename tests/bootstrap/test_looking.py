@@ -1,22 +1,26 @@
 """Who looks at a database neither makes it nor changes it."""
 
 import json
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from revisions import go
 
-from guardian.bootstrap import letters, purposes, tokens
+from guardian.bootstrap import letters, purposes, running, tokens
 from guardian.bootstrap.control_store import migrate_control, open_control_store
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.storing import database_checked
 from guardian.config import Settings, load
-from guardian.errors import StoreError
+from guardian.errors import GuardianError, StoreError
 from guardian.store.engine import open_engine, reading
 from guardian.store.schema import CONTROL, MONITOR
+
+Wrong = Callable[[Path], dict[str, Any]]
 
 OF_CONTROL = {
     "token list": tokens.issued,
@@ -68,6 +72,54 @@ def test_what_only_looks_leaves_an_older_schema_to_the_version_that_still_runs(
     with pytest.raises(StoreError, match=f"is at {at}, this version needs {needs}; `{starts}` brings it there"):
         (OF_CONTROL | OF_MONITOR)[command](older)
     assert revision(older, room) == at
+
+
+def _no_signing_key(home: Path) -> dict[str, Any]:
+    (home / "keys/signing.jwks.json").unlink()
+    return {}
+
+
+def _calibration_of_nothing(home: Path) -> dict[str, Any]:
+    (home / "calibration.json").write_text("{}")
+    return {"model": {"calibration": "calibration.json"}}
+
+
+def _empty(home: Path) -> str:
+    (home / "empty").mkdir()
+    return "empty"
+
+
+WRONG_FOR_CONTROL: dict[str, Wrong] = {
+    "cannot listen on": lambda _: {"control": {"host": "192.0.2.1"}},  # as on a port that is taken
+    "signing.jwks.json": _no_signing_key,
+    "/empty": lambda home: {"policy": {"path": _empty(home)}},
+    "unknown alerts": lambda _: {"alerts": {"nosuch": {}}},
+}
+WRONG_FOR_THE_MONITOR: dict[str, Wrong] = {
+    "unknown model.engine": lambda _: {"model": {"engine": "nosuch"}},
+    "home/empty": lambda home: {"model": {"path": _empty(home)}},
+    "calibration": _calibration_of_nothing,
+    "unknown signals": lambda _: {"signals": {"nosuch": {}}},
+    "unknown source.format": lambda _: {"source": {"format": "nosuch"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "said", "wrong"),
+    [
+        *((running.serve, said, wrong) for said, wrong in WRONG_FOR_CONTROL.items()),
+        *((running.watch, said, wrong) for said, wrong in WRONG_FOR_THE_MONITOR.items()),
+        *((running.run, said, WRONG_FOR_CONTROL[said]) for said in ("cannot listen on", "/empty")),
+        *((running.run, said, WRONG_FOR_THE_MONITOR[said]) for said in ("calibration", "unknown source.format")),
+    ],
+)
+def test_a_start_that_fails_leaves_an_older_schema_to_the_version_that_was_there(
+    older: Settings, start: Callable[[Settings], object], said: str, wrong: Wrong
+) -> None:
+    home = older.base
+    with pytest.raises(GuardianError, match=said):
+        start(load(home / "guardian.yaml", overrides=wrong(home)))
+    assert (revision(older, "control"), revision(older, "monitor")) == ("0010", "m0007")
 
 
 def test_what_runs_guardian_and_the_owners_command_bring_a_schema_up_to_date(older: Settings) -> None:
