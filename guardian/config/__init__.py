@@ -9,14 +9,15 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args, get_origin
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from guardian.config.base import Plugins, plugins
+from guardian.config.base import Name, Plugins, plugins
 from guardian.config.console import ConsoleSection
 from guardian.config.control import (
     AuditSection,
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
     store: StoreSection = StoreSection()
     archive: ArchiveSection = ArchiveSection()
     tightening: TighteningSection = TighteningSection()
-    gateways: dict[str, list[TenantName]] = Field(default_factory=dict)
+    gateways: dict[Name, list[TenantName]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: plugins(*_SIGNALS))
     weights: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
@@ -137,6 +138,8 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
     if unknown:
         known = ", ".join(f"GUARDIAN_{name.upper()}" for name in Settings.model_fields)
         raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
+    for name in filter(re.compile("guardian_", re.IGNORECASE).match, os.environ):
+        _names_keep_their_capitals(name)
     try:
         return Settings(**body)
     except ValidationError as error:
@@ -181,6 +184,20 @@ def _spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
         return variables
     others = {name: value for name, value in variables.items() if name != "guardian_archive"}
     return {"guardian_archive__path": folder, **others}
+
+
+def _names_keep_their_capitals(variable: str) -> None:
+    """Raises ConfigurationError for a name of the operator's, as of a tenant, whose capitals the library drops."""
+    prefix, *parts = variable.split("__")
+    place: Any = _below(Settings, prefix.lower().removeprefix("guardian_"))
+    for count, part in enumerate(parts):
+        if get_origin(place) is dict and get_origin(get_args(place)[0]) is Annotated and part != part.lower():
+            whole = "__".join((prefix, *parts[:count]))
+            raise ConfigurationError(
+                f"{variable}: capitals in the name of a variable do not count, {part!r} would be {part.lower()!r};"
+                f""" write {whole}='{{"{part}": …}}', or small letters where the name has no capitals"""
+            )
+        place = _below(place, part.lower())
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -232,9 +249,22 @@ def in_words(kind: str, said: str, *, empty: bool) -> str:
 
 
 def _known_beside(loc: tuple[int | str, ...]) -> str:
-    model: Any = Settings
+    place: Any = Settings
     for part in loc[:-1]:
-        field = getattr(model, "model_fields", {}).get(part)
-        model = getattr(field, "annotation", None)
-    known = getattr(model, "model_fields", None)
+        place = _below(place, part)
+    known = _fields(place)
     return f" (known here: {', '.join(sorted(known))})" if known else ""
+
+
+def _below(place: Any, name: int | str) -> Any:
+    """The type of what stands under a name in a section, a map or a list; None where nothing does."""
+    if get_origin(place) in (dict, list):
+        return get_args(place)[-1]
+    field = _fields(place).get(name)
+    return None if field is None else field.annotation
+
+
+def _fields(place: Any) -> Mapping[Any, FieldInfo]:
+    """What a section takes, also of one that may be left out; of anything else nothing."""
+    sections = (each for each in (place, *get_args(place)) if hasattr(each, "model_fields"))
+    return getattr(next(sections, None), "model_fields", {})

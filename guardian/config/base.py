@@ -58,6 +58,9 @@ Seconds = Annotated[float, AfterValidator(_no_nonsense)]
 HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
 Topic = Annotated[str, Field(min_length=1)]
 Host = Annotated[str, Field(min_length=1)]  # an empty one would be every address of the machine
+Name = Annotated[str, Field(min_length=1)]
+"""The key of a map whose names are the operator's. A plain `str` is a word of guardian's own, in small letters."""
+
 PersonName = Annotated[Identifier, AfterValidator(_not_a_stand_in)]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
-from guardian.config.base import Days, Host, HttpAddress, Options, PersonName, Seconds, Section, Topic
+from guardian.config.base import Days, Host, HttpAddress, Name, Options, PersonName, Seconds, Section, Topic
 from guardian.domain.event import TenantName
 from guardian.wire.principal import Role
 
@@ -63,7 +63,7 @@ class ControlSection(Section):
     protected: dict[TenantName, list[str]] = Field(default_factory=dict)  # agents, sessions that people decide on
     solo: bool = False  # one person may do what otherwise takes two; audited as such
     on_call: dict[TenantName, list[str]] = Field(default_factory=dict)  # principals
-    purpose_owners: dict[str, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
+    purpose_owners: dict[Name, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
     approvals: ApprovalSection = ApprovalSection()
     break_glass: BreakGlassSection = BreakGlassSection()
     exception_days: Annotated[int, Field(ge=1, le=365)] = 90  # the longest that an exception may hold

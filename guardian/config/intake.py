@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
-from guardian.config.base import Options, Seconds, Section, Topic, Wildcards
+from guardian.config.base import Name, Options, Seconds, Section, Topic, Wildcards
 from guardian.domain.event import TenantName
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
@@ -16,7 +16,7 @@ class ToolNameSection(Section):
 
     patterns: list[str] = Field(default_factory=lambda: list(PATTERNS))
     name: str = NAME
-    aliases: dict[str, str] = Field(default_factory=dict)
+    aliases: dict[Name, str] = Field(default_factory=dict)
 
 
 class SchemaRegistrySection(Section):
@@ -36,7 +36,7 @@ class SourceSection(Section):
     )
     idle_s: Seconds = 1800.0  # a session known by agent and user only begins anew after so much silence
     tools: ToolNameSection = ToolNameSection()
-    redact: dict[str, Literal["drop", "hash", "shape"]] = Field(default_factory=dict)
+    redact: dict[Name, Literal["drop", "hash", "shape"]] = Field(default_factory=dict)
     schema_registry: SchemaRegistrySection | None = None
 
 

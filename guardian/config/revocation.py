@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guardian.config.base import HttpAddress, Plugins, Seconds, Section, Wildcards
+from guardian.config.base import HttpAddress, Name, Plugins, Seconds, Section, Wildcards
 from guardian.domain.event import TenantName
 
 
@@ -45,4 +45,4 @@ class AdviceSection(Section):
     budget_ms: Annotated[float, Field(gt=0, le=60_000)] = 250.0
     default_risk: str = "high"
     risks: dict[Wildcards, str] = Field(default_factory=dict)  # pattern of a tool's name -> risk
-    fallback: dict[str, Literal["permit", "deny"]] = Field(default_factory=dict)  # by risk; else deny
+    fallback: dict[Name, Literal["permit", "deny"]] = Field(default_factory=dict)  # by risk; else deny

@@ -82,6 +82,9 @@ def test_an_empty_file_means_the_defaults(write, text: str) -> None:
         ("kafka: {topik: x}", "kafka.topik: unknown setting", "topic"),
         ("monitor: {baseline: {idle: 3}}", "monitor.baseline.idle: unknown setting", "idle_s"),
         ("control: {budget: {window: 3}}", "control.budget.window: unknown setting", "window_s"),
+        ("kafka: {oauth: {scop: x}}", "kafka.oauth.scop: unknown setting", "scope"),
+        ("archive: {arguments: [{tol: x}]}", "archive.arguments.0.tol: unknown setting", "treatment"),
+        ("slack: {people: {ann: {rol: x}}}", "slack.people.ann.rol: unknown setting", "role"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_known_ones_beside_it(write, text: str, named: str, known: str) -> None:
@@ -216,6 +219,41 @@ def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pyte
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
     monkeypatch.setenv(name, value)
     assert said in refusal(None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("GUARDIAN_GATEWAYS__GW-EU", """GUARDIAN_GATEWAYS='{"GW-EU": …}'"""),
+        ("guardian_gateways__GW-EU", """guardian_gateways='{"GW-EU": …}'"""),
+        ("GUARDIAN_CONTROL__PROTECTED__Tenant_A", "'Tenant_A' would be 'tenant_a'"),
+        ("GUARDIAN_CONTROL__ON_CALL__Acme", """GUARDIAN_CONTROL__ON_CALL='{"Acme": …}'"""),
+        ("GUARDIAN_SLACK__PEOPLE__Ann__ROLE", """GUARDIAN_SLACK__PEOPLE='{"Ann": …}'"""),
+        ("GUARDIAN_SOURCE__REDACT__action.arguments.cardNumber", "cardnumber"),
+        ("GUARDIAN_SOURCE__TOOLS__ALIASES__readCRM", "readcrm"),
+    ],
+)
+def test_a_name_that_would_lose_its_capitals_in_a_variable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setenv(name, '["x"]')
+    refused = refusal(None)
+    assert refused.startswith(f"{name}: capitals in the name of a variable do not count")
+    assert said in refused
+
+
+def test_names_keep_their_capitals_in_json_and_guardians_own_words_need_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GUARDIAN_CONTROL__PROTECTED", '{"Tenant_A": ["x"]}')
+    monkeypatch.setenv("GUARDIAN_CONTROL__ON_CALL__acme", '["maya"]')
+    monkeypatch.setenv("GUARDIAN_KAFKA__OPTIONS__SASL_PLAIN_PASSWORD", "Hunter2")
+    monkeypatch.setenv("GUARDIAN_WEIGHTS__PURPOSE_FIT", "0.5")
+    monkeypatch.setenv("GATEWAYS__GW-EU", "of another program")
+    settings = load()
+    assert (settings.control.protected, settings.control.on_call) == ({"Tenant_A": ["x"]}, {"acme": ["maya"]})
+    assert settings.kafka.options == {"sasl_plain_password": "Hunter2"}
+    assert settings.weights == {"purpose_fit": 0.5}
 
 
 def test_where_several_variables_may_be_wrong_all_are_named_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
