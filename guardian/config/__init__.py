@@ -219,6 +219,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     for name in body:
         if not isinstance(name, str):
             raise ConfigurationError(f"{path}: {name!r} is no name of a setting; names are words")
+        if (
+            name not in Settings.model_fields and name.lower() in Settings.model_fields
+        ):  # the library would take it
+            raise ConfigurationError(f"{path}: {name}: unknown setting; write `{name.lower()}`")
     return body
 
 

@@ -94,6 +94,11 @@ def test_an_unknown_key_is_named_with_the_known_ones_beside_it(write, text: str,
     assert "guardian.yaml" in said
 
 
+@pytest.mark.parametrize("text", ["Control: {port: 1}", "control: {port: 1}\nControl: {default_mode: enforce}"])
+def test_a_section_in_capitals_is_none_and_undoes_none(write, text: str) -> None:
+    assert refusal(write(text)).endswith("guardian.yaml: Control: unknown setting; write `control`")
+
+
 def test_every_wrong_key_is_named_at_once(write) -> None:
     said = refusal(write("kafka: {topik: x}\nmonitor: {batch: 0}\nresponse: {flag_one_in: x}"))
     assert all(name in said for name in ("kafka.topik", "monitor.batch", "response.flag_one_in"))
