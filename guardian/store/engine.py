@@ -40,6 +40,7 @@ NAMING = {
 }
 """For `MetaData(naming_convention=NAMING)`: alembic can only alter what has a predictable name."""
 
+_KINDS = ("sqlite", "postgresql")
 _BUSY_MS = 5000
 _READERS = 48
 _WAL_PAGES = 4000  # at which a commit checkpoints by itself although `tidy` is called; that may fail
@@ -153,10 +154,14 @@ def tidy(engine: Engine) -> None:
 
 
 def _parsed(url: str) -> URL:
-    """Raises StoreError that shows only how it begins: in a mistyped URL the password may stand anywhere else."""
+    """Raises StoreError for what guardian keeps nothing in. It shows only how that begins: in a mistyped URL the
+    password may stand anywhere else."""
     target: URL | None = None
     with suppress(ArgumentError, ValueError):  # ValueError: its port is no number; a password may stand there
         target = make_url(url)
+    if target is not None and target.get_backend_name() not in _KINDS:
+        told = f"guardian keeps its data in SQLite or PostgreSQL, not in {target.get_backend_name()!r}"
+        raise StoreError(f"store: {told}; write sqlite:///path/to/file.db or postgresql+psycopg://…")
     if target is not None and "@" not in (target.host or ""):
         return target
     begins = next(_BEGINNING.finditer(url))[0]

@@ -117,7 +117,17 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "'review'",
     ),
     ({"store": {"control": "nonsense"}}, "store.control: 'nonsense' is not a database URL", "postgresql+psycopg"),
-    ({"store": {"monitor": "postgres://db/guardian"}}, "store.monitor: no driver for 'postgres'", "psycopg"),
+    ({"store": {"monitor": "postgres://db/g"}}, "store.monitor: guardian keeps its data in SQLite or", "psycopg"),
+    (
+        {"store": {"control": "mysql://db/guardian"}},
+        "store.control: guardian keeps its data in SQLite or",
+        "psycopg",
+    ),
+    (
+        {"store": {"control": "postgresql+nosuch://db/guardian"}},
+        "store.control: no driver for 'postgresql+nosuch'",
+        "psycopg",
+    ),
 ]
 
 

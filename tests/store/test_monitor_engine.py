@@ -50,7 +50,9 @@ def test_only_who_is_tidied_leaves_its_log_for_later(engine, tmp_path):
         ("nonsense", "not a database URL"),
         ("sqlite:////proc/nowhere/a.db", "cannot open"),
         ("sqlite:////etc", "cannot open"),
-        ("nosuchdb://host/x", "no driver"),
+        ("nosuchdb://host/x", "in SQLite or PostgreSQL, not in 'nosuchdb'"),
+        ("mysql+pymysql://host/x", "in SQLite or PostgreSQL, not in 'mysql'"),
+        ("postgresql+nosuch://host/x", "no driver"),
     ],
 )
 def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
