@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     def store_url(self, url: str) -> str:
         """A database URL; a relative SQLite path starts at the configuration file's folder."""
         prefix = "sqlite:///"
-        if not url.startswith(prefix) or url.startswith(prefix + "/") or url == "sqlite://":
+        if not url.startswith(prefix) or url.startswith(prefix + "/"):
             return url
         return f"{prefix}{self.base.resolve() / url.removeprefix(prefix)}"
 

@@ -19,8 +19,11 @@ class StoreSection(Section):
 
     @model_validator(mode="after")
     def _two_databases(self) -> Self:
-        named = _database(self.control)
-        if named is not None and named == _database(self.monitor):
+        control, monitor = _database(self.control), _database(self.monitor)
+        for name, found in (("control", control), ("monitor", monitor)):
+            if found in (("sqlite", "."), ("sqlite", ":memory:")):
+                raise ValueError(f"{name}: a database in memory is gone with its process; name a file")
+        if control is not None and control == monitor:
             raise ValueError("monitor and control need a database each: the monitor must not write the ledger")
         return self
 
@@ -47,13 +50,12 @@ class TighteningSection(Section):
 
 
 def _database(url: str) -> tuple[object, ...] | None:
-    """Which database a URL names, whoever signs in there and however; None for one in memory or no URL."""
+    """Which database a URL names, whoever signs in there and however; None for no URL."""
     try:
         parts = urlsplit(url)
         kind, port = parts.scheme.partition("+")[0], parts.port
     except ValueError:
         return None
     if kind == "sqlite":
-        file = normpath(parts.path[1:])
-        return None if file in (".", ":memory:") else (kind, file)
+        return kind, normpath(parts.path[1:])
     return kind, parts.hostname, port or 5432, parts.path, sorted(parse_qsl(parts.query))

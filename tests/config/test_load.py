@@ -161,8 +161,11 @@ def test_one_database_for_monitor_and_control_is_refused(write, monitor: str, co
     load(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control.replace("guardian", "other")}})))
 
 
-def test_databases_in_memory_are_two(write) -> None:
-    load(write("store: {monitor: 'sqlite://', control: 'sqlite://'}"))
+@pytest.mark.parametrize("room", ["monitor", "control"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite:///"])
+def test_a_database_in_memory_is_refused(write, room: str, url: str) -> None:
+    said = refusal(write(yaml.safe_dump({"store": {room: url}})))
+    assert f"store: {room}: a database in memory is gone with its process; name a file" in said
 
 
 @pytest.mark.parametrize(
@@ -353,7 +356,6 @@ def test_a_base_that_is_no_path_is_refused(write) -> None:
     [
         ("sqlite:///data/m.db", "sqlite:///{base}/data/m.db"),
         ("sqlite:////abs/m.db", "sqlite:////abs/m.db"),
-        ("sqlite://", "sqlite://"),
         ("postgresql+psycopg://u@h/n", "postgresql+psycopg://u@h/n"),
     ],
 )
