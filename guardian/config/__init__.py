@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from guardian.config.base import Name, Plugins, plugins
+from guardian.config.base import Name, Plugins, TenantOrEvery, plugins
 from guardian.config.console import ConsoleSection
 from guardian.config.control import (
     AuditSection,
@@ -33,7 +33,6 @@ from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSect
 from guardian.config.monitor import MonitorSection
 from guardian.config.reading import read_yaml
 from guardian.config.revocation import AdviceSection, RevocationSection
-from guardian.domain.event import TenantName
 from guardian.errors import ConfigurationError
 
 _SIGNALS = (
@@ -62,7 +61,7 @@ class Settings(BaseSettings):
     store: StoreSection = StoreSection()
     archive: ArchiveSection = ArchiveSection()
     tightening: TighteningSection = TighteningSection()
-    gateways: dict[Name, list[TenantName]] = Field(default_factory=dict)
+    gateways: dict[Name, Annotated[list[TenantOrEvery], Field(min_length=1)]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: plugins(*_SIGNALS))
     weights: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
@@ -87,6 +86,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"revocation.self_test.gateway {test.gateway!r} is not listed under gateways with the tenant "
                 f"{test.tenant!r}, so what it plants would be dead-lettered"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _two_topics(self) -> Self:
+        if self.envelopes.topic == self.kafka.topic:
+            raise ValueError(
+                f"envelopes.topic {self.envelopes.topic!r} is kafka.topic too, and what is right on one is "
+                "dead-lettered from the other; name a topic each"
             )
         return self
 
@@ -141,7 +149,7 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
     for name in filter(re.compile("guardian_", re.IGNORECASE).match, os.environ):
         _names_keep_their_capitals(name)
     try:
-        return Settings(**body)
+        settings = Settings(**body)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from error
     except SettingsError as error:
@@ -149,6 +157,9 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
             f"{_variables_of(str(error))}: a variable for several values, a list or a section holds JSON, such as"
             """ '{"name": "value"}' or '["a", "b"]'; single settings are spelt GUARDIAN_SECTION__SETTING"""
         ) from error
+    if not settings.base.is_dir():
+        raise ConfigurationError(f"base: there is no folder {settings.base}; make it, or leave out `base`")
+    return settings
 
 
 _EXPECTED = {
@@ -158,6 +169,7 @@ _EXPECTED = {
     "list_type": "a list, such as [a, b]",
     "tuple_type": "a list, such as [a, b]",
     "sequence_type": "a list, such as [a, b]",
+    "too_short": "at least one, such as [a]",
 }
 _OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
 _SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
@@ -219,9 +231,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     for name in body:
         if not isinstance(name, str):
             raise ConfigurationError(f"{path}: {name!r} is no name of a setting; names are words")
-        if (
-            name not in Settings.model_fields and name.lower() in Settings.model_fields
-        ):  # the library would take it
+        if name not in Settings.model_fields and name.lower() in Settings.model_fields:
             raise ConfigurationError(f"{path}: {name}: unknown setting; write `{name.lower()}`")
     return body
 
@@ -230,11 +240,13 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     where = str(path) if path is not None else "the settings"
     lines = []
     for problem in error.errors(include_url=False):
-        name = ".".join(map(str, problem["loc"])).removesuffix(".[key]") + _set_by(problem["loc"])
+        name = ".".join(str(part) or "''" for part in problem["loc"]).removesuffix(".[key]")
+        name += _set_by(problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
+            said = f"unknown setting{_known_beside(problem['loc'])}"
         else:
-            lines.append(f"{name}: {in_words(problem['type'], problem['msg'], empty=problem['input'] is None)}")
+            said = in_words(problem["type"], problem["msg"], empty=problem["input"] is None)
+        lines.append(f"{name}: {said}" if name else said)
     return f"{where}: " + "; ".join(lines)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from guardian.domain.event import Identifier
+from guardian.domain.event import Identifier, TenantName
 from guardian.wire.principal import NOBODY
 
 Options = dict[str, JsonValue]
@@ -51,6 +51,12 @@ def _not_a_stand_in(name: str) -> str:
     return name
 
 
+def _no_pattern(tenant: str) -> str:
+    if "*" in tenant and tenant != "*":
+        raise ValueError(f"{tenant!r} is no pattern; list tenants by their names, or `*` alone for every tenant")
+    return tenant
+
+
 Wildcards = Annotated[str, AfterValidator(_star_alone)]
 """A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
@@ -61,6 +67,7 @@ Host = Annotated[str, Field(min_length=1)]  # an empty one would be every addres
 Name = Annotated[str, Field(min_length=1)]
 """The key of a map whose names are the operator's. A plain `str` is a word of guardian's own, in small letters."""
 
+TenantOrEvery = Annotated[TenantName, AfterValidator(_no_pattern)]
 PersonName = Annotated[Identifier, AfterValidator(_not_a_stand_in)]
 
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from guardian.config.base import PersonName, Seconds, Section
-from guardian.domain.event import TenantName
+from guardian.config.base import PersonName, Seconds, Section, TenantOrEvery
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
 
@@ -27,7 +26,7 @@ class ConsolePerson(Section):
     """Who may sign in, as which principal: by the provider's own id of them, or by a verified e-mail address."""
 
     role: Literal["analyst", "responder", "approver", "admin", "auditor"]
-    tenants: Annotated[list[TenantName], Field(min_length=1)]
+    tenants: Annotated[list[TenantOrEvery], Field(min_length=1)]
     sub: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
 

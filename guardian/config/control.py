@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyNetwork, SecretStr
 
-from guardian.config.base import Days, Host, HttpAddress, Name, Options, PersonName, Seconds, Section, Topic
+from guardian.config.base import (
+    Days,
+    Host,
+    HttpAddress,
+    Name,
+    Options,
+    PersonName,
+    Seconds,
+    Section,
+    TenantOrEvery,
+    Topic,
+)
 from guardian.domain.event import TenantName
 from guardian.wire.principal import Role
 
@@ -93,7 +104,7 @@ class SlackPerson(Section):
     """Who may click in Slack, as which principal; found by Slack id or by confirmed e-mail address."""
 
     role: Literal["analyst", "responder", "approver", "admin", "auditor"]
-    tenants: Annotated[list[TenantName], Field(min_length=1)]
+    tenants: Annotated[list[TenantOrEvery], Field(min_length=1)]
     slack: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")] | None = None
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
 

@@ -32,7 +32,7 @@ class SourceSection(Section):
     gateway: str | None = None  # who sends this log, whatever its records say; with format guardian they say it
     tenant: TenantName | None = None  # whose log it is, where its records do not say
     session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
-        default_factory=lambda: list(SESSION_ORDER)
+        default_factory=lambda: list(SESSION_ORDER), min_length=1
     )
     idle_s: Seconds = 1800.0  # a session known by agent and user only begins anew after so much silence
     tools: ToolNameSection = ToolNameSection()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plugins
 
@@ -36,8 +36,14 @@ class ArgumentRuleSection(Section):
     treatment: Literal["keep", "identifiers", "hash", "shape", "drop"]
 
 
+def _of_its_own(folder: Path) -> Path:
+    if folder == Path():  # which an empty text is too
+        raise ValueError("the archive needs a folder of its own, not the configuration's")
+    return folder
+
+
 class ArchiveSection(Section):
-    path: Path | None = None  # None: no archive is kept
+    path: Annotated[Path, AfterValidator(_of_its_own)] | None = None  # None: no archive is kept
     keep_days: Days = 400
     flush_s: Seconds = 60.0
     file_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 50_000

@@ -310,6 +310,14 @@ def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.Monke
         ("gateways: {gw: tenant_acme}", "gateways.gw: takes a list, such as [a, b]"),
         ("alerts: [log]", "alerts: takes names and values, such as {name: value}"),
         ("kafka: broker:9092", "kafka: takes names and values, such as {name: value}"),
+        ("gateways: {gw: []}", "gateways.gw: takes at least one, such as [a]"),
+        ("gateways: {'': [acme]}", "gateways.'': String should have at least 1 character"),
+        ("gateways: {gw: ['tenant_*']}", "gateways.gw.0: 'tenant_*' is no pattern; list tenants by their names"),
+        ("source: {session: []}", "source.session: takes at least one, such as [a]"),
+        ("source: {redact: {'': drop}}", "source.redact.'': String should have at least 1 character"),
+        ("archive: {path: ''}", "archive.path: the archive needs a folder of its own"),
+        ("archive: {path: .}", "archive.path: the archive needs a folder of its own"),
+        ("envelopes: {topic: guardian.decisions}", "envelopes.topic 'guardian.decisions' is kafka.topic too"),
         ("archive: {flush_s: -1}", "archive.flush_s: a duration in seconds must be positive"),
     ],
 )
@@ -342,9 +350,14 @@ def test_paths_start_at_the_file_that_names_them(write, tmp_path: Path, monkeypa
     assert settings.resolve(settings.model.path) == Path("/abs/model")
 
 
-@pytest.mark.parametrize(("base", "expected"), [("sub", "sub"), ("/abs", "/abs"), (".", ".")])
+@pytest.mark.parametrize(("base", "expected"), [("sub", "sub"), ("/usr", "/usr"), (".", ".")])
 def test_a_base_in_the_file_is_itself_relative_to_it(write, tmp_path: Path, base: str, expected: str) -> None:
+    (tmp_path / "sub").mkdir()
     assert load(write(f"base: {base}")).base == tmp_path / expected
+
+
+def test_a_base_that_is_not_there_is_refused(write, tmp_path: Path) -> None:
+    assert refusal(write("base: nowhere")).startswith(f"base: there is no folder {tmp_path}/nowhere")
 
 
 def test_a_base_that_is_no_path_is_refused(write) -> None:
