@@ -17,7 +17,7 @@ from guardian.bootstrap.control import open_channels
 from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.doctor_control import control_checked, token_checked, watching_checked
-from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
+from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for, unlisted_signals
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.letters import refused_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -115,6 +115,11 @@ def _calibration(settings: Settings) -> str:
         f" at 1 in {flag:,g} are {kept}"
     )
     if not speaks_for(calibration, settings):
+        if names := ", ".join(unlisted_signals(calibration, settings)):
+            raise Unwell(
+                f"the calibration knows {names}, which `signals:` does not list: its promises do not hold",
+                f"list {names} under `signals:`, or `guardian calibrate` without, then set model.calibration",
+            )
         raise Unwell(
             "the calibration was fitted with another model, other signals or other weights than are configured:"
             " its promises do not hold",

@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 
 from guardian import __version__, embedding
@@ -82,6 +82,18 @@ def configured_fold(settings: Settings) -> str:
 def speaks_for(calibration: Calibration, settings: Settings) -> bool:
     """Whether its promises hold for what is configured; one that names nothing (an old one) is believed."""
     return calibration.fold in ("", configured_fold(settings))
+
+
+def unlisted_signals(calibration: Calibration, settings: Settings) -> tuple[str, ...]:
+    """Those without which alone the calibration does not speak for what is configured: it names all by a hash."""
+    model = configured_fold(settings).rpartition("/")[0]
+    unlisted = [name for name in plugins.names("signals") if name not in settings.signals]
+    for count in range(1, len(unlisted) + 1):
+        for names in combinations(unlisted, count):
+            more = settings.model_copy(update={"signals": settings.signals | {name: {} for name in names}})
+            if fold_version(more, model) == calibration.fold:
+                return names
+    return ()
 
 
 def fold_version(settings: Settings, model: str) -> str:

@@ -211,3 +211,16 @@ def test_the_name_of_a_fold_follows_signals_options_and_weights(settings: Settin
     fewer = {k: v for k, v in settings.signals.items() if k != "chain_exposure"}
     assert fold_version(settings.model_copy(update={"signals": fewer}), "m") != plain
     assert fold_version(settings, "n") != plain
+
+
+@pytest.mark.parametrize("names", [["object_mismatch"], ["chain_exposure", "object_mismatch"]])
+def test_the_doctor_names_the_signals_that_alone_keep_the_shipped_calibration_from_speaking(
+    settings: Settings, names: list[str]
+) -> None:
+    """As a configuration that lists the signals of an older version."""
+    listed = {name: options for name, options in settings.signals.items() if name not in names}
+    found = doctor(settings.model_copy(update={"signals": listed}))
+    assert (found.ok, found.found.partition(", which")[0]) == (False, f"the calibration knows {', '.join(names)}")
+    assert found.mend.startswith(f"list {', '.join(names)} under `signals:`")
+    loud = settings.model_copy(update={"signals": listed, "weights": {"purpose_fit": 0.9}})
+    assert "fitted with another model" in doctor(loud).found
