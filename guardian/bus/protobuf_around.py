@@ -8,9 +8,6 @@ goes.
 from collections.abc import Iterator
 from typing import Any
 
-HALF = "\\udfff"
-"""Half of a surrogate pair, as JSON writes it: what stands for a mark there is told to be unread."""
-
 _DEEPEST = 64
 _AND_THEN = 8
 """How many levels more there may be to the next one that can hold a text."""

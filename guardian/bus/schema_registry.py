@@ -15,12 +15,14 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-from guardian.bus.protobuf_around import HALF, around, varint
+from guardian.bus.protobuf_around import around, varint
 from guardian.errors import ConfigurationError, DecodeError, SchemaAway
 
 _MAGIC = 0
 _HEADER = 5
 _MAX_INDEX = 64
+_HALF = "\\udfff"
+"""Half of a surrogate pair, as JSON writes it: a text that begins so is told to be unread."""
 _FAULTS = frozenset({400, 422})
 """Statuses with which a registry rejects the id itself: a producer may write any."""
 
@@ -150,7 +152,7 @@ def _protobuf(serialized: str) -> Any:
         except BadMessage:
             mark = secrets.token_hex(16)
             rest = plain(made, around(content, message, mark))
-            return json.dumps(rest).replace(mark, HALF).encode()
+            return json.dumps(rest).replace(mark, _HALF).encode()
 
     def plain(made: Any, content: bytes) -> Any:
         said = MessageToDict(made.FromString(content), preserving_proto_field_name=True)

@@ -7,17 +7,16 @@ ids in base64; they become hex here. Protobuf needs the extra `protobuf`.
 import base64
 import binascii
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from guardian.bus.protobuf_around import HALF, around, fields
+from guardian.bus.protobuf_around import around, fields
 from guardian.errors import DecodeError
 from guardian.sources.facts import at
 from guardian.sources.partly import Partly
-from guardian.sources.unread import read_around
+from guardian.sources.unread import unmarked
 
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
@@ -27,8 +26,6 @@ _RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
 _START = 7 << 3 | 1
 """The tag of a span's start, eight bytes; that of a log record's time is another."""
 _UNREAD = DecodeError("not_utf8", "a text in the message is not UTF-8, or nests too deep")
-_DEEPEST = 512
-"""How deep its JSON nests at most, several levels for each of a message's, of which protobuf reads 100."""
 
 
 def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, Any]]:
@@ -113,7 +110,7 @@ def from_protobuf(value: bytes, kind: Literal["spans", "logs"]) -> dict[str, Any
         except BadMessage:
             mark, partly = secrets.token_hex(16), True
             rest = MessageToDict(message.FromString(around(value, message.DESCRIPTOR, mark)))
-            body = read_around(json.dumps(rest).replace(mark, HALF), _DEEPEST)
+            body = unmarked(rest, mark)
     except (ValueError, BadMessage):
         return None
     if not any(True for _ in records_of(body, kind)):

@@ -56,7 +56,22 @@ def text_of(value: bytes) -> str:
 def read_around(text: str, max_depth: int) -> Any:
     """The JSON value of `text`, `Unread` where a part cannot be read. Raises ValueError for what is no JSON."""
     mark = secrets.token_hex(16)  # no text can hold it
-    return _clean(_DECODER.decode(_shallow(text, max_depth, mark)), mark)
+    return unmarked(_DECODER.decode(_shallow(text, max_depth, mark)), mark)
+
+
+def unmarked(value: Any, mark: str) -> Any:
+    """The value, `Unread` where a text begins with `mark` or holds half of a surrogate pair."""
+    match value:
+        case str() if value.startswith(mark):
+            return Unread(SIGN + value.removeprefix(mark))
+        case str() if _HALF.search(value):
+            return Unread(_HALF.sub(SIGN, value))
+        case dict():
+            return {unmarked(key, mark): unmarked(item, mark) for key, item in value.items()}
+        case list():
+            return [unmarked(item, mark) for item in value]
+        case _:
+            return value
 
 
 def unread_in(value: object) -> bool:
@@ -157,7 +172,7 @@ def _name(token: bytes) -> str:
 
 
 def _shallow(text: str, max_depth: int, mark: str) -> str:
-    """`text` with every value that lies deeper than `max_depth` brackets replaced by the string `mark`."""
+    """`text` with a string that begins with `mark` in place of every value deeper than `max_depth` brackets."""
     if text.count("{") + text.count("[") <= max_depth:
         return text
     parts: list[str] = []
@@ -167,26 +182,12 @@ def _shallow(text: str, max_depth: int, mark: str) -> str:
         if bracket in ("{", "["):
             depth += 1
             if depth == max_depth + 1:
-                parts += [text[kept : match.start()], f'"{mark}"']
+                parts += [text[kept : match.start()], f'"{mark} nested too deep"']
         elif bracket in ("}", "]"):
             if depth == max_depth + 1:
                 kept = match.end()
             depth -= 1
     return text if depth else "".join([*parts, text[kept:]])
-
-
-def _clean(value: Any, mark: str) -> Any:
-    match value:
-        case str() if value == mark:
-            return _unread("nested too deep")
-        case str() if _HALF.search(value):
-            return Unread(_HALF.sub(SIGN, value))
-        case dict():
-            return {_clean(key, mark): _clean(item, mark) for key, item in value.items()}
-        case list():
-            return [_clean(item, mark) for item in value]
-        case _:
-            return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Unread:
