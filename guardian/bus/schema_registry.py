@@ -128,7 +128,7 @@ def _protobuf(serialized: str) -> Any:
     """A reader for the messages of one file; imports of Google's well-known types are known, others are not."""
     from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
     from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.json_format import MessageToDict
+    from google.protobuf.json_format import MessageToDict, SerializeToJsonError
     from google.protobuf.message import DecodeError as BadMessage
     from google.protobuf.message_factory import GetMessageClass
 
@@ -149,7 +149,7 @@ def _protobuf(serialized: str) -> Any:
         made, content = GetMessageClass(message), payload[start:]
         try:
             return plain(made, content)
-        except BadMessage:
+        except (BadMessage, SerializeToJsonError):
             mark = secrets.token_hex(16)
             rest = plain(made, around(content, message, mark))
             return json.dumps(rest).replace(mark, _HALF).encode()

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -179,8 +180,8 @@ def test_what_protobuf_leaves_out_because_it_is_false_is_told_and_64_bits_are_nu
     assert json.loads(schemas.plain(decided(masked=False)))["masked"] is False
 
 
-def a_struct(levels):
-    value = struct_pb2.Value(string_value="x")
+def a_struct(levels, value=None):
+    value = value or struct_pb2.Value(string_value="x")
     for _ in range(levels):
         value = struct_pb2.Value(struct_value=struct_pb2.Struct(fields={"k": value}))
     return struct_pb2.Struct(
@@ -188,7 +189,15 @@ def a_struct(levels):
     ).SerializeToString()
 
 
-@pytest.mark.parametrize("passed", [a_struct(33), a_struct(0).replace(b"\x1a\x01x", b"\x1a\x01\xff")])
+@pytest.mark.parametrize(
+    "passed",
+    [
+        a_struct(33),
+        a_struct(0).replace(b"\x1a\x01x", b"\x1a\x01\xff"),
+        a_struct(0, struct_pb2.Value(number_value=math.inf)),
+        a_struct(2, struct_pb2.Value(number_value=math.nan)),
+    ],
+)
 def test_what_an_agent_passes_in_protobuf_costs_only_that(passed, registry):
     schemas, _ = registry
     size = bytes([len(passed) & 0x7F | 0x80, len(passed) >> 7])
