@@ -23,6 +23,7 @@ _HEADER = 5
 _MAX_INDEX = 64
 _HALF = "\\udfff"
 """Half of a surrogate pair, as JSON writes it: a text that begins so is told to be unread."""
+_NO_WORDS = ("UNSPECIFIED", "UNKNOWN")
 _FAULTS = frozenset({400, 422})
 """Statuses with which a registry rejects the id itself: a producer may write any."""
 
@@ -163,7 +164,8 @@ def _protobuf(serialized: str) -> Any:
 
 def _explicit(said: Any, descriptor: Any) -> Any:
     """The JSON of a message, with what Protobuf's own leaves out or writes otherwise: `false` and the first word
-    of an enumeration where these are what a field without presence says, and 64-bit numbers as numbers."""
+    of an enumeration where these are what a field without presence says, and 64-bit numbers as numbers. By
+    convention the first word may be one that says nothing."""
     told = dict(said)
     for field in descriptor.fields:
         if field.name in said:
@@ -171,7 +173,9 @@ def _explicit(said: Any, descriptor: Any) -> Any:
         elif not field.has_presence and field.default_value is False:
             told[field.name] = False
         elif not field.has_presence and field.enum_type is not None and field.default_value == 0:
-            told[field.name] = field.enum_type.values_by_number[0].name
+            word = field.enum_type.values_by_number[0].name
+            if not word.upper().endswith(_NO_WORDS):
+                told[field.name] = word
     return told
 
 

@@ -46,6 +46,7 @@ def proto_file():
     kind = file.enum_type.add(name="Effect")
     kind.value.add(name="DENY", number=0)
     kind.value.add(name="ALLOW", number=1)
+    file.enum_type.add(name="Class").value.add(name="CLASS_UNSPECIFIED", number=0)
     decided = file.message_type.add(name="Decided")
     entry = decided.nested_type.add(name="CountsEntry")
     entry.options.map_entry = True
@@ -62,6 +63,7 @@ def proto_file():
         (decided, "tool", 7, of.TYPE_STRING, {}),
         (decided, "masked", 8, of.TYPE_BOOL, {"oneof_index": 0, "proto3_optional": True}),
         (decided, "ids", 9, of.TYPE_UINT64, {"label": of.LABEL_REPEATED}),
+        (decided, "class", 10, of.TYPE_ENUM, {"type_name": ".Class"}),
     ):
         message.field.add(**{"name": name, "number": number, "type": type_, "label": optional, **more})
     decided.oneof_decl.add(name="_masked")
