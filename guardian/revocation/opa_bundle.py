@@ -42,10 +42,12 @@ refused if not someone
 
 refused if {
 	is_name(input.tenant_id)
-	not {input.tenant_id, "*"} & held != set()
+	not reached
 }
 
-held := {tenant | some tenant in data.guardian.revocations.reach}
+reached if "*" in data.guardian.revocations.reach
+
+reached if input.tenant_id in data.guardian.revocations.reach
 
 refused if {
 	some ids in named
