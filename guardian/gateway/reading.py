@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple
 
@@ -216,6 +216,7 @@ def _unix(text: str) -> float:
 def unix_date(header: str) -> float:
     """An HTTP date (RFC 9110, 5.6.7); 0 for anything else."""
     try:
-        return parsedate_to_datetime(header).timestamp()
+        at = parsedate_to_datetime(header)
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp()  # the form without a zone is GMT too
     except (ValueError, OverflowError):
         return 0.0

@@ -2,10 +2,13 @@
 
 import sys
 import threading
+import time
 import uuid
 from datetime import timedelta
 
 import pytest
+
+from guardian.gateway.reading import unix_date
 
 
 def test_a_revoked_session_is_refused_and_others_pass(ledger, follow) -> None:
@@ -81,6 +84,16 @@ def test_an_expired_one_of_a_list_that_was_quiet_since_lets_it_pass_too(ledger, 
     ledger.wait_requests(len(ledger.requests) + 2)
     assert revoked.is_revoked("acme", "s2")
     assert not revoked.is_revoked("acme", "s1")
+
+
+def test_a_date_without_a_zone_is_in_universal_time(monkeypatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert unix_date("Tue May 12 12:00:00 2026") == unix_date("Tue, 12 May 2026 12:00:00 GMT") == 1778587200
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Mon, 99 Foo 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2300"])
