@@ -18,6 +18,7 @@ from whole_store import first_bad
 
 import guardian.store.engine as engine_module
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
 from guardian.store import control_epoch, control_scope
@@ -577,6 +578,16 @@ def test_few_findings_among_many_are_found_without_reading_the_others(store, mon
     assert [step for step in read if "=?" not in step and "ix_control_finding_judged" not in step] == []
     others = scope is not None and much == 100  # then these may have many of that kind
     assert any("kind=?" in step or "effect=?" in step for step in read) != others
+
+
+def test_what_came_since_of_some_tenants_is_found_without_reading_the_others_entries(store):
+    for n in range(9):
+        _revoke(store, f"s{n}", tenant=("acme", "globex", "other")[n % 3])
+    with store.read() as rows:
+        plans = _planned(rows)
+        found = rows.ledger.since(Revision(epoch=1, n=1), {"acme", "globex"}, 3)
+    assert [each.subject_id for each in found] == ["s1", "s3", "s4"]
+    assert [step for step in plans if "tenant_id=? AND epoch=? AND n>?" not in step] == []
 
 
 @pytest.mark.parametrize("scope", [{"acme"}, {"acme", "globex"}])
