@@ -16,6 +16,8 @@ from guardian.store.files import write_atomically
 
 _FAR = 10**8
 """Further than a feed comes between a backup and its restore."""
+_FURTHER = 10**6
+"""Likewise, where each start without the file takes as much of the feed's 2**31."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
 
 
 def lost_mark(stored: Mark) -> Mark | None:
-    """What to assume where the file is not there: that the ledger had come further. None where neither ledger nor
-    feed have ever moved, so that nothing is lost."""
+    """What to assume where the file is not there: that ledger and feed had come further. None where neither has
+    ever moved, so that nothing is lost."""
     if (stored.ledger, stored.change_seq) == ((1, 0), 0):
         return None
-    return Mark(stored.epoch, stored.n + 1, change_seq=0)
+    return Mark(stored.epoch, stored.n + 1, stored.change_seq + _FURTHER)

@@ -24,7 +24,7 @@ from guardian.errors import StoreError
 from guardian.store import control_epoch, control_scope
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
-from guardian.store.control_epoch import EpochFile, Mark, restored_mark
+from guardian.store.control_epoch import EpochFile, Mark, lost_mark, restored_mark
 from guardian.store.control_tables import metadata
 from guardian.store.engine import open_engine, writing
 from guardian.wire.findings import FindingOutcome, Verdict
@@ -256,6 +256,13 @@ def test_where_the_epoch_file_is_not_there_and_nothing_was_revoked_yet_it_is_mad
     assert str(store.head().revision) == "1.0"
     assert (tmp_path / "control.db.epoch").exists()
     store.close()
+
+
+def test_a_thousand_starts_without_the_epoch_file_do_not_use_up_the_feed():
+    stands = Mark(1, 1, 1)
+    for _ in range(1000):
+        stands = restored_mark(stands, lost_mark(stands))
+    assert (stands.ledger, stands.change_seq < 2**31) == ((1001, 0), True)
 
 
 def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
