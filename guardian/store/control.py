@@ -186,12 +186,19 @@ class ControlStore:
         return (0, "") if remembered is None else (remembered.signed, remembered.signed_as)
 
     def check_epoch(self) -> None:
-        """Raises StoreError where the database is behind what is remembered beside it."""
+        """Raises StoreError where the database is behind what is remembered beside it, or that is not there."""
         remembered = self._remembered()
         with reading(self._engine) as connection:
+            moved = lost_mark(_mark(read_head(connection))) is not None
             behind = _onward(connection, remembered) is not None
         if behind:
             raise self._not_served("is ahead of")
+        if moved and remembered is None and self._epoch_file is not None:
+            raise StoreError(
+                f"store: {self._epoch_file.path} is not there, and a restored backup would go unnoticed; if one"
+                " was restored see the README first ('A backup was restored'), else the next start of `guardian"
+                " serve` (or `run`) makes it, begins a new epoch and calls people"
+            )
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every commit that moved the ledger or the feed. Returns how to stop that."""

@@ -239,9 +239,12 @@ def test_where_the_epoch_file_is_not_there_a_ledger_that_has_entries_begins_a_ne
     looking = _look(tmp_path)
     _sign(looking)  # who does not serve makes no file, for that would hide it
     _revoke(looking, "s2")
+    with pytest.raises(StoreError, match=r"control\.db\.epoch is not there, .*start of `guardian serve`"):
+        looking.check_epoch()
     looking.close()
     for _ in range(2):
         restored = _open(tmp_path)
+        restored.check_epoch()
         assert str(restored.head().revision) == "2.0"
         with restored.read() as rows:
             assert [(record["found"], record["expected"]) for record in rows.restores()] == [("1.2", "")]
@@ -252,6 +255,9 @@ def test_where_the_epoch_file_is_not_there_a_ledger_that_has_entries_begins_a_ne
 def test_where_the_epoch_file_is_not_there_and_nothing_was_revoked_yet_it_is_made(tmp_path):
     _open(tmp_path).close()
     (tmp_path / "control.db.epoch").unlink()
+    looking = _look(tmp_path)
+    looking.check_epoch()
+    looking.close()
     store = _open(tmp_path)
     assert str(store.head().revision) == "1.0"
     assert (tmp_path / "control.db.epoch").exists()
