@@ -151,8 +151,8 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
     if gateway is not None:
         how = (
             f"gateway {gateway} holds revision {expected}, and of its tenants the ledger, at {found}, had nothing"
-            " so late; if nobody restored a backup, its token is in wrong hands: guardian token revoke"
-            f" --principal {gateway}"
+            " so late; if nobody restored a backup, it says of this list what it holds of another one,"
+            f" or its token is in wrong hands: guardian token revoke --principal {gateway}"
         )
     again = "without what was revoked in between. Revoke that again (alerts and the exported trail tell what)"
     title = "The ledger went back, as by a restored backup: who was revoked since may act again"
