@@ -24,7 +24,7 @@ def latest(d: Decoded, last_seen: datetime | None) -> datetime:
 
 class Lineage(NamedTuple):
     """What the session's own children are told: its ancestors, what the first of all was delegated for, and the
-    delegators and agents of them all."""
+    delegators and agents of them all: none while anybody up to the head of the chain is unknown."""
 
     ancestors: tuple[str, ...]
     root_purpose: str
@@ -43,7 +43,8 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
     if ring or unseen or d.signature == "invalid":
         return Lineage(state.ancestors, state.root_purpose, state.principals)
     above = parent.envelope
-    acting = (*filter(None, (above.delegator_id, above.agent_id)), *parent.principals) if above else ()
+    whole = above is not None and (above.parent_session_id is None or bool(parent.principals))
+    acting = (*filter(None, (above.delegator_id, above.agent_id)), *parent.principals) if above and whole else ()
     principals = tuple(dict.fromkeys(acting))[: 2 * CHAIN_KEPT] or state.principals
     return Lineage(parent.chain, parent.root_purpose or state.root_purpose, principals)
 

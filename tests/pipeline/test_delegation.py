@@ -229,6 +229,20 @@ def test_a_grandchild_may_act_for_the_person_at_the_head_of_its_chain_and_for_no
     assert "changed_delegator" not in names(world)
 
 
+def test_below_a_chain_whose_head_is_unread_nobody_is_accused_of_acting_for_another(world, body) -> None:
+    first = {**NARROW, "envelope__session_id": "c2", "envelope__delegator_id": "agent_1"}
+    second = {**NARROW, "envelope__session_id": "c3", "envelope__parent_session_id": "c2"}
+    second["envelope__delegator_id"] = "agent_2"
+    below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "c3"}
+    world.feed(body(2, **first), body(3, **second), body(1), body(4, **below))
+    assert "changed_delegator" not in names(world)
+    world.feed(body(5, **first), body(6, **second), body(7, **below))
+    assert "changed_delegator" not in names(world)
+    assert world.state("c3").principals == ("agent_1", "agent_renewal_review", "user_7f3a91")
+    world.feed(body(8, **below | {"envelope__delegator_id": "user_other"}))
+    assert "changed_delegator" in names(world)
+
+
 def test_who_stands_above_a_session_is_remembered_while_its_parent_is_unseen(world, body) -> None:
     world.feed(body(1), body(2, **NARROW), body(3, **{**NARROW, "envelope__parent_session_id": "unseen"}))
     assert world.state("child").principals == ("user_7f3a91", "agent_renewal_review")
