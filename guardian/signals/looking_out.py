@@ -37,6 +37,9 @@ _PRIVATE = re.compile(
 )
 """Names and addresses that lead nowhere but into one's own network (RFC 1918, 6762, 8375, 9476)."""
 _HOSTS = 8
+_HOST_CHARS = 253  # of the longest name that can be resolved
+_MAX_PLACES = 16
+_LABELS = 8
 _STEP = re.compile(r"/([^/?#]+)(?=[/?#]|\Z)")
 _AS_STEP = 0.5
 """How much is left where a value is a step of a path, as the thing that was read has one of its own."""
@@ -58,8 +61,11 @@ def places_asked(event: DecisionEvent) -> tuple[str, ...]:
             for value in leaf.values[:_HOSTS]:
                 said = text(value)[:LONGEST]
                 host = _URL.match(said) or (_HOST.fullmatch(said) if goes and at else None)
-                if host is not None and not _PRIVATE.fullmatch(host[1].lower()):
-                    found[host[1].lower()] = None
+                if host is None or len(host[1]) > _HOST_CHARS or _PRIVATE.fullmatch(host[1].lower()):
+                    continue
+                found[host[1].lower()] = None
+                if len(found) > _MAX_PLACES:  # what lies beyond may be anywhere
+                    return (*found, WEB)
     return tuple(found)
 
 
@@ -72,7 +78,10 @@ def told_outside(seen: Observation, places: Sequence[str], known: Set[str]) -> f
     """How surely a look-up at these places tells one of them a value whose fingerprint is `known`, in [0, 1]. No
     value is one that a purpose names, nor a place's own name; and what came from a place may go back there."""
     fingerprint = seen.fingerprint
-    if fingerprint is None or all(source(at, fingerprint) in known or _is_own(seen, at) for at in places):
+    if fingerprint is None:
+        return 0.0
+    own = _owns(seen)
+    if all(source(at, fingerprint) in known or own(at) for at in places):
         return 0.0
     leaves = (leaf for leaf in touched(seen.event).leaves if leaf.path.startswith("arguments."))
     houses = {house for at in places for house in _houses(at)}
@@ -93,23 +102,23 @@ def _purposes(seen: Observation) -> tuple[str, ...]:
     return seen.event.envelope.purpose, parent.purpose if parent is not None else "", seen.parent.root_purpose
 
 
-def _is_own(seen: Observation, host: str) -> bool:
+def _owns(seen: Observation) -> Callable[[str], bool]:
     """Whether a host is of the delegator's own house, or in one that a purpose or the envelope names."""
     envelope = seen.event.envelope
     _, at, mine = envelope.delegator_id.lower().rpartition("@")
     allowed = read(envelope.resource_constraints, seen.redacted).allowed.values()
     granted = (each.lower().replace("*.", "") for values in allowed for each in values)
-    named = " ".join([*_purposes(seen), *granted])
-    return any(
-        (at and house == mine and not anybodys(house)) or asking.spelt_out(named, house) for house in _houses(host)
-    )
+    named = " ".join([*_purposes(seen), *granted]).lower()
+    own = mine if at and not anybodys(mine) else None
+    return lambda host: any(house == own or asking.spelt_out(named, house) for house in _houses(host))
 
 
 def _houses(host: str) -> tuple[str, ...]:
-    """A host and every domain that it lies in.
+    """A host and the domains that it lies in.
 
     >>> _houses("hr.acme.example")
     ('hr.acme.example', 'acme.example')
     """
     labels = host.split(".")
-    return tuple(".".join(labels[at:]) for at in range(len(labels) - 1))
+    last = len(labels) - _LABELS
+    return tuple(".".join(labels[at:]) for at in range(len(labels) - 1) if at == 0 or at >= last)

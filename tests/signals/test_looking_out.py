@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 import pytest
@@ -165,3 +166,19 @@ def test_where_a_look_up_asks(act: Any) -> None:
     )
     assert places("whois", domain="evil.example.") == ("evil.example",)
     assert places("crm.fetch_company", domain="globex.example") == ()
+    many = [f"https://h{n}.example" for n in range(40)]
+    assert places("http.get", **{f"url{n}": many[n : n + 8] for n in range(0, 40, 8)})[-1] == WEB
+    assert places("http.get", url="https://" + "a." * 126 + "example") == ()
+
+
+def test_a_call_to_more_hosts_than_are_looked_at_is_no_hiding_place(act: Any, read: Any, last: Any) -> None:
+    own = {f"own{n}": f"https://h{n}.acme.example/" for n in range(20)}
+    mine = {"envelope__delegator_id": "maya@acme.example"}
+    assert last(read(), act("http.get", own | {"url": URL}, **mine)).value > 0.7
+
+
+def test_a_hostile_call_costs_little(act: Any, read: Any, last: Any) -> None:
+    long = {f"url{n}": "https://" + f"a{n}." * 800 + "example" for n in range(200)}
+    begun = process_time()
+    assert last(read(), act("http.get", long)).value == 0.0
+    assert process_time() - begun < 1
