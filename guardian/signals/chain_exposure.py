@@ -17,7 +17,7 @@ sending purpose that names nobody passes here; that is the drift model's to see.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -110,7 +110,7 @@ class ChainExposure(SignalFold):
             return None
         kinds = {kind: (str(read[0]), bool(read[1])) for kind, read in state["kinds"].items()}
         weight = max((_weight(kind, (*read, False)) for kind, read in kinds.items()), default=0.0)
-        return SharedReads(kinds, state["reads"], tuple(list(state["prints"])[-_PRINTS_SHARED:]), weight)
+        return SharedReads(kinds, state["reads"], _subjects(state)[-_PRINTS_SHARED:], weight)
 
     def _carried(self, state: State, seen: Observation, way: Way) -> Signal:
         tool = shown(seen.event.action.tool, 60)
@@ -216,12 +216,12 @@ class ChainExposure(SignalFold):
 
     def _flows(self, state: State, seen: Observation) -> bool:
         to = {r.path for r in recipients_of(seen.event)}
-        known = _known(state, seen)
+        known = {*state["prints"], *_of_others(seen)}
         return any(p[:64] in known for path, prints in seen.value_prints.items() if path not in to for p in prints)
 
     def _told_away(self, state: State, seen: Observation, places: Sequence[str]) -> float:
         """How surely a look-up tells a strange host of a sensitive read; not where such data comes back."""
-        known, result = _known(state, seen), seen.event.result
+        known, result = {*_subjects(state), *_of_others(seen)}, seen.event.result
         if not places or not known:
             return 0.0
         returned = sorted(result.data_classes or ())[:64] if result is not None else []
@@ -255,7 +255,7 @@ class ChainExposure(SignalFold):
         for path, told in seen.value_prints.items() if found else ():
             about |= {p[:64]: about.get(p[:64], False) or names_whom(path) for p in told}
         if found and seen.fingerprint is not None:
-            about |= {source(at, seen.fingerprint): False for at in places if at != WEB}
+            about |= {source(at, seen.fingerprint): True for at in places if at != WEB}
         for print_, whom in about.items():  # the newest last, also one seen before
             prints[print_] = min(prints.pop(print_, 0) + whom, _MAX_COUNT)
         return {
@@ -295,8 +295,13 @@ def _of_siblings(seen: Observation) -> tuple[SharedReads, ...]:
     return seen.siblings.reads if seen.siblings is not None else ()
 
 
-def _known(state: State, seen: Observation) -> Set[str]:
-    return {*state["prints"], *(p for reads in _of_siblings(seen) for p in reads.prints)}
+def _of_others(seen: Observation) -> Iterator[str]:
+    return (print_ for reads in _of_siblings(seen) for print_ in reads.prints)
+
+
+def _subjects(state: State) -> tuple[str, ...]:
+    """Fingerprints of what sensitive reads were about (a period is nobody), and of where they were made."""
+    return tuple(print_ for print_, times in state["prints"].items() if times)
 
 
 def _reads_of_siblings(seen: Observation) -> int:

@@ -18,8 +18,9 @@ _HANDING = word_set(
 _WRITING = word_set("add append create edit insert merge move put rename save set update upload upsert write")
 """Who writes data of a class has it at hand; a number of records written says nothing of what they hold."""
 _SUBJECTS = word_set(
-    "account address applicant candidate client contact customer email employee filter guest holder lead login "
-    "mail member name patient person phone profile q query record search subscriber term user username"
+    "account address applicant candidate case claim client company contact customer document domain email "
+    "employee file filename filter guest holder iban invoice lead login mail member name order passport path "
+    "patient person phone profile q query record search sql ssn statement subscriber term ticket user username"
 )
 """Under a name that ends so, or in `id`, an argument says whom or what is read."""
 _PARTIES = word_set(

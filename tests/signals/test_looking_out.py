@@ -98,6 +98,34 @@ def test_what_tells_no_such_value_or_stays_in_the_house_is_none(
 
 
 @pytest.mark.parametrize(
+    ("asked_by", "is_a_way_out"),
+    [
+        ({"period": "Q1-2026"}, False),
+        ({"region": "Q1-2026", "employee_id": "emp_9981x"}, False),
+        ({"employee_id": "Q1-2026"}, True),
+        ({"ssn": "Q1-2026"}, True),
+        ({"file_path": "/hr/Q1-2026.pdf"}, False),
+        ({"sql": "SELECT pay FROM staff WHERE id = 'Q1-2026'"}, True),
+    ],
+)
+def test_only_what_says_whom_a_read_is_about_tells_of_it(
+    act: Any, last: Any, asked_by: dict[str, Any], is_a_way_out: bool
+) -> None:
+    asked = act("search.web", {"query": "median salary of an engineer Q1-2026"})
+    assert (last(act("hr.read_payroll", asked_by, ("payroll",)), asked).value > 0.7) is is_a_way_out
+    other = ChainExposure().fold(ChainExposure().start(), act("hr.read_payroll", asked_by, ("payroll",)))[0]
+    beside = SiblingFact("v", (ChainExposure().shared(other),))
+    assert (last(dataclasses.replace(asked, siblings=beside)).value > 0.7) is is_a_way_out
+
+
+def test_a_place_from_which_another_session_of_the_task_read_is_none(act: Any, read: Any, last: Any) -> None:
+    source = act("http.get", {"url": "https://hr.acme.example/payroll/2026-03"}, ("payroll",))
+    other = ChainExposure().fold(ChainExposure().start(), source)[0]
+    beside = SiblingFact("v", (ChainExposure().shared(other),))
+    assert last(read(), dataclasses.replace(act("http.get", {"url": OWN}), siblings=beside)).value == 0.0
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"envelope__purpose": "Check the payroll of emp_9981x"},
