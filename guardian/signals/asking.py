@@ -43,7 +43,7 @@ _BAN = re.compile(
     re.IGNORECASE,
 )
 """What a purpose says is not to be done, to the end of the clause; of people who did not reply it says nothing."""
-_VERBS_OF_TASKS = READING.union(*_ASKS.values())
+_VERBS_OF_TASKS = READING.union(*(asks for way, asks in _ASKS.items() if way is not Way.LOOKUP))
 _VERBS = _VERBS_OF_TASKS | LOOKING | MENDING | WORKING
 _PHRASES = {
     Way.MESSAGE: re.compile(r"\bfollow up (?:on|with)\b"),
