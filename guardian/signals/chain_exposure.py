@@ -4,8 +4,8 @@ Each call of such a chain looks defensible; the chain is where the risk lies. Th
 sensitive data the session has read, how much it has read at all, and keyed fingerprints of the identifying values
 of sensitive reads (never a value). An act that sends, shares, publishes or exports, or a look-up in the world
 outside that spells out a value of such a read, is then weighed: how sensitive is what could go out, who gets it,
-and does the purpose ask for it? What the other sessions of the same task, or
-of the same delegation, have read counts nearly as much: work that is split among them is one chain.
+and does the purpose ask for it? What the other sessions of the same task, or of the same delegation, have read
+counts nearly as much: work that is split among them is one chain.
 
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
 out an address and the act goes to another one; a recipient whom the purpose names is no leak. A child's purpose
@@ -177,9 +177,8 @@ class ChainExposure(SignalFold):
         purpose, banned = asking.parted(purpose)
         if to and all(asking.spelt_out(purpose, r.value) for r in to):
             return 0.0, f"{its} names the recipient"
-        named = (
-            bool(to) and way is not Way.LOOKUP and all(_mentioned(purpose, r) for r in to)
-        )  # a URL says anything
+        says_anything = way is Way.LOOKUP  # as a URL does
+        named = bool(to) and not says_anything and all(_mentioned(purpose, r) for r in to)
         if asking.asked_for(purpose, way):
             strange = [r for r in to if _is_address(r) and not asking.told_by_name(purpose, r.value)]
             if asking.addresses_in(purpose) and strange:

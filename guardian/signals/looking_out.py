@@ -20,8 +20,13 @@ from guardian.signals.wording import only_reads, word_set, words
 
 WEB = ""
 """Where a search of the web asks: anywhere."""
-_ENGINES = word_set("web internet online google bing duckduckgo brave tavily serp serper serpapi exa perplexity")
+_ENGINES = word_set("google bing duckduckgo brave tavily serp serper serpapi exa perplexity")
 _SEARCHING = word_set("search query lookup find ask")
+_ALL_OVER = re.compile(
+    r"\b(?:web|internet|online) (?:search|query|lookup|find)\b"
+    r"|\b(?:search|query|lookup|find|ask)(?: in| on| the)* (?:web\b|(?:internet|online)$)"
+)
+"""What a tool is called that searches the web; `search_online_orders` searches orders."""
 _GOING = word_set(
     "http https url curl wget web webpage website internet browser browse navigate crawl scrape dns whois "
     "nslookup dig resolve ping traceroute"
@@ -41,6 +46,7 @@ _HOST_CHARS = 253  # of the longest name that can be resolved
 _MAX_PLACES = 16
 _LABELS = 8
 _STEP = re.compile(r"/([^/?#]+)(?=[/?#]|\Z)")
+_FORM = re.compile(r"\.(?:csv|html?|json|pdf|xml)\Z")
 _AS_STEP = 0.5
 """How much is left where a value is a step of a path, as the thing that was read has one of its own."""
 
@@ -48,8 +54,9 @@ _AS_STEP = 0.5
 def places_asked(event: DecisionEvent) -> tuple[str, ...]:
     """The hosts outside one's own network that a look-up goes to, in lower case, and `WEB` for a search of it."""
     tool = event.action.tool
-    named = frozenset(words(tool))
-    if not (_ENGINES.isdisjoint(named) or _SEARCHING.isdisjoint(named)):
+    said = words(tool)
+    named = frozenset(said)
+    if not (_ENGINES.isdisjoint(named) or _SEARCHING.isdisjoint(named)) or _ALL_OVER.search(" ".join(said)):
         return (WEB,)
     goes, opens = not _GOING.isdisjoint(named), only_reads(tool) or not _OPENING.isdisjoint(named)
     if not (goes or opens):
@@ -59,8 +66,8 @@ def places_asked(event: DecisionEvent) -> tuple[str, ...]:
         at = leaf.answers(_PLACES)
         if leaf.path.startswith("arguments.") and (goes or at):
             for value in leaf.values[:_HOSTS]:
-                said = text(value)[:LONGEST]
-                host = _URL.match(said) or (_HOST.fullmatch(said) if goes and at else None)
+                address = text(value)[:LONGEST]
+                host = _URL.match(address) or (_HOST.fullmatch(address) if goes and at else None)
                 if host is None or len(host[1]) > _HOST_CHARS or _PRIVATE.fullmatch(host[1].lower()):
                     continue
                 found[host[1].lower()] = None
@@ -93,7 +100,8 @@ def told_outside(seen: Observation, places: Sequence[str], known: Set[str]) -> f
         told = {piece for piece in found if not any(asking.spelt_out(purpose, piece) for purpose in purposes)}
         if told:
             path = re.split("[?#]", decoded(said), maxsplit=1)[0].lower() if _URL.match(said) else ""
-            surely = max(surely, _AS_STEP if told <= {*_STEP.findall(path)} else 1.0)
+            steps = _STEP.findall(path)
+            surely = max(surely, _AS_STEP if told <= {*steps, *(_FORM.sub("", step) for step in steps)} else 1.0)
     return surely
 
 

