@@ -27,8 +27,9 @@ _JOINT = re.compile(r"[^\w*]+")
 _PORT = re.compile(r":\d*\Z")
 _ABSOLUTE = re.compile(r"(?:~?/|[a-z]:/).*[^/]", re.DOTALL)
 _HOME = re.compile(r"~[^/]*/")
-_ABOVE = re.compile(r"((?:[a-z]:|[a-z][a-z0-9+.-]*://[^/]*)?/|)(?:\.\./)+")
-"""How a path begins that climbs above its root or its beginning."""
+_ABOVE = re.compile(r"((?:[a-z]:|[a-z][a-z0-9+.-]*://[^/]*)?/)(?:\.\./)+|(?:\.\./){3,}")
+"""How a path begins that climbs above its root, or so far above its beginning that it hardly means what is beside
+it, as `../lib/a.py` does."""
 _PAIRS = 4_096
 _Entries = tuple[frozenset[str], tuple[str, ...]]
 """Those without a wildcard and those with one."""
@@ -39,7 +40,7 @@ def touches(denied: frozenset[str], value: object) -> bool:
     may end in several places, whether one of them is.
 
     >>> mine = frozenset({"us-east", "/etc/*", "c_9"})
-    >>> [touches(mine, said) for said in ("eu", "eu, US-East", "/srv/..//%65tc/passwd", "../../etc", "c_1 c_9")]
+    >>> [touches(mine, said) for said in ("eu", "eu, US-East", "/srv/..//%65tc/passwd", "/../etc", "c_1 c_9")]
     [False, True, True, True, True]
     """
     if not denied:
@@ -114,7 +115,7 @@ def _one_spelling(said: str) -> str:
 
 def _ends(said: str) -> frozenset[str]:
     """All places where a path or URL may lead: without user and port too, and without a scheme. One that climbs
-    above its beginning, or above somebody's home, may lead to the root."""
+    above somebody's home, or far above its beginning, may lead to the root."""
     if "/" not in said:
         return frozenset({said})
     told = {said[:LONGEST]}
@@ -122,7 +123,7 @@ def _ends(said: str) -> frozenset[str]:
         told |= {host, host + found[3], f"{found[1]}://{host}{found[3]}"}
     ends = frozenset[str]().union(*map(every_end, told))
     home = _HOME.match(said)
-    climbing = (_ABOVE.match(end) for end in ends | (every_end(said[home.end() : LONGEST]) if home else set()))
+    climbing = (_ABOVE.match(end) for end in ends | (every_end(said[home.end() - 1 : LONGEST]) if home else set()))
     ends |= {(up[1] or "/") + up.string[up.end() :] for up in climbing if up}
     return ends | {end.rstrip("/") for end in ends} | {said}
 

@@ -8,7 +8,7 @@ with little weight: alone they flag nobody, and the action is not called inside 
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
@@ -118,48 +118,43 @@ class Doubts:
                 yield f"{shown(path)} may mean others than it names, {self._spelt(name)} bounds them"
 
     def _denied(self) -> Iterator[str]:
-        """What may be denied; texts in an object of the name surely are."""
+        """What may be denied, where no rule is sure."""
         for name, denied in self.constraints.denied.items():
             key = f"denied_{name}"
             hit = partial(touches_class if name == DATA_CLASS else touches, denied)
             wanted = (name, *self.constraints.also(key))
-            bare = [each.removesuffix("_id") for each in wanted]
-            leaves = chain(
-                *(self.action.named(bare), self.action.around((*wanted, *bare))),
-                *(self.action.compounds((*wanted, *bare)), self.action.named(_files(wanted))),
+            near = (*wanted, *(each.removesuffix("_id") for each in wanted))
+            held = (
+                self.action.named((*near, *_files(wanted))),
+                self.action.around(near),
+                self.action.compounds(near),
             )
-            loose = (leaf for leaf in leaves if not (leaf.inverted or leaf.answers(frozenset(wanted))))
-            found = [
-                (leaf.path, said)
-                for leaf in loose
-                for said in map(text, leaf.scalars)
-                if hit(said) and (leaf.inside.isdisjoint(wanted) or number(said) is not None or name == DATA_CLASS)
-            ]
-            for path, said in (
-                *found,
-                *self._filters.strange(partial(_spared, hit), wanted),
-                *self._led(hit, wanted),
-            ):
+            leaves = [leaf for leaf in {id(leaf): leaf for leaf in chain(*held)}.values() if not leaf.inverted]
+            loose = (leaf for leaf in leaves if not leaf.answers(frozenset(wanted)))
+            found = ((leaf.path, said) for leaf in loose for said in map(text, leaf.scalars) if hit(said))
+            filtered = self._filters.strange(partial(_spared, hit), wanted)
+            led = self._led(hit, leaves) if any("/" in entry for entry in denied) else ()
+            for path, said in chain(found, filtered, led):
                 yield f"{shown(path)} is {shown(said)}, which {self._spelt(key)} may deny"
             for path, spared in self._others(wanted):
                 if not {each.casefold() for each in denied} <= spared:
                     yield f"{shown(path)} may mean others than it names, {self._spelt(key)} bounds them"
 
-    def _led(self, hit: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """Relative paths under the names that are hit when they begin at the folder that stands beside them."""
+    def _led(self, hit: Callable[[str], bool], leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
+        """Relative paths that are hit when they begin at the folder that stands beside them. Where none does, one
+        that climbs may begin at the root."""
         bases: dict[str, set[str]] = defaultdict(set)
         for leaf in self.action.named(_BASES):
             bases[_above(leaf.path)].update(said for said in map(text, leaf.scalars) if _ROOTED.match(said))
-        leaves = chain(self.action.named((*names, *_files(names))), self.action.around(names)) if bases else ()
         pairs = (
-            (leaf.path, f"{base.rstrip('/')}/{said}")
+            (leaf.path, said, f"{base.rstrip('/')}/{said}")
             for leaf in leaves
-            for base in sorted(bases[_above(leaf.path)])
             for said in map(text, leaf.scalars)
             if not _ROOTED.match(said)
+            for base in sorted(bases.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
         )
-        for count, (path, said) in enumerate(pairs):
-            if count == _JOINED or hit(said):
+        for count, (path, said, led) in enumerate(pairs):
+            if count == _JOINED or (hit(led) and not hit(said)):
                 yield path, said
                 return
 
@@ -248,6 +243,10 @@ def _files(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _above(path: str) -> str:
     return path.rpartition(".")[0]
+
+
+def _climbs(path: str) -> bool:
+    return any(end.startswith("../") for end in ends(path))
 
 
 def _spared(hit: Callable[[str], bool], said: str) -> bool:

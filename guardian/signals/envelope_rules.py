@@ -13,7 +13,7 @@ from guardian.domain.signal import Breach, Observation, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows
 from guardian.signals.admitting import admits, admits_class, spelt
-from guardian.signals.constraints import DATA_CLASS, Constraints, number, text
+from guardian.signals.constraints import DATA_CLASS, Constraints, text
 from guardian.signals.denying import touches, touches_class
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.json_texts import unfolded
@@ -225,8 +225,7 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
         names = (name, *constraints.also(key))
-        held = chain(_values(action, *names), _within(action, *names)) if name != DATA_CLASS else ()
-        for leaf, value in held:
+        for leaf, value in _values(action, *names) if name != DATA_CLASS else ():
             if touches(denied, value):
                 said, why = text(value), f", one of {shown(key, 60)}"
                 yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
@@ -297,13 +296,6 @@ def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | fl
     return (
         (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()
     )
-
-
-def _within(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
-    """The texts in objects of the names, but for what a query does not ask for. A number there may count
-    anything."""
-    leaves = (leaf for leaf in action.around(names) if not (leaf.inverted or leaf.answers(frozenset(names))))
-    return ((leaf, value) for leaf in leaves for value in leaf.scalars if number(value) is None)
 
 
 def _also(others: Sequence[str]) -> str:
