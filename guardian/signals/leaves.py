@@ -26,12 +26,16 @@ _MAX_PLACES = 20_000
 _MAX_DEPTH = 12
 _NAME_CHARS = 512
 _STEP_CHARS = 80
-_LEFT_OUT = word_set("except exclude excluded excluding ignore ignored not skip skipped without")
+_LEFT_OUT = word_set(
+    "blocked denied deny disallowed except exclude excluded excludes excluding exclusion exclusions forbidden "
+    "ignore ignored not prohibited skip skipped without"
+)
+"""Words of names under which stands what a call does not ask for."""
 WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
 """Canonical names under which an object holds what its own name is about."""
 _RANGES = word_set("ge greater_than gt gte le less_than lt lte") | {"<", ">", "<=", ">="}
 _COMPARING = _RANGES | word_set("is_not ne neq nin not not_equal not_equal_to not_in") | {"!=", "<>"}
-_OTHERS = _COMPARING | word_set("except exclude excluded excluding must_not")
+_OTHERS = _COMPARING | _LEFT_OUT | {"must_not"}
 """Canonical names and signs under which a query holds what it does not ask for, or where that ends."""
 
 
