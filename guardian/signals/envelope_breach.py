@@ -7,8 +7,8 @@ A denied call that would have broken a rule is a soft breach (`hard` is False): 
 still tried. What may lie outside the envelope, and cannot be compared for certain, is `arguments_unchecked`:
 always soft, and by itself it asks for nothing. More arguments than are looked at (`arguments_cut`) flag: an agent
 could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
-evidence. So does another tenant that guardian does not know: it may be another system's, or a house's. Session
-sums count allowed calls only, by what came back where that is known.
+evidence. Another tenant that guardian does not know flags: it may be another system's, or a house's. Session sums
+count allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
