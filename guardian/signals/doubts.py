@@ -161,12 +161,13 @@ class Doubts:
     def _compound(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         """Values under longer names, `target_path` for `path`, that look like what the names bound and are not
         admitted."""
-        wanted = frozenset(names)
+        wanted, numbered = frozenset(names), any(name.endswith("_id") for name in names)
         for leaf in (*self.action.compounds(wanted - _GENERAL), *self.action.named(_files(names))):
             if leaf.answers(wanted) or not leaf.inside.isdisjoint(wanted) or leaf.inverted:
                 continue
             for said in map(text, leaf.scalars):
-                if (_ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)) and not admitted(said):
+                looks = _ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)
+                if looks and (numbered or number(said) is None) and not admitted(said):
                     yield leaf.path, said
 
     def _others(self, names: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:

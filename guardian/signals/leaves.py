@@ -31,6 +31,7 @@ _LEFT_OUT = word_set(
     "ignore ignored not prohibited skip skipped without"
 )
 """Words of names under which stands what a call does not ask for."""
+_NAMING = ("_code", "_id", "_key", "_name", "_ref", "_value")
 WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
 """Canonical names under which an object holds what its own name is about."""
 _RANGES = word_set("ge greater_than gt gte le less_than lt lte") | {"<", ">", "<=", ">="}
@@ -92,9 +93,14 @@ class Touched:
         return self._of(self._lying, names)
 
     def compounds(self, names: Iterable[str]) -> Iterator[Leaf]:
-        """The leaves a name of which begins or ends with one of the names, `target_path` for `path`."""
+        """The leaves with a longer name for one of the names, `target_path` or `path_name` for `path`; any other
+        that begins so is rather its date, size or state."""
         begin, end = tuple(f"{name}_" for name in names), tuple(f"_{name}" for name in names)
-        joined = [known for known in self._answering if known.startswith(begin) or known.endswith(end)]
+        joined = [
+            known
+            for known in self._answering
+            if known.endswith(end) or (known.endswith(_NAMING) and known.startswith(begin))
+        ]
         return self.named(known for known in joined if _LEFT_OUT.isdisjoint(known.split("_")))
 
     def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:

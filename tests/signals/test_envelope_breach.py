@@ -1322,6 +1322,8 @@ def test_what_asks_for_all_or_may_count_in_the_place_of_an_admitted_value_is_a_d
         *((FORBIDDEN, {name: ["/etc"]}, {}) for name in ("exclude_paths", "path_excludes", "forbidden_paths")),
         (PATHS, {"exclude_path": "/etc", "filename": "report.pdf", "path_name": "/srv/acme/a"}, {}),
         ({"ids": ["c_1"]}, {"user_id": "u_7"}, {}),
+        ({"customer_ids": ["42"]}, {"parent_customer_id": 43}, UNCHECKED),
+        ({"products": ["p_1"]}, {"product_quantity": 2, "total_products": 3, "product_date": "2026-05-12"}, {}),
         ({"regions": ["eu-1"]}, {"aws_region": "Frankfurt", "region": {"id": "eu-1", "region_code": "x7"}}, {}),
     ],
 )
