@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from guardian.archive.files import Partition, parquet_files, partitions, reading, tenant_folder
 from guardian.archive.identity import NAMING, first_of_each
@@ -31,6 +30,7 @@ _ENVELOPE = tuple(each.name for each in fields(Granted))
 _STEP = (*(each.name for each in fields(Step) if each.name != "resource"), "resource_type", "resource_id")
 _POINT = Point._fields
 _POINTS = pa.schema([EVENTS.field(name) for name in (*_POINT, *NAMING)])
+_TIMES = pa.schema([EVENTS.field("at")])
 _WHOLE = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *NAMING))])
 
 
@@ -132,37 +132,35 @@ def _rows_of(
     path: Path, tenant_id: str, session_id: str, schema: pa.Schema, among: pa.Table | None
 ) -> Iterator[pa.Table]:
     with reading(path) as file:
-        there = set(file.schema_arrow.names)
+        there, count = set(file.schema_arrow.names), 0
         wanted = [name for name in schema.names if name in there]
-        span = None if among is None else (pc.min(among.column("at")).as_py(), pc.max(among.column("at")).as_py())
+        telling = ["session_id"] if among is None else ["session_id", "at"]
         for group in range(file.metadata.num_row_groups):
-            if not _may_hold(file, group, "session_id", session_id, session_id):
+            # not by its statistics: no checksum covers these, and damage beside them ends the process
+            told = file.read_row_group(group, columns=telling)
+            count += told.num_rows
+            if not _may_hold(told, session_id, among):
                 continue
-            if span is not None and not _may_hold(file, group, "at", *span):
-                continue
-            ids = file.read_row_group(group, columns=["session_id"]).column(0)
-            if not pc.any(pc.equal(ids, session_id)).as_py():
-                continue
+            count -= told.num_rows
             for batch in file.iter_batches(_AT_ONCE, row_groups=[group], columns=[*wanted, "session_id"]):
+                count += batch.num_rows
                 mine = batch.filter(pc.equal(batch.column("session_id"), session_id))
                 if among is not None:
                     mine = mine.filter(pc.is_in(mine.column("digest"), among.column("digest").combine_chunks()))
                 if mine.num_rows:
                     found = conform(pa.table(mine), schema)
                     yield found.filter(pc.equal(found.column("tenant_id"), tenant_id))  # folders are for pruning
+        if count != file.metadata.num_rows:
+            raise ValueError(f"{count:,} of {file.metadata.num_rows:,} rows are left")
 
 
-def _may_hold(file: pq.ParquetFile, group: int, name: str, least: object, most: object) -> bool:
-    """Whether the row group may hold a value in this range, by its statistics; true if the file has none."""
-    chunk = file.metadata.row_group(group)
-    for number in range(chunk.num_columns):
-        column = chunk.column(number)
-        if column.path_in_schema == name:
-            told = column.statistics
-            if told is None or not told.has_min_max:
-                return True
-            return bool(told.min <= most and least <= told.max)
-    return False
+def _may_hold(told: pa.Table, session_id: str, among: pa.Table | None) -> bool:
+    """Whether there are rows of the session, and between the first and the last of `among`."""
+    mine = told.filter(pc.equal(told.column("session_id"), session_id))
+    if among is None or not mine.num_rows:
+        return bool(mine.num_rows)
+    held, asked = (pc.min_max(conform(table, _TIMES).column("at")) for table in (mine, among))
+    return bool(held["min"].as_py() <= asked["max"].as_py() and asked["min"].as_py() <= held["max"].as_py())
 
 
 def _name(row: dict[str, Any]) -> tuple[Any, ...]:

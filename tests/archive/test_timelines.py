@@ -1,5 +1,6 @@
 """One session out of an archive: the same behaviour from files as from memory."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_a_merged_day_tells_the_same(tmp_path: Path) -> None:
     assert ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY).steps(0, 9) == before
 
 
-def test_a_row_group_that_cannot_hold_the_session_is_not_read(tmp_path: Path, monkeypatch: Any) -> None:
+def test_of_a_row_group_without_the_session_only_is_read_whose_it_is(tmp_path: Path, monkeypatch: Any) -> None:
     import pyarrow.parquet as pq
 
     for name in ("a", "b", "z"):
@@ -150,7 +151,29 @@ def test_a_row_group_that_cannot_hold_the_session_is_not_read(tmp_path: Path, mo
         )
     told = ArchivedTimelines(tmp_path).of("acme", "b_1", since=DAY, until=DAY)
     assert len(told.points) == 1
-    assert len(read) == 2, "of one file: which rows, and then what is in them"
+    assert len(read) == 4, "of each file: whose rows; of one then what is in them"
+
+
+def test_no_damage_to_what_a_footer_tells_of_a_session_hides_its_actions(tmp_path: Path) -> None:
+    write_events(tmp_path, "g", [pack([row(step(n)) for n in range(3)], EVENTS)])
+    [path] = tmp_path.rglob("*.parquet")
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    found = [place.start() for place in re.finditer(b"sess_1", whole) if place.start() >= footer]
+    assert found
+    for place in found:
+        path.write_bytes(whole[:place] + b"t" + whole[place + 1 :])
+        told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+        assert len(told.points) == len(told.steps(0, 9)) == 3
+
+
+def test_a_file_that_tells_of_fewer_rows_than_it_should_is_damaged(tmp_path: Path, monkeypatch: Any) -> None:
+    import pyarrow.parquet as pq
+
+    write_events(tmp_path, "g", [pack([row(step(1))], EVENTS)])
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_, **__: iter(()))
+    with pytest.raises(ArchiveError, match=r"g\.parquet cannot be read \(0 of 1 rows are left\)"):
+        ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
 
 
 def test_what_agents_wrote_at_length_is_held_of_the_actions_that_are_shown_only(tmp_path: Path) -> None:
