@@ -48,15 +48,16 @@ def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = time
 
     Forgetting comes first: neither damage to a younger day nor a full disk may keep an old one. A day is finished
     `settle` after its end; late arrivals are merged the next time. A file that cannot be read stays where it is.
-    Raises ArchiveError for it when all else is done, and for a disk that refuses.
+    Raises ArchiveError for it when all else is done, and for a disk that refuses; first for an old day that stays.
     """
     finished, oldest = (now - settle).date(), (now - keep).date()
     merged = into = forgotten = 0
+    stuck: ArchiveError | None = None
     trouble: ArchiveError | None = None
     try:
         forgotten = forget(root, older_than=oldest)
     except ArchiveError as error:
-        trouble = error
+        stuck = error
     for partition in list(partitions(root, first=oldest, last=finished - timedelta(days=1))):
         _sweep(partition.folder(root), before=now - _ABANDONED)
         try:
@@ -69,8 +70,8 @@ def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = time
         tidy_words(root, older_than=oldest)
     except ArchiveError as error:
         trouble = error
-    if trouble is not None:
-        raise trouble
+    if (told := stuck or trouble) is not None:
+        raise told
     return Tidied(merged, into, forgotten)
 
 

@@ -607,6 +607,8 @@ def test_a_day_that_will_not_go_keeps_no_other_from_being_merged(tmp_path, rows,
         write_events(tmp_path, f"g{n}", [rows().events([verdict(n), verdict(10 + n, days=4)], [])])
     old, young = (each.folder(tmp_path) for each in partitions(tmp_path))
     (old / "_temporary").mkdir()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "damaged.parquet").write_bytes(b"no parquet")
     with pytest.raises(ArchiveError, match="_temporary is past its retention and stays"):
         tidy(tmp_path, now=NOW, keep=timedelta(days=5))
     assert [path.name.startswith("merged-") for path in young.iterdir()] == [True]
