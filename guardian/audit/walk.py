@@ -56,7 +56,7 @@ class Walk:
             self._next = next(self._claims, None)
             if claim.trouble is not None:
                 self._disbelieve(claim.trouble)
-            else:
+            elif claim.size > last or claim.root is not None or claim.chain is not None:
                 self._compare(claim)
                 self._blame(claim, self._ahead(claim, last) if claim.size > last else self._contradicted(claim))
         for fault in self._unknown.values():

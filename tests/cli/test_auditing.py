@@ -170,6 +170,18 @@ def test_a_cut_of_what_nobody_signed_yet_is_found_from_what_control_remembers(gu
     assert "control.db.epoch covers 5 entries and the trail has 4: its end was cut off" in done.stdout
 
 
+def test_of_a_hole_in_the_trail_its_remembered_length_says_nothing(guardian, home):
+    settings = load(home / "guardian.yaml")
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    with store.write() as rows:
+        next_change(rows.connection)
+        rows.audit.append({"action": "revoke"})
+    store.close()
+    damage(home, "DELETE FROM control_audit WHERE seq = 3")
+    report = json.loads(guardian("verify", "--json").stdout)
+    assert {fault["source"] for fault in report["faults"]} == {"the chain"}
+
+
 def test_a_restore_that_people_know_of_blinds_no_nightly_verification(guardian, home):
     backup = database(home).read_bytes()
     settings = load(home / "guardian.yaml")
