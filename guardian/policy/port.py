@@ -184,7 +184,8 @@ class PolicyDecision:
     """The answer. `allowed` is False whenever `errors` is not empty.
 
     `policy_ids` are those that decided, sorted; empty with a denial means that nothing permits it.
-    `reasons` maps each of them to its own sentence. `version` names the policies that gave this very answer, for
+    `reasons` maps each of them to its own sentence; where none permits the monitor's revocation, control adds
+    `evidence`, what policy was shown of it. `version` names the policies that gave this very answer, for
     another set may be in force a moment later; empty where nobody was asked.
     """
 

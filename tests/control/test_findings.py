@@ -55,9 +55,10 @@ def test_weak_evidence_in_shadow_would_not_have_revoked(stage, a_finding, weak):
 
 def test_weak_evidence_becomes_a_flag_that_says_why(stage, a_finding, weak):
     stage.enforce()
-    outcome = stage.submit(a_finding(evidence=weak)).json()
+    outcome = stage.submit(a_finding(evidence=weak.model_copy(update={"session_evidence": 0.9999}))).json()
     assert outcome["effect"] == "flag"
     assert "no policy permits it; its evidence: 1 in 300 honest sessions" in outcome["note"]
+    assert "the session's own 10^0.999," in outcome["note"], "what is not quite enough is not told as enough"
     assert "1 kind strong enough alone, no hard breach" in outcome["note"]
 
 
