@@ -72,15 +72,14 @@ def print_json(value: Any) -> None:
 
 
 def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
-    """Each check, with what to mend, and what it says beyond a line. Raises Exit with code 1 when one fails; one
-    that knows nothing does not."""
+    """Each check, with what to mend. Raises Exit with code 1 when one fails; one that knows nothing does not."""
     if as_json:
         print_json([asdict(check) for check in checks])
     for check in checks if not as_json else []:
-        found, *below = check.found.splitlines()
-        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {escape(found)}")
-        for line in [*below, check.mend] if check.ok is False else below:
-            typer.echo(f"      {'':<11} → {escape(line)}")
+        found = escape(check.found).replace("\n", f"\n{'':<18}")
+        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {found}")
+        if check.ok is False:
+            typer.echo(f"{'':<18}→ {escape(check.mend)}")
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 

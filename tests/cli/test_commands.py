@@ -263,8 +263,11 @@ def test_a_check_that_knows_nothing_is_marked_so_and_fails_nothing(capsys: pytes
     show_checks([Check("calibration", True, "promised\nwhile traffic stays alike")], as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "ok    calibration promised",
-        "                  → while traffic stays alike",
+        "                  while traffic stays alike",
     ]
+    with pytest.raises(typer.Exit):
+        show_checks([Check("source", False, "", "see the message")], as_json=False)
+    assert capsys.readouterr().out.splitlines() == ["MEND  source      ", "                  → see the message"]
     with pytest.raises(typer.Exit):
         show_checks([Check("watching", None, "nobody reported"), Check("keys", False, "gone", "make it")], True)
     assert [check["ok"] for check in json.loads(capsys.readouterr().out)] == [None, False]
