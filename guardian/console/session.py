@@ -1,6 +1,7 @@
 """The page of a session: its purpose, what it did, what guardian thinks of that, and what can be done."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -30,6 +31,8 @@ _NEAR = 2
 _WAITING = 500
 _IN_FULL = 5
 _FURTHEST = timedelta(days=92)
+_SHAPE = re.compile(r'"~(cut, |[^b-zB-Z0-8"]*")')
+"""What `archive.redaction.shape` leaves of a text; of letters it knows a and A only, of digits 9."""
 _BARE = (
     "The archive that control reads (archive.path) holds nothing at all. The monitor writes it, some moments after"
     " each act: where that runs on another machine, its folder must be shared with this one. Until then only what"
@@ -54,7 +57,7 @@ class Actions:
     @property
     def shapes(self) -> bool:
         """Whether of some arguments only the shape is kept."""
-        return any('"~' in (step.arguments or "") for step in self.steps)
+        return any(_SHAPE.search(step.arguments or "") for step in self.steps)
 
     @property
     def starts(self) -> list[tuple[int, int]]:

@@ -268,7 +268,7 @@ def test_actions_of_long_ago_are_found_when_asked_for(site, scribe):
 def test_what_is_kept_as_a_shape_only_is_said_to_be_one_and_a_resource_to_be_one(make_site, scribe):
     site = make_site()
     site.submit(scribe.finding())
-    email = {"resource_type": "email", "resource_id": "email"}
+    email = {"resource_type": "email", "resource_id": "email", "arguments": '{"path": "~/notes/2026"}'}
     site.archived(scribe.row(1, **email), name="whole")
     html = site.signed_in().session()
     assert '<span class="muted">on resource</span> <bdi>email/email</bdi>' in html
