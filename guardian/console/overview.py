@@ -37,9 +37,10 @@ def show(pages: Pages, asked: Asked) -> Response:
 def _judged_otherwise(
     newest: Sequence[FindingView], model: Mapping[str, str]
 ) -> tuple[FindingView, list[str]] | None:
-    """The newest finding of a monitor, and what it was judged with where control's own files are others."""
+    """The newest finding of a monitor, and what it was judged with where control's own files are others; None too
+    where control has none to compare with."""
     view = next((view for view in newest if "calibration" in view.finding.versions), None)
-    if view is None:
+    if view is None or "Calibration" not in model:
         return None
     told = ((name, view.finding.versions.get(name, "")) for name in ("model", "calibration"))
     others = [  # what follows + is the engine's family

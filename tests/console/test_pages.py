@@ -310,6 +310,14 @@ def test_the_overview_says_where_findings_are_judged_with_other_files_than_contr
     assert "was judged with" not in site.signed_in().page()
 
 
+def test_a_control_without_a_model_of_its_own_has_no_files_that_could_be_others(make_site, scribe, tmp_path):
+    site = make_site(model={"path": str(tmp_path / "elsewhere")})
+    site.submit(scribe.finding(n=1))
+    html = site.signed_in().page()
+    assert "not at hand here" in html
+    assert "was judged with" not in html
+
+
 def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(site):
     site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
     with site.deps.store.write() as rows:
