@@ -17,7 +17,13 @@ from guardian.bootstrap.control import open_channels
 from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.doctor_control import control_checked, token_checked, watching_checked
-from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for, unlisted_signals
+from guardian.bootstrap.judgement import (
+    known_tenants,
+    open_calibration,
+    open_fit,
+    speaks_for,
+    unlisted_signals,
+)
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.letters import refused_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -168,7 +174,9 @@ def _policy(settings: Settings) -> str:
 def _gateways(settings: Settings) -> str:
     if not settings.gateways:
         raise Unwell("no gateway is entitled to any tenant", "list them under `gateways`, or all is dead-lettered")
-    return f"{counted(len(settings.gateways), 'gateway')} entitled to tenants"
+    found = f"{counted(len(settings.gateways), 'gateway')} entitled to tenants"
+    named = "" if known_tenants(settings) else "; none is named, so a call that names another tenant only flags"
+    return found + named
 
 
 def _source(settings: Settings) -> str:

@@ -106,8 +106,7 @@ def fold_version(settings: Settings, model: str) -> str:
 def open_signals(settings: Settings) -> list[SignalFold]:
     """Those that are switched on. Raises ConfigurationError for a weight or a hard breach that none of them has;
     a careless grant is none: its issuer is told, and the session goes on."""
-    tenants = frozenset(chain.from_iterable(settings.gateways.values())) - {"*"}
-    given = {"envelope_breach": {"tenants": tenants}}
+    given = {"envelope_breach": {"tenants": known_tenants(settings)}}
     signals = [
         plugins.make("signals", name, options, **given.get(name, {})) for name, options in settings.signals.items()
     ]
@@ -115,6 +114,11 @@ def open_signals(settings: Settings) -> list[SignalFold]:
     _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
     _all_known("response.breaches", settings.response.breaches, "no signal switched on has this hard rule", rules)
     return signals
+
+
+def known_tenants(settings: Settings) -> frozenset[str]:
+    """Those that the configuration names: to name another one of these in a call is a fact, any other name a doubt."""
+    return frozenset(chain.from_iterable(settings.gateways.values())) - {"*"}
 
 
 def weights_of(settings: Settings) -> dict[str, float]:

@@ -6,6 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guardian.bootstrap import judgement, plugins
+from guardian.bootstrap.doctor import examine
+from guardian.bootstrap.initialise import initialise
 from guardian.config import load
 from guardian.domain.signal import Signal
 from guardian.embedding.fit import FitRequest
@@ -87,3 +89,14 @@ def test_folders_that_an_engine_reads_are_relative_to_the_configuration(tmp_path
     model = {"engine": "sentence_transformers", "options": {"text": "mine", "pair": "mine"}}
     with pytest.raises(ModelError, match=f"{tmp_path}/mine: no sentence-transformers model"):
         judgement.open_fit(load(None, overrides={"base": str(tmp_path), "model": model}))
+
+
+def test_doctor_says_where_no_tenant_is_named(tmp_path: Path) -> None:
+    """Of none that it knows, so naming another tenant is never the fact that asks for revocation."""
+    settings = load(initialise(tmp_path / "home"))
+    named = settings.model_copy(update={"gateways": {"gw-1": ["*", "tenant_acme"]}})
+    said = [
+        next(check.found for check in examine(each, "watch") if check.name == "gateways")
+        for each in (settings, named)
+    ]
+    assert ["none is named" in found for found in said] == [True, False]
