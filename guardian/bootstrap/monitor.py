@@ -188,8 +188,8 @@ class Monitor:
         health = self._open_health()
         self._show_standing()
         self._loops.start()
-        self._tail.wait(_HEARS_FOR_S)
         try:
+            self._hear(stop)
             self._worker.run(stop)
             self._empty_outbox(stop)
             self._in_order = True
@@ -203,6 +203,11 @@ class Monitor:
                 producer.close()
             self._client.close()
             self.store.close()
+
+    def _hear(self, stop: threading.Event) -> None:
+        until = time.monotonic() + _HEARS_FOR_S
+        while not (stop.is_set() or self._tail.wait(0.1)) and time.monotonic() < until:
+            pass
 
     def _empty_outbox(self, stop: threading.Event) -> None:
         """A bounded source ended: what it led to is delivered before the monitor goes, while control takes it."""

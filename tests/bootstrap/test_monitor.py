@@ -80,6 +80,20 @@ def test_a_lag_that_is_not_known_is_no_number_on_the_page(monitor):
     assert math.isnan(monitor._metrics.value("guardian_time_lag_seconds"))
 
 
+def test_who_stops_a_monitor_does_not_wait_for_a_control_that_gives_no_answer(monitor, monkeypatch):
+    asked, answer, stop = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr("guardian.bootstrap.monitor._HEARS_FOR_S", 60.0)
+    monkeypatch.setattr(monitor._client, "changes", lambda since: asked.set() or answer.wait(60) or 1 / 0)
+    monkeypatch.setattr(monitor._worker, "run", lambda stop: answer.set())
+    running = threading.Thread(target=monitor.run, args=(stop,))
+    running.start()
+    assert asked.wait(30)
+    assert not answer.wait(0.3), "nothing is judged before"
+    stop.set()
+    assert answer.wait(30)
+    running.join(30)
+
+
 @pytest.mark.parametrize("falls", [False, True])
 def test_a_monitor_says_good_bye_when_it_is_stopped_and_not_when_it_falls_over(monitor, monkeypatch, falls):
     told, stop = [], threading.Event()
