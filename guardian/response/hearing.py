@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from guardian.domain.session import HumanWord, SessionState, Stage, judged
-from guardian.domain.signal import DOUBT, OF
+from guardian.domain.signal import DOUBT, OF, rule_of
 
 BROKE = "broke"
 """In a session's evidence: it broke a hard rule at some time, so that no promise counts it."""
@@ -90,10 +90,12 @@ def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str,
 
 
 def _kept(names: Iterable[str]) -> tuple[str, ...]:
-    """Each once, and not too many: agents choose the values that break rules, so the oldest of these go first."""
+    """Each once, and not too many: agents choose the values that break rules, so the oldest of these go first. The
+    newest of each rule stays, or the rule would be told again and again."""
     told = tuple(dict.fromkeys(names))
     over = max(0, len(told) - NAMES_KEPT)
-    gone = frozenset([name for name in told if OF in name][:over])
+    newest = {rule_of(name): name for name in told}.values()
+    gone = frozenset([name for name in told if OF in name and name not in newest][:over])
     return tuple(name for name in told if name not in gone)[-NAMES_KEPT:]
 
 

@@ -115,3 +115,10 @@ def test_of_a_thousand_values_the_newest_are_remembered_and_no_rule_is_forgotten
                 NAMES_KEPT,
             )
     assert (state.breaches[0], state.breaches[-1], len(state.breaches)) == ("expired", "outside#999", 101)
+
+
+def test_values_of_some_rules_do_not_make_another_one_forgotten() -> None:
+    state = SessionState()
+    for n in range(1_000):
+        state = state.model_copy(update=naming(state, [*["tool#1"] * (n == 0), f"a#{n}", f"b#{n}?"], NOW))
+    assert (state.breaches[0], len(state.breaches)) == ("tool#1", NAMES_KEPT)
