@@ -196,7 +196,8 @@ class Judge:
         self, d: Decoded, seen: Observation, request: FitRequest, drift: Drift, state: SessionState, work: Work
     ) -> SessionState:
         """The session's state after the call. A step up the ladder makes one finding, and so does each further
-        hard rule that a flagged session breaks: what flagged it must not hide that."""
+        hard rule that a flagged session breaks, or one that still acts although its revocation was asked for: what
+        was told before must not hide that."""
         breaches = [
             b
             for s in drift.signals
@@ -207,10 +208,10 @@ class Judge:
         wanted = self.ladder.wanted(one_in=drift.one_in, breaches=breaches, pardoned=state.pardoned)
         stage = self.ladder.climb(state.stage, wanted)
         news = self.ladder.unnamed(state, breaches)
-        again = (state.stage is Stage.FLAGGED and bool(news)) or (
-            state.stage is Stage.REVOKED
+        goes_on = state.stage is Stage.REVOKED and d.event.decision.effect == "allow"
+        again = (bool(news) and (goes_on or state.stage is Stage.FLAGGED)) or (
+            goes_on
             and wanted is Effect.REVOKE
-            and d.event.decision.effect == "allow"
             and self.ladder.asks_again(state, one_in=drift.one_in, breaches=breaches, now=d.now)
         )
         if (stage is state.stage and not again) or wanted is Effect.NONE:

@@ -128,6 +128,17 @@ def test_a_flagged_session_is_flagged_again_once_for_each_further_hard_rule(worl
     ]
 
 
+def test_a_refused_wish_hides_no_further_hard_rule(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world.feed(body(1, **EXPIRED))
+    world.feed(body(2, action__tool="crm.write"), body(3, action__tool="crm.write"))
+    assert [(f.title, f.wanted) for f in world.told(Kind.DRIFT)] == [
+        ("Acts on an expired envelope", Effect.REVOKE),
+        ("Calls a tool outside its envelope", Effect.FLAG),
+    ]
+    assert world.state().stage is Stage.REVOKED
+
+
 def test_a_soft_flag_hides_no_hard_breach_and_makes_no_further_finding(new_world, body) -> None:
     world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
 
