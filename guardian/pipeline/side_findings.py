@@ -18,7 +18,8 @@ IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
 
 GAPS_TOLD = 16
-"""At most so many gaps of gateways are reported per session: agents choose tools, and must not flood people."""
+"""At most so many gaps of gateways are reported per session and day: agents choose tools, and must not flood
+people."""
 
 _GAP = "gap:"
 
@@ -84,14 +85,17 @@ def decision_findings(
 
 
 def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
-    """The state that remembers this finding as reported; None where the session has too many reported gaps."""
+    """The state that remembers this finding as reported; None where the session has too many reported gaps of that
+    day. It remembers those of one day."""
     if finding.kind is not Kind.GATEWAY or not finding.breaches:
         return state
-    name = _GAP + finding.id
-    told = [each for each in state.reported if each.startswith(_GAP)]
+    today = f"{_GAP}{finding.time.date()}:"
+    name = today + finding.id
+    told = [each for each in state.reported if each.startswith(today)]
     if name in told:
         return state
-    return None if len(told) >= GAPS_TOLD else state.model_copy(update={"reported": (*state.reported, name)})
+    others = [each for each in state.reported if each.startswith(today) or not each.startswith(_GAP)]
+    return None if len(told) >= GAPS_TOLD else state.model_copy(update={"reported": (*others, name)})
 
 
 def identity_finding(d: Decoded) -> Finding:

@@ -30,6 +30,16 @@ def test_the_same_gap_of_a_gateway_is_told_again_on_a_later_day(world, body, rec
     assert sorted(told.values()) == [11, 12]
 
 
+def test_a_session_that_lives_for_weeks_has_its_gateways_gap_told_every_day(world, body, record) -> None:
+    ends = {"envelope__expires_at": "2026-05-30T00:00:00Z"}
+    for day in range(1, 29):
+        at = datetime(2026, 4, day, 16, tzinfo=UTC)
+        call = body(day, action__tool="crm.write", action__records=0, result=None, time=at.isoformat(), **ends)
+        world.feed(record(call, timestamp=at))
+    assert len(world.told(Kind.GATEWAY)) == 28
+    assert sum(name.startswith("gap:") for name in world.state().reported) == 1
+
+
 def test_what_may_lie_outside_is_not_said_to_be_forbidden(world, body) -> None:
     bounds = {"max_amount": 500}
     world.feed(body(1, action__arguments={"amount": "9,999"}, envelope__resource_constraints=bounds))
