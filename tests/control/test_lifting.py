@@ -227,7 +227,7 @@ def test_for_ten_minutes_at_most(mutely, mute):
 def unanswered(make_stage, mute, a_finding, hard):
     """Nobody answered about `b` and `c`, registered below what the monitor had revoked with `a`. Since then the
     breaker is open, and `d` was registered."""
-    stage = make_stage(pdp=mute, budget_total=100, budget_reserved=0, breaker=BreakerRule(least=4))
+    stage = make_stage(pdp=mute, budget_total=100, budget_reserved=0, breaker=BreakerRule(least=3))
     stage.enforce()
     stage.delegate("a", "root")
     stage.submit(a_finding("root", breaches=hard))
