@@ -117,7 +117,7 @@ def open_signals(settings: Settings) -> list[SignalFold]:
 
 
 def known_tenants(settings: Settings) -> frozenset[str]:
-    """Those that the configuration names: to name another one of these in a call is a fact, any other name a doubt."""
+    """Those that the configuration names: a call that names another one of these is a fact, any other a doubt."""
     return frozenset(chain.from_iterable(settings.gateways.values())) - {"*"}
 
 
