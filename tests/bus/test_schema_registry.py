@@ -188,7 +188,7 @@ def a_struct(levels, value=None):
         value = struct_pb2.Value(struct_value=struct_pb2.Struct(fields={"k": value}))
     return struct_pb2.Struct(
         fields={"to": struct_pb2.Value(string_value="mallory"), "x": value}
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,7 @@ def a_struct(levels, value=None):
         a_struct(0, struct_pb2.Value(number_value=math.inf)),
         a_struct(2, struct_pb2.Value(number_value=math.nan)),
     ],
+    ids=["too deep", "not UTF-8", "infinite", "no number, nested"],
 )
 def test_what_an_agent_passes_in_protobuf_costs_only_that(passed, registry):
     schemas, _ = registry
