@@ -138,7 +138,7 @@ def _in_words(evidence: EvidenceFacts) -> str:
     return (
         f"its evidence: 1 in {evidence.one_in:,} honest sessions, the session's own 10^"
         f"{evidence.session_evidence_milli / 1000:.15g}, {kinds} strong enough alone, "
-        f"{'a' if evidence.hard_breach else 'no'} hard breach"
+        f"{'a' if evidence.hard_breach else 'no'} hard breach that asks for it"
     )
 
 

@@ -35,9 +35,10 @@ _Entries = tuple[frozenset[str], tuple[str, ...]]
 """Those without a wildcard and those with one."""
 
 
-def touches(denied: frozenset[str], value: object) -> bool:
+def touches(denied: frozenset[str], value: object, *, based: bool = False) -> bool:
     """Whether a value is in a list of denied ones, in any spelling; where one text lists several values, or a path
-    may end in several places, whether one of them is.
+    may end in several places, whether one of them is. `based`: the folder that it begins at stands beside it, so
+    that one which climbs from there need not lead to the root.
 
     >>> mine = frozenset({"us-east", "/etc/*", "c_9"})
     >>> [touches(mine, said) for said in ("eu", "eu, US-East", "/srv/..//%65tc/passwd", "/../etc", "c_1 c_9")]
@@ -50,7 +51,7 @@ def touches(denied: frozenset[str], value: object) -> bool:
     each = {one.strip(_AROUND) for one in (*listed(said), *ELSEWHERE.findall(said), *marked)}
     each |= {said, *(one for one in _NO_ADDRESS.split(said) if "@" in one)}
     entries = _entries(denied)
-    return any(_denies(entries, end) for one in each for end in _ends(_one_spelling(one)))
+    return any(_denies(entries, end) for one in each for end in _ends(_one_spelling(one), based))
 
 
 def touches_class(denied: frozenset[str], name: str) -> bool:
@@ -113,7 +114,7 @@ def _one_spelling(said: str) -> str:
     return _FULL_STOP.sub("", _FILE.sub("", spelt(said).lower(), count=1))
 
 
-def _ends(said: str) -> frozenset[str]:
+def _ends(said: str, based: bool) -> frozenset[str]:
     """All places where a path or URL may lead: without user and port too, and without a scheme. One that climbs
     above somebody's home, or far above its beginning, may lead to the root."""
     if "/" not in said:
@@ -124,7 +125,7 @@ def _ends(said: str) -> frozenset[str]:
     ends = frozenset[str]().union(*map(every_end, told))
     home = _HOME.match(said)
     climbing = (_ABOVE.match(end) for end in ends | (every_end(said[home.end() - 1 : LONGEST]) if home else set()))
-    ends |= {(up[1] or "/") + up.string[up.end() :] for up in climbing if up}
+    ends |= {(up[1] or "/") + up.string[up.end() :] for up in climbing if up and (up[1] or not based)}
     return ends | {end.rstrip("/") for end in ends} | {said}
 
 

@@ -24,18 +24,15 @@ from guardian.signals.hiding import dropped
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, compares
 from guardian.signals.limits import counted, counts_things
-from guardian.signals.paths import ends
+from guardian.signals.paths import ROOTED, ends
 from guardian.signals.wording import shown, word_set, words
 
 _WORD = re.compile(r"\S{1,200}")
-_BASES = word_set("base base_dir base_path cwd dir directory folder parent prefix root workdir working_dir")
-"""Canonical names of what a relative path beside it begins at."""
 _FILES = ("file", "file_name", "filename", "filepath")
 _GENERAL = word_set("code date id key name status type value")
 """Names that end those of many other things."""
 _JOINED = 256
 """How many paths are put together."""
-_ROOTED = re.compile(r"[/\\~]|[A-Za-z][A-Za-z0-9+.-]*:")
 _REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
 """A word with a digit in it: rather an id than a name."""
 
@@ -143,18 +140,16 @@ class Doubts:
     def _led(self, hit: Callable[[str], bool], leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
         """Relative paths that are hit when they begin at the folder that stands beside them. Where none does, one
         that climbs may begin at the root."""
-        bases: dict[str, set[str]] = defaultdict(set)
-        for leaf in self.action.named(_BASES):
-            bases[_above(leaf.path)].update(said for said in map(text, leaf.scalars) if _ROOTED.match(said))
+        folders = self.action.folders
         pairs = (
             (leaf.path, said, f"{base.rstrip('/')}/{said}")
             for leaf in leaves
             for said in map(text, leaf.scalars)
-            if not _ROOTED.match(said)
-            for base in sorted(bases.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
+            if not ROOTED.match(said)
+            for base in sorted(folders.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
         )
         for count, (path, said, led) in enumerate(pairs):
-            if count == _JOINED or (hit(led) and not hit(said)):
+            if count == _JOINED or (hit(led) and (_above(path) in folders or not hit(said))):
                 yield path, said
                 return
 
@@ -166,7 +161,7 @@ class Doubts:
             if leaf.answers(wanted) or not leaf.inside.isdisjoint(wanted) or leaf.inverted:
                 continue
             for said in map(text, leaf.scalars):
-                looks = _ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)
+                looks = ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)
                 if looks and (numbered or number(said) is None) and not admitted(said):
                     yield leaf.path, said
 
@@ -257,7 +252,7 @@ def _spared(hit: Callable[[str], bool], said: str) -> bool:
 def _rivals(settles: str, said: str) -> bool:
     """Whether a value beside one that is admitted may count in its place: a path that climbs or begins at the root
     too, or another word that looks like it."""
-    if ends(said) or (_ROOTED.match(settles) and _ROOTED.match(said)):
+    if ends(said) or (ROOTED.match(settles) and ROOTED.match(said)):
         return True
     word = settles[:1].isalpha() and not as_uuid(settles) and _REFERENCE.fullmatch(said)
     return bool(word) and alike(settles, said)

@@ -226,7 +226,7 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
         key = constraints.spelt[f"denied_{name}"]
         names = (name, *constraints.also(key))
         for leaf, value in _values(action, *names) if name != DATA_CLASS else ():
-            if touches(denied, value):
+            if touches(denied, value, based=leaf.path.rpartition(".")[0] in action.folders):
                 said, why = text(value), f", one of {shown(key, 60)}"
                 yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
 

@@ -17,6 +17,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Observation
 from guardian.signals import hiding
 from guardian.signals.hiding import Rule
+from guardian.signals.paths import ROOTED
 from guardian.signals.wording import canonical, word_set, words
 
 _MAX_VALUES = 10_000
@@ -31,6 +32,8 @@ _LEFT_OUT = word_set(
     "ignore ignored not prohibited skip skipped without"
 )
 """Words of names under which stands what a call does not ask for."""
+_BASES = word_set("base base_dir base_path cwd dir directory folder parent prefix root workdir working_dir")
+"""Canonical names of what a relative path beside it begins at."""
 _NAMING = ("_code", "_id", "_key", "_name", "_ref", "_value")
 WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
 """Canonical names under which an object holds what its own name is about."""
@@ -106,6 +109,15 @@ class Touched:
     def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:
         found = [at for name in names if name in index for at in index[name]]
         return (self.leaves[at] for at in (sorted(set(found)) if len(found) > 1 else found))
+
+    @cached_property
+    def folders(self) -> Mapping[str, frozenset[str]]:
+        """The rooted folders that each object names, by its path: what relative paths beside them begin at."""
+        found: dict[str, set[str]] = {}
+        for leaf in self.named(_BASES):
+            rooted = (said for said in leaf.scalars if isinstance(said, str) and ROOTED.match(said))
+            found.setdefault(leaf.path.rpartition(".")[0], set()).update(rooted)
+        return {path: frozenset(folders) for path, folders in found.items() if folders}
 
     @cached_property
     def _answering(self) -> Mapping[str, Sequence[int]]:

@@ -31,7 +31,7 @@ def test_it_says_what_the_monitor_may_do_and_which_policy_decides(stage, a_findi
     not_enough = explained(stage, session_id="sess_1").json()
     assert (not_enough["allowed"], not_enough["policy_ids"], not_enough["needs_approval"]) == (False, [], False)
     assert not_enough["facts"]["evidence_from"] == sent.id
-    assert "1 kind strong enough alone, no hard breach" in not_enough["reasons"]["evidence"]
+    assert "1 kind strong enough alone, no hard breach that asks for it" in not_enough["reasons"]["evidence"]
 
 
 def test_a_session_that_nobody_knows_has_no_evidence(stage):

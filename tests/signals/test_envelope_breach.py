@@ -1238,6 +1238,8 @@ DENIED = {"denied_regions": ["us-east-1"], "denied_contract_ids": ["c_9"]}
         (FORBIDDEN, {"path": "../../etc/passwd"}, UNCHECKED),
         (FORBIDDEN, {"path": "../../etc/passwd", "cwd": "/srv/acme"}, UNCHECKED),
         (FORBIDDEN, {"path": "../etc/app.yaml", "cwd": "/srv/acme"}, {}),
+        (FORBIDDEN, {"path": "../../../etc/app.conf", "cwd": "/repo/src/a/b/c"}, {}),
+        (FORBIDDEN, {"path": "../../../../etc/passwd", "cwd": "/srv/acme"}, UNCHECKED),
         (FORBIDDEN, {"path": "src/../etc/app.yaml"}, {}),
         (FORBIDDEN, {"path": "../shared/lib.py"}, {}),
         (FORBIDDEN, {"path": {"include": "/srv", "ignore": ["/etc"]}}, {}),
