@@ -124,13 +124,15 @@ class NewPolicy:
 
     def _unlisted(self, restriction: Restriction, placed: Placed) -> bool:
         """Whether the patched envelope no longer lists a class that the call touched, in whichever spelling: the
-        policies ask for the template's own."""
+        policies ask for the template's own. A call that was refused may carry the patched envelope already."""
         rule, touched = restriction.rule, placed.call.data_classes
         patched = restriction.scope in self._patched and not restriction.support.held_below
         if not isinstance(rule, ForbidDataClass) or not patched or touched is None:
             return False
-        listed = Grant.of(placed.call).data_classes or ()
-        return rule.data_class in listed and class_name(rule.data_class) in map(class_name, touched)
+        listed, name = Grant.of(placed.call).data_classes, class_name(rule.data_class)
+        if listed is None or name not in map(class_name, touched):
+            return False
+        return rule.data_class in listed or (not placed.call.allowed and name not in map(class_name, listed))
 
     def removing(self, placed: Placed) -> tuple[Restriction, ...]:
         """The restrictions that take what the call relies on, its tool or a wildcard, off its envelope's list."""

@@ -213,6 +213,22 @@ def test_after_a_merge_a_session_that_ran_out_of_records_is_told_of(call, restri
     assert (found.denied_honest, found.passed, found.calls) == (1, 0, {most.id: 1})
 
 
+@pytest.mark.parametrize(
+    ("listed", "denied"), [(["case notes"], 1), ([], 1), (["case notes", "health_data"], 0), (None, 0)]
+)
+@pytest.mark.parametrize("touched", ["Health-Data", "health data", "HEALTH_DATA"])
+def test_after_a_merge_a_class_that_the_template_lost_is_told_of_in_every_spelling(
+    call, restricted, touched, listed, denied
+):
+    """A policy refuses the template's own spelling whatever the envelope lists, the envelope all that it lacks."""
+    lost = restricted(ForbidDataClass("Health-Data"))
+    grants = {SCOPE: (Grant(("contracts.read", "mail.send"), ("Health-Data", "case notes"), None),)}
+    proposal = Proposal("acme", START, START, START, (lost,), grants, backtest([], [], Trust()), Surface())
+    refused = call(data_classes=frozenset({touched}), allowed=False, constraints={"data_classes": listed})
+    found = verify([refused], proposal, Trust(), since=START)
+    assert (found.denied_honest, found.broken) == ((1, 1) if touched == "Health-Data" else (denied, denied))
+
+
 def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, restricted, tmp_path):
     scope = Scope("acme", "review contracts", "agent_review", "boss")
     both = (restricted(ForbidTool("mail.send"), scope), restricted(MaxLifetime(60), scope))
