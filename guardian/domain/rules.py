@@ -174,13 +174,13 @@ class ArgumentIn(_ArgumentRule):
 
 @dataclass(frozen=True, slots=True)
 class ArgumentAtMost(_ArgumentRule):
-    """The argument must be a number, at most this."""
+    """The argument must be a whole number, at most this: 12.0 and `true` are none."""
 
     kind: ClassVar[str] = "argument_at_most"
     limit: int
 
     def permits(self, value: Any, call: PastCall) -> bool:  # noqa: ARG002
-        return isinstance(value, int | float) and not isinstance(value, bool) and value <= self.limit
+        return isinstance(value, int) and not isinstance(value, bool) and value <= self.limit
 
 
 @dataclass(frozen=True, slots=True)

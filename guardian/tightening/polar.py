@@ -92,7 +92,8 @@ def rules(restriction: Restriction, own: Sequence[str]) -> list[str]:
         case ArgumentIn(_, name, required, values):
             refused = [made(*_argument(name), f"not value in {listed(values)}")]
         case ArgumentAtMost(_, name, required, limit):
-            refused = [made(*_argument(name), f"not (value matches Integer and value <= {limit})")]
+            whole = "value matches Integer and not value matches Boolean"
+            refused = [made(*_argument(name), f"not ({whole} and value <= {limit})")]
         case ArgumentLike(_, name, required, prefix, suffix):
             ends = f"value.startswith({text(prefix)}) and value.endswith({text(suffix)})"
             form = f"{ends} and value.__len__() >= {len(prefix) + len(suffix)}"  # or the two might overlap

@@ -81,7 +81,7 @@ permitted(rule, value) if {
 
 permitted(rule, value) if {
 	rule.kind == "argument_at_most"
-	is_number(value)
+	regex.match(`^-?[0-9]+$`, json.marshal(value))
 	value <= rule.limit
 }
 

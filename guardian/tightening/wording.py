@@ -41,7 +41,7 @@ def said(rule: Rule) -> str:
         case ArgumentIn(tool, name, _, values):
             return f"{shown(tool)}: {shown(name)} must be {' or '.join(shown(str(value)) for value in values)}"
         case ArgumentAtMost(tool, name, _, limit):
-            return f"{shown(tool)}: {shown(name)} must be at most {limit:,}"
+            return f"{shown(tool)}: {shown(name)} must be a whole number, at most {limit:,}"
         case ArgumentLike(tool, name, _, prefix, suffix):
             return f"{shown(tool)}: {shown(name)} must look like {shown(prefix)}…{shown(suffix)}"
         case _:  # pragma: no cover

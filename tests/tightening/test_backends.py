@@ -79,10 +79,11 @@ arguments = st.fixed_dictionaries(
         "where": st.fixed_dictionaries({}, optional={"path": texts}), "where.path": texts,
     },
 )  # fmt: skip
+numbers = st.integers(-5, 60) | st.sampled_from([-0.5, 12.0, 12.5, 1e300])
 wrapped = st.fixed_dictionaries(
     {},
     optional={
-        name: st.one_of(texts, st.integers(-5, 60), st.lists(texts, max_size=2), st.none(), st.booleans())
+        name: st.one_of(texts, numbers, st.lists(texts, max_size=2), st.none(), st.booleans())
         for name in ("contract", "region", "limit", "dry_run")
     },
 )
@@ -220,6 +221,22 @@ def test_in_cedar_a_value_in_another_wrapping_is_an_error_or_a_denial_and_never_
     for value in ("9", ["9"], True):
         with pytest.raises(ValueError, match="rst_"):
             forbidden_by(files[POLICIES], facts(placed(arguments={"limit": value})))
+
+
+@pytest.mark.parametrize(
+    ("value", "passes"),
+    [(12, True), (0, True), (-3, True), (31, False), (12.5, False), (12.0, False), (True, False)],
+)
+def test_only_a_whole_number_is_at_most_a_limit_to_each_engine(placed, restricted, value, passes):
+    one = restricted(ArgumentAtMost("contracts.read", "limit", False, 30))
+    made, call = proposal(one), placed(arguments={"limit": value})
+    refused = [] if passes else [one.id]
+    assert one.denies(call) is not passes
+    assert RegoEvaluator(RegoDenials().files(made)).denied_by(facts(call)) == refused
+    [polar] = PolarDenials().files(made).values()
+    assert "not value matches Boolean" in polar  # also where no oso is installed to ask
+    if importlib.util.find_spec("oso") is not None:
+        assert PolarEvaluator(PolarDenials().files(made)).denied_by(facts(call)) == refused
 
 
 def test_an_argument_may_be_a_number_in_one_tool_and_text_in_another(placed, restricted):

@@ -466,6 +466,7 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"path": "doc-final" if n > 120 and n % 2 else f"doc-{n}-final"},  # late, both ends in one
         lambda n: None,  # not logged
         lambda n: {"q": 1.5},
+        lambda n: {"q": 12.5 if n == 77 else n % 20},  # not always a whole number
         lambda n: {"q": "x" * 200},
         lambda n: {"due": f"2026-0{1 + n % 9}-{10 + n % 17}T09:00:00"},  # next year's begin otherwise
         lambda n: {"period": "FY2026"},
