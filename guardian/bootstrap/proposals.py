@@ -10,14 +10,16 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.tightening import Update, backends, held_rows, trust_of
 from guardian.config import Settings
 from guardian.domain.restriction import Restriction
-from guardian.domain.text import some
+from guardian.domain.text import shown, some
 from guardian.errors import ConfigurationError, ProposalError
-from guardian.tightening.backtest import Backtest, Change, backtest
+from guardian.tightening.backtest import Backtest, Change, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.proposal import Proposal, alike, read_proposal
+from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import reject
 from guardian.tightening.sessions import IDLE
 from guardian.tightening.verifying import Verified, verify
+from guardian.tightening.wording import whom
 
 _NAMED = 5
 
@@ -29,23 +31,40 @@ def backtest_proposal(
     """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`.
 
     `write_example` takes each call that would be decided otherwise, as a line of JSON. Raises ConfigurationError
-    where policies or patches beside it say something else, which would not be replayed.
+    where policies or patches beside it say something else, which would not be replayed, or where its grants hold
+    more than the envelopes that it was made of.
     """
     proposal = _read(folder)
     until = utc_now() if window is not None else proposal.until
-    part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
-    total = held_rows(archive, part)
+    since = until - window if window is not None else proposal.since
+    total = held_rows(archive, Window(proposal.tenant_id, since, until))
+    part = Window(proposal.tenant_id, min(since, proposal.since), until)
     alike(folder, proposal, backends(settings).values())
 
     def changed(change: Change) -> None:
         if write_example is not None:
             write_example(json.dumps(change.as_json(), default=str))
 
-    return backtest(
-        archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
-        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
-        progress=lambda done: update(done, total),
+    unheld = Unheld({scope: proposal.grants.get(scope, ()) for scope in proposal.scopes})
+    tested = backtest(
+        marked(archive.past_calls(part), settings.source.redact), proposal.restrictions, trust_of(archive, part),
+        since=since, patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
+        on_placed=unheld.note, progress=lambda done: update(done, total),
     )  # fmt: skip
+    _only_narrows(folder, unheld)
+    return tested
+
+
+def _only_narrows(folder: Path, unheld: Unheld) -> None:
+    """Raises ConfigurationError for a grant that no envelope held: its patch could widen the template."""
+    for scope, grants in unheld.lacking.items():
+        for lacking in grants.values():
+            what = "there was none" if lacking is None else f"none held {some(lacking, _NAMED, shown)}"
+            raise ConfigurationError(
+                f"{folder}: a proposal only narrows, and this one grants {whom(scope)} more than any envelope of "
+                f"its window held ({what}). Take it out of `grants` and out of the patch; or propose anew. If it "
+                "was made with a configuration, give the same one: -c"
+            )
 
 
 def _read(folder: Path) -> Proposal:

@@ -141,6 +141,29 @@ class NewPolicy:
         return tuple(each for each in found if isinstance(each.rule, ForbidTool) and covers(each.rule.tool, tool))
 
 
+class Unheld:
+    """The grants of a proposal that no envelope held, and what the nearest envelope lacked (None: there was none).
+
+    They were edited: a patch of such a template could hand out more than it holds.
+    """
+
+    def __init__(self, grants: Mapping[Scope, Iterable[Grant]]) -> None:
+        self.lacking: dict[Scope, dict[Grant, tuple[str, ...] | None]] = {
+            scope: dict.fromkeys(found) for scope, found in grants.items()
+        }
+
+    def note(self, placed: Placed) -> None:
+        """One call with its envelope."""
+        if not (open_ := self.lacking.get(Scope.of(placed))):
+            return
+        held = Grant.of(placed.call)
+        for grant, nearest in tuple(open_.items()):
+            if not (more := grant.beyond(held)):
+                del open_[grant]
+            elif nearest is None or len(more) < len(nearest):
+                open_[grant] = more
+
+
 def backtest(
     calls: Iterable[PastCall],
     restrictions: Sequence[Restriction],
@@ -149,9 +172,11 @@ def backtest(
     since: datetime | None = None,
     patched: Patched | None = None,
     on_change: Callable[[Change], None] = lambda _: None,
+    on_placed: Callable[[Placed], None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
-    """Replay in one pass. Every newly denied call is handed to `on_change`.
+    """Replay in one pass. Every call of a scope that is narrowed is handed to `on_placed`, and every newly denied
+    one to `on_change`.
 
     Calls before `since` are not counted: they only tell the age, records and parents of sessions that go on.
     Memory does not grow with the log: it holds the sessions of eight days, and the keys of flagged or denied ones.
@@ -163,12 +188,15 @@ def backtest(
     touched: dict[str, set[SessionKey]] = {"honest": set(), "stopped": set(), "flagged": set()}
     for placed in Places().place(calls):
         call = placed.call
+        covered = policy.covers(placed)
+        if covered:
+            on_placed(placed)
         if since is not None and call.at < since:
             continue
         counts["replayed"] += 1
         if counts["replayed"] % _TELL_EVERY == 0:
             progress(counts["replayed"])
-        if not policy.covers(placed):
+        if not covered:
             continue
         key = call.key
         honest = trust.honest(key)

@@ -98,6 +98,20 @@ class Grant:
         some = set(tools)
         return sorted(own for own, tool in self.spelt if tool in some) if self.spelt else sorted(some)
 
+    def beyond(self, other: "Grant") -> tuple[str, ...]:
+        """What it grants and `other` does not: tools as the templates spell them, data classes, records."""
+        more: set[str] = set()
+        if other.tools:
+            more |= {*self.own(self.tools or ("*",))} - {*other.own(other.tools)}
+        if other.data_classes is not None:
+            more |= {*(("*",) if self.data_classes is None else self.data_classes)} - {*other.data_classes}
+        most, least = self.max_records, other.max_records
+        if (other.records_unread and not self.records_unread) or (
+            least is not None and (most is None or most > least)
+        ):
+            more.add(f"max_records {'without a number' if most is None else most}")
+        return tuple(sorted(more))
+
     def handed(self) -> Handed:
         """What a child's envelope says that its parent delegated."""
         classes = ("*",) if self.data_classes is None else map(class_name, self.data_classes)

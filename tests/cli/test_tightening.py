@@ -15,6 +15,7 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate import BEGIN, WINDOW, Estate
 from guardian.bench.estate_archive import row_of
+from guardian.bootstrap import proposals
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
 from guardian.cli import app
@@ -27,7 +28,10 @@ from guardian.errors import ConfigurationError
 from guardian.policy.port import PolicyAction
 from guardian.store.control import ControlStore
 from guardian.tightening.authority import Authority, Hop
+from guardian.tightening.backtest import Unheld
+from guardian.tightening.envelope import EnvelopePatches
 from guardian.tightening.own import narrowable
+from guardian.tightening.proposal import read_proposal
 
 UNTIL = (BEGIN + WINDOW).isoformat()
 
@@ -157,6 +161,52 @@ def test_a_limit_that_people_edited_in_one_place_only_is_not_replayed(archive, p
     limited["rule"]["limit"] *= 1000
     path.write_text(json.dumps(told))
     assert "cedar/guardian_tightening.cedar" in refused(archive, "backtest", proposed)
+
+
+def _more_records(grant):
+    grant["max_records"] += 1
+
+
+def _another_name(grant):
+    grant["spelt"] = {tool: tool for tool in grant["tools"]} | {"mcp__admin__wipe": grant["tools"][0]}
+
+
+@pytest.mark.parametrize(
+    ("widen", "says"),
+    [
+        (lambda grant: grant["tools"].append("admin.wipe"), "none held admin.wipe"),
+        (lambda grant: grant["data_classes"].append("secrets"), "none held secrets"),
+        (lambda grant: grant.update(data_classes=None), "none held *"),
+        (_more_records, "none held max_records "),
+        (_another_name, "none held mcp__admin__wipe"),
+    ],
+)
+def test_a_proposal_that_was_edited_to_hand_out_more_is_no_proposal(guardian, archive, proposed, widen, says):
+    path = proposed / "proposal.json"
+    told = json.loads(path.read_text())
+    roles = [each["scope"] for each in told["restrictions"]]
+    widen(next(each for each in told["grants"] if each["scope"] in roles and each["max_records"]))
+    path.write_text(json.dumps(told))
+    for name, text in EnvelopePatches().files(read_proposal(proposed)).items():
+        (proposed / name).write_text(text)
+    assert says in refused(archive, "backtest", proposed, "--fail-over", "0")
+
+
+def test_days_after_the_merge_no_envelope_holds_what_was_taken_and_the_proposal_is_replayed(
+    guardian, proposed, monkeypatch
+):
+    """Its grants are looked for in its own window, not only in the one that is counted."""
+    monkeypatch.setattr(proposals, "utc_now", lambda: BEGIN + WINDOW + timedelta(days=10))
+    seen = Unheld.note
+
+    def merged(unheld, placed):
+        bare = placed.call._replace(allowed_tools=("a",), allowed_tools_spelt=None)
+        after = placed.call.at >= BEGIN + WINDOW
+        seen(unheld, placed._replace(call=bare) if after else placed)
+
+    monkeypatch.setattr(Unheld, "note", merged)
+    few = json.loads(guardian("backtest", proposed, "--window", "5d", "--json"))
+    assert 0 < few["replayed"] < json.loads((proposed / "proposal.json").read_text())["backtest"]["replayed"] / 5
 
 
 def test_what_people_took_out_of_a_proposal_must_be_out_of_its_policies_and_patches_too(

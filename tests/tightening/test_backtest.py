@@ -14,7 +14,7 @@ from guardian.bootstrap.proposals import verify_proposal
 from guardian.domain.event import SessionKey
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
-from guardian.tightening.backtest import NewPolicy, backtest
+from guardian.tightening.backtest import NewPolicy, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import Grant, Trust
 from guardian.tightening.proposal import Proposal, write_folder
@@ -118,6 +118,33 @@ def test_a_class_that_a_template_loses_costs_what_touched_it_in_another_spelling
     assert backtest(told, [lost], Trust()).honest_denied == 0
     unsaid = backtest([call(data_classes=None)], [lost], Trust(), patched=patched)
     assert (unsaid.honest_denied, unsaid.unknown) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("grant", "other", "beyond"),
+    [
+        (Grant(("a",), ("x",), 5), Grant(("a", "b"), ("x", "y"), 5), ()),
+        (Grant(("a",), ("x",), 6), Grant((), None, None), ()),
+        (Grant((), None, None), Grant(("a",), ("x",), 5), ("*", "max_records without a number")),
+        (Grant(("a",), None, 6), Grant(("a",), None, 5), ("max_records 6",)),
+        (Grant(("a",), None, 6), Grant(("a",), None, None, True), ("max_records 6",)),
+        (Grant(("a",), None, None, True), Grant(("a",), None, None, True), ()),
+        (Grant(("a",), None, None, spelt=(("A", "a"), ("B", "a"))), Grant(("a",), None, None, spelt=(("A", "a"),)),
+         ("B",)),
+    ],
+)  # fmt: skip
+def test_a_grant_holds_more_than_another_in_any_part(grant, other, beyond):
+    assert grant.beyond(other) == beyond
+
+
+def test_a_grant_that_was_edited_names_what_the_nearest_envelope_lacked(call, restricted):
+    grants = (Grant(("contracts.read", "mail.send"), None, None), Grant(("admin.wipe", "mail.send"), None, None))
+    unheld = Unheld({SCOPE: grants, Scope("acme", "pay", "agent_pay"): grants[:1]})
+    told = [call(allowed_tools=("a",)), call(), call(allowed_tools=("a",)), call(role="another")]
+    backtest(told, [restricted(ForbidTool("mail.send"))], Trust(), on_placed=unheld.note)
+    assert [list(found.items()) for found in unheld.lacking.values()] == [
+        [(grants[1], ("admin.wipe",))], [(grants[0], None)],
+    ]  # fmt: skip
 
 
 def test_what_was_refused_has_taken_nothing(call, restricted):
