@@ -102,11 +102,18 @@ class Ledger:
         return self._judged(up[::-1])
 
     def of_purpose(self, tenant_id: str, purpose: str) -> list[list[Authority]]:
-        """The chains that end in a session of this purpose and go no further: the longest first, of equally long
-        ones those with most faults."""
-        parents = {SessionKey(h.key.tenant_id, h.parent) for h in self.hops.values() if h.parent is not None}
-        ends = [h.key for h in self.hops.values() if h.purpose == purpose and h.key.tenant_id == tenant_id]
-        chains = [self.chain(key) for key in ends if key not in parents]
+        """The chains that end in a session of this purpose and reach no other session of it, and one for each
+        circle: the longest first, of equally long ones those with most faults."""
+        found = [h for h in self.hops.values() if h.purpose == purpose and h.key.tenant_id == tenant_id]
+        parents = {SessionKey(tenant_id, h.parent) for h in found if h.parent is not None}
+        ends = [self.chain(h.key) for h in found if h.key not in parents]
+        passed = {each.hop.key for chain in ends for each in chain[:-1]}
+        chains = [chain for chain in ends if chain[-1].hop.key not in passed]
+        reached = {each.hop.key for chain in chains for each in chain}
+        for hop in found:
+            if hop.key not in reached:
+                chains.append(self.chain(hop.key))
+                reached |= {each.hop.key for each in chains[-1]}
         return sorted(
             chains, key=lambda chain: (-len(chain), -sum(len(a.faults) for a in chain), chain[-1].hop.key)
         )

@@ -114,3 +114,31 @@ def test_a_purpose_shows_its_longest_chains_first_and_each_once(call):
         {"session_id": "other", "purpose": "pay"},
     ).of_purpose("acme", "review contracts")
     assert [[each.hop.key.session_id for each in chain] for chain in found] == [["root", "child"], ["alone"]]
+
+
+def test_a_purpose_whose_sessions_all_delegate_to_another_is_shown_and_so_is_a_circle(call):
+    found = ledger(
+        call,
+        {"session_id": "root"},
+        {"session_id": "mid", "parent_session_id": "root", "purpose": "pay"},
+        {"session_id": "leaf", "parent_session_id": "mid"},
+        {"session_id": "lone"},
+        {"session_id": "payer", "parent_session_id": "lone", "purpose": "pay"},
+        {"session_id": "x", "parent_session_id": "y"},
+        {"session_id": "y", "parent_session_id": "x"},
+    )
+    shown = [[each.hop.key.session_id for each in chain] for chain in found.of_purpose("acme", "review contracts")]
+    assert shown == [["root", "mid", "leaf"], ["y", "x"], ["lone"]]
+    shown = [[each.hop.key.session_id for each in chain] for chain in found.of_purpose("acme", "pay")]
+    assert shown == [["root", "mid"], ["lone", "payer"]]
+
+
+def test_a_circle_through_another_purpose_is_shown_once(call):
+    found = ledger(
+        call,
+        {"session_id": "a", "parent_session_id": "d"},
+        {"session_id": "b", "parent_session_id": "a", "purpose": "pay"},
+        {"session_id": "c", "parent_session_id": "b"},
+        {"session_id": "d", "parent_session_id": "c", "purpose": "pay"},
+    ).of_purpose("acme", "review contracts")
+    assert [[each.hop.key.session_id for each in chain] for chain in found] == [["b", "c", "d", "a"]]
