@@ -125,7 +125,9 @@ class Ledger:
             effective = hop.own if above is None else _shared(hop.own, above.effective)
             faults = [] if above is None else _faults(hop, above)
             if above is None and hop.parent is not None:
-                faults = [f"its parent {hop.parent} is not in the window"]
+                circle = any(each.key == (hop.key.tenant_id, hop.parent) for each in chain)
+                missing = f"its parent {hop.parent} is not in the window"
+                faults = ["the delegation runs in a circle" if circle else missing]
             implied = self.implied.get((hop.key.tenant_id, hop.purpose))
             found.append(Authority(hop, effective, implied, tuple(faults)))
         return found

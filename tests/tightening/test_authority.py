@@ -95,9 +95,14 @@ def test_a_loop_ends_and_a_missing_parent_is_said(call):
         call,
         {"session_id": "x", "parent_session_id": "y"},
         {"session_id": "y", "parent_session_id": "x"},
+        {"session_id": "own", "parent_session_id": "own"},
         {"session_id": "orphan", "parent_session_id": "gone", "allowed_tools": ()},
     )
-    assert len(found.chain(SessionKey("acme", "x"))) == 2
+    y, x = found.chain(SessionKey("acme", "x"))
+    assert (y.hop.key.session_id, y.faults[0]) == ("y", "the delegation runs in a circle")
+    assert "the delegation runs in a circle" not in x.faults
+    [own] = found.chain(SessionKey("acme", "own"))
+    assert own.faults == ("the delegation runs in a circle",)
     [orphan] = found.chain(SessionKey("acme", "orphan"))
     assert orphan.faults == ("its parent gone is not in the window",)
     assert orphan.used_share == 1.0
