@@ -18,7 +18,8 @@ _NAMED = 5
 @dataclass(slots=True)
 class Hop:
     """One session of a chain. `own` are its envelope's tools (`*` if it lists none, which is no limit), `used`
-    those that it called and was allowed."""
+    those that it called and was allowed. Of an envelope that was issued again (`reissued`, with other authority)
+    it holds what either granted."""
 
     key: SessionKey
     parent: str | None
@@ -32,6 +33,19 @@ class Hop:
     touched: set[str] = field(default_factory=set)
     calls: int = 0
     denied: int = 0
+    reissued: bool = False
+    envelope: tuple[tuple[str, ...], Mapping[str, object]] = ((), {})  # of the last call, as it was logged
+
+    def note_envelope(self, call: PastCall) -> None:
+        """Of one more call."""
+        if self.envelope == (envelope := (call.allowed_tools, call.constraints)):
+            return
+        self.envelope = envelope
+        tools, classes, records = _authority(call)
+        self.reissued |= (tools, classes, records) != (self.own, self.classes, self.records)
+        self.own |= tools
+        self.classes = None if self.classes is None or classes is None else self.classes | classes
+        self.records = None if self.records is None or records is None else max(self.records, records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ class Ledger:
                 hop = hops[call.key] = _begin(call)
                 if len(hops) > MOST_SESSIONS:
                     hops.popitem(last=False)
+            hop.note_envelope(call)
             hop.calls += 1
             if not call.allowed:
                 hop.denied += 1
@@ -128,6 +143,8 @@ class Ledger:
                 circle = any(each.key == (hop.key.tenant_id, hop.parent) for each in chain)
                 missing = f"its parent {hop.parent} is not in the window"
                 faults = ["the delegation runs in a circle" if circle else missing]
+            if hop.reissued:
+                faults.append("its envelope was issued again with other authority")
             implied = self.implied.get((hop.key.tenant_id, hop.purpose))
             found.append(Authority(hop, effective, implied, tuple(faults)))
         return found
@@ -151,17 +168,25 @@ def _shared(some: AbstractSet[str], others: AbstractSet[str]) -> frozenset[str]:
     return frozenset(some - _beyond(some, others)) | frozenset(others - _beyond(others, some))
 
 
-def _begin(call: PastCall) -> Hop:
+def _authority(call: PastCall) -> tuple[frozenset[str], frozenset[str] | None, int | None]:
+    """What the call's envelope grants: tools, data classes, records."""
     grant = Grant.of(call)
+    classes = None if grant.data_classes is None else frozenset(grant.data_classes)
+    return frozenset(grant.tools or ("*",)), classes, grant.max_records
+
+
+def _begin(call: PastCall) -> Hop:
+    tools, classes, records = _authority(call)
     return Hop(
         key=call.key,
         parent=call.parent_session_id,
         delegator=call.delegator_id,
         agent=call.agent_id,
         purpose=call.purpose,
-        own=frozenset(grant.tools or ("*",)),
-        classes=None if grant.data_classes is None else frozenset(grant.data_classes),
-        records=grant.max_records,
+        own=tools,
+        classes=classes,
+        records=records,
+        envelope=(call.allowed_tools, call.constraints),
     )
 
 

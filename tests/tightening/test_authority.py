@@ -147,3 +147,26 @@ def test_a_circle_through_another_purpose_is_shown_once(call):
         {"session_id": "d", "parent_session_id": "c", "purpose": "pay"},
     ).of_purpose("acme", "review contracts")
     assert [[each.hop.key.session_id for each in chain] for chain in found] == [["b", "c", "d", "a"]]
+
+
+def test_a_session_whose_envelope_was_issued_again_holds_what_either_granted(call):
+    limits = {"data_classes": ["x"], "max_records": 5, "ticket": 1}
+    found = ledger(
+        call,
+        {"session_id": "root", "allowed_tools": ALL[:1], "constraints": limits},
+        {"session_id": "root", "allowed_tools": ALL[:1], "constraints": limits | {"ticket": 2}},
+        {"session_id": "root", "allowed_tools": ALL[1:], "constraints": {"data_classes": ["y"], "max_records": 9}},
+        {"session_id": "child", "parent_session_id": "root", "allowed_tools": ALL[:2],
+         "constraints": {"data_classes": ["x", "y"], "max_records": 9}},
+        {"session_id": "freed", "allowed_tools": ALL[:1], "constraints": limits},
+        {"session_id": "freed", "allowed_tools": ()},
+        {"session_id": "same", "allowed_tools": ALL[:2]},
+        {"session_id": "same", "allowed_tools": ALL[1::-1]},
+    )  # fmt: skip
+    root, child = found.chain(SessionKey("acme", "child"))
+    assert (root.hop.own, root.hop.classes, root.hop.records) == ({*ALL}, {"x", "y"}, 9)
+    assert (root.faults, child.faults) == (("its envelope was issued again with other authority",), ())
+    [freed] = found.chain(SessionKey("acme", "freed"))
+    assert ("*" in freed.hop.own, freed.hop.classes, freed.hop.records) == (True, None, None)
+    assert found.chain(SessionKey("acme", "same"))[0].faults == ()
+    assert not ledger(call, {"session_id": "root", "constraints": limits}).hops[("acme", "root")].reissued
