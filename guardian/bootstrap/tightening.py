@@ -1,7 +1,7 @@
 """Proposals put together: archive, labels and rejections in, a folder for a pull request out."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,9 +16,10 @@ from guardian.bootstrap.windows import Held, held
 from guardian.config import Settings
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
-from guardian.domain.past import PastCall
-from guardian.domain.restriction import Restriction
+from guardian.domain.past import PastCall, agent_role
+from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidTool
+from guardian.domain.text import shown, some
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
 from guardian.policy.cedar_text import forbid_problems
@@ -47,6 +48,7 @@ from guardian.tightening.surface import resources_of, surface
 Update = Callable[[int, int | None], None]
 Calls = Callable[[], Iterable[PastCall]]
 _MOST_EXAMPLES = 100_000
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,30 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to propose for. `purpose` as declared, or its family; None: all of the tenant's."""
+    """What to propose for. `purpose` as declared, or its family; `role` as such, or one of its agents. None: all
+    of the tenant's."""
 
     tenant_id: str
     window: timedelta
     purpose: str | None = None
     role: str | None = None
     until: datetime | None = None
+
+    def about(self, scope: Scope) -> bool:
+        purpose = self.purpose is None or scope.purpose in (self.purpose, purpose_family(self.purpose))
+        return purpose and (self.role is None or scope.role in (self.role, agent_role(self.role)))
+
+    def among(self, scopes: Collection[Scope]) -> None:
+        """Raises ConfigurationError where it is about none of the scopes: nothing proposed would read as nothing
+        to propose."""
+        if (self.purpose is None and self.role is None) or any(map(self.about, scopes)):
+            return
+        roles = {scope.role for scope in scopes if replace(self, role=None).about(scope)}
+        asked, known = f"role {self.role!r}", roles
+        if not roles:
+            asked, known = f"purpose {self.purpose!r}", {scope.purpose for scope in scopes}
+        listed = some(sorted(known), _NAMED, lambda name: repr(shown(name))) or "none at all"
+        raise ConfigurationError(f"{self.tenant_id!r} has no {asked} in this window; it has {listed}")
 
 
 def backends(settings: Settings) -> dict[str, Backend]:
@@ -109,13 +128,7 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     until = asked.until or utc_now()
     part = held(archive, asked.tenant_id, since=until - asked.window, until=until)
     window = Window(asked.tenant_id, part.since, until)
-    family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
     rows = held_rows(archive, window)
-
-    def wanted(restriction: Restriction) -> bool:
-        scope = restriction.scope
-        return (family is None or scope.purpose in family) and asked.role in (None, scope.role)
-
     made = proposed(
         lambda: marked(archive.past_calls(window), settings.source.redact),
         trust_of(archive, window),
@@ -123,7 +136,8 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
         tenant_id=asked.tenant_id,
         rejections=rejections,
         update=lambda done: update(done, 2 * rows),
-        wanted=wanted,
+        wanted=lambda restriction: asked.about(restriction.scope),
+        on_scopes=asked.among,
     )
     return rendered(replace(made[0], renamed=renamed(settings, made[0].renamed)), backends(settings), made[1])
 
@@ -161,9 +175,11 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
 def proposed(
     calls: Calls, trust: Trust, *, window: Held, tenant_id: str, rejections: Path,
     update: Callable[[int], None], wanted: Callable[[Restriction], bool],
+    on_scopes: Callable[[Collection[Scope]], None] = lambda _: None,
 ) -> tuple[Proposal, list[dict[str, Any]]]:  # fmt: skip
-    """The proposal, and every honest call that it would newly deny."""
+    """The proposal, and every honest call that it would newly deny. `on_scopes` takes the scopes of the window."""
     history = History.learn(calls(), trust=trust, split=window.split)
+    on_scopes(history.scopes)
     update(history.calls)
     mined = mine(history, Caution())
     candidates = [restriction for restriction in mined.restrictions if wanted(restriction)]
@@ -182,7 +198,7 @@ def proposed(
         progress=lambda done: update(history.calls + done),
     )  # fmt: skip
     area = surface(
-        {scope: found[0] for scope, found in grants.items() if found},
+        {scope: each[0] for scope, each in grants.items() if each},
         {scope: resources_of(history.scopes[scope]) for scope in scopes}, kept,
     )  # fmt: skip
     abstained = tuple(a for a in mined.abstentions if a.scope.tenant_id == tenant_id)

@@ -250,9 +250,10 @@ def test_one_purpose_or_role_may_be_asked_for(guardian):
     options = ("--tenant", "estate", "--until", UNTIL, "--json")
     found = json.loads(guardian("propose", *options, "--purpose", "purpose_00"))["proposal"]["restrictions"]
     assert {each["scope"]["purpose"] for each in found} == {"purpose_00"}
-    few = json.loads(guardian("propose", *options, "--role", "agent_invoices_a_helper"))["proposal"][
+    few = json.loads(guardian("propose", *options, "--role", "agent_invoices_a_helper-07"))["proposal"][
         "restrictions"
     ]
+    assert few
     assert {each["scope"]["role"] for each in few} == {"agent_invoices_a_helper"}
     assert {each["scope"]["parent_role"] for each in few} == {"agent_invoices_a"}
 
@@ -365,6 +366,8 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
         (("propose", "--tenant", "t", "--until", "later"), "no ISO 8601 time"),
         (("propose", "--tenant", "t", "--until", "0001-01-01"), "the years 1970 to 2261"),
         (("propose", "--tenant", "t", "--window", "9999y"), "at most 100y"),
+        (("propose", "--tenant", "estate", "--until", UNTIL, "--purpose", "pay"), "it has 'purpose_00', "),
+        (("propose", "--tenant", "estate", "--until", UNTIL, "--role", "agent_x"), "has no role 'agent_x' in "),
         (("propose", "--tenant", "estat", "--until", UNTIL), "'estat': nothing of this tenant lies in "),
     ],
 )
