@@ -28,7 +28,7 @@ from guardian.tightening.authority import Authority, Ledger
 from guardian.tightening.backtest import Change, backtest
 from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, Grant, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.own import OwnForbids, audited_calls, narrowable
 from guardian.tightening.proposal import (
@@ -198,7 +198,7 @@ def proposed(
         progress=lambda done: update(history.calls + done),
     )  # fmt: skip
     area = surface(
-        {scope: each[0] for scope, each in grants.items() if each},
+        {scope: Grant.union(each) for scope, each in grants.items() if each},
         {scope: resources_of(history.scopes[scope]) for scope in scopes}, kept,
     )  # fmt: skip
     abstained = tuple(a for a in mined.abstentions if a.scope.tenant_id == tenant_id)

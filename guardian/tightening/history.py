@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
@@ -92,6 +93,13 @@ class Grant:
             told is not None and most is None,
             spelt=_pairs(call.allowed_tools_spelt, call.allowed_tools),
         )
+
+    @classmethod
+    def union(cls, grants: Sequence["Grant"]) -> "Grant":
+        """What some of a role's templates list, to be counted; no list where none has one."""
+        classes = [each.data_classes for each in grants if each.data_classes is not None]
+        tools = frozenset[str]().union(*(each.tools for each in grants))
+        return cls(tuple(sorted(tools)), tuple(sorted({*chain(*classes)})) if classes else None, None)
 
     def own(self, tools: Iterable[str]) -> list[str]:
         """Some of its tools as the template spells them, or by guardian's names if that is not known."""

@@ -7,6 +7,7 @@ from datetime import UTC, date, timedelta
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
 from guardian.domain.text import counted, shown, some
+from guardian.tightening.history import Grant
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
@@ -91,9 +92,9 @@ def _glance(proposal: Proposal) -> list[str]:
         rules = [restriction.rule for restriction in proposal.of(scope)]
         tools = sum(isinstance(rule, ForbidTool) and not rule.except_agents for rule in rules)
         classes = sum(isinstance(rule, ForbidDataClass) for rule in rules)
-        grant = next(iter(proposal.grants.get(scope, ())), None)
-        of_tools = f" of {len(grant.tools)}" if grant else ""
-        of_classes = f" of {len(grant.data_classes)}" if grant and grant.data_classes else ""
+        grant = Grant.union(proposal.grants.get(scope, ()))
+        of_tools = f" of {len(grant.tools)}" if grant.tools else ""
+        of_classes = f" of {len(grant.data_classes)}" if grant.data_classes else ""
         cost = sum(proposal.backtest.by_restriction.get(each.id, 0) for each in proposal.of(scope))
         cells = f"{tools}{of_tools} | {classes}{of_classes} | {len(rules) - tools - classes} | {cost:,}"
         found.append((-tools - classes, f"| {plain(whom(scope))} | {cells} |"))

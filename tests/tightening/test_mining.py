@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from guardian.bootstrap.tightening import proposed
+from guardian.bootstrap.windows import Held
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, agent_role
 from guardian.domain.restriction import Scope
@@ -28,6 +30,7 @@ from guardian.tightening.envelope import EnvelopePatches, patched_tools
 from guardian.tightening.history import Grant, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
+from guardian.tightening.report import report
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.tools import confined_to, reads_only
 from guardian.tightening.usage import MOST_ARGUMENTS, SessionUse
@@ -507,6 +510,23 @@ def test_the_surface_of_a_grant_that_lists_no_tools_is_not_nothing():
     scope = Scope("acme", "review", "agent_review")
     area = surface({scope: Grant((), ("terms", "prices"), None)}, {}, [])
     assert (area.before, area.after) == (2, 2)
+
+
+def test_what_a_proposal_takes_is_counted_over_all_templates_of_a_role(call, tmp_path):
+    """One has what the other lacks: `mail.send` would be cut of a template that is not counted."""
+    templates = (("contracts.read", "a.cut"), ("contracts.read", "b.cut", "mail.send"))
+    calls = [
+        call(session_id=f"s{n}", decision_id=f"d{n}", at=BEGIN + timedelta(days=n // 2, minutes=n % 2),
+             allowed_tools=templates[n % 2], constraints={"data_classes": ["terms", ("pii", "hr")[n % 2]]},
+             data_classes=frozenset({"terms"}))
+        for n in range(2 * DAYS)
+    ]  # fmt: skip
+    made, _ = proposed(
+        lambda: calls, Trust(), tenant_id="acme", rejections=tmp_path / "none.yaml", update=lambda _: None,
+        window=Held.of(asked=BEGIN, begins=BEGIN, until=BEGIN + timedelta(days=DAYS)), wanted=lambda _: True,
+    )  # fmt: skip
+    assert (made.surface.before, made.surface.after) == (4 * 3, 1)
+    assert "| 3 of 4 | 2 of 3 |" in report(made, {})
 
 
 def test_rare_grants_are_forgotten_and_the_order_of_the_report_is_stable(history):

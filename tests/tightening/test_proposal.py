@@ -137,7 +137,7 @@ def test_the_report_says_what_why_evidence_and_cost(proposal):
     )
     assert "20 → 5 (−75%)" in text
     assert "1 of 8 (12.500%)" in text
-    assert "| agent_review for review contracts | 0 of 1 | 0 of 1 | 2 | 1 |" in text
+    assert "| agent_review for review contracts | 0 of 3 | 0 of 1 | 2 | 1 |" in text
     assert "3 month ends, 1 quarter end" in text
     assert "may not call mail.send, but a-1 may | granted, and never used" in text
     evidence = "200 sessions, 1,000 calls, 60 days"
