@@ -11,7 +11,7 @@ from guardian.tightening.history import Grant
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
-_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
+_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!&"})
 _OPENING = re.compile(r"(?<!\w)_+")
 _SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
 """What code forges turn into links by themselves: https://github.github.com/gfm/#autolinks-extension-"""

@@ -191,11 +191,11 @@ def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_of
 
 
 def test_text_of_agents_stays_text_in_the_report():
-    hostile = "a|b [z](http://x) <img src=x>\n# head `code` **b** \u202e"
+    hostile = "a|b [z](http://x) <img src=x>\n# head `code` **b** crm&period;read \u202e"
     shown = plain(hostile)
     assert "\n" not in shown
     assert "\u202e" not in shown
-    for sign in ("|", "<", "`", "*", "[", "]", "#"):
+    for sign in ("|", "<", "`", "*", "[", "]", "#", "&"):
         assert f"\\{sign}" in shown
         assert sign not in shown.replace(f"\\{sign}", "")
 
