@@ -23,12 +23,17 @@ from guardian.domain.rules import (
     Rule,
     Scalar,
 )
+from guardian.domain.text import word_set
 from guardian.tightening.cedar_schema import batches, generated_schema
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import escaped, quoted, said, whom
 
 _NAME = "cedar/guardian_tightening"
 POLICIES, SCHEMA = f"{_NAME}.cedar", f"{_NAME}.cedarschema"
+FACTS = word_set(
+    "tenant purpose role parent_role agent_id tool hour session_age_s arguments envelope records data_classes"
+)
+"""What policies ask about."""
 _OUT_OF_RANGE = "is left out: its number is larger than Cedar's integers"
 
 
@@ -56,6 +61,11 @@ class CedarForbids:
     schema: str = ""
     action: str = 'Action::"call"'
     facts: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := sorted({*(self.facts or {})} - FACTS):
+            known = ", ".join(sorted(FACTS))
+            raise ValueError(f"`facts` has {unknown[0]!r}, and policies ask about {known} only")
 
     def files(self, proposal: Proposal) -> dict[str, str]:
         sayable = [restriction for restriction in proposal.restrictions if _in_range(restriction.rule)]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ from cedar_forbids import forbidden_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.bootstrap.plugins import names
+from guardian.bootstrap.plugins import make, names
 from guardian.domain.past import envelope_values, flat_arguments
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import (
@@ -25,9 +26,10 @@ from guardian.domain.rules import (
     OnlyHours,
     PinArgument,
 )
+from guardian.errors import ConfigurationError
 from guardian.policy.cedar_text import forbid_problems
 from guardian.tightening.backtest import Backtest
-from guardian.tightening.cedar import POLICIES, SCHEMA, CedarForbids
+from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens
 from guardian.tightening.history import Grant
 from guardian.tightening.polar import PolarDenials, PolarEvaluator
@@ -314,6 +316,20 @@ def test_facts_may_lie_elsewhere_in_the_users_requests(restricted):
     policy = mine.policy(restricted(ForbidTool("mail.send")), ("mail.send",))
     assert 'resource.name == "mail.send"' in policy
     assert 'action == Gate::Action::"invoke"' in policy
+
+
+def test_a_fact_that_no_policy_asks_about_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigurationError, match=r"'toool'.* agent_id, arguments, .*, tool"):
+        make("tightening", "cedar", {"facts": {"toool": "resource.name"}}, check_cedar=forbid_problems)
+
+
+def test_policies_ask_about_every_fact_and_no_other(restricted):
+    mine = CedarForbids(forbid_problems, facts={fact: f"context.moved.{fact}" for fact in FACTS})
+    asked = {ForbidTool("t", ("a-1",)), ForbidDataClass("x"), MaxRecords(1), OnlyHours((1,)), MaxLifetime(9),
+             PinArgument("t", "x", True, "ids")}  # fmt: skip
+    text = "".join(mine.policy(restricted(rule), ("t",)) for rule in asked)
+    assert {*re.findall(r"context\.moved\.(\w+)", text)} == FACTS
+    assert "context" not in text.replace("context.moved", "")
 
 
 @pytest.mark.parametrize("make", [lambda: cedar, RegoDenials, PolarDenials, EnvelopePatches])
