@@ -81,7 +81,7 @@ def configured_fold(settings: Settings) -> str:
 
 def speaks_for(calibration: Calibration, settings: Settings) -> bool:
     """Whether its promises hold for what is configured; one that names nothing (an old one) is believed."""
-    return calibration.fold in ("", configured_fold(settings))
+    return not calibration.fold or calibration.fold == configured_fold(settings)
 
 
 def unlisted_signals(calibration: Calibration, settings: Settings) -> tuple[str, ...]:
@@ -145,21 +145,21 @@ def open_judge(
     fit: Fit | None = None,
     calibration: Calibration | None = None,
 ) -> Judge:
-    """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values."""
+    """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values.
+
+    A given `calibration` that does not speak for the settings promises nothing either; its giver says so."""
     fit = fit or open_fit(settings)
-    speaks = True
-    if calibration is None:
-        calibration = open_calibration(settings)
-        speaks = speaks_for(calibration, settings)
-        if not speaks:
-            _log.warning(
-                "calibration_of_another_model", effect="nothing is promised, all estimated", see="guardian doctor"
-            )
+    yardstick = calibration or open_calibration(settings)
+    speaks = speaks_for(yardstick, settings)
+    if calibration is None and not speaks:
+        _log.warning(
+            "calibration_of_another_model", effect="nothing is promised, all estimated", see="guardian doctor"
+        )
     kept = settings.model.cache_size // 4  # as many texts as the drift model keeps
     return Judge(
         fit=fit,
         signals=open_signals(settings),
-        scorer=Scorer(Fusion(weights_of(settings)), calibration, speaks),
+        scorer=Scorer(Fusion(weights_of(settings)), yardstick, speaks),
         ladder=Ladder(
             flag_one_in=settings.response.flag_one_in,
             revoke_one_in=settings.response.revoke_one_in,
@@ -169,7 +169,7 @@ def open_judge(
         versions={
             "guardian": __version__,
             "model": fit.version,
-            "calibration": calibration_version(calibration),
+            "calibration": calibration_version(yardstick),
         },
         parent_grace=settings.parent_grace,
         meanings=Meanings(fit, fit.version, cache_size=kept) if isinstance(fit, PurposeFit) else None,

@@ -172,6 +172,12 @@ def honest_sessions(files: Sequence[Path], scorer: SessionScorer) -> Iterator[Ho
             yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
 
 
+NOT_SPOKEN_FOR = (
+    "The calibration was fitted with another model, other signals or other weights than are configured: nothing is"
+    " promised, every flag is an estimate. `guardian calibrate`, then set model.calibration."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What `guardian evaluate` was asked for, beside its files."""
@@ -246,6 +252,8 @@ def evaluate_files(
         asked=asked,
         note=note,
     )
+    if not speaks_for(calibration, settings):
+        found = found.with_notes([NOT_SPOKEN_FOR])
     if benchmark is not None and benchmark.note:
         found = found.with_notes([benchmark.note])
     if not wanted.left_out:

@@ -17,7 +17,7 @@ import pytest
 from guardian.bootstrap.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
-from guardian.bootstrap.modelling import Wanted, calibrate, counting, evaluate_files
+from guardian.bootstrap.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, counting, evaluate_files
 from guardian.config import load
 from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
@@ -103,6 +103,20 @@ def test_what_is_to_be_known_of_a_built_set_is_told_beside_its_figures(
     ]
     assert "it was trained on" in notes[0]
     assert set(notes[0]) - {"it was trained on"} == set(notes[1])
+
+
+def test_a_calibration_of_another_model_promises_nothing_here_either(sessions: Path) -> None:
+    asked = Wanted(one_in=(1.0,), without=("chain_exposure",), resamples=5)
+    found = {
+        engine: evaluate_files(
+            load(None, overrides={"model": {"engine": engine}}), [sessions], lambda *_: None, asked
+        )
+        for engine in ("onnx", "lexical")
+    }
+    assert NOT_SPOKEN_FOR in found["lexical"].notes
+    assert NOT_SPOKEN_FOR not in found["onnx"].notes
+    assert all(row.estimated == row.flagged for row in found["lexical"].promises)
+    assert any(row.estimated < row.flagged for row in found["onnx"].promises)
 
 
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:
