@@ -43,13 +43,15 @@ class _Kept:
     flagged: dict[str, str] = field(default_factory=dict)  # decisions that led to a finding, and to which
 
 
-def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[LabelledSession]:
+def archive_sessions(
+    settings: Settings, folder: Path, labels: Labels, met: set[SessionKey] | None = None
+) -> list[LabelledSession]:
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
     `labels` counts before what people said through control. A confirmed session's drift is the acts that led to
     its findings, but for those that people dismissed. A flagged session that nobody has judged since is left out:
     it is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
-    and it would outnumber all that people did.
+    and it would outnumber all that people did. `met` gains the names of all that the labels could speak of.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
@@ -60,6 +62,8 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     filled: Counter[tuple[str, str]] = Counter()
     found = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
     idle = timedelta(seconds=settings.source.idle_s)
+    if met is not None:
+        met.update(found)
     apart = {key: _told_apart(key, kept.calls, idle) for key, kept in found.items()}
     lost = unlearnable(labels, {key: max(map(len, parts)) for key, parts in apart.items()})
     for key, parts in apart.items():

@@ -15,7 +15,7 @@ from guardian.config import Settings
 from guardian.domain.batch import DecisionKey, Decoded
 from guardian.domain.event import SessionKey
 from guardian.evaluation.honest import HonestSession
-from guardian.evaluation.labels import Labels, label_session, split_by_tenant, unlearnable
+from guardian.evaluation.labels import Labels, label_session, split_by_tenant, tell_unmet, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.sources.session_lines import is_session_line
 from guardian.telemetry import logger
@@ -32,8 +32,11 @@ def labelled_sessions(
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
-    logged = _logged(settings, files, labels, read or open_reading(settings))
-    return [session for file in files for session in _sessions(settings, file, logged, labels)]
+    met: set[SessionKey] = set()
+    logged = _logged(settings, files, labels, read or open_reading(settings), met)
+    found = [session for file in files for session in _sessions(settings, file, logged, labels, met)]
+    tell_unmet(labels, met)
+    return found
 
 
 def training_files(
@@ -43,13 +46,14 @@ def training_files(
 
     Each of their tenants is a data set of its own, so that fold encoders are judged on tenants they have not seen.
     """
-    logged = _logged(settings, files, labels, read or open_reading(settings))
+    met: set[SessionKey] = set()
+    logged = _logged(settings, files, labels, read or open_reading(settings), met)
     out, count = [], 0
     for number, file in enumerate(files):
         if not (file.is_dir() or file in logged or is_log(file)):
             out.append(file)
             continue
-        sessions = split_by_tenant(_sessions(settings, file, logged, labels))
+        sessions = split_by_tenant(_sessions(settings, file, logged, labels, met))
         path = folder / f"log_{number}.jsonl.gz"
         folder.mkdir(parents=True, exist_ok=True)
         # the same sessions are the same bytes: an interrupted training is known by them
@@ -57,6 +61,7 @@ def training_files(
             lines.writelines(json.dumps(session_json(session)) + "\n" for session in sessions)
         out.append(path)
         count += len(sessions)
+    tell_unmet(labels, met)
     return out, count
 
 
@@ -67,10 +72,14 @@ def is_log(file: Path) -> bool:
 
 
 def _sessions(
-    settings: Settings, file: Path, logged: Mapping[Path, Sequence[HonestSession]], labels: Labels
+    settings: Settings,
+    file: Path,
+    logged: Mapping[Path, Sequence[HonestSession]],
+    labels: Labels,
+    met: set[SessionKey],
 ) -> Iterator[LabelledSession]:
     if file.is_dir():
-        yield from archive_sessions(settings, file, labels)
+        yield from archive_sessions(settings, file, labels, met)
         return
     if file not in logged:
         yield from read_sessions([file])  # or says what is wrong with its first line
@@ -83,14 +92,15 @@ def _sessions(
 
 
 def _logged(
-    settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog
+    settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog, met: set[SessionKey]
 ) -> dict[Path, list[HonestSession]]:
-    """The sessions of the logs among the files, each by the file in which it begins. Without logs of which nothing
-    could be read."""
+    """The sessions of the logs among the files, each by the file in which it begins; `met` gains the names of all.
+    Without logs of which nothing could be read."""
     logs = {file: _decisions(file, read) for file in files if not file.is_dir() and is_log(file)}
     begins = {id(d): file for file, decisions in logs.items() for d in decisions}
     found: dict[Path, list[HonestSession]] = {file: [] for file, decisions in logs.items() if decisions}
-    every = (d for decisions in logs.values() for d in decisions)
+    every = [d for decisions in logs.values() for d in decisions]
+    met.update(d.event.key for d in every)
     for session in told_apart(decision_sessions(every, timedelta(seconds=settings.source.idle_s)), labels):
         found[begins[id(session.decisions[0])]].append(session)
     return found

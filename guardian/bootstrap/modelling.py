@@ -34,7 +34,7 @@ from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.calibration import FLAT, JudgeWith, OutOfFold, fit_calibration, session_line
 from guardian.evaluation.folding import FoldFn, folding
 from guardian.evaluation.honest import MAX_SHARE, HonestSession
-from guardian.evaluation.labels import read_labels
+from guardian.evaluation.labels import read_labels, tell_unmet
 from guardian.evaluation.sessions import read_sessions
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
@@ -81,9 +81,11 @@ def calibrate(
     scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
     logs = [file for file in files if is_log(file)]
     logged = log_sessions(logs, read, timedelta(seconds=settings.source.idle_s))
+    lines = list(honest_sessions([f for f in files if f not in logs], scorer))
+    tell_unmet(said, (s.key for s in (*logged, *lines) if s.key))
     sessions = [
         s
-        for s in (*told_apart(logged, said), *honest_sessions([f for f in files if f not in logs], scorer))
+        for s in (*told_apart(logged, said), *lines)
         if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:

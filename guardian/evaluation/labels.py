@@ -64,6 +64,16 @@ class Labels:
                 found[name] = sessions[session]
         return found
 
+    def unmet(self, sessions: Iterable[SessionKey]) -> list[str]:
+        """The names that mean none of the sessions and no act of theirs, in order."""
+        met = {f"{key.tenant_id}/{key.session_id}" for key in sessions}
+
+        def means_one(name: str) -> bool:
+            session, _, index = name.rpartition("/")
+            return name in met or (index.isdecimal() and session in met)
+
+        return sorted(name for name in self.words if not means_one(name))
+
     def of_session(self, key: SessionKey) -> Label | None:
         """What was said of the whole session, None where nothing was."""
         return self.words.get(f"{key.tenant_id}/{key.session_id}")
@@ -121,6 +131,19 @@ def unlearnable(labels: Labels, acts: Mapping[SessionKey, int]) -> frozenset[Ses
         names = ", ".join(sorted(astray)[:_NAMED_MOST])
         _log.warning("labels_meet_no_act", labels=len(astray), first=names, sessions_left_out=len(drifted))
     return drifted
+
+
+def tell_unmet(labels: Labels, sessions: Iterable[SessionKey]) -> None:
+    """Tell which labels meet none of the sessions that a label can name: those of logs and archives, and for a
+    calibration those of session lines."""
+    if unmet := labels.unmet(sessions):
+        tell = _log.error if len(unmet) == len(labels.words) else _log.warning
+        tell(
+            "labels_meet_no_session",
+            labels=f"{len(unmet)} of {len(labels.words)}",
+            first=", ".join(unmet[:_NAMED_MOST]),
+            effect="passed over: a drift that they confirm is taken for honest if its session is there",
+        )
 
 
 def label_session(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from guardian.archive.redaction import ArgumentRule, Redaction
@@ -13,7 +14,7 @@ from guardian.archive.rows import Rows, labels
 from guardian.archive.writer import write_events, write_labels
 from guardian.bootstrap import archived_sessions
 from guardian.bootstrap.archived_sessions import archive_sessions
-from guardian.bootstrap.labelling import training_files
+from guardian.bootstrap.labelling import labelled_sessions, training_files
 from guardian.cli import app
 from guardian.config import load
 from guardian.domain.batch import Change
@@ -188,3 +189,10 @@ def test_arguments_that_were_too_long_to_be_kept_are_as_if_not_logged(tmp_path):
     write_events(tmp_path, "g", [rows.events([bulky], [])])
     [session] = archive_sessions(load(None), tmp_path, NOTHING)
     assert [action.arguments for action in session.actions] == [{}]
+
+
+def test_labels_that_meet_no_session_of_an_archive_are_told(archive):
+    said = Labels({"acme/confirmed": "drift", "acme/quiet/1": "drift", "acme/Quiet": "drift"})
+    with capture_logs() as told:
+        labelled_sessions(load(None), [archive], said)
+    assert [(line["labels"], line["first"]) for line in told] == [("1 of 3", "acme/Quiet")]

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, told_apart, training_files
+from guardian.bootstrap.modelling import calibrate
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError
@@ -138,6 +139,28 @@ def test_a_session_whose_drift_is_in_an_act_that_it_has_not_is_never_taken_as_ho
     assert [(line["labels"], line["first"], line["sessions_left_out"]) for line in warned] == [
         (2, "acme/s1/3, acme/s2/1", 1)
     ] * 2
+
+
+def test_labels_that_meet_no_session_are_told_and_loudly_where_none_does(log: Path, tmp_path: Path) -> None:
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    said = tmp_path / "labels.txt"
+
+    def told(text: str) -> list[tuple[str, str, str]]:
+        said.write_text(text)
+        with capture_logs() as lines:
+            labelled_sessions(settings, [log], read_labels(said))
+            training_files(settings, [log], read_labels(said), tmp_path / "work")
+            with pytest.raises(ConfigurationError, match="at least 40 honest sessions"):
+                calibrate(settings, [log], lambda *_: None, labels=said)
+        found = [line for line in lines if line["event"] == "labels_meet_no_session"]
+        return [(line["log_level"], line["labels"], line["first"]) for line in found]
+
+    assert (
+        told("acme/s1/1 drift\nAcme/s2 drift\nacme/gone/0 benign\nglobex/s1\n")
+        == [("warning", "2 of 4", "Acme/s2, acme/gone/0")] * 3
+    )
+    assert told("Acme/s1/1 drift\n") == [("error", "1 of 1", "Acme/s1/1")] * 3
+    assert told("acme/s2\nglobex/s1 benign\n") == []
 
 
 def test_a_name_that_is_a_sessions_own_speaks_of_no_act_of_another() -> None:
