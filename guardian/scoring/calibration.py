@@ -114,7 +114,7 @@ class Calibration:
                 source=str(body["source"]),
                 fold=str(body.get("fold", "")),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"the calibration cannot be read ({error}): run `guardian calibrate`") from error
 
 

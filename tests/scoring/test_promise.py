@@ -188,6 +188,13 @@ def test_a_calibration_of_impossible_numbers_is_refused(said: str, written: str)
         Calibration.from_json(made.to_json().replace(said, written))
 
 
+@pytest.mark.parametrize("said", ["[0.0]", "1.5"])
+def test_a_calibration_of_a_number_beyond_every_float_is_refused(said: str) -> None:
+    made = Calibration(Reference((0.0,), 1.5), Reference((0.0,), 1.5), Reference((0.0,), 1.5), source="here")
+    with pytest.raises(ModelError, match=r"too large.*run `guardian calibrate`"):
+        Calibration.from_json(made.to_json().replace(said, said.replace(said.strip("[]"), "9" * 400)))
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 99}', "[1]", '{"format":1,"source":"x","actions":{}}'])
 def test_a_broken_calibration_is_refused_with_the_way_out(text: str) -> None:
     with pytest.raises(ModelError, match="guardian calibrate"):
