@@ -63,9 +63,10 @@ def height(session: Ended) -> float | None:
 
 
 def departure_finding(seen: Departure, version: str, now: datetime) -> Finding:
-    """Further out: promises are too kind, mend it. Tamer: they hold with room to spare, and could be sharper."""
+    """Further out: promises may be too kind, mend it. Tamer: they hold with room to spare, and could be sharper.
+    Another mix of purposes than the calibration's looks the same: nobody knows which of the two it is."""
     further = seen.direction == "further out"
-    what = "are broken more often than they say" if further else "hold with room to spare and could be sharper"
+    what = "be broken more often than they say" if further else "hold with room to spare"
     return Finding(
         id=finding_id(Kind.CALIBRATION, OPERATORS, ABOUT, version, seen.direction),
         kind=Kind.CALIBRATION,
@@ -74,8 +75,9 @@ def departure_finding(seen: Departure, version: str, now: datetime) -> Finding:
         wanted=Effect.FLAG,
         severity="high" if further else "info",
         title=(
-            f"Traffic has left the calibration: sessions are {seen.direction} than its own, so promises {what}."
-            " Run `guardian calibrate` on recent traffic"
+            f"Traffic has left the calibration: sessions are {seen.direction} than its own, so promises may {what}"
+            ". Either the work has changed, or its mix of purposes is not the calibration's, which counts few"
+            " sessions of each. Run `guardian calibrate` on recent traffic"
         ),
         versions={"calibration": version},
         time=now,

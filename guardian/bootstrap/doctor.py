@@ -141,7 +141,8 @@ def _calibration(settings: Settings) -> str:
     if seen.left(one_in) and seen.direction == "further out":
         raise Unwell(
             f"traffic has left the calibration: {seen.seen:,} finished sessions lie {seen.direction} than its own",
-            "`guardian calibrate` on recent traffic, then set model.calibration",
+            "`guardian calibrate` on recent traffic (with a higher --max-per-purpose where few purposes are most"
+            " of it), then set model.calibration",
         )
     tamer = ": they are tamer than its own, a new one would be sharper" if seen.left(one_in) else ""
     since = f"{counted(seen.seen, 'session')} since"

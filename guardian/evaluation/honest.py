@@ -16,6 +16,8 @@ from guardian.telemetry import logger
 LEAST_SESSIONS = 40
 MAX_SHARE = 0.5
 _LEAST_SOURCES = 3
+_FAR_OVER = 3
+_PURPOSE_SHOWN = 80
 
 _log = logger("calibration")
 
@@ -53,6 +55,7 @@ def bounded(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(given)}; give a longer log"
         )
     kept = _first_of_each_purpose(given, max_per_purpose)
+    _say_what_is_under_weighted(given, kept, max_per_purpose)
     for known_as in (_agent, _tenant):
         kept = _shared(kept, known_as, max_share, seed)
         _say_who_leads(kept, known_as, max_share)
@@ -76,6 +79,22 @@ def _first_of_each_purpose(sessions: Iterable[HonestSession], limit: int) -> lis
             taken[session.purpose] += 1
             kept.append(session)
     return kept
+
+
+def _say_what_is_under_weighted(given: Sequence[HonestSession], kept: Sequence[HonestSession], limit: int) -> None:
+    """Warn where the commonest purpose is far over the limit, and its share of the traffic at least twice that of
+    what is kept: live traffic may then be told to have left a calibration of another mix."""
+    purpose, most = Counter(session.purpose for session in given).most_common(1)[0]
+    of_traffic, of_kept = most / len(given), min(most, limit) / len(kept)
+    if most > _FAR_OVER * limit and of_traffic >= 2 * of_kept:
+        _log.warning(
+            "calibration_mix_differs",
+            purpose=purpose[:_PURPOSE_SHOWN],
+            of_traffic=f"{of_traffic:.0%}",
+            of_calibration=f"{of_kept:.0%}",
+            effect="traffic may be told to have left the calibration though nothing changed",
+            see="--max-per-purpose",
+        )
 
 
 def _agent(session: HonestSession) -> str | None:

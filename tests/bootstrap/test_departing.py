@@ -91,6 +91,8 @@ def test_a_change_is_told_to_the_operators_once(
     assert (finding.kind, finding.tenant_id, finding.severity) == (Kind.CALIBRATION, "guardian", severity)
     assert said in finding.title
     assert "guardian calibrate" in finding.title
+    assert "mix of purposes" in finding.title, "nobody knows whether promises are broken"
+    assert "are broken" not in finding.title
     assert finding.versions == {"calibration": calibration_version(CALIBRATION)}
 
 

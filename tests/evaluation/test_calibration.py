@@ -361,6 +361,22 @@ def test_it_is_told_how_many_sessions_were_left_out_and_by_what(honest) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize(
+    ("sizes", "told"), [([240, *[1] * 60], [("80%", "25%")]), ([61] * 5, []), ([60, *[1] * 60], [])]
+)
+def test_a_purpose_that_weighs_far_less_than_in_the_log_is_told(
+    honest, sizes: list[int], told: list[tuple[str, str]]
+) -> None:
+    """Not where all are over the limit alike, and not where it is hardly over it."""
+    sessions = [
+        session for n, size in enumerate(sizes) for session in honest(size, purpose=f"job {n}", start=300 * n)
+    ]
+    with capture_logs() as lines:
+        fitted(sessions)
+    found = [line for line in lines if line["event"] == "calibration_mix_differs"]
+    assert [(line["of_traffic"], line["of_calibration"]) for line in found] == told
+
+
 def test_sessions_of_one_or_two_named_sources_are_all_kept(honest) -> None:
     sessions = [_known_as(s, tenant=f"t{n % 10 == 0}", agent="a") for n, s in enumerate(honest(60))]
     assert len(fitted(sessions).evidence.values) == len(fitted(honest(60)).evidence.values)
