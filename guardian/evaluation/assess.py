@@ -122,7 +122,10 @@ def assess(
     if asked.exchanged and not turned:
         found = found.with_notes([NOTHING_TO_EXCHANGE])
     if not separable:
-        return found.with_notes(["No separation: these sessions have counted labels of one kind only."])
+        asked_for = {"robustness": asked.robustness, "explanations": asked.explanations}
+        unmeasured = " and no ".join(name for name, wanted in asked_for.items() if wanted)
+        so = f", so no {unmeasured} could be measured" if unmeasured else ""
+        return found.with_notes([f"No separation: these sessions have counted labels of one kind only{so}."])
     if asked.explanations:
         note("explanations")
         tried = explanations(

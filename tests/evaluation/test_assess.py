@@ -170,7 +170,10 @@ def test_honest_sessions_alone_still_show_their_false_alarms(
     }, "no drift is needed to turn honest sessions to another object"
     assert found.kinds == found.delays == found.single_acts == ()
     assert found.promises
-    assert "one kind only" in "\n".join(found.lines())
+    lines = "\n".join(found.lines())
+    assert "of one kind only, so no robustness and no explanations could be measured." in lines
+    quiet = replace(ASKED, robustness=False, explanations=False)
+    assert "of one kind only." in "\n".join(measure(made(20), quiet).lines())
 
 
 def test_where_no_value_can_be_exchanged_that_is_told(measure: Callable[..., Assessment], made: Made) -> None:
