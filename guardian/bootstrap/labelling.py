@@ -65,6 +65,14 @@ def training_files(
     return out, count
 
 
+def data_sets_of(source: str, files: Iterable[Path]) -> frozenset[str]:
+    """The data sets that a calibration was fitted on: of its `source`, which lists files, the names without
+    their endings, and what the session lines of those that are among `files` say of themselves."""
+    named = frozenset(name.strip().partition(".")[0] for name in source.split(","))
+    lines = [f for f in files if f.name.partition(".")[0] in named and not f.is_dir() and not is_log(f)]
+    return named | {session.dataset for session in read_sessions(lines)}
+
+
 def is_log(file: Path) -> bool:
     """Whether a file holds decisions rather than session lines, by its first line."""
     first = next(iter(batches(file)), [])

@@ -19,7 +19,7 @@ from guardian.bootstrap.judgement import (
     open_reading,
     speaks_for,
 )
-from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
+from guardian.bootstrap.labelling import data_sets_of, is_log, labelled_sessions, log_sessions, told_apart
 from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
@@ -250,7 +250,7 @@ def evaluate_files(
         explain=fit.explain,
         baselines={"cosine": cosine(fit), "lexical": lexical},
         ablations={name: fold(of) for name, of in ablated.items()},
-        calibrated_on=calibration.source,
+        calibrated_on=data_sets_of(calibration.source, files),
         asked=asked,
         note=note,
     )

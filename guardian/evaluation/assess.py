@@ -1,6 +1,6 @@
 """One run of an evaluation: the fold, its baselines and ablations, its promise, its delay, its variants."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -61,14 +61,14 @@ def assess(
     explain: ExplainFn,
     baselines: Mapping[str, ScoreFn],
     ablations: Mapping[str, FoldFn],
-    calibrated_on: str,
+    calibrated_on: Collection[str],
     asked: Asked,
     note: Note = lambda _: None,
 ) -> Assessment:
     """Everything that the sessions allow: without drift, or without honest sessions, there is no separation.
 
     `ablations` are folds with a signal left out, by the row's name; they keep the calibration of the whole fold.
-    `calibrated_on` is the calibration's own list of the files it was fitted on, so that rows can say so.
+    `calibrated_on` names the data sets that the calibration was fitted on, so that rows can say so.
     """
     seed, resamples = asked.seed, asked.resamples
     note("folding")
@@ -175,9 +175,8 @@ def _promised(folded: Sequence[FoldedSession], asked: Asked, calibration: str = 
     )
 
 
-def _saw(row: PromiseRow, calibrated_on: str) -> str:
-    saw = {name.strip().partition(".")[0] for name in calibrated_on.split(",")}
-    return "the configured one, fitted on this set too" if row.source in saw else "the configured one"
+def _saw(row: PromiseRow, calibrated_on: Collection[str]) -> str:
+    return "the configured one, fitted on this set too" if row.source in calibrated_on else "the configured one"
 
 
 def _joined(one: Report, other: Report) -> Report:

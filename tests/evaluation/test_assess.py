@@ -56,7 +56,7 @@ def measure(yardstick: Calibration, word_judges: Any, words: PurposeFit) -> Call
             explain=words.explain,
             baselines={"cosine": cosine(words), "lexical": lexical},
             ablations=ablations if without else {},
-            calibrated_on=yardstick.source,
+            calibrated_on={"calibrated", "one"},
             asked=asked,
         )
 

@@ -119,6 +119,23 @@ def test_a_calibration_of_another_model_promises_nothing_here_either(sessions: P
     assert any(row.estimated < row.flagged for row in found["onnx"].promises)
 
 
+def test_the_file_that_a_calibration_was_fitted_on_is_known_whatever_its_records_call_themselves(
+    tmp_path: Path,
+) -> None:
+    march, april = tmp_path / "march.jsonl", tmp_path / "april.jsonl"
+    march.write_text("\n".join(line(n, dataset="seen") for n in range(60)))
+    april.write_text("\n".join(line(n, dataset="new") for n in range(60, 70)))
+    lexical = {"engine": "lexical"}
+    made = calibrate(load(None, overrides={"model": lexical}), [march], lambda *_: None)
+    (tmp_path / "calibration.json").write_text(made.to_json())
+    settings = load(None, overrides={"model": {**lexical, "calibration": str(tmp_path / "calibration.json")}})
+    found = evaluate_files(settings, [march, april], lambda *_: None, Wanted(resamples=5))
+    assert {row.source: "fitted on this set too" in row.calibration for row in found.promises} == {
+        "seen": True,
+        "new": False,
+    }
+
+
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:
     assert "--left-out: leaving a data set out takes two" in refused([sessions], left_out=True)
     assert "no training folds here" in refused([sessions], left_out=True, folds=tmp_path)
