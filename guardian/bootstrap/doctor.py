@@ -117,8 +117,9 @@ def _calibration(settings: Settings) -> str:
     flag = settings.response.flag_one_in
     kept = "promised" if flag <= calibration.reach else "estimated"
     said = (
-        f"{len(calibration.evidence.values):,} honest sessions: promises reach 1 in {calibration.reach:,}, flags"
-        f" at 1 in {flag:,g} are {kept}"
+        f"{len(calibration.evidence.values):,} honest sessions: promises reach 1 in {calibration.reach:,}, how"
+        f" many are flagged at 1 in {flag:,g} is {kept}; a session's own figure is covered up to 1 in"
+        f" {calibration.covered:,.0f}, past it estimated"
     )
     if not speaks_for(calibration, settings):
         if names := ", ".join(unlisted_signals(calibration, settings)):

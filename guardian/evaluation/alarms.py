@@ -20,7 +20,7 @@ RATES_ONE_IN = (20.0, 100.0, 1_000.0)
 class PromiseRow:
     """How many honest sessions are flagged at 1 in N, beside the 1/N that the calibration promises.
 
-    `estimated` counts the flags that lie further out than the calibration reaches.
+    `estimated` counts the flags whose own figure is an estimate: further out than any session of the calibration.
     """
 
     source: str

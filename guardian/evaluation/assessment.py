@@ -93,7 +93,7 @@ class Assessment:
             yield from (
                 "",
                 "Honest sessions flagged, promised and measured (95 % intervals over purposes; estimated: flags"
-                " further out than the calibration reaches):",
+                " further out than any session of the calibration):",
                 "",
             )
             yield from _table(

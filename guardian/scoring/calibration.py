@@ -84,8 +84,14 @@ class Calibration:
 
     @property
     def reach(self) -> int:
-        """The largest N that the calibration's sessions cover; what lies beyond is an estimate."""
+        """The largest N at which flags are promised: of honest sessions, at most one in N gets past the sample."""
         return (len(self.evidence.values) + 1) // _STATISTICS
+
+    @property
+    def covered(self) -> float:
+        """The largest N that `one_in` promises of a session, about half of `reach`: that of the sample's largest
+        values. What gets past them is told with an estimate, also where the flag is promised."""
+        return self.one_in(self.evidence.values[-1], self.acts.values[-1])[0]
 
     def to_json(self) -> str:
         """Plain numbers, rounded up to 5 decimals: what is read back never promises more than what was saved."""

@@ -259,3 +259,12 @@ def test_a_calibration_names_its_fold_and_how_far_its_promises_reach() -> None:
     assert made.one_in(0.0, 0.0)[1]
     old = made.to_json().replace(',"fold":"m/1"', "")
     assert Calibration.from_json(old).fold == ""
+
+
+def test_a_sessions_own_figure_is_covered_up_to_half_of_what_flags_are_promised_at() -> None:
+    spread = [0.1 * n for n in range(129)]
+    made = Calibration.fit([0.1], spread, spread, source="here")
+    assert (made.reach, made.covered) == (65, 32.5)
+    assert made.one_in(spread[-1], 0.0) == (32.5, True)
+    past, promised = made.one_in(spread[-1] + 1e-9, 0.0)
+    assert (round(past), promised) == (made.reach, False)
