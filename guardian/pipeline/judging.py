@@ -196,7 +196,7 @@ class Judge:
         self, d: Decoded, seen: Observation, request: FitRequest, drift: Drift, state: SessionState, work: Work
     ) -> SessionState:
         """The session's state after the call. A step up the ladder makes one finding, and so does each further
-        hard rule that a flagged session breaks, or one that still acts although its revocation was asked for: what
+        hard rule that a flagged session breaks, or one that still acts because its revocation was refused: what
         was told before must not hide that."""
         breaches = [
             b
@@ -209,7 +209,8 @@ class Judge:
         stage = self.ladder.climb(state.stage, wanted)
         news = self.ladder.unnamed(state, breaches)
         goes_on = state.stage is Stage.REVOKED and d.event.decision.effect == "allow"
-        again = (bool(news) and (goes_on or state.stage is Stage.FLAGGED)) or (
+        unheeded = goes_on and state.revoked_at is None
+        again = (bool(news) and (unheeded or state.stage is Stage.FLAGGED)) or (
             goes_on
             and wanted is Effect.REVOKE
             and self.ladder.asks_again(state, one_in=drift.one_in, breaches=breaches, now=d.now)

@@ -1,5 +1,5 @@
-"""The ladder clear → flagged → revoked: one finding per step up, and for a flagged session one per further hard
-rule that it breaks; never one per call.
+"""The ladder clear → flagged → revoked: one finding per step up, and one per further hard rule that a session
+breaks while it is flagged, or goes on because its revocation was refused; never one per call.
 
 Hysteresis: the evidence is a running maximum, so a session does not flap between two calls; it comes down
 only when people speak (`hear`), and then evidence starts afresh and the named rules that they waved through

@@ -139,6 +139,17 @@ def test_a_refused_wish_hides_no_further_hard_rule(new_world, body) -> None:
     assert world.state().stage is Stage.REVOKED
 
 
+def test_calls_that_were_under_way_when_a_session_was_revoked_make_no_flags(new_world, body, now) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world.feed(body(1, **EXPIRED))
+    world.hear(HumanWord.REVOKED)
+    world.feed(body(2, action__tool="crm.write"), body(3, action__records=26, result=...))
+    assert [f.title for f in world.told(Kind.DRIFT)] == ["Acts on an expired envelope"]
+    world.hear(HumanWord.LAPSED)
+    world.feed(body(4, action__tool="crm.write"))
+    assert world.told(Kind.DRIFT)[-1].title == "Calls a tool outside its envelope"
+
+
 def test_a_soft_flag_hides_no_hard_breach_and_makes_no_further_finding(new_world, body) -> None:
     world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
 
