@@ -71,7 +71,7 @@ async def list_revocations(
     scope = await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = _parse(since)
     presented = held or (presented_revision(if_none_match) if if_none_match else None)
-    await note_held(request, deps, narrowed(caller, scope, instance), presented, "poll", scope if held else None)
+    await note_held(request, deps, narrowed(caller, scope, instance), presented, "poll")
     looks: SharedLooks = request.app.state.looks
     polls: LongPolls = request.app.state.long_polls
 
@@ -112,18 +112,17 @@ async def note_held(
     follower: Follower,
     held: Revision | None,
     transport: str,
-    reach: Reach = None,
 ) -> None:
-    """Remember which revision a gateway holds. One that this ledger has not reached within `reach` is not
-    believed, unless it shows that a backup was restored.
+    """Remember which revision a gateway holds. One that this ledger has not reached is not believed, unless it
+    shows that a backup was restored.
 
-    An entity tag may be another token's: it is shown without a word on its reach, so that it is every tenant's.
+    It may come from a list of a wider token: it is held against every tenant's.
     """
     caller, instance = follower
     if held is None or caller.role != "gateway":
         return
     listings: RevocationListings = request.app.state.listings
-    if await run_in_threadpool(lambda: listings.reached(held, reach) or gave_away(deps, caller, held, reach)):
+    if await run_in_threadpool(lambda: listings.reached(held, None) or gave_away(deps, caller, held, None)):
         deps.metrics.set("guardian_gateway_revision", held.n, gateway=caller.id)
         deps.peers.note("gateway", caller, instance, revision=held, transport=transport, now=deps.clock())
 

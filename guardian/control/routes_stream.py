@@ -49,7 +49,7 @@ async def stream_revocations(
         held = None if told is None else Revision.parse(told)
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
-    await note_held(request, deps, narrowed(caller, scope, instance), held, "push", scope)
+    await note_held(request, deps, narrowed(caller, scope, instance), held, "push")
     events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
     headers[sse.HEARTBEAT] = f"{deps.settings.switch.heartbeat_s:g}"

@@ -52,8 +52,7 @@ def test_a_gateway_that_holds_what_the_ledger_has_not_reached_gives_a_restored_b
     assert (entry["gateway"], entry["found"], entry["expected"], entry["epoch"]) == ("gateway-1", "1.1", "1.3", 2)
 
 
-@pytest.mark.parametrize("way", ["since", "ack"])
-def test_revocations_of_another_tenant_do_not_hide_it(stage, way):
+def test_revocations_of_another_tenant_do_not_hide_it(stage):
     stage.revoke("s1")
     with stage.deps.store.write() as rows:
         for name in ("s2", "s3", "s4"):
@@ -68,11 +67,12 @@ def test_revocations_of_another_tenant_do_not_hide_it(stage, way):
                 expires_at=stage.clock() + timedelta(days=1),
             )
     stage.clock.pass_(hours=2)
-    holds(stage, "1.1", way)
+    holds(stage, "1.1", "ack")
     assert stands(stage) == "1.4"
-    holds(stage, "1.3", "tag")  # of a token for both, it may be
-    assert stands(stage) == "1.4"
-    holds(stage, "1.3", way)
+    for way in ("since", "tag"):
+        holds(stage, "1.3", way)  # of a token for both, it may be
+        assert stands(stage) == "1.4"
+    holds(stage, "1.3", "ack")
     assert stands(stage) == "2.0"
     ((severity, text),) = told(stage)
     assert severity == "critical"
