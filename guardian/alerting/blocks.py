@@ -149,9 +149,12 @@ def verdict(finding: Finding, outcome: AlertOutcome) -> str:
 
 
 def about(finding: Finding) -> str:
-    """What it is about, in a few words. A hard breach goes first, as in the title: it is a fact."""
+    """What it is about, in a few words. A hard breach goes first, as in the title: it is a fact. A soft one goes
+    before the statistics where it asks for all that is wanted."""
     if finding.kind is Kind.DRIFT and any(breach.hard for breach in finding.breaches):
         return "the session broke a hard rule"
+    if finding.kind is Kind.DRIFT and any(breach.wanted is finding.wanted for breach in finding.breaches):
+        return "the session may have broken a rule"
     if finding.kind is Kind.GATEWAY and _UNSAID in finding.features_missing:
         return "the gateway's log does not say what it allowed"
     return _ABOUT[finding.kind]

@@ -189,6 +189,14 @@ def test_a_revocation_that_policy_refused_is_told_as_a_flag_with_the_reason(make
     [
         ([NamedBreach(name="tool_not_allowed", detail="", hard=True)], "the session broke a hard rule"),
         ([NamedBreach(name="parent_unknown", detail="", hard=False)], "the session left its purpose"),
+        (
+            [NamedBreach(name="tenant_mismatch", detail="", hard=False, wanted=Effect.FLAG)],
+            "the session left its purpose",
+        ),
+        (
+            [NamedBreach(name="tenant_mismatch", detail="", hard=False, wanted=Effect.REVOKE)],
+            "the session may have broken a rule",
+        ),
         ([], "the session left its purpose"),
     ],
 )
@@ -196,6 +204,13 @@ def test_a_broken_rule_is_not_told_as_a_lost_purpose(broken: list[NamedBreach], 
     alert = make_alert(breaches=tuple(broken))
     for told in (as_text(message(alert)), mail(alert, "guardian@a.example", ("b@a.example",)).get_content()):
         assert f"Session revoked · {said}" in told
+
+
+def test_a_soft_rule_that_flags_a_session_is_told_as_a_doubt(make_alert) -> None:
+    named = NamedBreach(name="tenant_mismatch", detail="", hard=False, wanted=Effect.FLAG)
+    flagged = AlertOutcome(effect=Effect.FLAG, allowed=True, mode="enforce")
+    alert = make_alert(breaches=(named,), wanted=Effect.FLAG, outcome=flagged)
+    assert "Flagged* · the session may have broken a rule" in texts(message(alert))
 
 
 def test_hard_breaches_come_first(make_alert) -> None:
