@@ -21,7 +21,7 @@ from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
 from guardian.control.case_feeds import LEAVES, WORSE, catch_up, given_up, read_alert
 from guardian.control.case_standing import Standing, standing
-from guardian.control.case_view import with_similar
+from guardian.control.case_view import severity_of, with_similar
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
@@ -256,6 +256,7 @@ class CaseOutbox:
             events = rows.cases.events(case.key, step.told, step.events - step.told)
         elif view is not None:
             finding, outcome = view.shown.finding, told_of(view.shown.outcome)  # which its buttons act on
+            finding = finding.model_copy(update={"severity": severity_of(rows, view)})
         return Alert(
             finding=finding,
             outcome=outcome,

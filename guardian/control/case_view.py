@@ -83,6 +83,13 @@ def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | N
     return max(told, key=rank, default=None)
 
 
+def severity_of(rows: ControlRows, view: CaseView) -> Severity:
+    """How severe the worst is of what accuses the session: a lesser finding after it makes no case less severe."""
+    shown, session = view.shown.finding.severity, rows.sessions.get(view.tenant_id, view.session_id)
+    worst = None if session is None else rows.findings.worst([session.seq]).get(session.seq)
+    return max(shown, worst or shown, key=rank)
+
+
 def digest_of(view: CaseView) -> str:
     """Names what a person decides on: the state, the finding shown, the verdict, what waits, the revocation, and
     those of what the session acts under.

@@ -41,6 +41,20 @@ def test_the_message_is_headed_by_what_its_buttons_judge(office, slack, a_findin
     assert "left its purpose" in office.text()
 
 
+def test_a_lesser_finding_makes_no_case_less_severe_until_people_judge(office, slack, a_finding) -> None:
+    office.submit(a_finding(wanted=Effect.REVOKE, severity="critical", hard=True))
+    office.after(minutes=2)
+    office.submit(a_finding(n=1, hard=True, title="Calls a tool outside its envelope"))
+    office.after(minutes=2)
+    assert "CRITICAL · Calls a tool outside its envelope" in office.text()
+    office.click("Give a verdict …")
+    office.form()
+    office.fill_in(verdict="false_positive")
+    office.told()
+    office.after(minutes=2)
+    assert "HIGH · Calls a tool outside its envelope" in office.text()
+
+
 def test_repeats_change_a_counter_and_nothing_else_in_the_channel(office, slack, a_finding) -> None:
     for n in range(6):
         office.submit(a_finding(n=n, one_in=10.0 ** (n + 1), promised=n < 3))
