@@ -32,6 +32,7 @@ from guardian.wire.principal import Principal
 
 ADVISER = "guardian-adviser"
 _NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
+_WHOSE = {"tenant_id", "session_id", "agent_id", "delegator_id", "task_id", "purpose", "parent_session_id"}
 _TOLD = ("arguments", "records", "data_classes", "credential_id")
 _SHOWN = ("agent", "purpose", "resource", "records", "arguments")
 _LONGEST = 2100  # characters of each; the monitor has cut them already
@@ -42,8 +43,8 @@ and each message may call somebody."""
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A proposed call as the decision log would tell it. `digest` names exactly this call of this session; it has
-    arguments if `argued`."""
+    """A proposed call as the decision log would tell it. `digest` names exactly this call of this session by this
+    agent, for this person, task and purpose; it has arguments if `argued`."""
 
     envelope: Envelope
     tool: str
@@ -277,7 +278,7 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
     properties = proposal.action.properties
     action: dict[str, Any] = {name: properties[name] for name in _TOLD if properties.get(name) is not None}
     action |= {"tool": tool, "resource": resource_of(proposal)}
-    what = json.dumps([*envelope.key, action], sort_keys=True)
+    what = json.dumps([envelope.model_dump(include=_WHOSE), action], sort_keys=True)
     digest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
     told: Mapping[str, Any] = {
         "schema": SCHEMA,

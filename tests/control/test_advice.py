@@ -126,6 +126,26 @@ def test_an_approval_lets_one_call_through_and_no_second_one(stage, adviser):
     assert (used["approval_id"], used["approved_by"]) == (held["id"], "responder-1")
 
 
+@pytest.mark.parametrize(
+    "of",
+    [
+        {"agent_id": "agent_2"},
+        {"delegator_id": "user_2"},
+        {"task_id": "task_2"},
+        {"purpose": "another"},
+        {"parent_session_id": "s0"},
+    ],
+)
+def test_an_approval_lets_nobody_elses_call_of_that_session_through(stage, adviser, of):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.decide(held["id"], "approve", "responder")
+    other = advice(stage, context={"envelope": envelope(**of)})
+    assert other["advice"] == "hold"
+    assert other["approval"]["id"] != held["id"]
+    assert advice(stage)["advice"] == "permit"
+
+
 def test_of_two_calls_at_once_one_is_let_through(stage, adviser, monkeypatch):
     adviser.answer = STRONG
     held = advice(stage)["approval"]
