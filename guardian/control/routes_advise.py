@@ -1,22 +1,44 @@
 """`/v1/advise`: a gateway asks before it lets a call through (AuthZEN evaluation)."""
 
-from typing import Annotated
+import json
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from guardian.control.advising import advise, held_for
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import READS, absent, documented
+from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
 from guardian.wire.advice import Advice, AdviceContext, Proposal
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 
-router = APIRouter(prefix="/v1/advise", tags=["advice"])
+
+class _Unambiguous(Request):
+    """No key is repeated: the gateway might call with the other value than the one that is weighed."""
+
+    async def json(self) -> Any:
+        return json.loads(await self.body(), object_pairs_hook=_once)
+
+
+class _Route(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def read(request: Request) -> Response:
+            return await handle(_Unambiguous(request.scope, request.receive))
+
+        return read
+
+
+router = APIRouter(prefix="/v1/advise", tags=["advice"], route_class=_Route)
 
 _LOOK_AGAIN_S = 0.25
 
@@ -67,3 +89,10 @@ def _answer(view: ApprovalView, deps: ControlDeps) -> Advice:
             over = "expired" if view.state in ("pending", "approved") else view.state
             told = AdviceContext(advice="deny", reason=f"the approval is {over}")
     return Advice(decision=told.advice == "permit", context=told)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise Refusal(400, "body: a key occurs twice in one object")
+    return made

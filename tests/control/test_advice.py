@@ -79,6 +79,22 @@ def test_a_body_that_is_not_sent_as_json_is_told_what_is_missing(stage, headers)
     assert got.json()["detail"] == "body: Input should be a JSON object, sent as Content-Type: application/json"
 
 
+@pytest.mark.parametrize("place", ['"scope": "all"', '"tenant_id": "acme"', '"records": 3'])
+def test_a_body_that_says_something_twice_is_refused_since_nobody_knows_which_one_is_meant(stage, adviser, place):
+    adviser.answer = STRONG
+    body = {
+        "subject": {"type": "session", "id": "s1"},
+        "action": {"name": "crm.export", "properties": {"arguments": {"scope": "all"}, "records": 3}},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope("s1")},
+    }
+    name = place.partition(":")[0]
+    twice = json.dumps(body).replace(place, f"{name}: 7, {place}")
+    got = stage.call("POST", "/v1/advise", "gateway", content=twice, headers={"Content-Type": "application/json"})
+    assert (got.status_code, got.json()["detail"]) == (400, "body: a key occurs twice in one object")
+    assert adviser.lines == []
+
+
 def test_an_ordinary_call_is_permitted_and_leaves_no_trace(stage, adviser):
     before = len(stage.audit())
     told = advice(stage, arguments="x")
