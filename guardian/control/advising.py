@@ -26,7 +26,16 @@ from guardian.domain.text import moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
-from guardian.wire.advice import Advice, AdviceContext, HeldFor, Proposal, Weighing, proposal_tool, resource_of
+from guardian.wire.advice import (
+    UNREADABLE,
+    Advice,
+    AdviceContext,
+    HeldFor,
+    Proposal,
+    Weighing,
+    proposal_tool,
+    resource_of,
+)
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 
@@ -35,6 +44,9 @@ _NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
 _WHOSE = {"tenant_id", "session_id", "agent_id", "delegator_id", "task_id", "purpose", "parent_session_id"}
 _TOLD = ("arguments", "records", "data_classes", "credential_id")
 _SHOWN = ("agent", "purpose", "resource", "records", "arguments")
+_MOST_VALUES, _MOST_CHARACTERS = 2_000, 2**18
+"""Of a proposed call. The drift model reads no more values of one, and with either the adviser stays within its
+budget: who sends more must not choose the fall-back, for this call or for those that wait behind it."""
 _LONGEST = 2100  # characters of each; the monitor has cut them already
 _OF_A_SESSION, _OF_A_TENANT = 3, 20
 """So many held calls have a message of their own while they wait: an agent can have any number of its calls held,
@@ -44,13 +56,15 @@ and each message may call somebody."""
 @dataclass(frozen=True, slots=True)
 class _Call:
     """A proposed call as the decision log would tell it. `digest` names exactly this call of this session by this
-    agent, for this person, task and purpose; it has arguments if `argued`."""
+    agent, for this person, task and purpose; it has arguments if `argued`, and is more than is read if
+    `too_large`."""
 
     envelope: Envelope
     tool: str
     line: bytes
     digest: str
     argued: bool
+    too_large: bool
 
 
 def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advice:
@@ -69,7 +83,7 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
     if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
         may_read(deps, principal, "readRevocations")  # whoever may not even read is audited
         raise Refusal(403, "only a gateway asks for advice", code="denied")
-    rule, now = deps.settings.advice, deps.clock()
+    now = deps.clock()
     with deps.store.read() as rows:
         envelope = _envelope(rows, principal, proposal)
         must_reach(deps, principal, "permitCall", envelope.tenant_id)
@@ -79,15 +93,13 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
         revoked = rows.ledger.live_among(envelope.tenant_id, named, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
     call = _call(principal, proposal, envelope, now)
-    told = AdviceContext(advice="deny", reason="", risk=rule.risk_of(call.tool))
+    told = AdviceContext(advice="deny", reason="", risk=deps.settings.advice.risk_of(call.tool))
     if revoked:
         entry = revoked[0]
         reason = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
         return told.model_copy(update={"reason": reason})
-    if deps.adviser is None:
-        return _fallback(deps, told, call.tool, "no adviser is configured")
     try:
-        weighed = deps.adviser.weigh(call.line, rule.budget_s)
+        weighed = _weigh(deps, call)
         evidence = _weighed_evidence(weighed)
     except AdviserError as error:
         return _fallback(deps, told, call.tool, str(error))
@@ -101,6 +113,14 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
         }
     )
     return _decide(deps, call, told, evidence, now, shown=_shown(call, weighed))
+
+
+def _weigh(deps: ControlDeps, call: _Call) -> Weighing:
+    if call.too_large:
+        return UNREADABLE
+    if deps.adviser is None:
+        raise AdviserError("no adviser is configured")
+    return deps.adviser.weigh(call.line, deps.settings.advice.budget_s)
 
 
 def _decide(
@@ -290,7 +310,24 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
         "decision": {"effect": "allow"},
     }
     line = json.dumps(told).encode("utf-8", "surrogatepass")
-    return _Call(envelope, tool, line, digest, argued=bool(action.get("arguments")))
+    argued, too_large = bool(action.get("arguments")), _too_large(action)
+    return _Call(envelope, tool, line, digest, argued=argued, too_large=too_large)
+
+
+def _too_large(action: dict[str, Any]) -> bool:
+    values = characters = 0
+    left: list[Any] = [action]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            characters += sum(map(len, value))
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str):
+            characters += len(value)
+        values += not (isinstance(value, (dict, list)) and value)
+    return values > _MOST_VALUES or characters > _MOST_CHARACTERS
 
 
 def _word(

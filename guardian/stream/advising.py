@@ -22,12 +22,8 @@ from guardian.sources.guardian import GuardianDecisions
 from guardian.sources.unwrapping import Unwrapping
 from guardian.store.monitor import MonitorStore
 from guardian.stream.port import Clock
-from guardian.wire.advice import Weighing
+from guardian.wire.advice import UNREADABLE, Weighing
 
-UNREADABLE = "unreadable_call"
-_UNREADABLE = Weighing(
-    score=0.0, session_evidence=0.0, one_in=1.0, promised=False, independent_signals=0, hard_breaches=(UNREADABLE,)
-)
 _BASELINES_LIVE_S = 30.0
 MAX_BYTES = 8 * 1024 * 1024
 """More than any proposal can be: control takes 1 MiB, in which a sign may be three times as long in ASCII, and the
@@ -81,22 +77,26 @@ class LocalAdviser:
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
         """Raises AdviserError when the store is away, or when the answer is not ready within `timeout_s`.
 
-        A call that cannot be read in full counts as a hard breach, because its sender chose what is in it.
+        A call that cannot be read in full counts as a hard breach, because its sender chose what is in it. So does
+        one that takes all that time of the processor by itself.
         """
         until = time.monotonic() + timeout_s
         record = Record("proposed", 0, 0, line, timestamp=self._clock())
         if not self._turn.acquire(timeout=max(0.0, timeout_s)):
             raise AdviserError("the adviser gave no answer in time (busy)")
+        began = time.thread_time()
         try:
             decoded, letters = self._pipeline.decode([record])
             if not decoded:
-                return _UNREADABLE
+                return UNREADABLE
             memory = self._memory(self._pipeline.wanted(decoded))
             judgement = self._pipeline.judge([self._as_logged(d, memory) for d in decoded], [], memory)
         except StoreError as error:
             raise AdviserError("the adviser's store is away") from error
         finally:
             self._turn.release()
+        if time.thread_time() - began > timeout_s:
+            return UNREADABLE
         if time.monotonic() > until:
             raise AdviserError("the adviser gave no answer in time")
         (verdict,) = judgement.verdicts
@@ -105,7 +105,7 @@ class LocalAdviser:
         weighed = _weighing(verdict, before, judgement.sessions[key], dict(self._pipeline.judging.versions))
         if not letters:
             return weighed
-        return weighed.model_copy(update={"hard_breaches": (*weighed.hard_breaches, UNREADABLE)})
+        return weighed.model_copy(update={"hard_breaches": (*weighed.hard_breaches, *UNREADABLE.hard_breaches)})
 
     def _memory(self, wanted: Wanted) -> Memory:
         """Sessions come from the store, baselines, which change once a minute, from a cache. No decision was

@@ -107,6 +107,17 @@ class Weighing(Body):
     shown: Mapping[str, str] = Field(default_factory=dict)
 
 
+UNREADABLE = Weighing(
+    score=0.0,
+    session_evidence=0.0,
+    one_in=1.0,
+    promised=False,
+    independent_signals=0,
+    hard_breaches=("unreadable_call",),
+)
+"""Of a call that cannot be read in full: its sender chose what is in it, so nothing else speaks for it."""
+
+
 def proposal_tool(proposal: Proposal) -> str:
     """The tool that is to be called."""
     return proposal.resource.id if proposal.action.name == "tools/call" else proposal.action.name

@@ -372,6 +372,23 @@ def test_without_an_answer_in_time_the_tools_risk_decides(stage, adviser, tool, 
     assert stage.deps.metrics.value("guardian_advice_total", answer="fallback") == 1
 
 
+@pytest.mark.parametrize(
+    "filler",
+    [{f"a{n}": n for n in range(2_000)}, {"x": [[]] * 2_000}, {"x": "y" * 2**18}, {"y" * 2**18: 0}],
+    ids=["values", "empty", "text", "names"],
+)
+def test_who_sends_more_than_is_read_does_not_choose_the_fall_back_with_it(stage, adviser, filler):
+    adviser.answer = AdviserError("the adviser gave no answer in time")
+    told = advice(stage, "crm.read", **filler)
+    assert (told["advice"], told["breaches"], told["fallback"]) == ("deny", ["unreadable_call"], False)
+    assert adviser.lines == [], "nor does anybody wait for it"
+
+
+def test_a_large_call_is_weighed(stage, adviser):
+    assert advice(stage, "crm.read", ids=list(range(1_900)), text="y" * 2**17)["advice"] == "permit"
+    assert len(adviser.lines) == 1
+
+
 def test_without_an_adviser_it_is_the_same(make_stage):
     told = advice(make_stage())
     assert (told["advice"], told["fallback"], told["reason"]) == ("deny", True, "no adviser is configured")

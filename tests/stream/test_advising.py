@@ -21,11 +21,12 @@ from guardian.errors import AdviserError
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.stream.advice_server import AdviceServer
-from guardian.stream.advising import UNREADABLE, LocalAdviser
+from guardian.stream.advising import LocalAdviser
 from guardian.stream.vitals import Lateness, Vitals
 from guardian.wire.adviser import RemoteAdviser
 from guardian.wire.client import ControlClient
 
+UNREADABLE = "unreadable_call"
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 PATIENCE = 60  # seconds, where none of it is what the test is about
 
@@ -187,6 +188,19 @@ def test_a_busy_adviser_answers_in_time_that_it_cannot(adviser):
     adviser._turn.acquire()
     with pytest.raises(AdviserError, match="busy"):
         adviser.weigh(line(), 0.01)
+
+
+def test_a_call_that_takes_all_the_time_by_itself_breaks_a_hard_rule_and_a_slow_store_none(
+    adviser, store, monkeypatch
+):
+    spent = iter(range(100))
+    monkeypatch.setattr("guardian.stream.advising.time.thread_time", lambda: next(spent))
+    assert adviser.weigh(line(), 0.9).hard_breaches == (UNREADABLE,)
+    monkeypatch.setattr("guardian.stream.advising.time.thread_time", lambda: 0.0)
+    late = iter([0.0, 1.0, 2.0])
+    monkeypatch.setattr("guardian.stream.advising.time.monotonic", lambda: next(late, 3.0))
+    with pytest.raises(AdviserError, match="in time"):
+        adviser.weigh(line(), 0.9)
 
 
 @pytest.fixture
