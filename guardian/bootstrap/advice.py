@@ -8,6 +8,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
+from guardian.bootstrap.sources import OWN, completion_of
 from guardian.config import Settings
 from guardian.control.adviser import AdviceRule, Adviser
 from guardian.embedding.fit import FitRequest
@@ -26,6 +27,7 @@ def advice_rule(settings: Settings) -> AdviceRule:
         risks=dict(section.risks),
         default_risk=section.default_risk,
         fallback=dict(section.fallback),
+        rename=str if settings.source.format == OWN else completion_of(settings).tools.of,
     )
 
 

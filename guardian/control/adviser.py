@@ -1,6 +1,6 @@
 """Advice before the act: the port to whoever weighs a proposed call, and what holds when that takes too long."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -23,6 +23,8 @@ class Adviser(Protocol):
 @dataclass(frozen=True, slots=True)
 class AdviceRule:
     """`risks` maps patterns of tool names to a risk, the first that fits counts; others are of `default_risk`.
+    A tool has the name that a gateway gives it and the one that `rename` makes of it; where they differ in risk,
+    one that is denied counts.
 
     `fallback` answers by risk when the adviser does not within `budget_s`, or policy has no answer; a risk that is
     not in it is denied.
@@ -33,8 +35,13 @@ class AdviceRule:
     default_risk: str = "high"
     fallback: Mapping[str, Answer] = field(default_factory=dict)
 
+    rename: Callable[[str], str] = str
+
     def risk_of(self, tool: str) -> str:
-        return next((risk for pattern, risk in self.risks.items() if covers(pattern, tool)), self.default_risk)
+        names = dict.fromkeys((self.rename(tool), tool))
+        firsts = (next((risk for like, risk in self.risks.items() if covers(like, name)), None) for name in names)
+        found = [risk for risk in firsts if risk is not None] or [self.default_risk]
+        return min(found, key=lambda risk: self.fallback.get(risk, "deny") != "deny")
 
     def without_answer(self, tool: str) -> Answer:
         return self.fallback.get(self.risk_of(tool), "deny")

@@ -49,6 +49,16 @@ def test_the_first_pattern_that_covers_a_tool_tells_its_risk_and_only_a_star_is_
     assert [rule.risk_of(tool) for tool in ("crm.read", "crm.x", "mail.send")] == ["low", "middle", "high"]
 
 
+def test_a_tool_is_of_the_stricter_risk_of_its_two_names():
+    risks = {"payments.*": "high", "crm.*": "low", "crm/drop": "high", "mail/*": "low", "mail.*": "high"}
+    rule = AdviceRule(
+        risks=risks, default_risk="low", fallback={"low": "permit"}, rename=lambda tool: tool.replace("/", ".")
+    )
+    denied = ["payments.transfer", "payments/transfer", "crm/drop", "mail/send"]
+    assert [(rule.risk_of(tool), rule.without_answer(tool)) for tool in denied] == [("high", "deny")] * 4
+    assert [rule.without_answer(tool) for tool in ("crm/read", "other/read")] == ["permit", "permit"]
+
+
 def envelope(session="s1", **more):
     told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review"}
     return {**told, "allowed_tools": ["crm.read", "crm.export"], "agent_id": "agent_1", **more}
