@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from guardian.control.approvals import permits, put_up, topic_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
@@ -250,6 +250,7 @@ def _fallback(deps: ControlDeps, told: AdviceContext, tool: str, why: str) -> Ad
 def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> Envelope:
     """The one that was sent; for a session alone the one that was registered."""
     subject, sent = proposal.subject, proposal.context.get("envelope")
+    tenant = _tenant(proposal)
     if sent is not None:
         try:
             envelope = Envelope.model_validate_json(json.dumps(sent))
@@ -259,13 +260,14 @@ def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> En
         check_tenant(envelope.tenant_id)
         if subject.type == "session" and subject.id != envelope.session_id:
             raise Refusal(422, "subject.id: it is another session than the envelope's")
+        if tenant not in (None, envelope.tenant_id):
+            raise Refusal(422, "context.tenant_id: it is another tenant than the envelope's")
         return envelope
-    tenant = _name(proposal, "tenant_id")
     if tenant is None and len(principal.tenants) == 1 and not principal.every_tenant:
         tenant = next(iter(principal.tenants))
     if subject.type != "session" or tenant is None:
         raise Refusal(
-            422, "context.envelope: send it, or a session with its tenant_id whose envelope is registered"
+            422, "context.envelope: send it, or a session with its context.tenant_id whose envelope is registered"
         )
     known = rows.envelopes.newest(tenant, subject.id) if principal.reaches(tenant) else None
     if known is None:
@@ -280,17 +282,26 @@ def _subjects(envelope: Envelope, proposal: Proposal) -> list[tuple[str, str]]:
         ("agent", envelope.agent_id),
         ("delegator", envelope.delegator_id),
         ("task", envelope.task_id),
-        ("jti", _name(proposal, "jti")),
+        ("jti", _name("subject.properties.jti", proposal.subject.properties.get("jti"))),
     )
     return [(kind, name) for kind, name in named if name is not None]
 
 
-def _name(proposal: Proposal, what: str) -> str | None:
+def _tenant(proposal: Proposal) -> str | None:
+    """The tenant that is named besides the envelope, in either place."""
+    beside = _name("context.tenant_id", proposal.context.get("tenant_id"))
+    within = _name("subject.properties.tenant_id", proposal.subject.properties.get("tenant_id"))
+    if None not in (beside, within) and beside != within:
+        raise Refusal(422, "context.tenant_id: it is another tenant than subject.properties.tenant_id")
+    return beside or within
+
+
+def _name(place: str, value: JsonValue) -> str | None:
     """Raises Refusal for one that nobody can bear: what cannot be looked up must not pass for not revoked."""
     try:
-        return _NAME.validate_python(proposal.subject.properties.get(what))
+        return _NAME.validate_python(value)
     except ValidationError:
-        raise Refusal(422, f"subject.properties.{what}: 1 to 512 characters, no control characters") from None
+        raise Refusal(422, f"{place}: 1 to 512 characters, no control characters") from None
 
 
 def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: datetime) -> _Call:

@@ -6,7 +6,8 @@
      "resource": {"type": "customer", "id": "cust_1"},
      "context": {"envelope": {…}}}
 
-`context.envelope` may be left out for a session whose envelope is registered. An MCP gateway may give `tools/call`
+`context.envelope` may be left out for a session whose envelope is registered; where the token reaches several
+tenants, `context.tenant_id` says whose it is. An MCP gateway may give `tools/call`
 as the action's name and the tool as the resource (`{"type": "tool", "id": "crm.export"}`).
 """
 

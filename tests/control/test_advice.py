@@ -290,6 +290,29 @@ def test_a_name_that_nobody_can_bear_is_refused_and_not_taken_for_one_that_is_no
     )
 
 
+@pytest.mark.parametrize(
+    ("context", "properties", "status", "said"),
+    [
+        ({"tenant_id": "acme"}, {}, 200, "nothing speaks against it"),
+        ({}, {"tenant_id": "acme"}, 200, "nothing speaks against it"),
+        ({}, {}, 422, "context.tenant_id"),
+        ({"tenant_id": "acme"}, {"tenant_id": "other"}, 422, "another tenant than subject.properties.tenant_id"),
+        ({"tenant_id": "other", "envelope": envelope()}, {}, 422, "another tenant than the envelope's"),
+        ({"tenant_id": ""}, {}, 422, "context.tenant_id: 1 to 512 characters"),
+    ],
+)
+def test_a_token_of_every_tenant_says_beside_the_session_whose_it_is(stage, context, properties, status, said):
+    stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": envelope()})
+    body = {
+        "subject": {"type": "session", "id": "s1", "properties": properties},
+        "action": {"name": "crm.read"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": context,
+    }
+    got = stage.call("POST", "/v1/advise", "gateway", "*", json=body)
+    assert (got.status_code, said in got.text) == (status, True), got.text
+
+
 def test_advice_for_every_tenant_at_once_is_refused_and_not_given_for_one_of_that_name(stage):
     body = {
         "subject": {"type": "session", "id": "s1"},
