@@ -1,5 +1,6 @@
 """What a gateway logs: each kind of trouble once until the list is fresh again. Never a token, never a body."""
 
+import errno
 import logging
 import threading
 
@@ -58,4 +59,7 @@ class Trouble:
 
 def reason(error: Exception) -> str:
     """In words that hold nothing secret: a foreign error may quote what it choked on."""
-    return str(error) if isinstance(error, Refused) else type(error).__name__
+    if isinstance(error, Refused):
+        return str(error)
+    number = getattr(error, "errno", None) or 0
+    return " ".join(filter(None, (type(error).__name__, errno.errorcode.get(number))))

@@ -1,7 +1,26 @@
 """Tokens that are refused, and what is logged: once each, and no secret."""
 
+import errno
 import logging
 from pathlib import Path
+
+import pytest
+
+from guardian.gateway.trouble import reason
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "/a/secret"), "OSError EMFILE"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "secret"), "ConnectionRefusedError ECONNREFUSED"),
+        (OSError("secret"), "OSError"),
+        (OSError(99_999, "secret"), "OSError"),
+        (ValueError("secret"), "ValueError"),
+    ],
+)
+def test_what_the_system_refuses_is_named_and_nothing_is_quoted(error, said) -> None:
+    assert reason(error) == said
 
 
 def test_a_refused_token_is_said_once_without_the_token(ledger, follow, soon, caplog) -> None:
