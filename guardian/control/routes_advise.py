@@ -60,27 +60,31 @@ async def await_advice(
     """What became of a call that is held. After a permit, ask again for the very same call: it passes, once."""
     await run_in_threadpool(may_read, deps, caller, "readRevocations")
     polls: LongPolls = request.app.state.long_polls
-    view = await polls.hold(
+    view, revoked = await polls.hold(
         caller.id,
         wait,
         lambda: run_in_threadpool(_look, deps, caller, approval_id),
-        until=lambda view: view.state != "pending" or view.expires_at <= deps.clock(),
+        until=lambda seen: seen[1] or seen[0].state != "pending" or seen[0].expires_at <= deps.clock(),
         every_s=_LOOK_AGAIN_S,
     )
-    return _answer(view, deps)
+    return _answer(view, deps, revoked=revoked)
 
 
-def _look(deps: ControlDeps, caller: Principal, approval_id: str) -> ApprovalView:
+def _look(deps: ControlDeps, caller: Principal, approval_id: str) -> tuple[ApprovalView, bool]:
+    """The approval, and whether its session is revoked by now."""
     with deps.store.read() as rows:
         found = rows.approvals.get(approval_id, caller.scope)
-    if found is None or found.view.action != "permitCall":
-        raise absent("call")
-    return found.view
+        if found is None or found.view.action != "permitCall":
+            raise absent("call")
+        view = found.view
+        return view, rows.ledger.live_entry(view.tenant_id, view.session_id or "") is not None
 
 
-def _answer(view: ApprovalView, deps: ControlDeps) -> Advice:
+def _answer(view: ApprovalView, deps: ControlDeps, *, revoked: bool) -> Advice:
     live = view.expires_at > deps.clock()
     match view.state:
+        case "pending" | "approved" if live and revoked:
+            told = AdviceContext(advice="deny", reason="the session was revoked after this was put up")
         case "pending" if live:
             told = AdviceContext(advice="hold", reason="a person is asked", approval=held_for(view))
         case "approved" if live:

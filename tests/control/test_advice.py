@@ -251,6 +251,18 @@ def test_a_yes_that_was_refused_lets_no_call_through(stage, adviser):
     assert again["approval"]["id"] != held["id"]
 
 
+@pytest.mark.parametrize("decided", [False, True])
+def test_who_waits_hears_that_the_session_was_revoked_meanwhile(stage, adviser, decided):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    if decided:
+        assert stage.decide(held["id"], "approve", "responder").status_code == 200
+    stage.revoke("s1")
+    told = stage.call("GET", held["wait_at"], "gateway").json()
+    assert (told["decision"], told["context"]["advice"]) == (False, "deny")
+    assert told["context"]["reason"] == "the session was revoked after this was put up"
+
+
 def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(make_stage, adviser, a_finding):
     stage = make_stage(adviser=adviser, approvals_waiting=10)
     stage.enforce()
