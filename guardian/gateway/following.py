@@ -77,7 +77,7 @@ class Follower:
         status, got, body = answer
         if status == 200:
             etag = header(got, "ETag").removeprefix("W/")  # what a proxy that packs makes of it
-            self._held.take(body, header(got, HEADER), etag, base, asked_as, date=header(got, "Date"))
+            self._held.take(body, header(got, HEADER), etag, base, asked_as)
         elif status == 304 and base is not None and base.etag:
             self._held.confirm(base, base.etag.encode(), header(got, HEADER))
         else:

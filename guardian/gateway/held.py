@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .cache import Cache, Part, Proof
-from .reading import UNSIGNED, Key, Refused, Revision, Signed, View, apply, parse, unix_date
+from .reading import UNSIGNED, Key, Refused, Revision, Signed, View, apply, parse
 from .signature import Verifier
 from .trouble import Trouble, reason
 
@@ -76,18 +76,16 @@ class HeldList:
         """So many signed deltas are kept that a whole list would be shorter."""
         return len(self._parts) > _MOST_PARTS
 
-    def take(
-        self, body: bytes, signature: str, etag: str, base: View | None, asked_as: str, *, date: str = ""
-    ) -> None:
-        """Believe an answer and apply it; Refused if any part of it is not as the contract says. `date` is the
-        answer's header of that name; where signatures are checked only these tell the server's clock."""
+    def take(self, body: bytes, signature: str, etag: str, base: View | None, asked_as: str) -> None:
+        """Believe an answer and apply it; Refused if any part of it is not as the contract says. A signature tells
+        the server's clock now; without one only the list does, as of its last change."""
         answer = parse(body)
         since = None if answer.complete or base is None else base.revision
         signed = self._check(body, signature, since)
         now = self._clock()
         confirmed = self._confirmed(signed, now)
-        said = unix_date(date) if self._verifier is None else signed.at
-        issued = max(answer.issued, said) - (now - confirmed)  # a quiet list was issued long ago
+        said = answer.issued if self._verifier is None else max(answer.issued, signed.at)
+        issued = said - (now - confirmed)
         if base is not None:
             issued = max(issued, base.issued + confirmed - base.confirmed)
         fresh, strange = apply(

@@ -9,8 +9,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 KINDS = frozenset({"session", "agent", "delegator", "task", "jti"})
@@ -211,12 +210,3 @@ def _unix(text: str) -> float:
     if at.tzinfo is None:
         raise ValueError("a time without an offset")
     return at.timestamp()
-
-
-def unix_date(header: str) -> float:
-    """An HTTP date (RFC 9110, 5.6.7); 0 for anything else."""
-    try:
-        at = parsedate_to_datetime(header)
-        return at.replace(tzinfo=at.tzinfo or UTC).timestamp()  # the form without a zone is GMT too
-    except (ValueError, OverflowError):
-        return 0.0

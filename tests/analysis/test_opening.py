@@ -54,8 +54,9 @@ def test_the_environment_names_archive_and_tenant(sample_root, monkeypatch):
 
 
 def test_the_thresholds_are_those_of_the_configuration_where_one_is_known(lay, monkeypatch, tmp_path):
-    root, config = lay(), tmp_path / "guardian.yaml"
-    config.write_text("archive: {path: .}\nresponse: {flag_one_in: 100, revoke_one_in: 5000}\n", encoding="utf-8")
+    root, config = lay(), tmp_path / "home" / "guardian.yaml"
+    config.parent.mkdir()
+    config.write_text("archive: {path: ..}\nresponse: {flag_one_in: 100, revoke_one_in: 5000}\n", encoding="utf-8")
     assert open_archive(root, tenant="*").asks_at is None
     assert open_archive(config, tenant="*").asks_at == (100, 5000)
     assert open_archive(config, tenant="*").only("acme").asks_at == (100, 5000)

@@ -91,7 +91,7 @@ class Broken:
     def __init__(self, error):
         self._error = error
 
-    def whole(self, lines, *, revision, changed_at):
+    def whole(self, lines, *, revision, changed_at, reach=None):
         raise self._error
 
     changes = whole

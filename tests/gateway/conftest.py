@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ class Ledger:
     epoch: int = 1
     n: int = 0
     issued: datetime = NOON
-    clock: datetime | str = NOON
     entries: list[dict[str, Any]] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
     always: Callable[["Ledger", dict[str, str]], tuple[int, dict[str, str], bytes] | None] | None = None
@@ -144,10 +142,6 @@ class _Front(BaseHTTPRequestHandler):
         self.send_response(self.ledger.acknowledging())
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def date_time_string(self, _timestamp: float | None = None) -> str:
-        at = self.ledger.clock
-        return format_datetime(at, usegmt=True) if isinstance(at, datetime) else at
 
     def log_message(self, *_: Any) -> None:
         """Be quiet."""

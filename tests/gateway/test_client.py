@@ -2,13 +2,10 @@
 
 import sys
 import threading
-import time
 import uuid
 from datetime import timedelta
 
 import pytest
-
-from guardian.gateway.reading import unix_date
 
 
 def test_a_revoked_session_is_refused_and_others_pass(ledger, follow) -> None:
@@ -73,39 +70,6 @@ def test_an_expired_revocation_lets_the_session_pass(ledger, follow, clocks) -> 
     assert not revoked.is_revoked("acme", "s1")
 
 
-def test_an_expired_one_of_a_list_that_was_quiet_since_lets_it_pass_too(ledger, follow, clocks) -> None:
-    ledger.append("s1", expires=ledger.issued + timedelta(seconds=10))
-    ledger.clock += timedelta(seconds=11)
-    clocks.wall_at += 11
-    revoked = follow()
-    assert revoked.wait_ready(10)
-    assert not revoked.is_revoked("acme", "s1")
-    ledger.append("s2")  # that it changed last at noon sets no clock back
-    ledger.wait_requests(len(ledger.requests) + 2)
-    assert revoked.is_revoked("acme", "s2")
-    assert not revoked.is_revoked("acme", "s1")
-
-
-def test_a_date_without_a_zone_is_in_universal_time(monkeypatch) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    try:
-        assert unix_date("Tue May 12 12:00:00 2026") == unix_date("Tue, 12 May 2026 12:00:00 GMT") == 1778587200
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-@pytest.mark.parametrize("date", ["", "soon", "Mon, 99 Foo 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2300"])
-def test_an_answer_without_a_date_that_can_be_read_ends_nothing_early(ledger, follow, clocks, date) -> None:
-    ledger.append("s1", expires=ledger.issued + timedelta(seconds=10))
-    ledger.clock = date
-    revoked = follow()
-    assert revoked.wait_ready(10)
-    clocks.pass_by(9)
-    assert revoked.is_revoked("acme", "s1")
-
-
 def test_an_entry_without_an_expiry_stays(ledger, follow, clocks) -> None:
     ledger.append("s1", expires=None)
     revoked = follow(on_stale="open")
@@ -128,7 +92,6 @@ def test_a_jump_of_the_wall_clock_ends_no_revocation_and_ages_no_list(ledger, fo
 def test_a_server_whose_clock_runs_far_ahead_ends_no_revocation(ledger, follow) -> None:
     ledger.append("s1")
     ledger.issued += timedelta(days=365)
-    ledger.clock += timedelta(days=365)
     revoked = follow()
     assert revoked.wait_ready(10)
     assert revoked.is_revoked("acme", "s1")
