@@ -5,23 +5,21 @@ confirms it. Only a call that is held leaves a trace, the approval that somebody
 the one call that it lets through.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from guardian.control.approvals import permits, put_up, topic_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
-from guardian.control.problems import Refusal, check_tenant
-from guardian.domain.event import SCHEMA, Envelope, Identifier
+from guardian.control.problems import Refusal
+from guardian.control.proposed import ProposedCall, call_of, envelope_of, subjects_of
 from guardian.domain.text import moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
@@ -33,38 +31,16 @@ from guardian.wire.advice import (
     HeldFor,
     Proposal,
     Weighing,
-    proposal_tool,
-    resource_of,
 )
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 
 ADVISER = "guardian-adviser"
-_NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
-_WHOSE = {"tenant_id", "session_id", "agent_id", "delegator_id", "task_id", "purpose", "parent_session_id"}
-_TOLD = ("arguments", "records", "data_classes", "credential_id")
 _SHOWN = ("agent", "purpose", "resource", "records", "arguments")
-_MOST_VALUES, _MOST_CHARACTERS = 2_000, 2**18
-"""Of a proposed call. The drift model reads no more values of one, and with either the adviser stays within its
-budget: who sends more must not choose the fall-back, for this call or for those that wait behind it."""
 _LONGEST = 2100  # characters of each; the monitor has cut them already
 _OF_A_SESSION, _OF_A_TENANT = 3, 20
 """So many held calls have a message of their own while they wait: an agent can have any number of its calls held,
 and each message may call somebody."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A proposed call as the decision log would tell it. `digest` names exactly this call of this session by this
-    agent, for this person, task and purpose; it has arguments if `argued`, and is more than is read if
-    `too_large`."""
-
-    envelope: Envelope
-    tool: str
-    line: bytes
-    digest: str
-    argued: bool
-    too_large: bool
 
 
 def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advice:
@@ -85,14 +61,14 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
         raise Refusal(403, "only a gateway asks for advice", code="denied")
     now = deps.clock()
     with deps.store.read() as rows:
-        envelope = _envelope(rows, principal, proposal)
+        envelope = envelope_of(rows, principal, proposal)
         must_reach(deps, principal, "permitCall", envelope.tenant_id)
         registered = rows.envelopes.newest(*envelope.key)
         tellers = (envelope,) if registered is None else (envelope, registered.envelope)
-        named = [whom for each in tellers for whom in _subjects(each, proposal)]
+        named = [whom for each in tellers for whom in subjects_of(each, proposal)]
         revoked = rows.ledger.live_among(envelope.tenant_id, named, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
-    call = _call(principal, proposal, envelope, now)
+    call = call_of(principal, proposal, envelope, now)
     told = AdviceContext(advice="deny", reason="", risk=deps.settings.advice.risk_of(call.tool))
     if revoked:
         entry = revoked[0]
@@ -115,7 +91,7 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
     return _decide(deps, call, told, evidence, now, shown=_shown(call, weighed))
 
 
-def _weigh(deps: ControlDeps, call: _Call) -> Weighing:
+def _weigh(deps: ControlDeps, call: ProposedCall) -> Weighing:
     if call.too_large:
         return UNREADABLE
     if deps.adviser is None:
@@ -125,7 +101,7 @@ def _weigh(deps: ControlDeps, call: _Call) -> Weighing:
 
 def _decide(
     deps: ControlDeps,
-    call: _Call,
+    call: ProposedCall,
     told: AdviceContext,
     evidence: EvidenceFacts,
     now: datetime,
@@ -164,7 +140,7 @@ def _decide(
 
 def _refuse_or_hold(
     deps: ControlDeps,
-    call: _Call,
+    call: ProposedCall,
     told: AdviceContext,
     asked: PolicyRequest,
     decision: PolicyDecision,
@@ -192,7 +168,7 @@ def _refuse_or_hold(
     return told.model_copy(update=update)
 
 
-def _tell(deps: ControlDeps, rows: ControlRows, call: _Call, held: ApprovalView, now: datetime) -> None:
+def _tell(deps: ControlDeps, rows: ControlRows, call: ProposedCall, held: ApprovalView, now: datetime) -> None:
     """Tell people that this call waits, in a message that can be answered while there are few of them."""
     tenant_id, session_id = call.envelope.key
     of_it = rows.approvals.of_session(tenant_id, session_id, now, _OF_A_SESSION + 1)
@@ -216,7 +192,7 @@ def held_for(approval: ApprovalView) -> HeldFor:
     return HeldFor(id=approval.id, wait_at=f"/v1/advise/{approval.id}", expires_at=approval.expires_at)
 
 
-def _shown(call: _Call, weighed: Weighing) -> dict[str, str]:
+def _shown(call: ProposedCall, weighed: Weighing) -> dict[str, str]:
     """What the person who is asked sees of the call, besides its tool. Nobody is to take arguments that are not
     told for none."""
     shown = {name: weighed.shown[name][:_LONGEST] for name in _SHOWN if weighed.shown.get(name)}
@@ -247,102 +223,8 @@ def _fallback(deps: ControlDeps, told: AdviceContext, tool: str, why: str) -> Ad
     return told.model_copy(update={"advice": answer, "reason": why[:300], "fallback": True})
 
 
-def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> Envelope:
-    """The one that was sent; for a session alone the one that was registered."""
-    subject, sent = proposal.subject, proposal.context.get("envelope")
-    tenant = _tenant(proposal)
-    if sent is not None:
-        try:
-            envelope = Envelope.model_validate_json(json.dumps(sent))
-        except (ValidationError, ValueError) as error:
-            first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not JSON"
-            raise Refusal(422, f"context.envelope: {first[:200]}") from None
-        check_tenant(envelope.tenant_id)
-        if subject.type == "session" and subject.id != envelope.session_id:
-            raise Refusal(422, "subject.id: it is another session than the envelope's")
-        if tenant not in (None, envelope.tenant_id):
-            raise Refusal(422, "context.tenant_id: it is another tenant than the envelope's")
-        return envelope
-    if tenant is None and len(principal.tenants) == 1 and not principal.every_tenant:
-        tenant = next(iter(principal.tenants))
-    if subject.type != "session" or tenant is None:
-        raise Refusal(
-            422, "context.envelope: send it, or a session with its context.tenant_id whose envelope is registered"
-        )
-    known = rows.envelopes.newest(tenant, subject.id) if principal.reaches(tenant) else None
-    if known is None:
-        raise Refusal(422, "context.envelope: none is registered for this session within reach; send it")
-    return known.envelope
-
-
-def _subjects(envelope: Envelope, proposal: Proposal) -> list[tuple[str, str]]:
-    named = (
-        ("session", envelope.session_id),
-        ("session", envelope.parent_session_id),
-        ("agent", envelope.agent_id),
-        ("delegator", envelope.delegator_id),
-        ("task", envelope.task_id),
-        ("jti", _name("subject.properties.jti", proposal.subject.properties.get("jti"))),
-    )
-    return [(kind, name) for kind, name in named if name is not None]
-
-
-def _tenant(proposal: Proposal) -> str | None:
-    """The tenant that is named besides the envelope, in either place."""
-    beside = _name("context.tenant_id", proposal.context.get("tenant_id"))
-    within = _name("subject.properties.tenant_id", proposal.subject.properties.get("tenant_id"))
-    if None not in (beside, within) and beside != within:
-        raise Refusal(422, "context.tenant_id: it is another tenant than subject.properties.tenant_id")
-    return beside or within
-
-
-def _name(place: str, value: JsonValue) -> str | None:
-    """Raises Refusal for one that nobody can bear: what cannot be looked up must not pass for not revoked."""
-    try:
-        return _NAME.validate_python(value)
-    except ValidationError:
-        raise Refusal(422, f"{place}: 1 to 512 characters, no control characters") from None
-
-
-def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: datetime) -> _Call:
-    tool = proposal_tool(proposal)
-    properties = proposal.action.properties
-    action: dict[str, Any] = {name: properties[name] for name in _TOLD if properties.get(name) is not None}
-    action |= {"tool": tool, "resource": resource_of(proposal)}
-    what = json.dumps([envelope.model_dump(include=_WHOSE), action], sort_keys=True)
-    digest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
-    told: Mapping[str, Any] = {
-        "schema": SCHEMA,
-        "id": f"proposed_{digest[:40]}_{now.timestamp():.6f}",
-        "time": now.isoformat(),
-        "gateway": principal.id,
-        "envelope": json.loads(envelope.model_dump_json()),
-        "action": action,
-        "decision": {"effect": "allow"},
-    }
-    line = json.dumps(told).encode("utf-8", "surrogatepass")
-    argued, too_large = bool(action.get("arguments")), _too_large(action)
-    return _Call(envelope, tool, line, digest, argued=argued, too_large=too_large)
-
-
-def _too_large(action: dict[str, Any]) -> bool:
-    values = characters = 0
-    left: list[Any] = [action]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            characters += sum(map(len, value))
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-        elif isinstance(value, str):
-            characters += len(value)
-        values += not (isinstance(value, (dict, list)) and value)
-    return values > _MOST_VALUES or characters > _MOST_CHARACTERS
-
-
 def _word(
-    rows: ControlRows, call: _Call, state: Literal["approved", "denied"], now: datetime
+    rows: ControlRows, call: ProposedCall, state: Literal["approved", "denied"], now: datetime
 ) -> ApprovalView | None:
     """The approval with people's latest word on exactly this call, if that is `state` and may still be used."""
     act = {"call": call.digest, "tool": call.tool}
@@ -352,7 +234,7 @@ def _word(
 
 def _used(
     deps: ControlDeps,
-    call: _Call,
+    call: ProposedCall,
     approval: ApprovalView,
     asked: PolicyRequest,
     decision: PolicyDecision,

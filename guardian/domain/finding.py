@@ -32,7 +32,7 @@ class Kind(StrEnum):
     ENTITLEMENT = "entitlement"  # a gateway spoke for a tenant that it does not serve
     BUS = "bus"  # the fuse blew: most records of one gateway are unreadable
     ENVELOPE = "envelope"  # the log's envelope is none of those that were registered for the session
-    CALIBRATION = "calibration"  # traffic has left the calibration: its promises no longer hold
+    CALIBRATION = "calibration"  # traffic has left the calibration: its promises may not hold
     CONTROL = "control"  # control's own news: its breaker, break-glass, policies, decision point or keys
 
 
