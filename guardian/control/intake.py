@@ -14,7 +14,7 @@ from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, check_calendar, check_tenant
-from guardian.control.revoking import overtaken, revoke_or_flag
+from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
 from guardian.control.superseded import came_too_late, superseded, weighed
 from guardian.domain.finding import Effect, Finding, Kind
@@ -130,8 +130,7 @@ def _decide(
         )
         outcome = against_record(rows, finding, outcome)
     else:
-        outcome = against_record(rows, finding, overtaken(rows, finding, outcome, now))
-        outcome = excused(rows, finding, outcome, now, solo=asked.solo)
+        outcome = excused(rows, finding, against_record(rows, finding, outcome), now, solo=asked.solo)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
     outcome = remarked(outcome, less)
     if finding.late_s:

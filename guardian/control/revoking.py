@@ -13,7 +13,7 @@ from guardian.control.envelopes import revoked_until
 from guardian.control.facts import harm_of
 from guardian.control.subjects import keep_from_coming_back
 from guardian.control.superseded import without_its_parent
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.text import moment
 from guardian.policy.port import PolicyDecision, PolicyRequest
@@ -38,11 +38,14 @@ def revoke_or_flag(
     `permitted` is the answer about the flag: a decision point that failed on it is not asked again. What was
     `planted` by control itself spends no budget and takes nothing else along.
     """
-    live = _standing(rows, finding, now)
-    if live and (live.cause is None or _only_follows(deps, rows, asked, finding, now)):
+    live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
+    stands = live is not None and live.expires_at > now
+    if live and stands and (live.cause is None or _only_follows(deps, rows, asked, finding, now)):
+        note = f"the session was already revoked, at revision {live.revision}"
+        update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
         flag = replace(asked, action="flag")
         record(rows, flag, permitted, now, finding_id=finding.id, result="already_revoked")
-        return flagged.model_copy(update={"effect": Effect.REVOKE, **_already(live)}), None
+        return flagged.model_copy(update=update), None
     if permitted.errors:
         decision = permitted
     else:
@@ -85,24 +88,6 @@ def revoke_or_flag(
     why = "; ".join(filter(None, (*decision.reasons.values(), also)))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
-
-
-def overtaken(rows: ControlRows, finding: Finding, flagged: FindingOutcome, now: datetime) -> FindingOutcome:
-    """The outcome of a finding that wants a flag: without effect where its session was revoked meanwhile, and not
-    with its parent. People decide on the reason for that, and on nothing lesser."""
-    live = _standing(rows, finding, now)
-    if finding.kind is not Kind.DRIFT or finding.wanted is not Effect.FLAG or not live or live.cause is not None:
-        return flagged
-    return flagged.model_copy(update={"effect": Effect.NONE, **_already(live)})
-
-
-def _standing(rows: ControlRows, finding: Finding, now: datetime) -> LedgerEntry | None:
-    live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
-    return live if live is not None and live.expires_at > now else None
-
-
-def _already(live: LedgerEntry) -> dict[str, Any]:
-    return {"note": f"the session was already revoked, at revision {live.revision}", "revision": live.revision}
 
 
 def _above(

@@ -125,19 +125,6 @@ def test_a_finding_about_a_revoked_session_adds_no_ledger_entry(stage, a_finding
         assert len(ledger_entries(rows)) == 1
 
 
-def test_a_flag_for_what_was_under_way_when_a_session_was_revoked_leaves_its_case_as_it_is(stage, a_finding, hard):
-    stage.enforce()
-    stage.submit(a_finding(breaches=hard))
-    before = stage.call("GET", "/v1/cases/acme/sess_1", "analyst").json()
-    late = a_finding(n=1, wanted=Effect.FLAG, breaches=hard)
-    outcome = stage.submit(late).json()
-    assert (outcome["effect"], outcome["note"]) == ("none", "the session was already revoked, at revision 1.1")
-    after = stage.call("GET", "/v1/cases/acme/sess_1", "analyst").json()
-    assert (after["digest"], after["shown"]) == (before["digest"], before["shown"])
-    stage.clock.pass_(days=2)
-    assert stage.submit(a_finding(n=2, wanted=Effect.FLAG)).json()["effect"] == "flag", "it has lapsed"
-
-
 def test_a_renewed_session_stays_revoked_for_longer(stage, a_finding):
     stage.enforce()
     stage.submit(a_finding())
