@@ -149,7 +149,7 @@ class Doubts:
             for base in sorted(folders.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
         )
         for count, (path, said, led) in enumerate(pairs):
-            if count == _JOINED or (hit(led) and (_above(path) in folders or not hit(said))):
+            if count == _JOINED or (hit(led) and not hit(said)):
                 yield path, said
                 return
 

@@ -226,9 +226,18 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
         key = constraints.spelt[f"denied_{name}"]
         names = (name, *constraints.also(key))
         for leaf, value in _values(action, *names) if name != DATA_CLASS else ():
-            if touches(denied, value, based=leaf.path.rpartition(".")[0] in action.folders):
+            if _is_denied(denied, value, action.folders.get(leaf.path.rpartition(".")[0], frozenset())):
                 said, why = text(value), f", one of {shown(key, 60)}"
                 yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
+
+
+def _is_denied(denied: frozenset[str], value: object, folders: frozenset[str]) -> bool:
+    """Whether a value is denied as it stands. One that climbs far enough to reach the root from anywhere is not,
+    where it leads elsewhere from the folders beside it."""
+    if not touches(denied, value):
+        return False
+    led = (f"{folder.rstrip('/')}/{text(value)}" for folder in folders)
+    return not folders or touches(denied, value, based=True) or any(touches(denied, each) for each in led)
 
 
 class _Owners:
