@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from guardian.control.approvals import permits, put_up, topic_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
+from guardian.control.patience import Patience
 from guardian.control.problems import Refusal
 from guardian.control.proposed import ProposedCall, call_of, envelope_of, subjects_of
 from guardian.domain.text import moment
@@ -43,11 +45,13 @@ _OF_A_SESSION, _OF_A_TENANT = 3, 20
 and each message may call somebody."""
 
 
-def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advice:
-    """Permit, deny or hold. Raises Refusal for a question that makes no sense or is not this caller's to ask."""
-    started = deps.stopwatch()
-    context = _advise(deps, principal, proposal)
-    took = deps.stopwatch() - started
+async def advise(
+    deps: ControlDeps, patience: Patience, principal: Principal, proposal: Proposal, *, since: float
+) -> Advice:
+    """Permit, deny or hold, for a request that arrived at `since`, on the stopwatch. Raises Refusal for a question
+    that makes no sense or is not this caller's to ask."""
+    context = await _advise(deps, patience, principal, proposal, since)
+    took = deps.stopwatch() - since
     deps.metrics.observe("guardian_advice_seconds", took)
     answer = "fallback" if context.fallback else context.advice
     deps.metrics.add("guardian_advice_total", answer=answer)
@@ -55,11 +59,37 @@ def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advic
     return Advice(decision=context.advice == "permit", context=context)
 
 
-def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> AdviceContext:
+async def _advise(
+    deps: ControlDeps, patience: Patience, principal: Principal, proposal: Proposal, since: float
+) -> AdviceContext:
+    now = deps.clock()
+    call, told = await run_in_threadpool(_begun, deps, principal, proposal, now)
+    if told.reason:
+        return told
+    try:
+        weighed = UNREADABLE if call.too_large else await patience.weigh(call.line, since)
+        evidence = _weighed_evidence(weighed)
+    except AdviserError as error:
+        return _fallback(deps, told, call.tool, str(error))
+    except ValidationError:  # of an adviser in this process, whose numbers are none
+        return _fallback(deps, told, call.tool, "the adviser's answer is none")
+    told = told.model_copy(
+        update={
+            "breaches": tuple(sorted({*weighed.breaches, *weighed.hard_breaches})),
+            "one_in": weighed.one_in,
+            "score": weighed.score,
+        }
+    )
+    return await run_in_threadpool(_decide, deps, call, told, evidence, now, shown=_shown(call, weighed))
+
+
+def _begun(
+    deps: ControlDeps, principal: Principal, proposal: Proposal, now: datetime
+) -> tuple[ProposedCall, AdviceContext]:
+    """The call, and what is known of it without the adviser: with a reason where that decides."""
     if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
         may_read(deps, principal, "readRevocations")  # whoever may not even read is audited
         raise Refusal(403, "only a gateway asks for advice", code="denied")
-    now = deps.clock()
     with deps.store.read() as rows:
         envelope = envelope_of(rows, principal, proposal)
         must_reach(deps, principal, "permitCall", envelope.tenant_id)
@@ -73,30 +103,8 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
     if revoked:
         entry = revoked[0]
         reason = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
-        return told.model_copy(update={"reason": reason})
-    try:
-        weighed = _weigh(deps, call)
-        evidence = _weighed_evidence(weighed)
-    except AdviserError as error:
-        return _fallback(deps, told, call.tool, str(error))
-    except ValidationError:  # of an adviser in this process, whose numbers are none
-        return _fallback(deps, told, call.tool, "the adviser's answer is none")
-    told = told.model_copy(
-        update={
-            "breaches": tuple(sorted({*weighed.breaches, *weighed.hard_breaches})),
-            "one_in": weighed.one_in,
-            "score": weighed.score,
-        }
-    )
-    return _decide(deps, call, told, evidence, now, shown=_shown(call, weighed))
-
-
-def _weigh(deps: ControlDeps, call: ProposedCall) -> Weighing:
-    if call.too_large:
-        return UNREADABLE
-    if deps.adviser is None:
-        raise AdviserError("no adviser is configured")
-    return deps.adviser.weigh(call.line, deps.settings.advice.budget_s)
+        told = told.model_copy(update={"reason": reason})
+    return call, told
 
 
 def _decide(

@@ -46,6 +46,7 @@ from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
 from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
+from guardian.control.patience import Patience
 from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
 from guardian.control.self_testing import test_the_switch
@@ -131,6 +132,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.streams = Places(switch.streams_per_caller, kind="streams", code="too_many_streams")
     waiting = Places(switch.waits_per_caller, kind="long polls", code="too_many_long_polls")
     app.state.long_polls = LongPolls(bell, waiting, longest_s=deps.settings.long_poll_max_s)
+    app.state.patience = Patience(deps.adviser, deps.settings.advice.budget_s, stopwatch=deps.stopwatch)
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)

@@ -42,7 +42,8 @@ _log = logger("control")
 
 
 class Gate:
-    """Pure ASGI. Leaves the Principal in `request.state.principal`."""
+    """Pure ASGI. Leaves the Principal in `request.state.principal`, and in `arrived` when the request came, on the
+    stopwatch."""
 
     def __init__(self, app: ASGIApp, deps: ControlDeps) -> None:
         self._app = app
@@ -56,7 +57,7 @@ class Gate:
         request_id = deps.new_id()
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        started = deps.stopwatch()
+        started = state["arrived"] = deps.stopwatch()
         answered = False
         admit: Callable[[], Principal] | None = None
 

@@ -44,9 +44,9 @@ _LOOK_AGAIN_S = 0.25
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 413, 422, 503))
-def ask_for_advice(deps: Deps, caller: Caller, proposal: Proposal) -> Advice:
+async def ask_for_advice(request: Request, deps: Deps, caller: Caller, proposal: Proposal) -> Advice:
     """May this call go through? `decision` is true for permit alone; `context.advice` tells deny from hold."""
-    return advise(deps, caller, proposal)
+    return await advise(deps, request.app.state.patience, caller, proposal, since=request.state.arrived)
 
 
 @router.get("/{approval_id}", responses=READS)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from whole_store import ledger_entries
 
 from guardian.control import app, descendants, lapse, lifting
+from guardian.control.adviser import AdviceRule
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.switch import SwitchRule
@@ -198,11 +199,13 @@ def enter(client: TestClient, store: ControlStore) -> None:
 
 @pytest.fixture
 def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Iterator[Callable[..., Stage]]:
-    """By itself a stage neither sweeps nor watches, however long a test takes: its clock is the tests' own."""
+    """By itself a stage neither sweeps nor watches, nor runs out of patience with the adviser, however long a test
+    takes: its clock is the tests' own."""
     stages: list[Stage] = []
 
     def make(**settings: Any) -> Stage:
-        settings = {"switch": SwitchRule(watch_every_s=3600), "sweep_every_s": 3600.0, **settings}
+        by_itself = {"switch": SwitchRule(watch_every_s=3600), "sweep_every_s": 3600.0}
+        settings = {**by_itself, "advice": AdviceRule(budget_s=60), **settings}
         folder = tmp_path / str(len(stages))
         shutil.copytree(migrated, folder)
         clock = Clock()

@@ -38,7 +38,7 @@ def adviser():
 
 @pytest.fixture
 def stage(make_stage, adviser):
-    rule = AdviceRule(budget_s=0.2, risks={"*.read": "low"}, fallback={"low": "permit"})
+    rule = AdviceRule(budget_s=60, risks={"*.read": "low"}, fallback={"low": "permit"})
     made = make_stage(adviser=adviser, advice=rule)
     made.enforce()
     return made
@@ -448,9 +448,8 @@ def test_a_policy_that_cannot_decide_falls_back_as_well(make_stage, adviser, pol
                 raise RuntimeError("away")
             return policies.decide(request)
 
-    stage = make_stage(
-        adviser=adviser, pdp=Broken(), advice=AdviceRule(risks={"*.read": "low"}, fallback={"low": "permit"})
-    )
+    rule = AdviceRule(budget_s=60, risks={"*.read": "low"}, fallback={"low": "permit"})
+    stage = make_stage(adviser=adviser, pdp=Broken(), advice=rule)
     assert advice(stage, "crm.read")["fallback"] is True
     assert advice(stage, "crm.export")["advice"] == "deny"
 

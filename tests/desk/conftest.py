@@ -24,7 +24,7 @@ from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap.slack import SlackQueue
 from guardian.config import Settings
-from guardian.control.adviser import Adviser
+from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
 from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps, ControlSettings
@@ -244,7 +244,7 @@ def make_office(
             tokens=tokens,
             clock=clock,
             metrics=Metrics(),
-            settings=ControlSettings(public_url="https://guardian.example"),
+            settings=ControlSettings(public_url="https://guardian.example", advice=AdviceRule(budget_s=60)),
             adviser=adviser,
         )
         chosen = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url, timeout=timeout, **options)

@@ -1,0 +1,86 @@
+"""An adviser that hangs, or is asked too much: the fall-back answers in time, and nobody else waits."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from guardian.control.adviser import AdviceRule
+from guardian.control.patience import Patience
+from guardian.errors import AdviserError
+from guardian.wire.advice import Weighing
+
+CALM = Weighing(score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0)
+TOO_BUSY = "control is too busy to ask the adviser in time"
+
+
+class Hung:
+    """Answers once it is let go; keeps what it was asked."""
+
+    def __init__(self):
+        self.asked, self.let_go = [], threading.Event()
+
+    def weigh(self, line, timeout_s):
+        self.asked.append(line)
+        assert self.let_go.wait(10)
+        return CALM
+
+
+@pytest.fixture
+def hung():
+    adviser = Hung()
+    yield adviser
+    adviser.let_go.set()
+
+
+def proposal(n):
+    envelope = {"delegator_id": "u", "tenant_id": "acme", "session_id": f"s{n}", "purpose": "review"}
+    return {
+        "subject": {"type": "session", "id": f"s{n}"},
+        "action": {"name": "crm.read"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope},
+    }
+
+
+def test_while_the_adviser_hangs_the_fall_back_answers_and_other_routes_do_too(make_stage, hung):
+    stage = make_stage(adviser=hung, advice=AdviceRule(budget_s=0.5))
+    with ThreadPoolExecutor(61) as pool:
+        callers = [pool.submit(stage.call, "POST", "/v1/advise", "gateway", json=proposal(n)) for n in range(60)]
+        other = pool.submit(stage.revocations)
+        assert other.result(30).status_code == 200
+        told = [each.result(30).json()["context"] for each in callers]
+    assert {each["reason"] for each in told} <= {"the adviser gave no answer in time", TOO_BUSY}
+    assert {(each["advice"], each["fallback"]) for each in told} == {("deny", True)}
+    assert not hung.let_go.is_set()
+
+
+def test_what_a_request_waited_before_it_is_weighed_is_time_of_its_budget(hung):
+    hung.let_go.set()
+    patience = Patience(hung, 60, stopwatch=lambda: 100.0)
+    assert asyncio.run(patience.weigh(b"new", 70.0)) == CALM
+    with pytest.raises(AdviserError, match=TOO_BUSY):
+        asyncio.run(patience.weigh(b"old", 69.0))
+    assert hung.asked == [b"new"]
+
+
+def test_a_question_that_finds_its_place_too_late_gives_it_to_those_behind(hung):
+    now = 0.0
+
+    async def scenario():
+        patience = Patience(hung, 60, stopwatch=lambda: now)
+        first = [asyncio.ensure_future(patience.weigh(b"first", 0.0)) for _ in range(8)]
+        late = asyncio.ensure_future(patience.weigh(b"late", 0.0))
+        while len(hung.asked) < 8:
+            await asyncio.sleep(0.001)
+        nonlocal now
+        now = 31.0
+        behind = asyncio.ensure_future(patience.weigh(b"behind", now))
+        hung.let_go.set()
+        return await asyncio.gather(*first, late, behind, return_exceptions=True)
+
+    *first, late, behind = asyncio.run(scenario())
+    assert [*first, behind] == [CALM] * 9
+    assert str(late) == TOO_BUSY
+    assert hung.asked == [b"first"] * 8 + [b"behind"]
