@@ -75,7 +75,7 @@ class SharedLooks:
 
     async def bundle(self, reach: Reach) -> Rendered:
         """The whole list as a bundle for OPA."""
-        return await self._once(("bundle", reach), lambda: self._bundles.whole(reach)[1], keep=lambda _: False)
+        return await self.together(("bundle", reach), lambda: self._bundles.whole(reach)[1])
 
     async def fresh(self, reach: Reach, held: Revision) -> bytes:
         """The event that says that `held` is still the newest."""
@@ -89,7 +89,11 @@ class SharedLooks:
     async def packed(self, listing: Listing) -> bytes:
         """The body of a whole list, gzipped."""
         key = ("packed", listing.rendered.etag)
-        return await self._once(key, lambda: self._listings.packed(listing), keep=lambda _: False)
+        return await self.together(key, lambda: self._listings.packed(listing))
+
+    async def together(self, key: Hashable, work: Callable[[], T]) -> T:
+        """What `work` brings, for all who ask while it is done; nothing is kept."""
+        return await self._once(key, work, keep=lambda _: False)
 
     async def _once(
         self, key: Hashable, work: Callable[[], T], *, keep: Callable[[T], bool] = lambda _: True

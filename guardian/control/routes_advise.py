@@ -10,15 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from guardian.control.advising import advise, held_for
-from guardian.control.authority import may_read
+from guardian.control.authority import Reach, may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
+from guardian.control.looking import SharedLooks
 from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
 from guardian.wire.advice import Advice, AdviceContext, Proposal
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.principal import Principal
 
 
 class _Unambiguous(Request):
@@ -60,20 +60,22 @@ async def await_advice(
     """What became of a call that is held. After a permit, ask again for the very same call: it passes, once."""
     await run_in_threadpool(may_read, deps, caller, "readRevocations")
     polls: LongPolls = request.app.state.long_polls
+    looks: SharedLooks = request.app.state.looks
+    key = ("held", caller.scope, approval_id)
     view, revoked = await polls.hold(
         caller.id,
         wait,
-        lambda: run_in_threadpool(_look, deps, caller, approval_id),
+        lambda: looks.together(key, lambda: _look(deps, caller.scope, approval_id)),
         until=lambda seen: seen[1] or seen[0].state != "pending" or seen[0].expires_at <= deps.clock(),
         every_s=_LOOK_AGAIN_S,
     )
     return _answer(view, deps, revoked=revoked)
 
 
-def _look(deps: ControlDeps, caller: Principal, approval_id: str) -> tuple[ApprovalView, bool]:
+def _look(deps: ControlDeps, scope: Reach, approval_id: str) -> tuple[ApprovalView, bool]:
     """The approval, and whether its session is revoked by now."""
     with deps.store.read() as rows:
-        found = rows.approvals.get(approval_id, caller.scope)
+        found = rows.approvals.get(approval_id, scope)
         if found is None or found.view.action != "permitCall":
             raise absent("call")
         view = found.view

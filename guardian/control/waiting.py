@@ -53,7 +53,8 @@ class LongPolls:
     ) -> T:
         """What `look` brings, as soon as `until` holds of it; else what it brings after `wait_s` seconds.
 
-        It looks again whenever the ledger moves, and at least `every_s`. A server that stops answers at once.
+        It looks again whenever the ledger moves, and at least `every_s`: all do at the same moments, and can share
+        a look. A server that stops answers at once.
         A request that does not wait needs no place. Raises Refusal when the principal has no place left.
         """
         loop = asyncio.get_running_loop()
@@ -65,4 +66,4 @@ class LongPolls:
                 left = deadline - loop.time()
                 if until(found) or left <= 0 or self._bell.closing:
                     return found
-                await heard(event, min(left, every_s))
+                await heard(event, min(left, every_s - loop.time() % every_s))

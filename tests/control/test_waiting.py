@@ -4,12 +4,16 @@ import asyncio
 import threading
 import time
 
+import httpx
 import pytest
 
+from guardian.control import routes_advise
 from guardian.control.bell import Bell
 from guardian.control.problems import Refusal
 from guardian.control.switch import SwitchRule
 from guardian.control.waiting import LongPolls, Places
+from guardian.store.control_approvals import ApprovalRows
+from guardian.wire.advice import Weighing
 
 
 def long_polls(bell=None, most=10):
@@ -97,3 +101,37 @@ def test_a_long_poll_over_http_gives_its_place_back(make_stage):
     assert places.taken() == 0
     stage.revoke("s2")
     assert stage.revocations(**asks).status_code == 200
+
+
+class Alarmed:
+    def weigh(self, line, timeout_s):
+        return Weighing(score=0.98, session_evidence=5.0, one_in=50_000.0, promised=True, independent_signals=3)
+
+
+def test_however_many_wait_for_a_held_call_one_look_serves_all(make_stage, monkeypatch):
+    stage = make_stage(adviser=Alarmed(), default_mode="enforce")
+    envelope = {"delegator_id": "u", "tenant_id": "acme", "session_id": "s1", "purpose": "review"}
+    body = {
+        "subject": {"type": "session", "id": "s1"},
+        "action": {"name": "crm.export"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope},
+    }
+    held = stage.call("POST", "/v1/advise", "gateway", json=body).json()["context"]["approval"]
+    looks, get = [], ApprovalRows.get
+    monkeypatch.setattr(ApprovalRows, "get", lambda *told: looks.append(time.monotonic()) or get(*told))
+    monkeypatch.setattr(routes_advise, "_LOOK_AGAIN_S", 0.1)
+
+    async def scenario():
+        headers, app = {"Authorization": f"Bearer {stage.token('gateway')}"}, httpx.ASGITransport(stage.client.app)
+        async with httpx.AsyncClient(transport=app, base_url="http://control", headers=headers) as client:
+            waiting = [asyncio.ensure_future(client.get(held["wait_at"], params={"wait": 30})) for _ in range(40)]
+            while len({int(at / 0.1) for at in looks}) < 6:
+                await asyncio.sleep(0.01)
+            looked = len(looks)
+            await asyncio.to_thread(stage.decide, held["id"], "approve", "responder")
+            return looked, await asyncio.gather(*waiting)
+
+    looked, answers = asyncio.run(scenario())
+    assert looked <= 2 * 40, "the first look is each one's own"
+    assert {each.json()["decision"] for each in answers} == {True}
