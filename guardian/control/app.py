@@ -132,7 +132,9 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.streams = Places(switch.streams_per_caller, kind="streams", code="too_many_streams")
     waiting = Places(switch.waits_per_caller, kind="long polls", code="too_many_long_polls")
     app.state.long_polls = LongPolls(bell, waiting, longest_s=deps.settings.long_poll_max_s)
-    app.state.patience = Patience(deps.adviser, deps.settings.advice.budget_s, stopwatch=deps.stopwatch)
+    app.state.patience = Patience(
+        deps.adviser, deps.settings.advice.budget_s, stopwatch=deps.stopwatch, metrics=deps.metrics
+    )
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)

@@ -47,6 +47,7 @@ Metric = Literal[
     "guardian_push_lag_seconds",
     "guardian_advice_total",
     "guardian_advice_seconds",
+    "guardian_adviser_given_up",
     "guardian_slack_clicks_total",
     "guardian_sign_ins_total",
     "guardian_purposes_total",
@@ -187,6 +188,10 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Advice by answer. Many fallbacks: the adviser is slow or away.", ("answer",)
     ),
     "guardian_advice_seconds": _Spec("histogram", "Time for one advice, as the gateway waits for it."),
+    "guardian_adviser_given_up": _Spec(
+        "gauge",
+        "1 while the adviser was always late, so that the fall-back answers at once. Look at the monitor.",
+    ),
     "guardian_slack_clicks_total": _Spec(
         "counter",
         "Clicks and commands in Slack by what became of them. Many unmapped or forged: somebody is trying.",
