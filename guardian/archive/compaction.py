@@ -43,14 +43,14 @@ class Tidied:
     forgotten: int = 0
 
 
-def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = timedelta(hours=1)) -> Tidied:
+def tidy(root: Path, *, now: datetime, keep: timedelta) -> Tidied:
     """Forget days older than `keep` and what was said on them; merge every finished day and what people said.
 
     Forgetting comes first: neither damage to a younger day nor a full disk may keep an old one. A day is finished
-    `settle` after its end; late arrivals are merged the next time. A file that cannot be read stays where it is.
+    an hour after its end; late arrivals are merged the next time. A file that cannot be read stays where it is.
     Raises ArchiveError for it when all else is done, and for a disk that refuses; first for an old day that stays.
     """
-    finished, oldest = (now - settle).date(), (now - keep).date()
+    finished, oldest = (now - timedelta(hours=1)).date(), (now - keep).date()
     merged = into = forgotten = 0
     stuck: ArchiveError | None = None
     trouble: ArchiveError | None = None
