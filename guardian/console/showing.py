@@ -188,8 +188,8 @@ def share(one_in: float) -> str:
     return f"1 in {round(one_in, 2 - math.floor(math.log10(one_in))):,.0f}"
 
 
-def number(told: float | None, digits: int = 2) -> str:
-    return "–" if told is None else f"{told:,.{digits}f}"
+def number(told: float | None) -> str:
+    return "–" if told is None else f"{told:,.2f}"
 
 
 def words(names: Sequence[str]) -> str:
