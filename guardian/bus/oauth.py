@@ -31,13 +31,12 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         *,
         scope: str | None = None,
         clock: Callable[[], float] = time.monotonic,
-        timeout_s: float = 5.0,
     ) -> None:
         super().__init__()
         if not is_private(token_url):
             raise ConfigurationError("kafka.oauth.token_url: a secret goes there; it must be https")
         self._url, self._client_id, self._secret, self._scope = token_url, client_id, client_secret, scope
-        self._clock, self._timeout_s = clock, timeout_s
+        self._clock = clock
         self._lock = threading.Lock()
         self._token, self._until = "", float("-inf")
 
@@ -51,9 +50,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
     def _renew(self) -> None:
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         try:
-            answer = httpx.post(
-                self._url, data=form, auth=(self._client_id, self._secret), timeout=self._timeout_s
-            )
+            answer = httpx.post(self._url, data=form, auth=(self._client_id, self._secret), timeout=5.0)
             answer.raise_for_status()
             body = answer.json()
             token, lasts = str(body["access_token"]), float(body.get("expires_in", 300))
