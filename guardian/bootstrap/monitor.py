@@ -289,9 +289,9 @@ def fuse_of(settings: Settings) -> Fuse:
     return Fuse(window=window, minimum=max(1, window // 4), ratio=settings.monitor.fuse_ratio)
 
 
-def crash_points(environ: Mapping[str, str] = os.environ) -> CrashPoints:
+def crash_points() -> CrashPoints:
     """For kill tests: `GUARDIAN_CRASH_AT=before_commit:3` ends the process, uncleanly, at the third such point."""
-    wanted = environ.get(CRASH_AT)
+    wanted = os.environ.get(CRASH_AT)
     if not wanted:
         return no_crash
     point, _, count = wanted.partition(":")
