@@ -97,12 +97,12 @@ class AlertWorker:
         self._thread = threading.Thread(target=self._run, name="guardian-alerts", daemon=True)
         self._thread.start()
 
-    def stop(self, timeout: float = 10.0) -> bool:
-        """Finish the alert in hand; False if that took longer than `timeout` seconds."""
+    def stop(self) -> bool:
+        """Finish the alert in hand; False if that took longer than ten seconds."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(10.0)
         return self._thread is None or not self._thread.is_alive()
 
     def wake(self) -> None:

@@ -45,11 +45,11 @@ class Checkpoints:
         self._thread = threading.Thread(target=self._run, name="guardian-checkpoints", daemon=True)
         self._thread.start()
 
-    def stop(self, timeout: float = 10.0) -> bool:
-        """Make a last checkpoint if there are new entries; False if that took longer than `timeout` seconds."""
+    def stop(self) -> bool:
+        """Make a last checkpoint if there are new entries; False if that took longer than ten seconds."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(10.0)
         return self._thread is None or not self._thread.is_alive()
 
     def step(self) -> bool:
