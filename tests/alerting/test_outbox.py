@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import deployment
 import pytest
 from sqlalchemy import Row, select
 from structlog.testing import capture_logs
@@ -22,6 +23,7 @@ from guardian.store.control_tables import alert as alerts
 from guardian.telemetry import Metrics
 
 START = datetime(2026, 5, 12, tzinfo=UTC)
+migrated = deployment.migrated
 
 
 class Queue(ControlAlertOutbox):
@@ -38,14 +40,6 @@ class Queue(ControlAlertOutbox):
     def kept(self, id: str) -> Row[Any]:
         with self.store.read() as rows:
             return rows.connection.execute(select(alerts).where(alerts.c.idempotency_key == id)).one()
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new database, migrated once and copied from then on."""
-    folder = tmp_path_factory.mktemp("migrated")
-    ControlStore.open(f"sqlite:///{folder}/control.db", now=START).close()
-    return folder
 
 
 @pytest.fixture
