@@ -206,10 +206,6 @@ def _int(text: str) -> int | Unread:
     return number
 
 
-def _constant(text: str) -> Unread:
-    return _unread(text)
-
-
 _DECODER = json.JSONDecoder(  # not strict: a control character as it is means what it does escaped
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int, strict=False
+    object_pairs_hook=_object, parse_constant=_unread, parse_float=_float, parse_int=_int, strict=False
 )
