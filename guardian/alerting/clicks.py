@@ -62,7 +62,7 @@ def from_interaction(payload: Any) -> Click:
 
 def from_form_body(body: bytes) -> Any:
     """The JSON in an interaction's `payload` field. Raises BadClick."""
-    fields = _fields(body)
+    fields = form_fields(body)
     if set(fields) != {"payload"}:
         raise BadClick("an interaction is one form field called payload")
     try:
@@ -71,9 +71,18 @@ def from_form_body(body: bytes) -> Any:
         raise BadClick("payload is not JSON") from error
 
 
-def command_fields(body: bytes) -> dict[str, str]:
-    """A slash command's form fields. Raises BadClick."""
-    return _fields(body)
+def form_fields(body: bytes) -> dict[str, str]:
+    """A form's fields, each once. Raises BadClick."""
+    try:
+        parsed = parse_qs(
+            body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS,
+            keep_blank_values=True,
+        )  # fmt: skip
+    except (UnicodeDecodeError, ValueError) as error:
+        raise BadClick("the body is no URL-encoded form") from error
+    if any(len(values) != 1 for values in parsed.values()):
+        raise BadClick("a field of the form stands there twice")
+    return {name: values[0] for name, values in parsed.items()}
 
 
 def from_command(fields: Any) -> Click:
@@ -149,19 +158,6 @@ def _told(value: str) -> dict[str, Any]:
     if match is None:
         raise BadClick("a value that stood on none of guardian's buttons")
     return match.groupdict()
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    try:
-        parsed = parse_qs(
-            body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS,
-            keep_blank_values=True,
-        )  # fmt: skip
-    except (UnicodeDecodeError, ValueError) as error:
-        raise BadClick("the body is no URL-encoded form") from error
-    if any(len(values) != 1 for values in parsed.values()):
-        raise BadClick("a field of the form stands there twice")
-    return {name: values[0] for name, values in parsed.items()}
 
 
 _ABSENT: Any = object()

@@ -29,7 +29,7 @@ class SlackDoor:
     def command(self, body: bytes, timestamp: str, signature: str) -> None:
         """A slash command. Raises Refusal as well."""
         self._admit(body, timestamp, signature)
-        fields = self._read(lambda: clicks.command_fields(body))
+        fields = self._read(lambda: clicks.form_fields(body))
         if "ssl_check" not in fields:  # Slack looks at the certificate now and then
             self._hand_on(lambda: clicks.from_command(fields))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from guardian.alerting.clicks import (
     BadClick,
     Click,
-    command_fields,
+    form_fields,
     from_command,
     from_form_body,
     from_interaction,
@@ -51,7 +51,7 @@ def test_any_json_is_a_click_or_a_refusal(payload: object) -> None:
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_body_is_read_or_refused(body: bytes) -> None:
-    for read in (from_form_body, command_fields):
+    for read in (from_form_body, form_fields):
         with contextlib.suppress(BadClick):
             read(body)
 
