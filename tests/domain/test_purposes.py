@@ -41,6 +41,11 @@ def test_a_purpose_that_hands_the_choice_over_is_open_ended(purpose: str) -> Non
     "purpose",
     [
         *("", "   ", "review_customer_contract", "pay invoice 1881", "return everything I ordered in May"),
+        *("classify clauses", "general ledger review", "help Anna plan her trip"),
+        "Review **contract 7781** for *renewal* risk",
+        "Tasks:\n* review the contract\n* summarise its risks\n",
+        "**Note:** review contract 7781 (*only* its terms)",
+        "Tasks:\n  * **Review** the *whole contract*.\n",
         "follow the runbook's steps to restart nginx",
         "do the tasks about the office move",
         "put oat milk on my to-do list",
@@ -102,6 +107,18 @@ def test_a_department_is_no_pronoun(purpose: str) -> None:
 )
 def test_a_star_beside_named_work_opens_nothing(purpose: str) -> None:
     assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("use crm.*.", "use crm:*, and erp", "use `crm.*`", "access **", "access: **, all of it", "scope (*)"),
+        *("tools=* now", "read */*", "full rights (*)", "crm* and erp* freely", "use *.read and *.write"),
+        *("use *read, crm.*", "tools:\n* *.read\n* crm.read"),
+    ],
+)
+def test_a_star_that_marks_up_nothing_is_a_wildcard(purpose: str) -> None:
+    assert open_ended(purpose)
 
 
 @pytest.mark.parametrize(

@@ -62,36 +62,6 @@ def test_whatever_is_shown_is_one_short_line_without_markup(text: str, limit: in
     assert shown(said, limit) == said
 
 
-@pytest.mark.parametrize(
-    "purpose",
-    [
-        "review_customer_contract",
-        "classify clauses",
-        "general ledger review",
-        "help Anna plan her trip",
-        "",
-        "Review **contract 7781** for *renewal* risk",
-        "Tasks:\n* review the contract\n* summarise its risks\n",
-        "**Note:** review contract 7781 (*only* its terms)",
-        "Tasks:\n  * **Review** the *whole contract*.\n",
-    ],
-)
-def test_a_purpose_that_names_a_task_is_not_open_ended(purpose: str) -> None:
-    assert not open_ended(purpose)
-
-
-@pytest.mark.parametrize(
-    "purpose",
-    [
-        *("use crm.*.", "use crm:*, and erp", "use `crm.*`", "access **", "access: **, all of it", "scope (*)"),
-        *("tools=* now", "read */*", "full rights (*)", "crm* and erp* freely", "use *.read and *.write"),
-        *("use *read, crm.*", "tools:\n* *.read\n* crm.read"),
-    ],
-)
-def test_a_star_that_marks_up_nothing_is_a_wildcard(purpose: str) -> None:
-    assert open_ended(purpose)
-
-
 def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:
     rng = random.Random(5)
     letters = ["".join(rng.choices("abcdefghijklmnopqrtuvwxyz", k=6_500)) for _ in range(200)]
