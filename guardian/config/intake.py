@@ -1,5 +1,6 @@
 """Where decisions come from: log format, envelopes, Kafka."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,6 +10,13 @@ from guardian.config.base import Name, Options, Seconds, Section, Topic, Wildcar
 from guardian.domain.event import TenantName
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
+
+_SHOWN_BY: Mapping[str, tuple[str, ...]] = {
+    "trace": ("trace_id",),
+    "window": ("envelope.delegator_id", "envelope.agent_id"),
+}
+"""The fields that a session's name is made of, by how it is named. Gateways ask for that name and know no key of
+guardian's, so nothing in it can be hashed."""
 
 
 class ToolNameSection(Section):
@@ -38,6 +46,19 @@ class SourceSection(Section):
     tools: ToolNameSection = ToolNameSection()
     redact: dict[Name, Literal["drop", "hash", "shape"]] = Field(default_factory=dict)
     schema_registry: SchemaRegistrySection | None = None
+
+    @model_validator(mode="after")
+    def _no_name_shows_what_is_redacted(self) -> Self:
+        by = () if self.format == "guardian" else self.session  # guardian's own records name their sessions
+        for name in by:
+            hidden = [path for path in _SHOWN_BY.get(name, ()) if path in self.redact]
+            if hidden:
+                raise ValueError(
+                    f"redact.{hidden[0]}: where a session goes by {name!r} this is part of its name, which stays"
+                    f" in clear because gateways ask for it. Leave {name!r} out of source.session (records without"
+                    " another name are then dead letters), or take the rule out"
+                )
+        return self
 
 
 class StaticEnvelopeSection(Section):

@@ -148,6 +148,21 @@ def test_an_impossible_value_is_refused_at_start(write, text: str, said: str) ->
 
 
 @pytest.mark.parametrize(
+    ("path", "session"),
+    [("envelope.delegator_id", "window"), ("envelope.agent_id", "window"), ("trace_id", "trace")],
+)
+def test_what_a_sessions_name_shows_cannot_be_redacted_where_sessions_may_go_by_it(
+    write, path: str, session: str
+) -> None:
+    source = {"format": "opa", "redact": {path: "hash"}}
+    said = refusal(write(yaml.safe_dump({"source": source})))
+    assert f"source: redact.{path}: where a session goes by {session!r}" in said
+    assert f"Leave {session!r} out of source.session" in said
+    load(write(yaml.safe_dump({"source": {**source, "session": ["gateway", "token", "conversation"]}})))
+    load(write(yaml.safe_dump({"source": {**source, "format": "guardian"}})))
+
+
+@pytest.mark.parametrize(
     ("monitor", "control"),
     [
         ("sqlite:///data/guardian.db", "sqlite:///data/guardian.db"),
