@@ -1,5 +1,6 @@
 """The second person's word: an approval is decided once, and what was approved is done in the same transaction."""
 
+import shlex
 from datetime import datetime
 from typing import Literal, assert_never, cast
 
@@ -86,7 +87,9 @@ def _decide(
     elif _elsewhere(principal, view) and (stale := act.stale(seen, **told)) is not None:
         return stale
     elif view.state != "pending":
-        refusal = Refusal(409, f"{view.id} is decided already: {view.state} by {view.decided_by}", code="decided")
+        outcome = "" if view.result == view.state else f", {view.result}"
+        said = f"{view.id} is decided already: {view.state} by {view.decided_by}{outcome}"
+        refusal = Refusal(409, said, code="decided")
     elif view.expires_at <= now:
         expire(deps, rows, stored, now)
         refusal = Refusal(409, f"{view.id} expired at {view.expires_at.isoformat()}; ask again", code="expired")
@@ -149,9 +152,14 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
 def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Refusal:
     """Do what policy permits and nothing has overtaken. Returns what came of it."""
     stale = overtaken(act.rows, stored)
-    if stale is not None or not act.decision.allowed:
+    if stale is not None:
         act.audit(result="refused")
-        return denied(act.decision, act.asked) if stale is None else Refusal(409, stale, code="overtaken")
+        return Refusal(409, stale, code="overtaken")
+    if not act.decision.allowed:
+        act.audit(result="refused")
+        refusal = denied(act.decision, act.asked)
+        refusal.detail += f". The request has ended with this yes and waits no more; {_all_the_same(stored.view)}"
+        return refusal
     match stored.view.action:
         case "revoke":
             done = do_revoke(act)
@@ -174,6 +182,14 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
             return "the call may go through"
         case _:
             assert_never(stored.view.action)
+
+
+def _all_the_same(view: ApprovalView) -> str:
+    """What is left to do for who wants an act that policy refused though a person had approved it."""
+    if view.action != "revoke" or view.session_id is None:
+        return "if it is still wanted, ask again"
+    command = shlex.join(("guardian", "revoke", view.tenant_id, view.session_id, "--reason", "…"))
+    return f"a person may revoke all the same: {command}"
 
 
 def _mode_wished(stored: StoredApproval) -> ModeRequest | None:

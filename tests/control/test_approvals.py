@@ -338,7 +338,8 @@ def test_of_many_approvers_at_the_same_moment_one_is_heard_and_the_others_are_to
     assert codes == [200] + [409] * 5
     heard = next(name for name, answer in answers.items() if answer.status_code == 200)
     late = next(answer.json() for answer in answers.values() if answer.status_code == 409)
-    assert (late["code"], late["detail"].endswith(f"approved by {heard}")) == ("decided", True)
+    told = f"approved by {heard}, reinstated at revision 1.2"
+    assert (late["code"], late["detail"].endswith(told)) == ("decided", True)
     assert [status for status, _, _ in stage.ledger()] == ["revoked", "reinstated"]
 
 

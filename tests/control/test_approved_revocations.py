@@ -72,7 +72,21 @@ def test_what_policy_refuses_the_monitor_by_now_is_not_done_though_it_was_approv
     assert kept["state"] == "approved"
     assert kept["result"] == f"not done: {got.json()['detail']}"
     assert stage.status() == "flagged"
-    assert stage.decide(waiting, "approve", who="approver-2").status_code == 409
+    again = stage.decide(waiting, "approve", who="approver-2")
+    assert (again.status_code, again.json()["detail"].endswith(f"by approver-1, {kept['result']}")) == (409, True)
+
+
+def test_whoever_approves_what_is_not_done_hears_that_nothing_waits_and_how_a_person_does_it(stage, a_finding):
+    stage.enforce()
+    _protect(stage)
+    waiting = _proposed(stage, a_finding)
+    stage.call("PUT", "/v1/modes/acme", json={"mode": "shadow", "reason": "an incident"})
+    said = stage.decide(waiting, "approve").json()["detail"]
+    assert said.startswith("denied by auto-revoke-only-in-enforce")
+    assert "The request has ended with this yes and waits no more" in said
+    assert said.endswith("a person may revoke all the same: guardian revoke acme sess_1 --reason '…'")
+    assert stage.revoke().status_code == 200
+    assert stage.status() == "revoked"
 
 
 def test_peoples_later_word_that_it_was_fine_ends_the_monitors_wish(stage, a_finding):
