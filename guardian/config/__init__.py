@@ -1,9 +1,11 @@
 """Settings: read once, at start, completely; unknown keys are errors; no default secret.
 
 Order: defaults < the YAML file < `GUARDIAN_*` variables (nested with `__`, such as
-`GUARDIAN_KAFKA__BOOTSTRAP_SERVERS`). Paths are relative to the file that names them.
+`GUARDIAN_KAFKA__BOOTSTRAP_SERVERS`). A variable with a whole map of the operator's names, such as `gateways`,
+replaces the file's; other maps, and single names, are added to it. Paths are relative to the file that names them.
 """
 
+import copy
 import os
 import re
 from collections.abc import Mapping
@@ -134,7 +136,7 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         body = _read_yaml(path)
         if isinstance(base := body.get("base", "."), str):
             body["base"] = str(path.resolve().parent / base)
-    body.update(overrides or {})
+    body.update(copy.deepcopy(dict(overrides or {})))
     unknown = sorted(
         name
         for name in os.environ
@@ -148,6 +150,7 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
     for name in filter(re.compile("guardian_", re.IGNORECASE).match, os.environ):
         _names_keep_their_capitals(name)
+        _replaces_a_map(name, body)
     try:
         settings = Settings(**body)
     except ValidationError as error:
@@ -203,13 +206,30 @@ def _names_keep_their_capitals(variable: str) -> None:
     prefix, *parts = variable.split("__")
     place: Any = _below(Settings, prefix.lower().removeprefix("guardian_"))
     for count, part in enumerate(parts):
-        if get_origin(place) is dict and get_origin(get_args(place)[0]) is Annotated and part != part.lower():
+        if _of_own_names(place) and part != part.lower():
             whole = "__".join((prefix, *parts[:count]))
             raise ConfigurationError(
                 f"{variable}: capitals in the name of a variable do not count, {part!r} would be {part.lower()!r};"
                 f""" write {whole}='{{"{part}": …}}', or small letters where the name has no capitals"""
             )
         place = _below(place, part.lower())
+
+
+def _replaces_a_map(variable: str, body: dict[str, Any]) -> None:
+    """Take out of the file's settings a map of the operator's names that a variable gives whole: the library would
+    add to it, and a gateway that was left out would still be believed."""
+    *sections, last = variable.lower().removeprefix("guardian_").split("__")
+    place: Any = Settings
+    within: Any = body
+    for section in sections:
+        place, within = _below(place, section), within.get(section) if isinstance(within, dict) else None
+    if isinstance(within, dict) and _of_own_names(_below(place, last)):
+        within.pop(last, None)
+
+
+def _of_own_names(place: Any) -> bool:
+    """Whether it is a map whose names are the operator's."""
+    return get_origin(place) is dict and get_origin(get_args(place)[0]) is Annotated
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

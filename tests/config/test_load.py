@@ -223,6 +223,25 @@ def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pyte
     assert settings.monitor.baseline.idle_s == 5
 
 
+def test_a_variable_that_gives_a_whole_map_of_names_replaces_the_files_and_one_for_a_name_adds(
+    write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(
+        "gateways: {demo: ['*']}\nsource: {redact: {trace_id: drop}}\ncontrol: {on_call: {acme: [ann]}}\n"
+        "kafka: {options: {security_protocol: SSL}}"
+    )
+    monkeypatch.setenv("GUARDIAN_GATEWAYS", '{"GW-EU": ["acme"]}')
+    monkeypatch.setenv("GUARDIAN_GATEWAYS__gw-us", '["acme"]')
+    monkeypatch.setenv("GUARDIAN_SOURCE__REDACT", '{"decision.reason": "drop"}')
+    monkeypatch.setenv("GUARDIAN_CONTROL__ON_CALL__globex", '["ben"]')
+    monkeypatch.setenv("GUARDIAN_KAFKA__OPTIONS", '{"ssl_cafile": "ca.pem"}')
+    settings = load(path)
+    assert settings.source.redact == {"decision.reason": "drop"}
+    assert settings.control.on_call == {"acme": ["ann"], "globex": ["ben"]}
+    assert settings.kafka.options == {"security_protocol": "SSL", "ssl_cafile": "ca.pem"}
+    assert settings.gateways == {"GW-EU": ["acme"], "gw-us": ["acme"]}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
