@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from guardian.config.base import Name, Plugins, TenantOrEvery, plugins
+from guardian.config.base import GatewayName, Plugins, TenantOrEvery, plugins
 from guardian.config.console import ConsoleSection
 from guardian.config.control import (
     AuditSection,
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     store: StoreSection = StoreSection()
     archive: ArchiveSection = ArchiveSection()
     tightening: TighteningSection = TighteningSection()
-    gateways: dict[Name, Annotated[list[TenantOrEvery], Field(min_length=1)]] = Field(default_factory=dict)
+    gateways: dict[GatewayName, Annotated[list[TenantOrEvery], Field(min_length=1)]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: plugins(*_SIGNALS))
     weights: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)

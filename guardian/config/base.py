@@ -57,6 +57,12 @@ def _no_pattern(tenant: str) -> str:
     return tenant
 
 
+def _not_every(name: str) -> str:
+    if name == "*":
+        raise ValueError("`*` is no name: it stands for every tenant, and in lists of tenants alone")
+    return name
+
+
 Wildcards = Annotated[str, AfterValidator(_star_alone)]
 """A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
@@ -68,6 +74,8 @@ Name = Annotated[str, Field(min_length=1)]
 """The key of a map whose names are the operator's. A plain `str` is a word of guardian's own, in small letters."""
 
 TenantOrEvery = Annotated[TenantName, AfterValidator(_no_pattern)]
+OneTenant = Annotated[TenantName, AfterValidator(_not_every)]
+GatewayName = Annotated[Name, AfterValidator(_not_every)]
 PersonName = Annotated[Identifier, AfterValidator(_not_a_stand_in)]
 
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
-from guardian.config.base import Name, Options, Seconds, Section, Topic, Wildcards
-from guardian.domain.event import TenantName
+from guardian.config.base import GatewayName, Name, OneTenant, Options, Seconds, Section, Topic, Wildcards
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
 
@@ -37,8 +36,8 @@ class SchemaRegistrySection(Section):
 class SourceSection(Section):
     format: str = "guardian"  # one file of guardian/sources/, or auto: told record by record
     options: Options = Field(default_factory=dict)  # of the format; with auto, by format
-    gateway: str | None = None  # who sends this log, whatever its records say; with format guardian they say it
-    tenant: TenantName | None = None  # whose log it is, where its records do not say
+    gateway: GatewayName | None = None  # who sends this log, whatever its records say; in format guardian they do
+    tenant: OneTenant | None = None  # whose log it is, where its records do not say
     session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
         default_factory=lambda: list(SESSION_ORDER), min_length=1
     )

@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guardian.config.base import HttpAddress, Name, Plugins, Seconds, Section, Wildcards
-from guardian.domain.event import TenantName
+from guardian.config.base import HttpAddress, Name, OneTenant, Plugins, Seconds, Section, Wildcards
 
 
 class SelfTestSection(Section):
@@ -15,7 +14,7 @@ class SelfTestSection(Section):
     enforced_within_s: Annotated[Seconds, Field(ge=5)] = 15.0  # gateways say so up to 2 s after they do
     plant_every_s: Seconds | None = None  # None: nothing is planted on the live topic
     noticed_within_s: Seconds = 120.0
-    tenant: TenantName = ""  # whose sessions the planted ones seem to be
+    tenant: OneTenant = ""  # whose sessions the planted ones seem to be
     gateway: str = ""  # a gateway name of its own, listed under `gateways`; the monitor reads it here as well
 
     @model_validator(mode="after")
