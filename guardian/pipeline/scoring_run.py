@@ -36,16 +36,19 @@ LOCAL = "-"
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One action's verdict under the names the input used."""
+    """One action's verdict under the names the input used; a session line names no tenant."""
 
     session_id: str
     index: int
     drift: Drift
+    tenant_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The output contract of `guardian score`."""
         drift = self.drift
+        tenant = {} if self.tenant_id is None else {"tenant_id": self.tenant_id}
         return {
+            **tenant,
             "session_id": self.session_id,
             "index": self.index,
             "drift": drift.score,
@@ -113,8 +116,9 @@ class LogScorer:
         if kept:
             self._sessions.update(judgement.sessions)
         return [
-            Scored(d.event.key.session_id, self._acts[d.event.key][_short(d)], verdict.drift)
+            Scored(key.session_id, self._acts[key][_short(d)], verdict.drift, key.tenant_id)
             for d, verdict in zip(run, judgement.verdicts, strict=True)
+            for key in (d.event.key,)
         ]
 
     def _again(self, d: Decoded) -> Scored:

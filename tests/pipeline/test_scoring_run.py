@@ -177,6 +177,16 @@ def test_a_log_is_scored_line_by_line_duplicates_included(make_judge, make_decod
     assert results[0].drift.features_missing == ()
 
 
+def test_one_session_id_of_two_tenants_is_two_sessions_to_who_reads_the_results(
+    make_judge, make_decoder, body
+) -> None:
+    log = decoded_log(make_decoder, [body(1), body(1, envelope__tenant_id="globex"), body(1)])
+    told = [result.as_json() for result in LogScorer(make_judge()).score(log)]
+    assert [(one["tenant_id"], one["session_id"], one["index"]) for one in told] == [
+        (tenant, "s1", 0) for tenant in ("acme", "globex", "acme")
+    ]
+
+
 def test_an_act_that_comes_again_in_a_later_piece_has_the_index_it_had(make_judge, make_decoder, body) -> None:
     log = decoded_log(make_decoder, [body(0), body(1), body(1), body(3)])
     scorer = LogScorer(make_judge())
