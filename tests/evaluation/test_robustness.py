@@ -15,6 +15,7 @@ from guardian.evaluation.robustness import (
     padded,
     piled,
     renamed,
+    salted,
     split,
     stuffed,
     varied,
@@ -56,7 +57,7 @@ def test_a_call_that_is_written_otherwise_is_still_the_same_act(name: str) -> No
     assert found.strays == same
 
 
-@pytest.mark.parametrize("variant", [stuffed, diluted, piled, padded, split, mimicked])
+@pytest.mark.parametrize("variant", [stuffed, diluted, salted, piled, padded, split, mimicked])
 def test_what_an_attacker_does_leaves_the_honest_calls_as_they_are(variant: Variant) -> None:
     honest = [a for a in variant(SESSION).actions if not a.drift and a.counted]
     assert honest == [SESSION.actions[0]]
@@ -71,6 +72,10 @@ def test_dilution_spreads_a_few_words_over_four_arguments_before_the_acts_own() 
     assert list(arguments) == ["note", "context", "reason", "summary", "to", "body"]
     assert arguments["note"] == "Please review the contract"
     assert arguments["summary"] == "of Acme"
+
+
+def test_salting_adds_two_telling_words_of_the_purpose() -> None:
+    assert salted(SESSION).actions[1].arguments == {"note": "review contract", **SESSION.actions[1].arguments}
 
 
 def test_piling_buries_the_acts_own_arguments_under_words_of_the_purpose() -> None:
