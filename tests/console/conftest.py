@@ -27,6 +27,7 @@ from guardian.archive.writer import write_events
 from guardian.bootstrap.console import with_console
 from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
+from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.token_records import record_token
@@ -287,7 +288,9 @@ def scribe() -> Any:
     )
 
 
-def build(folder: Path, policies: CedarPolicies, *, url: str = "", **more: Any) -> Site:
+def build(
+    folder: Path, policies: CedarPolicies, *, url: str = "", adviser: Adviser | None = None, **more: Any
+) -> Site:
     """A deployment in this folder, which holds a migrated database."""
     port = int(url.rpartition(":")[2]) if url else 8731
     clock = Clock()
@@ -312,7 +315,12 @@ def build(folder: Path, policies: CedarPolicies, *, url: str = "", **more: Any) 
         ),
         clock=clock,
         metrics=Metrics(),
-        settings=ControlSettings(public_url=settings.control.public_url, console=visit_rule(settings, port=port)),
+        settings=ControlSettings(
+            public_url=settings.control.public_url,
+            console=visit_rule(settings, port=port),
+            advice=AdviceRule(budget_s=60),
+        ),
+        adviser=adviser,
     )
     return Site(deps, clock, settings, with_console(settings, deps, create_app(deps)), folder, url)
 

@@ -382,9 +382,9 @@ class Alarmed:
         return Weighing(**found, independent_signals=3, shown=shown)
 
 
-def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(site):
+def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(make_site):
+    site = make_site(adviser=Alarmed())
     site.enforce()
-    object.__setattr__(site.deps, "adviser", Alarmed())
     envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": "sess_held", "purpose": "review"}
     body = {
         "subject": {"type": "session", "id": "sess_held"},
