@@ -54,6 +54,10 @@ BENCHMARKS: dict[str, Benchmark] = {
         lambda _: open_ended.judged_sessions(seed=_SHIPPED_SEED),
         "open_ended: how much less a call weighs under a purpose that constrains nothing was chosen on these.",
     ),
+    "own_object": Benchmark(
+        lambda _: toolboxes.judged_sessions(seed=_SHIPPED_SEED, dataset=toolboxes.OWN_OBJECT),
+        "own_object: nothing was trained on these; a language model wrote them, as it did what is trained on.",
+    ),
     "toolboxes": Benchmark(
         lambda folds: toolboxes.judged_sessions(seed=_drawn_with(folds)), f"toolboxes: {_TRAINED_ON}"
     ),

@@ -42,7 +42,8 @@ def evaluate(
     benchmark: Annotated[
         str | None,
         typer.Option(
-            "--benchmark", help="Also a built set: agentdojo, on_the_way, open_ended, toolboxes (extras)."
+            "--benchmark",
+            help="Also a built set: agentdojo, on_the_way, open_ended, own_object, toolboxes (extras).",
         ),
     ] = None,
     without: Annotated[

@@ -8,8 +8,10 @@ some purposes and a stray one under most. One block in `work/toolboxes/` is one 
     2 noun.verb(argument=value)
     > purpose :: 0: 2 :: 1: 1 :: 4: 3
 
-Grades are those of graded.py; a call that a purpose does not list is a 5, clearly not part of it. No block is
-meant to restate a task of an evaluation set.
+Grades are those of graded.py; a call that a purpose does not list is a 5, clearly not part of it. In the blocks of
+`work/own_object/` all calls are about one object, the purpose's own, so that only what is done tells them apart: a
+ticket that is to be summarised is deleted. Those are for judging alone. No block is meant to restate a task of an
+evaluation set.
 """
 
 import random
@@ -26,7 +28,7 @@ from guardian.training.on_the_way import UNSAID, honest_part
 from guardian.training.slots import fill_slots
 
 T = TypeVar("T")
-DATASET = "toolboxes"
+DATASET, OWN_OBJECT = "toolboxes", "own_object"
 SLUGS = 0.15
 PURPOSES = 12
 """The most purposes of a toolbox that a training draws."""
@@ -41,7 +43,7 @@ JUDGED = 3_000
 """The most sessions on which a model is judged, drifting and honest ones each."""
 STRAY = 2
 """Calls that are spliced into a drifting one of them."""
-_WORK = files("guardian.training") / "work" / DATASET
+_WORK = files("guardian.training") / "work"
 _GRADES = re.compile(r"([0-4]):((?: \d+)+)")
 
 
@@ -49,45 +51,47 @@ _GRADES = re.compile(r"([0-4]):((?: \d+)+)")
 class Toolbox:
     """Calls, and for each purpose their grades, in the calls' order."""
 
+    dataset: str
     domain: str
     calls: tuple[str, ...]
     purposes: Mapping[str, tuple[int, ...]]
 
 
-def parse(text: str) -> list[Toolbox]:
+def parse(text: str, dataset: str = DATASET) -> list[Toolbox]:
     """The toolboxes in `text`; a line that is not notation is a ValueError that quotes it."""
-    return [_toolbox(block.splitlines()) for block in text.strip().split("\n\n")]
+    return [_toolbox(block.splitlines(), dataset) for block in text.strip().split("\n\n")]
 
 
-def all_toolboxes() -> list[Toolbox]:
-    """Every toolbox that is shipped with the recipe."""
-    files = sorted(_WORK.iterdir(), key=lambda file: file.name)
-    return [box for file in files for box in parse(file.read_text("utf-8"))]
+def all_toolboxes(dataset: str) -> list[Toolbox]:
+    """Every toolbox of a data set that is shipped with the recipe."""
+    files = sorted((_WORK / dataset).iterdir(), key=lambda file: file.name)
+    return [box for file in files for box in parse(file.read_text("utf-8"), dataset)]
 
 
 def toolbox_sessions(*, seed: int) -> list[LabelledSession]:
     """One session for each purpose that is drawn: the calls that it needs."""
-    return [case.session() for case in _cases(seed)]
+    return [case.session() for case in _cases(seed, DATASET)]
 
 
 def toolbox_grades(*, seed: int) -> list[Graded]:
     """Graded calls under the purposes of `toolbox_sessions`, as many as DRAWN says."""
     rnd = random.Random(seed)
-    return [each for case in _cases(seed) for each in case.graded(rnd)]
+    return [each for case in _cases(seed, DATASET) for each in case.graded(rnd)]
 
 
-def judged_sessions(*, seed: int) -> list[LabelledSession]:
+def judged_sessions(*, seed: int, dataset: str = DATASET) -> list[LabelledSession]:
     """Some of the sessions that a training with this seed draws, with STRAY calls spliced in that are clearly not
     part of them, and each with its needed calls alone.
 
     All of that training's encoders have seen their calls, except the fold encoder that held their purpose out.
+    Those on a purpose's own object are drawn alike, and no training learns from them.
     """
     rnd = random.Random(seed)
-    cases = _some(_cases(seed), JUDGED, rnd)
+    cases = _some(_cases(seed, dataset), JUDGED, rnd)
     return [*(case.drifting(rnd) for case in cases), *(honest_part(case.session()) for case in cases)]
 
 
-def _toolbox(lines: Sequence[str]) -> Toolbox:
+def _toolbox(lines: Sequence[str], dataset: str) -> Toolbox:
     calls: list[str] = []
     purposes: dict[str, tuple[int, ...]] = {}
     for line in lines[1:]:
@@ -102,7 +106,7 @@ def _toolbox(lines: Sequence[str]) -> Toolbox:
             raise ValueError(f"neither the next call nor a purpose: {line[:80]!r}")
     if not lines[0].startswith("# ") or not purposes:
         raise ValueError(f"not a toolbox: {lines[0][:80]!r}")
-    return Toolbox(lines[0][2:], tuple(calls), purposes)
+    return Toolbox(dataset, lines[0][2:], tuple(calls), purposes)
 
 
 def _grades(told: Sequence[str], number: int, line: str) -> tuple[int, ...]:
@@ -118,11 +122,11 @@ def _grades(told: Sequence[str], number: int, line: str) -> tuple[int, ...]:
     return tuple(grades.get(call, CLEARLY_NOT) for call in range(1, number + 1))
 
 
-def _cases(seed: int) -> list["_Case"]:
+def _cases(seed: int, dataset: str) -> list["_Case"]:
     rnd = random.Random(seed)
     return [
         _Case.drawn(box, purpose, grades, f"{box.domain}/{index}", rnd)
-        for box in all_toolboxes()
+        for box in all_toolboxes(dataset)
         for index, (purpose, grades) in _some(list(enumerate(box.purposes.items())), PURPOSES, rnd)
     ]
 
@@ -135,6 +139,7 @@ def _some(all_of_them: Sequence[T], most: int, rnd: random.Random) -> list[T]:
 class _Case:
     """A purpose with its toolbox's calls and their grades, every slot filled."""
 
+    dataset: str
     domain: str
     name: str
     purpose: str
@@ -148,11 +153,11 @@ class _Case:
         if rnd.random() < SLUGS:
             purpose = notation.slugged(purpose, UNSAID, rnd) or purpose
         calls = tuple(notation.call_of(call, slots, style, drift=False) for call in box.calls)
-        return cls(box.domain, name, purpose, calls, grades)
+        return cls(box.dataset, box.domain, name, purpose, calls, grades)
 
     def session(self) -> LabelledSession:
         needed = tuple(self.calls[at] for at in self._needed())
-        return LabelledSession(DATASET, self.name, self.domain, self.purpose, needed, self.name)
+        return LabelledSession(self.dataset, self.name, self.domain, self.purpose, needed, self.name)
 
     def drifting(self, rnd: random.Random) -> LabelledSession:
         session = self.session()
@@ -162,12 +167,12 @@ class _Case:
         return replace(session, actions=tuple(actions))
 
     def graded(self, rnd: random.Random) -> Iterator[Graded]:
-        place: Place = (DATASET, self.domain)
+        place: Place = (self.dataset, self.domain)
         for wanted, most in DRAWN:
             known = [at for at, grade in enumerate(self.grades) if grade in wanted]
             for at in _some(known, most, rnd):
                 past = [self.calls[done] for done in self._done_before(at, rnd)]
-                example = graded_call(self.purpose, past, self.calls[at], self.grades[at], DATASET)
+                example = graded_call(self.purpose, past, self.calls[at], self.grades[at], self.dataset)
                 yield Graded(example, self.grades[at], place, frozenset({place}))
 
     def _needed(self) -> list[int]:

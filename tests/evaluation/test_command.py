@@ -67,7 +67,7 @@ def test_written_work_is_drawn_without_torch() -> None:
     drawn = (
         "import sys; sys.modules['torch'] = None; from guardian.bootstrap.benchmarks import BENCHMARKS as found"
     )
-    told = "print(all(found[name].sessions(None) for name in ('on_the_way', 'open_ended')))"
+    told = "print(all(found[name].sessions(None) for name in ('on_the_way', 'open_ended', 'own_object')))"
     ran = subprocess.run([sys.executable, "-c", f"{drawn}; {told}"], capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("True\n", "")
 

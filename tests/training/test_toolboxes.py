@@ -14,6 +14,7 @@ from guardian.training.toolboxes import (
     DATASET,
     DRAWN,
     JUDGED,
+    OWN_OBJECT,
     PURPOSES,
     STRAY,
     all_toolboxes,
@@ -31,8 +32,8 @@ BOX = (
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every twentieth toolbox; to draw from all of them takes seconds."""
-    boxes = all_toolboxes()[::20]
-    monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", lambda: boxes)
+    boxes = {dataset: all_toolboxes(dataset)[::20] for dataset in (DATASET, OWN_OBJECT)}
+    monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", boxes.__getitem__)
 
 
 def test_a_call_that_a_purpose_does_not_list_is_clearly_not_part_of_it() -> None:
@@ -61,12 +62,28 @@ def test_what_is_no_toolbox_is_quoted(block: str, said: str) -> None:
 
 
 def test_nearly_every_call_is_needed_by_some_purpose_and_stray_under_others() -> None:
-    boxes = all_toolboxes()
+    boxes = all_toolboxes(DATASET)
     assert len(boxes) > 900
     calls = [grades for box in boxes for grades in zip(*box.purposes.values(), strict=True)]
     assert sum(min(grades) <= STEP and max(grades) == CLEARLY_NOT for grades in calls) > 0.97 * len(calls)
     assert all(min(grades) <= STEP for box in boxes for grades in box.purposes.values())
-    assert len({box.domain for box in boxes}) == len(boxes)
+
+
+def test_what_is_done_with_the_purposes_own_object_is_asked_for_here_and_clearly_not_there() -> None:
+    boxes = all_toolboxes(OWN_OBJECT)
+    assert len(boxes) > 300
+    calls = [grades for box in boxes for grades in zip(*box.purposes.values(), strict=True)]
+    assert sum(min(grades) <= STEP and max(grades) == CLEARLY_NOT for grades in calls) > 0.75 * len(calls)
+    assert all(min(grades) <= STEP for box in boxes for grades in box.purposes.values())
+    judged = judged_sessions(seed=5, dataset=OWN_OBJECT)
+    stray = [call for session in judged for call in session.actions if call.drift]
+    assert {session.dataset for session in judged} == {OWN_OBJECT}
+    assert sum(consequence(call.tool, call.arguments) == Consequence.READ for call in stray) < 0.1 * len(stray)
+
+
+def test_no_domain_stands_there_twice() -> None:
+    domains = [box.domain for dataset in (DATASET, OWN_OBJECT) for box in all_toolboxes(dataset)]
+    assert len(set(domains)) == len(domains)
 
 
 @pytest.mark.usefixtures("few")
@@ -80,7 +97,8 @@ def test_most_calls_are_look_ups_by_their_names() -> None:
 
 
 def test_no_purpose_is_heard_as_one_that_constrains_nothing() -> None:
-    assert not [purpose for box in all_toolboxes() for purpose in box.purposes if open_ended(purpose)]
+    boxes = [*all_toolboxes(DATASET), *all_toolboxes(OWN_OBJECT)]
+    assert not [purpose for box in boxes for purpose in box.purposes if open_ended(purpose)]
 
 
 @pytest.mark.usefixtures("few")
@@ -96,7 +114,7 @@ def test_sessions_and_grades_repeat_with_their_seed_and_fill_every_slot() -> Non
 @pytest.mark.usefixtures("few")
 def test_as_many_purposes_of_each_toolbox_are_drawn_as_said() -> None:
     sizes = Counter(session.domain for session in toolbox_sessions(seed=5))
-    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in toolboxes.all_toolboxes()}
+    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in toolboxes.all_toolboxes(DATASET)}
 
 
 @pytest.mark.usefixtures("few")

@@ -28,7 +28,7 @@ from guardian.training.apis import Operation  # noqa: E402
 from guardian.training.recipe import _written_work, train  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 from guardian.training.stages import Recipe  # noqa: E402
-from guardian.training.toolboxes import all_toolboxes  # noqa: E402
+from guardian.training.toolboxes import DATASET, OWN_OBJECT, all_toolboxes  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SMALL = Recipe(repeats=1, batch=8, judged=60, measured=12, tool_steps=0)
@@ -74,8 +74,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def few_toolboxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    boxes = all_toolboxes()[:20]
-    monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", lambda: boxes)
+    boxes = {dataset: all_toolboxes(dataset)[:20] for dataset in (DATASET, OWN_OBJECT)}
+    monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", boxes.__getitem__)
 
 
 @pytest.fixture
