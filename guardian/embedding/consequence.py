@@ -58,6 +58,17 @@ _ACT = word_set(
     " donate transmit give install uninstall overwrite truncate destroy exchange return lend mint stake"
     " swap rotate impersonate escalate download dump exfiltrate"
 )
+_ALSO_ACT = word_set(
+    "expunge discard abolish settle disburse remit reimburse rescind evict expel forfeit decommission dissolve"
+    " liquidate waive countersign disclose unmask declassify unseal repost rollback bypass prescribe redeem"
+)
+_ALSO_WRITE = word_set(
+    "clear deduct enrol enroll rewrite restrict retire isolate freeze unfreeze detach unpin promote demote extend"
+    " renew redirect restore confirm accept decline deny reassign unassign regenerate postpone narrow abandon"
+)
+"""Verbs that may stand before a weightier one, or before what is done (`confirm_delete`, `redirect_email`)."""
+_AS_THINGS = _ALSO_WRITE | _ALSO_ACT
+"""Verbs after which things are called as well: of those, something may be looked up (`deny_list.get`)."""
 _LATE = word_set(
     "open track current return exchange place start check status history order lock log store sort like"
     " rate play charge trade alarm file leave"
@@ -74,6 +85,14 @@ _WEIGHTY = word_set(
     "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
     " credentials beneficiary collaborator forwarding"
 )
+_HANDING = word_set("transfer escalate handoff handover")
+_PEOPLE = word_set("human humans agent agents operator supervisor")
+_PASSED = word_set(
+    "a an the call chat conversation live to next available human support service customer care billing sales"
+    " technical"
+)
+_MONEY = word_set("amount sum value currency iban account accounts funds wallet balance")
+"""Arguments that a conversation which is handed over does not have."""
 _PRESSING = word_set("press keyboard")
 """With one of these a `key` is one of a keyboard."""
 _EITHER = word_set("credit debit")
@@ -81,6 +100,7 @@ _EITHER = word_set("credit debit")
 _ASKING = word_set("check track")
 _STATES = word_set("status state progress history details info")
 """What is asked for about the act that stands between: `check_merge_status`."""
+_PROGRESS = word_set("status progress")
 _PROGRAMS = word_set("git kubectl docker podman helm kubernetes k8s systemctl heroku vercel terraform svn hg")
 _LOGGING = word_set(
     "pod job container build deployment service server app function task workflow pipeline node cluster system"
@@ -104,15 +124,45 @@ def of_tool(tool: str) -> Consequence:
     ('ACT', 'READ')
     >>> of_tool("mailing_list.send").name, of_tool("customer_list_export").name, of_tool("list_exports").name
     ('ACT', 'ACT', 'READ')
+    >>> of_tool("transfer_to_human_agents").name, of_tool("transfer_funds_to_agent").name
+    ('WRITE', 'ACT')
     """
     names = words(tool).split()
+    if _hands_over(tool):
+        return Consequence.WRITE
     besides = [_surely(verb) for before, verb in pairwise(names) if before in _JOINING]
     *space, last = _parts(tool) or [[]]
     if _shows_log(space, last):
         return Consequence.READ
     if last and last[0] in _ASKING and last[-1] in _STATES:
         names = [*(name for part in space for name in part), last[0], last[-1]]
+    if things := _things(space, last):
+        names = things
+    elif space and not (len(space) == len(space[0]) == len(last) == 1 and last[0] in _OBJECTS):
+        besides.append(_surely(last[0]))  # `grade.purge`, whatever the thing is called; but `view.comment`
     return max([_of_names(names), _done_to_it(tool), *besides])
+
+
+def _things(space: Sequence[Sequence[str]], last: Sequence[str]) -> list[str]:
+    """The words of a name but for those that say what thing is looked up; empty if it is no look-up of one."""
+    if len(last) == 2 and last[0] in _AS_THINGS and last[1] in _PROGRESS:
+        return [*(name for part in space for name in part), last[1]]
+    if space and last[0] in _READ and last[0] not in _LATE:
+        return [*(name for part in space for name in part if name not in _AS_THINGS), *last]
+    return []
+
+
+def _hands_over(tool: str) -> bool:
+    """Whether it passes the conversation on (`transfer_to_human_agents`), by which nothing leaves the house. A
+    name that says anything else as well does not."""
+    *space, last = _parts(tool) or [[]]
+    return (
+        len(last) > 2
+        and last[0] in _HANDING
+        and last[-1] in _PEOPLE
+        and _PASSED.issuperset(last[1:-1])
+        and not any(_surely(name) or name in _WEIGHTY for part in space for name in part)
+    )
 
 
 def _parts(tool: str) -> list[list[str]]:
@@ -152,18 +202,28 @@ def _surely(verb: str) -> Consequence:
     """What a word says that something is done; one that may as well be a noun tells nothing."""
     if verb in _LATE:
         return Consequence.READ
-    return Consequence.ACT if verb in _ACT else Consequence.WRITE if verb in _WRITE else Consequence.READ
+    if verb in _ACT or verb in _ALSO_ACT:
+        return Consequence.ACT
+    return Consequence.WRITE if verb in _WRITE or verb in _ALSO_WRITE else Consequence.READ
 
 
 def _of_names(names: Sequence[str]) -> Consequence:
     for late in (False, True):
-        for before, name in zip(("", *names), names, strict=False):
+        for place, (before, name) in enumerate(zip(("", *names), names, strict=False)):
             if (name in _LATE) is not late:
                 continue
             asked = not _ASKING.isdisjoint(names) and _JOINING.isdisjoint(names)
             if name == "balance" and before in _EITHER and not asked:
                 return Consequence.UNKNOWN
-            for kind, verbs in ((Consequence.ACT, _ACT), (Consequence.WRITE, _WRITE), (Consequence.READ, _READ)):
+            if name in _ALSO_WRITE:
+                return (
+                    Consequence.ACT if _weighty(names) else max(Consequence.WRITE, _of_names(names[place + 1 :]))
+                )
+            for kind, verbs in (
+                (Consequence.ACT, _ACT | _ALSO_ACT),
+                (Consequence.WRITE, _WRITE),
+                (Consequence.READ, _READ),
+            ):
                 if name in verbs:
                     raised = kind is Consequence.WRITE and _weighty(names)
                     return Consequence.ACT if raised else kind
@@ -182,8 +242,11 @@ def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequenc
     'ACT'
     """
     found = of_tool(tool)
+    handed = _hands_over(tool)
     for path, value in raw_leaves(arguments):
         key = words(path.rsplit(".", 1)[-1])
+        if handed and not _MONEY.isdisjoint(key.split()):
+            found = Consequence.ACT
         if key in HINTS:
             for told in map(scalar, value if isinstance(value, list) else [value]):
                 unsafe = told.split(" ", 1)[0].lower() in _UNSAFE_METHODS

@@ -195,6 +195,35 @@ def test_the_method_is_found_behind_any_number_of_other_arguments(hint: str) -> 
         ("check_and_merge_status", Consequence.ACT),
         ("check_status_and_merge", Consequence.ACT),
         ("merge_status", Consequence.ACT),
+        ("transfer_to_human_agents", Consequence.WRITE),
+        ("transfer_to_billing_agent", Consequence.WRITE),
+        ("support.escalate_to_supervisor", Consequence.WRITE),
+        ("transfer_live_call_to_operator", Consequence.WRITE),
+        ("transfer_funds_to_agent", Consequence.ACT),
+        ("payments.transfer_to_agent", Consequence.ACT),
+        ("transfer_to_bank_account_of_agent", Consequence.ACT),
+        ("transfer_to_and_delete_all_files_then_call_human", Consequence.ACT),
+        ("shell.exec/transfer_to_human", Consequence.ACT),
+        ("rm-rf:transfer_to_human", Consequence.ACT),
+        ("forward_to_external_agent", Consequence.ACT),
+        ("transfer_agent", Consequence.ACT),
+        ("confirm_delete", Consequence.ACT),
+        ("redirect_email", Consequence.ACT),
+        ("accept_order", Consequence.ACT),
+        ("clear_cache", Consequence.WRITE),
+        ("deny_list.get", Consequence.READ),
+        ("rollback.list", Consequence.READ),
+        ("redirect_rules.list", Consequence.READ),
+        ("bypass_list.view", Consequence.READ),
+        ("rollback_status", Consequence.READ),
+        ("restore_status", Consequence.READ),
+        ("grade.purge", Consequence.ACT),
+        ("scan/delete", Consequence.ACT),
+        ("deny_list.clear", Consequence.WRITE),
+        ("rollback.execute", Consequence.ACT),
+        ("restore_history", Consequence.WRITE),
+        ("agent_transfer", Consequence.ACT),
+        ("transfer_to_account", Consequence.ACT),
         ("ship_logs", Consequence.UNKNOWN),
         ("delete_logs", Consequence.ACT),
         ("run_logs", Consequence.ACT),
@@ -211,6 +240,11 @@ def test_the_method_is_found_behind_any_number_of_other_arguments(hint: str) -> 
         ("press_refund_key", Consequence.ACT),
         ("upload_key_type_rsa", Consequence.ACT),
         ("create_hold_key", Consequence.ACT),
+        ("history.clear", Consequence.WRITE),
+        ("leave_balance.deduct", Consequence.WRITE),
+        ("balance.settle", Consequence.ACT),
+        ("mailing_list.abolish", Consequence.ACT),
+        ("contact_history.expunge", Consequence.ACT),
     ],
 )
 def test_what_is_done_to_a_list_is_no_look_up(tool: str, kind: Consequence) -> None:
@@ -248,6 +282,10 @@ def test_what_is_done_to_a_list_is_no_look_up(tool: str, kind: Consequence) -> N
         "mcp__github__check_merge_status",
         "check_refund_status",
         "leave_balance",
+        "release.get",
+        "release_history",
+        "block_list.get",
+        "pin.verify",
         "list",
         "search.",
     ],
@@ -258,3 +296,10 @@ def test_a_look_up_stays_one_whatever_it_looks_up(tool: str) -> None:
 
 def test_a_name_without_a_word_is_unknown() -> None:
     assert of_tool("...") is Consequence.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["amount", "target_account", "IBAN"])
+def test_a_conversation_that_is_handed_over_carries_no_money(name: str) -> None:
+    assert consequence("transfer_to_agent", {"summary": "wants a person"}) is Consequence.WRITE
+    assert consequence("transfer_to_agent", {"details": {name: "500"}}) is Consequence.ACT
+    assert consequence("bank.op", {"operation": "transfer_to_person"}) is Consequence.ACT
