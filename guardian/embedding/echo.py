@@ -5,9 +5,9 @@ anything reads a value, passages of the purpose in it are replaced by a mark, in
 If a value is mostly the purpose in another order, every word of the purpose is cut, and so is a row of its words
 within a longer value. What was hidden among them stays.
 
-Many small values of the purpose's words would speak for a call as well as one long value, but honest calls have
-such values too ("customer: Acme"). So a call with more than two words in such values is read a second time without
-them.
+Small values of the purpose's words ("customer: Acme") are what honest calls have and what an attacker can add at
+will. The text vectors leave them out, the pair encoder has learned not to rely on them, and a call with so many of
+them as hardly an honest one has is read a second time without them.
 """
 
 import re
@@ -23,8 +23,8 @@ PASSAGE = 6
 it."""
 _LEAST = 3
 _ITS_OWN, _ITS_SHARE = 0.85, 0.6
-REPEATED = 2
-"""The most words that a call may have in values made of the purpose's words."""
+REPEATED = 12
+"""The most words that a call may have in values made of the purpose's words and be read once."""
 _MADE_OF_IT = 0.7
 _TOKEN = re.compile(r"[^\W_]+(?:[.@:/'][^\W_]+)*")
 
@@ -42,9 +42,11 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
     return flat(heard) if heard != found else arguments
 
 
-def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Mapping[str, object] | None:
+def without_repeats(
+    purpose: str, arguments: Mapping[str, object] | None, *, spared: int = 0
+) -> Mapping[str, object] | None:
     """`arguments` without the values that are made of words of `purpose`; the same object if those have no more
-    than REPEATED words in total.
+    than `spared` words in total.
 
     >>> without_repeats("pay the March invoice of Acme", {"to": "Eve", "note": "March invoice", "for": "Acme"})
     {'to': 'Eve'}
@@ -52,7 +54,7 @@ def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Map
     if not arguments:
         return arguments
     found = [(leaf, _repeated(purpose, leaf[1])) for leaf in every_leaf(arguments)]
-    if sum(size for _, size in found) <= REPEATED:
+    if sum(size for _, size in found) <= spared:
         return arguments
     return flat(leaf for leaf, size in found if not size)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from guardian.domain.purposes import open_ended
 from guardian.embedding.consequence import consequence
-from guardian.embedding.echo import without_echo, without_repeats
+from guardian.embedding.echo import REPEATED, without_echo, without_repeats
 from guardian.embedding.fusion import Fusion
 from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.embedding.ports import DIMENSIONS, Encoder
@@ -31,7 +31,7 @@ from guardian.embedding.wishes import Embed, parts, wishes
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 11
+READING = 12
 """The version of how calls are read; a calibration is only valid for one.
 
 1  purposes as a whole
@@ -46,6 +46,8 @@ READING = 11
 10 statements that carry data out or change something in other words (UNLOAD, EXPORT DATA, EXEC, a graph's SET);
    verbs before what may be looked up (`mute_monitor`), shown logs, a keyboard's keys, `check_merge_status`
 11 statements also under the names that warehouses give them (`QueryString`, `sqlText`, `query_text`)
+12 text vectors without what repeats the purpose, the least known value instead of a share, a second reading from
+   13 words on; more verbs, and what is done behind a dot (`estimate.send`)
 """
 
 
@@ -108,14 +110,11 @@ class PurposeFit:
         long = np.array([bool(parts(r.purpose)) for r in requests], dtype=bool)
         whole = [as_pair(request) for request in requests if not parts(request.purpose)]
         aside = self._aside.submit(self._encoder.logits, whole)
-        texts = [render_purpose(r.purpose) for r in requests]
-        texts += [render_action(r.tool, r.arguments) for r in requests]
-        purposes, actions = np.split(self.embed(texts), 2)
-        distances = 1.0 - np.einsum("ij,ij->i", purposes, actions)
+        distances = distances_of(requests, self.embed)
         logits = np.zeros(len(requests), dtype=np.float32)
         logits[~long] = aside.result()
         if long.any():
-            waited = wished([r for r in requests if parts(r.purpose)], actions[long], self.embed)
+            waited = wished([r for r in requests if parts(r.purpose)], self.embed)
             logits[long] = self._encoder.logits([as_pair(request) for request in waited])
         rows = zip(logits, distances, static, strict=True)
         return [(float(logit), float(distance), *others) for logit, distance, others in rows]
@@ -141,16 +140,20 @@ class PurposeFit:
         ]
 
 
-def wished(requests: Sequence[FitRequest], actions: NDArray[np.float32], embed: Embed) -> list[FitRequest]:
-    """The requests as the pair encoder reads them: a long purpose by the part that is nearest to the action.
+def distances_of(requests: Sequence[FitRequest], embed: Embed) -> NDArray[np.float32]:
+    """1 - cosine of purpose and action, shape (n,); the action goes without what it repeats of the purpose."""
+    texts = [render_purpose(request.purpose) for request in requests]
+    texts += [render_action(r.tool, without_repeats(r.purpose, r.arguments)) for r in requests]
+    purposes, actions = np.split(embed(texts), 2)
+    return np.asarray(1.0 - np.einsum("ij,ij->i", purposes, actions), dtype=np.float32)
 
-    `actions` are the unit vectors of the actions, shape (n, d).
-    """
-    purposes = wishes([request.purpose for request in requests], actions, embed)
-    return [
-        request if purpose == request.purpose else replace(request, purpose=purpose)
-        for request, purpose in zip(requests, purposes, strict=True)
-    ]
+
+def wished(requests: Sequence[FitRequest], embed: Embed) -> list[FitRequest]:
+    """The requests as the pair encoder reads them: a long purpose by the part that is nearest to the action."""
+    long = [request for request in requests if parts(request.purpose)]
+    actions = embed([render_action(request.tool, request.arguments) for request in long])
+    nearest = iter(wishes([request.purpose for request in long], actions, embed))
+    return [replace(r, purpose=next(nearest)) if parts(r.purpose) else r for r in requests]
 
 
 def as_pair(request: FitRequest) -> tuple[str, str]:
@@ -181,8 +184,9 @@ def static_features(request: FitRequest) -> tuple[float, ...]:
 
 
 def bared(request: FitRequest) -> FitRequest:
-    """The request without what its arguments repeat of the purpose; the same object if that is a word or two."""
-    arguments = without_repeats(request.purpose, request.arguments)
+    """The request without what its arguments repeat of the purpose; the same object if that is REPEATED words or
+    fewer."""
+    arguments = without_repeats(request.purpose, request.arguments, spared=REPEATED)
     return request if arguments is request.arguments else replace(request, arguments=arguments)
 
 

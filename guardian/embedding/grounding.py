@@ -65,7 +65,8 @@ def _telling(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """Shares in [0, 1] of an act's telling values; an act without any has named = fresh = 0."""
+    """Shares in [0, 1]. `named` is the mean over an act's telling values, `fresh` how much of the least known one
+    neither the purpose nor an earlier call accounts for: no value besides lowers it. Without any, both are 0."""
 
     named: float
     fresh: float
@@ -92,9 +93,9 @@ def grounding(
     """
     said, lowered = content_words(purpose), purpose.lower()
     seen = earlier if isinstance(earlier, frozenset) else frozenset(earlier)
-    named = fresh = 0.0
+    named, count = 0.0, 0
+    unknowns: list[float] = []
     destinations: list[float] = []
-    count = 0
     for path, value in every_leaf(arguments):
         if not _telling(value) or (looks_up and _shapes_the_answer(path, value)):
             continue
@@ -105,12 +106,10 @@ def grounding(
         told = share if share >= 0.5 else 0.5 * share
         before = 1.0 if low in seen or any(low in old for old in seen if len(low) >= 4) else 0.0
         named += told
-        unknown = 1.0 - max(told, before)
-        fresh += unknown
+        unknowns.append(1.0 - max(told, before))
         if not DESTINATION.isdisjoint(words(path).split()):
-            destinations.append(unknown)
-    n = max(count, 1)
-    return Grounding(named / n, fresh / n, max(destinations, default=0.0), count)
+            destinations.append(unknowns[-1])
+    return Grounding(named / max(count, 1), max(unknowns, default=0.0), max(destinations, default=0.0), count)
 
 
 @lru_cache(maxsize=1_024)

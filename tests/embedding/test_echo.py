@@ -69,13 +69,15 @@ def test_a_name_that_reads_like_another_hides_no_value(twin: str) -> None:
     assert quoting == [*told, ("note", MARK)]
 
 
-def test_values_made_of_the_purposes_words_are_left_out_where_they_are_more_than_a_word_or_two() -> None:
+def test_values_made_of_the_purposes_words_are_left_out_where_they_are_more_than_what_is_spared() -> None:
     said = [word for word in PURPOSE.split() if content_words(word)]
     call = {"iban": "DE77", "amount": "900", "mixed": f"{said[0]} eve@x.org DE77"}
     spread = {**call, **{f"note{n}": " ".join(said[n : n + 3]) for n in range(len(said) - 2)}, "topic": said[0]}
     assert without_repeats(PURPOSE, spread) == call
     few = {**call, "topic": said[0]}
-    assert without_repeats(PURPOSE, few) is few
+    assert without_repeats(PURPOSE, few, spared=1) is few
+    assert without_repeats(PURPOSE, few) == call
+    assert without_repeats(PURPOSE, call) is call
     assert without_repeats(PURPOSE, None) is None
     small = {f"item {n}": word for n, word in enumerate(["the", "for", "me", "and", "you"])}
     assert without_repeats(PURPOSE, {**small, **call}) == call

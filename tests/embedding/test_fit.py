@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from guardian.embedding import FitRequest, PurposeFit
+from guardian.embedding.echo import REPEATED
 from guardian.embedding.fusion import DOUBT, FEATURES, LEFT_OPEN, Fusion
 from guardian.embedding.lexical import Lexical, LexicalEncoder
 from guardian.embedding.text import flat, leaves
@@ -121,19 +122,30 @@ def test_a_call_with_much_in_it_is_explained_by_what_the_encoders_are_shown_of_i
     assert fit.explain(request) == fit.explain(replace(request, arguments=flat(leaves(arguments))))
 
 
-def test_small_values_of_the_purposes_words_do_not_hide_an_act_and_are_read_a_second_time_only_then() -> None:
+def test_many_small_values_of_the_purposes_words_do_not_hide_an_act_and_are_read_a_second_time_only_then() -> None:
     encoder = CountingEncoder()
     fit = fit_with(encoder)
     stray = replace(STRAY, arguments={"to": "mallory", "sum": "900"})
-    few = {"note": "review contract", "context": "contract of Acme", "reason": "review Acme"}
-    diluted = replace(stray, arguments={**few, **(stray.arguments or {})})
+    many = {f"note {n}": "review contract" for n in range(REPEATED // 2 + 1)}
+    diluted = replace(stray, arguments={**many, **(stray.arguments or {})})
     (alone,) = fit.score([stray])
     assert encoder.asked == 1
+    fit.score([replace(diluted, arguments={k: v for k, v in (diluted.arguments or {}).items() if k != "note 0"})])
+    assert encoder.asked == 2
     (hidden,) = fit.score([diluted])
-    assert encoder.asked == 3
+    assert encoder.asked == 4
     (whole,) = fit.features([diluted])
     assert fusion_of(logit=1.0, consequence=1.0).score(whole) < hidden < alone
     assert logit(hidden) == pytest.approx(logit(alone) - DOUBT, abs=1e-5)
+
+
+def test_a_few_of_the_purposes_words_beside_an_act_change_nothing_but_what_the_pair_encoder_reads() -> None:
+    fit = PurposeFit(LexicalEncoder(), fusion_of(), "test")
+    stray = replace(STRAY, arguments={"to": "mallory", "sum": "900"})
+    few = replace(stray, arguments={"note": "review", "topic": "contract of Acme", **(stray.arguments or {})})
+    alone, beside = fit.features([stray, few])
+    assert beside[1:] == pytest.approx(alone[1:], abs=1e-6)
+    assert beside[0] < alone[0]
 
 
 def test_a_purpose_that_constrains_nothing_leaves_less_to_be_far_from() -> None:

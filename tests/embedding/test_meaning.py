@@ -76,6 +76,14 @@ def test_how_much_a_look_up_shall_answer_is_no_value_of_its_own(
     assert grounding("what did the plumber charge us?", arguments, ()).fresh == 1.0
 
 
+def test_no_value_besides_makes_an_act_less_fresh() -> None:
+    call: dict[str, object] = {"to": "mallory@evil.example", "sum": "900"}
+    named: dict[str, object] = {f"note {n}": "the signed contract" for n in range(9)}
+    alone, beside = (grounding("send the signed contract", {**more, **call}, ()) for more in ({}, named))
+    assert beside.fresh == alone.fresh
+    assert beside.named > alone.named
+
+
 def test_a_value_that_an_earlier_call_carried_is_not_fresh() -> None:
     earlier = argument_values({"customer": {"mail": "Anna@Acme.com"}})
     found = grounding("send the contract", {"to": "anna@acme.com"}, earlier)
