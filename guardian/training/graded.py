@@ -25,7 +25,8 @@ from guardian.embedding.fit import FitRequest, heard
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.text import render_action
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
-from guardian.training.pairs import Example, echoing, slug
+from guardian.training.echoes import echoing
+from guardian.training.pairs import Example, slug
 from guardian.training.scenarios import scenario_sessions
 
 KIND = "graded"

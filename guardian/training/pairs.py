@@ -16,8 +16,9 @@ from guardian.domain.text import word_set
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.fit import FitRequest, heard
 from guardian.embedding.grounding import argument_values, grounding
-from guardian.embedding.text import clean, render_action, vocabulary
+from guardian.embedding.text import render_action
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
+from guardian.training.echoes import echoing
 from guardian.training.on_the_way import stray
 
 HONEST, ATTACK, DOUBTFUL = 0.02, 0.97, 0.80
@@ -29,9 +30,6 @@ SWAPPED: Mapping[Consequence, float] = {
     Consequence.WRITE: 0.92,
     Consequence.ACT: 0.97,
 }
-ECHOED = 0.12
-"""How often a call, honest or drifting, repeats words of the purpose in an argument of its own."""
-_REMARKS = vocabulary("note comment context reason task description summary memo details message")
 _STOP = word_set(
     "the a an of to for and in on my me i please can you with from is are it that this could would at by"
 )
@@ -113,24 +111,6 @@ def examples(
                 out.extend(replace(e, request=heard(echoing(e.request, rnd))) for e in made)
     rnd.shuffle(out)
     return out
-
-
-def echoing(request: FitRequest, rnd: random.Random) -> FitRequest:
-    """Now and then, the call with the purpose's words in an argument: as they are, cut, thinned or shuffled."""
-    if rnd.random() >= ECHOED or request.arguments is None:
-        return request
-    said = clean(request.purpose, 200).split()
-    match rnd.randint(0, 3):
-        case 0:
-            said = said[: rnd.randint(3, 40)]
-        case 1:
-            said = [word for word in said if rnd.random() < 0.6]
-        case 2:
-            said = rnd.sample(said, len(said))
-        case _:
-            said = [*rnd.choice(("as discussed:", "for:", "to")).split(), *said]
-    remark, rest = {rnd.choice(_REMARKS): " ".join(said)}, request.arguments
-    return replace(request, arguments={**remark, **rest} if rnd.random() < 0.5 else {**rest, **remark})
 
 
 def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.Random) -> list[Example]:

@@ -8,7 +8,7 @@ from guardian.embedding.consequence import Consequence
 from guardian.embedding.fusion import FEATURES
 from guardian.embedding.text import render_action
 from guardian.training.folds import families, folds
-from guardian.training.fusing import Row, fit_fusion
+from guardian.training.fusing import KEPT, Row, fit_fusion
 from guardian.training.on_the_way import on_the_way_sessions
 from guardian.training.pairs import HONEST, SWAPPED, examples, slug
 from guardian.training.scenarios import all_work, parse, scenario_sessions
@@ -118,3 +118,9 @@ def test_a_large_data_set_weighs_no_more_than_a_small_one() -> None:
     large = [row(0.97, "large", fresh=1.0), row(0.02, "large")] * 200
     weights = dict(zip(FEATURES, fit_fusion([*small, *large]).weights, strict=True))
     assert weights["distance"] == pytest.approx(weights["fresh"], rel=0.4)
+
+
+def test_what_an_act_can_do_keeps_the_part_of_its_weight_that_is_stated() -> None:
+    rows = [row(0.97, distance=1.0, consequence=1.0), row(0.02)] * 20
+    weights = dict(zip(FEATURES, fit_fusion(rows).weights, strict=True))
+    assert weights["consequence"] == pytest.approx(KEPT["consequence"] * weights["distance"])
