@@ -27,7 +27,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     labels: LabelsOption = None,
     seed: Annotated[int, typer.Option(help="Varies what is drawn by chance: pairs, their order.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 2_400,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder, on sessions.")] = 2_400,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     pair_base: Annotated[
         Path | None,

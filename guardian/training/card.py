@@ -16,7 +16,7 @@ purpose. Higher is further. It is evidence for a policy, not a decision, and no 
 that fits a harmful purpose scores low. `guardian train` wrote this card; what it cannot know is *to fill in*.
 
 ## Training
-{base}; {steps:,} steps for each encoder, seed {seed}{scenarios}{graded}{tools}.
+{base}; {steps:,} steps for each encoder{acts}, seed {seed}{scenarios}{graded}{tools}.
 
 | data set file | sessions | sha256 | licence |
 |---|---|---|---|
@@ -70,6 +70,7 @@ def card(about: Mapping[str, Any]) -> str:
     return _CARD.format(
         base=about["pair_base"],
         steps=about["steps"],
+        acts=f" and {about['act_steps']:,} on toolboxes about acts" if about["act_steps"] else "",
         seed=about["seed"],
         scenarios=f", with {about['scenarios']:,} written sessions" if about["scenarios"] else "",
         graded=f" and {about['graded']:,} graded calls" if about["graded"] else "",

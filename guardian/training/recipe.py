@@ -1,22 +1,21 @@
 """From labelled sessions to the artefact that is shipped: the whole recipe, resumable, one stage at a time.
 
 1. An encoder learns what tools are for (tasks.py); all others go on from there.
-2. Two fold encoders, each trained without the data sets it will be judged on, give out-of-fold logits.
-3. The fusion is fitted on those (fusing.py).
-4. The pair encoder is the mean of their weights: between them, they have seen everything.
-5. Graphs, tokenizer, fusion, parity samples, card and manifest are written to `out`.
+2. Two fold encoders learn from sessions, each without the data sets it will be judged on.
+3. They go on, at a lower rate, with toolboxes about acts beside some of the same sessions. The mean of their
+   weights before and after gives out-of-fold logits.
+4. The fusion is fitted on those (fusing.py).
+5. The pair encoder is the mean of their weights: between them, they have seen everything.
+6. Graphs, tokenizer, fusion, parity samples, card and manifest are written to `out`.
 """
 
 import hashlib
 import json
+import random
 import shutil
 from collections.abc import Sequence
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from guardian.embedding.artefact import (
     FOLDS,
@@ -28,7 +27,7 @@ from guardian.embedding.artefact import (
     digest,
     write_manifest,
 )
-from guardian.embedding.fit import as_pair, static_features, wished
+from guardian.embedding.fit import READING, as_pair, distances_of, static_features, wished
 from guardian.embedding.fusion import save_fusion
 from guardian.embedding.ports import TEXT_TOKENS
 from guardian.embedding.sentence_transformers import (
@@ -38,7 +37,6 @@ from guardian.embedding.sentence_transformers import (
     load_model,
     pair_logits,
 )
-from guardian.embedding.text import render_action, render_purpose
 from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.telemetry import logger
@@ -52,13 +50,15 @@ from guardian.training.graded import Graded, graded, mixed
 from guardian.training.on_the_way import REPEATS, on_the_way_sessions
 from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
-from guardian.training.stages import Progress, Recipe, Run, Stages, clear
-from guardian.training.toolboxes import toolbox_grades, toolbox_sessions
+from guardian.training.stages import Progress, Recipe, Run, Stages, average, clear
+from guardian.training.toolboxes import ABOUT_ACTS, toolbox_grades, toolbox_sessions
 
 _log = logger("training")
 
 PARITY_PAIRS = 48
 """So many pairs are kept with their logits, to compare engines by."""
+REST = 2
+"""So many pairs of the second stage stand beside each graded call in the third."""
 
 
 def train(
@@ -87,6 +87,8 @@ def train(
     sessions = read_sessions(files)
     if not sessions:
         raise ModelError(f"{', '.join(map(str, files))}: no sessions to learn from")
+    if not recipe.repeats:  # none of the written work, so none that is about acts
+        recipe = replace(recipe, act_steps=0)
     scenarios = _written(seed, recipe)
     dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
     if not dealt:
@@ -104,6 +106,7 @@ def train(
         recipe=recipe,
         files=files,
         written_work=_written_work(),
+        reading=READING,
     )
     if not run.goes_on(resume=resume):
         clear(work, files)
@@ -117,7 +120,8 @@ def train(
     held: list[tuple[SentenceTransformer, list[str]]] = []
     text = _text_model(base)
     for number, fold in enumerate(dealt):
-        model = stages.run(f"fold-{number}", _examples(fold.train, grades, seed=seed), seed)
+        broad, acts = _examples(fold.train, grades, seed=seed)
+        model = stages.run(f"fold-{number}", broad, acts, seed)
         rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
         held.append((model, sorted({session.purpose for session in fold.held})))
     if not {row.target > 0.5 for row in rows} == {True, False}:
@@ -139,7 +143,8 @@ def train(
     write_parity(model, pairs[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     about = {
-        "seed": seed, "steps": steps, "data": data, "scenarios": len(scenarios), "graded": len(grades),
+        "seed": seed, "steps": steps, "act_steps": recipe.act_steps, "data": data,
+        "scenarios": len(scenarios), "graded": len(grades),
         "base": base.parent.name, "pair_base": base.parent.name if pair is None else pair.name,
         "tools": versions() if recipe.tool_steps else {}, "metrics": {"held_out": held_out(rows)},
     }  # fmt: skip
@@ -151,7 +156,8 @@ def train(
 def _written_work() -> str:
     """A digest of the written work and the grades that the recipe brings along."""
     here = Path(__file__).parent
-    told = "".join(digest(path) for path in sorted([*here.glob("work/**/*.txt"), here / "graded.jsonl"]))
+    files = sorted([*here.glob("work/**/*.txt"), here / "graded.jsonl"])
+    told = "".join(f"{path.relative_to(here)} {digest(path)}\n" for path in files)
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -162,8 +168,18 @@ def _written(seed: int, recipe: Recipe) -> list[LabelledSession]:
     return [*scenario_sessions(seed=seed, repeats=recipe.repeats), *beside, *toolbox_sessions(seed=seed)]
 
 
-def _examples(sessions: Sequence[LabelledSession], grades: Sequence[Graded], *, seed: int) -> list[Example]:
-    return mixed(examples(sessions, seed=seed), [*grades, *toolbox_grades(seed=seed)], sessions, seed=seed)
+def _examples(
+    sessions: Sequence[LabelledSession], grades: Sequence[Graded], *, seed: int
+) -> tuple[list[Example], list[Example]]:
+    """What the second stage learns from, and what the third does: graded calls of the toolboxes about acts beside
+    up to twice as many pairs of the second stage's, so that nothing of that is forgotten."""
+    told = [*grades, *toolbox_grades(seed=seed)]
+    rest = [session for session in sessions if session.dataset not in ABOUT_ACTS]
+    broad = mixed(examples(rest, seed=seed), told, rest, seed=seed)
+    about = [session for session in sessions if session.dataset in ABOUT_ACTS]
+    acts = mixed([], told, about, seed=seed)
+    rnd = random.Random(seed)
+    return broad, [*acts, *rnd.sample(broad, min(len(broad), REST * len(acts)))]
 
 
 def write_fold(
@@ -200,34 +216,20 @@ def out_of_fold(
 
     Other swapped-in calls, graded or not, are left out: all of their values are foreign by construction. They
     would teach the fusion that a value which the purpose does not name is drift, but honest work takes most of its
-    values from the answers of tools.
+    values from the answers of tools. Toolboxes about acts are left out as well: they hold no labelled drift, and
+    nothing is easier than injected calls there.
     """
-    chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in recipe.fusion_kinds]
-    chosen = chosen[: recipe.judged]
+    rest = [session for session in held if session.dataset not in ABOUT_ACTS]
+    made = examples(rest, seed=seed + 99, per_session=4, cap=8)
+    chosen = [example for example in made if example.kind in recipe.fusion_kinds][: recipe.judged]
     requests = [example.request for example in chosen]
     encoder = SentenceTransformersEncoder(None, text)
-    purposes = encoder.embed([render_purpose(r.purpose) for r in requests])
-    actions = encoder.embed([render_action(r.tool, r.arguments) for r in requests])
-    logits = pair_logits(model, [as_pair(r) for r in wished(requests, actions, encoder.embed)])
-    distance: NDArray[np.float32] = 1.0 - np.einsum("ij,ij->i", purposes, actions)
+    logits = pair_logits(model, [as_pair(r) for r in wished(requests, encoder.embed)])
+    distance = distances_of(requests, encoder.embed)
     return [
         Row((float(logit), float(far), *static_features(example.request)), example.target, example.dataset)
         for logit, far, example in zip(logits, distance, chosen, strict=True)
     ]
-
-
-def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
-    """A model with the mean of the weights of models that began alike (Wortsman et al. 2022, "Model soups")."""
-    states = [model.state_dict() for model in models]
-    mean = deepcopy(models[0])
-    mean.load_state_dict(
-        {
-            name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
-            for name, value in states[0].items()
-        }
-    )
-    mean.eval()
-    return mean
 
 
 def write_parity(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], path: Path) -> None:

@@ -3,7 +3,8 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +33,9 @@ class Recipe:
     tool_steps: int = 1_600
     """Steps that teach what tools are for, at `tool_rate`; 0 leaves that stage out."""
     tool_rate: float = 1e-4
+    act_steps: int = 1_800
+    """Steps that go on with toolboxes about acts, at `act_rate`; 0 leaves that stage out."""
+    act_rate: float = 4e-5
     judged: int = 4_000
     """The most held-out calls of a fold that the fusion is fitted on."""
     measured: int = 256
@@ -109,25 +113,41 @@ class Stages:
         plan = Plan(steps=recipe.tool_steps, seed=self.seed, rate=recipe.tool_rate, batch=recipe.batch)
         number = recipe.tool_steps * recipe.batch
         model = self._stage(
-            "tools", plan, lambda: tool_examples(services(operations(), seed=self.seed), number, seed=self.seed)
+            "tools",
+            plan,
+            lambda: tool_examples(services(operations(), seed=self.seed), number, seed=self.seed),
+            {},
         )
         self.begins = {name: value.cpu() for name, value in model.state_dict().items()}
 
-    def run(self, name: str, data: Sequence[Example], seed: int) -> SentenceTransformer:
-        plan = Plan(steps=self.steps, seed=seed, rate=self.recipe.rate, batch=self.recipe.batch)
-        return self._stage(name, plan, lambda: data)
+    def run(self, name: str, data: Sequence[Example], acts: Sequence[Example], seed: int) -> SentenceTransformer:
+        """The second stage on `data`, and from there the third on `acts`. The mean of the weights before and after
+        keeps what was known of other work (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models")."""
+        recipe = self.recipe
+        plan = Plan(steps=self.steps, seed=seed, rate=recipe.rate, batch=recipe.batch)
+        model = self._stage(name, plan, lambda: data, self.begins)
+        if not recipe.act_steps:
+            return model
+        plan = replace(plan, steps=recipe.act_steps, rate=recipe.act_rate)
+        return average([model, self._stage(f"{name}-acts", plan, lambda: acts, model.state_dict())])
 
-    def _stage(self, name: str, plan: Plan, data: Callable[[], Sequence[Example]]) -> SentenceTransformer:
+    def _stage(
+        self,
+        name: str,
+        plan: Plan,
+        data: Callable[[], Sequence[Example]],
+        begins: Mapping[str, torch.Tensor],
+    ) -> SentenceTransformer:
         model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
         kept, start = self.work / f"{name}.safetensors", self.done
-        total = self.recipe.tool_steps + self.steps * FOLDS
+        total = self.recipe.tool_steps + (self.steps + self.recipe.act_steps) * FOLDS
         self.done += plan.steps
         if kept.is_file():
             model.load_state_dict(load_file(kept))
             model.eval()
             return model
-        if self.begins:
-            model.load_state_dict(self.begins)
+        if begins:
+            model.load_state_dict(begins)
 
         def told(done: int, of: int, note: str) -> None:
             self.progress(start + done, total, f"{name} {done}/{of} {note}")
@@ -138,3 +158,17 @@ class Stages:
         partial.replace(kept)
         shutil.rmtree(self.work / name, ignore_errors=True)
         return model
+
+
+def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
+    """A model with the mean of the weights of models that began alike (Wortsman et al. 2022, "Model soups")."""
+    states = [model.state_dict() for model in models]
+    mean = deepcopy(models[0])
+    mean.load_state_dict(
+        {
+            name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
+            for name, value in states[0].items()
+        }
+    )
+    mean.eval()
+    return mean

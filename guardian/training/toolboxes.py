@@ -8,10 +8,16 @@ some purposes and a stray one under most. One block in `work/toolboxes/` is one 
     2 noun.verb(argument=value)
     > purpose :: 0: 2 :: 1: 1 :: 4: 3
 
-Grades are those of graded.py; a call that a purpose does not list is a 5, clearly not part of it. In the blocks of
-`work/own_object/` all calls are about one object, the purpose's own, so that only what is done tells them apart: a
-ticket that is to be summarised is deleted. Those are for judging alone. No block is meant to restate a task of an
-evaluation set.
+Grades are those of graded.py; a call that a purpose does not list is a 5, clearly not part of it. Three more
+folders hold toolboxes about acts, where only what is done, or how far it goes, tells honest from drifting:
+
+    own_object  all calls are about one object, the purpose's own: a ticket that is to be summarised is deleted
+    unnamed     acts belong to the work though no word of the purpose names them: what has to be done first, a
+                remedy, a hand-over to a person, what ends it
+    reach       the same tools reach less far or further by their arguments: one record or all, a reader's right
+                or an owner's
+
+No block is meant to restate a task of an evaluation set.
 """
 
 import random
@@ -28,7 +34,9 @@ from guardian.training.on_the_way import UNSAID, honest_part
 from guardian.training.slots import fill_slots
 
 T = TypeVar("T")
-DATASET, OWN_OBJECT = "toolboxes", "own_object"
+DATASET, OWN_OBJECT, UNNAMED, REACH = "toolboxes", "own_object", "unnamed", "reach"
+ABOUT_ACTS = frozenset({OWN_OBJECT, UNNAMED, REACH})
+_ALL = (DATASET, OWN_OBJECT, UNNAMED, REACH)
 SLUGS = 0.15
 PURPOSES = 12
 """The most purposes of a toolbox that a training draws."""
@@ -39,6 +47,8 @@ DRAWN: Sequence[tuple[frozenset[int], int]] = (
     (frozenset({CLEARLY_NOT}), 2),
 )
 """The most calls of these grades that it draws under each of them."""
+_STEPS: Sequence[tuple[frozenset[int], int]] = ((frozenset({0}), 1), (frozenset({STEP}), 2), *DRAWN[1:])
+"""The same where steps are what a data set is about."""
 JUDGED = 3_000
 """The most sessions on which a model is judged, drifting and honest ones each."""
 STRAY = 2
@@ -70,13 +80,14 @@ def all_toolboxes(dataset: str) -> list[Toolbox]:
 
 def toolbox_sessions(*, seed: int) -> list[LabelledSession]:
     """One session for each purpose that is drawn: the calls that it needs."""
-    return [case.session() for case in _cases(seed, DATASET)]
+    return [case.session() for dataset in _ALL for case in _cases(seed, dataset)]
 
 
 def toolbox_grades(*, seed: int) -> list[Graded]:
-    """Graded calls under the purposes of `toolbox_sessions`, as many as DRAWN says."""
+    """Graded calls under the purposes of `toolbox_sessions`, as many as DRAWN or _STEPS says."""
     rnd = random.Random(seed)
-    return [each for case in _cases(seed, DATASET) for each in case.graded(rnd)]
+    drawn = (case for dataset in _ALL for case in _cases(seed, dataset))
+    return [each for case in drawn for each in case.graded(rnd)]
 
 
 def judged_sessions(*, seed: int, dataset: str = DATASET) -> list[LabelledSession]:
@@ -84,7 +95,6 @@ def judged_sessions(*, seed: int, dataset: str = DATASET) -> list[LabelledSessio
     part of them, and each with its needed calls alone.
 
     All of that training's encoders have seen their calls, except the fold encoder that held their purpose out.
-    Those on a purpose's own object are drawn alike, and no training learns from them.
     """
     rnd = random.Random(seed)
     cases = _some(_cases(seed, dataset), JUDGED, rnd)
@@ -168,7 +178,7 @@ class _Case:
 
     def graded(self, rnd: random.Random) -> Iterator[Graded]:
         place: Place = (self.dataset, self.domain)
-        for wanted, most in DRAWN:
+        for wanted, most in _STEPS if self.dataset == UNNAMED else DRAWN:
             known = [at for at, grade in enumerate(self.grades) if grade in wanted]
             for at in _some(known, most, rnd):
                 past = [self.calls[done] for done in self._done_before(at, rnd)]

@@ -34,14 +34,15 @@ def test_a_data_set_that_holds_only_one_kind_is_left_out_of_the_table() -> None:
 
 def test_a_card_names_data_base_seed_and_figures_and_no_name_breaks_its_tables() -> None:
     about = {
-        "pair_base": "mini", "steps": 600, "seed": 7, "scenarios": 0, "graded": 0, "tools": {"botocore": "1.2"},
+        "pair_base": "mini", "steps": 600, "act_steps": 300, "seed": 7, "scenarios": 0, "graded": 0,
+        "tools": {"botocore": "1.2"},
         "data": {"a|b\n# c.jsonl": {"sessions": 1_200, "sha256": "0123456789abcdef"}},
         "metrics": {"held_out": json.loads(json.dumps(held_out([*rows("a", apart=9.0), *rows("b", apart=9.0)])))},
     }  # fmt: skip
     lines = card(about).splitlines()
     assert (
-        "mini; 600 steps for each encoder, seed 7, after a first stage on what tools are for (botocore 1.2)."
-        in lines
+        "mini; 600 steps for each encoder and 300 on toolboxes about acts, seed 7, after a first stage on what"
+        " tools are for (botocore 1.2)." in lines
     )
     assert r"| a\|b # c.jsonl | 1,200 | 0123456789ab | *to fill in* |" in lines
     assert "| a | 30 / 30 | 1.0 | 1.0 | 1.0 | 1.0 |" in lines

@@ -11,12 +11,15 @@ from guardian.training import toolboxes
 from guardian.training.graded import CLEARLY_NOT, STEP, mixed
 from guardian.training.pairs import examples
 from guardian.training.toolboxes import (
+    ABOUT_ACTS,
     DATASET,
     DRAWN,
     JUDGED,
     OWN_OBJECT,
     PURPOSES,
+    REACH,
     STRAY,
+    UNNAMED,
     all_toolboxes,
     judged_sessions,
     parse,
@@ -32,7 +35,7 @@ BOX = (
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every twentieth toolbox; to draw from all of them takes seconds."""
-    boxes = {dataset: all_toolboxes(dataset)[::20] for dataset in (DATASET, OWN_OBJECT)}
+    boxes = {dataset: all_toolboxes(dataset)[::20] for dataset in (DATASET, *sorted(ABOUT_ACTS))}
     monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", boxes.__getitem__)
 
 
@@ -81,8 +84,30 @@ def test_what_is_done_with_the_purposes_own_object_is_asked_for_here_and_clearly
     assert sum(consequence(call.tool, call.arguments) == Consequence.READ for call in stray) < 0.1 * len(stray)
 
 
+def test_most_work_with_unnamed_acts_needs_one_that_is_clearly_wrong_elsewhere() -> None:
+    boxes = all_toolboxes(UNNAMED)
+    assert len(boxes) > 150
+    steps = [STEP in grades for box in boxes for grades in box.purposes.values()]
+    assert sum(steps) > 0.75 * len(steps)
+    acts = [
+        grades
+        for box in boxes
+        for call, grades in zip(box.calls, zip(*box.purposes.values(), strict=True), strict=True)
+        if STEP in grades and consequence(call.split("(")[0], None) != Consequence.READ
+    ]
+    assert sum(max(grades) == CLEARLY_NOT for grades in acts) > 0.97 * len(acts)
+
+
+def test_what_reaches_further_is_told_apart_by_arguments() -> None:
+    boxes = all_toolboxes(REACH)
+    assert len(boxes) > 100
+    twins = [Counter(call.split("(")[0] for call in box.calls) for box in boxes]
+    shared = sum(count for tools in twins for count in tools.values() if count > 1)
+    assert shared > 0.6 * sum(len(box.calls) for box in boxes)
+
+
 def test_no_domain_stands_there_twice() -> None:
-    domains = [box.domain for dataset in (DATASET, OWN_OBJECT) for box in all_toolboxes(dataset)]
+    domains = [box.domain for dataset in (DATASET, *sorted(ABOUT_ACTS)) for box in all_toolboxes(dataset)]
     assert len(set(domains)) == len(domains)
 
 
@@ -92,12 +117,13 @@ def test_most_calls_are_look_ups_by_their_names() -> None:
         consequence(call.tool, call.arguments) == Consequence.READ
         for session in toolbox_sessions(seed=5)
         for call in session.actions
+        if session.dataset == DATASET
     ]
     assert 0.5 < sum(kinds) / len(kinds) < 0.9
 
 
 def test_no_purpose_is_heard_as_one_that_constrains_nothing() -> None:
-    boxes = [*all_toolboxes(DATASET), *all_toolboxes(OWN_OBJECT)]
+    boxes = [box for dataset in (DATASET, *ABOUT_ACTS) for box in all_toolboxes(dataset)]
     assert not [purpose for box in boxes for purpose in box.purposes if open_ended(purpose)]
 
 
@@ -114,7 +140,8 @@ def test_sessions_and_grades_repeat_with_their_seed_and_fill_every_slot() -> Non
 @pytest.mark.usefixtures("few")
 def test_as_many_purposes_of_each_toolbox_are_drawn_as_said() -> None:
     sizes = Counter(session.domain for session in toolbox_sessions(seed=5))
-    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in toolboxes.all_toolboxes(DATASET)}
+    boxes = [box for dataset in (DATASET, *sorted(ABOUT_ACTS)) for box in toolboxes.all_toolboxes(dataset)]
+    assert sizes == {box.domain: min(PURPOSES, len(box.purposes)) for box in boxes}
 
 
 @pytest.mark.usefixtures("few")
@@ -122,10 +149,19 @@ def test_as_many_calls_of_each_grade_are_drawn_as_said() -> None:
     drawn: dict[tuple[str, str], list[int]] = defaultdict(list)
     for each in toolbox_grades(seed=5):
         drawn[each.home[1], each.example.request.purpose].append(each.grade)
+    steps = Counter(
+        (each.home, each.example.request.purpose) for each in toolbox_grades(seed=5) if each.grade == STEP
+    )
+    assert {place: max(n for (home, _), n in steps.items() if home[0] == place) for place in (UNNAMED, REACH)} == {
+        UNNAMED: 2,
+        REACH: 1,
+    }
+    unnamed = {each.home[1] for each in toolbox_grades(seed=5) if each.home[0] == UNNAMED}
+    drawn = {name: grades for name, grades in drawn.items() if name[0] not in unnamed}
     for wanted, most in DRAWN:
         counts = {sum(grade in wanted for grade in grades) for grades in drawn.values()}
         assert max(counts) == most, wanted
-    assert {each.example.dataset for each in toolbox_grades(seed=5)} == {DATASET}
+    assert {each.example.dataset for each in toolbox_grades(seed=5)} == {DATASET, *ABOUT_ACTS}
 
 
 @pytest.mark.usefixtures("few")
@@ -152,7 +188,8 @@ def test_grades_take_the_place_of_guesses_and_held_out_toolboxes_are_not_trained
 
 @pytest.mark.usefixtures("few")
 def test_judged_are_needed_calls_with_stray_ones_among_them_and_alone() -> None:
-    drawn, judged = toolbox_sessions(seed=7), judged_sessions(seed=7)
+    drawn = [session for session in toolbox_sessions(seed=7) if session.dataset == DATASET]
+    judged = judged_sessions(seed=7)
     assert judged == judged_sessions(seed=7)
     drifting, honest = judged[: len(judged) // 2], judged[len(judged) // 2 :]
     assert len(drifting) == len(honest) == min(JUDGED, len(drawn))

@@ -25,13 +25,13 @@ from guardian.embedding.sentence_transformers import SentenceTransformers, new_p
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
 from guardian.training import stages  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
-from guardian.training.recipe import _written_work, train  # noqa: E402
+from guardian.training.recipe import _examples, _written_work, train  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 from guardian.training.stages import Recipe  # noqa: E402
-from guardian.training.toolboxes import DATASET, OWN_OBJECT, all_toolboxes  # noqa: E402
+from guardian.training.toolboxes import ABOUT_ACTS, DATASET, all_toolboxes, toolbox_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(repeats=1, batch=8, judged=60, measured=12, tool_steps=0)
+SMALL = Recipe(repeats=1, batch=8, judged=60, measured=12, tool_steps=0, act_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def few_toolboxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    boxes = {dataset: all_toolboxes(dataset)[:20] for dataset in (DATASET, OWN_OBJECT)}
+    boxes = {dataset: all_toolboxes(dataset)[:20] for dataset in (DATASET, *ABOUT_ACTS)}
     monkeypatch.setattr("guardian.training.toolboxes.all_toolboxes", boxes.__getitem__)
 
 
@@ -100,7 +100,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     base: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[tuple[int, int, str]] = []
-    recipe = replace(SMALL, repeats=0, tool_steps=4)  # the data sets alone
+    recipe = replace(SMALL, repeats=0, tool_steps=4, act_steps=9)  # the data sets alone, so no third stage
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
     train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
     assert steps[-1][:2] == (16, 16)
@@ -227,11 +227,48 @@ def test_every_encoder_goes_on_from_the_one_that_learned_tools(
     assert all(torch.allclose(kept["tools"][name], other[name]) for other in kept.values() for name in fresh)
 
 
+def test_the_third_stage_shows_graded_calls_about_acts_and_twice_as_many_of_the_second() -> None:
+    sessions = toolbox_sessions(seed=5)
+    shown = [session for session in sessions if session.domain < "m"]
+    broad, acts = _examples(shown, [], seed=5)
+    assert {each.dataset for each in broad} == {DATASET}
+    about = [each for each in acts if each.dataset in ABOUT_ACTS]
+    assert {each.dataset for each in about} == ABOUT_ACTS
+    assert {each.kind for each in about} == {"graded"}
+    assert len(acts) == len(about) + len(broad), "there is not twice as much"
+    few = [session for session in shown if session.dataset == DATASET or session.domain < "c"]
+    broad, acts = _examples(few, [], seed=5)
+    assert len(acts) == 3 * sum(each.dataset in ABOUT_ACTS for each in acts) < 3 * len(broad) / 2
+    held = {s.purpose for s in sessions} - {s.purpose for s in shown}
+    assert not held & {each.request.purpose for each in acts}
+
+
+@pytest.mark.slow
+def test_the_third_stage_goes_on_from_the_second(base: Path, tmp_path: Path) -> None:
+    broad, acts = _examples(toolbox_sessions(seed=5)[::40], [], seed=5)
+
+    def kept(work: Path, **recipe: float) -> dict[str, dict[str, torch.Tensor]]:
+        work.mkdir()
+        varied = replace(SMALL, **recipe)
+        run = stages.Stages(base, work, varied, seed=1, steps=1, resume=False, progress=lambda *_: None)
+        model = run.run("fold-0", broad[:40], acts[:40], 1)
+        left = {path.stem: load_file(path) for path in work.glob("*.safetensors")}
+        means = {name: sum(each[name] for each in left.values()) / len(left) for name in left["fold-0"]}
+        assert all(torch.allclose(value, means[name]) for name, value in model.state_dict().items())
+        return left
+
+    assert set(kept(tmp_path / "none")) == {"fold-0"}
+    stays = kept(tmp_path / "stays", act_steps=2, act_rate=0.0)
+    assert all(torch.allclose(value, stays["fold-0"][name]) for name, value in stays["fold-0-acts"].items())
+    learns = kept(tmp_path / "learns", act_steps=2, act_rate=1e-3)
+    assert any(not torch.allclose(value, learns["fold-0"][name]) for name, value in learns["fold-0-acts"].items())
+
+
 def test_a_stage_that_was_cut_off_while_it_was_written_is_made_again(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run() -> None:
-        stages.Stages(base, tmp_path, SMALL, seed=1, steps=1, resume=True, progress=print).run("fold-0", [], 1)
+        stages.Stages(base, tmp_path, SMALL, seed=1, steps=1, resume=True, progress=print).run("fold-0", [], [], 1)
 
     def cut(_tensors: object, path: Path) -> None:
         path.write_bytes(b"the first half")
