@@ -41,24 +41,30 @@ def _drawn_with(folds: Path | None) -> int:
     return seed
 
 
-_TRAINED_ON = (
+TRAINED_ON = (
     "a model of `guardian train`, the shipped one too, was trained on these sessions, so its figures are too kind."
-    " --left-out with --out-of-fold asks encoders that were not."
+    " --out-of-fold asks encoders that were not."
 )
+
+
+def _toolboxes(dataset: str) -> Benchmark:
+    return Benchmark(
+        lambda folds: toolboxes.judged_sessions(seed=_drawn_with(folds), dataset=dataset),
+        f"{dataset}: {TRAINED_ON}",
+    )
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
     "on_the_way": Benchmark(
-        lambda folds: on_the_way.judged_sessions(seed=_drawn_with(folds)), f"on_the_way: {_TRAINED_ON}"
+        lambda folds: on_the_way.judged_sessions(seed=_drawn_with(folds)), f"on_the_way: {TRAINED_ON}"
     ),
     "open_ended": Benchmark(
         lambda _: open_ended.judged_sessions(seed=_SHIPPED_SEED),
         "open_ended: how much less a call weighs under a purpose that constrains nothing was chosen on these.",
     ),
-    "own_object": Benchmark(
-        lambda _: toolboxes.judged_sessions(seed=_SHIPPED_SEED, dataset=toolboxes.OWN_OBJECT),
-        "own_object: nothing was trained on these; a language model wrote them, as it did what is trained on.",
-    ),
-    "toolboxes": Benchmark(
-        lambda folds: toolboxes.judged_sessions(seed=_drawn_with(folds)), f"toolboxes: {_TRAINED_ON}"
-    ),
+    "own_object": _toolboxes(toolboxes.OWN_OBJECT),
+    "reach": _toolboxes(toolboxes.REACH),
+    "toolboxes": _toolboxes(toolboxes.DATASET),
+    "unnamed": _toolboxes(toolboxes.UNNAMED),
 }

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.benchmarks import BENCHMARKS, find_benchmark
+from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, find_benchmark
 from guardian.bootstrap.judgement import (
     CALIBRATION,
     ReadLog,
@@ -153,17 +153,21 @@ def list_beside_model(calibration: Path) -> None:
 
 
 def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
-    """Which encoder has not seen which purpose. Raises ConfigurationError where there are no folds."""
+    """Which encoder has not seen which purpose; what two folds held out, in two data sets, both have seen.
+    Raises ConfigurationError where there are no folds."""
     routes: dict[str, Fit] = {}
+    twice: set[str] = set()
     for folder in sorted(path for path in folds.iterdir() if (path / HELD).is_file()) if folds.is_dir() else ():
         model = settings.model.model_copy(update={"path": folder.resolve()})
         fit = open_fit(settings.model_copy(update={"model": model}))
-        routes |= dict.fromkeys(json.loads((folder / HELD).read_text("utf-8")), fit)
+        held = json.loads((folder / HELD).read_text("utf-8"))
+        twice |= routes.keys() & set(held)
+        routes |= dict.fromkeys(held, fit)
     if not routes:
         raise ConfigurationError(
             f"{folds}: no training folds here; `guardian train -o OUT` leaves them in OUT/.work/folds"
         )
-    return routes
+    return {purpose: fit for purpose, fit in routes.items() if purpose not in twice}
 
 
 def honest_sessions(files: Sequence[Path], scorer: SessionScorer) -> Iterator[HonestSession]:
@@ -207,11 +211,16 @@ def evaluate_files(
     """The configured monitor on labelled sessions, beside cosine and lexical overlap in the same run; `on_unread`
     as for `calibrate`.
 
-    Raises ConfigurationError for nothing to read, an unknown benchmark or signal, and too little to leave out.
+    Raises ConfigurationError for nothing to read, an unknown benchmark or signal, too little to leave out, and
+    folds that held none of it out.
     """
+    routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
+    if wanted.folds is not None and wanted.robustness:
+        raise ConfigurationError(
+            "--robustness changes purposes, and --out-of-fold goes by them: ask for one of both"
+        )
     read = counting(open_reading(settings), on_unread)
     told = labelled_sessions(settings, files, read_labels(wanted.labels), read)
-    routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
     benchmark = find_benchmark(wanted.benchmark) if wanted.benchmark is not None else None
     sessions = [*told, *(benchmark.sessions(wanted.folds) if benchmark is not None else ())]
     if not sessions:
@@ -224,7 +233,14 @@ def evaluate_files(
             f"nothing to evaluate: {why}give files of labelled sessions, or --benchmark {known}"
         )
     ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}
-    fit, stage = open_fit(settings), [""]
+    model, stage = open_fit(settings), [""]
+    fit: Fit = model
+    given = len(sessions)
+    if wanted.folds is not None:
+        sessions = [session for session in sessions if session.purpose in routes]
+        if not sessions:
+            raise ConfigurationError(f"{wanted.folds}: held none of these {given:,} sessions out of a training")
+        fit = OutOfFold(routes)
     calibration = open_calibration(settings)
     redactor = CredentialScanner()
 
@@ -248,7 +264,7 @@ def evaluate_files(
         sessions,
         fold=fold(settings),
         explain=fit.explain,
-        baselines={"cosine": cosine(fit), "lexical": lexical},
+        baselines={"cosine": cosine(model), "lexical": lexical},
         ablations={name: fold(of) for name, of in ablated.items()},
         calibrated_on=data_sets_of(calibration.source, files),
         asked=asked,
@@ -256,19 +272,15 @@ def evaluate_files(
     )
     if not speaks_for(calibration, settings):
         found = found.with_notes([NOT_SPOKEN_FOR])
-    if benchmark is not None and benchmark.note:
+    if wanted.folds is not None:
+        apart = f"{given - len(sessions):,} that no fold held out are not here"
+        found = found.with_notes([f"Each session was judged by the encoder that was trained without it; {apart}."])
+    if benchmark is not None and benchmark.note and not (wanted.folds and TRAINED_ON in benchmark.note):
         found = found.with_notes([benchmark.note])
     if not wanted.left_out:
         return found
-    held = [s for s in sessions if wanted.folds is None or s.purpose in routes]
     try:
-        rows = left_out(
-            held,
-            judge_with=judges(settings, OutOfFold(routes) if wanted.folds is not None else fit),
-            redactor=redactor,
-            asked=asked,
-            note=note,
-        )
+        rows = left_out(sessions, judge_with=judges(settings, fit), redactor=redactor, asked=asked, note=note)
     except ValueError as error:
         raise ConfigurationError(f"--left-out: {error}") from error
     return replace(found, promises=(*found.promises, *rows)).with_notes([_exchangeable(wanted.folds)])

@@ -43,7 +43,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--benchmark",
-            help="Also a built set: agentdojo, on_the_way, open_ended, own_object, toolboxes (extras).",
+            help="Also a built set: agentdojo, on_the_way, open_ended, own_object, reach, toolboxes, unnamed"
+            " (extras).",
         ),
     ] = None,
     without: Annotated[
@@ -65,7 +66,9 @@ def evaluate(
     ] = False,
     out_of_fold: Annotated[
         Path | None,
-        typer.Option("--out-of-fold", help="With --left-out: folds of a training (OUT/.work/folds)."),
+        typer.Option(
+            "--out-of-fold", help="Folds of a training (OUT/.work/folds): judge by what each has not seen."
+        ),
     ] = None,
     labels: LabelsOption = None,
     one_in: Annotated[
@@ -93,8 +96,6 @@ def evaluate(
     settings = settings_from(config, required=False)
     if plots is not None and plots.exists() and not plots.is_dir():
         raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
-    if out_of_fold is not None and not left_out:
-        raise ConfigurationError("--out-of-fold goes with --left-out")
     known, labelled = [existing_source(f) for f in files or ()], labels and existing_file(labels)
 
     from guardian.bootstrap.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take

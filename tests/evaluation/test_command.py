@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from guardian.bootstrap.benchmarks import BENCHMARKS, Benchmark, find_benchmark
-from guardian.bootstrap.judgement import open_reading
+from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
+from guardian.bootstrap.judgement import open_fit, open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
 from guardian.bootstrap.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, counting, evaluate_files
-from guardian.config import load
+from guardian.config import Settings, load
 from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
@@ -27,6 +27,7 @@ from guardian.errors import ConfigurationError
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import SessionFileError, read_sessions
 
+MODELS = Path(__file__).parents[2] / "models"
 Guardian = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -72,19 +73,25 @@ def test_written_work_is_drawn_without_torch() -> None:
     assert (ran.stdout, ran.stderr) == ("True\n", "")
 
 
-@pytest.mark.parametrize("name", ["on_the_way", "toolboxes"])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("on_the_way", "on_the_way"),
+        *((name, "toolboxes") for name in ("own_object", "reach", "toolboxes", "unnamed")),
+    ],
+)
 def test_written_work_is_drawn_as_the_training_drew_it_whose_folds_they_are(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"guardian.training.{name}.judged_sessions", lambda *, seed: [seed])
-    drawn = find_benchmark(name).sessions
-    assert drawn(None) == [7]
+    monkeypatch.setattr(f"guardian.training.{module}.judged_sessions", lambda *, seed, **of: [seed, *of.values()])
+    drawn, of = find_benchmark(name).sessions, [name] if module == "toolboxes" else []
+    assert drawn(None) == [7, *of]
     for fold, about in (("0", {"seed": 5}), ("1", {"seed": 5}), ("not a fold", {})):
         (tmp_path / fold).mkdir()
         (tmp_path / fold / "manifest.json").write_text(json.dumps(about))
         if about:
             (tmp_path / fold / "held-out.json").write_text("[]")
-    assert drawn(tmp_path) == [5]
+    assert drawn(tmp_path) == [5, *of]
     (tmp_path / "0" / "manifest.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="left by an older"):
         drawn(tmp_path)
@@ -139,6 +146,54 @@ def test_the_file_that_a_calibration_was_fitted_on_is_known_whatever_its_records
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:
     assert "--left-out: leaving a data set out takes two" in refused([sessions], left_out=True)
     assert "no training folds here" in refused([sessions], left_out=True, folds=tmp_path)
+
+
+def test_folds_judge_what_each_has_not_seen_and_nothing_else(
+    sessions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds, settings = tmp_path / "folds", load(None, overrides={"model": {"engine": "lexical"}})
+    held = {
+        fold: [f"summarise the minutes in minutes_{number}.txt" for number in range(fold, 4, 2)] for fold in (0, 1)
+    }
+    for fold, purposes in held.items():
+        folder = folds / str(fold)
+        folder.mkdir(parents=True)
+        for part in MODELS.iterdir():
+            (folder / part.name).symlink_to(part)
+        (folder / "held-out.json").write_text(json.dumps(purposes))
+    asked: dict[str, list[str]] = {}
+
+    def opened(of: Settings) -> Any:
+        fit = open_fit(of.model_copy(update={"model": settings.model}))
+        name = of.model.path.name if of.model.path is not None else "shipped"
+        score = fit.score
+        fit.score = lambda requests: (
+            asked.setdefault(name, []).extend(r.purpose for r in requests) or score(requests)
+        )
+        return fit
+
+    monkeypatch.setattr("guardian.bootstrap.modelling.open_fit", opened)
+    for name, note in (("chosen", "and chosen on"), ("seen", TRAINED_ON)):
+        monkeypatch.setitem(BENCHMARKS, name, Benchmark(lambda _: read_sessions([sessions]), note))
+    found, noted = (
+        evaluate_files(settings, [], lambda *_: None, Wanted(benchmark=name, folds=folds, resamples=5))
+        for name in ("seen", "chosen")
+    )
+    assert {name: set(purposes) for name, purposes in asked.items()} == {str(k): set(v) for k, v in held.items()}
+    assert found.to_json()["sessions"] == 4
+    assert "by the encoder that was trained without it; 2 that no fold held out" in " ".join(found.notes)
+    assert TRAINED_ON not in found.notes
+    assert "and chosen on" in noted.notes
+    with pytest.raises(ConfigurationError, match="--robustness changes purposes"):
+        evaluate_files(settings, [sessions], lambda *_: None, Wanted(folds=folds, robustness=True))
+    for fold in held:
+        (folds / str(fold) / "held-out.json").write_text(json.dumps([*held[0], *held[1][:1]]))
+    with pytest.raises(ConfigurationError, match="held none of these 6 sessions out"):
+        evaluate_files(settings, [sessions], lambda *_: None, Wanted(folds=folds))
+    for fold in held:
+        (folds / str(fold) / "held-out.json").write_text('["another purpose"]')
+    with pytest.raises(ConfigurationError, match="held none of these 6 sessions out"):
+        evaluate_files(settings, [sessions], lambda *_: None, Wanted(folds=folds))
 
 
 def test_a_calibration_is_the_same_whether_its_sessions_lie_in_one_file_or_in_several(tmp_path: Path) -> None:
@@ -258,7 +313,6 @@ def test_sessions_without_a_name_are_told_apart_in_whatever_order_files_are_name
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--out-of-fold", "folds"], "--out-of-fold goes with --left-out"),
         (["--plots", "labelled.jsonl.gz"], "name a folder for the plots"),
         (["nosuch.jsonl"], "nosuch.jsonl: no such file"),
     ],
