@@ -95,7 +95,7 @@ def test_an_honest_act_under_a_purpose_that_constrains_nothing_does_not_look_odd
     listed, other = fit.score(
         [FitRequest("act on all the action items of the meeting", *act), FitRequest("summarise the meeting", *act)]
     )
-    assert listed < 0.6 < other  # of the calibration's honest calls one in a hundred lies above .66
+    assert listed < 0.6 < other  # of the calibration's honest calls one in a hundred lies above .65
 
 
 def test_another_recipient_than_the_purpose_names_raises_the_score_and_is_the_reason(fit: PurposeFit) -> None:
