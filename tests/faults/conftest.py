@@ -107,12 +107,13 @@ class Estate:
         return taken >= lines and self.count("select count(*) from outbox where state = 'due'") == 0
 
     def told(self) -> set[tuple[str, str]]:
-        """(finding id, effect) of every finding.
+        """(finding id, wanted) of every finding. What policy answers to one depends on whether another had its
+        session revoked by then, and after a kill either may come first: the ledger tells what came of all.
 
         Without the news about guardian itself: that nobody watched while monitors were killed is true, and told.
         """
         findings = [view for view in self.findings() if not view.finding.id.startswith(NEWS)]
-        return {(view.finding.id, view.outcome.effect.value) for view in findings}
+        return {(view.finding.id, view.finding.wanted.value) for view in findings}
 
     def dead_letters(self) -> int:
         """How many are kept in the monitor's store."""
