@@ -26,6 +26,7 @@ from guardian.bus.local_broker import LocalBroker
 from guardian.control.news import NEWS
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
+from guardian.domain.finding import Effect
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView
 
@@ -106,14 +107,22 @@ class Estate:
         taken = self.count("select (select count(*) from seen) + (select count(*) from dead_letters)")
         return taken >= lines and self.count("select count(*) from outbox where state = 'due'") == 0
 
-    def told(self) -> set[tuple[str, str]]:
-        """(finding id, wanted) of every finding. What policy answers to one depends on whether another had its
-        session revoked by then, and after a kill either may come first: the ledger tells what came of all.
+    def told(self) -> set[tuple[str, str, str]]:
+        """(finding id, wanted, effect) of every finding. Where a session was to be revoked and is, the effect is
+        left out: policy answers otherwise once another of its findings had it revoked, and after a kill either may
+        come first. The ledger says what came of both.
 
         Without the news about guardian itself: that nobody watched while monitors were killed is true, and told.
         """
-        findings = [view for view in self.findings() if not view.finding.id.startswith(NEWS)]
-        return {(view.finding.id, view.finding.wanted.value) for view in findings}
+        revoked = {(tenant, session) for tenant, session, _ in self.revocations()}
+        told = set()
+        for view in self.findings():
+            found, effect = view.finding, view.outcome.effect.value
+            if found.wanted is Effect.REVOKE and (found.tenant_id, found.session_id) in revoked:
+                effect = ""
+            if not found.id.startswith(NEWS):
+                told.add((found.id, found.wanted.value, effect))
+        return told
 
     def dead_letters(self) -> int:
         """How many are kept in the monitor's store."""

@@ -24,7 +24,7 @@ class Undisturbed:
     """What a log leads to when nothing happens to the monitor, and how it ends when it is asked to."""
 
     lines: list[bytes]
-    findings: set[tuple[str, str]]
+    findings: set[tuple[str, str, str]]
     ledger: list[tuple[str, str, str]]
     letters: int
     status: int
