@@ -1,6 +1,5 @@
 """Calibrating and evaluating the drift model, from settings."""
 
-import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +20,12 @@ from guardian.bootstrap.judgement import (
 )
 from guardian.bootstrap.labelling import data_sets_of, is_log, labelled_sessions, log_sessions, told_apart
 from guardian.bootstrap.offline import batches
+from guardian.bootstrap.training_folds import open_folds
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Record
-from guardian.embedding.artefact import FOLDS, HELD, is_artefact, list_file
+from guardian.embedding.artefact import FOLDS, is_artefact, list_file
 from guardian.errors import ConfigurationError, GuardianError
 from guardian.evaluation.alarms import RATES_ONE_IN
 from guardian.evaluation.assess import Asked, assess, left_out
@@ -73,7 +73,7 @@ def calibrate(
     With `folds` (`.work/folds` of a training) each session is scored by the encoder that was trained without it,
     and sessions that every encoder has seen are left out: for the yardstick that is shipped with a model.
     """
-    routes = out_of_fold(settings, folds) if folds is not None else {}
+    routes = open_folds(settings, folds) if folds is not None else {}
     fit: Fit = OutOfFold(routes) if folds is not None else open_fit(settings)
     judge_with = judges(settings, fit)
     said = read_labels(labels)
@@ -152,24 +152,6 @@ def list_beside_model(calibration: Path) -> None:
         list_file(folder, CALIBRATION)
 
 
-def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
-    """Which encoder has not seen which purpose; what two folds held out, in two data sets, both have seen.
-    Raises ConfigurationError where there are no folds."""
-    routes: dict[str, Fit] = {}
-    twice: set[str] = set()
-    for folder in sorted(path for path in folds.iterdir() if (path / HELD).is_file()) if folds.is_dir() else ():
-        model = settings.model.model_copy(update={"path": folder.resolve()})
-        fit = open_fit(settings.model_copy(update={"model": model}))
-        held = json.loads((folder / HELD).read_text("utf-8"))
-        twice |= routes.keys() & set(held)
-        routes |= dict.fromkeys(held, fit)
-    if not routes:
-        raise ConfigurationError(
-            f"{folds}: no training folds here; `guardian train -o OUT` leaves them in OUT/.work/folds"
-        )
-    return {purpose: fit for purpose, fit in routes.items() if purpose not in twice}
-
-
 def honest_sessions(files: Sequence[Path], scorer: SessionScorer) -> Iterator[HonestSession]:
     """Every session of files of session lines but labelled ones with a drift. Their numbers go on from file to
     file: two session lines of one number are taken for the same."""
@@ -214,7 +196,7 @@ def evaluate_files(
     Raises ConfigurationError for nothing to read, an unknown benchmark or signal, too little to leave out, and
     folds that held none of it out.
     """
-    routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
+    routes = open_folds(settings, wanted.folds) if wanted.folds is not None else {}
     if wanted.folds is not None and wanted.robustness:
         raise ConfigurationError(
             "--robustness changes purposes, and --out-of-fold goes by them: ask for one of both"

@@ -74,6 +74,10 @@ class CredentialScanner:
         hits = tuple(dict.fromkeys(work.hits))[:_MAX_HITS]
         return (clean if hits else event), hits
 
+    def text(self, text: str) -> str:
+        """One text as it stands in a redacted event, under a name that says nothing of it."""
+        return _Redaction(self).text(text)
+
     def name(self, identifier: str) -> str:
         """A name that no revocation goes by, as it may be shown: a credential becomes its mark."""
         found = self.find(identifier)
@@ -147,6 +151,10 @@ class _Redaction:
     def event(self, event: DecisionEvent) -> DecisionEvent:
         """The event, redacted."""
         return self._model(event, "", 0, _LEFT_ALONE)
+
+    def text(self, text: str) -> str:
+        """One text, redacted."""
+        return self._text(text, "", named=False)
 
     def _model(self, model: _Model, path: str, depth: int, left_alone: frozenset[str] = frozenset()) -> _Model:
         found = {

@@ -18,6 +18,7 @@ from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, fin
 from guardian.bootstrap.judgement import open_fit, open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
 from guardian.bootstrap.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, counting, evaluate_files
+from guardian.bootstrap.training_folds import open_folds
 from guardian.config import Settings, load
 from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
@@ -172,7 +173,8 @@ def test_folds_judge_what_each_has_not_seen_and_nothing_else(
         )
         return fit
 
-    monkeypatch.setattr("guardian.bootstrap.modelling.open_fit", opened)
+    for room in ("modelling", "training_folds"):
+        monkeypatch.setattr(f"guardian.bootstrap.{room}.open_fit", opened)
     for name, note in (("chosen", "and chosen on"), ("seen", TRAINED_ON)):
         monkeypatch.setitem(BENCHMARKS, name, Benchmark(lambda _: read_sessions([sessions]), note))
     found, noted = (
@@ -194,6 +196,31 @@ def test_folds_judge_what_each_has_not_seen_and_nothing_else(
         (folds / str(fold) / "held-out.json").write_text('["another purpose"]')
     with pytest.raises(ConfigurationError, match="held none of these 6 sessions out"):
         evaluate_files(settings, [sessions], lambda *_: None, Wanted(folds=folds))
+
+
+def test_folds_know_a_purpose_also_without_the_credential_that_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purposes = [f"push the release {number}" + f" with ghp_{'a1B2' * 9}" * (number < 3) for number in range(100)]
+    for fold in (0, 1):
+        folder = tmp_path / "folds" / str(fold)
+        folder.mkdir(parents=True)
+        for part in MODELS.iterdir():
+            (folder / part.name).symlink_to(part)
+        (folder / "held-out.json").write_text(json.dumps(purposes[fold::2]))
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    monkeypatch.setattr(
+        "guardian.bootstrap.training_folds.open_fit",
+        lambda of: open_fit(of.model_copy(update={"model": settings.model})),
+    )
+    routes = open_folds(settings, tmp_path / "folds")
+    assert "push the release 1 with [redacted:github_token]" in routes
+    assert purposes[1] in routes
+    lines = [json.loads(line(n)) for n in range(100)]
+    told = [json.dumps({**told, "purpose": purpose}) + "\n" for told, purpose in zip(lines, purposes, strict=True)]
+    (tmp_path / "sessions.jsonl").write_text("".join(told))
+    made = calibrate(settings, [tmp_path / "sessions.jsonl"], lambda *_: None, folds=tmp_path / "folds")
+    assert made.reach > 10
 
 
 def test_a_calibration_is_the_same_whether_its_sessions_lie_in_one_file_or_in_several(tmp_path: Path) -> None:
