@@ -12,6 +12,7 @@ from guardian import __version__, embedding
 from guardian.bootstrap import plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
+from guardian.bootstrap.secrets import envelope_verifier
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
 from guardian.domain.batch import DeadLetter, Decoded, Known
@@ -209,14 +210,20 @@ def open_pipeline(
 
 
 def open_reading(settings: Settings) -> ReadLog:
-    """Records of a log file to decisions with their envelopes filled in, nothing judged; anybody may speak but
-    guardian itself: what it planted to test the switch is no agent's work.
+    """Records of a log file to decisions with their envelopes filled in, nothing judged. Who speaks is believed as
+    the monitor believes it; where the settings entitle no gateway, any is. But guardian itself does not count: what
+    it planted to test the switch is no agent's work.
     """
     planted = settings.revocation.self_test.gateway
     redactor = redactor_of(settings, CredentialScanner(), b"")
     filling = filling_of(settings, redactor)
     decoder = Decoder(
-        source=open_source(settings), redactor=redactor, begin=filling.begin, verify=unchecked, clock=utc_now
+        source=open_source(settings),
+        redactor=redactor,
+        begin=filling.begin,
+        verify=envelope_verifier(settings) or unchecked,
+        clock=utc_now,
+        entitlements=entitlements_of(settings.gateways) if settings.gateways else None,
     )
 
     def read(records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:

@@ -20,6 +20,8 @@ from guardian.evaluation.sessions import LabelledSession, read_sessions, session
 from guardian.sources.session_lines import is_session_line
 from guardian.telemetry import logger
 
+_REFUSED = "gateway_not_entitled"
+
 _log = logger("log")
 
 
@@ -27,7 +29,7 @@ def labelled_sessions(
     settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog | None = None
 ) -> list[LabelledSession]:
     """Every session of every file or archive, in order; one that lies in several logs is one, of the file in which
-    it begins. Unreadable records of a log are skipped, secrets redacted. `read` reads a log (default: as the
+    it begins. Records of a log that cannot be read or believed are skipped, secrets redacted. `read` reads a log (default: as the
     settings say).
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
@@ -104,9 +106,10 @@ def _logged(
 ) -> dict[Path, list[HonestSession]]:
     """The sessions of the logs among the files, each by the file in which it begins; `met` gains the names of all.
     Without logs of which nothing could be read."""
-    logs = {file: _decisions(file, read) for file in files if not file.is_dir() and is_log(file)}
+    told = {file: _decisions(file, read) for file in files if not file.is_dir() and is_log(file)}
+    logs = {file: decisions for file, decisions in told.items() if decisions is not None}
     begins = {id(d): file for file, decisions in logs.items() for d in decisions}
-    found: dict[Path, list[HonestSession]] = {file: [] for file, decisions in logs.items() if decisions}
+    found: dict[Path, list[HonestSession]] = {file: [] for file in logs}
     every = [d for decisions in logs.values() for d in decisions]
     met.update(d.event.key for d in every)
     for session in told_apart(decision_sessions(every, timedelta(seconds=settings.source.idle_s)), labels):
@@ -153,19 +156,21 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
 
 
 def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[HonestSession]:
-    """The sessions of a log, which may lie in several files; records that cannot be read are skipped, and told."""
-    return decision_sessions((d for file in files for d in _decisions(file, read)), idle)
+    """The sessions of a log, which may lie in several files; records that cannot be read or believed are skipped, and told."""
+    return decision_sessions((d for file in files for d in _decisions(file, read) or ()), idle)
 
 
-def _decisions(file: Path, read: ReadLog) -> list[Decoded]:
+def _decisions(file: Path, read: ReadLog) -> list[Decoded] | None:
+    """None if nothing of it could be read, not even a record whose gateway may not say what it says."""
     decisions: list[Decoded] = []
-    skipped, first = 0, None
+    skipped, first, refused = 0, None, False
     for decoded, letters in map(read, batches(file)):
         decisions.extend(decoded)
         unread = [letter for letter in letters if not letter.judged]
         skipped += len(unread)
         first = first or next(iter(unread), None)
+        refused = refused or any(letter.code == _REFUSED for letter in unread)
     if first is not None:
         line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
         _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
-    return decisions
+    return decisions if decisions or refused else None

@@ -66,7 +66,7 @@ def calibrate(
     on_unread: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
     """Fit a calibration from files of session lines or of decisions; `on_unread` is told how many records of a log
-    could not be read, as they are met.
+    could not be read or believed, as they are met.
 
     `labels` says what people confirmed as drift (see `evaluation.labels`): those sessions are left out, no others.
 

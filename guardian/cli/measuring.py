@@ -89,7 +89,8 @@ def evaluate(
 
     A labelled session is one line of JSON: {"dataset": "crm", "session_id": "s1", "purpose": "...", "actions":
     [{"tool": "crm.read", "args": {...}, "label": "benign"}, {"tool": "mail.send", "label": "drift"}]};
-    "conf": "low" beside a label leaves that action out. Exit code 3 if some records of a log could not be read.
+    "conf": "low" beside a label leaves that action out. Exit code 3 if some records of a log could not be
+    read, or came from a gateway that `gateways` does not entitle; where it lists none, any is believed.
 
     Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
@@ -160,7 +161,8 @@ def calibrate(
 
     Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
     purpose can fill the yardstick by flooding it, and no agent or tenant where the log names three or more. What
-    baselines know of a purpose's past is no part of it. Exit code 3 if some records could not be read.
+    baselines know of a purpose's past is no part of it. Exit code 3 if some records could not be read, or came from
+    a gateway that `gateways` does not entitle; where it lists none, any is believed.
 
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
@@ -224,7 +226,9 @@ def unread_ends(records: int) -> None:
     """Done, without some records of the logs: told, and the exit code says so."""
     if records:
         are = "is" if records == 1 else "are"
-        typer.echo(f"{counted(records, 'record')} could not be read and {are} not part of it", err=True)
+        typer.echo(
+            f"{counted(records, 'record')} could not be read or believed and {are} not part of it", err=True
+        )
         raise typer.Exit(UNREADABLE)
 
 

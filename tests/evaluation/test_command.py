@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc.jwk import OKPKey
 
 from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.bootstrap.judgement import open_fit, open_reading
@@ -21,7 +22,7 @@ from guardian.bootstrap.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, coun
 from guardian.bootstrap.training_folds import open_folds
 from guardian.config import Settings, load
 from guardian.control.plants import make_plant
-from guardian.demo.log import log_lines
+from guardian.demo.log import GATEWAY, log_lines
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import open_artefact
 from guardian.errors import ConfigurationError
@@ -304,7 +305,7 @@ def test_what_guardian_planted_in_a_log_is_no_agents_work(tmp_path: Path) -> Non
     plant = make_plant("planted_drift", tenant_id="tenant_acme", gateway="gw-test", now=now, rnd=rnd)
     log.write_bytes(b"\n".join([*lines, *plant.lines]))
     test = {"tenant": "tenant_acme", "gateway": "gw-test", "plant_every_s": 3600}
-    planting = {"gateways": {"gw-test": ["tenant_acme"]}, "revocation": {"self_test": test}}
+    planting = {"gateways": {"gw-test": ["tenant_acme"], GATEWAY: ["*"]}, "revocation": {"self_test": test}}
     without, with_plant = (
         {s.key.session_id for s in log_sessions([log], open_reading(load(None, overrides=o)), timedelta.max)}
         for o in (planting, {})
@@ -441,3 +442,33 @@ def test_what_of_a_log_could_not_be_judged_or_learnt_from_is_the_exit_code_too(
     read = counting(open_reading(load(None)), unread.append)
     _, learnt = training_files(load(None), [log], Labels({}), tmp_path / "work", read)
     assert (learnt > 0, sum(unread)) == (True, 2)
+
+
+def test_a_gateway_that_is_not_entitled_is_believed_here_no_more_than_by_the_monitor(tmp_path: Path) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=8).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    rogue = json.loads(lines[0]) | {"id": "d_rogue", "gateway": "rogue-gw"}
+    rogue["envelope"] |= {"tenant_id": "tenant_zzz", "session_id": "s_rogue"}
+    log, theirs = tmp_path / "log.jsonl", tmp_path / "theirs.jsonl"
+    log.write_bytes(b"\n".join([*lines, json.dumps(rogue).encode()]))
+    theirs.write_text(json.dumps(rogue))
+    for gateways, refused in (({GATEWAY: ["*"]}, 1), ({}, 0)):
+        settings, unread = load(None, overrides={"gateways": gateways}), list[int]()
+        found = log_sessions([log], counting(open_reading(settings), unread.append), timedelta.max)
+        assert sum(unread) == refused
+        assert {s.key for s in found if s.key.tenant_id == "tenant_zzz"} == (
+            set() if refused else {("tenant_zzz", "s_rogue")}
+        )
+        assert len(labelled_sessions(settings, [theirs], Labels({}))) == 1 - refused, "a log, not a broken file"
+
+
+def test_an_envelope_whose_signature_does_not_hold_is_no_honest_sessions(tmp_path: Path) -> None:
+    (line, *_) = log_lines(Scenario(seed=3, sessions=1).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3)
+    forged = json.loads(line)
+    forged["envelope_jws"] = "e30.e30.e30"
+    (tmp_path / "log.jsonl").write_text(json.dumps(forged))
+    key = OKPKey.generate_key("Ed25519", auto_kid=True).as_dict(private=False)
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
+    keys = {"keys": {"envelope_jwks": str(tmp_path / "jwks.json")}}
+    read = [open_reading(load(None, overrides=each)) for each in (keys, {})]
+    found = [log_sessions([tmp_path / "log.jsonl"], each, timedelta.max)[0].decisions[0] for each in read]
+    assert [d.signature for d in found] == ["invalid", "unchecked"]
