@@ -3,10 +3,12 @@
 Repetition is not evidence, and nobody may bend the calibration by flooding it.
 """
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from guardian.domain.batch import Decoded
 from guardian.domain.event import SessionKey
@@ -18,6 +20,7 @@ MAX_SHARE = 0.5
 _LEAST_SOURCES = 3
 _FAR_OVER = 3
 _PURPOSE_SHOWN = 80
+_TENANTS_SHOWN = 10
 
 _log = logger("calibration")
 
@@ -45,8 +48,9 @@ def bounded(
 ) -> list[HonestSession]:
     """The sessions that count, in the same order; logs a warning if some do not.
 
-    At most the first `max_per_purpose` of a purpose, and of an agent or a tenant at most `max_share` of the whole,
-    chosen by `seed`. Agents or tenants are only cut if three or more are named: of two, one always has half.
+    At most `max_per_purpose` of a purpose, from its tenants and their agents by turns, and of an agent or a tenant
+    at most `max_share` of the whole, chosen by `seed`. Agents or tenants are only cut if three or more are named: of
+    two, one always has half.
     Raises ValueError if fewer than 40 are left.
     """
     given = [session for session in sessions if session.decisions]
@@ -54,31 +58,57 @@ def bounded(
         raise ValueError(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(given)}; give a longer log"
         )
-    kept = _first_of_each_purpose(given, max_per_purpose)
+    kept = _some_of_each_purpose(given, max_per_purpose, seed)
     _say_what_is_under_weighted(given, kept, max_per_purpose)
     for known_as in (_agent, _tenant):
-        kept = _shared(kept, known_as, max_share, seed)
-        _say_who_leads(kept, known_as, max_share)
+        named = {name for session in given if (name := known_as(session)) is not None}
+        if len(named) >= _LEAST_SOURCES:
+            kept = _shared(kept, known_as, max_share, seed)
+        elif len(named) > 1:
+            _say_who_leads(kept, known_as, max_share)
     if len(kept) < LEAST_SESSIONS:
         raise ValueError(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose gave"
             f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}; give a longer log, or"
             " let one of them give more (--max-per-purpose, --max-share)"
         )
+    _say_who_is_not_there(given, kept)
     if len(kept) < len(given):
         bounds = f"--max-per-purpose {max_per_purpose}, --max-share {max_share:g}"
         _log.warning("calibration_bounded", sessions=len(given), counted=len(kept), bounds=bounds)
     return kept
 
 
-def _first_of_each_purpose(sessions: Iterable[HonestSession], limit: int) -> list[HonestSession]:
-    taken: Counter[str] = Counter()
-    kept = []
+def _some_of_each_purpose(sessions: Sequence[HonestSession], limit: int, seed: int) -> list[HonestSession]:
+    by_purpose: dict[str, list[HonestSession]] = {}
     for session in sessions:
-        if taken[session.purpose] < limit:
-            taken[session.purpose] += 1
-            kept.append(session)
-    return kept
+        by_purpose.setdefault(session.purpose, []).append(session)
+    seated = {
+        id(session)
+        for purpose, those in by_purpose.items()
+        for session in _by_turns(those, (_tenant, _agent), f"{seed}/{purpose}")[:limit]
+    }
+    return [session for session in sessions if id(session) in seated]
+
+
+def _by_turns(
+    sessions: list[HonestSession], sources: Sequence[Callable[[HonestSession], str | None]], seed: str
+) -> list[HonestSession]:
+    """One of each of the first kind of source, then a second of each, …; those of one source by the next kind.
+    Which source begins depends on its name and `seed`, not on whose file comes first."""
+    if not sources:
+        return sessions
+    known_as, *others = sources
+    groups: dict[str | None, list[HonestSession]] = {}
+    for session in sessions:
+        groups.setdefault(known_as(session), []).append(session)
+    drawn = sorted(groups, key=lambda name: _hash(f"{seed}/{name}"))
+    turns = zip_longest(*(_by_turns(groups[name], others, seed) for name in drawn))
+    return [session for turn in turns for session in turn if session is not None]
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _say_what_is_under_weighted(given: Sequence[HonestSession], kept: Sequence[HonestSession], limit: int) -> None:
@@ -113,11 +143,21 @@ def _say_who_leads(
     """Warn of a source with more than its share of two: cut, it would become as small as the other happens to
     be."""
     counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
-    if 1 < len(counts) < _LEAST_SOURCES:
-        name, most = counts.most_common(1)[0]
-        if most > share * len(sessions):
-            note = f"fewer than {_LEAST_SOURCES} agents or tenants are named, so none is cut"
-            _log.warning("calibration_leans", on=name, sessions=most, counted=len(sessions), note=note)
+    name, most = max(counts.items(), key=lambda each: each[1], default=("", 0))
+    if most > share * len(sessions):
+        note = f"fewer than {_LEAST_SOURCES} agents or tenants are named, so none is cut"
+        _log.warning("calibration_leans", on=name, sessions=most, counted=len(sessions), note=note)
+
+
+def _say_who_is_not_there(given: Sequence[HonestSession], kept: Sequence[HonestSession]) -> None:
+    if absent := {tenant for s in given if (tenant := _tenant(s)) is not None} - {_tenant(s) for s in kept}:
+        _log.warning(
+            "calibration_without_tenants",
+            tenants=", ".join(sorted(absent)[:_TENANTS_SHOWN]),
+            count=len(absent),
+            effect="no session of theirs counts, their traffic is held against that of others",
+            see="--max-per-purpose",
+        )
 
 
 def _shared(
@@ -125,10 +165,8 @@ def _shared(
 ) -> list[HonestSession]:
     """At most `share` of the result from any one source, in the same order. Unnamed sources are not cut."""
     counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
-    if len(counts) < _LEAST_SOURCES:
-        return sessions
     unnamed = len(sessions) - counts.total()
-    most = max(counts.values())
+    most = max(counts.values(), default=0)
     while most > 1 and most > (whole := share * (unnamed + sum(min(n, most) for n in counts.values()))):
         most = max(1, min(most - 1, int(whole)))
     drawn: dict[str, list[int]] = {}

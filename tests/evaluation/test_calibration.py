@@ -1,6 +1,7 @@
 """A yardstick is fitted from honest sessions only, through the fold that will use it."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from guardian.domain.batch import Memory
 from guardian.embedding import FitRequest
 from guardian.embedding.lexical import Lexical
 from guardian.evaluation.calibration import FLAT, OutOfFold, fit_calibration, session_line
-from guardian.evaluation.honest import LEAST_SESSIONS, HonestSession
+from guardian.evaluation.honest import LEAST_SESSIONS, HonestSession, bounded
 from guardian.evaluation.sessions import session_of
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.scoring_run import SessionScorer
@@ -388,6 +389,42 @@ def test_of_two_sources_one_that_leads_is_told(honest, of_two: int, told: int) -
     with capture_logs() as lines:
         fitted(sessions)
     assert [line["on"] for line in lines if line["event"] == "calibration_leans"] == ["tFalse/a", "tFalse"] * told
+
+
+def test_a_purpose_that_tenants_share_seats_all_of_them_whoever_comes_first(honest) -> None:
+    jobs = [f"{verb} the {noun}" for noun in NOUNS[:3] for verb in VERBS]
+    tenants = {
+        name: [
+            _known_as(s, tenant=name, agent=f"a{n % 4}")
+            for at, job in enumerate(jobs)
+            for n, s in enumerate(honest(40, purpose=job, start=begin + 40 * at))
+        ]
+        for name, begin in (("t0", 0), ("t1", 1_000), ("t2", 2_000))
+    }
+    for order in (("t0", "t1", "t2"), ("t2", "t1", "t0")):
+        kept = bounded([s for name in order for s in tenants[name]], max_per_purpose=20, max_share=0.5, seed=0)
+        seats = Counter((s.purpose, s.key.tenant_id) for s in kept)
+        assert set(seats.values()) == {6, 7}
+        assert len(kept) == 20 * len(jobs)
+        agents = Counter((s.key.tenant_id, s.decisions[0].event.envelope.agent_id) for s in kept)
+        assert min(agents.values()) > len(jobs)
+
+
+def test_many_names_of_agents_take_no_seat_of_another_tenant(honest) -> None:
+    several = [_known_as(s, tenant="t0", agent="a") for s in honest(45, start=1_000)]
+    many = [_known_as(s, tenant="t1", agent=f"a{n}") for n, s in enumerate(honest(60, purpose="read it"))]
+    few = [_known_as(s, tenant="t2", agent="a") for s in honest(10, purpose="read it", start=100)]
+    kept = bounded([*many, *few, *several], max_per_purpose=20, max_share=1.0, seed=0)
+    assert Counter(s.key.tenant_id for s in kept) == {"t0": 45, "t1": 10, "t2": 10}
+
+
+def test_a_tenant_without_a_session_in_the_yardstick_is_told(honest) -> None:
+    several = [_known_as(s, tenant=f"t{n % 4}", agent="a") for n, s in enumerate(honest(60))]
+    late = [_known_as(s, tenant=f"u{n}", agent="a") for n, s in enumerate(honest(3, purpose="read it", start=90))]
+    with capture_logs() as lines:
+        bounded([*several, *late], max_per_purpose=2, max_share=0.5, seed=0)
+    (line,) = (line for line in lines if line["event"] == "calibration_without_tenants")
+    assert (line["count"], line["tenants"] in {"u0", "u1", "u2"}) == (1, True)
 
 
 def _known_as(session: HonestSession, *, tenant: str, agent: str) -> HonestSession:
