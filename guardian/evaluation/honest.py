@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from guardian.domain.batch import Decoded
-from guardian.domain.event import SessionKey
+from guardian.domain.event import SessionKey, purpose_family
 from guardian.pipeline.scoring_run import LOCAL
 from guardian.telemetry import logger
 
@@ -48,7 +48,7 @@ def bounded(
 ) -> list[HonestSession]:
     """The sessions that count, in the same order; logs a warning if some do not.
 
-    At most `max_per_purpose` of a purpose, from its tenants and their agents by turns, and of an agent or a tenant
+    At most `max_per_purpose` of a purpose (names and numbers left out), from its tenants and their agents by turns, and of an agent or a tenant
     at most `max_share` of the whole, chosen by `seed`. Agents or tenants are only cut if three or more are named: of
     two, one always has half.
     Raises ValueError if fewer than 40 are left.
@@ -82,7 +82,7 @@ def bounded(
 def _some_of_each_purpose(sessions: Sequence[HonestSession], limit: int, seed: int) -> list[HonestSession]:
     by_purpose: dict[str, list[HonestSession]] = {}
     for session in sessions:
-        by_purpose.setdefault(session.purpose, []).append(session)
+        by_purpose.setdefault(purpose_family(session.purpose), []).append(session)
     seated = {
         id(session)
         for purpose, those in by_purpose.items()
@@ -114,7 +114,7 @@ def _hash(text: str) -> bytes:
 def _say_what_is_under_weighted(given: Sequence[HonestSession], kept: Sequence[HonestSession], limit: int) -> None:
     """Warn where the commonest purpose is far over the limit, and its share of the traffic at least twice that of
     what is kept: live traffic may then be told to have left a calibration of another mix."""
-    purpose, most = Counter(session.purpose for session in given).most_common(1)[0]
+    purpose, most = Counter(purpose_family(session.purpose) for session in given).most_common(1)[0]
     of_traffic, of_kept = most / len(given), min(most, limit) / len(kept)
     if most > _FAR_OVER * limit and of_traffic >= 2 * of_kept:
         _log.warning(

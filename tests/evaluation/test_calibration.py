@@ -114,6 +114,14 @@ def test_repetition_of_one_purpose_is_not_evidence(honest) -> None:
     assert fitted([*several, *repeated], max_per_purpose=3) == fitted([*several, *repeated[:3]])
 
 
+def test_a_number_in_it_makes_no_other_purpose(honest) -> None:
+    several, flood = honest(45), [s for n in range(100) for s in honest(1, purpose=f"Refund order {n}", start=200 + n)]
+    assert fitted([*several, *flood]) == fitted([*several, *flood[:20]])
+    numbered = [s for n in range(100) for s in honest(1, purpose=f"{NOUNS[n % 10]} {n}", start=n)]
+    plain = [dataclasses.replace(s, purpose=NOUNS[n % 10]) for n, s in enumerate(numbered)]
+    assert fitted(numbered) == fitted(plain), "of ten purposes, which both halves share"
+
+
 def test_with_few_purposes_the_halves_share_them(honest) -> None:
     sessions = [s for n, noun in enumerate(NOUNS) for s in honest(10, purpose=f"read the {noun}", start=n * 10)]
     calibration = fitted(sessions)
@@ -370,7 +378,7 @@ def test_a_purpose_that_weighs_far_less_than_in_the_log_is_told(
 ) -> None:
     """Not where all are over the limit alike, and not where it is hardly over it."""
     sessions = [
-        session for n, size in enumerate(sizes) for session in honest(size, purpose=f"job {n}", start=300 * n)
+        session for n, size in enumerate(sizes) for session in honest(size, purpose="job " + n * "x", start=300 * n)
     ]
     with capture_logs() as lines:
         fitted(sessions)
