@@ -28,7 +28,7 @@ def watch_departure(
         before = _state(body, calibration)
         after = before
         for session in ended:
-            if (value := height(session)) is not None:
+            if (value := height(session, version)) is not None:
                 after = after.step(value, tie())
         told = before.left(one_in) and before.direction == after.direction
         news = after.left(one_in) and not told
@@ -52,13 +52,16 @@ def show_departure(store: MonitorStore, calibration: Calibration, metrics: Metri
         metrics.set("guardian_departure_evidence", seen.peak if each == seen.direction else 0.0, direction=each)
 
 
-def height(session: Ended) -> float | None:
+def height(session: Ended, calibration: str) -> float | None:
     """The largest evidence that a session reached, as calibrations count it; None for one that they leave out:
-    confirmed as drift, or in breach of a hard rule, or without an action."""
-    evidence = session.state.evidence
-    if session.word == HumanWord.CONFIRMED.value or BROKE in evidence:
+    confirmed as drift, or in breach of a hard rule, or without an action. None, too, where the calibration of this
+    version has not measured all of it."""
+    state = session.state
+    if session.word == HumanWord.CONFIRMED.value or BROKE in state.evidence:
         return None
-    known = [value for value in (session.state.peak, evidence.get("top")) if value is not None]
+    if state.calibration != calibration or not state.undivided:
+        return None
+    known = [value for value in (state.peak, state.evidence.get("top")) if value is not None]
     return max(known, default=None)
 
 

@@ -82,6 +82,8 @@ class SessionState(BaseModel):
     value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
     evidence: dict[str, float] = Field(default_factory=dict)  # the accumulator's state
+    calibration: str = ""  # the version of the one by which that was measured
+    undivided: bool = False  # that one has measured it from the session's first call on
     peak: float | None = None  # the most evidence of any epoch before this one, in log10 units
     breaches: tuple[str, ...] = ()  # what this epoch's findings spoke of, by `Breach.remembered`; bounded
     named_at: dict[str, AwareDatetime] = Field(default_factory=dict)  # when each of these was named first

@@ -7,6 +7,7 @@ from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import CHAIN_KEPT, ParentFact, ParentStatus
+from guardian.response.hearing import unmeasured
 
 
 def afresh(state: SessionState) -> SessionState:
@@ -15,6 +16,21 @@ def afresh(state: SessionState) -> SessionState:
     kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, stood=Stage.CLEAR, **{name: getattr(state, name) for name in kept})
+
+
+def measured_by(calibration: str, state: SessionState) -> SessionState:
+    """The state whose evidence this calibration measures. What another one measured stands on a scale of its own,
+    so evidence starts afresh, and stays divided from then on."""
+    if state.calibration == calibration:
+        return state
+    return state.model_copy(
+        update={
+            "evidence": unmeasured(state.evidence),
+            "peak": None,
+            "calibration": calibration,
+            "undivided": not state.actions,
+        }
+    )
 
 
 def latest(d: Decoded, last_seen: datetime | None) -> datetime:

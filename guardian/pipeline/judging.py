@@ -18,7 +18,7 @@ from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
 from guardian.embedding.operation import kind_of
 from guardian.embedding.text import overlong
-from guardian.pipeline.carrying import afresh, latest, lineage, own, renewed
+from guardian.pipeline.carrying import afresh, latest, lineage, measured_by, own, renewed
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
@@ -124,6 +124,7 @@ class Judge:
         state = work.sessions.get(key) or SessionState()
         if self._anew(d, state.last_seen):
             state = afresh(state)
+        state = measured_by(self.versions.get("calibration", ""), state)
         seen = observe(
             d,
             state,

@@ -1,6 +1,6 @@
 """People's word comes back: what a human decision does to a session's memory."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -58,7 +58,7 @@ def hear(
                     "epoch": state.epoch + 1,
                     "transition": 0,
                     "stage": Stage.CLEAR,
-                    "evidence": {name: 1.0 for name in (BROKE,) if name in state.evidence},
+                    "evidence": unmeasured(state.evidence),
                     "peak": _peak(state),
                     "asked_at": None,
                     "asked_one_in": 1.0,
@@ -79,6 +79,11 @@ def hear(
             return state
         case _:  # pragma: no cover
             assert_never(word)
+
+
+def unmeasured(evidence: Mapping[str, float]) -> dict[str, float]:
+    """Evidence that starts afresh: what stays is that the session broke a hard rule."""
+    return {name: 1.0 for name in (BROKE,) if name in evidence}
 
 
 def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str, Any]:

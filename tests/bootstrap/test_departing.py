@@ -34,11 +34,13 @@ from guardian.telemetry import Metrics
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
 GAUSS = random.Random(1)
 CALIBRATION = Calibration.fit([0.1] * 50, [GAUSS.gauss(0, 0.5) for _ in range(300)], [0.5] * 300, source="test")
+VERSION = calibration_version(CALIBRATION)
 P0 = Place("t", 0)
 
 
 def state(top: float, **more: Any) -> SessionState:
-    return SessionState(actions=1, evidence={"top": top}, **more)
+    measured = {"calibration": VERSION, "undivided": True}
+    return SessionState(actions=1, **{"evidence": {"top": top}, **measured, **more})
 
 
 @pytest.fixture
@@ -138,12 +140,21 @@ def test_bins_of_another_version_start_afresh(watch: Watch) -> None:
         (state(0.5), "false_positive", 0.5),
         (state(0.5), "confirmed", None),
         (state(0.5, peak=2.0), "reinstated", 2.0),
-        (SessionState(actions=1, evidence={"top": 0.5, "broke": 1.0}), None, None),
+        (state(0.5, evidence={"top": 0.5, "broke": 1.0}), None, None),
+        (state(0.5, evidence={}), None, None),
         (SessionState(), None, None),
     ],
 )
 def test_which_sessions_count_is_as_in_a_calibration(session: SessionState, word: str, found: float) -> None:
-    assert height(Ended(SessionKey("a", "s"), session, word)) == found
+    assert height(Ended(SessionKey("a", "s"), session, word), VERSION) == found
+
+
+@pytest.mark.parametrize("measured", [{"calibration": "another"}, {"undivided": False}, {"calibration": ""}])
+def test_sessions_that_another_calibration_measured_do_not_count(
+    store: MonitorStore, watch: Watch, measured: dict[str, Any]
+) -> None:
+    ended = [Ended(SessionKey("a", f"s{n}"), state(3.0, **measured), None) for n in range(60)]
+    assert watch.fold(None, ended) == Watched(Departure.start(CALIBRATION.evidence.values).to_state())
 
 
 def test_what_people_waved_through_still_counts_with_the_evidence_it_had() -> None:
@@ -151,7 +162,7 @@ def test_what_people_waved_through_still_counts_with_the_evidence_it_had() -> No
     for word in (HumanWord.FALSE_POSITIVE, HumanWord.REINSTATED):
         heard = hear_change(state(3.0), Change(1, key, word, NOW), lasting=())
         assert heard.evidence == {}
-        assert height(Ended(key, heard, word.value)) == 3.0
+        assert height(Ended(key, heard, word.value), VERSION) == 3.0
 
 
 @pytest.fixture
