@@ -1,6 +1,7 @@
 """calibrate, evaluate: the drift model given its promise, and judged."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,7 +98,7 @@ def evaluate(
     settings = settings_from(config, required=False)
     if plots is not None and plots.exists() and not plots.is_dir():
         raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
-    known, labelled = [existing_source(f) for f in files or ()], labels and existing_file(labels)
+    known, labelled = [existing_source(rereadable(f)) for f in files or ()], existing_labels(labels)
 
     from guardian.bootstrap.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
 
@@ -171,8 +172,8 @@ def calibrate(
         raise ConfigurationError(
             f"{archive} is an archive: it keeps no envelopes to hold rules against; calibrate on the log itself"
         )
-    other_file(output, *(existing_file(f) for f in files))
-    labelled = labels and existing_file(labels)
+    other_file(output, *(existing_file(rereadable(f)) for f in files))
+    labelled = existing_labels(labels)
 
     from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
     from guardian.bootstrap.modelling import list_beside_model, reach_in_use
@@ -220,6 +221,19 @@ def calibrate(
             err=True,
         )
     unread_ends(sum(unread))
+
+
+def rereadable(path: Path) -> Path:
+    """The same path. Raises ConfigurationError for standard input and pipes: what a file holds is looked up before
+    it is read."""
+    if str(path) == "-" or (os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))):
+        raise ConfigurationError(f"{path} can be read only once, and is read more often here: name a file")
+    return path
+
+
+def existing_labels(labels: Path | None) -> Path | None:
+    """Raises ConfigurationError where there is no such file."""
+    return labels and existing_file(rereadable(labels))
 
 
 def unread_ends(records: int) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, existing_file, existing_source, progress, settings_from
-from guardian.cli.measuring import LabelsOption, labelled_lines, unread_ends
+from guardian.cli.common import ConfigOption, existing_source, progress, settings_from
+from guardian.cli.measuring import LabelsOption, existing_labels, labelled_lines, rereadable, unread_ends
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
@@ -51,7 +51,7 @@ def train(
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
     """
     settings = settings_from(config, required=False)
-    known, labelled = [existing_source(f) for f in files], labels and existing_file(labels)
+    known, labelled = [existing_source(rereadable(f)) for f in files], existing_labels(labels)
 
     from guardian.bootstrap.judgement import open_reading  # seconds, which wrong usage need not take
     from guardian.bootstrap.labelling import training_files

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -352,6 +353,25 @@ def test_wrong_usage_ends_with_2_and_a_way_out(
     done = guardian("evaluate", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["calibrate", "-"],
+        ["evaluate", "labelled.jsonl.gz", "pipe"],
+        ["evaluate", "labelled.jsonl.gz", "--labels", "-"],
+        ["train", "-", "-o", "made"],
+    ],
+)
+def test_what_can_be_read_only_once_is_refused_before_any_of_it_is_read(
+    sessions: Path, tmp_path: Path, arguments: list[str], guardian: Guardian
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = guardian(*arguments, stdin="".join(line(n) + "\n" for n in range(60)))
+    assert (done.returncode, "read only once" in done.stderr) == (2, True)
+    assert not list(tmp_path.glob("*.json"))
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_run_prints_json_for_programs(sessions: Path, tmp_path: Path, guardian: Guardian) -> None:
