@@ -108,11 +108,12 @@ def train(
         written_work=_written_work(),
         reading=READING,
     )
-    if not run.goes_on(resume=resume):
-        clear(work, files)
+    goes_on = run.goes_on(resume=resume)
+    begins = base if pair is None else pair_base(pair, base, work / "base")
+    if not goes_on:
+        clear(work, [*files, begins / TOKENIZER])
     run.note(finished=False)
     grades = graded(sessions)
-    begins = base if pair is None else pair_base(pair, base, work / "base")
     stages = Stages(begins, work, recipe, seed, steps, resume, progress)
     if recipe.tool_steps:
         stages.learn_tools()

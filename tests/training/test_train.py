@@ -213,6 +213,33 @@ def test_files_without_sessions_are_refused_before_anything_is_learned(base: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_pair_base_that_is_none_costs_a_finished_training_nothing_and_one_of_its_own_stays(
+    base: Path, files: list[Path], tmp_path: Path
+) -> None:
+    work = tmp_path / ".work"
+    shutil.copytree(base, work / "reference" / "pair")
+    noted, stage, broken = work / "run.json", work / "fold-0.safetensors", tmp_path / "broken.whl"
+    noted.write_text('{"finished": true}')
+    stage.write_bytes(b"a stage")
+    broken.write_text("no wheel")
+
+    def begin(pair: Path) -> None:
+        def stop(_done: int, _total: int, _note: str) -> None:
+            raise KeyboardInterrupt
+
+        train(
+            files, tmp_path, seed=1, steps=1, resume=False, progress=stop, base=base, pair=pair,
+            recipe=replace(SMALL, repeats=0),
+        )  # fmt: skip
+
+    with pytest.raises(ModelError, match="neither a model's directory nor a wheel"):
+        begin(broken)
+    assert (noted.read_text(), stage.exists()) == ('{"finished": true}', True)
+    with pytest.raises(KeyboardInterrupt):
+        begin(work / "reference" / "pair")
+    assert (stage.exists(), (work / "reference" / "pair" / "config.json").exists()) == (False, True)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_tools")
 def test_every_encoder_goes_on_from_the_one_that_learned_tools(
