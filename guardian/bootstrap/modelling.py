@@ -27,7 +27,7 @@ from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Record
 from guardian.embedding.artefact import FOLDS, is_artefact, list_file
 from guardian.errors import ConfigurationError, GuardianError
-from guardian.evaluation.alarms import RATES_ONE_IN
+from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow
 from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.baselines import cosine, lexical
@@ -242,6 +242,12 @@ def evaluate_files(
         explanations=wanted.explanations,
         resamples=wanted.resamples,
     )
+    rows: Sequence[PromiseRow] = ()
+    if wanted.left_out:  # before what takes longest, since it may be refused
+        try:
+            rows = left_out(sessions, judge_with=judges(settings, fit), redactor=redactor, asked=asked, note=note)
+        except ValueError as error:
+            raise ConfigurationError(f"--left-out: {error}") from error
     found = assess(
         sessions,
         fold=fold(settings),
@@ -261,10 +267,6 @@ def evaluate_files(
         found = found.with_notes([benchmark.note])
     if not wanted.left_out:
         return found
-    try:
-        rows = left_out(sessions, judge_with=judges(settings, fit), redactor=redactor, asked=asked, note=note)
-    except ValueError as error:
-        raise ConfigurationError(f"--left-out: {error}") from error
     return replace(found, promises=(*found.promises, *rows)).with_notes([_exchangeable(wanted.folds)])
 
 

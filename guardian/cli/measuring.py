@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -96,9 +97,9 @@ def evaluate(
     Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
     settings = settings_from(config, required=False)
-    if plots is not None and plots.exists() and not plots.is_dir():
-        raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
     known, labelled = [existing_source(rereadable(f)) for f in files or ()], existing_labels(labels)
+    if plots is not None:
+        _make_ready(plots)
 
     from guardian.bootstrap.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
 
@@ -122,16 +123,16 @@ def evaluate(
             wanted,
             on_unread=unread.append,
         )
-    if plots is not None:
-        from guardian.evaluation.plots import draw
-
-        for path in draw(found, plots):
-            typer.echo(f"{path}: drawn", err=True)
     if as_json:
         print_json(found.to_json())
     else:
         for line in found.lines():
             typer.echo(line)
+    if plots is not None:
+        from guardian.evaluation.plots import draw
+
+        for path in draw(found, plots):
+            typer.echo(f"{path}: drawn", err=True)
     unread_ends(sum(unread))
 
 
@@ -221,6 +222,18 @@ def calibrate(
             err=True,
         )
     unread_ends(sum(unread))
+
+
+def _make_ready(plots: Path) -> None:
+    """The folder is made. Raises ConfigurationError where nothing could be drawn there."""
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError("--plots needs matplotlib: pip install 'intent-guardian[plots]'")
+    try:
+        plots.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{plots} is a file; name a folder for the plots") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the folder {plots}: {error.strerror}") from error
 
 
 def rereadable(path: Path) -> Path:

@@ -152,6 +152,18 @@ def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path,
     assert "no training folds here" in refused([sessions], left_out=True, folds=tmp_path)
 
 
+def test_what_cannot_be_left_out_or_drawn_is_told_before_anything_is_judged(
+    sessions: Path, monkeypatch: pytest.MonkeyPatch, guardian: Guardian
+) -> None:
+    monkeypatch.setattr("guardian.bootstrap.modelling.assess", lambda *_, **__: pytest.fail("judged"))
+    assert "--left-out: leaving a data set out takes two" in refused([sessions], left_out=True)
+    done = guardian("evaluate", sessions.name, "--plots", "/proc/plots")
+    assert (done.returncode, "cannot make the folder /proc/plots" in done.stderr) == (2, True)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = guardian("evaluate", sessions.name, "--plots", "plots")
+    assert (done.returncode, "--plots needs matplotlib" in done.stderr) == (2, True)
+
+
 def test_folds_judge_what_each_has_not_seen_and_nothing_else(
     sessions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
