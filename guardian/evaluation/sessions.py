@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from pydantic import BaseModel, ValidationError
+
+from guardian.domain.event import Action, Envelope
 from guardian.embedding.text import render_action
 from guardian.errors import GuardianError
 
@@ -110,11 +113,14 @@ def session_json(session: LabelledSession) -> dict[str, Any]:
 def session_of(record: Mapping[str, Any]) -> LabelledSession:
     """A session from its JSON object; an unknown label, or a field of another kind, is a ValueError."""
     actions = []
-    if not isinstance(record["purpose"], str):
+    purpose, session_id = record["purpose"], str(record["session_id"])
+    if not isinstance(purpose, str):
         raise ValueError("purpose is no text")
-    for action in record["actions"]:
-        if not isinstance(action["tool"], str) or not isinstance(action.get("args") or {}, Mapping):
-            raise ValueError("a tool is no text, or its args are no object")
+    # as it will be scored: numbered, the purpose cut
+    named = {"delegator_id": "-", "tenant_id": "-", "session_id": f"{session_id[:400]}#1"}
+    _check(Envelope, {**named, "purpose": purpose[:8192]}, "")
+    for index, action in enumerate(record["actions"]):
+        _check(Action, {"tool": action["tool"], "arguments": action.get("args") or {}}, f"actions.{index}.")
         if action["label"] not in ("benign", "drift"):
             raise ValueError(f"label {action['label']!r} is neither benign nor drift")
         counted = action.get("conf") != "low"
@@ -127,8 +133,17 @@ def session_of(record: Mapping[str, Any]) -> LabelledSession:
         raise ValueError("dataset or domain is no text")
     return LabelledSession(
         dataset=dataset,
-        session_id=str(record["session_id"]),
+        session_id=session_id,
         domain=domain,
-        purpose=record["purpose"],
+        purpose=purpose,
         actions=tuple(actions),
     )
+
+
+def _check(model: type[BaseModel], told: Mapping[str, Any], where: str) -> None:
+    """Raises ValueError for what no log may hold either: it could not be scored."""
+    try:
+        model.model_validate(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"{where}{first['loc'][0]}: {first['msg']}") from error

@@ -367,6 +367,19 @@ def test_wrong_usage_ends_with_2_and_a_way_out(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_a_session_that_cannot_be_scored_is_named_by_its_line(
+    tmp_path: Path, command: str, guardian: Guardian
+) -> None:
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
+    deep = json.loads("[" * 300 + "]" * 300)
+    calls = [{"tool": "files.read", "args": {"a": deep}, "label": "benign"}]
+    (tmp_path / "made.jsonl").write_text(f"{line(1)}\n{json.dumps({**json.loads(line(2)), 'actions': calls})}\n")
+    done = guardian(command, "made.jsonl")
+    assert done.returncode == 2
+    assert "made.jsonl: line 2 is not a labelled session: actions.0.arguments: " in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

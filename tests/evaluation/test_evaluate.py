@@ -73,6 +73,10 @@ def test_sessions_are_read_from_plain_and_gzip_lines(tmp_path: Path) -> None:
         json.dumps(record(1, "p") | {"purpose": None}),
         json.dumps(record(1, "p") | {"actions": [{"tool": 7, "label": "benign"}]}),
         json.dumps(record(1, "p") | {"actions": [{"tool": "t", "args": [1], "label": "benign"}]}),
+        json.dumps(record(1, "p", ("", {}, "benign"))),
+        json.dumps(record(1, "a lone \ud800")),
+        json.dumps(record(1, "p") | {"session_id": "a\nb"}),
+        json.dumps(record(1, "p", ("t", {"a": json.loads("[" * 300 + "]" * 300)}, "benign"))),
     ],
 )
 def test_a_line_that_is_no_session_is_named(tmp_path: Path, line: str) -> None:
