@@ -76,9 +76,9 @@ def data_sets_of(source: str, files: Iterable[Path]) -> frozenset[str]:
 
 
 def is_log(file: Path) -> bool:
-    """Whether a file holds decisions rather than session lines, by its first line."""
-    first = next(iter(batches(file)), [])
-    return bool(first) and not is_session_line(first[0].value)
+    """Whether a file holds decisions rather than session lines, by the first that is not blank."""
+    first = next((record.value for batch in batches(file) for record in batch if record.value.strip()), None)
+    return first is not None and not is_session_line(first)
 
 
 def _sessions(

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guardian.bootstrap.judgement import open_reading
-from guardian.bootstrap.labelling import labelled_sessions, log_sessions, told_apart, training_files
+from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart, training_files
 from guardian.bootstrap.modelling import calibrate
 from guardian.config import load
 from guardian.domain.event import SessionKey
@@ -44,6 +44,16 @@ def test_a_name_ends_where_its_line_ends_and_nowhere_else(tmp_path: Path) -> Non
     (tmp_path / "labels.txt").write_text("acme/s drift", encoding="utf-16")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         read_labels(tmp_path / "labels.txt")
+
+
+def test_a_blank_first_line_makes_no_log_of_session_lines(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('\n \n{"session_id": "s", "purpose": "p", "actions": []}\n')
+    assert not is_log(lines)
+    lines.write_text("\n")
+    assert not is_log(lines)
+    lines.write_text('\n{"schema": "guardian.decision/v1"}\n')
+    assert is_log(lines)
 
 
 def test_names_may_hold_spaces_where_the_label_is_written(tmp_path: Path) -> None:
