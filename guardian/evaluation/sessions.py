@@ -83,7 +83,9 @@ def _read(path: Path) -> Iterator[LabelledSession]:
     if not path.is_file():
         raise SessionFileError(f"{path}: no such file of labelled sessions")
     number = 0
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+    with (
+        gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
+    ) as lines:
         try:
             for number, line in enumerate(lines, 1):
                 if line.strip():

@@ -56,7 +56,7 @@ SESSIONS = [session_of(r) for r in RECORDS]
 
 def test_sessions_are_read_from_plain_and_gzip_lines(tmp_path: Path) -> None:
     lines = "\n".join(json.dumps(r) for r in RECORDS) + "\n\n"
-    (tmp_path / "a.jsonl").write_text(lines)
+    (tmp_path / "a.jsonl").write_text(lines, "utf-8-sig")  # as editors on Windows save it
     with gzip.open(tmp_path / "b.jsonl.gz", "wt") as handle:
         handle.write(lines)
     assert read_sessions([tmp_path / "a.jsonl"]) == read_sessions([tmp_path / "b.jsonl.gz"]) == SESSIONS
