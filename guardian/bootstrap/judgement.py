@@ -69,6 +69,8 @@ def open_calibration(settings: Settings) -> Calibration:
         return Calibration.from_json(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path}: no calibration ({error.strerror}); run `guardian calibrate`") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def calibration_version(calibration: Calibration) -> str:

@@ -124,7 +124,8 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
         raise ModelError(f"{path}: not a manifest ({error!r})") from error
     if form != FORMAT:
         raise ModelError(
-            f"{path}: format {form!r}, this guardian reads format {FORMAT}; train again or change versions"
+            f"{path}: format {form!r} is not the number {FORMAT} that this guardian reads; train again or change"
+            " versions"
         )
     for name in required:
         if name not in listed:

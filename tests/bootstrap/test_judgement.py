@@ -100,3 +100,10 @@ def test_doctor_says_where_no_tenant_is_named(tmp_path: Path) -> None:
         for each in (settings, named)
     ]
     assert ["none is named" in found for found in said] == [True, False]
+
+
+def test_a_calibration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(ModelError, match=r"broken\.json: the calibration cannot be read"):
+        judgement.open_calibration(load(None, overrides={"model": {"calibration": str(broken)}}))

@@ -47,9 +47,10 @@ def test_a_file_that_the_model_needs_must_be_listed(directory: Path) -> None:
         open_artefact(directory)
 
 
-def test_another_format_is_refused(directory: Path) -> None:
-    edit(directory, format=99)
-    with pytest.raises(ModelError, match="format 99"):
+@pytest.mark.parametrize(("form", "said"), [(99, "format 99"), ("2", "format '2' is not the number 2")])
+def test_another_format_is_refused(directory: Path, form: object, said: str) -> None:
+    edit(directory, format=form)
+    with pytest.raises(ModelError, match=said):
         open_artefact(directory, required=())
 
 
