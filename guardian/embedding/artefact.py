@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guardian.errors import ModelError
+from guardian.store.files import write_atomically
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -94,7 +95,8 @@ def _entries(directory: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _write(directory: Path, about: Mapping[str, Any]) -> str:
-    (directory / MANIFEST).write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
+    with write_atomically(directory / MANIFEST) as file:
+        file.write(f"{json.dumps(about, indent=2, sort_keys=True)}\n".encode())
     return version_of(about)
 
 

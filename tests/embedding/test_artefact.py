@@ -111,6 +111,13 @@ def test_a_calibration_beside_a_model_makes_no_other_one_of_it(tmp_path: Path) -
     assert open_artefact(tmp_path).version != before.version
 
 
+def test_whoever_reads_a_manifest_sees_the_old_one_or_the_new_one_whole(directory: Path) -> None:
+    with (directory / MANIFEST).open() as reading:
+        before = (directory / MANIFEST).read_text()
+        write_manifest(directory, seed=8)
+        assert reading.read() == before != (directory / MANIFEST).read_text()
+
+
 def test_a_file_that_is_listed_anew_vouches_for_no_other(directory: Path) -> None:
     (directory / "late.json").write_text("1")
     list_file(directory, "late.json")
