@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,7 +97,8 @@ def evaluate(
     Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
     settings = settings_from(config, required=False)
-    known, labelled = [existing_source(rereadable(f)) for f in files or ()], existing_labels(labels)
+    known = each_once(existing_source(rereadable(f)) for f in files or ())
+    labelled = existing_labels(labels)
     if plots is not None:
         _make_ready(plots)
 
@@ -186,7 +187,7 @@ def calibrate(
     with writer(output) as write, progress("calibrating") as update, labelled_lines():
         made = fit(
             settings,
-            files,
+            each_once(files),
             update,
             seed=seed,
             folds=out_of_fold,
@@ -242,6 +243,11 @@ def rereadable(path: Path) -> Path:
     if str(path) == "-" or (os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))):
         raise ConfigurationError(f"{path} can be read only once, and is read more often here: name a file")
     return path
+
+
+def each_once(files: Iterable[Path]) -> list[Path]:
+    """Without what is named a second time: its sessions would count twice."""
+    return list({file.resolve(): file for file in files}.values())
 
 
 def existing_labels(labels: Path | None) -> Path | None:

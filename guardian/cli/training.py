@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, existing_source, progress, settings_from
-from guardian.cli.measuring import LabelsOption, existing_labels, labelled_lines, rereadable, unread_ends
+from guardian.cli.measuring import (
+    LabelsOption,
+    each_once,
+    existing_labels,
+    labelled_lines,
+    rereadable,
+    unread_ends,
+)
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
@@ -51,7 +58,8 @@ def train(
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
     """
     settings = settings_from(config, required=False)
-    known, labelled = [existing_source(rereadable(f)) for f in files], existing_labels(labels)
+    known = each_once(existing_source(rereadable(f)) for f in files)
+    labelled = existing_labels(labels)
     if output.exists() and not output.is_dir():
         raise ConfigurationError(f"{output} is a file; name a folder for the model")
 

@@ -448,6 +448,13 @@ def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path, guardi
     assert not (tmp_path / "-").exists()
 
 
+def test_sessions_of_a_file_that_is_named_twice_count_once(tmp_path: Path, guardian: Guardian) -> None:
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
+    (tmp_path / "honest.jsonl").write_text("".join(line(n) + "\n" for n in range(60)))
+    once, twice = (guardian("calibrate", *["honest.jsonl"] * n, "-o", "-").stdout for n in (1, 2))
+    assert json.loads(once) == json.loads(twice)
+
+
 def test_a_calibration_that_promises_less_than_the_one_in_use_says_so(tmp_path: Path, guardian: Guardian) -> None:
     (tmp_path / "honest.jsonl").write_text("".join(line(n) + "\n" for n in range(60)))
     done = guardian("calibrate", "honest.jsonl")
