@@ -212,9 +212,9 @@ def open_pipeline(
 
 
 def open_reading(settings: Settings) -> ReadLog:
-    """Records of a log file to decisions with their envelopes filled in, nothing judged. Who speaks is believed as
-    the monitor believes it; where the settings entitle no gateway, any is. But guardian itself does not count: what
-    it planted to test the switch is no agent's work.
+    """Records of a log file to decisions with their envelopes filled in, nothing judged. A gateway is believed as
+    the monitor believes it; where the settings entitle none, any is. What guardian itself planted to test the
+    switch is no agent's work, and left out.
     """
     planted = settings.revocation.self_test.gateway
     redactor = redactor_of(settings, CredentialScanner(), b"")

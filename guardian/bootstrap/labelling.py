@@ -29,7 +29,8 @@ def labelled_sessions(
     settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog | None = None
 ) -> list[LabelledSession]:
     """Every session of every file or archive, in order; one that lies in several logs is one, of the file in which
-    it begins. Records of a log that cannot be read or believed are skipped, secrets redacted. `read` reads a log (default: as the
+    it begins. Records of a log that cannot be read or believed are
+    skipped, secrets redacted. `read` reads a log (default: as the
     settings say).
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
@@ -156,7 +157,8 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
 
 
 def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[HonestSession]:
-    """The sessions of a log, which may lie in several files; records that cannot be read or believed are skipped, and told."""
+    """The sessions of a log, which may lie in several files; records that cannot be read or believed are
+    skipped, and told."""
     return decision_sessions((d for file in files for d in _decisions(file, read) or ()), idle)
 
 

@@ -164,8 +164,8 @@ def calibrate(
 
     Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
     purpose can fill the yardstick by flooding it, and no agent or tenant where the log names three or more. What
-    baselines know of a purpose's past is no part of it. Exit code 3 if some records could not be read, or came from
-    a gateway that `gateways` does not entitle; where it lists none, any is believed.
+    baselines know of a purpose's past is no part of it. Exit code 3 if some records could not be read, or came
+    from a gateway that `gateways` does not entitle; where it lists none, any is believed.
 
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """

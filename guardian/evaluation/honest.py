@@ -48,9 +48,9 @@ def bounded(
 ) -> list[HonestSession]:
     """The sessions that count, in the same order; logs a warning if some do not.
 
-    At most `max_per_purpose` of a purpose (names and numbers left out), from its tenants and their agents by turns, and of an agent or a tenant
-    at most `max_share` of the whole, chosen by `seed`. Agents or tenants are only cut if three or more are named: of
-    two, one always has half.
+    At most `max_per_purpose` of a purpose (names and numbers left out), from its tenants and their agents by
+    turns, and of an agent or a tenant at most `max_share` of the whole, chosen by `seed`. Agents or tenants are
+    only cut if three or more are named: of two, one always has half.
     Raises ValueError if fewer than 40 are left.
     """
     given = [session for session in sessions if session.decisions]

@@ -115,7 +115,8 @@ def test_repetition_of_one_purpose_is_not_evidence(honest) -> None:
 
 
 def test_a_number_in_it_makes_no_other_purpose(honest) -> None:
-    several, flood = honest(45), [s for n in range(100) for s in honest(1, purpose=f"Refund order {n}", start=200 + n)]
+    several = honest(45)
+    flood = [s for n in range(100) for s in honest(1, purpose=f"Refund order {n}", start=200 + n)]
     assert fitted([*several, *flood]) == fitted([*several, *flood[:20]])
     numbered = [s for n in range(100) for s in honest(1, purpose=f"{NOUNS[n % 10]} {n}", start=n)]
     plain = [dataclasses.replace(s, purpose=NOUNS[n % 10]) for n, s in enumerate(numbered)]
@@ -378,7 +379,9 @@ def test_a_purpose_that_weighs_far_less_than_in_the_log_is_told(
 ) -> None:
     """Not where all are over the limit alike, and not where it is hardly over it."""
     sessions = [
-        session for n, size in enumerate(sizes) for session in honest(size, purpose="job " + n * "x", start=300 * n)
+        session
+        for n, size in enumerate(sizes)
+        for session in honest(size, purpose="job " + n * "x", start=300 * n)
     ]
     with capture_logs() as lines:
         fitted(sessions)
@@ -428,7 +431,8 @@ def test_many_names_of_agents_take_no_seat_of_another_tenant(honest) -> None:
 
 def test_a_tenant_without_a_session_in_the_yardstick_is_told(honest) -> None:
     several = [_known_as(s, tenant=f"t{n % 4}", agent="a") for n, s in enumerate(honest(60))]
-    late = [_known_as(s, tenant=f"u{n}", agent="a") for n, s in enumerate(honest(3, purpose="read it", start=90))]
+    shared = honest(3, purpose="read it", start=90)
+    late = [_known_as(s, tenant=f"u{n}", agent="a") for n, s in enumerate(shared)]
     with capture_logs() as lines:
         bounded([*several, *late], max_per_purpose=2, max_share=0.5, seed=0)
     (line,) = (line for line in lines if line["event"] == "calibration_without_tenants")

@@ -17,7 +17,7 @@ def recalibrate(world, version: str) -> None:
 
 
 def test_a_session_under_way_begins_its_evidence_afresh_under_another_calibration(new_world, drifting) -> None:
-    world = new_world(versions={"calibration": "c1"}, ladder=Ladder(flag_one_in=100, revoke_one_in=5_000))
+    world = new_world(versions={"calibration": "c1"}, ladder=Ladder(flag_one_in=100, revoke_one_in=1e9))
     world.feed(*[drifting(n) for n in range(11)])
     flagged = world.state()
     assert (flagged.stage, flagged.calibration, flagged.undivided) == (Stage.FLAGGED, "c1", True)
