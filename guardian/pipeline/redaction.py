@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.redacted import Rule, below
 from guardian.domain.signal import CredentialHit
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Redactor
+from guardian.signals.hiding import AGENT, DELEGATOR
+from guardian.signals.narrowing import bare
 
 Way = Literal["drop", "hash", "shape"]
 
@@ -22,7 +24,8 @@ _AREAS = (
     "action.arguments", "action.resource.id", "envelope.resource_constraints", "decision.reason", "trace_id",
     "envelope.purpose",
 )  # fmt: skip
-_ONLY_HASH = ("envelope.delegator_id", "envelope.agent_id", "envelope.task_id", "action.credential_id")
+_NAMES = (DELEGATOR, AGENT)
+_ONLY_HASH = (*_NAMES, "envelope.task_id", "action.credential_id")
 _SHAPE_CHARS = 256
 
 
@@ -45,7 +48,8 @@ class FieldRules:
         clean, hits = self.inner.redact(event)
         body = clean.model_dump(by_alias=True)
         for path, way in self.rules.items():
-            _apply(body, tuple(path.split(".")), _WAYS[way](self.key))
+            change = _WAYS[way](self.key)
+            _apply(body, tuple(path.split(".")), _named(change) if path in _NAMES else change)
         return DecisionEvent.model_validate(body), hits
 
     def name(self, identifier: str) -> str:
@@ -127,6 +131,11 @@ def _hash(key: bytes) -> Change:
         return "hash:" + hmac.new(key, told, sha256).hexdigest()[:16]
 
     return change
+
+
+def _named(change: Change) -> Change:
+    """Names of one person or agent stay equal however they are spelt, and one that is not told stays so."""
+    return lambda name: name if name in (None, UNTOLD) else change(bare(name))
 
 
 def _shape(value: Any) -> Any:

@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import asking
+from guardian.signals.hiding import DELEGATOR
 from guardian.signals.identifiers import ADDRESS
 from guardian.signals.looking_out import WEB, places_asked, source, told_outside
 from guardian.signals.mail_houses import anybodys
@@ -196,7 +197,11 @@ class ChainExposure(SignalFold):
         foreign = is_foreign(purpose)
         read = asking.tells_what_to_do(purpose) and not foreign
         unasked = f"{its} does not ask for it" if read else f"no word that I know in {its} asks for it"
-        if to and all(_in_house(seen, r) for r in to):
+        if DELEGATOR in seen.redacted:
+            whom += "; missing: the delegator's own house (redacted)"
+            if to and all(_of_some_house(r) for r in to):
+                return _OPEN, f"{whom}; {unasked}"
+        elif to and all(_in_house(seen, r) for r in to):
             return _IN_HOUSE, f"{whom}, in the delegator's own house; {unasked}"
         if named and read:
             return _NAMED_IN_PART, f"{whom}, whom {its} mentions without asking for it"
@@ -343,6 +348,10 @@ def _silent(seen: Observation, way: Way, purpose: str) -> bool:
 
 def _is_address(recipient: Recipient) -> bool:
     return "@" in recipient.value or "." in recipient.value.strip(".") or recipient.value == UNREAD
+
+
+def _of_some_house(recipient: Recipient) -> bool:
+    return _is_mail(recipient.value) and not anybodys(recipient.value.lower().rpartition("@")[2])
 
 
 def _in_house(seen: Observation, recipient: Recipient) -> bool:

@@ -16,7 +16,7 @@ from guardian.domain.event import Envelope
 from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
 from guardian.signals import reissue
 from guardian.signals.constraints import read
-from guardian.signals.narrowing import Delegation, Widening, in_one_spelling
+from guardian.signals.narrowing import Delegation, Widening, in_one_spelling, incomparable
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
@@ -160,7 +160,10 @@ class DelegationWidening(SignalFold):
             case _ if seen.parent.envelope is None:
                 return Signal(self.name, 0.0, "missing: its parent's envelope", silent=True)
             case _:
-                hidden = read(seen.parent.envelope.resource_constraints, seen.redacted).hidden
+                hidden = (
+                    *read(seen.parent.envelope.resource_constraints, seen.redacted).hidden,
+                    *(("delegator or agent",) if incomparable(seen.redacted) else ()),
+                )
                 missing = f"missing: its parent's {shown(', '.join(hidden), 200)} (redacted), so not compared"
                 return Signal(self.name, 0.0, missing if hidden else "narrower than its parent")
 

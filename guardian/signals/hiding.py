@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from guardian.domain.redacted import Rule, below
 
-__all__ = ["Rule", "below", "dropped", "hides", "marked", "under"]
+__all__ = ["AGENT", "DELEGATOR", "Rule", "below", "dropped", "hides", "marked", "under"]
 
+DELEGATOR, AGENT = "envelope.delegator_id", "envelope.agent_id"
 _MARK = "[redacted:"
 
 

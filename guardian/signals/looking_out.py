@@ -12,6 +12,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Observation
 from guardian.signals import asking
 from guardian.signals.constraints import read, text
+from guardian.signals.hiding import DELEGATOR
 from guardian.signals.leaves import touched
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.paths import LONGEST, decoded
@@ -49,6 +50,8 @@ _STEP = re.compile(r"/([^/?#]+)(?=[/?#]|\Z)")
 _FORM = re.compile(r"\.(?:csv|html?|json|pdf|xml)\Z")
 _AS_STEP = 0.5
 """How much is left where a value is a step of a path, as the thing that was read has one of its own."""
+_PERHAPS_OWN = 0.5
+"""How much is left where redaction hides which house is the delegator's own."""
 
 
 def places_asked(event: DecisionEvent) -> tuple[str, ...]:
@@ -102,7 +105,7 @@ def told_outside(seen: Observation, places: Sequence[str], known: Set[str]) -> f
             path = re.split("[?#]", decoded(said), maxsplit=1)[0].lower() if _URL.match(said) else ""
             steps = _STEP.findall(path)
             surely = max(surely, _AS_STEP if told <= {*steps, *(_FORM.sub("", step) for step in steps)} else 1.0)
-    return surely
+    return surely * _PERHAPS_OWN if DELEGATOR in seen.redacted and WEB not in places else surely
 
 
 def _purposes(seen: Observation) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from guardian.domain.wildcards import covers
 from guardian.signals.admitting import admits, admits_class, spelt
 from guardian.signals.constraints import DATA_CLASS, Constraints, number, read
 from guardian.signals.denying import freed, freed_classes
+from guardian.signals.hiding import AGENT, DELEGATOR
 from guardian.signals.wording import (
     content,
     joins_more,
@@ -101,9 +102,11 @@ class Delegation:
 
     def _identity(self) -> Iterator[Widening]:
         """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else.
-        Where it is not known who stands above a delegated parent, nobody can say that it does."""
+        Where it is not known who stands above a delegated parent, or persons and agents cannot be compared, nobody
+        can say that it does."""
         mine, theirs = self.child.delegator_id, self.parent.delegator_id
-        unknown = self.parent.parent_session_id is not None and not self.principals
+        above = self.parent.parent_session_id is None or self.principals
+        unknown = not above or incomparable(self.redacted)
         known = (theirs, self.parent.agent_id or theirs, *self.principals)
         if not unknown and UNTOLD not in (mine, *known) and not any(_are_one(mine, each) for each in known):
             yield Widening("changed_delegator", f"the delegator is {shown(mine)}, its parent's {shown(theirs)}")
@@ -171,6 +174,20 @@ def _are_one(mine: str, theirs: str) -> bool:
     """
     one, other = spelt(mine).casefold(), spelt(theirs).casefold()
     return other in (one, _untyped(one)) or one == _untyped(other)
+
+
+def bare(name: str) -> str:
+    """The name of a person or agent without what tells no two of them apart: case, and a type before it.
+
+    >>> bare('User::"Ann"')
+    'ann'
+    """
+    return _untyped(spelt(name).casefold())
+
+
+def incomparable(redacted: Mapping[str, str]) -> bool:
+    """Whether a rule hashes either delegators or agents: then nobody can tell whether one is the other."""
+    return (DELEGATOR in redacted) is not (AGENT in redacted)
 
 
 def _untyped(name: str) -> str:

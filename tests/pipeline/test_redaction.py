@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.errors import ConfigurationError
 from guardian.pipeline.redaction import FieldRules, redact_envelope
 from guardian.signals.credential_scanner import CredentialScanner
@@ -51,6 +51,21 @@ def test_a_dropped_field_is_gone_and_what_is_not_there_is_left_alone(event):
     assert nothing.action.arguments is None
     assert "arguments" in nothing.features_missing
     assert nothing.decision.reason == ""
+
+
+def test_a_name_is_hashed_as_names_are_compared_and_an_untold_one_stays_untold(body):
+    both = rules(**{"envelope.delegator_id": "hash", "envelope.agent_id": "hash"})
+
+    def hashed(delegator, agent=None):
+        told = body(envelope__delegator_id=delegator, envelope__agent_id=agent)
+        envelope = both.redact(DecisionEvent.model_validate_json(json.dumps(told)))[0].envelope
+        return envelope.delegator_id, envelope.agent_id
+
+    ann, none = hashed("ann@acme.example")
+    assert (ann[:5], none) == ("hash:", None)
+    assert hashed("Ann@Acme.example", 'User::"ann@acme.example"') == (ann, ann)
+    assert hashed("bob@acme.example")[0] != ann
+    assert hashed(UNTOLD) == (UNTOLD, None)
 
 
 @pytest.mark.parametrize(

@@ -341,6 +341,21 @@ def test_the_delegators_own_house_counts_less(act: Any, payments: Any, last: Any
     assert last(payments(**own), act("email.send", {"to": "jonas@acme.example.evil"}, **own)).value > 0.75
 
 
+def test_a_hidden_house_of_the_delegator_is_missing_and_no_other_one(act: Any, payments: Any, last: Any) -> None:
+    hidden = {"envelope__delegator_id": "hash:6f1e2a3b4c5d6e7f"}
+    before, *sent = (
+        dataclasses.replace(seen, redacted={"envelope.delegator_id": "hash"})
+        for seen in (
+            payments(**hidden),
+            *(act("email.send", {"to": to}, **hidden) for to in ("jonas@acme.example", "jonas@gmail.com")),
+        )
+    )
+    own, anybodys_house = (last(before, seen) for seen in sent)
+    assert 0.35 < own.value < 0.6
+    assert "missing: the delegator's own house (redacted)" in own.reason
+    assert anybodys_house.value > 0.75
+
+
 @pytest.mark.parametrize(
     "to",
     [

@@ -173,6 +173,19 @@ def test_neither_case_nor_a_type_before_one_name_makes_another_person(
     assert breaches(DelegationWidening(), seen) == ({} if one else {"changed_delegator": True})
 
 
+@pytest.mark.parametrize("hidden", ["envelope.delegator_id", "envelope.agent_id"])
+def test_where_only_delegators_or_only_agents_are_hashed_nobody_can_tell_them_apart(
+    child: Any, folded: Any, hidden: str
+) -> None:
+    seen = child(delegator_id="agent_renewal_review", parent={"agent_id": "hash:6f1e2a3b4c5d6e7f"})
+    _, (signal,) = folded(DelegationWidening(), [replace(seen, redacted={hidden: "hash"})])
+    assert (signal.value, signal.breaches) == (0.0, ())
+    assert signal.reason == "missing: its parent's delegator or agent (redacted), so not compared"
+    both = {"envelope.delegator_id": "hash", "envelope.agent_id": "hash"}
+    _, (signal,) = folded(DelegationWidening(), [replace(seen, redacted=both)])
+    assert [breach.name for breach in signal.breaches] == ["changed_delegator"]
+
+
 def test_an_end_that_was_kept_in_whole_seconds_is_no_later(
     child: Any, observe: Observe, breaches: Breaches
 ) -> None:

@@ -216,3 +216,15 @@ def test_a_hostile_call_costs_little(act: Any, read: Any, last: Any) -> None:
     begun = process_time()
     assert last(read(), act("http.get", long)).value == 0.0
     assert process_time() - begun < 1
+
+
+def test_where_the_delegator_is_hidden_a_host_may_be_of_the_own_house_and_a_search_is_not(
+    act: Any, read: Any, last: Any
+) -> None:
+    hidden = {"envelope__delegator_id": "hash:6f1e2a3b4c5d6e7f"}
+    asked = act("web.fetch", {"url": OWN}, **hidden), act("search.web", {"query": "emp_9981x"}, **hidden)
+    seen = [dataclasses.replace(each, redacted={"envelope.delegator_id": "hash"}) for each in asked]
+    fetched, searched = (last(read(**hidden), each) for each in seen)
+    assert fetched.value == pytest.approx(last(read(**hidden), asked[0]).value / 2)
+    assert "missing: the delegator's own house (redacted)" in fetched.reason
+    assert searched.value == last(read(**hidden), asked[1]).value
