@@ -45,7 +45,8 @@ class Decoder:
     """`entitlements` maps a gateway to the tenants it may speak for; None checks nothing (scoring a file).
 
     `verify` answers whether `envelope_jws` is a valid signature over the event's envelope. `clock` is this
-    machine's: no record counts as later than it. `begin` fills in what the log does not carry.
+    machine's: no record counts as later than it. `begin` fills in what the log does not carry; it is shown the
+    event before redaction besides, to know whose it is.
     """
 
     source: Source
@@ -54,7 +55,7 @@ class Decoder:
     clock: Callable[[], datetime]
     entitlements: Mapping[str, frozenset[str]] | None = None
     bounds: ClockBounds = ClockBounds()
-    begin: Callable[[Decoded], Decoded] | None = None
+    begin: Callable[[Decoded, DecisionEvent], Decoded] | None = None
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
         """Every decision comes back in one of the two lists, each in arrival order.
@@ -111,7 +112,7 @@ class Decoder:
             size=told.size,
             known_at=known_at,
         )
-        return d if self.begin is None else self.begin(d)
+        return d if self.begin is None else self.begin(d, event)
 
     def _redacted(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
         """The event without secrets. The log's own spellings of tool names are kept only where nothing was taken

@@ -46,12 +46,13 @@ class StaticEnvelope:
                 f"envelopes.static: purpose names {unknown[0]!r}; known are {', '.join(_PLACES)}"
             )
 
-    def of(self, event: DecisionEvent) -> Envelope | None:
-        """The envelope for this event's session; None where the line does not match."""
-        told = _told(event)
-        if not all(covers(pattern, told[name]) for name, pattern in self.match.items()):
+    def of(self, event: DecisionEvent, told: DecisionEvent) -> Envelope | None:
+        """The envelope for this event's session; None where the line does not match. `told` is the event before
+        redaction, whose names the line matches and never repeats."""
+        names = _told(told)
+        if not all(covers(pattern, names[name]) for name, pattern in self.match.items()):
             return None
-        purpose = self.purpose.format_map({name: value[:_SHOWN] for name, value in told.items()})
+        purpose = self.purpose.format_map({name: value[:_SHOWN] for name, value in _told(event).items()})
         return event.envelope.model_copy(
             update={
                 "purpose": purpose[:8192],
@@ -73,14 +74,15 @@ class Filling:
     wait: timedelta = timedelta(0)
     adapts: bool = True
 
-    def begin(self, d: Decoded) -> Decoded:
-        """At decoding: the envelope from the file or the map, where the log has none itself."""
+    def begin(self, d: Decoded, told: DecisionEvent) -> Decoded:
+        """At decoding: the envelope from the file or the map, where the log has none itself. `told` is the event
+        before redaction."""
         event = d.event
         if event.has_envelope:
             return d
         if (grant := self.known.get(event.key)) is not None:
             return self._filled(dataclasses.replace(d, unfilled=event), grant, "file")
-        made = next((envelope for line in self.static if (envelope := line.of(event)) is not None), None)
+        made = next((envelope for line in self.static if (envelope := line.of(event, told)) is not None), None)
         if made is not None:
             source: PurposeFrom = "static"
         else:

@@ -14,6 +14,7 @@ from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling, StaticEnvelope
 from guardian.pipeline.pipeline import Pipeline
+from guardian.pipeline.redaction import FieldRules
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as mapping
@@ -48,10 +49,11 @@ def line(n=0, session="s1", **more):
 def decoded(record, now):
     """Foreign records, decoded with a filling."""
 
-    def decode(filling, *lines):
+    def decode(filling, *lines, rules=None):
         reader = Reader({"mapping": mapping()}, Completion(tenant="acme"))
         decoder = Decoder(
-            source=reader, redactor=CredentialScanner(key=b"k"), verify=lambda _: "absent", clock=lambda: now,
+            source=reader, redactor=FieldRules(CredentialScanner(key=b"k"), rules or {}, b"k"),
+            verify=lambda _: "absent", clock=lambda: now,
             begin=filling.begin,
         )  # fmt: skip
         good, bad = decoder.decode([record(each, i) for i, each in enumerate(lines)])
@@ -117,6 +119,18 @@ def test_the_map_speaks_where_nothing_is_registered_and_yields_to_what_is(decode
     (better,), _ = filling.fill([d], Known({SessionKey("acme", "s1"): grant()}), patient=True)
     assert (better.event.envelope.purpose, better.purpose_from) == ("review the contract", "registry")
     (other,) = decoded(filling, line(tool="crm.read"))
+    assert other.purpose_from == "unknown"
+
+
+def test_the_map_knows_agents_and_people_whom_redaction_hides_and_tells_nobody_their_names(decoded):
+    rules = {"envelope.agent_id": "hash", "envelope.delegator_id": "hash"}
+    static = StaticEnvelope({"agent": "agent_*", "delegator": "ann"}, "Review for {agent} and {delegator}")
+    (d,) = decoded(Filling(static=(static,)), line(delegator="ann"), rules=rules)
+    assert d.purpose_from == "static"
+    told = d.event.envelope
+    assert told.purpose == f"Review for {told.agent_id} and {told.delegator_id}"
+    assert "agent_x" not in d.event.model_dump_json()
+    (other,) = decoded(Filling(static=(static,)), line(delegator="ben"), rules=rules)
     assert other.purpose_from == "unknown"
 
 
