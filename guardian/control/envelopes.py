@@ -7,6 +7,7 @@ from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, Subject
+from guardian.domain.redacted import hashed
 from guardian.store.control import ControlRows
 from guardian.wire.envelopes import RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome
@@ -14,6 +15,10 @@ from guardian.wire.findings import FindingOutcome
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _VISIBLE = ("delegator_id", "agent_id", "task_id", "purpose", "expires_at", "parent_session_id")
 """The fields of an envelope that a finding carries; tools and resource constraints are not among them."""
+_MAY_BE_PROTECTED = (
+    "its agent's name is hashed and nothing is registered, so it counts as protected where its tenant has"
+    " protected agents or sessions"
+)
 
 
 def lasts_until(
@@ -91,10 +96,13 @@ def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome)
     has no effect, and nobody is told. Findings of other kinds get the remark and are not changed otherwise.
     """
     subject = finding.subject
-    digest = None if subject is None else subject.envelope_digest
-    if subject is None or digest is None:
+    if subject is None:
         return outcome
-    newest = rows.envelopes.newest(finding.tenant_id, finding.session_id)
+    newest, digest = rows.envelopes.newest(finding.tenant_id, finding.session_id), subject.envelope_digest
+    if newest is None and hashed(subject.agent_id) and outcome.effect is not outcome.wanted:
+        outcome = remarked(outcome, _MAY_BE_PROTECTED)
+    if digest is None:
+        return outcome
     about = finding.kind is Kind.ENVELOPE
     if newest is None:
         return remarked(outcome, "no envelope is registered for this session here") if about else outcome

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from guardian.control.authority import asker
 from guardian.control.deps import ControlDeps
 from guardian.domain.event import Envelope, purpose_family
+from guardian.domain.redacted import hashed
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import (
     ActFacts,
@@ -94,10 +95,12 @@ def session_facts(
     known = rows.sessions.get(tenant_id, session_id)
     live = rows.ledger.live_entry(tenant_id, session_id)
     told = rows.envelopes.newest(tenant_id, session_id)
-    names = {session_id, agent_id, None if known is None else known.view.agent_id}
-    if told is not None:
-        names.add(told.envelope.agent_id)
-    protected = bool(names & settings.protected.get(tenant_id, frozenset()))
+    agents = {agent_id, None if known is None else known.view.agent_id}
+    registered = None if told is None else told.envelope.agent_id
+    listed = settings.protected.get(tenant_id, frozenset())
+    # who hides behind a hash may be any of those, unless the record says who it is
+    hidden = bool(listed) and registered is None and any(map(hashed, agents))
+    protected = hidden or not listed.isdisjoint({session_id, registered, *agents})
     facts = SessionFacts(
         session_id,
         protected=protected or (known is not None and known.view.protected),

@@ -4,10 +4,22 @@ A rule is a dotted path, and so is a key like `customer.email`: what it holds is
 `customer`, or a gateway that flattens its arguments would show what another one hides.
 """
 
+import re
 from collections.abc import Iterable
 
 Rule = tuple[str, ...]
 """The rest of a rule's path; an empty one hides everything from there on. `*` is any one name."""
+
+_HASH = re.compile(r"hash:[0-9a-f]{16}")
+
+
+def hashed(name: str | None) -> bool:
+    """Whether a rule put a keyed hash in the place of a name: nobody but the log's reader knows it by that.
+
+    >>> hashed("hash:d0917d51a22c55b4"), hashed("hash:me"), hashed(None)
+    (True, False, False)
+    """
+    return name is not None and _HASH.fullmatch(name) is not None
 
 
 def below(rules: Iterable[Rule], name: str) -> tuple[Rule, ...]:

@@ -261,6 +261,27 @@ def test_a_task_that_other_people_work_on_goes_on_and_people_are_told(keeping, a
     assert [each["protects"] for each in records] == ["payroll"] * spared
 
 
+HASHED = "hash:d0917d51a22c55b4"
+
+
+def test_a_hashed_agent_counts_as_protected_unless_the_record_says_who_it_is(make_stage, a_finding, hard):
+    stage = make_stage(default_mode="enforce", protected={"acme": frozenset({"agent_payroll"})})
+
+    def told(session, tenant="acme"):
+        heard = a_finding(session, breaches=hard, tenant=tenant)
+        subject = heard.subject.model_copy(update={"agent_id": HASHED})
+        return stage.submit(heard.model_copy(update={"subject": subject}), "monitor", tenant).json()
+
+    spared = told("sess_1")
+    assert (spared["effect"], spared["policy_ids"]) == ("flag", ["auto-revoke-never-protected"])
+    assert "its agent's name is hashed and nothing is registered" in spared["note"]
+    registered(stage, "sess_2", agent_id="agent_7")
+    assert told("sess_2")["effect"] == "revoke"
+    registered(stage, "sess_3", agent_id="agent_payroll")
+    assert told("sess_3")["effect"] == "flag"
+    assert told("sess_1", tenant="globex")["effect"] == "revoke", "it protects nobody"
+
+
 def test_protection_by_name_and_a_task_that_only_a_finding_named_count_too(make_stage, a_finding, hard):
     names = frozenset({"agent_vip", "sess_vip", *(f"other_{n}" for n in range(2_000))})
     rule = SwitchRule(comes_back={"task": timedelta(hours=2)})
