@@ -264,6 +264,21 @@ def test_a_task_that_other_people_work_on_goes_on_and_people_are_told(keeping, a
 HASHED = "hash:d0917d51a22c55b4"
 
 
+@pytest.mark.parametrize("kind", ["agent", "delegator", "task"])
+def test_a_redacted_name_is_not_revoked_since_no_gateway_asks_by_it(stage, kind):
+    refused = act(stage, "revoke", kind, HASHED)
+    assert (refused.status_code, "gateways ask by the real one" in refused.text) == (422, True)
+    assert live(stage) == set()
+
+
+def test_a_hashed_task_is_not_kept_from_coming_back(keeping, a_finding, hard):
+    heard = a_finding(breaches=hard)
+    subject = heard.subject.model_copy(update={"task_id": HASHED, "agent_id": HASHED})
+    assert keeping.submit(heard.model_copy(update={"subject": subject})).json()["effect"] == "revoke"
+    assert live(keeping) == {("session", "sess_1")}
+    assert keeping.audit(action="revokeSubject") == []
+
+
 def test_a_hashed_agent_counts_as_protected_unless_the_record_says_who_it_is(make_stage, a_finding, hard):
     stage = make_stage(default_mode="enforce", protected={"acme": frozenset({"agent_payroll"})})
 
