@@ -17,6 +17,7 @@ from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import NOTHING
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.redacted import hashed
 from guardian.domain.session import HumanWord, rules_told
 from guardian.domain.text import moment
 from guardian.store.control import ControlRows
@@ -138,8 +139,10 @@ def excused(
     """The outcome, without effect if an exception in force covers the finding.
 
     An exception does not clear sessions that act on behalf of its owner, except if `solo`: there is nobody else.
+    Where the delegator is hashed and nothing is registered, it may be the owner.
     """
-    covering = _covering(rows, finding, now, None if solo else _delegator(rows, finding))
+    delegator = None if solo else _delegator(rows, finding)
+    covering = None if hashed(delegator) else _covering(rows, finding, now, delegator)
     if covering is None:
         return outcome
     rows.exceptions.used(covering.id)

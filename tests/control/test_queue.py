@@ -273,6 +273,19 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert effect(6) == "flag"
 
 
+def test_an_exception_covers_nobody_whose_delegator_is_hashed_and_not_registered(stage, a_finding):
+    excepted(stage, stage.submit(acted(a_finding)).json()["finding_id"])
+
+    def effect(session):
+        heard = acted(a_finding, session)
+        subject = heard.subject.model_copy(update={"delegator_id": "hash:d0917d51a22c55b4"})
+        return stage.submit(heard.model_copy(update={"subject": subject})).json()["effect"]
+
+    assert effect("other_1") == "flag"
+    stage.delegate("other_2", purpose="review_contract")
+    assert effect("other_2") == "none"
+
+
 def test_a_session_is_covered_three_times_however_much_else_is_noted_of_it(stage, a_finding):
     excepted(stage, stage.submit(acted(a_finding)).json()["finding_id"])
     effects = []
