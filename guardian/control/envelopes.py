@@ -121,12 +121,15 @@ def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome)
 
 
 def _difference(newest: RegisteredEnvelope, subject: Subject) -> str:
-    """Names of fields only: the values are in the finding and in the record, and the log's are hostile text."""
+    """Names of fields only: the values are in the finding and in the record, and the log's are hostile text. What
+    is hashed in the finding cannot be compared."""
+    hidden = [name for name in _VISIBLE if name != "expires_at" and hashed(getattr(subject, name))]
     told = Envelope.model_construct(
         **{**dict(newest.envelope), **{name: getattr(subject, name) for name in _VISIBLE}}
     )
-    fields = [name for name in newest.envelope.differs_from(told) if name in _VISIBLE]
-    where = ", ".join(fields) or "its tools or resource constraints, which a finding does not carry"
+    fields = [name for name in newest.envelope.differs_from(told) if name in _VISIBLE and name not in hidden]
+    unseen = "its tools or resource constraints, which a finding does not carry"
+    where = ", ".join(fields) or ", or ".join([unseen, *(f"{name}, which is hashed" for name in hidden)])
     return f"the log's envelope is not registered; it differs from version {newest.version} in: {where}"
 
 

@@ -318,6 +318,16 @@ def test_where_only_unseen_fields_differ_the_note_says_so(stage, register) -> No
     )
 
 
+def test_a_hashed_field_is_not_named_as_one_that_differs(stage, register) -> None:
+    register(grant())
+    finding = seen_by_monitor(stage, grant(allowed_tools=["payments.send"]))
+    subject = finding.subject.model_copy(update={"delegator_id": "hash:d0917d51a22c55b4"})
+    note = stage.submit(finding.model_copy(update={"subject": subject})).json()["note"]
+    assert note.endswith(
+        "in: its tools or resource constraints, which a finding does not carry, or delegator_id, which is hashed"
+    )
+
+
 def test_a_reissue_that_the_monitor_had_not_heard_of_alarms_nobody(stage, register) -> None:
     register(grant())
     register(grant(task_id="task_2"))
