@@ -1,6 +1,7 @@
 """Files through the pipeline: scoring and replay, without side effects."""
 
 import json
+import os
 import secrets
 import tempfile
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.output import writer
-from guardian.bootstrap.secrets import envelope_verifier
+from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bus.documents import Documents
 from guardian.bus.port import Consumer
 from guardian.config import Settings
@@ -57,8 +58,11 @@ class _Refused:
 
 def score_file(settings: Settings, file: Path, output: Path, update: Update) -> ScoreOutcome:
     """Score a file of decisions or of session lines; the output is complete or absent, never half a file."""
-    judge = open_judge(settings, fingerprint_key=secrets.token_bytes(32))
-    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
+    key = _key(settings)
+    judge = open_judge(settings, fingerprint_key=key)
+    pipeline = open_pipeline(
+        settings, judge, verify=unchecked, clock=utc_now, redaction_key=key, check_entitlements=False
+    )
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
     scored = refused = lines = held = 0
     with writer(output) as write:
@@ -74,6 +78,12 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
             held += sum(bool(record.value.strip()) for record in records)
             update(lines, None)
     return ScoreOutcome(scored, refused, held)
+
+
+def _key(settings: Settings) -> bytes:
+    """The deployment's, so that hashes are those that its monitor makes; where it has none here, one for once."""
+    files = SecretFiles.of(settings)
+    return files.load_fingerprint_key() if os.access(files.fingerprint, os.R_OK) else secrets.token_bytes(32)
 
 
 def _score(
@@ -173,13 +183,14 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
     envelopes are checked where their keys are configured. What the monitor does beside the log is left out: see
     `judge_all`.
     """
-    key = secrets.token_bytes(32)
+    key = _key(settings)
     judge = judge or open_judge(settings, fingerprint_key=key)
     pipeline = open_pipeline(
         settings,
         judge,
         verify=envelope_verifier(settings) or unchecked,
         clock=utc_now,
+        redaction_key=key,
         check_entitlements=bool(settings.gateways),
     )
     findings: dict[str, Finding] = {}

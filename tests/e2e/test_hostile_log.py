@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from guardian.bootstrap.offline import replay_file
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
@@ -64,6 +65,23 @@ def test_every_good_record_is_judged_and_every_bad_one_has_its_reason(tmp_path: 
     assert all(reason and len(reason) < 1_000 for _, _, reason in outcome.dead_letters)
     unscorable = [f for f in outcome.findings if f.kind.value == "unscorable"]
     assert unscorable, "a bad record of a known session is told, not swallowed"
+
+
+def test_a_replay_hashes_names_with_the_deployments_key_or_one_that_nobody_knows(tmp_path: Path) -> None:
+    path, model = tmp_path / "log.jsonl", {"engine": "lexical"}
+    path.write_bytes(decision(1, action={"tool": "payments.send"}) + b"\n")
+    rules = {"redact": {"envelope.agent_id": "hash"}}
+    told = {"model": model, "source": rules, "keys": {"directory": str(tmp_path / "keys")}}
+
+    def agents() -> set[str | None]:
+        found = replay_file(load(None, overrides=told), path, lambda _done, _total: None).findings
+        return {finding.subject.agent_id for finding in found if finding.subject is not None}
+
+    once, again = agents(), agents()
+    assert once
+    assert once.isdisjoint(again)
+    SecretFiles(tmp_path / "keys").create()
+    assert agents() == agents()
 
 
 def test_reasons_do_not_repeat_what_the_agent_wrote() -> None:
