@@ -43,6 +43,8 @@ from guardian.telemetry import logger
 
 _log = logger("store")
 _NEW_EPOCH = "beginEpoch"
+_TURN_S = 10.0
+_SHORT_TURN_S = 1.0  # while writes fail: requests that wait would take every thread from those that only read
 
 
 class ControlRows:
@@ -130,7 +132,7 @@ class ControlStore:
     def write(self) -> Iterator[ControlRows]:
         """One write transaction: all of it, or nothing of it when the block raises."""
         try:
-            with self._turn, writing(self._engine) as connection:
+            with self._in_turn(), writing(self._engine) as connection:
                 queue_for_writing(connection)
                 before = read_head(connection)
                 anew = self._looked is not None and self._go_on(connection, self._looked)
@@ -144,6 +146,16 @@ class ControlStore:
             self._remember(after, anew=anew)
             for listener in tuple(self._listeners):
                 listener()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        longest = _SHORT_TURN_S if self._refuses else _TURN_S
+        if not self._turn.acquire(timeout=longest):
+            raise StoreError(f"store: other writes of this process have not ended for {longest:.0f} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def takes_writes(self) -> bool:
         """Whether the last write was committed: from a full disk one can still read. Asks the database nothing."""

@@ -44,8 +44,19 @@ _KINDS = ("sqlite", "postgresql")
 _BUSY_MS = 5000
 _READERS = 48
 _WAL_PAGES = 4000  # at which a commit checkpoints by itself although `tidy` is called; that may fail
+_NO_LOCK = "55P03"  # PostgreSQL's lock_not_available
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 _TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
+_ABANDONED = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+"""Far beyond what a transaction waits for a decision point between two statements."""
+_LINE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # in milliseconds, all others in seconds
+}
+"""When a server that is gone is given up; what the URL says of it goes first."""
 _BEGINNING = re.compile("[^:@?]*(?::/*)?")  # of a URL: its scheme, if it has one
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among PostgreSQL's options
 _GRANTS = (
@@ -118,10 +129,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction: committed at the end, rolled back on any exception.
 
     On SQLite it is BEGIN IMMEDIATE: it queues for the one write lock up front instead of failing half-way.
+    On PostgreSQL the server ends one whose process is frozen or gone, and frees what that locked.
     A database error that leaves the block becomes a StoreError; Unstorable where a value cannot be stored.
     """
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(_ABANDONED)
             yield connection
     except SQLAlchemyError as error:
         raise _refused(engine, error) from error
@@ -227,13 +241,15 @@ def _damaged(statement: str | None) -> DatabaseError:
 
 
 def _server(target: URL) -> Engine:
-    engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True)
+    line = {name: value for name, value in _LINE.items() if name not in target.query}
+    engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True, connect_args=line)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
             # In any other zone the driver cannot read the first or the last hours of the calendar.
             cursor.execute("SET TIME ZONE 'UTC'")
+            cursor.execute(f"SET lock_timeout = {_BUSY_MS}")
         connection.commit()
 
     return engine
@@ -266,7 +282,7 @@ def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
         return _locked(shown)
     if isinstance(error, OperationalError) and "no such table" in cause:
         return StoreError(f"store: {shown} has no schema yet ({cause}); it must be migrated before use")
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    state = _state(error)
     if isinstance(error, DataError) or state == _TOO_WIDE:
         return Unstorable(f"store: {shown}: {cause}")
     if state == _NOT_ALLOWED:
@@ -275,11 +291,15 @@ def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
 
 
 def _is_locked(error: Exception) -> bool:
-    return isinstance(error, OperationalError) and "locked" in _cause(error)
+    return isinstance(error, OperationalError) and ("locked" in _cause(error) or _state(error) == _NO_LOCK)
 
 
 def _locked(shown: str) -> StoreError:
     return StoreError(f"store: {shown} stayed locked for {_BUSY_MS} ms; is another process holding it open?")
+
+
+def _state(error: Exception) -> str | None:
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _cause(error: Exception) -> str:

@@ -39,6 +39,8 @@ def migrate(engine: Engine, scripts: str) -> None:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
+            for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):  # it may take its time
+                connection.execute(text(f"SET LOCAL {setting} = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         if _known(connection, scripts) == _head(scripts):  # another process was faster
             return

@@ -21,7 +21,7 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
-from guardian.store import control_epoch, control_scope
+from guardian.store import control, control_epoch, control_scope
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
 from guardian.store.control_epoch import EpochFile, Mark, lost_mark, restored_mark
@@ -130,6 +130,15 @@ def test_listeners_hear_of_what_moved_and_of_nothing_else(store):
     stop()
     _revoke(store, "s2")
     assert heard == [1]
+
+
+def test_a_write_that_gets_no_turn_is_refused(store, monkeypatch):
+    monkeypatch.setattr(control, "_TURN_S", 0.01)
+    with store.write():
+        with pytest.raises(StoreError, match="have not ended"), store.write():
+            pass
+        assert not store.takes_writes()
+    assert store.takes_writes()
 
 
 def test_a_restored_backup_begins_a_new_epoch(tmp_path):

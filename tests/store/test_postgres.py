@@ -42,7 +42,8 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
-from guardian.store import monitor_words
+from guardian.store import engine as engine_module
+from guardian.store import monitor_words, schema
 from guardian.store.control import ControlRows, ControlStore
 from guardian.store.control_cursors import Cursor
 from guardian.store.engine import open_engine, reading, writing
@@ -223,6 +224,59 @@ def test_a_control_that_has_written_very_often_still_writes(postgres: str, tmp_p
             assert rows is not None
     engine.dispose()
     store.close()
+
+
+def test_a_writer_that_holds_the_queue_up_is_told_of_and_whoever_reads_goes_on(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    ours, others = (ControlStore.open(postgres, now=NOW) for _ in range(2))
+    with others.write():
+        with pytest.raises(StoreError, match="stayed locked for 20 ms"), ours.write():
+            pass
+        assert not ours.takes_writes()
+        assert ours.head().revision.n == 0
+    ours.try_again()
+    assert ours.takes_writes()
+    ours.close()
+    others.close()
+
+
+def test_a_writer_that_is_frozen_loses_its_place_in_the_queue(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, others = (ControlStore.open(postgres, now=NOW) for _ in range(2))
+    monkeypatch.setattr(engine_module, "_ABANDONED", engine_module._ABANDONED.replace("60s", "20ms"))
+    with pytest.raises(StoreError), others.write(), ours.write() as rows:
+        rows.audit.append({"x": 1})
+    assert ours.head().audit_seq == 1
+    ours.close()
+    others.close()
+
+
+def test_a_migration_may_take_its_time(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, allowed = open_engine(postgres), list[str]()
+
+    def upgrade(config: Any, _to: str) -> None:
+        for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            allowed.append(config.attributes["connection"].execute(text(f"SHOW {setting}")).scalar_one())
+
+    monkeypatch.setattr(schema.command, "upgrade", upgrade)
+    schema.migrate(engine, schema.CONTROL)
+    assert allowed == ["0", "0"]
+    engine.dispose()
+
+
+def test_a_server_that_falls_silent_is_given_up_and_what_the_url_says_of_that_holds(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    told: list[dict[str, Any]] = []
+    connect = psycopg.connect
+    monkeypatch.setattr(psycopg, "connect", lambda *args, **more: told.append(more) or connect(*args, **more))
+    open_engine(f"{postgres}&connect_timeout=7").dispose()
+    assert (str(told[0]["connect_timeout"]), told[0]["tcp_user_timeout"]) == ("7", 30_000)
 
 
 def test_of_two_that_find_a_restored_backup_at_once_the_second_takes_nothing_back(
