@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, literal_column, select, update
 
 from guardian.domain.revocation import Revision
 from guardian.store.control_scope import Scope, within
@@ -61,8 +61,9 @@ class PeerRows:
     connection: Connection
 
     def put(self, heard: Sequence[Peer]) -> None:
-        """Note what was heard last; when a peer was heard first stays."""
-        upsert(self.connection, peer, [_peer_values(each) for each in heard], keep=("first_seen",))
+        """Note what was heard last, unless another process heard it later; when a peer was heard first stays."""
+        later = peer.c.last_seen <= literal_column("excluded.last_seen")
+        upsert(self.connection, peer, [_peer_values(each) for each in heard], over=later, keep=("first_seen",))
 
     def all(self, role: PeerRole) -> list[Peer]:
         """By principal and instance."""

@@ -14,6 +14,7 @@ from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.control.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
+from guardian.store.control_peers import STOPPED
 from guardian.wire.principal import Principal
 
 GATEWAY = Principal(
@@ -457,6 +458,20 @@ def test_a_monitor_that_is_stopped_in_order_is_told_and_shown_as_that_and_calls_
     quiet.clock.pass_(minutes=2)
     watch(quiet.deps)
     assert news(quiet)[1:] == ["Unprotected for 61 minutes: the monitor is behind or gone"]
+
+
+def test_nor_is_its_stop_taken_back_by_another_control_process_that_heard_it_before(quiet):
+    beat(quiet)
+    other = replace(quiet.deps, peers=PeersHeard(), watched=Watched())
+    quiet.clock.pass_(seconds=5)
+    monitor = Principal("monitor-1", "monitor", frozenset({"acme"}), jti="j", expires_at=GATEWAY.expires_at)
+    other.peers.note("monitor", monitor, "m-1", revision=NOWHERE, transport=STOPPED, now=quiet.clock())
+    for minutes in (0, 2):
+        quiet.clock.pass_(minutes=minutes)
+        for deps in (other, quiet.deps):
+            watch(deps)
+    assert news(quiet) == ["Monitor monitor-1 was stopped"]
+    assert seen(quiet)["monitors"][0]["state"] == "stopped"
 
 
 def test_that_another_one_runs_in_its_place_is_told_and_it_is_shown_no_longer(quiet):
