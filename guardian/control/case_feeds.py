@@ -33,6 +33,13 @@ _UNDER = 50
 """So many messages are brought up to date when an agent, say, is revoked; others when somebody clicks there."""
 _ENDS_REQUESTS = frozenset({"revoke", "reinstate", "dismiss"})
 """Acts on a session after which nobody is to be asked any more about its calls."""
+_SETTLES = {
+    ("dismiss", "false_positive"): "dismissed",
+    ("dismiss", "benign"): "dismissed",
+    ("confirm", "confirmed"): "confirmed",
+    ("reinstate", "changed"): "reinstated",
+}
+"""The state that a person's act, with its result, leaves a case in until a finding begins it anew."""
 _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
 _log = logger("control")
 
@@ -49,6 +56,7 @@ def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
         news = {feed: rows.feeds.news(feed, _AT_ONCE) for feed in _FEEDS}
         told = ([(feed, line) for line in lines] for feed, lines in news.items())
         # as it happened: what somebody did to a case is no answer to what came after
+        heard: dict[str, int] = {}
         for feed, line in merge(*told, key=lambda each: each[1].at or now):
             match feed:
                 case "alerts":
@@ -58,9 +66,11 @@ def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
                 case _:
                     event = told_by_word(line.payload, line.at or now, line.detail)
                     _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
-        for feed, lines in news.items():
-            if lines:
-                rows.feeds.follow(feed, lines[-1].seq)
+            heard[feed] = line.seq
+            if line is news[feed][-1] and len(news[feed]) == _AT_ONCE:
+                break  # what follows on this feed may have happened before the others' next lines
+        for feed, seq in heard.items():
+            rows.feeds.follow(feed, seq)
     return any(len(lines) == _AT_ONCE for lines in news.values())
 
 
@@ -156,7 +166,10 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     for key in keys:
         case = rows.cases.get(key)
         if acted(record) and case is not None:
-            rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
+            waits = case.kind == "session" and case.state in {*OPEN_STATES, ""}
+            did = str(record.get("action")), str(record.get("result"))
+            state = _SETTLES.get(did, case.state) if waits else case.state
+            rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])), state=state)
         if asks and case is not None:  # whoever is asked has to see it in time
             far_up = given_up(case) if _is_far_up(rows, case, now) else {}
             rows.cases.change(key, **far_up, folded_into=None)

@@ -589,6 +589,40 @@ def test_what_became_worse_right_after_somebody_saw_to_it_calls_again_although_b
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
 
 
+@pytest.mark.parametrize("before", [0, 150])
+def test_so_does_it_where_much_else_was_heard_of_between_them(make_office, slack, a_finding, before) -> None:
+    office = make_office(escalate={"after_s": 60, "from": "medium"})
+    office.submit(a_finding(severity="medium"))
+    office.settle()
+    with office.deps.store.write() as rows:
+        for n in range(before):
+            rows.audit.append({"tenant_id": "acme", "n": n, "at": office.clock().isoformat()})
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, "confirmed", reason="known")
+    office.clock.pass_(seconds=2)
+    office.submit(a_finding(n=1, severity="critical", hard=True))
+    office.settle()
+    office.after(minutes=2)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
+@pytest.mark.parametrize("verdict", ["false_positive", "confirmed"])
+def test_what_begins_anew_right_after_somebody_judged_it_calls_although_both_are_heard_of_at_once(
+    make_office, slack, a_finding, verdict
+) -> None:
+    office = make_office(escalate={"after_s": 60})
+    office.submit(a_finding())
+    office.settle()
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, verdict, reason="fine")
+    office.clock.pass_(seconds=2)
+    office.submit(a_finding(epoch=1, n=0, time=office.clock()))
+    office.settle()
+    office.after(minutes=2)
+    assert "Flagged" in office.text()
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
 @pytest.mark.parametrize(("severity", "calls"), [("high", 1), ("medium", 0)])
 def test_what_is_worse_than_somebody_saw_to_may_call_again(make_office, slack, a_finding, severity, calls) -> None:
     office = make_office(escalate={"after_s": 60, "from": "medium"})
