@@ -181,11 +181,12 @@ async def _watch_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
 
 async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: RevocationListings, bell: Bell) -> None:
     """Notice what other processes wrote: their bells do not ring here. The first round reads the whole list."""
-    heard: Revision | None = None
+    heard: tuple[Revision, int] | None = None
     while not bell.closing:
         unread = 1
         with rounds.told("ledger_not_read"):
-            newest = await run_in_threadpool(listings.catch_up)
+            revision = await run_in_threadpool(listings.catch_up)
+            newest = revision, (await run_in_threadpool(deps.store.head)).change_seq
             if heard is not None and newest < heard:  # the database was replaced while this process ran
                 await run_in_threadpool(deps.store.settle_epoch, deps.clock())
             if newest != heard:

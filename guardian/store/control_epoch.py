@@ -17,7 +17,7 @@ from guardian.store.files import write_atomically
 _FAR = 10**8
 """Further than a feed comes between a backup and its restore."""
 _FURTHER = 10**6
-"""Likewise, where each start without the file takes as much of the feed's 2**31."""
+"""Further than a feed comes while its file trails it; each start without the file takes as much of its 2**31."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
     when all is well. `stored` has the hash that now stands where the signed trail ended.
 
     A mark that was written by hand does not know how far the feed had come: then it goes on further than any
-    monitor can have read.
+    monitor can have read. One that knows may trail what monitors had read by then.
     """
     if remembered is None:
         return None
@@ -113,7 +113,7 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
     return Mark(
         epoch=max(stored.epoch, remembered.epoch) + 1,
         n=0,
-        change_seq=remembered.change_seq + 1 if known else stored.change_seq + _FAR,
+        change_seq=remembered.change_seq + _FURTHER if known else stored.change_seq + _FAR,
         audit_seq=stored.audit_seq,
     )
 

@@ -9,6 +9,8 @@ from sqlalchemy import update
 
 from guardian.control import app
 from guardian.control.watching import watch
+from guardian.store.control import ControlStore
+from guardian.store.control_head import next_change
 from guardian.store.control_tables import head
 
 
@@ -183,6 +185,14 @@ def test_a_ledger_that_is_restored_while_control_runs_begins_a_new_epoch(stage, 
         connection.execute(update(head).values(n=1))
     until(lambda: stands(stage) == "2.0")
     assert [entry["expected"] for entry in stage.audit(action="beginEpoch")] == ["1.3"]
+
+
+def test_the_epoch_file_follows_what_another_process_wrote_on_the_feed(stage, monkeypatch):
+    monkeypatch.setattr(app, "_LISTEN_EVERY_S", 0.01)
+    store = stage.deps.store
+    with ControlStore(store._engine, None).write() as rows:
+        seq = next_change(rows.connection)
+    until(lambda: store._epoch_file.read().change_seq == seq)
 
 
 def until(so):

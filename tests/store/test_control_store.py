@@ -416,6 +416,11 @@ def test_after_a_restore_nothing_runs_backwards(stored, remembered):
         assert onward.change_seq > max(stored.change_seq, remembered.change_seq)
 
 
+def test_no_monitor_has_read_further_than_the_feed_goes_on_although_the_file_trailed_it():
+    onward = restored_mark(Mark(1, 2, 2), Mark(1, 3, 3))
+    assert 22 < onward.change_seq < 2**31 / 1000
+
+
 def test_budget_counts_automatic_entries_of_the_window_only(store):
     _revoke(store, "old", at=NOW - timedelta(hours=2), automatic=True)
     _revoke(store, "soft", automatic=True)
