@@ -71,7 +71,7 @@ class PeersHeard:
         self._dirty: set[tuple[PeerRole, str, str]] = set()
         self._left: _Instances = {}
         self._leaving: tuple[Peer, ...] = ()
-        self._writing: frozenset[tuple[PeerRole, str, str]] = frozenset()
+        self._writing: dict[tuple[PeerRole, str, str], Peer] = {}
         self._stored: set[tuple[PeerRole, str, str]] = set()
 
     def note(
@@ -108,17 +108,20 @@ class PeersHeard:
     def settle(self, rows: ControlRows) -> None:
         """Write down what was heard since the last time, in the caller's transaction."""
         with self._lock:
-            fresh = [self._heard[role, name][instance] for role, name, instance in sorted(self._dirty)]
             self._leaving = tuple(each for mine in self._left.values() for each in mine.values())
-            self._writing = frozenset(self._dirty)
-            self._dirty.clear()
+            self._writing = {key: self._heard[key[:2]][key[2]] for key in sorted(self._dirty)}
         rows.peers.forget(self._leaving)
-        rows.peers.put(fresh)
+        rows.peers.put([*self._writing.values()])
 
     def settled(self) -> None:
         """What `settle` wrote down is committed."""
         with self._lock:
-            self._stored |= {key for key in self._writing if key[2] in self._heard.get(key[:2], {})}
+            for key, written in self._writing.items():
+                heard = self._heard.get(key[:2], {}).get(key[2])
+                if heard is not None:
+                    self._stored.add(key)
+                if heard is written:  # else it was heard of again meanwhile
+                    self._dirty.discard(key)
             for each in self._leaving:
                 _take(self._left, each)
 

@@ -271,6 +271,27 @@ def test_one_that_could_not_be_written_down_is_missed_all_the_same(quiet):
     assert news(quiet) == ["Gateway gateway-1 is silent"]
 
 
+def test_what_could_not_be_written_down_is_written_with_the_next_look(quiet, monkeypatch):
+    ack(quiet, "1.0")
+    fail_to_watch(quiet, monkeypatch)
+    watch(quiet.deps)
+    with quiet.deps.store.read() as rows:
+        assert [each.instance for each in rows.peers.all("gateway")] == ["gw-a"]
+
+
+def test_so_is_what_was_heard_while_it_was_written(quiet):
+    ack(quiet, "1.0")
+    with quiet.deps.store.write() as rows:
+        quiet.deps.peers.settle(rows)
+        quiet.clock.pass_(seconds=5)
+        ack(quiet, "1.0")
+    quiet.deps.peers.settled()
+    watch(quiet.deps)
+    assert not quiet.deps.peers.unsettled
+    with quiet.deps.store.read() as rows:
+        assert [each.last_seen for each in rows.peers.all("gateway")] == [quiet.clock()]
+
+
 @contextmanager
 def failing(stage, monkeypatch):
     """Whatever is written within is taken back."""
