@@ -54,8 +54,14 @@ def _toolboxes(dataset: str) -> Benchmark:
     )
 
 
+def _unseen(dataset: str) -> Benchmark:
+    return Benchmark(lambda _: toolboxes.judged_sessions(seed=_SHIPPED_SEED, dataset=dataset))
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
+    "german": _unseen(toolboxes.GERMAN),
+    "look_ups": _unseen(toolboxes.LOOK_UPS),
     "on_the_way": Benchmark(
         lambda folds: on_the_way.judged_sessions(seed=_drawn_with(folds)), f"on_the_way: {TRAINED_ON}"
     ),

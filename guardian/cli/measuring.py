@@ -45,8 +45,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--benchmark",
-            help="Also a built set: agentdojo, on_the_way, open_ended, own_object, reach, toolboxes, unnamed"
-            " (extras).",
+            help="Also a built set: agentdojo, german, look_ups, on_the_way, open_ended, own_object, reach,"
+            " toolboxes, unnamed (extras).",
         ),
     ] = None,
     without: Annotated[

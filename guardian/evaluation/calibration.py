@@ -1,7 +1,7 @@
 """Fit a Calibration on honest sessions, by replay through the pipeline that will use it.
 
 One half of the sessions turns scores into p-values, the other turns session maxima into promises. The halves share
-no purpose, names and numbers left out; with too few purposes, no session.
+no purpose; with too few purposes, no session.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from guardian.domain.batch import Decoded, Judgement, Memory, Verdict
-from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.honest import MAX_SHARE, HonestSession, bounded
 from guardian.evaluation.sessions import LabelledSession
@@ -116,10 +116,10 @@ def _as_they_came(sessions: Sequence[HonestSession]) -> Iterator[Decoded]:
 
 def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSession], list[HonestSession]]:
     """One half for acts and one for whole sessions; they share no purpose if there are enough purposes."""
-    by_purpose = len({purpose_family(session.purpose) for session in sessions}) >= _LEAST_PURPOSES
+    by_purpose = len({session.purpose for session in sessions}) >= _LEAST_PURPOSES
     halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
     for number, session in enumerate(sessions):
-        name = purpose_family(session.purpose) if by_purpose else f"{number}"
+        name = session.purpose if by_purpose else f"{number}"
         halves[hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()[0] & 1].append(session)
     return halves
 

@@ -44,7 +44,7 @@ def _calls(field: str) -> Calls:
 
 def slugged(text: str, without: Set[str], rnd: random.Random) -> str:
     """`text` as a purpose is declared: its first ten words `without` some, joined one way or another."""
-    kept = [word for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in without]
+    kept = [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in without]
     return rnd.choice("__-").join(kept[:10])
 
 

@@ -17,6 +17,11 @@ folders hold toolboxes about acts, where only what is done, or how far it goes, 
     reach       the same tools reach less far or further by their arguments: one record or all, a reader's right
                 or an owner's
 
+Two more hold toolboxes that models are judged by and nothing is trained on:
+
+    look_ups    nearly all calls look something up; what tells them apart is what the answer is good for
+    german      purposes said in German
+
 No block is meant to restate a task of an evaluation set.
 """
 
@@ -36,7 +41,9 @@ from guardian.training.slots import fill_slots
 T = TypeVar("T")
 DATASET, OWN_OBJECT, UNNAMED, REACH = "toolboxes", "own_object", "unnamed", "reach"
 ABOUT_ACTS = frozenset({OWN_OBJECT, UNNAMED, REACH})
-_ALL = (DATASET, OWN_OBJECT, UNNAMED, REACH)
+LOOK_UPS, GERMAN = "look_ups", "german"
+UNSEEN = frozenset({LOOK_UPS, GERMAN})
+_TRAINED_ON = (DATASET, OWN_OBJECT, UNNAMED, REACH)
 SLUGS = 0.15
 PURPOSES = 12
 """The most purposes of a toolbox that a training draws."""
@@ -80,21 +87,22 @@ def all_toolboxes(dataset: str) -> list[Toolbox]:
 
 def toolbox_sessions(*, seed: int) -> list[LabelledSession]:
     """One session for each purpose that is drawn: the calls that it needs."""
-    return [case.session() for dataset in _ALL for case in _cases(seed, dataset)]
+    return [case.session() for dataset in _TRAINED_ON for case in _cases(seed, dataset)]
 
 
 def toolbox_grades(*, seed: int) -> list[Graded]:
     """Graded calls under the purposes of `toolbox_sessions`, as many as DRAWN or _STEPS says."""
     rnd = random.Random(seed)
-    drawn = (case for dataset in _ALL for case in _cases(seed, dataset))
+    drawn = (case for dataset in _TRAINED_ON for case in _cases(seed, dataset))
     return [each for case in drawn for each in case.graded(rnd)]
 
 
 def judged_sessions(*, seed: int, dataset: str = DATASET) -> list[LabelledSession]:
-    """Some of the sessions that a training with this seed draws, with STRAY calls spliced in that are clearly not
-    part of them, and each with its needed calls alone.
+    """Some of the sessions that a training with this seed draws, or would, with STRAY calls spliced in that are
+    clearly not part of them, and each with its needed calls alone.
 
-    All of that training's encoders have seen their calls, except the fold encoder that held their purpose out.
+    All of that training's encoders have seen their calls, except the fold encoder that held their purpose out; of
+    the UNSEEN data sets none has.
     """
     rnd = random.Random(seed)
     cases = _some(_cases(seed, dataset), JUDGED, rnd)

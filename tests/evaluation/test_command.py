@@ -101,6 +101,13 @@ def test_written_work_is_drawn_as_the_training_drew_it_whose_folds_they_are(
         drawn(tmp_path)
 
 
+def test_what_nothing_is_trained_on_is_drawn_alike_for_every_training_and_has_no_caveat(tmp_path: Path) -> None:
+    for name in ("german", "look_ups"):
+        built = find_benchmark(name)
+        assert built.note == ""
+        assert built.sessions(tmp_path) == built.sessions(None)
+
+
 def test_what_is_to_be_known_of_a_built_set_is_told_beside_its_figures(
     sessions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,12 +14,15 @@ from guardian.training.toolboxes import (
     ABOUT_ACTS,
     DATASET,
     DRAWN,
+    GERMAN,
     JUDGED,
+    LOOK_UPS,
     OWN_OBJECT,
     PURPOSES,
     REACH,
     STRAY,
     UNNAMED,
+    UNSEEN,
     all_toolboxes,
     judged_sessions,
     parse,
@@ -98,6 +101,37 @@ def test_most_work_with_unnamed_acts_needs_one_that_is_clearly_wrong_elsewhere()
     assert sum(max(grades) == CLEARLY_NOT for grades in acts) > 0.97 * len(acts)
 
 
+def test_look_ups_are_needed_by_some_purpose_that_does_not_name_them_and_stray_under_others() -> None:
+    boxes = all_toolboxes(LOOK_UPS)
+    assert len(boxes) >= 100
+    looks = [
+        grades
+        for box in boxes
+        for call, grades in zip(box.calls, zip(*box.purposes.values(), strict=True), strict=True)
+        if consequence(call.split("(")[0], None) == Consequence.READ
+    ]
+    assert len(looks) > 0.65 * sum(len(box.calls) for box in boxes)
+    assert sum(min(grades) <= STEP and max(grades) == CLEARLY_NOT for grades in looks) > 0.97 * len(looks)
+    steps = [STEP in grades for box in boxes for grades in box.purposes.values()]
+    assert sum(steps) > 0.7 * len(steps)
+
+
+def test_german_purposes_keep_their_umlauts_also_as_slugs() -> None:
+    boxes = all_toolboxes(GERMAN)
+    assert len(boxes) >= 80
+    told = [purpose for box in boxes for purpose in box.purposes]
+    assert sum(not purpose.isascii() for purpose in told) > 0.4 * len(told)
+    slugs = [s.purpose for s in judged_sessions(seed=5, dataset=GERMAN) if " " not in s.purpose]
+    assert sum(not purpose.isascii() for purpose in slugs) > 0.2 * len(slugs) > 5
+
+
+@pytest.mark.usefixtures("few")
+def test_of_what_models_are_judged_by_unseen_nothing_is_trained_on() -> None:
+    drawn = {session.dataset for session in toolbox_sessions(seed=5)}
+    assert drawn == {each.example.dataset for each in toolbox_grades(seed=5)} == {DATASET, *ABOUT_ACTS}
+    assert not drawn & UNSEEN
+
+
 def test_what_reaches_further_is_told_apart_by_arguments() -> None:
     boxes = all_toolboxes(REACH)
     assert len(boxes) > 100
@@ -107,7 +141,7 @@ def test_what_reaches_further_is_told_apart_by_arguments() -> None:
 
 
 def test_no_domain_stands_there_twice() -> None:
-    domains = [box.domain for dataset in (DATASET, *sorted(ABOUT_ACTS)) for box in all_toolboxes(dataset)]
+    domains = [box.domain for dataset in (DATASET, *sorted(ABOUT_ACTS | UNSEEN)) for box in all_toolboxes(dataset)]
     assert len(set(domains)) == len(domains)
 
 
@@ -123,7 +157,7 @@ def test_most_calls_are_look_ups_by_their_names() -> None:
 
 
 def test_no_purpose_is_heard_as_one_that_constrains_nothing() -> None:
-    boxes = [box for dataset in (DATASET, *ABOUT_ACTS) for box in all_toolboxes(dataset)]
+    boxes = [box for dataset in (DATASET, *ABOUT_ACTS, *UNSEEN) for box in all_toolboxes(dataset)]
     assert not [purpose for box in boxes for purpose in box.purposes if open_ended(purpose)]
 
 
