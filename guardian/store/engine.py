@@ -56,7 +56,7 @@ _LINE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # in milliseconds, all others in seconds
 }
-"""When a server that is gone is given up; what the URL says of it goes first."""
+"""When a server that is gone is given up, as libpq takes it; what the URL says of it goes first."""
 _BEGINNING = re.compile("[^:@?]*(?::/*)?")  # of a URL: its scheme, if it has one
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among PostgreSQL's options
 _GRANTS = (
@@ -241,7 +241,8 @@ def _damaged(statement: str | None) -> DatabaseError:
 
 
 def _server(target: URL) -> Engine:
-    line = {name: value for name, value in _LINE.items() if name not in target.query}
+    libpq = target.get_driver_name().startswith("psycopg")
+    line = {name: value for name, value in _LINE.items() if libpq and name not in target.query}
     engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True, connect_args=line)
 
     @event.listens_for(engine, "connect")

@@ -60,6 +60,20 @@ def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
         open_engine(url)
 
 
+@pytest.mark.parametrize(("driver", "takes_them"), [("psycopg", True), ("pg8000", False)])
+def test_only_a_driver_that_takes_options_of_libpq_is_given_any(monkeypatch, driver, takes_them):
+    told = []
+
+    def create_engine(_target, **options):
+        told.append(options["connect_args"])
+        raise ImportError(driver)
+
+    monkeypatch.setattr(engine_module, "create_engine", create_engine)
+    with pytest.raises(StoreError, match="no driver"):
+        open_engine(f"postgresql+{driver}://host/x")
+    assert ["tcp_user_timeout" in each for each in told] == [takes_them]
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
