@@ -105,13 +105,13 @@ class PeersHeard:
         with self._lock:
             return peer.instance in self._left.get((peer.role, peer.principal_id), {})
 
-    def settle(self, rows: ControlRows) -> None:
+    def settle(self, rows: ControlRows, now: datetime) -> None:
         """Write down what was heard since the last time, in the caller's transaction."""
         with self._lock:
             self._leaving = tuple(each for mine in self._left.values() for each in mine.values())
             self._writing = {key: self._heard[key[:2]][key[2]] for key in sorted(self._dirty)}
         rows.peers.forget(self._leaving)
-        rows.peers.put([*self._writing.values()])
+        rows.peers.put([*self._writing.values()], now)
 
     def settled(self) -> None:
         """What `settle` wrote down is committed."""

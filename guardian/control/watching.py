@@ -119,7 +119,7 @@ def watch(deps: ControlDeps) -> None:
     if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap is not None):
         return
     with deps.watched.once_committed(), deps.store.write() as rows:
-        deps.peers.settle(rows)
+        deps.peers.settle(rows, now)
         _forget(deps, rows, [each.peer for each in standing], monitors, now)
         _tell_of_gateways(deps, rows, standing, now)
         tell_of_monitors(deps, rows, monitors, now)
@@ -130,7 +130,7 @@ def remember(deps: ControlDeps) -> None:
     """Write down who was heard of, or said good-bye, since the last look; for a process that ends."""
     if deps.peers.unsettled:
         with deps.store.write() as rows:
-            deps.peers.settle(rows)
+            deps.peers.settle(rows, deps.clock())
         deps.peers.settled()
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, insert, literal_column, select, update
@@ -18,6 +18,7 @@ STOPPED = "stopped"
 """The transport of a monitor that said good-bye while no other one was there."""
 UNREAD = "unread"
 """The transport of a monitor that has read nothing yet: how far behind it is nobody knows."""
+_SKEW = timedelta(seconds=10)  # by which clocks of control's processes may differ
 TestKind = Literal["canary", "planted_breach", "planted_drift"]
 
 
@@ -60,10 +61,14 @@ class Peer:
 class PeerRows:
     connection: Connection
 
-    def put(self, heard: Sequence[Peer]) -> None:
-        """Note what was heard last, unless another process heard it later; when a peer was heard first stays."""
-        later = peer.c.last_seen <= literal_column("excluded.last_seen")
-        upsert(self.connection, peer, [_peer_values(each) for each in heard], over=later, keep=("first_seen",))
+    def put(self, heard: Sequence[Peer], now: datetime) -> None:
+        """Note what was heard last, unless another process heard it later; when a peer was heard first stays.
+
+        What was noted of a time that is still to come goes: the clock was fast, and it would stand until then.
+        """
+        seen = peer.c.last_seen
+        over = (seen <= literal_column("excluded.last_seen")) | (seen > now + _SKEW)
+        upsert(self.connection, peer, [_peer_values(each) for each in heard], over=over, keep=("first_seen",))
 
     def all(self, role: PeerRole) -> list[Peer]:
         """By principal and instance."""

@@ -262,7 +262,7 @@ def test_that_it_is_back_stands_where_its_silence_was_told_whichever_control_pro
 def test_one_that_could_not_be_written_down_is_missed_all_the_same(quiet):
     ack(quiet, "1.0")
     with suppress(KeyboardInterrupt), quiet.deps.store.write() as rows:
-        quiet.deps.peers.settle(rows)
+        quiet.deps.peers.settle(rows, quiet.clock())
         raise KeyboardInterrupt
     for _ in range(2):
         watch(quiet.deps)
@@ -282,7 +282,7 @@ def test_what_could_not_be_written_down_is_written_with_the_next_look(quiet, mon
 def test_so_is_what_was_heard_while_it_was_written(quiet):
     ack(quiet, "1.0")
     with quiet.deps.store.write() as rows:
-        quiet.deps.peers.settle(rows)
+        quiet.deps.peers.settle(rows, quiet.clock())
         quiet.clock.pass_(seconds=5)
         ack(quiet, "1.0")
     quiet.deps.peers.settled()
@@ -493,6 +493,16 @@ def test_nor_is_its_stop_taken_back_by_another_control_process_that_heard_it_bef
             watch(deps)
     assert news(quiet) == ["Monitor monitor-1 was stopped"]
     assert seen(quiet)["monitors"][0]["state"] == "stopped"
+
+
+def test_what_was_written_down_by_a_clock_that_was_fast_does_not_stand_until_then(quiet):
+    for minutes in (30, -30):
+        quiet.clock.pass_(minutes=minutes)
+        quiet.deps.peers.note("gateway", GATEWAY, "gw-a", revision=NOWHERE, transport="poll", now=quiet.clock())
+        watch(quiet.deps)
+    quiet.clock.pass_(seconds=61)
+    watch(quiet.deps)
+    assert news(quiet) == ["Gateway gateway-1 is silent"]
 
 
 def test_that_another_one_runs_in_its_place_is_told_and_it_is_shown_no_longer(quiet):

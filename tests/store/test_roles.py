@@ -263,7 +263,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         for n in (1, 2):
             at = Revision(epoch=1, n=n)
             peer = Peer("gateway", "gw", "a", None, at, "push", NOW, NOW)
-            rows.peers.put([peer])
+            rows.peers.put([peer], NOW)
             rows.cursors.put(Cursor("kafka_topic/t", at))
         rows.peers.forget([peer])
         test = SelfTest("t1", "canary", "acme", "s9", "", NOW, NOW, revision=at)
