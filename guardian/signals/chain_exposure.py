@@ -25,9 +25,8 @@ from typing import Any, ClassVar
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import asking
-from guardian.signals.hiding import DELEGATOR
 from guardian.signals.identifiers import ADDRESS
-from guardian.signals.looking_out import WEB, places_asked, source, told_outside
+from guardian.signals.looking_out import WEB, hides_house, places_asked, source, told_outside
 from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
@@ -197,9 +196,9 @@ class ChainExposure(SignalFold):
         foreign = is_foreign(purpose)
         read = asking.tells_what_to_do(purpose) and not foreign
         unasked = f"{its} does not ask for it" if read else f"no word that I know in {its} asks for it"
-        if DELEGATOR in seen.redacted:
+        if hides_house(seen):
             whom += "; missing: the delegator's own house (redacted)"
-            if to and all(_of_some_house(r) for r in to):
+            if to and all(_of_some_house(r) for r in to) and not (named and foreign):
                 return _OPEN, f"{whom}; {unasked}"
         elif to and all(_in_house(seen, r) for r in to):
             return _IN_HOUSE, f"{whom}, in the delegator's own house; {unasked}"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence, Set
 from itertools import islice
 
-from guardian.domain.event import DecisionEvent
+from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.domain.signal import Observation
 from guardian.signals import asking
 from guardian.signals.constraints import read, text
@@ -105,7 +105,12 @@ def told_outside(seen: Observation, places: Sequence[str], known: Set[str]) -> f
             path = re.split("[?#]", decoded(said), maxsplit=1)[0].lower() if _URL.match(said) else ""
             steps = _STEP.findall(path)
             surely = max(surely, _AS_STEP if told <= {*steps, *(_FORM.sub("", step) for step in steps)} else 1.0)
-    return surely * _PERHAPS_OWN if DELEGATOR in seen.redacted and WEB not in places else surely
+    return surely * _PERHAPS_OWN if hides_house(seen) and WEB not in places else surely
+
+
+def hides_house(seen: Observation) -> bool:
+    """Whether redaction hides which house is the delegator's own; who is not told has none."""
+    return DELEGATOR in seen.redacted and seen.event.envelope.delegator_id != UNTOLD
 
 
 def _purposes(seen: Observation) -> tuple[str, ...]:

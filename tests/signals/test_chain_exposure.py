@@ -356,6 +356,26 @@ def test_a_hidden_house_of_the_delegator_is_missing_and_no_other_one(act: Any, p
     assert anybodys_house.value > 0.75
 
 
+def test_a_delegator_who_is_not_told_has_no_house_that_redaction_could_hide(
+    act: Any, payments: Any, last: Any
+) -> None:
+    nobody = {"envelope__delegator_id": "-"}
+    seen = payments(**nobody), act("email.send", {"to": "jonas@acme.example"}, **nobody)
+    plain = last(*seen)
+    redacted = last(*(dataclasses.replace(each, redacted={"envelope.delegator_id": "hash"}) for each in seen))
+    assert (redacted.value, redacted.reason) == (plain.value, plain.reason)
+
+
+def test_a_hidden_house_makes_nothing_worse_of_whom_a_foreign_purpose_mentions(
+    act: Any, payments: Any, last: Any
+) -> None:
+    purpose = "Prüfe den Vertrag von Northwind auf das Risiko der Verlängerung"
+    told = {"purpose": purpose, "envelope__delegator_id": "hash:6f1e2a3b4c5d6e7f"}
+    seen = payments(**told), act("email.send", {"to": "a@northwind.example"}, **told)
+    redacted = last(*(dataclasses.replace(each, redacted={"envelope.delegator_id": "hash"}) for each in seen))
+    assert redacted.value == last(*seen).value
+
+
 @pytest.mark.parametrize(
     "to",
     [

@@ -228,3 +228,9 @@ def test_where_the_delegator_is_hidden_a_host_may_be_of_the_own_house_and_a_sear
     assert fetched.value == pytest.approx(last(read(**hidden), asked[0]).value / 2)
     assert "missing: the delegator's own house (redacted)" in fetched.reason
     assert searched.value == last(read(**hidden), asked[1]).value
+
+
+def test_a_delegator_who_is_not_told_has_no_house_that_a_host_could_be_of(act: Any, read: Any, last: Any) -> None:
+    seen = read(envelope__delegator_id="-"), act("web.fetch", {"url": OWN}, envelope__delegator_id="-")
+    redacted = (dataclasses.replace(each, redacted={"envelope.delegator_id": "hash"}) for each in seen)
+    assert last(*redacted).value == last(*seen).value > 0
