@@ -35,12 +35,14 @@ def revoke_subject(
     seconds: int | None,
 ) -> SubjectResult:
     """Revoke a subject for `seconds` (None: as configured); one that is revoked for longer stays so."""
-    if whom.kind in KINDS and hashed(whom.id):
-        raise Refusal(422, _HASHED)
     rule = deps.settings.switch
     life = rule.subject_life if seconds is None else timedelta(seconds=seconds)
 
     def do(act: Act) -> SubjectResult | Refusal:
+        hidden = whom.kind in KINDS and hashed(whom.id)
+        if hidden and not act.rows.sessions.registered_under(tenant_id, f"{whom.kind}_id", whom.id):
+            act.audit(result="refused")
+            return Refusal(422, _HASHED)
         if life > rule.subject_most:
             act.audit(result="refused", seconds=seconds)
             most = int(rule.subject_most.total_seconds())
@@ -148,7 +150,7 @@ def keep_from_coming_back(
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
     for kind, life in deps.settings.switch.comes_back.items():
         name = named(kind, finding.subject if known is None else known.envelope)
-        if name is None or hashed(name):  # gateways ask by the real one
+        if name is None or (known is None and hashed(name)):  # gateways ask by the real one
             continue
         live = rows.ledger.live_entry(entry.tenant_id, name, kind)
         if live is not None and live.expires_at >= now + life:

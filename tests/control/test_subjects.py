@@ -279,6 +279,14 @@ def test_a_hashed_task_is_not_kept_from_coming_back(keeping, a_finding, hard):
     assert keeping.audit(action="revokeSubject") == []
 
 
+def test_a_registered_name_that_looks_like_a_hash_is_the_one_that_gateways_ask_by(keeping, a_finding, hard):
+    registered(keeping, task_id=HASHED)
+    assert keeping.submit(a_finding(breaches=hard)).json()["effect"] == "revoke"
+    assert live(keeping) == {("session", "sess_1"), ("task", HASHED)}
+    registered(keeping, "sess_2", agent_id=HASHED)
+    assert act(keeping, "revoke", "agent", HASHED).json()["changed"] is True
+
+
 def test_a_hashed_agent_counts_as_protected_unless_the_record_says_who_it_is(make_stage, a_finding, hard):
     stage = make_stage(default_mode="enforce", protected={"acme": frozenset({"agent_payroll"})})
 
