@@ -95,11 +95,11 @@ def session_facts(
     known = rows.sessions.get(tenant_id, session_id)
     live = rows.ledger.live_entry(tenant_id, session_id)
     told = rows.envelopes.newest(tenant_id, session_id)
-    agents = {agent_id, None if known is None else known.view.agent_id}
+    agents = {agent_id, None if known is None else known.view.agent_id} - {None}
     registered = None if told is None else told.envelope.agent_id
     listed = settings.protected.get(tenant_id, frozenset())
-    # who hides behind a hash may be any of those, unless the record says who it is
-    hidden = bool(listed) and registered is None and any(map(hashed, agents))
+    # who was only ever told as a hash may be any of those, unless the record says who it is
+    hidden = bool(listed and agents) and registered is None and all(map(hashed, agents))
     protected = hidden or not listed.isdisjoint({session_id, registered, *agents})
     facts = SessionFacts(
         session_id,

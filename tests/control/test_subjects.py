@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.control.switch import SwitchRule
+from guardian.domain.finding import Effect
 
 
 def act(stage, verb, kind="agent", name="agent_7", role="responder", who=None, **body):
@@ -285,6 +286,18 @@ def test_a_registered_name_that_looks_like_a_hash_is_the_one_that_gateways_ask_b
     assert live(keeping) == {("session", "sess_1"), ("task", HASHED)}
     registered(keeping, "sess_2", agent_id=HASHED)
     assert act(keeping, "revoke", "agent", HASHED).json()["changed"] is True
+
+
+def test_who_has_a_name_in_clear_is_not_protected_by_another_that_looks_like_a_hash(make_stage, a_finding, hard):
+    stage = make_stage(default_mode="enforce", protected={"acme": frozenset({"agent_payroll"})})
+
+    def told(agent, **more):
+        heard = a_finding(**more)
+        subject = heard.subject.model_copy(update={"agent_id": agent})
+        return stage.submit(heard.model_copy(update={"subject": subject})).json()
+
+    assert told("agent_7", wanted=Effect.FLAG)["effect"] == "flag"
+    assert told(HASHED, breaches=hard, n=1)["effect"] == "revoke"
 
 
 def test_a_hashed_agent_counts_as_protected_unless_the_record_says_who_it_is(make_stage, a_finding, hard):
