@@ -15,10 +15,7 @@ from guardian.wire.findings import FindingOutcome
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _VISIBLE = ("delegator_id", "agent_id", "task_id", "purpose", "expires_at", "parent_session_id")
 """The fields of an envelope that a finding carries; tools and resource constraints are not among them."""
-_MAY_BE_PROTECTED = (
-    "its agent's name is hashed and nothing is registered, so it counts as protected where its tenant has"
-    " protected agents or sessions"
-)
+_MAY_BE_PROTECTED = "its agent's name is hashed and nothing is registered, so it counts as protected"
 
 
 def lasts_until(
@@ -89,7 +86,9 @@ def extend(
     by_itself(rows, renewed)
 
 
-def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome) -> FindingOutcome:
+def against_record(
+    rows: ControlRows, finding: Finding, outcome: FindingOutcome, *, protected: bool
+) -> FindingOutcome:
     """The outcome, with a remark on how the envelope that the finding was made under compares with the record.
 
     The log may be read before a re-issue is registered. So a finding about an envelope that is registered by now
@@ -99,7 +98,7 @@ def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome)
     if subject is None:
         return outcome
     newest, digest = rows.envelopes.newest(finding.tenant_id, finding.session_id), subject.envelope_digest
-    if newest is None and hashed(subject.agent_id) and outcome.effect is not outcome.wanted:
+    if protected and newest is None and hashed(subject.agent_id) and outcome.effect is not outcome.wanted:
         outcome = remarked(outcome, _MAY_BE_PROTECTED)
     if digest is None:
         return outcome

@@ -122,15 +122,17 @@ def _decide(
     asked = replace(asked, evidence=evidence_of(counts))
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
+    protected = asked.session is not None and asked.session.protected
     planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id)
     if finding.wanted is Effect.REVOKE and not too_late:
         wish = replace(asked, action="revoke")
         outcome, entry = revoke_or_flag(
             deps, rows, wish, permitted, outcome, finding, now, planted=planted is not None
         )
-        outcome = against_record(rows, finding, outcome)
+        outcome = against_record(rows, finding, outcome, protected=protected)
     else:
-        outcome = excused(rows, finding, against_record(rows, finding, outcome), now, solo=asked.solo)
+        outcome = against_record(rows, finding, outcome, protected=protected)
+        outcome = excused(rows, finding, outcome, now, solo=asked.solo)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
     outcome = remarked(outcome, less)
     if finding.late_s:

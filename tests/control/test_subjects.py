@@ -300,6 +300,14 @@ def test_who_has_a_name_in_clear_is_not_protected_by_another_that_looks_like_a_h
     assert told(HASHED, breaches=hard, n=1)["effect"] == "revoke"
 
 
+def test_only_a_session_that_counts_as_protected_is_said_to(make_stage, a_finding, hard):
+    stage = make_stage(protected={"globex": frozenset({"agent_payroll"})})
+    heard = a_finding(breaches=hard)
+    subject = heard.subject.model_copy(update={"agent_id": HASHED})
+    outcome = stage.submit(heard.model_copy(update={"subject": subject})).json()
+    assert (outcome["effect"], "hashed" in outcome["note"]) == ("flag", False)
+
+
 def test_a_hashed_agent_counts_as_protected_unless_the_record_says_who_it_is(make_stage, a_finding, hard):
     stage = make_stage(default_mode="enforce", protected={"acme": frozenset({"agent_payroll"})})
 
