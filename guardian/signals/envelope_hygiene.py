@@ -18,6 +18,7 @@ from guardian.errors import ConfigurationError
 from guardian.signals.admitting import spelt
 from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import constraint
+from guardian.signals.narrowing import incomparable
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
@@ -127,7 +128,9 @@ class EnvelopeHygiene(SignalFold):
         elif seen.baseline is not None and _unconstrained(seen.baseline):
             yield Breach("purpose_unconstrained", "most of what its past sessions did was new each time", False)
         above = seen.parent.envelope
-        by_parent = above is not None and spelt(envelope.delegator_id) == spelt(above.agent_id or UNTOLD)
+        by_parent = above is not None and (
+            incomparable(seen.redacted) or spelt(envelope.delegator_id) == spelt(above.agent_id or UNTOLD)
+        )
         if not by_parent and _machine(self.service_accounts).search(envelope.delegator_id):
             detail = f"{shown(envelope.delegator_id)} looks like a service account, not a person who delegates"
             yield Breach("service_account_delegator", detail, False)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ def test_a_parents_agent_may_delegate_and_another_machine_is_told(observe: Obser
             facts={"parent": ParentFact(ParentStatus.ACTIVE, above, ("up",))},
         )
         assert breaches(EnvelopeHygiene(), child) == told
+        assert breaches(EnvelopeHygiene(), replace(child, redacted={"envelope.agent_id": "hash"})) == {}
 
 
 def test_however_careless_the_value_stays_small(observe: Observe, folded: Any) -> None:
