@@ -207,6 +207,18 @@ def test_alerts_go_to_no_folder_as_if_it_were_a_file(path: str, tmp_path: Path) 
         check_channels(settings)
 
 
+@pytest.mark.parametrize(
+    ("hashed", "listed", "told"), [(True, True, True), (False, True, False), (True, False, False)]
+)
+def test_the_doctor_says_where_hashed_agents_count_as_protected(hashed: bool, listed: bool, told: bool) -> None:
+    rules = {"envelope.agent_id": "hash"} if hashed else {}
+    names = {"tenant_acme": ["agent_payroll"] if listed else []}
+    settings = load(None, overrides={"source": {"redact": rules}, "control": {"protected": names}})
+    found = next(check for check in examine(settings) if check.name == "names")
+    assert found.ok
+    assert ("what is not registered of tenant_acme counts as protected" in found.found) is told
+
+
 def test_the_doctor_and_the_start_refuse_a_rule_that_would_never_fire() -> None:
     settings = load(None, overrides={"response": {"breaches": {"copied_authorty": "revoke"}}})
     found = next(check for check in examine(settings) if check.name == "names")
