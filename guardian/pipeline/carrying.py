@@ -27,6 +27,7 @@ def measured_by(calibration: str, state: SessionState) -> SessionState:
         update={
             "evidence": unmeasured(state.evidence),
             "peak": None,
+            "asked_one_in": 1.0,
             "calibration": calibration,
             "undivided": not state.actions,
         }

@@ -43,9 +43,12 @@ def test_evidence_goes_on_under_its_own_calibration_whoever_reads_on(new_world, 
 
 @pytest.mark.parametrize("kept", ["c1", ""])
 def test_what_another_calibration_or_an_older_guardian_measured_is_dropped_but_for_a_broken_rule(kept) -> None:
-    known = SessionState(actions=4, evidence=FIGURES, peak=3.5, calibration=kept, undivided=bool(kept))
+    known = SessionState(
+        actions=4, evidence=FIGURES, peak=3.5, asked_one_in=1e6, calibration=kept, undivided=bool(kept)
+    )
     state = measured_by("c2", known)
     assert (state.evidence, state.peak, state.calibration, state.undivided) == ({}, None, "c2", False)
+    assert state.asked_one_in == 1.0, "on the other one's scale, too"
     broken = known.model_copy(update={"evidence": {**FIGURES, "broke": 1.0}})
     assert measured_by("c2", broken).evidence == {"broke": 1.0}
     assert measured_by("c2", state) is state
