@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import chain, combinations
 from pathlib import Path
 
@@ -219,11 +220,17 @@ def open_reading(settings: Settings) -> ReadLog:
     planted = settings.revocation.self_test.gateway
     redactor = redactor_of(settings, CredentialScanner(), b"")
     filling = filling_of(settings, redactor)
+
+    @cache
+    def verifier() -> Callable[[DecisionEvent], Signature]:
+        """Opened by the first record: session lines can be read where the keys are not."""
+        return envelope_verifier(settings) or unchecked
+
     decoder = Decoder(
         source=open_source(settings),
         redactor=redactor,
         begin=filling.begin,
-        verify=envelope_verifier(settings) or unchecked,
+        verify=lambda event: verifier()(event),
         clock=utc_now,
         entitlements=entitlements_of(settings.gateways) if settings.gateways else None,
     )

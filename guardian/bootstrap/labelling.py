@@ -165,9 +165,10 @@ def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[
 def _decisions(file: Path, read: ReadLog) -> list[Decoded] | None:
     """None if nothing of it could be read, not even a record whose gateway may not say what it says."""
     decisions: list[Decoded] = []
-    skipped, first, refused = 0, None, False
+    skipped, first, refused, unheld = 0, None, False, 0
     for decoded, letters in map(read, batches(file)):
         decisions.extend(decoded)
+        unheld += sum(d.signature == "invalid" for d in decoded)
         unread = [letter for letter in letters if not letter.judged]
         skipped += len(unread)
         first = first or next(iter(unread), None)
@@ -175,4 +176,12 @@ def _decisions(file: Path, read: ReadLog) -> list[Decoded] | None:
     if first is not None:
         line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
         _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
+    if unheld:
+        _log.warning(
+            "signatures_do_not_hold",
+            file=str(file),
+            records=unheld,
+            effect="their sessions are in breach of a hard rule; no calibration counts those",
+            see="keys.envelope_jwks: keep keys that are no longer used in it while logs of their time are read",
+        )
     return decisions if decisions or refused else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import OKPKey
+from structlog.testing import capture_logs
 
 from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.bootstrap.judgement import open_fit, open_reading
@@ -544,5 +545,16 @@ def test_an_envelope_whose_signature_does_not_hold_is_no_honest_sessions(tmp_pat
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
     keys = {"keys": {"envelope_jwks": str(tmp_path / "jwks.json")}}
     read = [open_reading(load(None, overrides=each)) for each in (keys, {})]
-    found = [log_sessions([tmp_path / "log.jsonl"], each, timedelta.max)[0].decisions[0] for each in read]
+    with capture_logs() as told:
+        found = [log_sessions([tmp_path / "log.jsonl"], each, timedelta.max)[0].decisions[0] for each in read]
     assert [d.signature for d in found] == ["invalid", "unchecked"]
+    assert [line["records"] for line in told if line["event"] == "signatures_do_not_hold"] == [1]
+
+
+def test_session_lines_are_read_where_the_keys_of_envelopes_are_not(sessions: Path, tmp_path: Path) -> None:
+    gone = load(None, overrides={"keys": {"envelope_jwks": str(tmp_path / "gone.json")}})
+    assert labelled_sessions(gone, [sessions], Labels({}))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(next(iter(log_lines(Scenario(seed=3, sessions=1).plan(), begin=datetime.now(UTC), seed=3))))
+    with pytest.raises(ConfigurationError, match=r"gone\.json is no JWK set"):
+        labelled_sessions(gone, [log], Labels({}))
