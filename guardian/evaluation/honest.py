@@ -68,9 +68,9 @@ def bounded(
             _say_who_leads(kept, known_as, max_share)
     if len(kept) < LEAST_SESSIONS:
         raise ValueError(
-            f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose gave"
-            f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}; give a longer log, or"
-            " let one of them give more (--max-per-purpose, --max-share)"
+            f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose"
+            f" (names and numbers left out) gave more than {max_per_purpose} and no agent or tenant more than"
+            f" {max_share:.0%}; give a longer log, or let one of them give more (--max-per-purpose, --max-share)"
         )
     _say_who_is_not_there(given, kept)
     if len(kept) < len(given):

@@ -118,6 +118,10 @@ def test_a_number_in_it_makes_no_other_purpose(honest) -> None:
     several = honest(45)
     flood = [s for n in range(100) for s in honest(1, purpose=f"Refund order {n}", start=200 + n)]
     assert fitted([*several, *flood]) == fitted([*several, *flood[:20]])
+    with pytest.raises(
+        ValueError, match=r"got 20 after no purpose \(names and numbers left out\) gave more than 20"
+    ):
+        fitted(flood)
 
 
 def test_with_few_purposes_the_halves_share_them(honest) -> None:
