@@ -85,11 +85,12 @@ def few_tools(made_operations: list[Operation], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("guardian.training.recipe.graded", lambda _: [])
 
 
-def test_written_work_is_known_by_all_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_work_is_known_by_all_of_its_files_that_are_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     monkeypatch.setattr("guardian.training.recipe.digest", lambda path: read.append(path.name) or path.name)
     told = _written_work()
     assert {"office.txt", "desk.txt", "graded.jsonl"} <= set(read)
+    assert "aemter.txt" not in read
     monkeypatch.setattr("guardian.training.recipe.digest", lambda path: path.name.replace("desk", "other"))
     assert _written_work() != told
 
