@@ -655,7 +655,7 @@ def test_dead_letters_that_are_not_kept_are_a_fault(guardian, tmp_path: Path) ->
     [
         ("nonsense\n", "line 1 is not a labelled session: it is not JSON"),
         ('{"session_id": "a", "purpose": "p"}\n', "it has no 'actions'"),
-        ('{"purpose": "p", "actions": 7}\n', "of another type"),
+        ('{"session_id": "a", "purpose": "p", "actions": 7}\n', "of another type"),
         ('{"dataset": 1, "session_id": "a", "purpose": "p", "actions": []}\n', "dataset or domain is no text"),
     ],
 )
