@@ -45,7 +45,7 @@ def test_a_role_is_what_is_left_of_numbers_and_hashes_at_the_end(agent):
 def test_no_name_of_an_agent_takes_long_to_read(name):
     began = time.perf_counter()
     assert agent_role(name) == name
-    assert time.perf_counter() - began < 4
+    assert time.perf_counter() - began < 1.0
 
 
 def test_vectors_have_whole_numbers_in_them():

@@ -128,7 +128,7 @@ def test_a_star_that_marks_up_nothing_is_a_wildcard(purpose: str) -> None:
 def test_a_hostile_purpose_is_read_quickly(repeated: str) -> None:
     began = time.process_time()
     open_ended(repeated * 8192)
-    assert time.process_time() - began < 1  # 10 ms on an idle machine
+    assert time.process_time() - began < 0.2  # 10 ms on an idle machine
 
 
 def test_what_says_much_besides_constrains_something() -> None:

@@ -748,7 +748,7 @@ def test_long_lists_of_tools_are_not_compared_each_with_each(
     narrow, wide = (child(allowed_tools=ts, parent={"allowed_tools": many}) for ts in (many[1:], [*many, "x"]))
     begun = process_time()
     found = [breaches(DelegationWidening(), *seen) for seen in ([same, same], [narrow], [wide])]
-    assert process_time() - begun < 4
+    assert process_time() - begun < 1
     assert found == [{}, {}, {"wider_tools": True}]
 
 

@@ -215,7 +215,7 @@ def test_a_hostile_call_costs_little(act: Any, read: Any, last: Any) -> None:
     long = {f"url{n}": "https://" + f"a{n}." * 800 + "example" for n in range(200)}
     begun = process_time()
     assert last(read(), act("http.get", long)).value == 0.0
-    assert process_time() - begun < 4
+    assert process_time() - begun < 1
 
 
 def test_where_the_delegator_is_hidden_a_host_may_be_of_the_own_house_and_a_search_is_not(

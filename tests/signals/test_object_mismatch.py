@@ -772,7 +772,7 @@ def test_an_impossible_option_is_refused_by_name() -> None:
 def test_a_long_purpose_is_read_at_once(purpose: str) -> None:
     started = process_time()
     named_objects(purpose)
-    assert process_time() - started < 2
+    assert process_time() - started < 0.5
 
 
 def test_characters_that_stand_for_many_cost_no_more() -> None:
@@ -784,7 +784,7 @@ def test_many_objects_are_compared_with_many(judged: Any) -> None:
     arguments = {f"part_{each}": {"order_ids": list(range(77_700, 77_800))} for each in range(600)}
     started = process_time()
     assert judged(purpose, "orders.close", arguments).value == FIRST
-    assert process_time() - started < 10
+    assert process_time() - started < 2.5
 
 
 _NUMBERS = st.integers(min_value=2_100, max_value=99_999_999).map(str)
