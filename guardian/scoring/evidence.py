@@ -5,11 +5,15 @@ all power calibrators (Shafer & Vovk, *Testing by betting*, 2021; Vovk & Wang 20
 
 `accumulate` is the e-SR detector of Shin, Ramdas & Rinaldo (*E-detectors*, 2022): M ← (M + 1)·e. The "+ 1"
 lets drift begin at any action, so many honest acts do not bury a late turn. We keep M divided by the number of
-actions: the average over all possible starting points, whose mean on honest sessions is at most 1 at
-any length, so that long sessions are not suspicious for being long.
+actions, `STARTS` at most: the average over all possible starting points, whose mean on honest sessions of that
+length is at most 1. Beyond it, what starting points long past bet is lost by then, and an agent could else take its
+evidence down as far as it likes, by as many harmless calls beforehand.
 """
 
 import math
+
+STARTS = 40
+"""No session of the sets that the shipped calibration is fitted to has more calls (37)."""
 
 
 def e_value(p: float) -> float:
@@ -31,5 +35,5 @@ def accumulate(log10_m: float, e: float) -> float:
 
 
 def session_evidence(log10_m: float, actions: int) -> float:
-    """log10 of M over the number of actions so far."""
-    return log10_m - math.log10(actions)
+    """log10 of M over the number of actions so far, `STARTS` at most."""
+    return log10_m - math.log10(min(actions, STARTS))
