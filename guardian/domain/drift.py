@@ -7,6 +7,8 @@ from guardian.domain.signal import Breach, Signal
 
 PURPOSE_FIT = "purpose_fit"
 """The signal of the drift model."""
+ARGUMENTS = "arguments"
+"""Missing where the log holds no arguments of a call: the drift model reads its tool alone."""
 ARGUMENTS_CUT = "arguments (cut)"
 """Missing where a call has more arguments than the drift model is shown: it speaks for the rest alone."""
 

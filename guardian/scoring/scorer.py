@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from guardian.domain.drift import ARGUMENTS_CUT, PURPOSE_FIT, Drift
+from guardian.domain.drift import ARGUMENTS, ARGUMENTS_CUT, PURPOSE_FIT, Drift
 from guardian.domain.signal import Signal
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.evidence import accumulate, e_value, session_evidence
@@ -49,7 +49,8 @@ class Scorer:
         known = any(not signal.silent for signal in signals)
         p = self.calibration.p_value(score) if known else 1.0
         e = e_value(p) if known else 1.0
-        if ARGUMENTS_CUT in missing or any(signal.name == PURPOSE_FIT and signal.silent for signal in signals):
+        unread = ARGUMENTS in missing or ARGUMENTS_CUT in missing
+        if unread or any(signal.name == PURPOSE_FIT and signal.silent for signal in signals):
             e = max(1.0, e)
         best = before.get(_BEST + kind, 1.0)
         bet = e / best if e > best else min(e, 1.0)

@@ -111,14 +111,15 @@ def test_the_tool_is_named_that_bet_most_unless_it_is_this_one() -> None:
     assert odder(state, strange, "git.push") is None
 
 
-def test_a_call_with_more_arguments_than_were_read_may_accuse_and_never_vouches() -> None:
+@pytest.mark.parametrize("missing", ["arguments", "arguments (cut)"])
+def test_a_call_whose_arguments_were_not_read_or_not_all_may_accuse_and_never_vouches(missing: str) -> None:
     scorer = calibrated(random.Random(5), 0.0, 100)
     before, _ = scorer.step({}, signal(0.9))
     calm, _ = scorer.step(before, signal(0.01))
-    padded, drift = scorer.step(before, signal(0.01), ("arguments (cut)",))
-    assert calm["m"] < before["m"] < padded["m"]
+    bare, drift = scorer.step(before, signal(0.01), (missing,))
+    assert calm["m"] < before["m"] < bare["m"]
     assert drift.e_value == 1.0
-    assert scorer.step(before, signal(1.0), ("arguments (cut)",))[1].e_value > 1.0
+    assert scorer.step(before, signal(1.0), (missing,))[1].e_value > 1.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.99)), min_size=1, max_size=7), st.data())
