@@ -6,8 +6,8 @@ all power calibrators (Shafer & Vovk, *Testing by betting*, 2021; Vovk & Wang 20
 `accumulate` is the e-SR detector of Shin, Ramdas & Rinaldo (*E-detectors*, 2022): M ← (M + 1)·e. The "+ 1"
 lets drift begin at any action, so many honest acts do not bury a late turn. We keep M divided by the number of
 actions, `STARTS` at most: the average over all possible starting points, whose mean on honest sessions of that
-length is at most 1. Beyond it, what starting points long past bet is lost by then, and an agent could else take its
-evidence down as far as it likes, by as many harmless calls beforehand.
+length is at most 1. Beyond it, what starting points long past bet is lost by then, and an agent could else take
+its evidence down as far as it likes, by as many harmless calls beforehand.
 """
 
 import math
