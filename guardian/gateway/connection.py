@@ -42,7 +42,7 @@ class Server:
         self._context = context or (ssl.create_default_context() if self._secure else None)
         self._max_bytes = max_bytes
         self._connection: http.client.HTTPConnection | None = None
-        self._streaming: http.client.HTTPConnection | None = None
+        self._streaming: socket.socket | None = None
         self._aborted = False
 
     def get(
@@ -82,9 +82,9 @@ class Server:
         Raises Refused unless it is a stream, OSError when it is cut or nothing comes for `silence_s`.
         """
         connection = self._open(connect_s)
-        self._streaming = connection
+        connection.connect()
+        sock = self._streaming = connection.sock  # an answer that ends by closing makes `connection` forget it
         try:
-            connection.connect()
             if self._aborted:
                 raise Refused("stopped")
             connection.request("GET", self._path + "/stream", headers=dict(headers))
@@ -96,8 +96,7 @@ class Server:
                 raise Refused("no_stream", "something between us and the server does not stream")
             if _seconds(answer.getheader("Guardian-Heartbeat")) > silence_s / _BEATS:
                 raise Refused("slow_stream", "its heartbeats are too far apart for max_stale_s")
-            if connection.sock is not None:
-                connection.sock.settimeout(silence_s)
+            sock.settimeout(silence_s)
             yield from self._parsed(answer)
         finally:
             self._streaming = None
@@ -170,10 +169,9 @@ class Server:
     def abort(self) -> None:
         """Wake a thread that waits for an answer or an event, for good."""
         self._aborted = True
-        for connection in (self._connection, self._streaming):
-            if connection is not None and connection.sock is not None:
-                with suppress(OSError, AttributeError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+        for sock in self._sockets():
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -183,11 +181,14 @@ class Server:
     def leave(self) -> None:
         """In a forked child, where the connections are the parent's: let go of their sockets without a word on
         them. Closing them in order could wait for a lock of a thread that was not forked."""
-        for connection in (self._connection, self._streaming):
-            if connection is not None and connection.sock is not None:
-                with suppress(OSError):
-                    os.close(connection.sock.detach())
+        for sock in self._sockets():
+            with suppress(OSError):
+                os.close(sock.detach())
         self._connection = self._streaming = None
+
+    def _sockets(self) -> list[socket.socket]:
+        kept = None if self._connection is None else self._connection.sock
+        return [sock for sock in (kept, self._streaming) if sock is not None]
 
 
 class Credentials:

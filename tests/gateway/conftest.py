@@ -23,10 +23,10 @@ NOON = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 
 @dataclass
 class Ledger:
-    """An honest server of `GET /v1/revocations`, until `script` says otherwise.
+    """An honest server of `GET /v1/revocations`, until `always` says otherwise.
 
-    `script` maps a request's number to (status, headers, body bytes), None to hang up, or a function that is
-    given the honest answer. `long_poll` is off for a server that does not know `wait`.
+    `always` gives (status, headers, body bytes, or what comes of the body one by one until the connection closes),
+    or None to hang up. `long_poll` is off for a server that does not know `wait`.
     """
 
     url: str = ""
@@ -108,6 +108,12 @@ class Ledger:
                 return 200, {"ETag": self.etag()}, self.body(int(since.split(".")[1]), complete=False)
             return 200, {"ETag": self.etag()}, self.body()
 
+    def silence(self, seconds: float | None = None) -> bytes:
+        """Nothing, after so long; None: until the ledger closes."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closing, seconds)
+        return b""
+
     def wait_requests(self, count: int) -> None:
         """Until that many requests have come; a test that waits in vain fails."""
         assert eventually(lambda: len(self.requests) >= count), f"only {len(self.requests)} requests came"
@@ -127,12 +133,14 @@ class _Front(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             status, headers, body = answer
+            whole = isinstance(body, bytes)
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            for name, value in {**({"Content-Length": str(len(body))} if whole else {}), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
-            if int(headers.get("Content-Length", len(body))) != len(body):
+            for piece in [body] if whole else body:
+                self.wfile.write(piece)
+            if not whole or int(headers.get("Content-Length", len(body))) != len(body):
                 self.close_connection = True
         except OSError:
             self.close_connection = True

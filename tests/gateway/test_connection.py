@@ -1,6 +1,7 @@
 """The way to the control API."""
 
 import socket
+import threading
 
 import pytest
 
@@ -46,6 +47,24 @@ def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, s
     server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
     sent = {"Authorization": "Bearer token-of-the-gateway"}
     assert [event for event in server.events(sent, 10, 10) if event] == [("message", [b"a", b"b"])]
+
+
+def test_a_stream_that_ends_by_closing_may_pause_as_long_as_any_and_is_woken_by_an_abort(ledger, served) -> None:
+    def pieces():
+        yield b"data: a\n\n"
+        yield ledger.silence(0.8)
+        yield b"data: b\n\n"
+        yield ledger.silence()
+
+    ledger.always = lambda *_: (200, {"Content-Type": "text/event-stream", "Connection": "close"}, pieces())
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    events = server.events({"Authorization": "Bearer token-of-the-gateway"}, 0.5, 60)
+    assert (next(events), next(events)) == (("message", [b"a"]), ("message", [b"b"]))
+    woken = threading.Timer(0.05, server.abort)
+    woken.start()
+    with pytest.raises(Refused, match="stopped"):
+        next(events)
+    woken.join()
 
 
 @pytest.mark.parametrize(
