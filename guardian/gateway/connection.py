@@ -79,7 +79,8 @@ class Server:
     def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event | None]:
         """Server-sent events until the stream ends, and None for any line that ends none, such as a comment.
 
-        Raises Refused unless it is a stream, OSError when it is cut or nothing comes for `silence_s`.
+        Raises Refused unless it is a stream whose first event comes within `connect_s`, or when nothing comes for
+        `silence_s`; OSError when it cannot be reached or is cut.
         """
         connection = self._open(connect_s)
         connection.connect()
@@ -96,8 +97,12 @@ class Server:
                 raise Refused("no_stream", "something between us and the server does not stream")
             if _seconds(answer.getheader("Guardian-Heartbeat")) > silence_s / _BEATS:
                 raise Refused("slow_stream", "its heartbeats are too far apart for max_stale_s")
-            sock.settimeout(silence_s)
-            yield from self._parsed(answer)
+            for event in self._parsed(answer):
+                if event is not None:
+                    sock.settimeout(silence_s)
+                yield event
+        except TimeoutError:
+            raise Refused("held_back", "the stream was asked for, and nothing of it comes") from None
         finally:
             self._streaming = None
             connection.close()

@@ -9,7 +9,7 @@ from .held import HeldList, Pace
 from .reading import Refused, View
 from .signature import HEADER
 
-_NOT_STREAMING = frozenset({"http_404", "http_405", "no_stream", "slow_stream"})
+_NOT_STREAMING = frozenset({"http_404", "http_405", "no_stream", "slow_stream", "held_back"})
 _NO_STREAM_S = 300.0  # how long a server that does not stream is only polled
 
 
@@ -104,7 +104,7 @@ class Follower:
 
     def _listen(self, headers: dict[str, str], began: float) -> None:
         """Until the stream ends, somebody stops it, or a whole list must be asked for first."""
-        for event in self._server.events(headers, self._pace.timeout_s, self._silence):
+        for event in self._server.events(headers, min(self._pace.timeout_s, self._silence), self._silence):
             if event is not None:
                 self._hear(event)
                 self.transport = "push"
@@ -135,7 +135,7 @@ class Follower:
     def _missed(self, error: Exception) -> float:
         """Say why there is no stream, where that is news; seconds until it is tried again."""
         code = error.code if isinstance(error, Refused) else ""
-        if code == "slow_stream":
+        if code in ("slow_stream", "held_back"):
             self._held.trouble.not_streamed(error)
         if code in _NOT_STREAMING:
             return _NO_STREAM_S

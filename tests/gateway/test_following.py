@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -148,3 +149,22 @@ def test_a_stream_that_says_nothing_of_the_list_is_given_up(ledger, follow, soon
     ledger.break_everything(answer)
     follow(push=True, clock=clock)
     assert soon(lambda: "not refreshed (silent" in caplog.text)
+
+
+def test_a_stream_that_is_held_back_on_its_way_is_polled_instead(ledger, follow, soon, caplog) -> None:
+    def answer(kept, seen):
+        if seen["path"].endswith("/stream"):
+            return 200, {"Content-Type": "text/event-stream"}, (kept.silence() for _ in range(1))
+        return 200, {"ETag": kept.etag()}, kept.body()
+
+    def streams() -> int:
+        return sum(seen["path"].endswith("/stream") for seen in ledger.requests)
+
+    ledger.break_everything(answer)
+    revoked = follow(push=True, clock=time.monotonic, timeout_s=0.2, max_stale_s=2)
+    assert soon(lambda: streams() == 1)
+    ledger.append("s1")
+    assert soon(lambda: revoked.is_revoked("acme", "s1") and revoked.state().status == "fresh")
+    ledger.wait_requests(20)
+    assert (revoked.state().transport, streams()) == ("poll", 1)
+    assert "revocation list polled while it is not streamed (held_back: " in caplog.text
