@@ -1,9 +1,9 @@
 """The switch tests itself, on both ends.
 
-A canary session is revoked on a schedule, and every gateway must say that it enforces that. Synthetic drift is
-planted on every partition of the live topic, and must become a finding, a policy decision and, if it was revoked,
-a refusal at every gateway. What does not happen within its time pages people: a blinded, lagging or poisoned
-guardian does not go unnoticed.
+A canary session is revoked on a schedule, and every gateway must say that it enforces that; one that was silent
+before, of which people heard, is not waited for. Synthetic drift is planted on every partition of the live topic,
+and must become a finding, a policy decision and, if it was revoked, a refusal at every gateway. What does not
+happen within its time pages people: a blinded, lagging or poisoned guardian does not go unnoticed.
 """
 
 import random
@@ -17,7 +17,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.monitors import at_rest
 from guardian.control.news import tell
 from guardian.control.plants import PlantKind, make_plant
-from guardian.control.watching import Standing, gateways, peers
+from guardian.control.watching import Standing, gateways, peers, silent
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
@@ -46,18 +46,19 @@ def test_the_switch(deps: ControlDeps) -> None:
     now, rule = deps.clock(), deps.settings.switch.self_test
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now)
+        heard = [each for each in standing if each.state != "silent"]
         open_tests = rows.self_tests.open()
-        canaries_due = _due(rows, ("canary",), rule.canary_every, now) and bool(standing)
+        canaries_due = _due(rows, ("canary",), rule.canary_every, now) and bool(heard)
         plants_due = deps.planter is not None and _due(rows, _PLANTS, rule.plant_every, now)
         plants_due = plants_due and not at_rest(rule.tenant_id, peers(deps, rows, "monitor"), now)
-    seen = [_look(each, standing, now) for each in open_tests]
+    seen = [_look(deps, each, standing, now) for each in open_tests]
     ended = [each for each in seen if each.passed or now >= _ends(each.test, deps.watched.since)]
     if ended or canaries_due:
         with deps.store.write() as rows:
             for each in ended:
                 _end(deps, rows, each, now)
             if canaries_due and _due(rows, ("canary",), rule.canary_every, now):
-                _revoke_canaries(deps, rows, standing, now)
+                _revoke_canaries(deps, rows, heard, now)
             rows.self_tests.forget_before(now - _KEPT)
     if plants_due:
         _plant_everywhere(deps, now)
@@ -84,7 +85,7 @@ def _due(rows: ControlRows, kinds: tuple[str, ...], every: timedelta | None, now
     return last is None or now - last >= every
 
 
-def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
+def _look(deps: ControlDeps, test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
     if test.kind != "canary" and test.found_at is None:
         return _Seen(test, "no finding: the monitor did not see it", passed=False)
     if test.kind != "canary" and test.decided is None:
@@ -97,6 +98,7 @@ def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
         if each.peer.reaches(test.tenant_id)
         and each.peer.revision < test.revision
         and each.peer.first_seen <= test.deadline_at
+        and not silent(deps, each.peer, test.started_at)
     ]
     if lagging:
         names = ", ".join(f"{peer.principal_id} ({peer.instance})" for peer in lagging[:5])
@@ -153,10 +155,10 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
     )
 
 
-def _revoke_canaries(deps: ControlDeps, rows: ControlRows, standing: Sequence[Standing], now: datetime) -> None:
-    """One revocation in as few tenants as reach every gateway."""
+def _revoke_canaries(deps: ControlDeps, rows: ControlRows, heard: Sequence[Standing], now: datetime) -> None:
+    """One revocation in as few tenants as reach every gateway that is heard."""
     chosen: list[str] = []
-    for each in sorted(standing, key=lambda one: (one.peer.tenants is None, len(one.peer.tenants or ()))):
+    for each in sorted(heard, key=lambda one: (one.peer.tenants is None, len(one.peer.tenants or ()))):
         if not any(each.peer.reaches(tenant) for tenant in chosen):
             chosen.append(min(each.peer.tenants) if each.peer.tenants else OPERATORS)
     for tenant_id in chosen:

@@ -88,14 +88,20 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
     return standing
 
 
-def _state(deps: ControlDeps, peer: Peer, waits_since: datetime | None, now: datetime) -> State:
-    rule, since = deps.settings.switch, deps.watched.since
+def silent(deps: ControlDeps, peer: Peer, at: datetime) -> bool:
+    """Whether it had not been heard of for too long by then, of all the time in which control could hear it."""
+    since = deps.watched.since
     could_be_heard = peer.last_seen if since is None else max(peer.last_seen, since)
-    if now - could_be_heard > rule.gateway_silent:
+    return at - could_be_heard > deps.settings.switch.gateway_silent
+
+
+def _state(deps: ControlDeps, peer: Peer, waits_since: datetime | None, now: datetime) -> State:
+    since = deps.watched.since
+    if silent(deps, peer, now):
         return "silent"
-    if could_be_heard > peer.last_seen:  # control itself was away: what it asks for is not known yet
+    if since is not None and since > peer.last_seen:  # control itself was away: what it asks for is not known yet
         return "current"
-    late = waits_since is not None and now - waits_since > rule.self_test.enforced_within
+    late = waits_since is not None and now - waits_since > deps.settings.switch.self_test.enforced_within
     return "lagging" if late else "current"
 
 

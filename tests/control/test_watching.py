@@ -769,6 +769,7 @@ def test_the_canary_passes_when_every_gateway_enforces_it_and_leaves_nothing_beh
     check_the_switch(canary.deps)
     assert len(seen(canary)["self_tests"]) == 1
     canary.clock.pass_(minutes=15)
+    ack(canary, "1.2")
     check_the_switch(canary.deps)
     assert len(seen(canary)["self_tests"]) == 2
     assert news(canary) == []
@@ -787,6 +788,29 @@ def test_a_gateway_that_stops_polling_fails_the_canary_within_its_deadline_and_p
     with canary.deps.store.read() as rows:
         assert rows.alerts.depth() == 1
     assert canary.deps.metrics.value("guardian_self_tests_total", kind="canary", result="failed") == 1
+
+
+def test_one_that_was_silent_before_the_canary_began_is_not_waited_for(canary):
+    ack(canary, "1.0", "gw-dead")
+    canary.clock.pass_(seconds=61)
+    check_the_switch(canary.deps)
+    assert canary.ledger() == []  # nobody is there to enforce one
+    ack(canary, "1.0", "gw-a")
+    check_the_switch(canary.deps)
+    ack(canary, "1.1", "gw-a")
+    check_the_switch(canary.deps)
+    assert result(canary) == "passed"
+
+
+def test_one_that_falls_silent_while_a_canary_waits_for_it_fails_that(make_stage):
+    rule = SelfTestRule(canary_every=timedelta(minutes=15), enforced_within=timedelta(minutes=2))
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, self_test=rule))
+    ack(stage, "1.0", "gw-a")
+    stage.clock.pass_(seconds=59)
+    check_the_switch(stage.deps)
+    stage.clock.pass_(minutes=2)
+    check_the_switch(stage.deps)
+    assert (result(stage), seen(stage)["gateways"][0]["state"]) == ("failed", "silent")
 
 
 def test_a_canary_is_counted_among_no_revocations_not_even_if_it_lapses(canary):
