@@ -3,12 +3,13 @@
     app.add_middleware(RefuseRevoked, revocations=revoked, identify=from_headers("tenant_acme"))
 
 You write `identify`: it names the caller, from what your gateway has verified. If it returns None the request
-passes (a health check); if it raises Unnamed the request is refused.
+passes (a health check); if it raises Unnamed the request is refused. With the application the list is stopped.
 """
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .aio import AsyncRevocationList
@@ -49,7 +50,7 @@ class RefuseRevoked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+            await self._app(scope, partial(self._heard, receive), send)
             return
         try:
             caller = self._identify(scope)
@@ -61,6 +62,17 @@ class RefuseRevoked:
             await self._app(scope, receive, send)
         else:
             await _refuse(scope, send, 503 if why == "list_stale" else 403, why)
+
+    async def _heard(self, receive: Receive) -> MutableMapping[str, Any]:
+        """What the server says of the application's life. At its end guardian is told good-bye: a server that a
+        signal ends, such as uvicorn, leaves no time for that afterwards."""
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            if isinstance(self._list, AsyncRevocationList):
+                await self._list.stop()
+            else:
+                self._list.stop()  # no request waits for this loop any more
+        return message
 
     def _why(self, caller: Caller) -> str | None:
         return self._list.refusal(

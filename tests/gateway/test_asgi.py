@@ -1,11 +1,13 @@
-"""Who calls, as headers name it: a request whose session cannot be told for certain is refused."""
+"""Who calls, as headers name it: a request whose session cannot be told for certain is refused. And good-bye."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
+from guardian.gateway.aio import AsyncRevocationList
 from guardian.gateway.asgi import Caller, RefuseRevoked, from_headers
+from guardian.gateway.client import RevocationList
 
 
 @pytest.fixture
@@ -55,3 +57,29 @@ def test_a_name_that_comes_twice_is_none(asked) -> None:
 
 def test_headers_are_named_in_any_capitals(asked) -> None:
     assert asked(("x-gw-session", "s1"), session="X-Gw-Session") == 200
+
+
+@pytest.mark.parametrize("held", ["in threads", "for asyncio"])
+def test_at_the_end_of_the_application_the_list_is_stopped_with_a_good_bye(ledger, served, soon, held) -> None:
+    ledger.acknowledging = lambda: 204
+    kind = RevocationList if held == "in threads" else AsyncRevocationList
+    revoked = kind(ledger.url, "token-of-the-gateway", jitter=lambda: 0.0)
+    server, seen = iter(["lifespan.startup", "lifespan.shutdown"]), []
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        for _ in range(2):
+            message = await receive()
+            seen.append((message["type"], [told["leaving"] for told in ledger.acknowledged][-1:]))
+
+    async def receive() -> Any:
+        return {"type": next(server)}
+
+    async def scenario() -> None:
+        started = revoked.start()
+        if held == "for asyncio":
+            await started
+        assert soon(lambda: len(ledger.acknowledged) == 1)
+        await RefuseRevoked(app, revoked, from_headers("acme"))({"type": "lifespan"}, receive, None)  # type: ignore[arg-type]
+
+    asyncio.run(scenario())
+    assert seen == [("lifespan.startup", [False]), ("lifespan.shutdown", [True])]
