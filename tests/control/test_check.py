@@ -256,6 +256,8 @@ def nginx(stage, tmp_path):
     running.start()
     held = reserve()
     port = port_of(held)
+    folder = tmp_path / "nginx"
+    folder.mkdir()
     text = EXAMPLE.read_text(encoding="utf-8")
     told = {
         "GUARDIAN": f"127.0.0.1:{listener.getsockname()[1]}",
@@ -263,12 +265,10 @@ def nginx(stage, tmp_path):
         "LISTEN": f"127.0.0.1:{port}",
         "TOKEN": stage.token("gateway"),
         "TENANT": "acme",
+        "CACHE": str(folder),
     }
     for name, value in told.items():
         text = text.replace(f"@{name}@", value)
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    text = text.replace("/tmp/guardian-check", str(folder / "cache"))
     (folder / "site.conf").write_text(text)
     user = "user root root;" if os.geteuid() == 0 else ""  # its workers must reach the test's folder
     (folder / "nginx.conf").write_text(
@@ -300,7 +300,7 @@ def nginx(stage, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_real_nginx_refuses_a_revoked_session(stage, nginx):
+def test_a_real_nginx_refuses_a_revoked_session(stage, nginx, tmp_path):
     def call(session):
         return httpx.get(f"{nginx}/tools/call", headers={"X-Session-Id": session}, timeout=30).status_code
 
@@ -314,6 +314,7 @@ def test_a_real_nginx_refuses_a_revoked_session(stage, nginx):
     assert httpx.get(f"{nginx}/tools/call", timeout=30).status_code == 403  # who names nobody
     forged = {"X-Session-Id": "s1", "X-Guardian-Session": "s2"}
     assert httpx.get(f"{nginx}/tools/call", headers=forged, timeout=30).status_code == 403
+    assert (tmp_path / "nginx" / "guardian-check").is_dir()  # what it keeps lies where it was told
 
 
 @pytest.mark.slow
