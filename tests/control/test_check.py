@@ -325,3 +325,13 @@ def test_nor_does_nginx_keep_an_answer_for_two_whose_names_run_together(stage, n
 
     stage.revoke("s one")
     assert (call("s", "one two"), call("s one", "two")) == (200, 403)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["X-Session-Id", "X-Agent-Id"])
+def test_a_header_that_came_twice_is_refused_before_nginx_makes_one_name_of_both(stage, nginx, name):
+    def call(*more):
+        headers = [("X-Session-Id", "s2"), ("X-Agent-Id", "a2"), *more]
+        return httpx.get(f"{nginx}/tools/call", headers=headers, timeout=30).status_code
+
+    assert (call(), call((name, "s1"))) == (200, 403)
