@@ -4,19 +4,24 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import tarfile
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from joserfc import jws
 from joserfc.jwk import ECKey
 from ports import port_of, reserve
@@ -231,8 +236,27 @@ def test_the_bundle_is_polled_like_any_other(stage):
     assert stage.call("GET", "/v1/opa/bundle.tar.gz", "monitor").status_code == 403
 
 
+def certified(folder, name):
+    """Files of a certificate for localhost that vouches for itself, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now, day = datetime.now(UTC), timedelta(days=1)
+    made = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now - day, now + day)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / f"{name}.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
+    (folder / f"{name}.key").write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    return folder / f"{name}.pem", folder / f"{name}.key"
+
+
 @pytest.fixture
-def nginx(stage, tmp_path):
+def vouching(request):
+    """Whose certificate nginx trusts for control; "" where control speaks plain HTTP."""
+    return getattr(request, "param", "")
+
+
+@pytest.fixture
+def nginx(stage, tmp_path, vouching):
     """Debian's nginx, `auth_request` before an application of ours. Skipped where it is not installed."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
@@ -251,16 +275,22 @@ def nginx(stage, tmp_path):
     application = ThreadingHTTPServer(("127.0.0.1", 0), App)
     threading.Thread(target=application.serve_forever, daemon=True).start()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical"))
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    text, certificate = EXAMPLE.read_text(encoding="utf-8"), {}
+    if vouching:
+        text = re.sub(r"proxy_pass http://@GUARDIAN@.*", "", text).replace("# proxy_", "proxy_")
+        certificate = dict(zip(("ssl_certfile", "ssl_keyfile"), certified(folder, "control"), strict=True))
+        certified(folder, "stranger")
+    server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical", **certificate))
     running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     running.start()
     held = reserve()
     port = port_of(held)
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    text = EXAMPLE.read_text(encoding="utf-8")
     told = {
         "GUARDIAN": f"127.0.0.1:{listener.getsockname()[1]}",
+        "NAME": f"localhost:{listener.getsockname()[1]}",
+        "CA": str(folder / f"{vouching}.pem"),
         "APPLICATION": f"127.0.0.1:{application.server_address[1]}",
         "LISTEN": f"127.0.0.1:{port}",
         "TOKEN": stage.token("gateway"),
@@ -335,3 +365,13 @@ def test_a_header_that_came_twice_is_refused_before_nginx_makes_one_name_of_both
         return httpx.get(f"{nginx}/tools/call", headers=headers, timeout=30).status_code
 
     assert (call(), call((name, "s1"))) == (200, 403)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("vouching", "answered"), [("control", [200, 403]), ("stranger", [500, 500])], indirect=["vouching"]
+)
+def test_to_another_machine_the_token_goes_through_tls_and_to_control_alone(stage, nginx, answered):
+    stage.revoke("s1")
+    asked = [{"X-Session-Id": name} for name in ("s2", "s1")]
+    assert [httpx.get(f"{nginx}/", headers=each, timeout=30).status_code for each in asked] == answered
