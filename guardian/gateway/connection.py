@@ -159,8 +159,10 @@ class Server:
         content = bytearray()
         while chunk := answer.read1(65536):
             content += chunk
-            if len(content) > self._max_bytes or time.monotonic() > deadline:
-                raise Refused("too_long", f"more than {self._max_bytes} bytes or {timeout:g} s")
+            if len(content) > self._max_bytes:
+                raise Refused("too_long", f"more than {self._max_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise Refused("too_slow", f"not all of it came within {timeout:g} s")
         if answer.length:  # read1 ends quietly where the connection does
             raise Refused("cut_short", f"{answer.length} bytes are missing")
         answer.close()  # read1 leaves it open, and an open answer blocks the kept connection

@@ -120,6 +120,16 @@ def test_an_answer_beyond_the_bound_is_not_read_to_its_end(ledger, follow, soon)
     assert soon(lambda: "too_long" in revoked.state().last_error)
 
 
+def test_nor_one_that_comes_in_drops_which_is_called_slow_and_not_long(ledger, follow, soon) -> None:
+    def drops():
+        while not ledger.closing:
+            yield ledger.silence(0.05) or b" "
+
+    revoked = follow(timeout_s=0.2)
+    ledger.break_everything(lambda *_: (200, {}, drops()))
+    assert soon(lambda: "too_slow: not all of it came within 0.2 s" in revoked.state().last_error)
+
+
 def test_an_unknown_status_keeps_the_session_out(ledger, follow) -> None:
     ledger.append("s1", status="suspended")
     revoked = follow()
