@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import WrapValidator
+from pydantic import ValidationError, WrapValidator
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
@@ -44,8 +44,12 @@ def _readings(value: str) -> tuple[str, ...]:
 
 
 def _named(value: str, check: Callable[[str], str]) -> str:
-    """The name as it came, if its likeliest reading passes the check."""
-    check(_readings(value)[0])
+    """The name as it came, if its likeliest reading passes the check. A proxy makes an error of any no but 403."""
+    try:
+        check(_readings(value)[0])
+    except ValidationError as error:
+        why = "a name has 1 to 512 characters, and no control characters"
+        raise Refusal(403, why, code="invalid") from error
     return value
 
 
@@ -76,10 +80,11 @@ def check(
     deps: Deps,
     caller: Caller,
     told: Annotated[Told, Depends()],
-    tenant_id: Annotated[Identifier | None, Query(description="Where X-Guardian-Tenant is absent.")] = None,
-    session_id: Annotated[Identifier | None, Query(description="Where X-Guardian-Session is absent.")] = None,
+    tenant_id: Annotated[_Name | None, Query(description="Where X-Guardian-Tenant is absent.")] = None,
+    session_id: Annotated[_Name | None, Query(description="Where X-Guardian-Session is absent.")] = None,
 ) -> Response:
-    """200 when none of the named subjects is revoked, 403 when one is, or when nothing was named.
+    """200 when none of the named subjects is revoked, 403 when one is, or when nothing was named or nothing that
+    can be a name.
 
     The answer may be kept for a moment, per subject: see `Cache-Control`. A proxy may append the original path and
     query (`/v1/check/tools/call?x=1`): they are the agent's words, and only headers count then.

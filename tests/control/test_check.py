@@ -116,8 +116,15 @@ def test_a_name_may_be_as_long_in_any_script(stage):
 @pytest.mark.parametrize("odd", ["", "名" * 513, "x" * 513, "é" * 513, "a\tb", "a\x7fb"])
 @pytest.mark.parametrize("name", ["tenant", "session", "parent", "token"])
 def test_a_name_that_nobody_can_bear_is_refused_in_whatever_header(stage, name, odd):
+    """By a 403, for nginx tells its users of any other no as an error of its own."""
     got = check(stage, **{"agent": "x", name: odd.encode()})
-    assert (got.status_code, got.json()["detail"].split(":")[0]) == (422, f"header.X-Guardian-{name.title()}")
+    assert (got.status_code, got.json()["code"]) == (403, "invalid")
+
+
+@pytest.mark.parametrize("query", ["session_id=", f"session_id={'x' * 513}", "session_id=s&tenant_id=a%09b"])
+def test_nor_in_a_query(stage, query):
+    got = stage.call("GET", f"/v1/check?{query}", "gateway")
+    assert (got.status_code, got.json()["code"]) == (403, "invalid")
 
 
 def test_a_header_that_came_twice_names_nobody(stage):
@@ -342,6 +349,7 @@ def test_a_real_nginx_refuses_a_revoked_session(stage, nginx, tmp_path):
         time.sleep(0.1)
     assert call("s2") == 200
     assert httpx.get(f"{nginx}/tools/call", timeout=30).status_code == 403  # who names nobody
+    assert call("x" * 513) == 403
     forged = {"X-Session-Id": "s1", "X-Guardian-Session": "s2"}
     assert httpx.get(f"{nginx}/tools/call", headers=forged, timeout=30).status_code == 403
     assert (tmp_path / "nginx" / "guardian-check").is_dir()  # what it keeps lies where it was told
