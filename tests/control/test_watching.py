@@ -198,6 +198,17 @@ def test_one_that_says_good_bye_is_not_missed(quiet):
     assert (news(quiet), lag(quiet)) == ([], 0)
 
 
+def test_it_may_be_said_for_one_that_is_dead_whatever_it_held(quiet):
+    """As the README has it: by whoever holds the gateway's token."""
+    ack(quiet, "1.0", "gw-dead")
+    quiet.clock.pass_(seconds=61)
+    watch(quiet.deps)
+    assert lag(quiet) == 61
+    assert ack(quiet, "0.0", "gw-dead", leaving=True).status_code == 204
+    watch(quiet.deps)
+    assert (seen(quiet)["gateways"], lag(quiet)) == ([], 0)
+
+
 def test_nor_one_that_said_it_to_another_control_process_on_the_same_database(quiet):
     for name in ("gw-a", "gw-b"):
         ack(quiet, "1.0", name)
