@@ -44,11 +44,18 @@ def new_pair_model(base: str, *, device: str = "cpu") -> SentenceTransformer:
 
 
 def load_model(path: Path, *, tokens: int, device: str = "cpu") -> SentenceTransformer:
-    """A sentence-transformers model from a directory, offline. Raises ModelError when there is none."""
+    """A sentence-transformers model from a directory, offline.
+
+    Raises ModelError when there is none, and for one that tells no words apart: without a tokenizer's file the
+    library makes an empty tokenizer, to which every word is an unknown one.
+    """
     if not (path / "modules.json").is_file():
         raise ModelError(f"{path}: no sentence-transformers model here (modules.json is missing)")
     model = SentenceTransformer(str(path), device=device, local_files_only=True)
     model.max_seq_length = tokens
+    one, other = model.preprocess(["read", "send"])["input_ids"]
+    if torch.equal(one, other):
+        raise ModelError(f"{path}: its tokenizer knows no words; is tokenizer.json missing?")
     return model
 
 

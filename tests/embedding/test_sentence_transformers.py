@@ -1,0 +1,60 @@
+"""A model of one's own is whole, or it does not load."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from guardian.embedding.sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformers,
+    new_pair_model,
+)
+from guardian.errors import ModelError
+
+Opens = Callable[[], object]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both halves, of one layer and a vocabulary of letters."""
+    raw, out = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("whole")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (raw / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizerFast(str(raw / "vocab.txt")).save_pretrained(raw)
+    shape = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    BertModel(BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(raw)
+    new_pair_model(str(raw)).save(str(out / "pair"))
+    SentenceTransformer(modules=[Transformer(str(raw)), Pooling(384)], device="cpu").save(str(out / "text"))
+    return out
+
+
+@pytest.fixture(params=["pair", "text"])
+def half(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path:
+    """A copy of one half, to be broken."""
+    return Path(shutil.copytree(whole / request.param, tmp_path / request.param))
+
+
+@pytest.fixture
+def opens(half: Path, whole: Path) -> Opens:
+    """Opens that copy beside the other half."""
+    options = {"pair": str(whole / "pair"), "text": str(whole / "text"), half.name: str(half)}
+    return lambda: SentenceTransformers(**options).open(whole)
+
+
+def test_a_copy_opens(opens: Opens) -> None:
+    opens()
+
+
+def test_without_its_tokenizer_every_word_would_be_alike_so_a_model_is_refused(half: Path, opens: Opens) -> None:
+    (half / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=f"{half}: its tokenizer knows no words"):
+        opens()
