@@ -89,9 +89,10 @@ class PurposeFit:
         return [found[key] for key in keys]
 
     def explain(self, request: FitRequest) -> list[tuple[str, float]]:
-        """(argument path, how much the score falls without it), largest fall first; empty without arguments."""
+        """(argument path, how much the score falls without it), largest fall first; empty without arguments. Of
+        more than EXPLAINED_LEAVES only as many are tried."""
         request = _explained(request)
-        paths = [path for path, _ in leaves(request.arguments)][:EXPLAINED_LEAVES]
+        paths = [path for path, _ in leaves(request.arguments, EXPLAINED_LEAVES)]
         if not paths:
             return []
         variants = [replace(request, arguments=without(request.arguments, path)) for path in paths]

@@ -95,15 +95,15 @@ def scalar(value: object) -> str:
             return type(value).__name__
 
 
-def leaves(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
-    """(path, value) of each leaf, depth first, at most MAX_LEAVES; a list of scalars is one leaf. Of more than
-    that those come first whose name says where something goes or what is done.
+def leaves(arguments: Mapping[str, object] | None, most: int = MAX_LEAVES) -> list[tuple[str, str]]:
+    """(path, value) of each leaf, depth first, at most `most`; a list of scalars is one leaf. Of more than that
+    those come first whose name says where something goes or what is done.
 
     >>> leaves({"to": ["a@x.org", "b@x.org"], "body": {"text": "hi"}})
     [('to', 'a@x.org, b@x.org'), ('body.text', 'hi')]
     """
     found = every_leaf(arguments)
-    return found if len(found) <= MAX_LEAVES else sorted(found, key=_matters_less)[:MAX_LEAVES]
+    return found if len(found) <= most else sorted(found, key=_matters_less)[:most]
 
 
 def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:

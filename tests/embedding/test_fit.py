@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from guardian.embedding import FitRequest, PurposeFit
 from guardian.embedding.echo import REPEATED
+from guardian.embedding.fit import EXPLAINED_LEAVES
 from guardian.embedding.fusion import DOUBT, FEATURES, LEFT_OPEN, Fusion
 from guardian.embedding.lexical import Lexical, LexicalEncoder
 from guardian.embedding.text import flat, leaves
@@ -103,6 +104,16 @@ def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
     assert explained[0][0] == "to"
     assert explained[0][1] > 0
     assert [fall for _, fall in explained] == sorted((fall for _, fall in explained), reverse=True)
+
+
+@pytest.mark.parametrize("name", ["to", "sql"])
+def test_harmless_arguments_before_the_one_that_mattered_do_not_hide_it(name: str) -> None:
+    fit = PurposeFit(LexicalEncoder(), fusion_of(fresh_destination=3.0, consequence=1.0), "test")
+    fields = {f"field {n}": "contract" for n in range(EXPLAINED_LEAVES)}
+    stray = {**fields, name: "DROP TABLE users" if name == "sql" else "m@evil.io"}
+    (path, fall), *others = fit.explain(FitRequest("update the contract of Acme", "crm.update", stray))
+    assert (path, len(others)) == (name, EXPLAINED_LEAVES - 1)
+    assert fall > 0
 
 
 @pytest.mark.parametrize(
