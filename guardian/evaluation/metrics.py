@@ -138,9 +138,9 @@ class _Rows:
 
 
 def _numbered(names: Sequence[str]) -> tuple[NDArray[np.intp], int]:
-    """The number of each name, and how many there are."""
-    found, number = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
-    return number, len(found)
+    """The place of each name among the sorted ones, and how many there are."""
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    return np.array([numbers[name] for name in names], dtype=np.intp), len(numbers)
 
 
 def _draws(rng: np.random.Generator, n: int, resamples: int) -> NDArray[np.intp]:

@@ -1,5 +1,6 @@
 """The figures are those of the textbook, and their intervals know about repetition."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -166,6 +167,15 @@ def test_one_act_under_many_purposes_is_one_case_and_honest_rows_are_cases_of_th
     flags, names = [True] * 40, [str(n) for n in range(40)]
     assert share(flags, names, acts=["a"] * 40, seed=2).low == pytest.approx(0.025)
     assert share(flags, names, acts=["a"] * 20 + [""] * 20, seed=2).low == pytest.approx(0.025 ** (1 / 21))
+
+
+def test_one_long_purpose_takes_no_room_for_each_row() -> None:
+    purposes = ["p" * 100_000, *(str(n) for n in range(100))]
+    tracemalloc.start()
+    share([True, False] * 50 + [True], purposes, seed=2, resamples=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_resample_that_draws_no_row_is_no_share() -> None:
