@@ -115,10 +115,16 @@ def _contents(folder: Path) -> str:
 def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTransformer:
     """The model in this folder.
 
-    Raises ModelError for one of another width: a bi-encoder judges no pairs, and vectors are archived as they are.
+    Raises ModelError for one that does not run on this device, and for one of another width: a bi-encoder judges
+    no pairs, and vectors are archived as they are.
     """
-    model = load_model(Path(path), tokens=tokens, device=device)
-    found = model.encode([("a", "b")] if width == 1 else ["a"], show_progress_bar=False)
+    try:
+        model = load_model(Path(path), tokens=tokens, device=device)
+        found = model.encode([("a", "b")] if width == 1 else ["a"], show_progress_bar=False)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{path}: sentence-transformers cannot run it on {device} ({error})") from error
     if found.shape != (1, width):
         raise ModelError(
             f"{path}: gives {found.shape[-1]} numbers, where guardian needs {width}"
@@ -136,6 +142,10 @@ class SentenceTransformers:
     device: str = "cpu"
     batch: int = 32
     paths: ClassVar[tuple[str, ...]] = ("pair", "text")
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"batch is {self.batch}; it is how many texts are read at once")
 
     @property
     def family(self) -> str:

@@ -12,14 +12,15 @@ pytest.importorskip("sentence_transformers")
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from guardian.bootstrap import plugins
 from guardian.embedding.sentence_transformers import (
     SentenceTransformer,
     SentenceTransformers,
     new_pair_model,
 )
-from guardian.errors import ModelError
+from guardian.errors import ConfigurationError, ModelError
 
-Opens = Callable[[], object]
+Opens = Callable[..., object]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +46,9 @@ def half(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opens(half: Path, whole: Path) -> Opens:
-    """Opens that copy beside the other half."""
-    options = {"pair": str(whole / "pair"), "text": str(whole / "text"), half.name: str(half)}
-    return lambda: SentenceTransformers(**options).open(whole)
+    """Opens that copy beside the other half, with more options."""
+    halves = {"pair": str(whole / "pair"), "text": str(whole / "text"), half.name: str(half)}
+    return lambda **options: SentenceTransformers(**halves, **options).open(whole)
 
 
 def test_a_copy_opens(opens: Opens) -> None:
@@ -58,3 +59,25 @@ def test_without_its_tokenizer_every_word_would_be_alike_so_a_model_is_refused(h
     (half / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match=f"{half}: its tokenizer knows no words"):
         opens()
+
+
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [("model.safetensors", None), ("model.safetensors", "cut"), ("modules.json", "{"), ("config.json", None)],
+)
+def test_a_damaged_model_is_named(half: Path, opens: Opens, name: str, contents: str | None) -> None:
+    (half / name).unlink()
+    if contents is not None:
+        (half / name).write_text(contents)
+    with pytest.raises(ModelError, match=f"{half}: sentence-transformers cannot run it on cpu"):
+        opens()
+
+
+def test_a_device_that_is_not_there_is_named(opens: Opens) -> None:
+    with pytest.raises(ModelError, match="cannot run it on abacus"):
+        opens(device="abacus")
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="batch is 0"):
+        plugins.make("embedding", "sentence_transformers", {"batch": 0})
