@@ -78,7 +78,7 @@ def is_artefact(directory: Path) -> bool:
     try:
         about = json.loads((directory / MANIFEST).read_text("utf-8"))
         return about["format"] == FORMAT and set(REQUIRED) <= set(about["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -109,7 +109,7 @@ def read_about(directory: Path) -> tuple[str, Mapping[str, Any]]:
     try:
         about: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
         return version_of(about), about
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: no manifest to be read ({error})") from error
 
 
@@ -122,7 +122,7 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
         about = json.loads(path.read_text("utf-8"))
         listed = {str(name): str(entry["sha256"]) for name, entry in about["files"].items()}
         form = about["format"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path}: not a manifest ({error!r})") from error
     if form != FORMAT:
         raise ModelError(

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from guardian.embedding.artefact import MANIFEST, REQUIRED, list_file, open_artefact, read_about, write_manifest
+from guardian.embedding.artefact import (
+    MANIFEST,
+    REQUIRED,
+    is_artefact,
+    list_file,
+    open_artefact,
+    read_about,
+    write_manifest,
+)
 from guardian.embedding.fusion import FEATURES, Fusion, load_fusion, save_fusion
 from guardian.errors import ModelError
 
@@ -54,11 +62,19 @@ def test_another_format_is_refused(directory: Path, form: object, said: str) -> 
         open_artefact(directory, required=())
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": [1], "format": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": [1], "format": 1}', "[" * 100_000])
 def test_what_is_not_a_manifest_is_refused(directory: Path, text: str) -> None:
     (directory / MANIFEST).write_text(text)
     with pytest.raises(ModelError, match="not a manifest"):
         open_artefact(directory, required=())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000])
+def test_of_what_is_not_a_manifest_nothing_is_told(directory: Path, text: str) -> None:
+    (directory / MANIFEST).write_text(text)
+    with pytest.raises(ModelError, match="no manifest to be read"):
+        read_about(directory)
+    assert not is_artefact(directory)
 
 
 def test_a_manifest_cannot_point_out_of_its_directory(directory: Path) -> None:
