@@ -39,6 +39,8 @@ class Fusion:
             raise ModelError(
                 "fusion weights must be finite and not negative; fit them again with `guardian train`"
             )
+        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
+            raise ModelError("fusion has a low bound above its high one; fit it again with `guardian train`")
 
     def score(
         self, features: tuple[float, ...], bare: tuple[float, ...] | None = None, *, left_open: bool = False
@@ -64,9 +66,11 @@ def load_fusion(path: Path) -> Fusion:
     try:
         stored = json.loads(path.read_text("utf-8"))
         rows = {row["feature"]: row for row in stored["features"]}
+        if sorted(row["feature"] for row in stored["features"]) != sorted(FEATURES):
+            raise ValueError("each of these has to be there once, and no other")
         columns = [tuple(float(rows[name][key]) for name in FEATURES) for key in ("weight", "low", "high")]
         return Fusion(float(stored["intercept"]), *columns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: not a fusion of {', '.join(FEATURES)} ({error!r})") from error
 
 

@@ -108,9 +108,23 @@ def test_a_fusion_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     assert load_fusion(tmp_path / "fusion.json") == fusion
 
 
-def test_a_fusion_of_other_features_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "fusion.json").write_text('{"intercept": 0, "features": []}')
+ROWS = [{"feature": name, "weight": 1, "low": -1, "high": 1} for name in FEATURES]
+
+
+@pytest.mark.parametrize(
+    "features",
+    [*map(json.dumps, ([], ROWS[1:], [*ROWS, ROWS[0]], [*ROWS, ROWS[0] | {"feature": "mood"}])), "[" * 100_000],
+)
+def test_a_fusion_of_other_features_is_refused(tmp_path: Path, features: str) -> None:
+    (tmp_path / "fusion.json").write_text(f'{{"intercept": 0, "features": {features}}}')
     with pytest.raises(ModelError, match="not a fusion"):
+        load_fusion(tmp_path / "fusion.json")
+
+
+def test_a_fusion_whose_bounds_are_the_wrong_way_round_is_refused(tmp_path: Path) -> None:
+    rows = [ROWS[0] | {"low": 5, "high": -5}, *ROWS[1:]]
+    (tmp_path / "fusion.json").write_text(json.dumps({"intercept": 0, "features": rows}))
+    with pytest.raises(ModelError, match="low bound above its high one"):
         load_fusion(tmp_path / "fusion.json")
 
 
