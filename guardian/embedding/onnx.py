@@ -24,7 +24,7 @@ from guardian.errors import ModelError
 
 
 class Graph:
-    """One ONNX graph; may be run by several threads at once.
+    """One ONNX graph; may be run by several threads at once. `shape` is that of what it gives for a text.
 
     Memory comes from the C library, not from onnxruntime's arena, which would grow to the largest text ever read
     and stay so, once per graph, without a measurable gain in time.
@@ -40,6 +40,7 @@ class Graph:
         except Exception as error:
             raise ModelError(f"{path}: onnxruntime cannot load it ({error})") from error
         self._inputs = [item.name for item in self._session.get_inputs()]
+        self.shape = self._session.get_outputs()[0].shape
         give_back_memory()
 
     def __call__(self, encoding: Encoding) -> NDArray[np.float32]:
@@ -81,7 +82,7 @@ class OnnxEncoder:
     """Both ports over the two graphs of an artefact."""
 
     def __init__(self, directory: Path, threads: int) -> None:
-        self._pair, self._text = (Graph(directory / name) for name in (PAIR_MODEL, TEXT_MODEL))
+        self._pair, self._text = _graph(directory / PAIR_MODEL, 1), _graph(directory / TEXT_MODEL, DIMENSIONS)
         self._cutter = Cutter(directory / TOKENIZER)
         self._readers = ThreadPoolExecutor(threads, "guardian-reader")
 
@@ -97,6 +98,13 @@ class OnnxEncoder:
         told = self._cutter.encode(texts, tokens)
         rows = list(self._readers.map(graph, told) if len(told) > 1 else map(graph, told))
         return np.array(rows, dtype=np.float32).reshape(len(rows), width)
+
+
+def _graph(path: Path, width: int) -> Graph:
+    graph = Graph(path)
+    if graph.shape != [1, width]:
+        raise ModelError(f"{path}: gives numbers of shape {graph.shape}, where guardian needs [1, {width}]")
+    return graph
 
 
 @dataclass(frozen=True, kw_only=True)

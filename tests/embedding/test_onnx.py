@@ -1,4 +1,4 @@
-"""One tokenizer for two encoders, of two threads."""
+"""One tokenizer for two encoders, of two threads, and each graph in its place."""
 
 import sys
 import threading
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guardian.embedding.onnx import Cutter
+from guardian.embedding.onnx import Cutter, Onnx
 from guardian.errors import ModelError
 
 
@@ -33,3 +33,10 @@ def test_what_is_no_tokenizer_is_refused_by_its_place(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(ModelError, match=r"tokenizer\.json: not a tokenizer"):
         Cutter(path)
+
+
+def test_graphs_in_each_others_place_are_refused(tmp_path: Path) -> None:
+    for name, other in (("pair.onnx", "text.onnx"), ("text.onnx", "pair.onnx")):
+        (tmp_path / name).symlink_to(Path("models", other).resolve())
+    with pytest.raises(ModelError, match=r"pair\.onnx: gives numbers of shape \[1, 384\]"):
+        Onnx().open(tmp_path)
