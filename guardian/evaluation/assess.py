@@ -34,6 +34,7 @@ ANOTHER_OBJECT = "another object"
 NOTHING_TO_EXCHANGE = (
     "Another object: no honest session's purpose names a value of a counted call, so none could be exchanged."
 )
+NO_HONEST_SESSION = "Session level: no session is honest, so there is nothing to tell the drifting ones from."
 Note = Callable[[str], None]
 """Called with what is measured next."""
 
@@ -126,6 +127,8 @@ def assess(
         unmeasured = " and no ".join(name for name, wanted in asked_for.items() if wanted)
         so = f", so no {unmeasured} could be measured" if unmeasured else ""
         return found.with_notes([f"No separation: these sessions have counted labels of one kind only{so}."])
+    if not report.row("guardian", "session").found.benign:
+        found = found.with_notes([NO_HONEST_SESSION])
     if asked.explanations:
         note("explanations")
         tried = explanations(

@@ -87,8 +87,11 @@ def measured(found: Separation) -> dict[str, Any]:
 
 
 def shown(found: Separation) -> list[str]:
-    """The cells of a table: AUC, then recall at each rate, with their intervals."""
-    return [f"{v.value:.3f} [{v.low:.2f}, {v.high:.2f}]" for v in (found.auc, *found.recall)]
+    """The cells of a table: AUC, then recall at each rate, with their intervals; a dash where undefined."""
+    return [
+        "-" if math.isnan(v.value) else f"{v.value:.3f} [{v.low:.2f}, {v.high:.2f}]"
+        for v in (found.auc, *found.recall)
+    ]
 
 
 def without_nan(value: Any) -> Any:

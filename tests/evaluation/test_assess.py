@@ -12,7 +12,7 @@ import pytest
 
 from guardian.embedding import PurposeFit
 from guardian.errors import ConfigurationError
-from guardian.evaluation.assess import Asked, assess, left_out
+from guardian.evaluation.assess import NO_HONEST_SESSION, Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.calibration import JudgeWith, fit_calibration, session_line
@@ -174,6 +174,18 @@ def test_honest_sessions_alone_still_show_their_false_alarms(
     assert "of one kind only, so no robustness and no explanations could be measured." in lines
     quiet = replace(ASKED, robustness=False, explanations=False)
     assert "of one kind only." in "\n".join(measure(made(20), quiet).lines())
+
+
+def test_where_every_session_drifts_that_is_told_and_no_number_is_made_up(
+    measure: Callable[..., Assessment], made: Made
+) -> None:
+    asked = replace(ASKED, robustness=False, explanations=False)
+    found = measure(made(12, drifts=1), asked)
+    lines = "\n".join(found.lines())
+    assert "| guardian | session | all | 0 / 12 (1) | - | - | - | - | - | - |" in lines
+    assert "nan" not in lines
+    assert NO_HONEST_SESSION in found.notes
+    assert NO_HONEST_SESSION not in measure(made(12, drifts=4), asked).notes
 
 
 def test_where_no_value_can_be_exchanged_that_is_told(measure: Callable[..., Assessment], made: Made) -> None:
