@@ -7,7 +7,7 @@ from pathlib import Path
 
 from guardian.archive.reader import Archive, Window
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.tightening import Update, backends, held_rows, trust_of
+from guardian.bootstrap.tightening import Update, backends, held_rows, recorded
 from guardian.config import Settings
 from guardian.domain.restriction import Restriction
 from guardian.domain.text import shown, some
@@ -45,10 +45,11 @@ def backtest_proposal(
         if write_example is not None:
             write_example(json.dumps(change.as_json(), default=str))
 
+    calls, trust = recorded(settings, archive, part)
     unheld = Unheld({scope: proposal.grants.get(scope, ()) for scope in proposal.scopes})
     tested = backtest(
-        marked(archive.past_calls(part), settings.source.redact), proposal.restrictions, trust_of(archive, part),
-        since=since, patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
+        marked(calls(), settings.source.redact), proposal.restrictions, trust, since=since,
+        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
         on_placed=unheld.note, progress=lambda done: update(done, total),
     )  # fmt: skip
     _only_narrows(folder, unheld)
@@ -75,12 +76,12 @@ def _read(folder: Path) -> Proposal:
         raise ConfigurationError(str(error)) from error
 
 
-def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> Verified:
+def verify_proposal(settings: Settings, archive: Archive, folder: Path, since: datetime | None) -> Verified:
     """What became of a proposal since it was merged (`since`; else since it was made)."""
     proposal = _read(folder)
     merged = since or proposal.made_at
-    window = Window(proposal.tenant_id, merged - IDLE, None)
-    return verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
+    calls, trust = recorded(settings, archive, Window(proposal.tenant_id, merged - IDLE, None))
+    return verify(calls(), proposal, trust, since=merged)
 
 
 def reject_restriction(

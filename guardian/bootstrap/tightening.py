@@ -42,6 +42,7 @@ from guardian.tightening.proposal import (
 from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import read_rejections, still_rejected
 from guardian.tightening.report import report
+from guardian.tightening.sessions import Apart, Spoken
 from guardian.tightening.spelling import Spellings
 from guardian.tightening.surface import resources_of, surface
 
@@ -107,20 +108,29 @@ def backends(settings: Settings) -> dict[str, Backend]:
     return made
 
 
-def trust_of(archive: Archive, window: Window) -> Trust:
-    """Who was flagged in the window and not cleared since, and what people said."""
+def recorded(settings: Settings, archive: Archive, window: Window) -> tuple[Calls, Trust]:
+    """What agents did in the window, and whose work was honest: with the sessions of nameless keys told apart."""
+    idle = timedelta(seconds=settings.source.idle_s)
+    return lambda: Apart(idle).calls(archive.past_calls(window)), trust_of(archive, window, idle=idle)
+
+
+def trust_of(archive: Archive, window: Window, *, idle: timedelta | None = None) -> Trust:
+    """Who was flagged in the window and not cleared since, and what people said; `idle` as of `Apart`."""
     flagged: dict[SessionKey, datetime] = {}
     unusual: set[SessionKey] = set()
-    names = ("tenant_id", "session_id", "at", "wanted", "one_in")
+    apart, spoken = Apart(idle), Spoken(archive.labels())
+    names = ("tenant_id", "session_id", "at", "wanted", "one_in", "finding_id")
     for batch in archive.batches(names, window, batch_rows=131_072):
         columns = [batch.column(name).to_pylist() for name in names]
-        for tenant, session, at, wanted, one_in in zip(*columns, strict=True):
+        for tenant, session, at, wanted, one_in, finding in zip(*columns, strict=True):
+            named = SessionKey(tenant, session)
+            key = apart.session(named, at)
+            spoken.note(named, key, at, finding)
             if wanted not in (None, "none"):
-                key = SessionKey(tenant, session)
                 flagged[key] = max(at, flagged.get(key, at))
             elif one_in is not None and one_in >= UNUSUAL_ONE_IN:
-                unusual.add(SessionKey(tenant, session))
-    return Trust.of(flagged, archive.labels(), unusual - flagged.keys())
+                unusual.add(key)
+    return Trust.of(flagged, spoken.labels(), unusual - flagged.keys())
 
 
 def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:
@@ -129,9 +139,10 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     part = held(archive, asked.tenant_id, since=until - asked.window, until=until)
     window = Window(asked.tenant_id, part.since, until)
     rows = held_rows(archive, window)
+    calls, trust = recorded(settings, archive, window)
     made = proposed(
-        lambda: marked(archive.past_calls(window), settings.source.redact),
-        trust_of(archive, window),
+        lambda: marked(calls(), settings.source.redact),
+        trust,
         window=part,
         tenant_id=asked.tenant_id,
         rejections=rejections,
@@ -239,15 +250,18 @@ def save(made: Made, folder: Path) -> None:
     write_folder(folder, made.files)
 
 
-def authority_of(archive: Archive, subject: str, *, tenant_id: str, window: timedelta) -> list[list[Authority]]:
-    """The chains of a session, or of the sessions that serve a purpose."""
+def authority_of(
+    settings: Settings, archive: Archive, subject: str, *, tenant_id: str, window: timedelta
+) -> list[list[Authority]]:
+    """The chains of a session, or of all that its name stands for, or of the sessions that serve a purpose."""
     until = utc_now()
-    part = Window(tenant_id, until - window, until)
-    ledger = Ledger.read(archive.past_calls(part), trust_of(archive, part))
-    chain = ledger.chain(SessionKey(tenant_id, subject))
-    if chain:
-        return [chain]
-    return ledger.of_purpose(tenant_id, subject) or ledger.of_purpose(tenant_id, purpose_family(subject))
+    calls, trust = recorded(settings, archive, Window(tenant_id, until - window, until))
+    ledger = Ledger.read(calls(), trust)
+    return (
+        ledger.of_session(SessionKey(tenant_id, subject))
+        or ledger.of_purpose(tenant_id, subject)
+        or ledger.of_purpose(tenant_id, purpose_family(subject))
+    )
 
 
 def held_rows(archive: Archive, window: Window) -> int:

@@ -41,8 +41,9 @@ def authority(
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.tightening import authority_of
 
-    opened = open_archive(settings_from(config, required=archive is None), archive)
-    chains = authority_of(opened, subject, tenant_id=tenant, window=days_of(window))
+    settings = settings_from(config, required=archive is None)
+    opened = open_archive(settings, archive)
+    chains = authority_of(settings, opened, subject, tenant_id=tenant, window=days_of(window))
     if not chains:
         raise ConfigurationError(f"{subject!r}: no session and no purpose of {tenant} in the last {window}")
     if as_json:

@@ -205,7 +205,7 @@ def _verify(settings: Settings, folder: Path, archive: Path | None, since: str |
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.proposals import verify_proposal
 
-    found = verify_proposal(open_archive(settings, archive), folder, _moment(since))
+    found = verify_proposal(settings, open_archive(settings, archive), folder, _moment(since))
     _show_verified(found, as_json=as_json)
     if found.denied_honest:
         typer.echo("honest work breaks: take these restrictions back, or dismiss/confirm their sessions", err=True)

@@ -10,6 +10,7 @@ from guardian.domain.past import PastCall
 from guardian.domain.text import counted, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.history import Grant, Trust
+from guardian.tightening.sessions import begun
 
 MOST_SESSIONS = 200_000
 _NAMED = 5
@@ -115,6 +116,14 @@ class Ledger:
             up.append(hop)
             at = None if hop.parent is None else SessionKey(hop.key.tenant_id, hop.parent)
         return self._judged(up[::-1])
+
+    def of_session(self, key: SessionKey) -> list[list[Authority]]:
+        """Its chain; where the key stands for several sessions, the chain of each, the latest first."""
+        if key in self.hops or not key.nameless:
+            return [chain] if (chain := self.chain(key)) else []
+        tenant, name = key.tenant_id, begun(key)
+        found = [each for each in self.hops if each.tenant_id == tenant and each.session_id.startswith(name)]
+        return [self.chain(each) for each in found[::-1]]
 
     def of_purpose(self, tenant_id: str, purpose: str) -> list[list[Authority]]:
         """The chains that end in a session of this purpose and reach no other session of it, and one for each

@@ -17,9 +17,9 @@ from guardian.tightening.sessions import Places
 from guardian.tightening.usage import Handed, SessionUse, Use, class_name
 
 IDLE = timedelta(hours=12)
-_RECENT = timedelta(days=14)
 """A session that was silent for longer is counted; what it does later counts as another session. Not so for one
 that was flagged or found unusual: with enough pauses it would pass for several that do alike."""
+_RECENT = timedelta(days=14)
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64

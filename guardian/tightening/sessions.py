@@ -1,19 +1,83 @@
-"""Adds to each call what its session tells: age, records so far, parent. Bounded: silent sessions are
+"""Which session each call is of, and what that tells: age, records so far, parent. Bounded: silent sessions are
 forgotten."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from guardian.domain.event import SessionKey
-from guardian.domain.past import PastCall
+from guardian.domain.event import SessionKey, begins_anew
+from guardian.domain.past import Label, PastCall
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed
 
 MOST_SESSIONS = 500_000
 IDLE = timedelta(days=8)
 """A session that was silent for longer is another one."""
+_BEGUN = "|"  # no name of an agent or a user has it: see `sources.completing`
+
+
+@dataclass
+class Apart:
+    """Tells the sessions of a nameless key apart as the monitor does: each is called by the key and its begin.
+
+    Calls come in time. `idle` is how long such a session may be silent and still be the same (None: for ever).
+    """
+
+    idle: timedelta | None
+    _open: OrderedDict[SessionKey, tuple[SessionKey, datetime]] = field(default_factory=OrderedDict)
+
+    def session(self, key: SessionKey, at: datetime) -> SessionKey:
+        """The session of a call at `at`. One with a name of its own is called by that."""
+        if self.idle is None or not key.nameless:
+            return key
+        while self._open and begins_anew(next(iter(self._open.values()))[1], at, idle=self.idle):
+            self._open.popitem(last=False)
+        session, _ = self._open.pop(key, (SessionKey(key.tenant_id, f"{begun(key)}{at.isoformat()}"), at))
+        self._open[key] = session, at
+        return session
+
+    def calls(self, calls: Iterable[PastCall]) -> Iterator[PastCall]:
+        """The calls, each by the name of its session."""
+        for call in calls:
+            name = self.session(call.key, call.at).session_id
+            yield call if name == call.session_id else call._replace(session_id=name)
+
+
+def begun(key: SessionKey) -> str:
+    """How the names of the sessions of a nameless key begin."""
+    return key.session_id + _BEGUN
+
+
+class Spoken:
+    """Which sessions people spoke of: of those of a nameless key it is the one of the finding that they judged, or
+    else the last that had begun by then."""
+
+    def __init__(self, labels: Sequence[Label]) -> None:
+        self._labels = labels
+        self._begun = {label.key: dict[SessionKey, datetime]() for label in labels if label.key.nameless}
+        self._judged: dict[str, SessionKey] = {}
+
+    def note(self, key: SessionKey, session: SessionKey, at: datetime, finding_id: str | None) -> None:
+        """One call of the key, and of which session it is. Calls come in time."""
+        if (begun := self._begun.get(key)) is not None:
+            begun.setdefault(session, at)
+            if finding_id is not None:
+                self._judged[finding_id] = session
+
+    def labels(self) -> Iterator[Label]:
+        """The labels, each of its session; without those of a nameless key's session that did not come."""
+        for label in self._labels:
+            if (session := self._session(label)) is not None:
+                yield replace(label, key=session)
+
+    def _session(self, label: Label) -> SessionKey | None:
+        if not label.key.nameless:
+            return label.key
+        if label.finding_id:
+            return self._judged.get(label.finding_id)
+        latest_first = reversed(self._begun[label.key].items())
+        return next((session for session, at in latest_first if at <= label.at), None)
 
 
 @dataclass(slots=True)

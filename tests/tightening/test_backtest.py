@@ -11,6 +11,7 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events
 from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.proposals import verify_proposal
+from guardian.config import Settings
 from guardian.domain.event import SessionKey
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
@@ -268,6 +269,6 @@ def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, res
     ]
     write_events(tmp_path, "a", [pack([row_of(each) for each in calls], EVENTS)])
     write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
-    found = verify_proposal(Archive(tmp_path), tmp_path / "p", merged)
+    found = verify_proposal(Settings(), Archive(tmp_path), tmp_path / "p", merged)
     assert (found.replayed, found.denied_honest) == (1, 1)
     assert set(found.calls) == {each.id for each in both}
