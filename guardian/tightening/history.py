@@ -242,6 +242,7 @@ class History:
             history.calls += 1
             history.first = call.at if history.first is None else min(call.at, history.first)
             history.last = call.at if history.last is None else max(call.at, history.last)
+            history._close(call.at)
             name = (call.key, Scope.of(placed))
             sessions = history._kept if trust.remarkable(call.key) else history._open
             session = sessions.get(name)
@@ -254,7 +255,6 @@ class History:
                     scope = history.scopes[name[1]] = ScopeHistory()
                 scope.note_grant(call)
                 history._note_purpose(call)
-                history._close(call.at)
             sessions.move_to_end(name)
             session.last = call.at
             if call.allowed:

@@ -124,6 +124,17 @@ def test_one_or_two_unusual_sessions_do_not_show_a_need_and_three_do(history):
     assert subjects(mine(history(unusual(3))), "forbid_tool") == []
 
 
+def test_a_session_that_was_silent_for_half_a_day_is_over_whoever_else_was_at_work(history, call):
+    steady = lambda n: {"session_id": f"always{n % 2}"}  # noqa: E731
+    stranger = [
+        call(session_id=f"x{n}", decision_id=f"x{n}", role="other", at=BEGIN + timedelta(days=n, hours=1))
+        for n in range(DAYS)
+    ]
+    scope = Scope("acme", "review contracts", "agent_review", "")
+    alone, beside = (history(steady, more=more).scopes[scope].whole().sessions for more in ((), stranger))
+    assert alone == beside == 2 * DAYS
+
+
 def test_an_unusual_session_stays_one_session_however_often_it_pauses_and_in_whichever_part_it_was_unusual(
     history, call
 ):
