@@ -20,6 +20,7 @@ IDLE = timedelta(hours=12)
 """A session that was silent for longer is counted; what it does later counts as another session. Not so for one
 that was flagged or found unusual: with enough pauses it would pass for several that do alike."""
 _RECENT = timedelta(days=14)
+_OF_A_REVOCATION = (HumanWord.REVOKED, HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE)
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
@@ -28,9 +29,9 @@ MOST_SPELLINGS = 16
 
 @dataclass(frozen=True)
 class Trust:
-    """Which sessions are honest: those that guardian did not flag or that people cleared, and that people did not
-    confirm as drift. From `doubt` ("one in N honest sessions") on, an honest session is too unusual to show by
-    itself, or with only one or two like it, that something is needed."""
+    """Which sessions are honest: those that guardian did not flag or that people cleared, and that were neither
+    confirmed as drift nor revoked. From `doubt` ("one in N honest sessions") on, an honest session is too unusual
+    to show by itself, or with only one or two like it, that something is needed."""
 
     flagged: AbstractSet[SessionKey] = frozenset()
     words: Mapping[SessionKey, HumanWord] = field(default_factory=dict)
@@ -44,15 +45,21 @@ class Trust:
         labels: Iterable[Label],
         unusual: AbstractSet[SessionKey] = frozenset(),
     ) -> "Trust":
-        """A confirmation counts until it is taken back; a dismissal clears no finding that came after it.
+        """A confirmation counts until it is taken back, a revocation until the session is given back or dismissed;
+        that it lapsed says nothing. A dismissal clears no finding that came after it.
 
         `flagged` maps each session to the time of its last finding.
         """
+        said = tuple(labels)
         words = {
             key: label.word
-            for key, label in verdicts(labels).items()
+            for key, label in verdicts(said).items()
             if label.word is HumanWord.CONFIRMED or flagged.get(key, label.at) <= label.at
         }
+        last = {label.key: label.word for label in said if label.word in _OF_A_REVOCATION}
+        for key, word in last.items():
+            if word is HumanWord.REVOKED and words.get(key) is not HumanWord.CONFIRMED:
+                words[key] = word
         return cls(flagged.keys(), words, unusual=unusual)
 
     def honest(self, key: SessionKey) -> bool:
@@ -60,8 +67,8 @@ class Trust:
         return word is HumanWord.FALSE_POSITIVE if word is not None else key not in self.flagged
 
     def remarkable(self, key: SessionKey) -> bool:
-        """Whether guardian flagged it or found it unusual, whatever people said."""
-        return key in self.unusual or key in self.flagged
+        """Whether guardian flagged it or found it unusual, whatever people said, or people spoke of it."""
+        return key in self.unusual or key in self.flagged or key in self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,7 @@ class ScopeHistory:
     early: Use = field(default_factory=Use)
     late: Use = field(default_factory=Use)
     flagged: Use = field(default_factory=Use)
+    accused: Use = field(default_factory=Use)  # not flagged, but confirmed as drift or revoked
     doubted: Use = field(default_factory=Use)  # those of the honest sessions that guardian found unusual
     grants: OrderedDict[Grant, Granted] = field(default_factory=OrderedDict)
     tools: dict[str, Granted] = field(default_factory=dict)
@@ -283,7 +291,7 @@ class History:
             return
         history = self.scopes[scope]
         if not honest:
-            history.flagged.add(session)
+            (history.flagged if key in self.trust.flagged else history.accused).add(session)
             return
         (history.early if session.first < self.split else history.late).add(session)
         if doubted:

@@ -35,15 +35,15 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
     for tool in sorted({tool for grant in history.current() for tool in grant.tools if "*" not in tool}):
         granted = history.tools[tool]
         use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
-        flagged = history.flagged.tools.get(tool, _NEVER).sessions
+        flagged, accused = (part.tools.get(tool, _NEVER).sessions for part in (history.flagged, history.accused))
         last = None if use.last is None else use.last.isoformat()
         if not needed(use.sessions, doubted.sessions, caution):
-            why = _why(scope, tool, whole, use.sessions, flagged)
+            why = _why(scope, tool, whole, _by(flagged, accused, use.sessions))
             trials = min(granted.sessions, whole.sessions)
             below = holders(tool, history.handed.tools, history.handed_doubted.tools, caution)
             yield from _sure(
-                scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last, flagged,
-                caution, below=below,
+                scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last,
+                flagged + accused, caution, below=below,
             )  # fmt: skip
         elif alone := confined_to(use.agents, whole.agents, caution):
             early, late = ({*part.tools.get(tool, _NEVER).agents} for part in (history.early, history.late))
@@ -55,8 +55,9 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
             trials = whole.sessions - sum(whole.agents[agent] for agent in alone)
             tested = history.late.sessions - sum(history.late.agents[agent] for agent in alone)
             yield from _sure(
-                scope, rule, why, history, whole, granted, trials, 0, last, flagged, caution, tested=tested
-            )
+                scope, rule, why, history, whole, granted, trials, 0, last, flagged + accused, caution,
+                tested=tested,
+            )  # fmt: skip
 
 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
@@ -73,12 +74,13 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
         if needed(touched, history.doubted.touched[spelt], caution):
             continue
         below = holders(spelt, history.handed.classes, history.handed_doubted.classes, caution)
-        flagged = history.flagged.touched[spelt]
-        why = _untouched(touched, flagged)
+        flagged, accused = history.flagged.touched[spelt], history.accused.touched[spelt]
+        by = _by(flagged, accused, touched)
+        why = f"touched only by {by}" if by else "granted, and never touched"
         trials = min(granted.sessions, whole.sessions)
         yield from _sure(
-            scope, ForbidDataClass(name), why, history, whole, granted, trials, touched, None, flagged, caution,
-            below=below,
+            scope, ForbidDataClass(name), why, history, whole, granted, trials, touched, None, flagged + accused,
+            caution, below=below,
         )  # fmt: skip
 
 
@@ -128,9 +130,9 @@ def _sure(
         yield Restriction(scope, rule, why, support)
 
 
-def _why(scope: Scope, tool: str, whole: Use, unusual: int, flagged: int) -> str:
-    if unusual or flagged:
-        return f"called only by {_by(unusual, flagged)}"
+def _why(scope: Scope, tool: str, whole: Use, by: str) -> str:
+    if by:
+        return f"called only by {by}"
     if scope.parent_role != ROOT:
         return f"inherited from {scope.parent_role}, and never used"
     if not reads_only(tool) and all(map(reads_only, whole.tools)):
@@ -138,10 +140,10 @@ def _why(scope: Scope, tool: str, whole: Use, unusual: int, flagged: int) -> str
     return "granted, and never used"
 
 
-def _untouched(unusual: int, flagged: int) -> str:
-    return f"touched only by {_by(unusual, flagged)}" if unusual or flagged else "granted, and never touched"
-
-
-def _by(unusual: int, flagged: int) -> str:
-    kinds = ((flagged, "that guardian flagged"), (unusual, "that guardian found unusual"))
+def _by(flagged: int, accused: int, unusual: int) -> str:
+    kinds = (
+        (flagged, "that guardian flagged"),
+        (accused, "confirmed as drift or revoked"),
+        (unusual, "that guardian found unusual"),
+    )
     return " and ".join(f"{counted(number, 'session')} {kind}" for number, kind in kinds if number)

@@ -113,6 +113,26 @@ def test_flagged_sessions_are_no_evidence_of_need_unless_people_cleared_them(his
     assert subjects(mine(history(drifted, trust=unsaid)), "forbid_tool") == ["mail.send"]
 
 
+@pytest.mark.parametrize(
+    ("said", "honest"),
+    [
+        ([HumanWord.REVOKED], False),
+        ([HumanWord.REVOKED, HumanWord.LAPSED], False),
+        ([HumanWord.REVOKED, HumanWord.REINSTATED], True),
+        ([HumanWord.REVOKED, HumanWord.FALSE_POSITIVE], True),
+        ([HumanWord.FALSE_POSITIVE, HumanWord.REVOKED], False),
+        ([HumanWord.CONFIRMED, HumanWord.REVOKED, HumanWord.REINSTATED], False),
+    ],
+)
+def test_a_session_that_was_revoked_or_confirmed_shows_no_need_though_never_flagged(history, said, honest):
+    key = SessionKey("acme", "s53")
+    trust = Trust.of({}, [Label(key, word, BEGIN, n) for n, word in enumerate(said)])
+    drifted = lambda n: {"tool": "mail.send", "data_classes": {"prices"}} if n == 53 else {}  # noqa: E731
+    why = [each.why for each in mine(history(drifted, trust=trust)).restrictions if "forbid" in each.rule.kind]
+    by = "by 1 session confirmed as drift or revoked"
+    assert why == ([] if honest else [f"called only {by}", f"touched only {by}"])
+
+
 def test_one_or_two_unusual_sessions_do_not_show_a_need_and_three_do(history):
     def unusual(many):
         return lambda n: {"tool": "mail.send", "one_in": 300.0} if n in range(50, 50 + many) else {}
