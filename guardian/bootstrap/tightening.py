@@ -109,20 +109,29 @@ def backends(settings: Settings) -> dict[str, Backend]:
 
 
 def recorded(settings: Settings, archive: Archive, window: Window) -> tuple[Calls, Trust]:
-    """What agents did in the window, and whose work was honest: with the sessions of nameless keys told apart."""
-    idle = timedelta(seconds=settings.source.idle_s)
-    return lambda: Apart(idle).calls(archive.past_calls(window)), trust_of(archive, window, idle=idle)
+    """What agents did in the window, and whose work was honest: with the sessions of nameless keys told apart, and
+    without what guardian planted to test itself."""
+    idle, planted = timedelta(seconds=settings.source.idle_s), settings.revocation.self_test.gateway
+
+    def calls() -> Iterable[PastCall]:
+        theirs = (call for call in archive.past_calls(window) if not planted or call.gateway != planted)
+        return Apart(idle).calls(theirs)
+
+    return calls, trust_of(archive, window, idle=idle, planted=planted)
 
 
-def trust_of(archive: Archive, window: Window, *, idle: timedelta | None = None) -> Trust:
-    """Who was flagged in the window and not cleared since, and what people said; `idle` as of `Apart`."""
+def trust_of(archive: Archive, window: Window, *, idle: timedelta | None = None, planted: str = "") -> Trust:
+    """Who was flagged in the window and not cleared since, and what people said; `idle` as of `Apart`, `planted`
+    the gateway of what guardian planted (empty: it planted nothing)."""
     flagged: dict[SessionKey, datetime] = {}
     unusual: set[SessionKey] = set()
     apart, spoken = Apart(idle), Spoken(archive.labels())
-    names = ("tenant_id", "session_id", "at", "wanted", "one_in", "finding_id")
+    names = ("tenant_id", "session_id", "at", "wanted", "one_in", "finding_id", "gateway")
     for batch in archive.batches(names, window, batch_rows=131_072):
         columns = [batch.column(name).to_pylist() for name in names]
-        for tenant, session, at, wanted, one_in, finding in zip(*columns, strict=True):
+        for tenant, session, at, wanted, one_in, finding, gateway in zip(*columns, strict=True):
+            if planted and gateway == planted:
+                continue
             named = SessionKey(tenant, session)
             key = apart.session(named, at)
             spoken.note(named, key, at, finding)

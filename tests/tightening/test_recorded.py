@@ -119,3 +119,18 @@ def test_the_ledger_shows_each_session_that_a_name_stands_for_the_latest_first(a
     assert name == f"{ANN}|{late()['at'].isoformat()}"
     [[one]] = authority_of(Settings(), held, name, tenant_id="acme", window=timedelta(days=DAYS + 1))
     assert one.hop.calls == 1
+
+
+def test_what_guardian_planted_to_test_itself_is_nobodys_work(archive, proposed):
+    settings = Settings(revocation={"self_test": {"gateway": "plants"}})
+    plants = [
+        {"session_id": f"plant{n}", "decision_id": f"p{n}", "at": BEGIN + timedelta(days=n, hours=1)}
+        | {"gateway": "plants", "role": role, "agent_id": role, "tool": "mail.send", "wanted": "flag"}
+        for n in range(DAYS - 1)
+        for role in [("agent_review", "agent_planted")[n % 2]]
+    ]
+    proposal = proposed(archive(*daily(ANN, "crm.read"), *plants), settings)
+    assert taken(proposal).keys() == {"contracts.read", "mail.send"}
+    assert not any("flagged" in why for why in taken(proposal).values())
+    assert (proposal.backtest.replayed, proposal.backtest.flagged_sessions) == (DAYS - 1, 0)
+    assert proposal.abstentions == ()
