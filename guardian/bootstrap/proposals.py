@@ -77,11 +77,16 @@ def _read(folder: Path) -> Proposal:
 
 
 def verify_proposal(settings: Settings, archive: Archive, folder: Path, since: datetime | None) -> Verified:
-    """What became of a proposal since it was merged (`since`; else since it was made)."""
+    """What became of a proposal since it was merged (`since`; else since it was made). Raises ConfigurationError
+    where no decision came since: of nothing all would seem well."""
     proposal = _read(folder)
     merged = since or proposal.made_at
     calls, trust = recorded(settings, archive, Window(proposal.tenant_id, merged - IDLE, None))
-    return verify(calls(), proposal, trust, since=merged)
+    found = verify(calls(), proposal, trust, since=merged)
+    if not found.replayed:
+        span = f"since {merged.isoformat()}" + (", which is yet to come" if merged > utc_now() else "")
+        raise ConfigurationError(f"{proposal.tenant_id!r}: nothing of this tenant lies in {archive.root} {span}")
+    return found
 
 
 def reject_restriction(

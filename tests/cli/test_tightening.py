@@ -316,6 +316,13 @@ def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
     assert f"0 calls in 0 of {told['honest_sessions']:,} honest sessions of its roles refused" in shown
 
 
+@pytest.mark.parametrize(("since", "says"), [((), " since 20"), (("--since", "2200-01-01"), "yet to come")])
+def test_a_proposal_is_not_verified_by_nothing(archive, proposed, since, says):
+    told = refused(archive, "propose", "--verify", proposed, *since)
+    assert told.startswith("'estate': nothing of this tenant lies in ")
+    assert says in told
+
+
 def test_the_relay_race_is_visible(guardian):
     chains = json.loads(
         guardian("authority", "purpose_00", "--tenant", "estate", "--window", "50y", "--json", "--limit", "3")
