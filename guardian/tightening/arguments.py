@@ -11,6 +11,7 @@ from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.history import ScopeHistory
 from guardian.tightening.limits import above, fitted, largest_needed, needed_ones
 from guardian.tightening.usage import ArgumentUse, ToolUse, Use
+from guardian.tightening.wording import literal
 
 _SEPARATORS = "_-:/.@#|"
 _LEAST_PREFIX, _LEAST_SUFFIX = 3, 4
@@ -98,10 +99,12 @@ def _few(
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
     """One of a few values. A set with a rare value is not closed: values seen once foretell others that were never
-    seen (Good, 1953). Nor is one that names a year or a part of one."""
+    seen (Good, 1953). Nor is one that names a year or a part of one. Both truth values are all that there are."""
     if whole.values is None or early.values is None or late.values is None or whole.kinds == {"int"}:
         return None
     values = needed_ones(whole.values, doubted.values or Counter(), caution)
+    if whole.kinds == {"bool"} and len(values) > 1:
+        return None
     if not 0 < len(values) <= caution.values or min(map(whole.values.__getitem__, values)) < caution.each_value:
         return None
     if any(_YEAR.search(str(value)) or _PART_OF_A_YEAR.search(str(value)) for value in values):
@@ -109,7 +112,7 @@ def _few(
     ordered = tuple(sorted(values, key=str))
     mined = early.values.keys() & values
     unseen = sum(count for value, count in late.values.items() if value not in mined)
-    why = f"needed only {ordered[0]}" if len(ordered) == 1 else f"needed only {len(ordered)} values"
+    why = f"needed only {literal(ordered[0])}" if len(ordered) == 1 else f"needed only {len(ordered)} values"
     return ArgumentIn(tool, path, required, ordered), why, unseen
 
 

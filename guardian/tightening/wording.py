@@ -17,6 +17,7 @@ from guardian.domain.rules import (
     OnlyHours,
     PinArgument,
     Rule,
+    Scalar,
 )
 from guardian.domain.text import counted, shown
 
@@ -39,13 +40,22 @@ def said(rule: Rule) -> str:
         case PinArgument(tool, name, _, constraint):
             return f"{shown(tool)}: {shown(name)} must be in the envelope's {shown(constraint)}"
         case ArgumentIn(tool, name, _, values):
-            return f"{shown(tool)}: {shown(name)} must be {' or '.join(shown(str(value)) for value in values)}"
+            return f"{shown(tool)}: {shown(name)} must be {' or '.join(shown(literal(value)) for value in values)}"
         case ArgumentAtMost(tool, name, _, limit):
             return f"{shown(tool)}: {shown(name)} must be a whole number, at most {limit:,}"
         case ArgumentLike(tool, name, _, prefix, suffix):
             return f"{shown(tool)}: {shown(name)} must look like {shown(prefix)}…{shown(suffix)}"
         case _:  # pragma: no cover
             assert_never(rule)
+
+
+def literal(value: Scalar) -> str:
+    """As people know it from JSON.
+
+    >>> literal(True), literal("eu")
+    ('true', 'eu')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def whom(scope: Scope) -> str:

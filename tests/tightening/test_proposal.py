@@ -211,6 +211,7 @@ def test_every_kind_of_rule_has_words():
     assert said(rules["only_hours"]) == "may act only in the hours 1-2, 5 (UTC)"
     assert said(rules["pin_argument"]) == "t: x must be in the envelope's ids"
     assert said(rules["argument_in"]) == "t: x must be a or 1"
+    assert said(ArgumentIn("t", "x", True, (True,))) == "t: x must be true"
     assert set(rules) <= set(RULES)
 
 
