@@ -9,7 +9,10 @@
 A rejected restriction is not proposed again until its evidence has changed: twice the sessions.
 """
 
-from collections.abc import Iterable, Mapping
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,17 +62,31 @@ def read_rejections(path: Path) -> dict[str, Rejection]:
 
 
 def reject(path: Path, restriction: Restriction, *, reason: str, owner: str) -> None:
-    """Add one. Raises ProposalError where reason or owner are empty."""
-    known = read_rejections(path)
+    """Add one; several people may at once. Raises ProposalError where reason or owner are empty."""
     what = f"{whom(restriction.scope)} {said(restriction.rule)}"
     try:
-        known[restriction.id] = Rejection(reason, owner, what, restriction.support.sessions)
+        added = Rejection(reason, owner, what, restriction.support.sessions)
     except ValueError as error:
         raise ProposalError(str(error)) from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    body = {name: asdict(each) for name, each in sorted(known.items())}
-    with write_atomically(path) as file:
-        file.write(yaml.safe_dump(body, allow_unicode=True, sort_keys=False).encode())
+    with _alone_in(path.parent):
+        known = read_rejections(path) | {restriction.id: added}
+        body = {name: asdict(each) for name, each in sorted(known.items())}
+        with write_atomically(path) as file:
+            file.write(yaml.safe_dump(body, allow_unicode=True, sort_keys=False).encode())
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Waits for other processes that are in here. The lock is the folder's: a file for it would lie in people's
+    repository."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def still_rejected(restrictions: Iterable[Restriction], rejections: Mapping[str, Rejection]) -> frozenset[str]:

@@ -1,14 +1,18 @@
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import RULES, ArgumentIn, ForbidTool, MaxLifetime, MaxRecords, OnlyHours, PinArgument
 from guardian.errors import ProposalError
+from guardian.tightening import rejections
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import Grant
 from guardian.tightening.mining import Abstention, Advice
@@ -231,6 +235,24 @@ def test_a_no_is_remembered_until_the_evidence_changes(tmp_path, restricted):
     more = type(one)(one.scope, one.rule, one.why, type(one.support)(400, 1, 1, None, 0.1, 1, 0))
     assert still_rejected([more], no) == frozenset()
     assert still_rejected([restricted(ForbidTool("other"))], no) == frozenset()
+
+
+def test_what_two_people_say_no_to_at_once_is_remembered_of_both(tmp_path, restricted, monkeypatch):
+    path, both_have_read = tmp_path / "no.yaml", Barrier(2, timeout=0.3)
+
+    def slowly(path):
+        known = read_rejections(path)
+        with suppress(BrokenBarrierError):
+            both_have_read.wait()
+        return known
+
+    monkeypatch.setattr(rejections, "read_rejections", slowly)
+    two = [restricted(ForbidTool(tool)) for tool in ("mail.send", "crm.export")]
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(reject, path, each, reason="needed", owner="maya") for each in two]:
+            done.result()
+    assert read_rejections(path).keys() == {each.id for each in two}
+    assert [each.name for each in tmp_path.iterdir()] == ["no.yaml"]
 
 
 @pytest.mark.parametrize(
