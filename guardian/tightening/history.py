@@ -206,14 +206,15 @@ class ScopeHistory:
         known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
         return [grant for grant in ordered if grant.spelt is not None or grant not in known]
 
-    def note_grant(self, call: PastCall) -> None:
+    def note_grant(self, call: PastCall, *, honest: bool) -> None:
+        """What its envelope grants to one session. Of tools and classes only honest ones show anything."""
         grant = Grant.of(call)
         self.grants.setdefault(grant, Granted()).note(call.at)
         self.grants.move_to_end(grant)
         while len(self.grants) > MOST_GRANTS:
             self.grants.popitem(last=False)
         for known, names in ((self.tools, grant.tools), (self.classes, grant.data_classes or ())):
-            for name in names:
+            for name in names if honest else ():
                 known.setdefault(name, Granted()).note(call.at)
         if call.expires_at is not None:
             self.lifetimes[max(0, int((call.expires_at - call.at).total_seconds())) // 60] += 1
@@ -261,7 +262,7 @@ class History:
                     session.above, session.holds = history._places.scope(session.parent), Grant.of(call).handed()
                 if (scope := history.scopes.get(name[1])) is None:
                     scope = history.scopes[name[1]] = ScopeHistory()
-                scope.note_grant(call)
+                scope.note_grant(call, honest=trust.honest(call.key))
                 history._note_purpose(call)
             sessions.move_to_end(name)
             session.last = call.at

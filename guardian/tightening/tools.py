@@ -20,6 +20,7 @@ _READING = frozenset((
 ))  # fmt: skip
 MOST_EXEMPT = 2
 _NEVER = ToolUse()
+_NOBODY = Granted()
 
 
 def reads_only(tool: str) -> bool:
@@ -33,7 +34,7 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
     Wildcards are skipped: no restriction can name what one grants. `mining` advises people about them instead.
     """
     for tool in sorted({tool for grant in history.current() for tool in grant.tools if "*" not in tool}):
-        granted = history.tools[tool]
+        granted = history.tools.get(tool, _NOBODY)
         use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
         flagged, accused = (part.tools.get(tool, _NEVER).sessions for part in (history.flagged, history.accused))
         last = None if use.last is None else use.last.isoformat()
@@ -69,7 +70,7 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
         return
     granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
     for name in sorted(name for name in granted_now if "*" not in name and not nameless(name)):
-        granted, spelt = history.classes[name], class_name(name)
+        granted, spelt = history.classes.get(name, _NOBODY), class_name(name)
         touched = whole.touched[spelt]
         if needed(touched, history.doubted.touched[spelt], caution):
             continue

@@ -113,6 +113,18 @@ def test_flagged_sessions_are_no_evidence_of_need_unless_people_cleared_them(his
     assert subjects(mine(history(drifted, trust=unsaid)), "forbid_tool") == ["mail.send"]
 
 
+@pytest.mark.parametrize("flagged", [range(0), range(20, 150)])
+def test_only_honest_sessions_that_held_a_tool_or_a_class_show_that_it_is_not_needed(history, flagged):
+    more = {"allowed_tools": ("contracts.read", "mail.send"), "constraints": CONSTRAINTS}
+    less = {"allowed_tools": ("contracts.read",), "constraints": CONSTRAINTS | {"data_classes": ["terms"]}}
+    granted = history(
+        lambda n: more if n in flagged or n % 18 == 0 else less,
+        trust=Trust(frozenset(SessionKey("acme", f"s{n}") for n in flagged)),
+        days=4 * DAYS // 3,
+    )
+    assert [each for each in mine(granted).restrictions if "forbid" in each.rule.kind] == []
+
+
 @pytest.mark.parametrize(
     ("said", "honest"),
     [
