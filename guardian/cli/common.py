@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -71,16 +71,21 @@ def print_json(value: Any) -> None:
     typer.echo(as_json_line(value))
 
 
-def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
-    """Each check, with what to mend. Raises Exit with code 1 when one fails; one that knows nothing does not."""
-    if as_json:
-        print_json([asdict(check) for check in checks])
-    for check in checks if not as_json else []:
+def show_checks(checks: "Iterable[Check]", as_json: bool) -> None:
+    """Each check as soon as it is done, with what to mend; as JSON all at the end. Raises Exit with code 1 when
+    one fails; one that knows nothing does not."""
+    done = []
+    for check in checks:
+        done.append(check)
+        if as_json:
+            continue
         found = escape(check.found).replace("\n", f"\n{'':<18}")
         typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {found}")
         if check.ok is False:
             typer.echo(f"{'':<18}→ {escape(check.mend)}")
-    if any(check.ok is False for check in checks):
+    if as_json:
+        print_json([asdict(check) for check in done])
+    if any(check.ok is False for check in done):
         raise typer.Exit(1)
 
 

@@ -75,7 +75,7 @@ def doctor(
     """
     from guardian.bootstrap.doctor import examine
 
-    show_checks(list(examine(settings_from(config), runs)), as_json)
+    show_checks(examine(settings_from(config), runs), as_json)
 
 
 def migrate(config: ConfigOption = None) -> None:

@@ -49,4 +49,4 @@ def check(
     """
     from guardian.bootstrap.slack_check import check_slack
 
-    show_checks(list(check_slack(settings_from(config), send=send)), as_json)
+    show_checks(check_slack(settings_from(config), send=send), as_json)

@@ -273,6 +273,15 @@ def test_a_check_that_knows_nothing_is_marked_so_and_fails_nothing(capsys: pytes
     assert [check["ok"] for check in json.loads(capsys.readouterr().out)] == [None, False]
 
 
+def test_each_check_is_shown_before_the_next_one_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    def checks() -> Iterator[Check]:
+        yield Check("keys", True, "present")
+        assert capsys.readouterr().out == "ok    keys        present\n"
+        yield Check("broker", True, "there")
+
+    show_checks(checks(), as_json=False)
+
+
 def test_doctor_shows_markup_as_it_is_and_no_escape_sequence(guardian) -> None:
     guardian("init", "home")
     hostile = {
