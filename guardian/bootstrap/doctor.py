@@ -212,8 +212,9 @@ def _broker(settings: Settings) -> str:
         partitions = topic_partitions(kafka_settings(settings), topic)
         letters = topic_partitions(kafka_settings(settings), f"dlq.{topic}")
     except BusError as error:
+        found, _, mend = str(error).partition("; ")
         way_out = "start a broker there, or set kafka.bootstrap_servers to yours, kafka.options for TLS and SASL"
-        raise Unwell(str(error), way_out) from error
+        raise Unwell(found, mend or way_out) from error
     if partitions is None:
         raise Unwell(
             f"{settings.kafka.bootstrap_servers} answers, topic {topic!r} is missing",

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.bus.kafka_tls import expect_tls
@@ -15,47 +15,49 @@ from guardian.errors import BusError
 
 def ensure_topics(settings: KafkaSettings, topics: Mapping[str, int]) -> None:
     """Create the topics (name → partitions) that do not exist yet, without replicas. Raises BusError."""
-    admin = _admin(settings)
-    try:
+    with _admin(settings, f"create topics {', '.join(topics)}") as admin:
         for name, partitions in topics.items():
             new = NewTopic(name=name, num_partitions=partitions, replication_factor=1)
             try:
                 admin.create_topics([new])
             except TopicAlreadyExistsError:
                 continue
-    except KafkaError as error:
-        raise BusError(f"kafka: cannot create topics {', '.join(topics)}: {error}") from error
-    finally:
-        admin.close()
 
 
 def topic_partitions(settings: KafkaSettings, topic: str) -> int | None:
     """How many partitions the topic has; None where there is no such topic. Raises BusError."""
-    admin = _admin(settings)
-    try:
+    with _admin(settings, f"describe {topic!r}") as admin:
         for found in admin.describe_topics([topic]):
             name = found.get("topic", found.get("name"))
             if name == topic and not found.get("error_code"):
                 return len(found["partitions"])
         return None
-    except KafkaError as error:
-        raise BusError(f"kafka: cannot describe {topic!r}: {error}") from error
-    finally:
-        admin.close()
 
 
-def _admin(settings: KafkaSettings) -> Any:
+@contextmanager
+def _admin(settings: KafkaSettings, wanted: str) -> Iterator[Any]:
+    """A client, whose failures become one BusError instead of the lines that it logs of each attempt."""
     expect_tls(settings)
-    try:
-        with _without_its_log():
-            return KafkaAdminClient(**settings.options_for(KafkaAdminClient))
-    except (KafkaError, OSError, ValueError, AssertionError) as error:
-        raise BusError(f"kafka: cannot reach {settings.bootstrap_servers}: {error}") from error
+    with _without_its_log():
+        try:
+            admin = KafkaAdminClient(**settings.options_for(KafkaAdminClient))
+        except (KafkaError, OSError, ValueError, AssertionError) as error:
+            raise BusError(f"kafka: cannot reach {settings.bootstrap_servers}: {error}") from error
+        try:
+            yield admin
+        except KafkaConnectionError as error:
+            raise BusError(
+                f"kafka: {settings.bootstrap_servers} answers, but the address that it advertises cannot be"
+                f" reached ({error}); mend the broker's advertised.listeners, or this machine's way to them"
+            ) from error
+        except KafkaError as error:
+            raise BusError(f"kafka: cannot {wanted}: {error}") from error
+        finally:
+            admin.close()
 
 
 @contextmanager
 def _without_its_log() -> Iterator[None]:
-    """Silences the client, which logs each attempt: the caller gets one error instead."""
     log = logging.getLogger("kafka")
     level = log.level
     log.setLevel(logging.CRITICAL)

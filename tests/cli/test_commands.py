@@ -22,7 +22,7 @@ import yaml
 from guardian.bootstrap.checks import Check
 from guardian.cli import PANELS, app, main
 from guardian.cli.common import show_checks
-from guardian.errors import FuseBlown
+from guardian.errors import BusError, FuseBlown
 from guardian.store.control import ControlStore
 
 COMMANDS = (
@@ -687,3 +687,17 @@ def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeyp
     settings = load(initialise(tmp_path / "home"), overrides=changed)
     found = next(check for check in doctor.examine(settings, "watch") if check.name == "envelopes")
     assert (found.ok, f"{missing!r} is missing" in found.found) == (False, True)
+
+
+def test_doctor_passes_on_what_the_broker_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from guardian.bootstrap import doctor
+    from guardian.bootstrap.initialise import initialise
+    from guardian.config import load
+
+    def answers(*_: object) -> None:
+        raise BusError("its certificate is not believed; name its CA")
+
+    monkeypatch.setattr(doctor, "topic_partitions", answers)
+    settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
+    found = next(check for check in doctor.examine(settings, "watch") if check.name == "broker")
+    assert (found.found, found.mend) == ("its certificate is not believed", "name its CA")
