@@ -19,7 +19,7 @@ from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_en
 from guardian.bus.kafka_headers import read_any_name
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
-from guardian.bus.kafka_tls import expect_tls
+from guardian.bus.kafka_tls import expect_tls, tls_context
 from guardian.domain.record import Place, Record
 from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
@@ -72,6 +72,8 @@ class KafkaConsumer:
             "allow_auto_create_topics": False,
             "partition_assignment_strategy": [_ASSIGNORS[settings.assignor]()],
         }
+        if not self._proved:
+            tls_context(settings)  # files that cannot be used are refused at the start
         expect_tls(settings)
         try:
             self._client = _Client(**options)

@@ -1,4 +1,4 @@
-"""A TLS endpoint has to answer: kafka-python waits for a handshake without a time-out."""
+"""TLS on the way to the broker: kafka-python waits for a handshake without end, and only logs why one fails."""
 
 import socket
 import ssl
@@ -9,9 +9,11 @@ from kafka.net import manager
 from kafka.net.transport import KafkaSSLTransport
 
 from guardian.bus.kafka_settings import KafkaSettings
-from guardian.errors import BusError
+from guardian.errors import BusError, ConfigurationError
 
 _HANDSHAKE_S = 10.0
+_FILES = {"ssl_cafile": (), "ssl_certfile": ("ssl_keyfile",), "ssl_crlfile": ()}
+"""Options that name a file, and which are read together with it."""
 
 
 class _Limited(KafkaSSLTransport):  # type: ignore[misc]
@@ -35,47 +37,74 @@ class _Limited(KafkaSSLTransport):  # type: ignore[misc]
             self._net.cancel(timer)
 
 
-def expect_tls(settings: KafkaSettings) -> None:
-    """Raises BusError where a bootstrap server accepts the connection but never answers the handshake, and no
-    other server answers either. From then on no client in this process waits for a handshake without end.
+def tls_context(settings: KafkaSettings) -> ssl.SSLContext | None:
+    """As the client makes one for each connection; None where none is by TLS. Raises ConfigurationError for files
+    that it cannot use."""
+    told = settings.client_options
+    if told.get("security_protocol") not in ("SSL", "SASL_SSL"):
+        return None
+    options = {name: told.get(name, usual) for name, usual in KafkaSSLTransport.DEFAULT_CONFIG.items()}
+    for name, beside in _FILES.items():
+        if options[name] is None:
+            continue
+        try:
+            KafkaSSLTransport._build_ssl_context(options | {other: None for other in _FILES if other != name})
+        except (OSError, TypeError, ValueError) as error:
+            files = " with ".join(str(options[each]) for each in (name, *beside) if options[each])
+            why = getattr(error, "strerror", None) or error
+            raise ConfigurationError(
+                f"kafka.options.{name}: {files} cannot be used ({why}); name PEM files that this user may read"
+            ) from error
+    context: ssl.SSLContext = KafkaSSLTransport._build_ssl_context(options)
+    return context
 
-    All else is left to the client, which checks certificates and gives up in time on a server that is away.
+
+def expect_tls(settings: KafkaSettings) -> None:
+    """Raises BusError where a bootstrap server takes the connection, but no handshake succeeds with it nor with
+    another. From then on no client in this process waits for a handshake without end.
+
+    A server that is away is left to the client, which gives up in time.
     """
-    if settings.client_options.get("security_protocol") not in ("SSL", "SASL_SSL"):
+    try:
+        context = tls_context(settings)
+    except ConfigurationError as error:
+        raise BusError(str(error)) from error
+    if context is None:
         return
     manager.KafkaSSLTransport = _Limited
-    patience_s = settings.bootstrap_timeout_ms / 1000
-    mute: list[str] = []
     try:
         servers = collect_hosts(settings.bootstrap_servers)
     except ValueError:  # no address: the client says so
         return
+    reasons = []
     for host, port, _ in servers:
-        match _shakes(host, port, patience_s):
-            case True:
-                return
-            case False:
-                mute.append(f"{host}:{port}")
-    if mute:
-        raise BusError(
-            f"kafka: cannot reach {', '.join(mute)}: no answer to a TLS handshake;"
-            " does it speak TLS there? (kafka.options, security_protocol)"
-        )
-
-
-def _shakes(host: str, port: int, patience_s: float) -> bool | None:
-    """Whether the server answers a handshake in any way; None where it accepts no connection."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is said over this connection
-    try:
-        bare = socket.create_connection((host, port), timeout=patience_s)
-    except (OSError, ValueError):
-        return None
-    with bare:
         try:
-            context.wrap_socket(bare, server_hostname=host).close()
-        except TimeoutError:
-            return False
+            bare = socket.create_connection((host, port), timeout=settings.bootstrap_timeout_ms / 1000)
         except (OSError, ValueError):
-            return True
-    return True
+            continue
+        try:
+            with bare:
+                context.wrap_socket(bare, server_hostname=host.rstrip(".")).close()
+            return
+        except (OSError, ValueError) as error:
+            reasons.append(f"{host}:{port}: {_reason(error)}")
+    if reasons:
+        raise BusError(f"kafka: cannot reach {reasons[0]}")
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no handshake; what to look at."""
+    match error:
+        case TimeoutError():
+            return "no answer to a TLS handshake; does it speak TLS there? (kafka.options, security_protocol)"
+        case ssl.SSLCertVerificationError():
+            return (
+                f"its certificate is not believed ({error.verify_message}); set kafka.options.ssl_cafile to the"
+                " certificate of its CA, and look at this machine's clock and at the certificate's name and dates"
+            )
+        case _:
+            said = getattr(error, "strerror", None) or error
+            return (
+                f"the TLS handshake fails ({said}); does it speak TLS there, and take the certificate of"
+                " kafka.options.ssl_certfile?"
+            )

