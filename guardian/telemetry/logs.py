@@ -48,6 +48,7 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, _OfLibraries)]
     root.addHandler(handler)
+    logging.getLogger("kafka.net.selector").setLevel("ERROR")  # it warns of each step that a busy machine delays
 
 
 class _Printing(structlog.WriteLogger):

@@ -101,6 +101,13 @@ def test_libraries_are_heard_once_and_from_the_level_wanted() -> None:
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["told"]
 
 
+def test_a_busy_machine_does_not_fill_the_log_with_the_kafka_clients_delays() -> None:
+    stream = written(json_lines=True)
+    logging.getLogger("kafka.net.selector").warning("a task ran for 0.159s")
+    logging.getLogger("kafka.net.selector").error("a task failed")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["a task failed"]
+
+
 def test_a_log_that_cannot_be_written_stops_nobody():
     with suppress(OSError), open("/dev/full", "w") as full:  # which fails again as it is closed
         configure_logging(stream=full)
