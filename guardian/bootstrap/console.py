@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration
 from guardian.bootstrap.people import by_id_and_email
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.visiting import visit_rule
+from guardian.bootstrap.visiting import ROOT, visit_rule
 from guardian.config import Settings
 from guardian.console.app import ASGIApp, create_console, in_front
 from guardian.console.in_process import InProcess
@@ -22,7 +23,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.visiting import Visits
 from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
-from guardian.errors import ConfigurationError, ModelError
+from guardian.errors import ConfigurationError, ControlError, ModelError
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Person
 from guardian.wire.visits import Visit
@@ -83,7 +84,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
 def pages_checked(settings: Settings) -> str:
     """For the doctor: where the pages are, and that the ways in are there.
 
-    Raises ConfigurationError or SignInRefused where one is not.
+    Raises ConfigurationError or SignInRefused where one is not, ControlError where control runs without the pages.
     """
     rule = visit_rule(settings, port=settings.control.port)
     if rule is None:
@@ -95,6 +96,9 @@ def pages_checked(settings: Settings) -> str:
     folder = settings.console.proposals
     if folder is not None and not settings.resolve(folder).is_dir():
         raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
+    with suppress(httpx.HTTPError, OSError):  # control is away, which another check says
+        if httpx.get(f"{settings.control.url}{ROOT}", timeout=3).status_code == httpx.codes.UNAUTHORIZED:
+            raise ControlError(f"control at {settings.control.url} runs without the pages; start it again")
     return f"at {rule.url}, by {' or '.join(ways)}{_bare(settings)}"
 
 

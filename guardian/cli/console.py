@@ -11,7 +11,7 @@ import typer
 
 from guardian.cli.asking import client, named
 from guardian.cli.common import ConfigOption, JsonOption, print_json
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ControlError
 
 _BROWSER_READS_S = 5.0
 
@@ -41,7 +41,14 @@ def link(
 
     page = "" if tenant is None else f"{ROOT}/session?{urlencode({'tenant': tenant, 'id': session})}"
     with client(config) as control:
-        made = control.sign_in_link(page)
+        try:
+            made = control.sign_in_link(page)
+        except ControlError as error:
+            if error.code != "no_console":
+                raise
+            raise ControlError(
+                "control runs without evidence pages; set console.enabled on its machine and start it again"
+            ) from error
     if browse:
         _open(made.url)
     if as_json:

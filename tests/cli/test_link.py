@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.tokens import issue
 from guardian.cli import app
 from guardian.config import load
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics
 
 
@@ -89,3 +90,18 @@ def test_half_a_name_is_a_mistake(place: Any) -> None:
     _, file = place
     done = CliRunner().invoke(app, ["link", "acme", "-c", str(file)])
     assert "neither" in str(done.exception)
+
+
+def test_a_control_that_began_without_the_pages_is_told(place: Any) -> None:
+    control, file = place
+    assert pages_checked(load(file)).startswith("at http://127.0.0.1:")
+    bare = Control(load(file, overrides={"console": {"enabled": False}}), metrics=Metrics(), port=0)
+    bare.start()
+    try:
+        file.write_text(file.read_text().replace(control.url, bare.url))
+        done = CliRunner().invoke(app, ["link", "-c", str(file)])
+        assert "set console.enabled on its machine and start it again" in str(done.exception)
+        with pytest.raises(ControlError, match=f"{bare.url} runs without the pages; start it again"):
+            pages_checked(load(file))
+    finally:
+        bare.stop()
