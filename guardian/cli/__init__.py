@@ -13,6 +13,7 @@ from traceback import extract_tb
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 from typer.main import get_command_name
 
@@ -43,6 +44,22 @@ class _ByPanel(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         known = list(_PANEL_OF)
         return sorted(super().list_commands(ctx), key=lambda name: known.index(name) if name in known else -1)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _with_the_value(error)
+            raise
+
+
+def _with_the_value(error: typer.BadParameter) -> str:
+    """What was given and is refused: not every message of typer's checks names it."""
+    said = error.message.removeprefix("Value error, ")
+    if not isinstance(error.__cause__, ValidationError):
+        return said
+    given = repr(error.__cause__.errors()[0]["input"])
+    return said if given in said else f"{given}: {said}"
 
 
 def _tidy_help(command: Any) -> None:

@@ -703,3 +703,18 @@ def test_doctor_passes_on_what_the_broker_lacks(tmp_path: Path, monkeypatch: pyt
     settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
     found = next(check for check in doctor.examine(settings, "watch") if check.name == "broker")
     assert (found.found, found.mend) == ("its certificate is not believed", "name its CA")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("sessions --status x", "'--status': 'x' is not one of 'active', 'flagged', 'revoked'."),
+        ("alerts release 17 [/x]", "'ids': '[/x]': Input should be a valid integer"),
+        ("sessions --limit 0", "'--limit': '0': Input should be greater than or equal to 1"),
+        ("sessions --tenant=", "'--tenant': it is empty and names nothing"),
+    ],
+)
+def test_a_value_that_is_refused_is_named(guardian, typed: str, said: str) -> None:
+    done = guardian(*typed.split())
+    assert done.returncode == 2
+    assert f"Invalid value for {said}" in done.stderr
