@@ -217,7 +217,7 @@ def waits(approval: ApprovalView) -> str:
 def _wish(approval: ApprovalView) -> str:
     if approval.session_id is None:
         return f"the change of mode of {approval.tenant_id}"
-    return f"to {approval.action} {approval.session_id}"
+    return f"the request to {approval.action} {approval.session_id}"
 
 
 def _show_act(result: ActResult, *, as_json: bool) -> None:

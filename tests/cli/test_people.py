@@ -73,7 +73,7 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
 
     why = ("--reason", "looked at it with the delegator")
     asked = guardian("reinstate", tenant, session, *why, *config)
-    assert "waits for a second person" in asked.stdout
+    assert f"the request to reinstate {session} waits for a second person" in asked.stdout
     (waiting,) = read(guardian, home, "approvals", "--tenant", tenant)["items"]
     assert guardian("approve", waiting["id"], *why, *config).returncode == 1, "nobody approves their own"
     ben = guardian("token", "issue", "ben", "--role", "approver", "--tenant", tenant, *config).stdout.strip()
