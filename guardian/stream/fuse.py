@@ -12,25 +12,26 @@ from typing import NamedTuple
 from guardian.errors import FuseBlown
 
 ANYBODY = "\x1f"
-"""In the place of the session, where whoever reaches the gateway may have made the record. No log can spell it:
-names hold no control character."""
+"""Before the session, or in its place, where whoever reaches the gateway may have made the record. No log can
+spell it: names hold no control character."""
 
 
 class Outcome(NamedTuple):
-    """Whether one record of a gateway could be read; where not, the session that it names, or `ANYBODY`."""
+    """Whether one record of a gateway could be read; where not, the session that it names, if any, after `ANYBODY`
+    where it is anybody's."""
 
     gateway: str
     readable: bool
     session: str = ""
 
 
-_READABLE, _NAMELESS, _ANYBODYS, _NAMED = 0, 1, 2, 3
+_READABLE, _NAMELESS, _NAMED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class FuseState:
-    """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session, 2 is
-    anybody's, from 3 on is unreadable, a number for each session."""
+    """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session, from
+    2 on is unreadable, a number for each session. What is anybody's has the same numbers below 0."""
 
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -54,8 +55,9 @@ class Blown:
 class Fuse:
     """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` of them,
     were unreadable. An agent can make its own records unreadable, so one session counts for at most a fifth of the
-    minimum, and so does all that is anybody's; but where less than that is readable, it is the gateway that names
-    no sessions. `gateways` bounds the memory: the gateway that was silent for longest is forgotten first."""
+    minimum, and so does all that is anybody's together; but where less than that is readable, it is the gateway
+    that names no sessions or tools. `gateways` bounds the memory: the gateway that was silent for longest is
+    forgotten first."""
 
     window: int = 200
     minimum: int = 50
@@ -88,11 +90,13 @@ class Fuse:
     def _bad(self, window: tuple[int, ...]) -> int:
         share = max(1, self.minimum // 5)
         counts = Counter(window)
-        whole = (_NAMELESS,) if counts.pop(_READABLE, 0) >= share else (_NAMELESS, _ANYBODYS)
-        return sum(count if each in whole else min(count, share) for each, count in counts.items())
+        whole = counts.pop(_READABLE, 0) < share
+        bad = [(each, n if abs(each) == _NAMELESS else min(n, share)) for each, n in counts.items()]
+        anybodys = sum(n for each, n in bad if each < 0)
+        return sum(n for each, n in bad if each > 0) + (anybodys if whole else min(anybodys, share))
 
 
 def _number(session: str) -> int:
-    if session in ("", ANYBODY):
-        return _ANYBODYS if session else _NAMELESS
-    return _NAMED + zlib.crc32(session.encode("utf-8", "surrogatepass"))
+    name = session.removeprefix(ANYBODY)
+    number = _NAMED + zlib.crc32(name.encode("utf-8", "surrogatepass")) if name else _NAMELESS
+    return number if name == session else -number

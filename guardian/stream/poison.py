@@ -15,7 +15,8 @@ _NO_FAULT = ("too_large", "nobody", "poison")
 """What speaks against no gateway: an agent, or whoever reaches the gateway, can bring it about, or guardian itself
 fails."""
 _ANYBODYS = ("no_session", "no_tool")
-"""The same where these name no session, as long as the gateway tells those of others."""
+"""The same of calls whose session, or whose tool, has no valid name, as long as the gateway tells those of
+others."""
 
 
 def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
@@ -93,6 +94,5 @@ def outcomes(
 
 
 def _session(letter: DeadLetter) -> str:
-    if letter.session_id is None:
-        return ANYBODY if letter.code in _ANYBODYS else ""
-    return f"{letter.tenant_id}/{letter.session_id}"
+    whose = ANYBODY if letter.code in _ANYBODYS else ""
+    return whose if letter.session_id is None else f"{whose}{letter.tenant_id}/{letter.session_id}"

@@ -101,6 +101,20 @@ def test_calls_of_nobody_blow_it_only_where_the_gateway_hardly_names_anybody(cod
     assert _blow(fuse, *others, *found * 4) == Blown("gw", 191, 200)
 
 
+@pytest.mark.parametrize("code", ["no_session", "no_tool"])
+def test_calls_without_a_valid_tool_blow_it_only_where_hardly_any_can_be_read(code):
+    """An agent may open any number of sessions, and name any tool in each."""
+    fuse = Fuse(window=200, minimum=50)
+    bad = [DeadLetter(Record("log", 0, n, b""), code, "", "acme", f"s{n % 5}", "gw") for n in range(60)]
+    found = outcomes([letter.record for letter in bad], [], bad, Mark())
+    others = [Outcome("gw", True)] * 10
+    assert _blow(fuse, *others, *found) is None
+    assert _blow(fuse, *others, *found, *[Outcome("gw", False, ANYBODY)] * 60) is None
+    assert _blow(fuse, *others[1:], *found) == Blown("gw", 50, 59)
+    assert _blow(fuse, *found[:1] * 400) is None
+    assert _blow(fuse, *others, *found, *[Outcome("gw", False)] * 60) == Blown("gw", 60, 120)
+
+
 def test_what_is_denied_to_nobody_speaks_against_no_gateway():
     bad = _anonymous("nobody", 500)
     assert outcomes([letter.record for letter in bad], [], bad, Mark()) == []
