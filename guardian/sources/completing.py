@@ -93,8 +93,9 @@ class Completion:
         if session is None:
             raise DecodeError(
                 "no_session",
-                f"no name for the session: expected one of {', '.join(self.session)}; what an agent's MCP message "
-                "itself says does not count, only what is written around it",
+                f"no valid name for the session: expected one of {', '.join(self.session)}, of at most 512 "
+                "characters and without control characters; what an agent's MCP message itself says does not "
+                "count, only what is written around it",
             )
         at = facts.time or record.timestamp
         if at is None:
@@ -161,8 +162,8 @@ class Completion:
         declared = _told_envelope(facts, "session_id")
         if declared is not None:
             return declared, "gateway"
-        told = [(said, name) for name in self.session if (said := _NAMES[name](facts))]
-        return next((each for each in told if nameable(each[0])), told[0] if told else (None, "window"))
+        told = ((said, name) for name in self.session if (said := _NAMES[name](facts)))
+        return next((each for each in told if nameable(each[0])), (None, "window"))
 
     def _envelope(
         self, facts: Facts, tenant: str, session: str

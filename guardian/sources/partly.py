@@ -22,7 +22,9 @@ _TELL: Mapping[str, tuple[str, ...]] = {
     "result": ("status", "result_records"),
 }  # fmt: skip
 """The fields of an event, or of its action, that an agent can influence, and the facts that they come from."""
-_CHOSEN = frozenset({"reason", *(fact for facts in _TELL.values() for fact in facts)})
+_CHOSEN = frozenset(
+    {"reason", "session", "token", "conversation", *(fact for facts in _TELL.values() for fact in facts)}
+)
 _DEFAULTS: Mapping[str, Any] = {each.name: each.default for each in dataclasses.fields(Facts)}
 _values = attrgetter(*_DEFAULTS)
 

@@ -944,7 +944,7 @@ def test_white_space_before_a_value_makes_it_no_other_format(make_reader, told):
 def test_a_name_that_no_store_can_keep_is_not_told(make_reader, told):
     for name in ("a\x00b", "s" * 600):
         (refused,) = told(make_reader("mapping"), json.dumps({**LINE, "session": name, "agent": None}).encode())
-        assert (refused.code, refused.session_id, refused.gateway) == ("invalid", None, "g")
+        assert (refused.code, refused.session_id, refused.gateway) == ("no_session", None, "g")
 
 
 @pytest.mark.parametrize(
@@ -978,7 +978,7 @@ def test_a_session_goes_by_the_first_name_of_the_documented_order(make_reader, d
         ways.pop(next(iter(ways)))
 
 
-@pytest.mark.parametrize("odd", ["x" * 600, "a\tb"])
+@pytest.mark.parametrize("odd", ["x" * 600, "a\tb", "\ud800"])
 def test_a_name_that_no_session_can_bear_hides_no_call(odd, make_reader, told):
     """It may come out of a header that an agent sets: the next name that the log has for the session counts."""
     line = {
@@ -988,9 +988,13 @@ def test_a_name_that_no_session_can_bear_hides_no_call(odd, make_reader, told):
     reader = make_reader("envoy", Completion(gateway="g", tenant="acme"))
     (found,) = told(reader, line)
     assert (found.event.envelope.session_id, found.event.origin.session_from) == ("4b" * 16, "trace")
-    (refused,) = told(reader, {**line, "traceparent": "-"})
-    assert (refused.code, refused.session_id) == ("invalid", None)
-    assert "envelope.session_id" in refused.reason
+    nobodys = {**line, "traceparent": "-"}
+    for status, code in ((200, "no_session"), (403, "nobody")):
+        (refused,) = told(reader, {**nobodys, "response_code": status})
+        assert (refused.code, refused.session_id) == (code, None)
+    (refused,) = told(make_reader("envoy", dataclasses.replace(reader.completion, session=("gateway",))), line)
+    assert refused.code == "no_session"
+    assert odd == "\ud800" or "at most 512 characters" in refused.reason
 
 
 def test_two_pairs_of_agent_and_user_never_make_one_session(make_reader, decisions):
