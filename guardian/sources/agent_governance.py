@@ -25,6 +25,7 @@ from guardian.sources.facts import (
     moment,
     need,
     text,
+    tool_of,
 )
 from guardian.sources.hostile import agents_own
 from guardian.sources.lines import delegator_of, line, without_nulls
@@ -80,7 +81,7 @@ class AgentGovernance(Format):
         rule = text(entry.get("matched_rule"))
         hidden = entry.get("arguments_hash") is not None and at(data, "arguments") is None
         return Facts(
-            tool=first(at(data, "tool"), at(data, "tool_name")) or need(entry.get("action"), "action"),
+            **tool_of(first(at(data, "tool"), at(data, "tool_name"), entry.get("action")), "action"),
             effect=effect,
             reason=why,
             id=text(entry.get("entry_id")),

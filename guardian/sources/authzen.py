@@ -25,7 +25,6 @@ from guardian.sources.facts import (
     mapping,
     moment,
     names,
-    need,
     text,
     tool_of,
 )
@@ -114,9 +113,9 @@ def sarc(
     out of the arguments."""
     subject, action, resource = request.get("subject"), request.get("action"), request.get("resource")
     context = mapping(request.get("context"), f"{path}context") or {}
-    name = need(at(action, "name") if isinstance(action, Mapping) else action, f"{path}action.name")
+    name = text(at(action, "name") if isinstance(action, Mapping) else action)
     call = name == _CALL
-    tool = tool_of(at(resource, "id"), f"{path}resource.id") if call else {"tool": name}
+    tool = tool_of(at(resource, "id"), f"{path}resource.id") if call else tool_of(name, f"{path}action.name")
     who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
     type_ = str(at(subject, "type")).lower()
     machine = type_ in ("agent", "client", "workload", "service")

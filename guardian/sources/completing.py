@@ -71,9 +71,8 @@ class Completion:
             raise self.named(error, facts, record) from None
         except ValidationError as error:
             why = self.named(DecodeError("invalid", explain(error)), facts, record)
-            less = without(facts, [item["loc"] for item in error.errors(include_url=False, include_context=False)])
-        if less is None:
-            raise why
+            places = [item["loc"] for item in error.errors(include_url=False, include_context=False)]
+        less = without(facts, places, why)
         try:
             return self._event(less, record, format=format, digest=digest), why
         except (DecodeError, ValidationError):

@@ -111,6 +111,13 @@ def tool_of(value: object, path: str) -> dict[str, Any]:
     return {"tool": said or "", "refused": refused}
 
 
+def of_no_tool(why: DecodeError) -> DecodeError:
+    """The refusal of a call for its tool alone, as that of one that names none: an agent may name what no event
+    can hold."""
+    names = {"tenant_id": why.tenant_id, "session_id": why.session_id, "gateway": why.gateway}
+    return DecodeError("no_tool", why.reason, **names)
+
+
 def nameable(said: str) -> bool:
     """Whether an event can hold it as a name: read whole, not too long, without control characters."""
     return not unread_in(said) and _NAME.fullmatch(said) is not None

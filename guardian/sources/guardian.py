@@ -19,7 +19,7 @@ from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
-from guardian.sources.facts import CARRIED, Facts
+from guardian.sources.facts import CARRIED, Facts, of_no_tool
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.lines import line
 from guardian.sources.port import Format, Told
@@ -37,6 +37,7 @@ from guardian.sources.unread import (
 _OURS = re.compile(r"guardian\.[a-z]{1,16}/v[0-9]{1,3}")
 _CHOSEN = frozenset({"result", "trace_id", "agent_version"})
 """Fields of a decision, beside its action, that an agent can influence."""
+_ANY_TOOL = "-"
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
 
@@ -70,8 +71,10 @@ class GuardianDecisions(Format):
         try:
             return (Told(self.decode(record), digest, size=len(record.value)),)
         except DecodeError as error:
-            event = read_partly(self.parse_around(record.value))
-            return (placed(error, record),) if event is None else (Told(event, digest, error, len(record.value)),)
+            found = read_partly(self.parse_around(record.value), error)
+            if isinstance(found, DecodeError):
+                return (placed(found, record),)
+            return (Told(found, digest, error, len(record.value)),)
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, dict) and body.get("schema") == SCHEMA and not agents_own(body)
@@ -107,8 +110,18 @@ class GuardianDecisions(Format):
 plugin = GuardianDecisions
 
 
-def read_partly(body: Any) -> DecisionEvent | None:
-    """The decision without the unreadable parts that an agent chose; None where more than those is wrong."""
+def read_partly(body: Any, why: DecodeError) -> DecisionEvent | DecodeError:
+    """The decision without the unreadable parts that an agent chose; `why`, where more than those is wrong."""
+    event = _partly(body)
+    if event is not None:
+        return event
+    action = body.get("action") if isinstance(body, dict) else None
+    if not isinstance(action, dict) or _partly({**body, "action": {**action, "tool": _ANY_TOOL}}) is None:
+        return why
+    return of_no_tool(why)
+
+
+def _partly(body: Any) -> DecisionEvent | None:
     known = without_unread(body) if isinstance(body, dict) else None
     if known is None:
         return None

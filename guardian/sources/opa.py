@@ -30,6 +30,7 @@ from guardian.sources.facts import (
     moment,
     names,
     text,
+    tool_of,
 )
 from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
@@ -155,6 +156,8 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         return {"tool": "", "refused": DecodeError("no_tool", why), **_names(told)}
     if message is not None or "attributes" in told:  # ext_authz about something else than a tool call
         return None
+    if "tool" in told or "tool_name" in told:
+        return {**tool_of(told.get("tool", told.get("tool_name")), "input.tool"), **_names(told)}
     raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
 
 

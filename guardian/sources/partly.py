@@ -2,7 +2,7 @@
 
 An agent chooses its arguments, and thereby influences the result. Parts of those that cannot be read are shown as
 unread, or left out, and the call is judged all the same. Who acts, with which tool, and what was decided must be
-readable.
+readable: a call whose tool is not is refused like one that names none.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from guardian.errors import DecodeError
-from guardian.sources.facts import Facts
+from guardian.sources.facts import Facts, of_no_tool
 from guardian.sources.unread import unread_in
 
 _TELL: Mapping[str, tuple[str, ...]] = {
@@ -56,15 +56,17 @@ def readable(facts: Facts) -> Facts:
         if not unread_in(value):
             continue
         if name not in _CHOSEN:
-            raise DecodeError("not_json", f"{name}: it cannot be read whole")
+            raise DecodeError("no_tool" if name == "tool" else "not_json", f"{name}: it cannot be read whole")
         changes[name] = json.loads(json.dumps(value)) if name == "arguments" else _DEFAULTS[name]
     return dataclasses.replace(facts, **changes)
 
 
-def without(facts: Facts, places: Iterable[tuple[int | str, ...]]) -> Facts | None:
-    """The facts without those behind these fields of an event; None where an agent cannot influence all of
-    them."""
-    named = [str(place[1]) if place[0] == "action" and len(place) > 1 else str(place[0]) for place in places]
-    if not all(name in _TELL for name in named):
-        return None
+def without(facts: Facts, places: Iterable[tuple[int | str, ...]], why: DecodeError) -> Facts:
+    """The facts without those behind these fields of an event. Raises `why` where an agent cannot influence all of
+    them, or where the tool is among them."""
+    named = {str(place[1]) if place[0] == "action" and len(place) > 1 else str(place[0]) for place in places}
+    if "tool" in named and named <= {"tool", *_TELL}:
+        raise of_no_tool(why)
+    if not named <= _TELL.keys():
+        raise why
     return dataclasses.replace(facts, **{fact: _DEFAULTS[fact] for name in named for fact in _TELL[name]})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import Facts, arguments_of, at, effect_of, first, moment, need, text
+from guardian.sources.facts import Facts, arguments_of, at, effect_of, first, moment, need, text, tool_of
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
@@ -43,7 +43,7 @@ class Permit(Format):
         machine = user.startswith(_AGENT)
         server = (text(entry.get("resource_type")) or "").partition(":")[0] or None
         return Facts(
-            tool=need(entry.get("action"), "action"),
+            **tool_of(entry.get("action"), "action"),
             effect=effect_of(entry.get("decision"), "decision"),
             id=text(entry.get("id")),
             time=moment(entry.get("timestamp"), "timestamp"),

@@ -287,7 +287,7 @@ def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -
             return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)
         except ValidationError as error:
             why = DecodeError("invalid", explain(error))
-    event = read_partly(entry)
-    if event is None:
-        raise DecodeError(why.code, why.reason)
-    return Told(event, digest, why)
+    found = read_partly(entry, why)
+    if isinstance(found, DecodeError):
+        raise DecodeError(found.code, found.reason)
+    return Told(found, digest, why)

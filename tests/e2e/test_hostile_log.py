@@ -29,7 +29,7 @@ NESTED = b'{"schema":"guardian.decision/v1","a":' + b"[" * 10_000 + b"]" * 10_00
 HOSTILE: dict[bytes, str] = {
     decision(100)[:-20]: "not_json",
     decision(101, envelope="none"): "invalid",
-    decision(102, action={"tool": 7}): "invalid",
+    decision(102, action={"tool": 7}): "no_tool",
     decision(103, action={"tool": "x", "arguments": {"blob": "y" * 9_000_000}}): "too_large",
     decision(104).replace(b"user_maya", b"user\x00maya"): "not_json",
     decision(105).replace(b"user_maya", b"user\xff\xfe"): "not_utf8",

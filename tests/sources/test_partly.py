@@ -109,7 +109,39 @@ def test_who_acts_and_with_what_must_be_readable_whole(line, make_reader, told):
     assert isinstance(refused, DecodeError)
     assert (refused.code, refused.tenant_id, refused.gateway) == ("ambiguous", "acme", "edge-1")
     (found,) = told(make_reader("opa", MINE), opa(0).replace('"pay"', '"pay\\ud800"').encode())
-    assert (found.code, found.session_id) == ("not_utf8", "s-0")
+    assert (found.code, found.session_id) == ("no_tool", "s-0")
+
+
+@pytest.mark.parametrize("name", [*CARRYING, "permit"])
+@pytest.mark.parametrize("odd", ["", "x" * 600, "a\\u0001b", "a\u007fb", "\\ud800"])
+def test_a_tool_that_no_event_can_hold_is_none(name, odd, make_reader, told):
+    """An agent chooses it, and alone speaks against no gateway: the fuse goes by this code."""
+    body = {**BODY, "action": {"tool": "TOOL", "arguments": {}}}
+    event = DecisionEvent.model_validate_json(json.dumps(body))
+    line = plugins.make("sources", name, {}).write(event).decode()
+    (refused,) = told(make_reader(name, MINE), line.replace("TOOL", odd).encode())
+    assert isinstance(refused, DecodeError)
+    assert (refused.code, refused.tenant_id) == ("no_tool", "acme")
+    assert refused.session_id is not None
+
+
+@pytest.mark.parametrize("tool", [None, 7, {}, "", "x" * 600])
+@pytest.mark.parametrize("formats", ["guardian", "auto"])
+def test_what_else_is_wrong_with_a_call_of_no_tool_is_told(tool, formats, told):
+    reader = Reader(formats_of(formats, {}))
+    action = {"tool": tool, "records": -1}
+    codes = {}
+    for what, change in {"tool": {}, "purpose": {"envelope": {**BODY["envelope"], "purpose": 7}}}.items():
+        (refused,) = told(reader, {**BODY, "action": action, **change})
+        codes[what] = refused.code
+    assert codes == {"tool": "no_tool", "purpose": "invalid"}
+
+
+def test_what_else_is_wrong_beside_a_tool_is_told_of_foreign_records_too(make_reader, told):
+    body = {"tool": "x" * 600, "decision": True, "session": "s", "gateway": "g", "time": 1764022036}
+    for change, code in (({"trace": "x" * 600}, "no_tool"), ({"agent": "x" * 600}, "invalid")):
+        (refused,) = told(make_reader("mapping"), {**body, **change})
+        assert (refused.code, refused.session_id) == (code, "s")
 
 
 def test_an_envelope_in_a_string_must_be_readable_whole_and_its_session_is_told(make_reader, told):

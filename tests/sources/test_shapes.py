@@ -240,7 +240,9 @@ SARC = {"subject": {"id": "u"}, "action": {"name": "tools/call"}, "resource": {"
     ("format_", "body"),
     [
         ("authzen", {"request": SARC, "response": {"decision": True}, "time": WHEN}),
+        ("authzen", {"request": SARC | {"action": {"name": ""}}, "response": {"decision": True}, "time": WHEN}),
         ("opa", asked() | {"input": SARC}),
+        ("opa", asked() | {"input": {"tool": "", "session_id": "another's", "token": {"sid": "s-1"}}}),
         ("mapping", {"decision": True, "time": WHEN, "session": "another's", "token": "s-1"}),
         ("otel", {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "s-1", "attributes": [
             {"key": "mcp.method.name", "value": {"stringValue": "tools/call"}}]}]}]}]}),
