@@ -164,7 +164,10 @@ class Judge:
             after_state = self._climb(d, seen, request, drift, after_state, work)
             after_state = self._compare(d, after_state, work)
             work.share(d, after_state)
-        for finding in decision_findings(d, drift, after_state, self.versions):
+        told = [*decision_findings(d, drift, after_state, self.versions)]
+        if d.decision in work.reused:
+            told.append(work.reused[d.decision])
+        for finding in told:
             if (remembered := tell_once(finding, after_state)) is not None:
                 after_state = remembered
                 work.tell(finding)

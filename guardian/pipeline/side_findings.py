@@ -17,11 +17,12 @@ from guardian.response.findings import side_finding
 IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
 
-GAPS_TOLD = 16
-"""At most so many gaps of gateways are reported per session and day: agents choose tools, and must not flood
-people."""
+TOLD_A_DAY = 16
+"""At most so many findings of a kind are reported per session and day: agents choose tools, purposes and ids, and
+must not flood people."""
 
-_GAP = "gap:"
+_LIMITED = frozenset({Kind.GATEWAY, Kind.HYGIENE, Kind.IDENTITY})
+_OF_A_DAY = "gap:"
 
 _REUSED = (
     "The gateway's log gave this call an id that another call had before; both are judged. Either the log was"
@@ -85,17 +86,19 @@ def decision_findings(
 
 
 def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
-    """The state that remembers this finding as reported; None where the session has too many reported gaps of that
-    day. It remembers those of one day."""
-    if finding.kind is not Kind.GATEWAY or not finding.breaches:
+    """The state that remembers this finding as reported; None where the session has too many of its kind reported
+    that day. It remembers those of one day."""
+    if finding.kind not in _LIMITED or not finding.breaches:
         return state
-    today = f"{_GAP}{finding.time.date()}:"
-    name = today + finding.id
-    told = [each for each in state.reported if each.startswith(today)]
-    if name in told:
+    today = f"{_OF_A_DAY}{finding.time.date()}:"
+    alike = f"{today}{finding.kind}:"
+    name = alike + finding.id
+    if name in state.reported:
         return state
-    others = [each for each in state.reported if each.startswith(today) or not each.startswith(_GAP)]
-    return None if len(told) >= GAPS_TOLD else state.model_copy(update={"reported": (*others, name)})
+    if sum(each.startswith(alike) for each in state.reported) >= TOLD_A_DAY:
+        return None
+    others = [each for each in state.reported if each.startswith(today) or not each.startswith(_OF_A_DAY)]
+    return state.model_copy(update={"reported": (*others, name)})
 
 
 def identity_finding(d: Decoded) -> Finding:

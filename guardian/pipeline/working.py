@@ -69,6 +69,7 @@ class Work:
         self.tasks: dict[TaskKey, dict[str, SharedReads]] = {}
         self.shared: dict[SiblingKey, SharedReads] = {}
         self.seen: dict[DecisionKey, str] = {}
+        self.reused: dict[DecisionKey, Finding] = {}
         self.verdicts: list[Verdict] = []
         self.duplicates = 0
         self._findings: dict[str, Finding] = {}
@@ -81,12 +82,13 @@ class Work:
         """
         known = self._digest(d.decision)
         if known is not None and known != d.digest:
-            self.tell(identity_finding(d))
             known = self._digest(d.other_content)
             if known is None:
                 self.seen[d.other_content] = d.digest
                 name = f"{d.event.id[:_ID_KEPT]}#{d.digest[:16]}"
-                return dataclasses.replace(d, event=d.event.model_copy(update={"id": name}))
+                renamed = dataclasses.replace(d, event=d.event.model_copy(update={"id": name}))
+                self.reused[renamed.decision] = identity_finding(d)
+                return renamed
         if known is None:
             self.seen[d.decision] = d.digest
             return d

@@ -8,7 +8,7 @@ import pytest
 from guardian.domain.event import Origin
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
-from guardian.pipeline.side_findings import GAPS_TOLD
+from guardian.pipeline.side_findings import TOLD_A_DAY
 from guardian.sources.guardian import GuardianDecisions
 
 
@@ -37,7 +37,7 @@ def test_a_session_that_lives_for_weeks_has_its_gateways_gap_told_every_day(worl
         call = body(day, action__tool="crm.write", action__records=0, result=None, time=at.isoformat(), **ends)
         world.feed(record(call, timestamp=at))
     assert len(world.told(Kind.GATEWAY)) == 28
-    assert sum(name.startswith("gap:") for name in world.state().reported) == 1
+    assert {name.split(":")[1] for name in world.state().reported} == {"2026-04-28"}
 
 
 def test_what_may_lie_outside_is_not_said_to_be_forbidden(world, body) -> None:
@@ -102,9 +102,33 @@ def test_the_same_gap_in_a_gateways_policy_is_told_once_for_all_sessions(world, 
 def test_an_agent_that_makes_up_tools_floods_nobody(world, body) -> None:
     for n in range(40):
         world.feed(body(n, action__tool=f"crm.made_up_{n}"))
-    assert len(world.told(Kind.GATEWAY)) == GAPS_TOLD
+    assert len(world.told(Kind.GATEWAY)) == TOLD_A_DAY
     world.feed(body(50, action__tool="crm.made_up_39", envelope__session_id="another"))
-    assert len(world.told(Kind.GATEWAY)) == GAPS_TOLD + 1
+    assert len(world.told(Kind.GATEWAY)) == TOLD_A_DAY + 1
+
+
+def test_an_agent_that_words_its_purpose_anew_or_uses_ids_again_floods_nobody(world, body) -> None:
+    for n in range(40):
+        purpose = {"envelope__purpose": f"do everything on my list number {n}"}
+        world.feed(body(n, **purpose), body(n, action__tool="tickets.create", **purpose))
+    assert len(world.told(Kind.HYGIENE)) == TOLD_A_DAY
+    assert len(world.told(Kind.IDENTITY)) == TOLD_A_DAY
+    world.feed(body(50, action__tool="crm.write"))
+    assert "crm.write" in {finding.act.tool for finding in world.told(Kind.GATEWAY)}, "of another kind"
+    world.feed(body(1, envelope__session_id="another"))
+    assert len(world.told(Kind.IDENTITY)) == TOLD_A_DAY + 1
+
+
+def test_a_day_later_reused_ids_are_told_again(world, body, record) -> None:
+    ends = {"envelope__expires_at": "2026-05-30T00:00:00Z"}
+    for day in (11, 12):
+        at = datetime(2026, 5, day, 16, tzinfo=UTC)
+        for n in range(20):
+            for tool in ("contracts.read", "tickets.create"):
+                told = body(f"{day}_{n}", action__tool=tool, time=at.isoformat(), **ends)
+                world.feed(record(told, timestamp=at))
+    assert len(world.told(Kind.IDENTITY)) == 2 * TOLD_A_DAY
+    assert {name.split(":")[1] for name in world.state().reported} == {"2026-05-12"}
 
 
 def test_each_breach_of_one_call_is_a_gap_of_its_own(world, body) -> None:
