@@ -144,7 +144,8 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
         title = "The audit trail went back, as by a restored backup or a new database"
         how = (
             f"the ledger stood at {found}, no less than before, and the feed or the audit trail had come further,"
-            " or other entries of it had been signed. If nobody restored a backup, somebody altered the database"
+            " or other entries of it had been signed, or its end is lost. If nobody restored a backup, somebody"
+            " altered the database"
         )
         return title, f"{how}. {what}. {tokens}", "high"
     how = f"the ledger stood at {found}, and had come to {expected} before"

@@ -304,11 +304,13 @@ def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime,
 
 
 def _onward(connection: Connection, remembered: Mark | None) -> Mark | None:
-    """Where the database has to go on from, if it is behind what is remembered."""
-    stands = _mark(read_head(connection))
+    """Where the database has to go on from, if it is behind what is remembered, or behind its own head row."""
+    head, trail = read_head(connection), AuditRows(connection)
+    stands = _mark(head)
     if remembered is not None and remembered.signed:
-        stands = replace(stands, signed_as=AuditRows(connection).digest(remembered.signed))
-    return restored_mark(stands, remembered)
+        stands = replace(stands, signed_as=trail.digest(remembered.signed))
+    ends = head.audit_seq == 0 or trail.digest(head.audit_seq) == head.audit_hash
+    return restored_mark(stands, remembered, ends=ends)
 
 
 def _mark(stands: Head) -> Mark:

@@ -3,7 +3,8 @@
 A database that is behind its own file was taken back in time. Gateways hold revisions that it no longer
 knows, so it starts a new epoch: they replace what they hold instead of rejecting or rolling back. And checkpoints
 were signed that its audit trail no longer fulfils, so those to come are another log's. So are they where the trail
-was rewritten, whatever became of the checkpoints that are stored with it.
+was rewritten, whatever became of the checkpoints that are stored with it, and where its end is lost: as when a
+backup was put back beside a later write-ahead log, and SQLite made one of the two.
 """
 
 import json
@@ -97,9 +98,10 @@ class EpochFile:
             self._last, self._anew, self._signed = mark, False, (0, "")
 
 
-def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
+def restored_mark(stored: Mark, remembered: Mark | None, *, ends: bool = True) -> Mark | None:
     """The mark to go on from when `stored` is older than `remembered`, or another trail than the one signed; None
-    when all is well. `stored` has the hash that now stands where the signed trail ended.
+    when all is well. `stored` has the hash that now stands where the signed trail ended. Its own trail `ends` with
+    the entry that its head row names, or it is cut off.
 
     A mark that was written by hand does not know how far the feed had come: then it goes on further than any
     monitor can have read. One that knows may trail what monitors had read by then.
@@ -107,7 +109,7 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
     if remembered is None:
         return None
     told = stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq
-    if told and stored.audit_seq >= remembered.audit_seq and stored.signed_as == remembered.signed_as:
+    if ends and told and stored.audit_seq >= remembered.audit_seq and stored.signed_as == remembered.signed_as:
         return None
     known = remembered.change_seq > stored.change_seq
     return Mark(

@@ -174,7 +174,7 @@ def test_each_of_two_makers_remembers_what_the_other_one_signed(trail, store):
     [
         ("UPDATE control_audit SET record = replace(record, 'ann', 'bob') WHERE seq = 10", "entry 10 is edited"),
         ("DELETE FROM control_audit WHERE seq = 10", "entry 10 is missing"),
-        ("DELETE FROM control_audit WHERE seq = 11", "ends at entry 10"),
+        ("DELETE FROM control_audit WHERE seq = 11", "entry 11 is missing"),
         ("DELETE FROM control_audit WHERE seq > 5", "entry 10 is missing"),
         ("UPDATE control_checkpoint SET note = replace(note, 'time 2026', 'time 2025') WHERE size = 9", "false"),
     ],
@@ -184,6 +184,14 @@ def test_nothing_is_signed_over_a_trail_that_does_not_hold(signed, damage, why):
     with pytest.raises(StoreError, match=why):
         signed.sign()
     assert signed.exported.read_text(encoding="utf-8").count("chain ") == 2
+
+
+def test_a_trail_that_loses_its_end_while_control_runs_is_not_signed(signed):
+    running = signed.open()
+    signed.tamper("DELETE FROM control_audit WHERE seq = 11")
+    with pytest.raises(StoreError, match="ends at entry 10"):
+        made(signed, running)
+    running.close()
 
 
 def test_after_a_cut_the_shorter_trail_is_not_signed(signed):

@@ -185,6 +185,36 @@ def test_a_backup_that_is_behind_only_in_what_was_signed_begins_a_new_epoch_too(
     again.close()
 
 
+def test_a_backup_that_is_put_back_beside_the_log_of_a_crash_begins_a_new_epoch_once(tmp_path):
+    """SQLite plays the log over it: ledger and head row stand as at the crash, and the trail between is lost."""
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
+    store = _open(live)
+
+    def grow(count):
+        with store.write() as rows:
+            for n in range(count):
+                rows.audit.append({"action": "revoke", "n": n, "reason": "x" * 300})
+        _revoke(store, f"s{count}")
+        store.tidy()  # the next write begins the log anew
+
+    grow(20)
+    crashed.mkdir()
+    shutil.copy(live / "control.db", crashed)
+    grow(10)
+    with store.write() as rows:
+        rows.audit.append({"action": "revoke"})
+    for leftover in ("control.db-wal", "control.db.epoch"):
+        shutil.copy(live / leftover, crashed)
+    stands = store.head()
+    store.close()
+    for _ in range(2):
+        mixed = _open(crashed)
+        assert (str(mixed.head().revision), mixed.head().audit_seq) == ("2.0", stands.audit_seq + 1)
+        with mixed.read() as rows:
+            assert [record["found"] for record in rows.restores()] == ["1.2"]
+        mixed.close()
+
+
 def test_what_was_signed_is_remembered_whoever_writes_and_given_up_with_the_trail_alone(tmp_path):
     ours, others = (EpochFile(tmp_path / "epoch") for _ in range(2))
     ours.advance(Mark(1, 1, 1, signed=4, signed_as="d4"))
