@@ -37,6 +37,7 @@ class Checkpoints:
         self._store, self._keys, self._sinks, self._base = store, keys, tuple(sinks), base
         self._every, self._metrics, self._clock, self._close = every_s, metrics, clock, close
         self._reached: dict[str, int] = {}
+        self._failed, self._why = 0, ""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,12 +63,18 @@ class Checkpoints:
             done = False
         return done
 
+    def trouble(self) -> str:
+        """Why no checkpoint is made, where that failed more than once in a row; else empty."""
+        return self._why if self._failed > 1 else ""
+
     def _made(self) -> bool:
         try:
             made = make_checkpoint(self._store, self._keys.current(), base=self._base, now=self._clock())
         except GuardianError as error:
-            _log.error("audit_checkpoint_failed", error=str(error)[:500])
+            self._failed, self._why = self._failed + 1, str(error)[:500]
+            _log.error("audit_checkpoint_failed", error=self._why)
             return False
+        self._failed = 0
         if made is not None:
             _log.info("audit_checkpoint", size=made.size)
         return True

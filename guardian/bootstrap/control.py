@@ -83,6 +83,7 @@ class Control:
             now=utc_now,
             fallback=plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
         )
+        self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
         self._deps = ControlDeps(
             store=self.store,
             pdp=self._policies.point,
@@ -94,9 +95,9 @@ class Control:
             bundle_key=bundle_key,
             planter=open_planter(settings),
             adviser=adviser or remote_adviser(settings),
+            unsigned=self._checkpoints.trouble,
         )
         self._pushing = Pushing(settings, self._deps, self.tokens)
-        self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
         self._bell = app.state.bell

@@ -117,7 +117,8 @@ class Planter(Protocol):
 class ControlDeps:
     """Everything behind the routes. `stopwatch` counts seconds, to measure durations; `new_id` names requests.
 
-    `outage` and `refused_reads` are what this process remembers between requests.
+    `outage` and `refused_reads` are what this process remembers between requests. `unsigned` says why the audit
+    trail is not signed, while that lasts.
     """
 
     store: ControlStore
@@ -137,6 +138,7 @@ class ControlDeps:
     watched: Watched = field(default_factory=Watched)
     planter: Planter | None = None
     adviser: Adviser | None = None
+    unsigned: Callable[[], str] = field(default=lambda: "")
 
     def mode_of(self, rows: ControlRows, tenant_id: str) -> ModeView:
         """The tenant's mode: the stored one, else the configured default."""

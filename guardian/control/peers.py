@@ -38,7 +38,8 @@ class Watched:
 
     This process remembers them: after a restart they are told again under the same ids, which the store then
     knows. `measured` are the gateways whose lag the metrics show. Control was away until `since`: silence before
-    that means nothing. People were told how `epoch` began, and by the news `epoch_file` that none is noted.
+    that means nothing. People were told how `epoch` began, by the news `epoch_file` that none is noted, and by the
+    news `unsigned` that the audit trail is not signed.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Watched:
     since: datetime | None = None
     epoch: int | None = None
     epoch_file: str = ""
+    unsigned: str = ""
 
     @contextmanager
     def once_committed(self) -> Iterator[None]:

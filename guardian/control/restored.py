@@ -98,29 +98,66 @@ def tell_of_restores(deps: ControlDeps, now: datetime) -> None:
 
 def tell_of_epoch_file(deps: ControlDeps, now: datetime) -> None:
     """That a restored backup would not be noticed, and when one would be again. Control goes on meanwhile."""
-    told, noted = deps.watched.epoch_file, deps.store.remembers()
-    if noted is not bool(told):
-        return
-    if noted:
-        title, detail = "The epoch file is written again", "a restored backup would be noticed"
-    else:
-        title = "The epoch file cannot be written"
-        detail = "a restored backup would not be noticed: see control's log, and mend where store.epoch_file lies"
-    once = f"{told} back" if noted else f"not written {now.isoformat()}"
+    deps.watched.epoch_file = _tell_of_turn(
+        deps,
+        now,
+        topic="epoch_file",
+        told=deps.watched.epoch_file,
+        well=deps.store.remembers(),
+        bad=(
+            "The epoch file cannot be written",
+            "a restored backup would not be noticed: see control's log, and mend where store.epoch_file lies",
+        ),
+        good=("The epoch file is written again", "a restored backup would be noticed"),
+    )
+
+
+def tell_of_unsigned_trail(deps: ControlDeps, now: datetime) -> None:
+    """That no checkpoint of the audit trail is made, and when one is again. Control goes on meanwhile."""
+    why = deps.unsigned()
+    deps.watched.unsigned = _tell_of_turn(
+        deps,
+        now,
+        topic="checkpoints",
+        told=deps.watched.unsigned,
+        well=not why,
+        bad=(
+            "The audit trail is not signed any more",
+            f"{why}; if a backup was put back, see the README: 'A backup was restored'",
+        ),
+        good=("The audit trail is signed again", "with all that came meanwhile"),
+    )
+
+
+def _tell_of_turn(
+    deps: ControlDeps,
+    now: datetime,
+    *,
+    topic: str,
+    told: str,
+    well: bool,
+    bad: tuple[str, str],
+    good: tuple[str, str],
+) -> str:
+    """Each turn once, as title and detail. Returns by which news people know that it is bad; empty when well."""
+    if well is not bool(told):
+        return told
+    title, detail = good if well else bad
+    once = f"{told} back" if well else f"since {now.isoformat()}"
     with deps.store.write() as rows:
         tell(
             deps,
             rows,
-            topic="epoch_file",
+            topic=topic,
             tenant_id=OPERATORS,
             title=title,
             detail=detail,
-            severity="info" if noted else "high",
+            severity="info" if well else "high",
             once=once,
             now=now,
             follows=told,
         )
-    deps.watched.epoch_file = "" if noted else once
+    return "" if well else once
 
 
 def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:

@@ -17,7 +17,12 @@ from guardian.control.deps import ControlDeps
 from guardian.control.monitors import tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
 from guardian.control.peers import Trouble
-from guardian.control.restored import tell_of_epoch_file, tell_of_later_epochs, tell_of_restores
+from guardian.control.restored import (
+    tell_of_epoch_file,
+    tell_of_later_epochs,
+    tell_of_restores,
+    tell_of_unsigned_trail,
+)
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import counted, moment
@@ -117,6 +122,7 @@ def watch(deps: ControlDeps) -> None:
         deps.watched.epoch = epoch
     tell_of_later_epochs(deps, now)
     tell_of_epoch_file(deps, now)
+    tell_of_unsigned_trail(deps, now)
     _gauge(deps, standing, now)
     gap = unprotected(monitors, now)
     deps.metrics.set("guardian_unprotected_seconds", 0.0 if gap is None else gap.total_seconds())

@@ -179,6 +179,12 @@ def test_a_trail_that_does_not_hold_is_not_signed_and_the_writer_says_it_must_tr
     trail.tamper("UPDATE control_audit SET record = replace(record, 'revoke', 'flag') WHERE seq = 3")
     assert not writer.step()
     assert size(metrics) == 2
+    assert writer.trouble() == "", "it may be better next time"
+    writer.step()
+    assert "entry 3 is edited; `guardian audit verify`" in writer.trouble()
+    trail.tamper("UPDATE control_audit SET record = replace(record, 'flag', 'revoke') WHERE seq = 3")
+    assert writer.step()
+    assert writer.trouble() == ""
 
 
 def test_without_sinks_checkpoints_are_kept_in_the_database(trail, store, metrics):

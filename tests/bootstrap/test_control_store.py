@@ -1,5 +1,8 @@
 """Files beside the database: control does not start where they could not be written."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from guardian.bootstrap.control import Control
@@ -62,3 +65,14 @@ def test_a_file_for_checkpoints_in_a_folder_that_is_there_is_made(tmp_path):
     control.stop()
     assert (path.parent / "checkpoints").read_text().startswith("guardian")
     assert {check.name: check for check in examine(settings, "serve")}["checkpoints"].ok
+
+
+def test_control_hears_from_its_writer_that_the_audit_trail_is_not_signed(tmp_path):
+    path = initialise(tmp_path / "home")
+    control = Control(load(path), metrics=Metrics(), port=0)
+    with closing(sqlite3.connect(path.parent / "data" / "control.db")) as connection, connection:
+        connection.execute("DELETE FROM control_audit WHERE seq = 1")
+    for _ in range(2):
+        control._checkpoints.step()
+    assert "entry 1 is missing" in control._deps.unsigned()
+    control.stop()

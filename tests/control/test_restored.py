@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -223,3 +224,15 @@ def test_people_hear_that_the_epoch_file_cannot_be_written_and_when_it_can_while
         assert [severity for severity, _ in told(stage, "epoch_file")] == ["info", "high"]
     assert path.read_bytes() != noted
     assert stage.deps.store.signed() == (1, "d1")
+
+
+def test_people_hear_that_the_audit_trail_is_not_signed_and_when_it_is_again(stage):
+    trouble = ["the audit trail is not signed again: entry 23 is missing"]
+    stage.deps = replace(stage.deps, unsigned=lambda: trouble[-1])
+    for _ in range(2):
+        [(severity, text)] = told(stage, "checkpoints")
+        assert (severity, text.startswith(trouble[0])) == ("high", True)
+        assert "'A backup was restored'" in text
+    trouble.append("")
+    for _ in range(2):
+        assert [severity for severity, _ in told(stage, "checkpoints")] == ["info", "high"]
