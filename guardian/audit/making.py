@@ -23,6 +23,28 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     or no longer extends the last checkpoint: what was signed is never contradicted. How much that was is also
     remembered outside the database, in which checkpoints can be removed with what they were signed over.
     """
+    grown = _grown(store, keys, base)
+    if grown is None:
+        return None
+    end, tree, chain = grown
+    note = write(keys, base=base, epoch=end.epoch, size=tree.size, root=tree.root(), chain=chain, now=now)
+    with store.write() as rows:
+        there = rows.checkpoints.latest()
+        made = there is None or there.size < tree.size  # else another process was faster
+        if made:
+            rows.checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
+    # before it goes out: a restored backup must not sign another trail as the same log
+    store.remember(signed=tree.size, signed_as=chain.hex())
+    return StoredCheckpoint(tree.size, note, now) if made else None
+
+
+def check_trail(store: ControlStore, keys: KeySet, *, base: str) -> None:
+    """Raises StoreError where `make_checkpoint` would not sign the trail as it is. Changes nothing."""
+    _grown(store, keys, base)
+
+
+def _grown(store: ControlStore, keys: KeySet, base: str) -> tuple[RawEnd, MerkleTree, bytes] | None:
+    """Where the trail ends, its tree and its chain hash there; None when nothing is new. Raises StoreError."""
     signed, signed_as = store.signed()
     with store.read() as rows:
         if signed and rows.audit.digest(signed) != signed_as:
@@ -34,16 +56,7 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
         if end.seq == (latest.size if latest is not None else 0):
             return None
         tree, last = _resume(rows.checkpoints.progress(), latest, keys, base)
-        chain = _grow(rows.audit, tree, end, last)
-    note = write(keys, base=base, epoch=end.epoch, size=tree.size, root=tree.root(), chain=chain, now=now)
-    with store.write() as rows:
-        there = rows.checkpoints.latest()
-        made = there is None or there.size < tree.size  # else another process was faster
-        if made:
-            rows.checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
-    # before it goes out: a restored backup must not sign another trail as the same log
-    store.remember(signed=tree.size, signed_as=chain.hex())
-    return StoredCheckpoint(tree.size, note, now) if made else None
+        return end, tree, _grow(rows.audit, tree, end, last)
 
 
 def _resume(

@@ -10,7 +10,7 @@ from pathlib import Path
 from guardian.audit.checking import Proof
 from guardian.audit.checkpoint import Checkpoint, epoch_of, origin_base
 from guardian.audit.claims import given_claims, stored_claims
-from guardian.audit.making import make_checkpoint
+from guardian.audit.making import check_trail, make_checkpoint
 from guardian.audit.note import NoteError, NoteKey, note_keys, note_keys_from, parse
 from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove, verify_inclusion
 from guardian.audit.report import Claim, Report
@@ -19,7 +19,7 @@ from guardian.audit.verify import verify_trail
 from guardian.audit.writer import Checkpoints
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import named_epoch_file, open_control_store
-from guardian.bootstrap.databases import control_url
+from guardian.bootstrap.databases import control_url, is_there
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.port import Producer
 from guardian.config import Settings
@@ -61,8 +61,8 @@ def open_checkpoints(
 
 
 def checkpoints_are_kept(settings: Settings) -> str:
-    """For who serves, and the doctor. Raises ConfigurationError where the configured file could not be written:
-    that would only be seen on the day that it is needed."""
+    """For who serves. Raises ConfigurationError where the configured file could not be written: that would only be
+    seen on the day that it is needed."""
     named, topic = settings.audit.checkpoint_file, settings.audit.checkpoint_topic
     if named is None:
         return f"go to topic {topic!r}" if topic is not None else "stay in the database (audit.checkpoint_file)"
@@ -77,6 +77,17 @@ def checkpoints_are_kept(settings: Settings) -> str:
             " or mend their owner or mode"
         )
     return f"{path} can be written"
+
+
+def checkpoints_checked(settings: Settings) -> str:
+    """For the doctor: they are kept, and the trail can be signed. Raises ConfigurationError and StoreError."""
+    kept = checkpoints_are_kept(settings)
+    if is_there(settings, settings.store.control):
+        url = control_url(settings, makes=False)
+        with closing(ControlStore(open_engine(url), epoch_file_of(url, named_epoch_file(settings)))) as store:
+            keys = SigningKeys(SecretFiles.of(settings).signing).current()
+            check_trail(store, keys, base=origin_base(settings.control.issuer))
+    return kept
 
 
 def verify(

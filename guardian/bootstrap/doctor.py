@@ -9,7 +9,7 @@ from functools import partial
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.bootstrap.advice import advice_checked
-from guardian.bootstrap.auditing import checkpoints_are_kept
+from guardian.bootstrap.auditing import checkpoints_checked
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.checks import Check, Runs, Unknown, Unwell
 from guardian.bootstrap.console import pages_checked
@@ -68,7 +68,7 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
         "watching": (True, watching_checked),
         "advice": (control and (settings.advice.url is not None or asked), advice_checked),
         "pages": (control, pages_checked),
-        "checkpoints": (control, checkpoints_are_kept),
+        "checkpoints": (control, checkpoints_checked),
         "alerts": (control, _alerts),
         "refused": (True, partial(refused_checked, monitor=monitor, control=control)),
     }
