@@ -194,7 +194,8 @@ class Server:
         self._connection = self._streaming = None
 
     def _sockets(self) -> list[socket.socket]:
-        kept = None if self._connection is None else self._connection.sock
+        connection = self._connection  # another thread may drop it meanwhile
+        kept = None if connection is None else connection.sock
         return [sock for sock in (kept, self._streaming) if sock is not None]
 
 
