@@ -145,4 +145,4 @@ class Follower:
             self._held.trouble.note(error)
         else:
             self._held.trouble.not_streamed(error)
-        return 5.0 if code else 1.0
+        return 5.0 if code or isinstance(error, TimeoutError) else 1.0

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from guardian.gateway.client import Revision
+from guardian.gateway.connection import Server
 
 
 def test_a_revocation_arrives_as_a_delta_through_the_long_poll(ledger, follow, soon) -> None:
@@ -168,3 +169,20 @@ def test_a_stream_that_is_held_back_on_its_way_is_polled_instead(ledger, follow,
     ledger.wait_requests(20)
     assert (revoked.state().transport, streams()) == ("poll", 1)
     assert "revocation list polled while it is not streamed (held_back: " in caplog.text
+
+
+def test_where_no_stream_can_be_reached_within_its_time_the_list_is_polled_between_two_tries(
+    ledger, follow, soon, monkeypatch
+) -> None:
+    tried = []
+
+    def out_of_reach(*_):
+        tried.append(threading.Event().wait(1.1))
+        raise TimeoutError
+        yield
+
+    monkeypatch.setattr(Server, "events", out_of_reach)
+    revoked = follow(push=True, clock=time.monotonic, max_stale_s=2)  # so long a stream may say nothing: 1 s
+    assert soon(lambda: tried)
+    ledger.append("s1")
+    assert soon(lambda: revoked.refusal("acme", session="s1") == "session_revoked")
