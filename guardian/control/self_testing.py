@@ -48,7 +48,7 @@ def test_the_switch(deps: ControlDeps) -> None:
         standing = gateways(deps, rows, now)
         heard = [each for each in standing if each.state != "silent"]
         open_tests = rows.self_tests.open()
-        canaries_due = _due(rows, ("canary",), rule.canary_every, now) and bool(heard)
+        canaries_due = _due(rows, ("canary",), rule.canary_every, now) and _all_known(heard, deps.watched.since)
         plants_due = deps.planter is not None and _due(rows, _PLANTS, rule.plant_every, now)
         plants_due = plants_due and not at_rest(rule.tenant_id, peers(deps, rows, "monitor"), now)
     seen = [_look(deps, each, standing, now) for each in open_tests]
@@ -76,6 +76,11 @@ def noticed(rows: ControlRows, test: SelfTest, finding: Finding, outcome: Findin
             revision=outcome.revision or test.revision,
         )
     )
+
+
+def _all_known(heard: Sequence[Standing], since: datetime | None) -> bool:
+    """Whether anybody is heard, and nobody may yet turn out to be silent: not heard since control was back."""
+    return bool(heard) and (since is None or all(each.peer.last_seen >= since for each in heard))
 
 
 def _due(rows: ControlRows, kinds: tuple[str, ...], every: timedelta | None, now: datetime) -> bool:

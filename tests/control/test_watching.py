@@ -813,6 +813,21 @@ def test_one_that_was_silent_before_the_canary_began_is_not_waited_for(canary):
     assert result(canary) == "passed"
 
 
+def test_nor_after_a_restart_of_control_which_takes_it_for_alive_at_first(canary):
+    ack(canary, "1.0", "gw-dead")
+    canary.clock.pass_(seconds=61)
+    watch(canary.deps)
+    again = replace(canary.deps, peers=PeersHeard(), watched=Watched(since=canary.clock()))
+    for n in (0, 0, 1):
+        canary.clock.pass_(seconds=31)
+        again.peers.note(
+            "gateway", GATEWAY, "gw-a", revision=Revision(epoch=1, n=n), transport="poll", now=canary.clock()
+        )
+        assert len(canary.ledger()) == n
+        check_the_switch(again)
+    assert result(canary) == "passed"
+
+
 def test_one_that_falls_silent_while_a_canary_waits_for_it_fails_that(make_stage):
     rule = SelfTestRule(canary_every=timedelta(minutes=15), enforced_within=timedelta(minutes=2))
     stage = make_stage(switch=SwitchRule(watch_every_s=3600, self_test=rule))
