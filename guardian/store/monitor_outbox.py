@@ -6,9 +6,9 @@ from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select, update
+from sqlalchemy import Connection, Engine, RowMapping, and_, exists, func, or_, select, tuple_, update
 
-from guardian.domain.finding import Finding
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
 from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
@@ -20,6 +20,7 @@ _Kind = Literal["finding", "dead_letter"]
 _MAX_NOTE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 _REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
+RANKS = 0, 1
 
 
 def enqueue(connection: Connection, kind: _Kind, refs: Iterable[str], now: datetime) -> None:
@@ -40,7 +41,8 @@ def known_findings(connection: Connection, ids: Iterable[str]) -> frozenset[str]
 
 
 def insert_findings(connection: Connection, found: Sequence[Finding], now: datetime) -> None:
-    """A finding that is there already stays as it was."""
+    """A finding that is there already stays as it was. One that asks for revocation, or is critical, overtakes
+    what waits of other sessions."""
     insert_new(
         connection,
         findings,
@@ -51,6 +53,17 @@ def insert_findings(connection: Connection, found: Sequence[Finding], now: datet
         ],
     )
     enqueue(connection, "finding", [finding.id for finding in found], now)
+    urgent = (each for each in found if each.wanted is Effect.REVOKE or each.severity == "critical")
+    _overtake(connection, {(each.tenant_id, each.session_id) for each in urgent})
+
+
+def _overtake(connection: Connection, sessions: Iterable[tuple[str, str]]) -> None:
+    """What waits of these sessions goes first, in its own order: people are shown the last. Only of decision ids
+    that came twice there may be any number."""
+    for part in chunks(sessions):
+        theirs = tuple_(findings.c.tenant_id, findings.c.session_id).in_(part)
+        told = exists().where(findings.c.id == outbox.c.ref, findings.c.kind != Kind.IDENTITY.value, theirs)
+        connection.execute(update(outbox).where(*_due("finding", None), outbox.c.rank == 1, told).values(rank=0))
 
 
 class Parked(NamedTuple):
@@ -77,7 +90,8 @@ class Outbox:
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send: findings first, then what was due first, and no more than memory takes.
+        """Up to `limit` things to send: findings first, of these the urgent ones, then what was due first, and no
+        more than memory takes.
 
         Only of this `kind`, and dead letters only of these `topics`, if named. Each is leased, and comes back
         after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
@@ -87,7 +101,10 @@ class Outbox:
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
         order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
         asked = [  # each goes along the index, however much waits
-            select(outbox).where(*_due(each, topics), when).order_by(*order) for each in kinds for when in times
+            select(outbox).where(*_due(each, topics), outbox.c.rank == rank, when).order_by(*order)
+            for each in kinds
+            for rank in RANKS
+            for when in times
         ]
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if not any(connection.execute(query.limit(1)).first() for query in asked):

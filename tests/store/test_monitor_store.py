@@ -53,11 +53,9 @@ def hear(state: SessionState, change: Change) -> SessionState:
     return state.model_copy(update={"epoch": state.epoch + 1, "reported": (*state.reported, change.word.value)})
 
 
-def finding(name: str = "f1", key: SessionKey = S1, kind: Kind = Kind.DRIFT) -> Finding:
-    return Finding(
-        id=name, kind=kind, tenant_id=key.tenant_id, session_id=key.session_id, wanted=Effect.FLAG,
-        severity="high", title="t", time=NOW,
-    )  # fmt: skip
+def finding(name: str = "f1", key: SessionKey = S1, kind: Kind = Kind.DRIFT, **more: Any) -> Finding:
+    about = {"id": name, "kind": kind, "tenant_id": key.tenant_id, "session_id": key.session_id}
+    return Finding(**about | {"wanted": Effect.FLAG, "severity": "high", "title": "t", "time": NOW} | more)
 
 
 def letter(offset: int = 0, value: bytes = b"\x00secret") -> DeadLetter:
@@ -335,6 +333,18 @@ def test_no_finding_waits_behind_dead_letters(store):
     member.commit(Judgement(dead_letters=letters), 1)
     member.commit(Judgement(findings=(finding(),)), 2)
     assert [item.kind for item in store.outbox.due(NOW, 2)] == ["finding", "dead_letter"]
+
+
+def test_no_revocation_and_nothing_critical_waits_behind_findings_of_other_sessions(store, plans):
+    member, revoked = Member(store, "m").claim(P0), finding("revoked", S2, wanted=Effect.REVOKE)
+    waiting = finding("f1"), finding("id", S2, Kind.IDENTITY), finding("flagged", S2), finding("f2")
+    member.commit(Judgement(findings=waiting), 1)
+    plans.clear()
+    critical = finding("critical", SessionKey("other", "s2"), Kind.GATEWAY, severity="critical")
+    member.commit(Judgement(findings=(critical, revoked)), 2)
+    assert "SEARCH findings USING INDEX sqlite_autoindex_findings_1 (id=?)" in plans
+    ordered = [item.finding.id for item in store.outbox.due(NOW, 9)]
+    assert ordered == ["flagged", "critical", "revoked", "f1", "id", "f2"]
 
 
 def test_no_more_dead_letters_are_in_memory_at_once_than_it_takes_and_one_always(store, monkeypatch):
@@ -618,7 +628,7 @@ def plans(engine):
     steps: list[str] = []
 
     def explain(connection, cursor, statement, parameters, *_):
-        if statement.startswith(("SELECT", "DELETE")):
+        if statement.startswith(("SELECT", "DELETE", "UPDATE")):
             found = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps.extend(step[3] for step in found)
 
@@ -631,7 +641,7 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(store, plan
     store.prune(NOW, Retention())
     assert "SEARCH findings USING INDEX ix_findings_at (at<?)" in plans
     assert [step for step in plans if step.startswith("SCAN")] == []
-    by_state = [step for step in plans if "ix_outbox_state_kind_next_at_attempts" in step]
+    by_state = [step for step in plans if "ix_outbox_state_kind_rank_next_at_attempts" in step]
     assert len(by_state) == 2
     assert all("next_at<?" in step for step in by_state), "what was delivered lately is not read each time"
 
@@ -659,9 +669,10 @@ def test_what_is_due_is_found_without_looking_at_all_that_waits(store, plans):
     for kind in ("finding", "dead_letter"):
         store.outbox.depth(kind)
         assert len(store.outbox.due(NOW, 10, kind=kind, topics=["t"])) == 1
-    found = [step for step in plans if "outbox" in step]
+    found = [step for step in plans if "outbox" in step and "PRIMARY KEY" not in step]
     assert found
-    assert all("INDEX ix_outbox_state_kind_next_at_attempts (state=? AND kind=?" in step for step in found), found
+    by_rank = "INDEX ix_outbox_state_kind_rank_next_at_attempts (state=? AND kind=?"
+    assert all(by_rank in step for step in found), found
     assert [step for step in plans if "TEMP B-TREE" in step] == []
 
 
