@@ -47,6 +47,8 @@ CRASH_AT = "GUARDIAN_CRASH_AT"
 _OUTBOX_PATIENCE_S = 20.0
 _HEARS_FOR_S = 10.0
 """So long, at most, the first batch waits for what people said before this start."""
+_ENDS_FOR_S = 25.0
+"""So long, at most, a loop is given to end: longer than the outbox goes on, and than a call without an answer."""
 
 _CACHES: Mapping[Metric, str] = {
     "guardian_embedding_cache_total": "cache",
@@ -196,7 +198,7 @@ class Monitor:
         finally:
             self._loops.stop()
             self._delivery.wake()
-            self._loops.join(timeout_s=15)
+            self._loops.join(timeout_s=_ENDS_FOR_S)
             if health is not None:
                 health.close()
             for producer in self._producers.values():

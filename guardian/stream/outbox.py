@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
@@ -88,7 +88,7 @@ class Delivery:
             self._awake[kind].clear()
             pause = self._idle_s
             try:
-                sent, failures = self.deliver_due(kind), 0
+                sent, failures = self.deliver_due(kind, enough=stop.is_set), 0
             except StoreError as error:
                 sent, pause = 0, self._backoff.after(failures, jitter=self._jitter())
                 failures += 1
@@ -97,23 +97,35 @@ class Delivery:
                 self._awake[kind].wait(pause)
         until = self._clock() + _LAST
         with suppress(StoreError):
-            while self.deliver_due(kind) and self._clock() < until:
+            while self.deliver_due(kind, enough=lambda: self._clock() >= until):
                 pass
 
     def depth(self) -> int:
         """How many findings, and dead letters of this monitor's topics, wait to be delivered."""
         return self._outbox.depth(topics=self._producers.keys())
 
-    def deliver_due(self, kind: _Kind | None = None) -> int:
-        """Send what is due of this kind (None: of both, findings first); returns how many items arrived."""
+    def deliver_due(self, kind: _Kind | None = None, *, enough: Callable[[], bool] = lambda: False) -> int:
+        """Send what is due of this kind (None: of both, findings first), until it is `enough`; returns how many
+        items arrived."""
         if self._failing and not self._outbox.depth("finding"):  # another monitor of this store has sent it
             self._failing = False
         items = self._outbox.due(
             self._clock(), self._batch, kind=kind, topics=self._producers.keys(), longest=self._longest
         )
-        return self._send_findings(items) + self._send_letters(items)
+        findings = [item for item in items if item.kind == "finding"]
+        letters = [item for item in items if item.kind == "dead_letter"]
+        sent = self._send_findings(self._until(enough, findings))
+        return sent + self._send_letters(self._until(enough, letters))
 
-    def _send_findings(self, items: Sequence[OutboxItem]) -> int:
+    def _until(self, enough: Callable[[], bool], items: Sequence[OutboxItem]) -> Iterator[OutboxItem]:
+        """The items one by one; what is left when it is enough is due again at once."""
+        for place, item in enumerate(items):
+            if enough():
+                self._outbox.untried([left.id for left in items[place:]], self._clock())
+                return
+            yield item
+
+    def _send_findings(self, items: Iterable[OutboxItem]) -> int:
         arrived, answers = 0, True
         for item in items:
             if item.unread:
@@ -130,12 +142,10 @@ class Delivery:
             answers = error is None or error.status != 0
         return arrived
 
-    def _send_letters(self, items: Sequence[OutboxItem]) -> int:
+    def _send_letters(self, items: Iterable[OutboxItem]) -> int:
         arrived = 0
         untried: dict[datetime, list[int]] = {}
         for item in items:
-            if item.kind != "dead_letter":
-                continue
             if until := self._refused_until(item):  # a send to a topic that refuses may take long
                 untried.setdefault(until, []).append(item.id)
             else:

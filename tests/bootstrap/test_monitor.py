@@ -156,7 +156,7 @@ def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_fro
 
     failed = threading.Event()
 
-    def round_of_it(kind):
+    def round_of_it(kind, **_):
         if kind == "finding":
             failed.set()
             raise OverflowError("date value out of range")

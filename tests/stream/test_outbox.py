@@ -336,6 +336,34 @@ def test_who_stops_is_not_kept_waiting_for_all_that_is_to_be_sent(rig, control):
     assert (len(control.got), rig.store.outbox.depth("finding")) == (100, 500)
 
 
+def test_so_it_is_where_control_is_slow_and_what_is_left_is_due_again_at_once(rig, control):
+    def slow():
+        stop.set()
+        rig.clock.forward(1)
+
+    for n in range(60):
+        rig.broker.append("log", json.dumps({"schema": "v2", "tenant_id": "acme", "session_id": f"s{n}"}).encode())
+    rig.read(rig.worker(max_records=60), rig.drained)
+    stop, control.takes = threading.Event(), slow
+    delivery(rig, control).run(stop)
+    assert (len(control.got), len(rig.findings())) == (11, 49)
+
+
+def test_dead_letters_keep_nobody_waiting_who_stops(rig, control):
+    class Slow(MemoryProducer):
+        def send(self, topic, value, **more):
+            rig.clock.forward(3)
+            super().send(topic, value, **more)
+
+    for _ in range(20):
+        rig.broker.append("log", b"rubbish")
+    rig.read(rig.worker(), rig.drained)
+    stop = threading.Event()
+    stop.set()
+    delivery(rig, control, producer=Slow(rig.broker)).run_letters(stop)
+    assert len(rig.broker.records("dlq.log")) == 4
+
+
 def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):
     sender = delivery(filled, control, idle_s=0.01)
 
