@@ -151,6 +151,12 @@ class Outbox:
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
+    def urgent_depth(self) -> int:
+        """How many findings wait that overtake others."""
+        query = select(func.count()).select_from(outbox).where(*_due("finding", None), outbox.c.rank == 0)
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
     def parked_count(self) -> int:
         """How many findings are parked."""
         query = select(func.count()).select_from(outbox).where(_REFUSED)

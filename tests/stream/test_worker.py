@@ -9,7 +9,7 @@ from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
 from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
 from guardian.errors import BusError, ConfigurationError, FuseBlown, SchemaAway, StoreError
@@ -126,10 +126,25 @@ def test_two_workers_share_a_topic_and_count_every_action_once(rig, make_event, 
     assert set(one.judged) | set(two.judged) == {f"d{n}" for n in range(60)}
 
 
-def test_the_worker_pauses_while_the_outbox_is_too_deep(rig, make_event, counting):
+def test_flags_that_wait_keep_no_other_session_from_being_judged_until_there_are_ten_times_as_many(
+    rig, make_event
+):
+    for n in range(200):
+        rig.broker.append("log", make_event(n))
+    rig.read(rig.worker(max_records=6, max_outbox_depth=2), lambda: rig.store.outbox.depth() >= 30)
+    assert rig.store.outbox.depth() == 30
+
+
+def test_the_worker_pauses_while_too_many_wait_to_be_revoked(rig, make_event, counting):
+    class Revoking(counting):
+        def judge(self, *batch):
+            judged = super().judge(*batch)
+            found = (each.model_copy(update={"wanted": Effect.REVOKE}) for each in judged.findings)
+            return replace(judged, findings=tuple(found))
+
     for n in range(60):
         rig.broker.append("log", make_event(n))
-    pipeline = counting()
+    pipeline = Revoking()
     worker = rig.worker(pipeline, max_records=6, max_outbox_depth=5)
     looked = []
 
