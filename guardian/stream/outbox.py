@@ -40,7 +40,7 @@ class Delivery:
         jitter: Callable[[], float],
         metrics: Metrics,
         backoff: Backoff | None = None,
-        batch: int = 50,
+        batch: int = 10,
         idle_s: float = 0.25,
         max_value_bytes: int = 900_000,
         crash_points: CrashPoints = no_crash,

@@ -312,6 +312,24 @@ def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):
     assert (len(filled.broker.records("dlq.log")), filled.store.outbox.depth()) == (1, 0)
 
 
+def test_a_revocation_that_is_asked_for_meanwhile_waits_for_few_others(rig, control):
+    for n in range(60):
+        rig.broker.append("log", json.dumps({"schema": "v2", "tenant_id": "acme", "session_id": f"s{n}"}).encode())
+    rig.read(rig.worker(max_records=60), rig.drained)
+    about = {"id": "revoke", "kind": Kind.DRIFT, "tenant_id": "other", "session_id": "s", "title": "t"}
+    revoke = Finding(**about, wanted=Effect.REVOKE, severity="high", time=rig.clock())
+
+    def asked():
+        if len(control.calls) == 1:
+            nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+            rig.store.commit(Judgement(findings=(revoke,)), now=rig.clock(), **nothing)
+
+    control.takes, sender = asked, delivery(rig, control)
+    while sender.deliver_due("finding"):
+        pass
+    assert (control.calls.index("revoke"), len(control.got)) == (10, 61)
+
+
 def test_why_the_monitor_stops_is_sent_before_what_each_record_of_a_broken_gateway_is_told_for(rig, control):
     """And all of that too: in one process with control, nobody starts the monitor again before people come."""
     for n in range(120):
