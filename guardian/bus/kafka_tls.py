@@ -63,7 +63,8 @@ def expect_tls(settings: KafkaSettings) -> None:
     """Raises BusError where a bootstrap server takes the connection, but no handshake succeeds with it nor with
     another. From then on no client in this process waits for a handshake without end.
 
-    A server that is away is left to the client, which gives up in time.
+    A server that is away is left to the client, which gives up in time, and so is one behind a proxy: its name
+    may lead elsewhere from here.
     """
     try:
         context = tls_context(settings)
@@ -72,6 +73,8 @@ def expect_tls(settings: KafkaSettings) -> None:
     if context is None:
         return
     manager.KafkaSSLTransport = _Limited
+    if any(settings.client_options.get(name) for name in ("proxy_url", "socks5_proxy")):
+        return
     try:
         servers = collect_hosts(settings.bootstrap_servers)
     except ValueError:  # no address: the client says so

@@ -56,6 +56,11 @@ def test_one_that_is_away_is_no_help(mute) -> None:
         expect_tls(dataclasses.replace(mute, bootstrap_servers=named))
 
 
+@pytest.mark.parametrize("proxy", ["proxy_url", "socks5_proxy"])
+def test_what_is_behind_a_proxy_is_not_asked_past_it(mute, proxy) -> None:
+    expect_tls(dataclasses.replace(mute, client_options={**mute.client_options, proxy: "socks5://127.0.0.1:1"}))
+
+
 def test_what_is_no_address_is_left_to_the_client(mute) -> None:
     for named in ("localhost:http", "[::1"):
         with pytest.raises(ConfigurationError):
