@@ -24,6 +24,7 @@ from guardian.control.visiting import Visits
 from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ControlError, ModelError
+from guardian.wire.calls import PROBLEM
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Person
 from guardian.wire.visits import Visit
@@ -97,7 +98,8 @@ def pages_checked(settings: Settings) -> str:
     if folder is not None and not settings.resolve(folder).is_dir():
         raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
     with suppress(httpx.HTTPError, OSError):  # control is away, which another check says
-        if httpx.get(f"{settings.control.url}{ROOT}", timeout=3).status_code == httpx.codes.UNAUTHORIZED:
+        answer = httpx.get(f"{settings.control.url.rstrip('/')}{ROOT}", timeout=3)
+        if f"{PROBLEM}unauthenticated" in answer.text:  # a proxy may ask for a password of its own
             raise ControlError(f"control at {settings.control.url} runs without the pages; start it again")
     return f"at {rule.url}, by {' or '.join(ways)}{_bare(settings)}"
 

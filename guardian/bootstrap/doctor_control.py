@@ -30,7 +30,7 @@ _ANOTHER = (
 def control_checked(settings: Settings) -> str:
     """That control answers where it is looked for, and has our time. Raises ControlError, or
     ConfigurationError for certificates that cannot be read."""
-    url = settings.control.url
+    url = settings.control.url.rstrip("/")
     try:
         sent = time.time()
         answer = httpx.get(f"{url}/healthz", timeout=3)

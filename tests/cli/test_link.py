@@ -5,11 +5,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control import Control
+from guardian.bootstrap.doctor_control import control_checked
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.tokens import issue
 from guardian.cli import app
@@ -105,3 +107,16 @@ def test_a_control_that_began_without_the_pages_is_told(place: Any) -> None:
             pages_checked(load(file))
     finally:
         bare.stop()
+
+
+def test_a_proxy_that_asks_for_a_password_of_its_own_hides_no_pages(place: Any, monkeypatch: Any) -> None:
+    _, file = place
+    monkeypatch.setattr("httpx.get", lambda *_, **__: httpx.Response(401, text="<h1>401</h1>"))
+    assert pages_checked(load(file)).startswith("at http://127.0.0.1:")
+
+
+def test_an_address_of_control_that_ends_in_a_slash_has_its_pages(place: Any) -> None:
+    control, file = place
+    file.write_text(file.read_text().replace(control.url, f"{control.url}/"))
+    assert " answers, " in control_checked(load(file))
+    assert pages_checked(load(file)).startswith("at http://127.0.0.1:")
