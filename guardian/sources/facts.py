@@ -111,11 +111,11 @@ def tool_of(value: object, path: str) -> dict[str, Any]:
     return {"tool": said or "", "refused": refused}
 
 
-def of_no_tool(why: DecodeError) -> DecodeError:
+def of_no_tool(why: DecodeError, effect: Effect) -> DecodeError:
     """The refusal of a call for its tool alone, as that of one that names none: an agent may name what no event
-    can hold."""
+    can hold. Of one that was denied that is said too, because then an agent alone did it."""
     names = {"tenant_id": why.tenant_id, "session_id": why.session_id, "gateway": why.gateway}
-    return DecodeError("no_tool", why.reason, **names)
+    return DecodeError("no_tool" if effect == "allow" else DENIED_NO_TOOL, why.reason, **names)
 
 
 def nameable(said: str) -> bool:
@@ -227,6 +227,7 @@ _ALLOW = frozenset(
 _DENY = frozenset(
     {"deny", "denied", "forbid", "forbidden", "false", "no", "block", "blocked", "reject", "rejected", "refused"}
 )  # fmt: skip
+DENIED_NO_TOOL = "no_tool_denied"
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_UNTIL = 1e11  # later than any date in seconds, earlier than any of this century in milliseconds

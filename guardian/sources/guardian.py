@@ -116,9 +116,8 @@ def read_partly(body: Any, why: DecodeError) -> DecisionEvent | DecodeError:
     if event is not None:
         return event
     action = body.get("action") if isinstance(body, dict) else None
-    if not isinstance(action, dict) or _partly({**body, "action": {**action, "tool": _ANY_TOOL}}) is None:
-        return why
-    return of_no_tool(why)
+    named = _partly({**body, "action": {**action, "tool": _ANY_TOOL}}) if isinstance(action, dict) else None
+    return why if named is None else of_no_tool(why, named.decision.effect)
 
 
 def _partly(body: Any) -> DecisionEvent | None:

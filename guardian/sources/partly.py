@@ -66,7 +66,7 @@ def without(facts: Facts, places: Iterable[tuple[int | str, ...]], why: DecodeEr
     them, or where the tool is among them."""
     named = {str(place[1]) if place[0] == "action" and len(place) > 1 else str(place[0]) for place in places}
     if "tool" in named and named <= {"tool", *_TELL}:
-        raise of_no_tool(why)
+        raise of_no_tool(why, facts.effect)
     if not named <= _TELL.keys():
         raise why
     return dataclasses.replace(facts, **{fact: _DEFAULTS[fact] for name in named for fact in _TELL[name]})

@@ -17,7 +17,7 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import OWN_ID, Completion
-from guardian.sources.facts import Facts
+from guardian.sources.facts import DENIED_NO_TOOL, Facts, of_no_tool
 from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, placed, read_partly
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
@@ -33,6 +33,8 @@ _WRAPPED_AT_MOST = 2
 _ESCAPED = 6
 """By what factor JSON may grow when it is written out again: numbers and other alphabets take more room."""
 _NAMELESS = ("no_session", "no_tool")
+_TOLD_APART = (*_NAMELESS, "nobody", DENIED_NO_TOOL)
+"""The refusals that the fuse counts otherwise than the rest, whatever else is unread."""
 _MESSAGE = ("jsonrpc", "method", "params")
 _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
@@ -263,9 +265,12 @@ def _numbered(told: Told, alike: Counter[str]) -> Told:
 
 
 def _nobodys(error: DecodeError, facts: Facts) -> DecodeError:
-    """The refusal; that it is nobody's where the call was denied and names no session."""
-    if error.code not in _NAMELESS or error.session_id is not None or facts.effect == "allow":
+    """The refusal. Of a call that was denied it says so: that it is nobody's where it names no session, else that
+    it named no tool."""
+    if error.code not in _NAMELESS or facts.effect == "allow":
         return error
+    if error.session_id is not None:
+        return of_no_tool(error, facts.effect)
     return DecodeError("nobody", error.reason, tenant_id=error.tenant_id, gateway=error.gateway)
 
 
@@ -276,7 +281,7 @@ def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> Decod
     if not isinstance(entry, Mapping):
         return part.why
     names = {"tenant_id": error.tenant_id, "session_id": error.session_id, "gateway": error.gateway}
-    code = error.code if error.code in (*_NAMELESS, "nobody") else part.why.code  # the fuse tells these apart
+    code = error.code if error.code in _TOLD_APART else part.why.code
     return DecodeError(code, part.why.reason, **names)
 
 

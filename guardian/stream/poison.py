@@ -11,7 +11,7 @@ from guardian.stream.fuse import ANYBODY, Blown, Outcome
 from guardian.stream.marks import Mark
 
 MAX_ATTEMPTS = 3
-_NO_FAULT = ("too_large", "nobody", "poison")
+_NO_FAULT = ("too_large", "nobody", "no_tool_denied", "poison")
 """What speaks against no gateway: an agent, or whoever reaches the gateway, can bring it about, or guardian itself
 fails."""
 _ANYBODYS = ("no_session", "no_tool")
@@ -71,7 +71,8 @@ def outcomes(
 
     A readable record speaks for the gateway that it names and for its sender, because of an unreadable one nothing
     but the sender may be known. Two kinds of unreadable records do not speak against a gateway: those that are too
-    large, were denied to nobody or crash a room, and those that people sent again, as the `mark` proves.
+    large, name no session or no tool and were denied, or crash a room, and those that people sent again, as the
+    `mark` proves.
     """
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {

@@ -114,14 +114,15 @@ def test_who_acts_and_with_what_must_be_readable_whole(line, make_reader, told):
 
 @pytest.mark.parametrize("name", [*CARRYING, "permit"])
 @pytest.mark.parametrize("odd", ["", "x" * 600, "a\\u0001b", "a\u007fb", "\\ud800"])
-def test_a_tool_that_no_event_can_hold_is_none(name, odd, make_reader, told):
+@pytest.mark.parametrize(("effect", "code"), [("allow", "no_tool"), ("deny", "no_tool_denied")])
+def test_a_tool_that_no_event_can_hold_is_none(name, odd, effect, code, make_reader, told):
     """An agent chooses it, and alone speaks against no gateway: the fuse goes by this code."""
-    body = {**BODY, "action": {"tool": "TOOL", "arguments": {}}}
+    body = {**BODY, "action": {"tool": "TOOL", "arguments": {}}, "decision": {"effect": effect}}
     event = DecisionEvent.model_validate_json(json.dumps(body))
     line = plugins.make("sources", name, {}).write(event).decode()
     (refused,) = told(make_reader(name, MINE), line.replace("TOOL", odd).encode())
     assert isinstance(refused, DecodeError)
-    assert (refused.code, refused.tenant_id) == ("no_tool", "acme")
+    assert (refused.code, refused.tenant_id) == (code, "acme")
     assert refused.session_id is not None
 
 

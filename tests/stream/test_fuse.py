@@ -115,8 +115,9 @@ def test_calls_without_a_valid_tool_blow_it_only_where_hardly_any_can_be_read(co
     assert _blow(fuse, *others, *found, *[Outcome("gw", False)] * 60) == Blown("gw", 60, 120)
 
 
-def test_what_is_denied_to_nobody_speaks_against_no_gateway():
-    bad = _anonymous("nobody", 500)
+@pytest.mark.parametrize(("code", "sessions"), [("nobody", [None]), ("no_tool_denied", ["s1", "s2", "s3"])])
+def test_what_is_denied_and_names_no_session_or_no_tool_speaks_against_no_gateway(code, sessions):
+    bad = [DeadLetter(Record("log", 0, n, b""), code, "", "acme", each, "gw") for n, each in enumerate(sessions)]
     assert outcomes([letter.record for letter in bad], [], bad, Mark()) == []
 
 
