@@ -18,6 +18,7 @@ from guardian.archive.schema import EVENTS as ARCHIVED
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
+from guardian.tightening.sessions import Apart
 from guardian.wire.principal import EVERY_TENANT
 
 VECTORS = ("vector_model", "purpose_vector", "action_vector")
@@ -218,11 +219,12 @@ class ArchiveView:
         return rows[same].reset_index(drop=True), purposes, actions
 
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
-        """The same decisions as values, as proposals are made from."""
+        """The same decisions as values, as proposals are made from: each session that is known by agent and user
+        only has a name of its own."""
         for tenant in [None] if self.scope is None else sorted(self.scope):
-            for call in self.archive.past_calls(Window(tenant, since, until)):
-                if not self.planted or call.gateway != self.planted:
-                    yield call
+            calls = self.archive.past_calls(Window(tenant, since, until))
+            theirs = (call for call in calls if not self.planted or call.gateway != self.planted)
+            yield from Apart(self.idle).calls(theirs)
 
 
 def _one(label: Label) -> SessionKey:

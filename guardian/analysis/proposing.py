@@ -14,6 +14,7 @@ from guardian.errors import ConfigurationError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.backtest import backtest as run
 from guardian.tightening.envelope import patched_tools
+from guardian.tightening.history import Trust
 from guardian.tightening.proposal import Proposal, read_proposal
 from guardian.tightening.sessions import IDLE
 from guardian.tightening.surface import Surface
@@ -33,7 +34,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
         raise ConfigurationError(f"{tenant}: the archive holds nothing of this tenant to propose from")
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
     window = held(view.archive, tenant, since=end - timedelta(days=days), until=end)
-    trust = tightening.trust_of(view.archive, Window(tenant, window.since, window.until))
+    trust = _trust(view, Window(tenant, window.since, window.until))
     made, _ = tightening.proposed(
         lambda: view.past_calls(since=window.since, until=window.until),
         trust,
@@ -89,7 +90,7 @@ def replay(
     view = archive.only(proposal.tenant_id)
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
     begin = since - IDLE
-    trust = tightening.trust_of(view.archive, Window(proposal.tenant_id, begin, end))
+    trust = _trust(view, Window(proposal.tenant_id, begin, end))
     return run(
         view.past_calls(since=begin, until=end),
         proposal.restrictions,
@@ -97,6 +98,10 @@ def replay(
         since=since,
         patched=patched_tools(proposal.grants, proposal.restrictions),
     )
+
+
+def _trust(view: ArchiveView, window: Window) -> Trust:
+    return tightening.trust_of(view.archive, window, idle=view.idle, planted=view.planted)
 
 
 def counts(tested: Backtest, surface: Surface | None = None) -> pd.Series:

@@ -120,7 +120,7 @@ def recorded(settings: Settings, archive: Archive, window: Window) -> tuple[Call
     return calls, trust_of(archive, window, idle=idle, planted=planted)
 
 
-def trust_of(archive: Archive, window: Window, *, idle: timedelta | None = None, planted: str = "") -> Trust:
+def trust_of(archive: Archive, window: Window, *, idle: timedelta, planted: str) -> Trust:
     """Who was flagged in the window and not cleared since, and what people said; `idle` as of `Apart`, `planted`
     the gateway of what guardian planted (empty: it planted nothing)."""
     flagged: dict[SessionKey, datetime] = {}

@@ -21,20 +21,22 @@ _BEGUN = "|"  # no name of an agent or a user has it: see `sources.completing`
 class Apart:
     """Tells the sessions of a nameless key apart as the monitor does: each is called by the key and its begin.
 
-    Calls come in time. `idle` is how long such a session may be silent and still be the same (None: for ever).
+    A key's calls come in time. `idle` is how long such a session may be silent and still be the same.
     """
 
-    idle: timedelta | None
+    idle: timedelta
     _open: OrderedDict[SessionKey, tuple[SessionKey, datetime]] = field(default_factory=OrderedDict)
 
     def session(self, key: SessionKey, at: datetime) -> SessionKey:
         """The session of a call at `at`. One with a name of its own is called by that."""
-        if self.idle is None or not key.nameless:
+        if not key.nameless:
             return key
-        while self._open and begins_anew(next(iter(self._open.values()))[1], at, idle=self.idle):
-            self._open.popitem(last=False)
-        session, _ = self._open.pop(key, (SessionKey(key.tenant_id, f"{begun(key)}{at.isoformat()}"), at))
+        session, last = self._open.pop(key, (None, None))
+        if session is None or begins_anew(last, at, idle=self.idle):
+            session = SessionKey(key.tenant_id, f"{begun(key)}{at.isoformat()}")
         self._open[key] = session, at
+        while begins_anew(next(iter(self._open.values()))[1], at, idle=self.idle):
+            self._open.popitem(last=False)
         return session
 
     def calls(self, calls: Iterable[PastCall]) -> Iterator[PastCall]:

@@ -359,6 +359,33 @@ def test_a_day_is_replayed_knowing_what_its_sessions_did_the_evening_before(lay)
     assert (found.replayed, found.honest_denied, found.flagged_stopped, found.flagged_sessions) == (2, 1, 1, 1)
 
 
+def test_one_flagged_session_of_a_user_whose_sessions_have_no_names_says_nothing_of_the_others(lay):
+    name, morning = "window:agent_a|ann", datetime(2026, 5, 13, 9, tzinfo=UTC)
+    for tenant, hours, gateway, wanted in (
+        ("acme", 0, "gw", "none"),
+        ("acme", 1, "gw", "flag"),
+        ("acme", 2, "gw", "none"),
+        ("acme", 2.4, "gw-test", "flag"),
+        ("acme", 2.8, "gw", "none"),
+        ("globex", 0, "gw", "none"),
+        ("globex", 1, "gw", "none"),
+    ):
+        at = morning + timedelta(hours=hours)
+        root = lay(tenant_id=tenant, session_id=name, at=at, gateway=gateway, wanted=wanted)
+    view = open_archive(root, tenant="*", planted="gw-test")
+    calls = list(view.past_calls(since=morning, until=morning + timedelta(days=1)))
+    assert [call.session_id for call in calls] == [f"{name}|{call.at.isoformat()}" for call in calls]
+    unused = Restriction(
+        Scope("acme", "read files", "agent_a"),
+        ForbidTool("files.read"),
+        "idle",
+        Support(200, 1000, 60, None, 0.015, 70, 0),
+    )
+    proposal = Proposal("acme", morning, morning, morning, (unused,), {}, Backtest(), Surface())
+    found = proposing.replay(view, proposal, since=morning)
+    assert (found.honest_denied, found.flagged_denied, found.flagged_sessions) == (3, 1, 1)
+
+
 def test_a_proposal_is_read_from_its_folder_by_those_whose_it_is(archive, tmp_path):
     made = proposing.propose(archive, "tenant_acme")
     tightening.save(tightening.rendered(made, {}, []), tmp_path)
