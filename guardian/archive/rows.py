@@ -147,17 +147,23 @@ def _spelt(event: DecisionEvent) -> Row:
 
 
 def labels(words: Iterable[Change]) -> bytes:
-    """Arrow IPC of what people said; empty if none of it is about what a session did."""
+    """Arrow IPC of what people said; empty if none of it is about what a session did. What was given
+    back with its parent counts as given back, as in the ledger."""
     return pack(
         [
             {"tenant_id": word.key.tenant_id, "session_id": word.key.session_id}
-            | {"word": word.word.value, "at": moment(word.at), "seq": word.seq}
+            | {"word": _word(word).value, "at": moment(word.at), "seq": word.seq}
             | {"finding_id": (judged(word.detail)[0] or None) if word.word in _VERDICTS else None}
             for word in words
             if word.word is not HumanWord.REGISTERED
         ],
         LABELS,
     )
+
+
+def _word(said: Change) -> HumanWord:
+    with_its_parent = said.word is HumanWord.LAPSED and said.detail == "parent_reinstated"
+    return HumanWord.REINSTATED if with_its_parent else said.word
 
 
 def share_memory() -> None:

@@ -628,6 +628,13 @@ def test_labels_come_back_once_in_controls_order(tmp_path):
     ]  # fmt: skip
 
 
+def test_of_a_session_that_was_given_back_with_its_parent_it_is_told(tmp_path):
+    key, at = SessionKey("acme", "child"), datetime(2026, 5, 12, tzinfo=UTC)
+    ends = [Change(n, key, HumanWord.LAPSED, at, detail) for n, detail in enumerate(("parent_reinstated", ""))]
+    write_labels(tmp_path, "x", [labels(ends)])
+    assert [label.word.value for label in Archive(tmp_path).labels()] == ["reinstated", "lapsed"]
+
+
 def test_a_label_says_which_finding_it_judges_and_one_of_before_does_not(tmp_path):
     key, at = SessionKey("acme", "s1"), datetime(2026, 5, 12, tzinfo=UTC)
     words = [(HumanWord.CONFIRMED, "fnd_1"), (HumanWord.FALSE_POSITIVE, "fnd_2"), (HumanWord.LAPSED, "by itself")]
