@@ -191,6 +191,10 @@ def test_an_unusual_session_stays_one_session_however_often_it_pauses_and_in_whi
     assert [r.why for r in flagged if r.rule.kind == "forbid_tool"] == [
         "called only by 1 session that guardian flagged"
     ]
+    accused = mine(history(trust=Trust(words={key: HumanWord.REVOKED}), more=days)).restrictions
+    assert [r.why for r in accused if r.rule.kind == "forbid_tool"] == [
+        "called only by 1 session confirmed as drift or revoked"
+    ]
 
 
 def test_one_or_two_unusual_sessions_widen_no_number_set_hours_or_lifetime_and_three_do(history, call):
