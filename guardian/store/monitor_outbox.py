@@ -213,9 +213,9 @@ def _bodies(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
 def _item(row: RowMapping, bodies: Mapping[str, str], letters: Mapping[str, StoredDeadLetter]) -> OutboxItem:
     if row["kind"] == "finding":
         finding, unread = _read(bodies[row["ref"]])
-        return OutboxItem(row["id"], "finding", row["attempts"], finding=finding, unread=unread)
+        return OutboxItem(row["id"], "finding", row["attempts"], row["next_at"], finding=finding, unread=unread)
     letter = letters.get(row["ref"])  # None: it expired unsent
-    return OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter)
+    return OutboxItem(row["id"], "dead_letter", row["attempts"], row["next_at"], dead_letter=letter)
 
 
 def _as_memory_takes(connection: Connection, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:

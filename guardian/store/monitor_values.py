@@ -83,11 +83,12 @@ class StoredDeadLetter(ListedLetter):
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
     """One thing to deliver: a finding to control (idempotency key: its id), or a dead letter to its topic.
-    `unread` says why its finding cannot be read, where that is so."""
+    `due` is when it was so, before it was handed out; `unread`, why its finding cannot be read, if it cannot."""
 
     id: int
     kind: Literal["finding", "dead_letter"]
     attempts: int
+    due: datetime
     finding: Finding | None = None
     dead_letter: StoredDeadLetter | None = None
     unread: str = ""

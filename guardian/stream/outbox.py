@@ -118,10 +118,11 @@ class Delivery:
         return sent + self._send_letters(self._until(enough, letters))
 
     def _until(self, enough: Callable[[], bool], items: Sequence[OutboxItem]) -> Iterator[OutboxItem]:
-        """The items one by one; what is left when it is enough is due again at once."""
+        """The items one by one; what is left when it is enough keeps its place in the queue."""
         for place, item in enumerate(items):
             if enough():
-                self._outbox.untried([left.id for left in items[place:]], self._clock())
+                for left in items[place:]:
+                    self._outbox.untried([left.id], left.due)
                 return
             yield item
 

@@ -367,6 +367,19 @@ def test_so_it_is_where_control_is_slow_and_what_is_left_is_due_again_at_once(ri
     assert (len(control.got), len(rig.findings())) == (11, 49)
 
 
+def test_who_stops_leaves_the_order_as_it_is(rig, control):
+    about = {"kind": Kind.DRIFT, "tenant_id": "acme", "session_id": "s", "title": "t", "severity": "low"}
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    for n in range(30):
+        found = Finding(id=f"f{n}", wanted=Effect.FLAG, time=rig.clock(), **about)
+        rig.store.commit(Judgement(findings=(found,)), now=rig.clock(), **nothing)
+        rig.clock.forward(1)
+    stop = threading.Event()
+    control.takes = stop.set
+    delivery(rig, control).run(stop)
+    assert control.calls == [f"f{n}" for n in range(30)]
+
+
 def test_dead_letters_keep_nobody_waiting_who_stops(rig, control):
     class Slow(MemoryProducer):
         def send(self, topic, value, **more):
