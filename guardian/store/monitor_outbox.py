@@ -91,7 +91,7 @@ class Outbox:
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
         """Up to `limit` things to send: findings first, of these the urgent ones, then what was due first, and no
-        more than memory takes.
+        more than memory takes. One place in ten is none of the urgent ones': else the others might wait for ever.
 
         Only of this `kind`, and dead letters only of these `topics`, if named. Each is leased, and comes back
         after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
@@ -101,18 +101,18 @@ class Outbox:
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
         order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
         asked = [  # each goes along the index, however much waits
-            select(outbox).where(*_due(each, topics), outbox.c.rank == rank, when).order_by(*order)
+            (most, select(outbox).where(*_due(each, topics), outbox.c.rank == rank, when).order_by(*order))
+            for rank, most in zip(RANKS, (limit - limit // 10, limit), strict=True)
             for each in kinds
-            for rank in RANKS
             for when in times
         ]
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
-            if not any(connection.execute(query.limit(1)).first() for query in asked):
+            if not any(connection.execute(query.limit(1)).first() for _, query in asked):
                 return []
         with writing(self._engine) as connection:
             rows: Sequence[RowMapping] = []
-            for query in asked:
-                mine = query.limit(limit - len(rows)).with_for_update(skip_locked=True)
+            for most, query in asked:
+                mine = query.limit(most - len(rows)).with_for_update(skip_locked=True)
                 rows = [*rows, *connection.execute(mine).mappings()]
             rows = _as_memory_takes(connection, rows)
             ids = [row["id"] for row in rows]

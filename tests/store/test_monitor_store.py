@@ -347,6 +347,15 @@ def test_no_revocation_and_nothing_critical_waits_behind_findings_of_other_sessi
     assert ordered == ["flagged", "critical", "revoked", "f1", "id", "f2"]
 
 
+def test_no_finding_waits_for_ever_behind_those_that_ask_for_revocation(store):
+    member = Member(store, "m").claim(P0)
+    member.commit(Judgement(findings=(finding("flagged"), finding("waits"))), 1)
+    revoked = [finding(f"r{n}", SessionKey("other", f"s{n}"), wanted=Effect.REVOKE) for n in range(20)]
+    member.commit(Judgement(findings=tuple(revoked)), 2)
+    ordered = [item.finding.id for item in store.outbox.due(NOW, 10)]
+    assert ordered == [*(f"r{n}" for n in range(9)), "flagged"]
+
+
 def test_no_more_dead_letters_are_in_memory_at_once_than_it_takes_and_one_always(store, monkeypatch):
     monkeypatch.setattr(monitor_outbox, "_BYTES_AT_ONCE", 100)
     letters = tuple(
