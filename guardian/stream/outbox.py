@@ -1,4 +1,4 @@
-"""Delivery from the outbox: findings to control, dead letters to their topic. At least once, the oldest first."""
+"""Delivery from the outbox: findings to control, dead letters to their topic. At least once."""
 
 import json
 import threading

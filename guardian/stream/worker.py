@@ -163,7 +163,7 @@ class Worker:
             return
         waits = max(self._store.outbox.urgent_depth(), depth // _OTHERS)
         if not self._paused and waits > limit:
-            _log.warning("paused: control does not take findings", depth=depth, limit=limit)
+            _log.warning("paused: too many findings wait for control", depth=depth, limit=limit)
             self._consumer.pause()
             self._paused = True
         elif self._paused and waits <= limit // 2:

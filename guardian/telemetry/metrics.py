@@ -85,7 +85,10 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_scoring_seconds": _Spec(
         "histogram", "Time to judge one batch. Rising with a flat cache hit rate: purposes got more varied."
     ),
-    "guardian_outbox_depth": _Spec("gauge", "Findings not yet delivered to control. Growing: control is away."),
+    "guardian_outbox_depth": _Spec(
+        "gauge",
+        "Findings not yet delivered to control. Growing: control is away, or more is found than it takes.",
+    ),
     "guardian_outbox_parked": _Spec(
         "gauge",
         "Findings that control refused, or that this version cannot read. Above 0: `guardian outbox list`, "
