@@ -356,7 +356,7 @@ def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path
     }
     assert not shown["database"]["ok"]
     assert "control.db is not there: no token, revocation" in shown["database"]["found"]
-    assert "restore it from a copy" in shown["database"]["mend"]
+    assert "put it back from a copy and leave the epoch file as it is" in shown["database"]["mend"]
     assert shown["calibration"]["ok"]
     assert shown["refused"]["ok"]
     assert not data.exists()
