@@ -83,8 +83,7 @@ def checkpoints_checked(settings: Settings) -> str:
     """For the doctor: they are kept, and the trail can be signed. Raises ConfigurationError and StoreError."""
     kept = checkpoints_are_kept(settings)
     if is_there(settings, settings.store.control):
-        url = control_url(settings, makes=False)
-        with closing(ControlStore(open_engine(url), epoch_file_of(url, named_epoch_file(settings)))) as store:
+        with closing(open_control_store(settings)) as store:
             keys = SigningKeys(SecretFiles.of(settings).signing).current()
             check_trail(store, keys, base=origin_base(settings.control.issuer))
     return kept

@@ -11,6 +11,7 @@ import pytest
 from revisions import go
 
 from guardian.bootstrap import letters, purposes, running, tokens
+from guardian.bootstrap.auditing import checkpoints_checked
 from guardian.bootstrap.control_store import migrate_control, open_control_store
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -27,6 +28,7 @@ OF_CONTROL = {
     "token revoke": lambda settings: tokens.revoke(settings, "j"),
     "alerts list": letters.refused_alerts,
     "doctor --for serve": lambda settings: database_checked(settings, monitor=False),
+    "doctor --for serve, of checkpoints": checkpoints_checked,
 }
 OF_MONITOR = {
     "dlq list": lambda settings: list(letters.dead_letters(settings, 9)),
