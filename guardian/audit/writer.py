@@ -6,7 +6,7 @@ from datetime import datetime
 
 from guardian.audit.making import make_checkpoint
 from guardian.audit.sinks import Sink, export
-from guardian.errors import GuardianError
+from guardian.errors import GuardianError, StoreError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics, logger
@@ -64,20 +64,30 @@ class Checkpoints:
         return done
 
     def trouble(self) -> str:
-        """Why no checkpoint is made, where that failed more than once in a row; else empty."""
+        """Why no checkpoint is made, where that failed more than once though the database works; else empty."""
         return self._why if self._failed > 1 else ""
 
     def _made(self) -> bool:
         try:
             made = make_checkpoint(self._store, self._keys.current(), base=self._base, now=self._clock())
         except GuardianError as error:
-            self._failed, self._why = self._failed + 1, str(error)[:500]
-            _log.error("audit_checkpoint_failed", error=self._why)
+            why = str(error)[:500]
+            _log.error("audit_checkpoint_failed", error=why)
+            if self._works():
+                self._failed, self._why = self._failed + 1, why
             return False
         self._failed = 0
         if made is not None:
             _log.info("audit_checkpoint", size=made.size)
         return True
+
+    def _works(self) -> bool:
+        """Whether the database takes writes: that nothing is signed while it is away says nothing of the trail."""
+        try:
+            with self._store.write():
+                return True
+        except StoreError:
+            return False
 
     def _exported(self, sink: Sink) -> int | None:
         try:

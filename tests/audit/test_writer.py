@@ -187,6 +187,16 @@ def test_a_trail_that_does_not_hold_is_not_signed_and_the_writer_says_it_must_tr
     assert writer.trouble() == ""
 
 
+def test_a_database_that_is_away_for_a_while_is_no_trouble_of_the_trail(trail, store, writer):
+    append(store)
+    trail.tamper("ALTER TABLE control_head RENAME TO away")
+    for _ in range(2):
+        assert not writer.step()
+    assert writer.trouble() == ""
+    trail.tamper("ALTER TABLE away RENAME TO control_head")
+    assert writer.step()
+
+
 def test_without_sinks_checkpoints_are_kept_in_the_database(trail, store, metrics):
     alone = Checkpoints(store, trail.keys, base=BASE, every_s=1, metrics=metrics, clock=lambda: NOW)
     assert alone.step()
