@@ -13,12 +13,9 @@ from guardian.domain.event import NAMELESS, SCHEMA, UNTOLD, DecisionEvent, Envel
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts, nameable
-from guardian.sources.guardian import explain, name_of
+from guardian.sources.guardian import OWN_ID, explain, name_of
 from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
-
-OWN_ID = "sha256:"
-"""The prefix of decision ids that are guardian's own, where the log gives none."""
 
 SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
 SESSION_ORDER: tuple[SessionName, ...] = ("gateway", "token", "conversation", "trace", "window")

@@ -38,6 +38,8 @@ _OURS = re.compile(r"guardian\.[a-z]{1,16}/v[0-9]{1,3}")
 _CHOSEN = frozenset({"result", "trace_id", "agent_version"})
 """Fields of a decision, beside its action, that an agent can influence."""
 _ANY_TOOL = "-"
+OWN_ID = "sha256:"
+"""How the ids begin that guardian gives where a log gives none, or none that an event can hold."""
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
 
@@ -71,7 +73,7 @@ class GuardianDecisions(Format):
         try:
             return (Told(self.decode(record), digest, size=len(record.value)),)
         except DecodeError as error:
-            found = read_partly(self.parse_around(record.value), error)
+            found = read_partly(self.parse_around(record.value), error, digest)
             if isinstance(found, DecodeError):
                 return (placed(found, record),)
             return (Told(found, digest, error, len(record.value)),)
@@ -110,17 +112,19 @@ class GuardianDecisions(Format):
 plugin = GuardianDecisions
 
 
-def read_partly(body: Any, why: DecodeError) -> DecisionEvent | DecodeError:
-    """The decision without the unreadable parts that an agent chose; `why`, where more than those is wrong."""
-    event = _partly(body)
+def read_partly(body: Any, why: DecodeError, digest: str) -> DecisionEvent | DecodeError:
+    """The decision without the unreadable parts that an agent chose; `why`, where more than those is wrong. An id
+    that no event can hold gives way to the digest of all of it: what comes again is the same decision still."""
+    event = _partly(body, digest)
     if event is not None:
         return event
     action = body.get("action") if isinstance(body, dict) else None
-    named = _partly({**body, "action": {**action, "tool": _ANY_TOOL}}) if isinstance(action, dict) else None
+    tool_less = {**body, "action": {**action, "tool": _ANY_TOOL}} if isinstance(action, dict) else None
+    named = _partly(tool_less, digest)
     return why if named is None else of_no_tool(why, named.decision.effect)
 
 
-def _partly(body: Any) -> DecisionEvent | None:
+def _partly(body: Any, digest: str) -> DecisionEvent | None:
     known = without_unread(body) if isinstance(body, dict) else None
     if known is None:
         return None
@@ -134,6 +138,8 @@ def _partly(body: Any) -> DecisionEvent | None:
             kept["action"].pop(str(place[1]), None)
         elif place == ("decision", "reason"):
             kept["decision"] = {**known["decision"], "reason": ""}
+        elif place == ("id",) and "id" in body:
+            kept["id"] = f"{OWN_ID}{digest[:40]}"
         elif place[0] in _CHOSEN:
             kept.pop(str(place[0]), None)
         else:

@@ -16,9 +16,9 @@ from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
-from guardian.sources.completing import OWN_ID, Completion
+from guardian.sources.completing import Completion
 from guardian.sources.facts import DENIED_NO_TOOL, Facts, of_no_tool
-from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, placed, read_partly
+from guardian.sources.guardian import OWN_ID, GuardianDecisions, explain, name_of, own, placed, read_partly
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
@@ -292,7 +292,7 @@ def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -
             return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)
         except ValidationError as error:
             why = DecodeError("invalid", explain(error))
-    found = read_partly(entry, why)
+    found = read_partly(entry, why, digest)
     if isinstance(found, DecodeError):
         raise DecodeError(found.code, found.reason)
     return Told(found, digest, why)

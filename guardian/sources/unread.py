@@ -25,7 +25,7 @@ _BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTA
 _HALF = re.compile(r"[\ud800-\udfff]")
 _QUOTE = 0x22
 _LONGEST_NAME = 4096
-_WHOLE = frozenset({"schema", "id", "time", "gateway", "envelope", "envelope_jws", "decision"})
+_WHOLE = frozenset({"schema", "time", "gateway", "envelope", "envelope_jws", "decision"})
 
 Place = tuple[str, ...]
 SESSION_NAMES = ("session_id", "sessionId", "session", "session.id", "mcp.session.id", "gen_ai.conversation.id")

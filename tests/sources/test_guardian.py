@@ -207,3 +207,26 @@ def test_shown_text_is_printable_and_bounded(text):
 def test_a_gateway_cannot_say_that_its_log_lacks_an_envelope():
     told = {"format": "opa", "session_from": "gateway", "absent": ["envelope"]}
     assert decode(raw(origin=told)).origin is None
+
+
+@pytest.mark.parametrize("chosen", ['"' + "x" * 600 + '"', '"a\\u0001b"', '"\\ud800"', '""', "7"])
+def test_an_id_that_no_event_can_hold_hides_no_call(chosen):
+    def told(**changes):
+        value = raw(id="ID", **changes).replace(b'"ID"', chosen.encode())
+        (each,) = SOURCE.read(Record("t", 0, 0, value))
+        return each
+
+    first = told()
+    assert first.event.id.startswith("sha256:")
+    assert first.event.action.tool == "contracts.read"
+    assert first.unread is not None, "the record is kept all the same"
+    assert told().event.id == first.event.id, "what comes again is a redelivery"
+    assert told(gateway="gw-2").event.id != first.event.id
+    assert isinstance(told(decision={}), DecodeError), "only the id is the agent's"
+
+
+def test_a_record_without_an_id_is_its_gateways_fault():
+    body = event()
+    del body["id"]
+    (refused,) = SOURCE.read(Record("t", 0, 0, json.dumps(body).encode()))
+    assert (refused.code, refused.session_id) == ("invalid", "s1")
