@@ -1,10 +1,11 @@
 """What holds for all tests."""
 
+import gc
 import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ if (coverage := getattr(sys.modules.get("slipcover.pytest_plugin"), "_slipcover_
 # No test asserts how long anything takes. Every run draws other examples: half as many as usual are enough.
 settings.register_profile("guardian", deadline=None, max_examples=50)
 settings.load_profile("guardian")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected, a million objects, stays: to look through it time and again takes a tenth of all."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000)
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
