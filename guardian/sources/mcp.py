@@ -9,7 +9,8 @@ by its place. Other methods, and responses on their own, are no tool calls. A lo
 request counts as let through unless the line has a `decision` (or `allowed`) that denies it, another word that
 does, an HTTP status of 401 or 403, or an error code of a refusal. Where it has nothing that says either (no such
 word, no result, no status below 400 without an error; another error may be the gateway's or the server's)
-`decision` is missing.
+`decision` is missing. What came back may be a message, text or an event stream that holds one, or an HTTP response
+with such a `body`.
 -32001 is no refusal: the SDKs use it for a call that took too long, which may well have been done.
 """
 
@@ -30,7 +31,6 @@ from guardian.sources.facts import (
     effect_of,
     expected,
     first,
-    json_in,
     moment,
     nameable,
     text,
@@ -38,6 +38,7 @@ from guardian.sources.facts import (
     trace_of,
 )
 from guardian.sources.hostile import agents_own
+from guardian.sources.json_rpc import HTTP, answer_in
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
@@ -54,8 +55,7 @@ METHODS = frozenset(
 )  # fmt: skip
 """The protocol's own methods beside `tools/call`, of every revision: none of them calls a tool."""
 _REFUSALS = (-32003, 401, 403)
-_HTTP = ("status", "status_code", "statusCode")
-_SAY_SO = (*_HTTP, "http_status", "http.status_code", "allowed", "verdict", "outcome")
+_SAY_SO = (*HTTP, "http_status", "http.status_code", "allowed", "verdict", "outcome")
 """Under which names proxies write what became of a request, as a word or as an HTTP status."""
 _PARTS = [
     (part, name) for part in ("authz", "authorization", "policy") for name in ("allowed", "decision", "effect")
@@ -85,8 +85,8 @@ class McpTraffic(Format):
             return None
         if request is entry:
             entry = {}
-        response, headers = _answer(entry.get("response")), _lower(entry.get("headers"))
-        effect, reason, masked = _decision(entry, response)
+        answer, headers = answer_in(entry.get("response")), _lower(entry.get("headers"))
+        effect, reason, masked = _decision(entry, answer)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
         agent = first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))
@@ -104,7 +104,7 @@ class McpTraffic(Format):
             purpose=text(entry.get("purpose")),
             trace=trace,
             server=text(entry.get("server")),
-            status=_status(response),
+            status=_status(answer),
             masked=masked,
         )
 
@@ -176,9 +176,9 @@ def messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, Mapping) and agents_own(each)]
 
 
-def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tuple[str, ...]]:
+def _decision(entry: Mapping[str, Any], answer: Any) -> tuple[Effect, str, tuple[str, ...]]:
     """Effect, reason, and `decision` where the line does not say it."""
-    error = at(response, "error")
+    response, error = entry.get("response"), at(answer, "error")
     why = first(entry.get("reason"), at(error, "message")) or ""
     if (told := entry.get("decision")) is not None:
         return effect_of(told, "decision"), why, ()
@@ -187,11 +187,11 @@ def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str, tup
     said = {_said(entry.get(name)) for name in _SAY_SO} | {_word(at(entry, *part)) for part in _PARTS}
     said |= {"deny" for name in _NOES if _word(entry.get(name)) == "allow"}
     if at(response, "jsonrpc") is None:  # the proxy wrote it, and no server; but a word in it may be a tool's
-        said |= {_by_status(at(response, name)) for name in _HTTP}
+        said |= {_by_status(at(response, name)) for name in HTTP}
     if "deny" in said or at(error, "code") in _REFUSALS:
         return "deny", why, ()
-    answered = any(at(response, name) is not None for name in _RESULT) or "sent" in said
-    done = answered and _status(response) != "error"  # over HTTP an error has status 200, a refusal's too
+    answered = any(at(answer, name) is not None for name in _RESULT) or "sent" in said
+    done = answered and _status(answer) != "error"  # over HTTP an error has status 200, a refusal's too
     return "allow", "", () if done or "allow" in said else ("decision",)
 
 
@@ -214,16 +214,6 @@ def _by_status(value: Any) -> Literal["deny", "sent"] | None:
     if said in ("401", "403"):
         return "deny"
     return "sent" if said is not None and re.fullmatch("[123][0-9][0-9]", said) else None
-
-
-def _answer(response: Any) -> Any:
-    """What came back; the JSON-RPC message that a string holds. Other text may be what a tool says."""
-    if not isinstance(response, str):
-        return response
-    with suppress(DecodeError):
-        if isinstance(read := json_in(response), Mapping) and "jsonrpc" in read:
-            return read
-    return response
 
 
 def _status(response: Any) -> str | None:
