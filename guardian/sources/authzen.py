@@ -31,7 +31,7 @@ from guardian.sources.facts import (
 from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line, without_nulls
-from guardian.sources.mcp import METHODS
+from guardian.sources.mcp import METHODS, messages
 from guardian.sources.port import Format
 
 _CALL = "tools/call"
@@ -47,9 +47,8 @@ class AuthZen(Format):
             return False
         request: Any = body.get("request") if isinstance(body.get("request"), Mapping) else body
         asked = ("subject" in request or "evaluations" in request) and not agents_own(request)
-        return bool(
-            asked and ("decision" in body or "evaluations" in body or isinstance(body.get("response"), Mapping))
-        )
+        told = "decision" in body or "evaluations" in body or isinstance(body.get("response"), Mapping)
+        return asked and told and not messages(body)
 
     def entries(self, body: Any) -> Iterable[Any]:
         batch = at(body, "request", "evaluations")

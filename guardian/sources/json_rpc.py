@@ -1,16 +1,18 @@
-"""JSON-RPC messages as proxies log them: objects, JSON within a string, event streams, bodies of HTTP responses.
-Pure.
+"""JSON-RPC messages as proxies log them: objects, batches, JSON within a string, event streams, bodies of HTTP
+responses. Pure.
 
-A server chooses whether it answers in a stream. Text that holds no message may be what a tool says.
+An agent chooses whether it sends its calls alone or in a batch, and a server whether it answers in a stream. Text
+that holds no message may be what a tool says.
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from guardian.errors import DecodeError
-from guardian.sources.facts import json_in
+from guardian.sources.facts import json_in, text
 from guardian.sources.hostile import agents_own
 
 HTTP = ("status", "status_code", "statusCode")
@@ -18,10 +20,13 @@ HTTP = ("status", "status_code", "statusCode")
 _FIELD = re.compile("(?:data|event|id|retry)?:")
 
 
+def is_message(said: Any) -> bool:
+    return isinstance(said, Mapping) and agents_own(said)
+
+
 def messages_of(said: Any) -> list[Mapping[str, Any]]:
     """The message, or those of a batch; none where it is anything else."""
-    every = said if isinstance(said, list) else [said]
-    return [each for each in every if isinstance(each, Mapping) and agents_own(each)]
+    return [each for each in (said if isinstance(said, list) else [said]) if is_message(each)]
 
 
 def parsed(said: Any) -> Any:
@@ -31,6 +36,12 @@ def parsed(said: Any) -> Any:
             if messages_of(read := json_in(said)):
                 return read
     return said
+
+
+def members(body: Any, name: str) -> list[Any]:
+    """What a message has by this name. Servers in Go take `Method` for `method`, and the last of both; others do
+    not."""
+    return [value for key, value in body.items() if key.casefold() == name] if isinstance(body, Mapping) else []
 
 
 def came_back(response: Any) -> Any:
@@ -49,6 +60,30 @@ def answer_in(response: Any) -> Any:
     came = came_back(response)
     answers = [each for each in messages_of(came) if "result" in each or "error" in each]
     return answers[-1] if isinstance(came, list) and answers else came
+
+
+def apart(batch: list[Any], response: Any) -> Iterator[tuple[Any, Any]]:
+    """Each message of a batch, with the response as it is for this one alone. An empty list says that there are
+    answers and none that is surely its own: an agent may give two of its messages the same id."""
+    came, http = came_back(response), {}
+    if isinstance(response, Mapping) and "jsonrpc" not in response:
+        http = {name: response[name] for name in HTTP if name in response}
+    told = came if isinstance(came, list) else [came]
+    answers = {text(each.get("id")): each for each in told if isinstance(each, Mapping)}
+    others: Any = [] if messages_of(came) else None
+    if isinstance(came, Mapping) and "error" in came and None in answers:  # the batch was refused as a whole
+        others = came
+    asked = [_id(each) for each in batch]
+    often = Counter(asked)
+    for message, own in zip(batch, asked, strict=True):
+        answer = others if own is None or often[own] > 1 else answers.get(own, others)
+        yield message, {**http, "body": answer} if http else answer
+
+
+def _id(message: Any) -> str | None:
+    """A message's id as text; None where it has none, or where it depends on the parser which one."""
+    ids = members(message, "id")
+    return text(ids[0]) if len(ids) == 1 else None
 
 
 def _streamed(said: str) -> list[Mapping[str, Any]]:

@@ -2,20 +2,20 @@
 
 Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
 trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
-`response`, `timestamp`, `session_id`, `headers`, `user`, `agent`. A bare request is the agent's own as a whole:
-what it says about session, tenant, user or decision does not count, and what its client calls itself is the agent
-only where the line names none. Nor does a message's `id` count: a decision is known by the line's `request_id`, or
-by its place. Other methods, and responses on their own, are no tool calls. A logged
-request counts as let through unless the line has a `decision` (or `allowed`) that denies it, another word that
-does, an HTTP status of 401 or 403, or an error code of a refusal. Where it has nothing that says either (no such
-word, no result, no status below 400 without an error; another error may be the gateway's or the server's)
-`decision` is missing. What came back may be a message, text or an event stream that holds one, or an HTTP response
-with such a `body`.
+`response`, `timestamp`, `session_id`, `headers`, `user`, `agent`; there it may be text, and a batch is taken
+apart. A bare request is the agent's own as a whole: what it says about session, tenant, user or decision does not
+count, and what its client calls itself is the agent only where the line names none. Nor does a message's `id`
+count, but to find its answer in that to a batch: a decision is known by the line's `request_id`, or by its place.
+Other methods, and responses on their own, are no tool calls. A logged request counts as let through unless the
+line has a `decision` (or `allowed`) that denies it, another word that does, an HTTP status of 401 or 403, or an
+error code of a refusal. Where it has nothing that says either (no such word, no result, no status below 400
+without an error; another error may be the gateway's or the server's) `decision` is missing. What came back may be
+a message, text or an event stream that holds one, or an HTTP response with such a `body`.
 -32001 is no refusal: the SDKs use it for a call that took too long, which may well have been done.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -38,7 +38,7 @@ from guardian.sources.facts import (
     trace_of,
 )
 from guardian.sources.hostile import agents_own
-from guardian.sources.json_rpc import HTTP, answer_in
+from guardian.sources.json_rpc import HTTP, answer_in, apart, is_message, members, messages_of, parsed
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
@@ -76,8 +76,12 @@ class McpTraffic(Format):
     def recognises(self, body: Any) -> bool:
         return isinstance(body, Mapping) and (agents_own(body) or bool(messages(body)))
 
+    def entries(self, body: Any) -> Iterable[Any]:
+        said = None if agents_own(body) else next(filter(messages_of, _held(body)), None)
+        return _each(body, said) if isinstance(said, list) else (body,)
+
     def facts(self, entry: Any) -> Facts | None:
-        request = entry if agents_own(entry) else next(iter(messages(entry)), None)
+        request = entry if agents_own(entry) else next(filter(is_message, _held(entry)), None)
         if request is None:
             raise expected("request", "a JSON-RPC message", entry.get("request"))
         call = call_of(request)
@@ -136,11 +140,11 @@ plugin = McpTraffic
 def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
     """Tool, arguments, client and trace of a `tools/call` request; None for any other message. `refused` where it
     names no tool, or where it depends on the parser which one."""
-    methods, params = _members(message, "method"), _members(message, "params")
+    methods, params = members(message, "method"), members(message, "params")
     if "tools/call" not in methods:
         return None
     told = params[0] if params else None
-    names, arguments = _members(told, "name"), _members(told, "arguments")
+    names, arguments = members(told, "name"), members(told, "arguments")
     tool = tool_of(names[0] if names else None, "params.name")
     if max(map(len, (methods, params, names, arguments))) > 1:
         tool["refused"] = DecodeError(
@@ -157,12 +161,6 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _members(body: Any, name: str) -> list[Any]:
-    """What a message has by this name. Servers in Go take `Method` for `method`, and the last of both; others do
-    not."""
-    return [value for key, value in body.items() if key.casefold() == name] if isinstance(body, Mapping) else []
-
-
 def _client_name(said: Any) -> str | None:
     """What the client calls itself, or its id, which OAuth lets be a URL of its own; None where that is no valid
     name, so that it cannot hide the call."""
@@ -172,8 +170,20 @@ def _client_name(said: Any) -> str | None:
 
 def messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The JSON-RPC messages that a log line holds."""
-    found = (entry.get("request"), entry.get("message"))
-    return [each for each in found if isinstance(each, Mapping) and agents_own(each)]
+    return [each for held in _held(entry) for each in messages_of(held)]
+
+
+def _held(entry: Mapping[str, Any]) -> Iterator[Any]:
+    return (parsed(entry.get(name)) for name in ("request", "message"))
+
+
+def _each(entry: Mapping[str, Any], batch: list[Any]) -> Iterator[dict[str, Any]]:
+    """One line for each message of a batch."""
+    rest = {name: value for name, value in entry.items() if name not in ("request", "message")}
+    own = text(entry.get("request_id"))
+    for number, (message, response) in enumerate(apart(batch, entry.get("response"))):
+        part = f"{own}/{number}" if own else None
+        yield {**rest, "request_id": part, "request": message, "response": response}
 
 
 def _decision(entry: Mapping[str, Any], answer: Any) -> tuple[Effect, str, tuple[str, ...]]:
@@ -190,7 +200,7 @@ def _decision(entry: Mapping[str, Any], answer: Any) -> tuple[Effect, str, tuple
         said |= {_by_status(at(response, name)) for name in HTTP}
     if "deny" in said or at(error, "code") in _REFUSALS:
         return "deny", why, ()
-    answered = any(at(answer, name) is not None for name in _RESULT) or "sent" in said
+    answered = any(at(answer, name) is not None for name in _RESULT) or ("sent" in said and answer != [])
     done = answered and _status(answer) != "error"  # over HTTP an error has status 200, a refusal's too
     return "allow", "", () if done or "allow" in said else ("decision",)
 

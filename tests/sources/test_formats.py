@@ -850,12 +850,20 @@ def test_mixed_formats_on_one_topic_are_told_apart_record_by_record(make_reader,
 @pytest.mark.parametrize("part", ["request", "message"])
 @pytest.mark.parametrize(
     "beside",
-    [{}, {"start_time": TICK, "response_code": 200}, {"gateway": "g", "route": "r", "http.status": 200}],
-    ids=["AuthZEN", "Envoy", "agentgateway"],
+    [
+        {},
+        {"subject": {"id": "u"}},
+        {"start_time": TICK, "response_code": 200},
+        {"gateway": "g", "route": "r", "http.status": 200},
+    ],
+    ids=["AuthZEN inside", "AuthZEN", "Envoy", "agentgateway"],
 )
-def test_a_line_that_holds_a_message_is_mcps_whatever_keys_it_has_beside_it(beside, part, make_reader, decisions):
+@pytest.mark.parametrize("held", [dict, json.dumps, lambda message: [message]], ids=["alone", "text", "batch"])
+def test_a_line_that_holds_a_message_is_mcps_whatever_keys_it_has_beside_it(
+    held, beside, part, make_reader, decisions
+):
     message = {"JsonRpc": "2.0", "subject": {}, **{name: said for name, said in PAYS.items() if name != "jsonrpc"}}
-    line = {**beside, part: message, "session_id": "s", "decision": True, "timestamp": TICK}
+    line = {**beside, part: held(message), "session_id": "s", "decision": True, "timestamp": TICK}
     (call,) = decisions(make_reader("auto"), line, headers=(("gateway", b"home"),))
     assert (call.origin.format, call.action.tool, call.key.session_id) == ("mcp", "pay", "s")
 

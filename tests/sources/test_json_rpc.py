@@ -1,9 +1,11 @@
-"""MCP calls are told with what came back, however it travels: in streams, strings and HTTP responses."""
+"""MCP calls and their answers are told however they travel: in batches, streams, strings and HTTP responses."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from guardian.errors import DecodeError
 from guardian.sources.completing import Completion
 
 MINE = Completion(gateway="edge-1", tenant="acme")
@@ -79,3 +81,93 @@ def test_an_answer_is_read_however_it_came(spelt, said, effect, status, make_rea
 def test_what_a_tool_says_is_no_decision(response, effect, make_reader, decisions):
     (event,) = decisions(make_reader("mcp", MINE), LINE | {"request": call("pay"), "response": response})
     assert verdict(event) == effect
+
+
+BATCH = [call("pay"), call("ping", 2, method="ping"), call("wipe", "3")]
+
+
+@pytest.mark.parametrize("format_", ["mcp", "auto"])
+@pytest.mark.parametrize("held", ["request", "message"])
+@pytest.mark.parametrize("spelt", [lambda said: said, json.dumps], ids=["JSON", "a string"])
+def test_each_call_of_a_batch_is_told_with_its_own_answer(spelt, held, format_, make_reader, decisions):
+    reader = make_reader(format_, MINE)
+    line = LINE | {held: spelt(BATCH), "response": [error(-32003, "3"), done(2), done(1)]}
+    told = decisions(reader, line)
+    assert [(each.id, each.action.tool, verdict(each)) for each in told] == [
+        ("r/0", "pay", "allow"),
+        ("r/2", "wipe", "deny"),
+    ]
+    assert {each.key.session_id for each in told} == {"s-1"}
+    (alone,) = decisions(reader, LINE | {held: spelt(BATCH[:1])})
+    assert (alone.id, verdict(alone)) == ("r/0", None)
+    (single,) = decisions(reader, LINE | {held: spelt(BATCH[2]), "response": error(-32003, "3")})
+    assert (single.id, single.action.tool, verdict(single)) == ("r", "wipe", "deny")
+
+
+@pytest.mark.parametrize(
+    ("response", "effects"),
+    [
+        (None, [None, None]),
+        ("busy", [None, None]),
+        (json.dumps([REFUSED, done(2)]), ["deny", "allow"]),
+        (streamed(done(2), PROGRESS, REFUSED), ["deny", "allow"]),
+        ({"status": 200, "body": [done(2), REFUSED]}, ["deny", "allow"]),
+        ({"status": 200, "body": [REFUSED]}, ["deny", None]),
+        ({"status": 200, "body": "cut o"}, ["allow", "allow"]),
+        ({"status": 403}, ["deny", "deny"]),
+        ({"status": 403, "body": [done(2)]}, ["deny", "deny"]),
+        (REFUSED, ["deny", None]),
+        (error(-32003, None), ["deny", "deny"]),
+        ({"error": {"code": 403}}, ["deny", "deny"]),
+        ([error(-32003, None)], [None, None]),
+        ([{"id": 1, "error": {"code": 403}}, 5], ["deny", None]),
+    ],
+)
+def test_what_came_back_for_a_batch_is_of_those_whose_it_is(response, effects, make_reader, decisions):
+    line = LINE | {"request": [call("pay"), call("wipe", 2)], "response": response}
+    assert [verdict(each) for each in decisions(make_reader("mcp", MINE), line)] == effects
+
+
+@pytest.mark.parametrize(
+    "other", [call("wipe"), call("wipe", "1"), call("wipe", None), call("wipe", 2, Id=1), call("wipe", True)]
+)
+def test_no_call_passes_for_denied_by_the_answer_to_another_of_its_batch(other, make_reader, decisions):
+    line = LINE | {"status": 200, "request": [call("pay"), other], "response": [REFUSED]}
+    assert verdict(decisions(make_reader("mcp", MINE), line)[1]) is None
+
+
+@pytest.mark.parametrize("odd", [5, None, [call("wipe")], json.dumps([call("wipe")]), {"method": "tools/call"}])
+def test_what_is_no_message_in_a_batch_is_refused_and_hides_no_other(odd, make_reader, told):
+    first, refused = told(make_reader("mcp", MINE), LINE | {"request": [call("pay"), odd]})
+    assert first.event.action.tool == "pay"
+    assert isinstance(refused, DecodeError)
+    assert refused.session_id == "s-1"
+
+
+def test_calls_of_a_batch_without_an_id_are_told_apart_and_known_again(make_reader, decisions):
+    line = {name: said for name, said in LINE.items() if name != "request_id"} | {"request": [call("pay")] * 2}
+    one, other = ([each.id for each in decisions(make_reader("mcp", MINE), line)] for _ in range(2))
+    assert len(set(one)) == 2
+    assert one == other
+
+
+@pytest.mark.parametrize("came", ["text", "another's", "each its own"])
+def test_a_large_batch_is_read_within_bounds_whatever_came_back(came, make_reader, decisions):
+    many, large = 300, {"content": [{"text": "x" * 100_000}]}
+    asked = [call("pay", own) for own in range(many)]
+    answers = {
+        "text": large["content"][0]["text"],
+        "another's": done(-1) | {"result": large},
+        "each its own": [done(own) for own in range(many)],
+    }
+    value = json.dumps(LINE | {"request": asked, "response": answers[came]}).encode()
+    bounded = replace(make_reader("mcp", MINE), max_unpacked=len(value))
+    assert len(decisions(bounded, value)) == many
+
+
+def test_a_batch_inside_an_agents_own_message_is_none(make_reader, decisions):
+    message = call("pay", request=[call("wipe")], message=[call("wipe")])
+    event = {"specversion": "1.0", "id": "e", "source": "edge-1", "type": "t", "time": LINE["timestamp"],
+             "sessionid": "s-1", "data": message}  # fmt: skip
+    (found,) = decisions(make_reader("mcp", MINE), event)
+    assert found.action.tool == "pay"
