@@ -63,6 +63,14 @@ def test_a_call_that_opa_was_asked_about_by_name_is_one_whatever_the_body_beside
     assert [(event.id, event.action.tool) for event in told] == [("d", "crm.read")]
 
 
+@pytest.mark.parametrize("named", [{"tool": "crm.read"}, SARC])
+def test_who_an_input_names_by_objects_with_an_id_is_known(named, make_reader, decisions):
+    check = asked(**named, user={"id": "ann"}, agent={"id": "bot"}, session={"id": "s-9"})
+    (event,) = decisions(make_reader("opa", MINE), check)
+    assert (event.key.session_id, event.envelope.delegator_id, event.envelope.agent_id) == ("s-9", "ann", "bot")
+    assert "session_id" not in event.features_missing
+
+
 @pytest.mark.parametrize("cut", [{"truncated_body": True}, {"headers": {"x-envoy-auth-partial-body": "true"}}])
 def test_a_body_that_envoy_cut_off_is_told_with_its_session(cut, make_reader, told):
     (refused,) = told(make_reader("opa", MINE), asked(body=json.dumps(CALL)[:40], **cut))
