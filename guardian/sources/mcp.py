@@ -41,6 +41,7 @@ from guardian.sources.hostile import agents_own
 from guardian.sources.json_rpc import HTTP, answer_in, apart, is_message, members, messages_of, parsed
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
+from guardian.sources.unread import SESSION_NAMES
 
 METHODS = frozenset(
     {
@@ -91,7 +92,7 @@ class McpTraffic(Format):
             entry = {}
         answer, headers = answer_in(entry.get("response")), _lower(entry.get("headers"))
         effect, reason, masked = _decision(entry, answer)
-        session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
+        session = first(*map(entry.get, SESSION_NAMES), at(entry, "session", "id"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
         agent = first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))
         return Facts(
@@ -104,7 +105,7 @@ class McpTraffic(Format):
             tenant=first(entry.get("tenant_id"), entry.get("tenant")),
             session=session,
             token=first(entry.get("sid"), entry.get("jti")),
-            delegator=first(entry.get("user"), entry.get("user_id"), entry.get("sub")),
+            delegator=first(entry.get("user"), at(entry, "user", "id"), entry.get("user_id"), entry.get("sub")),
             purpose=text(entry.get("purpose")),
             trace=trace,
             server=text(entry.get("server")),

@@ -320,6 +320,13 @@ def test_arguments_that_are_no_object_hide_no_call(said, make_reader, decisions)
     assert list((event.action.arguments or {}).values()) == [said]
 
 
+@pytest.mark.parametrize("said", [{"session": "s-1"}, {"mcp.session.id": "s-1"}, {"session": {"id": "s-1"}}])
+def test_a_call_is_of_the_session_that_its_line_names_before_the_agents_header(said, make_reader, decisions):
+    line = {"timestamp": WHEN, "headers": {"Mcp-Session-Id": "s-2"}, "user": {"id": "ann"}, "request": CALL}
+    (event,) = decisions(make_reader("mcp", MINE), line | said)
+    assert (event.key.session_id, event.envelope.delegator_id) == ("s-1", "ann")
+
+
 @pytest.mark.parametrize("answer", [{"decision": True}, {}, {"evaluations": {}}])
 def test_a_batch_that_was_answered_in_one_is_refused_rather_than_left_out(answer, make_reader, told):
     request = {"subject": {"type": "user", "id": "maya"}, "evaluations": [{"action": {"name": "pay"}}]}
