@@ -83,9 +83,7 @@ class McpTraffic(Format):
 
     def facts(self, entry: Any) -> Facts | None:
         request = entry if agents_own(entry) else next(filter(is_message, _held(entry)), None)
-        if request is None:
-            raise expected("request", "a JSON-RPC message", entry.get("request"))
-        call = call_of(request)
+        call = _no_message(entry) if request is None else call_of(request)
         if call is None:
             return None
         if request is entry:
@@ -160,6 +158,14 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
         "agent_version": text(at(client, "version")),
         "trace": trace_of(at(meta, "traceparent")),
     }
+
+
+def _no_message(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A call that names no tool: what a line holds as its request is the agent's, who may send anything."""
+    why = expected("request", "a JSON-RPC message", entry.get("request"))
+    if "request" not in entry:
+        raise why
+    return {"tool": "", "refused": DecodeError("no_tool", why.reason), "agent": None, "trace": None}
 
 
 def _client_name(said: Any) -> str | None:

@@ -144,6 +144,19 @@ def test_what_is_no_message_in_a_batch_is_refused_and_hides_no_other(odd, make_r
     assert refused.session_id == "s-1"
 
 
+@pytest.mark.parametrize(
+    "said", ["5", "null", '{"method": "tools/call"}', '{"jsonrpc": 1, "jsonrpc": 2}', '"[cut o"']
+)
+@pytest.mark.parametrize("whole", ["HERE", "[HERE]", json.dumps([call("pay"), "HERE"]).replace('"HERE"', "HERE")])
+def test_what_an_agent_sends_as_no_message_is_its_sessions_and_speaks_against_no_gateway(
+    whole, said, make_reader, told
+):
+    line = {"timestamp": LINE["timestamp"], "headers": {"mcp-session-id": "s-1"}, "request": "HERE"}
+    value = json.dumps(line).replace('"HERE"', whole.replace("HERE", said))
+    *_, refused = told(make_reader("mcp", MINE), value.encode())
+    assert (refused.code, refused.session_id) == ("no_tool", "s-1")
+
+
 def test_calls_of_a_batch_without_an_id_are_told_apart_and_known_again(make_reader, decisions):
     line = {name: said for name, said in LINE.items() if name != "request_id"} | {"request": [call("pay")] * 2}
     one, other = ([each.id for each in decisions(make_reader("mcp", MINE), line)] for _ in range(2))
