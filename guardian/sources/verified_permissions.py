@@ -7,10 +7,12 @@ A request that failed, as with a token of the agent's making, has an error in pl
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.errors import DecodeError
 from guardian.sources.facts import Facts, at, effect_of, expected, mapping, moment, text, tool_of
 from guardian.sources.lines import line
 from guardian.sources.port import Format
@@ -53,6 +55,8 @@ class VerifiedPermissions(Format):
         kind = str(at(principal, "entityType") or "").rpartition("::")[2].lower()
         who = text(at(principal, "entityId"))
         store = text(at(asked, "policyStoreId"))
+        told, masked = _context(at(asked, "context"))
+        named = text(told.pop("agent", None))
         return Facts(
             **tool_of(at(asked, "action", "actionId"), f"{where}.action.actionId"),
             effect="deny" if failed and decision is None else effect_of(decision, "additionalEventData.decision"),
@@ -61,11 +65,12 @@ class VerifiedPermissions(Format):
             gateway=store,
             tenant=(self.tenants or {}).get(store or ""),
             delegator=None if kind in _AGENTS else who,
-            agent=who if kind in _AGENTS else text(at(asked, "context", "contextMap", "agent", "string")),
-            arguments=_context(at(asked, "context")),
+            agent=who if kind in _AGENTS else named,
+            arguments=told or None,
             resource_type=(text(at(resource, "entityType")) or "").rpartition("::")[2] or None,
             resource_id=text(at(resource, "entityId")),
             route=store,
+            masked=masked,
         )
 
     def write(self, event: DecisionEvent) -> bytes:
@@ -102,17 +107,45 @@ class VerifiedPermissions(Format):
 plugin = VerifiedPermissions
 
 
-def _context(context: Any) -> dict[str, Any] | None:
-    """Cedar's context as plain arguments, where the trail has it: values are wrapped in their type's name."""
-    found = mapping(at(context, "contextMap"), "requestParameters.context.contextMap")
-    if found is None:
-        return None
-    plain = {
-        name: next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else value
-        for name, value in found.items()
-        if name != "agent"
-    }
-    return plain or None
+def _context(context: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Cedar's context as plain arguments, and the name of what the trail hides: then words stand in its place."""
+    mapped = at(context, "contextMap")
+    plain, told = (_cedar, at(context, "cedarJson")) if mapped is None else (_unwrapped, mapped)
+    if not isinstance(context, str):
+        with suppress(DecodeError):
+            found = mapping(told, "requestParameters.context") or {}
+            return {name: plain(value) for name, value in found.items()}, ()
+    return {}, ("arguments_masked",)
+
+
+def _unwrapped(value: Any) -> Any:
+    """A value of a context map, where the name of each one's type is around it."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((kind, inner),) = value.items()
+    match kind, inner:
+        case "set", list():
+            return [_unwrapped(item) for item in inner]
+        case "record", dict():
+            return {name: _unwrapped(item) for name, item in inner.items()}
+        case "entityIdentifier", {"entityId": name}:
+            return name
+    return inner
+
+
+def _cedar(value: Any) -> Any:
+    """A value in Cedar's own JSON, where only entities and values of its extensions are wrapped. An agent's own
+    object may look like one and hold more: that stays."""
+    match value:
+        case {"__entity": {"type": _, "id": name, **more}, **beside} if not (more or beside):
+            return name
+        case {"__extn": {"fn": _, "arg": said, **more}, **beside} if not (more or beside):
+            return said
+        case dict():
+            return {name: _cedar(item) for name, item in value.items()}
+        case list():
+            return [_cedar(item) for item in value]
+    return value
 
 
 def _taken_apart(records: list[Any]) -> Iterator[Any]:

@@ -288,6 +288,51 @@ def test_a_request_to_verified_permissions_that_failed_is_a_deny(samples, make_r
     assert (undecided.code, undecided.reason[:28]) == ("invalid", "additionalEventData.decision")
 
 
+CONTEXT = {
+    "contract_id": "contract_9", "amount": 900, "urgent": True, "ids": ["a", "b"], "owner": "maya",
+    "args": {"to": {"iban": "DE1"}, "fee": "1.5"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"contextMap": {
+            "agent": {"entityIdentifier": {"entityType": "Gateway::Agent", "entityId": "bot"}},
+            "contract_id": {"string": "contract_9"}, "amount": {"long": 900}, "urgent": {"boolean": True},
+            "ids": {"set": [{"string": "a"}, {"string": "b"}]},
+            "owner": {"entityIdentifier": {"entityType": "Gateway::User", "entityId": "maya"}},
+            "args": {"record": {"to": {"record": {"iban": {"string": "DE1"}}}, "fee": {"decimal": "1.5"}}},
+        }},
+        {"cedarJson": json.dumps({
+            **CONTEXT, "agent": {"__entity": {"type": "Gateway::Agent", "id": "bot"}},
+            "owner": {"__entity": {"type": "Gateway::User", "id": "maya"}},
+            "args": {"to": {"iban": "DE1"}, "fee": {"__extn": {"fn": "decimal", "arg": "1.5"}}},
+        })},
+    ],
+)  # fmt: skip
+def test_verified_permissions_context_is_the_arguments_however_it_is_written(
+    context, samples, make_reader, decisions
+):
+    asked = json.loads(samples("verified_permissions")[0])["Records"][0]
+    asked["requestParameters"]["context"] = context
+    (call,) = decisions(make_reader("verified_permissions"), asked)
+    assert call.action.arguments == CONTEXT
+    assert call.envelope.session_id == "window:bot|alice"
+    assert "arguments_masked" not in call.features_missing
+
+
+@pytest.mark.parametrize(
+    "hide", [lambda said: said, lambda said: {"contextMap": said}, lambda said: {"cedarJson": said}]
+)
+def test_a_context_that_cloudtrail_hides_is_missing_and_hides_no_call(hide, samples, make_reader, decisions):
+    asked = json.loads(samples("verified_permissions")[0])["Records"][0]
+    asked["requestParameters"]["context"] = hide("HIDDEN_DUE_TO_SECURITY_REASONS")
+    (call,) = decisions(make_reader("verified_permissions"), asked)
+    assert (call.action.arguments, call.envelope.session_id) == (None, "window:-|alice")
+    assert "arguments_masked" in call.features_missing
+
+
 def test_a_batch_of_verified_permissions_is_taken_apart(sample):
     read, pay = sample("verified_permissions", 1)
     assert (read.id, read.decision.effect, pay.decision.effect) == ("batch-9/0", "allow", "deny")
