@@ -149,9 +149,12 @@ def _cedar(value: Any) -> Any:
 
 
 def _taken_apart(records: list[Any]) -> Iterator[Any]:
-    """One entry per decision: a batch call holds several."""
+    """One entry per decision: a batch call holds several. One that failed has no results and denied all of it."""
     for record in records:
         results = at(record, "additionalEventData", "results")
+        requests = at(record, "requestParameters", "requests")
+        if results is None and text(at(record, "errorCode")) and isinstance(requests, list) and requests:
+            results = [{"request": each} for each in requests]
         if (
             not isinstance(record, Mapping)
             or record.get("eventName") not in _BATCH

@@ -340,6 +340,19 @@ def test_a_batch_of_verified_permissions_is_taken_apart(sample):
     assert read.action.arguments == {"invoice_id": "INV-7"}
 
 
+def test_of_a_batch_of_verified_permissions_that_failed_all_is_denied(samples, make_reader, decisions, told):
+    batch = json.loads(samples("verified_permissions")[1])
+    asked = [each["request"] for each in batch["additionalEventData"]["results"]]
+    failed = batch | {"errorCode": "ValidationException", "additionalEventData": None}
+    failed["requestParameters"] = {"policyStoreId": "PSEXAMPLEabcdefg111111", "requests": asked}
+    read, pay = decisions(make_reader("verified_permissions"), failed)
+    assert (read.id, read.action.tool, pay.action.tool) == ("batch-9/0", "invoices.read", "payments.create")
+    assert {each.decision.effect for each in (read, pay)} == {"deny"}
+    assert {each.envelope.agent_id for each in (read, pay)} == {"invoice-bot"}
+    (lost,) = told(make_reader("verified_permissions"), failed | {"requestParameters": {"requests": []}})
+    assert lost.code == "nobody"
+
+
 def test_permits_server_and_action_are_the_tool(sample):
     (event,) = sample("permit", 0)
     assert event.action.tool == "linear.create_issue"
