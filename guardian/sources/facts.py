@@ -13,7 +13,7 @@ from typing import Any, Literal
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.hostile import kind
-from guardian.sources.strict_json import MAX_DEPTH, parse_text
+from guardian.sources.strict_json import BEYOND, MAX_DEPTH, parse_text
 from guardian.sources.unread import read_around, unread_in
 
 Effect = Literal["allow", "deny"]
@@ -173,8 +173,10 @@ def names(value: object) -> tuple[str, ...] | None:
 
 
 def count(value: object) -> int | None:
-    """A whole number from 0, also as digits in a string."""
-    if isinstance(value, str) and value.isdecimal() and len(value) < 19:
+    """A whole number from 0, also as digits in a string; to JSON, 400.0 is 400."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value.partition(".")[0])
+    elif isinstance(value, float) and value.is_integer() and value < BEYOND:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return None
@@ -228,6 +230,7 @@ _DENY = frozenset(
     {"deny", "denied", "forbid", "forbidden", "false", "no", "block", "blocked", "reject", "rejected", "refused"}
 )  # fmt: skip
 DENIED_NO_TOOL = "no_tool_denied"
+_WHOLE = re.compile(r"\d{1,18}(?:\.0{1,18})?")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_UNTIL = 1e11  # later than any date in seconds, earlier than any of this century in milliseconds

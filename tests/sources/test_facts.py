@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -54,16 +55,16 @@ def test_what_must_be_an_object_is_nothing_else(said):
         mapping(said, "x")
 
 
-def test_counts_are_whole_and_not_negative():
-    assert [count(value) for value in (3, "3", -1, True, 3.5, "many", None)] == [
-        3,
-        3,
-        None,
-        None,
-        None,
-        None,
-        None,
-    ]
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (3, 3), ("3", 3), (400.0, 400), ("400.0", 400), (1e3, 1000), (0.0, 0), (2.0**64, None), (-1, None),
+        (-1.0, None), (True, None), (3.5, None), ("3.5", None), ("3.", None), (math.inf, None), (math.nan, None),
+        ("many", None), (None, None),
+    ],
+)  # fmt: skip
+def test_counts_are_whole_and_not_negative(said, read):
+    assert (count(said), type(count(said))) == (read, type(read))
 
 
 @pytest.mark.parametrize(
