@@ -162,6 +162,10 @@ def _plain(value: Any) -> Any:
             return value
 
 
+Count = Annotated[int, Field(ge=0), BeforeValidator(_plain)]
+"""Of records; also where a writer that knows doubles only spells 400 as 400.0."""
+
+
 class Envelope(_Value):
     """The delegated identity: who may do what, for whom, for which purpose, until when. Never a credential."""
 
@@ -246,7 +250,7 @@ class Action(_Value):
     arguments: Mapping[str, JsonValue] | None = None
     resource: Resource | None = None
     data_classes: tuple[str, ...] | None = None
-    records: Annotated[int, Field(ge=0)] | None = None
+    records: Count | None = None
     credential_id: OptionalIdentifier = None
 
 
@@ -262,7 +266,7 @@ class Result(_Value):
     """What came back, when the gateway logs it."""
 
     status: Annotated[str, StringConstraints(max_length=128), _NullIs(str)] = ""
-    records: Annotated[int, Field(ge=0)] | None = None
+    records: Count | None = None
     data_classes: tuple[str, ...] | None = None
 
 

@@ -129,6 +129,16 @@ def test_records_are_the_larger_of_asked_and_returned(asked: int | None, came: i
     assert parsed(body).records == max(asked or 0, came or 0)
 
 
+@pytest.mark.parametrize("place", ["action__records", "result__records"])
+def test_a_count_that_is_spelt_as_a_double_is_the_same_count(place: str) -> None:
+    event = parsed(changed(**{place: 400.0}))
+    assert event == parsed(changed(**{place: 400}))
+    assert type(event.records) is int
+    for said in (400.5, -1.0, "400", True):
+        with pytest.raises(ValidationError):
+            parsed(changed(**{place: said}))
+
+
 def test_data_classes_are_those_asked_for_and_those_returned() -> None:
     assert parsed(FULL).data_classes == {"renewal_terms", "support_summary"}
     assert parsed(changed(result=None)).data_classes == {"renewal_terms"}
