@@ -13,7 +13,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, first, moment, text, tool_of
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.mcp import messages
-from guardian.sources.otlp import from_protobuf, records_of
+from guardian.sources.otlp import from_protobuf, records_of, time_in
 from guardian.sources.port import Format
 
 _REFUSALS = frozenset(
@@ -49,7 +49,7 @@ class AgentGateway(Format):
             return (body,)
         return [
             {
-                "time": each.get("timeUnixNano"),
+                "time": time_in(each, "timeUnixNano", "observedTimeUnixNano"),
                 "trace.id": each["trace"],
                 "span.id": each["span"],
                 "scope": each["scope"],

@@ -28,7 +28,7 @@ from guardian.sources.facts import (
     tool_of,
 )
 from guardian.sources.lines import delegator_of, line
-from guardian.sources.otlp import from_protobuf, hex_of, records_of
+from guardian.sources.otlp import from_protobuf, hex_of, records_of, time_in
 from guardian.sources.port import Format
 
 _REFUSED = frozenset(
@@ -77,14 +77,13 @@ class OtelGenAi(Format):
         if not self._counts(entry):
             return None
         effect, reason = _decision(said, entry.get("status"))
-        start = entry.get("startTimeUnixNano")
         trace, span = text(entry.get("trace")), text(entry.get("span"))
         return Facts(
             **tool_of(said.get("gen_ai.tool.name"), "attributes.gen_ai.tool.name"),
             effect=effect,
             reason=reason,
             id=f"{trace}:{span}" if trace and span else None,  # the call's own id is the model's word
-            time=moment(start, "startTimeUnixNano"),
+            time=moment(time_in(entry, "startTimeUnixNano"), "startTimeUnixNano"),
             gateway=text(about.get("service.name")),
             tenant=first(*map(said.get, _TENANT), about.get("tenant.id")),
             session=first(*map(said.get, _SESSION)),

@@ -47,6 +47,11 @@ def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, 
                     }
 
 
+def time_in(record: Mapping[str, Any], *names: str) -> Any:
+    """The first of these times that the record says; 0 is OTLP's word for none."""
+    return next((said for name in names if (said := record.get(name)) not in (None, "", 0, "0")), None)
+
+
 def attributes(pairs: Any) -> dict[str, Any]:
     """`[{"key", "value": {"stringValue": …}}]` as a flat dictionary of plain values."""
     if not isinstance(pairs, list):

@@ -405,6 +405,34 @@ def test_agentgateways_otlp_logs_say_the_same_as_its_lines(sample):
     assert event.time.isoformat() == "2025-11-24T22:07:16.939402+00:00"
 
 
+OBSERVED = {"observedTimeUnixNano": "1764022036939402185"}
+
+
+@pytest.mark.parametrize("said", [{}, {"timeUnixNano": "0"}, {"timeUnixNano": 0}, {"timeUnixNano": ""}])
+def test_agentgateways_otlp_logs_are_as_old_as_they_were_observed(said, samples, make_reader, decisions, now):
+    """It sets no time itself."""
+    body = json.loads(samples("agentgateway")[3])
+    (record,) = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    del record["timeUnixNano"]
+    record |= said
+    (unobserved,) = decisions(make_reader("agentgateway"), body, timestamp=now)
+    assert unobserved.time == now
+    record |= OBSERVED
+    (observed,) = decisions(make_reader("agentgateway"), body, timestamp=now)
+    assert observed.time.isoformat() == "2025-11-24T22:07:16.939402+00:00"
+    record |= {"timeUnixNano": "1764022035000000000"}
+    (told,) = decisions(make_reader("agentgateway"), body, timestamp=now)
+    assert told.time.isoformat() == "2025-11-24T22:07:15+00:00"
+
+
+def test_a_span_that_began_at_nought_says_no_time(samples, make_reader, decisions, now):
+    body = json.loads(samples("otel")[0])
+    span = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["startTimeUnixNano"] = "0"
+    told = decisions(make_reader("otel"), body, headers=(("gateway", b"home"),), timestamp=now)
+    assert told[0].time == now
+
+
 def test_a_call_of_envoys_that_names_no_session_is_refused_without_one(make_reader, told):
     call = {"start_time": TICK, "response_code": 200, "mcp.tool.name": "pay", "mcp.session.id": "-"}
     (refused,) = told(make_reader("envoy"), call, headers=(("gateway", b"home"),))

@@ -95,6 +95,14 @@ def test_what_one_agent_passes_hides_neither_its_call_nor_those_of_others(what, 
     assert {each.event.origin.format for each in found} == {format_}
 
 
+def test_logs_in_protobuf_are_as_old_as_they_were_observed(make_reader, told):
+    body = a_message("agentgateway")
+    for record in body.resource_logs[0].scope_logs[0].log_records:
+        record.time_unix_nano, record.observed_time_unix_nano = 0, WHEN
+    found = told(make_reader("auto", MINE), raw(body))
+    assert [each.event.time.timestamp() for each in found] == [WHEN / 1e9] * 3
+
+
 def test_a_tool_that_cannot_be_read_is_refused_with_its_session(make_reader, told):
     body = a_message("otel")
     body.resource_spans[0].scope_spans[0].spans[1].attributes[1].value.string_value = PLACE.decode()
