@@ -22,6 +22,8 @@ _REFUSALS = frozenset(
         "RateLimit", "Overload",
     }
 )  # fmt: skip
+_STATUSES = ("http.status", "http.response.status_code")
+"""What it calls the status, in its own names and in OpenTelemetry's: its newer OTLP logs and `preset: otel`."""
 _MCP_REFUSALS = ("mcp: Unknown ", "mcp: mcpGuardrails rejected")
 """How the error begins where the reason is MCP, as for any failure of MCP's: a tool that a rule forbids is
 deliberately called unknown, with status 400."""
@@ -39,7 +41,7 @@ class AgentGateway(Format):
             return True
         if "gateway" not in body or "route" not in body:
             return False
-        return "mcp.method.name" in body or ("http.status" in body and not messages(body))
+        return "mcp.method.name" in body or (any(name in body for name in _STATUSES) and not messages(body))
 
     def opens(self, value: bytes) -> Any | None:
         return from_protobuf(value, "logs")
@@ -111,7 +113,7 @@ plugin = AgentGateway
 
 
 def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
-    reason, status = text(entry.get("reason")), text(entry.get("http.status"))
+    reason, status = text(entry.get("reason")), first(*map(entry.get, _STATUSES))
     hidden = reason == "MCP" and (text(entry.get("error")) or "").startswith(_MCP_REFUSALS)
     if hidden or reason in _REFUSALS or (reason is None and status in ("401", "403")):
         return "deny", first(entry.get("error"), entry.get("mcp.error.message"), reason) or ""

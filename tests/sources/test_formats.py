@@ -405,6 +405,17 @@ def test_agentgateways_otlp_logs_say_the_same_as_its_lines(sample):
     assert event.time.isoformat() == "2025-11-24T22:07:16.939402+00:00"
 
 
+@pytest.mark.parametrize("format_", ["agentgateway", "auto"])
+@pytest.mark.parametrize("name", ["http.status", "http.response.status_code"])
+def test_agentgateways_status_has_its_own_name_or_opentelemetrys(name, format_, samples, make_reader, decisions):
+    refused = json.loads(samples("agentgateway")[1])
+    del refused["reason"], refused["http.status"]
+    (call,) = decisions(make_reader(format_), refused | {name: 403})
+    assert call.decision.effect == "deny"
+    page = {key: refused[key] for key in ("time", "gateway", "route", "http.method")}
+    assert decisions(make_reader(format_), page | {name: 200}) == []
+
+
 OBSERVED = {"observedTimeUnixNano": "1764022036939402185"}
 
 
