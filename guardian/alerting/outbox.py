@@ -132,7 +132,7 @@ class AlertWorker:
             self._outbox.parked(
                 row.id, f"the stored alert cannot be read: {error.error_count()} errors"[:_ERROR_LENGTH]
             )
-            self._count("unreadable")
+            self._count("parked")
             self._log.error("alert_parked", row=row.id, error="the stored alert cannot be read")
             return True
         self._handle(row, alert, now)

@@ -255,6 +255,7 @@ def test_a_row_that_cannot_be_read_is_parked_with_its_reason(outbox, worker, met
     worker.step()
     assert outbox.kept("row").state == "parked"
     assert "cannot be read" in outbox.kept("row").last_error
+    assert metrics.value("guardian_alerts_total", channel="slack", outcome="parked") == 1
 
 
 class Broken:
