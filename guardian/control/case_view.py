@@ -23,16 +23,17 @@ from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, Trend
 from guardian.wire.findings import FindingView
 from guardian.wire.sessions import SessionView
 
-_TREND, _SEARCHED, _SIMILAR = 20, 200, 3
+LATEST, _SEARCHED, _SIMILAR = 20, 200, 3
 _MOST_APPROVALS = 10
 
 
 def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str) -> CaseView | None:
     """The case, or None for a session without a finding that people were told of."""
-    found = [each.view for each in rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id)]
-    if len(found) == _TREND and not any(map(_is_drift, found)):  # what it did is not to be buried
-        of_it = rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id, kind=Kind.DRIFT.value)
-        found += [each.view for each in of_it]
+    page = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id)
+    if len(page) == LATEST:  # what it did is not to be buried
+        of_it = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id, kind=Kind.DRIFT.value)
+        page += [each for each in of_it if each.seq < page[-1].seq]
+    found = as_it_went([each.view for each in page])
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     session = rows.sessions.get(tenant_id, session_id)
     if not told or session is None:
@@ -65,6 +66,23 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
     return view.model_copy(update={"digest": digest_of(view)})
+
+
+def as_it_went(found: Sequence[FindingView]) -> list[FindingView]:
+    """Newest first, as these are by arrival, but for what was delivered late: it goes behind the steps of the
+    session that its monitor took after it."""
+    ordered: list[FindingView] = []
+    for view in reversed(found):
+        later = (place for place, other in enumerate(ordered) if _is_earlier(view.finding, other.finding))
+        ordered.insert(next(later, len(ordered)), view)
+    return ordered[::-1]
+
+
+def _is_earlier(step: Finding, other: Finding) -> bool:
+    """By the monitor's count of a session's steps. Once a session is forgotten they are counted from 1 again: what
+    is of a later time is none of the earlier steps."""
+    drift = step.kind is other.kind is Kind.DRIFT
+    return drift and step.epoch == other.epoch and step.transition < other.transition and step.time <= other.time
 
 
 def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | None:

@@ -173,6 +173,35 @@ def test_a_case_is_headed_by_what_the_session_did_and_not_by_what_its_gateway_di
     assert shown(stage) == (ignored.id, "flagged"), "that it lets a revoked session act is another matter"
 
 
+@pytest.mark.parametrize("beside", [0, 1, 25])
+def test_a_step_that_is_delivered_late_heads_no_case_and_turns_no_trend_round(
+    stage, a_finding, weak, hard, beside
+):
+    """Say control was away when the first was sent. What else came meanwhile changes nothing about it."""
+    stage.enforce()
+    seconds = [stage.clock() + timedelta(seconds=n) for n in range(3)]
+    first = acted(a_finding, n=1, evidence=weak, time=seconds[0])
+    second = acted(a_finding, n=2, wanted=Effect.REVOKE, breaches=hard, time=seconds[1])
+    stage.submit(second)
+    for n in range(beside):
+        more = {"kind": Kind.IDENTITY, "id": f"fnd_id_{n}", "epoch": 0, "transition": 0}
+        stage.submit(acted(a_finding, time=seconds[2]).model_copy(update=more))
+    before = case(stage)
+    stage.submit(first)
+    after = case(stage)
+    assert (after["state"], after["shown"], after["digest"]) == ("revoked", before["shown"], before["digest"])
+    assert after["shown"]["finding"]["id"] == second.id
+    assert [round(point["weight"], 1) for point in after["trend"]] == [2.5, 4.7]
+
+
+def test_the_steps_of_a_session_that_its_monitor_has_forgotten_are_counted_anew(stage, a_finding):
+    stage.submit(acted(a_finding, n=3))
+    stage.clock.pass_(days=91)
+    again = acted(a_finding, n=1, time=stage.clock())
+    stage.submit(again)
+    assert shown(stage) == (again.id, "flagged")
+
+
 def test_a_wish_that_peoples_word_has_overtaken_waits_for_nobody_in_the_case(stage, a_finding, hard):
     stage.enforce()
     stage.call("PUT", "/v1/sessions/acme/sess_1/protection", json={"protected": True, "reason": "payroll"})
