@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from guardian.control.authority import consider, evidence_of, facts_of
+from guardian.control.case_view import LATEST, as_it_went
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.problems import Refusal
@@ -80,6 +81,7 @@ def explanation(
 def _newest(rows: ControlRows, tenant_id: str, session_id: str) -> Finding | None:
     """The session's newest finding of drift, or else of anything."""
     for kind in (Kind.DRIFT.value, None):
-        for found in rows.findings.page({tenant_id}, limit=1, session_id=session_id, kind=kind):
-            return found.view.finding
+        found = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id, kind=kind)
+        if found:
+            return as_it_went([each.view for each in found])[0].finding
     return None

@@ -34,6 +34,15 @@ def test_it_says_what_the_monitor_may_do_and_which_policy_decides(stage, a_findi
     assert "1 kind strong enough alone, no hard breach that asks for it" in not_enough["reasons"]["evidence"]
 
 
+def test_what_is_delivered_late_is_not_taken_for_the_newest_evidence(stage, a_finding, weak, hard):
+    for found in (a_finding(n=2, breaches=hard), a_finding(n=1, wanted="flag", evidence=weak)):
+        stage.submit(found)
+    stage.enforce()
+    got = explained(stage, session_id="sess_1").json()
+    assert got["facts"]["evidence_from"] == a_finding(n=2).id
+    assert "monitor-may-revoke-on-hard-breach" in got["policy_ids"]
+
+
 def test_a_session_that_nobody_knows_has_no_evidence(stage):
     got = explained(stage, session_id="ghost").json()
     assert (got["allowed"], got["facts"]["evidence_from"]) == (False, None)
