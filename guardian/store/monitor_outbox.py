@@ -58,8 +58,9 @@ def insert_findings(connection: Connection, found: Sequence[Finding], now: datet
 
 
 def _overtake(connection: Connection, sessions: Iterable[tuple[str, str]]) -> None:
-    """What waits of these sessions goes first, in its own order: people are shown the last. Only of decision ids
-    that came twice there may be any number."""
+    """What waits of these sessions goes first, in its own order. Nothing waits for an earlier one that does not
+    arrive: control goes by the steps that a session took. Only of decision ids that came twice there may be any
+    number."""
     for part in chunks(sessions):
         theirs = tuple_(findings.c.tenant_id, findings.c.session_id).in_(part)
         told = exists().where(findings.c.id == outbox.c.ref, findings.c.kind != Kind.IDENTITY.value, theirs)

@@ -330,6 +330,26 @@ def test_a_revocation_that_is_asked_for_meanwhile_waits_for_few_others(rig, cont
     assert (control.calls.index("revoke"), len(control.got)) == (10, 61)
 
 
+def test_a_revocation_waits_for_no_finding_of_its_session_that_does_not_get_through(rig):
+    """Say a proxy takes what the agent wrote there for an attack, and refuses that one for ever."""
+
+    class Proxied:
+        def submit(self, finding):
+            calls.append(finding.id)
+            if finding.id == "flag":
+                raise ControlError("blocked", status=403)
+            return {"effect": "revoke"}
+
+    calls: list[str] = []
+    about = {"kind": Kind.DRIFT, "tenant_id": "acme", "session_id": "s", "title": "t", "severity": "low"}
+    wants = {"flag": Effect.FLAG, "revoke": Effect.REVOKE}
+    found = tuple(Finding(id=name, wanted=wanted, time=rig.clock(), **about) for name, wanted in wants.items())
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    rig.store.commit(Judgement(findings=found), now=rig.clock(), **nothing)
+    assert delivery(rig, Proxied()).deliver_due("finding") == 1
+    assert calls == ["flag", "revoke"]
+
+
 def test_why_the_monitor_stops_is_sent_before_what_each_record_of_a_broken_gateway_is_told_for(rig, control):
     """And all of that too: in one process with control, nobody starts the monitor again before people come."""
     for n in range(120):
