@@ -1,9 +1,12 @@
 """Acts that take two: put up by one principal, decided by another, applied when policy then says yes."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
@@ -18,6 +21,7 @@ from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.sessions import ModeView
 
 _APPROVABLE: Mapping[PolicyAction, ApprovableAction] = {action: action for action in get_args(ApprovableAction)}
+_LOOKED_AT = 20  # of those that take all the room, the oldest, while every other write waits
 
 
 def put_up(
@@ -52,11 +56,11 @@ def put_up(
     session_id = None if asked.session is None else asked.session.session_id
     wanted = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
     waiting = rows.approvals.pending(tenant_id, session_id, action, wanted)
-    if waiting is not None:
-        stale = overtaken(rows, waiting)
-        if stale is None and waiting.view.expires_at > now:
-            return waiting.view
-        expire(deps, rows, waiting, now, why=stale)
+    if waiting is not None and not end_if_over(deps, rows, waiting, now):
+        return waiting.view
+    if rows.approvals.waiting(tenant_id) >= _room(deps, asked):
+        for each in rows.approvals.oldest(_LOOKED_AT, tenant_id=tenant_id):
+            end_if_over(deps, rows, each, now)
     if rows.approvals.waiting(tenant_id) >= _room(deps, asked):
         deps.metrics.add("guardian_approvals_total", state="no_room")
         return None
@@ -107,14 +111,22 @@ def permits(deps: ControlDeps, request: PolicyRequest) -> bool:
     return consider(deps, request).allowed
 
 
-def expire(
-    deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime, *, why: str | None = None
-) -> bool:
-    """End one whose time is over, or that was overtaken. False when somebody else ended it first."""
-    view = stored.view
-    result = why or "nobody decided in time"
-    if not rows.approvals.decide(view.id, "expired", by="guardian", reason="", result=result, now=now):
+def over(rows: ControlRows, stored: StoredApproval, now: datetime) -> str | None:
+    """Why nobody is to be asked about it any more; None while it waits."""
+    if stored.view.expires_at <= now:
+        return "nobody decided in time"
+    with suppress(ValidationError):  # another version wrote its finding: it waits until its time is over
+        return overtaken(rows, stored)
+    return None
+
+
+def end_if_over(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> bool:
+    """Whether it is over; where nobody has ended it yet, it ends now."""
+    view, why = stored.view, over(rows, stored, now)
+    if why is None:
         return False
+    if not rows.approvals.decide(view.id, "expired", by="guardian", reason="", result=why, now=now):
+        return True
     rows.audit.note(
         "expireApproval",
         at=now,
@@ -122,7 +134,7 @@ def expire(
         session_id=view.session_id,
         approval_id=view.id,
         target=view.action,
-        reason=result,
+        reason=why,
         result="expired",
     )
     deps.metrics.add("guardian_approvals_total", state="expired")
@@ -150,10 +162,12 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         if _mode_seen(known) != stored.act["mode"]:
             return "the tenant's mode was changed after this was put up; ask again from there"
         return None
+    since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
+    anew = [entry for entry in since if entry.status == "revoked" and entry.reason_code != "renewed"]
     if view.action == "reinstate":  # which a verdict in its favour does not speak against
-        since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
-        anew = any(entry.status == "revoked" and entry.reason_code != "renewed" for entry in since)
         return "the session was revoked anew after this was put up; ask again" if anew else None
+    if view.action == "revoke" and any(entry.cause is None for entry in anew):  # not only with its parent
+        return "the session was revoked after this was put up"
     if view.action == "permitCall" and rows.ledger.live_entry(view.tenant_id, view.session_id) is not None:
         return "the session was revoked after this was put up"
     session = rows.sessions.get(view.tenant_id, view.session_id)
@@ -168,7 +182,7 @@ def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: d
     request would have waited, and only until another rule is broken, one that asks for revocation is broken by
     something else, or there is ten times the evidence."""
     found = rows.approvals.decided(finding.tenant_id, finding.session_id, "revoke", {})
-    if found is None or found.view.state != "denied" or found.view.expires_at <= now or overtaken(rows, found):
+    if found is None or found.view.state != "denied" or over(rows, found, now) is not None:
         return None
     then = evidence_seen(found)
     more = evidence.breaches - then.breaches or evidence.one_in >= 10 * then.one_in

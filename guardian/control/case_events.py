@@ -48,7 +48,7 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
     action, result, role = record.get("action"), record.get("result"), record.get("role")
     at = datetime.fromisoformat(str(record["at"]))
     if action == "expireApproval":
-        return CaseEvent(at=at, by="guardian", what="nobody decided in time: the request for approval expired")
+        return CaseEvent(at=at, by="guardian", what=f"the request for approval is over: {record['reason']}")
     if action == "useException":
         return None
     if role not in _PEOPLE:

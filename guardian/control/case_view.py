@@ -41,9 +41,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     shown = _shown(told, session.view.last_word_at, session.restarted_at)
     asked_for = rows.approvals.of_session(tenant_id, session_id, deps.clock(), _SEARCHED)
     live = rows.ledger.live_entry(tenant_id, session_id)
-    done = live is not None and live.cause is None and live.expires_at > deps.clock()  # not with its parent
-    left = (each for each in asked_for if not (done and each.view.action == "revoke"))
-    waiting = tuple(islice((each.view for each in left if overtaken(rows, each) is None), _MOST_APPROVALS))
+    waiting = tuple(islice((each.view for each in asked_for if overtaken(rows, each) is None), _MOST_APPROVALS))
     kept = rows.cases.of_session(tenant_id, session_id)
     ends = None if kept is None else kept.snoozed_until
     silent = kept if ends is not None and ends > deps.clock() else None

@@ -6,7 +6,7 @@ from typing import Literal, assert_never, cast
 
 from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.acts_under import in_words, revoked_with_it
-from guardian.control.approvals import evidence_seen, expire, overtaken
+from guardian.control.approvals import end_if_over, evidence_seen, overtaken
 from guardian.control.authority import ask, denied
 from guardian.control.case import queue
 from guardian.control.deps import ControlDeps
@@ -91,7 +91,7 @@ def _decide(
         said = f"{view.id} is decided already: {view.state} by {view.decided_by}{outcome}"
         refusal = Refusal(409, said, code="decided")
     elif view.expires_at <= now:
-        expire(deps, rows, stored, now)
+        end_if_over(deps, rows, stored, now)
         refusal = Refusal(409, f"{view.id} expired at {view.expires_at.isoformat()}; ask again", code="expired")
     if refusal is not None:
         act.audit(**told, result="refused")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from guardian.control.approvals import expire
+from guardian.control.approvals import end_if_over, over
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_lapsed
@@ -94,21 +94,38 @@ def tell_end(deps: ControlDeps, rows: ControlRows, grant: BreakGlassView, now: d
 
 def sweep(deps: ControlDeps, rest: Rest = time.sleep) -> int:
     """End what is due, some in a transaction; called on a schedule. Returns how much there was to look at."""
-    return in_turn(partial(_end_some, deps), 1, rest)
+    return in_turn(partial(_end_some, deps), 1, rest) + _end_requests(deps, rest)
 
 
 def _end_some(deps: ControlDeps) -> int:
     now = deps.clock()
     with deps.store.read() as rows:
-        due = rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)
+        due = rows.ledger.overdue(now, 1), rows.break_glass.run_out(now, 1)
         if not any((*due, rows.ledger.outlived(now, now + _AHEAD, 1))):
             return 0
     with deps.store.write() as rows:
         # before they end, or every gateway would let them act until the next sweep
         carried = [carried_on(deps, rows, each, now) for each in rows.ledger.outlived(now, now + _AHEAD, _BATCH)]
-        over = lapse_overdue(deps, rows, now)
-        waiting = rows.approvals.overdue(now, _BATCH)
-        for each in waiting:
-            expire(deps, rows, each, now)
+        looked = lapse_overdue(deps, rows, now)
         ended = close_run_out(deps, rows, now)
-    return sum(carried) + over + len(waiting) + ended
+    return sum(carried) + looked + ended
+
+
+def _end_requests(deps: ControlDeps, rest: Rest) -> int:
+    """End those that wait for a second person and are over. Only where there is one does any write wait."""
+    after = 0
+
+    def look() -> int:
+        nonlocal after
+        now = deps.clock()
+        with deps.store.read() as rows:
+            waiting = rows.approvals.oldest(_BATCH, after=after)
+            due = [each for each in waiting if over(rows, each, now) is not None]
+        if due:
+            with deps.store.write() as rows:
+                for each in due:
+                    end_if_over(deps, rows, each, now)
+        after = waiting[-1].seq if waiting else after
+        return len(waiting)
+
+    return in_turn(look, _BATCH, rest)

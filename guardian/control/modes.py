@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from guardian.control.approvals import overtaken
+from guardian.control.approvals import over
 from guardian.control.deps import ControlDeps
 from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
@@ -27,7 +27,7 @@ def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: M
         if not act.two_may:
             return None
         other = act.rows.approvals.pending(tenant_id, None, "setMode")
-        lives = other is not None and other.view.expires_at > act.now and overtaken(act.rows, other) is None
+        lives = other is not None and over(act.rows, other, act.now) is None
         if other is not None and lives and other.act["act"] != wish:
             act.audit(result="refused", approval_id=other.view.id)
             return Refusal(

@@ -120,9 +120,12 @@ class ApprovalRows:
         good = update(approval).where(approval.c.id == approval_id, approval.c.state == "approved")
         return self.connection.execute(good.values(state="used", result=result)).rowcount == 1
 
-    def overdue(self, now: datetime, limit: int) -> list[StoredApproval]:
-        wanted = select(approval).where(approval.c.state == "pending", approval.c.expires_at <= now)
-        return [_approval(row) for row in self.connection.execute(wanted.order_by(approval.c.seq).limit(limit))]
+    def oldest(self, limit: int, *, after: int = 0, tenant_id: str | None = None) -> list[StoredApproval]:
+        """Those that wait, of one tenant or of all, the oldest first; `after` is the `seq` of the one before."""
+        waiting = approval.c.state == "pending", approval.c.seq > after
+        mine = () if tenant_id is None else (approval.c.tenant_id == tenant_id,)
+        wanted = select(approval).where(*waiting, *mine).order_by(approval.c.seq).limit(limit)
+        return [_approval(row) for row in self.connection.execute(wanted)]
 
     def _waiting(self, tenant_id: str) -> Select[Any]:
         return select(approval).where(approval.c.tenant_id == tenant_id, approval.c.state == "pending")

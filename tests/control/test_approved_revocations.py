@@ -105,7 +105,9 @@ def test_a_session_revoked_by_hand_meanwhile_is_revoked_once(stage, a_finding):
     _protect(stage)
     waiting = _proposed(stage, a_finding)
     stage.revoke()
-    assert stage.decide(waiting, "approve").json()["result"] == "it was revoked already"
+    got = stage.decide(waiting, "approve")
+    assert (got.status_code, got.json()["code"]) == (409, "overtaken")
+    assert got.json()["detail"] == "the session was revoked after this was put up"
     assert len(stage.ledger()) == 1
 
 

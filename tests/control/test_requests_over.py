@@ -1,0 +1,105 @@
+"""Requests that something has overtaken end by themselves: they take no place, and nobody is asked about them."""
+
+from datetime import timedelta
+
+import pytest
+
+from guardian.control import lapse
+from guardian.control.case_events import told_by_audit
+from guardian.control.lapse import sweep
+
+
+def protected(stage, a_finding, hard, session):
+    """The answer to the monitor's wish to revoke a session that only a person may have revoked."""
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", f"/v1/sessions/acme/{session}/protection", "approver", json=body)
+    return stage.submit(a_finding(session, breaches=hard)).json()
+
+
+def withdraw(stage, principal):
+    """Take back every token of this principal, as one that leaked."""
+    with stage.deps.store.write() as rows:
+        ends = stage.clock() + timedelta(days=1)
+        named = {"principal_id": principal, "role": "monitor", "tenants": ["acme"], "kid": "k"}
+        rows.tokens.add(jti="leaked", **named, issued_at=stage.clock(), expires_at=ends)
+        rows.tokens.revoke("leaked", by="operator", now=stage.clock())
+
+
+def dismissed(stage, asked):
+    verdict = {"verdict": "false_positive", "reason": "ours"}
+    for each in asked:
+        stage.call("POST", f"/v1/findings/{each['finding_id']}/verdict", "analyst", json=verdict)
+
+
+def revoked(stage, asked):
+    for each in asked:
+        stage.revoke(each["session_id"])
+
+
+def leaked(stage, _asked):
+    withdraw(stage, "monitor-1")
+
+
+OVERTAKEN = {
+    dismissed: "people decided about this session after this was put up; their word holds",
+    revoked: "the session was revoked after this was put up",
+    leaked: "a token of monitor-1 was withdrawn after this was put up; if it is still wanted, ask again",
+}
+
+
+def pending(stage):
+    return [each["id"] for each in stage.call("GET", "/v1/approvals", params={"state": "pending"}).json()["items"]]
+
+
+@pytest.mark.parametrize("overtake", OVERTAKEN)
+def test_what_is_over_takes_no_place_of_what_has_to_be_asked_now(make_stage, a_finding, hard, overtake):
+    stage = make_stage(approvals_waiting=5, default_mode="enforce")
+    asked = [protected(stage, a_finding, hard, f"s{n}") for n in range(5)]
+    stage.clock.pass_(minutes=1)
+    overtake(stage, asked)
+    stage.clock.pass_(minutes=1)
+    urgent = protected(stage, a_finding, hard, "urgent")["approval_id"]
+    assert pending(stage) == [urgent]
+    assert stage.decide(urgent, "approve").json()["state"] == "approved"
+
+
+@pytest.mark.parametrize("overtake", OVERTAKEN)
+def test_the_sweep_ends_what_was_overtaken_and_nothing_else(make_stage, a_finding, hard, overtake):
+    stage = make_stage(default_mode="enforce")
+    asked = [protected(stage, a_finding, hard, name) for name in ("done", "open")]
+    before = [each["approval_id"] for each in asked]
+    sweep(stage.deps)
+    assert pending(stage) == before[::-1]
+    stage.clock.pass_(minutes=1)
+    overtake(stage, asked[:1])
+    for _ in range(2):
+        sweep(stage.deps)
+    ended = stage.call("GET", f"/v1/approvals/{before[0]}").json()
+    assert (ended["state"], ended["decided_by"], ended["result"]) == ("expired", "guardian", OVERTAKEN[overtake])
+    assert pending(stage) == ([] if overtake is leaked else before[1:])
+    (told,) = stage.audit(action="expireApproval", approval_id=before[0])
+    assert told_by_audit(told).what == f"the request for approval is over: {OVERTAKEN[overtake]}"
+
+
+def test_the_sweep_comes_to_the_last_of_many_requests(make_stage, monkeypatch, a_finding, hard):
+    monkeypatch.setattr(lapse, "_BATCH", 3)
+    stage = make_stage(default_mode="enforce")
+    asked = [protected(stage, a_finding, hard, f"s{n}") for n in range(7)]
+    stage.clock.pass_(minutes=1)
+    revoked(stage, asked[-1:])
+    sweep(stage.deps, lambda _s: False)
+    assert pending(stage) == [each["approval_id"] for each in asked[-2::-1]]
+
+
+def test_a_request_whose_finding_cannot_be_read_waits_until_its_time_is_over(make_stage, a_finding, hard):
+    stage = make_stage(default_mode="enforce")
+    asked = [protected(stage, a_finding, hard, name) for name in ("unread", "done")]
+    with stage.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_finding SET finding = '{}' WHERE session_id = 'unread'")
+    stage.clock.pass_(minutes=1)
+    revoked(stage, asked[1:])
+    sweep(stage.deps)
+    assert pending(stage) == [asked[0]["approval_id"]]
+    stage.clock.pass_(hours=4)
+    sweep(stage.deps)
+    assert pending(stage) == []
