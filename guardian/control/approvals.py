@@ -13,6 +13,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.control.superseded import weighed
 from guardian.domain.finding import Finding
+from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_approvals import StoredApproval, particulars
@@ -58,10 +59,10 @@ def put_up(
     waiting = rows.approvals.pending(tenant_id, session_id, action, wanted)
     if waiting is not None and not end_if_over(deps, rows, waiting, now):
         return waiting.view
-    if rows.approvals.waiting(tenant_id) >= _room(deps, asked):
+    if no_room(deps, rows, asked):
         for each in rows.approvals.oldest(_LOOKED_AT, tenant_id=tenant_id):
             end_if_over(deps, rows, each, now)
-    if rows.approvals.waiting(tenant_id) >= _room(deps, asked):
+    if no_room(deps, rows, asked):
         deps.metrics.add("guardian_approvals_total", state="no_room")
         return None
     view = ApprovalView(
@@ -99,6 +100,21 @@ def put_up(
             facts={"approval": view.id},
         )
     return view
+
+
+def no_room(deps: ControlDeps, rows: ControlRows, asked: PolicyRequest) -> str:
+    """In words, that too many of the tenant's acts wait for this one to wait, too; empty if they are not too many.
+
+    A monitor gone wrong must not take the places that people need, nor an agent's calls the monitor's.
+    """
+    if asked.tenant_id is None or asked.action not in _APPROVABLE:
+        return ""
+    most, waiting = deps.settings.approvals_waiting, rows.approvals.waiting(asked.tenant_id)
+    if asked.action == "permitCall":
+        most = (most + 1) // 2
+    elif asked.asker.role == "monitor":
+        most -= most // 10
+    return f"nobody was asked: {counted(waiting, 'request')} wait already" if waiting >= most else ""
 
 
 def topic_of(approval_id: str) -> str:
@@ -210,11 +226,3 @@ def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: s
 
 def _mode_seen(stored: ModeView | None) -> dict[str, Any] | None:
     return None if stored is None else stored.model_dump(mode="json", exclude={"approval"})
-
-
-def _room(deps: ControlDeps, asked: PolicyRequest) -> int:
-    """A monitor gone wrong must not take the places that people need, nor an agent's calls the monitor's."""
-    most = deps.settings.approvals_waiting
-    if asked.action == "permitCall":
-        return (most + 1) // 2
-    return most - most // 10 if asked.asker.role == "monitor" else most

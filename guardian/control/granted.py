@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from guardian.control.approvals import permits, put_up
+from guardian.control.approvals import no_room, permits, put_up
 from guardian.control.authority import ask, consider, denied, must_reach, record
 from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
@@ -98,7 +98,10 @@ class Act:
         the way even then."""
         seconded = consider(self.deps, self.asked.approved())
         helps = seconded.allowed or seconded.errors
-        return denied(self.decision if helps else seconded, self.asked)
+        refusal = denied(self.decision if helps else seconded, self.asked)
+        if seconded.allowed and (full := no_room(self.deps, self.rows, self.asked)):
+            refusal.detail += f"; {full}"
+        return refusal
 
     def put_up(self, wish: Mapping[str, Any]) -> ApprovalView | None:
         """Have it wait for a second person, and audit that; None where that would not help."""

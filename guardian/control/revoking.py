@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from guardian.control import breaker
-from guardian.control.approvals import put_up, said_no
+from guardian.control.approvals import no_room, permits, put_up, said_no
 from guardian.control.authority import ask, consider, evidence_of, explain, record
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_down
@@ -139,6 +139,9 @@ def _not_revoked(
     reason = storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
     if approval is None:
+        full = no_room(deps, rows, asked)
+        if full and permits(deps, asked.approved()):
+            note += f"; {full}"
         return {"note": note, "would_revoke": would}
     until = moment(approval.expires_at)
     note += f"; a person is asked, until {until} (approval {approval.id})"

@@ -119,7 +119,7 @@ def test_nothing_is_put_up_where_a_second_word_would_not_help(stage, a_finding, 
     assert stage.call("GET", "/v1/approvals", params={"state": "pending"}).json()["items"] == []
 
 
-def test_a_monitor_gone_wrong_leaves_room_for_people(make_stage, a_finding):
+def test_a_monitor_gone_wrong_leaves_room_for_people(make_stage, a_finding, weak):
     stage = make_stage(approvals_waiting=10)
     stage.enforce()
     put = []
@@ -127,11 +127,18 @@ def test_a_monitor_gone_wrong_leaves_room_for_people(make_stage, a_finding):
         _protect(stage, f"sess_{n}")
         put.append(_proposed(stage, a_finding, f"sess_{n}"))
     assert (sum(each is not None for each in put), put[9:]) == (9, [None, None, None])
+    newest = stage.call("GET", "/v1/cases/acme/sess_11").json()
+    assert newest["shown"]["outcome"]["note"].endswith("; nobody was asked: 9 requests wait already")
+    stage.submit(a_finding("sess_11", n=1, evidence=weak))
+    newest = stage.call("GET", "/v1/cases/acme/sess_11").json()
+    assert "nobody was asked" not in newest["shown"]["outcome"]["note"], "a person's word would not have helped"
     stage.revoke("mine")
     stage.revoke("too many")
     for name, answer in (("mine", 202), ("too many", 403)):
         path = f"/v1/sessions/acme/{name}/reinstate"
-        assert stage.call("POST", path, "responder", json={"reason": "ours"}).status_code == answer
+        got = stage.call("POST", path, "responder", json={"reason": "ours"})
+        assert got.status_code == answer
+    assert got.json()["detail"].endswith("; nobody was asked: 10 requests wait already")
 
 
 def test_whom_the_agent_acts_for_may_have_it_stopped_and_not_say_no_to_that(stage, a_finding, hard):
