@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.control.superseded import weighed
+from guardian.control.superseded import weighed, without_its_parent
 from guardian.domain.finding import Finding
 from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
@@ -34,7 +34,7 @@ def put_up(
     act: Mapping[str, Any],
     reason: str,
     now: datetime,
-    finding_id: str | None = None,
+    finding: Finding | None = None,
     shown: Mapping[str, str] | None = None,
 ) -> ApprovalView | None:
     """Put a refused act up for a second person, if that is all that stands in its way.
@@ -43,7 +43,7 @@ def put_up(
 
     None when policy would refuse it also with a second person's word, when the asker may not propose, or when
     too many of the tenant's acts wait already. The same act that waits already is not put up twice: the one
-    that waits is returned.
+    that waits is returned, unless the `finding` accuses the session of more than it rests on.
     """
     action, tenant_id = _APPROVABLE.get(asked.action), asked.tenant_id
     if action is None or tenant_id is None or refused.errors:
@@ -57,8 +57,11 @@ def put_up(
     session_id = None if asked.session is None else asked.session.session_id
     wanted = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
     waiting = rows.approvals.pending(tenant_id, session_id, action, wanted)
-    if waiting is not None and not end_if_over(deps, rows, waiting, now):
-        return waiting.view
+    if waiting is not None:
+        why = over(rows, waiting, now) or _outgrown(rows, waiting.view, finding)
+        if why is None:
+            return waiting.view
+        _expire(deps, rows, waiting.view, now, why)
     if no_room(deps, rows, asked):
         for each in rows.approvals.oldest(_LOOKED_AT, tenant_id=tenant_id):
             end_if_over(deps, rows, each, now)
@@ -73,7 +76,7 @@ def put_up(
         proposer=asked.asker.id,
         reason=storable(reason)[:1000],
         particulars=particulars({**(shown or {}), **act}),
-        finding_id=finding_id,
+        finding_id=None if finding is None else finding.id,
         policy_ids=refused.policy_ids,
         created_at=now,
         expires_at=now + deps.settings.approval_life,
@@ -81,8 +84,8 @@ def put_up(
     seen = {"act": dict(act), "shown": dict(shown or {}), **_seen(rows, asked, tenant_id, session_id)}
     rows.approvals.add(view, proposer_role=asked.asker.role, act=seen, policy_ids=refused.policy_ids)
     told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
-    if finding_id is not None:
-        told["finding_id"] = finding_id
+    if finding is not None:
+        told["finding_id"] = finding.id
     record(rows, proposal, permitted, now, **told, until=view.expires_at.isoformat())
     deps.metrics.add("guardian_approvals_total", state="pending")
     if session_id is None:  # no case of a session will say that somebody is asked
@@ -131,18 +134,20 @@ def over(rows: ControlRows, stored: StoredApproval, now: datetime) -> str | None
     """Why nobody is to be asked about it any more; None while it waits."""
     if stored.view.expires_at <= now:
         return "nobody decided in time"
-    with suppress(ValidationError):  # another version wrote its finding: it waits until its time is over
-        return overtaken(rows, stored)
-    return None
+    return overtaken(rows, stored)
 
 
 def end_if_over(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> bool:
     """Whether it is over; where nobody has ended it yet, it ends now."""
-    view, why = stored.view, over(rows, stored, now)
-    if why is None:
-        return False
+    why = over(rows, stored, now)
+    if why is not None:
+        _expire(deps, rows, stored.view, now, why)
+    return why is not None
+
+
+def _expire(deps: ControlDeps, rows: ControlRows, view: ApprovalView, now: datetime, why: str) -> None:
     if not rows.approvals.decide(view.id, "expired", by="guardian", reason="", result=why, now=now):
-        return True
+        return
     rows.audit.note(
         "expireApproval",
         at=now,
@@ -154,7 +159,6 @@ def end_if_over(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, no
         result="expired",
     )
     deps.metrics.add("guardian_approvals_total", state="expired")
-    return True
 
 
 def evidence_seen(stored: StoredApproval) -> EvidenceFacts:
@@ -189,8 +193,10 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     session = rows.sessions.get(view.tenant_id, view.session_id)
     if (0 if session is None else session.restarts) != stored.act["restarts"]:
         return "people decided about this session after this was put up; their word holds"
-    found = None if view.finding_id is None else rows.findings.get(view.finding_id, {view.tenant_id})
-    return None if found is None else weighed(rows, found.view.finding)[1] or None
+    found = _finding(rows, view)
+    if found is None or not (less := weighed(rows, found)[1]) or _asks(weighed(rows, found, session)[0]):
+        return None
+    return less
 
 
 def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: datetime) -> ApprovalView | None:
@@ -206,11 +212,39 @@ def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: d
 
 
 def _broken_by_more(rows: ControlRows, finding: Finding, asked: ApprovalView) -> bool:
-    told = None if asked.finding_id is None else rows.findings.get(asked.finding_id, {finding.tenant_id})
+    told = _finding(rows, asked)
     if told is None:
         return False
-    known = {entry for breach in told.view.finding.breaches for entry in breach.told.remembered}
+    known = {entry for breach in told.breaches for entry in breach.told.remembered}
     return any(breach.revokes and not breach.told.waved(known) for breach in finding.breaches)
+
+
+def _outgrown(rows: ControlRows, asked: ApprovalView, finding: Finding | None) -> str | None:
+    """Why people are asked anew because of this finding: what waits would end with the revocation of the session's
+    parent, and this one not."""
+    told = _finding(rows, asked)
+    if told is None or finding is None or not _by_its_parent(rows, told) or _by_its_parent(rows, finding):
+        return None
+    return "the session broke more since than that its parent is revoked; people are asked anew"
+
+
+def _by_its_parent(rows: ControlRows, finding: Finding) -> bool:
+    """Whether all that asks for its revocation is that its parent is revoked."""
+    counts, _ = weighed(rows, finding, rows.sessions.get(finding.tenant_id, finding.session_id))
+    alone = without_its_parent(counts)
+    return alone is not counts and not _asks(alone)
+
+
+def _asks(finding: Finding) -> bool:
+    return any(breach.revokes for breach in finding.breaches)
+
+
+def _finding(rows: ControlRows, asked: ApprovalView) -> Finding | None:
+    """The finding that it was put up for, if this version can read it."""
+    with suppress(ValidationError):
+        found = None if asked.finding_id is None else rows.findings.get(asked.finding_id, {asked.tenant_id})
+        return None if found is None else found.view.finding
+    return None
 
 
 def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: str | None) -> dict[str, Any]:

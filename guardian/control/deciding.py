@@ -7,7 +7,7 @@ from typing import Literal, assert_never, cast
 from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.acts_under import in_words, revoked_with_it
 from guardian.control.approvals import end_if_over, evidence_seen, overtaken
-from guardian.control.authority import ask, denied
+from guardian.control.authority import ask, denied, evidence_of
 from guardian.control.case import queue
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
@@ -15,6 +15,7 @@ from guardian.control.granted import Act, Second
 from guardian.control.lapse import lapse_overdue
 from guardian.control.modes import do_set_mode, widening
 from guardian.control.problems import Refusal, absent
+from guardian.control.superseded import weighed
 from guardian.domain.finding import Effect, Finding
 from guardian.policy.port import ActFacts
 from guardian.store.control import ControlRows
@@ -125,6 +126,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
     view = stored.view
     wish = _mode_wished(stored)
     finding = _finding(rows, view)
+    session = None if view.session_id is None else rows.sessions.get(view.tenant_id, view.session_id)
     proposer = Principal(
         view.proposer,
         cast(Role, stored.proposer_role),
@@ -140,7 +142,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
         view.tenant_id,
         view.session_id,
         now,
-        evidence=evidence_seen(stored),
+        evidence=evidence_seen(stored) if finding is None else evidence_of(weighed(rows, finding, session)[0]),
         agent_id=None if finding is None or finding.subject is None else finding.subject.agent_id,
         act=None if wish is None else widening(deps, rows, view.tenant_id, wish),
     )

@@ -137,7 +137,7 @@ def _not_revoked(
         note += f"; {no.decided_by} said no to that at {when} (approval {no.id})"
         return {"note": note, "would_revoke": would}
     reason = storable(finding.title) or "the monitor wants this session revoked"
-    approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
+    approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding=finding)
     if approval is None:
         full = no_room(deps, rows, asked)
         if full and permits(deps, asked.approved()):

@@ -7,13 +7,14 @@ import pytest
 from guardian.control import lapse
 from guardian.control.case_events import told_by_audit
 from guardian.control.lapse import sweep
+from guardian.domain.finding import Evidence, NamedBreach
 
 
-def protected(stage, a_finding, hard, session):
+def protected(stage, a_finding, hard, session, **more):
     """The answer to the monitor's wish to revoke a session that only a person may have revoked."""
     body = {"protected": True, "reason": "payroll"}
     stage.call("PUT", f"/v1/sessions/acme/{session}/protection", "approver", json=body)
-    return stage.submit(a_finding(session, breaches=hard)).json()
+    return stage.submit(a_finding(session, breaches=hard, **more)).json()
 
 
 def withdraw(stage, principal):
@@ -100,6 +101,66 @@ def test_a_request_whose_finding_cannot_be_read_waits_until_its_time_is_over(mak
     revoked(stage, asked[1:])
     sweep(stage.deps)
     assert pending(stage) == [asked[0]["approval_id"]]
+    again = protected(stage, a_finding, hard, "unread", n=1)["approval_id"]
+    assert again == asked[0]["approval_id"]
     stage.clock.pass_(hours=4)
     sweep(stage.deps)
     assert pending(stage) == []
+
+
+PARENT = NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True)
+
+
+def below(stage, a_finding, *breaches, n=0):
+    """The answer to a finding of a protected session below sess_0, which is judged by hard rules alone."""
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    found = a_finding(n=n, breaches=breaches, evidence=Evidence())
+    subject = found.subject.model_copy(update={"parent_session_id": "sess_0"})
+    return stage.submit(found.model_copy(update={"subject": subject})).json()
+
+
+@pytest.mark.parametrize("with_parent", [(), (PARENT,)])
+def test_what_a_session_broke_itself_is_asked_anew_where_only_its_parents_revocation_waits(
+    make_stage, a_finding, hard, with_parent
+):
+    stage = make_stage(default_mode="enforce")
+    stage.revoke("sess_0")
+    first = below(stage, a_finding, PARENT)["approval_id"]
+    assert below(stage, a_finding, PARENT, n=1)["approval_id"] == first
+    second = below(stage, a_finding, *with_parent, *hard, n=2)
+    assert second["approval_id"] != first
+    assert f"a person is asked, until 2026-05-12 16:00 UTC (approval {second['approval_id']})" in second["note"]
+    assert pending(stage) == [second["approval_id"]]
+    assert "the session broke more since" in stage.call("GET", f"/v1/approvals/{first}").json()["result"]
+    for n, breaches in enumerate(((PARENT,), hard, (*hard, PARENT)), 3):
+        assert below(stage, a_finding, *breaches, n=n)["approval_id"] == second["approval_id"]
+    stage.clock.pass_(minutes=1)
+    stage.reinstate("sess_0")
+    sweep(stage.deps)
+    assert pending(stage) == [second["approval_id"]]
+    assert stage.decide(second["approval_id"], "approve").json()["result"].startswith("revoked at revision")
+    assert set(stage.live()) == {"sess_1"}
+    (done,) = stage.audit(action="revoke", session_id="sess_1", result="changed")
+    assert done["approved_by"] == "approver-1"
+
+
+def test_policy_is_shown_at_the_approval_what_then_still_speaks_against_the_session(
+    make_stage, policies, a_finding, hard
+):
+    shown = []
+
+    class Watched:
+        version = policies.version
+
+        def decide(self, request):
+            if request.action == "revoke" and request.act.approved:
+                shown.append(request.evidence.breaches)
+            return policies.decide(request)
+
+    stage = make_stage(pdp=Watched(), default_mode="enforce")
+    stage.revoke("sess_0")
+    waits = below(stage, a_finding, PARENT, *hard)["approval_id"]
+    stage.reinstate("sess_0")
+    assert stage.decide(waits, "approve").status_code == 200
+    assert (shown[0], shown[-1]) == ({"parent_revoked", "expired_envelope"}, {"expired_envelope"})
