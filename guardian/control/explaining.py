@@ -7,6 +7,7 @@ from guardian.control.case_view import LATEST, as_it_went
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.problems import Refusal
+from guardian.control.superseded import superseded, weighed
 from guardian.domain.finding import Finding, Kind
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyAction
 from guardian.store.control import ControlRows
@@ -47,6 +48,7 @@ def explanation(
     somebody = Principal(role, role, frozenset({tenant_id}), jti="", expires_at=now + timedelta(minutes=1))
     with deps.store.read() as rows:
         newest = None if session_id is None else _newest(rows, tenant_id, session_id)
+        evidence, less = _evidence(rows, newest)
         asked = situation(
             deps,
             rows,
@@ -55,7 +57,7 @@ def explanation(
             tenant_id,
             session_id,
             now,
-            evidence=EvidenceFacts() if newest is None else evidence_of(newest),
+            evidence=evidence,
             agent_id=None if newest is None or newest.subject is None else newest.subject.agent_id,
             act=ActFacts(widens=True) if action == "setMode" else None,
             target=target,
@@ -74,8 +76,21 @@ def explanation(
         reasons=dict(decision.reasons),
         errors=decision.errors,
         policy_version=decision.version,
-        facts={**facts_of(asked), "evidence_from": None if newest is None else newest.id},
+        facts={
+            **facts_of(asked),
+            "evidence_from": None if newest is None else newest.id,
+            "evidence_counts_less": less or None,
+        },
     )
+
+
+def _evidence(rows: ControlRows, newest: Finding | None) -> tuple[EvidenceFacts, str]:
+    """What this finding would count for if it came now, and why that is less than it says; empty if it is not."""
+    if newest is None:
+        return EvidenceFacts(), ""
+    session = rows.sessions.get(newest.tenant_id, newest.session_id)
+    counts, less = weighed(rows, newest, session)
+    return evidence_of(counts), superseded(rows, newest, session) or less
 
 
 def _newest(rows: ControlRows, tenant_id: str, session_id: str) -> Finding | None:

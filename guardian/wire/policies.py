@@ -12,7 +12,8 @@ class PolicyExplanation(Body):
     """The answer to "may ROLE do ACTION to this session now, and which policy decides?".
 
     `facts` is everything that policy was shown; its `evidence_from` is the finding that the evidence comes from,
-    if there is one. `needs_approval`: it would be permitted if a second person approved.
+    if there is one, and `evidence_counts_less` why not all of that counts any more, as after people's word.
+    `needs_approval`: it would be permitted if a second person approved.
     """
 
     actor: str

@@ -60,6 +60,25 @@ def test_it_says_where_only_a_second_person_is_missing(stage, a_finding):
     assert lifted.json()["needs_approval"] is True
 
 
+def test_what_people_dismissed_counts_no_more(stage, a_finding, hard):
+    stage.enforce()
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", json={"protected": True, "reason": "payroll"})
+    sent = a_finding(breaches=hard)
+    stage.submit(sent)
+    asked = explained(stage, session_id="sess_1").json()
+    assert (asked["needs_approval"], asked["facts"]["evidence_counts_less"]) == (True, None)
+    stage.clock.pass_(minutes=1)
+    verdict = {"verdict": "false_positive", "reason": "ours"}
+    stage.call("POST", f"/v1/findings/{sent.id}/verdict", "analyst", json=verdict)
+    got = explained(stage, session_id="sess_1").json()
+    told = ("evidence_from", "evidence_counts_less")
+    word = "people decided about this session after this finding; their word holds"
+    assert (got["allowed"], got["needs_approval"]) == (False, False)
+    assert [got["facts"][name] for name in told] == [sent.id, word]
+    assert (got["facts"]["evidence"]["hard_breach"], got["facts"]["evidence"]["one_in"]) == (False, 1)
+    assert stage.submit(a_finding(n=1, breaches=hard)).json()["code"] == "superseded"
+
+
 def test_asking_changes_nothing_and_is_not_counted_as_a_decision(stage, a_finding):
     stage.submit(a_finding())
     before = stage.audit()
