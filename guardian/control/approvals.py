@@ -158,7 +158,8 @@ def _expire(deps: ControlDeps, rows: ControlRows, view: ApprovalView, now: datet
         reason=why,
         result="expired",
     )
-    deps.metrics.add("guardian_approvals_total", state="expired")
+    state = "expired" if view.expires_at <= now else "overtaken"
+    deps.metrics.add("guardian_approvals_total", state=state)
 
 
 def evidence_seen(stored: StoredApproval) -> EvidenceFacts:

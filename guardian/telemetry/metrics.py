@@ -147,7 +147,8 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_approvals_total": _Spec(
         "counter",
-        "Acts that wait for a second person, by what became of them. Many expired: nobody looks.",
+        "Acts that wait for a second person, by what became of them. Many expired: nobody looks. Any no_room: "
+        "too many wait for people to be asked about another.",
         ("state",),
     ),
     "guardian_breakers_open": _Spec(

@@ -78,6 +78,8 @@ def test_the_sweep_ends_what_was_overtaken_and_nothing_else(make_stage, a_findin
     ended = stage.call("GET", f"/v1/approvals/{before[0]}").json()
     assert (ended["state"], ended["decided_by"], ended["result"]) == ("expired", "guardian", OVERTAKEN[overtake])
     assert pending(stage) == ([] if overtake is leaked else before[1:])
+    counted = stage.deps.metrics.value("guardian_approvals_total", state="overtaken")
+    assert counted == (2 if overtake is leaked else 1), "nobody looks where many expire; of these somebody was"
     (told,) = stage.audit(action="expireApproval", approval_id=before[0])
     assert told_by_audit(told).what == f"the request for approval is over: {OVERTAKEN[overtake]}"
 
