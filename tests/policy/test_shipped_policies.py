@@ -11,6 +11,7 @@ from guardian.policy.cases import read_cases, run_cases
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
 from guardian.policy.port import Asker, BudgetFacts, EvidenceFacts, PolicyAction, PolicyRequest, SessionFacts
+from guardian.wire.principal import ROLES
 
 FOLDER = Path(__file__).parents[2] / "config" / "policies"
 EXAMPLES = FOLDER.parent / "examples" / "policies"
@@ -62,6 +63,14 @@ def test_a_request_that_does_not_fit_the_schema_is_a_denial():
 def test_an_unknown_mode_means_hands_off():
     for mode in ("", "ENFORCE", "enforce ", "trial"):
         assert not SHIPPED.decide(replace(AUTO_REVOKE, mode=mode, in_canary=True)).allowed
+
+
+def test_a_role_that_does_not_exist_is_refused_before_it_forbids_nobody():
+    policy = '@id("typo") forbid (principal in Guardian::Role::"{}", action, resource);'
+    for role in ROLES:
+        CedarPolicies(SHIPPED.policies + policy.format(role), SHIPPED.schema)
+    with pytest.raises(PolicyError, match=r"'typo' does not fit the schema: .*`\"responders\"` is not declared"):
+        CedarPolicies(SHIPPED.policies + policy.format("responders"), SHIPPED.schema)
 
 
 def test_an_unknown_role_may_do_nothing():

@@ -50,10 +50,13 @@ def test_what_no_audit_trail_shows_and_what_is_for_emergencies_is_never_narrowed
 
 
 def test_exemptions_fit_guardians_own_schema_too_and_hours_are_not_said(restricted):
+    from guardian.domain.restriction import Scope
     from guardian.domain.rules import ForbidTool, MaxRecords, OnlyHours
 
-    rules = [restricted(rule) for rule in (ForbidTool("revoke", ("maya",)), OnlyHours((8, 9)), MaxRecords(3))]
-    proposal = Proposal("guardian", BEGIN, BEGIN, BEGIN, tuple(rules), {}, Backtest(), Surface())
+    scope = Scope("guardian", "guardian", "responder", "")
+    rules = ForbidTool("revoke", ("maya",)), OnlyHours((8, 9)), MaxRecords(3)
+    restrictions = tuple(restricted(rule, scope) for rule in rules)
+    proposal = Proposal("guardian", BEGIN, BEGIN, BEGIN, restrictions, {}, Backtest(), Surface())
     schema = (resource("config") / "policies" / "guardian.cedarschema").read_text(encoding="utf-8")
     own = OwnForbids(forbid_problems, schema)
     files = own.files(proposal)
