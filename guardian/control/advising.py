@@ -95,10 +95,10 @@ def _begun(
         must_reach(deps, principal, "permitCall", envelope.tenant_id)
         registered = rows.envelopes.newest(*envelope.key)
         tellers = (envelope,) if registered is None else (envelope, registered.envelope)
-        named = [whom for each in tellers for whom in subjects_of(each, proposal)]
-        revoked = rows.ledger.live_among(envelope.tenant_id, named, now)
+        subjects = tuple(dict.fromkeys(whom for each in tellers for whom in subjects_of(each, proposal)))
+        revoked = rows.ledger.live_among(envelope.tenant_id, subjects, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
-    call = call_of(principal, proposal, envelope, now)
+    call = call_of(principal, proposal, envelope, subjects, now)
     told = AdviceContext(advice="deny", reason="", risk=deps.settings.advice.risk_of(call.tool))
     if revoked:
         entry = revoked[0]
@@ -163,7 +163,9 @@ def _refuse_or_hold(
         held = earlier = None
         if not refused:
             earlier = rows.approvals.pending(*call.envelope.key, "permitCall", act)
-            held = put_up(deps, rows, asked, decision, act=act, reason=reason, now=now, shown=shown)
+            held = put_up(
+                deps, rows, asked, decision, act=act, reason=reason, now=now, shown=shown, subjects=call.subjects
+            )
         advice = "deny" if held is None else "hold"
         approval = held or refused
         name = None if approval is None else approval.id

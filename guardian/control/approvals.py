@@ -1,6 +1,6 @@
 """Acts that take two: put up by one principal, decided by another, applied when policy then says yes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -36,10 +36,12 @@ def put_up(
     now: datetime,
     finding: Finding | None = None,
     shown: Mapping[str, str] | None = None,
+    subjects: Sequence[tuple[str, str]] = (),
 ) -> ApprovalView | None:
     """Put a refused act up for a second person, if that is all that stands in its way.
 
-    `act` names the act; `shown` is what else a person has to see of it.
+    `act` names the act; `shown` is what else a person has to see of it. `subjects` (kind and name) are those whose
+    revocation makes it another act.
 
     None when policy would refuse it also with a second person's word, when the asker may not propose, or when
     too many of the tenant's acts wait already. The same act that waits already is not put up twice: the one
@@ -81,7 +83,8 @@ def put_up(
         created_at=now,
         expires_at=now + deps.settings.approval_life,
     )
-    seen = {"act": dict(act), "shown": dict(shown or {}), **_seen(rows, asked, tenant_id, session_id)}
+    seen = {"act": dict(act), "shown": dict(shown or {}), "subjects": list(subjects)}
+    seen |= _seen(rows, asked, tenant_id, session_id)
     rows.approvals.add(view, proposer_role=asked.asker.role, act=seen, policy_ids=refused.policy_ids)
     told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
     if finding is not None:
@@ -189,8 +192,8 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         return "the session was revoked anew after this was put up; ask again" if anew else None
     if view.action == "revoke" and any(entry.cause is None for entry in anew):  # not only with its parent
         return "the session was revoked after this was put up"
-    if view.action == "permitCall" and rows.ledger.live_entry(view.tenant_id, view.session_id) is not None:
-        return "the session was revoked after this was put up"
+    if (revoked := revoked_since(rows, stored)) is not None:
+        return revoked
     session = rows.sessions.get(view.tenant_id, view.session_id)
     if (0 if session is None else session.restarts) != stored.act["restarts"]:
         return "people decided about this session after this was put up; their word holds"
@@ -198,6 +201,14 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     if found is None or not (less := weighed(rows, found)[1]) or _asks(weighed(rows, found, session)[0]):
         return None
     return less
+
+
+def revoked_since(rows: ControlRows, stored: StoredApproval) -> str | None:
+    """Which of the subjects that the act was put up with is revoked by now, in a sentence; None if none is."""
+    for kind, name in stored.act.get("subjects", ()):
+        if rows.ledger.live_entry(stored.view.tenant_id, name, kind) is not None:
+            return f"the {kind} was revoked after this was put up"
+    return None
 
 
 def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: datetime) -> ApprovalView | None:

@@ -27,9 +27,10 @@ budget: who sends more must not choose the fall-back, for this call or for those
 class ProposedCall:
     """A proposed call as the decision log would tell it. `digest` names exactly this call of this session by this
     agent, for this person, task and purpose; it has arguments if `argued`, and is more than is read if
-    `too_large`."""
+    `too_large`. A revocation of any of its `subjects` refuses it."""
 
     envelope: Envelope
+    subjects: tuple[tuple[str, str], ...]
     tool: str
     line: bytes
     digest: str
@@ -95,7 +96,13 @@ def _name(place: str, value: JsonValue) -> str | None:
         raise Refusal(422, f"{place}: 1 to 512 characters, no control characters") from None
 
 
-def call_of(principal: Principal, proposal: Proposal, envelope: Envelope, now: datetime) -> ProposedCall:
+def call_of(
+    principal: Principal,
+    proposal: Proposal,
+    envelope: Envelope,
+    subjects: tuple[tuple[str, str], ...],
+    now: datetime,
+) -> ProposedCall:
     """What the adviser is asked about, and what a person's word is about."""
     tool = proposal_tool(proposal)
     properties = proposal.action.properties
@@ -114,7 +121,7 @@ def call_of(principal: Principal, proposal: Proposal, envelope: Envelope, now: d
     }
     line = json.dumps(told).encode("utf-8", "surrogatepass")
     argued, too_large = bool(action.get("arguments")), _too_large(action)
-    return ProposedCall(envelope, tool, line, digest, argued=argued, too_large=too_large)
+    return ProposedCall(envelope, subjects, tool, line, digest, argued=argued, too_large=too_large)
 
 
 def _too_large(action: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from guardian.control.advising import advise, held_for
+from guardian.control.approvals import revoked_since
 from guardian.control.authority import Reach, may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
@@ -66,27 +67,26 @@ async def await_advice(
         caller.id,
         wait,
         lambda: looks.together(key, lambda: _look(deps, caller.scope, approval_id)),
-        until=lambda seen: seen[1] or seen[0].state != "pending" or seen[0].expires_at <= deps.clock(),
+        until=lambda seen: seen[1] is not None or seen[0].state != "pending" or seen[0].expires_at <= deps.clock(),
         every_s=_LOOK_AGAIN_S,
     )
     return _answer(view, deps, revoked=revoked)
 
 
-def _look(deps: ControlDeps, scope: Reach, approval_id: str) -> tuple[ApprovalView, bool]:
-    """The approval, and whether its session is revoked by now."""
+def _look(deps: ControlDeps, scope: Reach, approval_id: str) -> tuple[ApprovalView, str | None]:
+    """The approval, and which of the call's subjects is revoked by now."""
     with deps.store.read() as rows:
         found = rows.approvals.get(approval_id, scope)
         if found is None or found.view.action != "permitCall":
             raise absent("call")
-        view = found.view
-        return view, rows.ledger.live_entry(view.tenant_id, view.session_id or "") is not None
+        return found.view, revoked_since(rows, found)
 
 
-def _answer(view: ApprovalView, deps: ControlDeps, *, revoked: bool) -> Advice:
+def _answer(view: ApprovalView, deps: ControlDeps, *, revoked: str | None) -> Advice:
     live = view.expires_at > deps.clock()
     match view.state:
-        case "pending" | "approved" if live and revoked:
-            told = AdviceContext(advice="deny", reason="the session was revoked after this was put up")
+        case "pending" | "approved" if live and revoked is not None:
+            told = AdviceContext(advice="deny", reason=revoked)
         case "pending" if live:
             told = AdviceContext(advice="hold", reason="a person is asked", approval=held_for(view))
         case "approved" if live:

@@ -64,9 +64,9 @@ def envelope(session="s1", **more):
     return {**told, "allowed_tools": ["crm.read", "crm.export"], "agent_id": "agent_1", **more}
 
 
-def ask(stage, tool="crm.export", session="s1", role="gateway", context=None, **arguments):
+def ask(stage, tool="crm.export", session="s1", role="gateway", context=None, properties=None, **arguments):
     body = {
-        "subject": {"type": "session", "id": session},
+        "subject": {"type": "session", "id": session, "properties": properties or {}},
         "action": {"name": tool, "properties": {"arguments": arguments, "records": 3}},
         "resource": {"type": "customer", "id": "c1"},
         "context": {"envelope": envelope(session)} if context is None else context,
@@ -252,15 +252,25 @@ def test_a_yes_that_was_refused_lets_no_call_through(stage, adviser):
 
 
 @pytest.mark.parametrize("decided", [False, True])
-def test_who_waits_hears_that_the_session_was_revoked_meanwhile(stage, adviser, decided):
+@pytest.mark.parametrize("kind", ["session", "agent", "delegator", "task", "jti"])
+def test_who_waits_hears_that_what_the_call_is_made_under_was_revoked_meanwhile(stage, adviser, decided, kind):
     adviser.answer = STRONG
-    held = advice(stage)["approval"]
+    named = {"session": "s1", "agent": "agent_1", "delegator": "user_1", "task": "task_1", "jti": "jti_1"}
+    context, properties = {"envelope": envelope(task_id="task_1")}, {"jti": "jti_1"}
+    held = advice(stage, context=context, properties=properties)["approval"]
     if decided:
         assert stage.decide(held["id"], "approve", "responder").status_code == 200
-    stage.revoke("s1")
+    if kind == "session":
+        stage.revoke("s1")
+    else:
+        path = f"/v1/subjects/acme/{kind}/{named[kind]}/revoke"
+        assert stage.call("POST", path, "responder", json={"reason": "r"}).status_code == 200
     told = stage.call("GET", held["wait_at"], "gateway").json()
     assert (told["decision"], told["context"]["advice"]) == (False, "deny")
-    assert told["context"]["reason"] == "the session was revoked after this was put up"
+    assert told["context"]["reason"] == f"the {kind} was revoked after this was put up"
+    if not decided:
+        got = stage.decide(held["id"], "approve", "responder")
+        assert (got.status_code, got.json()["detail"]) == (409, told["context"]["reason"])
 
 
 def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(make_stage, adviser, a_finding):
