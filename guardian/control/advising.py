@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from guardian.control.approvals import permits, put_up, topic_of
+from guardian.control.approvals import permits, put_up, revoked_since, topic_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
@@ -26,6 +26,7 @@ from guardian.domain.text import moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
+from guardian.store.control_approvals import StoredApproval
 from guardian.wire.advice import (
     UNREADABLE,
     Advice,
@@ -239,7 +240,20 @@ def _word(
     """The approval with people's latest word on exactly this call, if that is `state` and may still be used."""
     act = {"call": call.digest, "tool": call.tool}
     found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
-    return found.view if found is not None and found.view.state == state and found.view.expires_at > now else None
+    if found is None or found.view.state != state or found.view.expires_at <= now:
+        return None
+    return None if state == "approved" and undone(rows, found) else found.view
+
+
+def undone(rows: ControlRows, stored: StoredApproval) -> str | None:
+    """Why a held call, or a person's yes to it, is worth nothing by now; None while it stands.
+
+    What was approved with a token that was then withdrawn may have been somebody else's yes all along.
+    """
+    view = stored.view
+    if rows.tokens.withdrawn_since(view.decided_by or "", view.decided_at or view.created_at):
+        return f"a token of {view.decided_by} was withdrawn after it let this call through; ask again"
+    return revoked_since(rows, stored)
 
 
 def _used(

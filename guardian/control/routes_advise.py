@@ -9,8 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from guardian.control.advising import advise, held_for
-from guardian.control.approvals import revoked_since
+from guardian.control.advising import advise, held_for, undone
 from guardian.control.authority import Reach, may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
@@ -63,37 +62,37 @@ async def await_advice(
     polls: LongPolls = request.app.state.long_polls
     looks: SharedLooks = request.app.state.looks
     key = ("held", caller.scope, approval_id)
-    view, revoked = await polls.hold(
+    view, over = await polls.hold(
         caller.id,
         wait,
         lambda: looks.together(key, lambda: _look(deps, caller.scope, approval_id)),
         until=lambda seen: seen[1] is not None or seen[0].state != "pending" or seen[0].expires_at <= deps.clock(),
         every_s=_LOOK_AGAIN_S,
     )
-    return _answer(view, deps, revoked=revoked)
+    return _answer(view, deps, over=over)
 
 
 def _look(deps: ControlDeps, scope: Reach, approval_id: str) -> tuple[ApprovalView, str | None]:
-    """The approval, and which of the call's subjects is revoked by now."""
+    """The approval, and why it is worth nothing by now."""
     with deps.store.read() as rows:
         found = rows.approvals.get(approval_id, scope)
         if found is None or found.view.action != "permitCall":
             raise absent("call")
-        return found.view, revoked_since(rows, found)
+        return found.view, undone(rows, found)
 
 
-def _answer(view: ApprovalView, deps: ControlDeps, *, revoked: str | None) -> Advice:
+def _answer(view: ApprovalView, deps: ControlDeps, *, over: str | None) -> Advice:
     live = view.expires_at > deps.clock()
     match view.state:
-        case "pending" | "approved" if live and revoked is not None:
-            told = AdviceContext(advice="deny", reason=revoked)
+        case "pending" | "approved" if live and over is not None:
+            told = AdviceContext(advice="deny", reason=over)
         case "pending" if live:
             told = AdviceContext(advice="hold", reason="a person is asked", approval=held_for(view))
         case "approved" if live:
             told = AdviceContext(advice="permit", reason="a person let this call through")
         case _:
-            over = "expired" if view.state in ("pending", "approved") else view.state
-            told = AdviceContext(advice="deny", reason=f"the approval is {over}")
+            ended = "expired" if view.state in ("pending", "approved") else view.state
+            told = AdviceContext(advice="deny", reason=f"the approval is {ended}")
     return Advice(decision=told.advice == "permit", context=told)
 
 

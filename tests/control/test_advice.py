@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -204,6 +205,25 @@ def test_an_approval_does_not_live_for_ever(stage, adviser):
     stage.decide(advice(stage)["approval"]["id"], "approve", "responder")
     stage.clock.pass_(hours=5)
     assert advice(stage)["advice"] == "hold"
+
+
+def test_a_yes_of_a_token_that_was_then_withdrawn_lets_nothing_through(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.clock.pass_(minutes=1)
+    stage.decide(held["id"], "approve", "responder")
+    assert stage.call("GET", held["wait_at"], "gateway").json()["context"]["advice"] == "permit"
+    stage.clock.pass_(minutes=1)
+    with stage.deps.store.write() as rows:
+        issued = {"principal_id": "responder-1", "role": "responder", "tenants": ["acme"], "kid": "k"}
+        rows.tokens.add(jti="t", **issued, issued_at=stage.clock(), expires_at=stage.clock() + timedelta(hours=1))
+        rows.tokens.revoke("t", by="operator", now=stage.clock())
+    told = stage.call("GET", held["wait_at"], "gateway").json()["context"]
+    assert told["advice"] == "deny"
+    assert told["reason"] == "a token of responder-1 was withdrawn after it let this call through; ask again"
+    again = advice(stage)
+    assert again["advice"] == "hold"
+    assert again["approval"]["id"] != held["id"]
 
 
 def test_a_person_may_say_no(stage, adviser):
