@@ -5,7 +5,7 @@ tell which routes exist, nor make the server parse anything. After a body that t
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -42,8 +42,8 @@ _log = logger("control")
 
 
 class Gate:
-    """Pure ASGI. Leaves the Principal in `request.state.principal`, and in `arrived` when the request came, on the
-    stopwatch."""
+    """Pure ASGI. Leaves the Principal in `request.state.principal`, in `admit` what checks its token again, and in
+    `arrived` when the request came, on the stopwatch."""
 
     def __init__(self, app: ASGIApp, deps: ControlDeps) -> None:
         self._app = app
@@ -59,7 +59,7 @@ class Gate:
         state["request_id"] = request_id
         started = state["arrived"] = deps.stopwatch()
         answered = False
-        admit: Callable[[], Principal] | None = None
+        admit: Callable[[], Awaitable[Principal]] | None = None
 
         async def dressed(message: Message) -> None:
             nonlocal answered
@@ -77,8 +77,8 @@ class Gate:
             self._check_length(headers)
             if scope["path"] not in PUBLIC | SIGNED:
                 peer = scope["client"][0] if scope.get("client") else None
-                admit = partial(self._authenticate, headers, peer)
-                state["principal"] = await run_in_threadpool(admit)
+                admit = state["admit"] = partial(run_in_threadpool, self._authenticate, headers, peer)
+                state["principal"] = await admit()
         except Refusal as refusal:
             await refusal.response(request_id)(scope, receive, dressed)
             return
@@ -131,7 +131,7 @@ class Gate:
         if len(length) > 15 or int(length) > self._deps.settings.max_body_bytes:
             raise self._too_large()
 
-    def _counted(self, receive: Receive, admit: Callable[[], Principal] | None) -> Receive:
+    def _counted(self, receive: Receive, admit: Callable[[], Awaitable[Principal]] | None) -> Receive:
         """Cut off a body that is too long, whatever length it claimed. One that arrives late counts only if
         `admit` still admits its sender.
         """
@@ -151,9 +151,9 @@ class Gate:
 
         return counted
 
-    async def _admitted(self, admit: Callable[[], Principal]) -> None:
+    async def _admitted(self, admit: Callable[[], Awaitable[Principal]]) -> None:
         try:
-            await run_in_threadpool(admit)
+            await admit()
         except GuardianError as error:  # the framework would take it for a body that nobody can read
             raise Refusal(503) from error
 

@@ -67,6 +67,7 @@ async def await_advice(
         wait,
         lambda: looks.together(key, lambda: _look(deps, caller.scope, approval_id)),
         until=lambda seen: seen[1] is not None or seen[0].state != "pending" or seen[0].expires_at <= deps.clock(),
+        admit=request.state.admit,
         every_s=_LOOK_AGAIN_S,
     )
     return _answer(view, deps, over=over)

@@ -52,7 +52,9 @@ async def opa_bundle(
         return if_none_match is None or matching(if_none_match, bundle.etag) is None
 
     wait_s = int(waits[1]) if waits else 0
-    bundle = await polls.hold(caller.id, wait_s, lambda: looks.bundle(scope), until=changed)
+    bundle = await polls.hold(
+        caller.id, wait_s, lambda: looks.bundle(scope), until=changed, admit=request.state.admit
+    )
     headers = {
         "ETag": f'"{bundle.etag}"',
         "Cache-Control": "private, no-cache",

@@ -78,7 +78,9 @@ async def list_revocations(
     def changed(signed: Signed) -> bool:
         return not _unchanged(signed.listing, held, if_none_match)
 
-    signed = await polls.hold(caller.id, wait, lambda: looks.look(scope, held), until=changed)
+    signed = await polls.hold(
+        caller.id, wait, lambda: looks.look(scope, held), until=changed, admit=request.state.admit
+    )
     confirmed = None if changed(signed) else _confirmed(signed.listing, held, if_none_match)
     if confirmed is not None:
         headers = _headers(confirmed, signed.listing, await looks.unchanged(scope, confirmed))

@@ -1,7 +1,7 @@
 """`/v1/revocations/stream`: the list pushed, as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Annotated
 
@@ -20,12 +20,14 @@ from guardian.control.problems import Refusal
 from guardian.control.routes_revocations import Instance, narrowed, note_held, slices
 from guardian.control.waiting import Places
 from guardian.domain.revocation import Revision
+from guardian.errors import GuardianError
 from guardian.revocation import sse
-from guardian.wire.principal import Principal
+from guardian.telemetry import logger
 
 router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
 
 _REVISION = r"^[0-9]+\.[0-9]+$"
+_log = logger("control")
 
 
 # Not in the OpenAPI document: its description of an answer has no word for one that does not end.
@@ -50,7 +52,8 @@ async def stream_revocations(
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
     await note_held(request, deps, narrowed(caller, scope, instance), held, "push")
-    events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
+    events = _events(deps, request.state.admit, scope, held, request.app.state.looks, request.app.state.bell)
+    events = _to_its_end(events, request.state.request_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
     headers[sse.HEARTBEAT] = f"{deps.settings.switch.heartbeat_s:g}"
     streams: Places = request.app.state.streams
@@ -71,22 +74,33 @@ class _Placed(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
+async def _to_its_end(events: AsyncIterator[bytes], request_id: str) -> AsyncIterator[bytes]:
+    """The status is sent already: where the events cannot go on, they end, and the client asks anew."""
+    try:
+        async for event in events:
+            yield event
+    except Refusal:
+        return
+    except GuardianError as error:
+        _log.error("stream_failed", correlation_id=request_id, error=str(error)[:500])
+
+
 async def _events(
     deps: ControlDeps,
-    caller: Principal,
+    admit: Callable[[], Awaitable[object]],
     scope: Reach,
     held: Revision | None,
     looks: SharedLooks,
     bell: Bell,
 ) -> AsyncIterator[bytes]:
+    """With every heartbeat `admit` is asked: no stream outlives its token, nor the key that signed it, by more."""
     loop, pause = asyncio.get_running_loop(), deps.settings.switch.heartbeat_s
     yield sse.GREETING
     checked = loop.time()
     told = checked - pause  # say at once that it is fresh, also when nothing changed
     while not bell.closing:
         if loop.time() - checked >= pause:  # however busy the list is
-            if not await run_in_threadpool(_still_valid, deps, caller):
-                return
+            await admit()
             checked = loop.time()
         event = bell.hang()
         signed = await looks.look(scope, held)
@@ -103,8 +117,3 @@ async def _events(
             told = loop.time()
         else:
             await heard(event, min(told, checked) + pause - loop.time())
-
-
-def _still_valid(deps: ControlDeps, caller: Principal) -> bool:
-    """A stream outlives neither its token's expiry nor its revocation by more than a heartbeat."""
-    return caller.expires_at > deps.clock() and not deps.tokens.revoked(caller)

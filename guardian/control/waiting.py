@@ -49,21 +49,26 @@ class LongPolls:
         look: Callable[[], Awaitable[T]],
         *,
         until: Callable[[T], bool],
+        admit: Callable[[], Awaitable[object]],
         every_s: float = math.inf,
     ) -> T:
         """What `look` brings, as soon as `until` holds of it; else what it brings after `wait_s` seconds.
 
         It looks again whenever the ledger moves, and at least `every_s`: all do at the same moments, and can share
         a look. A server that stops answers at once.
-        A request that does not wait needs no place. Raises Refusal when the principal has no place left.
+        A request that does not wait needs no place. Raises Refusal when the principal has no place left, and what
+        `admit` raises, which is asked after a wait: the token may have been withdrawn meanwhile.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(wait_s, self._longest_s)
+        deadline, waited = loop.time() + min(wait_s, self._longest_s), False
         with self._places.take(principal_id) if wait_s > 0 else nullcontext():
             while True:
                 event = self._bell.hang()
                 found = await look()
                 left = deadline - loop.time()
                 if until(found) or left <= 0 or self._bell.closing:
+                    if waited:
+                        await admit()
                     return found
                 await heard(event, min(left, every_s - loop.time() % every_s))
+                waited = True

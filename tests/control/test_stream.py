@@ -126,6 +126,32 @@ def test_a_stream_ends_when_its_token_is_revoked(base_url):
         assert {name for name, *_ in told} <= {"fresh"}  # and then it is over
 
 
+def test_a_stream_ends_when_the_key_that_signed_its_token_is_retired(base_url):
+    stage, url = base_url
+    keys = stage.deps.tokens.keys
+    with open_stream(stage, url) as stream:
+        told = events(stream)
+        next(told)
+        leaked, end = keys.current().signing.kid, time.monotonic() + 30
+        keys.rotate()
+        keys.retire(leaked)
+        assert all(time.monotonic() < end for _ in told), "it does not end"
+
+
+def test_a_stream_that_cannot_go_on_ends_in_order_and_the_log_says_why(base_url, capsys):
+    stage, url = base_url
+    keys = stage.deps.tokens.keys.path
+    with open_stream(stage, url) as stream:
+        told = events(stream)
+        next(told)
+        keys.write_text("{}")
+        assert {name for name, *_ in told} <= {"fresh"}
+        name = stream.headers["x-request-id"]
+    logged = next(line for line in "".join(capsys.readouterr()).splitlines() if "stream_failed" in line)
+    assert f"{keys} is not a JWK set" in logged
+    assert name in logged
+
+
 def test_a_stream_ends_when_its_token_expires_however_often_the_list_changes(base_url):
     stage, url = base_url
     issued = stage.deps.tokens.issue(
@@ -163,8 +189,7 @@ def test_a_long_list_is_not_copied_for_each_of_its_streams(stage):
             return Signed(Listing(Rendered(body, "application/json", "1.2-x"), now, moved=True), "sig")
 
     async def pieces():
-        caller = stage.deps.tokens.verify(stage.token("gateway"), now=stage.clock())
-        stream = _events(stage.deps, caller, caller.scope, None, Looks(), Bell())
+        stream = _events(stage.deps, asyncio.Event().wait, None, None, Looks(), Bell())
         assert await anext(stream) == sse.GREETING
         tracemalloc.start()
         got = hashlib.sha256(await anext(stream))

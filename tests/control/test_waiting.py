@@ -20,6 +20,10 @@ def long_polls(bell=None, most=10):
     return LongPolls(bell or Bell(), Places(most, kind="long polls", code="too_many_long_polls"), longest_s=60)
 
 
+async def admitted():
+    """The token is good still."""
+
+
 async def waiting(polls, who="gateway-1", **more):
     """A long poll that has looked and seen nothing yet. Raises Refusal for one that found no place."""
     looked = asyncio.Event()
@@ -28,7 +32,7 @@ async def waiting(polls, who="gateway-1", **more):
         looked.set()
         return "nothing"
 
-    task = asyncio.ensure_future(polls.hold(who, 60, look, until=lambda _: False, **more))
+    task = asyncio.ensure_future(polls.hold(who, 60, look, until=lambda _: False, admit=admitted, **more))
     await asyncio.wait((task, asyncio.ensure_future(looked.wait())), return_when=asyncio.FIRST_COMPLETED)
     return task.result() if task.done() else task
 
@@ -66,7 +70,8 @@ def test_who_does_not_wait_needs_no_place():
     async def look():
         return "nothing"
 
-    assert asyncio.run(long_polls(most=0).hold("gateway-1", 0, look, until=lambda _: False)) == "nothing"
+    held = long_polls(most=0).hold("gateway-1", 0, look, until=lambda _: False, admit=admitted)
+    assert asyncio.run(held) == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +106,18 @@ def test_a_long_poll_over_http_gives_its_place_back(make_stage):
     assert places.taken() == 0
     stage.revoke("s2")
     assert stage.revocations(**asks).status_code == 200
+
+
+def test_a_token_that_was_withdrawn_meanwhile_is_not_told_what_it_waited_for(stage, monkeypatch):
+    who = stage.deps.tokens.verify(stage.token("gateway"), now=stage.clock())
+
+    async def withdrawn_meanwhile(_event, _seconds):
+        with stage.deps.store.write() as rows:
+            rows.tokens.revoke(who.jti, by="operator", now=stage.clock())
+        await asyncio.to_thread(stage.revoke, "s1")
+
+    monkeypatch.setattr("guardian.control.waiting.heard", withdrawn_meanwhile)
+    assert stage.revocations(params={"wait": 30, "since": "1.0"}).status_code == 401
 
 
 class Alarmed:
