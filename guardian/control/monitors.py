@@ -18,7 +18,7 @@ _STEPS = (1, 5, 15, 60, 240, 1440)
 """Minutes without protection at which people hear of it again."""
 _ALIVE = timedelta(seconds=30)
 """How long after its last report a monitor counts as alive; it reports every few seconds."""
-_MAINTENANCE = timedelta(hours=1)
+MAINTENANCE = timedelta(hours=1)
 """How long nobody is paged after an orderly stop of a monitor: people were told of the stop itself."""
 
 
@@ -65,7 +65,7 @@ def at_rest(tenant_id: str, known: Iterable[Peer], now: datetime) -> bool:
     """
     mine = (each for each in known if each.reaches(tenant_id) and not each.unread)
     last = max(mine, key=lambda each: each.last_seen, default=None)
-    return last is not None and last.stopped and now - last.last_seen < _MAINTENANCE
+    return last is not None and last.stopped and now - last.last_seen < MAINTENANCE
 
 
 def state_of(peer: Peer, now: datetime, late: timedelta) -> MonitorState:
@@ -91,7 +91,7 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
     if gap is None:
         return
     if gap > late:
-        missed = unprotected(known, now, patience=_MAINTENANCE)
+        missed = unprotected(known, now, patience=MAINTENANCE)
         if missed is not None and missed > late:
             _tell_of_gap(deps.watched, missed, now, say)
     elif not unreplaced:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.monitors import tell_of_monitors, unprotected, watched
+from guardian.control.monitors import MAINTENANCE, tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
 from guardian.control.peers import Trouble
 from guardian.control.restored import (
@@ -124,8 +124,8 @@ def watch(deps: ControlDeps) -> None:
     tell_of_epoch_file(deps, now)
     tell_of_unsigned_trail(deps, now)
     _gauge(deps, standing, now)
-    gap = unprotected(monitors, now)
-    deps.metrics.set("guardian_unprotected_seconds", 0.0 if gap is None else gap.total_seconds())
+    gap, missed = unprotected(monitors, now), unprotected(monitors, now, patience=MAINTENANCE)
+    deps.metrics.set("guardian_unprotected_seconds", 0.0 if missed is None else missed.total_seconds())
     trouble = [each for each in standing if each.state != "current"]
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
     if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap is not None):

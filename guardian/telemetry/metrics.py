@@ -172,7 +172,9 @@ METRICS: Mapping[Metric, _Spec] = {
         ("gateway",),
     ),
     "guardian_unprotected_seconds": _Spec(
-        "gauge", "How long calls have not been watched. Above a minute: look at the monitor and its topic."
+        "gauge",
+        "How long calls have not been watched; after an orderly stop 0 for an hour. Above a minute: look at the"
+        " monitor and its topic.",
     ),
     "guardian_self_tests_total": _Spec(
         "counter", "Tests of the switch by kind and result. Any failed: people were paged.", ("kind", "result")

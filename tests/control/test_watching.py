@@ -484,11 +484,13 @@ def test_a_monitor_that_is_stopped_in_order_is_told_and_shown_as_that_and_calls_
     for minutes in (0, 2, 57):
         quiet.clock.pass_(minutes=minutes)
         watch(quiet.deps)
+        assert quiet.deps.metrics.value("guardian_unprotected_seconds") == 0, "which pages above a minute"
     assert news(quiet) == ["Monitor monitor-1 was stopped"]
     assert seen(quiet)["monitors"][0]["state"] == "stopped"
     assert seen(quiet)["unprotected_s"] == 3540, "that is so, whoever wanted it"
     quiet.clock.pass_(minutes=2)
     watch(quiet.deps)
+    assert quiet.deps.metrics.value("guardian_unprotected_seconds") == 3660
     assert news(quiet)[1:] == ["Unprotected for 61 minutes: the monitor is behind or gone"]
 
 
