@@ -53,6 +53,12 @@ def test_the_alert_for_a_calibration_that_was_left_warns_where_the_finding_does(
     assert rule["expr"] == f'guardian_departure_evidence{{direction="further out"}} >= {one_in:.0f}'
 
 
+def test_an_adviser_that_was_given_up_wakes_nobody_while_nobody_asks_it() -> None:
+    """The gauge turns back only with an answer, and without a question there is none."""
+    (rule,) = (each for each in RULES if each["alert"] == "GuardianAdviserGivenUp")
+    assert rule["expr"].endswith(' and on (job, instance) rate(guardian_advice_total{answer="fallback"}[2m]) > 0')
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_names_commands_that_are_there(rule: dict[str, dict[str, str]]) -> None:
     for words in re.findall(r"`guardian ([^`]+)`", rule["annotations"]["action"]):
