@@ -5,6 +5,7 @@ or argument: cardinality stays bounded, and what agents write never reaches a me
 """
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import Literal, NamedTuple, assert_never, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -196,7 +197,8 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_advice_seconds": _Spec("histogram", "Time for one advice, as the gateway waits for it."),
     "guardian_adviser_given_up": _Spec(
         "gauge",
-        "1 while the adviser was always late, so that the fall-back answers at once. Look at the monitor.",
+        "1 while the adviser was always late, so that the fall-back answers at once, until it answers a question"
+        " in time. Look at the monitor.",
     ),
     "guardian_slack_clicks_total": _Spec(
         "counter",
@@ -235,19 +237,24 @@ assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the
 
 
 class Metrics:
-    """One registry per process; nothing global, so tests and `run` can hold two."""
+    """One registry per process; nothing global, so tests and `run` can hold two.
+
+    A gauge is shown from when it is first set: of what a process does not measure, its page says nothing.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._shown = set[Metric]()
+        self._showing = Lock()
         for name, spec in METRICS.items():
             match spec.kind:
                 case "counter":
                     self._counters[name] = Counter(name, spec.help, spec.labels, registry=self.registry)
                 case "gauge":
-                    self._gauges[name] = Gauge(name, spec.help, spec.labels, registry=self.registry)
+                    self._gauges[name] = Gauge(name, spec.help, spec.labels, registry=None)
                 case "histogram":
                     self._histograms[name] = Histogram(
                         name, spec.help, spec.labels, registry=self.registry, buckets=_SECONDS
@@ -264,6 +271,10 @@ class Metrics:
         """Set a gauge."""
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
+        with self._showing:
+            if name not in self._shown:
+                self._shown.add(name)
+                self.registry.register(gauge)
 
     def observe(self, name: Metric, seconds: float, **labels: str) -> None:
         """Record one duration in seconds."""

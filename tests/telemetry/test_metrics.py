@@ -48,6 +48,16 @@ def test_durations_are_seconds_in_buckets() -> None:
     assert samples["guardian_request_seconds_count", None] == 1
 
 
+def test_a_page_says_nothing_of_what_its_process_does_not_measure() -> None:
+    metrics = Metrics()
+    assert "guardian_unprotected_seconds" not in metrics.render().decode()
+    for seconds in (90, 0):
+        metrics.set("guardian_unprotected_seconds", seconds)
+    page = metrics.render().decode()
+    assert "\nguardian_unprotected_seconds 0.0\n" in page
+    assert "guardian_time_lag_seconds" not in page
+
+
 def test_two_registries_share_nothing() -> None:
     one, other = Metrics(), Metrics()
     one.set("guardian_outbox_depth", 5)
