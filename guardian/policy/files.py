@@ -15,7 +15,10 @@ _PIECE = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|\n|[^";/\n]+|.', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class PolicyFiles:
-    """A folder's `*.cedar` files by name, in the order of names, its schema, and its cases where it has some."""
+    """A folder's `*.cedar` files by name, in the order of names, its schema, and its cases where it has some.
+
+    Hidden files are none of it: an editor's lock on a policy is not a policy.
+    """
 
     folder: Path
     policies: Mapping[str, str]
@@ -26,7 +29,7 @@ class PolicyFiles:
     def read(cls, folder: Path) -> "PolicyFiles":
         """Raises PolicyError when files are absent, unreadable, or not text."""
         try:
-            texts, schemas = sorted(folder.glob("*.cedar")), sorted(folder.glob("*.cedarschema"))
+            texts, schemas = sorted(folder.glob("[!.]*.cedar")), sorted(folder.glob("[!.]*.cedarschema"))
             if not texts or len(schemas) != 1:
                 raise PolicyError(
                     f"{folder} must hold *.cedar files and exactly one *.cedarschema; it holds {len(texts)} "

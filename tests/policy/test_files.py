@@ -25,6 +25,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_what_editors_and_systems_leave_beside_a_policy_changes_nothing(folder):
+    before = PolicyFiles.read(folder)
+    (folder / ".#a.cedar").symlink_to("ann@host.4711:1")
+    (folder / "._a.cedar").write_bytes(b"\x00\x05\x16\x07\xff")
+    (folder / "._s.cedarschema").write_bytes(b"\x00\x05\x16\x07\xff")
+    assert PolicyFiles.read(folder) == before
+
+
 def test_policies_are_cut_at_semicolons_that_are_neither_in_strings_nor_in_comments():
     text = '// one; two\n\n@id("a;b") @why("say \\"x;\\"")\npermit (1); // after;\n@id("c")\nforbid (2);\n// end\n'
     found = list(statements(text))
