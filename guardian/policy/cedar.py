@@ -16,6 +16,7 @@ import cedarpy
 from guardian.errors import PolicyError
 from guardian.policy.entities import question
 from guardian.policy.files import PolicyFiles, statements
+from guardian.policy.literals import misspelt
 from guardian.policy.port import Asker, PolicyDecision, PolicyRequest
 
 _UNASKED = "failed to build request"
@@ -153,6 +154,8 @@ def _clauses(policies: str, places: tuple[str, ...]) -> dict[str, Clause]:
         twin = next((each for each in found.values() if each.id == name), None)
         if twin is not None:
             raise PolicyError(f"{place}: {twin.place} is called {name!r} too: ids must be unique")
+        if wrong := next(misspelt(policy["conditions"]), None):
+            raise PolicyError(f"{place}: policy {name!r} asks for what cannot be: {wrong}")
         found[position] = Clause(name, policy["effect"], told.get("why") or "", place)
     return found
 

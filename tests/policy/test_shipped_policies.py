@@ -73,6 +73,31 @@ def test_a_role_that_does_not_exist_is_refused_before_it_forbids_nobody():
         CedarPolicies(SHIPPED.policies + policy.format("responders"), SHIPPED.schema)
 
 
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ('context.mode == "enforced"', "mode is never 'enforced', but one of canary, enforce, shadow"),
+        ('"Shadow" != context["mode"]', "mode is never 'Shadow'"),
+        ('context has target && context.target == "setmode"', "target is never 'setmode'"),
+        ('context has target && !["revoke", "setmode"].contains(context.target)', "target is never 'setmode'"),
+        ('context has whom && (context.whom.kind == "agnet" || context.solo)', "kind is never 'agnet'"),
+        ('if context.mode == "canary" then context.mode == "on" else true', "mode is never 'on'"),
+    ],
+)
+def test_a_word_that_a_fact_never_is_is_refused_before_the_policy_asks_for_it_in_vain(condition, told):
+    approving = 'forbid (principal, action == Guardian::Action::"approve", resource)'
+    policy = f'@id("typo") {approving} when {{ {condition} }};'
+    with pytest.raises(PolicyError, match=f"policy 'typo' asks for what cannot be: {told}"):
+        CedarPolicies(SHIPPED.policies + policy, SHIPPED.schema)
+
+
+def test_any_other_text_may_be_compared_with_a_fact_however_long_the_condition():
+    condition = " && ".join(['resource.purpose != "enforced"', 'context.mode != "shadow"'] * 200)
+    flagging = 'forbid (principal, action == Guardian::Action::"flag", resource)'
+    policy = f'@id("long") {flagging} when {{ {condition} && context.mode != resource.purpose }};'
+    assert "long" in CedarPolicies(SHIPPED.policies + policy, SHIPPED.schema).policy_ids
+
+
 def test_an_unknown_role_may_do_nothing():
     for action in get_args(PolicyAction):
         stranger = replace(AUTO_REVOKE, asker=Asker("x", "owner", frozenset({"*"})), action=action)
