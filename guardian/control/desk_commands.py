@@ -1,7 +1,10 @@
 """The slash command: a few questions and one act, in a line. Same routes, same policy."""
 
+import re
+
 from guardian.alerting.case_blocks import stands, under
 from guardian.alerting.neutralise import code, prose
+from guardian.domain.event import NAMELESS
 from guardian.domain.text import counted
 from guardian.errors import ControlError
 from guardian.wire.desk import DeskClient
@@ -12,30 +15,29 @@ HELP = """*What guardian answers*
 `/guardian session ID` one session and why; `TENANT/ID` where you work for several tenants
 `/guardian revoke ID REASON` every gateway refuses its next call, if policy lets you
 `/guardian mode [TENANT]` what guardian may do by itself
-`/guardian help` this"""
+`/guardian help` this
+An ID with spaces goes in back-ticks, as messages show it; to revoke, so does every `window:…`."""
+_QUOTED = re.compile(r"([^\s`]*`[^`]+`)(?:\s+(.*))?", re.DOTALL)
 _SHOWN = 10
 _TRIED = 20  # tenants, for a name without one
 
 
 def answer_command(control: DeskClient, text: str) -> str:
     """Slack's markup for the person alone. Raises ControlError for what is refused."""
-    verb, rest = (*text.split(maxsplit=1), "", "")[:2]
+    verb, rest = (*text.strip().split(maxsplit=1), "", "")[:2]
+    quoted = _QUOTED.fullmatch(rest)
+    name, reason = quoted.groups("") if quoted else (*rest.split(maxsplit=1), "", "")[:2]
     match verb.lower():
         case "status":
             return _status(control)
-        case "session" if rest.strip():
-            return _session(control, rest.split()[0])
-        case "revoke" if len(rest.split(maxsplit=1)) == 2:
-            name, reason = rest.split(maxsplit=1)
-            tenant, session = _named(control, name)
-            done = control.revoke(tenant, session, reason=reason[:1000])
-            slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
-            if done.approval is not None:
-                return f"A second person has to approve: {code(done.approval.id, 60)}.{slip}"
-            already = "" if done.changed else " already"
-            return f"{code(session, 120)} is {done.session.status}{already}.{slip}"
+        case "session" if rest:
+            return _session(control, name if quoted else rest)
+        case "revoke" if reason:
+            if not quoted and ("`" in name or NAMELESS in name):  # where would it end?
+                raise ValueError("put the name in back-ticks: it may have spaces")
+            return _revoke(control, name, reason)
         case "mode":
-            return _mode(control, rest.strip())
+            return _mode(control, rest)
         case "help" | "":
             return HELP
         case _:
@@ -75,6 +77,16 @@ def _session(control: DeskClient, name: str) -> str:
     return "\n".join(lines)
 
 
+def _revoke(control: DeskClient, name: str, reason: str) -> str:
+    tenant, session = _named(control, name)
+    done = control.revoke(tenant, session, reason=reason[:1000])
+    slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
+    if done.approval is not None:
+        return f"A second person has to approve: {code(done.approval.id, 60)}.{slip}"
+    already = "" if done.changed else " already"
+    return f"{code(session, 120)} is {done.session.status}{already}.{slip}"
+
+
 def _mode(control: DeskClient, tenant: str) -> str:
     tenants = [tenant] if tenant else list(control.whoami().tenants)
     if tenants == ["*"]:
@@ -92,8 +104,7 @@ def _mode(control: DeskClient, tenant: str) -> str:
 def _named(control: DeskClient, name: str) -> tuple[str, str]:
     """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant."""
     tenants = control.whoami().tenants
-    if len(name) > 2 and name[0] == name[-1] == "`":  # as messages show it
-        name = name[1:-1]
+    name = name.replace("`", "")
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
         return head, tail

@@ -596,6 +596,23 @@ def test_a_name_that_two_tenants_share_is_nobodys_until_one_is_named(office) -> 
         assert answer_command(both, "revoke s7 it exports everything") == "`s7` is revoked."
 
 
+def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_finding) -> None:
+    name = "window:Claude Desktop|Ann Smith"
+    office.submit(a_finding(session=name))
+    with office.client("maya", "responder", "acme") as maya:
+        for typed in (name, f"`{name}`", f"acme/{name}", f"acme/`{name}`", f"`acme/{name}` in `acme`"):
+            assert f"`{name}` in `acme`" in answer_command(maya, f"session {typed}")
+        for typed in (name, f"acme/{name}", f"`{name}", "`my session"):
+            with pytest.raises(ValueError, match="put the name in back-ticks"):
+                answer_command(maya, f"revoke {typed} exports customer data")
+        assert "something is missing" in answer_command(maya, f"revoke `{name}` ")
+        assert office.audit(action="revoke", actor="maya") == []
+        assert answer_command(maya, f"revoke `{name}` exports customer data") == f"`{name}` is revoked."
+        assert answer_command(maya, f"revoke acme/`{name}` and more") == f"`{name}` is revoked already."
+    told = {(line["session_id"], line["reason"]) for line in office.audit(action="revoke", actor="maya")}
+    assert told == {(name, "exports customer data"), (name, "and more")}
+
+
 def test_of_more_tenants_than_are_shown_it_says_so(office) -> None:
     tenants = [f"t{n:02}" for n in range(12)]
     with office.client("many", "responder", *tenants) as many:
