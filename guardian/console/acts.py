@@ -18,12 +18,16 @@ from guardian.wire.evidence import EvidenceClient
 from guardian.wire.sessions import ActResult
 
 _log = logger("console")
+_PATTERN = (
+    "give a tool's name of 3 to 200 letters, digits and _ . : / -, or at least three of its first characters and a"
+    " star, such as `crm.*`"
+)
 _OURS = re.compile(rf"[0-9a-f]{{24,32}}|{NO_CASE}")
 
 
 def take(pages: Pages, asked: Asked) -> Response:
-    """When done, back to the page by GET. When refused, the page as it stands now, with the refusal and the reason
-    that the person had typed."""
+    """When done, back to the page by GET. When refused, the page as it stands now, with the refusal and with what
+    the person had typed in the form that was sent."""
     verb = asked.form.get("verb", "")
     if verb not in VERBS:
         return _again(pages, asked, 422, Notice("refused", "Nothing was done: choose one of the buttons."))
@@ -35,7 +39,7 @@ def take(pages: Pages, asked: Asked) -> Response:
         outcome = Notice("refused", f"Nothing was done. {refusal}")
         return _again(pages, asked, refusal.status or 503, STALE if refusal.status == 412 else outcome)
     except (ValidationError, ValueError) as mistake:
-        text = mistake.errors()[0]["msg"] if isinstance(mistake, ValidationError) else str(mistake)
+        text = _wrong(mistake) if isinstance(mistake, ValidationError) else str(mistake)
         return _again(pages, asked, 422, Notice("refused", f"Nothing was done: {text}"))
     _log.info("console_act", verb=verb, who=asked.signed_in.principal.id, outcome=word)
     return pages.away(with_word(asked.signed_in, safe_path(pages.parts, asked.form.get("back", "")), word))
@@ -85,16 +89,21 @@ def _of(made: ActResult, word: str) -> str:
 
 def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
     """The page that the form was on, as it stands now."""
-    form, reason = asked.form, asked.form.get("reason", "")[:1000]
+    form = asked.form
     match form.get("page", ""):
         case "finding":
             name, tenant = form.get("finding", ""), form.get("tenant", "")
-            return finding.page(pages, asked, name, tenant, notice=notice, status=status, reason=reason)
+            return finding.page(pages, asked, name, tenant, notice=notice, status=status)
         case "approvals":
-            return lists.approvals(pages, asked, notice=notice, status=status, reason=reason)
+            return lists.approvals(pages, asked, notice=notice, status=status)
         case _:
             tenant, name = form.get("tenant", ""), form.get("session", "")
-            return session.page(pages, asked, tenant, name, notice=notice, status=status, reason=reason)
+            return session.page(pages, asked, tenant, name, notice=notice, status=status)
+
+
+def _wrong(mistake: ValidationError) -> str:
+    first = mistake.errors()[0]
+    return _PATTERN if first["loc"] == ("tool",) else first["msg"]
 
 
 def _whole(text: str) -> int:

@@ -22,7 +22,6 @@ def page(
     *,
     notice: Notice | None = None,
     status: int = 200,
-    reason: str = "",
 ) -> Response:
     """Raises ControlError (404) for one that is not within the visitor's reach."""
     if not finding_id:
@@ -39,7 +38,6 @@ def page(
         notice=notice,
         view=view,
         case=case,
-        forms=finding_form(view, case, asked.signed_in),
-        reason=reason,
+        forms=[form.refilled(asked.form) for form in finding_form(view, case, asked.signed_in)],
         about_itself=about_itself,
     )

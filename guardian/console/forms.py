@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from guardian.alerting.buttons import can_be_approved, of_no_session
@@ -72,7 +72,8 @@ class Form:
     """Buttons that share one reason. `seen` is the digest of what was shown. `key` makes a double click on revoke
     or reinstate count once; the other acts are bound to the case alone.
 
-    `extra` names further fields: the hours of a snooze, or the days and the tool of an exception.
+    `extra` names further fields: the hours of a snooze, or the days and the tool of an exception. `typed` is what
+    the fields held when this form was refused.
     """
 
     title: str
@@ -83,6 +84,13 @@ class Form:
     approval: ApprovalView | None = None
     extra: Literal["", "hours", "days"] = ""
     open: bool = True
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+    def refilled(self, sent: Mapping[str, str]) -> "Form":
+        """With what the person had typed, if this is the form that was sent: no other is filled in by that."""
+        approval = "" if self.approval is None else self.approval.id
+        mine = (sent.get("form"), sent.get("approval")) == (self.title, approval)
+        return replace(self, typed=sent) if mine else self
 
 
 def forms_for(

@@ -60,28 +60,26 @@ def findings(pages: Pages, asked: Asked) -> Response:
     )
 
 
-def approvals(
-    pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200, reason: str = ""
-) -> Response:
-    """The requests in one state; those that wait have buttons. A refused form keeps its `reason`."""
+def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
+    """The requests in one state; those that wait have buttons."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
     visit = asked.signed_in
     pending = {
-        each.id: approval_form(each, visit, _shown(api, each)) for each in found.items if each.state == "pending"
+        each.id: approval_form(each, visit, _shown(api, each)).refilled(asked.form)
+        for each in found.items
+        if each.state == "pending"
     }
     return pages.page(
         asked,
         "approvals",
         status=status,
         notice=notice or notice_in(asked),
-        reason=reason,
         found=found,
         state=state,
         states=get_args(ApprovalState),
         forms=pending,
-        refused=asked.form.get("approval"),
     )
 
 

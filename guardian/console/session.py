@@ -81,7 +81,6 @@ def page(
     *,
     notice: Notice | None = None,
     status: int = 200,
-    reason: str = "",
 ) -> Response:
     """The evidence of one session. Raises ControlError (404) for one that is not within the visitor's reach."""
     if not tenant or not session:
@@ -100,6 +99,13 @@ def page(
     granted, newest = None if timeline is None else timeline.granted, detail.findings
     kin = unless_refused(lambda: api.lineage(tenant, session))
     parent = None if kin is not None and kin.ancestors else _parent(granted, newest)
+    purpose = "" if registered is None else registered.envelope.purpose
+    offered = with_outlook(
+        forms_for(detail.session, case, asked.signed_in, held, purpose=purpose),
+        lambda action: unless_refused(
+            lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
+        ),
+    )
     return pages.page(
         asked,
         "session",
@@ -125,19 +131,7 @@ def page(
         parent_known=parent is not None and unless_refused(lambda: api.session(tenant, parent)) is not None,
         audit=audit,
         policy=_would(api, detail),
-        forms=with_outlook(
-            forms_for(
-                detail.session,
-                case,
-                asked.signed_in,
-                held,
-                purpose="" if registered is None else registered.envelope.purpose,
-            ),
-            lambda action: unless_refused(
-                lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
-            ),
-        ),
-        reason=reason,
+        forms=[form.refilled(asked.form) for form in offered],
         wide="1" if asked.query.get("wide") else "",
     )
 

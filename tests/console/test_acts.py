@@ -420,6 +420,37 @@ def test_what_policy_is_likely_to_say_is_said_beforehand(site):
     assert "Dismiss as false positive" not in hints("ann", "analyst")
 
 
+def in_form(html, verb):
+    """What stands in the fields of the form that has this button; None while it is folded away."""
+    folds = r"(<details[^>]*><summary>[^<]*</summary>\s*)?(<form.*?</form>)"
+    for fold, form in re.findall(folds, html, re.DOTALL):
+        if f'value="{verb}"' in form:
+            fields = re.findall(r'<input id="[\w-]+" name="(\w+)"[^>]*? value="([^"]*)"', form)
+            fields += re.findall(r'<select id="[\w-]+" name="(\w+)">.*?<option selected>(\d+)<', form)
+            fields += re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>([^<]*)</textarea>', form)
+            return None if fold and " open>" not in fold else dict(fields)
+    raise AssertionError(f"no button {verb}")
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed", "seen", "told"),
+    [
+        ("except", {"tool": "crm export", "days": "30"}, {}, "and a star, such as <code>crm.*</code>"),
+        ("except", {"tool": "crm.*", "days": "300"}, {}, "at most 90 at a time"),
+        ("snooze", {"hours": "8"}, {"seen": "0" * 32}, "has changed since this page was shown"),
+    ],
+)
+def test_what_was_typed_is_back_in_the_form_that_was_refused_and_in_no_other(site, verb, typed, seen, told):
+    browser, typed = site.signed_in("lee", "approver"), typed | {"reason": "the yearly export"}
+    html = browser.session()
+    assert (in_form(html, "revoke"), in_form(html, verb)) == ({"reason": ""}, None)
+    html = browser.press(html, verb, **typed, **seen).text
+    assert told in html
+    assert in_form(html, verb) == typed
+    assert in_form(html, "revoke") == {"reason": ""}, "the browser asks for one before it revokes"
+    assert html.count("the yearly export</textarea>") == 1
+
+
 def test_a_refused_decision_keeps_its_reason_in_its_own_form(site):
     for tenant in ("acme", "globex"):
         site.api("root", "admin", "*").set_mode(tenant, "enforce", reason="trusted")
