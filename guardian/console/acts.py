@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from guardian.console import finding, lists, session
-from guardian.console.asked import Asked, safe_path
+from guardian.console.asked import Asked, at_its_page, safe_path
 from guardian.console.forms import VERBS, Verb
 from guardian.console.notices import STALE, Notice, with_word
 from guardian.console.pages import Pages
@@ -89,7 +89,7 @@ def _of(made: ActResult, word: str) -> str:
 
 def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
     """The page that the form was on, as it stands now."""
-    form = asked.form
+    form, asked = asked.form, at_its_page(pages.parts, asked)
     match form.get("page", ""):
         case "finding":
             name, tenant = form.get("finding", ""), form.get("tenant", "")

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from starlette.datastructures import Headers
@@ -94,6 +94,12 @@ def safe_path(parts: ConsoleParts, path: str) -> str:
     if not (told == home or told.startswith(f"{home}/")) or ".." in unquote(told):
         return home
     return path
+
+
+def at_its_page(parts: ConsoleParts, asked: Asked) -> Asked:
+    """A form that was sent, as if the page that it was on had been asked for."""
+    page = urlsplit(safe_path(parts, asked.form.get("back", "")))
+    return replace(asked, path=page.path, query=_first(page.query), query_text=page.query)
 
 
 def _first(text: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from guardian.console import lists
 from guardian.console.forms import approval_form
 from guardian.domain.finding import Effect, Kind
 from guardian.errors import ControlError
@@ -458,3 +459,26 @@ def test_a_refused_decision_keeps_its_reason_in_its_own_form(site):
     got = browser.press(browser.page("/console/approvals"), "approve", reason="I would rather")
     assert got.status_code == 403
     assert got.text.count(">I would rather</textarea>") == 1
+
+
+def test_a_refused_decision_is_shown_on_the_page_that_it_was_on(site, monkeypatch):
+    monkeypatch.setattr(lists, "_AT_ONCE", 1)
+    for tenant in ("acme", "globex"):
+        site.api("root", "admin", "*").set_mode(tenant, "enforce", reason="trusted")
+    browser = site.signed_in("maya", "responder", "acme", "globex")
+    (second,) = re.findall(r'href="([^"]*)">Next page', browser.page("/console/approvals?state=pending"))
+    form = browser.form(browser.page(unescape(second)), "approve")
+    got = browser.post("/console/act", form)
+    assert got.status_code == 403
+    again = browser.form(got.text, "approve")
+    assert (again["approval"], again["back"]) == (form["approval"], unescape(second))
+    assert in_form(got.text, "approve") == {"reason": "looked at it"}
+
+
+def test_a_refusal_leaves_one_at_the_actions_that_one_read(site):
+    browser = site.signed_in("ann", "analyst")
+    page = browser.session(at=3, wide=1)
+    got = browser.press(page, "revoke")
+    assert got.status_code == 403
+    assert "Look three months back" not in got.text
+    assert browser.form(got.text, "revoke")["back"] == browser.form(page, "revoke")["back"]
