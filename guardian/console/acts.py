@@ -45,6 +45,11 @@ def take(pages: Pages, asked: Asked) -> Response:
     return pages.away(with_word(asked.signed_in, safe_path(pages.parts, asked.form.get("back", "")), word))
 
 
+def show(pages: Pages, _asked: Asked) -> Response:
+    """For who opens the address of a refusal again: nothing is done by that."""
+    return pages.away(pages.parts.root)
+
+
 def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
     """Do it, and name the notice to show. Raises ControlError for a refusal, ValueError for an unusable field."""
     form = asked.form

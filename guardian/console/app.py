@@ -41,6 +41,7 @@ _GUARDED: tuple[tuple[str, str, Callable[[Pages, Asked], Response]], ...] = (
     ("GET", "/finding", finding.show),
     ("GET", "/proposals", proposals.show_all),
     ("GET", "/proposal", proposals.show_one),
+    ("GET", "/act", acts.show),
     ("POST", "/act", acts.take),
     ("POST", "/sign-out", signing_in.sign_out),
 )
