@@ -69,16 +69,22 @@ _JOINING = re.compile(r"\b(?:and|also|plus|then|additionally|furthermore|moreove
 def shown(text: object, limit: int = 80) -> str:
     """`text` fit for a sentence: one line, no control, format or markup characters, at most `limit` characters.
 
-    >>> shown("pay <!channel>\\n now")
-    'pay ‹!channel› now'
+    What would hide is spelt as its code point, as the place of display spells it in the name itself.
+
+    >>> shown("pay <!channel>\\n now"), shown("mail.\\u202egnp.exe")
+    ('pay ‹!channel› now', 'mail.‹U+202E›gnp.exe')
     """
     if isinstance(text, int) and text.bit_length() > _NUMBER_BITS:
         text = "a huge number"  # decimal conversion of such integers is slow, and refused by Python at last
     cut = str(text)[: 4 * limit]
     if not (cut.isascii() and cut.isprintable()):
-        cut = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in cut)
+        cut = "".join(_spelt(char) if unicodedata.category(char)[0] == "C" else char for char in cut)
     line = _SPACE.sub(" ", cut).strip().translate(_MARKUP)
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _spelt(char: str) -> str:
+    return " " if char.isspace() else f"‹U+{ord(char):04X}›"
 
 
 def words_of_act(tool: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import guardian.signals
+from guardian.alerting.neutralise import plain
 from guardian.domain.purposes import open_ended
 from guardian.signals.wording import content, only_reads, shown
 
@@ -60,6 +61,11 @@ def test_whatever_is_shown_is_one_short_line_without_markup(text: str, limit: in
     assert said.isprintable()
     assert not set('<>`"&|\n') & set(said)
     assert shown(said, limit) == said
+
+
+@pytest.mark.parametrize("name", ["mail.\u202egnp.exe", "crm\u200b.read", "crm\x07.read", "a\ud800b", "a\u2028b"])
+def test_a_name_in_a_reason_is_the_name_as_it_is_shown_elsewhere(name: str) -> None:
+    assert shown(name) == plain(name, 80)
 
 
 def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:
