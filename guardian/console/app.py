@@ -185,9 +185,12 @@ class _Console:
         return self._to_sign_in(asked, ended=True)  # withdrawn since a moment ago
 
     def _to_sign_in(self, asked: Asked, *, ended: bool) -> Response:
-        after = asked.form.get("back", self._parts.root) if asked.method == "POST" else asked.here
-        word = "not_done" if asked.method == "POST" else "over" if ended else ""
-        answer = signing_in.to_sign_in(self._pages, after, word)
+        posted = asked.method == "POST"
+        after = asked.form.get("back", self._parts.root) if posted else asked.here
+        if posted and asked.form.get("reason") and ours(self._parts, asked):
+            answer = signing_in.not_done(self._pages, asked, after)
+        else:
+            answer = signing_in.to_sign_in(self._pages, after, "not_done" if posted else "over" if ended else "")
         if ended:
             self._pages.cookies.forget_visit(answer)
         return answer

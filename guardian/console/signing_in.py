@@ -1,9 +1,11 @@
 """Signing in: by the organisation's identity provider, or by a one-time link from the command line. And out."""
 
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from guardian.console.asked import Asked, safe_path
-from guardian.console.notices import notice_of
+from guardian.console.notices import Notice, notice_of
 from guardian.console.pages import Pages
 from guardian.console.ports import Admission
 from guardian.errors import ProviderAway, SignInRefused, TokenError
@@ -22,14 +24,22 @@ def show(pages: Pages, asked: Asked) -> Response:
     secret = pages.cookies.visit_in(asked.cookies)
     if secret is not None and pages.parts.visits.resume(secret) is not None:
         return pages.away(after)
+    return _page(pages, asked, after, notice_of(asked.query.get("did")))
+
+
+def not_done(pages: Pages, asked: Asked, after: str) -> Response:
+    """The same for who sent a form too late, with the reason they had typed: it is kept nowhere else."""
+    typed, notice = asked.form.get("reason", ""), notice_of("not_done")
+    return _page(pages, replace(asked, visit=None), safe_path(pages.parts, after), notice, typed, status=403)
+
+
+def _page(
+    pages: Pages, asked: Asked, after: str, notice: Notice | None, typed: str = "", *, status: int = 200
+) -> Response:
     identity = pages.parts.identity
-    answer = pages.page(
-        asked,
-        "sign_in",
-        notice=notice_of(asked.query.get("did")),
-        after=after,
-        provider=None if identity is None else identity.name,
-    )
+    provider = None if identity is None else identity.name
+    told = {"after": after, "provider": provider, "typed": typed}
+    answer = pages.page(asked, "sign_in", status=status, notice=notice, **told)
     pages.cookies.keep_after(answer, after)
     return answer
 

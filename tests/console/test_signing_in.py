@@ -30,7 +30,9 @@ def test_who_is_not_signed_in_is_sent_to_sign_in_and_sees_nothing(still, path):
 
 @pytest.mark.parametrize("path", ["/console/act", "/console/sign-out"])
 def test_nor_can_they_do_anything(still, path):
-    got = still.browser().post(path, {"verb": "revoke", "tenant": "acme", "session": "sess_1", "reason": "r"})
+    fields = {"verb": "revoke", "tenant": "acme", "session": "sess_1", "reason": "r"}
+    assert still.browser().post(path, fields).status_code == 403
+    got = still.browser().post(path, fields, origin=None)
     assert (got.status_code, got.headers["location"]) == (303, "/console/sign-in?after=%2Fconsole&did=not_done")
     assert still.audit(action="revoke") == []
 
@@ -140,7 +142,7 @@ def test_a_withdrawn_token_ends_it_at_once(site):
     html = browser.session()
     withdraw(site, "maya")
     assert browser.get(PAGE).status_code == 303
-    assert browser.press(html, "revoke").status_code == 303
+    assert browser.press(html, "revoke").status_code == 403
     assert site.audit(action="revoke") == []
 
 
@@ -148,12 +150,23 @@ def test_an_act_of_somebody_whose_sign_in_ended_is_not_done_and_says_so(site):
     browser = site.signed_in()
     html = browser.session()
     site.clock.pass_(hours=1)
-    got = browser.press(html, "revoke")
-    assert got.status_code == 303
-    assert "did=not_done" in got.headers["location"]
-    assert "sess_1" in got.headers["location"]
-    assert "nothing was done" in browser.get(got.headers["location"]).text
+    got = browser.press(html, "revoke", reason="exports <b>everything</b>")
+    assert got.status_code == 403
+    assert "nothing was done" in got.text
+    assert "readonly>exports &lt;b&gt;everything&lt;/b&gt;</textarea>" in got.text, "the reason is not lost"
+    assert "Sign out" not in got.text
     assert site.audit(action="revoke") == []
+    assert "sess_1" in browser.come_in(site.link("maya", "responder")).headers["location"]
+
+
+@pytest.mark.parametrize("change", [{"origin": "https://evil.example"}, {"fields": {"reason": ""}}])
+def test_what_another_site_sends_is_not_shown_for_the_persons_own(site, change):
+    browser = site.signed_in()
+    told = {"fields": browser.form(browser.session(), "revoke"), **change}
+    site.clock.pass_(hours=1)
+    got = browser.post("/console/act", **told)
+    assert got.status_code == 303
+    assert got.headers["location"].endswith("did=not_done")
 
 
 def test_signing_out_ends_it_for_good_and_leaves_the_persons_token_alone(site):
