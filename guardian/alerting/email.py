@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from guardian.alerting import blocks
+from guardian.alerting.buttons import of_no_session
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger
 
 _TLS = ("starttls", "tls", "none")
 _TRIES, _MOST = 20, 1000
+_REVOKE = "guardian revoke TENANT SESSION --reason …: every gateway refuses its next call\n"
+_REINSTATE = "guardian reinstate TENANT SESSION --reason …: it may act again, once a second person agrees\n"
+_DISMISS = "guardian dismiss FINDING --reason …: guardian was wrong\n"
 _log = logger("alerting")
 
 
@@ -166,8 +171,16 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     message["Message-ID"] = f"<{message_id(alert)}@{domain}>"
     message["References"] = f"<case-{hashlib.sha256(alert.case.encode()).hexdigest()[:32]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(as_text(blocks.in_full(alert)))
+    message.set_content(as_text(blocks.in_full(alert)) + ("" if alert.link else _acts(alert)))
     return message
+
+
+def _acts(alert: Alert) -> str:
+    """What to type where no link leads to buttons. The names stand above: no shell is to read them from here."""
+    if alert.finding.kind is Kind.CONTROL:
+        return ""
+    session = _REINSTATE if alert.outcome.effect is Effect.REVOKE else _REVOKE
+    return f"\nWhat you can do\n{'' if of_no_session(alert.finding) else session}{_DISMISS}"
 
 
 plugin = EmailOptions

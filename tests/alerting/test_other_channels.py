@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import socket
 import threading
 from email.message import EmailMessage
@@ -175,6 +176,25 @@ def test_a_mail_is_plain_text_that_no_agent_can_forge_headers_in(email, mailbox,
     text = mail.get_content()
     assert "sending e-mail is no part of a review" in text
     assert "https://evil" not in text
+
+
+def test_a_mail_without_a_link_says_what_to_type(make_alert) -> None:
+    revoked = make_alert().model_copy(update={"link": None})
+    outcome = revoked.outcome.model_copy(update={"effect": Effect.FLAG})
+    flagged = revoked.model_copy(update={"outcome": outcome})
+    bus, control = (
+        flagged.model_copy(update={"finding": flagged.finding.model_copy(update={"kind": kind})})
+        for kind in (Kind.BUS, Kind.CONTROL)
+    )
+    linked = flagged.model_copy(update={"link": "https://guardian.example/console"})
+
+    def typed(alert):
+        text = mail(alert, "guardian@acme.example", ("soc@acme.example",)).get_content()
+        return re.findall(r"^guardian (\w+) [A-Z ]+ --reason …:", text, re.MULTILINE)
+
+    assert [typed(alert) for alert in (revoked, flagged, bus, control, linked)] == [
+        ["reinstate", "dismiss"], ["revoke", "dismiss"], ["dismiss"], [], [],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
