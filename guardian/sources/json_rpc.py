@@ -58,7 +58,7 @@ def answer_in(response: Any) -> Any:
     """What came back for one message; of a stream the last that answers: before it a server tells how far it is,
     or asks something."""
     came = came_back(response)
-    answers = [each for each in messages_of(came) if "result" in each or "error" in each]
+    answers = list(filter(_answers, messages_of(came)))
     return answers[-1] if isinstance(came, list) and answers else came
 
 
@@ -69,21 +69,31 @@ def apart(batch: list[Any], response: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(response, Mapping) and "jsonrpc" not in response:
         http = {name: response[name] for name in HTTP if name in response}
     told = came if isinstance(came, list) else [came]
-    answers = {text(each.get("id")): each for each in told if isinstance(each, Mapping)}
+    answers = [(_id(each), each) for each in told if _answers(each)]
     others: Any = [] if messages_of(came) else None
-    if isinstance(came, Mapping) and "error" in came and None in answers:  # the batch was refused as a whole
+    if isinstance(came, Mapping) and "error" in came and _id(came) is None:  # the batch was refused as a whole
         others = came
-    asked = [_id(each) for each in batch]
-    often = Counter(asked)
+    asked, found = [_id(each) for each in batch], dict(answers)
+    unsure = {own for ids in (asked, [own for own, _ in answers]) for own, n in Counter(ids).items() if n > 1}
     for message, own in zip(batch, asked, strict=True):
-        answer = others if own is None or often[own] > 1 else answers.get(own, others)
+        answer = others if own is None or own in unsure else found.get(own, others)
         yield message, {**http, "body": answer} if http else answer
 
 
-def _id(message: Any) -> str | None:
-    """A message's id as text; None where it has none, or where it depends on the parser which one."""
+def _answers(said: Any) -> bool:
+    """Whether it is an answer: a server asks too, and counts its ids from 0 as well."""
+    return isinstance(said, Mapping) and ("result" in said or "error" in said)
+
+
+def _id(message: Any) -> str | float | None:
+    """A message's id; None where it has none, or where it depends on the parser which one. Servers in JavaScript
+    answer 1.0 as 1, and round what is long."""
     ids = members(message, "id")
-    return text(ids[0]) if len(ids) == 1 else None
+    said = text(ids[0]) if len(ids) == 1 else None
+    try:
+        return None if said is None else float(said)
+    except ValueError:
+        return said
 
 
 def _streamed(said: str) -> list[Mapping[str, Any]]:

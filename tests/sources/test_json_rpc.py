@@ -129,11 +129,33 @@ def test_what_came_back_for_a_batch_is_of_those_whose_it_is(response, effects, m
 
 
 @pytest.mark.parametrize(
-    "other", [call("wipe"), call("wipe", "1"), call("wipe", None), call("wipe", 2, Id=1), call("wipe", True)]
-)
+    "other",
+    [
+        call("wipe"), call("wipe", "1"), call("wipe", 1.0), call("wipe", None), call("wipe", 2, Id=1),
+        call("wipe", True),
+    ],
+)  # fmt: skip
 def test_no_call_passes_for_denied_by_the_answer_to_another_of_its_batch(other, make_reader, decisions):
     line = LINE | {"status": 200, "request": [call("pay"), other], "response": [REFUSED]}
-    assert verdict(decisions(make_reader("mcp", MINE), line)[1]) is None
+    found = decisions(make_reader("mcp", MINE), line)
+    assert [verdict(each) for each in found if each.action.tool == "wipe"] == [None]
+
+
+def test_an_id_that_two_answers_have_says_nothing_of_the_call_that_has_it(make_reader, decisions):
+    """Read by JavaScript, these ids are one."""
+    line = LINE | {
+        "request": [call("pay", 2**53), call("wipe", 2**53 + 1)],
+        "response": [done(2**53), error(403, 2**53)],
+    }
+    assert [verdict(each) for each in decisions(make_reader("mcp", MINE), line)] == [None, None]
+    line |= {"request": [call("pay")], "response": [done(), REFUSED]}
+    assert [verdict(each) for each in decisions(make_reader("mcp", MINE), line)] == [None]
+
+
+def test_what_a_server_asks_meanwhile_is_no_answer(make_reader, decisions):
+    asks = {"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {}}
+    line = LINE | {"request": [call("pay"), call("wipe", 2)], "response": streamed(REFUSED, asks, done(2))}
+    assert [verdict(each) for each in decisions(make_reader("mcp", MINE), line)] == ["deny", "allow"]
 
 
 @pytest.mark.parametrize("odd", [5, None, [call("wipe")], json.dumps([call("wipe")]), {"method": "tools/call"}])
