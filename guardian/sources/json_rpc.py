@@ -17,6 +17,7 @@ from guardian.sources.hostile import agents_own
 
 HTTP = ("status", "status_code", "statusCode")
 """What proxies call the status of an HTTP response."""
+_MARK = "\ufeff"
 _FIELD = re.compile("(?:data|event|id|retry)?:")
 
 
@@ -30,10 +31,11 @@ def messages_of(said: Any) -> list[Mapping[str, Any]]:
 
 
 def parsed(said: Any) -> Any:
-    """The message or the batch that a string holds; anything else as it is."""
-    if isinstance(said, str) and said.lstrip().startswith(("{", "[")):
+    """The message or the batch that a string holds, also behind a byte order mark, which some servers take off;
+    anything else as it is."""
+    if isinstance(said, str) and (bare := said.removeprefix(_MARK)).lstrip().startswith(("{", "[")):
         with suppress(DecodeError):
-            if messages_of(read := json_in(said)):
+            if messages_of(read := json_in(bare)):
                 return read
     return said
 
@@ -98,7 +100,7 @@ def _id(message: Any) -> str | float | None:
 
 def _streamed(said: str) -> list[Mapping[str, Any]]:
     """The messages of an event stream; none where anything else stands between them."""
-    lines = said.replace("\r\n", "\n").replace("\r", "\n")
+    lines = said.removeprefix(_MARK).replace("\r\n", "\n").replace("\r", "\n")
     if not all(map(_FIELD.match, filter(None, lines.split("\n")))):
         return []
     found: list[Mapping[str, Any]] = []

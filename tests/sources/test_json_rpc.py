@@ -45,6 +45,7 @@ def verdict(event):
         json.dumps,
         streamed,
         lambda said: streamed(said, end="\r\n"),
+        lambda said: "\ufeff" + streamed(said),
         lambda said: streamed(PROGRESS, said, PROGRESS, end="\r"),
         lambda said: f": ping\n\nid: 7\nretry: 10\ndata: \n\n{streamed(said)}",
         lambda said: "data:" + json.dumps(said, indent=1).replace("\n", "\ndata:"),
@@ -88,7 +89,11 @@ BATCH = [call("pay"), call("ping", 2, method="ping"), call("wipe", "3")]
 
 @pytest.mark.parametrize("format_", ["mcp", "auto"])
 @pytest.mark.parametrize("held", ["request", "message"])
-@pytest.mark.parametrize("spelt", [lambda said: said, json.dumps], ids=["JSON", "a string"])
+@pytest.mark.parametrize(
+    "spelt",
+    [lambda said: said, json.dumps, lambda said: "\ufeff" + json.dumps(said)],
+    ids=["JSON", "a string", "a string with a byte order mark"],
+)
 def test_each_call_of_a_batch_is_told_with_its_own_answer(spelt, held, format_, make_reader, decisions):
     reader = make_reader(format_, MINE)
     line = LINE | {held: spelt(BATCH), "response": [error(-32003, "3"), done(2), done(1)]}
