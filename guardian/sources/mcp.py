@@ -55,6 +55,8 @@ METHODS = frozenset(
     }
 )  # fmt: skip
 """The protocol's own methods beside `tools/call`, of every revision: none of them calls a tool."""
+_HOLD = ("request", "message")
+"""In a log line: what holds the message."""
 _REFUSALS = (-32003, 401, 403)
 _SAY_SO = (*HTTP, "http_status", "http.status_code", "allowed", "verdict", "outcome")
 """Under which names proxies write what became of a request, as a word or as an HTTP status."""
@@ -162,8 +164,9 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _no_message(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A call that names no tool: what a line holds as its request is the agent's, who may send anything."""
-    why = expected("request", "a JSON-RPC message", entry.get("request"))
-    if "request" not in entry:
+    held = next((name for name in _HOLD if name in entry), "")
+    why = expected(held or _HOLD[0], "a JSON-RPC message", entry.get(held))
+    if not held:
         raise why
     return {"tool": "", "refused": DecodeError("no_tool", why.reason), "agent": None, "trace": None}
 
@@ -181,12 +184,12 @@ def messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _held(entry: Mapping[str, Any]) -> Iterator[Any]:
-    return (parsed(entry.get(name)) for name in ("request", "message"))
+    return (parsed(entry.get(name)) for name in _HOLD)
 
 
 def _each(entry: Mapping[str, Any], batch: list[Any]) -> Iterator[dict[str, Any]]:
     """One line for each message of a batch."""
-    rest = {name: value for name, value in entry.items() if name not in ("request", "message")}
+    rest = {name: value for name, value in entry.items() if name not in _HOLD}
     own = text(entry.get("request_id"))
     for number, (message, response) in enumerate(apart(batch, entry.get("response"))):
         part = f"{own}/{number}" if own else None

@@ -175,10 +175,11 @@ def test_what_is_no_message_in_a_batch_is_refused_and_hides_no_other(odd, make_r
     "said", ["5", "null", '{"method": "tools/call"}', '{"jsonrpc": 1, "jsonrpc": 2}', '"[cut o"']
 )
 @pytest.mark.parametrize("whole", ["HERE", "[HERE]", json.dumps([call("pay"), "HERE"]).replace('"HERE"', "HERE")])
+@pytest.mark.parametrize("held", ["request", "message"])
 def test_what_an_agent_sends_as_no_message_is_its_sessions_and_speaks_against_no_gateway(
-    whole, said, make_reader, told
+    held, whole, said, make_reader, told
 ):
-    line = {"timestamp": LINE["timestamp"], "headers": {"mcp-session-id": "s-1"}, "request": "HERE"}
+    line = {"timestamp": LINE["timestamp"], "headers": {"mcp-session-id": "s-1"}, held: "HERE"}
     value = json.dumps(line).replace('"HERE"', whole.replace("HERE", said))
     *_, refused = told(make_reader("mcp", MINE), value.encode())
     assert (refused.code, refused.session_id) == ("no_tool", "s-1")
