@@ -68,6 +68,7 @@ _NOES = ("blocked", "denied")
 """What they call a refusal; that there was none does not say that it was let through."""
 _RESULT = ("result", "content", "structuredContent")
 """In a response: what came back, also where the proxy left out JSON-RPC's message around it."""
+_CONVERSATION = "gen_ai.conversation.id"
 _META = "io.modelcontextprotocol/"
 
 
@@ -92,7 +93,8 @@ class McpTraffic(Format):
             entry = {}
         answer, headers = answer_in(entry.get("response")), _lower(entry.get("headers"))
         effect, reason, masked = _decision(entry, answer)
-        session = first(*map(entry.get, SESSION_NAMES), at(entry, "session", "id"), headers.get("mcp-session-id"))
+        named = (entry.get(name) for name in SESSION_NAMES if name != _CONVERSATION)
+        session = first(*named, at(entry, "session", "id"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
         agent = first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))
         return Facts(
@@ -105,6 +107,7 @@ class McpTraffic(Format):
             tenant=first(entry.get("tenant_id"), entry.get("tenant")),
             session=session,
             token=first(entry.get("sid"), entry.get("jti")),
+            conversation=text(entry.get(_CONVERSATION)),
             delegator=first(entry.get("user"), at(entry, "user", "id"), entry.get("user_id"), entry.get("sub")),
             purpose=text(entry.get("purpose")),
             trace=trace,

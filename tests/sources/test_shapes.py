@@ -327,6 +327,14 @@ def test_a_call_is_of_the_session_that_its_line_names_before_the_agents_header(s
     assert (event.key.session_id, event.envelope.delegator_id) == ("s-1", "ann")
 
 
+def test_a_conversation_that_an_mcp_line_names_is_one_where_it_names_no_session(make_reader, decisions):
+    line = {"timestamp": WHEN, "gen_ai.conversation.id": "c-1", "request": CALL}
+    (event,) = decisions(make_reader("mcp", MINE), line)
+    assert (event.key.session_id, event.origin.session_from) == ("c-1", "conversation")
+    (event,) = decisions(make_reader("mcp", MINE), line | {"headers": {"Mcp-Session-Id": "s-1"}})
+    assert (event.key.session_id, event.origin.session_from) == ("s-1", "gateway")
+
+
 @pytest.mark.parametrize("answer", [{"decision": True}, {}, {"evaluations": {}}])
 def test_a_batch_that_was_answered_in_one_is_refused_rather_than_left_out(answer, make_reader, told):
     request = {"subject": {"type": "user", "id": "maya"}, "evaluations": [{"action": {"name": "pay"}}]}
