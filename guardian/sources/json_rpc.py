@@ -17,6 +17,8 @@ from guardian.sources.hostile import agents_own
 
 HTTP = ("status", "status_code", "statusCode")
 """What proxies call the status of an HTTP response."""
+RESULT = ("result", "content", "structuredContent")
+"""In a response: what came back, also where the proxy left out JSON-RPC's message around it."""
 _MARK = "\ufeff"
 _FIELD = re.compile("(?:data|event|id|retry)?:")
 
@@ -50,7 +52,7 @@ def came_back(response: Any) -> Any:
     """What came back, without the HTTP response around it: a list where it is a batch or a stream."""
     if isinstance(response, str):
         return _streamed(response) or parsed(response)
-    if isinstance(response, Mapping) and "jsonrpc" not in response:
+    if isinstance(response, Mapping) and not any(name in response for name in ("jsonrpc", *RESULT)):
         body = came_back(response.get("body"))
         return body if isinstance(body, (Mapping, list)) else response
     return response

@@ -38,7 +38,7 @@ from guardian.sources.facts import (
     trace_of,
 )
 from guardian.sources.hostile import agents_own
-from guardian.sources.json_rpc import HTTP, answer_in, apart, is_message, members, messages_of, parsed
+from guardian.sources.json_rpc import HTTP, RESULT, answer_in, apart, is_message, members, messages_of, parsed
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 from guardian.sources.unread import SESSION_NAMES
@@ -66,8 +66,6 @@ _PARTS = [
 """Where they write it, as a word or as true or false, in an object of its own."""
 _NOES = ("blocked", "denied")
 """What they call a refusal; that there was none does not say that it was let through."""
-_RESULT = ("result", "content", "structuredContent")
-"""In a response: what came back, also where the proxy left out JSON-RPC's message around it."""
 _CONVERSATION = "gen_ai.conversation.id"
 _META = "io.modelcontextprotocol/"
 
@@ -213,7 +211,7 @@ def _decision(entry: Mapping[str, Any], answer: Any) -> tuple[Effect, str, tuple
         said |= {_by_status(at(response, name)) for name in HTTP}
     if "deny" in said or at(error, "code") in _REFUSALS:
         return "deny", why, ()
-    answered = any(at(answer, name) is not None for name in _RESULT) or ("sent" in said and answer != [])
+    answered = any(at(answer, name) is not None for name in RESULT) or ("sent" in said and answer != [])
     done = answered and _status(answer) != "error"  # over HTTP an error has status 200, a refusal's too
     return "allow", "", () if done or "allow" in said else ("decision",)
 

@@ -77,6 +77,8 @@ def test_an_answer_is_read_however_it_came(spelt, said, effect, status, make_rea
         ({"status": 403, "body": DONE}, "deny"),
         ({"status": 200, "body": {"content": [], "status": 403}}, "allow"),
         ({**DONE, "body": REFUSED}, "allow"),
+        ({"content": [], "body": json.dumps(REFUSED)}, "allow"),
+        ({"structuredContent": {}, "body": REFUSED}, "allow"),
     ],
 )
 def test_what_a_tool_says_is_no_decision(response, effect, make_reader, decisions):
