@@ -48,6 +48,14 @@ def members(body: Any, name: str) -> list[Any]:
     return [value for key, value in body.items() if key.casefold() == name] if isinstance(body, Mapping) else []
 
 
+def lower(headers: Any) -> dict[str, Any]:
+    """The headers by lower-case name; a list of one value, as some proxies write it, is that value."""
+    told = headers.items() if isinstance(headers, Mapping) else ()
+    return {
+        name.lower(): value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in told
+    }
+
+
 def came_back(response: Any) -> Any:
     """What came back, without the HTTP response around it: a list where it is a batch or a stream."""
     if isinstance(response, str):

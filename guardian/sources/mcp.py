@@ -38,7 +38,17 @@ from guardian.sources.facts import (
     trace_of,
 )
 from guardian.sources.hostile import agents_own
-from guardian.sources.json_rpc import HTTP, RESULT, answer_in, apart, is_message, members, messages_of, parsed
+from guardian.sources.json_rpc import (
+    HTTP,
+    RESULT,
+    answer_in,
+    apart,
+    is_message,
+    lower,
+    members,
+    messages_of,
+    parsed,
+)
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 from guardian.sources.unread import SESSION_NAMES
@@ -89,7 +99,7 @@ class McpTraffic(Format):
             return None
         if request is entry:
             entry = {}
-        answer, headers = answer_in(entry.get("response")), _lower(entry.get("headers"))
+        answer, headers = answer_in(entry.get("response")), lower(entry.get("headers"))
         effect, reason, masked = _decision(entry, answer)
         named = (entry.get(name) for name in SESSION_NAMES if name != _CONVERSATION)
         session = first(*named, at(entry, "session", "id"), headers.get("mcp-session-id"))
@@ -242,11 +252,3 @@ def _status(response: Any) -> str | None:
         return None
     failed = at(response, "result", "isError") is True or response.get("isError") is True
     return "error" if "error" in response or failed else "ok"
-
-
-def _lower(headers: Any) -> dict[str, Any]:
-    """The headers by lower-case name; a list of one value, as some proxies write it, is that value."""
-    told = headers.items() if isinstance(headers, Mapping) else ()
-    return {
-        name.lower(): value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in told
-    }

@@ -17,9 +17,10 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
-from guardian.sources.facts import DENIED_NO_TOOL, Facts, of_no_tool
+from guardian.sources.facts import DENIED_NO_TOOL, Facts, at, first, of_no_tool
 from guardian.sources.guardian import OWN_ID, GuardianDecisions, explain, name_of, own, placed, read_partly
 from guardian.sources.hostile import agents_own, kind
+from guardian.sources.json_rpc import lower
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
@@ -67,8 +68,7 @@ class Reader:
         try:
             for count, each in enumerate(self._entries(record)):
                 if count >= self.max_entries:
-                    why = f"more than the {self.max_entries} entries that are read at most: the others were not"
-                    raise DecodeError("too_large", why)
+                    raise _too_many(self.max_entries)
                 if each is not None:
                     yield each if isinstance(each, DecodeError) else _numbered(each, alike)
         except DecodeError as error:
@@ -76,7 +76,7 @@ class Reader:
 
     def _entries(self, record: Record) -> Iterator[Told | DecodeError | None]:
         """One for each entry; None for one that is no tool call."""
-        wrapping, room = cloudevents.binary(record), _Room(_ESCAPED * self.max_unpacked)
+        wrapping, room = cloudevents.binary(record), _Room(_ESCAPED * self.max_unpacked, self.max_entries)
         for name, body in self._bodies(record):
             yield from self._body(record, name, body, wrapping, room)
 
@@ -142,7 +142,10 @@ class Reader:
         for entry in entries:
             unread -= {id(each) for each in unread_of(entry)} if unread else set()
             said = json.dumps(entry, sort_keys=True, separators=(",", ":"))
-            room.take(len(said))
+            try:
+                room.take(len(said))
+            except DecodeError as error:
+                raise error if entry is body else self._salvaged(record, error, _whose(body)) from None
             try:
                 told: Told | DecodeError | None = self._entry(record, name, entry, said, wrapping, part)
             except DecodeError as error:
@@ -245,12 +248,28 @@ class _Room:
     too much."""
 
     left: int
+    at_most: int
+    taken: int = 0
 
     def take(self, size: int) -> None:
         self.left -= size
+        self.taken += 1
+        if self.taken > self.at_most:
+            raise _too_many(self.at_most)
         if self.left < 0:
             why = "its entries, each with what they share, are more than is read at most: the others were not"
             raise DecodeError("too_large", why)
+
+
+def _too_many(at_most: int) -> DecodeError:
+    return DecodeError("too_large", f"more than the {at_most} entries that are read at most: the others were not")
+
+
+def _whose(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The batch with the session that it names by an object, or by an HTTP header, where it does not by a plain
+    name: what is not read of it is that session's, and an agent chooses how long a batch is."""
+    named = first(at(batch, "session", "id"), lower(batch.get("headers")).get("mcp-session-id"))
+    return {"mcp.session.id": named, **batch}
 
 
 def _numbered(told: Told, alike: Counter[str]) -> Told:

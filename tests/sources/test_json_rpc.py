@@ -208,6 +208,20 @@ def test_a_large_batch_is_read_within_bounds_whatever_came_back(came, make_reade
     assert len(decisions(bounded, value)) == many
 
 
+@pytest.mark.parametrize("bounds", [{"max_entries": 3}, {"max_unpacked": 3000}])
+@pytest.mark.parametrize(
+    "named", [{"headers": {"Mcp-Session-Id": "s-1"}}, {"session": "s-1"}, {"session": {"id": "s-1"}}]
+)
+def test_what_is_too_much_of_a_batch_is_refused_with_its_session(named, bounds, make_reader, told):
+    """Else an agent would hide a call behind many messages that are none."""
+    pings = [call("", own, method="ping", params=None) for own in range(20)]
+    line = (
+        {"headers": {"Mcp-Session-Id": "s-2"}} | named | {"x": "x" * 1000, "request": [*pings, call("wipe", -1)]}
+    )
+    (refused,) = told(replace(make_reader("mcp", MINE), **bounds), line)
+    assert (refused.code, refused.tenant_id, refused.session_id) == ("too_large", "acme", "s-1")
+
+
 def test_a_batch_inside_an_agents_own_message_is_none(make_reader, decisions):
     message = call("pay", request=[call("wipe")], message=[call("wipe")])
     event = {"specversion": "1.0", "id": "e", "source": "edge-1", "type": "t", "time": LINE["timestamp"],
