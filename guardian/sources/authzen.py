@@ -48,6 +48,8 @@ class AuthZen(Format):
         request: Any = body.get("request") if isinstance(body.get("request"), Mapping) else body
         asked = ("subject" in request or "evaluations" in request) and not agents_own(request)
         told = "decision" in body or "evaluations" in body or isinstance(body.get("response"), Mapping)
+        if "action" in body:  # a message is then beside the whole of what was asked, not in place of it
+            body = {"request": body.get("request")}
         return asked and told and not messages(body)
 
     def entries(self, body: Any) -> Iterable[Any]:

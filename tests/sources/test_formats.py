@@ -965,6 +965,18 @@ def test_a_line_that_holds_a_message_is_mcps_whatever_keys_it_has_beside_it(
     assert (call.origin.format, call.action.tool, call.key.session_id) == ("mcp", "pay", "s")
 
 
+@pytest.mark.parametrize("held", [dict, json.dumps, lambda message: [message]], ids=["alone", "text", "batch"])
+def test_a_whole_question_of_authzens_is_one_whatever_message_stands_beside_it(held, make_reader, decisions):
+    asked = {
+        "subject": {"type": "user", "id": "maya"},
+        "action": {"name": "read"},
+        "resource": {"type": "t", "id": "i"},
+    }
+    line = {**asked, "decision": True, "time": TICK, "message": held(PAYS)}
+    (call,) = decisions(make_reader("auto"), line, headers=(("gateway", b"home"),))
+    assert (call.origin.format, call.action.tool) == ("authzen", "read")
+
+
 def test_the_header_names_the_format_before_the_content_does(make_reader, decisions):
     body = {
         "tool": "crm.read",
