@@ -116,5 +116,6 @@ def _streamed(said: str) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = []
     for event in lines.split("\n\n"):
         data = "\n".join(line[5:] for line in event.split("\n") if line.startswith("data:"))
-        found += messages_of(parsed(data))
+        if "jsonrpc" in data.lower():  # a tool may send events without number, and reading around each takes long
+            found += messages_of(parsed(data))
     return found
