@@ -18,6 +18,7 @@ from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant, tell_unmet, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.sources.session_lines import is_session_line
+from guardian.store.files import write_atomically
 from guardian.telemetry import logger
 
 _REFUSED = "gateway_not_entitled"
@@ -43,29 +44,36 @@ def labelled_sessions(
 
 
 def training_files(
-    settings: Settings, files: Sequence[Path], labels: Labels, folder: Path, read: ReadLog | None = None
+    settings: Settings,
+    files: Sequence[Path],
+    labels: Labels,
+    folder: Path,
+    read: ReadLog | None = None,
+    *,
+    begun: bool = False,
 ) -> tuple[list[Path], int]:
     """The same as session lines, logs and archives rewritten into `folder`; and how many sessions of those.
 
     Each of their tenants is a data set of its own, so that fold encoders are judged on tenants they have not seen.
+    A training that was `begun` in the folder is left what it reads: logs and archives have grown since.
     """
-    met: set[SessionKey] = set()
-    logged = _logged(settings, files, labels, read or open_reading(settings), met)
-    out, count = [], 0
-    for number, file in enumerate(files):
-        if not (file.is_dir() or file in logged or is_log(file)):
-            out.append(file)
-            continue
-        sessions = split_by_tenant(_sessions(settings, file, logged, labels, met))
-        path = folder / f"log_{number}.jsonl.gz"
+    out = [folder / f"log_{n}.jsonl.gz" if f.is_dir() or is_log(f) else f for n, f in enumerate(files)]
+    live = {path: file for path, file in zip(out, files, strict=True) if path != file}
+    if wanted := {path: file for path, file in live.items() if not (begun and path.is_file())}:
+        met: set[SessionKey] = set()
+        logged = _logged(settings, files, labels, read or open_reading(settings), met)
         folder.mkdir(parents=True, exist_ok=True)
-        # the same sessions are the same bytes: an interrupted training is known by them
-        with gzip.GzipFile(path, "wb", mtime=0) as zipped, TextIOWrapper(zipped, encoding="utf-8") as lines:
-            lines.writelines(json.dumps(session_json(session)) + "\n" for session in sessions)
-        out.append(path)
-        count += len(sessions)
-    tell_unmet(labels, met)
-    return out, count
+        for path, file in wanted.items():
+            sessions = split_by_tenant(_sessions(settings, file, logged, labels, met))
+            # the same sessions are the same bytes: an interrupted training is known by them
+            with (
+                write_atomically(path) as whole,
+                gzip.GzipFile(fileobj=whole, mode="wb", mtime=0) as zipped,
+                TextIOWrapper(zipped, encoding="utf-8") as lines,
+            ):
+                lines.writelines(json.dumps(session_json(session)) + "\n" for session in sessions)
+        tell_unmet(labels, met)
+    return out, len(read_sessions(live))
 
 
 def data_sets_of(source: str, files: Iterable[Path]) -> frozenset[str]:

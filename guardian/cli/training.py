@@ -52,7 +52,8 @@ def train(
     Leaves a model that is calibrated on what its fold encoders had not seen, and a card that says how it did.
     Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
     a data set of its own; one that is alone is held out against written work, which is built in. Arguments
-    are learnt as the archive keeps them (archive.arguments in the configuration).
+    are learnt as the archive keeps them (archive.arguments in the configuration). With --resume logs and archives
+    count as they were when the training began.
     Exit code 3 if some records of a log could not be read.
 
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
@@ -71,14 +72,18 @@ def train(
 
     with extras_named("guardian train"):
         from guardian.training.recipe import train as fit
+        from guardian.training.stages import begun
 
     said = read_labels(labelled)
     unread: list[int] = []
+    work = output / ".work"
     with progress("training") as update, labelled_lines():
         read = counting(open_reading(settings), unread.append)
-        given, learnt = training_files(settings, known, said, output / ".work" / "logs", read)
+        goes_on = begun(work, resume=resume)
+        given, learnt = training_files(settings, known, said, work / "logs", read, begun=goes_on)
         if learnt:
-            typer.echo(f"{counted(learnt, 'session')} of logs and archives among what is learnt from", err=True)
+            told = f"{counted(learnt, 'session')} of logs and archives among what is learnt from"
+            typer.echo(told + ", as they and their labels were when it began" * goes_on, err=True)
         try:
             fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
             promise = _promise_of(settings, known, output, update, labelled)

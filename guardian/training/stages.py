@@ -21,6 +21,7 @@ from guardian.training.tasks import tool_examples
 from guardian.training.tools import services
 
 Progress = Callable[[int, int, str], None]
+_NOTE = "run.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,12 @@ class Recipe:
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
 
 
+def begun(work: Path, *, resume: bool) -> bool:
+    """Whether a training in the folder is to go on, or would without `resume` be lost: what it reads must stay."""
+    note = work / _NOTE
+    return note.is_file() and (resume or not json.loads(note.read_text("utf-8"))["finished"])
+
+
 class Run:
     """The settings of a run, noted in its working folder, so that it never takes another run's stages for its
     own."""
@@ -52,7 +59,7 @@ class Run:
         kinds = {"fusion_kinds": sorted(recipe.fusion_kinds)}
         told |= {"recipe": json.dumps({**asdict(recipe), **kinds}, sort_keys=True)}
         self._about = {**told, "files": [[path.name, digest(path)] for path in files]}
-        self._work, self._path = work, work / "run.json"
+        self._work, self._path = work, work / _NOTE
 
     def goes_on(self, *, resume: bool) -> bool:
         """Whether the stages in the folder are this run's and are to be kept. Raises ModelError as `train`

@@ -178,6 +178,18 @@ def test_training_is_given_the_archive_as_session_lines_by_tenant(archive, tmp_p
     assert first.actions[1].arguments == {"to": "mallory"}
 
 
+def test_a_training_that_was_begun_reads_what_it_began_with_whatever_came_since(archive, tmp_path):
+    work = tmp_path / "work"
+    made, [path] = training_files(load(None), [archive], NOTHING, work), work.iterdir()
+    before = path.read_bytes()
+    rows = Rows(Redaction((), str), {}, "live")
+    write_events(archive, "later", [rows.events([verdict(90, session="later")], [])])
+    assert training_files(load(None), [archive], NOTHING, work, begun=True) == made
+    assert path.read_bytes() == before
+    path.unlink()
+    assert training_files(load(None), [archive], NOTHING, work, begun=True) == ([path], 5)
+
+
 def test_a_folder_that_is_no_archive_is_named(tmp_path):
     outcome = CliRunner().invoke(app, ["evaluate", str(tmp_path)])
     assert "is a folder, not a file" in str(outcome.exception)

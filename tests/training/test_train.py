@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ pytest.importorskip("onnx")
 
 from safetensors.torch import load_file  # noqa: E402
 from structlog.testing import capture_logs  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
 from guardian.bootstrap.judgement import open_calibration, speaks_for  # noqa: E402
 from guardian.bootstrap.modelling import calibrate_trained  # noqa: E402
+from guardian.cli import app  # noqa: E402
 from guardian.config import load as load_settings  # noqa: E402
+from guardian.demo.log import log_lines  # noqa: E402
+from guardian.demo.scenario import Scenario  # noqa: E402
 from guardian.embedding import FitRequest, load  # noqa: E402
 from guardian.embedding.artefact import FOLDS, open_artefact  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
@@ -169,6 +174,36 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
         load(out, SentenceTransformers(pair=str(base), text=str(left / "text")))
     with pytest.raises(ModelError, match="gives 1 numbers, where guardian needs 384"):
         load(out, SentenceTransformers(pair=str(left / "pair"), text=str(left / "pair")))
+
+
+def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_what_it_had_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=2).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join(lines[:-1]) + b"\n")
+    went_on = []
+
+    def fit(given: list[Path], out: Path, *, resume: bool, **_: object) -> None:
+        run = stages.Run(out / ".work", recipe=SMALL, files=given)
+        went_on.append(run.goes_on(resume=resume))
+        run.note(finished=False)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("guardian.training.recipe.train", fit)
+
+    def train_(*more: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["train", str(log), "-o", str(tmp_path / "made"), *more])
+        return done.exit_code, done.stderr + str(done.exception)
+
+    assert train_()[0] == 130
+    with log.open("ab") as more:
+        more.write(lines[-1])
+    code, said = train_()
+    assert (code, "was not finished; --resume continues it" in said) == (1, True)
+    code, said = train_("--resume")
+    assert (code, "as they and their labels were when it began" in said) == (130, True)
+    assert went_on == [False, True]
 
 
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
