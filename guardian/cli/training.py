@@ -1,5 +1,6 @@
 """train: a drift model of one's own."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -90,9 +91,14 @@ def train(
         except KeyboardInterrupt:
             typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
             raise
+    base, folder = settings.base.resolve(), output.resolve()
+    path = folder.relative_to(base) if folder.is_relative_to(base) else folder
+    named = [] if config is None else ["-c", str(config)]
+    command = ["guardian", "calibrate", "LOG", *named, "-o", str(output / "calibration.json")]
     typer.echo(
-        f"{output}: trained, {promise}\nNext: `model: {{path: {output}}}` in guardian.yaml, and with it, on your"
-        f" own traffic:\nguardian calibrate LOG -c guardian.yaml -o {output}/calibration.json"
+        f"{output}: trained, {promise}\n"
+        f"Next: `model: {{path: {path}}}` in {config or 'guardian.yaml'}, and with it, on your own traffic:\n"
+        f"{shlex.join(command)}"
     )
     unread_ends(sum(unread))
 

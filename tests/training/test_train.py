@@ -206,6 +206,35 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     assert went_on == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("output", "named", "path", "last"),
+    [
+        ("home/a b", "home/guardian.yaml", "a b", "-c home/guardian.yaml -o 'home/a b/calibration.json'"),
+        ("away", "home/guardian.yaml", "{here}/away", "-c home/guardian.yaml -o away/calibration.json"),
+        ("away", None, "away", "-o away/calibration.json"),
+    ],
+)
+def test_what_is_said_to_come_next_works_from_where_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, named: str | None, path: str, last: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GUARDIAN_CONFIG", raising=False)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "guardian.yaml").touch()
+    (tmp_path / "made.jsonl").touch()
+
+    def too_few(*_: object, **__: object) -> None:
+        raise ConfigurationError("too few")
+
+    monkeypatch.setattr("guardian.training.recipe.train", lambda *_, **__: None)
+    monkeypatch.setattr("guardian.bootstrap.modelling.calibrate_trained", too_few)
+    config = [] if named is None else ["-c", named]
+    done = CliRunner().invoke(app, ["train", "made.jsonl", "-o", output, *config])
+    where = f"model: {{path: {path.format(here=tmp_path.resolve())}}}` in {named or 'guardian.yaml'},"
+    assert where in done.stdout
+    assert done.stdout.endswith(f"\nguardian calibrate LOG {last}\n")
+
+
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing can be held out; give at least two data sets"):
         train(
