@@ -78,10 +78,10 @@ def run(
         timed = _Timed(place, slow, poll_s)
         for done, count in enumerate(gateways):
             began = time.monotonic()
-            parts = [_follow(place, part, f"push{count}-{n}") for n, part in enumerate(_shares(count))]
+            parts = [_follow(place, part, f"push{done}-{n}") for n, part in enumerate(_shares(count))]
             with following(parts) as processes:
                 rows.append(Row(f"first load of the list, {count} gateways", "s", time.monotonic() - began, count))
-                waits = _measure(timed, processes, revocations, f"push{count}")
+                waits = _measure(timed, processes, revocations, f"push{done}")
             rows.extend(_percentiles(f"push (stream), {count} gateways", waits))
             progress(3 + done, steps)
         with following([_follow(place, 1, "poll", push=False)]) as processes:

@@ -27,8 +27,9 @@ def test_advice_is_measured_cold_and_warm_beside_a_plain_check():
 
 @pytest.mark.slow
 def test_the_switch_is_measured_by_every_face_beside_plain_polling():
-    rows = revocation.run(live=30, gateways=(2,), revocations=2, progress=lambda _done, _of: None, poll_s=1.0)
+    rows = revocation.run(live=30, gateways=(2, 2), revocations=2, progress=lambda _done, _of: None, poll_s=1.0)
     told = {row.name: row for row in rows}
+    assert [row.name for row in rows].count("first load of the list, 2 gateways") == 2
     faces = (
         "push (stream), 2 gateways",
         "long poll, 1 gateway",
