@@ -141,10 +141,17 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        if _interrupted(error):
+            sys.exit(130)
         if "--debug" in sys.argv:
             raise
         typer.echo(f"guardian: {escape(_in_words(error))}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 4 if isinstance(error, FuseBlown) else 1)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is its cause: a native module that is interrupted while it loads raises an ImportError."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupted(error.__cause__))
 
 
 def _in_words(error: Exception) -> str:

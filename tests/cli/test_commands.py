@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,22 @@ def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback() -> None:
     code += "builtins.__import__ = hit\nm.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_ctrl_c_while_a_native_module_loads_is_an_interruption_though_that_says_it_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(raised: BaseException) -> None:
+        try:
+            raise raised
+        except BaseException as error:
+            raise ImportError("initialization failed") from error
+
+    for raised, code in ((KeyboardInterrupt(), 130), (OSError(), 1)):
+        monkeypatch.setattr("guardian.cli.app", partial(load, raised))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert (ended.value.code, "unexpected error" in capsys.readouterr().err) == (code, code == 1)
 
 
 def test_debug_shows_the_traceback(installed) -> None:
