@@ -58,8 +58,8 @@ def _no_pattern(tenant: str) -> str:
 
 
 def _not_every(name: str) -> str:
-    if name == "*":
-        raise ValueError("`*` is no name: it stands for every tenant, and in lists of tenants alone")
+    if "*" in name:
+        raise ValueError(f"`{name}` is no name: `*` stands for every tenant, and in lists of tenants alone")
     return name
 
 

@@ -10,6 +10,7 @@ from guardian.config.base import (
     Host,
     HttpAddress,
     Name,
+    OneTenant,
     Options,
     PersonName,
     Seconds,
@@ -17,7 +18,6 @@ from guardian.config.base import (
     TenantOrEvery,
     Topic,
 )
-from guardian.domain.event import TenantName
 from guardian.wire.principal import Role
 
 
@@ -71,9 +71,9 @@ class ControlSection(Section):
     revocation_grace_s: Seconds = 3600.0
     revocation_max_days: Days = 30
     default_mode: Literal["shadow", "enforce"] = "shadow"  # until a tenant's mode is set
-    protected: dict[TenantName, list[str]] = Field(default_factory=dict)  # agents, sessions that people decide on
+    protected: dict[OneTenant, list[str]] = Field(default_factory=dict)  # agents, sessions that people decide on
     solo: bool = False  # one person may do what otherwise takes two; audited as such
-    on_call: dict[TenantName, list[str]] = Field(default_factory=dict)  # principals
+    on_call: dict[OneTenant, list[str]] = Field(default_factory=dict)  # principals
     purpose_owners: dict[Name, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
     approvals: ApprovalSection = ApprovalSection()
     break_glass: BreakGlassSection = BreakGlassSection()
