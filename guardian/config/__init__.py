@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from guardian.config.base import GatewayName, Plugins, TenantOrEvery, plugins
+from guardian.config.base import GatewayName, Options, Plugins, TenantOrEvery, plugins
 from guardian.config.console import ConsoleSection
 from guardian.config.control import (
     AuditSection,
@@ -92,12 +92,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _two_topics(self) -> Self:
-        if self.envelopes.topic == self.kafka.topic:
-            raise ValueError(
-                f"envelopes.topic {self.envelopes.topic!r} is kafka.topic too, and what is right on one is "
-                "dead-lettered from the other; name a topic each"
-            )
+    def _what_is_read_has_a_topic_of_its_own(self) -> Self:
+        read: Options = {"kafka.topic": self.kafka.topic, "envelopes.topic": self.envelopes.topic}
+        topics = read | {"audit.checkpoint_topic": self.audit.checkpoint_topic}
+        for section, found in (("revocation.faces", self.revocation.faces), ("alerts", self.alerts)):
+            topics |= {f"{section}.{name}.topic": options.get("topic") for name, options in found.items()}
+        for name in read:
+            topic = topics.pop(name)
+            for other, named in topics.items():
+                if named == topic is not None:
+                    raise ValueError(
+                        f"{other} {topic!r} is {name} too, and what is right on one is dead-lettered from the"
+                        " other; name a topic each"
+                    )
         return self
 
     @classmethod

@@ -359,6 +359,18 @@ def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.Monke
         ("archive: {path: ''}", "archive.path: the archive needs a folder of its own"),
         ("archive: {path: .}", "archive.path: the archive needs a folder of its own"),
         ("envelopes: {topic: guardian.decisions}", "envelopes.topic 'guardian.decisions' is kafka.topic too"),
+        (
+            "audit: {checkpoint_topic: guardian.decisions}",
+            "audit.checkpoint_topic 'guardian.decisions' is kafka.topic",
+        ),
+        (
+            "alerts: {ocsf_kafka: {topic: guardian.decisions}}",
+            "alerts.ocsf_kafka.topic 'guardian.decisions' is kafka",
+        ),
+        (
+            "envelopes: {topic: e}\nrevocation: {faces: {kafka_topic: {topic: e}}}",
+            "revocation.faces.kafka_topic.topic 'e' is envelopes.topic too",
+        ),
         ("archive: {flush_s: -1}", "archive.flush_s: a duration in seconds must be positive"),
     ],
 )
