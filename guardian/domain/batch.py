@@ -116,7 +116,8 @@ class DeadLetter:
     """A record that could not be read or may not be believed, with its untouched bytes.
 
     `gateway` is the sender as far as it is known, else "": the fuse counts by it. `judged`: only a part that an
-    agent chose could not be read, and the rest of the record was judged.
+    agent chose could not be read, and the rest of the record was judged. `sealed`: as it lies in the store, where
+    its seal cannot be opened here; the record then has no value.
     """
 
     record: Record
@@ -128,6 +129,7 @@ class DeadLetter:
     at: datetime | None = None  # when it was given up, where the broker did not stamp it
     judged: bool = False
     entry: int = 0  # which decision of the record
+    sealed: bytes | None = None
 
     @property
     def key(self) -> SessionKey | None:

@@ -33,7 +33,8 @@ def insert_dead_letters(
 ) -> list[str]:
     """Keep them; a letter that is kept already stays as it is. Returns their ids.
 
-    What is said of a record is made fit for any database; the sealed record itself is untouched.
+    What is said of a record is made fit for any database; the sealed record itself is untouched. One that lies
+    sealed already, and cannot be opened here, stays so: who has its key can send it again.
     """
     rows = []
     for letter in letters:
@@ -51,7 +52,7 @@ def insert_dead_letters(
                 "gateway": _text(letter.gateway)[:_MAX_NAME],
                 "record_key": record.key,
                 "headers": headers_text(record.headers),
-                "sealed": seal(record.value),
+                "sealed": letter.sealed or seal(record.value),
                 "timestamp": record.timestamp,
                 "at": now,
                 "expires_at": expires_at,

@@ -11,7 +11,7 @@ from guardian.stream.fuse import ANYBODY, Blown, Outcome
 from guardian.stream.marks import Mark
 
 MAX_ATTEMPTS = 3
-_NO_FAULT = ("too_large", "nobody", "no_tool_denied", "poison")
+_NO_FAULT = ("too_large", "nobody", "no_tool_denied", "poison", "sealed")
 """What speaks against no gateway: an agent, or whoever reaches the gateway, can bring it about, or guardian itself
 fails."""
 _ANYBODYS = ("no_session", "no_tool")

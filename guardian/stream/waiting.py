@@ -133,10 +133,11 @@ class WaitingRoom:
         record = self.record(held)
         why = "it waited for its session's envelope, and nobody reads its topic or file any more"
         named = (held.tenant_id, held.session_id, record.sender)
-        return DeadLetter(record, "stranded", why, *named, now, entry=held.id[3])
+        return DeadLetter(record, "stranded", why, *named, now, entry=held.id[3], sealed=_shut(held, record))
 
     def record(self, held: Held) -> Record:
-        """The record as it came. Where its seal cannot be opened it has no value, and so becomes a dead letter."""
+        """The record as it came. Where its seal cannot be opened it has no value, and becomes a dead letter that
+        keeps what is sealed: another monitor may have the key."""
         topic, partition, offset, _ = held.id
         try:
             value = self._unseal(held.sealed, held.since)
@@ -147,7 +148,10 @@ class WaitingRoom:
 
     def unread(self, held: Held, record: Record, refused: Sequence[DeadLetter]) -> DeadLetter:
         """The letter of a decision that could be read when it began to wait and cannot be read now: the seal's key
-        is gone, or the configuration has changed."""
+        is not here, or the configuration has changed."""
+        if not record.value:
+            why_not = "its seal cannot be opened: its key is not in keys/seal.key, or it was altered"
+            refused = [DeadLetter(record, "sealed", why_not, gateway=record.sender)]
         mine = [each for each in refused if each.record is record]
         named = (each for each in mine if each.session_id == held.session_id)
         nameless = (each for each in mine if each.session_id is None and each.entry in (0, held.id[3]))
@@ -161,6 +165,7 @@ class WaitingRoom:
             record.sender if why is None else why.gateway,
             self._clock(),
             entry=held.id[3],
+            sealed=_shut(held, record),
         )
 
     def tried(self, held: Sequence[Held]) -> None:
@@ -273,8 +278,15 @@ class Release:
             self._judge(held, (), consumer)
 
     def _letter(self, held: Held) -> DeadLetter:
-        (letter,) = poisoned(self._room.record(held), "it was waiting for its envelope", [], self._clock())
-        return replace(letter, tenant_id=held.tenant_id, session_id=held.session_id, entry=held.id[3])
+        record = self._room.record(held)
+        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
+        named = replace(letter, tenant_id=held.tenant_id, session_id=held.session_id, entry=held.id[3])
+        return replace(named, sealed=_shut(held, record))
+
+
+def _shut(held: Held, record: Record) -> bytes | None:
+    """What is sealed, where it could not be opened."""
+    return None if record.value else held.sealed
 
 
 def _lots(due: Sequence[Held]) -> Iterator[list[Held]]:

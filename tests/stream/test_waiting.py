@@ -373,19 +373,69 @@ def test_a_waiting_record_outlasts_an_outage_of_any_length(desk, rig):
 
 
 def test_a_seal_whose_key_is_gone_ends_in_the_dead_letters_rather_than_in_a_loop(desk, rig):
-    from guardian.errors import StoreError
-
-    def gone(value, at):
-        raise StoreError("the key is gone")
-
     desk.send(line(0))
     desk.run(lambda: desk.store.waiting.depth() == 1)
     desk.room._unseal = gone
     rig.clock.forward(6)
     desk.run(lambda: desk.store.waiting.depth() == 0)
     (letter,) = desk.store.dead_letters.list()
-    assert (letter.code, letter.tenant_id, letter.session_id) == ("not_json", "acme", "s1")
+    assert (letter.code, letter.tenant_id, letter.session_id) == ("sealed", "acme", "s1")
+    assert "its key is not in keys/seal.key" in letter.reason
     assert rig.findings() == ["unscorable-0-0"]
+
+
+def gone(value, at):
+    raise StoreError("the key is gone")
+
+
+def kept_sealed(desk):
+    return [desk.store.dead_letters.get([each.id])[each.id].sealed for each in desk.store.dead_letters.list()]
+
+
+def test_what_another_monitors_key_sealed_is_kept_as_it_lies_for_who_has_that_key(desk, rig):
+    both = b"[" + line(0, "s1") + b"," + line(1, "s2") + b"]"
+    desk.send(both)
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    desk.room._unseal = gone
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert kept_sealed(desk) == [b"sealed:" + both] * 2
+
+
+def test_what_another_monitors_key_sealed_is_kept_as_it_lies_where_nobody_reads_any_more(desk, rig):
+    desk.send(line(0, "s1"))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    other = lambda: MemoryConsumer(rig.broker, ["log.v2"], group="v2")  # noqa: E731
+    rig.broker.append("log.v2", line(1, "s2", purpose="declared"))
+    rig.read(desk.worker(other()), lambda: desk.judged == ["d1"])
+    desk.room._unseal = gone
+    rig.clock.forward(timedelta(days=2).total_seconds())
+    rig.read(desk.worker(other()), lambda: desk.store.waiting.depth() == 0)
+    assert kept_sealed(desk) == [b"sealed:" + line(0, "s1")]
+
+
+def test_what_another_monitors_key_sealed_is_kept_as_it_lies_where_reading_it_crashes_a_room(desk, rig):
+    def crashes(record):
+        raise RuntimeError("a room crashed")
+
+    desk.send(line(0, "s1"))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    desk.room._unseal = gone
+    desk.committer._pipeline.each = crashes
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert [letter.code for letter in desk.store.dead_letters.list()] == ["poison"]
+    assert kept_sealed(desk) == [b"sealed:" + line(0, "s1")]
+
+
+def test_what_another_monitors_key_sealed_speaks_against_no_gateway(rig, counting):
+    desk = Desk(rig, counting, fuse=Fuse(window=6, minimum=5, ratio=0.5))
+    desk.send(*(line(n, f"s{n}") for n in range(9)))
+    desk.run(lambda: desk.store.waiting.depth() == 9)
+    desk.room._unseal = gone
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert {letter.code for letter in desk.store.dead_letters.list()} == {"sealed"}
 
 
 @pytest.mark.parametrize("when", ["gateway=='x'", "id=='d1'"])
