@@ -13,7 +13,7 @@ from starlette.responses import Response
 from guardian.control.deps import ControlDeps
 from guardian.control.news import spread
 from guardian.domain.event import NO_SLASH
-from guardian.errors import GuardianError, StoreError
+from guardian.errors import GuardianError, StoreError, Unstorable
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
@@ -155,8 +155,15 @@ def install_problems(app: FastAPI) -> None:
         _log.error("request_failed", correlation_id=request_id, error=str(error)[:500])
         return problem_response(503, detail=in_log(request_id, error), request_id=request_id)
 
+    async def unstorable(request: Request, error: Exception) -> Response:
+        request_id = _request_id(request)
+        _log.error("request_unstorable", correlation_id=request_id, error=str(error)[:500])
+        detail = f"the database cannot hold it, as where names are too wide for an index; {in_log(request_id)}"
+        return problem_response(422, detail=detail, code="unstorable", request_id=request_id)
+
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Unstorable, unstorable)
     app.add_exception_handler(GuardianError, unavailable)  # anything else: the gate answers 500
 
 

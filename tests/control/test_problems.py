@@ -5,7 +5,7 @@ import json
 import pytest
 
 from guardian.control import app
-from guardian.errors import StoreError
+from guardian.errors import StoreError, Unstorable
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,13 @@ def test_a_crash_inside_says_nothing_of_itself(make_stage):
 def test_a_store_that_is_away_is_503(make_stage):
     got = make_stage(face=Broken(StoreError("store: /secret/path stayed locked"))).revocations()
     assert got.status_code == 503
+    assert "secret" not in got.text
+
+
+def test_what_the_database_does_not_hold_is_refused_for_good_and_not_until_it_is_back(make_stage):
+    got = make_stage(face=Broken(Unstorable("store: /secret/path: index row size 4120"))).revocations()
+    assert (got.status_code, got.json()["code"]) == (422, "unstorable")
+    assert got.json()["correlation_id"] in got.json()["detail"]
     assert "secret" not in got.text
 
 
