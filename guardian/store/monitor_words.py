@@ -21,6 +21,9 @@ Hear = Callable[[SessionState, Change], SessionState]
 WORDS_KEPT = 100_000
 """Words are kept for people to look up; beyond so many sequence numbers the oldest go."""
 
+_QUEUE = select(words.c.seq).order_by(words.c.seq.desc()).limit(1).with_for_update()  # before the first: no queue
+_CURSOR = select(func.max(words.c.seq))
+
 
 class Words:
     """The session rows move on by `hear`; the versions tell a batch in flight that it judged old news."""
@@ -41,7 +44,7 @@ class Words:
     def cursor(self) -> int:
         """The newest sequence number that was applied; 0 before the first."""
         with reading(self._engine) as connection:
-            return int(connection.execute(select(func.max(words.c.seq))).scalar() or 0)
+            return int(connection.execute(_CURSOR).scalar() or 0)
 
     def apply(self, changes: Sequence[Change], *, now: datetime) -> int:
         """Apply what is newer than the cursor, in one transaction; returns how many that were. Raises StoreError
@@ -50,7 +53,8 @@ class Words:
         A session that was never seen gets its row now, so that the word meets its first action.
         """
         with writing(self._engine) as connection:
-            cursor = int(connection.execute(select(func.max(words.c.seq))).scalar() or 0)
+            connection.execute(_QUEUE)  # members of one database take turns; what the other did is seen below
+            cursor = int(connection.execute(_CURSOR).scalar() or 0)
             news = sorted((change for change in changes if change.seq > cursor), key=lambda change: change.seq)
             if not news:
                 return 0

@@ -322,6 +322,34 @@ def test_two_monitors_apply_what_people_said_once(postgres: str, monkeypatch: py
     two.close()
 
 
+def test_monitors_that_hear_the_same_word_take_turns_and_none_fails(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
+    said = [Change(n, SessionKey("acme", f"s{n}"), HumanWord.REVOKED, NOW) for n in (1, 2)]
+    one.words.apply(said[:1], now=NOW)
+    load_sessions, applied = monitor_words.load_sessions, list[int]()
+    other = threading.Thread(target=lambda: applied.append(two.words.apply(said, now=NOW)))
+    engine = open_engine(postgres)
+
+    def meanwhile_the_other(connection: Connection, wanted: Any) -> Any:
+        monkeypatch.setattr(monitor_words, "load_sessions", load_sessions)
+        other.start()
+        while other.is_alive():
+            with reading(engine) as looking:
+                if looking.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).first():
+                    break
+        return load_sessions(connection, wanted)
+
+    monkeypatch.setattr(monitor_words, "load_sessions", meanwhile_the_other)
+    assert one.words.apply(said, now=NOW) == 1
+    other.join(60)
+    assert applied == [0]
+    for each in (one, two):
+        each.close()
+    engine.dispose()
+
+
 def test_a_group_that_its_writer_has_just_finished_is_nothing_to_write(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
