@@ -21,6 +21,8 @@ from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
 _HEARD_FOR = timedelta(seconds=2)
+_JOINS_FOR = timedelta(seconds=10)
+"""So long a member may join its group without a word; behind one that died it takes the session timeout."""
 _OTHERS = 10
 """So many findings weigh as much as one that overtakes them: one session's flags do not stop the reading."""
 
@@ -73,11 +75,14 @@ class Worker:
         self._lateness = lateness or Lateness(clock)
         self._heard_at: datetime | None = None
         self._silent = False  # the source neither gives records nor says that there are none
+        self._joins_since: datetime | None = None  # without a place to read, and not told that none is left for it
         self._away = ""  # what else it waited for last
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""
         found = ["the log's broker does not answer"] if self._silent else []
+        if (since := self._joins_since) is not None and self._clock() - since > _JOINS_FOR:
+            found.append("its group has not given it anything to read yet")
         found += [self._away] if self._away else []
         return [*found, "nothing can be judged"] if self._settler.failing else found
 
@@ -101,7 +106,7 @@ class Worker:
                     if isinstance(error, BusError):
                         if self._consumer.exhausted():
                             raise
-                        started = False
+                        started, self._joins_since = False, None
                         self._away = ""  # of which nothing is known while the broker is away
                     self._silent = isinstance(error, BusError)
                     self._wait(stop, failures, "source or store away", error)
@@ -131,15 +136,18 @@ class Worker:
         )
         if self._paused and not records:
             stop.wait(min(0.05, self._options.poll_timeout_s))
+            self._joins_since = None
         elif records:
-            self._silent = False
+            self._silent, self._joins_since = False, None
         elif self._heard():  # also true of a member that has no partition
-            self._silent = False
+            self._silent, self._joins_since = False, None
             left = self._consumer.lag()
             self._settler.drained(place for place, count in left.items() if not count)
             if left.keys() >= self._consumer.assignment() and not any(left.values()):
                 self._lateness.caught_up()  # where something is left, a fetch takes longer than the poll
-        elif self._consumer.assignment() and not self._silent:
+        elif not self._consumer.assignment():
+            self._joins_since = self._joins_since or self._clock()
+        elif not self._silent:
             _log.warning("the log's source does not answer; waiting for it")
             self._silent = True
         return records

@@ -171,6 +171,36 @@ def test_one_that_cannot_reach_its_broker_does_not_know_how_late_it_is_until_it_
     assert set(shown) == {None}
 
 
+def test_one_that_its_group_has_not_admitted_yet_is_not_ready_until_it_reads(rig):
+    class Joining(MemoryConsumer):
+        joined = False
+
+        def poll(self, *, timeout_s, max_records):
+            return super().poll(timeout_s=timeout_s, max_records=max_records) if self.joined else []
+
+        def assignment(self):
+            return super().assignment() if self.joined else frozenset()
+
+        def answers(self):
+            return self.joined
+
+    consumer, shown = Joining(rig.broker, ["log"]), []
+    worker = rig.worker(consumer=consumer)
+
+    def waits() -> bool:
+        rig.clock.forward(1)
+        shown.append(worker.troubles())
+        return shown[-1] == ["its group has not given it anything to read yet"]
+
+    def reads() -> bool:
+        consumer.joined = True
+        return worker.troubles() == []
+
+    rig.read(worker, waits)
+    assert shown[0] == [], "to join takes its time"
+    rig.read(worker, reads)
+
+
 def test_a_fetch_that_takes_longer_than_a_poll_is_no_end_of_what_there_is_to_read(rig):
     class Slowly(MemoryConsumer):
         asked = 0
