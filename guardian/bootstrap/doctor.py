@@ -25,7 +25,7 @@ from guardian.bootstrap.judgement import (
     unlisted_signals,
 )
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.letters import refused_checked
+from guardian.bootstrap.letters import refused_checked, sealed_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.policies import close_point, open_policy
 from guardian.bootstrap.secrets import SecretFiles
@@ -56,6 +56,7 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
         "keys": (True, partial(_keys, monitor=monitor, control=control)),
         "database": (True, partial(database_checked, monitor=monitor, control=control)),
         "archive": (monitor, archive_checked),
+        "sealed": (monitor, sealed_checked),
         "model": (monitor, _model),
         "calibration": (monitor, _calibration),
         "policy": (control, _policy),

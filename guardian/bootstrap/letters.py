@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.domain.text import counted
-from guardian.errors import AlertError, ControlError
+from guardian.errors import AlertError, ControlError, StoreError
 from guardian.store.monitor_outbox import Parked
 from guardian.store.monitor_values import ListedLetter
 from guardian.stream.marks import Mark
@@ -25,6 +25,7 @@ from guardian.stream.redrive import Redriven, redrive
 from guardian.wire.findings import AlertPayload
 
 _PAGE = 500
+_LOOKED_AT = 20
 _MOST_ROWS = 2**63  # what a database takes for an id; larger ones belong to nothing
 
 
@@ -135,6 +136,28 @@ def sealed_before(settings: Settings) -> int:
         kept = (store.dead_letters.get([letter_id]).get(letter_id) for letter_id, _ in store.dead_letters.unsent())
         sealed = chain((letter.sealed for letter in kept if letter is not None), store.waiting.sealed())
         return sum(seal.opens(each, now=now) and not newest.opens(each, now=now) for each in sealed)
+
+
+def sealed_checked(settings: Settings) -> str:
+    """For the doctor: the newest of what lies sealed can be opened here. Raises StoreError where it cannot, since
+    another monitor of the store seals with another key."""
+    files, now = SecretFiles.of(settings), utc_now()
+    if not is_there(settings, settings.store.monitor):
+        return "nothing lies sealed yet"
+    seal = files.load_seal(settings)
+    with closing(open_monitor_store(settings)) as store:
+        newest = [each for each in store.dead_letters.list(limit=_LOOKED_AT) if each.redriven_at is None]
+        kept = (store.dead_letters.get([each.id]).get(each.id) for each in newest)
+        letters = ((letter.sealed, letter.at) for letter in kept if letter is not None)
+        waiting = ((sealed, now) for sealed in islice(store.waiting.sealed(), _LOOKED_AT))
+        shut = sum(not seal.opens(sealed, now=at) for sealed, at in chain(letters, waiting))
+    if shut:
+        raise StoreError(
+            f"{files.seal} does not open {counted(shut, 'newly sealed record')}: another monitor of this store"
+            " seals with a key that it lacks, or that was given up; copy keys/seal.key from where it was last"
+            " rotated to every monitor and start them anew"
+        )
+    return f"{files.seal} opens what was sealed last"
 
 
 def redrive_letters(

@@ -228,6 +228,8 @@ def rotate(
 def rotate_seal(config: ConfigOption = None) -> None:
     """Seal with a fresh key once the monitors were started anew; what lies sealed can still be opened.
 
+    Bring the file to every monitor of this store first: one that lacks the key cannot read what the others seal.
+
     Example: guardian seal rotate -c guardian.yaml
     """
     from guardian.bootstrap.databases import monitor_url
@@ -238,7 +240,10 @@ def rotate_seal(config: ConfigOption = None) -> None:
     monitor_url(settings, makes=False)  # on control's machine lies a key that seals nothing
     path = SecretFiles.of(settings).seal
     rotate_seal_file(path)
-    typer.echo(f"{path} has a fresh key; start the monitors anew: until then they seal with the old one")
+    typer.echo(
+        f"{path} has a fresh key; copy it to every other monitor of this store, then start the monitors anew:"
+        " until then they seal with the old one"
+    )
 
 
 @seal_app.command("retire")

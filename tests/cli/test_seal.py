@@ -1,5 +1,6 @@
 """`guardian seal` and `guardian token`: a fresh key, and the end of the old one."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.cli import setup
@@ -16,7 +18,7 @@ from guardian.config import load
 from guardian.domain.batch import DeadLetter
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, StoreError
-from guardian.keys.seal import Seal, load_seal
+from guardian.keys.seal import Seal, load_seal, rotate_seal_file
 from guardian.store.engine import open_engine, writing
 from guardian.store.monitor_dead_letters import insert_dead_letters
 from guardian.store.monitor_waiting import insert_waiting
@@ -44,7 +46,8 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
     assert "rotate first" in str(refused.exception)
 
     rotated = run("rotate")
-    assert (rotated.exit_code, "start the monitors anew" in rotated.output) == (0, True)
+    said = "copy it to every other monitor of this store, then start the monitors anew"
+    assert (rotated.exit_code, said in rotated.output) == (0, True)
     assert seal().unseal(old, now=NOW) == b"old"
     new = seal().seal(b"new", now=NOW)
     with pytest.raises(StoreError):
@@ -111,6 +114,35 @@ def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path
         run("retire").exception
     )  # what nobody can open any more is not waited for
     store.close()
+
+
+def test_doctor_says_that_another_monitor_of_the_store_seals_with_a_key_that_is_not_here(tmp_path: Path) -> None:
+    config = initialise(tmp_path / "home")
+    settings, path = load(config), config.parent / "keys" / "seal.key"
+
+    def sealed():
+        return next(check for check in examine(settings, "watch") if check.name == "sealed")
+
+    assert sealed().found == "nothing lies sealed yet"
+    open_monitor_store(settings, makes=True).close()
+    assert sealed().ok
+    old, now = path.read_bytes(), utc_now()
+    rotate_seal_file(path)
+    seal = load_seal(path, ttl=timedelta(days=1))
+    envelope = SimpleNamespace(tenant_id="acme", session_id="s1")
+    waits = SimpleNamespace(record=Record("t", 0, 1, b"v"), entry=0, event=SimpleNamespace(envelope=envelope))
+    letter = DeadLetter(Record("t", 0, 0, b"v"), "not_json", "why", "acme", "s1", "gw")
+    made = {"seal": lambda value: seal.seal(value, now=now), "now": now}
+    with writing(open_engine(settings.store_url(settings.store.monitor))) as connection:
+        insert_dead_letters(connection, [letter], **made, expires_at=now + timedelta(days=1))
+        insert_waiting(connection, [waits], **made)
+    assert sealed().ok
+    path.write_bytes(old)
+    assert (sealed().ok, "does not open 2 newly sealed records" in sealed().found) == (False, True)
+    assert sealed().mend.startswith("copy keys/seal.key from where it was last rotated")
+    with closing(open_monitor_store(settings)) as store:
+        store.dead_letters.redriven("t/0/0", now=now)
+    assert "does not open 1 newly sealed record:" in sealed().found, "what was sent again is wanted no more"
 
 
 def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there_before(tmp_path: Path) -> None:
