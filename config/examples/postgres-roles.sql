@@ -17,6 +17,12 @@
 --
 -- Guardian needs the driver: pip install '.[postgres]', or 'intent-guardian[postgres]' where it is installed already.
 --
+-- Back-ups: guardian_control cannot dump its database (it may not read the sequences, nor pass over row security),
+-- guardian_owner and superusers can:
+--
+--   pg_dump -Fc -h db -U guardian_owner -f control.dump guardian_control
+--   pg_restore --clean --if-exists --create -h db -U postgres -d postgres control.dump    (grants and policies come with it)
+--
 -- What a role cannot do, a person with superuser rights still can. For that there are the signed checkpoints that
 -- leave the database: `guardian audit verify --checkpoint FILE`.
 
