@@ -251,7 +251,7 @@ def undone(rows: ControlRows, stored: StoredApproval) -> str | None:
     What was approved with a token that was then withdrawn may have been somebody else's yes all along.
     """
     view = stored.view
-    if rows.tokens.withdrawn_since(view.decided_by or "", view.decided_at or view.created_at):
+    if view.decided_by and view.decided_at and rows.tokens.withdrawn_since(view.decided_by, view.decided_at):
         return f"a token of {view.decided_by} was withdrawn after it let this call through; ask again"
     return revoked_since(rows, stored)
 

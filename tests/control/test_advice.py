@@ -226,6 +226,14 @@ def test_a_yes_of_a_token_that_was_then_withdrawn_lets_nothing_through(stage, ad
     assert again["approval"]["id"] != held["id"]
 
 
+def test_a_token_of_nobody_known_that_is_withdrawn_says_nothing_of_a_call_that_waits(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    with stage.deps.store.write() as rows:
+        rows.tokens.revoke("another-issuers", by="operator", now=stage.clock())
+    assert stage.call("GET", held["wait_at"], "gateway").json()["context"]["advice"] == "hold"
+
+
 def test_a_person_may_say_no(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
