@@ -205,8 +205,10 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
 
 def revoked_since(rows: ControlRows, stored: StoredApproval) -> str | None:
     """Which of the subjects that the act was put up with is revoked by now, in a sentence; None if none is."""
-    for kind, name in stored.act.get("subjects", ()):
-        if rows.ledger.live_entry(stored.view.tenant_id, name, kind) is not None:
+    view = stored.view
+    held_before = [("session", view.session_id)] if view.action == "permitCall" else []  # by an older version
+    for kind, name in stored.act.get("subjects", held_before):
+        if rows.ledger.live_entry(view.tenant_id, name, kind) is not None:
             return f"the {kind} was revoked after this was put up"
     return None
 

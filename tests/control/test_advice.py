@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import update
 
 from guardian.control.adviser import AdviceRule
 from guardian.errors import AdviserError
 from guardian.store.control_approvals import ApprovalRows
+from guardian.store.control_tables import approval
 from guardian.wire.advice import Weighing
 
 CALM = Weighing(score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0)
@@ -232,6 +234,23 @@ def test_a_token_of_nobody_known_that_is_withdrawn_says_nothing_of_a_call_that_w
     with stage.deps.store.write() as rows:
         rows.tokens.revoke("another-issuers", by="operator", now=stage.clock())
     assert stage.call("GET", held["wait_at"], "gateway").json()["context"]["advice"] == "hold"
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_call_that_an_older_version_held_goes_with_its_session(stage, adviser, decided):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    with stage.deps.store.write() as rows:
+        act = dict(rows.approvals.get(held["id"], None).act)
+        del act["subjects"]
+        rows.connection.execute(update(approval).values(act=json.dumps(act)))
+    if decided:
+        assert stage.decide(held["id"], "approve", "responder").status_code == 200
+    stage.revoke("s1")
+    told = stage.call("GET", held["wait_at"], "gateway").json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", "the session was revoked after this was put up")
+    if not decided:
+        assert stage.decide(held["id"], "approve", "responder").status_code == 409
 
 
 def test_a_person_may_say_no(stage, adviser):
