@@ -28,6 +28,8 @@ class Patience:
     ) -> None:
         self._adviser, self._budget_s, self._stopwatch, self._metrics = adviser, budget_s, stopwatch, metrics
         self._circuit = Circuit()
+        if adviser is not None:  # before it is ever late: the alert asks for how long it has been given up
+            metrics.set("guardian_adviser_given_up", 0)
         self._places: anyio.CapacityLimiter | None = None
 
     async def weigh(self, line: bytes, since: float) -> Weighing:

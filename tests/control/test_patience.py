@@ -117,6 +117,7 @@ class Asked:
 def test_an_adviser_that_is_always_late_is_not_asked_until_it_answers_again(hung):
     async def scenario():
         ask = Asked(hung)
+        assert "\nguardian_adviser_given_up 0.0\n" in ask.metrics.render().decode(), "for the alert to count from"
         assert [await ask() for _ in range(7)] == [LATE] * 5 + [GIVEN_UP] * 2
         assert ask.given_up() == 1
         ask.now = 1.0
