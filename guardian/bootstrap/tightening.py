@@ -187,7 +187,7 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
         tenant_id=OPERATORS, rejections=rejections, update=lambda _: None,
         wanted=lambda restriction: isinstance(restriction.rule, ForbidTool),
     )  # fmt: skip
-    schema = next(iter(sorted(policy_folder(settings).glob("*.cedarschema"))), None)
+    schema = next(iter(sorted(policy_folder(settings).glob("[!.]*.cedarschema"))), None)
     own = OwnForbids(forbid_problems, "" if schema is None else schema.read_text(encoding="utf-8"))
     return rendered(proposal, {"cedar": own}, examples)
 
