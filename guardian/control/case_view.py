@@ -18,6 +18,7 @@ from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control import ControlRows
+from guardian.store.control_sessions import StoredSession
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import FindingView
@@ -33,9 +34,9 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     if len(page) == LATEST:  # what it did is not to be buried
         of_it = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id, kind=Kind.DRIFT.value)
         page += [each for each in of_it if each.seq < page[-1].seq]
-    found = as_it_went([each.view for each in page])
-    told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     session = rows.sessions.get(tenant_id, session_id)
+    found = as_it_went([each.view for each in page], session)
+    told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     if not told or session is None:
         return None
     shown = _shown(told, session.view.last_word_at, session.restarted_at)
@@ -66,21 +67,27 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     return view.model_copy(update={"digest": digest_of(view)})
 
 
-def as_it_went(found: Sequence[FindingView]) -> list[FindingView]:
+def as_it_went(found: Sequence[FindingView], session: StoredSession | None) -> list[FindingView]:
     """Newest first, as these are by arrival, but for what was delivered late: it goes behind the steps of the
-    session that its monitor took after it."""
+    session that its monitor took after it. Not behind those that people cleared before they were told of it."""
+    cleared = None if session is None else session.restarted_at
     ordered: list[FindingView] = []
     for view in reversed(found):
-        later = (place for place, other in enumerate(ordered) if _is_earlier(view.finding, other.finding))
+        later = (place for place, other in enumerate(ordered) if _is_earlier(view, other, cleared))
         ordered.insert(next(later, len(ordered)), view)
     return ordered[::-1]
 
 
-def _is_earlier(step: Finding, other: Finding) -> bool:
+def _is_earlier(view: FindingView, other: FindingView, cleared: datetime | None) -> bool:
     """By the monitor's count of a session's steps. Once a session is forgotten they are counted from 1 again: what
-    is of a later time is none of the earlier steps."""
-    drift = step.kind is other.kind is Kind.DRIFT
-    return drift and step.epoch == other.epoch and step.transition < other.transition and step.time <= other.time
+    is of a later time is none of the earlier steps. What is dated after its own arrival is of that moment, or
+    nothing that comes until then would go before it."""
+    step, later = view.finding, other.finding
+    drift = step.kind is later.kind is Kind.DRIFT
+    if not drift or step.epoch != later.epoch or step.transition >= later.transition:
+        return False
+    between = cleared is not None and other.outcome.at <= cleared < view.outcome.at
+    return step.time <= min(later.time, other.outcome.at) and not between
 
 
 def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | None:

@@ -98,5 +98,5 @@ def _newest(rows: ControlRows, tenant_id: str, session_id: str) -> Finding | Non
     for kind in (Kind.DRIFT.value, None):
         found = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id, kind=kind)
         if found:
-            return as_it_went([each.view for each in found])[0].finding
+            return as_it_went([each.view for each in found], rows.sessions.get(tenant_id, session_id))[0].finding
     return None

@@ -194,6 +194,29 @@ def test_a_step_that_is_delivered_late_heads_no_case_and_turns_no_trend_round(
     assert [round(point["weight"], 1) for point in after["trend"]] == [2.5, 4.7]
 
 
+def test_a_step_that_is_delivered_after_people_cleared_the_later_ones_heads_the_case(stage, a_finding, weak, hard):
+    """Of what it accuses the session, they had not been told."""
+    first = acted(a_finding, n=1, wanted=Effect.REVOKE, breaches=hard, time=stage.clock())
+    second = acted(a_finding, n=2, evidence=weak, time=stage.clock() + timedelta(seconds=1))
+    stage.submit(second)
+    stage.clock.pass_(minutes=1)
+    judged(stage, second, "false_positive")
+    stage.clock.pass_(minutes=1)
+    assert stage.submit(first).status_code == 200
+    assert shown(stage) == (first.id, "flagged")
+    explained = stage.call("GET", "/v1/policy/explain", params={"tenant_id": "acme", "session_id": "sess_1"})
+    assert explained.json()["facts"]["evidence_from"] == first.id
+
+
+def test_a_finding_that_is_dated_ahead_buries_none_of_those_that_come_after_it(stage, a_finding, weak, hard):
+    """Say somebody has the monitor's token."""
+    stage.submit(acted(a_finding, n=10**9, evidence=weak, time=stage.clock() + timedelta(days=999)))
+    stage.clock.pass_(seconds=1)
+    newest = acted(a_finding, n=1, breaches=hard, time=stage.clock())
+    stage.submit(newest)
+    assert shown(stage) == (newest.id, "flagged")
+
+
 def test_the_steps_of_a_session_that_its_monitor_has_forgotten_are_counted_anew(stage, a_finding):
     stage.submit(acted(a_finding, n=3))
     stage.clock.pass_(days=91)
