@@ -63,13 +63,13 @@ def put_up(
         why = over(rows, waiting, now) or _outgrown(rows, waiting.view, finding)
         if why is None:
             return waiting.view
-        _expire(deps, rows, waiting.view, now, why)
-    if no_room(deps, rows, asked):
+        _expire(deps, rows, waiting.view, now, why)  # and its place is taken by what follows
+    elif no_room(deps, rows, asked):
         for each in rows.approvals.oldest(_LOOKED_AT, tenant_id=tenant_id):
             end_if_over(deps, rows, each, now)
-    if no_room(deps, rows, asked):
-        deps.metrics.add("guardian_approvals_total", state="no_room")
-        return None
+        if no_room(deps, rows, asked):
+            deps.metrics.add("guardian_approvals_total", state="no_room")
+            return None
     view = ApprovalView(
         id=f"apr_{deps.new_id()}",
         tenant_id=tenant_id,

@@ -147,6 +147,20 @@ def test_what_a_session_broke_itself_is_asked_anew_where_only_its_parents_revoca
     assert done["approved_by"] == "approver-1"
 
 
+def test_what_is_asked_anew_takes_the_place_of_what_waited_where_there_is_no_other(make_stage, a_finding, hard):
+    stage = make_stage(approvals_waiting=10, default_mode="enforce")
+    stage.revoke("sess_0")
+    first = below(stage, a_finding, PARENT)["approval_id"]
+    for n in range(9):
+        stage.revoke(f"s{n}")
+        body = {"reason": "ours"}
+        assert stage.call("POST", f"/v1/sessions/acme/s{n}/reinstate", "responder", json=body).status_code == 202
+    second = below(stage, a_finding, PARENT, *hard, n=1)["approval_id"]
+    assert second is not None
+    assert second != first
+    assert (second in pending(stage), len(pending(stage))) == (True, 10)
+
+
 def test_policy_is_shown_at_the_approval_what_then_still_speaks_against_the_session(
     make_stage, policies, a_finding, hard
 ):
