@@ -197,6 +197,8 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     session = rows.sessions.get(view.tenant_id, view.session_id)
     if (0 if session is None else session.restarts) != stored.act["restarts"]:
         return "people decided about this session after this was put up; their word holds"
+    if "parent_revoked" not in evidence_seen(stored).breaches:
+        return None  # nothing else that it rests on ends by itself
     found = _finding(rows, view)
     if found is None or not (less := weighed(rows, found)[1]) or _asks(weighed(rows, found, session)[0]):
         return None

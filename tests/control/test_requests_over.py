@@ -113,11 +113,11 @@ def test_a_request_whose_finding_cannot_be_read_waits_until_its_time_is_over(mak
 PARENT = NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True)
 
 
-def below(stage, a_finding, *breaches, n=0):
+def below(stage, a_finding, *breaches, n=0, evidence=None, **more):
     """The answer to a finding of a protected session below sess_0, which is judged by hard rules alone."""
     body = {"protected": True, "reason": "payroll"}
     stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
-    found = a_finding(n=n, breaches=breaches, evidence=Evidence())
+    found = a_finding(n=n, breaches=breaches, evidence=evidence or Evidence(), **more)
     subject = found.subject.model_copy(update={"parent_session_id": "sess_0"})
     return stage.submit(found.model_copy(update={"subject": subject})).json()
 
@@ -159,6 +159,20 @@ def test_what_is_asked_anew_takes_the_place_of_what_waited_where_there_is_no_oth
     assert second is not None
     assert second != first
     assert (second in pending(stage), len(pending(stage))) == (True, 10)
+
+
+def test_a_request_that_never_rested_on_its_parents_revocation_waits_though_that_was_over(make_stage, a_finding):
+    """Its monitor had not heard of it, and the statistics alone were enough to ask a person."""
+    stage = make_stage(default_mode="enforce")
+    stage.revoke("sess_0")
+    stage.clock.pass_(minutes=1)
+    stage.reinstate("sess_0")
+    stage.clock.pass_(minutes=1)
+    strong = a_finding().evidence
+    asked = below(stage, a_finding, PARENT, evidence=strong, time=stage.clock())["approval_id"]
+    sweep(stage.deps)
+    assert pending(stage) == [asked]
+    assert stage.decide(asked, "approve").json()["result"].startswith("revoked at revision")
 
 
 def test_policy_is_shown_at_the_approval_what_then_still_speaks_against_the_session(
