@@ -189,6 +189,8 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
     anew = [entry for entry in since if entry.status == "revoked" and entry.reason_code != "renewed"]
     if view.action == "reinstate":  # which a verdict in its favour does not speak against
+        if rows.ledger.live_entry(view.tenant_id, view.session_id) is None:
+            return "the session is not revoked any more"
         return "the session was revoked anew after this was put up; ask again" if anew else None
     if view.action == "revoke" and any(entry.cause is None for entry in anew):  # not only with its parent
         return "the session was revoked after this was put up"

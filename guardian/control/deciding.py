@@ -172,8 +172,7 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
         case "reinstate":
             done = do_reinstate(act)
             also = revoked_with_it(act.rows, act.tenant_id, act.session_id, act.now)
-            result = f"reinstated at revision {done.revision}" if done.changed else "it was not revoked any more"
-            return "; but ".join(filter(None, (result, in_words(also))))
+            return "; but ".join(filter(None, (f"reinstated at revision {done.revision}", in_words(also))))
         case "setMode":
             wish = _mode_wished(stored)
             assert wish is not None  # noqa: S101 - written with every such act

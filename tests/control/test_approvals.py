@@ -270,7 +270,9 @@ def test_what_has_happened_already_is_not_done_twice(make_stage):
     stage = make_stage(approval_life=timedelta(days=90))
     waiting = _waiting(stage)
     stage.clock.pass_(days=60)
-    assert stage.decide(waiting, "approve").json()["result"] == "it was not revoked any more"
+    got = stage.decide(waiting, "approve")
+    assert (got.status_code, got.json()["code"]) == (409, "overtaken")
+    assert got.json()["detail"] == "the session is not revoked any more"
     assert [status for status, _, _ in stage.ledger()] == ["revoked", "lapsed"]
 
 

@@ -64,6 +64,17 @@ def test_what_is_over_takes_no_place_of_what_has_to_be_asked_now(make_stage, a_f
     assert stage.decide(urgent, "approve").json()["state"] == "approved"
 
 
+def test_the_sweep_ends_the_wish_to_give_back_what_is_not_revoked_any_more(stage):
+    stage.line()
+    stage.revoke("root")
+    asked = stage.call("POST", "/v1/sessions/acme/child/reinstate", "responder", json={"reason": "ours"})
+    stage.reinstate("root")
+    assert stage.live() == {}
+    sweep(stage.deps)
+    ended = stage.call("GET", f"/v1/approvals/{asked.json()['approval']['id']}").json()
+    assert (ended["state"], ended["result"]) == ("expired", "the session is not revoked any more")
+
+
 @pytest.mark.parametrize("overtake", OVERTAKEN)
 def test_the_sweep_ends_what_was_overtaken_and_nothing_else(make_stage, a_finding, hard, overtake):
     stage = make_stage(default_mode="enforce")
