@@ -201,7 +201,7 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         return "people decided about this session after this was put up; their word holds"
     if "parent_revoked" not in evidence_seen(stored).breaches:
         return None  # nothing else that it rests on ends by itself
-    found = _finding(rows, view)
+    found = finding_of(rows, view)
     if found is None or not (less := weighed(rows, found)[1]) or _asks(weighed(rows, found, session)[0]):
         return None
     return less
@@ -230,7 +230,7 @@ def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: d
 
 
 def _broken_by_more(rows: ControlRows, finding: Finding, asked: ApprovalView) -> bool:
-    told = _finding(rows, asked)
+    told = finding_of(rows, asked)
     if told is None:
         return False
     known = {entry for breach in told.breaches for entry in breach.told.remembered}
@@ -240,7 +240,7 @@ def _broken_by_more(rows: ControlRows, finding: Finding, asked: ApprovalView) ->
 def _outgrown(rows: ControlRows, asked: ApprovalView, finding: Finding | None) -> str | None:
     """Why people are asked anew because of this finding: what waits would end with the revocation of the session's
     parent, and this one not."""
-    told = _finding(rows, asked)
+    told = finding_of(rows, asked)
     if told is None or finding is None or not _by_its_parent(rows, told) or _by_its_parent(rows, finding):
         return None
     return "the session broke more since than that its parent is revoked; people are asked anew"
@@ -257,7 +257,7 @@ def _asks(finding: Finding) -> bool:
     return any(breach.revokes for breach in finding.breaches)
 
 
-def _finding(rows: ControlRows, asked: ApprovalView) -> Finding | None:
+def finding_of(rows: ControlRows, asked: ApprovalView) -> Finding | None:
     """The finding that it was put up for, if this version can read it."""
     with suppress(ValidationError):
         found = None if asked.finding_id is None else rows.findings.get(asked.finding_id, {asked.tenant_id})

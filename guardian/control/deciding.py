@@ -6,7 +6,7 @@ from typing import Literal, assert_never, cast
 
 from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.acts_under import in_words, revoked_with_it
-from guardian.control.approvals import end_if_over, evidence_seen, overtaken
+from guardian.control.approvals import end_if_over, evidence_seen, finding_of, overtaken
 from guardian.control.authority import ask, denied, evidence_of
 from guardian.control.case import queue
 from guardian.control.deps import ControlDeps
@@ -125,7 +125,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
     """The original act, asked for again on the facts as they are now."""
     view = stored.view
     wish = _mode_wished(stored)
-    finding = _finding(rows, view)
+    finding = finding_of(rows, view)
     session = None if view.session_id is None else rows.sessions.get(view.tenant_id, view.session_id)
     proposer = Principal(
         view.proposer,
@@ -165,7 +165,7 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
     match stored.view.action:
         case "revoke":
             done = do_revoke(act)
-            finding = _finding(act.rows, stored.view)
+            finding = finding_of(act.rows, stored.view)
             if done.changed and finding is not None:
                 _tell(act, finding, word.reason)
             return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
@@ -198,13 +198,6 @@ def _mode_wished(stored: StoredApproval) -> ModeRequest | None:
         return None
     told = stored.act["act"]
     return ModeRequest(mode=told["mode"], canary_percent=told["canary_percent"] or None, reason=stored.view.reason)
-
-
-def _finding(rows: ControlRows, view: ApprovalView) -> Finding | None:
-    if view.finding_id is None:
-        return None
-    found = rows.findings.get(view.finding_id, {view.tenant_id})
-    return None if found is None else found.view.finding
 
 
 def _tell(act: Act, finding: Finding, reason: str) -> None:

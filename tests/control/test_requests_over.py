@@ -121,6 +121,14 @@ def test_a_request_whose_finding_cannot_be_read_waits_until_its_time_is_over(mak
     assert pending(stage) == []
 
 
+def test_a_request_whose_finding_cannot_be_read_can_be_approved(make_stage, a_finding, hard):
+    stage = make_stage(default_mode="enforce")
+    asked = protected(stage, a_finding, hard, "unread")["approval_id"]
+    with stage.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_finding SET finding = '{}'")
+    assert stage.decide(asked, "approve").json()["result"].startswith("revoked at revision")
+
+
 PARENT = NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True)
 
 
