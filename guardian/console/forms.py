@@ -87,9 +87,10 @@ class Form:
     typed: Mapping[str, str] = field(default_factory=dict)
 
     def refilled(self, sent: Mapping[str, str]) -> "Form":
-        """With what the person had typed, if this is the form that was sent: no other is filled in by that."""
+        """With what the person had typed, if this is the form that was sent and it still has the button that they
+        pressed: a reason to revoke is none to reinstate."""
         approval = "" if self.approval is None else self.approval.id
-        mine = (sent.get("form"), sent.get("approval")) == (self.title, approval)
+        mine = sent.get("approval") == approval and any(each.verb == sent.get("verb") for each in self.buttons)
         return replace(self, typed=sent) if mine else self
 
 

@@ -453,6 +453,17 @@ def test_what_was_typed_is_back_in_the_form_that_was_refused_and_in_no_other(sit
     assert html.count("the yearly export</textarea>") == 1
 
 
+@pytest.mark.parametrize(("verb", "opposite"), [("revoke", "reinstate"), ("protect", "unprotect")])
+def test_a_reason_is_not_filled_in_for_the_opposite_act(site, verb, opposite):
+    browser, other = site.signed_in("maya", "approver"), site.signed_in("lee", "approver")
+    html = browser.session()
+    assert other.press(other.session(), verb).status_code == 303
+    got = browser.press(html, verb, reason="exports everything", seen="0" * 32)
+    assert got.status_code == 412
+    assert f'value="{opposite}"' in got.text
+    assert "exports everything</textarea>" not in got.text
+
+
 def test_a_refused_decision_keeps_its_reason_in_its_own_form(site):
     for tenant in ("acme", "globex"):
         site.api("root", "admin", "*").set_mode(tenant, "enforce", reason="trusted")
