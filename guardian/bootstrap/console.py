@@ -47,6 +47,7 @@ def with_console(settings: Settings, deps: ControlDeps, control: ASGIApp) -> ASG
         stopwatch=time.perf_counter,
         metrics=deps.metrics,
         thresholds=Thresholds(settings.response.flag_one_in, settings.response.revoke_one_in),
+        exception_days=deps.settings.exception_days,
         timelines=None if archive is None else ArchivedTimelines(settings.resolve(archive)),
         identity=open_identity(settings, rule.url),
         proposals=None if settings.console.proposals is None else settings.resolve(settings.console.proposals),

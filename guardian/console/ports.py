@@ -80,6 +80,7 @@ class ConsoleParts:
     `url` is the address of the pages as a browser sees it, without a slash at the end. `api` calls the control API
     as the visitor. `timelines` is None where no archive is kept, `identity` where no provider is configured.
     `proposals` is a folder of folders that `guardian propose --out` wrote. `model` describes the drift model.
+    `exception_days` is the longest that an exception may hold.
     """
 
     url: str
@@ -89,6 +90,7 @@ class ConsoleParts:
     stopwatch: Callable[[], float]
     metrics: Metrics
     thresholds: Thresholds
+    exception_days: int
     timelines: Timelines | None = None
     identity: IdentityProvider | None = None
     proposals: Path | None = None

@@ -132,6 +132,7 @@ def page(
         audit=audit,
         policy=_would(api, detail),
         forms=[form.refilled(asked.form) for form in offered],
+        exception_days=pages.parts.exception_days,
         wide="1" if asked.query.get("wide") else "",
     )
 

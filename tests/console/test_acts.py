@@ -1,13 +1,16 @@
 """Buttons: each is a call of the API as the person who pressed it, bound to what they were shown."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
 
 import pytest
 
+from guardian.bootstrap.console import with_console
 from guardian.console import lists
 from guardian.console.forms import approval_form
+from guardian.control.app import create_app
 from guardian.domain.finding import Effect, Kind
 from guardian.errors import ControlError
 from guardian.wire.evidence import EvidenceClient
@@ -462,6 +465,19 @@ def test_a_reason_is_not_filled_in_for_the_opposite_act(site, verb, opposite):
     assert got.status_code == 412
     assert f'value="{opposite}"' in got.text
     assert "exports everything</textarea>" not in got.text
+
+
+def in_days(site, most=None):
+    """The most days that the form takes, and those that stand in it."""
+    if most is not None:
+        deps = replace(site.deps, settings=replace(site.deps.settings, exception_days=most))
+        site.app = with_console(site.settings, deps, create_app(deps))
+    html = site.signed_in("lee", "approver").session()
+    return re.search(r'name="days"[^>]* max="(\d+)" value="(\d+)"', html).groups()
+
+
+def test_the_form_offers_no_longer_exception_than_is_made(site):
+    assert (in_days(site), in_days(site, 7)) == (("90", "14"), ("7", "7"))
 
 
 def test_a_refused_decision_keeps_its_reason_in_its_own_form(site):
