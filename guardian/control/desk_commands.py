@@ -17,7 +17,7 @@ HELP = """*What guardian answers*
 `/guardian mode [TENANT]` what guardian may do by itself
 `/guardian help` this
 An ID with spaces goes in back-ticks, as messages show it; to revoke, so does every `window:…`."""
-_QUOTED = re.compile(r"([^\s`]*`[^`]+`)(?:\s+(.*))?", re.DOTALL)
+_QUOTED = re.compile(r"([^\s`]+/)?`([^`]+)`(?:\s+(.*))?", re.DOTALL)
 _SHOWN = 10
 _TRIED = 20  # tenants, for a name without one
 
@@ -25,14 +25,17 @@ _TRIED = 20  # tenants, for a name without one
 def answer_command(control: DeskClient, text: str) -> str:
     """Slack's markup for the person alone. Raises ControlError for what is refused."""
     verb, rest = (*text.strip().split(maxsplit=1), "", "")[:2]
-    quoted = _QUOTED.fullmatch(rest)
-    name, reason = quoted.groups("") if quoted else (*rest.split(maxsplit=1), "", "")[:2]
+    if quoted := _QUOTED.fullmatch(rest):
+        tenant, name, reason = quoted.groups("")
+        name = tenant + name.strip()
+    else:
+        name, reason = (*rest.split(maxsplit=1), "", "")[:2]
     match verb.lower():
         case "status":
             return _status(control)
         case "session" if rest:
             return _session(control, name if quoted else rest)
-        case "revoke" if reason:
+        case "revoke" if name and reason:
             if not quoted and ("`" in name or NAMELESS in name):  # where would it end?
                 raise ValueError("put the name in back-ticks: it may have spaces")
             return _revoke(control, name, reason)
@@ -104,7 +107,6 @@ def _mode(control: DeskClient, tenant: str) -> str:
 def _named(control: DeskClient, name: str) -> tuple[str, str]:
     """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant."""
     tenants = control.whoami().tenants
-    name = name.replace("`", "")
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
         return head, tail

@@ -600,12 +600,13 @@ def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_findi
     name = "window:Claude Desktop|Ann Smith"
     office.submit(a_finding(session=name))
     with office.client("maya", "responder", "acme") as maya:
-        for typed in (name, f"`{name}`", f"acme/{name}", f"acme/`{name}`", f"`acme/{name}` in `acme`"):
+        for typed in (name, f"`{name}`", f"acme/{name}", f"acme/`{name}`", f"` acme/{name} ` in `acme`"):
             assert f"`{name}` in `acme`" in answer_command(maya, f"session {typed}")
-        for typed in (name, f"acme/{name}", f"`{name}", "`my session"):
+        for typed in (name, f"acme/{name}", f"`{name}", "`my session", "my`session`", "``"):
             with pytest.raises(ValueError, match="put the name in back-ticks"):
                 answer_command(maya, f"revoke {typed} exports customer data")
-        assert "something is missing" in answer_command(maya, f"revoke `{name}` ")
+        for typed in (f"`{name}` ", "` ` exports"):
+            assert "something is missing" in answer_command(maya, f"revoke {typed}")
         assert office.audit(action="revoke", actor="maya") == []
         assert answer_command(maya, f"revoke `{name}` exports customer data") == f"`{name}` is revoked."
         assert answer_command(maya, f"revoke acme/`{name}` and more") == f"`{name}` is revoked already."
