@@ -93,9 +93,14 @@ def from_command(fields: Any) -> Click:
         channel=_id(fields, "channel_id"),
         trigger=_text(fields, "trigger_id", ""),
         answer_url=_text(fields, "response_url", ""),
-        text=_text(fields, "text", ""),
+        text=_as_typed(_text(fields, "text", "")),
         key=_text(fields, "trigger_id", ""),
     )
+
+
+def _as_typed(text: str) -> str:
+    """Slack sends these three as entities, and no other character."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _button(payload: Any) -> Click:

@@ -56,6 +56,11 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
             read(body)
 
 
+def test_a_command_is_read_as_it_was_typed() -> None:
+    fields = {"user_id": "U0A", "channel_id": "C0A", "text": "revoke `R&amp;D &lt;Bot&gt;` says &amp;amp;"}
+    assert from_command(fields).text == "revoke `R&D <Bot>` says &amp;"
+
+
 def test_a_form_keeps_what_stood_on_the_button() -> None:
     kept = json.dumps({"value": f"{'a' * 64}.{'b' * 32}.apr_1", "channel": "C0A"})
     values = {"reason": {"it": {"type": "plain_text_input", "value": "because"}}}
