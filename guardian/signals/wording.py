@@ -84,7 +84,7 @@ def shown(text: object, limit: int = 80) -> str:
 
 
 def _spelt(char: str) -> str:
-    return " " if char.isspace() else f"‹U+{ord(char):04X}›"
+    return " " if char in "\t\n\v\f\r\x85" else f"‹U+{ord(char):04X}›"
 
 
 def words_of_act(tool: str) -> tuple[str, ...]:

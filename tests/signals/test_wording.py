@@ -63,7 +63,9 @@ def test_whatever_is_shown_is_one_short_line_without_markup(text: str, limit: in
     assert shown(said, limit) == said
 
 
-@pytest.mark.parametrize("name", ["mail.\u202egnp.exe", "crm\u200b.read", "crm\x07.read", "a\ud800b", "a\u2028b"])
+@pytest.mark.parametrize(
+    "name", ["mail.\u202egnp.exe", "crm\u200b.read", "crm\x07.read", "crm\x1f.read", "a\ud800b", "a\u2028b"]
+)
 def test_a_name_in_a_reason_is_the_name_as_it_is_shown_elsewhere(name: str) -> None:
     assert shown(name) == plain(name, 80)
 
