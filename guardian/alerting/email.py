@@ -24,9 +24,9 @@ from guardian.telemetry import logger
 
 _TLS = ("starttls", "tls", "none")
 _TRIES, _MOST = 20, 1000
-_REVOKE = "guardian revoke TENANT SESSION --reason …: every gateway refuses its next call\n"
-_REINSTATE = "guardian reinstate TENANT SESSION --reason …: it may act again, once a second person agrees\n"
-_DISMISS = "guardian dismiss FINDING --reason …: guardian was wrong\n"
+_REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': every gateway refuses its next call\n"
+_REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again, once a second person agrees\n"
+_DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
 _log = logger("alerting")
 
 
@@ -176,7 +176,8 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
 
 
 def _acts(alert: Alert) -> str:
-    """What to type where no link leads to buttons. The names stand above: no shell is to read them from here."""
+    """What to type where no link leads to buttons. The names stand above: no shell is to read them from here. They
+    may have spaces and signs that a shell would act on, hence the quotes."""
     if alert.finding.kind is Kind.CONTROL:
         return ""
     session = _REINSTATE if alert.outcome.effect is Effect.REVOKE else _REVOKE
