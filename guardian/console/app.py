@@ -201,7 +201,8 @@ class _Console:
             f"Nothing was done: this form does not come from this page as {self._parts.origin} shows it. "
             "Open the page anew there."
         )
-        return self._pages.failed(asked, 403, told)
+        typed = asked.form.get("reason", "") if ours(self._parts, asked) else ""  # the form of an earlier sign-in
+        return self._pages.failed(asked, 403, told, typed=typed)
 
 
 def _lost(pages: Pages, asked: Asked) -> Response:

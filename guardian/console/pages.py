@@ -60,9 +60,9 @@ class Pages:
             return self.failed(asked, 404, "There is nothing here within your reach.")
         return self.failed(asked, refusal.status if refusal.status in _TITLES else 503, str(refusal))
 
-    def failed(self, asked: Asked, status: int, text: str) -> Response:
-        title = _TITLES.get(status, "This could not be shown")
-        return self.page(asked, "failed", status=status, title=title, text=text, reference=asked.request_id)
+    def failed(self, asked: Asked, status: int, text: str, *, typed: str = "") -> Response:
+        title, reference = _TITLES.get(status, "This could not be shown"), asked.request_id
+        return self.page(asked, "failed", status=status, title=title, text=text, typed=typed, reference=reference)
 
 
 def unless_absent(ask: Callable[[], Answer]) -> Answer | None:

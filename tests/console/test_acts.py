@@ -276,6 +276,7 @@ def test_a_form_of_somebody_elses_does_nothing(still, change, headers):
     sent = {name: value for name, value in ({"origin": ORIGIN} | headers).items() if value is not None}
     got = browser.client.post("/console/act", data=fields, headers=sent)
     assert got.status_code == 403
+    assert ("looked at it" in got.text) == (not headers), "what was typed here before signing in anew is not lost"
     assert still.audit(action="revoke") == []
     got = browser.client.post("/console/sign-out", data=fields, headers=sent)
     assert got.status_code == 403
