@@ -1,7 +1,9 @@
 """train: a drift model of one's own."""
 
+import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +83,7 @@ def train(
     with progress("training") as update, labelled_lines():
         read = counting(open_reading(settings), unread.append)
         goes_on = begun(work, resume=resume)
-        given, learnt = training_files(settings, known, said, work / "logs", read, begun=goes_on)
+        given, learnt = training_files(settings, known, said, work / _logs(known), read, begun=goes_on)
         if learnt:
             told = f"{counted(learnt, 'session')} of logs and archives among what is learnt from"
             typer.echo(told + ", as they and their labels were when it began" * goes_on, err=True)
@@ -101,6 +103,12 @@ def train(
         f"{shlex.join(command)}"
     )
     unread_ends(sum(unread))
+
+
+def _logs(files: Iterable[Path]) -> str:
+    """A folder's name for what is read of logs and archives: a training goes on with those of its own command."""
+    places = b"\0".join(os.fsencode(file.absolute()) for file in files)
+    return f"logs-{sha256(places).hexdigest()[:16]}"
 
 
 def _promise_of(

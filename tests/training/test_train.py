@@ -192,8 +192,8 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
 
     monkeypatch.setattr("guardian.training.recipe.train", fit)
 
-    def train_(*more: str) -> tuple[int, str]:
-        done = CliRunner().invoke(app, ["train", str(log), "-o", str(tmp_path / "made"), *more])
+    def train_(*more: str, of: Path = log) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["train", str(of), "-o", str(tmp_path / "made"), *more])
         return done.exit_code, done.stderr + str(done.exception)
 
     assert train_()[0] == 130
@@ -201,6 +201,8 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
         more.write(lines[-1])
     code, said = train_()
     assert (code, "was not finished; --resume continues it" in said) == (1, True)
+    code, said = train_("--resume", of=shutil.copy(log, tmp_path / "another.jsonl"))
+    assert (code, "had other files; repeat its command" in said) == (1, True)
     code, said = train_("--resume")
     assert (code, "as they and their labels were when it began" in said) == (130, True)
     assert went_on == [False, True]
