@@ -48,7 +48,6 @@ def training_files(
     files: Sequence[Path],
     labels: Labels,
     folder: Path,
-    read: ReadLog | None = None,
     *,
     begun: bool = False,
 ) -> tuple[list[Path], int]:
@@ -61,7 +60,7 @@ def training_files(
     live = {path: file for path, file in zip(out, files, strict=True) if path != file}
     if wanted := {path: file for path, file in live.items() if not (begun and path.is_file())}:
         met: set[SessionKey] = set()
-        logged = _logged(settings, files, labels, read or open_reading(settings), met)
+        logged = _logged(settings, files, labels, open_reading(settings), met)
         folder.mkdir(parents=True, exist_ok=True)
         for path, file in wanted.items():
             sessions = split_by_tenant(_sessions(settings, file, logged, labels, met))

@@ -121,15 +121,17 @@ def calibrate_trained(
     progress: Callable[[int, int], None],
     *,
     labels: Path | None = None,
+    on_unread: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
     """Fit what a model that was just trained in the folder `model` is shipped with: each session of `files` is
-    scored by the encoder that was trained without it, and written to the model's folder.
+    scored by the encoder that was trained without it, and written to the model's folder. `on_unread` as for
+    `calibrate`.
 
     Archives among the files are left out: they keep no envelopes. Raises ConfigurationError for too few sessions.
     """
     trained = settings.model_copy(update={"model": ModelSection(path=model.resolve())})
     logs = [file for file in files if not file.is_dir()]
-    made = calibrate(trained, logs, progress, folds=model / FOLDS, labels=labels)
+    made = calibrate(trained, logs, progress, folds=model / FOLDS, labels=labels, on_unread=on_unread)
     with write_atomically(model / CALIBRATION) as file:
         file.write(made.to_json().encode())
     list_beside_model(model / CALIBRATION)

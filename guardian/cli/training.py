@@ -56,7 +56,7 @@ def train(
     Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
     a data set of its own; one that is alone is held out against written work, which is built in. Arguments
     are learnt as the archive keeps them (archive.arguments in the configuration). With --resume logs and archives
-    count as they were when the training began.
+    are learnt from as they were when the training began.
     Exit code 3 if some records of a log could not be read.
 
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
@@ -67,9 +67,7 @@ def train(
     if output.exists() and not output.is_dir():
         raise ConfigurationError(f"{output} is a file; name a folder for the model")
 
-    from guardian.bootstrap.judgement import open_reading  # seconds, which wrong usage need not take
-    from guardian.bootstrap.labelling import training_files
-    from guardian.bootstrap.modelling import counting
+    from guardian.bootstrap.labelling import training_files  # seconds, which wrong usage need not take
     from guardian.bootstrap.plugins import extras_named
     from guardian.evaluation.labels import read_labels
 
@@ -81,15 +79,14 @@ def train(
     unread: list[int] = []
     work = output / ".work"
     with progress("training") as update, labelled_lines():
-        read = counting(open_reading(settings), unread.append)
         goes_on = begun(work, resume=resume)
-        given, learnt = training_files(settings, known, said, work / _logs(known), read, begun=goes_on)
+        given, learnt = training_files(settings, known, said, work / _logs(known), begun=goes_on)
         if learnt:
             told = f"{counted(learnt, 'session')} of logs and archives among what is learnt from"
             typer.echo(told + ", as they and their labels were when it began" * goes_on, err=True)
         try:
             fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
-            promise = _promise_of(settings, known, output, update, labelled)
+            promise = _promise_of(settings, known, output, update, labelled, unread.append)
         except KeyboardInterrupt:
             typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
             raise
@@ -112,13 +109,23 @@ def _logs(files: Iterable[Path]) -> str:
 
 
 def _promise_of(
-    settings: Settings, files: list[Path], model: Path, update: Callable[..., None], labels: Path | None
+    settings: Settings,
+    files: list[Path],
+    model: Path,
+    update: Callable[..., None],
+    labels: Path | None,
+    on_unread: Callable[[int], None],
 ) -> str:
     from guardian.bootstrap.modelling import calibrate_trained
 
     try:
         made = calibrate_trained(
-            settings, files, model, lambda done, total: update(done, total, "calibrating"), labels=labels
+            settings,
+            files,
+            model,
+            lambda done, total: update(done, total, "calibrating"),
+            labels=labels,
+            on_unread=on_unread,
         )
     except ConfigurationError as error:
         return f"not calibrated: {error}."

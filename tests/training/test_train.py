@@ -17,7 +17,7 @@ from safetensors.torch import load_file  # noqa: E402
 from structlog.testing import capture_logs  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from guardian.bootstrap.judgement import open_calibration, speaks_for  # noqa: E402
+from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for  # noqa: E402
 from guardian.bootstrap.modelling import calibrate_trained  # noqa: E402
 from guardian.cli import app  # noqa: E402
 from guardian.config import load as load_settings  # noqa: E402
@@ -206,6 +206,26 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     code, said = train_("--resume")
     assert (code, "as they and their labels were when it began" in said) == (130, True)
     assert went_on == [False, True]
+
+
+def test_what_of_a_log_could_not_be_learnt_from_is_the_exit_code_too_of_a_training_that_went_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=2).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
+
+    def fit(given: list[Path], out: Path, **_: object) -> None:
+        stages.Run(out / ".work", recipe=SMALL, files=given).note(finished=True)
+
+    lexical = load_settings(None, overrides={"model": {"engine": "lexical"}})
+    monkeypatch.setattr("guardian.training.recipe.train", fit)
+    monkeypatch.setattr("guardian.bootstrap.modelling.ModelSection", lambda **_: lexical.model)
+    monkeypatch.setattr("guardian.bootstrap.modelling.open_folds", lambda *_: {"another": open_fit(lexical)})
+    for more in ([], ["--resume"]):
+        done = CliRunner().invoke(app, ["train", str(log), "-o", str(tmp_path / "made"), *more])
+        assert "not calibrated" in done.stdout
+        assert (done.exit_code, "2 records could not be read" in done.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(
