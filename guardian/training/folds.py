@@ -20,6 +20,11 @@ class Fold:
     train: tuple[LabelledSession, ...]
     held: tuple[LabelledSession, ...]
 
+    @property
+    def unseen(self) -> list[str]:
+        """The purposes of sessions held out that no session to train on declares, too."""
+        return sorted({session.purpose for session in self.held} - {session.purpose for session in self.train})
+
 
 def families(sessions: Sequence[LabelledSession]) -> list[tuple[str, ...]]:
     """Data sets grouped by shared tools, the family with most actions first."""

@@ -125,7 +125,7 @@ def train(
         broad, acts = _examples(fold.train, grades, seed=seed)
         model = stages.run(f"fold-{number}", broad, acts, seed)
         rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
-        held.append((model, sorted({session.purpose for session in fold.held})))
+        held.append((model, fold.unseen))
     if not {row.target > 0.5 for row in rows} == {True, False}:
         raise ModelError(
             "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"

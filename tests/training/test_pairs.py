@@ -1,6 +1,7 @@
 """Training examples are seeded, balanced and never call an honest call drift."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,16 @@ def test_data_sets_of_one_world_are_held_out_together() -> None:
         assert inside & outside == written
         domains = [{s.domain for s in part if s.dataset in written} for part in (fold.train, fold.held)]
         assert not domains[0] & domains[1]
+
+
+def test_what_a_session_to_train_on_declares_is_unseen_in_no_fold() -> None:
+    big, *rest = scenario_sessions(seed=1, repeats=1)
+    sessions = [replace(big, dataset="big")]
+    for name in ("a", "b"):
+        sessions += [replace(rest[0], dataset=name, purpose=told, actions=()) for told in (name, big.purpose)]
+    for fold in folds(sessions, ()):
+        assert big.purpose in {session.purpose for session in fold.train}
+        assert fold.unseen == [session.dataset for session in fold.held if session.purpose != big.purpose]
 
 
 def row(target: float, dataset: str = "a", **features: float) -> Row:
