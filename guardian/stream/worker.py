@@ -147,8 +147,10 @@ class Worker:
                 self._lateness.caught_up()  # where something is left, a fetch takes longer than the poll
         elif not self._consumer.assignment():
             self._joins_since = self._joins_since or self._clock()
-        elif not self._silent:
-            _log.warning("the log's source does not answer; waiting for it")
+        else:
+            self._joins_since = None
+            if not self._silent:
+                _log.warning("the log's source does not answer; waiting for it")
             self._silent = True
         return records
 

@@ -173,16 +173,16 @@ def test_one_that_cannot_reach_its_broker_does_not_know_how_late_it_is_until_it_
 
 def test_one_that_its_group_has_not_admitted_yet_is_not_ready_until_it_reads(rig):
     class Joining(MemoryConsumer):
-        joined = False
+        joined = reads = False
 
         def poll(self, *, timeout_s, max_records):
-            return super().poll(timeout_s=timeout_s, max_records=max_records) if self.joined else []
+            return super().poll(timeout_s=timeout_s, max_records=max_records) if self.reads else []
 
         def assignment(self):
-            return super().assignment() if self.joined else frozenset()
+            return frozenset({Place("log", 0)}) if self.joined else frozenset()
 
         def answers(self):
-            return self.joined
+            return self.reads
 
     consumer, shown = Joining(rig.broker, ["log"]), []
     worker = rig.worker(consumer=consumer)
@@ -192,12 +192,17 @@ def test_one_that_its_group_has_not_admitted_yet_is_not_ready_until_it_reads(rig
         shown.append(worker.troubles())
         return shown[-1] == ["its group has not given it anything to read yet"]
 
-    def reads() -> bool:
+    def hears_nothing() -> bool:
         consumer.joined = True
+        return worker.troubles() == ["the log's broker does not answer"]
+
+    def reads() -> bool:
+        consumer.reads = True
         return worker.troubles() == []
 
     rig.read(worker, waits)
     assert shown[0] == [], "to join takes its time"
+    rig.read(worker, hears_nothing)
     rig.read(worker, reads)
 
 
