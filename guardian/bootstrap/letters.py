@@ -134,14 +134,15 @@ def sealed_before(settings: Settings) -> int:
     newest = seal.newest()
     with closing(open_monitor_store(settings)) as store:
         kept = (store.dead_letters.get([letter_id]).get(letter_id) for letter_id, _ in store.dead_letters.unsent())
-        sealed = chain((letter.sealed for letter in kept if letter is not None), store.waiting.sealed())
-        return sum(seal.opens(each, now=now) and not newest.opens(each, now=now) for each in sealed)
+        letters = ((letter.sealed, now) for letter in kept if letter is not None)
+        sealed = chain(letters, store.waiting.sealed())
+        return sum(seal.opens(each, now=at) and not newest.opens(each, now=at) for each, at in sealed)
 
 
 def sealed_checked(settings: Settings) -> str:
     """For the doctor: the newest of what lies sealed can be opened here. Raises StoreError where it cannot, since
     another monitor of the store seals with another key."""
-    files, now = SecretFiles.of(settings), utc_now()
+    files = SecretFiles.of(settings)
     if not is_there(settings, settings.store.monitor):
         return "nothing lies sealed yet"
     seal = files.load_seal(settings)
@@ -149,13 +150,13 @@ def sealed_checked(settings: Settings) -> str:
         newest = [each for each in store.dead_letters.list(limit=_LOOKED_AT) if each.redriven_at is None]
         kept = (store.dead_letters.get([each.id]).get(each.id) for each in newest)
         letters = ((letter.sealed, letter.at) for letter in kept if letter is not None)
-        waiting = ((sealed, now) for sealed in islice(store.waiting.sealed(), _LOOKED_AT))
-        shut = sum(not seal.opens(sealed, now=at) for sealed, at in chain(letters, waiting))
+        sealed = chain(letters, islice(store.waiting.sealed(), _LOOKED_AT))
+        shut = sum(not seal.opens(each, now=at) for each, at in sealed)
     if shut:
         raise StoreError(
             f"{files.seal} does not open {counted(shut, 'newly sealed record')}: another monitor of this store"
-            " seals with a key that it lacks, or that was given up; copy keys/seal.key from where it was last"
-            " rotated to every monitor and start them anew"
+            " seals with a key that it lacks, or their key was given up; copy keys/seal.key from where it was last"
+            " rotated to every monitor and start them anew; what no key opens goes after store.dead_letter_days"
         )
     return f"{files.seal} opens what was sealed last"
 

@@ -67,16 +67,18 @@ class Waiting:
         with reading(self._engine) as connection:
             return _held(connection, and_(~_among(mine), waiting.c.since <= before, ~read), limit)
 
-    def sealed(self) -> Iterator[bytes]:
-        """The records that wait, as they lie there, one in memory at a time."""
+    def sealed(self) -> Iterator[tuple[bytes, datetime]]:
+        """The records that wait, as they lie there, and as of when each is opened: the newest first, one in memory
+        at a time."""
+        query = select(*waiting.primary_key.columns, waiting.c.since).order_by(waiting.c.since.desc())
         with reading(self._engine) as connection:
-            ids = connection.execute(select(*waiting.primary_key.columns)).all()
-        for topic, partition, offset, entry in ids:
-            query = select(waiting.c.sealed).where(_is((topic, partition, offset, entry)))
+            rows = connection.execute(query).all()
+        for row in rows:
+            kept = select(waiting.c.sealed).where(_is((row.topic, row.partition, row.offset, row.entry)))
             with reading(self._engine) as connection:
-                sealed = connection.execute(query).scalar()
+                sealed = connection.execute(kept).scalar()
             if sealed:  # neither judged meanwhile, nor kept by another row
-                yield bytes(sealed)
+                yield bytes(sealed), row.since
 
     def due(
         self,

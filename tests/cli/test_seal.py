@@ -145,6 +145,26 @@ def test_doctor_says_that_another_monitor_of_the_store_seals_with_a_key_that_is_
     assert "does not open 1 newly sealed record:" in sealed().found, "what was sent again is wanted no more"
 
 
+def test_what_waited_through_a_long_outage_is_opened_as_of_then_so_its_key_is_there_and_is_not_retired(
+    tmp_path: Path,
+) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+    settings, path = load(config), config.parent / "keys" / "seal.key"
+    open_monitor_store(settings, makes=True).close()
+    seal, then = load_seal(path, ttl=timedelta(days=1)), utc_now() - timedelta(days=60)
+    envelope = SimpleNamespace(tenant_id="acme", session_id="s1")
+    waits = SimpleNamespace(record=Record("t", 0, 1, b"v"), entry=0, event=SimpleNamespace(envelope=envelope))
+    with writing(open_engine(settings.store_url(settings.store.monitor))) as connection:
+        insert_waiting(connection, [waits], seal=lambda value: seal.seal(value, now=then), now=then)
+    (sealed,) = (check for check in examine(settings, "watch") if check.name == "sealed")
+    assert sealed.ok, sealed.found
+    rotate_seal_file(path)
+    refused = CliRunner().invoke(app, ["seal", "retire", "-c", str(config)])
+    assert "an older key alone opens 1 sealed record " in str(refused.exception)
+
+
 def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there_before(tmp_path: Path) -> None:
     app = typer.Typer()
     setup.register(app)

@@ -106,5 +106,5 @@ def test_a_record_of_many_decisions_that_wait_is_kept_once(store):
         insert_waiting(connection, [waits(RECORDS[0], entry) for entry in range(500)], sealed_at(0), NOW)
     with reading(store._engine) as connection:
         assert sum(map(len, connection.execute(select(waiting.c.sealed)).scalars())) == len(b"0:seven")
-    assert list(store.waiting.sealed()) == [b"0:seven"]
+    assert list(store.waiting.sealed()) == [(b"0:seven", NOW)]
     assert {each[2] for each in lying(store).values()} == {b"seven"}
