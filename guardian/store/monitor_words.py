@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from guardian.domain.batch import Change
 from guardian.domain.event import Envelope, Grant, SessionKey
@@ -53,8 +53,7 @@ class Words:
         A session that was never seen gets its row now, so that the word meets its first action.
         """
         with writing(self._engine) as connection:
-            connection.execute(_QUEUE)  # members of one database take turns; what the other did is seen below
-            cursor = int(connection.execute(_CURSOR).scalar() or 0)
+            cursor = _in_turn(connection)
             news = sorted((change for change in changes if change.seq > cursor), key=lambda change: change.seq)
             if not news:
                 return 0
@@ -80,3 +79,13 @@ class Words:
                 spool_in(connection, "labels", self._keep(news), rows=len(news), now=now)
             connection.execute(delete(words).where(words.c.seq <= news[-1].seq - WORDS_KEPT))
         return len(news)
+
+
+def _in_turn(connection: Connection) -> int:
+    """The cursor, once nobody else can move it on: members of one database take turns. Who waited queues again
+    behind what was applied meanwhile."""
+    while True:
+        held = connection.execute(_QUEUE).scalar()
+        cursor = connection.execute(_CURSOR).scalar()
+        if held == cursor:
+            return int(cursor or 0)

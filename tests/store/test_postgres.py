@@ -326,25 +326,30 @@ def test_monitors_that_hear_the_same_word_take_turns_and_none_fails(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
-    said = [Change(n, SessionKey("acme", f"s{n}"), HumanWord.REVOKED, NOW) for n in (1, 2)]
+    said = [Change(n, SessionKey("acme", f"s{n}"), HumanWord.REVOKED, NOW) for n in (1, 2, 3)]
     one.words.apply(said[:1], now=NOW)
     load_sessions, applied = monitor_words.load_sessions, list[int]()
-    other = threading.Thread(target=lambda: applied.append(two.words.apply(said, now=NOW)))
-    engine = open_engine(postgres)
+    others = [
+        threading.Thread(target=lambda member=member: applied.append(member.words.apply(said, now=NOW)))
+        for member in (one, two)
+    ]
+    begun, engine = list[threading.Thread](), open_engine(postgres)
 
-    def meanwhile_the_other(connection: Connection, wanted: Any) -> Any:
-        monkeypatch.setattr(monitor_words, "load_sessions", load_sessions)
-        other.start()
-        while other.is_alive():
-            with reading(engine) as looking:
-                if looking.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).first():
-                    break
+    def meanwhile_another(connection: Connection, wanted: Any) -> Any:
+        if others:
+            begun.append(others.pop())
+            begun[-1].start()
+            while begun[-1].is_alive():
+                with reading(engine) as looking:
+                    if looking.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).first():
+                        break
         return load_sessions(connection, wanted)
 
-    monkeypatch.setattr(monitor_words, "load_sessions", meanwhile_the_other)
-    assert one.words.apply(said, now=NOW) == 1
-    other.join(60)
-    assert applied == [0]
+    monkeypatch.setattr(monitor_words, "load_sessions", meanwhile_another)
+    assert one.words.apply(said[:2], now=NOW) == 1
+    for each in begun:
+        each.join(60)
+    assert applied == [1, 0], "who waited queued again, behind what was applied meanwhile"
     for each in (one, two):
         each.close()
     engine.dispose()
