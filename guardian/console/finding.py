@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.forms import finding_form
+from guardian.console.forms import finding_form, left_over
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages, unless_absent
 from guardian.domain.finding import Kind
@@ -31,6 +31,7 @@ def page(
     finding = view.finding
     about_itself = finding.kind is Kind.CONTROL
     case = None if about_itself else unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
+    forms = [form.refilled(asked.form) for form in finding_form(view, case, asked.signed_in)]
     return pages.page(
         asked,
         "finding",
@@ -38,6 +39,7 @@ def page(
         notice=notice,
         view=view,
         case=case,
-        forms=[form.refilled(asked.form) for form in finding_form(view, case, asked.signed_in)],
+        forms=forms,
+        typed=left_over(forms, asked.form),
         about_itself=about_itself,
     )

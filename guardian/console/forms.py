@@ -1,7 +1,7 @@
 """Which acts a page offers for a case as it stands, each bound to what was shown. Policy decides on every one."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -92,6 +92,11 @@ class Form:
         approval = "" if self.approval is None else self.approval.id
         mine = sent.get("approval") == approval and any(each.verb == sent.get("verb") for each in self.buttons)
         return replace(self, typed=sent) if mine else self
+
+
+def left_over(forms: Iterable[Form], sent: Mapping[str, str]) -> str:
+    """The reason of the form that was sent where none of the page's forms is refilled with it."""
+    return "" if any(form.typed for form in forms) else sent.get("reason", "")
 
 
 def forms_for(

@@ -6,7 +6,7 @@ from typing import cast, get_args
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.forms import approval_form, seen_of
+from guardian.console.forms import approval_form, left_over, seen_of
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages, unless_absent
 from guardian.domain.finding import Effect, Kind
@@ -80,6 +80,7 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
         state=state,
         states=get_args(ApprovalState),
         forms=pending,
+        typed=left_over(pending.values(), asked.form),
     )
 
 

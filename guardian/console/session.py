@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from guardian.console import curve
 from guardian.console.asked import Asked
-from guardian.console.forms import forms_for, with_outlook
+from guardian.console.forms import forms_for, left_over, with_outlook
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages, unless_absent, unless_refused
 from guardian.domain.event import Envelope
@@ -106,6 +106,7 @@ def page(
             lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
         ),
     )
+    forms = [form.refilled(asked.form) for form in offered]
     return pages.page(
         asked,
         "session",
@@ -131,7 +132,8 @@ def page(
         parent_known=parent is not None and unless_refused(lambda: api.session(tenant, parent)) is not None,
         audit=audit,
         policy=_would(api, detail),
-        forms=[form.refilled(asked.form) for form in offered],
+        forms=forms,
+        typed=left_over(forms, asked.form),
         exception_days=pages.parts.exception_days,
         wide="1" if asked.query.get("wide") else "",
     )

@@ -458,14 +458,15 @@ def test_what_was_typed_is_back_in_the_form_that_was_refused_and_in_no_other(sit
 
 
 @pytest.mark.parametrize(("verb", "opposite"), [("revoke", "reinstate"), ("protect", "unprotect")])
-def test_a_reason_is_not_filled_in_for_the_opposite_act(site, verb, opposite):
+def test_a_reason_is_shown_and_not_filled_in_for_the_opposite_act(site, verb, opposite):
     browser, other = site.signed_in("maya", "approver"), site.signed_in("lee", "approver")
     html = browser.session()
     assert other.press(other.session(), verb).status_code == 303
     got = browser.press(html, verb, reason="exports everything", seen="0" * 32)
     assert got.status_code == 412
     assert f'value="{opposite}"' in got.text
-    assert "exports everything</textarea>" not in got.text
+    assert in_form(got.text, opposite) in ({"reason": ""}, None), "None: its form is not even open"
+    assert "readonly>exports everything</textarea>" in got.text, "it is kept nowhere else"
 
 
 def in_days(site, most=None):

@@ -138,9 +138,10 @@ def test_two_people_at_once(served, someone, scribe):
     lee.get_by_role("button", name="Revoke", exact=True).click()
     assert "has changed since this page was shown" in lee.get_by_role("alert").inner_text()
     assert lee.get_by_role("heading", level=1).inner_text() == "two_1 revoked", "it is brought up to date"
-    assert lee.get_by_label("Reason").first.input_value().startswith("because, by lee")
+    assert lee.get_by_label("Your reason").input_value().startswith("because, by lee")
     audited = served.site.audit(action="revoke", session_id="two_1")
     assert [(each["actor"], each["result"]) for each in audited] == [("maya", "changed"), ("lee", "stale")]
+    lee.get_by_label("Reason audited").first.fill("a mistake")
     lee.get_by_role("button", name="Reinstate").click()
     assert "second person" in lee.get_by_role("status").inner_text()
     maya.reload()
