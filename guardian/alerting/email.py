@@ -25,7 +25,7 @@ from guardian.telemetry import logger
 _TLS = ("starttls", "tls", "none")
 _TRIES, _MOST = 20, 1000
 _REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': every gateway refuses its next call\n"
-_REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again, once a second person agrees\n"
+_REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again; that may take two people\n"
 _DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
 _log = logger("alerting")
 
