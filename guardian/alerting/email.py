@@ -21,9 +21,12 @@ from guardian.domain.finding import Effect, Kind
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger
+from guardian.wire.cutoff import within
 
 _TLS = ("starttls", "tls", "none")
 _TRIES, _MOST = 20, 1000
+_ANSWERS = 3
+"""A mail is an exchange of ten answers and more, few of which are slow: it may take so many times `timeout_s`."""
 _REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': every gateway refuses its next call\n"
 _REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again; that may take two people\n"
 _DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
@@ -32,7 +35,10 @@ _log = logger("alerting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailOptions:
-    """`tls` is starttls, tls, or none (only to a server on this machine). `password_file` goes with `username`."""
+    """`tls` is starttls, tls, or none (only to a server on this machine). `password_file` goes with `username`.
+
+    `timeout_s` bounds each answer of the server; a whole mail may take three times as long.
+    """
 
     host: str
     sender: str
@@ -105,15 +111,16 @@ class EmailChannel:
 
     def _refused(self, message: EmailMessage, asked: tuple[str, ...]) -> dict[str, int]:
         """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off."""
-        server = self._connected()
-        try:
-            told = server.send_message(message, to_addrs=asked)
-        except smtplib.SMTPRecipientsRefused as error:
-            told = dict.fromkeys(asked, (421, b"")) | error.recipients
-        finally:
-            with suppress(smtplib.SMTPException, OSError):  # whatever it says now, it has the mail or has not
-                server.quit()
-            server.close()
+        with within(_ANSWERS * self._options.timeout_s):
+            server = self._connected()
+            try:
+                told = server.send_message(message, to_addrs=asked)
+            except smtplib.SMTPRecipientsRefused as error:
+                told = dict.fromkeys(asked, (421, b"")) | error.recipients
+            finally:
+                with suppress(smtplib.SMTPException, OSError):  # whatever it says now, it has the mail or has not
+                    server.quit()
+                server.close()
         return {address: code for address, (code, _) in told.items()}
 
     def _sort_out(

@@ -8,6 +8,7 @@ import httpx
 from guardian.alerting.port import RetryLater
 from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
+from guardian.wire.cutoff import within
 
 _AGAIN = frozenset({408, 409, 423, 425, 429})
 
@@ -21,11 +22,13 @@ def checked_url(name: str, url: str) -> str:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> None:
-    """Returns when the other side has it (2xx). Raises RetryLater or AlertError; redirects are not followed."""
+    """Returns when the other side has it (2xx), within `timeout_s` altogether. Raises RetryLater or AlertError;
+    redirects are not followed."""
+    told = dict(headers)
     try:
-        with httpx.stream("POST", url, content=body, headers=dict(headers), timeout=timeout_s) as got:
+        with within(timeout_s), httpx.stream("POST", url, content=body, headers=told, timeout=timeout_s) as got:
             pass  # what is said beside status and headers is not read, and need not have an end
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise RetryLater(f"{_host(url)}: {type(error).__name__}") from None
     if got.is_success:
         return

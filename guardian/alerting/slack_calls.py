@@ -18,10 +18,13 @@ from slack_sdk.webhook import WebhookClient
 
 from guardian.alerting.port import RetryLater
 from guardian.errors import AlertError
+from guardian.wire.cutoff import within
 
 _MUTE = logging.getLogger(__name__)  # slack-sdk logs each failure; whoever asked is told once, by the error
 _MUTE.setLevel(logging.CRITICAL)
 _PAGES, _PAGE = 100, 200
+_ANSWER_S = 10
+_REQUESTS = 3  # that a call may take: two more where Slack asks for a short wait
 _READS = frozenset({"conversations.history", "conversations.replies", "conversations.info", "users.info"})
 _TRANSIENT = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -109,7 +112,9 @@ class SlackCalls:
         if not url.startswith(self._answers):
             raise AlertError("the answer's URL is none of Slack's")
         try:
-            got = WebhookClient(url, timeout=10, logger=_MUTE).send(text=text, response_type="ephemeral")
+            with within(_ANSWER_S):
+                client = WebhookClient(url, timeout=_ANSWER_S, logger=_MUTE)
+                got = client.send(text=text, response_type="ephemeral")
         except Exception as trouble:
             raise RetryLater(f"Slack answer: {type(trouble).__name__}") from None
         if got.status_code != 200:
@@ -146,7 +151,8 @@ class SlackCalls:
         given = {name: value for name, value in body.items() if value is not None}
         kind = {"params": given} if method in _READS else {"json": given}
         try:
-            return client.api_call(method, **kind)  # type: ignore[arg-type]
+            with within(_REQUESTS * (client.timeout + _ShortWaits.longest_s)):
+                return client.api_call(method, **kind)  # type: ignore[arg-type]
         except SlackApiError as refusal:
             raise _sorted_out(method, refusal) from None
         except Exception as trouble:  # time-outs, broken connections, half an answer: they share no base class

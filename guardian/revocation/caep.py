@@ -22,6 +22,7 @@ from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.urls import is_private
 from guardian.keys.signing import ALGORITHM, SigningKeys
 from guardian.revocation.port import Given, Receiver, Refused
+from guardian.wire.cutoff import within
 
 REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
@@ -161,7 +162,8 @@ class CaepReceiver:
     _http: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._http = httpx.Client(timeout=self.timeout_s, follow_redirects=False)
+        for_each = httpx.Limits(max_keepalive_connections=0)  # a connection of its own, which `within` can cut off
+        self._http = httpx.Client(timeout=self.timeout_s, limits=for_each, follow_redirects=False)
 
     @property
     def name(self) -> str:
@@ -193,7 +195,10 @@ class CaepReceiver:
         headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json", "Accept-Encoding": "identity"}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token()}"
-        with self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got:
+        with (
+            within(self.timeout_s),
+            self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got,
+        ):
             told = b"".join(islice(got.iter_raw(), _PIECES))  # a foreign answer, which may have no end
         if got.status_code in _TAKEN:
             return

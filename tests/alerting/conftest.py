@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from receivers import Mailbox, Receiver
+from receivers import Dripping, Mailbox, Receiver
 from slack_server import CHANNEL, TOKEN, SlackServer, message_limits
 
 from guardian.alerting.port import Alert
@@ -60,6 +60,12 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     with Mailbox() as server:
+        yield server
+
+
+@pytest.fixture
+def dripping() -> Iterator[Dripping]:
+    with Dripping() as server:
         yield server
 
 

@@ -93,6 +93,21 @@ def test_an_answer_without_an_end_holds_nobody_up() -> None:
         assert gone.wait(10)
 
 
+def test_a_header_in_drops_is_cut_off_after_the_time_for_the_whole_answer(dripping) -> None:
+    with pytest.raises(RetryLater, match="TimeoutError"):
+        post(f"http://127.0.0.1:{dripping.port}/", b"{}", {}, timeout_s=0.2)
+
+
+def test_a_mail_server_that_speaks_in_drops_is_cut_off(dripping, make_alert, time) -> None:
+    dripping.answer = b"220-" + b"hello " * 60 + b"\r\n"
+    options = EmailOptions(
+        host="127.0.0.1", port=dripping.port, tls="none", sender="a@b.example", recipients=("c@d.example",),
+        timeout_s=0.1,
+    )  # fmt: skip
+    with pytest.raises(RetryLater, match="TimeoutError"):
+        options.open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+
+
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_not base64"])
 def test_a_weak_or_missing_secret_is_refused_at_the_start(tmp_path, time, secret) -> None:
     (tmp_path / "secret").write_text(secret)

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from slack_server import TOKEN
 
 from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack import SlackChannel, SlackOptions
+from guardian.alerting.slack_calls import SlackCalls
 from guardian.errors import AlertError, ConfigurationError
 
 
@@ -190,3 +192,15 @@ def test_a_dead_slack_is_a_reason_to_try_later(time, make_alert: Callable[..., A
     channel: SlackChannel = options.open(clock=time.clock, sleep=time.sleep)
     with pytest.raises(RetryLater):
         channel.deliver(make_alert())
+
+
+def test_an_answer_of_slack_in_drops_is_cut_off(dripping, monkeypatch) -> None:
+    monkeypatch.setattr("guardian.alerting.slack_calls._ShortWaits.longest_s", 0)
+    monkeypatch.setattr("guardian.alerting.slack_calls._ANSWER_S", 0.2)
+    base = f"http://127.0.0.1:{dripping.port}/"
+    calls = SlackCalls(token=TOKEN, base_url=base + "api/", timeout=0.1)
+    with pytest.raises(RetryLater, match="TimeoutError"):
+        calls.me()
+    dripping.answer = b"hello " * 80
+    with pytest.raises(RetryLater, match="TimeoutError"):
+        calls.answer(base + "commands/1", "done")

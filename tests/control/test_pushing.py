@@ -12,6 +12,7 @@ import kafka
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
+from receivers import Dripping
 
 from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
@@ -738,3 +739,13 @@ def test_kafka_python_reads_the_list_from_a_real_broker(stage, given):
         producer.close()
     assert (b'["acme","session","s1"]', None) in read  # a tombstone, as compaction wants it
     assert set(live_of(read)) == {("acme", "session", "s2")}
+
+
+def test_a_receiver_that_answers_in_drops_is_cut_off(stage, given):
+    stage.revoke("s1")
+    with Dripping(answer=b"HTTP/1.1 202 Accepted\r\n" + b"X-Pad: yes\r\n" * 40 + b"\r\n") as server:
+        told = {"url": f"http://127.0.0.1:{server.port}/", "audience": "https://siem.example"}
+        (face,) = CaepFace(receivers=(told,), timeout_s=0.2).open(given[0])
+        with pytest.raises(TimeoutError, match="no whole answer"):
+            drain(Pusher(stage.deps, face))
+        face.close()

@@ -1,9 +1,11 @@
-"""Where other channels deliver to, for tests: an HTTP collector and a mail server."""
+"""Where other channels deliver to, for tests: an HTTP collector, a mail server, and one that takes its time."""
 
 import socket
 import socketserver
 import threading
+import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -99,6 +101,39 @@ class Mailbox:
 
         self._server = Server(("127.0.0.1", 0), Front)
         self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@dataclass
+class Dripping:
+    """Says `answer` to whoever connects, one byte each hundredth of a second, and hears whatever it is told."""
+
+    answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + b"X-Pad: yes\r\n" * 40 + b"\r\n{}"
+    port: int = 0
+
+    def __enter__(self) -> Self:
+        dripping = self
+
+        class Front(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with suppress(OSError):  # who asked has left
+                    for byte in dripping.answer:
+                        self.request.sendall(bytes([byte]))
+                        time.sleep(0.01)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            block_on_close = False
+
+        self._server = Server(("127.0.0.1", 0), Front)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
