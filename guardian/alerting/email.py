@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from guardian.alerting import blocks
+from guardian.alerting.bare import ContentRefused, in_full_or_bare
 from guardian.alerting.buttons import of_no_session
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
@@ -92,12 +93,11 @@ class EmailChannel:
         self._rest: dict[str, _Rest] = {}
 
     def deliver(self, alert: Alert) -> str:
-        message = mail(alert, self._options.sender, self._options.recipients)
-        name = str(message["Message-ID"])
+        name = _name(alert, self._options.sender)
         before = self._rest.pop(name, None)
         asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
         try:
-            refused = self._refused(message, asked)
+            refused = in_full_or_bare(alert, lambda told: self._refused(told, name, asked))
         except smtplib.SMTPResponseException as error:
             if 500 <= error.smtp_code < 600:
                 raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
@@ -109,14 +109,20 @@ class EmailChannel:
         self._sort_out(name, before, asked, refused)
         return self._delivered.note(alert, name)
 
-    def _refused(self, message: EmailMessage, asked: tuple[str, ...]) -> dict[str, int]:
+    def _refused(self, alert: Alert, name: str, asked: tuple[str, ...]) -> dict[str, int]:
         """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off."""
+        message = mail(alert, self._options.sender, self._options.recipients)
+        message.replace_header("Message-ID", name)
         with within(_ANSWERS * self._options.timeout_s):
             server = self._connected()
             try:
                 told = server.send_message(message, to_addrs=asked)
             except smtplib.SMTPRecipientsRefused as error:
                 told = dict.fromkeys(asked, (421, b"")) | error.recipients
+            except smtplib.SMTPDataError as error:
+                if error.smtp_code < 500:
+                    raise
+                raise ContentRefused(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
             finally:
                 with suppress(smtplib.SMTPException, OSError):  # whatever it says now, it has the mail or has not
                     server.quit()
@@ -174,12 +180,20 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     message["Subject"] = f"[guardian] {blocks.one_line(alert, header, 120)}"
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Date"] = format_datetime(finding.time)
-    domain = sender.rpartition("@")[2]
-    message["Message-ID"] = f"<{message_id(alert)}@{domain}>"
-    message["References"] = f"<case-{hashlib.sha256(alert.case.encode()).hexdigest()[:32]}@{domain}>"
+    message["Message-ID"] = _name(alert, sender)
+    thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
+    message["References"] = f"<case-{thread}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(as_text(blocks.in_full(alert)) + ("" if alert.link else _acts(alert)))
     return message
+
+
+def _name(alert: Alert, sender: str) -> str:
+    return f"<{message_id(alert)}@{_domain(sender)}>"
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2]
 
 
 def _acts(alert: Alert) -> str:

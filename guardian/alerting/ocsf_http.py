@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guardian.alerting.bare import in_full_or_bare
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.ocsf import to_ocsf
@@ -58,12 +59,15 @@ class OcsfHttpChannel:
         self._delivered = Delivered()
 
     def deliver(self, alert: Alert) -> str:
+        return self._delivered.note(alert, in_full_or_bare(alert, self._posted))
+
+    def _posted(self, alert: Alert) -> str:
         event: dict[str, Any] = to_ocsf(alert)
         if self._options.shape == "splunk_hec":
             event = {"time": event["time"] / 1000, "sourcetype": "ocsf:detection_finding", "event": event}
         body = json.dumps(event, ensure_ascii=True, allow_nan=False).encode("ascii")
         post(self._options.url, body, self._headers, timeout_s=self._options.timeout_s)
-        return self._delivered.note(alert, f"ocsf_http:{message_id(alert)}")
+        return f"ocsf_http:{message_id(alert)}"
 
     def find(self, alert: Alert) -> str | None:
         return self._delivered.find(alert)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from guardian.alerting.bare import in_full_or_bare
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.port import Alert, Clock, Sleep
@@ -50,6 +51,9 @@ class WebhookChannel:
         self._delivered = Delivered()
 
     def deliver(self, alert: Alert) -> str:
+        return self._delivered.note(alert, in_full_or_bare(alert, self._posted))
+
+    def _posted(self, alert: Alert) -> str:
         at = self._options._now()
         body = json.dumps(
             {
@@ -67,7 +71,7 @@ class WebhookChannel:
             "webhook-signature": f"v1,{signature(self._secret, name, stamp, body)}",
         }
         post(self._options.url, body, headers, timeout_s=self._options.timeout_s)
-        return self._delivered.note(alert, f"webhook:{name}")
+        return f"webhook:{name}"
 
     def find(self, alert: Alert) -> str | None:
         return self._delivered.find(alert)

@@ -15,10 +15,11 @@ from typing import Any, Self
 
 @dataclass
 class Receiver:
-    """Keeps what is posted; answers with the next of `statuses`, else 200."""
+    """Keeps what is posted; answers with the next of `statuses`, else 200; with 403 to what has `filter`."""
 
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     statuses: deque[int] = field(default_factory=deque)
+    filter: bytes = b""
     url: str = ""
 
     def __enter__(self) -> Self:
@@ -28,6 +29,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.statuses.popleft() if receiver.statuses else 200
+                status = 403 if receiver.filter and receiver.filter in body else status
                 if status < 400:
                     receiver.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(status)
@@ -54,11 +56,12 @@ class Receiver:
 @dataclass
 class Mailbox:
     """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250, `refused` to a recipient,
-    `bye` to QUIT."""
+    `bye` to QUIT. A `filter` refuses the mail that has it."""
 
     mails: list[EmailMessage] = field(default_factory=list)
     refuse: str = ""
     bye: str = "221 bye"
+    filter: bytes = b""
     refused: dict[str, str] = field(default_factory=dict)
     reached: list[str] = field(default_factory=list)
     port: int = 0
@@ -84,6 +87,9 @@ class Mailbox:
                         lines = []
                         while (text := self.rfile.readline()) not in (b".\r\n", b""):
                             lines.append(text.removeprefix(b"."))
+                        if mailbox.filter and mailbox.filter in b"".join(lines):
+                            self._say("550 spam")
+                            continue
                         mailbox.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))  # type: ignore[arg-type]
                         self._say("250 kept")
                     elif verb == b"QUIT":

@@ -1,0 +1,122 @@
+"""What arrives where a filter stops what an agent wrote."""
+
+import base64
+import json
+
+import jsonschema
+import pytest
+from ocsf_json_schema import get_ocsf_schema
+from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
+
+from guardian.alerting.bare import bare
+from guardian.alerting.email import EmailOptions, mail
+from guardian.alerting.ocsf import to_ocsf
+from guardian.alerting.ocsf_http import OcsfHttpOptions
+from guardian.alerting.webhook import WebhookOptions
+from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason, Subject
+from guardian.errors import AlertError
+from guardian.wire.findings import AlertOutcome
+
+STOPPED = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+
+@pytest.fixture
+def everywhere(make_alert):
+    """An alert with what filters stop in every place that an agent, or whoever it speaks to, can write in."""
+
+    def make(**changes):
+        sample = make_alert().finding
+        act = Act(decision_id=STOPPED, gateway=STOPPED, tool=STOPPED, arguments=STOPPED, time=sample.time)
+        told = {
+            "title": STOPPED,
+            "act": act,
+            "subject": Subject(delegator_id=STOPPED, agent_id=STOPPED, purpose=STOPPED),
+            "reasons": (Reason(signal=STOPPED, share=1.0, value=1.0, text=STOPPED),),
+            "breaches": (NamedBreach(name=STOPPED, detail=STOPPED, hard=True),),
+            "features_missing": (STOPPED,),
+            "versions": {STOPPED: STOPPED},
+            "correlation_id": STOPPED,
+        }
+        outcome = AlertOutcome(effect=Effect.REVOKE, allowed=True, note=STOPPED, policy_ids=(STOPPED,))
+        return make_alert(outcome=outcome, **{**told, **changes})
+
+    return make
+
+
+@pytest.fixture
+def email(mailbox, time):
+    told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
+    options = EmailOptions(**told, sender="guardian@acme.example", recipients=("soc@acme.example",))
+    return options.open(clock=time.clock, sleep=time.sleep)
+
+
+@pytest.fixture
+def webhook(receiver, tmp_path, time):
+    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
+    options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"), _now=time.now)
+    return options.open(clock=time.clock, sleep=time.sleep)
+
+
+@pytest.fixture
+def collector(receiver, time):
+    return OcsfHttpOptions(url=receiver.url).open(clock=time.clock, sleep=time.sleep)
+
+
+def test_a_mail_that_is_refused_for_what_is_in_it_arrives_without_a_word_of_the_agents(
+    email, mailbox, everywhere
+) -> None:
+    mailbox.filter = STOPPED.encode()
+    alert = everywhere()
+    assert email.deliver(alert)
+    (told,) = mailbox.mails
+    text = told.get_content()
+    assert told["Message-ID"] == mail(alert, "guardian@acme.example", ("soc@acme.example",))["Message-ID"]
+    assert f"guardian alerts preview {alert.finding.id}" in text
+    assert alert.link in text
+    assert told["Subject"].startswith("[guardian] CRITICAL: The full alert was refused")
+    assert email.find(alert)
+
+
+@pytest.mark.parametrize("status", [400, 403, 406, 413, 422])
+def test_a_post_that_is_refused_for_what_may_be_in_it_is_sent_once_more_without_it(
+    webhook, receiver, everywhere, status
+) -> None:
+    receiver.statuses.append(status)
+    alert = everywhere()
+    assert webhook.deliver(alert)
+    ((_, body),) = receiver.requests
+    assert STOPPED not in body.decode()
+    told = json.loads(body)["data"]
+    assert (told["finding"]["id"], told["outcome"]["effect"]) == (alert.finding.id, "revoke")
+    assert told["link"] == alert.link
+    assert webhook.find(alert)
+
+
+def test_a_collector_behind_a_filter_gets_an_event(collector, receiver, everywhere) -> None:
+    receiver.filter = STOPPED.encode()
+    assert collector.deliver(everywhere())
+    ((_, body),) = receiver.requests
+    assert json.loads(body)["severity"] == "Critical"
+
+
+def test_who_refuses_even_that_has_refused_the_alert(email, mailbox, webhook, receiver, everywhere) -> None:
+    mailbox.filter = b"[guardian]"
+    receiver.filter = b"guardian.finding"
+    for channel in (email, webhook):
+        with pytest.raises(AlertError, match=r"refuses the (mail|alert): (550|HTTP 403)"):
+            channel.deliver(everywhere())
+
+
+def test_a_name_of_a_session_that_filters_may_stop_is_left_out_with_its_link(everywhere) -> None:
+    hidden, shown = bare(everywhere(session_id=STOPPED)), bare(everywhere(session_id="sess_1"))
+    assert STOPPED not in hidden.model_dump_json()
+    assert hidden.link is None
+    assert (shown.finding.session_id, shown.link) == ("sess_1", everywhere().link)
+    assert hidden.finding.session_id == bare(everywhere(session_id=STOPPED)).finding.session_id
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_is_left_is_an_event_by_the_published_ocsf_schema(everywhere, kind) -> None:
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0"))
+    valid = jsonschema.Draft202012Validator(schema.get_class_schema(class_name="detection_finding"))
+    assert [error.message for error in valid.iter_errors(to_ocsf(bare(everywhere(kind=kind))))] == []
