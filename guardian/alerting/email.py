@@ -19,6 +19,7 @@ from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.text import shown
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger
@@ -105,7 +106,7 @@ class EmailChannel:
             raise RetryLater(f"{self._options.host}: {error.smtp_code}") from None
         except (smtplib.SMTPException, OSError) as error:
             self._keep(name, before)
-            raise RetryLater(f"{self._options.host}: {type(error).__name__}") from None
+            raise RetryLater(f"{self._options.host}: {type(error).__name__}: {shown(str(error), 120)}") from None
         self._sort_out(name, before, asked, refused)
         return self._delivered.note(alert, name)
 

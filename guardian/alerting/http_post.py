@@ -7,6 +7,7 @@ import httpx
 
 from guardian.alerting.bare import ContentRefused
 from guardian.alerting.port import RetryLater
+from guardian.domain.text import shown
 from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.cutoff import within
@@ -30,8 +31,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
     try:
         with within(timeout_s), httpx.stream("POST", url, content=body, headers=told, timeout=timeout_s) as got:
             pass  # what is said beside status and headers is not read, and need not have an end
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        raise RetryLater(f"{_host(url)}: {type(error).__name__}") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise RetryLater(f"{_host(url)}: {_cause(error)}") from None
     if got.is_success:
         return
     if got.status_code in _AGAIN or got.status_code >= 500:
@@ -41,6 +42,12 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
         )
     refused = ContentRefused if got.status_code in _CONTENT else AlertError
     raise refused(f"{_host(url)} refuses the alert: HTTP {got.status_code}")
+
+
+def _cause(error: Exception) -> str:
+    """What other errors say may quote a header, and so a secret."""
+    told = isinstance(error, httpx.ConnectError | OSError)
+    return f"{type(error).__name__}: {shown(str(error), 120)}" if told else type(error).__name__
 
 
 def _host(url: str) -> str:

@@ -69,7 +69,29 @@ def test_what_may_be_tried_again_and_what_may_not(webhook, receiver, make_alert,
 def test_of_an_address_that_does_not_answer_host_and_port_are_told_and_no_secret(host: str) -> None:
     with pytest.raises(RetryLater) as trouble:
         post(f"https://user:s3cret@{host}/s3cret?key=s3cret#s3cret", b"{}", {}, timeout_s=5)
-    assert str(trouble.value) == f"https://{host}: ConnectError"
+    assert str(trouble.value) == f"https://{host}: ConnectError: [Errno 111] Connection refused"
+
+
+def test_a_connection_without_tls_is_told_from_none_at_all(receiver, mailbox, make_alert, time) -> None:
+    url = receiver.url.replace("http:", "https:").removesuffix("/collect")
+    with pytest.raises(RetryLater, match=rf"^{url}: ConnectError: \[SSL"):
+        post(url, b"{}", {}, timeout_s=5)
+    told = {"sender": "a@b.example", "recipients": ("c@d.example",)}
+    mail = EmailOptions(host="127.0.0.1", port=mailbox.port, tls="tls", **told)
+    with pytest.raises(RetryLater, match=r"^127\.0\.0\.1: SSLError: \[SSL"):
+        mail.open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+
+
+def test_certificates_that_cannot_be_read_are_a_reason_to_try_later(receiver, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with pytest.raises(RetryLater, match="No such file"):
+        post(receiver.url, b"{}", {}, timeout_s=5)
+
+
+def test_what_quotes_a_header_is_not_told(receiver) -> None:
+    with pytest.raises(RetryLater) as trouble:
+        post(receiver.url, b"{}", {"Authorization": "Bearer s3cret\nx"}, timeout_s=5)
+    assert str(trouble.value).endswith(": LocalProtocolError")
 
 
 def test_an_answer_without_an_end_holds_nobody_up() -> None:
