@@ -6,6 +6,7 @@ from typing import Any
 
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
+from guardian.domain.text import counted
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
 from guardian.wire.visits import PEOPLE
@@ -92,7 +93,7 @@ def told_by_alert(payload: AlertPayload) -> CaseEvent:
     """The finding of an alert as an event."""
     finding, outcome = payload.finding, payload.outcome
     after = finding.evidence.actions_seen
-    seen = f" after {after:,} actions" if after else ""
+    seen = f" after {counted(after, 'action')}" if after else ""
     match outcome.effect:
         case Effect.REVOKE:
             what = f"revoked the session{seen}"

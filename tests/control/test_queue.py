@@ -6,10 +6,11 @@ import pytest
 
 from guardian.control.case import case_key
 from guardian.control.case_events import acted as people_acted
-from guardian.control.case_events import told_by_audit
+from guardian.control.case_events import told_by_alert, told_by_audit
 from guardian.control.token_records import record_token
-from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason
+from guardian.domain.finding import Act, Effect, Evidence, Kind, NamedBreach, Reason
 from guardian.wire.cases import CaseEvent, CaseView
+from guardian.wire.findings import AlertOutcome, AlertPayload
 
 
 def acted(a_finding, session="sess_1", *, tool="crm.read", wanted=Effect.FLAG, **more):
@@ -553,3 +554,10 @@ def test_a_snooze_ends_by_itself(stage, a_finding):
     assert case(stage)["snoozed_by"] == "analyst-1"
     stage.clock.now += timedelta(hours=2)
     assert case(stage)["snoozed_until"] is None
+
+
+def test_a_session_that_was_revoked_at_once_did_one_action(a_finding):
+    finding = a_finding().model_copy(update={"evidence": Evidence(actions_seen=1)})
+    outcome = AlertOutcome(effect=Effect.REVOKE, allowed=True)
+    told = told_by_alert(AlertPayload(finding=finding, outcome=outcome, case="c"))
+    assert told.what == "revoked the session after 1 action"
