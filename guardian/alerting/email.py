@@ -178,7 +178,8 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     """The alert as a message in plain text; nothing in it is a link or markup that an agent made."""
     finding = alert.finding
     message = EmailMessage()
-    message["Subject"] = f"[guardian] {blocks.one_line(alert, header, 120)}"
+    line = blocks.one_line(alert, header, 120).replace(" · ", " - ")  # in ASCII it needs no encoded words
+    message["Subject"] = f"[guardian] {line}"
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Date"] = format_datetime(finding.time)
     message["Message-ID"] = _name(alert, sender)

@@ -252,7 +252,7 @@ def test_no_encoded_word_of_an_agent_is_decoded_into_a_header(email, mailbox, ma
     assert all(value.isprintable() for value in mail.values()), mail.items()
     shown = word.replace("=?", "＝?")
     who = f"{shown} for {shown} in tenant_acme"
-    assert mail["Subject"] == f"[guardian] CRITICAL: gateway {shown} is unreadable · {who} · session revoked"
+    assert mail["Subject"] == f"[guardian] CRITICAL: gateway {shown} is unreadable - {who} - session revoked"
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,13 @@ def test_the_subject_of_a_mail_says_whose_session_it_is_and_what_guardian_did(ma
     outcome = AlertOutcome(effect=effect, allowed=True, mode="enforce")
     told = mail(make_alert(title="", outcome=outcome), "guardian@acme.example", ("soc@acme.example",))
     who = "agent_renewal_review for user_7f3a91 in tenant_acme"
-    assert told["Subject"] == f"[guardian] CRITICAL: the session broke a hard rule · {who} · {did}"
+    assert told["Subject"] == f"[guardian] CRITICAL: the session broke a hard rule - {who} - {did}"
+
+
+def test_no_subject_of_a_mail_has_an_encoded_word_without_a_word(make_alert) -> None:
+    for n in range(60):
+        told = mail(make_alert(title="x" * n), "guardian@acme.example", ("soc@acme.example",))
+        assert b"=?" not in told.as_bytes().partition(b"\nFrom:")[0]
 
 
 def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -> None:
