@@ -160,8 +160,9 @@ class AlertWorker:
                 self._fallback.deliver(alert)  # a bug may last: somebody hears of it meanwhile
         else:
             self._outbox.sent(row.id, reference)
-            self._count("found" if known else "sent")
-            log.info("alert_sent", channel=self._channel.name, reference=reference, found=known is not None)
+            if reference:  # there is none where no channel is: Slack alone, say, which has a queue of its own
+                self._count("found" if known else "sent")
+                log.info("alert_sent", channel=self._channel.name, reference=reference, found=known is not None)
 
     def _postpone(self, row: AlertRow, log: Any, error: str, *, at_least_s: float) -> None:
         wait = max(self._backoff(row.attempts), min(at_least_s, _MOST_ASKED_S))

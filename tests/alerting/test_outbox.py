@@ -508,7 +508,14 @@ def test_the_metrics_of_a_broadcast_name_its_channels(outbox, metrics, make_aler
     put(outbox, make_alert(), time)
     AlertWorker(outbox, both, metrics=metrics, now=time.now).step()
     assert metrics.value("guardian_alerts_total", channel="siem+pager", outcome="parked") == 1
-    assert Broadcast([], clock=time.clock).name == "none"
+
+
+def test_without_a_channel_nothing_waits_and_nothing_is_said_to_be_sent(outbox, metrics, make_alert, time) -> None:
+    row = put(outbox, make_alert(), time)
+    AlertWorker(outbox, Broadcast([], clock=time.clock), metrics=metrics, now=time.now).step()
+    assert outbox.kept(row).state == "sent"
+    assert outbox.depth() == 0
+    assert metrics.value("guardian_alerts_total", channel="none", outcome="sent") == 0
 
 
 def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
