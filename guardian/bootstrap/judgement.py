@@ -84,8 +84,8 @@ def configured_fold(settings: Settings) -> str:
 
 
 def speaks_for(calibration: Calibration, settings: Settings) -> bool:
-    """Whether its promises hold for what is configured; one that names nothing (an old one) is believed."""
-    return not calibration.fold or calibration.fold == configured_fold(settings)
+    """Whether its promises hold for what is configured; one that names nothing (an old one) speaks for nothing."""
+    return calibration.fold == configured_fold(settings)
 
 
 def unlisted_signals(calibration: Calibration, settings: Settings) -> tuple[str, ...]:

@@ -247,7 +247,14 @@ def evaluate_files(
     rows: Sequence[PromiseRow] = ()
     if wanted.left_out:  # before what takes longest, since it may be refused
         try:
-            rows = left_out(sessions, judge_with=judges(settings, fit), redactor=redactor, asked=asked, note=note)
+            rows = left_out(
+                sessions,
+                judge_with=judges(settings, fit),
+                fold=configured_fold(settings),
+                redactor=redactor,
+                asked=asked,
+                note=note,
+            )
         except ValueError as error:
             raise ConfigurationError(f"--left-out: {error}") from error
     found = assess(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked
+from guardian.bootstrap.judgement import configured_fold, open_fit, open_judge, open_pipeline, unchecked
 from guardian.bootstrap.labelling import decision_sessions
 from guardian.bootstrap.modelling import judges
 from guardian.config import Settings
@@ -61,6 +61,7 @@ def teach(settings: Settings, seed: int, progress: Progress = lambda _done, _tot
         decision_sessions(calibrating),
         judge_with=judge_with,
         source="the demo's honest week",
+        fold=configured_fold(settings),
         memory=Memory(baselines=baselines),
         max_per_purpose=60,
         progress=progress,

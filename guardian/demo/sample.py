@@ -20,6 +20,7 @@ from guardian.archive.rows import Rows
 from guardian.archive.rows import labels as packed_labels
 from guardian.archive.writer import write_events, write_labels
 from guardian.bootstrap.judgement import (
+    configured_fold,
     fingerprinter,
     model_directory,
     open_fit,
@@ -129,6 +130,7 @@ class _Making:
             decision_sessions(self._learning),
             judge_with=lambda calibration: self._judge(fit, calibration),
             source="the sample's honest weeks",
+            fold=configured_fold(self.settings),
             memory=self._memory,
             max_per_purpose=60,
         )

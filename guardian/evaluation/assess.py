@@ -142,11 +142,13 @@ def left_out(
     sessions: Sequence[LabelledSession],
     *,
     judge_with: JudgeWith,
+    fold: str,
     redactor: Redactor,
     asked: Asked,
     note: Note = lambda _: None,
 ) -> list[PromiseRow]:
-    """For each data set: calibrate on the honest sessions of all others, and count its flags at 1 in N.
+    """For each data set: calibrate on the honest sessions of all others, and count its flags at 1 in N. `fold`
+    names what `judge_with` makes.
 
     Raises ValueError where fewer than two data sets have honest sessions, or too few to calibrate on.
     """
@@ -166,7 +168,9 @@ def left_out(
     for name, group in honest.items():
         note(f"without {name}")
         others = [s for other, kept in decided.items() if other != name for s in kept]
-        calibration = fit_calibration(others, judge_with=judge_with, source="the other sets", seed=asked.seed)
+        calibration = fit_calibration(
+            others, judge_with=judge_with, source="the other sets", fold=fold, seed=asked.seed
+        )
         folded = folding(judge_with(calibration), redactor)(group)
         rows += _promised(folded, asked, calibration=f"the others ({len(calibration.evidence.values)} sessions)")
     return rows

@@ -35,14 +35,15 @@ def fit_calibration(
     *,
     judge_with: JudgeWith,
     source: str,
-    fold: str = "",
+    fold: str,
     memory: Memory | None = None,
     max_per_purpose: int = 20,
     max_share: float = MAX_SHARE,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Calibration:
-    """Two passes; the second runs the fold that the first one fitted. `memory` holds baselines, frozen.
+    """Two passes; the second runs the fold that the first one fitted. `fold` is its name, for which alone the
+    calibration speaks. `memory` holds baselines, frozen.
 
     Calls and sessions that break a hard rule are left out, because the promise does not cover them; which others
     count is up to `honest.bounded`. A session is judged beside those above it and those that share its task or its

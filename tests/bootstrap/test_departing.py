@@ -203,10 +203,13 @@ def test_the_doctor_says_that_traffic_has_left_the_calibration_and_whether_that_
     assert said in found.found
 
 
-def test_the_doctor_refuses_a_calibration_of_another_fold(settings: Settings, tmp_path: Path) -> None:
+def test_the_doctor_refuses_a_calibration_of_another_fold_and_one_that_names_none(
+    settings: Settings, tmp_path: Path
+) -> None:
     body = json.loads(open_calibration(settings).to_json())
-    for fold, ok in (("another/model", False), (configured_fold(settings), True), ("", True)):
-        (tmp_path / "c.json").write_text(json.dumps({**body, "fold": fold}))
+    unnamed = {name: said for name, said in body.items() if name != "fold"}
+    for said, ok in (({"fold": "another/model"}, False), ({"fold": configured_fold(settings)}, True), ({}, False)):
+        (tmp_path / "c.json").write_text(json.dumps({**unnamed, **said}))
         section = settings.model.model_copy(update={"calibration": tmp_path / "c.json"})
         found = doctor(settings.model_copy(update={"model": section}))
         assert found.ok is ok, found

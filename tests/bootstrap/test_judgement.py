@@ -1,5 +1,6 @@
 """What is shipped belongs together: the calibration speaks for the model, the signals and the way of reading."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,18 @@ def test_nothing_is_promised_under_the_calibration_of_another_model_and_whoever_
     assert ("calibration_of_another_model" in [line["event"] for line in said]) is warned
     _, drift = judge.scorer.step({}, [Signal("purpose_fit", 0.1)])
     assert drift.promised is not warned
+
+
+def test_a_calibration_that_does_not_name_its_model_promises_nothing(tmp_path: Path) -> None:
+    """As those of 0.1 and 0.2, which were fitted with other models."""
+    body = json.loads(judgement.open_calibration(load(None)).to_json())
+    del body["fold"]
+    (tmp_path / "old.json").write_text(json.dumps(body))
+    settings = load(None, overrides={"model": {"calibration": str(tmp_path / "old.json")}})
+    with capture_logs() as said:
+        judge = judgement.open_judge(settings, fingerprint_key=b"k")
+    assert "calibration_of_another_model" in [line["event"] for line in said]
+    assert not judge.scorer.step({}, [Signal("purpose_fit", 0.1)])[1].promised
 
 
 def test_weights_of_ones_own_end_the_promise_too() -> None:

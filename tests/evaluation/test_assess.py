@@ -41,7 +41,7 @@ def yardstick(made: Made, word_judges: Callable[..., JudgeWith]) -> Calibration:
         HonestSession(s.purpose, tuple(scorer.session(session_line(s, n))))
         for n, s in enumerate(made(200, dataset="calibrated", start=1_000), 1)
     ]
-    return fit_calibration(honest, judge_with=word_judges(), source="calibrated.jsonl, one.jsonl")
+    return fit_calibration(honest, judge_with=word_judges(), source="calibrated.jsonl, one.jsonl", fold="words/1")
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def test_each_data_set_is_judged_by_a_calibration_that_never_saw_it(made: Made, 
         return word_judges()(calibration)
 
     sessions = [*made(80, dataset="one"), *made(50, dataset="two", start=500, drifts=10)]
-    rows = left_out(sessions, judge_with=noting, redactor=CredentialScanner(), asked=ASKED)
+    rows = left_out(sessions, judge_with=noting, fold="words/1", redactor=CredentialScanner(), asked=ASKED)
     assert [(row.source, row.sessions, row.one_in) for row in rows] == [
         ("one", 80, 20.0),
         ("one", 80, 100.0),
@@ -241,14 +241,20 @@ def test_every_session_of_the_other_data_sets_is_calibrated_on(made: Made, word_
         return word_judges()(calibration)
 
     sets = [made(40, dataset=name, start=start) for name, start in (("one", 0), ("two", 100), ("three", 200))]
-    left_out([s for each in sets for s in each], judge_with=noting, redactor=CredentialScanner(), asked=ASKED)
+    left_out(
+        [s for each in sets for s in each],
+        judge_with=noting,
+        fold="words/1",
+        redactor=CredentialScanner(),
+        asked=ASKED,
+    )
     fitted = [c for c in asked_of if len(c.evidence.values) > 1]  # sessions here are of one action
     assert [len(c.actions.values) + len(c.evidence.values) for c in fitted] == [80, 80, 80]
 
 
 def test_one_data_set_cannot_be_left_out(made: Made, word_judges: Any) -> None:
     with pytest.raises(ValueError, match=r"takes two .*got \['one'\]"):
-        left_out(made(60), judge_with=word_judges(), redactor=CredentialScanner(), asked=ASKED)
+        left_out(made(60), judge_with=word_judges(), fold="words/1", redactor=CredentialScanner(), asked=ASKED)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plots extra is not installed")

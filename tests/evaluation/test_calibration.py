@@ -62,7 +62,7 @@ def honest() -> Callable[..., list[HonestSession]]:
 
 
 def fitted(sessions: list[HonestSession], **options: Any) -> Calibration:
-    return fit_calibration(sessions, judge_with=judge_with, source="made", **options)
+    return fit_calibration(sessions, judge_with=judge_with, source="made", fold="made/1", **options)
 
 
 def test_every_session_teaches_either_the_p_values_or_the_promise(honest) -> None:
@@ -101,7 +101,7 @@ def test_the_second_half_is_replayed_through_what_the_first_one_fitted(honest) -
         asked.append(calibration)
         return judge_with(calibration)
 
-    final = fit_calibration(honest(60), judge_with=noting, source="made")
+    final = fit_calibration(honest(60), judge_with=noting, source="made", fold="made/1")
     assert asked[0] == FLAT
     assert asked[1].actions == final.actions
     assert asked[1].evidence != final.evidence
@@ -170,7 +170,7 @@ def test_a_delegated_session_is_judged_beside_those_above_it_which_count_once(ho
     batches: list[list[Any]] = []
     alone = fitted([*honest(60, start=120), *honest(60, start=60), *honest(60)])
     noting = _noting(batches)
-    assert fit_calibration([*leaves, *middle, *roots], judge_with=noting, source="made") == alone
+    assert fit_calibration([*leaves, *middle, *roots], judge_with=noting, source="made", fold="made/1") == alone
     for batch in batches:
         there = {None, *(d.event.envelope.key for d in batch)}
         assert all(d.event.envelope.parent_key in there for d in batch)
@@ -199,7 +199,9 @@ def test_what_sibling_sessions_read_is_known_to_the_yardstick_as_to_the_monitor(
             *(_delegated(s, roots[n % 60], task=None) for n, s in enumerate([*readers, *writers])),
         ]
 
-    judge = judge_with(fit_calibration(split(0), judge_with=lambda c: judge_with(c, CHAIN), source="made"), CHAIN)
+    judge = judge_with(
+        fit_calibration(split(0), judge_with=lambda c: judge_with(c, CHAIN), source="made", fold="made/1"), CHAIN
+    )
     calls = sorted((d for s in split(500) for d in s.decisions), key=lambda d: d.now)
     last = {v.decoded.event.key: v.drift for v in judge.judge(calls, [], Memory()).verdicts}
     exposed = [any(s.name == "chain_exposure" and s.value > 0 for s in drift.signals) for drift in last.values()]
@@ -224,7 +226,7 @@ def test_of_a_task_of_many_sessions_the_most_sensitive_reads_are_known_and_few_a
     quiet = [_worked(s, 1, "notes.read", n) for n, s in enumerate(honest(300))]
     quiet[reader] = _worked(honest(1, start=reader)[0], 1, READ, reader)
     batches: list[list[Any]] = []
-    fit_calibration(quiet, judge_with=_noting(batches, CHAIN), source="made")
+    fit_calibration(quiet, judge_with=_noting(batches, CHAIN), source="made", fold="made/1")
     assert sum(map(len, batches)) < 5 * 2 * 300
     for batch in batches:
         numbers = [int(d.event.envelope.session_id.split("#")[0][1:]) for d in batch]
@@ -301,7 +303,7 @@ def _noting(batches: list[list[Any]], signals: Sequence[Any] = SIGNALS) -> Calla
 
 
 def _chained(sessions: list[HonestSession]) -> Calibration:
-    return fit_calibration(sessions, judge_with=lambda c: judge_with(c, CHAIN), source="made")
+    return fit_calibration(sessions, judge_with=lambda c: judge_with(c, CHAIN), source="made", fold="made/1")
 
 
 def _worked(session: HonestSession, task: int, tool: str, minute: int) -> HonestSession:

@@ -138,6 +138,16 @@ def test_a_calibration_of_another_model_promises_nothing_here_either(sessions: P
     assert any(row.estimated < row.flagged for row in found["onnx"].promises)
 
 
+def test_a_calibration_fitted_on_the_other_data_sets_promises(tmp_path: Path) -> None:
+    (tmp_path / "two.jsonl").write_text("\n".join(line(n, dataset=("one", "two")[n % 2]) for n in range(160)))
+    asked = Wanted(one_in=(1.0,), left_out=True, resamples=5)
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    found = evaluate_files(settings, [tmp_path / "two.jsonl"], lambda *_: None, asked)
+    rows = [row for row in found.promises if row.calibration.startswith("the others")]
+    assert {row.source for row in rows} == {"one", "two"}
+    assert all(row.estimated < row.flagged for row in rows if row.one_in == 1.0)
+
+
 def test_the_file_that_a_calibration_was_fitted_on_is_known_whatever_its_records_call_themselves(
     tmp_path: Path,
 ) -> None:
