@@ -85,7 +85,7 @@ def watching_checked(settings: Settings) -> str:
         raise
     if watch.unprotected_s is not None:
         raise ControlError(
-            f"unprotected for {counted(round(watch.unprotected_s / 60), 'minute')}: the monitor is behind or gone;"
+            f"unprotected for {counted(round(watch.unprotected_s / 60), 'minute')}: {watch.why_unprotected};"
             " start `guardian watch` (or `run`) again; its log says what it waits for"
         )
     if not watch.monitors:

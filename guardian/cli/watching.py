@@ -36,4 +36,4 @@ def gateways(
     show_watch(watch)
     if watch.unprotected_s is not None:
         lasts = counted(int(watch.unprotected_s // 60), "minute")
-        typer.echo(one_line(f"UNPROTECTED for {lasts}: the monitor is behind or gone"))
+        typer.echo(one_line(f"UNPROTECTED for {lasts}: {watch.why_unprotected}"))

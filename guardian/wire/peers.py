@@ -85,3 +85,10 @@ class Watch(Body):
     gateways: tuple[GatewayView, ...]
     monitors: tuple[MonitorView, ...]
     self_tests: tuple[SelfTestView, ...]
+
+    @property
+    def why_unprotected(self) -> str:
+        """What is the matter with the monitors while calls are not watched."""
+        if all(each.state == "stopped" for each in self.monitors):
+            return "the monitor was stopped, and no other one watches in its place"
+        return "the monitor is behind or gone"

@@ -90,7 +90,12 @@ def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(
     assert (starting.ok, "(1 stopped, 2 unread)" in starting.found) == (None, True)
     well = watching(["current", "stopped"])
     assert (well.ok, well.found) == (True, "1 monitor up to date")
-    assert watching(["silent"], unprotected_s=90).ok is False
+    gone, stopped = (watching([state], unprotected_s=90) for state in ("silent", "stopped"))
+    assert (gone.ok, gone.found) == (False, "unprotected for 2 minutes: the monitor is behind or gone")
+    assert (stopped.ok, stopped.found.partition(": ")[2]) == (
+        False,
+        "the monitor was stopped, and no other one watches in its place",
+    )
 
 
 def test_what_control_does_not_let_the_token_ask_is_not_known(answering):

@@ -124,6 +124,15 @@ def test_a_monitor_that_has_read_nothing_yet_is_not_shown_as_current(control):
     assert "monitor m m-1: unread, has read nothing yet, last heard of" in run("gateways")
 
 
+def test_while_nobody_watches_it_is_said_whether_that_was_meant(control):
+    stopped = {**MONITOR, "state": "stopped", "lag_s": 0.0}
+    meant = "UNPROTECTED for 2 minutes: the monitor was stopped, and no other one watches in its place"
+    control[1]["/v1/watch"] = {**WATCH, "monitors": [stopped, stopped]}
+    assert meant in run("gateways")
+    control[1]["/v1/watch"] = {**WATCH, "monitors": [stopped, {**MONITOR, "state": "silent"}]}
+    assert "UNPROTECTED for 2 minutes: the monitor is behind or gone" in run("gateways")
+
+
 def test_how_late_a_stopped_monitor_was_is_not_said(control):
     control[1]["/v1/watch"] = {**WATCH, "monitors": [{**MONITOR, "state": "stopped", "lag_s": 0.0}]}
     assert "monitor m m-1: stopped, last heard of" in run("gateways")
