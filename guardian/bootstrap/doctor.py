@@ -37,6 +37,7 @@ from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import BusError, GuardianError
 from guardian.keys.files import read_secret
+from guardian.policy.cedar import barred
 from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
 from guardian.policy.reload import ReloadablePolicies
@@ -160,7 +161,8 @@ def _policy(settings: Settings) -> str:
     point = open_policy(settings)
     if isinstance(point, ReloadablePolicies):
         held = f"{point.cases} must-allow and must-deny cases hold" if point.cases else f"no {CASES} beside them"
-        return f"policies {point.version} are valid; {held}"
+        nobody_may = point.policies.nobody_may()
+        return f"policies {point.version} are valid; {held}" + (f"\n{barred(nobody_may)}" if nobody_may else "")
     try:
         said = point.decide(_HARMLESS)
     finally:

@@ -31,25 +31,27 @@ def register(app: typer.Typer) -> None:
 
 
 def check(folder: Folder = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check that policies parse, fit their schema and have names; list them.
+    """Check that policies parse, fit their schema and have names; list them, and say which acts nobody may do.
 
     Example: guardian policy check my-policies/
     """
     from guardian.cli.tables import plain, show_rows
     from guardian.policy.cases import read_cases
-    from guardian.policy.cedar import CedarPolicies
+    from guardian.policy.cedar import CedarPolicies, barred
     from guardian.policy.files import CASES, PolicyFiles
 
     place = _folder(folder, config)
     files = PolicyFiles.read(place)
     policies = CedarPolicies.from_files(files)
     cases = 0 if files.cases is None else len(read_cases(files.cases, place / CASES))
+    nobody_may = policies.nobody_may()
     if as_json:
         listed = [
             {"id": each.id, "effect": each.effect, "why": each.why, "place": each.place}
             for each in policies.clauses
         ]
-        print_json({"folder": place, "version": policies.version, "cases": cases, "policies": listed})
+        told = {"folder": place, "version": policies.version, "cases": cases, "policies": listed}
+        print_json({**told, "nobody_may": nobody_may})
         return
     show_rows(
         ("policy", "effect", "why", "where"),
@@ -64,6 +66,8 @@ def check(folder: Folder = None, config: ConfigOption = None, as_json: JsonOptio
         "is" if len(policies.clauses) == 1 else "are",
     )
     typer.echo(f"{found} in {place} {are} sound, version {policies.version}; {counted(cases, 'case')}")
+    if nobody_may:
+        typer.echo(barred(nobody_may), err=True)
 
 
 def put_to_the_cases(folder: Folder = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:

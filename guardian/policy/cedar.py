@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cedarpy
 
@@ -17,7 +17,7 @@ from guardian.errors import PolicyError
 from guardian.policy.entities import question
 from guardian.policy.files import PolicyFiles, statements
 from guardian.policy.literals import misspelt
-from guardian.policy.port import Asker, PolicyDecision, PolicyRequest
+from guardian.policy.port import Asker, PolicyAction, PolicyDecision, PolicyRequest, SessionFacts
 
 _UNASKED = "failed to build request"
 """How Cedar begins to say that facts do not fit the schema."""
@@ -100,6 +100,27 @@ class CedarPolicies:
         """Every policy, in the order in which they are written."""
         return tuple(self._clauses.values())
 
+    def nobody_may(self) -> tuple[PolicyAction, ...]:
+        """The actions that no permit is about, whoever asks and whatever else it wants: such as those that a new
+        version brought."""
+        written = json.loads(cedarpy.policies_to_json_str(self.policies))
+        anyone = {"principal": {"op": "All"}, "resource": {"op": "All"}, "conditions": []}
+        written["staticPolicies"] = {
+            name: policy | anyone
+            for name, policy in written["staticPolicies"].items()
+            if policy["effect"] == "permit"
+        }
+        permits = CedarPolicies(cedarpy.policies_from_json_str(json.dumps(written)), self.schema)
+        asker = Asker("guardian", "admin", frozenset())
+        return tuple(
+            action
+            for action in get_args(PolicyAction)
+            if not any(
+                permits._decide(PolicyRequest(asker, action, "tenant", session)).allowed
+                for session in (None, SessionFacts("session"))
+            )
+        )
+
     def decide(self, request: PolicyRequest) -> PolicyDecision:
         """Remembers answers about no session: gateways and monitors ask the same question with every poll."""
         if request.session is not None:
@@ -129,6 +150,13 @@ class CedarPolicies:
 
 
 plugin = CedarPolicies
+
+
+def barred(actions: tuple[PolicyAction, ...]) -> str:
+    """What people are told of actions that no permit is about."""
+    return (
+        f"nobody may {', '.join(actions)}: no policy permits it; config/policies/ of this version has rules for it"
+    )
 
 
 def _parse(text: str, place: str) -> Any:

@@ -65,6 +65,15 @@ def test_check_for_programs(policy, folder):
     assert told["cases"] > 100
 
 
+def test_check_says_what_nobody_may_as_policies_of_an_earlier_version_leave_new_acts(policy, folder):
+    assert "nobody may" not in policy("check", str(folder)).stderr
+    (folder / "subjects.cedar").unlink()
+    done = policy("check", str(folder))
+    assert (done.exit_code, done.stderr.startswith("nobody may revokeSubject, reinstateSubject: ")) == (0, True)
+    told = json.loads(policy("check", str(folder), "--json").stdout)
+    assert told["nobody_may"] == ["revokeSubject", "reinstateSubject"]
+
+
 def test_check_names_file_and_line_of_what_is_wrong(policy, folder):
     (folder / "more.cedar").write_text(
         '// mine\n\n@id("x")\npermit (principal, action, resource)\nwhen { 1 == };\n'

@@ -166,3 +166,29 @@ def test_a_schema_that_does_not_know_what_guardian_tells_is_refused_at_the_start
     assert older != SHIPPED.schema
     with pytest.raises(PolicyError, match="the schema is not this version's"):
         CedarPolicies('@id("all") permit (principal, action, resource);', older)
+
+
+@pytest.mark.parametrize(
+    ("policies", "named", "left"),
+    [
+        (SHIPPED.policies, get_args(PolicyAction), ()),
+        ("permit (principal, action, resource);", get_args(PolicyAction), ()),
+        (
+            "permit (principal, action, resource is Guardian::Tenant) when { context.solo };",
+            ("flag", "setMode"),
+            (),
+        ),
+        ('permit (principal, action == Guardian::Action::"read", resource);', ("read",), ("readChanges", "flag")),
+        (
+            'permit (principal, action in Guardian::Action::"onSession", resource) when { context.act.own };',
+            ("flag", "permitCall", "snooze"),
+            ("setMode", "revokeSubject", "read"),
+        ),
+        ("forbid (principal, action, resource);", (), get_args(PolicyAction)),
+    ],
+)
+def test_what_no_permit_is_about_nobody_may(policies, named, left):
+    asked = policies if policies == SHIPPED.policies else f'@id("one") {policies}'
+    nobody_may = CedarPolicies(asked, SHIPPED.schema).nobody_may()
+    assert not {*named} & {*nobody_may}
+    assert {*left} <= {*nobody_may}
