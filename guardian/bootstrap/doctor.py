@@ -35,7 +35,7 @@ from guardian.bootstrap.storing import archive_checked, database_checked
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.domain.text import counted
-from guardian.errors import BusError, GuardianError
+from guardian.errors import BusError, GuardianError, PolicyError
 from guardian.keys.files import read_secret
 from guardian.policy.cedar import barred
 from guardian.policy.files import CASES
@@ -158,7 +158,14 @@ def _calibration(settings: Settings) -> str:
 
 
 def _policy(settings: Settings) -> str:
-    point = open_policy(settings)
+    try:
+        point = open_policy(settings)
+    except PolicyError as error:
+        found, _, mend = str(error).partition("; ")
+        raise Unwell(
+            found,
+            mend or "see the message; `guardian policy check` reads them again, config/policies/ has sound ones",
+        ) from error
     if isinstance(point, ReloadablePolicies):
         held = f"{point.cases} must-allow and must-deny cases hold" if point.cases else f"no {CASES} beside them"
         nobody_may = point.policies.nobody_may()

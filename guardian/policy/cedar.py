@@ -39,12 +39,14 @@ class Clause:
 class CedarPolicies:
     """A validated policy set. Raises PolicyError when anything about it is wrong: better no start than a guess.
 
-    `places` says for each policy, in order, where it is written. Without it these are lines of the text.
+    `places` says for each policy, in order, where it is written; without it these are lines of the text.
+    `schema_place` says it of the schema.
     """
 
     policies: str
     schema: str
     places: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    schema_place: str = field(default="the schema", repr=False, compare=False)
     _set: Any = field(init=False, repr=False, compare=False)
     _schema: Any = field(init=False, repr=False, compare=False)
     _clauses: Mapping[str, Clause] = field(init=False, repr=False, compare=False)
@@ -61,7 +63,7 @@ class CedarPolicies:
         try:
             schema = cedarpy.Schema.from_str(self.schema)
         except ValueError as error:
-            raise PolicyError(f"Cedar cannot parse the schema: {error}") from error
+            raise PolicyError(f"{self.schema_place}: Cedar cannot parse this schema: {error}") from error
         clauses = _clauses(self.policies, places)
         result = cedarpy.validate_policies(self.policies, self.schema, release_gil=True)
         if not result.validation_passed:
@@ -73,7 +75,11 @@ class CedarPolicies:
         object.__setattr__(self, "_version", hashlib.sha256(whole).hexdigest()[:16])
         told = self._decide(PolicyRequest(Asker("guardian", "gateway", frozenset()), "readRevocations", "tenant"))
         if any(error.startswith(_UNASKED) for error in told.errors):
-            raise PolicyError(f"the schema is not this version's, so nothing could be asked: {told.errors[0]}")
+            raise PolicyError(
+                f"{self.schema_place} is not this version's, so nothing could be asked ({told.errors[0]}); take"
+                " guardian.cedarschema from config/policies/ of this version, and its rules for the actions that"
+                " yours do not name (README, Changes)"
+            )
 
     @classmethod
     def from_files(cls, files: PolicyFiles) -> "CedarPolicies":
@@ -85,7 +91,7 @@ class CedarPolicies:
                 _parse(each.text, places[-1])
         if not places:
             raise PolicyError(f"{files.folder} holds no policy: all would be denied")
-        return cls("\n".join(files.policies.values()), files.schema, tuple(places))
+        return cls("\n".join(files.policies.values()), files.schema, tuple(places), str(files.schema_file))
 
     @property
     def version(self) -> str:

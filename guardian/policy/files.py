@@ -15,7 +15,8 @@ _PIECE = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|;|\n|[^";/\n]+|.', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class PolicyFiles:
-    """A folder's `*.cedar` files by name, in the order of names, its schema, and its cases where it has some.
+    """A folder's `*.cedar` files by name, in the order of names, its schema and where that is, and its
+    cases where it has some.
 
     Hidden files are none of it: an editor's lock on a policy is not a policy.
     """
@@ -23,6 +24,7 @@ class PolicyFiles:
     folder: Path
     policies: Mapping[str, str]
     schema: str
+    schema_file: Path
     cases: str | None = None
 
     @classmethod
@@ -40,6 +42,7 @@ class PolicyFiles:
                 folder,
                 {file.name: _text(file) for file in texts},
                 _text(schemas[0]),
+                schemas[0],
                 _text(cases) if cases.exists() else None,
             )
         except OSError as error:

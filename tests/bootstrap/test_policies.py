@@ -81,6 +81,17 @@ def test_the_doctor_says_what_nobody_may_under_policies_of_an_earlier_version(fo
     assert (found.ok, found.found.splitlines()[1][:44]) == (True, "nobody may revokeSubject, reinstateSubject: ")
 
 
+def test_the_doctor_names_the_schema_of_an_earlier_version_and_where_this_ones_is(folder):
+    schema = folder / "guardian.cedarschema"
+    schema.write_text(schema.read_text().replace("denies: Bool,", ""))
+    (folder / "separation.cedar").unlink()  # which asks for it
+    found = doctor(folder)
+    assert (found.ok, found.found.startswith(f"{schema} is not this version's")) == (False, True)
+    assert found.mend.startswith("take guardian.cedarschema from config/policies/ of this version")
+    (folder / "more.cedar").write_text("permit (")
+    assert "guardian policy check" in doctor(folder).mend
+
+
 def test_cedar_has_no_options_and_an_unknown_language_names_the_known_ones():
     with pytest.raises(ConfigurationError, match="none, got url"):
         open_policy(load(None, overrides={"policy": {"options": {"url": "x"}}}))
