@@ -3,35 +3,25 @@
 import hashlib
 import io
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
 import tarfile
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from joserfc import jws
 from joserfc.jwk import ECKey
-from ports import port_of, reserve
+from nginx import EXAMPLES, certified, nginx
 
 from guardian.control.app import create_app
 from guardian.domain.revocation import Revision
 from guardian.revocation import opa_bundle
 from guardian.revocation.opa_bundle import BundleFace
-
-EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "nginx" / "auth_request.conf"
 
 regopy = pytest.importorskip("regopy", reason="the dev extra brings a Rego evaluator")
 
@@ -243,19 +233,6 @@ def test_the_bundle_is_polled_like_any_other(stage):
     assert stage.call("GET", "/v1/opa/bundle.tar.gz", "monitor").status_code == 403
 
 
-def certified(folder, name):
-    """Files of a certificate for localhost that vouches for itself, and of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now, day = datetime.now(UTC), timedelta(days=1)
-    made = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now - day, now + day)
-    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    (folder / f"{name}.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
-    (folder / f"{name}.key").write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
-    return folder / f"{name}.pem", folder / f"{name}.key"
-
-
 @pytest.fixture
 def vouching(request):
     """Whose certificate nginx trusts for control; "" where control speaks plain HTTP."""
@@ -263,11 +240,8 @@ def vouching(request):
 
 
 @pytest.fixture
-def nginx(stage, tmp_path, vouching):
-    """Debian's nginx, `auth_request` before an application of ours. Skipped where it is not installed."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed (apt-get install nginx-light); CI installs it")
+def behind_nginx(stage, tmp_path, vouching):
+    """nginx's address, with `auth_request` before an application of ours."""
 
     class App(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -284,7 +258,7 @@ def nginx(stage, tmp_path, vouching):
     listener = socket.create_server(("127.0.0.1", 0))
     folder = tmp_path / "nginx"
     folder.mkdir()
-    text, certificate = EXAMPLE.read_text(encoding="utf-8"), {}
+    text, certificate = (EXAMPLES / "auth_request.conf").read_text(encoding="utf-8"), {}
     if vouching:
         text = re.sub(r"proxy_pass http://@GUARDIAN@.*", "", text).replace("# proxy_", "proxy_")
         certificate = dict(zip(("ssl_certfile", "ssl_keyfile"), certified(folder, "control"), strict=True))
@@ -292,44 +266,19 @@ def nginx(stage, tmp_path, vouching):
     server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical", **certificate))
     running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     running.start()
-    held = reserve()
-    port = port_of(held)
     told = {
         "GUARDIAN": f"127.0.0.1:{listener.getsockname()[1]}",
         "NAME": f"localhost:{listener.getsockname()[1]}",
         "CA": str(folder / f"{vouching}.pem"),
         "APPLICATION": f"127.0.0.1:{application.server_address[1]}",
-        "LISTEN": f"127.0.0.1:{port}",
         "TOKEN": stage.token("gateway"),
         "TENANT": "acme",
         "CACHE": str(folder),
     }
-    for name, value in told.items():
-        text = text.replace(f"@{name}@", value)
-    (folder / "site.conf").write_text(text)
-    user = "user root root;" if os.geteuid() == 0 else ""  # its workers must reach the test's folder
-    (folder / "nginx.conf").write_text(
-        f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
-        "events {}\n"
-        f"http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;\n"
-        f"fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
-        f"include {folder}/site.conf; }}\n"
-    )
-    command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
-    process = subprocess.Popen(command)
     try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "error.log").read_text()
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        with nginx(folder, text, **told) as address:
+            yield f"http://{address}"
     finally:
-        process.terminate()
-        process.wait(30)
-        held.close()
         server.should_exit = True
         running.join(30)
         application.shutdown()
@@ -337,9 +286,9 @@ def nginx(stage, tmp_path, vouching):
 
 
 @pytest.mark.slow
-def test_a_real_nginx_refuses_a_revoked_session(stage, nginx, tmp_path):
+def test_a_real_nginx_refuses_a_revoked_session(stage, behind_nginx, tmp_path):
     def call(session):
-        return httpx.get(f"{nginx}/tools/call", headers={"X-Session-Id": session}, timeout=30).status_code
+        return httpx.get(f"{behind_nginx}/tools/call", headers={"X-Session-Id": session}, timeout=30).status_code
 
     assert (call("s1"), call("s2")) == (200, 200)
     stage.revoke("s1")
@@ -348,18 +297,18 @@ def test_a_real_nginx_refuses_a_revoked_session(stage, nginx, tmp_path):
         assert time.monotonic() < until
         time.sleep(0.1)
     assert call("s2") == 200
-    assert httpx.get(f"{nginx}/tools/call", timeout=30).status_code == 403  # who names nobody
+    assert httpx.get(f"{behind_nginx}/tools/call", timeout=30).status_code == 403  # who names nobody
     assert call("x" * 513) == 403
     forged = {"X-Session-Id": "s1", "X-Guardian-Session": "s2"}
-    assert httpx.get(f"{nginx}/tools/call", headers=forged, timeout=30).status_code == 403
+    assert httpx.get(f"{behind_nginx}/tools/call", headers=forged, timeout=30).status_code == 403
     assert (tmp_path / "nginx" / "guardian-check").is_dir()  # what it keeps lies where it was told
 
 
 @pytest.mark.slow
-def test_nor_does_nginx_keep_an_answer_for_two_whose_names_run_together(stage, nginx):
+def test_nor_does_nginx_keep_an_answer_for_two_whose_names_run_together(stage, behind_nginx):
     def call(session, agent):
         headers = {"X-Session-Id": session, "X-Agent-Id": agent}
-        return httpx.get(f"{nginx}/tools/call", headers=headers, timeout=30).status_code
+        return httpx.get(f"{behind_nginx}/tools/call", headers=headers, timeout=30).status_code
 
     stage.revoke("s one")
     assert (call("s", "one two"), call("s one", "two")) == (200, 403)
@@ -367,10 +316,10 @@ def test_nor_does_nginx_keep_an_answer_for_two_whose_names_run_together(stage, n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["X-Session-Id", "X-Agent-Id"])
-def test_a_header_that_came_twice_is_refused_before_nginx_makes_one_name_of_both(stage, nginx, name):
+def test_a_header_that_came_twice_is_refused_before_nginx_makes_one_name_of_both(stage, behind_nginx, name):
     def call(*more):
         headers = [("X-Session-Id", "s2"), ("X-Agent-Id", "a2"), *more]
-        return httpx.get(f"{nginx}/tools/call", headers=headers, timeout=30).status_code
+        return httpx.get(f"{behind_nginx}/tools/call", headers=headers, timeout=30).status_code
 
     assert (call(), call((name, "s1"))) == (200, 403)
 
@@ -379,7 +328,7 @@ def test_a_header_that_came_twice_is_refused_before_nginx_makes_one_name_of_both
 @pytest.mark.parametrize(
     ("vouching", "answered"), [("control", [200, 403]), ("stranger", [500, 500])], indirect=["vouching"]
 )
-def test_to_another_machine_the_token_goes_through_tls_and_to_control_alone(stage, nginx, answered):
+def test_to_another_machine_the_token_goes_through_tls_and_to_control_alone(stage, behind_nginx, answered):
     stage.revoke("s1")
     asked = [{"X-Session-Id": name} for name in ("s2", "s1")]
-    assert [httpx.get(f"{nginx}/", headers=each, timeout=30).status_code for each in asked] == answered
+    assert [httpx.get(f"{behind_nginx}/", headers=each, timeout=30).status_code for each in asked] == answered
