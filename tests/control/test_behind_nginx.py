@@ -7,6 +7,7 @@ import httpx
 import pytest
 import uvicorn
 from nginx import EXAMPLES, certified, nginx
+from ports import port_of, reserve
 
 from guardian.control.app import create_app
 
@@ -46,3 +47,11 @@ def test_a_gateway_of_many_tenants_is_told_of_all_of_them(stage, through):
     finally:
         server.should_exit = True
         running.join(30)
+
+
+def test_a_one_time_code_stands_in_no_log_while_control_is_away(through, tmp_path):
+    with reserve() as away, through(port_of(away)) as address:
+        assert answered(address, "/console/link?code=of-one-time").status_code == 502
+        assert answered(address, "/console?after=elsewhere").status_code == 502
+    log = (tmp_path / "error.log").read_text()
+    assert ("elsewhere" in log, "of-one-time" in log) == (True, False)
