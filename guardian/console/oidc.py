@@ -19,17 +19,16 @@ from urllib.parse import quote_plus, urlencode
 import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key
 
 from guardian.console.ports import Returned, SentOff
 from guardian.domain.urls import is_private
 from guardian.errors import ProviderAway, SignInRefused, StoreError
+from guardian.keys.published import signed, usable
 from guardian.keys.seal import Seal
 from guardian.telemetry import logger
 from guardian.wire.principal import Person
 
-_ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
-"""Signatures that only the provider can make; never a shared secret, never none."""
 _KEPT = timedelta(hours=1)
 _NOT_AGAIN = timedelta(seconds=10)
 _ASK_AGAIN = timedelta(minutes=1)
@@ -79,7 +78,7 @@ class OpenIdProvider:
         self._asking = threading.Lock()
         self._known: _Known | None = None
         self._failed: tuple[datetime, ProviderAway] | None = None
-        self._keys: tuple[datetime, KeySet] | None = None
+        self._keys: tuple[datetime, tuple[Key, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -145,7 +144,7 @@ class OpenIdProvider:
         try:
             got = self._http.post(provider.token, data=form, auth=auth, headers={"accept": "application/json"})
             told = got.raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
             _log.warning("oidc_token_failed", error=type(error).__name__, detail=str(error)[:200])
             raise SignInRefused("The identity provider did not vouch for this sign-in. Begin again.") from error
         token = told.get("id_token") if isinstance(told, dict) else None
@@ -167,7 +166,7 @@ class OpenIdProvider:
         try:
             claims = self._signed(token)
             registry.validate(claims)
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             _log.warning("oidc_token_refused", error=type(error).__name__, detail=str(error)[:200])
             raise SignInRefused("The identity provider's answer is not sound. Begin again.") from error
         audience = claims["aud"]
@@ -180,19 +179,24 @@ class OpenIdProvider:
     def _signed(self, token: str) -> dict[str, Any]:
         """With the provider's keys; with fresh ones, should it have changed them."""
         try:
-            return jwt.decode(token, self._key_set(), algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError):
-            return jwt.decode(token, self._key_set(fresh=True), algorithms=_ALGORITHMS).claims
+            said = signed(token, self._key_set())
+        except ValueError:
+            said = signed(token, self._key_set(fresh=True))
+        claims = json.loads(said)
+        if not isinstance(claims, dict):
+            raise ValueError("the claims are no object")
+        return claims
 
-    def _key_set(self, *, fresh: bool = False) -> KeySet:
+    def _key_set(self, *, fresh: bool = False) -> tuple[Key, ...]:
         now, provider = self._clock(), self._provider()
         with self._lock:
             kept = self._keys
         if kept is not None and now - kept[0] < (_ASK_AGAIN if fresh else _KEPT):
             return kept[1]
         try:
-            keys = KeySet.import_key_set(self._get(provider.keys))
-        except (JoseError, KeyError, TypeError, ValueError) as error:
+            if not (keys := tuple(usable(self._get(provider.keys)["keys"], of=provider.keys))):
+                raise ValueError("no key that is known here")
+        except (KeyError, TypeError, ValueError) as error:
             _log.error("oidc_keys_unusable", error=type(error).__name__, detail=str(error)[:200])
             raise ProviderAway("The identity provider publishes no usable keys.") from error
         with self._lock:
@@ -235,7 +239,7 @@ class OpenIdProvider:
             got = self._http.get(url, headers={"accept": "application/json"})
             got.raise_for_status()
             return got.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
             _log.error("oidc_unreachable", url=url, error=type(error).__name__)
             raise ProviderAway("The identity provider cannot be reached. Try again in a moment.") from error
 

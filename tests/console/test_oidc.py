@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from joserfc.jwk import ECKey, JWKRegistry
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
 from guardian.bootstrap.console import _mapping, open_identity, pages_checked
@@ -21,6 +22,7 @@ PEOPLE = {
     "lee": {"sub": "00u2", "role": "approver", "tenants": ["*"]},
 }
 PAGE = "/console/session?tenant=acme&id=sess_1"
+SAME_NAME = ECKey.generate_key("P-256").as_dict(private=False)
 ELSEWHERE = {"issuer": "https://idp.example", "client_id": "g"}
 
 
@@ -171,6 +173,52 @@ def test_the_provider_may_change_its_keys(made):
     provider.rotate()
     site.clock.pass_(minutes=2)
     assert there_and_back(site.browser()).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("kind", "curve", "algorithm"),
+    [("RSA", 2048, "RS512"), ("RSA", 2048, "PS384"), ("EC", "P-384", "ES384"), ("OKP", "Ed25519", "Ed25519")],
+)
+def test_it_may_sign_with_any_key_of_its_own(made, kind, curve, algorithm):
+    site, provider = made
+    provider.rotate(JWKRegistry.generate_key(kind, curve, {"kid": "its own"}), algorithm)
+    assert there_and_back(site.browser()).status_code == 303
+
+
+@pytest.mark.parametrize("header", [{"pi.atm": "8a"}, {"x5c": ["M" * 4_000]}, {"kid": None}], ids=str)
+def test_what_the_header_of_an_id_token_says_besides_keeps_nobody_out(made, header):
+    site, provider = made
+    provider.header = header
+    assert there_and_back(site.browser()).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kty": "EC", "crv": "BP-256", "x": "AA", "y": "AA", "kid": "of another curve"},
+        {"kty": "RSA", "kid": "without a modulus"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "use": "tls", "kid": "for another use"},
+        "no object",
+        SAME_NAME,
+    ],
+    ids=str,
+)
+def test_an_odd_key_beside_the_one_that_signs_keeps_nobody_out(made, odd):
+    site, provider = made
+    provider.beside = [odd | {"kid": provider.key.kid} if odd is SAME_NAME else odd]
+    assert there_and_back(site.browser()).status_code == 303
+
+
+@pytest.mark.parametrize("asked", ["post", "get"])
+def test_an_answer_of_endless_depth_is_refused_in_words(made, monkeypatch, asked):
+    site, _ = made
+    browser = site.browser()
+    back = urlsplit(at_the_provider(sent(browser)))
+    deep = httpx.Response(200, text="[" * 50_000, request=httpx.Request(asked, "http://idp.example"))
+    with monkeypatch.context() as broken:
+        broken.setattr(httpx.Client, asked, lambda *_args, **_more: deep)
+        got = browser.get(f"{back.path}?{back.query}")
+    assert (got.status_code, "The identity provider" in got.text) == (403 if asked == "post" else 503, True)
 
 
 def test_a_provider_that_is_away_is_said_so(made, monkeypatch):

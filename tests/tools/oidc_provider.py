@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, OctKey
+from joserfc import jws, jwt
+from joserfc.jwk import ECKey, OctKey
 
 CLIENT, SECRET = "guardian", "a secret of the provider's"
 
@@ -27,6 +27,8 @@ class OidcProvider:
         self._clock = clock
         self.claims: dict[str, Any] = {"sub": "00u1", "email": "maya@acme.example", "email_verified": True}
         self.wrong: dict[str, Any] = {}
+        self.header: dict[str, Any] = {}  # what an id token's says besides
+        self.beside: list[dict[str, Any]] = []  # keys that are published before the one that signs
         self.exchanges: list[str] = []  # what became of each request to the token endpoint
         self.rotate()
         self._codes: dict[str, dict[str, str]] = {}
@@ -43,9 +45,10 @@ class OidcProvider:
         self._server.server_close()
         self._thread.join(timeout=5)
 
-    def rotate(self) -> None:
+    def rotate(self, key: Any = None, algorithm: str = "ES256") -> None:
         """Sign with a fresh key from now on; only that one is published."""
-        self.key = ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(4)})
+        self.key = key or ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(4)})
+        self.algorithm = algorithm
 
     def _handler(provider) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
@@ -59,7 +62,7 @@ class OidcProvider:
                     case "/.well-known/openid-configuration":
                         self._json(200, provider._discovery())
                     case "/keys":
-                        self._json(200, KeySet([provider.key]).as_dict(private=False))
+                        self._json(200, {"keys": [*provider.beside, provider.key.as_dict(private=False)]})
                     case "/authorize":
                         self.send_response(302)
                         self.send_header("location", provider._authorized(query))
@@ -123,7 +126,7 @@ class OidcProvider:
         claims = {"iss": self.issuer, "aud": CLIENT, "nonce": nonce, "iat": now, "exp": now + 300} | self.claims
         claims |= self.wrong.get("claims", {})
         key: Any = self.key
-        algorithm = self.wrong.get("algorithm", "ES256")
+        algorithm = self.wrong.get("algorithm", self.algorithm)
         if algorithm == "none":
             body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
             return base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=") + f".{body}."
@@ -131,4 +134,6 @@ class OidcProvider:
             key = OctKey.import_key(json.dumps(self.key.as_dict(private=False)))
         elif self.wrong.get("stranger"):
             key = ECKey.generate_key("P-256", parameters={"kid": self.key.kid})
-        return jwt.encode({"alg": algorithm, "kid": self.key.kid}, claims, key, algorithms=[algorithm])
+        head = {"alg": algorithm, "kid": self.key.kid} | self.header
+        registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+        return jwt.encode({name: each for name, each in head.items() if each}, claims, key, registry=registry)
