@@ -24,7 +24,7 @@ from joserfc.jwk import Key
 from guardian.console.ports import Returned, SentOff
 from guardian.domain.urls import is_private
 from guardian.errors import ProviderAway, SignInRefused, StoreError
-from guardian.keys.published import signed, usable
+from guardian.keys.published import ALGORITHMS, signed, usable
 from guardian.keys.seal import Seal
 from guardian.telemetry import logger
 from guardian.wire.principal import Person
@@ -56,6 +56,7 @@ class _Known:
     token: str
     keys: str
     names_itself: bool  # in its answers (RFC 9207)
+    signs: tuple[str, ...]  # under which algorithms; empty where it does not say
     at: datetime
 
 
@@ -86,7 +87,12 @@ class OpenIdProvider:
 
     def examine(self) -> None:
         """Raises SignInRefused where the provider is away, or not what it should be."""
-        self._provider()
+        signs = self._provider().signs
+        if signs and not set(signs) & set(ALGORITHMS):
+            raise SignInRefused(
+                f"The identity provider signs id tokens with {', '.join(signs)} only, of which none is believed."
+                " Have it sign with RS256 or ES256."
+            )
         self._key_set()
 
     def begin(self, path: str) -> SentOff:
@@ -228,6 +234,7 @@ class OpenIdProvider:
                 token=_same_safety(self._client.issuer, told["token_endpoint"]),
                 keys=_same_safety(self._client.issuer, told["jwks_uri"]),
                 names_itself=told.get("authorization_response_iss_parameter_supported") is True,
+                signs=tuple(map(str, told.get("id_token_signing_alg_values_supported") or ())),
                 at=self._clock(),
             )
         except (KeyError, TypeError, ValueError) as error:

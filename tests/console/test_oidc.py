@@ -344,6 +344,17 @@ def test_the_doctor_looks_at_the_ways_in(made):
         pages_checked(site.settings)
 
 
+@pytest.mark.parametrize(("signs", "fits"), [(["HS256", "none"], False), (["HS256", "RS512"], True), (None, True)])
+def test_the_doctor_says_that_no_id_token_will_be_believed(made, signs, fits):
+    site, provider = made
+    provider.wrong = {"discovery": {"id_token_signing_alg_values_supported": signs}}
+    if fits:
+        assert "Acme SSO" in pages_checked(site.settings)
+        return
+    with pytest.raises(SignInRefused, match="HS256, none only"):
+        pages_checked(site.settings)
+
+
 def test_the_doctor_says_that_there_are_no_pages(make_site):
     assert "console.enabled is false" in pages_checked(make_site(console={"enabled": False}).settings)
     with pytest.raises(ConfigurationError, match="is no folder"):
