@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from guardian.telemetry import logger
 from guardian.wire.principal import Principal, Role
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
@@ -25,6 +26,7 @@ _ELEMENTS = re.compile(rf'(?:{_QUOTED}|[^",])*')
 _PAIRS = re.compile(rf'(?:{_QUOTED}|[^";])*')
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _LONGEST = 16384
+_log = logger("control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class ClientCertificates:
             address = ip_address(peer or "")
         except ValueError:
             return False
-        return any(address in network for network in self.proxies)
+        bare = getattr(address, "ipv4_mapped", None) or address  # a socket of both families maps it
+        return any(address in network or bare in network for network in self.proxies)
 
 
 def binding_holds(
@@ -60,15 +63,29 @@ def binding_holds(
 
     A bound token where certificates are not checked is refused: nobody could tell that it was stolen.
     """
+    why = _objection(principal, checked, peer=peer, told=told)
+    if why is not None:
+        _log.warning("certificate_refused", why=why)
+    return why is None
+
+
+def _objection(
+    principal: Principal, checked: ClientCertificates | None, *, peer: str | None, told: list[str]
+) -> str | None:
     bound = principal.certificate
-    if checked is None:
-        return bound is None
     if bound is None:
-        return principal.role not in checked.required_for
-    if len(told) != 1 or not checked.trusts(peer):
-        return False
+        must = checked is not None and principal.role in checked.required_for
+        return f"a token of role {principal.role} must be bound to one" if must else None
+    if checked is None:
+        return "control.client_certificates names no header that tells of one"
+    if len(told) != 1:
+        return f"{checked.header} came {len(told)} times"
+    if not checked.trusts(peer):
+        return f"{peer} is none of the trusted_proxies"
     shown = thumbprint(told[0])
-    return shown is not None and hmac.compare_digest(shown.encode(), bound.encode())
+    if shown is None or not hmac.compare_digest(shown.encode(), bound.encode()):
+        return f"{checked.header} tells of another, or of none"
+    return None
 
 
 def thumbprint(told: str) -> str | None:

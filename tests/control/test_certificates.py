@@ -162,6 +162,30 @@ def test_the_header_counts_only_from_a_trusted_proxy(checked, certificate, forms
     assert caller.status(forms["hex"]) == 401
 
 
+@pytest.mark.parametrize("proxies", [HERE, (ip_network("::ffff:127.0.0.0/104"),)], ids=str)
+def test_a_proxy_that_comes_over_ipv4_to_a_socket_of_both_families_is_the_same(
+    checked, certificate, forms, proxies
+):
+    caller = checked(certificate_thumbprint(certificate), proxies=proxies)
+    for peer, status in (("::ffff:127.0.0.1", 200), ("::ffff:10.0.0.1", 401), ("::2", 401)):
+        caller.stage.client._transport.client = (peer, 50_000)
+        assert caller.status(forms["hex"]) == status
+
+
+def test_the_log_says_why_a_certificate_does_not_count(checked, certificate, forms, capsys):
+    caller = checked(certificate_thumbprint(certificate))
+    for headers, why in (
+        ([], "came 0 times"),
+        ([forms["hex"]] * 2, "came 2 times"),
+        ([thumbprint_of_other()], "tells of another"),
+    ):
+        assert caller.status(*headers) == 401
+        assert why in capsys.readouterr().out
+    elsewhere = checked(certificate_thumbprint(certificate), proxies=(ip_network("10.0.0.0/8"),))
+    assert elsewhere.status(forms["hex"]) == 401
+    assert "127.0.0.1 is none of the trusted_proxies" in capsys.readouterr().out
+
+
 def test_a_role_that_must_be_bound_is_not_believed_without(checked):
     assert checked(None, required=frozenset({"analyst"})).status() == 401
     assert checked(None, required=frozenset({"monitor"})).status() == 200
