@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from guardian.domain.event import Identifier, TenantName
 from guardian.errors import TokenError
 from guardian.keys.signing import ALGORITHM, KeySet, SigningKeys
-from guardian.wire.principal import NOBODY, ROLES, Principal, Role
+from guardian.wire.principal import EVERY_TENANT, NOBODY, ROLES, Principal, Role
 
 LEEWAY_S = 30
 _TYPE = "at+jwt"
@@ -88,6 +88,9 @@ class Tokens:
             raise TokenError(
                 f"{name!r} is no identifier: 1 to 512 characters, no control characters, and of a tenant no slash"
             ) from error
+        for name in tenants:
+            if "*" in name and name != EVERY_TENANT:
+                raise TokenError(f"{name!r} is no pattern; list tenants by their names, or '*' for every tenant")
         if principal_id in NOBODY:
             raise TokenError(f"{principal_id!r} stands for guardian's own acts in the audit trail; choose another")
         key = self.keys.current().signing
@@ -110,6 +113,11 @@ class Tokens:
             claims["cnf"] = {_THUMBPRINT: certificate}
         header = {"alg": ALGORITHM, "typ": _TYPE, "kid": str(key.kid)}
         text = jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+        if len(text) > _MAX_CHARACTERS:
+            raise TokenError(
+                f"a token for {len(claims['tenants'])} tenants has {len(text)} characters, and control reads"
+                f" {_MAX_CHARACTERS}; issue several for fewer each, or one for '*', which is every tenant"
+            )
         ends = datetime.fromtimestamp(expires, UTC)
         principal = Principal(principal_id, role, frozenset(tenants), jti, ends, certificate)
         return IssuedToken(principal, str(key.kid), datetime.fromtimestamp(issued, UTC), text)

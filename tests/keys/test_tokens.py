@@ -153,6 +153,8 @@ def test_no_flipped_character_survives(tokens, data):
         ({"tenants": []}, "at least one tenant"),
         ({"tenants": ["a\n"]}, "no identifier"),
         ({"tenants": ["a/b"]}, "of a tenant no slash"),
+        ({"tenants": ["acme", "acme*"]}, "'acme\\*' is no pattern; .* or '\\*' for every tenant"),
+        ({"tenants": [f"tenant_{place:09}" for place in range(700)]}, r"700 tenants has .* or one for '\*'"),
         ({"ttl": timedelta(0)}, "live longer"),
     ],
 )
