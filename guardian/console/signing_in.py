@@ -59,7 +59,7 @@ def send_off(pages: Pages, asked: Asked) -> Response:
 
 
 def returned(pages: Pages, asked: Asked) -> Response:
-    """Back from the identity provider."""
+    """Back from the identity provider. A refusal forgets nothing: it may be of another tab's sign-in, or pass."""
     identity = pages.parts.identity
     if identity is None:
         return pages.failed(asked, 404, "There is no identity provider set up here.")
@@ -70,9 +70,7 @@ def returned(pages: Pages, asked: Asked) -> Response:
     except (SignInRefused, TokenError) as refusal:
         _log.warning("sign_in_refused", reason=str(refusal)[:300], correlation_id=asked.request_id)
         pages.parts.metrics.add("guardian_sign_ins_total", how="refused")
-        answer = pages.failed(asked, 503 if isinstance(refusal, ProviderAway) else 403, str(refusal))
-        pages.cookies.forget_oidc(answer)
-        return answer
+        return pages.failed(asked, 503 if isinstance(refusal, ProviderAway) else 403, str(refusal))
     answer = _come_in(pages, asked, admitted, safe_path(pages.parts, back.path))
     pages.cookies.forget_oidc(answer)
     return answer

@@ -159,6 +159,14 @@ def test_an_answer_counts_once_and_in_the_browser_that_asked(made):
     assert provider.exchanges == ["done"]
 
 
+def test_of_two_sign_ins_in_one_browser_the_later_is_not_thrown_out_by_the_other(made):
+    site, _ = made
+    browser = site.browser()
+    first, second = (urlsplit(at_the_provider(sent(browser))) for _ in range(2))
+    assert "belongs to another sign-in" in browser.get(f"{first.path}?{first.query}").text
+    assert browser.get(f"{second.path}?{second.query}").status_code == 303
+
+
 def test_a_sign_in_that_took_too_long_is_begun_again(made):
     site, _ = made
     browser = site.browser()
