@@ -152,7 +152,7 @@ class MonitorStore:
             letters = insert_dead_letters(
                 connection, judged.dead_letters, self._seal, now=now, expires_at=now + self._ttl
             )
-            enqueue(connection, "dead_letter", letters, now)
+            enqueue(connection, "dead_letter", dict.fromkeys(letters, ""), now)
             insert_waiting(connection, waits, self._seal, now)
             delete_waiting(connection, [held.id for held in released])
             save_envelopes(connection, heard, now)

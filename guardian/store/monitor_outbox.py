@@ -2,11 +2,23 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, RowMapping, and_, exists, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.store.engine import reading, writing
@@ -17,19 +29,18 @@ from guardian.store.monitor_tables import dead_letters, findings, outbox
 from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
 
 _Kind = Literal["finding", "dead_letter"]
+_Queue = tuple[_Kind, int]
+"""A kind and a rank."""
 _MAX_NOTE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 _REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
 RANKS = 0, 1
 
 
-def enqueue(connection: Connection, kind: _Kind, refs: Iterable[str], now: datetime) -> None:
-    """Queue what is not queued yet: the same finding again adds nothing."""
-    insert_new(
-        connection,
-        outbox,
-        [{"kind": kind, "ref": ref, "state": "due", "attempts": 0, "next_at": now, "note": ""} for ref in refs],
-    )
+def enqueue(connection: Connection, kind: _Kind, refs: Mapping[str, str], now: datetime) -> None:
+    """Queue what is not queued yet, each in its lane: the same finding again adds nothing."""
+    due = {"kind": kind, "state": "due", "attempts": 0, "next_at": now, "note": ""}
+    insert_new(connection, outbox, [{**due, "ref": ref, "lane": lane} for ref, lane in refs.items()])
 
 
 def known_findings(connection: Connection, ids: Iterable[str]) -> frozenset[str]:
@@ -52,7 +63,7 @@ def insert_findings(connection: Connection, found: Sequence[Finding], now: datet
             for finding in found
         ],
     )
-    enqueue(connection, "finding", [finding.id for finding in found], now)
+    enqueue(connection, "finding", {finding.id: finding.tenant_id for finding in found}, now)
     urgent = (each for each in found if each.wanted is Effect.REVOKE or each.severity == "critical")
     _overtake(connection, {(each.tenant_id, each.session_id) for each in urgent})
 
@@ -80,6 +91,7 @@ class Outbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._last: dict[_Queue, str] = {}  # the lane that had the last turn
 
     def due(
         self,
@@ -91,8 +103,9 @@ class Outbox:
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send: findings first, of these the urgent ones, then what was due first, and no
-        more than memory takes. One place in ten is none of the urgent ones': else the others might wait for ever.
+        """Up to `limit` things to send: findings first, of these the urgent ones, and no more than memory takes.
+        One place in ten is none of the urgent ones': else the others might wait for ever. Tenants take turns,
+        however much waits of any of them; of each, what was due first goes first.
 
         Only of this `kind`, and dead letters only of these `topics`, if named. Each is leased, and comes back
         after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
@@ -100,21 +113,25 @@ class Outbox:
         """
         kinds: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
-        order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
-        asked = [  # each goes along the index, however much waits
-            (most, select(outbox).where(*_due(each, topics), outbox.c.rank == rank, when).order_by(*order))
-            for rank, most in zip(RANKS, (limit - limit // 10, limit), strict=True)
+        queues = [
+            ((each, rank), [*_due(each, topics), outbox.c.rank == rank], when)
+            for rank in RANKS
             for each in kinds
             for when in times
         ]
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
-            if not any(connection.execute(query.limit(1)).first() for _, query in asked):
-                return []
+            waiting = [
+                (queue, [*where, when], lanes)
+                for queue, where, when in queues
+                if (lanes := _lanes(connection, where, when))
+            ]
+        if not waiting:
+            return []
         with writing(self._engine) as connection:
             rows: Sequence[RowMapping] = []
-            for most, query in asked:
-                mine = query.limit(most - len(rows)).with_for_update(skip_locked=True)
-                rows = [*rows, *connection.execute(mine).mappings()]
+            for queue, where, lanes in waiting:
+                most = limit if queue[1] else limit - limit // 10
+                rows = [*rows, *self._by_turns(connection, queue, where, lanes, most - len(rows))]
             rows = _as_memory_takes(connection, rows)
             ids = [row["id"] for row in rows]
             for part in chunks(ids):
@@ -123,9 +140,25 @@ class Outbox:
             letters = dead_letters_by_id(connection, _refs(rows, "dead_letter"))
         return [_item(row, bodies, letters) for row in rows]
 
+    def _by_turns(
+        self, connection: Connection, queue: _Queue, where: Iterable[Any], lanes: Iterable[str], most: int
+    ) -> list[RowMapping]:
+        """The first of each lane, then the second of each, from the lane on whose turn it is."""
+        last = self._last.get(queue, "")
+        order = outbox.c.next_at, outbox.c.attempts, outbox.c.id
+        query = select(outbox).where(*where).order_by(*order).limit(most).with_for_update(skip_locked=True)
+        each = [
+            connection.execute(query.where(outbox.c.lane == lane)).mappings().all()
+            for lane in sorted(lanes, key=lambda lane: (lane <= last, lane))[:most]
+        ]
+        rows = [row for turn in zip_longest(*each) for row in turn if row is not None][:most]
+        if rows:
+            self._last[queue] = rows[-1]["lane"]
+        return rows
+
     def delivered(self, item_id: int, outcome: str, *, now: datetime) -> None:
         """It arrived; `outcome` is what the other side made of it."""
-        self._end(item_id, "delivered", outcome, now)
+        self._end(item_id, "delivered", outcome, now, lane="")
 
     def parked(self, item_id: int, error: str, *, now: datetime) -> None:
         """It was refused for good, or cannot be read; it stays for people to look at."""
@@ -180,12 +213,12 @@ class Outbox:
         with writing(self._engine) as connection:
             return sorted(connection.execute(change).scalars())
 
-    def _end(self, item_id: int, state: str, note: str, now: datetime) -> None:
+    def _end(self, item_id: int, state: str, note: str, now: datetime, **more: str) -> None:
         with writing(self._engine) as connection:
             connection.execute(
                 update(outbox)
                 .where(outbox.c.id == item_id)
-                .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1)
+                .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1, **more)
             )
 
 
@@ -196,6 +229,15 @@ def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:
     if topics is not None:
         where.append(or_(outbox.c.kind != "dead_letter", letter_of(outbox.c.ref, topics)))
     return where
+
+
+def _lanes(connection: Connection, where: Sequence[Any], when: ColumnElement[bool]) -> Sequence[str]:
+    """The lanes in which something is due: from one to the next along the index, however much waits in each."""
+    lanes = select(func.min(outbox.c.lane).label("lane")).where(*where).cte("lanes", recursive=True)
+    further = select(func.min(outbox.c.lane)).where(*where, outbox.c.lane > lanes.c.lane).scalar_subquery()
+    lanes = lanes.union_all(select(further).where(lanes.c.lane.is_not(None)))
+    due = exists().where(*where, when, outbox.c.lane == lanes.c.lane)
+    return connection.execute(select(lanes.c.lane).where(due)).scalars().all()
 
 
 def _refs(rows: Iterable[RowMapping], kind: _Kind) -> list[str]:

@@ -74,7 +74,7 @@ def prune(
     is_queued = exists().where(outbox.c.kind == "finding", outbox.c.ref == findings.c.id)
     has_letter = exists().where(dead_letters.c.id == outbox.c.ref)
     # `done_at` has no index. What was delivered by then was handed out before: the index is by that time.
-    handed_out = and_(outbox.c.rank.in_(RANKS), outbox.c.next_at < now - keep.delivered)
+    handed_out = and_(outbox.c.rank.in_(RANKS), outbox.c.lane == "", outbox.c.next_at < now - keep.delivered)
     done = outbox.c.kind.in_(("finding", "dead_letter")), handed_out, outbox.c.done_at < now - keep.delivered
     delivered = and_(outbox.c.state == "delivered", *done)
     unsent = and_(outbox.c.state == "due", outbox.c.kind == "dead_letter", handed_out, ~has_letter)

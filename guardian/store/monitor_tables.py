@@ -67,13 +67,17 @@ outbox = Table(
     Column("kind", String(32), nullable=False),
     Column("ref", String(1024), nullable=False),  # the finding's id, or the dead letter's
     Column("rank", SmallInteger, nullable=False, server_default="1"),  # 0 goes first
+    Column("lane", String(512), nullable=False, server_default=""),  # of a finding that waits: its tenant
     Column("state", String(16), nullable=False),  # due, delivered, parked
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
     Column("note", Text, nullable=False),  # the last error, or what control answered
     Index("uq_outbox_kind_ref", "kind", "ref", unique=True),
-    Index("ix_outbox_state_kind_rank_next_at_attempts", "state", "kind", "rank", "next_at", "attempts"),
+    Index(
+        "ix_outbox_state_kind_rank_lane_next_at_attempts",
+        *("state", "kind", "rank", "lane", "next_at", "attempts"),
+    ),
 )
 dead_letters = Table(
     "dead_letters",

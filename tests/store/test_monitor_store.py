@@ -356,6 +356,35 @@ def test_no_finding_waits_for_ever_behind_those_that_ask_for_revocation(store):
     assert ordered == [*(f"r{n}" for n in range(9)), "flagged"]
 
 
+def test_one_tenants_flood_keeps_no_other_tenant_waiting(store, plans):
+    member = Member(store, "m").claim(P0)
+    flood = [finding(f"r{n}", SessionKey("flood", f"s{n}"), wanted=Effect.REVOKE) for n in range(60)]
+    flags = [finding(f"f{n}", SessionKey("flood", f"t{n}")) for n in range(60)]
+    member.commit(Judgement(findings=(*flood, *flags)), 1)
+    names = "a", "b", "m", "z"
+    late = [
+        finding(f"{tenant}{n}", SessionKey(tenant, "s"), wanted=Effect.REVOKE) for tenant in names for n in (1, 2)
+    ]
+    member.commit(Judgement(findings=(*late, finding("flag", SessionKey("m", "other")))), 2)
+    plans.clear()
+    rounds = [[item.finding.id for item in store.outbox.due(NOW, 10)] for _ in range(3)]
+    assert rounds == [
+        ["a1", "b1", "r0", "m1", "z1", "a2", "b2", "r1", "m2", "f0"],
+        ["z2", *(f"r{n}" for n in range(2, 10)), "flag"],
+        [*(f"r{n}" for n in range(10, 19)), "f1"],
+    ]
+    assert [step for step in plans if "TEMP B-TREE" in step] == []
+
+
+def test_what_of_a_tenant_could_not_be_sent_takes_no_turn_until_it_is_due_again(store):
+    found = (finding("a", S1), finding("b1", S2), finding("b2", S2))
+    Member(store, "m").claim(P0).commit(Judgement(findings=found), 1)
+    (first,) = store.outbox.due(NOW, 1)
+    store.outbox.postponed(first.id, NOW + timedelta(seconds=30), "away")
+    told = [[item.finding.id for item in store.outbox.due(NOW + timedelta(seconds=s), 2)] for s in (1, 31)]
+    assert (first.finding.id, told) == ("a", [["b1", "b2"], ["a", "b1"]])
+
+
 def test_no_more_dead_letters_are_in_memory_at_once_than_it_takes_and_one_always(store, monkeypatch):
     monkeypatch.setattr(monitor_outbox, "_BYTES_AT_ONCE", 100)
     letters = tuple(
@@ -650,7 +679,7 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(store, plan
     store.prune(NOW, Retention())
     assert "SEARCH findings USING INDEX ix_findings_at (at<?)" in plans
     assert [step for step in plans if step.startswith("SCAN")] == []
-    by_state = [step for step in plans if "ix_outbox_state_kind_rank_next_at_attempts" in step]
+    by_state = [step for step in plans if "ix_outbox_state_kind_rank_lane_next_at_attempts" in step]
     assert len(by_state) == 2
     assert all("next_at<?" in step for step in by_state), "what was delivered lately is not read each time"
 
@@ -680,7 +709,7 @@ def test_what_is_due_is_found_without_looking_at_all_that_waits(store, plans):
         assert len(store.outbox.due(NOW, 10, kind=kind, topics=["t"])) == 1
     found = [step for step in plans if "outbox" in step and "PRIMARY KEY" not in step]
     assert found
-    by_rank = "INDEX ix_outbox_state_kind_rank_next_at_attempts (state=? AND kind=?"
+    by_rank = "INDEX ix_outbox_state_kind_rank_lane_next_at_attempts (state=? AND kind=?"
     assert all(by_rank in step for step in found), found
     assert [step for step in plans if "TEMP B-TREE" in step] == []
 
