@@ -42,8 +42,10 @@ class _Begin:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is next: entries (with `begin` those of the live set), flags; and where that leads."""
+    """What is next: entries (with `begin` those of the live set), flags; and where that leads. `head` is how far
+    the ledger had come."""
 
+    head: Revision
     begin: _Begin | None
     entries: tuple[LedgerEntry, ...]
     flags: tuple[tuple[int, Finding], ...]
@@ -82,7 +84,8 @@ class Pusher:
         self._receiver.close()
 
     def step(self) -> bool:
-        """Bring over one batch; False when there was none. Raises what the receiver raises, its place kept."""
+        """Bring over one batch; False when there was none. Raises what the receiver raises, its place kept.
+        Of flags it brings no more where the ledger has moved: a revocation waits for one of them at most."""
         work = self._next()
         if not (work.begin or work.entries or work.flags):
             self._lags(0.0)  # another process may have brought what failed here
@@ -102,10 +105,12 @@ class Pusher:
                 self._receiver.begun(begin.revision)
                 at = replace(at, revision=begin.revision)
                 begin = None
-            for seq, finding in work.flags:
+            for seq, finding in work.flags if len(work.entries) < _BATCH else ():
                 flagged = True
                 self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
                 flags_at = replace(flags_at, revision=Revision(epoch=0, n=seq))
+                if self._deps.store.head().revision != work.head:
+                    break
         finally:
             self._tell_refused(refused)  # first: what is not told now will be refused again
             self._begun = begin
@@ -149,7 +154,7 @@ class Pusher:
             last = arrived[-1].seq if arrived and not flags else start
             place = replace(place, revision=Revision(epoch=0, n=last))
             self._keep(seen, place, place.revision)
-        return _Work(begin, entries, flags, at, place)
+        return _Work(head, begin, entries, flags, at, place)
 
     def _keep(self, known: Cursor | None, at: Cursor, brought: Revision) -> None:
         """The place is `at`. Where another pusher moved it from `known`, it is the lower of there and `brought`.

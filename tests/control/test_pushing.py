@@ -217,6 +217,26 @@ def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(stage,
     assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s2", "s3"]  # s1 was taken before
 
 
+def test_a_revocation_goes_before_the_flags_that_wait_and_all_of_them_arrive(stage, receiver, caep, a_finding):
+    drain(caep)
+    for n in range(5):
+        stage.submit(a_finding(f"f{n}"))  # in shadow: a flag
+    flagged = caep._receiver.flagged
+
+    class Meanwhile:
+        def __getattr__(self, name):
+            return getattr(receiver_of, name)
+
+        def flagged(self, finding):
+            flagged(finding)
+            if finding.session_id == "f1":
+                stage.revoke("late")
+
+    receiver_of, caep._receiver = caep._receiver, Meanwhile()
+    drain(caep)
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["f0", "f1", "late", "f2", "f3", "f4"]
+
+
 REFUSED = (400, b'{"err": "invalid_request"}')
 NO_CODE = (b"", b"<html>400 Bad Request</html>", b'{"err": null}', b'["err"]', b'{"err": "<b>no</b>"}')
 ABOUT_US = ("invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "access_denied")
