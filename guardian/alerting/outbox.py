@@ -124,7 +124,6 @@ class AlertWorker:
             self.recover(now - _STRANDED)
         row = self._outbox.claim(now)
         if row is None:
-            self._depth()
             return False
         try:
             alert = Alert.model_validate_json(row.payload).model_copy(update={"attempt": row.attempts})
@@ -136,8 +135,11 @@ class AlertWorker:
             self._log.error("alert_parked", row=row.id, error="the stored alert cannot be read")
             return True
         self._handle(row, alert, now)
-        self._depth()
         return True
+
+    def measure(self) -> None:
+        """Show how many alerts wait. Not for the thread that sends: a channel may hold it up."""
+        self._metrics.set("guardian_alert_queue_depth", self._outbox.depth(), channel=self._channel.name)
 
     def _handle(self, row: AlertRow, alert: Alert, claimed: datetime) -> None:
         log = self._log.bind(finding=alert.finding.id, correlation_id=alert.finding.correlation_id)
@@ -172,9 +174,6 @@ class AlertWorker:
 
     def _backoff(self, attempts: int) -> float:
         return min(_LONGEST_WAIT_S, self._first * 2.0 ** min(attempts, 32)) * (0.75 + self._jitter() / 2)
-
-    def _depth(self) -> None:
-        self._metrics.set("guardian_alert_queue_depth", self._outbox.depth(), channel=self._channel.name)
 
     def _count(self, outcome: str) -> None:
         self._metrics.add("guardian_alerts_total", channel=self._channel.name, outcome=outcome)

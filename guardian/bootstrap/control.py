@@ -99,7 +99,9 @@ class Control:
         )
         self._pushing = Pushing(settings, self._deps, self.tokens)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
-        app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
+        queue = self._slack
+        measures = [self._alerts.measure, *self._pushing.measures, *([] if queue is None else [queue.measure])]
+        app = create_app(self._deps, slack=None if queue is None else queue.door, measures=measures)
         self._bell = app.state.bell
         served: Any = app
         if self._deps.settings.console is not None:  # what only the pages need is imported only for them

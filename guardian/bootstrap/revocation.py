@@ -83,6 +83,7 @@ class Pushing:
         if len(set(names)) != len(names):
             raise ConfigurationError("revocation.faces: two receivers are the same")
         self._pushers = [Pusher(deps, each) for each in receivers]
+        self.measures = [each.measure for each in self._pushers]
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=each.run, args=(self._stop,), name="guardian-push", daemon=True)

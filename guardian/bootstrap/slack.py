@@ -100,6 +100,10 @@ class SlackQueue:
         """Something may have to be written: look now."""
         self._worker.wake()
 
+    def measure(self) -> None:
+        """Show how much is still to be written."""
+        self._worker.measure()
+
     def stop(self) -> None:
         """Take no more clicks, finish those in hand, then the write in hand."""
         if self._socket is not None:

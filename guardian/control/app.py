@@ -6,7 +6,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -88,8 +88,11 @@ _ROUTES = (
 )
 
 
-def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
-    """The ASGI application. It opens nothing and closes nothing that it was given."""
+def create_app(
+    deps: ControlDeps, *, slack: SlackDoor | None = None, measures: Sequence[Callable[[], None]] = ()
+) -> FastAPI:
+    """The ASGI application. It opens nothing and closes nothing that it was given. `measures` bring up to date
+    what is shown of threads that may be held up."""
     bell, listings, rounds = Bell(), RevocationListings(deps), Rounds(deps.stopwatch)
 
     @contextlib.asynccontextmanager
@@ -98,7 +101,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
         silence, stopping = deps.store.subscribe(bell.ring), threading.Event()
         sweeping = asyncio.create_task(_sweep_for_ever(deps, rounds, stopping.wait))
         following = asyncio.create_task(_follow_for_ever(deps, rounds))
-        watching = asyncio.create_task(_watch_for_ever(deps, rounds))
+        watching = asyncio.create_task(_watch_for_ever(deps, rounds, measures))
         listening = asyncio.create_task(_listen_for_ever(deps, rounds, listings, bell))
         try:
             yield
@@ -170,13 +173,16 @@ async def _follow_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
         await asyncio.sleep(_FOLLOW_EVERY_S if again is None else max(min(again, _FOLLOW_EVERY_S), took))
 
 
-async def _watch_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
+async def _watch_for_ever(deps: ControlDeps, rounds: Rounds, measures: Sequence[Callable[[], None]]) -> None:
     while True:
         await asyncio.sleep(deps.settings.switch.watch_every_s)
         with rounds.told("watch_failed"):
             await run_in_threadpool(deps.store.try_again)
             await run_in_threadpool(watch, deps)
             await run_in_threadpool(test_the_switch, deps)
+        with rounds.told("not_measured"):
+            for measure in measures:
+                await run_in_threadpool(measure)
 
 
 async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: RevocationListings, bell: Bell) -> None:

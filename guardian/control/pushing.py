@@ -61,6 +61,7 @@ class Pusher:
         self._face = receiver.name.partition("/")[0]
         self._bell = threading.Event()
         self._begun: _Begin | None = None
+        self._brought: Revision | None = None  # by this step, whose place is kept at its end
 
     def wake(self) -> None:
         """The ledger moved, or it is time to stop."""
@@ -86,9 +87,9 @@ class Pusher:
     def step(self) -> bool:
         """Bring over one batch; False when there was none. Raises what the receiver raises, its place kept.
         Of flags it brings no more where the ledger has moved: a revocation waits for one of them at most."""
+        self._brought = None
         work = self._next()
         if not (work.begin or work.entries or work.flags):
-            self._lags(0.0)  # another process may have brought what failed here
             return False
         begin, at, flags_at, flagged = work.begin, work.ledger, work.findings, False
         refused: list[str] = []
@@ -97,6 +98,7 @@ class Pusher:
                 if begin is None:
                     self._bring(partial(self._receiver.deliver, entry), str(entry.revision), refused)
                     at = replace(at, revision=entry.revision)
+                    self._brought = entry.revision
                 else:
                     standing = partial(self._receiver.begin, entry, begin.revision)
                     self._bring(standing, str(entry.revision), refused)
@@ -118,8 +120,13 @@ class Pusher:
                 self._keep(work.ledger, at, at.revision if begin is None else begin.revision)
             if flagged:
                 self._keep(work.findings, flags_at, flags_at.revision)
-        self._lags(0.0 if begin is None else self._lag(self._waits_since()))
         return True
+
+    def measure(self) -> None:
+        """Show for how long an entry waits. Not for the thread that pushes: it may itself be what is held up."""
+        name = self._receiver.name  # a face may have several receivers: one that is well must hide no other
+        lag = self._lag(self._waits_since())
+        self._deps.metrics.set("guardian_push_lag_seconds", lag, face=self._face, receiver=name)
 
     def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
         try:
@@ -174,9 +181,7 @@ class Pusher:
         level("push_failed", face=self._receiver.name, failures=failures, error=reason)
         try:
             waits = self._waits_since()
-            lag = self._lag(waits)
-            self._lags(lag)
-            if waits is not None and lag > _LATE.total_seconds():
+            if waits is not None and self._lag(waits) > _LATE.total_seconds():
                 detail = f"{self._face}: a receiver has taken nothing since {moment(waits)}"
                 self._tell("away", f"{detail} ({type(error).__name__})", waits.isoformat())
         except GuardianError as trouble:
@@ -188,7 +193,7 @@ class Pusher:
             known, head = rows.cursors.get(self._receiver.name), rows.head().revision
             held = Revision(epoch=head.epoch, n=0)
             if known is not None and known.revision.epoch == head.epoch:
-                held = known.revision
+                held = max(known.revision, self._brought or known.revision)
             missing = rows.ledger.since(held, self._receiver.reach, 1)
         return missing[0].at if missing else None
 
@@ -214,10 +219,6 @@ class Pusher:
                 once=f"{self._receiver.name} {what} {once}",
                 now=self._deps.clock(),
             )
-
-    def _lags(self, seconds: float) -> None:
-        name = self._receiver.name  # a face may have several receivers: one that is well must hide no other
-        self._deps.metrics.set("guardian_push_lag_seconds", seconds, face=self._face, receiver=name)
 
     def _count(self, outcome: str, amount: int) -> None:
         self._deps.metrics.add("guardian_pushes_total", amount, face=self._face, outcome=outcome)

@@ -311,6 +311,7 @@ def test_the_depth_is_a_metric(outbox, worker, metrics, make_alert, time) -> Non
     for n in range(3):
         put(outbox, make_alert(n), time)
     worker.step()
+    worker.measure()
     assert metrics.value("guardian_alert_queue_depth", channel="slack") == 2
 
 

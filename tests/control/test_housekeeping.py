@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from guardian.control import app
 from guardian.control.bell import Bell
 from guardian.control.rounds import Rounds
+from guardian.control.switch import SwitchRule
 from guardian.store.control import ControlStore
 from guardian.store.engine import writing
 
@@ -47,6 +48,19 @@ def test_a_sweep_that_rests_does_not_hold_up_the_end(stage, monkeypatch):
     with TestClient(app.create_app(stage.deps)):
         assert resting.wait(30)
     assert ended.get(timeout=30) is True
+
+
+def test_what_threads_may_be_too_busy_to_show_is_measured_again_and_again_also_after_a_failure(make_stage):
+    answers, measured = iter([RuntimeError("not now")]), threading.Event()
+
+    def measure():
+        for answer in answers:
+            raise answer
+        measured.set()
+
+    stage = make_stage(switch=SwitchRule(watch_every_s=0.01))
+    with TestClient(app.create_app(stage.deps, measures=[measure])):
+        assert measured.wait(30)
 
 
 def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage, monkeypatch):
