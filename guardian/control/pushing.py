@@ -59,6 +59,7 @@ class Pusher:
     def __init__(self, deps: ControlDeps, receiver: Receiver) -> None:
         self._deps, self._receiver = deps, receiver
         self._face = receiver.name.partition("/")[0]
+        self._log = _log.bind(face=receiver.name, receiver=receiver.shown)
         self._bell = threading.Event()
         self._begun: _Begin | None = None
         self._brought: Revision | None = None  # by this step, whose place is kept at its end
@@ -68,6 +69,7 @@ class Pusher:
         self._bell.set()
 
     def run(self, stop: threading.Event) -> None:
+        self._log.info("push_begins")
         failures = 0
         while not stop.is_set():
             self._bell.clear()
@@ -133,7 +135,7 @@ class Pusher:
             deliver()
         except Refused as refusal:  # said once, and the rest goes on
             self._count("refused", 1)
-            _log.error("push_refused", face=self._receiver.name, entry=what, reason=str(refusal))
+            self._log.error("push_refused", entry=what, reason=str(refusal))
             refused.append(f"{what} ({refusal.code})")
         else:
             self._count("sent", 1)
@@ -177,15 +179,15 @@ class Pusher:
     def _failed(self, error: Exception, failures: int) -> None:
         self._count("failed", 1)
         reason = f"{type(error).__name__}: {error}"[:300]
-        level = _log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug
-        level("push_failed", face=self._receiver.name, failures=failures, error=reason)
+        level = self._log.warning if failures in (1, 5) or failures % 20 == 0 else self._log.debug
+        level("push_failed", failures=failures, error=reason)
         try:
             waits = self._waits_since()
             if waits is not None and self._lag(waits) > _LATE.total_seconds():
-                detail = f"{self._face}: a receiver has taken nothing since {moment(waits)}"
+                detail = f"{self._face}: {self._receiver.shown} has taken nothing since {moment(waits)}"
                 self._tell("away", f"{detail} ({type(error).__name__})", waits.isoformat())
         except GuardianError as trouble:
-            _log.error("push_failed", face=self._receiver.name, error=str(trouble)[:300])
+            self._log.error("push_failed", error=str(trouble)[:300])
 
     def _waits_since(self) -> datetime | None:
         """When the first entry was made that this receiver does not have."""
@@ -203,7 +205,7 @@ class Pusher:
     def _tell_refused(self, refused: Sequence[str]) -> None:
         if refused:
             more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-            detail = f"{self._face}: a receiver refused {refused[0]}{more} for good"
+            detail = f"{self._face}: {self._receiver.shown} refused {refused[0]}{more} for good"
             self._tell("refused", detail, refused[0].partition(" ")[0])
 
     def _tell(self, what: str, detail: str, once: str) -> None:

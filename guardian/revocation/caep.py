@@ -172,6 +172,13 @@ class CaepReceiver:
         return f"caep/{hashlib.sha256(whom.encode()).hexdigest()[:16]}"
 
     @property
+    def shown(self) -> str:
+        """As it is configured, without what may be secret in its URL."""
+        tenants = sorted(self.tenants or ())
+        whose = f" for {', '.join(tenants[:3])}{' …' if len(tenants) > 3 else ''}" if tenants else ""
+        return f"{self.tokens.audience} at {httpx.URL(self.url).netloc.decode()}{whose}"
+
+    @property
     def reach(self) -> frozenset[str] | None:
         return self.tenants
 

@@ -57,6 +57,10 @@ class TopicReceiver:
         return f"kafka_topic/{self._topic}"
 
     @property
+    def shown(self) -> str:
+        return f"topic {self._topic}"
+
+    @property
     def reach(self) -> None:
         """Every tenant."""
 

@@ -77,12 +77,15 @@ class Receiver(Protocol):
     - Before the first entry, and whenever a new epoch began, `begin` is called with every entry of the live set as
       it was at `revision`, and raises as `deliver` does. `begun` ends that: whatever was sent in an earlier epoch
       is void.
-    - Under its `name` a receiver's place in the ledger is kept over restarts.
+    - Under its `name` a receiver's place in the ledger is kept over restarts; `shown` says to people which it is.
     - Of other tenants than those of its `reach` it gets nothing; None is every one.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def shown(self) -> str: ...
 
     @property
     def reach(self) -> Collection[str] | None: ...

@@ -246,6 +246,10 @@ def sessions(receiver):
     return [each["sub_id"]["session"]["id"] for each in receiver.tokens]
 
 
+def told_as(receiver):
+    return f"caep: https://idp.test at 127.0.0.1:{receiver.server.server_address[1]}"
+
+
 def push_news(stage):
     news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     return [each["finding"]["reasons"][0]["text"] for each in news]
@@ -259,7 +263,7 @@ def test_a_new_receiver_that_refuses_one_token_gets_all_the_others_and_what_come
     stage.revoke("s4")
     drain(caep)
     assert sessions(receiver) == ["s2", "s3", "s4"]
-    assert push_news(stage) == ["caep: a receiver refused 1.1 (invalid_request) for good"]
+    assert push_news(stage) == [f"{told_as(receiver)} refused 1.1 (invalid_request) for good"]
 
 
 def test_tokens_that_are_refused_together_are_one_piece_of_news(stage, receiver, caep):
@@ -268,7 +272,7 @@ def test_tokens_that_are_refused_together_are_one_piece_of_news(stage, receiver,
     receiver.script = [REFUSED] * 3
     drain(caep)
     assert sessions(receiver) == ["s4"]
-    assert push_news(stage) == ["caep: a receiver refused 1.1 (invalid_request) and 2 more for good"]
+    assert push_news(stage) == [f"{told_as(receiver)} refused 1.1 (invalid_request) and 2 more for good"]
 
 
 def test_a_new_receiver_that_was_away_for_a_moment_goes_on_where_it_was(stage, receiver, caep):
@@ -348,7 +352,7 @@ def test_a_400_about_one_event_sets_it_aside_with_its_reason_and_the_next_one_fo
     receiver.script = [(400, answer)]
     drain(caep)
     assert sessions(receiver) == ["s2"]
-    assert push_news(stage) == [f"caep: a receiver refused 1.1 ({code}) for good"]
+    assert push_news(stage) == [f"{told_as(receiver)} refused 1.1 ({code}) for good"]
     news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     assert [each["finding"]["title"] for each in news] == ["Revocations do not reach a receiver (caep)"]
     assert stage.deps.metrics.value("guardian_pushes_total", face="caep", outcome="refused") == 1
@@ -373,7 +377,7 @@ def test_people_hear_of_a_receiver_that_takes_nothing_for_minutes(stage, receive
     stage.clock.pass_(minutes=6)
     caep._failed(ConnectionError("away"), 3)
     news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
-    assert "has taken nothing since" in news[0]["finding"]["reasons"][0]["text"]
+    assert f"{told_as(receiver)} has taken nothing since" in news[0]["finding"]["reasons"][0]["text"]
     assert lag_of(stage, caep) == 360
 
 
@@ -441,6 +445,24 @@ def test_it_runs_by_itself_and_stops(stage, receiver, caep):
     silence()
     assert len(receiver.tokens) == 1
     assert not running.is_alive()
+
+
+def test_which_receiver_is_meant_is_said_at_the_start_and_with_each_trouble_and_no_secret_of_its_url(
+    stage, given, capsys
+):
+    told = {"url": "https://me:pass@idp.test/events?key=hidden", "audience": "idp", "tenants": ["acme", "globex"]}
+    (face,) = CaepFace(receivers=(told,)).open(given[0])
+    pusher, stop = Pusher(stage.deps, face), threading.Event()
+    stop.set()
+    pusher.run(stop)
+    pusher._failed(ConnectionError("away"), 1)
+    said = [line for line in capsys.readouterr().out.splitlines() if face.name in line]
+    assert [event for line in said for event in ("push_begins", "push_failed") if event in line] == [
+        "push_begins",
+        "push_failed",
+    ]
+    assert all("idp at idp.test for acme, globex" in line for line in said)
+    assert not [line for line in said if "pass" in line or "hidden" in line]
 
 
 def test_receivers_that_could_not_be_trusted_are_refused_at_start():
