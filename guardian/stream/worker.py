@@ -164,14 +164,15 @@ class Worker:
         return True
 
     def _relieve(self) -> None:
-        """Pause while too many urgent findings wait, or ten times as many of any, until half of that is left. Dead
+        """Pause while too many urgent findings wait, or ten times as many of any, until half of that is left. The
+        urgent ones of one tenant count for half at most: its flood alone keeps no other from being read. Dead
         letters do not count: the store keeps them, and an agent can cause any number."""
         depth = self._store.outbox.depth("finding")
         self._metrics.set("guardian_outbox_depth", depth)
         limit = self._options.max_outbox_depth
         if limit is None:
             return
-        waits = max(self._store.outbox.urgent_depth(), depth // _OTHERS)
+        waits = max(self._store.outbox.urgent_depth(most=limit // 2), depth // _OTHERS)
         if not self._paused and waits > limit:
             _log.warning("paused: too many findings wait for control", depth=depth, limit=limit)
             self._consumer.pause()

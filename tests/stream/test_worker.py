@@ -1,6 +1,7 @@
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import cycle
 
 import pytest
 from sqlalchemy import text
@@ -135,16 +136,35 @@ def test_flags_that_wait_keep_no_other_session_from_being_judged_until_there_are
     assert rig.store.outbox.depth() == 30
 
 
-def test_the_worker_pauses_while_too_many_wait_to_be_revoked(rig, make_event, counting):
+@pytest.fixture
+def revoking(counting):
+    """Asks to revoke, for these tenants in turn."""
+
     class Revoking(counting):
+        def __init__(self, *tenants):
+            super().__init__()
+            self.tenants = cycle(tenants)
+
         def judge(self, *batch):
             judged = super().judge(*batch)
-            found = (each.model_copy(update={"wanted": Effect.REVOKE}) for each in judged.findings)
+            asked = ({"wanted": Effect.REVOKE, "tenant_id": tenant} for tenant in self.tenants)
+            found = (each.model_copy(update=more) for each, more in zip(judged.findings, asked, strict=False))
             return replace(judged, findings=tuple(found))
 
+    return Revoking
+
+
+def test_what_waits_to_be_revoked_of_one_tenant_keeps_no_other_from_being_judged(rig, make_event, revoking):
     for n in range(60):
         rig.broker.append("log", make_event(n))
-    pipeline = Revoking()
+    rig.read(rig.worker(revoking("acme"), max_records=6, max_outbox_depth=5), rig.drained)
+    assert rig.store.outbox.depth() == 20
+
+
+def test_the_worker_pauses_while_too_many_wait_to_be_revoked(rig, make_event, revoking):
+    for n in range(60):
+        rig.broker.append("log", make_event(n))
+    pipeline = revoking("acme", "b", "c")
     worker = rig.worker(pipeline, max_records=6, max_outbox_depth=5)
     looked = []
 
