@@ -49,6 +49,7 @@ from guardian.store.control_cursors import Cursor
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
+from guardian.store.monitor_outbox import insert_findings
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_spool import Spool
 from guardian.stream.commit import Committer
@@ -145,6 +146,33 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     store.prune(NOW, Retention())
     event.remove(engine, "before_cursor_execute", explain)
     assert any("ix_findings_at" in step for step in plans)
+    assert [step for step in plans if "Seq Scan" in step] == []
+    store.close()
+
+
+@pytest.mark.slow
+def test_tenants_take_turns_at_what_is_due_and_each_is_found_by_the_index(postgres: str) -> None:
+    engine = open_engine(postgres)
+    store = MonitorStore(engine, seal=bytes, hear=lambda state, _: state)
+    about: dict[str, Any] = {"kind": Kind.DRIFT, "session_id": "s", "title": "t", "severity": "high", "time": NOW}
+    names = [("flood", f"r{n}") for n in range(30)] + [("a", "a1"), ("a", "a2"), ("z", "z1")]
+    found = [Finding(id=name, tenant_id=of, wanted=Effect.REVOKE, **about) for of, name in names]
+    with writing(engine) as connection:
+        insert_findings(connection, found, NOW)
+    plans: list[str] = []
+
+    def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "outbox.lane" in statement and not statement.startswith("UPDATE"):
+            with connection.connection.cursor() as beside:
+                beside.execute("SET LOCAL enable_seqscan = off")
+                beside.execute(f"EXPLAIN {statement}", parameters)
+                plans.extend(row[0] for row in beside.fetchall())
+
+    event.listen(engine, "before_cursor_execute", explain)
+    due = [item.finding.id for item in store.outbox.due(NOW, 10, kind="finding") if item.finding is not None]
+    event.remove(engine, "before_cursor_execute", explain)
+    assert due == ["a1", "r0", "z1", "a2", *(f"r{n}" for n in range(1, 6))]
+    assert any("ix_outbox_state_kind_rank_lane" in step for step in plans)
     assert [step for step in plans if "Seq Scan" in step] == []
     store.close()
 
