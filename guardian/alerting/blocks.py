@@ -15,7 +15,7 @@ from typing import Any
 from guardian.alerting.neutralise import code, plain, prose
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
-from guardian.domain.text import counted, some
+from guardian.domain.text import counted, one_in, some
 from guardian.wire.findings import AlertOutcome
 
 Block = dict[str, Any]
@@ -245,10 +245,9 @@ def evidence(finding: Finding, trend: Sequence[str] = ()) -> Block | None:
 
 def rarity(evidence: Evidence) -> str:
     """How few honest sessions gather this much evidence, and whether the calibration covers that figure."""
-    n = evidence.one_in
-    if not n > 1:  # NaN too
+    figure = one_in(evidence.one_in)
+    if not figure:
         return "nothing unusual by the statistics"
-    figure = f"{math.floor(n):,}" if n < 1e9 else "1,000,000,000 or more"
     share, covered = ("at most", "covered") if evidence.promised else ("an estimated", "not covered")
     return f"{share} 1 in {figure} honest sessions gathers this much evidence ({covered} by the calibration)"
 

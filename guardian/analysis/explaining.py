@@ -14,7 +14,7 @@ from guardian.analysis.controlled import ControlView
 from guardian.analysis.judged import found_in
 from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import ONE, begins, known_until, sessions_of, spoken_of
-from guardian.domain.text import some
+from guardian.domain.text import one_in, some
 from guardian.errors import ConfigurationError
 
 TIMELINE = (
@@ -72,10 +72,13 @@ class Explanation:
         span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:{later}} UTC"
         yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
         how = "promised" if s["promised"] else "estimated, not covered by the calibration"
-        yield f"At its worst at most 1 in {_figure(s['one_in'])} honest sessions gathers as much evidence ({how})"
+        if figure := one_in(s["one_in"]):
+            yield f"At its worst at most 1 in {figure} honest sessions gathers as much evidence ({how})"
+        else:
+            yield "Its evidence is nothing unusual"
         turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")
         for turn in turns.to_dict("records"):
-            factor = f"evidence × {_figure(10 ** min(turn['step'], EXACT), 1)}"
+            factor = f"evidence × {_figure(10 ** min(turn['step'], EXACT))}"
             yield f"Call {turn['act']}, {turn['tool']}: {factor} ({turn['why'] or 'nothing by itself'})"
         for name in s["breaches"] or ():
             yield f"It broke a rule of its envelope or delegation: {name}"
@@ -226,8 +229,8 @@ def _depths(known: pd.DataFrame, session: str) -> dict[str, int]:
     return depths
 
 
-def _figure(number: float, digits: int = 0) -> str:
-    return f"{number:,.{digits}f}" if number < 10**EXACT else f"{10**EXACT:,} or more"
+def _figure(number: float) -> str:
+    return f"{number:,.1f}" if number < 10**EXACT else f"{10**EXACT:,} or more"
 
 
 def _told(value: Any, otherwise: str = "somebody") -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from guardian.cli.common import escape
 from guardian.domain.finding import Finding
-from guardian.domain.text import counted
+from guardian.domain.text import counted, one_in
 from guardian.wire.findings import FindingView
 from guardian.wire.peers import Watch
 from guardian.wire.sessions import SessionView
@@ -161,9 +161,10 @@ def show_replay(outcome: ReplayOutcome) -> None:
 def rarity(finding: Finding) -> str:
     """The evidence in plain units; breaches are named instead."""
     evidence = finding.evidence
-    if evidence.one_in <= 1.0:
+    figure = one_in(evidence.one_in)
+    if not figure:
         return ", ".join(b.name for b in finding.breaches)
-    return f"{evidence.one_in:,.0f}" + ("" if evidence.promised else " (estimated)")
+    return figure + ("" if evidence.promised else " (estimated)")
 
 
 def plain(text: str) -> Text:

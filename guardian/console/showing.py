@@ -1,7 +1,6 @@
 """From values to HTML: templates with autoescape on, and the only filters that let agents' text into them."""
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +23,7 @@ from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
 from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
+from guardian.domain.text import one_in
 
 _SHORT, _WHOLE = 160, 20_000
 _CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
@@ -79,6 +79,7 @@ def _environment() -> Environment:
         "said": said,
         "when": moment,
         "ago": ago,
+        "one_in": one_in,
         "rarity": rarity,
         "share": share,
         "number": number,
@@ -166,26 +167,20 @@ def rarity(told: Rare) -> str:
     """
     >>> from guardian.domain.finding import Evidence
     >>> rarity(Evidence(one_in=1)), rarity(Evidence(one_in=2345.6)), rarity(Evidence(one_in=3e7, promised=False))
-    ('nothing unusual', 'at most 1 in 2,350', 'an estimated 1 in 30 million')
+    ('nothing unusual', 'at most 1 in 2,340', 'an estimated 1 in 30,000,000')
     """
-    if not told.one_in > 1.5:
+    figure = one_in(told.one_in)
+    if not figure:
         return "nothing unusual"
-    if math.isinf(told.one_in):
-        return "beyond counting"
-    return f"{'at most' if told.promised else 'an estimated'} {share(told.one_in)}"
+    return f"{'at most' if told.promised else 'an estimated'} 1 in {figure}"
 
 
-def share(one_in: float) -> str:
+def share(threshold: float) -> str:
     """
-    >>> share(2345.6), share(3e7), share(2e13)
-    ('1 in 2,350', '1 in 30 million', '1 in 10^13')
+    >>> share(1_000)
+    '1 in 1,000'
     """
-    if one_in >= 1e12:
-        return f"1 in 10^{math.floor(math.log10(one_in))}"
-    for size, name in ((1e9, " billion"), (1e6, " million")):
-        if one_in >= size:
-            return f"1 in {one_in / size:.3g}{name}"
-    return f"1 in {round(one_in, 2 - math.floor(math.log10(one_in))):,.0f}"
+    return f"1 in {threshold:,.0f}"
 
 
 def number(told: float | None) -> str:

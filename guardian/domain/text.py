@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+_MOST = 1_000_000_000  # no calibration knows of more; the evidence of a session is not bounded
+
 
 def shown(text: str, limit: int = 80) -> str:
     """`text` on one bounded line: control, format and bidirectional characters become U+FFFD.
@@ -36,6 +38,22 @@ def counted(number: int, one: str, many: str = "") -> str:
     ('1 minute', '2,000 minutes', '0 entries')
     """
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def one_in(n: float) -> str:
+    """The N of "at most 1 in N honest sessions", to three digits and rounded down: of a greater one it would not
+    be true. Empty where it says nothing, below 2.
+
+    >>> one_in(19_960), one_in(999.6), one_in(1.9), one_in(3e12)
+    ('19,900', '999', '', '1,000,000,000 or more')
+    """
+    if not n >= 2:  # NaN too
+        return ""
+    if n >= _MOST:
+        return f"{_MOST:,} or more"
+    whole = int(n)
+    place = 10 ** max(0, len(str(whole)) - 3)
+    return f"{whole // place * place:,}"
 
 
 def moment(at: datetime) -> str:

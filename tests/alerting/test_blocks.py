@@ -241,14 +241,14 @@ def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
     ("evidence", "says"),
     [
         (
-            Evidence(one_in=1250.9),
-            "at most 1 in 1,250 honest sessions gathers this much evidence (covered by the calibration)",
+            Evidence(one_in=19_960),
+            "at most 1 in 19,900 honest sessions gathers this much evidence (covered by the calibration)",
         ),
         (
             Evidence(one_in=40_000, promised=False),
             "an estimated 1 in 40,000 honest sessions gathers this much evidence (not covered by the calibration)",
         ),
-        (Evidence(one_in=1.0), "nothing unusual by the statistics"),
+        (Evidence(one_in=1.9), "nothing unusual by the statistics"),
         (Evidence(one_in=math.nan), "nothing unusual by the statistics"),
         (
             Evidence(one_in=math.inf, promised=False),

@@ -6,8 +6,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from guardian.cli.tables import show_purposes, show_rows, show_views
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.alerting import blocks
+from guardian.cli.tables import rarity, show_purposes, show_rows, show_views
+from guardian.console import showing
+from guardian.domain.finding import Effect, Evidence, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingView
 
 HEADINGS = ("finding", "severity", "kind", "tenant / session", "what", "effect", "policy said", "people said")
@@ -68,3 +70,18 @@ def test_a_listed_finding_shows_when_it_was_told_which_is_what_the_list_is_sorte
     headings, row = capsys.readouterr().out.splitlines()
     assert headings.split()[:2] == ["finding", "told"]
     assert row.split()[:2] == ["fnd_1", "2026-05-12T17:04:11+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("one_in", "figure"),
+    [(19_960.0, "19,900"), (999.6, "999"), (2345.6, "2,340"), (1.3, ""), (3e13, "1,000,000,000 or more")],
+)
+def test_a_session_is_as_rare_in_slack_on_the_pages_and_in_a_table(one_in: float, figure: str) -> None:
+    evidence = Evidence(one_in=one_in, promised=True)
+    made = Finding(
+        id="fnd_1", kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",
+        title="t", time=datetime(2026, 5, 12, tzinfo=UTC), evidence=evidence,
+    )  # fmt: skip
+    assert rarity(made) == figure
+    for told in (blocks.rarity(evidence), showing.rarity(evidence)):
+        assert told.startswith(f"at most 1 in {figure}" if figure else "nothing unusual")

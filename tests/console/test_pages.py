@@ -621,7 +621,7 @@ def test_the_address_alone_leads_to_the_pages_and_the_api_is_where_it_was(still)
 
 def test_a_session_that_is_not_unusual_is_described_so(make_site, scribe):
     site = make_site()
-    site.submit(scribe.finding(one_in=1.0))
+    site.submit(scribe.finding(one_in=1.9))
     html = site.signed_in().session()
     assert "Nothing unusual in any." in html
     assert "nothing unusual honest sessions" not in html
