@@ -152,10 +152,8 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
             continue
         seen.add((d.decision, d.digest))
         session, last = going.get(d.event.key, ([], d.now))
-        origin = d.event.origin
-        nameless = origin is not None and origin.session_from == "window"
         silent = abs(d.now - last) > idle  # before it, too: a shell lists the newest of rotated files first
-        if not session or (nameless and silent):
+        if not session or (d.event.key.nameless and silent):
             found.append(session := [])
             last = d.now
         session.append(d)

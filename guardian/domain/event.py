@@ -95,7 +95,8 @@ def purpose_family(purpose: str) -> str:
 
 
 NAMELESS = "window:"
-"""Begins what a session is called that is known by agent and user only: see `begins_anew`."""
+"""Begins what a session is called that is known by agent and user only: see `begins_anew`. What is called so by
+anybody else is taken for one, because an archive tells no more than the name."""
 
 
 class SessionKey(NamedTuple):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.bootstrap.labelling import decision_sessions
 from guardian.domain.batch import Known, Memory
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.errors import ConfigurationError
@@ -20,6 +21,7 @@ from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader
 from guardian.sources.tool_names import ToolNames
+from guardian.tightening.sessions import Apart
 
 
 def envelope(session="s1", **changes):
@@ -230,6 +232,23 @@ def test_a_session_known_by_agent_and_user_begins_anew_after_silence(new_world, 
     world.feed(record(line(9, None, delegator="maya", time=later(1200 + 1900 - 9000)), 9))
     state = world.state("window:agent_x|maya")
     assert (state.actions, state.tools) == (1, ("contracts.read",))
+
+
+@pytest.mark.parametrize("session", [None, "window:42", "s-1"])
+def test_the_monitor_and_what_learns_of_it_tell_sessions_of_one_name_apart_alike(
+    session, new_world, decoded, record, later, now
+):
+    world = new_world()
+    calls = decoded(Filling(), *(line(n, session, time=later(60 * at - 9000)) for n, at in enumerate((0, 31, 62))))
+    apart = Apart(timedelta(minutes=30))
+    begun = {apart.session(d.event.key, d.now) for d in calls}
+    assert len(begun) == (1 if session == "s-1" else 3)
+    assert len(decision_sessions(calls, timedelta(minutes=30))) == len(begun)
+    memory = Memory()
+    for d in calls:
+        memory = Memory(sessions=world.pipeline.judging.judge([d], [], memory).sessions)
+    (state,) = memory.sessions.values()
+    assert state.actions == 4 - len(begun)
 
 
 def test_the_silence_counts_within_one_batch_as_between_two(new_world, record, later, now):
