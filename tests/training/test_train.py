@@ -155,9 +155,10 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_tools")
 def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: list[Path], tmp_path: Path) -> None:
-    out = tmp_path / "m"
-    train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=SMALL)
+    out, recipe = tmp_path / "m", replace(SMALL, repeats=0)
+    train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=recipe)
     rows = json.loads((out / "parity.json").read_text())
     pairs = [tuple(row["pair"]) for row in rows]
     stored = np.array([row["logit"] for row in rows])
@@ -266,24 +267,17 @@ def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: li
 
 
 def test_a_data_set_that_is_alone_is_said_to_be_held_out_against_the_written_scenarios(
-    base: Path, files: list[Path], tmp_path: Path
+    base: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(_done: int, _total: int, _note: str) -> None:
+    def stop(_sessions: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("guardian.training.recipe.graded", stop)
+    options = {"seed": 1, "steps": 1, "resume": False, "progress": lambda *_: None, "base": base, "recipe": SMALL}
     told = []
     for number, given in enumerate((files[:1], files)):
         with capture_logs() as logs, pytest.raises(KeyboardInterrupt):
-            train(
-                given,
-                tmp_path / f"{number}",
-                seed=1,
-                steps=1,
-                resume=False,
-                progress=stop,
-                base=base,
-                recipe=SMALL,
-            )
+            train(given, tmp_path / f"{number}", **options)
         told.append(
             [(each["data_set"], each["held_out_against"]) for each in logs if each["event"] == "one_data_set"]
         )
