@@ -185,28 +185,18 @@ class Committer:
         if self._waiting is not None and ready is None:
             decoded, waits = self._waiting.seat(decoded)
         recall, judgement = self._judged(decoded, letters, ready)
-        now = self._clock()
-        judgement = marked_late(judgement, now, self._late_after)
         read = [*decoded, *waits]
-        fuse_state, blown, judgement = self._fused(judgement, records, read, letters)
         positions = advanced(records, base)
-        self._crash("before_commit")
-        self._store.commit(
+        judgement, blown = self._stored(
             judgement,
+            recall,
+            (records, read, letters),
+            consumer,
             positions={**{place: base.get(place, 0) for place in piece.places}, **positions},
             base=base,
-            versions=recall.versions,
-            member=consumer.member(),
-            now=now,
             waits=waits,
-            archived=self._archived(judgement),
         )
-        self._crash("after_commit")
-        if self._waiting is not None:
-            self._waiting.seated(len(waits))
-        self._fuse_state = fuse_state
         consumer.commit(positions)
-        self._count(judgement)
         self._metrics.add("guardian_events_total", len(waits), outcome="waits")
         used = {id(d.record) for d in read} | {id(letter.record) for letter in judgement.dead_letters}
         skipped = sum(id(record) not in used for record in records)
@@ -214,9 +204,41 @@ class Committer:
         if records:
             self._lateness.handled(records, consumer.assignment())
             self._tell_lag()
-        self._on_commit(judgement)
-        if blown is not None:
-            raise blown.error()
+        self._tell(judgement, blown)
+
+    def _stored(
+        self,
+        judgement: Judgement,
+        recall: Recall,
+        came: tuple[Sequence[Record], Sequence[Decoded], Sequence[DeadLetter]],
+        consumer: Consumer,
+        *,
+        positions: Mapping[Place, int],
+        base: Mapping[Place, int],
+        waits: Sequence[Decoded] = (),
+        released: Sequence[Held] = (),
+    ) -> tuple[Judgement, Blown | None]:
+        """What was stored, in one transaction, and whether the fuse blew over the records that `came`."""
+        now = self._clock()
+        state, blown, judgement = self._fused(marked_late(judgement, now, self._late_after), *came)
+        self._crash("before_commit")
+        self._store.commit(
+            judgement,
+            positions=positions,
+            base=base,
+            versions=recall.versions,
+            member=consumer.member(),
+            now=now,
+            waits=waits,
+            released=released,
+            archived=self._archived(judgement),
+        )
+        self._crash("after_commit")
+        if self._waiting is not None:
+            self._waiting.seated(len(waits))
+        self._fuse_state = state
+        self._count(judgement)
+        return judgement, blown
 
     def _fused(
         self,
@@ -282,32 +304,16 @@ class Committer:
         for attempt in range(_MAX_CONFLICTS):
             base = self._store.positions(places)
             recall, judgement = self._judged(room.filled(mine), letters, None)
-            now = self._clock()
-            judgement = marked_late(judgement, now, self._late_after)
             bad = list({id(letter.record): letter.record for letter in letters}.values())  # the others came before
-            fuse_state, blown, judgement = self._fused(judgement, bad, mine, letters)
-            self._crash("before_commit")
             try:
-                self._store.commit(
-                    judgement,
-                    positions=base,
-                    base=base,
-                    versions=recall.versions,
-                    member=consumer.member(),
-                    now=now,
-                    released=held,
-                    archived=self._archived(judgement),
+                judgement, blown = self._stored(
+                    judgement, recall, (bad, mine, letters), consumer, positions=base, base=base, released=held
                 )
             except Conflict:
                 if attempt == _MAX_CONFLICTS - 1:
                     raise
                 continue
-            self._crash("after_commit")
-            self._fuse_state = fuse_state
-            self._count(judgement)
-            self._on_commit(judgement)
-            if blown is not None:
-                raise blown.error()
+            self._tell(judgement, blown)
             return
 
     def _judged(
@@ -340,6 +346,11 @@ class Committer:
             self._metrics.add("guardian_dead_letters_total", count, code=code)
         for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
             self._metrics.add("guardian_purposes_total", count, source=source)
+
+    def _tell(self, judgement: Judgement, blown: Blown | None) -> None:
+        self._on_commit(judgement)
+        if blown is not None:
+            raise blown.error()
 
     def _tell_lag(self) -> None:
         lag = self._lateness.lag()
