@@ -26,7 +26,7 @@ from guardian.embedding.meaning import Meanings
 from guardian.embedding.ports import EnginePlugin
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
-from guardian.pipeline.judging import HYGIENE, Fit, Judge
+from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder
 from guardian.scoring.calibration import Calibration
@@ -114,7 +114,7 @@ def open_signals(settings: Settings) -> list[SignalFold]:
     signals = [
         plugins.make("signals", name, options, **given.get(name, {})) for name, options in settings.signals.items()
     ]
-    rules = frozenset[str]().union(*(signal.breaches for signal in signals if signal.name != HYGIENE))
+    rules = frozenset[str]().union(*(signal.breaches for signal in signals if signal.tells_of != "grant"))
     _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
     _all_known("response.breaches", settings.response.breaches, "no signal switched on has this hard rule", rules)
     return signals

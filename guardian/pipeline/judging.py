@@ -27,11 +27,8 @@ from guardian.response.findings import drift_finding, title_of
 from guardian.response.hearing import naming
 from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer, odder
-from guardian.signals.port import Sharing, SignalFold
+from guardian.signals.port import Sharing, SignalFold, TellsOf
 from guardian.signals.wording import shown
-
-HYGIENE = "envelope_hygiene"
-"""This signal's breaches are careless grants: each becomes one side finding, and none reaches the ladder."""
 
 
 class Fit(Protocol):
@@ -164,7 +161,7 @@ class Judge:
             after_state = self._climb(d, seen, request, drift, after_state, work)
             after_state = self._compare(d, after_state, work)
             work.share(d, after_state)
-        told = [*decision_findings(d, drift, after_state, self.versions)]
+        told = [*decision_findings(d, drift, after_state, self.versions, self._tells_of)]
         if d.decision in work.reused:
             told.append(work.reused[d.decision])
         for finding in told:
@@ -203,7 +200,7 @@ class Judge:
         breaches = [
             b
             for s in drift.signals
-            if s.name != HYGIENE
+            if self._tells_of[s.name] != "grant"
             for b in s.breaches
             if b.hard or d.event.decision.effect == "allow"  # a denied attempt only counts as pressure
         ]
@@ -236,7 +233,7 @@ class Judge:
         work.tell(
             drift_finding(
                 d.event,
-                without_hygiene(drift, state.pardoned),
+                self.without_grants(drift, state.pardoned),
                 risen,
                 wanted=wanted,
                 now=d.now,
@@ -249,6 +246,21 @@ class Judge:
             )
         )
         return risen
+
+    def without_grants(self, drift: Drift, pardoned: Sequence[str]) -> Drift:
+        """The same verdict without careless grants, which are side findings, and without pardoned breaches."""
+        waved = frozenset(pardoned)
+
+        def left(signal: Signal) -> tuple[Breach, ...]:
+            of_grant = self._tells_of[signal.name] == "grant"
+            return () if of_grant else tuple(b for b in signal.breaches if not b.waved(waved))
+
+        signals = tuple(dataclasses.replace(signal, breaches=left(signal)) for signal in drift.signals)
+        return dataclasses.replace(drift, signals=signals)
+
+    @cached_property
+    def _tells_of(self) -> dict[str, TellsOf]:
+        return {signal.name: signal.tells_of for signal in self.signals}
 
     def _title(self, breaches: Iterable[Breach], pardoned: Sequence[str]) -> str:
         asked = [b for b in breaches if self.ladder.breach_effect(b) is not Effect.NONE and not b.waved(pardoned)]
@@ -265,18 +277,6 @@ class Judge:
             return state
         work.tell(envelope_finding(d, state, self.versions))
         return state.model_copy(update={"reported": (*state.reported, name)})
-
-
-def without_hygiene(drift: Drift, pardoned: Sequence[str]) -> Drift:
-    """The same verdict without careless grants, which are side findings, and without pardoned breaches."""
-    waved = frozenset(pardoned)
-    signals = tuple(
-        dataclasses.replace(
-            s, breaches=() if s.name == HYGIENE else tuple(b for b in s.breaches if not b.waved(waved))
-        )
-        for s in drift.signals
-    )
-    return dataclasses.replace(drift, signals=signals)
 
 
 def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[Signal]:

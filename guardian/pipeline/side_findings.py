@@ -13,6 +13,7 @@ from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
 from guardian.response.findings import side_finding
+from guardian.signals.port import TellsOf
 
 IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
@@ -31,10 +32,10 @@ _REUSED = (
 
 
 def decision_findings(
-    d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str]
+    d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str], tells_of: Mapping[str, TellsOf]
 ) -> Iterator[Finding]:
-    """What one decision says about its gateway and about its grant. Of a gateway whose log does not say that it
-    let the call through, no more is said than that."""
+    """What one decision says about its gateway and about its grant; `tells_of` is by signal. Of a gateway whose
+    log does not say that it let the call through, no more is said than that."""
     event = d.event
     tenant, session = event.key
     allowed = event.decision.effect == "allow"
@@ -49,7 +50,7 @@ def decision_findings(
         envelope_digest=d.envelope_digest,
     )
     for signal in drift.signals:
-        if signal.name == "envelope_breach" and allowed and not unsaid:
+        if tells_of[signal.name] == "gateway" and allowed and not unsaid:
             for breach in signal.breaches:
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
                 yield tell(
@@ -59,7 +60,7 @@ def decision_findings(
                     severity="medium" if breach.hard else "low",
                     breaches=[breach],
                 )
-        if signal.name == "envelope_hygiene" and signal.breaches:
+        if tells_of[signal.name] == "grant" and signal.breaches:
             yield tell(
                 Kind.HYGIENE,
                 identity=(_shape(d, signal.breaches),),

@@ -26,7 +26,7 @@ from guardian.signals.json_texts import unfolded
 from guardian.signals.leaves import comparable
 from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
-from guardian.signals.port import SignalFold, State
+from guardian.signals.port import SignalFold, State, TellsOf
 from guardian.signals.wording import canonical, shown
 
 TITLES = {
@@ -71,6 +71,7 @@ class EnvelopeBreach(SignalFold):
     breaches: ClassVar[Mapping[str, str]] = TITLES
     weight: ClassVar[float] = 0.9
     lasting: ClassVar[bool] = True  # what was taken is taken, whatever people said of a finding
+    tells_of: ClassVar[TellsOf] = "gateway"
 
     def __post_init__(self) -> None:
         within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)

@@ -20,7 +20,7 @@ from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import constraint
 from guardian.signals.narrowing import incomparable
 from guardian.signals.options import names, within
-from guardian.signals.port import SignalFold, State
+from guardian.signals.port import SignalFold, State, TellsOf
 from guardian.signals.wording import shown
 
 TITLES = {
@@ -67,6 +67,7 @@ class EnvelopeHygiene(SignalFold):
     service_accounts: tuple[str, ...] = _SERVICE_ACCOUNTS
     breaches: ClassVar[Mapping[str, str]] = TITLES
     weight: ClassVar[float] = 0.0  # a careless grant is the operator's, not the action's
+    tells_of: ClassVar[TellsOf] = "grant"
 
     def __post_init__(self) -> None:
         within(self.name, "max_lifetime_hours", self.max_lifetime_hours, 0.01, 24 * 366)

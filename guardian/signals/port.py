@@ -1,11 +1,12 @@
 """The port every signal implements."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from guardian.domain.signal import Observation, SharedReads, Signal
 
 State = Mapping[str, Any]
+TellsOf = Literal["session", "gateway", "grant"]
 
 
 class SignalFold(Protocol):
@@ -29,11 +30,14 @@ class SignalFold(Protocol):
               these only
     lasting   whether its state is a record of what happened, kept when people call a finding wrong, rather than
               evidence against the session, which then begins anew
+    tells_of  whom its breaches accuse: the session; `gateway`: also the gateway, where it let the call through;
+              `grant`: who gave the envelope, and never the session
     """
 
     weight: ClassVar[float] = 0.5
     breaches: ClassVar[Mapping[str, str]] = {}
     lasting: ClassVar[bool] = False
+    tells_of: ClassVar[TellsOf] = "session"
 
     @property
     def name(self) -> str: ...

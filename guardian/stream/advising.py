@@ -15,7 +15,7 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
 from guardian.embedding.fit import FitRequest
 from guardian.errors import AdviserError, StoreError
-from guardian.pipeline.judging import Fit, without_hygiene
+from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
 from guardian.sources.guardian import GuardianDecisions
@@ -102,7 +102,7 @@ class LocalAdviser:
         (verdict,) = judgement.verdicts
         key = verdict.decoded.event.key
         before = memory.sessions.get(key) or SessionState()
-        weighed = _weighing(verdict, before, judgement.sessions[key], dict(self._pipeline.judging.versions))
+        weighed = _weighing(self._pipeline.judging, verdict, before, judgement.sessions[key])
         if not letters:
             return weighed
         return weighed.model_copy(update={"hard_breaches": (*weighed.hard_breaches, *UNREADABLE.hard_breaches)})
@@ -156,9 +156,9 @@ def _spelt(envelope: Envelope, memory: Memory) -> Iterable[str]:
     return () if baseline is None else baseline.tools
 
 
-def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versions: dict[str, str]) -> Weighing:
+def _weighing(judge: Judge, verdict: Verdict, before: SessionState, after: SessionState) -> Weighing:
     """What a finding about this call would say, whether or not the call would be a step up the ladder."""
-    drift = without_hygiene(verdict.drift, before.pardoned)
+    drift, versions = judge.without_grants(verdict.drift, before.pardoned), dict(judge.versions)
     told = drift_finding(
         verdict.decoded.event,
         drift,

@@ -9,6 +9,8 @@ from guardian.domain.event import Origin
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.pipeline.side_findings import TOLD_A_DAY
+from guardian.signals.envelope_breach import EnvelopeBreach
+from guardian.signals.envelope_hygiene import EnvelopeHygiene
 from guardian.sources.guardian import GuardianDecisions
 
 
@@ -154,6 +156,23 @@ def test_a_careless_grant_is_told_once_per_shape_and_never_asks_for_more_than_a_
     (finding,) = world.told(Kind.HYGIENE)
     assert (finding.wanted, finding.severity, finding.title) == (Effect.FLAG, "low", f"Careless grant: {name}")
     assert world.told(Kind.DRIFT) == []
+
+
+def test_whom_a_signals_breaches_accuse_is_what_it_says_itself_whatever_it_is_called(new_world, body) -> None:
+    class HouseRules(EnvelopeBreach):
+        name = "house_rules"
+
+    class HouseGrants(EnvelopeHygiene):
+        name = "house_grants"
+
+    world = new_world()
+    judge = dataclasses.replace(world.pipeline.judging, signals=[HouseRules(), HouseGrants()])
+    world.pipeline = dataclasses.replace(world.pipeline, judging=judge)
+    world.feed(body(1, envelope__expires_at=...), body(2, envelope__session_id="s2", action__tool="crm.write"))
+    told = {kind: [b.name for f in world.told(kind) for b in f.breaches] for kind in Kind if world.told(kind)}
+    assert told == {
+        Kind.HYGIENE: ["no_expiry"], Kind.GATEWAY: ["tool_not_allowed"], Kind.DRIFT: ["tool_not_allowed"],
+    }  # fmt: skip
 
 
 def test_another_shape_of_the_same_grant_is_told_again(world, body) -> None:
