@@ -9,7 +9,7 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.carrying import began_as_root, lineage
 from guardian.pipeline.working import Work
-from guardian.signals.envelope_rules import named_sessions
+from guardian.signals.ownership import named_sessions
 from guardian.signals.value_prints import prints_of
 
 _BACKLOG = 10

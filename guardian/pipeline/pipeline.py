@@ -20,7 +20,7 @@ from guardian.domain.record import Record
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.judging import Judge
-from guardian.signals.envelope_rules import named_sessions
+from guardian.signals.ownership import named_sessions
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from guardian.signals.hiding import Rule, below, dropped, hides, under
-from guardian.signals.leaves import WRAPPERS
+from guardian.signals.leaves import WRAPPERS, Leaf, Touched
 from guardian.signals.wording import canonical
 
 Number = int | float
@@ -73,6 +73,15 @@ def text(value: object) -> str:
             return hex(value)  # decimal conversion of huge integers is refused by Python
         case _:
             return str(value)
+
+
+def values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
+    """The values under the names, with `contractid` for `contract_id` too. Empty texts are left out: agents write
+    them for nothing, like null."""
+    glued = (f"{name.removesuffix('_id')}id" for name in names if name.endswith("_id"))
+    return (
+        (leaf, value) for leaf in action.named((*names, *glued)) for value in leaf.scalars if text(value).strip()
+    )
 
 
 def number(value: object) -> Number | None:

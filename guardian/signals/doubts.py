@@ -18,12 +18,12 @@ from guardian.domain.signal import Observation
 from guardian.signals.admitting import admits, unsure
 from guardian.signals.constraints import DATA_CLASS, Constraints, Number, number, price, text
 from guardian.signals.denying import touches, touches_class
-from guardian.signals.envelope_rules import alike
 from guardian.signals.filters import Filters, left_out
 from guardian.signals.hiding import dropped
 from guardian.signals.identifiers import as_uuid
 from guardian.signals.leaves import Leaf, Touched, compares
 from guardian.signals.limits import counted, counts_things
+from guardian.signals.ownership import alike
 from guardian.signals.paths import ROOTED, ends
 from guardian.signals.wording import shown, word_set, words
 

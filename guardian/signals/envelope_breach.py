@@ -26,6 +26,7 @@ from guardian.signals.json_texts import unfolded
 from guardian.signals.leaves import comparable
 from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
+from guardian.signals.ownership import ownership
 from guardian.signals.port import SignalFold, State, TellsOf
 from guardian.signals.wording import canonical, shown
 
@@ -97,7 +98,7 @@ class EnvelopeBreach(SignalFold):
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
-            *rules.ownership(seen, action, self.tenants),
+            *ownership(seen, action, self.tenants),
             *rules.resources(constraints, action),
             *rules.data_classes(constraints, event.data_classes, action),
             *limits.per_call(self.summed),

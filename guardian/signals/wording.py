@@ -6,6 +6,7 @@ markup characters. Comparisons are lexical and deterministic; nothing here guess
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -13,11 +14,14 @@ from guardian.domain.names import NAME_CHARS
 from guardian.domain.names import canonical as canonical
 from guardian.domain.names import singular as singular
 from guardian.domain.names import words as words
+from guardian.domain.text import some
 from guardian.domain.text import word_set as word_set
 
 _SPACE = re.compile(r"\s+")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", '"': "'", "&": "+", "|": "/"})
 _NUMBER_BITS = 256
+LISTED = 5
+"""So many of several are named in one sentence."""
 _SERVER = re.compile(r"[./:]|__")
 """Between what a tool is of and what it does."""
 
@@ -150,3 +154,7 @@ def _asked_for(tool: str, named: tuple[str, ...], act: tuple[str, ...]) -> tuple
     methods = not _WEB.isdisjoint(named) and not _METHODS.isdisjoint(thing)
     alone = len(thing) == 1 and thing[0] in _NO_THING
     return () if _ASKING.isdisjoint(verb) or methods or alone else thing
+
+
+def and_others(others: Sequence[str]) -> str:
+    return f"; also {some(others, LISTED, lambda said: shown(said, 40))}" if others else ""

@@ -16,6 +16,7 @@ from guardian.signals import envelope_rules as rules
 from guardian.signals.constraints import read
 from guardian.signals.envelope_breach import EnvelopeBreach
 from guardian.signals.leaves import comparable, touched
+from guardian.signals.ownership import named_sessions, ownership
 
 Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]
@@ -529,7 +530,7 @@ def test_json_written_as_text_is_read_in_parameters_and_a_doubt_in_what_may_be_a
 
 def test_a_session_that_a_text_names_is_looked_up_as_any_other(observe: Observe) -> None:
     seen = observe(action__arguments={"params": '{"session_id": "sess_2026_05_12_002"}'})
-    assert rules.named_sessions(seen.event) == {"sess_2026_05_12_002"}
+    assert named_sessions(seen.event) == {"sess_2026_05_12_002"}
 
 
 @pytest.mark.parametrize(
@@ -1603,7 +1604,7 @@ def test_however_many_values_lie_outside_one_breach_is_made_of_them(observe: Obs
     seen = observe(action__arguments={"contract_ids": other, "tenant_ids": other, "session_ids": other})
     action, constraints = comparable(seen), read(seen.event.envelope.resource_constraints)
     assert len(list(rules.resources(constraints, action))) == 1
-    assert [breach.name for breach in rules.ownership(seen, action, frozenset())] == [
+    assert [breach.name for breach in ownership(seen, action, frozenset())] == [
         "tenant_mismatch",
         "arguments_unchecked",
     ]
@@ -1778,7 +1779,6 @@ _SPELT = st.tuples(st.sampled_from(["session", "Session", "sesſion", "ｓession
 def test_most_calls_are_not_searched_for_sessions_and_none_is_missed(observe, arguments: dict[str, Any]) -> None:
     """An argument that is called so, and names none, has every place looked at."""
     names = [
-        rules.named_sessions(observe(action__arguments={**arguments, **more}).event)
-        for more in ({}, {"session": ""})
+        named_sessions(observe(action__arguments={**arguments, **more}).event) for more in ({}, {"session": ""})
     ]
     assert names[0] == names[1]
