@@ -28,7 +28,8 @@ from guardian.tightening.authority import Authority, Ledger
 from guardian.tightening.backtest import Change, backtest
 from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import UNUSUAL_ONE_IN, Grant, History, Trust
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.own import OwnForbids, audited_calls, narrowable
 from guardian.tightening.proposal import (

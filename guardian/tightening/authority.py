@@ -9,7 +9,8 @@ from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.text import counted, some
 from guardian.domain.wildcards import covers
-from guardian.tightening.history import Grant, Trust
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import Trust
 from guardian.tightening.sessions import begun
 
 MOST_SESSIONS = 200_000

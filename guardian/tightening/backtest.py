@@ -11,7 +11,8 @@ from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords, Placed
 from guardian.domain.wildcards import allows, covers
-from guardian.tightening.history import Grant, Trust
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import Trust
 from guardian.tightening.sessions import Places
 from guardian.tightening.usage import class_name
 

@@ -8,7 +8,7 @@ from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
 from guardian.domain.text import shown
 from guardian.tightening.backtest import Patched
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.redacted import nameless
 from guardian.tightening.wording import slug

@@ -14,7 +14,7 @@ from guardian.domain.text import shown, some
 from guardian.errors import ConfigurationError, ProposalError
 from guardian.store.files import write_atomically
 from guardian.tightening.backtest import Backtest
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention, Advice
 from guardian.tightening.surface import Surface
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, timedelta
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
 from guardian.domain.text import counted, shown, some
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 

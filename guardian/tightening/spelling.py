@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from guardian.tightening.history import Grant, History
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import History
 
 Names = Mapping[str, AbstractSet[str | None]]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool
-from guardian.tightening.history import Grant, ScopeHistory
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import ScopeHistory
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,7 +319,7 @@ def proposals(folder: Path) -> None:
     from guardian.domain.restriction import Restriction, Scope, Support
     from guardian.domain.rules import ForbidTool, MaxRecords
     from guardian.tightening.backtest import Backtest
-    from guardian.tightening.history import Grant
+    from guardian.tightening.grants import Grant
     from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
     from guardian.tightening.surface import Surface
 

@@ -13,7 +13,7 @@ from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords, Rule
 from guardian.store.files import UNFINISHED
 from guardian.tightening.backtest import Backtest
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Advice
 from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
 from guardian.tightening.surface import Surface

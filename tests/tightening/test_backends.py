@@ -31,7 +31,7 @@ from guardian.policy.cedar_text import forbid_problems
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.polar import PolarDenials, PolarEvaluator
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.rego import RegoDenials, RegoEvaluator

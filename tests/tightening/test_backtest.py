@@ -17,7 +17,8 @@ from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
 from guardian.tightening.backtest import NewPolicy, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import Grant, Trust
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import Trust
 from guardian.tightening.proposal import Proposal, write_folder
 from guardian.tightening.sessions import Places
 from guardian.tightening.surface import Surface

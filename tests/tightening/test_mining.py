@@ -27,7 +27,8 @@ from guardian.tightening.backtest import backtest
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.envelope import EnvelopePatches, patched_tools
-from guardian.tightening.history import Grant, History, Trust
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.report import report

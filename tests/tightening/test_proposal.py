@@ -14,7 +14,7 @@ from guardian.domain.rules import RULES, ArgumentIn, ForbidTool, MaxLifetime, Ma
 from guardian.errors import ProposalError
 from guardian.tightening import rejections
 from guardian.tightening.backtest import Backtest
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention, Advice
 from guardian.tightening.proposal import Proposal, read_proposal, write_folder
 from guardian.tightening.rejections import read_rejections, reject, still_rejected

@@ -8,7 +8,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.past import flat_arguments
 from guardian.pipeline.redaction import FieldRules
 from guardian.signals.credential_scanner import CredentialScanner
-from guardian.tightening.history import Grant
+from guardian.tightening.grants import Grant
 from guardian.tightening.redacted import SHAPED, marked
 
 ARGUMENTS = {"id": 77, "dry": True, "who": {"name": "Lee", "dotted.name": "Maya", "age": 41}, "to": ["Ann"]}

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardian.domain.restriction import Scope
-from guardian.tightening.history import MOST_SPELLINGS, Grant, History, ScopeHistory, Trust
+from guardian.tightening.grants import Grant
+from guardian.tightening.history import MOST_SPELLINGS, History, ScopeHistory, Trust
 from guardian.tightening.spelling import Spellings
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
