@@ -17,6 +17,7 @@ def known() -> list[Operation]:
     return operations()
 
 
+@pytest.mark.slow
 def test_the_packages_hold_tens_of_thousands_of_operations(known: list[Operation]) -> None:
     assert len(known) > 20_000
     found = {(o.service, o.path, o.verb): o for o in known}

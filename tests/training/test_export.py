@@ -61,6 +61,7 @@ def test_a_pair_gets_the_logit_it_had(model: SentenceTransformer, base: Path, tm
     assert alike(read(tmp_path / "pair.onnx", base, PAIRS, 160)[:, 0], wanted)
 
 
+@pytest.mark.slow
 def test_a_channel_far_above_the_rest_costs_no_other_its_precision(
     model: SentenceTransformer, base: Path, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_channel_far_above_the_rest_costs_no_other_its_precision(
     assert alike(read(tmp_path / "pair.onnx", base, PAIRS, 160)[:, 0], wanted, off=0.5)
 
 
+@pytest.mark.slow
 def test_a_text_gets_the_vector_it_had(base: Path, tmp_path: Path) -> None:
     model = SentenceTransformer(str(base), device="cpu")
     export_text(model, TEXTS, tmp_path / "text.onnx")

@@ -58,6 +58,7 @@ def test_the_same_tool_is_honest_in_one_kind_of_work_and_stray_in_another() -> N
     assert len(honest & elsewhere) > 300
 
 
+@pytest.mark.slow
 def test_a_stray_look_up_is_doubtful_and_an_act_that_drifts_an_attack() -> None:
     sessions = on_the_way_sessions(seed=5, repeats=1)
     places = [(session, index) for session in sessions for index in range(len(session.actions))]
