@@ -37,7 +37,9 @@ from guardian.tightening.history import History, ScopeHistory, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.surface import Surface, surface
 
-_UNFOUNDED = Support(0, 0, 0, None, 1.0, 0, 0)
+_UNFOUNDED = Support(
+    sessions=0, actions=0, days=0, last_use=None, denied_at_most=1.0, held_out=0, held_out_broken=0
+)
 _LONGEST_STEP_S = 180
 
 

@@ -224,17 +224,17 @@ def proposed(
     )  # fmt: skip
     abstained = tuple(a for a in mined.abstentions if a.scope.tenant_id == tenant_id)
     proposal = Proposal(
-        tenant_id,
-        window.since,
-        window.until,
-        utc_now(),
-        kept,
-        grants,
-        tested,
-        area,
-        abstained,
-        mined.advice,
-        tuple(sorted(rejected)),
+        tenant_id=tenant_id,
+        since=window.since,
+        until=window.until,
+        made_at=utc_now(),
+        restrictions=kept,
+        grants=grants,
+        backtest=tested,
+        surface=area,
+        abstentions=abstained,
+        advice=mined.advice,
+        rejected=tuple(sorted(rejected)),
     )
     spelt = Spellings.of(proposal.tools, history)
     unknown = {tool for found in grants.values() for each in found if each.spelt is None for tool in each.tools}

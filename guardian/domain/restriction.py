@@ -29,7 +29,7 @@ class Scope:
         return cls(call.tenant_id, call.purpose, call.role, placed.parent_role)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
     """What a restriction rests on: honest sessions and calls of its scope in the window, over so many days.
 

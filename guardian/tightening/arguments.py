@@ -5,12 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from guardian.domain.restriction import Restriction, Scope
+from guardian.domain.restriction import Restriction
 from guardian.domain.rules import LARGEST, ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
+from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution, roomy
-from guardian.tightening.history import ScopeHistory
 from guardian.tightening.limits import above, fitted, largest_needed, needed_ones
-from guardian.tightening.usage import ArgumentUse, ToolUse, Use
+from guardian.tightening.usage import ArgumentUse, ToolUse
 from guardian.tightening.wording import literal
 
 _SEPARATORS = "_-:/.@#|"
@@ -28,8 +28,9 @@ _PART_OF_A_YEAR = re.compile(
 """A window of some months has seen no other part of the year, and the held-out end of it is of the same."""
 
 
-def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+def arguments(basis: Basis) -> Iterator[Restriction]:
     """At most one restriction per argument: the narrowest kind that fits."""
+    history, whole, caution = basis.history, basis.whole, basis.caution
     for tool, use in sorted(whole.tools.items()):
         early = history.early.tools.get(tool, ToolUse())
         late = history.late.tools.get(tool, ToolUse())
@@ -48,9 +49,7 @@ def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution)
             if found is None:
                 continue
             rule, why, broken = found
-            yield from fitted(
-                scope, rule, why, history, whole, broken, caution, sessions=(late.sessions, use.sessions)
-            )
+            yield from fitted(basis, rule, why, broken, sessions=(late.sessions, use.sessions))
 
 
 def _rule(

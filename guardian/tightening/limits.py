@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from guardian.domain.restriction import Restriction, Scope, Support
+from guardian.domain.restriction import Restriction, Support
 from guardian.domain.rules import LARGEST, MaxLifetime, MaxRecords, OnlyHours, Rule
+from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
-from guardian.tightening.history import ScopeHistory
 from guardian.tightening.tools import needed
-from guardian.tightening.usage import Use
 
 T = TypeVar("T")
 
@@ -18,12 +17,13 @@ _HOURS = 24
 _LEAST_LIFETIME_S = 900
 
 
-def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+def records(basis: Basis) -> Iterator[Restriction]:
     """A lower `max_records`, if it is far above what was ever needed or delegated.
 
     An envelope's limit binds a session's calls together, so the new one leaves room for the largest whole session.
     Sessions whose log does not say their records are no evidence.
     """
+    history, whole, caution = basis.history, basis.whole, basis.caution
     granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
     if not whole.records or not history.early.records or not granted:
         return
@@ -38,11 +38,12 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
     none = "no session" if said[1] == whole.sessions else f"none of the {said[1]:,} sessions that said theirs"
     why = f"granted {min(granted):,} records, {none} ever needed more than {most:,}"
     why += f", nor was one below it granted more than {handed:,}" if handed > most else ""
-    yield from fitted(scope, MaxRecords(limit), why, history, whole, broken, caution, sessions=said)
+    yield from fitted(basis, MaxRecords(limit), why, broken, sessions=said)
 
 
-def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+def hours(basis: Basis) -> Iterator[Restriction]:
     """Only the hours that were needed, with one hour of room on both sides (clocks change)."""
+    history, whole, caution = basis.history, basis.whole, basis.caution
     if whole.sessions < caution.hours_sessions:
         return
     kept = with_neighbours(needed_ones(whole.hours, history.doubted.hours, caution))
@@ -51,11 +52,12 @@ def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
     mined = with_neighbours(needed_ones(history.early.hours, history.doubted.hours, caution))
     broken = sum(n for hour, n in history.late.hours.items() if hour not in mined)
     why = f"{_HOURS - len(kept)} hours of the day were never needed"
-    yield from fitted(scope, OnlyHours(tuple(sorted(kept))), why, history, whole, broken, caution)
+    yield from fitted(basis, OnlyHours(tuple(sorted(kept))), why, broken)
 
 
-def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+def lifetime(basis: Basis) -> Iterator[Restriction]:
     """A shorter lifetime, if envelopes live far longer than their sessions."""
+    history, whole, caution = basis.history, basis.whole, basis.caution
     if not history.lifetimes or not whole.durations or not history.early.durations:
         return
     typical_s = 60 * sorted(history.lifetimes.elements())[history.lifetimes.total() // 2]
@@ -67,24 +69,31 @@ def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) 
     broken = above(history.late.durations, roomy_seconds(mined, caution))
     left = f"envelopes have {typical_s // 60:,} minutes left at the first call"
     why = f"{left}, no session needed longer than {-(-most // 60):,}"
-    yield from fitted(scope, MaxLifetime(limit), why, history, whole, broken, caution)
+    yield from fitted(basis, MaxLifetime(limit), why, broken)
 
 
 def fitted(
-    scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, broken: int, caution: Caution,
-    *, sessions: tuple[int, int] | None = None,
-) -> Iterator[Restriction]:  # fmt: skip
+    basis: Basis, rule: Rule, why: str, broken: int, *, sessions: tuple[int, int] | None = None
+) -> Iterator[Restriction]:
     """The restriction, if the same rule learnt from the early part held in the late part.
 
     The early part's rule would have touched `broken` late sessions. `sessions` are the numbers of late and of all
     sessions that it could have touched, if those are fewer than the scope's.
     """
-    late, all_ = sessions or (history.late.sessions, whole.sessions)
+    whole = basis.whole
+    late, all_ = sessions or (basis.history.late.sessions, whole.sessions)
     bound = upper_bound(min(broken, late), late)
-    if bound <= caution.at_most:
-        yield Restriction(
-            scope, rule, why, Support(all_, whole.actions, len(whole.days), None, bound, late, broken)
+    if bound <= basis.caution.at_most:
+        support = Support(
+            sessions=all_,
+            actions=whole.actions,
+            days=len(whole.days),
+            last_use=None,
+            denied_at_most=bound,
+            held_out=late,
+            held_out_broken=broken,
         )
+        yield Restriction(basis.scope, rule, why, support)
 
 
 def largest_needed(sessions: Counter[int], doubted: Counter[int], caution: Caution) -> int:

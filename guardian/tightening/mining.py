@@ -11,14 +11,15 @@ from guardian.domain.rules import ROOT, UNKNOWN_PARENT, ForbidDataClass, ForbidT
 from guardian.domain.text import counted, shown, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
+from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution
-from guardian.tightening.history import History, ScopeHistory
+from guardian.tightening.history import History
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
 from guardian.tightening.tools import data_classes, tools
-from guardian.tightening.usage import Use, class_name
+from guardian.tightening.usage import class_name
 
-Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
+Miner = Callable[[Basis], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
 MANY_PURPOSES = 5
 _OFTEN = 10
@@ -58,18 +59,19 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
     silent: list[Abstention] = []
     advice: list[Advice] = []
     for scope, past in sorted(history.scopes.items(), key=lambda pair: astuple(pair[0])):
-        whole = past.whole()
-        if (why := too_little(scope, past, whole, caution)) is not None:
+        basis = Basis(scope, past, past.whole(), caution)
+        if (why := too_little(basis)) is not None:
             silent.append(Abstention(scope, why))
             continue
         for miner in MINERS:
-            found.extend(miner(scope, past, whole, caution))
-        advice.extend(_wildcards(scope, past, whole))
+            found.extend(miner(basis))
+        advice.extend(_wildcards(basis))
     return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found, caution)))
 
 
-def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> str | None:
+def too_little(basis: Basis) -> str | None:
     """Why nothing can be said of this scope yet; None where something can."""
+    scope, whole, caution = basis.scope, basis.whole, basis.caution
     span = timedelta(days=max(whole.days) - min(whole.days)) if whole.days else timedelta(0)
     if scope.parent_role == UNKNOWN_PARENT:
         return "its parent sessions are not in the archive"
@@ -81,7 +83,7 @@ def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -
         return "its purpose or an agent is redacted, and a gateway knows it by another name"
     if whole.sessions < caution.sessions:
         return f"{counted(whole.sessions, 'honest session')}, {caution.sessions} are needed"
-    if not past.late.sessions:
+    if not basis.history.late.sessions:
         return "no session in the last part of the window: it may not be in use any more"
     if len(whole.days) < caution.days:
         return f"used on {len(whole.days)} days, {caution.days} are needed"
@@ -136,8 +138,9 @@ def _astray(history: History, found: Sequence[Restriction], caution: Caution) ->
             )
 
 
-def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]:
+def _wildcards(basis: Basis) -> Iterator[Advice]:
     """Advice about wildcards that are granted now, with what honest sessions used of them."""
+    scope, past, whole = basis.scope, basis.history, basis.whole
     granted = past.current()
     tools = tuple(sorted({*whole.tools, *past.handed.tools}))
     listed = [(tool, tools) for grant in granted for tool in grant.tools]

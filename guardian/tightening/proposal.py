@@ -23,7 +23,7 @@ PROPOSAL, EXAMPLES, REPORT, SUMS = "proposal.json", "denied.jsonl", "REPORT.md",
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """`grants` are the envelope templates in force in each scope that is narrowed, the most used first.
 

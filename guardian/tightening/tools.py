@@ -8,9 +8,10 @@ from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ROOT, ForbidDataClass, ForbidTool, Rule
 from guardian.domain.text import counted
 from guardian.domain.wildcards import covers
+from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
-from guardian.tightening.history import Granted, ScopeHistory
+from guardian.tightening.history import Granted
 from guardian.tightening.redacted import nameless
 from guardian.tightening.usage import ToolUse, Use, class_name
 
@@ -28,24 +29,32 @@ def reads_only(tool: str) -> bool:
     return any(part in _READING for part in tool.lower().replace("_", ".").replace("-", ".").split("."))
 
 
-def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+def tools(basis: Basis) -> Iterator[Restriction]:
     """One restriction for each tool that is granted now and that honest sessions did without.
 
     Wildcards are skipped: no restriction can name what one grants. `mining` advises people about them instead.
     """
+    history, whole, caution = basis.history, basis.whole, basis.caution
     for tool in sorted({tool for grant in history.current() for tool in grant.tools if "*" not in tool}):
         granted = history.tools.get(tool, _NOBODY)
         use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
         flagged, accused = (part.tools.get(tool, _NEVER).sessions for part in (history.flagged, history.accused))
         last = None if use.last is None else use.last.isoformat()
         if not needed(use.sessions, doubted.sessions, caution):
-            why = _why(scope, tool, whole, _by(flagged, accused, use.sessions))
+            why = _why(basis.scope, tool, whole, _by(flagged, accused, use.sessions))
             trials = min(granted.sessions, whole.sessions)
             below = holders(tool, history.handed.tools, history.handed_doubted.tools, caution)
             yield from _sure(
-                scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last,
-                flagged + accused, caution, below=below,
-            )  # fmt: skip
+                basis,
+                ForbidTool(tool),
+                why,
+                granted,
+                trials=trials,
+                touched=use.sessions,
+                last=last,
+                flagged=flagged + accused,
+                below=below,
+            )
         elif alone := confined_to(use.agents, whole.agents, caution):
             early, late = ({*part.tools.get(tool, _NEVER).agents} for part in (history.early, history.late))
             if not early == alone == late:
@@ -56,16 +65,24 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
             trials = whole.sessions - sum(whole.agents[agent] for agent in alone)
             tested = history.late.sessions - sum(history.late.agents[agent] for agent in alone)
             yield from _sure(
-                scope, rule, why, history, whole, granted, trials, 0, last, flagged + accused, caution,
+                basis,
+                rule,
+                why,
+                granted,
+                trials=trials,
+                touched=0,
+                last=last,
+                flagged=flagged + accused,
                 tested=tested,
-            )  # fmt: skip
+            )
 
 
-def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+def data_classes(basis: Basis) -> Iterator[Restriction]:
     """One restriction for each data class that is granted now and that no honest call touched.
 
     None at all where some calls did not log their data classes. Wildcards and hashed names are skipped.
     """
+    history, whole, caution = basis.history, basis.whole, basis.caution
     if whole.classes_unlogged or not whole.actions:
         return
     granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
@@ -80,9 +97,16 @@ def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Cauti
         why = f"touched only by {by}" if by else "granted, and never touched"
         trials = min(granted.sessions, whole.sessions)
         yield from _sure(
-            scope, ForbidDataClass(name), why, history, whole, granted, trials, touched, None, flagged + accused,
-            caution, below=below,
-        )  # fmt: skip
+            basis,
+            ForbidDataClass(name),
+            why,
+            granted,
+            trials=trials,
+            touched=touched,
+            last=None,
+            flagged=flagged + accused,
+            below=below,
+        )
 
 
 def needed(sessions: int, doubted: int, caution: Caution) -> bool:
@@ -110,25 +134,44 @@ def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -
 
 
 def _sure(
-    scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, granted: Granted, trials: int,
-    touched: int, last: str | None, flagged: int, caution: Caution, *, tested: int | None = None,
+    basis: Basis,
+    rule: Rule,
+    why: str,
+    granted: Granted,
+    *,
+    trials: int,
+    touched: int,
+    last: str | None,
+    flagged: int,
+    tested: int | None = None,
     below: int = 0,
-) -> Iterator[Restriction]:  # fmt: skip
+) -> Iterator[Restriction]:
     """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it.
 
     Every session of the window is a trial, unless something was fitted to the early part: then those that `tested`
     it in the late one.
     """
+    whole, caution = basis.whole, basis.caution
     span = timedelta(0) if granted.first is None or granted.last is None else granted.last - granted.first
     shown_by = trials if tested is None else tested
     if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or shown_by < 1:
         return
     bound = upper_bound(min(touched, shown_by), shown_by)
     if bound <= caution.at_most:
-        late = history.late.sessions if tested is None else tested
+        late = basis.history.late.sessions if tested is None else tested
         why += f"; held by {counted(below, 'session')} below, so its template keeps it" if below else ""
-        support = Support(trials, whole.actions, len(whole.days), last, bound, late, 0, flagged, below)
-        yield Restriction(scope, rule, why, support)
+        support = Support(
+            sessions=trials,
+            actions=whole.actions,
+            days=len(whole.days),
+            last_use=last,
+            denied_at_most=bound,
+            held_out=late,
+            held_out_broken=0,
+            flagged_use=flagged,
+            held_below=below,
+        )
+        yield Restriction(basis.scope, rule, why, support)
 
 
 def _why(scope: Scope, tool: str, whole: Use, by: str) -> str:

@@ -37,6 +37,16 @@ from guardian.tightening.surface import Surface
 
 NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
 REFUND = "triage_open_support_tickets"
+SUPPORT = Support(
+    sessions=200, actions=1000, days=60, last_use=None, denied_at_most=0.015, held_out=70, held_out_broken=0
+)
+
+
+def proposal_of(restrictions, *, at):
+    return Proposal(
+        tenant_id="acme", since=at, until=at, made_at=at, restrictions=restrictions, grants={},
+        backtest=Backtest(), surface=Surface(),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -349,12 +359,11 @@ def test_a_day_is_replayed_knowing_what_its_sessions_did_the_evening_before(lay)
     ):
         at = midnight + timedelta(minutes=minutes)
         root = lay(session_id=session, parent_session_id=parent, agent_id=agent, at=at, wanted=wanted)
-    support = Support(200, 1000, 60, None, 0.015, 70, 0)
     restrictions = (
-        Restriction(Scope("acme", "read files", "agent_a", "agent_boss"), MaxLifetime(1800), "short", support),
-        Restriction(Scope("acme", "read files", "agent_a"), ForbidTool("files.read"), "idle", support),
+        Restriction(Scope("acme", "read files", "agent_a", "agent_boss"), MaxLifetime(1800), "short", SUPPORT),
+        Restriction(Scope("acme", "read files", "agent_a"), ForbidTool("files.read"), "idle", SUPPORT),
     )
-    proposal = Proposal("acme", midnight, midnight, midnight, restrictions, {}, Backtest(), Surface())
+    proposal = proposal_of(restrictions, at=midnight)
     found = proposing.replay(open_archive(root, tenant="acme"), proposal, since=midnight)
     assert (found.replayed, found.honest_denied, found.flagged_stopped, found.flagged_sessions) == (2, 1, 1, 1)
 
@@ -379,9 +388,9 @@ def test_one_flagged_session_of_a_user_whose_sessions_have_no_names_says_nothing
         Scope("acme", "read files", "agent_a"),
         ForbidTool("files.read"),
         "idle",
-        Support(200, 1000, 60, None, 0.015, 70, 0),
+        SUPPORT,
     )
-    proposal = Proposal("acme", morning, morning, morning, (unused,), {}, Backtest(), Surface())
+    proposal = proposal_of((unused,), at=morning)
     found = proposing.replay(view, proposal, since=morning)
     assert (found.honest_denied, found.flagged_denied, found.flagged_sessions) == (3, 1, 1)
 

@@ -324,7 +324,9 @@ def proposals(folder: Path) -> None:
     from guardian.tightening.surface import Surface
 
     scope = Scope("acme", "review_contract", "agent_renewal_review")
-    support = Support(140, 2000, 60, None, 0.021, 40, 0)
+    support = Support(
+        sessions=140, actions=2000, days=60, last_use=None, denied_at_most=0.021, held_out=40, held_out_broken=0
+    )
     rules = (ForbidTool("crm.export"), MaxRecords(25), ForbidTool("<b>x</b>"))
     made = Proposal(
         tenant_id="acme",

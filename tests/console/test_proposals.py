@@ -23,7 +23,9 @@ def proposal(
     tenant: str = "acme", tool: str = "crm.export", *, grant: Grant | None = None, rules: tuple[Rule, ...] = ()
 ) -> Proposal:
     scope = Scope(tenant, "review_contract", "agent_renewal_review")
-    support = Support(140, 2000, 60, None, 0.021, 40, 0)
+    support = Support(
+        sessions=140, actions=2000, days=60, last_use=None, denied_at_most=0.021, held_out=40, held_out_broken=0
+    )
     rules = rules or (ForbidTool(tool), ForbidDataClass("pricing"), MaxRecords(25))
     grant = grant or Grant(("contracts.read", tool), ("renewal_terms", "pricing"), 100)
     return Proposal(

@@ -24,7 +24,9 @@ from guardian.domain.rules import _Rule as AnyRule
 
 AT = datetime(2026, 2, 2, 9, 30, tzinfo=UTC)
 SCOPE = Scope("acme", "review", "agent_review", "boss")
-SUPPORT = Support(200, 1000, 60, None, 0.015, 70, 0)
+SUPPORT = Support(
+    sessions=200, actions=1000, days=60, last_use=None, denied_at_most=0.015, held_out=70, held_out_broken=0
+)
 ALL = (
     ForbidTool("t"), ForbidTool("t", ("a-1",)), ForbidDataClass("terms"), MaxRecords(5), OnlyHours((9, 10)),
     MaxLifetime(60), PinArgument("t", "x", True, "ids"), ArgumentIn("t", "x", False, ("a", 1, True)),

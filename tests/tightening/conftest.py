@@ -12,7 +12,9 @@ from guardian.domain.rules import Placed, Rule
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
 SCOPE = Scope("acme", "review contracts", "agent_review", "")
-SUPPORT = Support(200, 1000, 60, None, 0.015, 70, 0)
+SUPPORT = Support(
+    sessions=200, actions=1000, days=60, last_use=None, denied_at_most=0.015, held_out=70, held_out_broken=0
+)
 
 
 def make_call(**facts: Any) -> PastCall:

@@ -109,7 +109,16 @@ def asked(draw, arguments=arguments):
 
 
 def proposal(*restrictions, grants=None):
-    return Proposal("acme", START, START, START, restrictions, grants or {}, Backtest(), Surface())
+    return Proposal(
+        tenant_id="acme",
+        since=START,
+        until=START,
+        made_at=START,
+        restrictions=restrictions,
+        grants=grants or {},
+        backtest=Backtest(),
+        surface=Surface(),
+    )
 
 
 def facts(placed):

@@ -28,6 +28,13 @@ START = datetime(2026, 2, 2, 9, tzinfo=UTC)
 SCOPE = Scope("acme", "review contracts", "agent_review", "")
 
 
+def proposal_of(restrictions, grants=None):
+    return Proposal(
+        tenant_id="acme", since=START, until=START, made_at=START, restrictions=restrictions, grants=grants or {},
+        backtest=backtest([], [], Trust()), surface=Surface(),
+    )  # fmt: skip
+
+
 def test_only_changes_are_reported_and_each_by_the_restriction_that_makes_it(call, restricted):
     tool, most = restricted(ForbidTool("mail.send")), restricted(MaxRecords(5))
     calls = [
@@ -211,7 +218,7 @@ def test_what_is_remembered_of_sessions_is_bounded_and_old_ones_begin_anew(call)
 
 def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
     one, other = restricted(ForbidTool("mail.send")), restricted(MaxLifetime(60))
-    proposal = Proposal("acme", START, START, START, (one, other), {}, backtest([], [], Trust()), Surface())
+    proposal = proposal_of((one, other))
     calls = [
         call(tool="mail.send", allowed=False),
         call(tool="mail.send", allowed=False, session_id="drifted"),
@@ -235,7 +242,7 @@ def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
 def test_after_a_merge_a_session_that_ran_out_of_records_is_told_of(call, restricted):
     most = restricted(MaxRecords(100))
     grants = {SCOPE: (Grant(("contracts.read", "mail.send"), None, 5000),)}
-    proposal = Proposal("acme", START, START, START, (most,), grants, backtest([], [], Trust()), Surface())
+    proposal = proposal_of((most,), grants)
     spent = spending(call, 60, 40, constraints={"max_records": 100})
     refused = call(decision_id="d9", records=20, allowed=False, constraints={"max_records": 100})
     found = verify([*spent, refused], proposal, Trust(), since=START)
@@ -252,7 +259,7 @@ def test_after_a_merge_a_class_that_the_template_lost_is_told_of_in_every_spelli
     """A policy refuses the template's own spelling whatever the envelope lists, the envelope all that it lacks."""
     lost = restricted(ForbidDataClass("Health-Data"))
     grants = {SCOPE: (Grant(("contracts.read", "mail.send"), ("Health-Data", "case notes"), None),)}
-    proposal = Proposal("acme", START, START, START, (lost,), grants, backtest([], [], Trust()), Surface())
+    proposal = proposal_of((lost,), grants)
     refused = call(data_classes=frozenset({touched}), allowed=False, constraints={"data_classes": listed})
     found = verify([refused], proposal, Trust(), since=START)
     assert (found.denied_honest, found.broken) == ((1, 1) if touched == "Health-Data" else (denied, denied))
@@ -261,7 +268,7 @@ def test_after_a_merge_a_class_that_the_template_lost_is_told_of_in_every_spelli
 def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, restricted, tmp_path):
     scope = Scope("acme", "review contracts", "agent_review", "boss")
     both = (restricted(ForbidTool("mail.send"), scope), restricted(MaxLifetime(60), scope))
-    proposal = Proposal("acme", START, START, START, both, {}, backtest([], [], Trust()), Surface())
+    proposal = proposal_of(both)
     merged = START + timedelta(minutes=5)
     calls = [
         call(session_id="p", decision_id="p", role="boss", agent_id="boss", at=START - timedelta(minutes=1)),

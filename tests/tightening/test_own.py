@@ -21,6 +21,13 @@ def entry(day, actor="monitor", role="monitor", action="flag", **more):
     return {"at": at, "actor": actor, "role": role, "action": action, "allowed": True, "seq": day} | more
 
 
+def proposal_of(restrictions):
+    return Proposal(
+        tenant_id="guardian", since=BEGIN, until=BEGIN, made_at=BEGIN, restrictions=restrictions, grants={},
+        backtest=Backtest(), surface=Surface(),
+    )  # fmt: skip
+
+
 def test_what_a_role_never_asked_of_control_is_forbidden_to_it_in_guardians_own_schema():
     entries = [entry(day) for day in range(90)] + [entry(day, action="revoke") for day in range(0, 90, 7)]
     entries = [*sorted(entries, key=lambda told: told["at"]), {"actor": "x", "action": "revokeToken"}]
@@ -28,7 +35,7 @@ def test_what_a_role_never_asked_of_control_is_forbidden_to_it_in_guardians_own_
     assert len(calls) == 90 + 13
     mined = mine(History.learn(calls, trust=Trust(), split=BEGIN + timedelta(days=60)))
     assert [r.rule.subject for r in mined.restrictions if r.rule.kind == "forbid_tool"] == ["approve"]
-    proposal = Proposal("guardian", BEGIN, BEGIN, BEGIN, mined.restrictions, {}, Backtest(), Surface())
+    proposal = proposal_of(mined.restrictions)
     schema = (resource("config") / "policies" / "guardian.cedarschema").read_text(encoding="utf-8")
     own = OwnForbids(forbid_problems, schema)
     files = own.files(proposal)
@@ -56,10 +63,10 @@ def test_exemptions_fit_guardians_own_schema_too_and_hours_are_not_said(restrict
     scope = Scope("guardian", "guardian", "responder", "")
     rules = ForbidTool("revoke", ("maya",)), OnlyHours((8, 9)), MaxRecords(3)
     restrictions = tuple(restricted(rule, scope) for rule in rules)
-    proposal = Proposal("guardian", BEGIN, BEGIN, BEGIN, restrictions, {}, Backtest(), Surface())
+    proposal = proposal_of(restrictions)
     schema = (resource("config") / "policies" / "guardian.cedarschema").read_text(encoding="utf-8")
     own = OwnForbids(forbid_problems, schema)
     files = own.files(proposal)
     assert files[FILE].count("forbid") == 1
     assert own.check(proposal, files) == []
-    assert own.files(Proposal("guardian", BEGIN, BEGIN, BEGIN, (), {}, Backtest(), Surface())) == {}
+    assert own.files(proposal_of(())) == {}

@@ -32,11 +32,20 @@ def proposal(restricted):
     of_a = Grant(("a",), ("x",), 3, spelt=(("mcp__a", "a"),))
     grants = {SCOPE: (of_a, Grant(("b",), None, None, True), Grant(("c",), None, None, spelt=()))}
     return Proposal(
-        "acme", SINCE, UNTIL, UNTIL, (one, two), grants,
-        Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}), Surface(20, 5),
-        (Abstention(Scope("acme", "p", "r"), "3 honest sessions, 59 are needed"),),
-        (Advice("acme", "svc", "split"),), ("rst_gone",), ("crm.read", "crm.`x`"), {"a": ("a", "mcp__a")},
-    )  # fmt: skip
+        tenant_id="acme",
+        since=SINCE,
+        until=UNTIL,
+        made_at=UNTIL,
+        restrictions=(one, two),
+        grants=grants,
+        backtest=Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}),
+        surface=Surface(20, 5),
+        abstentions=(Abstention(Scope("acme", "p", "r"), "3 honest sessions, 59 are needed"),),
+        advice=(Advice("acme", "svc", "split"),),
+        rejected=("rst_gone",),
+        renamed=("crm.read", "crm.`x`"),
+        spelt={"a": ("a", "mcp__a")},
+    )
 
 
 def test_a_proposal_survives_its_file(proposal, tmp_path):
@@ -232,7 +241,7 @@ def test_a_no_is_remembered_until_the_evidence_changes(tmp_path, restricted):
     no = read_rejections(path)
     assert no[one.id].what == "agent_review for review contracts may not call mail.send"
     assert still_rejected([one], no) == {one.id}
-    more = type(one)(one.scope, one.rule, one.why, type(one.support)(400, 1, 1, None, 0.1, 1, 0))
+    more = type(one)(one.scope, one.rule, one.why, replace(one.support, sessions=400))
     assert still_rejected([more], no) == frozenset()
     assert still_rejected([restricted(ForbidTool("other"))], no) == frozenset()
 
