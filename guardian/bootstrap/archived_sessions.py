@@ -49,7 +49,7 @@ def archive_sessions(
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
     `labels` counts before what people said through control. A confirmed session's drift is the acts that led to
-    its findings, but for those that people dismissed. A flagged session that nobody has judged since is left out:
+    its findings, but for those that people dismissed. A flagged session of which that is not so is left out:
     it is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
     and it would outnumber all that people did. `met` gains the names of all that the labels could speak of.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
@@ -122,7 +122,8 @@ def _read(
 def _said(
     key: SessionKey, flagged: Sequence[datetime | None], word: Label | None, labels: Labels
 ) -> Labels | None:
-    """What was said of one session; None where guardian flagged it and nobody has answered since.
+    """What was said of one session; None where guardian flagged it and nobody has answered that. A dismissal that
+    names no finding answers all before it.
 
     `flagged` has the time of each act that led to a finding which nobody dismissed by its name.
     """
@@ -132,4 +133,5 @@ def _said(
     if word is not None and word.word is HumanWord.CONFIRMED:
         acts = [f"{name}/{index}" for index, at in enumerate(flagged) if at is not None]
         return Labels(dict.fromkeys(acts or [name], "drift"))
-    return Labels({}) if all(at is None or (word is not None and at <= word.at) for at in flagged) else None
+    whole = None if word is None or word.finding_id else word.at
+    return Labels({}) if all(at is None or (whole is not None and at <= whole) for at in flagged) else None

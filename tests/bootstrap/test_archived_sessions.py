@@ -99,11 +99,16 @@ def test_a_session_drifts_where_a_finding_was_confirmed_whichever_other_was_dism
     ]  # fmt: skip
     write_events(archive, "two", [rows.events(made, found)])
     key = SessionKey("acme", "two")
-    for taken_back, labelled in (("fnd_0", ["benign", "drift"]), ("fnd_1", ["benign", "benign", "benign"])):
-        said = [(HumanWord.CONFIRMED, "fnd_1"), (HumanWord.FALSE_POSITIVE, taken_back)]
+    for dismissed, labelled in (
+        (["fnd_0"], ["benign", "drift"]),
+        (["fnd_1"], None),  # of the other one nobody has said what it was
+        (["fnd_1", "fnd_0"], ["benign", "benign", "benign"]),
+        ([""], ["benign", "benign", "benign"]),
+    ):
+        said = [(HumanWord.CONFIRMED, "fnd_1"), *((HumanWord.FALSE_POSITIVE, name) for name in dismissed)]
         changes = [Change(9 + n, key, word, AT, finding) for n, (word, finding) in enumerate(said)]
         write_labels(archive, "two", [labels(changes)])
-        assert read(archive)["acme/two"] == labelled
+        assert read(archive).get("acme/two") == labelled
 
 
 def test_what_was_dismissed_and_is_flagged_anew_is_no_honest_session(archive):
