@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from guardian.cli.asking import OnlyTenant, client, one_line
 from guardian.cli.common import ConfigOption, other_file
-from guardian.domain.finding import Finding, Kind
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.text import counted
 from guardian.wire.base import listed
 from guardian.wire.findings import FindingView, Verdict
@@ -29,7 +30,7 @@ def labels(
     """Print what people said of findings, one line each, for calibrate, train and evaluate.
 
     TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION drift a session that did what its
-    gateway should not have allowed; TENANT/SESSION benign a false alarm.
+    gateway should not have allowed; TENANT/SESSION benign one of which every drift finding was a false alarm.
 
     Example: guardian labels > labels.txt
     """
@@ -38,14 +39,16 @@ def labels(
         def found(kind: Kind) -> Iterator[FindingView]:
             return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
 
-        said = [
-            (view.verdict.verdict == "confirmed", view.verdict.at, label)
-            for kind in (Kind.DRIFT, Kind.GATEWAY)
-            for view in found(kind)
-            if view.verdict is not None and (label := _label(view.finding, view.verdict))
-        ]
+        said, open_ = list[tuple[bool, datetime, str]](), set[str]()
+        for kind in (Kind.DRIFT, Kind.GATEWAY):
+            for view in found(kind):
+                if view.verdict is not None and (label := _label(view.finding, view.verdict)):
+                    said.append((view.verdict.verdict == "confirmed", view.verdict.at, label))
+                elif view.verdict is None and kind is Kind.DRIFT and view.outcome.effect is not Effect.NONE:
+                    open_.add(f"{_name(view.finding)} benign")
     for *_, label in sorted(said):  # of one name the last line counts: what was confirmed stands, until it is not
-        typer.echo(one_line(label))
+        if label not in open_:
+            typer.echo(one_line(label))
 
 
 @feedback_app.command()
@@ -60,7 +63,8 @@ def export(
 
     `drift` is 0 or 1; null where the verdict says nothing of what the session did, as one on a careless grant.
 
-    `session_honest` marks sessions in which nothing was confirmed: those may calibrate (`guardian calibrate`).
+    `session_honest` marks sessions in which every drift was judged and none confirmed: those may calibrate
+    (`guardian calibrate`).
 
     Example: guardian feedback export -o feedback.jsonl
     """
@@ -80,9 +84,13 @@ def export(
 def _label(finding: Finding, said: Verdict) -> str:
     """Empty where people said nothing of what the session did. Which act a gateway should not have allowed is not
     told."""
-    name = f"{finding.tenant_id}/{finding.session_id}"
+    name = _name(finding)
     drifted = finding.drifted(confirmed=said.verdict == "confirmed")
     if drifted is None:
         return ""
     seen = finding.evidence.actions_seen if finding.kind is Kind.DRIFT else 0
     return f"{name}/{seen - 1} drift" if drifted and seen else f"{name} {'drift' if drifted else 'benign'}"
+
+
+def _name(finding: Finding) -> str:
+    return f"{finding.tenant_id}/{finding.session_id}"

@@ -9,7 +9,7 @@ from guardian.cli.asking import Limit, OneOfMany, OnlyTenant, Tenant, Why, clien
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
-from guardian.domain.text import moment
+from guardian.domain.text import counted, moment
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
@@ -135,7 +135,7 @@ def dismiss(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Call a finding a false positive; the session's evidence starts afresh."""
+    """Call one finding a false positive; its session's evidence starts afresh, and other findings stand."""
     _judge(finding, tenant, "benign" if benign else "false_positive", reason, config, as_json=as_json)
 
 
@@ -268,3 +268,8 @@ def _judge(
         print_json(view)
     else:
         typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
+        if view.unjudged and verdict != "confirmed":
+            session = view.finding.session_id
+            left = counted(view.unjudged, "other drift finding")
+            told = f"nobody has judged {left} of {session}; `guardian findings --session {session}` lists them"
+            typer.echo(one_line(told), err=True)

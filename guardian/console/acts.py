@@ -70,7 +70,8 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
             wanted = verb == "protect"
             return _of(api.protect(tenant, name, protected=wanted, reason=reason, seen=seen), f"{verb}ed")
         case "false_positive" | "benign" | "confirmed":
-            api.judge(form.get("finding", ""), verb, reason=reason, tenant_id=tenant or None, seen=seen)
+            found, case = form.get("finding", ""), form.get("page") == "session"
+            api.judge(found, verb, reason=reason, tenant_id=tenant or None, seen=seen, case=case)
             return verb
         case "approve" | "deny" | "withdraw":
             return api.decide_approval(form.get("approval", ""), verb, reason=reason, seen=seen).state

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from guardian.alerting.buttons import can_be_approved, of_no_session
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import OPERATORS, Kind
-from guardian.domain.text import shown
+from guardian.domain.text import counted, shown
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.findings import FindingView
@@ -125,7 +125,9 @@ def forms_for(
     elif not of_none:
         buttons = (Button("revoke", "Revoke", "every gateway refuses its next call", "danger"),)
     if case is not None:
-        buttons += verdicts(case.shown, revoked=revoked)
+        others = case.others_unjudged
+        also = f"also of {counted(others, 'other drift finding')}" if others else ""
+        buttons += verdicts(case.shown, revoked=revoked, others=also)
     found.append(Form("Decide", buttons, _key(), seen, finding))
     if case is not None:
         told = "no reminders in the channel; guardian goes on judging and revoking"
@@ -176,13 +178,18 @@ def finding_form(view: FindingView, case: CaseView | None, visit: Visit) -> tupl
     if visit.principal.role in _READERS or view.finding.kind is Kind.CONTROL:
         return ()
     revoked = case is not None and case.state == "revoked"
-    return (Form("Your verdict", verdicts(view, revoked=revoked), _key(), seen_of(case), view.finding.id),)
+    left = 0 if case is None else case.unjudged - (view.verdict is None)
+    others = f"not of {counted(left, 'other drift finding')} of the session" if left > 0 else ""
+    buttons = verdicts(view, revoked=revoked, others=others)
+    return (Form("Your verdict", buttons, _key(), seen_of(case), view.finding.id),)
 
 
-def verdicts(view: FindingView, *, revoked: bool) -> tuple[Button, ...]:
-    """Those that were not given already. Only a verdict on drift restarts evidence, and none reinstates."""
+def verdicts(view: FindingView, *, revoked: bool, others: str = "") -> tuple[Button, ...]:
+    """Those that were not given already, with what becomes of the session's other findings. Only a verdict on
+    drift restarts evidence, and none reinstates."""
     afresh = ["the session's evidence starts afresh"] if view.finding.kind is Kind.DRIFT else []
     kept = ["it stays revoked until it is reinstated"] if revoked else []
+    kept += [others] if others and afresh else []
     every = (
         Button("false_positive", "Dismiss as false positive", "; ".join(["guardian was wrong", *afresh, *kept])),
         Button("benign", "Unusual, but all right", "; ".join([*afresh, *kept])),

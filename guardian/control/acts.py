@@ -1,6 +1,9 @@
 """What people do to sessions: revoke, reinstate, protect, judge. One audited transaction each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
 
 from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
@@ -10,12 +13,13 @@ from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
 from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
-from guardian.control.superseded import known_to_people
-from guardian.domain.finding import OPERATORS, Kind
+from guardian.control.superseded import known_to_people, waved_through
+from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction
-from guardian.wire.findings import FindingView, Verdict, VerdictRequest
+from guardian.store.control import ControlRows
+from guardian.wire.findings import FindingView, Judged, Verdict, VerdictRequest
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ActResult
 
@@ -136,15 +140,17 @@ def judge(
     *,
     tenant_id: str | None = None,
     seen: str | None = None,
-) -> FindingView:
-    """A person's verdict on a finding goes back to the monitor. The same verdict again changes nothing."""
+) -> Judged:
+    """A person's verdict on a finding goes back to the monitor. The same verdict again changes nothing. A
+    dismissal is of this finding alone; of whoever judges a `case`, of every drift in it that nobody has judged."""
     dismissed = ask_for.verdict != "confirmed"
     action: PolicyAction = "dismiss" if dismissed else "confirm"
     scope = must_reach(deps, principal, action, tenant_id)
     with deps.store.read() as rows:
         finding = sole_finding(rows, scope, finding_id).finding
+    place, drift = (finding.tenant_id, finding.session_id), finding.kind is Kind.DRIFT
 
-    def do(act: Act) -> FindingView | Refusal:
+    def do(act: Act) -> Judged | Refusal:
         stored = act.rows.findings.get(finding_id, {finding.tenant_id})
         if stored is None:
             raise absent("finding")
@@ -153,22 +159,40 @@ def judge(
             stale = act.stale(seen, finding_id=finding_id)  # a second click's case was changed by the first one
             if stale is not None:
                 return stale
-        act.audit(finding_id=finding_id, result=ask_for.verdict)
+        others = [each for each in act.rows.findings.unjudged(*place) if each != finding_id]
         if said is not None and said.verdict == ask_for.verdict:
-            return stored.view
+            act.audit(finding_id=finding_id, result=ask_for.verdict)
+            return _judged(stored.view, unjudged=len(others))
+        also = _readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
+        with_it = {"with_it": [each.id for each in also]} if also else {}
+        act.audit(finding_id=finding_id, result=ask_for.verdict, **with_it)
         verdict = Verdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
-        act.rows.findings.set_verdict(finding.tenant_id, finding_id, verdict)
-        word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
-        if finding.kind is Kind.DRIFT:  # a verdict on a grant or a gateway says nothing of the session's evidence
-            place = finding.tenant_id, finding.session_id
-            known = known_to_people(act.rows, *place, act.now) if dismissed else ""
-            detail = f"{finding.id} {known}".strip()
-            act.rows.sessions.say(*place, word, act.now, human=True, detail=detail)
-        elif dismissed:
-            act.rows.sessions.acquit(finding.tenant_id, finding.session_id)
-        return stored.view.model_copy(update={"verdict": verdict})
+        for each in (*also, finding):
+            act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
+            if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
+                word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
+                detail = f"{each.id} {waved_through(each) if dismissed else ''}".strip()
+                act.rows.sessions.say(*place, word, act.now, human=True, detail=detail)
+        if dismissed:
+            act.rows.sessions.acquit(*place)
+        view = stored.view.model_copy(update={"verdict": verdict})
+        return _judged(view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 
-    return permitted(deps, principal, action, finding.tenant_id, finding.session_id, ask_for.reason, do)
+    return permitted(deps, principal, action, *place, ask_for.reason, do)
+
+
+def _readable(rows: ControlRows, tenant_id: str, names: Sequence[str]) -> list[Finding]:
+    """Those of the findings that this version can read; another one wrote the rest."""
+    found = list[Finding]()
+    for name in names:
+        with suppress(ValidationError):
+            stored = rows.findings.get(name, {tenant_id})
+            found += [] if stored is None else [stored.view.finding]
+    return found
+
+
+def _judged(view: FindingView, *, also: tuple[str, ...] = (), unjudged: int) -> Judged:
+    return Judged(finding=view.finding, outcome=view.outcome, verdict=view.verdict, also=also, unjudged=unjudged)
 
 
 def _one_or_two(

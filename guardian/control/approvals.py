@@ -197,11 +197,12 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     if (revoked := revoked_since(rows, stored)) is not None:
         return revoked
     session = rows.sessions.get(view.tenant_id, view.session_id)
-    if (0 if session is None else session.restarts) != stored.act["restarts"]:
+    found = finding_of(rows, view)
+    spoken = (0 if session is None else session.restarts) != stored.act["restarts"]
+    if spoken and (found is None or not _asks(weighed(rows, found, session)[0])):  # else it was of something else
         return "people decided about this session after this was put up; their word holds"
     if "parent_revoked" not in evidence_seen(stored).breaches:
         return None  # nothing else that it rests on ends by itself
-    found = finding_of(rows, view)
     if found is None or not (less := weighed(rows, found)[1]) or _asks(weighed(rows, found, session)[0]):
         return None
     return less

@@ -39,7 +39,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     if not told or session is None:
         return None
-    shown = _shown(told, session.view.last_word_at, session.restarted_at)
+    shown = _shown(told, session)
     asked_for = rows.approvals.of_session(tenant_id, session_id, deps.clock(), _SEARCHED)
     live = rows.ledger.live_entry(tenant_id, session_id)
     waiting = tuple(islice((each.view for each in asked_for if overtaken(rows, each) is None), _MOST_APPROVALS))
@@ -55,6 +55,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         digest="",
         shown=_as_it_stands(shown, waiting),
         findings=session.view.findings,
+        unjudged=len(rows.findings.unjudged(tenant_id, session_id)),
         approvals=waiting,
         revision=None if live is None else live.revision,
         also_revoked=revoked_with_it(rows, tenant_id, session_id, deps.clock()),
@@ -70,7 +71,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
 def as_it_went(found: Sequence[FindingView], session: StoredSession | None) -> list[FindingView]:
     """Newest first, as these are by arrival, but for what was delivered late: it goes behind the steps of the
     session that its monitor took after it. Not behind those that people cleared before they were told of it."""
-    cleared = None if session is None else session.restarted_at
+    cleared = None if session is None else session.cleared_at
     ordered: list[FindingView] = []
     for view in reversed(found):
         later = (place for place, other in enumerate(ordered) if _is_earlier(view, other, cleared))
@@ -86,7 +87,10 @@ def _is_earlier(view: FindingView, other: FindingView, cleared: datetime | None)
     drift = step.kind is later.kind is Kind.DRIFT
     if not drift or step.epoch != later.epoch or step.transition >= later.transition:
         return False
-    between = cleared is not None and other.outcome.at <= cleared < view.outcome.at
+    spoken = [cleared] if cleared is not None and other.outcome.at <= cleared else []
+    if other.verdict is not None and other.dismissed:
+        spoken.append(other.verdict.at)
+    between = any(at < view.outcome.at for at in spoken)
     return step.time <= min(later.time, other.outcome.at) and not between
 
 
@@ -100,7 +104,7 @@ def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | N
         each.view.finding.severity
         for each in found
         if each.view.finding.ignores_revocation
-        and not _is_dismissed(each.view)
+        and not each.view.dismissed
         and (began is None or each.view.finding.time > began)
     ]
     return max(told, key=rank, default=None)
@@ -168,15 +172,21 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
     return "noted"
 
 
-def _shown(told: Sequence[FindingView], *spoke: datetime | None) -> FindingView:
-    """The finding that people decide on: the newest, which is the first of these, with two exceptions.
+def _shown(told: Sequence[FindingView], session: StoredSession) -> FindingView:
+    """The finding that people decide on: the newest, which is the first of these, with three exceptions.
 
     A finding about the gateway, its log or the grant gives way to one about what the session did, unless people
     spoke between the two. So does any other finding that they dismissed: that was no word on what the session did.
+    And a drift that they dismissed gives way to one that still accuses the session.
     """
-    left = [view for view in told if _is_drift(view) or not _is_dismissed(view)] or told
+    since = session.cleared_at
+    accused = any(
+        _is_drift(view) and not view.dismissed and (since is None or view.outcome.at > since) for view in told
+    )
+    left = [view for view in told if not view.dismissed or (_is_drift(view) and not accused)] or told
     for place, view in enumerate(left):
         drift = next(filter(_is_drift, left[place:]), view)
+        spoke = (session.view.last_word_at, since, None if drift.verdict is None else drift.verdict.at)
         between = any(at is not None and drift.outcome.at <= at < view.outcome.at for at in spoke)
         if drift is view or between or not _is_beside(view):
             return view
@@ -197,10 +207,6 @@ def _is_beside(view: FindingView) -> bool:
     finding = view.finding
     beside = (Kind.HYGIENE, Kind.IDENTITY)
     return finding.kind in beside or (finding.kind is Kind.GATEWAY and bool(finding.breaches))
-
-
-def _is_dismissed(view: FindingView) -> bool:
-    return view.verdict is not None and view.verdict.verdict != "confirmed"
 
 
 def _is_drift(view: FindingView) -> bool:

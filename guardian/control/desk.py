@@ -25,6 +25,7 @@ from guardian.control.case import told
 from guardian.control.desk_commands import answer_command
 from guardian.control.exceptions import purpose_of
 from guardian.domain.event import purpose_family
+from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError
 from guardian.store.control import ControlStore
 from guardian.store.control_cases import StoredCase
@@ -174,7 +175,9 @@ class Desk:
             return "done", _acted(done)
         finding = view.shown.finding
         requests = [_request(waiting) for waiting in view.approvals if waiting.id == click.approval]
-        lines = (f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}", *requests, *under(view))
+        lines = [f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}", *requests, *under(view)]
+        if verb == "verdict" and (others := view.others_unjudged):
+            lines.append(f"A dismissal is also of {counted(others, 'other finding')}; see the thread.")
         tool = "" if finding.act is None else finding.act.tool
         if tool.endswith("*"):  # a name that reads as a pattern: nobody shall submit that unseen
             tool = ""
@@ -202,8 +205,10 @@ class Desk:
             case "verdict":
                 shown = control.case(tenant, session).shown.finding
                 verdict = cast(Judgement, click.fields.get("verdict", ""))
-                control.judge(shown.id, verdict, reason=reason, tenant_id=tenant, seen=seen)
-                return f"Noted as {prose(modals.VERDICTS[verdict], 100)}."
+                done = control.judge(shown.id, verdict, reason=reason, tenant_id=tenant, seen=seen, case=True)
+                also = f", with {counted(len(done.also), 'other finding')} of the case" if done.also else ""
+                left = f" Nobody has judged {counted(done.unjudged, 'other one')} of it." if done.unjudged else ""
+                return f"Noted as {prose(modals.VERDICTS[verdict], 100)}{also}.{left}"
             case "snooze":
                 hours = int(click.fields.get("hours", "0"))
                 control.snooze(tenant, session, hours=hours, reason=reason, seen=seen)

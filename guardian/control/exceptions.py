@@ -14,11 +14,11 @@ from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent
-from guardian.control.superseded import NOTHING
+from guardian.control.superseded import waved_through
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.redacted import hashed
-from guardian.domain.session import HumanWord, rules_told
+from guardian.domain.session import HumanWord
 from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.store.engine import storable
@@ -158,8 +158,7 @@ def excused(
     )
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
     spoke = max(now, min(finding.time, now + _CLOCKS_APART))
-    covered = rules_told(entry for breach in finding.breaches for entry in breach.told.remembered)
-    word, detail = HumanWord.FALSE_POSITIVE, f"{finding.id} {covered or NOTHING}"
+    word, detail = HumanWord.FALSE_POSITIVE, f"{finding.id} {waved_through(finding)}"
     rows.sessions.say(finding.tenant_id, finding.session_id, word, spoke, human=False, detail=detail)
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 

@@ -35,7 +35,7 @@ def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
         kind=finding.kind.value,
         label=verdict.verdict,
         drift=finding.drifted(confirmed=verdict.verdict == "confirmed"),
-        session_honest=not rows.findings.confirmed(finding.tenant_id, finding.session_id),
+        session_honest=_honest(rows, finding.tenant_id, finding.session_id),
         reason=verdict.reason,
         judged_by=verdict.actor,
         judged_at=verdict.at,
@@ -52,3 +52,8 @@ def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
         score=finding.evidence.score,
         versions=finding.versions,
     )
+
+
+def _honest(rows: ControlRows, tenant_id: str, session_id: str) -> bool:
+    """Whether people judged every drift of the session, and confirmed nothing."""
+    return not rows.findings.unjudged(tenant_id, session_id) and not rows.findings.confirmed(tenant_id, session_id)

@@ -20,7 +20,7 @@ from guardian.control.intake import receive
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, VerdictRequest
 
 router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
@@ -75,6 +75,7 @@ def judge_finding(
     verdict: VerdictRequest,
     seen: Seen,
     tenant_id: TenantFilter = None,
-) -> FindingView:
-    """Say what a finding was. A false positive, or benign, makes the session's evidence start afresh."""
+) -> Judged:
+    """Say what a finding was. A false positive, or benign, makes the session's evidence start afresh; of its other
+    findings it says something only with `case`."""
     return acts.judge(deps, caller, finding_id, verdict, tenant_id=tenant_id, seen=seen)

@@ -1,5 +1,6 @@
 """Findings that rest on what people, or time, have changed since: their monitor had not heard of it yet."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
@@ -76,8 +77,8 @@ def _is_from_before(finding: Finding, session: StoredSession) -> bool:
 
 
 def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> str:
-    """For the feed: the rules that people, who speak of the session now, know it to break. Below a revoked session
-    it goes on breaking `parent_revoked`. Empty if an earlier finding cannot be read."""
+    """For the feed: the rules that people, who give the session back now, know it to break. Below a revoked
+    session it goes on breaking `parent_revoked`. Empty if an earlier finding cannot be read."""
     try:
         known = _rules_told(rows, tenant_id, session_id, now)
     except ValidationError:
@@ -86,25 +87,36 @@ def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: dat
     return rules_told(known | below) or NOTHING
 
 
+def waved_through(finding: Finding) -> str:
+    """For the feed: the rules that are broken in a finding that people dismiss. Of what else the session is
+    accused they say nothing."""
+    return rules_told(_named(finding)) or NOTHING
+
+
 def _news(rows: ControlRows, finding: Finding, session: StoredSession) -> Finding:
     """The finding without its statistics, which start afresh with people's word, and without the rules, and what
-    broke them, of which they had been told when they spoke."""
+    broke them, that they have waved through."""
     news: tuple[NamedBreach, ...] = ()
-    if session.restarted_at is not None:
-        with suppress(ValidationError):  # another version wrote one: the next act accuses again, in the new epoch
-            known = _rules_told(rows, finding.tenant_id, finding.session_id, session.restarted_at)
-            news = tuple(breach for breach in finding.breaches if not breach.told.waved(known))
+    with suppress(ValidationError):  # another version wrote one: the next act accuses again, in the new epoch
+        known = _rules_told(rows, finding.tenant_id, finding.session_id, session.cleared_at)
+        news = tuple(breach for breach in finding.breaches if not breach.told.waved(known))
     return finding.model_copy(update={"breaches": news, "evidence": Evidence()})
 
 
-def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datetime) -> frozenset[str]:
-    """By `Breach.remembered`: a fact of which people knew as a doubt alone is news. Raises ValidationError for a
-    finding that this version cannot read."""
-    told = rows.findings.page({tenant_id}, limit=_EARLIER, session_id=session_id, kind=Kind.DRIFT.value)
-    earlier = (each.view.finding for each in told if each.view.outcome.at <= until)
-    named = [entry for each in earlier for breach in each.breaches for entry in breach.told.remembered]
+def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, cleared: datetime | None) -> frozenset[str]:
+    """Those of findings that people dismissed, or had been told of when they cleared the session. A fact of which
+    they knew as a doubt alone is news. Raises ValidationError for a finding that this version cannot read."""
+    page = rows.findings.page({tenant_id}, limit=_EARLIER, session_id=session_id, kind=Kind.DRIFT.value)
+    told = [each.view for each in page]
+    over = [each for each in told if each.dismissed or (cleared is not None and each.outcome.at <= cleared)]
+    named = [entry for each in over for entry in _named(each.finding)]
     standing = (entry for entry in named if OF not in entry)
     return frozenset((*list(dict.fromkeys(named))[:_NAMED], *standing))
+
+
+def _named(finding: Finding) -> Iterator[str]:
+    """What broke rules in it, by `Breach.remembered`."""
+    return (entry for breach in finding.breaches for entry in breach.told.remembered)
 
 
 def _is_over(entry: LedgerEntry, at: datetime) -> bool:

@@ -19,10 +19,14 @@ _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 # Nothing that an agent wrote passes for it: within its texts every quote is escaped.
 _SEVERE = case(*((finding.c.finding.contains(f'"severity":"{each}"'), n) for n, each in enumerate(_SEVERITIES)))
+_TOLD = finding.c.effect != Effect.NONE.value
+_DRIFT = finding.c.kind == Kind.DRIFT.value
+_SPOKEN_OF = case((_DRIFT, session.c.cleared_at), else_=session.c.restarted_at)
+"""Whoever dismisses one drift says nothing of another; what else was told of the session goes with it."""
 _ACCUSES = (
-    finding.c.effect != Effect.NONE.value,
+    _TOLD,
     or_(finding.c.verdict.is_(None), finding.c.verdict.contains('"verdict":"confirmed"')),
-    or_(session.c.restarted_at.is_(None), finding.c.received_at >= session.c.restarted_at),
+    or_(_SPOKEN_OF.is_(None), finding.c.received_at >= _SPOKEN_OF),
 )
 _OF_THE_SESSION = and_(finding.c.tenant_id == session.c.tenant_id, finding.c.session_id == session.c.session_id)
 WORST = (
@@ -156,13 +160,17 @@ class FindingRows:
         said = self._verdicts(tenant_id, session_id, finding.c.verdict.is_not(None))
         return any(each is not None and each.verdict == "confirmed" for each in said)
 
-    def accusing(self, tenant_id: str, session_id: str, since: datetime | None) -> bool:
-        """Whether any finding that people were told of this session, not before `since`, is not dismissed."""
-        told = [finding.c.effect != Effect.NONE.value]
-        if since is not None:
-            told.append(finding.c.received_at >= since)
-        said = self._verdicts(tenant_id, session_id, *told)
-        return any(each is None or each.verdict == "confirmed" for each in said)
+    def accusing(self, tenant_id: str, session_id: str) -> bool:
+        """Whether any finding that people were told of this session still accuses it."""
+        this = session.c.tenant_id == tenant_id, session.c.session_id == session_id
+        wanted = select(finding.c.seq).join(session, _OF_THE_SESSION).where(*this, _ABOUT_A_SESSION, *_ACCUSES)
+        return self.connection.execute(wanted.limit(1)).first() is not None
+
+    def unjudged(self, tenant_id: str, session_id: str) -> list[str]:
+        """The drifts that people were told of this session and have not judged, the oldest first."""
+        mine = finding.c.tenant_id == tenant_id, finding.c.session_id == session_id
+        wanted = select(finding.c.id).where(*mine, _DRIFT, _TOLD, finding.c.verdict.is_(None))
+        return list(self.connection.execute(wanted.order_by(finding.c.seq)).scalars())
 
     def worst(self, sessions: Collection[int]) -> dict[int, Severity]:
         """By a session's place among those met, how severe the worst is of what still accuses it."""

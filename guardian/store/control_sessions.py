@@ -42,12 +42,14 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 class StoredSession(NamedTuple):
     """`restarts` is how often the evidence had started afresh when people last made it do so, at `restarted_at`;
-    exceptions made it do so, too. It is the epoch of the findings since."""
+    exceptions made it do so, too. It is the epoch of the findings since. At `cleared_at` people last gave the
+    session back, and cleared it of all that they had been told."""
 
     seq: int
     restarts: int
     view: SessionView
     restarted_at: datetime | None = None
+    cleared_at: datetime | None = None
 
 
 _NEXT = union_all(
@@ -196,7 +198,8 @@ class SessionRows:
         human: bool,
         detail: str = "",
     ) -> None:
-        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh.
+        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh. Only who is
+        given back is flagged no longer by that alone.
 
         An exception's word does that too, but supersedes no finding: nobody has judged what came meanwhile.
         """
@@ -206,7 +209,9 @@ class SessionRows:
         values: dict[str, Any] = {"last_word": word.value, "last_word_at": now} if human else {}
         if human and word in _RESTARTS:
             restarts = session.c.restarts + session.c.freshened + 1
-            values |= {"restarted_at": now, "restarts": restarts, "freshened": 0, "flagged": False}
+            values |= {"restarted_at": now, "restarts": restarts, "freshened": 0}
+            if word is HumanWord.REINSTATED:
+                values |= {"cleared_at": now, "flagged": False}
         elif word in _RESTARTS:
             values["freshened"] = session.c.freshened + 1
         if values:
@@ -214,10 +219,8 @@ class SessionRows:
             self._update(tenant_id, session_id, values)
 
     def acquit(self, tenant_id: str, session_id: str) -> None:
-        """Flagged no longer, unless a finding since the evidence last started afresh still accuses it."""
-        this = session.c.tenant_id == tenant_id, session.c.session_id == session_id
-        since = self.connection.execute(select(session.c.restarted_at).where(*this)).scalar_one_or_none()
-        if not FindingRows(self.connection).accusing(tenant_id, session_id, since):
+        """Flagged no longer, unless a finding still accuses it."""
+        if not FindingRows(self.connection).accusing(tenant_id, session_id):
             self._update(tenant_id, session_id, {"flagged": False})
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
@@ -271,4 +274,4 @@ def _change(row: Row[Any]) -> SessionChange:
 
 def _stored(row: Row[Any]) -> StoredSession:
     view = SessionView(**row._asdict())
-    return StoredSession(row.seq, row.restarts, view, row.restarted_at)
+    return StoredSession(row.seq, row.restarts, view, row.restarted_at, row.cleared_at)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
-from guardian.domain.finding import Kind, Severity
+from guardian.domain.finding import Effect, Kind, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Ask, Body, Why
@@ -53,7 +53,8 @@ NO_CASE = "none"
 class CaseView(Body):
     """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused.
 
-    `shown` is the finding that people decide on. `approvals` are the acts that wait for a second
+    `shown` is the finding that people decide on. `unjudged` is how many drifts that people were told of nobody has
+    judged. `approvals` are the acts that wait for a second
     person. `also_revoked` are the live revocations of what the session acts under, its task, agent or delegator:
     gateways that check these refuse its calls, whatever the state. `ignored` is how severe the worst finding is
     that says that a gateway lets the revoked session act (`critical`) or may. `trend` runs from the oldest finding
@@ -66,6 +67,7 @@ class CaseView(Body):
     digest: str
     shown: FindingView
     findings: int
+    unjudged: int = 0
     approvals: tuple[ApprovalView, ...] = ()
     revision: Revision | None = None
     also_revoked: tuple[LedgerEntry, ...] = ()
@@ -75,6 +77,13 @@ class CaseView(Body):
     similar: tuple[SimilarCase, ...] = ()
     snoozed_until: AwareDatetime | None = None
     snoozed_by: str | None = None
+
+    @property
+    def others_unjudged(self) -> int:
+        """How many drifts nobody has judged beside the one that is shown, and go with it when it is dismissed."""
+        if self.shown.finding.kind is not Kind.DRIFT:
+            return 0
+        return self.unjudged - (self.shown.verdict is None and self.shown.outcome.effect is not Effect.NONE)
 
     @property
     def excusable(self) -> bool:

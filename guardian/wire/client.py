@@ -19,7 +19,7 @@ from guardian.wire.approvals import (
 from guardian.wire.base import Mode, SessionOrder, SessionStatus
 from guardian.wire.calls import ControlCalls
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judgement, VerdictRequest
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, Judgement, VerdictRequest
 from guardian.wire.peers import Vitals, Watch
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.revocations import RevocationList, SubjectAct, SubjectResult
@@ -68,11 +68,13 @@ class ControlClient(ControlCalls):
         reason: str,
         tenant_id: str | None = None,
         seen: str | None = None,
-    ) -> FindingView:
-        """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on."""
-        body = VerdictRequest(verdict=verdict, reason=reason)
+        case: bool = False,
+    ) -> Judged:
+        """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on. With
+        `case`, a dismissal is of all that the case shows."""
+        body = VerdictRequest(verdict=verdict, reason=reason, case=case)
         path = f"/v1/findings/{segment(finding_id)}/verdict"
-        return self._ask(FindingView, "POST", path, query={"tenant_id": tenant_id}, body=body, seen=seen)
+        return self._ask(Judged, "POST", path, query={"tenant_id": tenant_id}, body=body, seen=seen)
 
     def sessions(
         self,

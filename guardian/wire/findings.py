@@ -47,8 +47,12 @@ class Verdict(Body):
 
 
 class VerdictRequest(Ask):
+    """`case`: who dismisses a drift has seen the session's whole case, and dismisses what else it is accused of
+    with it."""
+
     verdict: Judgement
     reason: Why
+    case: bool = False
 
 
 class FindingView(Body):
@@ -57,6 +61,18 @@ class FindingView(Body):
     finding: Finding
     outcome: FindingOutcome
     verdict: Verdict | None = None
+
+    @property
+    def dismissed(self) -> bool:
+        return self.verdict is not None and self.verdict.verdict != "confirmed"
+
+
+class Judged(FindingView):
+    """`also` are the findings of the session that were dismissed with this one; `unjudged` is of how many other
+    drifts that people were told of it nobody has said what they were."""
+
+    also: tuple[Identifier, ...] = ()
+    unjudged: int = 0
 
 
 class FindingPage(Page[FindingView]):

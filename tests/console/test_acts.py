@@ -106,6 +106,20 @@ def test_people_say_what_a_finding_was(site, verb, verdict, action, page):
         browser.form(browser.session(), verb)
 
 
+@pytest.mark.parametrize("page", ["session", "finding"])
+def test_a_sessions_page_dismisses_all_of_its_drifts_and_a_findings_page_that_one(site, scribe, page):
+    newest = scribe.finding(n=1, hard=True)
+    site.submit(newest)
+    browser = site.signed_in("ann", "analyst")
+    html = browser.session() if page == "session" else browser.page(f"/console/finding?id={newest.id}")
+    assert ("also of 1 other drift finding" in html) is (page == "session")
+    assert ("not of 1 other drift finding" in html) is (page == "finding")
+    done = browser.page(browser.press(html, "benign").headers["location"])
+    assert ("1 of drift that nobody has judged" in done) is (page == "finding")
+    case = site.api("ann", "analyst").case("acme", "sess_1")
+    assert (case.state, case.unjudged) == (("dismissed", 0) if page == "session" else ("flagged", 1))
+
+
 def test_a_snooze_is_shown_with_its_end(site):
     browser = site.signed_in()
     got = browser.press(browser.session(), "snooze", hours="4")

@@ -51,10 +51,10 @@ def test_a_list_of_what_is_flagged_says_how_severe_what_still_accuses_each_is(st
     assert severities() == {"s1": "critical", "s2": "medium"}
     assert stage.call("GET", "/v1/sessions").json()["items"][0]["severity"] is None
     judged(worst, "false_positive")
-    assert severities() == {"s2": "medium"}
+    assert severities() == {"s1": "low", "s2": "medium"}, "of that nobody has spoken"
     stage.clock.pass_(seconds=1)
-    told("s1", 2, "low", epoch=1)
-    assert severities() == {"s1": "low", "s2": "medium"}
+    told("s1", 2, "high", epoch=1)
+    assert severities() == {"s1": "high", "s2": "medium"}
 
 
 @pytest.mark.parametrize("alone", [True, False])

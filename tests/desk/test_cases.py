@@ -48,9 +48,9 @@ def test_a_lesser_finding_makes_no_case_less_severe_until_people_judge(office, s
     office.after(minutes=2)
     assert "CRITICAL · Calls a tool outside its envelope" in office.text()
     office.click("Give a verdict …")
-    office.form()
+    assert "A dismissal is also of 1 other finding" in str(office.form())
     office.fill_in(verdict="false_positive")
-    office.told()
+    assert "guardian was wrong, with 1 other finding of the case." in office.told()
     office.after(minutes=2)
     assert "HIGH · Calls a tool outside its envelope" in office.text()
 

@@ -35,6 +35,7 @@ session = Table(
     Column("last_word", String(32)),
     Column("last_word_at", UtcDateTime),
     Column("restarted_at", UtcDateTime),
+    Column("cleared_at", UtcDateTime),
     Column("restarts", Integer, nullable=False, default=0, server_default="0"),
     Column("freshened", Integer, nullable=False, default=0, server_default="0"),
     Column("first_seen", UtcDateTime, nullable=False),
