@@ -3,12 +3,15 @@
 import os
 import tempfile
 from contextlib import closing
+from pathlib import Path
 
 from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import Settings
 from guardian.errors import ArchiveError, StoreError
+
+_ENOUGH = 64 * 1024
 
 
 def database_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
@@ -23,6 +26,14 @@ def database_checked(settings: Settings, *, monitor: bool = True, control: bool 
         for each in (path, *(file for file in beside if file.exists()), path.parent):
             if not os.access(each, os.W_OK):
                 raise StoreError(f"{each} cannot be written by this user; mend its owner or mode")
+    files = [file for url in mine if (file := sqlite_file(settings, url)) is not None]
+    if control and settings.store.epoch_file is not None:
+        files.append(settings.resolve(settings.store.epoch_file))
+    for folder in sorted({file.parent for file in files if file.parent.is_dir()}):
+        try:
+            _write(folder)
+        except OSError as error:
+            raise StoreError(f"{folder} {_unwritten(error)}; make room on its disk") from error
     if control:
         _open_control(settings)
     if monitor and not is_there(settings, settings.store.monitor):
@@ -55,8 +66,20 @@ def archive_checked(settings: Settings) -> str:
     root = settings.resolve(settings.archive.path)
     there = next(each for each in (root, *root.parents) if each.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):
-            return f"{root} can be written"
+        _write(there)
     except OSError as error:
-        way_out = "mend its owner or mode, or set archive.path"
-        raise ArchiveError(f"{root} cannot be written: {error.strerror}; {way_out}") from error
+        way_out = "make room on its disk, mend its owner or mode, or set archive.path"
+        raise ArchiveError(f"{root} {_unwritten(error)}; {way_out}") from error
+    return f"{root} can be written"
+
+
+def _write(folder: Path) -> None:
+    """As much as a full disk does not take, into a file without a name. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ENOUGH))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _unwritten(error: OSError) -> str:
+    return f"cannot be written: {error.strerror} (errno {error.errno})"
