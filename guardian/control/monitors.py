@@ -86,7 +86,7 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
     say = partial(tell, deps, rows, tenant_id=OPERATORS, now=now)
     idle = (each for each in known if each.stopped or each.unread)
     unreplaced = [each for each in idle if not watched(each.tenants, known, now)]
-    _tell_of_stops(deps.watched, [each for each in unreplaced if each.stopped], say)
+    _tell_of_stops(deps.watched, [each for each in unreplaced if each.stopped and not each.unread], say)
     gap, late = unprotected(known, now), deps.settings.switch.unprotected_after
     if gap is None:
         return

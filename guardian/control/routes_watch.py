@@ -12,7 +12,7 @@ from guardian.control.restored import gave_away
 from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
-from guardian.store.control_peers import STOPPED, UNREAD
+from guardian.store.control_peers import STOPPED, STOPPED_UNREAD, UNREAD
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])
@@ -62,7 +62,8 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
         deps.peers.leave("monitor", caller, told.instance)
     else:
         nothing, lag = Revision(epoch=0, n=0), int(told.lag_s or 0)
-        how = UNREAD if told.lag_s is None else STOPPED if told.leaving else "watch"
+        unread = told.lag_s is None
+        how = (STOPPED_UNREAD if unread else STOPPED) if told.leaving else UNREAD if unread else "watch"
         deps.peers.note("monitor", caller, told.instance, revision=nothing, transport=how, now=now, lag_s=lag)
     return Response(status_code=204)
 

@@ -18,6 +18,8 @@ STOPPED = "stopped"
 """The transport of a monitor that said good-bye while no other one was there."""
 UNREAD = "unread"
 """The transport of a monitor that has read nothing yet: how far behind it is nobody knows."""
+STOPPED_UNREAD = "stopped_unread"
+"""The transport of a monitor that said good-bye before it had read anything."""
 _SKEW = timedelta(seconds=10)  # by which clocks of control's processes may differ
 TestKind = Literal["canary", "planted_breach", "planted_drift"]
 
@@ -46,11 +48,11 @@ class Peer:
 
     @property
     def stopped(self) -> bool:
-        return self.transport == STOPPED
+        return self.transport in (STOPPED, STOPPED_UNREAD)
 
     @property
     def unread(self) -> bool:
-        return self.transport == UNREAD
+        return self.transport in (UNREAD, STOPPED_UNREAD)
 
     def reaches(self, tenant_id: str | None) -> bool:
         """Whether it serves this tenant; None asks for all of them, also those to come."""

@@ -658,13 +658,14 @@ def test_a_monitor_that_has_read_nothing_ends_no_gap_however_often_it_starts(qui
     assert news(quiet) == ["Unprotected for 1 minute: the monitor is behind or gone"]
     shown = seen(quiet)
     assert [(each["state"], each["lag_s"]) for each in shown["monitors"]] == [
-        ("silent", 0), ("silent", None), ("silent", None), ("silent", None), ("unread", None)
+        ("silent", 0), ("silent", None), ("stopped", None), ("silent", None), ("unread", None)
     ]  # fmt: skip
     assert shown["unprotected_s"] == quiet.deps.metrics.value("guardian_unprotected_seconds") == 160
     beat(quiet, 0, "m-5")
     watch(quiet.deps)
     assert news(quiet)[1:] == ["Calls are watched again"]
-    assert seen(quiet)["monitors"][-1]["state"] == "current"
+    shown = seen(quiet)["monitors"]
+    assert ("m-3" in [each["instance"] for each in shown], shown[-1]["state"]) == (False, "current")
 
 
 def test_where_nobody_ever_read_calls_are_unwatched_since_the_first_was_heard_of(quiet):
