@@ -69,6 +69,9 @@ def token_checked(settings: Settings) -> str:
     return f"control takes it: {who.id}, of {', '.join(who.tenants)}, until {who.expires_at:%Y-%m-%d}"
 
 
+_UNREAD = "a monitor joined, no partition yet: another member of the group holds them or has not timed out"
+
+
 def watching_checked(settings: Settings) -> str:
     """Whether a monitor keeps up with the topic, as control knows it; asking takes the administrator's token.
     Raises ControlError, or Unknown."""
@@ -83,18 +86,19 @@ def watching_checked(settings: Settings) -> str:
         if error.status == httpx.codes.UNAUTHORIZED:
             raise ControlError(f"control does not take {path}; {_ANOTHER.format('admin')}") from error
         raise
+    unread = any(each.state == "unread" for each in watch.monitors)
     if watch.unprotected_s is not None:
-        raise ControlError(
-            f"unprotected for {counted(round(watch.unprotected_s / 60), 'minute')}: {watch.why_unprotected};"
-            " start `guardian watch` (or `run`) again; its log says what it waits for"
-        )
+        since = counted(round(watch.unprotected_s / 60), "minute")
+        again = f"{watch.why_unprotected}; start `guardian watch` (or `run`) again; its log says what it waits for"
+        raise ControlError(f"unprotected for {since}: {_UNREAD if unread else again}")
     if not watch.monitors:
         raise Unknown("no monitor has ever reported to control; `guardian watch` (or `run`) starts one")
     current = sum(each.state == "current" for each in watch.monitors)
     if not current:
         states = Counter(each.state for each in watch.monitors)
         told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-        raise Unknown(f"no monitor is up to date ({told}); `guardian gateways` shows them")
+        waits = f": {_UNREAD}" if unread else ""
+        raise Unknown(f"no monitor is up to date ({told}){waits}; `guardian gateways` shows them")
     return f"{counted(current, 'monitor')} up to date"
 
 

@@ -14,6 +14,7 @@ from guardian.bootstrap.initialise import initialise
 from guardian.config import Settings, load
 from guardian.errors import ControlError
 from guardian.telemetry import Metrics
+from guardian.wire.client import ControlClient
 
 
 @contextmanager
@@ -44,3 +45,13 @@ def test_tokens_that_control_does_not_take_come_with_the_command_that_issues_new
                 check(moved)
             mend = str(unwell.value).partition("; ")[2]
             assert mend.startswith(f"`guardian token issue {who} --role {who} --tenant '*'` on control's machine")
+
+
+def test_a_monitor_that_waits_for_its_group_is_not_to_be_started_again(tmp_path: Path) -> None:
+    path = initialise(tmp_path / "home")
+    with served(path, "control.db") as settings:
+        token = (path.parent / "keys/monitor.token").read_text().strip()
+        with ControlClient(settings.control.url, lambda: token) as monitor:
+            monitor.vitals("m-1", None, leaving=False)
+        with pytest.raises(Unknown, match=r"\(1 unread\): a monitor joined, no partition yet: another member"):
+            watching_checked(settings)
