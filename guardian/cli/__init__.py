@@ -2,10 +2,12 @@
 
 Exit codes: 0 done; 1 a fault (control away, model altered, ...); 2 wrong usage or configuration;
 3 done, but some input lines could not be read; 4 the monitor stopped, because most records of a gateway cannot be
-read; 130 interrupted.
+read; 130 interrupted; 141 whoever read the output closed it.
 """
 
+import os
 import re
+import select
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_command_name
 
 from guardian import __version__
-from guardian.cli.common import escape
+from guardian.cli.common import CUT_OFF, escape
 from guardian.errors import ConfigurationError, FuseBlown, GuardianError
 from guardian.telemetry import configure_logging
 
@@ -51,6 +53,21 @@ class _ByPanel(TyperGroup):
         except typer.BadParameter as error:
             error.message = _with_the_value(error)
             raise
+        except BrokenPipeError:
+            if not _cut_off():
+                raise
+            sys.exit(CUT_OFF)
+
+
+def _cut_off() -> bool:
+    """Whether it is our output that nobody reads any more, and no other pipe; then the rest goes nowhere."""
+    outputs = select.poll()
+    for number in (1, 2):
+        outputs.register(number, 0)
+    broken = [number for number, _ in outputs.poll(0)]
+    for number in broken:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    return bool(broken)
 
 
 def _with_the_value(error: typer.BadParameter) -> str:
@@ -82,7 +99,7 @@ app = typer.Typer(
     help="guardian watches AI agents' tool calls for intent drift and revokes sessions, within a policy.\n\n"
     "Start with `guardian demo`, or score a file: `guardian score sessions.jsonl -o verdicts.jsonl`.",
     epilog="Exit codes: 0 done; 1 a fault; 2 wrong usage or configuration; 3 some lines could not be read; "
-    "4 most records of a gateway cannot be read; 130 interrupted.",
+    "4 most records of a gateway cannot be read; 130 interrupted; 141 its output was closed.",
 )
 
 for _noun in (

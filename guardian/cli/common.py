@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from errno import EPIPE
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,9 +38,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 UNREADABLE = 3
 """The exit code of what was done although some lines could not be read."""
 INTERRUPTED = 130
+CUT_OFF = 141
+"""The exit code where whoever read the output has closed the pipe: what a shell says of any program there."""
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
 _MARKS = {True: "ok  ", False: "MEND", None: "?   "}
+
+
+class Screen(Console):
+    """Standard output for tables. That its pipe was closed is told as of any other output."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(EPIPE, "nobody reads this any more")
 
 
 def settings_from(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from guardian.cli.common import escape
+from guardian.cli.common import Screen, escape
 from guardian.domain.finding import Finding
 from guardian.domain.text import counted, one_in
 from guardian.wire.findings import FindingView
@@ -117,7 +117,7 @@ def show_rows(
 
     Where there is no terminal, each row is one plain line; where a terminal is too narrow, each row is a block.
     """
-    console = console or Console()
+    console = console or Screen()
     if not rows and empty is not None:
         console.print(empty, soft_wrap=True)
         return
@@ -177,7 +177,7 @@ _STATE_STYLE = {"current": "green", "lagging": "bold red", "silent": "red", "beh
 
 def show_watch(watch: Watch) -> None:
     """Gateways, monitors and the latest self-tests, each under its own heading."""
-    console = Console()
+    console = Screen()
     headings = ("gateway", "process", "tenants", "state", "enforces", "behind", "by", "last heard of")
     rows: list[Row] = [
         (

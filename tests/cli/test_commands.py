@@ -208,6 +208,17 @@ def test_a_closed_standard_output_is_told_in_words_before_the_work(guardian, tmp
         ), command  # fmt: skip
 
 
+@pytest.mark.parametrize("printed", ["schema", "table"])
+def test_an_output_that_nobody_reads_any_more_ends_every_command_as_it_ends_any_program(printed) -> None:
+    code = "from guardian.cli import app, common; app.command('table')(lambda: common.Screen().print('x'));"
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", f"{code} app(['{printed}'])"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(guardian, installed) -> None:
     guardian("init", "home")
     done = installed("slack", "check", "-c", "home/guardian.yaml", env={"PYTHONIOENCODING": "latin-1"})
