@@ -14,7 +14,7 @@ class FeedbackRow(Body):
 
     drift           the label for training: 1 for confirmed, else 0; null where the verdict says nothing about what
                     the session did, as on a grant
-    session_honest  nothing in its session was confirmed: such sessions may calibrate
+    session_honest  every drift of its session was judged, and none confirmed: such sessions may calibrate
     signals, shares  the values that the finding was made of, and their parts of the score
     """
 
