@@ -209,7 +209,7 @@ def test_what_the_header_of_an_id_token_says_besides_keeps_nobody_out(made, head
         "no object",
         SAME_NAME,
     ],
-    ids=str,
+    ids=["another curve", "no modulus", "another use", "no object", "same name"],
 )
 def test_an_odd_key_beside_the_one_that_signs_keeps_nobody_out(made, odd):
     site, provider = made
