@@ -19,12 +19,14 @@ _own = threading.local()
 
 @contextmanager
 def within(timeout_s: float) -> Iterator[None]:
-    """What this thread connects to is cut off after so many seconds; what fails of that is a TimeoutError."""
+    """What this thread connects to is cut off after so many seconds; what fails of that is a TimeoutError. Of one
+    exchange within another each has its own connections and its own time."""
     _listen()
-    exchange = _own.exchange = _Exchange()
+    exchange, around = _Exchange(), getattr(_own, "exchange", None)
     timer = threading.Timer(timeout_s, exchange.cut_off)
     timer.daemon = True
     timer.start()
+    _own.exchange = exchange
     try:
         yield
     except Exception as error:
@@ -32,7 +34,7 @@ def within(timeout_s: float) -> Iterator[None]:
             raise TimeoutError(f"no whole answer within {timeout_s:g} s") from error
         raise
     finally:
-        _own.exchange = None
+        _own.exchange = around
         timer.cancel()
         exchange.close()
 

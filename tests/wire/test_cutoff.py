@@ -6,6 +6,7 @@ import threading
 import pytest
 from receivers import Dripping
 
+from guardian.wire import cutoff
 from guardian.wire.cutoff import within
 
 
@@ -42,3 +43,21 @@ def test_other_threads_and_what_comes_after_have_all_the_time_that_they_need() -
             other.start()
             other.join()
         assert [*told, _heard(server.port)] == [b"x" * 30] * 2
+
+
+def test_an_exchange_within_another_ends_no_others_deadline() -> None:
+    with Dripping() as server, within(0.1):
+        with within(30):
+            pass
+        assert len(_heard(server.port)) < len(server.answer)
+
+
+def test_without_a_thread_to_watch_the_time_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none)
+        with pytest.raises(RuntimeError), within(30):
+            pass
+    assert getattr(cutoff._own, "exchange", None) is None
