@@ -24,7 +24,8 @@ class ContentRefused(AlertError):
 
 
 def in_full_or_bare(alert: Alert, send: Callable[[Alert], _Sent]) -> _Sent:
-    """Send the alert. If it is refused for what is in it, send what is left of it; raises what that raises."""
+    """Send the alert. If it is refused for what is in it, send what is left of it; raises what that raises. `send`
+    gives both the id of the alert in full: it is one alert."""
     try:
         return send(alert)
     except ContentRefused as refusal:

@@ -59,15 +59,17 @@ class OcsfHttpChannel:
         self._delivered = Delivered()
 
     def deliver(self, alert: Alert) -> str:
-        return self._delivered.note(alert, in_full_or_bare(alert, self._posted))
+        name = message_id(alert)
+        in_full_or_bare(alert, lambda told: self._post(told, name))
+        return self._delivered.note(alert, f"ocsf_http:{name}")
 
-    def _posted(self, alert: Alert) -> str:
+    def _post(self, alert: Alert, name: str) -> None:
         event: dict[str, Any] = to_ocsf(alert)
+        event["metadata"]["uid"] = name
         if self._options.shape == "splunk_hec":
             event = {"time": event["time"] / 1000, "sourcetype": "ocsf:detection_finding", "event": event}
         body = json.dumps(event, ensure_ascii=True, allow_nan=False).encode("ascii")
         post(self._options.url, body, self._headers, timeout_s=self._options.timeout_s)
-        return f"ocsf_http:{message_id(alert)}"
 
     def find(self, alert: Alert) -> str | None:
         return self._delivered.find(alert)

@@ -51,9 +51,11 @@ class WebhookChannel:
         self._delivered = Delivered()
 
     def deliver(self, alert: Alert) -> str:
-        return self._delivered.note(alert, in_full_or_bare(alert, self._posted))
+        name = message_id(alert)
+        in_full_or_bare(alert, lambda told: self._post(told, name))
+        return self._delivered.note(alert, f"webhook:{name}")
 
-    def _posted(self, alert: Alert) -> str:
+    def _post(self, alert: Alert, name: str) -> None:
         at = self._options._now()
         body = json.dumps(
             {
@@ -63,7 +65,7 @@ class WebhookChannel:
             },
             ensure_ascii=True,
         ).encode()
-        name, stamp = message_id(alert), str(int(at.timestamp()))
+        stamp = str(int(at.timestamp()))
         headers = {
             "Content-Type": "application/json",
             "webhook-id": name,
@@ -71,7 +73,6 @@ class WebhookChannel:
             "webhook-signature": f"v1,{signature(self._secret, name, stamp, body)}",
         }
         post(self._options.url, body, headers, timeout_s=self._options.timeout_s)
-        return f"webhook:{name}"
 
     def find(self, alert: Alert) -> str | None:
         return self._delivered.find(alert)

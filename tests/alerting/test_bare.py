@@ -9,6 +9,7 @@ from ocsf_json_schema import get_ocsf_schema
 from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
 
 from guardian.alerting.bare import bare
+from guardian.alerting.delivered import message_id
 from guardian.alerting.email import EmailOptions, mail
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.ocsf_http import OcsfHttpOptions
@@ -84,8 +85,9 @@ def test_a_post_that_is_refused_for_what_may_be_in_it_is_sent_once_more_without_
     receiver.statuses.append(status)
     alert = everywhere()
     assert webhook.deliver(alert)
-    ((_, body),) = receiver.requests
+    ((headers, body),) = receiver.requests
     assert STOPPED not in body.decode()
+    assert headers["webhook-id"] == message_id(alert)
     told = json.loads(body)["data"]
     assert (told["finding"]["id"], told["outcome"]["effect"]) == (alert.finding.id, "revoke")
     assert told["link"] == alert.link
@@ -94,9 +96,11 @@ def test_a_post_that_is_refused_for_what_may_be_in_it_is_sent_once_more_without_
 
 def test_a_collector_behind_a_filter_gets_an_event(collector, receiver, everywhere) -> None:
     receiver.filter = STOPPED.encode()
-    assert collector.deliver(everywhere())
+    alert = everywhere()
+    assert collector.deliver(alert)
     ((_, body),) = receiver.requests
-    assert json.loads(body)["severity"] == "Critical"
+    event = json.loads(body)
+    assert (event["severity"], event["metadata"]["uid"]) == ("Critical", message_id(alert))
 
 
 def test_who_refuses_even_that_has_refused_the_alert(email, mailbox, webhook, receiver, everywhere) -> None:
