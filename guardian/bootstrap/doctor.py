@@ -161,11 +161,9 @@ def _policy(settings: Settings) -> str:
     try:
         point = open_policy(settings)
     except PolicyError as error:
-        found, _, mend = str(error).partition("; ")
-        raise Unwell(
-            found,
-            mend or "see the message; `guardian policy check` reads them again, config/policies/ has sound ones",
-        ) from error
+        found, _, mend = str(error).rpartition("; ")  # the last: names of cases that fail may hold others
+        reread = "see the message; `guardian policy check` reads them again, config/policies/ has sound ones"
+        raise Unwell(found or mend, mend if found else reread) from error
     if isinstance(point, ReloadablePolicies):
         held = f"{point.cases} must-allow and must-deny cases hold" if point.cases else f"no {CASES} beside them"
         nobody_may = point.policies.nobody_may()

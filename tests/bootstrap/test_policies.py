@@ -92,6 +92,14 @@ def test_the_doctor_names_the_schema_of_an_earlier_version_and_where_this_ones_i
     assert "guardian policy check" in doctor(folder).mend
 
 
+def test_where_many_cases_fail_the_doctor_says_what_shows_them_all(folder):
+    (folder / "cases.yaml").write_bytes((SHIPPED / "cases.yaml").read_bytes())
+    (folder / "people.cedar").unlink()
+    found = doctor(folder)
+    assert "cases fail: '" in found.found
+    assert (found.found.endswith(" more"), found.mend) == (True, "`guardian policy test` shows them all")
+
+
 def test_cedar_has_no_options_and_an_unknown_language_names_the_known_ones():
     with pytest.raises(ConfigurationError, match="none, got url"):
         open_policy(load(None, overrides={"policy": {"options": {"url": "x"}}}))
