@@ -19,16 +19,13 @@ _log = logger("alerting")
 _Sent = TypeVar("_Sent")
 
 
-class ContentRefused(AlertError):
-    """The other side does not take what is in the alert; or, for a refusal tells little, it may be that."""
-
-
 def in_full_or_bare(alert: Alert, send: Callable[[Alert], _Sent]) -> _Sent:
-    """Send the alert. If it is refused for what is in it, send what is left of it; raises what that raises. `send`
-    gives both the id of the alert in full: it is one alert."""
+    """Send the alert. If `send` raises AlertError, send what is left of it; raises what that raises. Few refusals
+    say whether they are about what is in it: a filter on the way may answer with any status. `send` gives both the
+    id of the alert in full, for it is one alert."""
     try:
         return send(alert)
-    except ContentRefused as refusal:
+    except AlertError as refusal:
         _log.warning("alert_refused_in_full", finding=alert.finding.id, error=str(refusal))
         return send(bare(alert))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from guardian.alerting import blocks
-from guardian.alerting.bare import ContentRefused, in_full_or_bare
+from guardian.alerting.bare import in_full_or_bare
 from guardian.alerting.buttons import of_no_session
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
@@ -123,7 +123,7 @@ class EmailChannel:
             except smtplib.SMTPDataError as error:
                 if error.smtp_code < 500:
                     raise
-                raise ContentRefused(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+                raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
             finally:
                 with suppress(smtplib.SMTPException, OSError):  # whatever it says now, it has the mail or has not
                     server.quit()

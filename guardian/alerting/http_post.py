@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from guardian.alerting.bare import ContentRefused
 from guardian.alerting.port import RetryLater
 from guardian.domain.text import shown
 from guardian.domain.urls import is_private
@@ -13,7 +12,6 @@ from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.cutoff import within
 
 _AGAIN = frozenset({408, 409, 423, 425, 429})
-_CONTENT = frozenset({400, 403, 406, 413, 422})  # also what a filter on the way answers
 
 
 def checked_url(name: str, url: str) -> str:
@@ -25,8 +23,8 @@ def checked_url(name: str, url: str) -> str:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> None:
-    """Returns when the other side has it (2xx), within `timeout_s` altogether. Raises RetryLater, AlertError, or
-    ContentRefused where it may be the body that is refused; redirects are not followed."""
+    """Returns when the other side has it (2xx), within `timeout_s` altogether. Raises RetryLater or AlertError;
+    redirects are not followed."""
     told = dict(headers)
     try:
         with within(timeout_s), httpx.stream("POST", url, content=body, headers=told, timeout=timeout_s) as got:
@@ -40,8 +38,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
         raise RetryLater(
             f"{_host(url)}: HTTP {got.status_code}", after_s=float(after) if after.isdigit() else None
         )
-    refused = ContentRefused if got.status_code in _CONTENT else AlertError
-    raise refused(f"{_host(url)} refuses the alert: HTTP {got.status_code}")
+    raise AlertError(f"{_host(url)} refuses the alert: HTTP {got.status_code}")
 
 
 def _cause(error: Exception) -> str:
