@@ -11,7 +11,7 @@ from joserfc.jwk import JWKRegistry, Key
 from guardian.telemetry import logger
 
 _EDWARDS = ["EdDSA", "Ed25519", "Ed448"]
-"""The first is an older name of the others (RFC 9864): a key that bears either may sign under either."""
+"""The first is an older name of the others (RFC 9864): a key that bears it or its own may sign under either."""
 ALGORITHMS = [*_EDWARDS, *(f"{kind}{bits}" for kind in ("ES", "RS", "PS") for bits in (256, 384, 512))]
 """Asymmetric only: whoever can verify must not be able to sign."""
 
@@ -30,7 +30,8 @@ def usable(listed: Iterable[Any], *, of: str, tells: bool = True) -> Iterator[Ke
         try:
             if told.get("use") == "enc":  # it is there for something else
                 continue
-            key = JWKRegistry.import_key({k: v for k, v in told.items() if k != "alg" or v not in _EDWARDS})
+            either = told.get("kty") == "OKP" and told.get("alg") in ("EdDSA", told.get("crv"))
+            key = JWKRegistry.import_key({k: v for k, v in told.items() if k != "alg" or not either})
             key.check_key_op("verify")
             if not _LAX.filter_algorithms(key, ALGORITHMS[1:]):  # the older name would fit keys that cannot sign
                 raise ValueError("none of the algorithms that are known here fits it")

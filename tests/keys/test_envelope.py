@@ -434,6 +434,8 @@ STRANGE: list[dict[str, Any]] = [
     {**_RSA.as_dict(private=False), "alg": "RSA-OAEP", "kid": "for encryption by its algorithm"},
     {**_RSA.as_dict(private=False), "key_ops": ["encrypt"], "kid": "for encryption by what it may do"},
     {"kty": "oct", "k": "c2VjcmV0LXRoYXQtaXMtbG9uZw", "kid": "shared"},
+    {**_RSA.as_dict(private=False), "alg": "EdDSA", "kid": "of another kind by its algorithm"},
+    {**OKPKey.generate_key("Ed25519").as_dict(private=False), "alg": "Ed448", "kid": "of two curves"},
 ]
 
 
