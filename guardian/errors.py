@@ -19,6 +19,7 @@ GuardianError
 ├── ProposalError        a folder or file is not a proposal, or was edited into something else
 ├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
 ├── SignInRefused        the identity provider's answer is not believed, or is about somebody whom nobody listed
+│   ├── AnotherSignIn    the answer is not to what this browser asked last
 │   └── ProviderAway     the identity provider cannot be asked, or what it publishes is of no use
 ├── ProofError           a printed proof of the audit trail does not show what it says
 └── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
@@ -127,6 +128,10 @@ class AdviserError(GuardianError):
 
 class SignInRefused(GuardianError):
     """The identity provider's answer is not believed, or it is about somebody whom nobody listed."""
+
+
+class AnotherSignIn(SignInRefused):
+    """The answer is not to what this browser asked last."""
 
 
 class ProviderAway(SignInRefused):

@@ -23,7 +23,7 @@ from joserfc.jwk import Key
 
 from guardian.console.ports import Returned, SentOff
 from guardian.domain.urls import is_private
-from guardian.errors import ProviderAway, SignInRefused, StoreError
+from guardian.errors import AnotherSignIn, ProviderAway, SignInRefused, StoreError
 from guardian.keys.published import ALGORITHMS, signed, usable
 from guardian.keys.seal import Seal
 from guardian.telemetry import logger
@@ -123,7 +123,7 @@ class OpenIdProvider:
                 "This sign-in was begun too long ago, or in another browser. Begin again."
             ) from error
         if not hmac.compare_digest(answer.get("state", "").encode(), told["state"].encode()):
-            raise SignInRefused("This answer belongs to another sign-in. Begin again.")
+            raise AnotherSignIn("This answer belongs to another sign-in. Begin again.")
         provider = self._provider()
         if answer.get("iss", self._client.issuer) != self._client.issuer or (
             provider.names_itself and "iss" not in answer

@@ -8,7 +8,7 @@ from guardian.console.asked import Asked, safe_path
 from guardian.console.notices import Notice, notice_of
 from guardian.console.pages import Pages
 from guardian.console.ports import Admission
-from guardian.errors import ProviderAway, SignInRefused, TokenError
+from guardian.errors import AnotherSignIn, ProviderAway, SignInRefused, TokenError
 from guardian.telemetry import logger
 
 _log = logger("console")
@@ -59,7 +59,8 @@ def send_off(pages: Pages, asked: Asked) -> Response:
 
 
 def returned(pages: Pages, asked: Asked) -> Response:
-    """Back from the identity provider. A refusal forgets nothing: it may be of another tab's sign-in, or pass."""
+    """Back from the identity provider. What was asked counts once (RFC 9700, 4.2.4), unless the answer is to
+    another tab's sign-in, or the provider may be back in a moment."""
     identity = pages.parts.identity
     if identity is None:
         return pages.failed(asked, 404, "There is no identity provider set up here.")
@@ -70,7 +71,10 @@ def returned(pages: Pages, asked: Asked) -> Response:
     except (SignInRefused, TokenError) as refusal:
         _log.warning("sign_in_refused", reason=str(refusal)[:300], correlation_id=asked.request_id)
         pages.parts.metrics.add("guardian_sign_ins_total", how="refused")
-        return pages.failed(asked, 503 if isinstance(refusal, ProviderAway) else 403, str(refusal))
+        answer = pages.failed(asked, 503 if isinstance(refusal, ProviderAway) else 403, str(refusal))
+        if not isinstance(refusal, AnotherSignIn | ProviderAway):
+            pages.cookies.forget_oidc(answer)
+        return answer
     answer = _come_in(pages, asked, admitted, safe_path(pages.parts, back.path))
     pages.cookies.forget_oidc(answer)
     return answer

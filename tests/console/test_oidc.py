@@ -167,6 +167,32 @@ def test_of_two_sign_ins_in_one_browser_the_later_is_not_thrown_out_by_the_other
     assert browser.get(f"{second.path}?{second.query}").status_code == 303
 
 
+def test_what_was_asked_counts_once_though_the_answer_was_a_refusal(made):
+    site, provider = made
+    browser = site.browser()
+    back = urlsplit(at_the_provider(sent(browser)))
+    state = parse_qs(back.query)["state"][0]
+    refused = browser.get(f"{back.path}?error=access_denied&iss={provider.issuer}&state={state}")
+    assert "did not sign you in: access_denied" in refused.text
+    assert "in another browser" in browser.get(f"{back.path}?{back.query}").text
+    assert provider.exchanges == []
+
+
+def test_an_answer_that_comes_while_the_provider_is_away_may_be_tried_again(made, monkeypatch):
+    def nobody(*_args, **_more):
+        raise httpx.ConnectError("away")
+
+    site, _ = made
+    browser = site.browser()
+    back = urlsplit(at_the_provider(sent(browser)))
+    with monkeypatch.context() as away:
+        away.setattr("guardian.console.oidc._KEPT", timedelta(0))
+        away.setattr(httpx.Client, "get", nobody)
+        assert browser.get(f"{back.path}?{back.query}").status_code == 503
+    site.clock.pass_(minutes=1)
+    assert browser.get(f"{back.path}?{back.query}").status_code == 303
+
+
 def test_a_sign_in_that_took_too_long_is_begun_again(made):
     site, _ = made
     browser = site.browser()
