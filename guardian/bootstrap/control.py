@@ -118,6 +118,7 @@ class Control:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # else X-Forwarded-For says who the peer is
+                h11_max_incomplete_event_size=65_536,  # a token and a certificate, of 16 kB each, and more
                 timeout_graceful_shutdown=2,
             )
         )

@@ -1,13 +1,18 @@
 """The control API's socket."""
 
 import socket
+import time
+from pathlib import Path
 
 import httpx
 import pytest
 
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.listening import listen, url_of
 from guardian.config import load
 from guardian.errors import ConfigurationError
+from guardian.telemetry import Metrics
 
 
 def test_asyncio_is_told_that_this_is_tcp_so_that_no_answer_waits_for_an_acknowledgement():
@@ -46,3 +51,18 @@ def test_a_listener_is_reached_at_an_address_that_a_client_can_read(host: str, r
         url = url_of(listener)
         assert url == f"http://{reached}:{listener.getsockname()[1]}"
         assert httpx.URL(url).host == reached.strip("[]")
+
+
+def test_the_longest_token_and_certificate_are_read_in_whatever_parts_they_come(tmp_path: Path):
+    control = Control(load(initialise(tmp_path / "home")), metrics=Metrics(), port=0)
+    control.start()
+    try:
+        with socket.create_connection(("127.0.0.1", control.port), timeout=30) as caller:
+            longest = "a" * 16_384
+            caller.sendall(f"GET /v1/watch HTTP/1.1\r\nHost: a\r\nClient-Cert: {longest}\r\n".encode())
+            caller.sendall(f"Authorization: Bearer {longest}".encode())
+            time.sleep(0.3)  # until control has read that much
+            caller.sendall(b"\r\n\r\n")
+            assert caller.recv(12) == b"HTTP/1.1 401"
+    finally:
+        control.stop()
