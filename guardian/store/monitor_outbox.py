@@ -113,18 +113,14 @@ class Outbox:
         """
         kinds: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
-        queues = [
-            ((each, rank), [*_due(each, topics), outbox.c.rank == rank], when)
-            for rank in RANKS
-            for each in kinds
-            for when in times
-        ]
+        waiting: list[tuple[_Queue, list[Any], list[str]]] = []
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
-            waiting = [
-                (queue, [*where, when], lanes)
-                for queue, where, when in queues
-                if (lanes := _lanes(connection, where, when))
-            ]
+            for queue in ((each, rank) for rank in RANKS for each in kinds):
+                where = [*_due(queue[0], topics), outbox.c.rank == queue[1]]
+                found = _lanes(connection, where, times)
+                for when, lanes in zip(times, found, strict=True):
+                    if lanes:
+                        waiting.append((queue, [*where, when], lanes))
         if not waiting:
             return []
         with writing(self._engine) as connection:
@@ -232,13 +228,15 @@ def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:
     return where
 
 
-def _lanes(connection: Connection, where: Sequence[Any], when: ColumnElement[bool]) -> Sequence[str]:
-    """The lanes in which something is due: from one to the next along the index, however much waits in each."""
+def _lanes(connection: Connection, where: Sequence[Any], times: Sequence[ColumnElement[bool]]) -> list[list[str]]:
+    """For each of the times the lanes in which something is due then: from one lane to the next along the index,
+    however much waits in each."""
     lanes = select(func.min(outbox.c.lane).label("lane")).where(*where).cte("lanes", recursive=True)
     further = select(func.min(outbox.c.lane)).where(*where, outbox.c.lane > lanes.c.lane).scalar_subquery()
     lanes = lanes.union_all(select(further).where(lanes.c.lane.is_not(None)))
-    due = exists().where(*where, when, outbox.c.lane == lanes.c.lane)
-    return connection.execute(select(lanes.c.lane).where(due)).scalars().all()
+    due = (exists().where(*where, when, outbox.c.lane == lanes.c.lane) for when in times)
+    rows = connection.execute(select(lanes.c.lane, *due).where(lanes.c.lane.is_not(None))).all()
+    return [[row[0] for row in rows if row[nth]] for nth, _ in enumerate(times, start=1)]
 
 
 def _refs(rows: Iterable[RowMapping], kind: _Kind) -> list[str]:
