@@ -13,7 +13,7 @@ class MonitorSection(Section):
     token_file: Path = Path("keys/monitor.token")
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
     poll_timeout_s: Seconds = 0.5
-    outbox_limit: Annotated[int, Field(ge=1)] = 5_000
+    outbox_limit: Annotated[int, Field(ge=1)] = 50_000
     changes_every_s: Seconds = 1.0
     parent_grace_s: Seconds = 60.0
     clock_ahead_s: Seconds = 300.0

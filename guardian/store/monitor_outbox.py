@@ -181,13 +181,6 @@ class Outbox:
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
-    def urgent_depth(self, *, most: int) -> int:
-        """How many findings wait that overtake others, of each tenant `most` at most."""
-        waits = *_due("finding", None), outbox.c.rank == 0
-        query = select(func.count()).select_from(outbox).where(*waits).group_by(outbox.c.lane)
-        with reading(self._engine) as connection:
-            return sum(min(each, most) for each in connection.execute(query).scalars())
-
     def parked_count(self) -> int:
         """How many findings are parked."""
         query = select(func.count()).select_from(outbox).where(_REFUSED)

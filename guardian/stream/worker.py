@@ -23,8 +23,6 @@ _log = logger("stream")
 _HEARD_FOR = timedelta(seconds=2)
 _JOINS_FOR = timedelta(seconds=10)
 """So long a member may join its group without a word; behind one that died it takes the session timeout."""
-_OTHERS = 10
-"""So many findings weigh as much as one that overtakes them: one session's flags do not stop the reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +162,18 @@ class Worker:
         return True
 
     def _relieve(self) -> None:
-        """Pause while too many urgent findings wait, or ten times as many of any, until half of that is left. The
-        urgent ones of one tenant count for half at most: its flood alone keeps no other from being read. Dead
-        letters do not count: the store keeps them, and an agent can cause any number."""
+        """Pause while too many findings wait, until half of the limit is left. Dead letters do not count: the
+        store keeps them, and an agent can cause any number."""
         depth = self._store.outbox.depth("finding")
         self._metrics.set("guardian_outbox_depth", depth)
         limit = self._options.max_outbox_depth
         if limit is None:
             return
-        waits = max(self._store.outbox.urgent_depth(most=limit // 2), depth // _OTHERS)
-        if not self._paused and waits > limit:
+        if not self._paused and depth > limit:
             _log.warning("paused: too many findings wait for control", depth=depth, limit=limit)
             self._consumer.pause()
             self._paused = True
-        elif self._paused and waits <= limit // 2:
+        elif self._paused and depth <= limit // 2:
             _log.info("resumed", depth=depth)
             self._consumer.resume()
             self._paused = False

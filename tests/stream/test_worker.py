@@ -1,7 +1,6 @@
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import cycle
 
 import pytest
 from sqlalchemy import text
@@ -10,7 +9,7 @@ from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
 from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey
-from guardian.domain.finding import Effect, Kind
+from guardian.domain.finding import Kind
 from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
 from guardian.errors import BusError, ConfigurationError, FuseBlown, SchemaAway, StoreError
@@ -127,44 +126,10 @@ def test_two_workers_share_a_topic_and_count_every_action_once(rig, make_event, 
     assert set(one.judged) | set(two.judged) == {f"d{n}" for n in range(60)}
 
 
-def test_flags_that_wait_keep_no_other_session_from_being_judged_until_there_are_ten_times_as_many(
-    rig, make_event
-):
-    for n in range(200):
-        rig.broker.append("log", make_event(n))
-    rig.read(rig.worker(max_records=6, max_outbox_depth=2), lambda: rig.store.outbox.depth() >= 30)
-    assert rig.store.outbox.depth() == 30
-
-
-@pytest.fixture
-def revoking(counting):
-    """Asks to revoke, for these tenants in turn."""
-
-    class Revoking(counting):
-        def __init__(self, *tenants):
-            super().__init__()
-            self.tenants = cycle(tenants)
-
-        def judge(self, *batch):
-            judged = super().judge(*batch)
-            asked = ({"wanted": Effect.REVOKE, "tenant_id": tenant} for tenant in self.tenants)
-            found = (each.model_copy(update=more) for each, more in zip(judged.findings, asked, strict=False))
-            return replace(judged, findings=tuple(found))
-
-    return Revoking
-
-
-def test_what_waits_to_be_revoked_of_one_tenant_keeps_no_other_from_being_judged(rig, make_event, revoking):
+def test_the_worker_pauses_while_too_many_findings_wait(rig, make_event, counting):
     for n in range(60):
         rig.broker.append("log", make_event(n))
-    rig.read(rig.worker(revoking("acme"), max_records=6, max_outbox_depth=5), rig.drained)
-    assert rig.store.outbox.depth() == 20
-
-
-def test_the_worker_pauses_while_too_many_wait_to_be_revoked(rig, make_event, revoking):
-    for n in range(60):
-        rig.broker.append("log", make_event(n))
-    pipeline = revoking("acme", "b", "c")
+    pipeline = counting()
     worker = rig.worker(pipeline, max_records=6, max_outbox_depth=5)
     looked = []
 
