@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from revisions import copy, go
 from sqlalchemy import event, func, select, update
 
 from guardian.domain.batch import (
@@ -38,6 +39,7 @@ from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_sessions import NOT_ACTED, TO_LEARN
 from guardian.store.monitor_tables import baselines, findings, metadata, sessions
 from guardian.store.monitor_values import Conflict
+from guardian.store.schema import MONITOR
 from guardian.store.turns import in_turn
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
@@ -374,6 +376,21 @@ def test_one_tenants_flood_keeps_no_other_tenant_waiting(store, plans):
         [*(f"r{n}" for n in range(10, 19)), "f1"],
     ]
     assert [step for step in plans if "TEMP B-TREE" in step] == []
+
+
+def test_what_waits_across_an_upgrade_takes_turns_too(store, engine, tmp_path):
+    flood = [finding(f"r{n}", SessionKey("flood", "s")) for n in range(3)]
+    Member(store, "m").claim(P0).commit(Judgement(findings=(*flood, finding("a", S1), finding("b", S2))), 1)
+    items = {item.finding.id: item.id for item in store.outbox.due(NOW, 10)}
+    store.outbox.parked(items["b"], "refused", now=NOW)
+    older = open_engine(f"sqlite:///{tmp_path}/older.db")
+    go(older, "m0011", MONITOR)
+    copy(engine, older, "findings", "outbox")
+    upgraded = MonitorStore(older, seal=seal, hear=hear)
+    upgraded.outbox.release()
+    told = [item.finding.id for item in upgraded.outbox.due(NOW + timedelta(minutes=1), 10)]
+    assert told == ["a", "r0", "b", "r1", "r2"]
+    older.dispose()
 
 
 def test_what_of_a_tenant_could_not_be_sent_takes_no_turn_until_it_is_due_again(store):
