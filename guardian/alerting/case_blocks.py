@@ -13,6 +13,7 @@ from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidenc
 from guardian.alerting.buttons import beneath, button, can_be_approved, of_no_session, value_of
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
+from guardian.domain.text import one_in
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import Judgement
@@ -193,14 +194,11 @@ def _trend(trend: Sequence[TrendPoint]) -> list[str]:
         return []
     bars = "".join(_BARS[min(7, int(max(0.0, point.weight) / _WEIGHTIEST * 8))] for point in trend)
     first, last = trend[0], trend[-1]
-    return [f"{bars}  from {_one_in(first)} to {_one_in(last)} over {len(trend)} findings"]
+    return [f"{bars}  from {_figure(first)} to {_figure(last)} over {len(trend)} findings"]
 
 
-def _one_in(point: TrendPoint) -> str:
-    """To two digits: `weight` is rounded, so that a third one might differ from the finding's own figure."""
-    weight = max(0.0, point.weight)
-    figure = f"{round(10**weight, 1 - int(weight)):,.0f}" if weight < 9 else "1,000,000,000 or more"
-    return f"1 in {figure}" + ("" if point.promised else " (estimated)")
+def _figure(point: TrendPoint) -> str:
+    return f"1 in {one_in(point.one_in) or 1}" + ("" if point.promised else " (estimated)")
 
 
 def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share: float) -> list[Block]:

@@ -1,5 +1,6 @@
 """One alert of each kind that people get, made up and marked as such: for tests of channels and for previews."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -80,7 +81,7 @@ def _case(
         findings=4,
         approvals=approvals,
         protected=effect is Effect.FLAG,
-        trend=tuple(TrendPoint(weight=w, actions=n) for n, w in enumerate((0.4, 1.1, 2.9, 4.6), 4)),
+        trend=tuple(TrendPoint(weight=w, actions=n) for n, w in enumerate((0.4, 1.1, 2.9, math.log10(40_000)), 4)),
         similar=(
             SimilarCase(
                 session_id="sess_older", finding_id="fnd_older", at=past, tool="email.send", ended="dismissed"

@@ -15,7 +15,6 @@ _COLUMNS = 600  # more points than this become columns, each with the highest ev
 _ROWS = 40
 _LEAST = 4.0  # decades that the picture shows at least
 _MOST = 15.0
-_ROUNDED = 0.0005  # half of the last of the three places that `TrendPoint.weight` has
 
 
 class Mark(NamedTuple):
@@ -70,10 +69,9 @@ def of_points(points: Sequence[Point], thresholds: Thresholds) -> Curve:
 
 
 def of_trend(trend: Sequence[TrendPoint], thresholds: Thresholds) -> Curve:
-    """What control knows: the evidence at each finding, by the number of the action. `trend` must not be empty.
-    Its weights are rounded; of each the least is drawn that it may have been, because that much is promised."""
+    """What control knows: the evidence at each finding, by the number of the action. `trend` must not be empty."""
     numbered = [(max(1, point.actions), point) for point in trend]
-    spans = [Span(number, number, 10.0 ** (point.weight - _ROUNDED), point.promised) for number, point in numbered]
+    spans = [Span(number, number, point.one_in, point.promised) for number, point in numbered]
     return _curve(spans, [(span, "flag") for span in spans], thresholds)
 
 

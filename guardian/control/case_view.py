@@ -222,7 +222,7 @@ def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
     told = [view.finding.evidence for view in found if _is_drift(view)]
     return tuple(
         TrendPoint(
-            weight=round(math.log10(evidence.one_in), 3) if 1 <= evidence.one_in < math.inf else 0.0,
+            weight=math.log10(evidence.one_in) if 1 <= evidence.one_in < math.inf else 0.0,
             actions=evidence.actions_seen,
             promised=evidence.promised,
         )

@@ -1,5 +1,6 @@
 """Cases on the wire: everything about one session that people decide on, as it stands now."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -33,6 +34,11 @@ class TrendPoint(Body):
     weight: float
     actions: int
     promised: bool = True
+
+    @property
+    def one_in(self) -> float:
+        """The finding's own figure: what is lost by the logarithm is far below these six places."""
+        return round(math.pow(10.0, max(0.0, min(self.weight, 300.0))), 6)
 
 
 class SimilarCase(Body):

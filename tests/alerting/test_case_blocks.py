@@ -1,5 +1,6 @@
 """A case as people read it: nothing that they have to know is cut away, and no button is beside the point."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from guardian.alerting.port import Alert, Digest
 from guardian.bootstrap.samples import samples
 from guardian.domain.finding import OPERATORS, Act, Kind, NamedBreach, Reason, Subject
 from guardian.domain.revocation import LedgerEntry
+from guardian.domain.text import one_in
 from guardian.wire.cases import CaseEvent, TrendPoint
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
@@ -171,6 +173,16 @@ def test_the_trend_ends_at_the_figure_that_the_evidence_names() -> None:
     text = as_text(case_blocks.root(case()))
     assert "at most 1 in 40,000 honest sessions" in text
     assert "from 1 in 2 to 1 in 40,000 over 4 findings" in text
+
+
+@pytest.mark.parametrize("n", [19_960.0, 999.6, 1_000.0, 40_000.0, 1e9])
+def test_the_trend_ends_at_the_figure_of_the_last_finding_whatever_that_is(n: float) -> None:
+    alert = case()
+    assert alert.view is not None
+    point = TrendPoint(weight=math.log10(n), actions=9)
+    view = alert.view.model_copy(update={"trend": (point, point)})
+    text = as_text(case_blocks.root(alert.model_copy(update={"view": view})))
+    assert f"from 1 in {one_in(n)} to 1 in {one_in(n)} over 2 findings" in text
 
 
 def test_the_trend_says_what_is_estimated_and_counts_no_further_than_a_billion() -> None:

@@ -129,6 +129,13 @@ def test_a_case_tells_its_state_its_trend_and_how_the_like_ended(stage, a_findin
     assert len(case(stage)["approvals"]) == 1
 
 
+@pytest.mark.parametrize("n", [999.6, 19_960.0, 28_999_999.0])
+def test_a_point_of_the_trend_is_the_figure_of_its_finding(stage, a_finding, n):
+    stage.submit(acted(a_finding, evidence=Evidence(one_in=n, independent_signals=2)))
+    (point,) = CaseView.model_validate(case(stage)).trend
+    assert point.one_in == n
+
+
 def of_its_gateway(found, severity="medium"):
     more = {"kind": Kind.GATEWAY, "severity": severity, "wanted": Effect.FLAG, "title": "Gateway g allowed it"}
     return found.model_copy(update={"id": f"fnd_of_g_{found.transition}_{severity}", **more})
