@@ -48,6 +48,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     silent = kept if ends is not None and ends > deps.clock() else None
     asked = any(view.action == "revoke" for view in waiting)
     state = _state(session.view, shown, revoked=live is not None, asked=asked)
+    unjudged = rows.findings.unjudged(tenant_id, session_id)
     view = CaseView(
         tenant_id=tenant_id,
         session_id=session_id,
@@ -55,7 +56,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         digest="",
         shown=_as_it_stands(shown, waiting),
         findings=session.view.findings,
-        unjudged=len(rows.findings.unjudged(tenant_id, session_id)),
+        unjudged=len(unjudged),
         approvals=waiting,
         revision=None if live is None else live.revision,
         also_revoked=revoked_with_it(rows, tenant_id, session_id, deps.clock()),
@@ -65,7 +66,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
-    return view.model_copy(update={"digest": digest_of(view)})
+    return view.model_copy(update={"digest": _digest(view, unjudged)})
 
 
 def as_it_went(found: Sequence[FindingView], session: StoredSession | None) -> list[FindingView]:
@@ -117,9 +118,10 @@ def severity_of(rows: ControlRows, view: CaseView) -> Severity:
     return max(shown, worst or shown, key=rank)
 
 
-def digest_of(view: CaseView) -> str:
+def _digest(view: CaseView, unjudged: Sequence[str]) -> str:
     """Names what a person decides on: the state, the finding shown, the verdict, what waits, the revocation, and
-    those of what the session acts under.
+    those of what the session acts under; and of the drifts that nobody has judged those that go with the one shown
+    when it is dismissed, one that was delivered late, say.
 
     How often the same was seen, and who is quiet for how long, change nothing about a decision.
     """
@@ -134,6 +136,7 @@ def digest_of(view: CaseView) -> str:
         "" if view.revision is None else str(view.revision),
         *(approval.id for approval in view.approvals),
         *(f"also {entry.revision}" for entry in view.also_revoked),
+        *(f"with {name}" for name in unjudged if name != view.shown.finding.id),
     )
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

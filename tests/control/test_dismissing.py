@@ -75,6 +75,19 @@ def test_who_judges_a_case_dismisses_every_drift_in_it_and_confirms_one(stage, a
     assert late.json()["code"] == "superseded", "each word made the evidence start afresh"
 
 
+def test_no_drift_is_dismissed_that_came_after_the_case_was_shown_and_goes_behind_the_newest(stage, a_finding):
+    first = stage.clock()
+    one, late = (a_finding(n=n, time=first - timedelta(seconds=4 - n)) for n in (3, 2))
+    shown = stage.submit(one).json()["finding_id"]
+    seen = stage.call("GET", "/v1/cases/acme/sess_1", "analyst").json()["digest"]
+    stage.clock.pass_(minutes=1)
+    assert stage.submit(late).status_code == 200
+    assert case(stage) == (shown, "flagged", 2)
+    body, path = {"verdict": "benign", "reason": "fine", "case": True}, f"/v1/findings/{shown}/verdict"
+    got = stage.call("POST", path, "analyst", json=body, headers={"If-Match": f'"{seen}"'})
+    assert (got.status_code, case(stage)) == (412, (shown, "flagged", 2))
+
+
 def test_a_session_with_a_drift_that_nobody_judged_is_no_honest_one(stage, two):
     say(stage, two[0])
     (row,) = stage.call("GET", "/v1/feedback", "analyst").json()["items"]
