@@ -178,8 +178,8 @@ def finding_form(view: FindingView, case: CaseView | None, visit: Visit) -> tupl
     if visit.principal.role in _READERS or view.finding.kind is Kind.CONTROL:
         return ()
     revoked = case is not None and case.state == "revoked"
-    left = 0 if case is None else case.unjudged - (view.verdict is None)
-    others = f"not of {counted(left, 'other drift finding')} of the session" if left > 0 else ""
+    left = 0 if case is None else case.unjudged_beside(view)
+    others = f"not of {counted(left, 'other drift finding')} of the session" if left else ""
     buttons = verdicts(view, revoked=revoked, others=others)
     return (Form("Your verdict", buttons, _key(), seen_of(case), view.finding.id),)
 

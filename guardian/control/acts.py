@@ -155,19 +155,20 @@ def judge(
         if stored is None:
             raise absent("finding")
         said = stored.view.verdict
-        if said is None or (said.verdict, said.actor) != (ask_for.verdict, principal.id):
+        others = [each for each in act.rows.findings.unjudged(*place) if each != finding_id]
+        also = _readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
+        if also or said is None or (said.verdict, said.actor) != (ask_for.verdict, principal.id):
             stale = act.stale(seen, finding_id=finding_id)  # a second click's case was changed by the first one
             if stale is not None:
                 return stale
-        others = [each for each in act.rows.findings.unjudged(*place) if each != finding_id]
-        if said is not None and said.verdict == ask_for.verdict:
+        again = said is not None and said.verdict == ask_for.verdict
+        if again and not also:
             act.audit(finding_id=finding_id, result=ask_for.verdict)
             return _judged(stored.view, unjudged=len(others))
-        also = _readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
         with_it = {"with_it": [each.id for each in also]} if also else {}
         act.audit(finding_id=finding_id, result=ask_for.verdict, **with_it)
         verdict = Verdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
-        for each in (*also, finding):
+        for each in also if again else (*also, finding):
             act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
                 word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
@@ -175,7 +176,7 @@ def judge(
                 act.rows.sessions.say(*place, word, act.now, human=True, detail=detail)
         if dismissed:
             act.rows.sessions.acquit(*place)
-        view = stored.view.model_copy(update={"verdict": verdict})
+        view = stored.view if again else stored.view.model_copy(update={"verdict": verdict})
         return _judged(view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 
     return permitted(deps, principal, action, *place, ask_for.reason, do)

@@ -87,9 +87,13 @@ class CaseView(Body):
     @property
     def others_unjudged(self) -> int:
         """How many drifts nobody has judged beside the one that is shown, and go with it when it is dismissed."""
-        if self.shown.finding.kind is not Kind.DRIFT:
+        return self.unjudged_beside(self.shown)
+
+    def unjudged_beside(self, view: FindingView) -> int:
+        """How many others than this drift; 0 for another finding, whose dismissal concerns none of them."""
+        if view.finding.kind is not Kind.DRIFT:
             return 0
-        return self.unjudged - (self.shown.verdict is None and self.shown.outcome.effect is not Effect.NONE)
+        return self.unjudged - (view.verdict is None and view.outcome.effect is not Effect.NONE)
 
     @property
     def excusable(self) -> bool:

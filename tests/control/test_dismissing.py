@@ -108,6 +108,8 @@ def test_what_people_knew_when_they_gave_it_back_accuses_it_no_more(stage, a_fin
     assert stage.status() == "flagged"
     assert say(stage, newest)["unjudged"] == 2, "but nobody has said what it was"
     assert stage.status() == "active"
+    assert say(stage, newest, case=True)["also"] == two, "until somebody dismisses the case that shows them"
+    assert (case(stage), len(words(stage))) == ((newest, "dismissed", 0), 3)
 
 
 def test_an_unreadable_finding_keeps_accusing_when_its_case_is_dismissed(stage, two):
