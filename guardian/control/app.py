@@ -15,30 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guardian import __version__
-from guardian.control import (
-    routes_advise,
-    routes_approvals,
-    routes_break_glass,
-    routes_breakers,
-    routes_bundle,
-    routes_cases,
-    routes_check,
-    routes_envelopes,
-    routes_evidence,
-    routes_exceptions,
-    routes_feedback,
-    routes_findings,
-    routes_policy,
-    routes_revocations,
-    routes_sessions,
-    routes_slack,
-    routes_ssf,
-    routes_stream,
-    routes_subjects,
-    routes_system,
-    routes_tenants,
-    routes_watch,
-)
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
@@ -49,6 +25,7 @@ from guardian.control.news import spread
 from guardian.control.patience import Patience
 from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
+from guardian.control.routes import MODULES
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.token_expiry import tell_of_ending_tokens
@@ -62,30 +39,6 @@ from guardian.store.turns import Rest
 from guardian.wire.base import Problem
 
 _LISTEN_EVERY_S = _FOLLOW_EVERY_S = 1.0
-_ROUTES = (
-    routes_findings,
-    routes_sessions,
-    routes_revocations,
-    routes_stream,
-    routes_bundle,
-    routes_check,
-    routes_subjects,
-    routes_watch,
-    routes_ssf,
-    routes_advise,
-    routes_approvals,
-    routes_envelopes,
-    routes_tenants,
-    routes_break_glass,
-    routes_breakers,
-    routes_policy,
-    routes_cases,
-    routes_exceptions,
-    routes_feedback,
-    routes_slack,
-    routes_evidence,
-    routes_system,
-)
 
 
 def create_app(
@@ -117,7 +70,7 @@ def create_app(
 
     app = FastAPI(
         # The routes themselves: an included router would be rebuilt by the first request to every application.
-        routes=[route for routes in _ROUTES for route in routes.router.routes],
+        routes=[route for module in MODULES for route in module.router.routes],
         title="guardian control API",
         version=__version__,
         lifespan=lifespan,

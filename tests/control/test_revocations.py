@@ -6,7 +6,7 @@ import time
 import pytest
 
 from guardian.control.listing import RevocationListings
-from guardian.control.routes_revocations import accepts_gzip
+from guardian.control.routes.revocations import accepts_gzip
 from guardian.domain.revocation import Revision
 
 

@@ -20,7 +20,7 @@ from guardian.control.app import create_app
 from guardian.control.bell import Bell
 from guardian.control.listing import Listing
 from guardian.control.looking import Signed
-from guardian.control.routes_stream import _events
+from guardian.control.routes.stream import _events
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse

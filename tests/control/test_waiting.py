@@ -7,9 +7,9 @@ import time
 import httpx
 import pytest
 
-from guardian.control import routes_advise
 from guardian.control.bell import Bell
 from guardian.control.problems import Refusal
+from guardian.control.routes import advise
 from guardian.control.switch import SwitchRule
 from guardian.control.waiting import LongPolls, Places
 from guardian.store.control_approvals import ApprovalRows
@@ -137,7 +137,7 @@ def test_however_many_wait_for_a_held_call_one_look_serves_all(make_stage, monke
     held = stage.call("POST", "/v1/advise", "gateway", json=body).json()["context"]["approval"]
     looks, get = [], ApprovalRows.get
     monkeypatch.setattr(ApprovalRows, "get", lambda *told: looks.append(time.monotonic()) or get(*told))
-    monkeypatch.setattr(routes_advise, "_LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr(advise, "_LOOK_AGAIN_S", 0.1)
 
     async def scenario():
         headers, app = {"Authorization": f"Bearer {stage.token('gateway')}"}, httpx.ASGITransport(stage.client.app)

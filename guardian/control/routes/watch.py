@@ -9,7 +9,7 @@ from guardian.control.monitors import state_of, unprotected, watched
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import READS, Refusal, documented
 from guardian.control.restored import gave_away
-from guardian.control.routes_revocations import Instance, narrowed
+from guardian.control.routes.revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
 from guardian.store.control_peers import STOPPED, STOPPED_UNREAD, UNREAD

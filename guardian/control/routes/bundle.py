@@ -10,7 +10,7 @@ from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.looking import SharedLooks
 from guardian.control.problems import READS, absent, documented
-from guardian.control.routes_revocations import Instance, narrowed, note_held
+from guardian.control.routes.revocations import Instance, narrowed, note_held
 from guardian.control.waiting import LongPolls
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
 from guardian.revocation.port import Rendered

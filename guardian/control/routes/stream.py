@@ -17,7 +17,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
-from guardian.control.routes_revocations import Instance, narrowed, note_held, slices
+from guardian.control.routes.revocations import Instance, narrowed, note_held, slices
 from guardian.control.waiting import Places
 from guardian.domain.revocation import Revision
 from guardian.errors import GuardianError
