@@ -103,6 +103,12 @@ def test_a_session_of_which_little_is_known_is_explained_too(lay):
     assert "(nothing by itself)" in told
 
 
+def test_a_session_that_is_as_frequent_as_any_is_not_said_to_be_rare(lay):
+    told = str(explain(open_archive(lay(session_evidence=0.2, one_in=1.9), tenant="acme"), "s1"))
+    assert "Its evidence is nothing unusual" in told
+    assert "1 in " not in told
+
+
 def test_a_session_whose_beginning_the_archive_does_not_have_is_explained_and_drawn(lay):
     """Its first call there brings all the evidence that was gathered before."""
     lay(session_evidence=390.0, one_in=5e11)
