@@ -46,7 +46,8 @@ def labels(
                     said.append((view.verdict.verdict == "confirmed", view.verdict.at, label))
                 elif view.verdict is None and kind is Kind.DRIFT and view.outcome.effect is not Effect.NONE:
                     open_.add(f"{_name(view.finding)} benign")
-    for *_, label in sorted(said):  # of one name the last line counts: what was confirmed stands, until it is not
+    told = dict.fromkeys(label for *_, label in sorted(said))  # however many were dismissed, once
+    for label in told:  # of one name the last line counts: what was confirmed stands, until it is not
         if label not in open_:
             typer.echo(one_line(label))
 

@@ -27,7 +27,7 @@ def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG):
         (told("fnd_2", None), ""),
         (told("fnd_2", None, effect=Effect.NONE), "acme/s1 benign\n"),
         (told("fnd_2", None, kind=Kind.GATEWAY), "acme/s1 benign\n"),
-        (told("fnd_2", "false_positive"), "acme/s1 benign\nacme/s1 benign\n"),
+        (told("fnd_2", "false_positive"), "acme/s1 benign\n"),
         (told("fnd_2", "confirmed"), "acme/s1 benign\nacme/s1 drift\n"),
     ],
 )
