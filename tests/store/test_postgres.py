@@ -356,10 +356,10 @@ def test_monitors_that_hear_the_same_word_take_turns_and_none_fails(
     one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
     said = [Change(n, SessionKey("acme", f"s{n}"), HumanWord.REVOKED, NOW) for n in (1, 2, 3)]
     one.words.apply(said[:1], now=NOW)
-    load_sessions, applied = monitor_words.load_sessions, list[int]()
+    load_sessions, applied = monitor_words.load_sessions, dict[str, int]()
     others = [
-        threading.Thread(target=lambda member=member: applied.append(member.words.apply(said, now=NOW)))
-        for member in (one, two)
+        threading.Thread(target=lambda who=who, by=by: applied.update({who: by.words.apply(said, now=NOW)}))
+        for who, by in (("last", one), ("first", two))
     ]
     begun, engine = list[threading.Thread](), open_engine(postgres)
 
@@ -377,7 +377,7 @@ def test_monitors_that_hear_the_same_word_take_turns_and_none_fails(
     assert one.words.apply(said[:2], now=NOW) == 1
     for each in begun:
         each.join(60)
-    assert applied == [1, 0], "who waited queued again, behind what was applied meanwhile"
+    assert applied == {"first": 1, "last": 0}, "who waited queued again, behind what was applied meanwhile"
     for each in (one, two):
         each.close()
     engine.dispose()
