@@ -8,8 +8,8 @@ import pandas as pd
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.schema import PROPOSALS, frame
 from guardian.archive.reader import Window
-from guardian.bootstrap import tightening
-from guardian.bootstrap.windows import held
+from guardian.commands import tightening
+from guardian.commands.windows import held
 from guardian.errors import ConfigurationError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.backtest import backtest as run

@@ -16,9 +16,9 @@ import httpx
 
 from guardian.bench.report import Row
 from guardian.bench.serving import serving, settled
-from guardian.bootstrap import tokens
 from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.clock import utc_now
+from guardian.commands import tokens
 from guardian.demo.outcome import percentile
 
 _TENANT = "bench"

@@ -23,8 +23,8 @@ from guardian.archive.timelines import ArchivedTimelines
 from guardian.archive.writer import write_events
 from guardian.bench.report import Row, resident_mb
 from guardian.bench.serving import serving, settled
-from guardian.bootstrap import tokens
 from guardian.bootstrap.clock import utc_now
+from guardian.commands import tokens
 from guardian.config import Settings
 from guardian.demo.outcome import percentile
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, Reason, Subject, finding_id

@@ -11,7 +11,7 @@ from pathlib import Path
 from guardian.bench.report import Row, resident_mb
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_fit, open_judge
-from guardian.bootstrap.offline import ReplayOutcome, replay_file
+from guardian.commands.offline import ReplayOutcome, replay_file
 from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario

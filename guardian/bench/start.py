@@ -36,7 +36,7 @@ _TORCH = (
 def run(*, times: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
     """Starts it `times` times; seconds are the median of those, memory the most."""
     # Not above: the child must not load what `guardian watch` does not.
-    from guardian.bootstrap.initialise import initialise
+    from guardian.commands.initialise import initialise
     from guardian.demo.log import log_lines
     from guardian.demo.scenario import Scenario
 

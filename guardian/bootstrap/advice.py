@@ -1,7 +1,6 @@
 """What advice on calls needs put together: its rule, and an adviser here or elsewhere."""
 
 from collections.abc import Callable
-from contextlib import closing
 from datetime import timedelta
 
 from guardian.bootstrap.clock import utc_now
@@ -12,12 +11,8 @@ from guardian.bootstrap.sources import OWN, completion_of
 from guardian.config import Settings
 from guardian.control.adviser import AdviceRule, Adviser
 from guardian.embedding.fit import FitRequest
-from guardian.errors import AdviserError, ConfigurationError
-from guardian.keys.files import read_secret
 from guardian.stream.advising import LocalAdviser
 from guardian.wire.adviser import RemoteAdviser
-
-_PATIENCE_S = 3.0
 
 
 def advice_rule(settings: Settings) -> AdviceRule:
@@ -36,26 +31,6 @@ def remote_adviser(settings: Settings) -> Adviser | None:
     url = settings.advice.url
     files = SecretFiles.of(settings)
     return None if url is None else RemoteAdviser(url, files.load_advice_token)
-
-
-def advice_checked(settings: Settings) -> str:
-    """For the doctor: that the configured adviser answers, and takes the token. Raises AdviserError, or
-    ConfigurationError where control is to advise and has nobody to ask."""
-    url, files = settings.advice.url, SecretFiles.of(settings)
-    if url is None:
-        raise ConfigurationError(
-            "advice.enabled, and nobody to ask: each answer is the fall-back; set advice.url to the monitor's"
-            " advise_port, or leave out advice.enabled"
-        )
-    token = read_secret(files.advice).decode().strip()
-    with closing(RemoteAdviser(url, lambda: token)) as adviser:
-        try:
-            adviser.weigh(b"", _PATIENCE_S)
-        except AdviserError as error:
-            said = f"{url}: {error}"
-            way_out = "start `guardian watch` there with monitor.advise_port, or mend advice.url"
-            raise AdviserError(said if "; " in said else f"{said}; {way_out}") from error
-    return f"{url} answers, and takes this machine's token"
 
 
 def local_adviser(settings: Settings, *, lag: Callable[[], timedelta | None] = timedelta) -> LocalAdviser:

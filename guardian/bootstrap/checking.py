@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from guardian.bootstrap import plugins
+from guardian.bootstrap.backends import backends
 from guardian.bootstrap.channels import check_channels
 from guardian.bootstrap.control import control_settings
 from guardian.bootstrap.judgement import open_signals
@@ -11,7 +12,6 @@ from guardian.bootstrap.policies import CEDAR, close_point, external_point
 from guardian.bootstrap.revocation import open_faces
 from guardian.bootstrap.slack import people
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
-from guardian.bootstrap.tightening import backends
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, StoreError
 from guardian.signals.credential_scanner import CredentialScanner

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration
 from guardian.bootstrap.people import by_id_and_email
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.visiting import ROOT, visit_rule
 from guardian.config import Settings
 from guardian.console.app import ASGIApp, create_console, in_front
 from guardian.console.in_process import InProcess
@@ -23,8 +21,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.visiting import Visits
 from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
-from guardian.errors import ConfigurationError, ControlError, ModelError
-from guardian.wire.calls import PROBLEM
+from guardian.errors import ConfigurationError, ModelError
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Person
 from guardian.wire.visits import Visit
@@ -80,39 +77,6 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
         http=httpx.Client(timeout=section.timeout_s, verify=verify, follow_redirects=False),
         sealing=SecretFiles.of(settings).load_console_seal(_BROWSERS_WAIT),
         clock=utc_now,
-    )
-
-
-def pages_checked(settings: Settings) -> str:
-    """For the doctor: where the pages are, and that the ways in are there.
-
-    Raises ConfigurationError or SignInRefused where one is not, ControlError where control runs without the pages.
-    """
-    rule = visit_rule(settings, port=settings.control.port)
-    if rule is None:
-        return "no evidence pages: console.enabled is false"
-    ways, identity = ["guardian link"], open_identity(settings, rule.url)
-    if identity is not None:
-        identity.examine()
-        ways.append(f"{identity.name} ({len(settings.console.people)} people)")
-    folder = settings.console.proposals
-    if folder is not None and not settings.resolve(folder).is_dir():
-        raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
-    with suppress(httpx.HTTPError, OSError):  # control is away, which another check says
-        answer = httpx.get(f"{settings.control.url.rstrip('/')}{ROOT}", timeout=3)
-        if f"{PROBLEM}unauthenticated" in answer.text:  # a proxy may ask for a password of its own
-            raise ControlError(f"control at {settings.control.url} runs without the pages; start it again")
-    return f"at {rule.url}, by {' or '.join(ways)}{_bare(settings)}"
-
-
-def _bare(settings: Settings) -> str:
-    """Not to be mended: nothing may have been archived yet."""
-    root = None if settings.archive.path is None else settings.resolve(settings.archive.path)
-    if root is None or not ArchivedTimelines(root).empty():
-        return ""
-    return (
-        f"; they show no actions: {root} holds nothing. The monitor writes it: where that runs on another machine"
-        " share its folder with this one"
     )
 
 

@@ -15,8 +15,8 @@ from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.advice import advice_rule, remote_adviser
-from guardian.bootstrap.auditing import checkpoints_are_kept, open_checkpoints
 from guardian.bootstrap.channels import channel_options
+from guardian.bootstrap.checkpoints import checkpoints_are_kept, open_checkpoints
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file

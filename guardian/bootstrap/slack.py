@@ -9,7 +9,6 @@ from typing import cast
 from guardian.alerting.log import LogOptions
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
-from guardian.alerting.slack_calls import SlackCalls
 from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.alerting.slack_socket import SlackSocket
@@ -23,7 +22,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.desk import Desk
 from guardian.control.slack_door import SlackDoor
 from guardian.control.token_records import record_issue
-from guardian.errors import AlertError, ConfigurationError
+from guardian.errors import ConfigurationError
 from guardian.wire.desk import DeskClient
 from guardian.wire.principal import Person
 
@@ -38,20 +37,6 @@ def slack_options(settings: Settings) -> SlackOptions | None:
     if not token:
         return None
     return cast(SlackOptions, plugins.make("alerting", "slack", settings.alerts["slack"], token=token))
-
-
-def ask_for_socket(settings: Settings, options: SlackOptions) -> bool:
-    """Whether there is an app token, for which Slack opens a connection. Raises AlertError where it does not."""
-    if settings.slack.app_token is None:
-        return False
-    token = settings.slack.app_token.get_secret_value()
-    calls = SlackCalls(token=token, base_url=options.base_url, timeout=options.timeout)
-    try:
-        calls.write("apps.connections.open", {})
-    except AlertError as error:
-        mend = "make an app-level token with connections:write under Basic Information"
-        raise AlertError(f"buttons do nothing: GUARDIAN_SLACK__APP_TOKEN: {error}; {mend}") from None
-    return True
 
 
 class SlackQueue:

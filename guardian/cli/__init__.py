@@ -1,4 +1,4 @@
-"""The command line: argument parsing only. Work lies in `bootstrap` and below.
+"""The command line: argument parsing only. Work lies in `commands` and below.
 
 Exit codes: 0 done; 1 a fault (control away, model altered, ...); 2 wrong usage or configuration;
 3 done, but some input lines could not be read; 4 the monitor stopped, because most records of a gateway cannot be

@@ -28,7 +28,7 @@ def try_channels(
 
     Exit code 1 if a channel does not take it. Example: guardian alerts test --channel slack
     """
-    from guardian.bootstrap.alert_tests import send_samples
+    from guardian.commands.alert_tests import send_samples
 
     failed = False
     for sent in send_samples(settings_from(config), only=channel):
@@ -52,8 +52,8 @@ def preview(
     """
     from guardian.alerting.plain_text import as_text
     from guardian.bootstrap.clock import utc_now
-    from guardian.bootstrap.samples import samples, shown
     from guardian.cli.asking import client
+    from guardian.commands.samples import samples, shown
 
     known = samples(utc_now())
     if finding in known:
@@ -61,7 +61,7 @@ def preview(
     elif not finding.startswith(("fnd_", "news_")):
         raise ConfigurationError(f"{finding!r} is no finding's id, nor a sample: {', '.join(known)}")
     else:
-        from guardian.bootstrap.alert_tests import alert_about
+        from guardian.commands.alert_tests import alert_about
 
         with client(config) as control:
             blocks = shown(alert_about(finding, control))
@@ -78,7 +78,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     Slack is asked again by itself, within the hour: what waits for that is listed below them, without an id.
     Example: guardian alerts list --json
     """
-    from guardian.bootstrap.letters import refused_alerts, waiting_cases
+    from guardian.commands.letters import refused_alerts, waiting_cases
 
     settings = settings_from(config)
     refused, waiting = refused_alerts(settings), waiting_cases(settings)
@@ -106,7 +106,7 @@ def release(
     A channel that took one before and cannot be asked gets it again, under the same id.
     Example: guardian alerts release 17
     """
-    from guardian.bootstrap.letters import hurry_cases, release_alerts
+    from guardian.commands.letters import hurry_cases, release_alerts
 
     if bool(ids) == every:
         raise ConfigurationError("name the alerts to send again, or say --all")

@@ -48,8 +48,8 @@ def import_(
 
     Example: guardian archive import decisions-2025.jsonl.gz -c guardian-home/guardian.yaml
     """
-    from guardian.bootstrap.archiving import import_history, open_history
-    from guardian.bootstrap.offline import PlainLines
+    from guardian.commands.archiving import import_history, open_history
+    from guardian.commands.offline import PlainLines
 
     settings = settings_from(config)
     if source == "kafka":
@@ -97,7 +97,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: guardian archive status --json
     """
-    from guardian.bootstrap.archiving import archive_counts, open_archive
+    from guardian.bootstrap.archiving import open_archive
+    from guardian.commands.archiving import archive_counts
 
     archive = open_archive(settings_from(config))
     counts = archive_counts(archive)
@@ -119,7 +120,7 @@ def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: guardian archive compact
     """
-    from guardian.bootstrap.archiving import tidy_archive
+    from guardian.commands.archiving import tidy_archive
 
     done = tidy_archive(settings_from(config))
     if as_json:

@@ -60,7 +60,7 @@ def verify(
 
     Example: guardian audit verify --checkpoint /mnt/elsewhere/checkpoints.txt
     """
-    from guardian.bootstrap import auditing
+    from guardian.commands import auditing
 
     settings = settings_from(config)
     files = [existing_file(path) for path in checkpoint or []]
@@ -110,8 +110,8 @@ def export(
 
     Example: guardian audit export -o trail.jsonl --after 1200
     """
-    from guardian.bootstrap import auditing
-    from guardian.bootstrap.output import writer
+    from guardian.commands import auditing
+    from guardian.commands.output import writer
 
     settings = settings_from(config)
     count = 0
@@ -128,7 +128,7 @@ def checkpoint(config: ConfigOption = None) -> None:
 
     Example: guardian audit checkpoint >> /mnt/elsewhere/checkpoints.txt
     """
-    from guardian.bootstrap import auditing
+    from guardian.commands import auditing
 
     note = auditing.checkpoint(settings_from(config))
     if note is None:
@@ -146,8 +146,8 @@ def show(
 
     Example: guardian audit show --last 50
     """
-    from guardian.bootstrap import auditing
     from guardian.cli.tables import plain, show_rows
+    from guardian.commands import auditing
 
     entries = auditing.newest(settings_from(config), last)
     if as_json:
@@ -170,7 +170,7 @@ def prove(
 
     Example: guardian audit prove 1204 --since 1000
     """
-    from guardian.bootstrap import auditing
+    from guardian.commands import auditing
 
     print_json(auditing.proof(settings_from(config), entry, since))
 
@@ -190,7 +190,7 @@ def check_proof(
 
     Example: guardian audit check-proof proof.json --keys guardian.jwks.json --checkpoint checkpoints.txt
     """
-    from guardian.bootstrap import auditing
+    from guardian.commands import auditing
 
     piped = str(file) == "-"
     text = sys.stdin.buffer.read() if piped else existing_file(file).read_bytes()

@@ -39,7 +39,7 @@ def authority(
     Example: guardian authority sess_42 --tenant tenant_acme
     """
     from guardian.bootstrap.archiving import open_archive
-    from guardian.bootstrap.tightening import authority_of
+    from guardian.commands.tightening import authority_of
 
     settings = settings_from(config, required=archive is None)
     opened = open_archive(settings, archive)

@@ -27,7 +27,7 @@ from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from guardian.bootstrap.checks import Check
+    from guardian.commands.checks import Check
 
 ConfigOption = Annotated[
     Path | None,

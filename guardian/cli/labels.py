@@ -69,7 +69,7 @@ def export(
 
     Example: guardian feedback export -o feedback.jsonl
     """
-    from guardian.bootstrap.output import to_stdout, writer
+    from guardian.commands.output import to_stdout, writer
 
     other_file(output)
     count, aside = 0, to_stdout(output)

@@ -26,7 +26,7 @@ def list_(
 
     Example: guardian dlq list --json
     """
-    from guardian.bootstrap.letters import dead_letters, kept_letters
+    from guardian.commands.letters import dead_letters, kept_letters
 
     settings = settings_from(config)
     letters = dead_letters(settings, limit)
@@ -64,7 +64,7 @@ def redrive(
 
     Example: guardian dlq redrive decisions/0/4711
     """
-    from guardian.bootstrap.letters import redrive_letters
+    from guardian.commands.letters import redrive_letters
 
     if bool(ids) == every:
         raise ConfigurationError("name the dead letters to send again, or say --all")

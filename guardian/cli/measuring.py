@@ -102,7 +102,7 @@ def evaluate(
     if plots is not None:
         _make_ready(plots)
 
-    from guardian.bootstrap.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
+    from guardian.commands.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
 
     wanted = Wanted(
         benchmark=benchmark,
@@ -177,9 +177,9 @@ def calibrate(
     other_file(output, *(existing_file(rereadable(f)) for f in files))
     labelled = existing_labels(labels)
 
-    from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
-    from guardian.bootstrap.modelling import list_beside_model, reach_in_use
-    from guardian.bootstrap.output import to_stdout, writer
+    from guardian.commands.modelling import calibrate as fit  # seconds, which wrong usage need not take
+    from guardian.commands.modelling import list_beside_model, reach_in_use
+    from guardian.commands.output import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
     reached, unread = reach_in_use(settings), list[int]()

@@ -28,7 +28,7 @@ def notebooks(
 
     Example: guardian notebooks hunting --no-open
     """
-    from guardian.bootstrap.notebooks import INSTALL, copy_notebooks, jupyter, lacking, open_jupyter
+    from guardian.commands.notebooks import INSTALL, copy_notebooks, jupyter, lacking, open_jupyter
 
     copied = copy_notebooks(folder, force=force)
     typer.echo(f"{folder}: {len({path.stem for path in copied})} notebooks, each as .ipynb and .py")

@@ -21,7 +21,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: guardian outbox list --json
     """
-    from guardian.bootstrap.letters import refused_findings
+    from guardian.commands.letters import refused_findings
 
     refused = refused_findings(settings_from(config))
     if as_json:
@@ -42,7 +42,7 @@ def release(
 
     Example: guardian outbox release fnd_5f0c
     """
-    from guardian.bootstrap.letters import release_findings
+    from guardian.commands.letters import release_findings
 
     if bool(ids) == every:
         raise ConfigurationError("name the findings to send again, or say --all")

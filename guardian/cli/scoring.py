@@ -41,7 +41,7 @@ def score(
 
     Example: guardian score sessions.jsonl.gz -o verdicts.jsonl
     """
-    from guardian.bootstrap.offline import score_file
+    from guardian.commands.offline import score_file
 
     settings = settings_from(config, required=False)
     other_file(output, existing_file(file))
@@ -66,8 +66,8 @@ def replay(
 
     Nothing is sent anywhere. With --json one line per finding. Example: guardian replay decisions.jsonl --json
     """
-    from guardian.bootstrap.offline import replay_file
     from guardian.cli.tables import show_findings, show_replay
+    from guardian.commands.offline import replay_file
 
     settings = settings_from(config, required=False)
     with progress("replaying") as update:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.bootstrap.checks import Runs
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from, show_checks
+from guardian.commands.checks import Runs
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 from guardian.wire.principal import ROLES, Role
@@ -39,7 +39,7 @@ def init(
 
     Example: guardian init guardian-home && guardian doctor -c guardian-home/guardian.yaml
     """
-    from guardian.bootstrap.initialise import initialise
+    from guardian.commands.initialise import initialise
 
     target = initialise(folder, solo=solo)
     named = shlex.quote(str(target))  # what follows is there to be copied
@@ -73,7 +73,7 @@ def doctor(
 
     Exit code 1 if anything must be mended. Example: guardian doctor --for watch -c guardian.yaml
     """
-    from guardian.bootstrap.doctor import examine
+    from guardian.commands.doctor import examine
 
     show_checks(examine(settings_from(config), runs), as_json)
 
@@ -110,7 +110,7 @@ def issue(
 
     Example: guardian token issue maya --role responder --tenant tenant_acme --days 7
     """
-    from guardian.bootstrap import tokens
+    from guardian.commands import tokens
 
     if math.isnan(days):
         raise ConfigurationError("--days nan is no number of days; give one from 0.001 to 36500")
@@ -132,7 +132,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Each is live, revoked, ended (it expired), or refused (the key that signed it was retired).
     """
-    from guardian.bootstrap import tokens
+    from guardian.commands import tokens
 
     rows = tokens.issued(settings_from(config))
     if as_json:
@@ -155,7 +155,7 @@ def revoke(
 
     Example: guardian token revoke --principal monitor
     """
-    from guardian.bootstrap import tokens
+    from guardian.commands import tokens
 
     if (jti is None) == (principal is None):
         raise ConfigurationError("give either a token's id or --principal NAME")
@@ -171,7 +171,7 @@ def revoke(
 @token_app.command()
 def keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the signing keys that are believed, and which one signs."""
-    from guardian.bootstrap import tokens
+    from guardian.commands import tokens
 
     found = tokens.keys(settings_from(config))
     if as_json:
@@ -187,7 +187,7 @@ def retire(
     config: ConfigOption = None,
 ) -> None:
     """Stop believing a signing key: every token it signed is refused at once. Rotate first."""
-    from guardian.bootstrap import tokens
+    from guardian.commands import tokens
 
     tokens.retire(settings_from(config), kid)
     typer.echo(f"key {escape(kid)} is retired: every token that it signed is refused from now on")
@@ -211,7 +211,7 @@ def rotate(
 
     Example: guardian token rotate --prepare
     """
-    from guardian.bootstrap import tokens
+    from guardian.commands import tokens
 
     settings = settings_from(config)
     if prepare:
@@ -259,8 +259,8 @@ def retire_seals(
 
     Example: guardian dlq redrive --all && guardian seal retire
     """
-    from guardian.bootstrap.letters import sealed_before
     from guardian.bootstrap.secrets import SecretFiles
+    from guardian.commands.letters import sealed_before
     from guardian.keys.seal import retire_old_seals
 
     settings = settings_from(config)

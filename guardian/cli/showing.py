@@ -52,7 +52,7 @@ def purposes(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: guardian purposes -c guardian.yaml
     """
-    from guardian.bootstrap.purposes import known_purposes
+    from guardian.commands.purposes import known_purposes
 
     found = known_purposes(settings_from(config))
     if as_json:

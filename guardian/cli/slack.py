@@ -28,7 +28,7 @@ def manifest(
 
     Example: guardian slack manifest --url https://guardian.example.com
     """
-    from guardian.bootstrap.manifest import manifest_text
+    from guardian.commands.manifest import manifest_text
 
     if url is not None and not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", url):
         raise ConfigurationError(
@@ -47,6 +47,6 @@ def check(
 
     Exit code 1 if one fails. Example: guardian slack check -c guardian.yaml
     """
-    from guardian.bootstrap.slack_check import check_slack
+    from guardian.commands.slack_check import check_slack
 
     show_checks(check_slack(settings_from(config), send=send), as_json)

@@ -21,7 +21,7 @@ from guardian.cli.common import (
 from guardian.domain.text import counted
 
 if TYPE_CHECKING:
-    from guardian.bootstrap.detecting import Line, Tally
+    from guardian.commands.detecting import Line, Tally
 
 sources_app = typer.Typer(help="Log formats that guardian reads, and what each of them carries.")
 
@@ -39,7 +39,7 @@ def sources(context: typer.Context, as_json: JsonOption = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from guardian.bootstrap.detecting import list_formats
+    from guardian.commands.detecting import list_formats
 
     formats = list(list_formats())
     if as_json:
@@ -68,7 +68,7 @@ def try_(
 
     Example: guardian sources try mapping.yaml gateway.log
     """
-    from guardian.bootstrap.detecting import try_mapping
+    from guardian.commands.detecting import try_mapping
 
     settings = settings_from(config, required=False)
     refused = seen = 0
@@ -94,7 +94,7 @@ def detect(
 
     Exit code 3 if some of it could not be read. Example: guardian detect decisions.log.gz
     """
-    from guardian.bootstrap.detecting import detect as look
+    from guardian.commands.detecting import detect as look
 
     settings = settings_from(config, required=False)
     with progress("reading") as update:

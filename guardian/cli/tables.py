@@ -18,8 +18,8 @@ from guardian.wire.peers import Watch
 from guardian.wire.sessions import SessionView
 
 if TYPE_CHECKING:  # a table of tokens need not load the pipeline
-    from guardian.bootstrap.offline import ReplayOutcome
-    from guardian.bootstrap.purposes import KnownPurpose
+    from guardian.commands.offline import ReplayOutcome
+    from guardian.commands.purposes import KnownPurpose
 
 SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 

@@ -80,8 +80,8 @@ def propose(
 
     Example: guardian propose --tenant tenant_acme --window 90d --out proposals/acme --fail-over 0.001
     """
-    from guardian.bootstrap import tightening
     from guardian.bootstrap.archiving import open_archive
+    from guardian.commands import tightening
     from guardian.tightening.proposal import replaceable
 
     settings = settings_from(config, required=archive is None)
@@ -163,8 +163,8 @@ def backtest(
     Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
     """
     from guardian.bootstrap.archiving import open_archive
-    from guardian.bootstrap.output import writer
-    from guardian.bootstrap.proposals import backtest_proposal
+    from guardian.commands.output import writer
+    from guardian.commands.proposals import backtest_proposal
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else days_of(window)
@@ -191,8 +191,8 @@ def reject(
 
     Example: guardian reject proposals/acme rst_0123 --reason "auditors need it once a year" --owner maya
     """
-    from guardian.bootstrap.proposals import reject_restriction
-    from guardian.bootstrap.tightening import rejections_file
+    from guardian.commands.proposals import reject_restriction
+    from guardian.commands.tightening import rejections_file
 
     settings = settings_from(config, required=rejections is None)
     path = rejections_file(settings, rejections)
@@ -203,7 +203,7 @@ def reject(
 def _verify(settings: Settings, folder: Path, archive: Path | None, since: str | None, *, as_json: bool) -> None:
     """Say what became of a merged proposal. Exits 1 if it refused honest work."""
     from guardian.bootstrap.archiving import open_archive
-    from guardian.bootstrap.proposals import verify_proposal
+    from guardian.commands.proposals import verify_proposal
 
     found = verify_proposal(settings, open_archive(settings, archive), folder, _moment(since))
     _show_verified(found, as_json=as_json)

@@ -67,8 +67,8 @@ def train(
     if output.exists() and not output.is_dir():
         raise ConfigurationError(f"{output} is a file; name a folder for the model")
 
-    from guardian.bootstrap.labelling import training_files  # seconds, which wrong usage need not take
     from guardian.bootstrap.plugins import extras_named
+    from guardian.commands.labelling import training_files  # seconds, which wrong usage need not take
     from guardian.evaluation.labels import read_labels
 
     with extras_named("guardian train"):
@@ -116,7 +116,7 @@ def _promise_of(
     labels: Path | None,
     on_unread: Callable[[int], None],
 ) -> str:
-    from guardian.bootstrap.modelling import calibrate_trained
+    from guardian.commands.modelling import calibrate_trained
 
     try:
         made = calibrate_trained(

@@ -12,9 +12,9 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from guardian.bootstrap import tokens
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.running import stopping
+from guardian.commands import tokens
 from guardian.demo.gateway import DemoGateway
 from guardian.demo.log import interleave
 from guardian.demo.outcome import Outcome, outcome_of

@@ -28,7 +28,7 @@ from guardian.bootstrap.judgement import (
     open_pipeline,
     unchecked,
 )
-from guardian.bootstrap.labelling import decision_sessions
+from guardian.commands.labelling import decision_sessions
 from guardian.config import Settings, load
 from guardian.demo.jobs import TENANTS
 from guardian.demo.log import encode

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from guardian.bootstrap import tokens
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor
@@ -16,6 +15,7 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
+from guardian.commands import tokens
 from guardian.config import Settings, load
 from guardian.demo.history import Progress, teach
 from guardian.demo.jobs import TENANTS

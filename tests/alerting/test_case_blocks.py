@@ -11,7 +11,7 @@ from guardian.alerting import blocks, case_blocks
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Digest
-from guardian.bootstrap.samples import samples
+from guardian.commands.samples import samples
 from guardian.domain.finding import OPERATORS, Act, Kind, NamedBreach, Reason, Subject
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.text import one_in

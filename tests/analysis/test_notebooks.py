@@ -13,9 +13,9 @@ import pytest
 from nbclient import NotebookClient
 from typer.testing import CliRunner
 
-from guardian.bootstrap import notebooks as shipped
-from guardian.bootstrap.notebooks import copy_notebooks, notebooks
 from guardian.cli import app
+from guardian.commands import notebooks as shipped
+from guardian.commands.notebooks import copy_notebooks, notebooks
 from guardian.demo.scenario import Plant
 from guardian.errors import ConfigurationError
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from guardian.analysis import controlled, open_archive, open_control, open_sources
-from guardian.bootstrap import tokens
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.initialise import initialise
+from guardian.commands import tokens
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics

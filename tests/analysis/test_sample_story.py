@@ -22,7 +22,7 @@ from guardian.analysis.archived import last_days
 from guardian.analysis.sessions import ranked
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
-from guardian.bootstrap import tightening
+from guardian.commands import tightening
 from guardian.demo.scenario import Plant
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey

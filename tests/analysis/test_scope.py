@@ -21,7 +21,7 @@ from guardian.analysis import (
 from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
-from guardian.bootstrap.initialise import initialise
+from guardian.commands.initialise import initialise
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord

@@ -3,27 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from guardian.alerting import blocks, ocsf
-from guardian.bootstrap import doctor, plugins
+from guardian.bootstrap import plugins
 from guardian.bootstrap.channels import channel_options, check_channels
 from guardian.bootstrap.checking import check_files, check_plugins
-from guardian.bootstrap.checks import Check
 from guardian.bootstrap.control import control_settings
-from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
-from guardian.bootstrap.modelling import _without
-from guardian.bootstrap.secrets import SecretFiles
+from guardian.commands.doctor import examine
+from guardian.commands.modelling import _without
 from guardian.config import load
 from guardian.control.deps import ControlSettings
 from guardian.errors import ConfigurationError
-from guardian.keys.files import write_secret
 from guardian.response.ladder import REVOKE_BREACHES, Ladder
 from guardian.signals.envelope_breach import EnvelopeBreach
-from guardian.stream.advice_server import AdviceServer
-from guardian.wire.advice import Weighing
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
@@ -206,18 +200,6 @@ def test_alerts_go_to_no_folder_as_if_it_were_a_file(path: str, tmp_path: Path) 
         check_channels(settings)
 
 
-@pytest.mark.parametrize(
-    ("hashed", "listed", "told"), [(True, True, True), (False, True, False), (True, False, False)]
-)
-def test_the_doctor_says_where_hashed_agents_count_as_protected(hashed: bool, listed: bool, told: bool) -> None:
-    rules = {"envelope.agent_id": "hash"} if hashed else {}
-    names = {"tenant_acme": ["agent_payroll"] if listed else []}
-    settings = load(None, overrides={"source": {"redact": rules}, "control": {"protected": names}})
-    found = next(check for check in examine(settings) if check.name == "names")
-    assert found.ok
-    assert ("what is not registered of tenant_acme counts as protected" in found.found) is told
-
-
 def test_the_doctor_and_the_start_refuse_a_rule_that_would_never_fire() -> None:
     settings = load(None, overrides={"response": {"breaches": {"copied_authorty": "revoke"}}})
     found = next(check for check in examine(settings) if check.name == "names")
@@ -278,45 +260,3 @@ def test_what_happened_outlives_a_wrong_finding_and_evidence_does_not() -> None:
     lasting = {"purpose_baseline", "delegation_widening", "envelope_breach", "chain_exposure"}
     assert lasting_of(load(None)) == lasting
     assert lasting_of(_without(load(None), "purpose_baseline")) == lasting - {"purpose_baseline"}
-
-
-@pytest.mark.parametrize(
-    ("url", "bare"),
-    [("http://127.0.0.1:8732", False), ("https://guardian.example", False), ("http://guardian.example", True)],
-)
-def test_the_doctor_says_when_tokens_travel_unencrypted(
-    monkeypatch: pytest.MonkeyPatch, url: str, bare: bool
-) -> None:
-    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
-    monkeypatch.setattr(doctor, "_broker", lambda _: "not asked here")
-    settings = load(None, overrides={"control": {"url": url}})
-    found = next(check for check in examine(settings) if check.name == "control")
-    assert found.ok
-    assert ("unencrypted" in found.found) is bare
-
-
-def test_the_doctor_says_when_the_adviser_has_another_token(tmp_path: Path) -> None:
-    def weigh(_line: bytes, _budget_s: float) -> Weighing:
-        numbers = {"score": 0, "session_evidence": 0, "one_in": 1, "independent_signals": 0}
-        return Weighing.model_validate(numbers | {"promised": False})
-
-    server = AdviceServer("127.0.0.1", 0, weigh=weigh, token="of-the-monitor", budget_s=10)
-    settings = load(None, overrides={
-        "keys": {"directory": str(tmp_path)}, "advice": {"url": f"http://127.0.0.1:{server.port}"},
-    })  # fmt: skip
-    files = SecretFiles.of(settings)
-
-    def advice() -> Check:
-        return next(check for check in examine(settings, "serve") if check.name == "advice")
-
-    try:
-        assert "does not exist" in advice().found
-        assert not files.advice.exists(), "a token that the doctor makes is one more that differs"
-        write_secret(files.advice, b"of-control", replace=False)
-        told = f"http://127.0.0.1:{server.port}: the adviser answered 401: it has another token"
-        assert (advice().ok, advice().found) == (False, told)
-        assert "advice.token" in advice().mend
-        write_secret(files.advice, b"of-the-monitor\n", replace=True)
-        assert advice().ok
-    finally:
-        server.close()

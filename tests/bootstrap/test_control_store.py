@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.doctor import examine
-from guardian.bootstrap.initialise import initialise
+from guardian.commands.doctor import examine
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, StoreError
 from guardian.telemetry import Metrics
@@ -76,19 +76,3 @@ def test_control_hears_from_its_writer_that_the_audit_trail_is_not_signed(tmp_pa
         control._checkpoints.step()
     assert "entry 1 is missing" in control._deps.unsigned()
     control.stop()
-
-
-def test_the_doctor_says_that_the_audit_trail_cannot_be_signed_and_signs_nothing(tmp_path):
-    path = initialise(tmp_path / "home")
-
-    def found():
-        return {check.name: check for check in examine(load(path), "serve")}["checkpoints"]
-
-    with closing(sqlite3.connect(path.parent / "data" / "control.db")) as database, database:
-        assert found().ok
-        database.execute("DELETE FROM control_audit WHERE seq = 1")
-        database.commit()
-        doubted = found()
-        assert (doubted.ok, doubted.mend) == (False, "`guardian audit verify` says more")
-        assert "entry 1 is missing" in doubted.found
-        assert database.execute("SELECT count(*) FROM control_checkpoint").fetchone() == (0,)

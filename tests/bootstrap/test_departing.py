@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from guardian.bootstrap.departing import departure_of, height, show_departure, watch_departure
-from guardian.bootstrap.doctor import examine
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.judgement import calibration_version, configured_fold, fold_version, open_calibration
 from guardian.bootstrap.monitor_store import hear_change, open_monitor_store
+from guardian.commands.doctor import examine
+from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
 from guardian.domain.batch import Change, Judgement
 from guardian.domain.event import SessionKey

@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guardian.bootstrap import judgement, plugins
-from guardian.bootstrap.doctor import examine
-from guardian.bootstrap.initialise import initialise
+from guardian.commands.doctor import examine
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.domain.signal import Signal
 from guardian.embedding.fit import FitRequest

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.listening import listen, url_of
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError
 from guardian.telemetry import Metrics

@@ -8,13 +8,13 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.kafka import producers_of
 from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.monitor_store import retention_of
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import BusError, ControlError
 from guardian.telemetry import Metrics

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.policies import WatchedPolicies, open_policy, policy_folder
 from guardian.config import load
 from guardian.errors import ConfigurationError, PolicyError
@@ -67,37 +66,6 @@ def test_unsound_policies_do_not_start(folder):
     (folder / "more.cedar").write_text("permit (")
     with pytest.raises(PolicyError, match=r"more\.cedar:1"):
         open_policy(load(None, overrides={"policy": {"path": str(folder)}}))
-
-
-def doctor(folder):
-    settings = load(None, overrides={"policy": {"path": str(folder)}})
-    return next(check for check in examine(settings, "serve") if check.name == "policy")
-
-
-def test_the_doctor_says_what_nobody_may_under_policies_of_an_earlier_version(folder):
-    assert "nobody may" not in doctor(folder).found
-    (folder / "subjects.cedar").unlink()
-    found = doctor(folder)
-    assert (found.ok, found.found.splitlines()[1][:44]) == (True, "nobody may revokeSubject, reinstateSubject: ")
-
-
-def test_the_doctor_names_the_schema_of_an_earlier_version_and_where_this_ones_is(folder):
-    schema = folder / "guardian.cedarschema"
-    schema.write_text(schema.read_text().replace("denies: Bool,", ""))
-    (folder / "separation.cedar").unlink()  # which asks for it
-    found = doctor(folder)
-    assert (found.ok, found.found.startswith(f"{schema} is not this version's")) == (False, True)
-    assert found.mend.startswith("take guardian.cedarschema from config/policies/ of this version")
-    (folder / "more.cedar").write_text("permit (")
-    assert "guardian policy check" in doctor(folder).mend
-
-
-def test_where_many_cases_fail_the_doctor_says_what_shows_them_all(folder):
-    (folder / "cases.yaml").write_bytes((SHIPPED / "cases.yaml").read_bytes())
-    (folder / "people.cedar").unlink()
-    found = doctor(folder)
-    assert "cases fail: '" in found.found
-    assert (found.found.endswith(" more"), found.mend) == (True, "`guardian policy test` shows them all")
 
 
 def test_cedar_has_no_options_and_an_unknown_language_names_the_known_ones():

@@ -3,15 +3,19 @@
 import gc
 import os
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from guardian.bootstrap import running
-from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.letters import dead_letters
 from guardian.bus.pipe import PipeConsumer
+from guardian.commands.initialise import initialise
+from guardian.commands.letters import dead_letters
 from guardian.config import load
+from guardian.errors import ControlError
 
 
 def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_serves(monkeypatch):
@@ -128,3 +132,9 @@ def test_a_named_pipe_is_waited_for_while_nobody_writes_to_it(tmp_path):
         end.write(b"one\n")
     assert [record.value for record in consumer.poll(timeout_s=10, max_records=9)] == [b"one"]
     os.close(consumer._descriptor)
+
+
+def test_a_control_api_that_ends_by_itself_is_a_fault_and_no_configuration() -> None:
+    control: Any = SimpleNamespace(alive=lambda: False)
+    with pytest.raises(ControlError, match="ended by itself"):
+        running._until(threading.Event(), control)

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.tokens import issue
 from guardian.cli import app
+from guardian.commands.tokens import issue
 from guardian.config import load
 from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient

@@ -10,10 +10,10 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from guardian.bootstrap import tokens
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.initialise import initialise
 from guardian.cli import approving, people
+from guardian.commands import tokens
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics

@@ -17,12 +17,12 @@ from guardian.audit.checkpoint import Checkpoint
 from guardian.audit.note import parse
 from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
-from guardian.bootstrap import tokens
-from guardian.bootstrap.auditing import open_checkpoints
+from guardian.bootstrap.checkpoints import open_checkpoints
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.initialise import initialise
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
+from guardian.commands import tokens
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ProofError, StoreError
 from guardian.keys.signing import SigningKeys
@@ -246,7 +246,7 @@ def test_an_export_that_breaks_off_leaves_the_file_as_it_was(guardian, tmp_path,
         raise StoreError("the database is gone")
 
     (output := tmp_path / "trail.jsonl").write_text("yesterday's")
-    monkeypatch.setattr("guardian.bootstrap.auditing.export", breaks_off)
+    monkeypatch.setattr("guardian.commands.auditing.export", breaks_off)
     assert isinstance(guardian("export", "-o", str(output)).exception, StoreError)
     assert output.read_text() == "yesterday's"
 

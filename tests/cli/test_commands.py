@@ -20,9 +20,9 @@ import pytest
 import typer
 import yaml
 
-from guardian.bootstrap.checks import Check
 from guardian.cli import PANELS, app, main
 from guardian.cli.common import show_checks
+from guardian.commands.checks import Check
 from guardian.errors import BusError, FuseBlown
 from guardian.store.control import ControlStore
 
@@ -150,7 +150,7 @@ def test_an_unexpected_error_is_one_line_that_says_where(guardian, monkeypatch) 
     monkeypatch.setattr("guardian.bootstrap.plugins.names", lambda _folder: 1 / 0)
     done = guardian("sources")
     assert (done.returncode, done.stdout) == (1, "")
-    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug COMMAND shows the traceback\n"
+    said = r"guardian: .*ZeroDivisionError at commands/detecting\.py:\d+: .*--debug COMMAND shows the traceback\n"
     assert re.fullmatch(said, done.stderr)
     with pytest.raises(ZeroDivisionError):
         guardian("--debug", "sources")
@@ -324,7 +324,7 @@ def test_doctor_shows_markup_as_it_is_and_no_escape_sequence(guardian) -> None:
 
 
 def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guardian.bootstrap import doctor
+    from guardian.commands import doctor
     from guardian.config import load
 
     guardian("init", "home")
@@ -482,8 +482,8 @@ def test_a_file_in_a_folder_of_somebody_elses_is_wrong_usage(guardian, monkeypat
 
 
 def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Path) -> None:
-    from guardian.bootstrap.doctor import examine
-    from guardian.bootstrap.initialise import initialise
+    from guardian.commands.doctor import examine
+    from guardian.commands.initialise import initialise
     from guardian.config import load
 
     settings = load(initialise(tmp_path / "home"))
@@ -505,7 +505,7 @@ def test_doctor_asks_of_control_alone_whom_it_would_ask_for_advice(tmp_path: Pat
 def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(
     guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from guardian.bootstrap import doctor
+    from guardian.commands import doctor
     from guardian.config import load
 
     guardian("init", "home")
@@ -520,7 +520,7 @@ def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(
 def test_a_file_of_somebody_elses_is_one_line_of_doctors_and_stops_no_other(
     guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from guardian.bootstrap import doctor
+    from guardian.commands import doctor
     from guardian.config import load
 
     def shut(_: object) -> str:
@@ -708,8 +708,8 @@ def test_an_evaluation_of_nonsense_says_which_line(guardian, tmp_path: Path, tex
 
 @pytest.mark.parametrize("missing", ["told", "dlq.told"])
 def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeypatch, missing: str) -> None:
-    from guardian.bootstrap import doctor
-    from guardian.bootstrap.initialise import initialise
+    from guardian.commands import doctor
+    from guardian.commands.initialise import initialise
     from guardian.config import load
 
     monkeypatch.setattr(doctor, "topic_partitions", lambda _, topic: None if topic == missing else 3)
@@ -720,8 +720,8 @@ def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeyp
 
 
 def test_doctor_passes_on_what_the_broker_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guardian.bootstrap import doctor
-    from guardian.bootstrap.initialise import initialise
+    from guardian.commands import doctor
+    from guardian.commands.initialise import initialise
     from guardian.config import load
 
     def answers(*_: object) -> None:

@@ -7,11 +7,11 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from guardian.bootstrap import tokens
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.initialise import initialise
 from guardian.cli import exceptions
+from guardian.commands import tokens
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.telemetry import Metrics
 from guardian.wire.exceptions import ExceptionView

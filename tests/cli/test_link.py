@@ -9,12 +9,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.doctor_control import control_checked
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.tokens import issue
 from guardian.cli import app
+from guardian.commands.doctor_control import control_checked
+from guardian.commands.doctor_pages import pages_checked
+from guardian.commands.tokens import issue
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics

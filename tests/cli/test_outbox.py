@@ -7,9 +7,9 @@ import pytest
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
-from guardian.bootstrap.letters import redrive_letters, refused_checked, sealed_before
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.commands.letters import redrive_letters, refused_checked, sealed_before
 from guardian.config import load
 from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.domain.batch import DeadLetter, Judgement
@@ -77,7 +77,7 @@ def test_dead_letters_are_listed_as_they_are_read_and_as_one_array(guardian, tmp
     letters = tuple(DeadLetter(Record("t", 0, n, b"{"), "not_json", "no") for n in range(5))
     store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
     store.close()
-    monkeypatch.setattr("guardian.bootstrap.letters._PAGE", 2)
+    monkeypatch.setattr("guardian.commands.letters._PAGE", 2)
     told = json.loads(guardian("dlq", "list", "--json", *config).stdout)
     assert [each["id"] for each in told] == [f"t/0/{n}" for n in range(5)]
     assert (told[0]["at"], told[0]["redriven_at"]) == (now.isoformat(), None)
@@ -107,7 +107,7 @@ def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardia
         loaded.append(list(ids))
         return real(letters, loaded[-1])
 
-    monkeypatch.setattr("guardian.bootstrap.letters.KafkaProducer", Producer)
+    monkeypatch.setattr("guardian.commands.letters.KafkaProducer", Producer)
     monkeypatch.setattr(DeadLetters, "get", get)
     monkeypatch.setattr(DeadLetters, "list", None)
     assert sealed_before(settings) == 0
@@ -135,7 +135,7 @@ def test_letters_that_were_named_and_not_sent_again_are_a_fault_and_the_others_g
         def send(self, topic, value, **more):
             sent.append(topic)
 
-    monkeypatch.setattr("guardian.bootstrap.letters.KafkaProducer", Producer)
+    monkeypatch.setattr("guardian.commands.letters.KafkaProducer", Producer)
 
     def redriven(*words):
         done = guardian("dlq", "redrive", *words, "-c", "home/guardian.yaml")

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from ports import port_of, reserve
 
-from guardian.bootstrap.initialise import initialise
 from guardian.cli import asking
+from guardian.commands.initialise import initialise
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
 

@@ -139,7 +139,7 @@ def test_explain_asks_only_what_exists(policy):
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The configuration of a control API that listens, with its admin token; its first mode is shadow."""
     from guardian.bootstrap.control import Control
-    from guardian.bootstrap.initialise import initialise
+    from guardian.commands.initialise import initialise
     from guardian.config import load
     from guardian.telemetry import Metrics
 

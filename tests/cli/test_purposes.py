@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.domain.batch import PurposeKey
 from guardian.domain.signal import BaselineFact

@@ -10,10 +10,10 @@ import typer
 from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.doctor import examine
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.cli import setup
+from guardian.commands.doctor import examine
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.domain.batch import DeadLetter
 from guardian.domain.record import Record

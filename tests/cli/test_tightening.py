@@ -15,12 +15,12 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate import BEGIN, WINDOW, Estate
 from guardian.bench.estate_archive import row_of
-from guardian.bootstrap import proposals
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.resources import resource
 from guardian.cli import app
 from guardian.cli.authority import show_chain
+from guardian.commands import proposals
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label
@@ -397,7 +397,7 @@ def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path
     settings = load(initialise(tmp_path / "home"))
     policies = shutil.copytree(resource("config") / "policies", tmp_path / "policies")
     (policies / "._guardian.cedarschema").write_bytes(b"\xff")  # as macOS leaves it; it is none of them
-    monkeypatch.setattr("guardian.bootstrap.tightening.policy_folder", lambda _settings: policies)
+    monkeypatch.setattr("guardian.commands.tightening.policy_folder", lambda _settings: policies)
     store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
     now = utc_now()
     with store.write() as rows:

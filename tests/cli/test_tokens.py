@@ -12,8 +12,8 @@ from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.initialise import initialise
 from guardian.cli import auditing, setup
+from guardian.commands.initialise import initialise
 from guardian.keys.signing import SigningKeys
 
 

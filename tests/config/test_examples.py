@@ -13,9 +13,9 @@ from typer.main import get_command
 
 from guardian.alerting.ocsf import to_ocsf
 from guardian.bootstrap.checking import check_plugins
-from guardian.bootstrap.samples import samples
 from guardian.bootstrap.sources import open_source
 from guardian.cli import app
+from guardian.commands.samples import samples
 from guardian.config import load
 from guardian.domain.record import Record
 from guardian.sources.port import Told

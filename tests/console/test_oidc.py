@@ -11,7 +11,8 @@ import pytest
 from joserfc.jwk import ECKey, JWKRegistry
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
-from guardian.bootstrap.console import _mapping, open_identity, pages_checked
+from guardian.bootstrap.console import _mapping, open_identity
+from guardian.commands.doctor_pages import pages_checked
 from guardian.config import Settings
 from guardian.console.oidc import OpenIdProvider
 from guardian.control.visiting import Visits

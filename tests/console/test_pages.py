@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from guardian.bootstrap.console import model_facts, pages_checked
+from guardian.bootstrap.console import model_facts
+from guardian.commands.doctor_pages import pages_checked
 from guardian.console.showing import said
 from guardian.domain.finding import Effect, Kind
 from guardian.wire.advice import Weighing

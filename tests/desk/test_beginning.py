@@ -11,10 +11,10 @@ from slack_server import CHANNEL, TOKEN
 from structlog.testing import capture_logs
 
 from guardian.alerting.outbox import AlertWorker
-from guardian.bootstrap import tokens
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.control_store import open_control_store
-from guardian.bootstrap.initialise import initialise
+from guardian.commands import tokens
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.control import case_begin
 from guardian.control.case import case_key

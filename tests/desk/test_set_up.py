@@ -10,12 +10,12 @@ from slack_server.people import SECRET
 
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.slack import SlackOptions
-from guardian.bootstrap import doctor
-from guardian.bootstrap.alert_tests import send_samples
-from guardian.bootstrap.manifest import manifest_text
-from guardian.bootstrap.samples import samples, shown
 from guardian.bootstrap.slack import people
-from guardian.bootstrap.slack_check import NEEDED, check_slack
+from guardian.commands import doctor
+from guardian.commands.alert_tests import send_samples
+from guardian.commands.manifest import manifest_text
+from guardian.commands.samples import samples, shown
+from guardian.commands.slack_check import NEEDED, check_slack
 from guardian.config import Settings, load
 from guardian.errors import AlertError, ConfigurationError
 

@@ -9,9 +9,9 @@ import yaml
 from slack_server import CHANNEL, TOKEN
 from slack_server.people import SECRET, click, interaction, signed
 
-from guardian.bootstrap import auditing, tokens
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.initialise import initialise
+from guardian.commands import auditing, tokens
+from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.telemetry import Metrics
 from guardian.wire.desk import DeskClient

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from guardian.bootstrap.offline import replay_file
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.commands.offline import replay_file
 from guardian.config import load
 from guardian.domain.record import Record
 from guardian.errors import DecodeError

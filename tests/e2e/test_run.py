@@ -14,10 +14,10 @@ import pytest
 import yaml
 from ports import port_of, reserve
 
-from guardian.bootstrap.initialise import initialise
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
+from guardian.commands.initialise import initialise
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
 from guardian.gateway.client import RevocationList

@@ -8,8 +8,8 @@ import yaml
 from cedar_forbids import forbidden_by
 from typer.testing import CliRunner
 
-from guardian.bootstrap.initialise import initialise
 from guardian.cli import app
+from guardian.commands.initialise import initialise
 from guardian.tightening.cedar import POLICIES, SCHEMA
 from guardian.tightening.proposal import read_proposal
 from guardian.tightening.rego import DATA_FILE, RULES_FILE, RegoEvaluator

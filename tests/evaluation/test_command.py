@@ -17,11 +17,11 @@ import pytest
 from joserfc.jwk import OKPKey
 from structlog.testing import capture_logs
 
-from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.bootstrap.judgement import open_fit, open_reading
-from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
-from guardian.bootstrap.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, counting, evaluate_files
-from guardian.bootstrap.training_folds import open_folds
+from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
+from guardian.commands.labelling import labelled_sessions, log_sessions, training_files
+from guardian.commands.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, counting, evaluate_files
+from guardian.commands.training_folds import open_folds
 from guardian.config import Settings, load
 from guardian.control.plants import make_plant
 from guardian.demo.log import GATEWAY, log_lines
@@ -70,9 +70,7 @@ def test_an_unknown_benchmark_and_an_unknown_signal_are_refused_with_the_known_o
 
 
 def test_written_work_is_drawn_without_torch() -> None:
-    drawn = (
-        "import sys; sys.modules['torch'] = None; from guardian.bootstrap.benchmarks import BENCHMARKS as found"
-    )
+    drawn = "import sys; sys.modules['torch'] = None; from guardian.commands.benchmarks import BENCHMARKS as found"
     told = "print(all(found[name].sessions(None) for name in ('on_the_way', 'open_ended', 'own_object')))"
     ran = subprocess.run([sys.executable, "-c", f"{drawn}; {told}"], capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("True\n", "")
@@ -173,7 +171,7 @@ def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path,
 def test_what_cannot_be_left_out_or_drawn_is_told_before_anything_is_judged(
     sessions: Path, monkeypatch: pytest.MonkeyPatch, guardian: Guardian
 ) -> None:
-    monkeypatch.setattr("guardian.bootstrap.modelling.assess", lambda *_, **__: pytest.fail("judged"))
+    monkeypatch.setattr("guardian.commands.modelling.assess", lambda *_, **__: pytest.fail("judged"))
     assert "--left-out: leaving a data set out takes two" in refused([sessions], left_out=True)
     done = guardian("evaluate", sessions.name, "--plots", "/proc/plots")
     assert (done.returncode, "cannot make the folder /proc/plots" in done.stderr) == (2, True)
@@ -205,7 +203,7 @@ def test_folds_judge_what_each_has_not_seen_and_nothing_else(
         return fit
 
     for room in ("modelling", "training_folds"):
-        monkeypatch.setattr(f"guardian.bootstrap.{room}.open_fit", opened)
+        monkeypatch.setattr(f"guardian.commands.{room}.open_fit", opened)
     for name, note in (("chosen", "and chosen on"), ("seen", TRAINED_ON)):
         monkeypatch.setitem(BENCHMARKS, name, Benchmark(lambda _: read_sessions([sessions]), note))
     found, noted = (
@@ -242,7 +240,7 @@ def test_folds_know_a_purpose_also_without_the_credential_that_it_holds(
         (folder / "held-out.json").write_text(json.dumps(purposes[fold::2]))
     settings = load(None, overrides={"model": {"engine": "lexical"}})
     monkeypatch.setattr(
-        "guardian.bootstrap.training_folds.open_fit",
+        "guardian.commands.training_folds.open_fit",
         lambda of: open_fit(of.model_copy(update={"model": settings.model})),
     )
     routes = open_folds(settings, tmp_path / "folds")

@@ -19,10 +19,10 @@ import yaml
 from ports import port_of, reserve
 from quick_broker import QuickBroker
 
-from guardian.bootstrap.initialise import initialise
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
+from guardian.commands.initialise import initialise
 from guardian.control.news import NEWS
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario

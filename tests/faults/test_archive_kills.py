@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from guardian.archive.reader import Archive
-from guardian.bootstrap.initialise import initialise
+from guardian.commands.initialise import initialise
 
 POINTS = ("after_commit:2", "before_archive:1", "after_archive:2")
 BEGIN = datetime.now(UTC) - timedelta(hours=2)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.bootstrap.labelling import decision_sessions
+from guardian.commands.labelling import decision_sessions
 from guardian.domain.batch import Known, Memory
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.errors import ConfigurationError

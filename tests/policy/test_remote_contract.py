@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from guardian.bootstrap import doctor, plugins
+from guardian.bootstrap import plugins
+from guardian.commands import doctor
 from guardian.config import load
 from guardian.errors import ConfigurationError
 from guardian.policy.cases import read_cases, run_cases

@@ -8,7 +8,7 @@ import pytest
 from guardian.bootstrap import plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge
-from guardian.bootstrap.offline import replay_file
+from guardian.commands.offline import replay_file
 from guardian.config import load
 from guardian.demo.jobs import TENANTS
 from guardian.demo.log import GATEWAY, log_lines

@@ -10,7 +10,7 @@ from guardian.archive.rows import pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events
 from guardian.bench.estate_archive import row_of
-from guardian.bootstrap.proposals import verify_proposal
+from guardian.commands.proposals import verify_proposal
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
 from guardian.domain.restriction import Scope

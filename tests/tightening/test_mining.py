@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardian.bootstrap.tightening import proposed
-from guardian.bootstrap.windows import Held
+from guardian.commands.tightening import proposed
+from guardian.commands.windows import Held
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, agent_role
 from guardian.domain.restriction import Scope

@@ -10,8 +10,8 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.proposals import backtest_proposal
-from guardian.bootstrap.tightening import Asked, authority_of, propose, recorded, save
+from guardian.commands.proposals import backtest_proposal
+from guardian.commands.tightening import Asked, authority_of, propose, recorded, save
 from guardian.config import Settings
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey

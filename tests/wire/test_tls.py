@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from guardian.bootstrap.doctor_control import control_checked
+from guardian.commands.doctor_control import control_checked
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.client import ControlClient

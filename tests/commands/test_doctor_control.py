@@ -1,15 +1,25 @@
-"""What the doctor asks control: whether it is there, whether it takes the monitor's token, who watches."""
+"""What the doctor asks control: whether it is there, whether it takes the monitor's token, who watches.
+
+And the adviser that control asks."""
 
 import json
 import threading
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import httpx
 import pytest
 
-from guardian.bootstrap import doctor
-from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.commands import doctor
+from guardian.commands.checks import Check
+from guardian.commands.doctor import examine
+from guardian.commands.initialise import initialise
 from guardian.config import load
+from guardian.keys.files import write_secret
+from guardian.stream.advice_server import AdviceServer
+from guardian.wire.advice import Weighing
 
 
 @pytest.fixture
@@ -101,3 +111,45 @@ def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(
 def test_what_control_does_not_let_the_token_ask_is_not_known(answering):
     refused = answering("watching", paths=HEALTHY | {"/v1/watch": (403, "")})
     assert (refused.ok, "does not let" in refused.found) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [("http://127.0.0.1:8732", False), ("https://guardian.example", False), ("http://guardian.example", True)],
+)
+def test_the_doctor_says_when_tokens_travel_unencrypted(
+    monkeypatch: pytest.MonkeyPatch, url: str, bare: bool
+) -> None:
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
+    monkeypatch.setattr(doctor, "_broker", lambda _: "not asked here")
+    settings = load(None, overrides={"control": {"url": url}})
+    found = next(check for check in examine(settings) if check.name == "control")
+    assert found.ok
+    assert ("unencrypted" in found.found) is bare
+
+
+def test_the_doctor_says_when_the_adviser_has_another_token(tmp_path: Path) -> None:
+    def weigh(_line: bytes, _budget_s: float) -> Weighing:
+        numbers = {"score": 0, "session_evidence": 0, "one_in": 1, "independent_signals": 0}
+        return Weighing.model_validate(numbers | {"promised": False})
+
+    server = AdviceServer("127.0.0.1", 0, weigh=weigh, token="of-the-monitor", budget_s=10)
+    settings = load(None, overrides={
+        "keys": {"directory": str(tmp_path)}, "advice": {"url": f"http://127.0.0.1:{server.port}"},
+    })  # fmt: skip
+    files = SecretFiles.of(settings)
+
+    def advice() -> Check:
+        return next(check for check in examine(settings, "serve") if check.name == "advice")
+
+    try:
+        assert "does not exist" in advice().found
+        assert not files.advice.exists(), "a token that the doctor makes is one more that differs"
+        write_secret(files.advice, b"of-control", replace=False)
+        told = f"http://127.0.0.1:{server.port}: the adviser answered 401: it has another token"
+        assert (advice().ok, advice().found) == (False, told)
+        assert "advice.token" in advice().mend
+        write_secret(files.advice, b"of-the-monitor\n", replace=True)
+        assert advice().ok
+    finally:
+        server.close()

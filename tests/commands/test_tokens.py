@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from guardian.bootstrap import tokens
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
-from guardian.bootstrap.initialise import initialise
+from guardian.commands import tokens
+from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
 from guardian.keys.tokens import RefusedToken
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
 
-from guardian.bootstrap.archived_sessions import archive_sessions
 from guardian.bootstrap.judgement import ReadLog, open_reading
-from guardian.bootstrap.offline import batches
+from guardian.commands.archived_sessions import archive_sessions
+from guardian.commands.offline import batches
 from guardian.config import Settings
 from guardian.domain.batch import DecisionKey, Decoded
 from guardian.domain.event import SessionKey

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from revisions import go
 
-from guardian.bootstrap import letters, purposes, running, tokens
-from guardian.bootstrap.auditing import checkpoints_checked
+from guardian.bootstrap import running
 from guardian.bootstrap.control_store import migrate_control, open_control_store
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.bootstrap.storing import database_checked
+from guardian.commands import letters, purposes, tokens
+from guardian.commands.auditing import checkpoints_checked
+from guardian.commands.initialise import initialise
+from guardian.commands.storing import database_checked
 from guardian.config import Settings, load
 from guardian.errors import GuardianError, StoreError
 from guardian.store.engine import open_engine, reading

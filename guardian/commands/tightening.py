@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from guardian.archive.reader import Archive, Window
-from guardian.bootstrap import plugins
-from guardian.bootstrap.auditing import export
+from guardian.bootstrap.backends import backends
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.policies import policy_folder
-from guardian.bootstrap.windows import Held, held
+from guardian.commands.auditing import export
+from guardian.commands.windows import Held, held
 from guardian.config import Settings
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
@@ -88,25 +88,6 @@ class Asked:
             asked, known = f"purpose {self.purpose!r}", {scope.purpose for scope in scopes}
         listed = some(sorted(known), _NAMED, lambda name: repr(shown(name))) or "none at all"
         raise ConfigurationError(f"{self.tenant_id!r} has no {asked} in this window; it has {listed}")
-
-
-def backends(settings: Settings) -> dict[str, Backend]:
-    """Every policy language that `tightening.backends` names, with its options."""
-    made: dict[str, Backend] = {}
-    for name, given in settings.tightening.backends.items():
-        options: dict[str, Any] = dict(given)
-        if name != "cedar":
-            made[name] = plugins.make("tightening", name, options)
-            continue
-        if (path := options.pop("schema_file", None)) is not None:
-            try:
-                options["schema"] = settings.resolve(Path(str(path))).read_text(encoding="utf-8")
-            except OSError as error:
-                raise ConfigurationError(
-                    f"tightening.backends.cedar.schema_file: {path}: {error.strerror}"
-                ) from error
-        made[name] = plugins.make("tightening", name, options, check_cedar=forbid_problems)
-    return made
 
 
 def recorded(settings: Settings, archive: Archive, window: Window) -> tuple[Calls, Trust]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from guardian.bootstrap.checks import Unknown
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.doctor_control import token_checked, watching_checked
-from guardian.bootstrap.initialise import initialise
+from guardian.commands.checks import Unknown
+from guardian.commands.doctor_control import token_checked, watching_checked
+from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
 from guardian.errors import ControlError
 from guardian.telemetry import Metrics

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.benchmarks import BENCHMARKS, TRAINED_ON, find_benchmark
 from guardian.bootstrap.judgement import (
     CALIBRATION,
     ReadLog,
@@ -18,9 +17,10 @@ from guardian.bootstrap.judgement import (
     open_reading,
     speaks_for,
 )
-from guardian.bootstrap.labelling import data_sets_of, is_log, labelled_sessions, log_sessions, told_apart
-from guardian.bootstrap.offline import batches
-from guardian.bootstrap.training_folds import open_folds
+from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, find_benchmark
+from guardian.commands.labelling import data_sets_of, is_log, labelled_sessions, log_sessions, told_apart
+from guardian.commands.offline import batches
+from guardian.commands.training_folds import open_folds
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
 from guardian.domain.batch import DeadLetter, Decoded

@@ -1,4 +1,4 @@
-"""The audit trail: its checkpoint writer put together, and what auditors do with control's own database."""
+"""What auditors do with control's own database."""
 
 import base64
 import json
@@ -14,69 +14,18 @@ from guardian.audit.making import check_trail, make_checkpoint
 from guardian.audit.note import NoteError, NoteKey, note_keys, note_keys_from, parse
 from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove, verify_inclusion
 from guardian.audit.report import Claim, Report
-from guardian.audit.sinks import FileSink, Sink, TopicSink
 from guardian.audit.verify import verify_trail
-from guardian.audit.writer import Checkpoints
+from guardian.bootstrap.checkpoints import checkpoints_are_kept
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import named_epoch_file, open_control_store
 from guardian.bootstrap.databases import control_url, is_there
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlRows, ControlStore, epoch_file_of
 from guardian.store.control_audit import RawEntry
 from guardian.store.engine import open_engine
-from guardian.telemetry import Metrics
-
-
-def open_checkpoints(
-    settings: Settings, store: ControlStore, *, metrics: Metrics, producer: Producer | None = None
-) -> Checkpoints:
-    """The writer that `serve` and `run` start and stop.
-
-    `producer` is the caller's to close; without one the configured broker gets one that ends with the writer.
-    """
-    section = settings.audit
-    base = origin_base(settings.control.issuer)
-    sinks: list[Sink] = []
-    own: Producer | None = None
-    if section.checkpoint_file is not None:
-        sinks.append(FileSink(settings.resolve(section.checkpoint_file)))
-    if section.checkpoint_topic is not None:
-        if producer is None:
-            producer = own = _kafka(settings)
-        sinks.append(TopicSink(producer, section.checkpoint_topic, base))
-    return Checkpoints(
-        store,
-        SigningKeys(SecretFiles.of(settings).signing),
-        sinks,
-        base=base,
-        every_s=section.checkpoint_every_s,
-        metrics=metrics,
-        clock=utc_now,
-        close=own.close if own is not None else lambda: None,
-    )
-
-
-def checkpoints_are_kept(settings: Settings) -> str:
-    """For who serves. Raises ConfigurationError where the configured file could not be written: that would only be
-    seen on the day that it is needed."""
-    named, topic = settings.audit.checkpoint_file, settings.audit.checkpoint_topic
-    if named is None:
-        return f"go to topic {topic!r}" if topic is not None else "stay in the database (audit.checkpoint_file)"
-    path = settings.resolve(named)
-    if os.access(path, os.F_OK):
-        may = os.access(path, os.W_OK) and not path.is_dir()
-    else:
-        may = os.access(path.parent, os.W_OK | os.X_OK)
-    if not may:
-        raise ConfigurationError(
-            f"audit.checkpoint_file: {path} is no file that this user can write; mount its disk, make its folder,"
-            " or mend their owner or mode"
-        )
-    return f"{path} can be written"
 
 
 def checkpoints_checked(settings: Settings) -> str:
@@ -254,10 +203,3 @@ def _reading(settings: Settings) -> Iterator[ControlRows]:
     url = control_url(settings, makes=False)
     with closing(ControlStore(open_engine(url), None)) as store, store.read() as rows:
         yield rows
-
-
-def _kafka(settings: Settings) -> Producer:
-    from guardian.bootstrap.kafka import kafka_settings  # only those who export pay for it
-    from guardian.bus.kafka_producer import KafkaProducer
-
-    return KafkaProducer(kafka_settings(settings), timeout_s=5)

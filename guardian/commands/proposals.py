@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from guardian.archive.reader import Archive, Window
+from guardian.bootstrap.backends import backends
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.tightening import Update, backends, held_rows, recorded
+from guardian.commands.tightening import Update, held_rows, recorded
 from guardian.config import Settings
 from guardian.domain.restriction import Restriction
 from guardian.domain.text import shown, some

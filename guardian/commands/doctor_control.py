@@ -1,8 +1,12 @@
-"""What the doctor asks control: whether it is there, whether it takes the monitor's token, and who watches."""
+"""What the doctor asks control: whether it is there, whether it takes the monitor's token, and who watches.
+
+And whether the adviser that control asks answers, and takes its token.
+"""
 
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -10,17 +14,20 @@ from typing import TypeVar
 
 import httpx
 
-from guardian.bootstrap.checks import Unknown
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.commands.checks import Unknown
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.domain.urls import is_private
-from guardian.errors import ControlError
+from guardian.errors import AdviserError, ConfigurationError, ControlError
 from guardian.keys.files import read_secret
+from guardian.wire.adviser import RemoteAdviser
 from guardian.wire.calls import no_certificates, sound_token, tls_way_out
 from guardian.wire.client import ControlClient
 
 _SKEW_S = 5.0
+_PATIENCE_S = 3.0
 _ANOTHER = (
     "`guardian token issue {0} --role {0} --tenant '*'` on control's machine makes one to put there: a token"
     " counts only in the database that it was issued in"
@@ -100,6 +107,26 @@ def watching_checked(settings: Settings) -> str:
         waits = f": {_UNREAD}" if unread else ""
         raise Unknown(f"no monitor is up to date ({told}){waits}; `guardian gateways` shows them")
     return f"{counted(current, 'monitor')} up to date"
+
+
+def advice_checked(settings: Settings) -> str:
+    """For the doctor: that the configured adviser answers, and takes the token. Raises AdviserError, or
+    ConfigurationError where control is to advise and has nobody to ask."""
+    url, files = settings.advice.url, SecretFiles.of(settings)
+    if url is None:
+        raise ConfigurationError(
+            "advice.enabled, and nobody to ask: each answer is the fall-back; set advice.url to the monitor's"
+            " advise_port, or leave out advice.enabled"
+        )
+    token = read_secret(files.advice).decode().strip()
+    with closing(RemoteAdviser(url, lambda: token)) as adviser:
+        try:
+            adviser.weigh(b"", _PATIENCE_S)
+        except AdviserError as error:
+            said = f"{url}: {error}"
+            way_out = "start `guardian watch` there with monitor.advise_port, or mend advice.url"
+            raise AdviserError(said if "; " in said else f"{said}; {way_out}") from error
+    return f"{url} answers, and takes this machine's token"
 
 
 Answer = TypeVar("Answer")

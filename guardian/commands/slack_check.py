@@ -8,12 +8,12 @@ import httpx
 
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack import SlackOptions
-from guardian.alerting.slack_calls import NoAnswer, Unshowable
+from guardian.alerting.slack_calls import NoAnswer, SlackCalls, Unshowable
 from guardian.alerting.slack_signature import SlackSignature
-from guardian.bootstrap.checks import Check
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.samples import samples
-from guardian.bootstrap.slack import ask_for_socket, people, slack_options
+from guardian.bootstrap.slack import people, slack_options
+from guardian.commands.checks import Check
+from guardian.commands.samples import samples
 from guardian.config import Settings
 from guardian.errors import AlertError, GuardianError
 
@@ -124,3 +124,17 @@ def _send(options: SlackOptions) -> Check:
         mend = "guardian needs channels:history, and groups:history in a private channel"
         return Check("test case", False, "it was posted and cannot be found again", mend)
     return Check("test case", True, f"posted as {reference}, and found again by its metadata")
+
+
+def ask_for_socket(settings: Settings, options: SlackOptions) -> bool:
+    """Whether there is an app token, for which Slack opens a connection. Raises AlertError where it does not."""
+    if settings.slack.app_token is None:
+        return False
+    token = settings.slack.app_token.get_secret_value()
+    calls = SlackCalls(token=token, base_url=options.base_url, timeout=options.timeout)
+    try:
+        calls.write("apps.connections.open", {})
+    except AlertError as error:
+        mend = "make an app-level token with connections:write under Basic Information"
+        raise AlertError(f"buttons do nothing: GUARDIAN_SLACK__APP_TOKEN: {error}; {mend}") from None
+    return True

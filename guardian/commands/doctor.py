@@ -8,15 +8,10 @@ from functools import partial
 
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack_signature import SlackSignature
-from guardian.bootstrap.advice import advice_checked
-from guardian.bootstrap.auditing import checkpoints_checked
 from guardian.bootstrap.checking import check_plugins
-from guardian.bootstrap.checks import Check, Runs, Unknown, Unwell
-from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control import open_channels
 from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
-from guardian.bootstrap.doctor_control import control_checked, token_checked, watching_checked
 from guardian.bootstrap.judgement import (
     known_tenants,
     open_calibration,
@@ -25,14 +20,19 @@ from guardian.bootstrap.judgement import (
     unlisted_signals,
 )
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.letters import refused_checked, sealed_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.policies import close_point, open_policy
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.slack import ask_for_socket, people, slack_options
+from guardian.bootstrap.slack import people, slack_options
 from guardian.bootstrap.sources import open_source
-from guardian.bootstrap.storing import archive_checked, database_checked
 from guardian.bus.admin import topic_partitions
+from guardian.commands.auditing import checkpoints_checked
+from guardian.commands.checks import Check, Runs, Unknown, Unwell
+from guardian.commands.doctor_control import advice_checked, control_checked, token_checked, watching_checked
+from guardian.commands.doctor_pages import pages_checked
+from guardian.commands.letters import refused_checked, sealed_checked
+from guardian.commands.slack_check import ask_for_socket
+from guardian.commands.storing import archive_checked, database_checked
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import BusError, GuardianError, PolicyError

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from guardian.bootstrap.control_store import open_control_store
-from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.storing import archive_checked, database_checked
+from guardian.commands.initialise import initialise
+from guardian.commands.storing import archive_checked, database_checked
 from guardian.config import Settings, load
 from guardian.errors import ArchiveError, StoreError
 

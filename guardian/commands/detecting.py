@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.offline import batches
 from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, options_of, read_mapping
+from guardian.commands.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent, SessionKey
 from guardian.domain.record import Record

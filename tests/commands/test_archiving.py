@@ -1,4 +1,4 @@
-"""Settings → an archive: rules, labels, history."""
+"""Settings → an archive: rules, history."""
 
 import gzip
 import json
@@ -12,16 +12,12 @@ import yaml
 from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
-from guardian.bootstrap.archiving import import_history, open_archive, open_archiving, open_history
-from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.bootstrap.archiving import open_archive
 from guardian.cli import app
+from guardian.commands.archiving import import_history, open_history
+from guardian.commands.initialise import initialise
 from guardian.config import load
-from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
-from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
-from guardian.telemetry import Metrics
 
 NOW = datetime.now(UTC)
 
@@ -108,26 +104,12 @@ def test_why_an_import_refused_records_is_said_with_the_first_of_each_kind(home,
 
 
 def test_a_topic_that_is_not_there_is_said_so_and_not_waited_for(home, monkeypatch):
-    monkeypatch.setattr("guardian.bootstrap.archiving.topic_partitions", lambda *_: None)
+    monkeypatch.setattr("guardian.commands.archiving.topic_partitions", lambda *_: None)
     told = CliRunner().invoke(app, ["archive", "import", "kafka", "-c", str(home)])
     assert told.stderr == (
         "Reading what topic 'guardian.decisions' at 127.0.0.1:9092 holds now; joining it may take half a minute.\n"
     )
     assert "has no topic 'guardian.decisions'" in str(told.exception)
-
-
-def test_what_people_say_reaches_the_archive_as_labels(home):
-    settings = load(home)
-    store = open_monitor_store(settings, makes=True)
-    key = SessionKey("acme", "s")
-    store.words.apply([Change(1, key, HumanWord.FALSE_POSITIVE, NOW)], now=NOW)
-    archiving = open_archiving(settings, store.spool, {}, fingerprint_key=b"k", metrics=Metrics())
-    assert archiving.write_due(everything=True) == 1
-    (settings.resolve(settings.archive.path) / "events").mkdir()
-    assert [(label.key, label.word) for label in open_archive(settings).labels()] == [
-        (key, HumanWord.FALSE_POSITIVE)
-    ]
-    store.close()
 
 
 def test_without_a_path_no_archive_is_kept_and_reading_one_says_so(tmp_path):

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from guardian.bootstrap import tokens
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.resources import resource
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.commands import tokens
 from guardian.config import load
 from guardian.errors import ConfigurationError
 from guardian.keys.files import write_secret

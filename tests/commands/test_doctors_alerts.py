@@ -1,15 +1,13 @@
 """What would keep `serve` from starting is said by the doctor before."""
 
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from guardian.bootstrap import doctor, running
+from guardian.commands import doctor
 from guardian.config import load
-from guardian.errors import ConfigurationError, ControlError
+from guardian.errors import ConfigurationError
 
 
 def alerts(tmp_path: Path, **sections: Any) -> str:
@@ -29,9 +27,3 @@ def test_a_channels_secret_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_signing_secret_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         alerts(tmp_path, slack={"signing_secret": ""})
-
-
-def test_a_control_api_that_ends_by_itself_is_a_fault_and_no_configuration() -> None:
-    control: Any = SimpleNamespace(alive=lambda: False)
-    with pytest.raises(ControlError, match="ended by itself"):
-        running._until(threading.Event(), control)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from guardian.alerting.port import Alert, AlertChannel, RetryLater
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import open_channel
-from guardian.bootstrap.samples import samples
 from guardian.bootstrap.slack import slack_options
+from guardian.commands.samples import samples
 from guardian.config import Settings
 from guardian.control.desk import alert_of
 from guardian.domain.finding import Kind

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
-from guardian.bootstrap.output import writer
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bus.documents import Documents
 from guardian.bus.port import Consumer
+from guardian.commands.output import writer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.domain.event import SessionKey

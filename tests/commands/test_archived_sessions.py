@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows, labels
 from guardian.archive.writer import write_events, write_labels
-from guardian.bootstrap import archived_sessions
-from guardian.bootstrap.archived_sessions import archive_sessions
-from guardian.bootstrap.labelling import labelled_sessions, training_files
 from guardian.cli import app
+from guardian.commands import archived_sessions
+from guardian.commands.archived_sessions import archive_sessions
+from guardian.commands.labelling import labelled_sessions, training_files
 from guardian.config import load
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey

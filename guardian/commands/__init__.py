@@ -1,0 +1,1 @@
+"""What each command does, from settings. Parsing and printing are in `cli`."""

@@ -1,0 +1,140 @@
+"""History into the archive, what it holds, and tidying it now."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from guardian.archive.compaction import Tidied, count_files, tidy
+from guardian.archive.files import partitions
+from guardian.archive.reader import Archive
+from guardian.bootstrap.archiving import archive_root, open_archive, open_archiving
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.admin import topic_partitions
+from guardian.bus.kafka import KafkaConsumer
+from guardian.bus.past import PastOnly
+from guardian.bus.port import Consumer
+from guardian.commands.offline import PlainLines, judge_all, scratch_store
+from guardian.config import Settings
+from guardian.domain.batch import Judgement
+from guardian.errors import BusError, ConfigurationError
+from guardian.telemetry import Metrics
+
+
+def archive_counts(archive: Archive) -> dict[str, int]:
+    """Files, bytes, rows, days, tenants and labels."""
+    return count_files(archive.root)
+
+
+def tidy_archive(settings: Settings) -> Tidied:
+    """Merge finished days and forget old ones now."""
+    root = open_archive(settings).root
+    return tidy(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days))
+
+
+def open_history(settings: Settings, source: str) -> Consumer:
+    """A file by name, or `kafka`: what the configured topic holds now, read in a group of its own.
+
+    Raises BusError where no broker answers, ConfigurationError where it has no such topic.
+    """
+    if source != "kafka":
+        return PlainLines(Path(source))
+    broker, topic = kafka_settings(settings), settings.kafka.topic
+    if topic_partitions(broker, topic) is None:
+        raise ConfigurationError(
+            f"kafka.topic: {broker.bootstrap_servers} has no topic {topic!r}, or does not show it to this user"
+        )
+    group = f"{settings.kafka.group}.import.{secrets.token_hex(4)}"
+    return PastOnly(
+        KafkaConsumer(broker, [topic], group=group),
+        until=utc_now(),
+        timer=time.monotonic,
+    )
+
+
+@dataclass(slots=True)
+class Refused:
+    """Records refused with one code: how many, and the first of them. `offset` counts from 0."""
+
+    code: str
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Imported:
+    """What a back-fill brought; `refusals` by code. `too_old` are days that lie there and go the next time."""
+
+    decisions: int = 0
+    duplicates: int = 0
+    too_old: int = 0
+    refusals: dict[str, Refused] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> int:
+        return sum(each.count for each in self.refusals.values())
+
+    def add(self, judgement: Judgement) -> None:
+        self.decisions += len(judgement.verdicts)
+        self.duplicates += judgement.duplicates
+        for letter in judgement.dead_letters:
+            place = letter.record
+            first = Refused(letter.code, letter.reason, place.topic, place.partition, place.offset)
+            self.refusals.setdefault(letter.code, first).count += 1
+
+
+def import_history(settings: Settings, consumer: Consumer, update: Callable[[int, int | None], None]) -> Imported:
+    """Judge a bounded source against a scratch store (see `judge_all`), and archive it as `import`.
+
+    Signatures of envelopes are archived as `unchecked`: the keys of that time may be gone.
+    Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice; of a log
+    without ids where it is read from the same file or topic.
+    """
+    key = SecretFiles.of(settings).load_fingerprint_key()
+    judge = open_judge(settings, fingerprint_key=key)
+    pipeline = open_pipeline(
+        settings,
+        judge,
+        verify=unchecked,
+        clock=utc_now,
+        redaction_key=key,
+        check_entitlements=bool(settings.gateways),
+    )
+    imported = Imported()
+    metrics = Metrics()
+    with scratch_store() as store:
+        archiving = open_archiving(
+            settings, store.spool, judge.versions, fingerprint_key=key, metrics=metrics, origin="import"
+        )
+
+        def committed(judgement: Judgement) -> None:
+            imported.add(judgement)
+            archiving.write_due()
+            update(imported.decisions, None)
+
+        try:
+            judge_all(
+                settings,
+                consumer,
+                pipeline,
+                store,
+                metrics=metrics,
+                on_commit=committed,
+                archived=archiving.packed,
+            )
+            archiving.write_due(everything=True)
+        except BusError:  # the source broke off: what was read of it stays
+            archiving.write_due(everything=True)
+            raise
+    oldest = (utc_now() - timedelta(days=settings.archive.keep_days)).date()
+    old = partitions(archive_root(settings), last=oldest - timedelta(days=1))
+    imported.too_old = len({partition.day for partition in old})
+    return imported

@@ -1,0 +1,79 @@
+"""The doctor's own checks: names, policies, checkpoints."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from guardian.commands.doctor import examine
+from guardian.commands.initialise import initialise
+from guardian.config import load
+
+SHIPPED = Path(__file__).parents[2] / "config" / "policies"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for file in SHIPPED.glob("*.cedar*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("hashed", "listed", "told"), [(True, True, True), (False, True, False), (True, False, False)]
+)
+def test_the_doctor_says_where_hashed_agents_count_as_protected(hashed: bool, listed: bool, told: bool) -> None:
+    rules = {"envelope.agent_id": "hash"} if hashed else {}
+    names = {"tenant_acme": ["agent_payroll"] if listed else []}
+    settings = load(None, overrides={"source": {"redact": rules}, "control": {"protected": names}})
+    found = next(check for check in examine(settings) if check.name == "names")
+    assert found.ok
+    assert ("what is not registered of tenant_acme counts as protected" in found.found) is told
+
+
+def of_policies(folder):
+    settings = load(None, overrides={"policy": {"path": str(folder)}})
+    return next(check for check in examine(settings, "serve") if check.name == "policy")
+
+
+def test_the_doctor_says_what_nobody_may_under_policies_of_an_earlier_version(folder):
+    assert "nobody may" not in of_policies(folder).found
+    (folder / "subjects.cedar").unlink()
+    found = of_policies(folder)
+    assert (found.ok, found.found.splitlines()[1][:44]) == (True, "nobody may revokeSubject, reinstateSubject: ")
+
+
+def test_the_doctor_names_the_schema_of_an_earlier_version_and_where_this_ones_is(folder):
+    schema = folder / "guardian.cedarschema"
+    schema.write_text(schema.read_text().replace("denies: Bool,", ""))
+    (folder / "separation.cedar").unlink()  # which asks for it
+    found = of_policies(folder)
+    assert (found.ok, found.found.startswith(f"{schema} is not this version's")) == (False, True)
+    assert found.mend.startswith("take guardian.cedarschema from config/policies/ of this version")
+    (folder / "more.cedar").write_text("permit (")
+    assert "guardian policy check" in of_policies(folder).mend
+
+
+def test_where_many_cases_fail_the_doctor_says_what_shows_them_all(folder):
+    (folder / "cases.yaml").write_bytes((SHIPPED / "cases.yaml").read_bytes())
+    (folder / "people.cedar").unlink()
+    found = of_policies(folder)
+    assert "cases fail: '" in found.found
+    assert (found.found.endswith(" more"), found.mend) == (True, "`guardian policy test` shows them all")
+
+
+def test_the_doctor_says_that_the_audit_trail_cannot_be_signed_and_signs_nothing(tmp_path):
+    path = initialise(tmp_path / "home")
+
+    def found():
+        return {check.name: check for check in examine(load(path), "serve")}["checkpoints"]
+
+    with closing(sqlite3.connect(path.parent / "data" / "control.db")) as database, database:
+        assert found().ok
+        database.execute("DELETE FROM control_audit WHERE seq = 1")
+        database.commit()
+        doubted = found()
+        assert (doubted.ok, doubted.mend) == (False, "`guardian audit verify` says more")
+        assert "entry 1 is missing" in doubted.found
+        assert database.execute("SELECT count(*) FROM control_checkpoint").fetchone() == (0,)
