@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from guardian.alerting.port import Alert, AlertChannel, RetryLater
+from guardian.domain.backoff import Backoff
 from guardian.errors import AlertError, StoreError
 from guardian.telemetry import Metrics, logger
 
@@ -87,7 +88,7 @@ class AlertWorker:
     ) -> None:
         self._outbox, self._channel, self._fallback = outbox, channel, fallback
         self._metrics, self._now, self._jitter = metrics, now, jitter
-        self._idle, self._first = idle_s, first_wait_s
+        self._idle, self._waits = idle_s, Backoff(first_wait_s, _LONGEST_WAIT_S)
         self._log = logger("alerting")
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -167,13 +168,10 @@ class AlertWorker:
                 log.info("alert_sent", channel=self._channel.name, reference=reference, found=known is not None)
 
     def _postpone(self, row: AlertRow, log: Any, error: str, *, at_least_s: float) -> None:
-        wait = max(self._backoff(row.attempts), min(at_least_s, _MOST_ASKED_S))
+        wait = max(self._waits.after(row.attempts, jitter=self._jitter()), min(at_least_s, _MOST_ASKED_S))
         self._outbox.postponed(row.id, self._now() + timedelta(seconds=wait), error[:_ERROR_LENGTH])
         self._count("postponed")
         log.warning("alert_postponed", wait_s=round(wait, 1), error=error[:_ERROR_LENGTH])
-
-    def _backoff(self, attempts: int) -> float:
-        return min(_LONGEST_WAIT_S, self._first * 2.0 ** min(attempts, 32)) * (0.75 + self._jitter() / 2)
 
     def _count(self, outcome: str) -> None:
         self._metrics.add("guardian_alerts_total", channel=self._channel.name, outcome=outcome)
@@ -186,7 +184,7 @@ class AlertWorker:
                 recovered = recovered or self.recover() >= 0
                 busy, failures = self.step(), 0
             except Exception as error:  # a bug or a locked database must delay alerts, never end them
-                pause = self._backoff(min(failures, _MOST_DOUBLED))
+                pause = self._waits.after(min(failures, _MOST_DOUBLED), jitter=self._jitter())
                 self._failed(error, pause)
                 busy, recovered, failures = False, False, failures + 1
             if not busy:

@@ -16,6 +16,7 @@ from functools import partial
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
+from guardian.domain.backoff import Backoff
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import moment
@@ -28,7 +29,8 @@ from guardian.wire.findings import FindingView
 
 _BATCH = 200
 _LATE = timedelta(minutes=5)
-_LONGEST_PAUSE_S = 60.0
+_LOOK_S = 1.0
+_PAUSE = Backoff(1.0, 60.0)
 _log = logger("control")
 
 
@@ -76,14 +78,13 @@ class Pusher:
             try:
                 while self.step() and not stop.is_set():
                     pass
-                failures, pause = 0, 1.0
+                failures = 0
             except Exception as error:  # a receiver may fail in any way; the place in the ledger stays
                 failures += 1
-                pause = min(_LONGEST_PAUSE_S, 0.5 * 2 ** min(failures, 16)) * (0.5 + random.random() / 2)
                 self._failed(error, failures)
-                stop.wait(pause)
+                stop.wait(_PAUSE.after(failures - 1, jitter=random.random()))
                 continue
-            self._bell.wait(pause)
+            self._bell.wait(_LOOK_S)
         self._receiver.close()
 
     def step(self) -> bool:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError, StoreError
 from guardian.store.monitor_spool import Group, Spool
-from guardian.stream.backoff import Backoff
 from guardian.stream.port import Clock, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 

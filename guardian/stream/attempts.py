@@ -4,8 +4,8 @@ while also one that a model ended which fails."""
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from guardian.domain.backoff import Backoff
 from guardian.errors import BusError, StoreError, Unstorable
-from guardian.stream.backoff import Backoff
 
 _FORGIVEN_FOR_S = 600.0
 """For how long crashes are held against no record where all crash; without an end bad ones might wait for ever."""

@@ -2,9 +2,9 @@
 
 import threading
 
+from guardian.domain.backoff import Backoff
 from guardian.errors import ControlError, StoreError
 from guardian.store.monitor_words import Words
-from guardian.stream.backoff import Backoff
 from guardian.stream.port import Clock, Control
 from guardian.telemetry import logger
 

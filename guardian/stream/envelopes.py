@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from guardian.bus.port import Consumer
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Decoded, Judgement
 from guardian.domain.event import Grant
 from guardian.domain.record import Place, Record
@@ -12,7 +13,6 @@ from guardian.errors import BusError, StaleMember, StoreError, Unstorable
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
-from guardian.stream.backoff import Backoff
 from guardian.stream.marks import Mark
 from guardian.stream.poison import advanced, halves
 from guardian.stream.port import Clock

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from guardian.stream.backoff import Backoff
+from guardian.domain.backoff import Backoff
 from guardian.stream.settle import sketch
 from guardian.telemetry import Metrics, logger
 

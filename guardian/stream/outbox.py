@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from guardian.bus.port import Producer
+from guardian.domain.backoff import Backoff
 from guardian.domain.finding import Effect, Finding
 from guardian.errors import BusError, ControlError, StoreError
 from guardian.store.monitor_outbox import Outbox
 from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
-from guardian.stream.backoff import Backoff
 from guardian.stream.port import Clock, Control, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 

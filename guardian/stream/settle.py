@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from guardian.bus.port import Consumer
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Judgement
 from guardian.domain.record import Place, Record
 from guardian.errors import GuardianError, StoreError, Unstorable
 from guardian.store.monitor import MonitorStore
 from guardian.stream.attempts import Lenience, Refunds, blameless
-from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.pieces import Piece
 from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned

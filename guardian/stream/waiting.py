@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Known
 from guardian.domain.record import Record
 from guardian.errors import StoreError
@@ -17,7 +18,6 @@ from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
 from guardian.stream.attempts import Lenience, Refunds, blameless
-from guardian.stream.backoff import Backoff
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
 from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger

@@ -69,7 +69,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def worker(outbox, channel, metrics, time) -> AlertWorker:
-    return AlertWorker(outbox, channel, metrics=metrics, now=time.now, jitter=lambda: 0.5, first_wait_s=5)
+    return AlertWorker(outbox, channel, metrics=metrics, now=time.now, jitter=lambda: 1.0, first_wait_s=5)
 
 
 def put(outbox, alert, time) -> str:
@@ -365,7 +365,7 @@ def test_a_store_that_is_away_is_a_line_without_traceback_a_look_and_the_looks_b
 ) -> None:
     outbox = queue(Away, looks=5)
     worker = AlertWorker(
-        outbox, channel, metrics=metrics, now=time.now, idle_s=0.001, first_wait_s=0.01, jitter=lambda: 0.5
+        outbox, channel, metrics=metrics, now=time.now, idle_s=0.001, first_wait_s=0.01, jitter=lambda: 1.0
     )
     with capture_logs() as lines:
         worker.start()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Memory, Verdict, Wanted
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
@@ -19,7 +20,6 @@ from guardian.errors import ControlError, DecodeError, Unstorable
 from guardian.sources.guardian import plugin
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
-from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.fuse import Fuse
 from guardian.stream.worker import Worker, WorkerOptions

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError
 from guardian.stream.archiving import Archiving, ArchivingOptions
-from guardian.stream.backoff import Backoff
 
 
 class Files:

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from guardian.domain.backoff import Backoff
 from guardian.errors import ArchiveError
-from guardian.stream.backoff import Backoff
 from guardian.stream.loops import Loops, Pace
 from guardian.telemetry import Metrics
 

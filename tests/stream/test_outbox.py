@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from guardian.bus.file import FileProducer
 from guardian.bus.memory import MemoryProducer
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
@@ -17,7 +18,6 @@ from guardian.errors import BusError, ControlError, FuseBlown, RecordRefused, St
 from guardian.store.engine import writing
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_tables import findings
-from guardian.stream.backoff import Backoff
 from guardian.stream.fuse import Fuse
 from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
+from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Change
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
@@ -26,7 +27,6 @@ from guardian.sources.reading import Reader
 from guardian.store.engine import writing
 from guardian.store.monitor_envelopes import Heard, save_envelopes
 from guardian.store.monitor_values import Conflict
-from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse

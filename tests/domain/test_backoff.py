@@ -1,9 +1,9 @@
-"""How long the loops wait before they try again."""
+"""How long a loop waits before it tries again."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.stream.backoff import Backoff
+from guardian.domain.backoff import Backoff
 
 BACKOFF = Backoff(base_s=0.5, cap_s=30)
 
