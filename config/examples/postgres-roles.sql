@@ -74,7 +74,7 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guardian_control;
 REVOKE INSERT ON migrations_control_version FROM guardian_control;
 
 -- Where things stand: the next revision, sessions as they are now, alerts on their way, who follows the list, self-tests.
-GRANT UPDATE ON control_head, control_session, control_alert, control_peer, control_self_test, control_cursor, control_case, control_followed TO guardian_control;
+GRANT UPDATE ON control_head, control_session, control_delivery, control_peer, control_self_test, control_cursor, control_case, control_followed TO guardian_control;
 
 -- What may be said about a record later, and nothing else of it.
 GRANT UPDATE (verdict) ON control_finding TO guardian_control;
@@ -88,8 +88,9 @@ GRANT UPDATE (seen_at) ON control_visit TO guardian_control;
 
 -- What follows from the ledger, the mode in force, the latest trip, answers that nobody will ask for again, sign-ins
 -- that are over, walks down the lines of delegation, and back, that have come to their end, and records of tokens
--- that expired long ago (without its record a token counts for nothing), and where a new channel had to begin.
-GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test, control_visit, control_descent, control_lifting, control_token, control_followed TO guardian_control;
+-- that expired long ago (without its record a token counts for nothing), where a new channel had to begin, and
+-- channels that are configured no more.
+GRANT DELETE ON control_channel, control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test, control_visit, control_descent, control_lifting, control_token, control_followed TO guardian_control;
 
 -- Row 0 is the checkpoint writer's notebook; all others are signed and stay as they are.
 GRANT UPDATE (note, at) ON control_checkpoint TO guardian_control;

@@ -95,13 +95,19 @@ class AlertWorker:
         self._look_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="guardian-alerts", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"guardian-alerts-{self._channel.name}", daemon=True
+        )
         self._thread.start()
+
+    def end(self) -> None:
+        """Begin no further alert."""
+        self._stop.set()
+        self._wake.set()
 
     def stop(self) -> bool:
         """Finish the alert in hand; False if that took longer than ten seconds."""
-        self._stop.set()
-        self._wake.set()
+        self.end()
         if self._thread is not None:
             self._thread.join(10.0)
         return self._thread is None or not self._thread.is_alive()
@@ -133,7 +139,9 @@ class AlertWorker:
                 row.id, f"the stored alert cannot be read: {error.error_count()} errors"[:_ERROR_LENGTH]
             )
             self._count("parked")
-            self._log.error("alert_parked", row=row.id, error="the stored alert cannot be read")
+            self._log.error(
+                "alert_parked", channel=self._channel.name, row=row.id, error="the stored alert cannot be read"
+            )
             return True
         self._handle(row, alert, now)
         return True
@@ -143,7 +151,8 @@ class AlertWorker:
         self._metrics.set("guardian_alert_queue_depth", self._outbox.depth(), channel=self._channel.name)
 
     def _handle(self, row: AlertRow, alert: Alert, claimed: datetime) -> None:
-        log = self._log.bind(finding=alert.finding.id, correlation_id=alert.finding.correlation_id)
+        told = {"finding": alert.finding.id, "correlation_id": alert.finding.correlation_id}
+        log = self._log.bind(channel=self._channel.name, **told)
         try:
             known = self._channel.find(alert) if row.attempts else None
             if known is None and self._now() - claimed > _LATE:
@@ -163,9 +172,8 @@ class AlertWorker:
                 self._fallback.deliver(alert)  # a bug may last: somebody hears of it meanwhile
         else:
             self._outbox.sent(row.id, reference)
-            if reference:  # there is none where no channel is: Slack alone, say, which has a queue of its own
-                self._count("found" if known else "sent")
-                log.info("alert_sent", channel=self._channel.name, reference=reference, found=known is not None)
+            self._count("found" if known else "sent")
+            log.info("alert_sent", reference=reference, found=known is not None)
 
     def _postpone(self, row: AlertRow, log: Any, error: str, *, at_least_s: float) -> None:
         wait = max(self._waits.after(row.attempts, jitter=self._jitter()), min(at_least_s, _MOST_ASKED_S))

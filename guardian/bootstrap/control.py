@@ -10,8 +10,6 @@ from typing import Any
 import uvicorn
 
 from guardian import __version__
-from guardian.alerting.broadcast import Broadcast
-from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.advice import advice_rule, remote_adviser
@@ -31,7 +29,7 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.config.base import Options
 from guardian.control.adviser import Adviser
-from guardian.control.alert_outbox import ControlAlertOutbox
+from guardian.control.alert_outbox import AlertQueues
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
@@ -76,12 +74,12 @@ class Control:
         slack = slack_options(settings)
         self.store = begun.enter_context(closing(_made_store(settings)))
         self.tokens = open_tokens(settings, self.store, keys)
-        self._alerts = AlertWorker(
-            ControlAlertOutbox(self.store),
+        self._alerts = AlertQueues(
+            self.store,
             channels,
             metrics=metrics,
             now=utc_now,
-            fallback=plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
+            fallback=lambda: plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
         )
         self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
         self._deps = ControlDeps(
@@ -194,8 +192,8 @@ def _made_store(settings: Settings) -> ControlStore:
     return store
 
 
-def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
-    """Every configured channel but Slack as one; Slack keeps cases and has an outbox of its own.
+def open_channels(settings: Settings, stop: threading.Event) -> list[AlertChannel]:
+    """Every configured channel but Slack, which keeps cases and has an outbox of its own.
 
     Without a Slack token Slack's alerts go to the log, which says so once.
     """
@@ -210,7 +208,7 @@ def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
     if not channels and "slack" not in settings.alerts:
         because = {"because": "no alert channel is configured"}
         channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
-    return channels[0] if len(channels) == 1 else Broadcast(channels, clock=time.monotonic)
+    return channels
 
 
 def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:

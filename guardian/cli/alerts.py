@@ -87,7 +87,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         return
     for each in refused:
         about = f"{each['finding']}  {each['tenant_id']}/{each['session_id']}" if "finding" in each else "?"
-        typer.echo(escape(f"{each['id']}  {each['at']}  {about}  {each['why']}"))
+        typer.echo(escape(f"{each['id']}  {each['channel']}  {each['at']}  {about}  {each['why']}"))
     for case in waiting:
         about = f"{case['tenant_id']}/{case['session_id']}"
         typer.echo(escape(f"slack  asked again at {case['next_at']}  {about}  {case['why']}"))

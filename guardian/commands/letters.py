@@ -61,11 +61,18 @@ def release_findings(settings: Settings, ids: Sequence[str] | None) -> list[str]
 
 
 def refused_alerts(settings: Settings) -> list[dict[str, object]]:
-    """The alerts that a channel refused, the oldest first; of one that cannot be read only id, time and reason."""
+    """The alerts that a channel refused, the oldest first; of one that cannot be read nothing of its finding."""
     with closing(open_control_store(settings)) as store, store.read() as rows:
         refused = rows.alerts.refused()
     return [
-        {"id": each.id, "at": each.at.isoformat(), "why": each.why, **_about(each.payload)} for each in refused
+        {
+            "id": each.id,
+            "channel": each.channel,
+            "at": each.at.isoformat(),
+            "why": each.why,
+            **_about(each.payload),
+        }
+        for each in refused
     ]
 
 

@@ -1,24 +1,76 @@
-"""The alert outbox as its worker sees it: every call a transaction of its own."""
+"""The alert outbox: a queue and a worker for each channel, so that one that hangs delays only itself."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from guardian.alerting.outbox import AlertRow
+from guardian.alerting.outbox import AlertRow, AlertWorker
+from guardian.alerting.port import AlertChannel
 from guardian.store.control import ControlStore
+from guardian.telemetry import Metrics
+
+
+class AlertQueues:
+    """Delivers to every channel. `fallback` makes what a channel's worker turns to; `now` is aware UTC."""
+
+    def __init__(
+        self,
+        store: ControlStore,
+        channels: Sequence[AlertChannel],
+        *,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        fallback: Callable[[], AlertChannel],
+    ) -> None:
+        self._store, self._now = store, now
+        named = {channel.name: channel for channel in channels}  # what stands in for Slack may be there by itself
+        self._names = list(named)
+        self._workers = [
+            AlertWorker(
+                ControlAlertOutbox(store, channel.name), channel, metrics=metrics, now=now, fallback=fallback()
+            )
+            for channel in named.values()
+        ]
+
+    def start(self) -> None:
+        with self._store.write() as rows:
+            rows.alerts.deliver_to(self._names, self._now())
+        for worker in self._workers:
+            worker.start()
+
+    def wake(self) -> None:
+        """Something was put into the outbox: look now."""
+        for worker in self._workers:
+            worker.wake()
+
+    def measure(self) -> None:
+        """Show how many alerts wait, by channel. Not for the threads that send: a channel may hold its own up."""
+        for worker in self._workers:
+            worker.measure()
+
+    def stop(self) -> None:
+        """Finish the alerts in hand, all at a time."""
+        for worker in self._workers:
+            worker.end()
+        for worker in self._workers:
+            worker.stop()
 
 
 class ControlAlertOutbox:
-    """Remembers what its worker claimed, and ends nothing else: raises KeyError for any other alert."""
+    """One channel's queue as its worker sees it: every call a transaction of its own.
 
-    def __init__(self, store: ControlStore) -> None:
-        self._store = store
+    Remembers what its worker claimed, and ends nothing else: raises KeyError for any other alert.
+    """
+
+    def __init__(self, store: ControlStore, channel: str) -> None:
+        self._store, self._channel = store, channel
         self._claims: dict[str, int] = {}
 
     def claim(self, now: datetime) -> AlertRow | None:
         with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
-            if not rows.alerts.depth():
+            if not rows.alerts.depth(self._channel):
                 return None
         with self._store.write() as rows:
-            taken = rows.alerts.claim(now)
+            taken = rows.alerts.claim(self._channel, now)
         if taken is None:
             return None
         self._claims[str(taken.id)] = taken.attempts + 1
@@ -27,29 +79,29 @@ class ControlAlertOutbox:
     def recover(self, before: datetime | None = None) -> int:
         self._claims.clear()
         with self._store.write() as rows:
-            return rows.alerts.recover(before)
+            return rows.alerts.recover(self._channel, before)
 
     def sent(self, id: str, reference: str) -> None:
         self._claimed(id)
         with self._store.write() as rows:
-            rows.alerts.sent(int(id), reference)
+            rows.alerts.sent(self._channel, int(id), reference)
         del self._claims[id]
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
         attempt = self._claimed(id)
         with self._store.write() as rows:
-            rows.alerts.postponed(int(id), attempt, until, error)
+            rows.alerts.postponed(self._channel, int(id), attempt, until, error)
         del self._claims[id]
 
     def parked(self, id: str, error: str) -> None:
         attempt = self._claimed(id)
         with self._store.write() as rows:
-            rows.alerts.parked(int(id), attempt, error)
+            rows.alerts.parked(self._channel, int(id), attempt, error)
         del self._claims[id]
 
     def depth(self) -> int:
         with self._store.read() as rows:
-            return rows.alerts.depth()
+            return rows.alerts.depth(self._channel)
 
     def _claimed(self, id: str) -> int:
         if id not in self._claims:

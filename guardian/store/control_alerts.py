@@ -1,13 +1,21 @@
-"""The alert outbox: written with the finding, emptied by whoever delivers alerts."""
+"""The alert outbox: written with the finding, and emptied by one worker for each channel."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, update
 
-from guardian.store.control_tables import alert
+from guardian.store.control_tables import alert, channel, delivery
+from guardian.store.engine import UtcDateTime
+from guardian.store.inserts import insert_new
+
+UNNAMED = ""
+"""What alerts wait for until control first says which channels there are."""
+_WAITING = delivery.c.state.in_(("pending", "sending"))
+_TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
+_LONGEST_ERROR = 500
 
 
 class QueuedAlert(NamedTuple):
@@ -22,6 +30,7 @@ class RefusedAlert(NamedTuple):
     """An alert that a channel refused for good: since when it waits for people, and why."""
 
     id: int
+    channel: str
     payload: str
     at: datetime
     why: str
@@ -29,7 +38,8 @@ class RefusedAlert(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertRows:
-    """States: pending → sending → sent, or back to pending, or parked for a person to look at.
+    """To each channel an alert goes by itself: pending → sending → sent, or back to pending, or parked for a
+    person to look at; moved where its channel was taken out of the configuration.
 
     Two control processes may share a database. What one has in hand goes back to the queue when the other starts,
     or when it takes too long. Then each may still say that the alert is sent, but anything else only of its own
@@ -39,62 +49,74 @@ class AlertRows:
     connection: Connection
 
     def add(self, *, kind: str, case_key: str, idempotency_key: str, payload: str, now: datetime) -> None:
-        self.connection.execute(
-            insert(alert).values(
-                kind=kind,
-                case_key=case_key,
-                idempotency_key=idempotency_key,
-                payload=payload,
-                state="pending",
-                attempts=0,
-                next_at=now,
-                created_at=now,
-                last_error="",
-            )
-        )
+        """Queue it for every channel."""
+        told = {"kind": kind, "case_key": case_key, "idempotency_key": idempotency_key, "payload": payload}
+        made = insert(alert).values(**told, created_at=now).returning(alert.c.id)
+        number, due = literal(self.connection.execute(made).scalar_one()), literal(now, UtcDateTime())
+        queued = select(number, channel.c.name, literal("pending"), literal(0), due, literal(""))
+        columns = ["alert_id", "channel", "state", "attempts", "next_at", "last_error"]
+        self.connection.execute(insert(delivery).from_select(columns, queued))
 
-    def claim(self, now: datetime) -> QueuedAlert | None:
-        """Take the one that has been due for longest; it is `sending` from here on."""
-        due = select(alert).where(alert.c.state == "pending", alert.c.next_at <= now)
-        row = self.connection.execute(due.order_by(alert.c.next_at, alert.c.id).limit(1)).one_or_none()
+    def deliver_to(self, channels: Collection[str], now: datetime) -> None:
+        """These are the channels from now on. What waits for any other, or is parked there, moves to all of them;
+        its attempts go with it, for one of them may have it."""
+        self.connection.execute(delete(channel).where(channel.c.name.not_in(channels)))
+        insert_new(self.connection, channel, [{"name": name} for name in channels])
+        left = delivery.c.channel.not_in(channels) & (_WAITING | (delivery.c.state == "parked"))
+        rows = [row._asdict() for row in self.connection.execute(select(delivery).where(left))]
+        for row in rows:
+            why = f"{row['channel']}: {row['last_error']}".removeprefix(": ")
+            row.update(next_at=now, last_error=why[:_LONGEST_ERROR])
+        insert_new(self.connection, delivery, [row | {"channel": name} for row in rows for name in channels])
+        self.connection.execute(update(delivery).where(left).values(state="moved"))
+
+    def claim(self, name: str, now: datetime) -> QueuedAlert | None:
+        """Take the one that has been due for longest in this channel's queue; it is `sending` from here on."""
+        due = delivery.c.channel == name, delivery.c.state == "pending", delivery.c.next_at <= now
+        order = delivery.c.next_at, delivery.c.alert_id
+        row = self.connection.execute(_TOLD.where(*due).order_by(*order).limit(1)).one_or_none()
         if row is None:
             return None
-        taken = update(alert).where(alert.c.id == row.id)
-        self.connection.execute(taken.values(state="sending", attempts=row.attempts + 1, claimed_at=now))
-        return QueuedAlert(row.id, row.payload, row.attempts)
+        claimed = {"state": "sending", "attempts": row.attempts + 1, "claimed_at": now}
+        self.connection.execute(update(delivery).where(*_of(name, row.alert_id)).values(**claimed))
+        return QueuedAlert(row.alert_id, row.payload, row.attempts)
 
-    def recover(self, before: datetime | None = None) -> int:
+    def recover(self, name: str, before: datetime | None = None) -> int:
         """Back to the queue with what was being sent when a process died; attempts are kept. Returns how many.
 
         All that is being sent, or what was claimed at `before` or earlier.
         """
-        stranded = alert.c.state == "sending"
+        stranded = (delivery.c.channel == name) & (delivery.c.state == "sending")
         if before is not None:
-            stranded &= alert.c.claimed_at <= before
-        return self.connection.execute(update(alert).where(stranded).values(state="pending")).rowcount
+            stranded &= delivery.c.claimed_at <= before
+        return self.connection.execute(update(delivery).where(stranded).values(state="pending")).rowcount
 
-    def sent(self, alert_id: int, remote: str) -> None:
+    def sent(self, name: str, alert_id: int, remote: str) -> None:
         """Delivered, whoever has it in hand by now; `remote` is how the channel calls it."""
-        waits = update(alert).where(alert.c.id == alert_id, alert.c.state != "sent")
+        waits = update(delivery).where(*_of(name, alert_id), delivery.c.state != "sent")
         self.connection.execute(waits.values(state="sent", remote=remote, last_error=""))
 
-    def postponed(self, alert_id: int, attempt: int, until: datetime, error: str) -> None:
-        self._end(alert_id, attempt, state="pending", next_at=until, last_error=error[:500])
+    def postponed(self, name: str, alert_id: int, attempt: int, until: datetime, error: str) -> None:
+        self._end(name, alert_id, attempt, state="pending", next_at=until, last_error=error[:_LONGEST_ERROR])
 
-    def parked(self, alert_id: int, attempt: int, error: str) -> None:
-        self._end(alert_id, attempt, state="parked", last_error=error[:500])
+    def parked(self, name: str, alert_id: int, attempt: int, error: str) -> None:
+        self._end(name, alert_id, attempt, state="parked", last_error=error[:_LONGEST_ERROR])
 
     def refused(self) -> list[RefusedAlert]:
         """The alerts that are parked, the oldest first; `at` is when the last try began."""
-        rows = self.connection.execute(select(alert).where(alert.c.state == "parked").order_by(alert.c.id))
-        return [RefusedAlert(row.id, row.payload, row.claimed_at, row.last_error) for row in rows]
+        parked = _TOLD.where(delivery.c.state == "parked").order_by(delivery.c.alert_id, delivery.c.channel)
+        rows = self.connection.execute(parked)
+        return [
+            RefusedAlert(row.alert_id, row.channel, row.payload, row.claimed_at, row.last_error) for row in rows
+        ]
 
     def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
-        """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids."""
-        wanted = alert.c.state == "parked"
+        """Put parked alerts back in the queue, attempts kept: these, or all. Returns their ids, each once for
+        every channel that had refused it."""
+        wanted = delivery.c.state == "parked"
         if ids is not None:
-            wanted &= alert.c.id.in_(ids)
-        change = update(alert).where(wanted).values(state="pending", next_at=now).returning(alert.c.id)
+            wanted &= delivery.c.alert_id.in_(ids)
+        change = update(delivery).where(wanted).values(state="pending", next_at=now).returning(delivery.c.alert_id)
         return sorted(self.connection.execute(change).scalars())
 
     def payload(self, alert_id: int) -> str | None:
@@ -104,11 +126,15 @@ class AlertRows:
         wanted = select(alert.c.case_key).where(alert.c.idempotency_key == idempotency_key)
         return self.connection.execute(wanted).scalar_one_or_none()
 
-    def depth(self) -> int:
-        """How many wait or are being sent."""
-        waiting = select(func.count()).select_from(alert).where(alert.c.state.in_(["pending", "sending"]))
+    def depth(self, name: str) -> int:
+        """How many wait for this channel or are being sent to it."""
+        waiting = select(func.count()).select_from(delivery).where(delivery.c.channel == name, _WAITING)
         return int(self.connection.execute(waiting).scalar_one())
 
-    def _end(self, alert_id: int, attempt: int, **values: Any) -> None:
-        own = alert.c.state == "sending", alert.c.attempts == attempt
-        self.connection.execute(update(alert).where(alert.c.id == alert_id, *own).values(**values))
+    def _end(self, name: str, alert_id: int, attempt: int, **values: Any) -> None:
+        own = delivery.c.state == "sending", delivery.c.attempts == attempt
+        self.connection.execute(update(delivery).where(*_of(name, alert_id), *own).values(**values))
+
+
+def _of(name: str, alert_id: int) -> tuple[ColumnElement[bool], ...]:
+    return delivery.c.alert_id == alert_id, delivery.c.channel == name

@@ -3,14 +3,15 @@
 from guardian.store.control_tables import metadata
 
 _CHANGED = {
-    "control_alert", "control_approval", "control_break_glass", "control_breaker", "control_case",
-    "control_checkpoint", "control_cursor", "control_exception", "control_finding", "control_followed",
+    "control_approval", "control_break_glass", "control_breaker", "control_case", "control_checkpoint",
+    "control_cursor", "control_delivery", "control_exception", "control_finding", "control_followed",
     "control_head", "control_model", "control_peer", "control_self_test", "control_session", "control_token",
     "control_visit",
 }  # fmt: skip
 _REMOVED = {
-    "control_breaker", "control_descent", "control_followed", "control_idempotency", "control_lifting",
-    "control_live", "control_mode", "control_peer", "control_self_test", "control_token", "control_visit",
+    "control_breaker", "control_channel", "control_descent", "control_followed", "control_idempotency",
+    "control_lifting", "control_live", "control_mode", "control_peer", "control_self_test", "control_token",
+    "control_visit",
 }  # fmt: skip
 
 RIGHTS = {

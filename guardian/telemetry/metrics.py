@@ -130,8 +130,7 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
     "guardian_alerts_total": _Spec(
         "counter",
-        "Alerts by channel and outcome; channels that share a queue are one, joined by +. Any parked:"
-        " `guardian alerts list`.",
+        "Alerts by channel and outcome. Any parked: `guardian alerts list`.",
         ("channel", "outcome"),
     ),
     "guardian_alert_queue_depth": _Spec(

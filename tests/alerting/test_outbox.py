@@ -12,14 +12,15 @@ import pytest
 from sqlalchemy import Row, select
 from structlog.testing import capture_logs
 
-from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.log import LogOptions
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import RetryLater
-from guardian.control.alert_outbox import ControlAlertOutbox
+from guardian.control.alert_outbox import AlertQueues, ControlAlertOutbox
 from guardian.errors import AlertError, StoreError
 from guardian.store.control import ControlStore
+from guardian.store.control_alerts import UNNAMED
 from guardian.store.control_tables import alert as alerts
+from guardian.store.control_tables import delivery
 from guardian.telemetry import Metrics
 
 START = datetime(2026, 5, 12, tzinfo=UTC)
@@ -31,15 +32,21 @@ class Queue(ControlAlertOutbox):
 
     def __init__(self, url: str) -> None:
         self.store = ControlStore.open(url, now=START)
-        super().__init__(self.store)
+        super().__init__(self.store, UNNAMED)
+
+    def deliver_to(self, *channels: str) -> None:
+        with self.store.write() as rows:
+            rows.alerts.deliver_to(channels, START)
 
     def put(self, id: str, payload: str, now: datetime) -> None:
         with self.store.write() as rows:
             rows.alerts.add(kind="finding", case_key=id, idempotency_key=id, payload=payload, now=now)
 
-    def kept(self, id: str) -> Row[Any]:
+    def kept(self, id: str, channel: str = UNNAMED) -> Row[Any]:
+        both = select(delivery).join(alerts, alerts.c.id == delivery.c.alert_id)
         with self.store.read() as rows:
-            return rows.connection.execute(select(alerts).where(alerts.c.idempotency_key == id)).one()
+            this = both.where(alerts.c.idempotency_key == id, delivery.c.channel == channel)
+            return rows.connection.execute(this).one()
 
 
 @pytest.fixture
@@ -406,155 +413,120 @@ class Choosy:
         return f"{self.name}:{alert.finding.id}" if alert.finding.id in self.taken else None
 
 
-def test_a_channel_that_is_down_neither_holds_up_nor_doubles_the_others(outbox, metrics, make_alert, time) -> None:
-    up, down = Choosy("up"), Choosy("down", RetryLater("away"), RetryLater("away"))
-    worker = AlertWorker(outbox, Broadcast([down, up], clock=time.clock), metrics=metrics, now=time.now)
-    row = put(outbox, make_alert(), time)
-    for _ in range(3):
+@pytest.mark.parametrize(
+    "trouble", [RetryLater("away"), RetryLater("busy", after_s=3600), AlertError("no"), ZeroDivisionError()]
+)
+def test_a_channel_that_fails_with_an_alert_holds_it_up_for_no_other_and_doubles_it_nowhere(
+    outbox, metrics, make_alert, time, trouble
+) -> None:
+    outbox.deliver_to("up", "down")
+    up, down = Choosy("up"), Choosy("down", trouble, trouble)
+    workers = [
+        AlertWorker(ControlAlertOutbox(outbox.store, each.name), each, metrics=metrics, now=time.now)
+        for each in (down, up)
+    ]
+    first, second = put(outbox, make_alert(1), time), put(outbox, make_alert(2), time)
+    for worker in workers * 2:
         worker.step()
-        time.seconds += 700
-    assert len(up.taken) == len(down.taken) == 1
-    assert outbox.kept(row).state == "sent"
+        worker.measure()
+    assert (up.taken, down.taken) == ([first, second], [])
+    waiting = 0 if isinstance(trouble, AlertError) else 2
+    depths = [metrics.value("guardian_alert_queue_depth", channel=each) for each in ("up", "down")]
+    assert depths == [0, waiting]
+    with outbox.store.write() as rows:
+        refused = rows.alerts.refused()
+        assert {each.channel for each in refused} == ({"down"} if not waiting else set())
+        assert rows.alerts.release(None, time.now()) == [each.id for each in refused]
+    time.seconds += 7200
+    for worker in workers * 2:
+        worker.step()
+    assert sorted(down.taken) == sorted(up.taken) == sorted([first, second])
 
 
-def test_a_channel_that_swallows_what_it_gets_keeps_new_alerts_from_no_other(
-    outbox, metrics, make_alert, time
-) -> None:
-    class Hole(Choosy):
-        def deliver(self, alert) -> str:
-            time.seconds += 10
-            raise RetryLater("no answer")
+class Hung(Choosy):
+    """Takes nothing until it is let go."""
 
-    up = Choosy("up")
-    both = Broadcast([Hole("hole"), up], clock=time.clock)
-    worker = AlertWorker(outbox, both, metrics=metrics, now=time.now, jitter=lambda: 0.5)
-    for minute in range(40):
-        row = put(outbox, make_alert(minute), time)
-        while time.seconds < 60 * (minute + 1):
-            if not worker.step():
-                time.seconds += 0.5
-        assert row in up.taken
-
-
-def test_a_broadcast_names_who_is_troubled_and_asks_for_the_longest_wait_that_a_channel_named(
-    make_alert, time
-) -> None:
-    troubled = [Choosy("a", RetryLater("x", after_s=3)), Choosy("b", RetryLater("y", after_s=9))]
-    both = Broadcast(troubled, clock=time.clock)
-    with pytest.raises(RetryLater, match=r"^a: x; b: y$") as later:
-        both.deliver(make_alert())
-    assert later.value.after_s == 9
-
-
-class Slow(Choosy):
-    """Takes half a minute for each trouble."""
-
-    def __init__(self, name: str, time, *troubles: Exception) -> None:
-        super().__init__(name, *troubles)
-        self.time = time
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.asked, self.free = threading.Event(), threading.Event()
 
     def deliver(self, alert) -> str:
-        self.time.seconds += 30 if self.troubles else 0
+        self.asked.set()
+        assert self.free.wait(10)
         return super().deliver(alert)
 
 
-def test_a_channel_that_asks_for_a_second_does_not_wait_for_the_rest_of_another(make_alert, time) -> None:
-    pager = Choosy("pager", RetryLater("busy", after_s=1), RetryLater("busy", after_s=1), RetryLater("busy"))
-    both = Broadcast([Slow("siem", time, RetryLater("no answer")), pager], clock=time.clock)
-    asked = []
-    for _ in range(4):
-        with pytest.raises(RetryLater) as later:
-            both.deliver(make_alert())
-        asked.append(later.value.after_s)
-    assert asked == [1, 1, None, 120]
+class Full(Choosy):
+    """Says when it has taken so many."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(name)
+        self.most, self.full = most, threading.Event()
+
+    def deliver(self, alert) -> str:
+        reference = super().deliver(alert)
+        if len(self.taken) == self.most:
+            self.full.set()
+        return reference
 
 
-def test_a_channel_that_is_slow_and_takes_everything_gets_it_last(make_alert, time) -> None:
-    class Tough(Choosy):
-        def deliver(self, alert) -> str:
-            time.seconds += 9
-            return super().deliver(alert)
-
-    class Timed(Choosy):
-        def deliver(self, alert) -> str:
-            at.append(time.seconds)
-            return super().deliver(alert)
-
-    at: list[float] = []
-    both = Broadcast([Tough("siem"), Timed("pager")], clock=time.clock)
-    for n in range(3):
-        time.seconds = 100 * n
-        both.deliver(make_alert(n))
-    assert at == [9, 100, 200], "only as long as nobody knew"
+def test_while_one_channel_hangs_the_others_get_all_alerts(outbox, metrics, make_alert, time) -> None:
+    siem, pager = Hung("siem"), Full("pager", most=20)
+    queues = AlertQueues(outbox.store, [siem, pager], metrics=metrics, now=time.now, fallback=lambda: Heard())
+    queues.start()
+    rows = [put(outbox, make_alert(n), time) for n in range(20)]
+    queues.wake()
+    assert siem.asked.wait(10)
+    assert pager.full.wait(10)
+    queues.measure()
+    assert metrics.value("guardian_alert_queue_depth", channel="siem") == 20
+    siem.free.set()
+    queues.stop()
+    assert pager.taken == rows
 
 
-def test_a_channel_that_took_long_to_refuse_one_alert_gets_the_next_one(make_alert, time) -> None:
-    strict = Slow("strict", time, AlertError("no"))
-    both = Broadcast([strict, Choosy("other")], clock=time.clock)
-    with pytest.raises(AlertError):
-        both.deliver(make_alert(1))
-    both.deliver(make_alert(2))
-    assert len(strict.taken) == 1
+def test_an_alert_is_queued_for_the_channels_that_there_are_and_for_none_where_slack_is_alone(
+    outbox, make_alert, time
+) -> None:
+    outbox.deliver_to("siem")
+    row = put(outbox, make_alert(1), time)
+    outbox.deliver_to("siem", "pager")
+    put(outbox, make_alert(2), time)
+    outbox.deliver_to()
+    put(outbox, make_alert(3), time)
+    with outbox.store.read() as rows:
+        assert [rows.alerts.depth(each) for each in ("siem", "pager", UNNAMED)] == [0, 0, 0]
+        assert [each.state for each in rows.connection.execute(select(delivery))] == ["moved"] * 3
+    assert outbox.kept(row, "siem").next_at == time.now()
 
 
-def test_a_broadcast_names_the_channel_that_refused(make_alert, time) -> None:
-    other = Choosy("other")
-    with pytest.raises(AlertError, match="strict: no"):
-        Broadcast([Choosy("strict", AlertError("no")), other], clock=time.clock).deliver(make_alert())
-    assert len(other.taken) == 1
-
-
-def test_the_metrics_of_a_broadcast_name_its_channels(outbox, metrics, make_alert, time) -> None:
-    both = Broadcast([Choosy("siem", AlertError("no")), Choosy("pager")], clock=time.clock)
-    put(outbox, make_alert(), time)
-    AlertWorker(outbox, both, metrics=metrics, now=time.now).step()
-    assert metrics.value("guardian_alerts_total", channel="siem+pager", outcome="parked") == 1
-
-
-def test_without_a_channel_nothing_waits_and_nothing_is_said_to_be_sent(outbox, metrics, make_alert, time) -> None:
-    row = put(outbox, make_alert(), time)
-    AlertWorker(outbox, Broadcast([], clock=time.clock), metrics=metrics, now=time.now).step()
-    assert outbox.kept(row).state == "sent"
-    assert outbox.depth() == 0
-    assert metrics.value("guardian_alerts_total", channel="none", outcome="sent") == 0
-
-
-def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
-    other, fallback = Choosy("other"), Heard()
-    both = Broadcast([Broken(), other], clock=time.clock)
-    worker = AlertWorker(outbox, both, metrics=metrics, now=time.now, fallback=fallback)
-    row = put(outbox, make_alert(), time)
-    for _ in range(3):
-        worker.step()
-        time.seconds += 700
-    assert other.taken == fallback.ids == [row]
-    assert outbox.kept(row).state == "pending"
-
-
-def test_a_channel_that_cannot_tell_what_it_has_holds_up_no_other(make_alert, time) -> None:
-    class Mute(Choosy):
-        def find(self, alert) -> str | None:
-            raise RetryLater("cannot tell")
-
-    other = Choosy("other")
-    both = Broadcast([Mute("mute"), other], clock=time.clock)
-    again = make_alert().model_copy(update={"attempt": 1})
-    assert both.find(again) is None
-    with pytest.raises(RetryLater, match="cannot tell"):
-        both.deliver(again)
-    assert len(other.taken) == 1
-
-
-def test_a_bug_in_what_one_channel_knows_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
-    class Forgetful(Choosy):
-        def find(self, alert) -> str | None:
-            raise LookupError("a bug")
-
-    other = Choosy("other", RetryLater("down"))
-    both = Broadcast([Forgetful("forgetful"), other], clock=time.clock)
-    worker = AlertWorker(outbox, both, metrics=metrics, now=time.now)
-    row = put(outbox, make_alert(), time)
-    worker.step()
-    time.seconds += 700
-    worker.step()
-    assert other.taken == [row]
+def test_what_waits_for_a_channel_that_is_configured_no_more_goes_to_those_that_are(
+    outbox, metrics, make_alert, time
+) -> None:
+    outbox.deliver_to("siem", "pager")
+    gone = ControlAlertOutbox(outbox.store, "siem")
+    pager = Choosy("pager")
+    rows = [put(outbox, make_alert(n), time) for n in range(4)]
+    worker = AlertWorker(ControlAlertOutbox(outbox.store, "pager"), pager, metrics=metrics, now=time.now)
+    assert [worker.step() for _ in range(3)] == [True] * 3
+    sent, refused, in_hand = (gone.claim(time.now()) for _ in range(3))
+    gone.sent(sent.id, "x")
+    gone.parked(refused.id, "HTTP 410")
+    outbox.deliver_to("pager", "mail")
+    assert [outbox.kept(each, "siem").state for each in rows] == ["sent", "moved", "moved", "moved"]
+    with outbox.store.read() as read:
+        parked = [(each.channel, each.why) for each in read.alerts.refused()]
+        assert parked == [("mail", "siem: HTTP 410")], "the pager has it"
+    mail = Choosy("mail")
+    workers = [
+        AlertWorker(ControlAlertOutbox(outbox.store, each.name), each, metrics=metrics, now=time.now)
+        for each in (pager, mail)
+    ]
+    for each in workers:
+        each.recover()
+        while each.step():
+            pass
+    assert pager.taken == rows
+    assert mail.taken == rows[2:]
+    gone.postponed(in_hand.id, time.now(), "it was sending this all the while")
+    assert outbox.kept(rows[2], "siem").state == "moved"

@@ -156,7 +156,9 @@ def test_letters_that_were_named_and_not_sent_again_are_a_fault_and_the_others_g
 
 def _refused_alerts(path, *ids):
     now, store = utc_now(), open_control_store(load(path))
-    outbox = ControlAlertOutbox(store)
+    outbox = ControlAlertOutbox(store, "webhook")
+    with store.write() as rows:
+        rows.alerts.deliver_to(["webhook"], now)
     for id_ in ids:
         finding = Finding(
             id=id_, kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",
@@ -167,7 +169,7 @@ def _refused_alerts(path, *ids):
         text = payload if isinstance(payload, str) else payload.model_dump_json()
         with store.write() as rows:
             rows.alerts.add(kind="finding", case_key=id_, idempotency_key=id_, payload=text, now=now)
-        outbox.parked(outbox.claim(now).id, "webhook: 410 \x1b gone")
+        outbox.parked(outbox.claim(now).id, "410 \x1b gone")
     store.close()
 
 
@@ -222,9 +224,9 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     config = ("-c", "home/guardian.yaml")
     shown = guardian("alerts", "list", *config)
     first, _, last = shown.stdout.splitlines()
-    assert first.startswith("1  ")
-    assert "f1  acme/s  webhook: 410 � gone" in first
-    assert "?  webhook: 410 � gone" in last
+    assert first.startswith("1  webhook  ")
+    assert "f1  acme/s  410 � gone" in first
+    assert "?  410 � gone" in last
     assert "3 alerts refused" in shown.stderr
     with pytest.raises(AlertError, match="channels refused 3 alerts"):
         refused_checked(load(path))
@@ -232,9 +234,11 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     some = guardian("alerts", "release", "1", beyond, *config)
     assert (some.returncode, some.stdout) == (1, f"1 released; not refused: {beyond}\n")
     left = json.loads(guardian("alerts", "list", "--json", *config).stdout)
-    assert [(each["id"], each.get("finding")) for each in left] == [(2, "f2"), (3, None)]
+    assert [(each["id"], each["channel"], each.get("finding")) for each in left] == [
+        (2, "webhook", "f2"), (3, "webhook", None),
+    ]  # fmt: skip
     store = open_control_store(load(path))
-    outbox = ControlAlertOutbox(store)
+    outbox = ControlAlertOutbox(store, "webhook")
     claimed = outbox.claim(utc_now())
     assert (claimed.id, claimed.attempts) == ("1", 1)
     assert outbox.claim(utc_now()) is None

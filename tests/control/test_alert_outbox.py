@@ -10,6 +10,7 @@ from guardian.alerting.outbox import AlertRow
 from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.errors import StoreError
 from guardian.store.control import ControlStore
+from guardian.store.control_alerts import UNNAMED
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -29,7 +30,7 @@ def _queue(store, key, case="c1"):
 
 
 def test_an_alert_is_claimed_once_and_waits_as_long_as_it_is_told(store):
-    outbox = ControlAlertOutbox(store)
+    outbox = ControlAlertOutbox(store, UNNAMED)
     assert outbox.claim(NOW) is None
     _queue(store, "k1")
     _queue(store, "k2")
@@ -51,7 +52,7 @@ def test_an_alert_is_claimed_once_and_waits_as_long_as_it_is_told(store):
 
 
 def test_an_alert_that_was_being_sent_at_a_crash_comes_back_with_its_attempts(store):
-    outbox = ControlAlertOutbox(store)
+    outbox = ControlAlertOutbox(store, UNNAMED)
     _queue(store, "k1")
     outbox.claim(NOW)
     assert outbox.recover() == 1
@@ -60,7 +61,7 @@ def test_an_alert_that_was_being_sent_at_a_crash_comes_back_with_its_attempts(st
 
 
 def test_what_another_process_gave_back_to_the_queue_is_sent_by_whoever_delivers_it_first(store):
-    outbox, other = ControlAlertOutbox(store), ControlAlertOutbox(store)
+    outbox, other = ControlAlertOutbox(store, UNNAMED), ControlAlertOutbox(store, UNNAMED)
     for key in ("k1", "k2", "k3"):
         _queue(store, key)
     first, second = outbox.claim(NOW), outbox.claim(NOW)
@@ -80,7 +81,7 @@ def test_what_another_process_gave_back_to_the_queue_is_sent_by_whoever_delivers
 
 @pytest.mark.parametrize("end", ["sent", "postponed", "parked"])
 def test_whoever_failed_with_one_that_another_process_took_over_ends_nothing_of_what_that_does(store, end):
-    outbox, other = ControlAlertOutbox(store), ControlAlertOutbox(store)
+    outbox, other = ControlAlertOutbox(store, UNNAMED), ControlAlertOutbox(store, UNNAMED)
     _queue(store, "k1")
     slow = outbox.claim(NOW)
     other.recover()
@@ -95,7 +96,7 @@ def test_whoever_failed_with_one_that_another_process_took_over_ends_nothing_of_
 @pytest.mark.parametrize("first", ["sent", "postponed", "parked"])
 @pytest.mark.parametrize("then", ["sent", "postponed", "parked"])
 def test_however_two_processes_end_the_same_alert_it_is_sent_if_one_of_them_sent_it(store, first, then):
-    outbox, other = ControlAlertOutbox(store), ControlAlertOutbox(store)
+    outbox, other = ControlAlertOutbox(store, UNNAMED), ControlAlertOutbox(store, UNNAMED)
     _queue(store, "k1")
     row = outbox.claim(NOW)
     other.recover()
@@ -118,7 +119,7 @@ def end_of(outbox, id_, end):
 
 
 def test_only_what_was_claimed_long_ago_is_taken_from_a_process_that_may_live(store):
-    outbox, other = ControlAlertOutbox(store), ControlAlertOutbox(store)
+    outbox, other = ControlAlertOutbox(store, UNNAMED), ControlAlertOutbox(store, UNNAMED)
     for key in ("k1", "k2"):
         _queue(store, key)
     old = outbox.claim(NOW)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from whole_store import ledger_entries
+from whole_store import alert_states, ledger_entries
 
 from guardian.control import registration
 from guardian.domain.batch import Decoded
@@ -306,7 +306,7 @@ def test_an_envelope_that_is_not_registered_is_flagged_and_the_fields_are_named(
     difference = "it differs from version 1 in: purpose, agent_id"
     assert outcome["note"] == f"the log's envelope is not registered; {difference}"
     with stage.deps.store.read() as rows:
-        assert rows.alerts.depth() == 1
+        assert alert_states(rows) == {"pending": 1}
 
 
 def test_where_only_unseen_fields_differ_the_note_says_so(stage, register) -> None:
@@ -340,7 +340,7 @@ def test_a_reissue_that_the_monitor_had_not_heard_of_alarms_nobody(stage, regist
     )
     assert stage.audit(finding_id=finding.id)[0]["result"] == "none"
     with stage.deps.store.read() as rows:
-        assert rows.alerts.depth() == 0
+        assert alert_states(rows) == {}
         assert rows.sessions.get("acme", "sess_1").view.status == "active"
     assert stage.submit(finding).json() == outcome
     assert seen_by_monitor(stage, grant(task_id="task_2")) is None

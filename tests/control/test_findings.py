@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, text
-from whole_store import first_bad, ledger_entries
+from whole_store import alert_states, first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
@@ -14,6 +14,7 @@ from guardian.domain.finding import Act, Effect, Kind, NamedBreach
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
 from guardian.store import control_findings
+from guardian.store.control_alerts import UNNAMED
 from guardian.store.control_tables import model
 
 
@@ -28,7 +29,7 @@ def test_strong_evidence_revokes_in_enforce_and_everything_is_written_at_once(st
     listed = stage.revocations().json()
     assert [entry["subject_id"] for entry in listed["entries"]] == ["sess_1"]
     with stage.deps.store.read() as rows:
-        assert rows.alerts.depth() == 2, "the change of mode asked for somebody too"
+        assert alert_states(rows) == {"pending": 2}, "the change of mode asked for somebody too"
         assert first_bad(rows) is None
     changes = stage.call("GET", "/v1/session-changes", "monitor").json()
     assert [each["word"] for each in changes["items"]] == ["revoked"]
@@ -80,7 +81,7 @@ def test_the_same_finding_gets_the_stored_answer_and_changes_nothing(stage, a_fi
     assert (first.headers["idempotency-replayed"], again.headers["idempotency-replayed"]) == ("false", "true")
     with stage.deps.store.read() as rows:
         assert len(ledger_entries(rows)) == 1
-        assert rows.alerts.depth() == 2, "the change of mode asked for somebody too"
+        assert alert_states(rows) == {"pending": 2}, "the change of mode asked for somebody too"
 
 
 def test_the_same_id_with_other_content_is_a_conflict(stage, a_finding):
@@ -179,7 +180,7 @@ def test_a_fact_that_only_asks_to_be_told_revokes_nobody_and_spends_nothing_that
 def test_a_finding_that_wants_nothing_is_stored_without_an_alert(stage, a_finding):
     assert stage.submit(a_finding(wanted=Effect.NONE)).json()["effect"] == "none"
     with stage.deps.store.read() as rows:
-        assert rows.alerts.depth() == 0
+        assert alert_states(rows) == {}
 
 
 def test_a_decision_point_that_breaks_means_flag(make_stage, policies, a_finding, hard):
@@ -297,7 +298,7 @@ def test_the_queued_alert_is_what_alert_channels_read(make_stage, a_finding):
     stage = make_stage(public_url="https://guardian.example/")
     stage.submit(a_finding("s/1"))
     with stage.deps.store.write() as rows:
-        alert = Alert.model_validate_json(rows.alerts.claim(stage.clock()).payload)
+        alert = Alert.model_validate_json(rows.alerts.claim(UNNAMED, stage.clock()).payload)
     assert alert.finding == a_finding("s/1")
     assert (alert.outcome.effect, alert.outcome.allowed) == (Effect.FLAG, False)
     assert "auto-revoke-only-in-enforce" in alert.outcome.note

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from whole_store import alert_states
 
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.memory import MemoryBroker
@@ -149,11 +150,11 @@ def test_once_it_is_over_it_is_told_for_what_it_was_so_that_it_counts_as_nobodys
 def test_nobody_is_alerted_of_it_and_no_budget_is_spent(bench):
     before = len(bench.stage.ledger())
     with bench.stage.deps.store.read() as rows:
-        told = rows.alerts.depth()
+        told = alert_states(rows)
     bench.plant()
     watcher(bench).read_all()
     with bench.stage.deps.store.read() as rows:
-        assert rows.alerts.depth() == told
+        assert alert_states(rows) == told
         assert rows.ledger.spent("acme", bench.stage.clock() - timedelta(hours=1)).used == 0
     assert len(bench.stage.ledger()) > before
 

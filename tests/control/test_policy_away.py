@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from whole_store import ledger_entries
+from whole_store import alert_states, ledger_entries
 
 from guardian.control.news import tell_of_decision_point
 from guardian.control.switch import SwitchRule
@@ -89,7 +89,7 @@ def test_what_the_monitor_sees_is_taken_in_as_a_flag_and_never_as_a_revocation(
     assert counted == 1
     with enforced.deps.store.read() as rows:
         assert ledger_entries(rows) == []
-        assert rows.alerts.depth() == 2, "the finding's own alert, and the news"
+        assert alert_states(rows) == {"pending": 2}, "the finding's own alert, and the news"
 
 
 def test_a_redelivered_finding_gets_the_answer_of_the_outage_again(enforced, pdp, a_finding):

@@ -23,6 +23,7 @@ from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
 from guardian.store import control, control_epoch, control_scope
 from guardian.store.control import ControlStore
+from guardian.store.control_alerts import UNNAMED
 from guardian.store.control_audit import canonical, chain
 from guardian.store.control_epoch import EpochFile, Mark, lost_mark, restored_mark
 from guardian.store.control_tables import metadata
@@ -693,6 +694,6 @@ def test_the_next_alert_is_found_without_sorting_all_that_wait(store):
             told = {"kind": "finding", "case_key": "c", "idempotency_key": str(n), "payload": str(n)}
             rows.alerts.add(**told, now=NOW + timedelta(seconds=n // 2))
         plans = _planned(rows)
-        taken = [rows.alerts.claim(NOW + DAY).payload for _ in range(3)]
+        taken = [rows.alerts.claim(UNNAMED, NOW + DAY).payload for _ in range(3)]
     assert taken == ["0", "1", "2"]
     assert [step for step in plans if "TEMP B-TREE" in step] == []

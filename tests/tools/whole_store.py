@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from guardian.audit.verify import verify_trail
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.store.control import ControlRows
-from guardian.store.control_tables import alert
+from guardian.store.control_tables import delivery
 
 _ALL = 1_000_000
 
@@ -33,6 +33,6 @@ def not_made_once(rows: ControlRows) -> list[str]:
 
 
 def alert_states(rows: ControlRows) -> dict[str, int]:
-    """How many alerts are in which state."""
-    counted = rows.connection.execute(select(alert.c.state, func.count()).group_by(alert.c.state))
+    """How many alerts are in which state, those of every channel together."""
+    counted = rows.connection.execute(select(delivery.c.state, func.count()).group_by(delivery.c.state))
     return {state: int(count) for state, count in counted}

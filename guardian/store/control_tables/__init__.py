@@ -1,6 +1,6 @@
 """The control database's tables. The revisions in `migrations_control/` build exactly these."""
 
-from guardian.store.control_tables.cases import alert, case, case_event, followed
+from guardian.store.control_tables.cases import alert, case, case_event, channel, delivery, followed
 from guardian.store.control_tables.ledger import cursor, delegation, descent, head, ledger, lifting, live
 from guardian.store.control_tables.naming import metadata
 from guardian.store.control_tables.people import approval, break_glass, exception, idempotency, token, visit
@@ -18,9 +18,11 @@ __all__ = [
     "case",
     "case_event",
     "change",
+    "channel",
     "checkpoint",
     "cursor",
     "delegation",
+    "delivery",
     "descent",
     "envelope",
     "exception",

@@ -13,15 +13,27 @@ alert = Table(
     Column("case_key", Text, nullable=False),
     Column("idempotency_key", String(64), nullable=False, unique=True),
     Column("payload", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "case_key"),
+)
+
+# The channels that alerts go to. Slack is none of them: it follows the alerts by their cases.
+channel = Table("control_channel", metadata, Column("name", String(64), primary_key=True))
+
+# Where an alert stands on its way to one channel.
+delivery = Table(
+    "control_delivery",
+    metadata,
+    Column("alert_id", Integer, nullable=False, autoincrement=False),
+    Column("channel", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime),
-    Column("created_at", UtcDateTime, nullable=False),
     Column("remote", Text),
     Column("last_error", Text, nullable=False),
-    Index(None, "state", "next_at"),
-    Index(None, "case_key"),
+    PrimaryKeyConstraint("alert_id", "channel"),
+    Index(None, "channel", "state", "next_at", "alert_id"),
 )
 
 # A case as a channel of people shows it: where it stands there, and what is to be written next.
