@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from guardian.alerting import blocks
-from guardian.alerting.bare import in_full_or_bare
+from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.buttons import of_no_session
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
@@ -90,7 +90,7 @@ class EmailChannel:
 
     def __init__(self, options: EmailOptions, password: str) -> None:
         self._options, self._password = options, password
-        self._delivered = Delivered()
+        self._delivered, self._in_full_or_bare = Delivered(), InFullOrBare()
         self._rest: dict[str, _Rest] = {}
 
     def deliver(self, alert: Alert) -> str:
@@ -98,36 +98,47 @@ class EmailChannel:
         before = self._rest.pop(name, None)
         asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
         try:
-            refused = in_full_or_bare(alert, lambda told: self._refused(told, name, asked))
+            refused = self._in_full_or_bare(alert, lambda told: self._refused(told, name, asked))
         except smtplib.SMTPResponseException as error:
-            if 500 <= error.smtp_code < 600:
-                raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+            raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+        except RetryLater:
             self._keep(name, before)
-            raise RetryLater(f"{self._options.host}: {error.smtp_code}") from None
-        except (smtplib.SMTPException, OSError) as error:
-            self._keep(name, before)
-            raise RetryLater(f"{self._options.host}: {type(error).__name__}: {shown(str(error), 120)}") from None
+            raise
         self._sort_out(name, before, asked, refused)
         return self._delivered.note(alert, name)
 
     def _refused(self, alert: Alert, name: str, asked: tuple[str, ...]) -> dict[str, int]:
-        """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off."""
-        message = mail(alert, self._options.sender, self._options.recipients)
+        """Who was refused, with which code. A server that hangs up before it has the mail puts everybody off.
+
+        Raises AlertError where the text is refused, RetryLater, and SMTPResponseException (5xx) where something
+        else is, which another text would not change.
+        """
+        message, met = mail(alert, self._options.sender, self._options.recipients), False
         message.replace_header("Message-ID", name)
-        with within(_ANSWERS * self._options.timeout_s):
-            server = self._connected()
-            try:
-                told = server.send_message(message, to_addrs=asked)
-            except smtplib.SMTPRecipientsRefused as error:
-                told = dict.fromkeys(asked, (421, b"")) | error.recipients
-            except smtplib.SMTPDataError as error:
-                if error.smtp_code < 500:
-                    raise
+        try:
+            with within(_ANSWERS * self._options.timeout_s):
+                server = self._connected()
+                met = True
+                try:
+                    told = server.send_message(message, to_addrs=asked)
+                except smtplib.SMTPRecipientsRefused as error:
+                    told = dict.fromkeys(asked, (421, b"")) | error.recipients
+                finally:
+                    with suppress(
+                        smtplib.SMTPException, OSError
+                    ):  # whatever it says now, it has the mail or has not
+                        server.quit()
+                    server.close()
+        except smtplib.SMTPResponseException as error:
+            of_text = isinstance(error, smtplib.SMTPDataError)
+            if not 500 <= error.smtp_code < 600:
+                raise RetryLater(f"{self._options.host}: {error.smtp_code}", perhaps_refused=of_text) from None
+            if of_text:
                 raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
-            finally:
-                with suppress(smtplib.SMTPException, OSError):  # whatever it says now, it has the mail or has not
-                    server.quit()
-                server.close()
+            raise
+        except (smtplib.SMTPException, OSError) as error:
+            told_of = f"{type(error).__name__}: {shown(str(error), 120)}"
+            raise RetryLater(f"{self._options.host}: {told_of}", perhaps_refused=met) from None
         return {address: code for address, (code, _) in told.items()}
 
     def _sort_out(

@@ -12,6 +12,9 @@ from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.cutoff import within
 
 _AGAIN = frozenset({408, 409, 423, 425, 429})
+_ONCE_CONNECTED = (
+    httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError, httpx.WriteTimeout
+)  # fmt: skip
 
 
 def checked_url(name: str, url: str) -> str:
@@ -30,13 +33,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
         with within(timeout_s), httpx.stream("POST", url, content=body, headers=told, timeout=timeout_s) as got:
             pass  # what is said beside status and headers is not read, and need not have an end
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise RetryLater(f"{_host(url)}: {_cause(error)}") from None
+        met = isinstance(error.__cause__ if isinstance(error, TimeoutError) else error, _ONCE_CONNECTED)
+        raise RetryLater(f"{_host(url)}: {_cause(error)}", perhaps_refused=met) from None
     if got.is_success:
         return
     if got.status_code in _AGAIN or got.status_code >= 500:
         after = got.headers.get("retry-after", "")
         raise RetryLater(
-            f"{_host(url)}: HTTP {got.status_code}", after_s=float(after) if after.isdigit() else None
+            f"{_host(url)}: HTTP {got.status_code}",
+            after_s=float(after) if after.isdigit() else None,
+            perhaps_refused=got.status_code != 429 and not after,  # else it is busy
         )
     raise AlertError(f"{_host(url)} refuses the alert: HTTP {got.status_code}")
 

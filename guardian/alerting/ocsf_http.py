@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardian.alerting.bare import in_full_or_bare
+from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.ocsf import to_ocsf
@@ -56,11 +56,11 @@ class OcsfHttpChannel:
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"{options.scheme} {token}"
-        self._delivered = Delivered()
+        self._delivered, self._in_full_or_bare = Delivered(), InFullOrBare()
 
     def deliver(self, alert: Alert) -> str:
         name = message_id(alert)
-        in_full_or_bare(alert, lambda told: self._post(told, name))
+        self._in_full_or_bare(alert, lambda told: self._post(told, name))
         return self._delivered.note(alert, f"ocsf_http:{name}")
 
     def _post(self, alert: Alert, name: str) -> None:

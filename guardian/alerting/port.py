@@ -19,11 +19,14 @@ Sleep = Callable[[float], object]
 
 
 class RetryLater(Exception):
-    """The channel cannot take the alert now; ask again in `after_s` seconds (None: as the worker sees fit)."""
+    """The channel cannot take the alert now; ask again in `after_s` seconds (None: as the worker sees fit).
 
-    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+    With `perhaps_refused` it had some of the alert when it failed: a filter on the way may have stopped its words.
+    """
+
+    def __init__(self, reason: str, *, after_s: float | None = None, perhaps_refused: bool = False) -> None:
         super().__init__(reason)
-        self.after_s = after_s
+        self.after_s, self.perhaps_refused = after_s, perhaps_refused
 
 
 class _Value(BaseModel):

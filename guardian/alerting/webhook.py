@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from guardian.alerting.bare import in_full_or_bare
+from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.port import Alert, Clock, Sleep
@@ -48,11 +48,11 @@ class WebhookChannel:
 
     def __init__(self, options: WebhookOptions, secret: bytes) -> None:
         self._options, self._secret = options, secret
-        self._delivered = Delivered()
+        self._delivered, self._in_full_or_bare = Delivered(), InFullOrBare()
 
     def deliver(self, alert: Alert) -> str:
         name = message_id(alert)
-        in_full_or_bare(alert, lambda told: self._post(told, name))
+        self._in_full_or_bare(alert, lambda told: self._post(told, name))
         return self._delivered.note(alert, f"webhook:{name}")
 
     def _post(self, alert: Alert, name: str) -> None:

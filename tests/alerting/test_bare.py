@@ -2,17 +2,20 @@
 
 import base64
 import json
+import socket
 
 import jsonschema
 import pytest
 from ocsf_json_schema import get_ocsf_schema
 from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
+from structlog.testing import capture_logs
 
 from guardian.alerting.bare import bare
 from guardian.alerting.delivered import message_id
 from guardian.alerting.email import EmailOptions, mail
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.ocsf_http import OcsfHttpOptions
+from guardian.alerting.port import RetryLater
 from guardian.alerting.webhook import WebhookOptions
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach, Reason, Subject
 from guardian.errors import AlertError
@@ -109,6 +112,99 @@ def test_who_refuses_even_that_has_refused_the_alert(email, mailbox, webhook, re
     for channel in (email, webhook):
         with pytest.raises(AlertError, match=r"refuses the (mail|alert): (550|HTTP 403)"):
             channel.deliver(everywhere())
+
+
+def _until_it_arrives(channel, alert, most=10) -> int:
+    """How often that takes."""
+    for tries in range(1, most + 1):
+        try:
+            channel.deliver(alert)
+        except RetryLater:
+            continue
+        return tries
+    raise AssertionError("it does not arrive")
+
+
+@pytest.mark.parametrize("answer", [500, 502, 503, 0], ids=["500", "502", "503", "hangs up"])
+def test_what_a_filter_stops_as_if_the_receiver_was_down_arrives_without_it_after_some_tries(
+    webhook, receiver, everywhere, answer
+) -> None:
+    receiver.filter, receiver.filtered = STOPPED.encode(), answer
+    alert = everywhere()
+    with capture_logs() as lines:
+        assert _until_it_arrives(webhook, alert) == 4
+    ((headers, body),) = receiver.requests
+    assert STOPPED not in body.decode()
+    assert headers["webhook-id"] == message_id(alert)
+    assert [STOPPED.encode() in each for each in receiver.bodies] == [True] * 4 + [False]
+    (line,) = lines
+    assert (line["event"], line["finding"]) == ("alert_refused_in_full", alert.finding.id)
+    assert line["error"].endswith(", 4 times")
+
+
+def test_a_filter_may_swallow_what_it_stops(receiver, everywhere, time) -> None:
+    receiver.filter, receiver.filtered = STOPPED.encode(), -1
+    collector = OcsfHttpOptions(url=receiver.url, timeout_s=1.0).open(clock=time.clock, sleep=time.sleep)
+    with pytest.raises(RetryLater) as later:
+        collector.deliver(everywhere())
+    assert later.value.perhaps_refused
+
+
+@pytest.mark.parametrize("answer", ["451 later", "421 bye", ""])
+def test_a_mail_that_is_put_off_for_its_text_or_hung_up_on_arrives_without_it_after_some_tries(
+    email, mailbox, everywhere, answer
+) -> None:
+    mailbox.filter, mailbox.filtered = STOPPED.encode(), answer
+    alert = everywhere()
+    assert _until_it_arrives(email, alert) == 4
+    (told,) = mailbox.mails
+    assert f"guardian alerts preview {alert.finding.id}" in told.get_content()
+
+
+def test_an_alert_arrives_in_full_from_a_receiver_that_was_down_however_long(
+    webhook, receiver, everywhere
+) -> None:
+    receiver.filter, receiver.filtered = b"guardian.finding", 502
+    for _ in range(8):
+        with pytest.raises(RetryLater):
+            webhook.deliver(everywhere())
+    receiver.filter = b""
+    webhook.deliver(everywhere())
+    ((_, body),) = receiver.requests
+    assert STOPPED in body.decode()
+
+
+@pytest.mark.parametrize("busy", [429, 529], ids=["by its rate", "and says until when"])
+def test_of_a_receiver_that_is_busy_no_try_counts(webhook, receiver, everywhere, busy) -> None:
+    receiver.statuses.extend([busy] * 9)
+    for _ in range(9):
+        with pytest.raises(RetryLater):
+            webhook.deliver(everywhere())
+    receiver.filter, receiver.filtered = STOPPED.encode(), 502
+    assert _until_it_arrives(webhook, everywhere()) == 4
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "guardian.invalid"])
+def test_of_a_receiver_that_cannot_be_reached_no_try_counts(tmp_path, everywhere, time, host) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    url = f"http://{host}:{port}" if host == "127.0.0.1" else f"https://{host}"
+    told = {"host": "127.0.0.1", "port": port, "tls": "none", "sender": "g@acme.example"}
+    channels = [
+        OcsfHttpOptions(url=url).open(clock=time.clock, sleep=time.sleep),
+        EmailOptions(**told, recipients=("soc@acme.example",)).open(clock=time.clock, sleep=time.sleep),
+    ]
+    for channel in channels:
+        with pytest.raises(RetryLater) as away:
+            channel.deliver(everywhere())
+        assert not away.value.perhaps_refused
+
+
+def test_a_mail_that_is_put_off_before_its_text_was_told_does_not_count(email, mailbox, everywhere) -> None:
+    mailbox.refuse = "451 later"
+    with pytest.raises(RetryLater) as later:
+        email.deliver(everywhere())
+    assert not later.value.perhaps_refused
 
 
 def test_a_name_of_a_session_that_filters_may_stop_is_left_out_with_its_link(everywhere) -> None:

@@ -15,11 +15,15 @@ from typing import Any, Self
 
 @dataclass
 class Receiver:
-    """Keeps what is posted; answers with the next of `statuses`, else 200; with 403 to what has `filter`."""
+    """Keeps what is posted; answers with the next of `statuses`, else 200; to what has `filter` with the status
+    `filtered`, by hanging up where that is 0, and not at all where it is -1."""
 
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     statuses: deque[int] = field(default_factory=deque)
+    closing: threading.Event = field(default_factory=threading.Event)
     filter: bytes = b""
+    filtered: int = 403
     url: str = ""
 
     def __enter__(self) -> Self:
@@ -29,12 +33,17 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.statuses.popleft() if receiver.statuses else 200
-                status = 403 if receiver.filter and receiver.filter in body else status
+                receiver.bodies.append(body)
+                status = receiver.filtered if receiver.filter and receiver.filter in body else status
+                if status <= 0:
+                    self.close_connection = True
+                    receiver.closing.wait(30 * -status)
+                    return
                 if status < 400:
                     receiver.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
-                if status == 429:
+                if status in (429, 529):
                     self.send_header("Retry-After", "7")
                 self.end_headers()
 
@@ -48,6 +57,7 @@ class Receiver:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -56,12 +66,13 @@ class Receiver:
 @dataclass
 class Mailbox:
     """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250, `refused` to a recipient,
-    `bye` to QUIT. A `filter` refuses the mail that has it."""
+    `bye` to QUIT. A mail that has `filter` hears `filtered`, or nothing more where that is empty."""
 
     mails: list[EmailMessage] = field(default_factory=list)
     refuse: str = ""
     bye: str = "221 bye"
     filter: bytes = b""
+    filtered: str = "550 spam"
     refused: dict[str, str] = field(default_factory=dict)
     reached: list[str] = field(default_factory=list)
     port: int = 0
@@ -88,7 +99,9 @@ class Mailbox:
                         while (text := self.rfile.readline()) not in (b".\r\n", b""):
                             lines.append(text.removeprefix(b"."))
                         if mailbox.filter and mailbox.filter in b"".join(lines):
-                            self._say("550 spam")
+                            if not mailbox.filtered:
+                                return
+                            self._say(mailbox.filtered)
                             continue
                         mailbox.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))  # type: ignore[arg-type]
                         self._say("250 kept")
