@@ -447,6 +447,29 @@ def test_it_runs_by_itself_and_stops(stage, receiver, caep):
     assert not running.is_alive()
 
 
+class Counted(threading.Event):
+    """Is set once somebody has waited on it so often; waits for nothing."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.waits = most, []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        if len(self.waits) == self.most:
+            self.set()
+        return self.is_set()
+
+
+def test_the_pauses_of_a_receiver_that_is_away_grow_to_a_minute(stage, receiver, caep):
+    receiver.script.extend([(503, b"")] * 9)
+    stage.revoke("s1")
+    stop = Counted(9)
+    caep.run(stop)
+    for pause, most in zip(stop.waits, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert most / 2 <= pause < most
+
+
 def test_which_receiver_is_meant_is_said_at_the_start_and_with_each_trouble_and_no_secret_of_its_url(
     stage, given, capsys
 ):
