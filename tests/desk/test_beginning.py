@@ -209,6 +209,7 @@ def test_what_waits_for_a_second_person_is_shown_however_old_it_is(veteran, slac
     monkeypatch.setattr(case_begin, "_AT_ONCE", 1)
     with veteran.deps.store.write() as rows:
         rows.connection.exec_driver_sql("DELETE FROM control_alert WHERE id > 10")
+        rows.connection.exec_driver_sql("DELETE FROM control_delivery WHERE alert_id > 10")
     with veteran.client("maya", "responder", "*") as maya, veteran.client("root", "admin", "*") as admin:
         for name in ("s00", "s02"):
             assert maya.revoke("acme", name, reason="bad").session.status == "revoked"
