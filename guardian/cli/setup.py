@@ -37,7 +37,7 @@ def init(
 ) -> None:
     """Write a commented configuration with fresh keys and the first tokens; shadow mode is on.
 
-    Example: guardian init guardian-home && guardian doctor -c guardian-home/guardian.yaml
+    Example: guardian init guardian-home
     """
     from guardian.commands.initialise import initialise
 
@@ -53,8 +53,9 @@ def init(
         f"{target} written, with fresh keys and 90-day tokens in {target.parent / 'keys'} (yours only):\n"
         "  admin.token for people, gateway.token for gateways, monitor.token for the monitor\n"
         "Next: name your broker and your gateways in the file, then\n"
-        f"  guardian doctor -c {named}\n"
         f"  guardian run -c {named}\n"
+        "and in another terminal, to see what does not work yet:\n"
+        f"  guardian doctor -c {named}\n"
         "Shadow mode is on: nothing is revoked. Once the findings are right, let it act on a share of sessions:\n"
         f"  guardian mode TENANT canary --percent 5 --reason ... -c {named}\n"
         f"and later all: `enforce`.{second}"

@@ -24,7 +24,7 @@ TOKEN_LIFE = timedelta(days=90)
 def initialise(folder: Path, *, solo: bool = False) -> Path:
     """Returns the configuration's path. Raises ConfigurationError when one is there already.
 
-    Where it fails in a folder that was empty, the folder is left empty: half a deployment cannot be gone on with.
+    Where it fails it leaves the folder as it was: half a deployment cannot be gone on with.
     `solo`: one person may do what otherwise takes two; every such act is audited as such.
     """
     target = folder / "guardian.yaml"
@@ -36,13 +36,18 @@ def initialise(folder: Path, *, solo: bool = False) -> Path:
 
 @contextmanager
 def _all_or_nothing(folder: Path) -> Iterator[None]:
-    fresh = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    before = _held(folder)
     try:
         yield
     except BaseException:
-        for made in folder.iterdir() if fresh and folder.is_dir() else ():
+        for made in sorted(_held(folder) - before, reverse=True):  # what is in a folder before the folder
             shutil.rmtree(made) if made.is_dir() else made.unlink()
         raise
+
+
+def _held(folder: Path) -> set[Path]:
+    """As deep as anything is written here: the keys have a folder of their own."""
+    return {*folder.glob("*"), *folder.glob("*/*")}
 
 
 def _filled(folder: Path, target: Path, *, solo: bool) -> Path:

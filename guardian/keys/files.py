@@ -53,7 +53,7 @@ def _put(written: Path, path: Path) -> None:
         os.link(written, path)
     except FileExistsError as error:
         raise ConfigurationError(
-            f"{path} exists already; keys are never overwritten, choose another file"
+            f"{path} exists already; keys are never overwritten, choose another folder"
         ) from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}; choose another folder") from error

@@ -183,6 +183,27 @@ def test_init_makes_a_configuration_that_checks_and_keys_that_only_the_owner_rea
     assert "exists already" in again.stderr
 
 
+@pytest.mark.parametrize("kept", ["signing.jwks.json", "seal.key", "gateway.token"])
+def test_init_leaves_a_folder_that_holds_a_key_as_it_was_and_can_be_gone_on_with(
+    guardian, tmp_path: Path, kept: str
+) -> None:
+    key = tmp_path / "home" / "keys" / kept
+    key.parent.mkdir(parents=True)
+    key.write_text("mine")
+    refused = guardian("init", "home")
+    assert (refused.returncode, f"{kept} exists already" in refused.stderr) == (2, True)
+    assert "choose another folder" in refused.stderr
+    assert [*(tmp_path / "home").rglob("*")] == [key.parent, key]
+    assert key.read_text() == "mine"
+    key.unlink()
+    assert guardian("init", "home").returncode == 0
+
+
+def test_init_names_first_what_doctor_has_to_find_running(guardian) -> None:
+    shown = guardian("init", "home").stdout
+    assert 0 < shown.index("guardian run -c") < shown.index("guardian doctor -c")
+
+
 def test_the_commands_that_init_names_can_be_copied_whatever_the_folder_is_called(guardian) -> None:
     shown = guardian("init", "my guardian").stdout.splitlines()
     copied = [shlex.split(line) for line in shown if line.startswith("  guardian ")]
