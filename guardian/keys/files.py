@@ -79,6 +79,9 @@ def read_secret(path: Path) -> bytes:
             f"{path} does not exist; restore it from your backup, or make a new deployment with"
             " `guardian init FOLDER`"
         ) from error
+    except PermissionError as error:
+        mend = "mend its owner or mode, or do this as the user that guardian runs as"
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}; {mend}") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     if mode & 0o077:

@@ -1,5 +1,6 @@
 """The doctor's own checks: names, policies, checkpoints."""
 
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +31,18 @@ def test_the_doctor_says_where_hashed_agents_count_as_protected(hashed: bool, li
     found = next(check for check in examine(settings) if check.name == "names")
     assert found.ok
     assert ("what is not registered of tenant_acme counts as protected" in found.found) is told
+
+
+def test_a_key_that_this_user_may_not_read_is_told_with_whose_it_should_be(tmp_path, monkeypatch):
+    settings = load(initialise(tmp_path / "home"))
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)  # root may read whatever a mode says
+    found = next(check for check in examine(settings, "watch") if check.name == "keys")
+    assert (found.ok, found.found.partition(": ")[2]) == (False, "Permission denied")
+    assert found.mend == "mend its owner or mode, or do this as the user that guardian runs as"
 
 
 def of_policies(folder):
