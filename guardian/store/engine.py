@@ -57,6 +57,9 @@ _LINE = {
     "tcp_user_timeout": 30_000,  # in milliseconds, all others in seconds
 }
 """When a server that is gone is given up, as libpq takes it; what the URL says of it goes first."""
+_DAMAGE = ("not a database", "malformed", "is damaged")  # in what SQLite says of a file, or we of it
+_RESTORE = "put back a backup, as README says under 'A backup was restored'"
+_FOLDER = "its folder must exist or be creatable, on a local disk with space left, and be writable by this user"
 _BEGINNING = re.compile("[^:@?]*(?::/*)?")  # of a URL: its scheme, if it has one
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among PostgreSQL's options
 _GRANTS = (
@@ -268,10 +271,9 @@ def _cannot_open(target: URL, error: Exception) -> StoreError:
     if _is_locked(error):
         return _locked(shown)
     if target.get_backend_name() == "sqlite":
-        return StoreError(
-            f"store: cannot open {shown}: {_cause(error)}; its folder must exist or be creatable, on a local "
-            "disk with space left, and be writable by this user"
-        )
+        cause = _cause(error)
+        way_out = _RESTORE if any(words in cause for words in _DAMAGE) else _FOLDER
+        return StoreError(f"store: cannot open {shown}: {cause}; {way_out}")
     return StoreError(
         f"store: cannot reach {shown}: {_cause(error)}; check that the server is up and the role exists"
     )

@@ -60,6 +60,14 @@ def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
         open_engine(url)
 
 
+def test_a_damaged_database_is_told_as_one_and_not_as_a_trouble_with_its_folder(tmp_path):
+    (tmp_path / "control.db").write_bytes(b"no database at all" * 200)
+    with pytest.raises(StoreError, match="file is not a database; put back a backup"):
+        open_engine(f"sqlite:///{tmp_path}/control.db")
+    with pytest.raises(StoreError, match="its folder must exist"):
+        open_engine("sqlite:////proc/nowhere/a.db")
+
+
 @pytest.mark.parametrize(("driver", "takes_them"), [("psycopg", True), ("pg8000", False)])
 def test_only_a_driver_that_takes_options_of_libpq_is_given_any(monkeypatch, driver, takes_them):
     told = []
