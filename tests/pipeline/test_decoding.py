@@ -246,7 +246,11 @@ def test_a_gateway_that_speaks_for_a_foreign_tenant_is_told_once_a_day(
     world = new_world(decoder=make_decoder(entitlements={}))
     for day in (0, 0, 1, 1):
         world.feed(record(body(day), timestamp=now + timedelta(days=day)))
-    assert len(world.told(Kind.ENTITLEMENT)) == 2
+    told = world.told(Kind.ENTITLEMENT)
+    assert len(told) == 2
+    event = body()
+    gateway, tenant = event["gateway"], event["envelope"]["tenant_id"]
+    assert told[0].title.startswith(f"Not entitled: gateway {gateway!r} is not granted tenant {tenant!r}")
 
 
 @pytest.mark.parametrize(
