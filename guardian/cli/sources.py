@@ -1,6 +1,7 @@
 """sources, sources try, detect."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,14 +44,14 @@ def sources(context: typer.Context, as_json: JsonOption = False) -> None:
 
     formats = list(list_formats())
     if as_json:
-        print_json(
-            [{"name": f.name, "title": f.title, "carries": f.carries, "missing": f.missing} for f in formats]
-        )
+        print_json([asdict(each) for each in formats])
         return
     for each in formats:
         typer.echo(f"{each.name}\n    {each.title}")
         typer.echo(f"    carries: {', '.join(each.carries)}")
         typer.echo(f"    never carries: {', '.join(each.missing) or '–'}")
+        if each.options:
+            typer.echo(f"    source.options: {each.options}")
     typer.echo("auto\n    any of these, told record by record: by the header guardian-format, else by content")
 
 
@@ -121,6 +122,9 @@ _NAMED_BY = {
 
 
 def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
+    from guardian.commands.detecting import list_formats
+
+    options = {each.name: each.options for each in list_formats()}
     for tally in tallies:
         typer.echo(
             f"{tally.format or 'unknown'}: {counted(tally.records, 'record')}, {tally.readable:.1%} readable:"
@@ -134,6 +138,8 @@ def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
             typer.echo(f"    {tally.only_auto:,} of them with format auto only: {why}")
         for reason, count in tally.reasons.most_common(5):
             typer.echo(f"    {count:,} x {escape(reason)}")
+        if not tally.decisions and tally.format is not None and (told := options.get(tally.format)):
+            typer.echo(f"    where its records are written otherwise, source.options may say how: {told}")
         always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
         if always:
             typer.echo(f"    never there: {', '.join(always)}")

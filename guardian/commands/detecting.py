@@ -30,12 +30,14 @@ sessions the first count."""
 
 @dataclass(frozen=True, slots=True)
 class FormatFacts:
-    """One line of `guardian sources`."""
+    """One format of `guardian sources`. `options`: what `source.options` may say for it, in words; empty where
+    nothing."""
 
     name: str
     title: str
     carries: tuple[str, ...]
     missing: tuple[str, ...]
+    options: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ def list_formats() -> Iterator[FormatFacts]:
         format = plugins.find("sources", name)
         carries = tuple(fact for fact in CARRIED if fact in format.carries)
         missing = tuple(fact for fact in CARRIED if fact not in format.carries)
-        yield FormatFacts(name, format.title, carries, missing)
+        options = " ".join(format.__doc__.split()).removeprefix("Options: ") if dataclasses.fields(format) else ""
+        yield FormatFacts(name, format.title, carries, missing, options)
 
 
 def detect(settings: Settings, file: Path, update: Callable[[int, int | None], None]) -> list[Tally]:

@@ -1,5 +1,6 @@
 """sources, sources try, detect: what a person sees who is about to point guardian at a log."""
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from guardian.bootstrap import plugins
 
 SAMPLES = Path(__file__).parent.parent / "sources" / "samples"
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "examples" / "mapping.yaml"
@@ -53,6 +56,7 @@ def test_detect_reads_guardians_own_format_whichever_gateways_it_names(guardian,
         assert f"guardian: {2 * len(log)} records, 100.0% readable: {2 * len(log)} decisions" in done.stdout
 
 
+TICK = "2026-11-24T22:07:17Z"
 GATEWAY = "gateway: edge-1, tenant: tenant_acme"
 ACCESS = {"start_time": "2026-11-24T22:07:17Z", "response_code": 200, "mcp.tool.name": "pay", "x-agent-id": "bot"}
 OTHER_KEYS = {"ts": "2026-11-24T22:07:17Z", "code": 200, "mcp_tool": "pay", "x-agent-id": "bot"}
@@ -273,6 +277,27 @@ def test_detect_says_where_a_format_that_it_knows_holds_no_call(guardian, tmp_pa
     assert "guardian sources try" in done.stdout
     (tmp_path / "log").write_text(spans(CALL, {"openinference.span.kind": "TOOL", "tool.name": "pay"}))
     assert "none of it" not in guardian("detect", "log").stdout
+
+
+def test_where_a_log_of_a_known_format_says_nothing_detect_names_what_options_could_mend(
+    guardian, tmp_path: Path
+) -> None:
+    read = {"start_time": TICK, "response_code": 200, "mcp.method.name": "tools/call", "mcp.session.id": "s"}
+    (tmp_path / "log").write_text(json.dumps({**read, "tool": "pay"}))
+    done = guardian("detect", "log")
+    assert (done.returncode, "source.options may say how: `fields`, the log's key" in done.stdout) == (3, True)
+    (tmp_path / "log").write_text(json.dumps({**read, "mcp.tool.name": "pay"}))
+    assert "source.options" not in guardian("detect", "log").stdout
+
+
+@pytest.mark.parametrize("name", plugins.names("sources"))
+def test_every_option_of_a_format_is_told(guardian, name: str) -> None:
+    (told,) = (each for each in json.loads(guardian("sources", "--json").stdout) if each["name"] == name)
+    options = [each.name for each in dataclasses.fields(plugins.find("sources", name))]
+    assert bool(told["options"]) is bool(options)
+    assert all(f"`{option}`" in told["options"] for option in options)
+    shown = guardian("sources").stdout
+    assert not options or f"    source.options: {told['options']}\n" in shown
 
 
 def test_detect_says_how_a_format_of_ones_own_is_read(guardian, tmp_path: Path) -> None:
