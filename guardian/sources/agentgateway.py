@@ -1,8 +1,10 @@
 """agentgateway access logs of MCP tool calls, as JSON lines or as OTLP log records.
 
-Source: agentgateway, telemetry and CEL documentation (1.4): flat dotted keys, a `reason` where a request was not
-let through. Arguments, user and purpose are in the log only where the operator adds them as attributes (README,
-'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`, `jwt.sid`.
+Source: agentgateway, telemetry and CEL documentation (1.4) and source: flat dotted keys, a `reason` where a
+request was not let through; method and tool had other names before they had OpenTelemetry's. Lines are text unless
+`config.logging.format` is json. Arguments, user and purpose are in the log only where the operator adds them as
+attributes (README, 'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`,
+`jwt.sid`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +12,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import OF_TRAFFIC, Effect, Facts, arguments_of, expected, first, moment, text, tool_of
+from guardian.sources.facts import (
+    OF_TRAFFIC,
+    Effect,
+    Facts,
+    arguments_of,
+    expected,
+    first,
+    first_there,
+    moment,
+    text,
+    tool_of,
+)
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.mcp import messages
 from guardian.sources.otlp import from_protobuf, records_of, time_in
@@ -24,6 +37,9 @@ _REFUSALS = frozenset(
 )  # fmt: skip
 _STATUSES = ("http.status", "http.response.status_code")
 """What it calls the status, in its own names and in OpenTelemetry's: its newer OTLP logs and `preset: otel`."""
+_METHODS = ("mcp.method.name", "mcp.method")
+_TOOLS = ("gen_ai.tool.name", "mcp.resource.name")
+"""What it calls the method and the tool of a call now, and what it did."""
 _MCP_REFUSALS = ("mcp: Unknown ", "mcp: mcpGuardrails rejected")
 """How the error begins where the reason is MCP, as for any failure of MCP's: a tool that a rule forbids is
 deliberately called unknown, with status 400."""
@@ -41,7 +57,7 @@ class AgentGateway(Format):
             return True
         if "gateway" not in body or "route" not in body:
             return False
-        return "mcp.method.name" in body or (any(name in body for name in _STATUSES) and not messages(body))
+        return _METHODS[0] in body or (any(name in body for name in _STATUSES) and not messages(body))
 
     def opens(self, value: bytes) -> Any | None:
         return from_protobuf(value, "logs")
@@ -61,7 +77,7 @@ class AgentGateway(Format):
         ]
 
     def facts(self, entry: Any) -> Facts | None:
-        method = entry.get("mcp.method.name")
+        method = first_there(*map(entry.get, _METHODS))
         if method is None and "gen_ai.tool.name" not in entry:
             if "gateway" not in entry and "scope" not in entry:  # it has other lines too, and so has OTLP
                 raise expected("gateway", "a string, as in every agentgateway access log", entry.get("gateway"))
@@ -72,7 +88,7 @@ class AgentGateway(Format):
         trace, span = text(entry.get("trace.id")), text(entry.get("span.id"))
         failed = entry.get("error") is not None or entry.get("mcp.error.code") is not None
         return Facts(
-            **tool_of(entry.get("gen_ai.tool.name"), "gen_ai.tool.name"),
+            **tool_of(first_there(*map(entry.get, _TOOLS)), _TOOLS[0]),
             effect=effect,
             reason=why,
             id=first(entry.get("request.id"), f"{trace}:{span}" if trace and span else None),

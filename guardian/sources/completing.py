@@ -95,7 +95,8 @@ class Completion:
             )
         at = facts.time or record.timestamp
         if at is None:
-            raise DecodeError("no_time", "neither the log nor the broker says when it was")
+            why = "neither the log nor the broker says when it was; of a topic's records the broker does"
+            raise DecodeError("no_time", why)
         envelope, allowed_tools = self._envelope(facts, tenant, session)
         return DecisionEvent.model_validate(
             {

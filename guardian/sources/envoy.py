@@ -1,8 +1,9 @@
 """Envoy JSON access logs with the MCP fields of Envoy AI Gateway.
 
 Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which
-key of the log holds which fact; the defaults are the project's own names. A call that RBAC, ext_authz or a rate
-limit of Envoy's refused is a deny; a 401, 403 or 429 that came from the upstream is not.
+key of the log holds which fact; the defaults are the project's own names, also those that it documented first. A
+call that RBAC, ext_authz or a rate limit of Envoy's refused is a deny; a 401, 403 or 429 that came from the
+upstream is not.
 """
 
 import re
@@ -36,13 +37,16 @@ FIELDS: Mapping[str, str] = {
     "tenant": "tenant", "delegator": "user", "agent": "agent", "purpose": "purpose",
     "traceparent": "traceparent", "token": "jwt.sid",
 }  # fmt: skip
+_EARLIER: Mapping[str, str] = {
+    "tool": "mcp_tool_name", "method": "mcp_method", "session": "mcp_session_id", "server": "mcp_backend",
+}  # fmt: skip
 _REFUSALS = re.compile("rbac_access_denied|ext_authz_denied|rate_limited|rate_limiter_error")
 _REFUSAL_FLAGS = re.compile(r"\b(?:UAEX|RL|RLSE)\b")
 
 
 @dataclass(frozen=True)
 class Envoy(Format):
-    """Options: `fields`, the log's key for each fact where it is not the default."""
+    """Options: `fields`, the log's key for each fact where it is not the default, such as `{tool: mcp_tool}`."""
 
     title: ClassVar[str] = "Envoy JSON access logs with Envoy AI Gateway's MCP fields"
     carries: ClassVar[frozenset[str]] = OF_TRAFFIC
@@ -67,6 +71,9 @@ class Envoy(Format):
     def facts(self, entry: Any) -> Facts | None:
         keys = self._keys
         said = {fact: _said(entry.get(key)) for fact, key in keys.items()}
+        for fact, key in _EARLIER.items():
+            if fact not in self.fields and said[fact] is None:
+                said[fact] = _said(entry.get(key))
         if said["tool"] is None and said["method"] != "tools/call":
             if keys["status"] not in entry:
                 raise expected(keys["status"], "an HTTP status, as in every access log", None)

@@ -375,6 +375,25 @@ def test_agentgateway_says_who_refused_and_only_tool_calls_count(sample):
     assert hidden.decision.reason == "mcp: Unknown tool: close_all_incidents"
 
 
+@pytest.mark.parametrize("format_", ["agentgateway", "auto"])
+@pytest.mark.parametrize("kind", ["mcp.resource", "mcp.resource.type"])
+def test_agentgateways_lines_from_before_it_took_opentelemetrys_names_are_read(
+    format_, kind, make_reader, decisions, now
+):
+    line = {"level": "info", "time": TICK, "scope": "request", "gateway": "edge/tools", "listener": "http",
+            "route": "edge/crm", "src.addr": "10.1.2.3:40112", "http.method": "POST", "http.host": "tools.example",
+            "http.path": "/mcp", "http.version": "HTTP/1.1", "http.status": 200, "trace.id": TRACE,
+            "span.id": "00f067aa0ba902b7", "protocol": "mcp", "mcp.method": "tools/call", "mcp.target": "crm",
+            kind: "tool", "mcp.resource.name": "lookup", "mcp.session.id": "s-77", "duration": "4ms"}  # fmt: skip
+    (call,) = decisions(make_reader(format_), line)
+    assert (call.action.tool, call.envelope.session_id, call.decision.effect) == ("crm.lookup", "s-77", "allow")
+    (refused,) = decisions(make_reader(format_), line | {"http.status": 403, "reason": "Authorization"})
+    assert refused.decision.effect == "deny"
+    listed = {**line, "mcp.method": "tools/list"}
+    del listed["mcp.resource.name"]
+    assert decisions(make_reader(format_), listed) == []
+
+
 @pytest.mark.parametrize(
     ("said", "effect"),
     [
@@ -462,6 +481,57 @@ def test_envoys_own_keys_can_be_named_and_a_dash_says_nothing(sample, make_reade
     fields = {"time": "ts", "status": "code", "tool": "tool", "session": "sid"}
     (own,) = decisions(make_reader("envoy", fields=fields), body)
     assert (own.action.tool, own.envelope.session_id) == ("read", "s-1")
+
+
+AI_GATEWAY = {
+    "start_time": "2026-11-24T22:07:16Z", "method": "POST", "x-envoy-origin-path": "/mcp", "response_code": 200,
+    "response_flags": "-", "response_code_details": "via_upstream", "bytes_received": 165, "duration": 65,
+    "upstream_cluster": "httproute/default/crm/rule/0", "x-request-id": "r-1", "genai_model_name": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", ["envoy", "auto"])
+@pytest.mark.parametrize(
+    ("method", "server", "session", "tool"),
+    [
+        ("mcp.method.name", "mcp.provider.name", "mcp.session.id", "mcp.tool.name"),
+        ("mcp_method", "mcp_backend", "mcp_session_id", "mcp_tool_name"),
+    ],
+)
+def test_a_call_under_either_names_that_envoy_ai_gateway_documented_is_never_passed_over(
+    format_, method, server, session, tool, make_reader, decisions, told
+):
+    """Its documented templates log no tool."""
+    headers = (("gateway", b"home"),)
+    line = {**AI_GATEWAY, method: "tools/call", server: "crm", session: "s-5"}
+    (call,) = decisions(make_reader(format_), {**line, tool: "lookup"}, headers=headers)
+    assert (call.action.tool, call.envelope.session_id, call.id) == ("crm.lookup", "s-5", "r-1")
+    (nameless,) = told(make_reader(format_), line, headers=headers)
+    assert (nameless.code, nameless.session_id) == ("no_tool", "s-5")
+    assert told(make_reader(format_), {**line, method: "tools/list"}, headers=headers) == []
+    assert told(make_reader(format_), {**AI_GATEWAY, method: None}, headers=headers) == []
+
+
+def test_what_an_operator_names_of_envoys_keys_outweighs_what_was_documented(make_reader, decisions):
+    line = {**AI_GATEWAY, "mcp_method": "tools/call", "mcp_tool_name": "lookup", "mcp.session.id": "s"}
+    reader = make_reader("envoy", fields={"method": "kind", "server": "to"})
+    (call,) = decisions(reader, {**line, "kind": "tools/call", "to": "mail", "mcp_backend": "crm"},
+                        headers=(("gateway", b"home"),))  # fmt: skip
+    assert call.action.tool == "mail.lookup"
+    assert decisions(reader, {**line, "kind": "tools/list"}, headers=(("gateway", b"home"),)) == []
+
+
+@pytest.mark.parametrize("format_", ["authzen", "auto"])
+def test_an_authzen_exchange_without_a_time_is_as_old_as_the_broker_says(
+    format_, make_reader, decisions, told, now
+):
+    asked = {"subject": {"type": "user", "id": "ann@example.org"}, "action": {"name": "lookup"},
+             "resource": {"type": "account", "id": "77"}, "context": {"session_id": "s-1"}}  # fmt: skip
+    for body in ({"request": asked, "response": {"decision": True}}, {**asked, "decision": True}):
+        (call,) = decisions(make_reader(format_), body, headers=(("gateway", b"home"),), timestamp=now)
+        assert (call.time, call.action.tool, call.decision.effect) == (now, "lookup", "allow")
+        (timeless,) = told(make_reader(format_), body, headers=(("gateway", b"home"),))
+        assert timeless.reason.endswith("of a topic's records the broker does")
 
 
 @pytest.mark.parametrize(
