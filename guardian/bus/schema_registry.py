@@ -1,7 +1,7 @@
 """Values in a schema registry's wire format (Avro, JSON Schema, Protobuf) → JSON, with Confluent's client.
 
 The format: a zero byte, the schema's id in four bytes, for Protobuf which message of the schema it is, the
-payload. Schemas never change under their id, so the client keeps them. Needs the extra `registry`.
+payload. Schemas never change under their id, so what reads them is kept. Needs the extra `registry`.
 """
 
 import base64
@@ -12,12 +12,15 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
 from io import BytesIO
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
 from guardian.bus.protobuf_around import around, varint
 from guardian.errors import ConfigurationError, DecodeError, SchemaAway
+from guardian.wire.cutoff import within
 
+_ANSWERED_WITHIN_S = 20.0
 _MAGIC = 0
 _HEADER = 5
 _MAX_INDEX = 64
@@ -39,9 +42,9 @@ class SchemaRegistry:
                 "source.schema_registry needs: pip install 'intent-guardian[registry]'"
             ) from error
         try:
-            self._client: Any = SchemaRegistryClient({"url": url, **(options or {})})
-            # one more, because a client keeps a schema in whatever form it was asked for first
-            self._serialized: Any = SchemaRegistryClient({"url": url, **(options or {})})
+            self._client: Callable[[], Any] = partial(SchemaRegistryClient, {"url": url, **(options or {})})
+            with self._client():
+                pass  # it takes the options
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"source.schema_registry: {error}") from error
         self._readers: dict[int, Any] = {}
@@ -65,7 +68,7 @@ class SchemaRegistry:
             ) from None
 
     def _reader(self, number: int) -> Any:
-        schema = self._ask(lambda: self._client.get_schema(number), number)
+        schema = self._ask(methodcaller("get_schema", number), number)
         match schema.schema_type:
             case "JSON":
                 return lambda payload: payload
@@ -74,7 +77,7 @@ class SchemaRegistry:
                 self._refer(schema, number, named, set())
                 return _made(lambda text: _avro(text, named), schema.schema_str, number)
             case "PROTOBUF":
-                serialized = self._ask(lambda: self._serialized.get_schema(number, fmt="serialized"), number)
+                serialized = self._ask(methodcaller("get_schema", number, fmt="serialized"), number)
                 return _made(_protobuf, serialized.schema_str, number)
             case other:
                 raise DecodeError(
@@ -87,15 +90,17 @@ class SchemaRegistry:
             place = each.subject, each.version
             if place not in seen:
                 seen.add(place)
-                inner = self._ask(partial(self._client.get_version, *place), number).schema
+                inner = self._ask(methodcaller("get_version", *place), number).schema
                 self._refer(inner, number, named, seen)
                 _made(lambda text: _avro(text, named), inner.schema_str, number)
 
-    def _ask(self, ask: Any, number: int) -> Any:
+    def _ask(self, ask: Callable[[Any], Any], number: int) -> Any:
+        """Each question has a client, so a connection, of its own: the library waits for ever, and is cut off."""
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
-            return ask()
+            with within(_ANSWERED_WITHIN_S), self._client() as client:
+                return ask(client)
         except SchemaRegistryError as error:
             own = error.error_code != -1  # the client's own, where what answered was no registry
             if error.http_status_code == 404 or (own and error.http_status_code in _FAULTS):

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from receivers import Dripping
 
 from guardian.domain.record import Record
 from guardian.errors import DecodeError, SchemaAway
@@ -20,6 +21,7 @@ pytest.importorskip("confluent_kafka.schema_registry")
 import fastavro
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
+from guardian.bus import schema_registry
 from guardian.bus.schema_registry import SchemaRegistry
 
 AVRO = {
@@ -95,11 +97,14 @@ def registry():
         "Leaf": {"schema": json.dumps(of_types("Leaf", "string"))},
         6: {"schema": json.dumps(of_types("Lost", "Gone")), "references": [refers("Gone")]},
     }
-    state = {"status": 200, "asked": 0}
+    state = {"status": 200, "asked": 0, "from": set()}
 
     class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections could be kept
+
         def do_GET(self):
             state["asked"] += 1
+            state["from"].add(self.client_address)
             url = urlsplit(self.path)
             _, kind, name, *version = url.path.split("/")
             number = int(version[-1]) if kind == "schemas" else name
@@ -268,6 +273,20 @@ def test_a_registry_that_is_away_is_waited_for_and_costs_no_record(registry):
     state["status"] = 200
     (refused,) = source.read(Record("t", 0, 0, framed(1, avro("read"))))
     assert refused.code == "unknown_schema"  # read by now; it is only no decision
+
+
+def test_an_answer_in_drops_is_cut_off_and_the_registry_waited_for(monkeypatch):
+    monkeypatch.setattr(schema_registry, "_ANSWERED_WITHIN_S", 0.2)
+    with Dripping() as server:
+        schemas = SchemaRegistry(f"http://127.0.0.1:{server.port}", {"max.retries": 0})
+        with pytest.raises(SchemaAway, match="TimeoutError"):
+            schemas.plain(framed(1, b"xx"))
+
+
+def test_no_connection_outlives_its_question(registry):
+    schemas, state = registry
+    schemas.plain(framed(3, b"\x00"))
+    assert (state["asked"], len(state["from"])) == (2, 2)
 
 
 def test_records_behind_a_registry_are_read_like_any_others(registry):
