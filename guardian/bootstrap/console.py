@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import httpx
 
 from guardian.archive.timelines import ArchivedTimelines
 from guardian.bootstrap.clock import utc_now
@@ -22,6 +21,7 @@ from guardian.control.visiting import Visits
 from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ModelError
+from guardian.wire.deadline import BoundedClient
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Person
 from guardian.wire.visits import Visit
@@ -74,7 +74,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
         ),
         name=section.name,
         person=_mapping(settings),
-        http=httpx.Client(timeout=section.timeout_s, verify=verify, follow_redirects=False),
+        http=BoundedClient(timeout=section.timeout_s, verify=verify, follow_redirects=False),
         sealing=SecretFiles.of(settings).load_console_seal(_BROWSERS_WAIT),
         clock=utc_now,
     )

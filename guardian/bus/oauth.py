@@ -10,7 +10,9 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from guardian.domain.urls import is_private
 from guardian.errors import ConfigurationError
+from guardian.wire.deadline import BoundedClient
 
+_TIMEOUT_S = 5.0
 _EARLY_S = 60.0
 _SHORTEST_S = 5.0
 _LONGEST_TOKEN = 65_536
@@ -50,7 +52,8 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
     def _renew(self) -> None:
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         try:
-            answer = httpx.post(self._url, data=form, auth=(self._client_id, self._secret), timeout=5.0)
+            with BoundedClient(timeout=_TIMEOUT_S) as http:
+                answer = http.post(self._url, data=form, auth=(self._client_id, self._secret))
             answer.raise_for_status()
             body = answer.json()
             token, lasts = str(body["access_token"]), float(body.get("expires_in", 300))

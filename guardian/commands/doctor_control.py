@@ -25,6 +25,7 @@ from guardian.keys.files import read_secret
 from guardian.wire.adviser import RemoteAdviser
 from guardian.wire.calls import no_certificates, sound_token, tls_way_out
 from guardian.wire.client import ControlClient
+from guardian.wire.deadline import BoundedClient
 
 _SKEW_S = 5.0
 _PATIENCE_S = 3.0
@@ -40,7 +41,8 @@ def control_checked(settings: Settings) -> str:
     url = settings.control.url.rstrip("/")
     try:
         sent = time.time()
-        answer = httpx.get(f"{url}/healthz", timeout=3)
+        with BoundedClient(timeout=3) as http:
+            answer = http.get(f"{url}/healthz")
         waited = time.time() - sent
     except OSError as error:
         raise no_certificates(error) from error

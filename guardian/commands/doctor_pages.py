@@ -10,6 +10,7 @@ from guardian.bootstrap.visiting import ROOT, visit_rule
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.calls import PROBLEM
+from guardian.wire.deadline import BoundedClient
 
 
 def pages_checked(settings: Settings) -> str:
@@ -28,7 +29,8 @@ def pages_checked(settings: Settings) -> str:
     if folder is not None and not settings.resolve(folder).is_dir():
         raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
     with suppress(httpx.HTTPError, OSError):  # control is away, which another check says
-        answer = httpx.get(f"{settings.control.url.rstrip('/')}{ROOT}", timeout=3)
+        with BoundedClient(timeout=3) as http:
+            answer = http.get(f"{settings.control.url.rstrip('/')}{ROOT}")
         if f"{PROBLEM}unauthenticated" in answer.text:  # a proxy may ask for a password of its own
             raise ControlError(f"control at {settings.control.url} runs without the pages; start it again")
     return f"at {rule.url}, by {' or '.join(ways)}{_bare(settings)}"

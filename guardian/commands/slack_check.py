@@ -16,6 +16,7 @@ from guardian.commands.checks import Check
 from guardian.commands.samples import samples
 from guardian.config import Settings
 from guardian.errors import AlertError, GuardianError
+from guardian.wire.deadline import BoundedClient
 
 NEEDED = {
     "chat:write": "to post",
@@ -92,7 +93,8 @@ def _clicks(settings: Settings, options: SlackOptions) -> Check:
         SlackSignature(slack.signing_secret.get_secret_value(), now=time.time)
         url = f"{settings.control.url}/slack/commands"
         try:
-            status = httpx.post(url, content=b"ssl_check=1", timeout=5).status_code
+            with BoundedClient(timeout=5) as http:
+                status = http.post(url, content=b"ssl_check=1").status_code
         except httpx.HTTPError as error:
             return Check("clicks", False, f"{url}: {type(error).__name__}", "start `guardian serve` or `run`")
         if status != httpx.codes.UNAUTHORIZED:

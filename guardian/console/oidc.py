@@ -27,6 +27,7 @@ from guardian.errors import AnotherSignIn, ProviderAway, SignInRefused, StoreErr
 from guardian.keys.published import ALGORITHMS, signed, usable
 from guardian.keys.seal import Seal
 from guardian.telemetry import logger
+from guardian.wire.deadline import BoundedClient
 from guardian.wire.principal import Person
 
 _KEPT = timedelta(hours=1)
@@ -69,7 +70,7 @@ class OpenIdProvider:
         *,
         name: str,
         person: Callable[[Mapping[str, Any]], Person | None],
-        http: httpx.Client,
+        http: BoundedClient,
         sealing: Seal,
         clock: Callable[[], datetime],
     ) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import httpcore
 
-from guardian.policy.deadline import Deadline
+from guardian.wire.deadline import Deadline
 
 MOST_BYTES = 64 * 1024
 _IDLE_S = 2.0  # shorter than a server keeps it open: a connection that closes while we write would be a failure

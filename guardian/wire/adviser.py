@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from guardian.errors import AdviserError, ConfigurationError
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
+from guardian.wire.deadline import BoundedClient
 
 _log = logger("advice")
 _TOLD_EVERY_S = 60.0
@@ -32,7 +33,7 @@ class RemoteAdviser:
     ) -> None:
         self._token, self._timer, self._tell_at = token, timer, -math.inf
         limits = httpx.Limits(max_keepalive_connections=32)
-        self._http = httpx.Client(base_url=url, follow_redirects=False, transport=transport, limits=limits)
+        self._http = BoundedClient(base_url=url, follow_redirects=False, transport=transport, limits=limits)
 
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
         """Raises AdviserError when there is no answer in time, or none that makes sense."""

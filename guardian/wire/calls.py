@@ -9,9 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.base import Problem
+from guardian.wire.deadline import BoundedClient
 
 Answer = TypeVar("Answer", bound=BaseModel)
 _TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+_TOTAL_S = 30.0  # a long page may take longer than the silence before it
 _DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
 PROBLEM = "urn:guardian:problem:"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -32,9 +34,10 @@ class ControlCalls:
     ) -> None:
         self._token = token
         try:
-            self._http = httpx.Client(
+            self._http = BoundedClient(
                 base_url=base_url,
                 timeout=_TIMEOUT,
+                total_s=_TOTAL_S,
                 transport=transport,
                 follow_redirects=False,  # a token must not follow somebody else's redirect
             )

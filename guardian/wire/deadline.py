@@ -1,18 +1,39 @@
-"""A network on which everything that one question does shares one deadline.
+"""One deadline for a whole exchange over HTTP, on connections that are kept for the next one.
 
-httpx bounds each read but not their sum, so a body or a header that arrives byte by byte could hold up the control
-API for hours. With httpcore, the layer below, every read can be given the time that is left. Name resolution is
-the operating system's and is not bounded: use an address, or a host in /etc/hosts.
+httpx bounds each read but not their sum, so a body or a header that arrives byte by byte could hold a thread for
+hours. With httpcore, the layer below, every read can be given the time that is left. Name resolution is the
+operating system's and is not bounded: use an address, or a host in /etc/hosts.
 """
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
+import httpx
 
 _LEAST_S = 0.001  # a time-out of zero would mean "do not wait", a negative one is an error
+
+
+class BoundedClient(httpx.Client):
+    """httpx's client, whose whole exchange may take `total_s`, or else no longer than the request's read time-out.
+
+    What comes late is an httpx.TimeoutException. Proxies, certificates and all else are as httpx has them.
+    """
+
+    def __init__(self, *, total_s: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._total_s = total_s
+        self._network = Deadline(time.monotonic)
+        for way in (self._transport, *self._mounts.values()):  # straight, and through each proxy
+            if isinstance(way, httpx.HTTPTransport):
+                way._pool._network_backend = self._network  # httpcore takes one, which httpx does not hand on
+
+    def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
+        self._network.begin(self._total_s or request.extensions["timeout"]["read"])
+        return super().send(request, **how)
 
 
 class Deadline(httpcore.NetworkBackend):
@@ -26,11 +47,12 @@ class Deadline(httpcore.NetworkBackend):
     def begin(self, timeout_s: float) -> None:
         self._own.ends = self._clock() + timeout_s
 
-    def left(self, error: type[httpcore.TimeoutException]) -> float:
+    def left(self, error: type[httpcore.TimeoutException], most: float | None) -> float:
+        """How long the next step may take, in seconds: never more than `most`. Raises `error` when time is up."""
         left = float(self._own.ends - self._clock())
         if left <= _LEAST_S:
             raise error("the deadline has passed")
-        return left
+        return left if most is None else min(left, most)
 
     def connect_tcp(
         self,
@@ -40,8 +62,7 @@ class Deadline(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> "_Bounded":
-        del timeout
-        left = self.left(httpcore.ConnectTimeout)
+        left = self.left(httpcore.ConnectTimeout, timeout)
         return _Bounded(self._below.connect_tcp(host, port, left, local_address, socket_options), self)
 
 
@@ -50,12 +71,10 @@ class _Bounded(httpcore.NetworkStream):
         self._stream, self._network = stream, network
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        del timeout
-        return self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        del timeout
-        self._stream.write(buffer, self._network.left(httpcore.WriteTimeout))
+        self._stream.write(buffer, self._network.left(httpcore.WriteTimeout, timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -63,8 +82,7 @@ class _Bounded(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> "_Bounded":
-        del timeout
-        left = self._network.left(httpcore.ConnectTimeout)
+        left = self._network.left(httpcore.ConnectTimeout, timeout)
         return _Bounded(self._stream.start_tls(ssl_context, server_hostname, left), self._network)
 
     def get_extra_info(self, info: str) -> Any:

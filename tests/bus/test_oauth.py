@@ -8,8 +8,10 @@ from urllib.parse import parse_qs
 
 import pytest
 from kafka.net.sasl.oauth import SaslMechanismOAuth
+from receivers import Dripping
 
 from guardian.bootstrap.kafka import kafka_settings
+from guardian.bus import oauth
 from guardian.bus.oauth import ClientCredentials, TokenFile
 from guardian.config import load
 from guardian.errors import ConfigurationError
@@ -61,6 +63,12 @@ def test_a_refusal_is_a_failed_connection_that_shows_no_secret(endpoint, status,
     assert "s3cret" not in str(caught.value)
 
 
+def test_an_answer_in_drops_is_given_up(monkeypatch):
+    monkeypatch.setattr(oauth, "_TIMEOUT_S", 0.2)
+    with Dripping() as server, pytest.raises(ConnectionError, match="ReadTimeout"):
+        ClientCredentials(f"http://127.0.0.1:{server.port}/token", "guardian", "s3cret").token()
+
+
 def test_a_secret_is_never_sent_in_the_clear():
     with pytest.raises(ConfigurationError, match="must be https"):
         ClientCredentials("http://idp.example/token", "guardian", "s3cret")
@@ -91,6 +99,6 @@ def test_the_configured_tokens_are_what_the_client_says_to_the_broker(endpoint, 
 
 
 def test_half_a_configuration_is_refused_at_start():
-    for oauth in ({}, {"token_url": "https://idp.example/t"}, {"token_url": "https://x", "token_file": "y"}):
+    for told in ({}, {"token_url": "https://idp.example/t"}, {"token_url": "https://x", "token_file": "y"}):
         with pytest.raises(ConfigurationError, match=r"kafka\.oauth"):
-            load(None, overrides={"kafka": {"oauth": oauth}})
+            load(None, overrides={"kafka": {"oauth": told}})

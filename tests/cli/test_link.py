@@ -111,7 +111,9 @@ def test_a_control_that_began_without_the_pages_is_told(place: Any) -> None:
 
 def test_a_proxy_that_asks_for_a_password_of_its_own_hides_no_pages(place: Any, monkeypatch: Any) -> None:
     _, file = place
-    monkeypatch.setattr("httpx.get", lambda *_, **__: httpx.Response(401, text="<h1>401</h1>"))
+    monkeypatch.setattr(
+        "guardian.wire.deadline.BoundedClient.get", lambda *_, **__: httpx.Response(401, text="<h1>401</h1>")
+    )
     assert pages_checked(load(file)).startswith("at http://127.0.0.1:")
 
 

@@ -20,6 +20,7 @@ from guardian.config import load
 from guardian.keys.files import write_secret
 from guardian.stream.advice_server import AdviceServer
 from guardian.wire.advice import Weighing
+from guardian.wire.deadline import BoundedClient
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_what_control_does_not_let_the_token_ask_is_not_known(answering):
 def test_the_doctor_says_when_tokens_travel_unencrypted(
     monkeypatch: pytest.MonkeyPatch, url: str, bare: bool
 ) -> None:
-    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
+    monkeypatch.setattr(BoundedClient, "get", lambda *_, **__: httpx.Response(200))
     monkeypatch.setattr(doctor, "_broker", lambda _: "not asked here")
     settings = load(None, overrides={"control": {"url": url}})
     found = next(check for check in examine(settings) if check.name == "control")

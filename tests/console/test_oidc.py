@@ -10,6 +10,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey, JWKRegistry
 from oidc_provider import CLIENT, SECRET, OidcProvider
+from receivers import Dripping
 
 from guardian.bootstrap.console import _mapping, open_identity
 from guardian.commands.doctor_pages import pages_checked
@@ -283,6 +284,15 @@ def test_it_is_not_asked_anew_by_everybody_who_presses_the_button(made, monkeypa
         provider.begin("/console")
     site.clock.pass_(seconds=11)
     assert provider.begin("/console").url
+
+
+def test_a_provider_that_answers_in_drops_is_away(make_site):
+    with Dripping() as server:
+        oidc = {"issuer": f"http://127.0.0.1:{server.port}", "client_id": "g", "timeout_s": 0.2}
+        site = make_site(console={"oidc": oidc, "people": PEOPLE})
+        with pytest.raises(ProviderAway, match="cannot be reached") as away:
+            open_identity(site.settings, "http://127.0.0.1:8731/console").begin("/console")
+    assert isinstance(away.value.__cause__, httpx.ReadTimeout)
 
 
 @pytest.mark.parametrize("published", [[], "x", {"keys": 3}, {}, {"keys": [{"kty": "RSA"}]}], ids=str)

@@ -1,9 +1,109 @@
-"""One deadline for everything that asking a decision point takes."""
+"""One deadline for a whole exchange over HTTP: what drips is given up, and nothing else of httpx changes."""
+
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import httpcore
+import httpx
 import pytest
+from nginx import certified
+from receivers import Dripping
 
-from guardian.policy.deadline import Deadline
+from guardian.errors import AdviserError, ControlError
+from guardian.wire import calls
+from guardian.wire.adviser import RemoteAdviser
+from guardian.wire.client import ControlClient
+from guardian.wire.deadline import BoundedClient, Deadline
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@contextmanager
+def serving(made: socketserver.TCPServer) -> Iterator[int]:
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield made.server_address[1]
+    finally:
+        made.shutdown()
+        thread.join()
+        made.server_close()
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Says "{}" on connections that stay open, each of which is in its server's `connections`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.client_address)  # type: ignore[attr-defined]
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+
+class Proxy(socketserver.StreamRequestHandler):
+    """Opens tunnels (CONNECT); each is in its server's `tunnels`."""
+
+    def handle(self) -> None:
+        method, place, _ = self.rfile.readline().decode().split()
+        assert method == "CONNECT"
+        self.server.tunnels.append(place)  # type: ignore[attr-defined]
+        while self.rfile.readline().strip():
+            pass
+        host, port = place.split(":")
+        with socket.create_connection((host, int(port))) as beyond:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=self._pump, args=(beyond, self.connection))
+            back.start()
+            self._pump(self.connection, beyond)
+            back.join()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def answering(trust: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[Any]]]:
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    made.connections = []  # type: ignore[attr-defined]
+    if trust is not None:
+        made.socket = trust.wrap_socket(made.socket, server_side=True)
+    with serving(made) as port:
+        yield port, made.connections  # type: ignore[attr-defined]
+
+
+@contextmanager
+def proxying() -> Iterator[tuple[str, list[str]]]:
+    made = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy)
+    made.tunnels = []  # type: ignore[attr-defined]
+    with serving(made) as port:
+        yield f"http://127.0.0.1:{port}", made.tunnels  # type: ignore[attr-defined]
 
 
 def test_what_is_left_shrinks_with_the_clock_and_then_it_is_too_late() -> None:
@@ -11,7 +111,97 @@ def test_what_is_left_shrinks_with_the_clock_and_then_it_is_too_late() -> None:
     network = Deadline(lambda: now[0])
     network.begin(2.0)
     now[0] = 101.5
-    assert network.left(httpcore.ReadTimeout) == pytest.approx(0.5)
+    assert network.left(httpcore.ReadTimeout, None) == pytest.approx(0.5)
+    assert network.left(httpcore.ReadTimeout, 0.1) == pytest.approx(0.1)
     now[0] = 102.0
     with pytest.raises(httpcore.ConnectTimeout, match="deadline has passed"):
         network.connect_tcp("127.0.0.1", 9)
+
+
+def got(client: BoundedClient, url: str) -> bytes:
+    return client.get(url).content
+
+
+def streamed(client: BoundedClient, url: str) -> bytes:
+    with client.stream("GET", url) as answer:
+        return answer.read()
+
+
+@pytest.mark.parametrize("ask", [got, streamed])
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"])
+def test_an_answer_in_drops_is_given_up(ask: Callable[[BoundedClient, str], bytes], head: bytes) -> None:
+    with (
+        Dripping(answer=head + b"x" * 500) as server,
+        BoundedClient(timeout=0.6) as client,
+        pytest.raises(httpx.ReadTimeout),
+    ):
+        ask(client, f"http://127.0.0.1:{server.port}/")
+
+
+def test_the_whole_may_take_longer_than_each_read() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" + b"x" * 200  # takes two seconds and more
+    with Dripping(answer=answer) as server, BoundedClient(timeout=1.9, total_s=60.0) as client:
+        assert client.get(f"http://127.0.0.1:{server.port}/").text == "x" * 200
+
+
+def test_the_adviser_is_given_up_when_its_answer_drips() -> None:
+    with (
+        Dripping() as server,
+        closing(RemoteAdviser(f"http://127.0.0.1:{server.port}", lambda: "t")) as adviser,
+        pytest.raises(AdviserError, match=r"no answer in time \(ReadTimeout\)"),
+    ):
+        adviser.weigh(b"{}", 0.2)
+
+
+def test_so_is_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "_TOTAL_S", 0.2)
+    with (
+        Dripping() as server,
+        ControlClient(f"http://127.0.0.1:{server.port}", lambda: "t") as control,
+    ):
+        with pytest.raises(ControlError, match="ReadTimeout"):
+            control.whoami()
+        assert not control.ready()
+
+
+def test_connections_are_kept_whichever_thread_asks_next_and_each_exchange_has_a_deadline_of_its_own() -> None:
+    now = [0.0]
+    limits = httpx.Limits(keepalive_expiry=None)
+    with answering() as (port, connections), BoundedClient(timeout=30.0, limits=limits) as client:
+        client._network._clock = lambda: now[0]
+        told: list[str] = []
+        for _ in range(5):
+            ask = threading.Thread(target=lambda: told.append(client.get(f"http://127.0.0.1:{port}/").text))
+            ask.start()
+            ask.join()
+            now[0] += 29.0
+    assert told == ["{}"] * 5
+    assert len(connections) == 1
+
+
+def test_the_environments_proxy_and_certificates_are_believed(tmp_path: Path, monkeypatch) -> None:
+    certificate, key = certified(tmp_path, "control")
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust.load_cert_chain(certificate, key)
+
+    def ready() -> bool:
+        with ControlClient(f"https://localhost:{port}", lambda: "t") as control:
+            return control.ready()
+
+    with answering(trust) as (port, _), proxying() as (proxy, tunnels):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        assert not ready()  # nobody vouches for the certificate
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert ready()
+        assert tunnels == [f"localhost:{port}"] * 2
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        assert ready()
+        assert len(tunnels) == 2
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_drips_is_given_up(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Dripping() as server:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://127.0.0.1:{server.port}")
+        with BoundedClient(timeout=0.2) as client, pytest.raises(httpx.ReadTimeout):
+            client.get(f"{scheme}://control.example/")
