@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from guardian.disk import make_folder, write_atomically
 from guardian.errors import ConfigurationError
-from guardian.store.files import make_folder, write_atomically
 from guardian.wire.base import listed
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView

@@ -23,8 +23,8 @@ from guardian.archive.identity import Seen
 from guardian.archive.reader import each_once
 from guardian.archive.schema import EVENTS
 from guardian.archive.words import tidy_words
+from guardian.disk import UNFINISHED
 from guardian.errors import ArchiveError
-from guardian.store.files import UNFINISHED
 
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024

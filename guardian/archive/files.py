@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from guardian.archive.schema import EVENTS, LABELS
+from guardian.disk import make_folder, write_atomically
 from guardian.errors import ArchiveError
-from guardian.store.files import make_folder, write_atomically
 
 EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from guardian.audit.note import MOST_CHARACTERS
+from guardian.disk import make_file, sync_folder
 from guardian.errors import ConfigurationError
-from guardian.store.files import make_file, sync_folder
 
 _SIGNATURE = ("—", "\ufffd")  # the second is a dash that was cut off half-way
 _MOST_LINES = 64

@@ -12,13 +12,13 @@ from guardian.bootstrap.judgement import ReadLog, open_reading
 from guardian.commands.archived_sessions import archive_sessions
 from guardian.commands.offline import batches
 from guardian.config import Settings
+from guardian.disk import write_atomically
 from guardian.domain.batch import DecisionKey, Decoded
 from guardian.domain.event import SessionKey
 from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant, tell_unmet, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.sources.session_lines import is_session_line
-from guardian.store.files import write_atomically
 from guardian.telemetry import logger
 
 _REFUSED = "gateway_not_entitled"

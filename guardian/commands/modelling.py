@@ -23,6 +23,7 @@ from guardian.commands.offline import batches
 from guardian.commands.training_folds import open_folds
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
+from guardian.disk import write_atomically
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Record
 from guardian.embedding.artefact import FOLDS, is_artefact, list_file
@@ -40,7 +41,6 @@ from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_scanner import CredentialScanner
-from guardian.store.files import write_atomically
 
 
 def judges(settings: Settings, fit: Fit) -> JudgeWith:

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
+from guardian.disk import write_atomically
 from guardian.errors import ConfigurationError
-from guardian.store.files import write_atomically
 
 
 @contextmanager

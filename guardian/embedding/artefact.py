@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guardian.disk import write_atomically
 from guardian.errors import ModelError
-from guardian.store.files import write_atomically
 
 FORMAT = 2
 MANIFEST = "manifest.json"

@@ -1,39 +1,29 @@
 """Secrets on disk: readable by their owner only, replaced in one step."""
 
-import os
 import stat
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
+from guardian.disk import write_atomically
 from guardian.errors import ConfigurationError
 
 
 def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write `content` with mode 0600, all of it or nothing. Refuses to overwrite unless `replace`.
+    """Write `content` with mode 0600, durably, all of it or nothing. Refuses to overwrite unless `replace`.
 
     A file that root writes keeps its owner, or gets that of its folder: the service has to read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            if os.geteuid() == 0:
-                owned = (path if path.exists() else path.parent).stat()
-                with suppress(OSError):  # the root of a container may be nobody outside of it
-                    os.fchown(file.fileno(), owned.st_uid, owned.st_gid)
+        with write_atomically(path, mode=0o600, replace=replace) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            Path(name).replace(path)
-        else:
-            _put(Path(name), path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"{path} exists already; keys are never overwritten, choose another folder"
+        ) from error
+    except OSError as error:
+        way_out = "" if replace else "; choose another folder"
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}{way_out}") from error
 
 
 def make_secret(path: Path, make: Callable[[], bytes]) -> None:
@@ -45,19 +35,6 @@ def make_secret(path: Path, make: Callable[[], bytes]) -> None:
     except ConfigurationError:
         if not path.exists():  # else another process was faster
             raise
-
-
-def _put(written: Path, path: Path) -> None:
-    """Give `written` its name unless that is taken; the file system decides, so there is no race."""
-    try:
-        os.link(written, path)
-    except FileExistsError as error:
-        raise ConfigurationError(
-            f"{path} exists already; keys are never overwritten, choose another folder"
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}; choose another folder") from error
-    written.unlink()
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:

@@ -12,8 +12,8 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from threading import Lock
 
+from guardian.disk import write_atomically
 from guardian.errors import StoreError
-from guardian.store.files import write_atomically
 
 _FAR = 10**8
 """Further than a feed comes between a backup and its restore."""

@@ -28,8 +28,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
 
+from guardian.disk import make_file, make_folder
 from guardian.errors import StoreError, Unstorable
-from guardian.store.files import make_file, make_folder
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

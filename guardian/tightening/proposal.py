@@ -9,10 +9,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
+from guardian.disk import write_atomically
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.text import shown, some
 from guardian.errors import ConfigurationError, ProposalError
-from guardian.store.files import write_atomically
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention, Advice

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import yaml
 
+from guardian.disk import write_atomically
 from guardian.domain.restriction import Restriction
 from guardian.errors import ProposalError
-from guardian.store.files import write_atomically
 from guardian.tightening.wording import said, whom
 
 CHANGED = 2

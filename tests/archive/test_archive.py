@@ -24,6 +24,7 @@ from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels, pack
 from guardian.archive.schema import EVENTS, LABELS
 from guardian.archive.writer import write_events, write_labels
+from guardian.disk import UNFINISHED
 from guardian.domain.batch import Change
 from guardian.domain.event import Origin, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
@@ -31,7 +32,6 @@ from guardian.domain.past import Vectors
 from guardian.domain.rules import ArgumentAtMost, PinArgument, Placed
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
-from guardian.store.files import UNFINISHED
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from guardian.console.proposals import narrowed
+from guardian.disk import UNFINISHED
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords, Rule
-from guardian.store.files import UNFINISHED
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Advice

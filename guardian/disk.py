@@ -13,11 +13,12 @@ UNFINISHED = ".unfinished-"
 
 
 @contextmanager
-def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
+def write_atomically(path: Path, *, mode: int = 0o666, replace: bool = True) -> Iterator[IO[bytes]]:
     """Write beside the file, flush to the disk, then rename: a reader sees the old content or the new.
 
     Where the block or the disk fails, the old file stays and nothing is left behind. `mode` is before the umask.
-    Raises OSError.
+    Raises OSError; unless `replace`, FileExistsError where the name is taken: the file system decides, so of
+    processes that write together one succeeds.
     """
     # the token comes last: `*.parquet` of a lake engine matches hidden files too, and must not match this one
     unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
@@ -28,7 +29,11 @@ def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        if replace:
+            unfinished.replace(path)
+        else:
+            os.link(unfinished, path)
+            unfinished.unlink()
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
