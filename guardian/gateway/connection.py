@@ -6,10 +6,11 @@ import ipaddress
 import os
 import socket
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from urllib.parse import urlencode, urlsplit
 
 from .reading import Refused
@@ -88,8 +89,9 @@ class Server:
         try:
             if self._aborted:
                 raise Refused("stopped")
-            connection.request("GET", self._path + "/stream", headers=dict(headers))
-            answer = connection.getresponse()
+            with _in_time(sock, connect_s):
+                connection.request("GET", self._path + "/stream", headers=dict(headers))
+                answer = connection.getresponse()
             if answer.status != 200:
                 answer.read(65536)
                 raise Refused(f"http_{answer.status}", "the server does not stream to us")
@@ -154,8 +156,9 @@ class Server:
         connection.sock.settimeout(timeout)
         if self._aborted:
             raise Refused("stopped")
-        connection.request(method, self._path + tail, body=body, headers=dict(headers))
-        answer = connection.getresponse()
+        with _in_time(connection.sock, timeout):
+            connection.request(method, self._path + tail, body=body, headers=dict(headers))
+            answer = connection.getresponse()
         content = bytearray()
         while chunk := answer.read1(65536):
             content += chunk
@@ -216,6 +219,33 @@ class Credentials:
             "Authorization": bearer(self._token()),
             "Guardian-Instance": self.instance,
         }
+
+
+@contextmanager
+def _in_time(sock: socket.socket, timeout: float) -> Iterator[None]:
+    """Cuts off a head that comes in drops, and raises Refused: a socket's own time-out begins anew at every byte.
+
+    It waits twice as long as that one, which finds a server that says nothing.
+    """
+    over = threading.Event()
+
+    def cut_off() -> None:
+        over.set()
+        with suppress(OSError):  # it is connected no more
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(2 * timeout, cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if not over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if over.is_set():  # also where the end of half a head passed for the end of a whole one
+        raise Refused("too_slow", f"its head did not come within {2 * timeout:g} s")
 
 
 def asker(headers: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ import socket
 import threading
 
 import pytest
+from receivers import Dripping
 
 from guardian.gateway.client import RevocationList
 from guardian.gateway.connection import Server
@@ -36,6 +37,24 @@ def test_an_acknowledgement_without_an_answer_is_not_the_last_one(ledger, served
     teller._port = port
     assert teller.acknowledge(b"{}", {}, 10) == 501  # this ledger takes none, but it answers
     teller.drop()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda server: server.get({}, {}, 0.2),
+        lambda server: server.acknowledge(b"{}", {}, 0.2),
+        lambda server: next(server.events({}, 0.2, 10)),
+    ],
+    ids=["list", "acknowledgement", "stream"],
+)
+@pytest.mark.parametrize("head", [b"HTTP/1.1 204 No Content\r\n" + b"X-Pad: yes\r\n" * 40, b" " * 500])
+def test_a_head_that_comes_in_drops_is_given_up(ask, head) -> None:
+    with Dripping(answer=head) as slow:
+        server = Server(f"http://127.0.0.1:{slow.port}", allow_http=False, context=None, max_bytes=65536)
+        with pytest.raises(Refused, match=r"too_slow: its head did not come within 0\.4 s"):
+            ask(server)
+        server.drop()
 
 
 def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, served) -> None:
