@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-
 from guardian.archive.timelines import ArchivedTimelines
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration
