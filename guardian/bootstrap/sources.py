@@ -6,13 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from guardian.bootstrap import plugins
 from guardian.config import Settings
-from guardian.config.reading import read_yaml
 from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import EVERY_TENANT, Redactor
 from guardian.pipeline.filling import Filling, StaticEnvelope
@@ -80,8 +79,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """A mapping file as options. Raises ConfigurationError."""
     try:
         body = read_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"mapping {path}: cannot be read: {why}") from error
     if not isinstance(body, dict) or not all(isinstance(key, str) for key in body):
         raise ConfigurationError(f"mapping {path}: expected settings by name, with `fields` at least")

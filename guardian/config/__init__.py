@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args, get_origin
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -33,8 +32,8 @@ from guardian.config.intake import EnvelopeSection, KafkaSection, SourceSection
 from guardian.config.judging import ModelSection, ResponseSection
 from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection
 from guardian.config.monitor import MonitorSection
-from guardian.config.reading import read_yaml
 from guardian.config.revocation import AdviceSection, RevocationSection
+from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ConfigurationError
 
 _SIGNALS = (
@@ -246,11 +245,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror}; `guardian init FOLDER` writes a configuration"
         ) from error
-    except yaml.MarkedYAMLError as error:
-        at = f" in line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise ConfigurationError(f"{path} is not YAML{at}: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no such date
-        raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}") from error
     if body is None:
         return {}
     if not isinstance(body, dict):

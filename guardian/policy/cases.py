@@ -7,11 +7,11 @@ Monday noon.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from guardian.domain.yaml_text import read_yaml
 from guardian.errors import PolicyError
 from guardian.policy.port import (
     ActFacts,
@@ -28,9 +28,6 @@ from guardian.policy.port import (
 )
 from guardian.wire.base import Mode
 from guardian.wire.principal import Role
-
-# libyaml, where the wheel has it, reads ten times as fast, and every reload reads
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Strict(BaseModel):
@@ -152,9 +149,9 @@ class CaseResult:
 def read_cases(text: str, path: Path) -> tuple[PolicyCase, ...]:
     """The cases in the text of the file `path`. Raises PolicyError with the place of the first mistake."""
     try:
-        raw: Any = yaml.load(text, Loader=_Loader)  # noqa: S506 - either is a safe loader
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        raise PolicyError(f"{path} cannot be read: {error}") from error
+        raw = read_yaml(text)
+    except ValueError as error:
+        raise PolicyError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, list) or not raw:
         raise PolicyError(f"{path} must be a list of cases")
     cases = []

@@ -20,6 +20,7 @@ import yaml
 
 from guardian.disk import write_atomically
 from guardian.domain.restriction import Restriction
+from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ProposalError
 from guardian.tightening.wording import said, whom
 
@@ -47,9 +48,9 @@ def read_rejections(path: Path) -> dict[str, Rejection]:
     if not path.exists():
         return {}
     try:
-        body = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ProposalError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+        body = read_yaml(path.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError) as error:
+        raise ProposalError(f"{path} is not YAML: {error}") from error
     if not isinstance(body, dict):
         raise ProposalError(f"{path}: must hold rejections by restriction id")
     found = {}

@@ -372,6 +372,7 @@ def test_a_mapping_is_tried_line_by_line(guardian, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [("fields: {tool: t}", "fields.decision is missing"), ("- a", "expected settings"), (": :", "cannot be read"),
+     ("when: 2026-13-45", "cannot be read: month must be in"),
      ("fields: {tool: t, decision: d}\ncolour: red", "unknown option 'colour'")],
 )  # fmt: skip
 def test_a_mapping_that_is_none_is_wrong_usage(guardian, tmp_path: Path, mapping: str, said: str) -> None:

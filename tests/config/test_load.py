@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from guardian.bootstrap import plugins
 from guardian.config import Settings, load
-from guardian.config.reading import read_yaml
 from guardian.errors import ConfigurationError
 from guardian.gateway.acknowledging import _TELL_S
 
@@ -186,11 +185,11 @@ def test_a_database_in_memory_is_refused(write, room: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kafka: {topic: x\nfoo: [", "is not YAML in line 2"),
-        ("a:\n\t- b", "is not YAML in line 2"),
-        ("kafka: {topic: a}\nmonitor: {batch: 9}\nkafka: {group: b}", "in line 3: 'kafka' is there twice"),
-        ("kafka:\n  topic: a\n  topic: b", "in line 3: 'topic' is there twice"),
-        ("a: !!python/object:os.system x", "is not YAML in line 1"),
+        ("kafka: {topic: x\nfoo: [", ", in line 2"),
+        ("a:\n\t- b", ", in line 2"),
+        ("kafka: {topic: a}\nmonitor: {batch: 9}\nkafka: {group: b}", "'kafka' is there twice, in line 3"),
+        ("kafka:\n  topic: a\n  topic: b", "is not YAML: 'topic' is there twice, in line 3"),
+        ("a: !!python/object:os.system x", ", in line 1"),
         ("a: 2026-13-45", "is not YAML"),
         ("a: \0", "is not YAML"),
         ("[" * 5000, "is not YAML"),
@@ -511,8 +510,3 @@ def test_what_was_a_wildcard_once_is_refused_now(told: dict[str, Any], where: st
 def test_the_brackets_of_a_list_in_an_argument_are_none() -> None:
     rule = {"tool": "email.*", "argument": "items[].note", "treatment": "drop"}
     assert load(None, overrides={"archive": {"arguments": [rule]}}).archive.arguments[0].argument == "items[].note"
-
-
-def test_a_key_that_overrides_a_merged_one_is_not_there_twice() -> None:
-    text = "base: &base\n  x: 1\ndeep:\n  a: &a\n    <<: *base\n    x: 2\nb:\n  <<: *a\n"
-    assert read_yaml(text) == yaml.safe_load(text)

@@ -61,7 +61,8 @@ def test_a_decision_with_errors_cannot_be_an_allow():
     ("text", "message"),
     [
         ("", "list of cases"),
-        ("a: [", "cannot be read"),
+        ("a: [", "is not YAML"),
+        ("- {name: x, expect: allow, role: admin,\n  expect: deny}", "'expect' is there twice, in line 2"),
         ("- x", "case 1: a case is written as names and values"),
         ("- {name: x, expect: maybe, role: admin, action: read}", "case 1, expect"),
         ("- {name: x, expect: deny, role: admin, action: read, sesion: y}", "case 1, sesion"),

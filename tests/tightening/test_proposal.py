@@ -266,8 +266,9 @@ def test_what_two_people_say_no_to_at_once_is_remembered_of_both(tmp_path, restr
 
 @pytest.mark.parametrize(
     "text",
-    ["- a", "{", "rst_1: {reason: x}", "rst_1: {reason: '', owner: m}", "rst_1: 3",
-     "rst_1: {reason: x, owner: m, sessions: '214'}"],
+    ["- a", "{", "rst_1: {reason: x}", "rst_1: {reason: '', owner: m}", "rst_1: 3", "rst_1: 2026-13-45",
+     "rst_1: {reason: x, owner: m, sessions: '214'}",
+     "rst_1: {reason: x, owner: m}\nrst_1: {reason: y, owner: b}"],
 )  # fmt: skip
 def test_a_broken_file_of_rejections_is_named(tmp_path, text):
     (tmp_path / "no.yaml").write_text(text)
