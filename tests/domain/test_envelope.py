@@ -69,6 +69,13 @@ def test_the_order_of_tools_the_time_zone_and_extra_fields_do_not_count(grant, r
     assert Envelope(**fields).digest == Envelope(**grant).digest
 
 
+def test_the_digests_that_were_stored_are_found_again() -> None:
+    odd = {"z": 25.0, "a": {"ids": ["é", 2.5, None, True], "y": 1e300, "x": -0.0}, "€": '"\\\n\x7f'}
+    told = json.dumps({**GRANT, "purpose": "Prüfe 😀", "resource_constraints": odd})
+    digest = Envelope.model_validate_json(told).digest
+    assert digest == "fee1fd487b21108ef48f7118b5b1dddf7b5121d07a5eed217d4efb344dc925d8"
+
+
 @given(grants)
 def test_a_digest_survives_the_log_and_the_store(grant) -> None:
     envelope = Envelope(**grant)
