@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from guardian.alerting.neutralise import code, plain, prose
+from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
-from guardian.domain.text import counted, one_in, some
+from guardian.domain.text import counted, one_in, plain, some
 from guardian.wire.findings import AlertOutcome
 
 Block = dict[str, Any]

@@ -19,7 +19,7 @@ from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.domain.finding import Effect, Kind
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from guardian.alerting.port import RetryLater
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.cutoff import within
@@ -50,7 +50,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
 def _cause(error: Exception) -> str:
     """What other errors say may quote a header, and so a secret."""
     told = isinstance(error, httpx.ConnectError | OSError)
-    return f"{type(error).__name__}: {shown(str(error), 120)}" if told else type(error).__name__
+    return f"{type(error).__name__}: {plain(str(error), 120)}" if told else type(error).__name__
 
 
 def _host(url: str) -> str:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from guardian.alerting import neutralise
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.port import Alert, Clock, Sleep
+from guardian.domain.text import plain
 from guardian.telemetry import logger
 
 
@@ -34,24 +34,24 @@ class LogChannel:
         self._log.warning(
             "alert",
             finding=finding.id,
-            case=neutralise.plain(alert.case, 200),
+            case=plain(alert.case, 200),
             kind=finding.kind.value,
             severity=finding.severity,
-            title=neutralise.plain(finding.title, 300),
-            tenant=neutralise.plain(finding.tenant_id, 200),
-            session=neutralise.plain(finding.session_id, 200),
-            agent=neutralise.plain(subject.agent_id or "", 200) if subject else "",
-            on_behalf_of=neutralise.plain(subject.delegator_id, 200) if subject else "",
-            purpose=neutralise.plain(subject.purpose, 400) if subject else "",
-            tool=neutralise.plain(act.tool, 200) if act else "",
+            title=plain(finding.title, 300),
+            tenant=plain(finding.tenant_id, 200),
+            session=plain(finding.session_id, 200),
+            agent=plain(subject.agent_id or "", 200) if subject else "",
+            on_behalf_of=plain(subject.delegator_id, 200) if subject else "",
+            purpose=plain(subject.purpose, 400) if subject else "",
+            tool=plain(act.tool, 200) if act else "",
             wanted=finding.wanted.value,
             granted=alert.outcome.effect.value,
-            note=neutralise.plain(alert.outcome.note, 400),
-            policies=[neutralise.plain(policy, 100) for policy in alert.outcome.policy_ids[:10]],
+            note=plain(alert.outcome.note, 400),
+            policies=[plain(policy, 100) for policy in alert.outcome.policy_ids[:10]],
             mode=alert.outcome.mode,
-            breaches=[neutralise.plain(breach.name, 100) for breach in finding.breaches[:10]],
+            breaches=[plain(breach.name, 100) for breach in finding.breaches[:10]],
             link=alert.link,
-            correlation_id=neutralise.plain(finding.correlation_id, 200),
+            correlation_id=plain(finding.correlation_id, 200),
         )
         return self._delivered.note(alert, f"log:{message_id(alert)}")
 

@@ -7,8 +7,9 @@ from guardian.alerting.blocks import Block, literal, section
 from guardian.alerting.buttons import PREFIX, value_of
 from guardian.alerting.case_blocks import evidence
 from guardian.alerting.clicks import Click
-from guardian.alerting.neutralise import code, plain
+from guardian.alerting.neutralise import code
 from guardian.alerting.port import Alert
+from guardian.domain.text import plain
 from guardian.wire.cases import CaseEvent
 
 _BLOCKS = 100  # of a view

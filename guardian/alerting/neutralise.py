@@ -1,16 +1,12 @@
 """Text that agents wrote, made safe to show. Pure; each function is for one place of display.
 
-Nothing is removed silently: a character that could steer a terminal, reverse a line or hide is shown as its code
-point, because its presence is evidence. Every result is a single line within its bound.
+All build on `domain.text.plain`, in which nothing hides. Every result is a single line within its bound.
 """
 
 import re
-import unicodedata
 
-CUT = "…"
-_INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-_RUN = re.compile(r"(.)\1*", re.DOTALL)
-_MARKS = 3  # combining marks on one letter; more of them paint over the lines above
+from guardian.domain.text import CUT, plain
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
 _SCHEME = re.compile(r"(?i)://|(?<=mailto):|(?<=tel):")
 _WWW = re.compile(r"(?i)\bwww\.")
@@ -18,20 +14,6 @@ _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
 _LOOKALIKE = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ", "[": "［", "]": "］"})  # no markdown in any dialect
-
-
-def plain(text: str, limit: int) -> str:
-    """One visible line of at most `limit` characters: for terminals and logs. The others build on it.
-
-    Control, bidi, zero-width, tag, private-use and unassigned characters and lone surrogates become ‹U+202E›
-    (a run of one: ‹U+200B×40›); line breaks and tabs become spaces; piled-up accents are thinned out.
-    """
-    taken = text[: 4 * limit + 16]
-    if taken.isascii() and taken.isprintable():  # as nearly all of it is: nothing to look for
-        return _bounded(" ".join(taken.split()), limit, cut=len(text) > len(taken))
-    shown = "".join(_visible(match.group()) for match in _RUN.finditer(taken))
-    line = " ".join(_thinned(shown).split())
-    return _bounded(line, limit, cut=len(text) > len(taken))
 
 
 def prose(text: str, limit: int) -> str:
@@ -60,32 +42,6 @@ def csv_cell(text: str, limit: int) -> str:
     """For a spreadsheet cell: never a formula (OWASP, CSV injection)."""
     line = plain(text, limit)
     return "'" + line[: limit - 1] if line.startswith(_FORMULA) else line
-
-
-def _visible(run: str) -> str:
-    char = run[0]
-    if char in "\t\n\r\v\f\x85\u2028\u2029 ":
-        return " "
-    category = unicodedata.category(char)
-    hidden = category in ("Cc", "Cf", "Cs", "Co", "Cn") or char in _INVISIBLE or 0xFE00 <= ord(char) <= 0xFE0F
-    if not hidden and not 0xE0100 <= ord(char) <= 0xE01EF:
-        return " " if category == "Zs" else run
-    return f"‹U+{ord(char):04X}×{len(run)}›" if len(run) > 1 else f"‹U+{ord(char):04X}›"
-
-
-def _thinned(text: str) -> str:
-    kept, marks = [], 0
-    for char in text:
-        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
-        if marks <= _MARKS:
-            kept.append(char)
-    return "".join(kept)
-
-
-def _bounded(line: str, limit: int, *, cut: bool = False) -> str:
-    if len(line) <= limit and not cut:
-        return line
-    return line[: max(limit - len(CUT), 0)] + CUT[:limit]
 
 
 def _defanged(line: str) -> str:

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from typing import Any
 
 from guardian.alerting.delivered import message_id
-from guardian.alerting.neutralise import plain
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.text import plain
 
 OCSF = "1.8.0"
 ATLAS = "5.6.0"

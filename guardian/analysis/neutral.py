@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from guardian.alerting.neutralise import plain
+from guardian.domain.text import plain
 
 LONGEST = 8192
 _SHOWN_MARK = "‹"

@@ -35,7 +35,7 @@ from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.errors import ConfigurationError, ControlError
 from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
@@ -265,7 +265,7 @@ def _by_family(owners: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]
         other, theirs = found.setdefault(family, (purpose, named))
         if named != theirs:
             raise ValueError(
-                f"purpose_owners: {shown(other)!r} and {shown(purpose)!r} are one purpose here, {shown(family)!r} "
+                f"purpose_owners: {plain(other)!r} and {plain(purpose)!r} are one purpose here, {plain(family)!r} "
                 "without numbers and later words in capitals. Give both the same owners, or tell them apart by "
                 "words in small letters, in the envelopes too"
             )

@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
-from guardian.cli.common import escape, settings_from
+from guardian.cli.common import settings_from
 from guardian.config import Settings
+from guardian.domain.text import visible
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.base import Page
 from guardian.wire.calls import sound_token
@@ -104,4 +105,4 @@ def _token_file(settings: Settings) -> Path:
 
 
 def one_line(text: str) -> str:
-    return escape(text.replace("\n", " "))
+    return visible(text)

@@ -19,7 +19,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
-from guardian.domain.text import counted
+from guardian.domain.text import counted, visible
 from guardian.errors import ConfigurationError
 
 _FAULT = 1
@@ -74,7 +74,7 @@ def verify(
     else:
         for fault in report.faults:
             more = f" (and {fault.more} more like it)" if fault.more else ""
-            typer.echo(escape(f"BAD  {fault.kind}: {fault.says}{more}".replace("\n", " ")))
+            typer.echo(visible(f"BAD  {fault.kind}: {fault.says}{more}"))
         if report.ok:
             hold = "holds" if report.entries == 1 else "hold"
             typer.echo(f"{_entries(report.entries)} {hold}, root {report.root.hex()}")

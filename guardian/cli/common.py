@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from guardian.config import Settings, load
+from guardian.domain.text import visible
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def settings_from(
 
 
 def escape(text: str) -> str:
-    """Text for a terminal: control and formatting characters, which a hostile log may carry, become �."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+    """Text for a terminal, line by line: in what a hostile log may carry nothing steers or hides."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def as_json_line(value: Any) -> str:

@@ -19,7 +19,7 @@ from guardian.cli.common import (
     say_if_empty,
     settings_from,
 )
-from guardian.domain.text import counted
+from guardian.domain.text import counted, plain
 
 if TYPE_CHECKING:
     from guardian.commands.detecting import Line, Tally
@@ -181,7 +181,7 @@ def _show_line(line: "Line") -> None:
             "purpose": envelope.purpose or None,
             "arguments": ", ".join(event.action.arguments) if event.action.arguments is not None else None,
         }
-        told = "  ".join(f"{name}={escape(str(value))[:80]}" for name, value in said.items() if value is not None)
+        told = "  ".join(f"{name}={plain(str(value))}" for name, value in said.items() if value is not None)
         typer.echo(f"{line.line}: {told}")
         typer.echo(f"    missing: {', '.join(event.features_missing) or 'nothing'}")
     for reason in line.refusals:

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from guardian.cli.common import Screen, escape
+from guardian.cli.common import Screen
 from guardian.domain.finding import Finding
-from guardian.domain.text import counted, one_in
+from guardian.domain.text import counted, one_in, visible
 from guardian.wire.findings import FindingView
 from guardian.wire.peers import Watch
 from guardian.wire.sessions import SessionView
@@ -169,7 +169,7 @@ def rarity(finding: Finding) -> str:
 
 def plain(text: str) -> Text:
     """No markup, no control characters."""
-    return Text(escape(text.replace("\n", " ")))
+    return Text(visible(text))
 
 
 _STATE_STYLE = {"current": "green", "lagging": "bold red", "silent": "red", "behind": "red", "passed": "green"}

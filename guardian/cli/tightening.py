@@ -11,7 +11,7 @@ import typer
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
 from guardian.config import Settings
-from guardian.domain.text import counted
+from guardian.domain.text import counted, visible
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
         for change in found.examples[:20]:
             call = change.placed.call
             line = f"  {call.at.isoformat()} {call.session_id} {call.tool} ({', '.join(change.restrictions)})"
-            typer.echo(escape(line.replace("\n", " ")))
+            typer.echo(visible(line))
 
 
 def _summary(out: Path, count: int) -> str:

@@ -11,7 +11,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.commands.tightening import Update, held_rows, recorded
 from guardian.config import Settings
 from guardian.domain.restriction import Restriction
-from guardian.domain.text import shown, some
+from guardian.domain.text import plain, some
 from guardian.errors import ConfigurationError, ProposalError
 from guardian.tightening.backtest import Backtest, Change, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
@@ -61,7 +61,7 @@ def _only_narrows(folder: Path, unheld: Unheld) -> None:
     """Raises ConfigurationError for a grant that no envelope held: its patch could widen the template."""
     for scope, grants in unheld.lacking.items():
         for lacking in grants.values():
-            what = "there was none" if lacking is None else f"none held {some(lacking, _NAMED, shown)}"
+            what = "there was none" if lacking is None else f"none held {some(lacking, _NAMED, plain)}"
             raise ConfigurationError(
                 f"{folder}: a proposal only narrows, and this one grants {whom(scope)} more than any envelope of "
                 f"its window held ({what}). Take it out of `grants` and out of the patch; or propose anew. If it "

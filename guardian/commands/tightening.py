@@ -19,7 +19,7 @@ from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall, agent_role
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidTool
-from guardian.domain.text import shown, some
+from guardian.domain.text import plain, some
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
 from guardian.policy.cedar_text import forbid_problems
@@ -86,7 +86,7 @@ class Asked:
         asked, known = f"role {self.role!r}", roles
         if not roles:
             asked, known = f"purpose {self.purpose!r}", {scope.purpose for scope in scopes}
-        listed = some(sorted(known), _NAMED, lambda name: repr(shown(name))) or "none at all"
+        listed = some(sorted(known), _NAMED, lambda name: repr(plain(name))) or "none at all"
         raise ConfigurationError(f"{self.tenant_id!r} has no {asked} in this window; it has {listed}")
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from guardian.alerting.buttons import can_be_approved, of_no_session
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import OPERATORS, Kind
-from guardian.domain.text import counted, shown
+from guardian.domain.text import counted, plain
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.findings import FindingView
@@ -136,7 +136,7 @@ def forms_for(
         if case.excusable:
             subject = case.shown.finding.subject
             family = purpose_family(purpose or ("" if subject is None else subject.purpose))
-            told = f"guardian does not flag this tool on statistics alone for the purpose “{shown(family, 200)}”, "
+            told = f"guardian does not flag this tool on statistics alone for the purpose “{plain(family, 200)}”, "
             told += "which is what it reads without names and numbers"
             fine = Button("except", "Make the exception", told, "plain")
             found.append(Form("Make an exception", (fine,), _key(), seen, finding, extra="days", open=False))

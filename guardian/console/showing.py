@@ -16,14 +16,13 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from guardian import __version__
-from guardian.alerting.neutralise import plain
 from guardian.console.asked import Asked
 from guardian.console.forms import WISHES
 from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
 from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
-from guardian.domain.text import one_in
+from guardian.domain.text import one_in, plain
 
 _SHORT, _WHOLE = 160, 20_000
 _CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")

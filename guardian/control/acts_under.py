@@ -6,7 +6,7 @@ from datetime import datetime
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Subject
 from guardian.domain.revocation import LedgerEntry, SubjectType
-from guardian.domain.text import moment, shown
+from guardian.domain.text import moment, plain
 from guardian.store.control import ControlRows
 from guardian.wire.sessions import SessionView
 
@@ -40,7 +40,7 @@ def revoked_with_it(rows: ControlRows, tenant_id: str, session_id: str, now: dat
 def in_words(entries: Sequence[LedgerEntry]) -> str:
     """The same in a sentence, with how each of them is lifted; empty where there is none."""
     return "; ".join(
-        f"its {each.subject_type} {shown(each.subject_id)} is revoked until {moment(each.expires_at)} (guardian "
+        f"its {each.subject_type} {plain(each.subject_id)} is revoked until {moment(each.expires_at)} (guardian "
         f"reinstate TENANT ID --subject {each.subject_type} lifts that)"
         for each in entries
     )

@@ -1,19 +1,63 @@
-"""Text that others wrote, made fit to be shown."""
+"""Text that others wrote, made fit to be shown. Pure.
 
+Nothing is removed silently: a character that could steer a terminal, reverse a line or hide is shown as its code
+point, because its presence is evidence.
+"""
+
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+CUT = "…"
+_INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_RUN = re.compile(r"(.)\1*", re.DOTALL)
+_MARKS = 3  # combining marks on one letter; more of them paint over the lines above
 _MOST = 1_000_000_000  # no calibration knows of more; the evidence of a session is not bounded
 
 
-def shown(text: str, limit: int = 80) -> str:
-    """`text` on one bounded line: control, format and bidirectional characters become U+FFFD.
+def plain(text: str, limit: int = 80) -> str:
+    """One `visible` line of at most `limit` characters, runs of spaces as one.
 
-    >>> shown("a\\nb" + "c" * 9, 6)
-    'a�bcc…'
+    >>> plain("a\\n b" + "c" * 9, 6), plain("pay\\u202eeno")
+    ('a bcc…', 'pay‹U+202E›eno')
     """
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+    taken = text[: 4 * limit + 16]
+    line = " ".join(visible(taken).split())
+    if len(line) <= limit and len(taken) == len(text):
+        return line
+    return line[: max(limit - len(CUT), 0)] + CUT[:limit]
+
+
+def visible(text: str) -> str:
+    """One line of unknown length in which nothing hides.
+
+    Control, bidi, zero-width, tag, private-use and unassigned characters and lone surrogates become ‹U+202E›
+    (a run of one: ‹U+200B×40›); line breaks and tabs become spaces; piled-up accents are thinned out.
+    """
+    if text.isascii() and text.isprintable():  # as nearly all of it is: nothing to look for
+        return text
+    return _thinned("".join(_spelt_out(match.group()) for match in _RUN.finditer(text)))
+
+
+def _spelt_out(run: str) -> str:
+    char = run[0]
+    if char in "\t\n\r\v\f\x85\u2028\u2029 ":
+        return " " * len(run)
+    category = unicodedata.category(char)
+    hidden = category in ("Cc", "Cf", "Cs", "Co", "Cn") or char in _INVISIBLE or 0xFE00 <= ord(char) <= 0xFE0F
+    if not hidden and not 0xE0100 <= ord(char) <= 0xE01EF:
+        return " " * len(run) if category == "Zs" else run
+    return f"‹U+{ord(char):04X}×{len(run)}›" if len(run) > 1 else f"‹U+{ord(char):04X}›"
+
+
+def _thinned(text: str) -> str:
+    kept, marks = [], 0
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if marks <= _MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def word_set(listed: str) -> frozenset[str]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from guardian.domain.text import plain
 from guardian.policy.facts import facts
-from guardian.policy.http_line import NoAnswer, words
+from guardian.policy.http_line import NoAnswer
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.policy.remote import RemotePoint, decided, named, no_decision
 
@@ -58,7 +59,7 @@ def _explained(context: Mapping[str, Any]) -> dict[str, str]:
     reason = context.get("reason")
     if isinstance(reason, str) and reason:
         silent = [name for name, sentence in reasons.items() if not sentence] if reasons else [UNNAMED]
-        reasons |= dict.fromkeys(silent, words(reason, 300))
+        reasons |= dict.fromkeys(silent, plain(reason, 300))
     return reasons
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import httpcore
 
+from guardian.domain.text import plain
 from guardian.wire.deadline import Deadline
 
 MOST_BYTES = 64 * 1024
@@ -63,7 +64,7 @@ class HttpLine:
         except httpcore.TimeoutException:
             self._rest(f"gave no whole answer within {self._timeout_s * 1000:.0f} ms")
         except httpcore.ConnectError as error:
-            self._rest(f"cannot be reached ({words(str(error), 120)})")
+            self._rest(f"cannot be reached ({plain(str(error), 120)})")
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
             self._rest(f"broke off, or speaks no HTTP/1.1 ({type(error).__name__})")
         except NoAnswer:
@@ -114,12 +115,6 @@ class HttpLine:
     def _recovered(self) -> None:
         with self._turn:
             self._rests_until = None
-
-
-def words(text: str, limit: int) -> str:
-    """Foreign text as one printable line of at most `limit` characters."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in text[: limit + 1])
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def parsed(body: bytes) -> Mapping[str, Any]:

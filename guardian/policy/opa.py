@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from guardian.domain.text import plain
 from guardian.errors import ConfigurationError
 from guardian.policy.facts import facts
-from guardian.policy.http_line import NoAnswer, words
+from guardian.policy.http_line import NoAnswer
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.policy.remote import RemotePoint, decided, named, no_decision
 
@@ -36,7 +37,7 @@ class OpaPoint(RemotePoint):
         super().__post_init__()
         if not _PATH.fullmatch(self.path):
             raise ConfigurationError(
-                f"policy.options.path is a rule's path such as guardian/decision, got {words(self.path, 100)!r}"
+                f"policy.options.path is a rule's path such as guardian/decision, got {plain(self.path, 100)!r}"
             )
 
     @property
@@ -85,7 +86,7 @@ def _bundles(provenance: Any) -> str:
         case _:
             return ""
     found = [
-        f" {words(name, 64)}@{words(told['revision'], 64)}"
+        f" {plain(name, 64)}@{plain(told['revision'], 64)}"
         for name, told in sorted(bundles.items())
         if isinstance(told, dict) and isinstance(told.get("revision"), str)
     ]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.errors import ConfigurationError
-from guardian.policy.http_line import HttpLine, NoAnswer, words
+from guardian.policy.http_line import HttpLine, NoAnswer
 from guardian.policy.port import PolicyDecision
 
 MOST_NAMED = 32
@@ -79,7 +80,7 @@ def named(ids: Any, reasons: Any) -> dict[str, str]:
     found = dict.fromkeys(listed, "") | told
     if len(found) > MOST_NAMED:
         raise NoAnswer(f"named {len(found)} policies, more than {MOST_NAMED}")
-    return {words(name, 128): words(reason, 300) for name, reason in found.items()}
+    return {plain(name, 128): plain(reason, 300) for name, reason in found.items()}
 
 
 def decided(reasons: Mapping[str, str], *, allowed: bool) -> PolicyDecision:
@@ -109,7 +110,7 @@ def _check_url(url: str, *, plain_http: bool) -> None:
     if "@" in url:
         raise ConfigurationError("policy.options.url holds a user name or password; use policy.options.token")
     if not sound or not url.isprintable() or not url.isascii() or " " in url:
-        shown = words(url.partition("?")[0], 100)  # behind the question mark there may be a secret
+        shown = plain(url.partition("?")[0], 100)  # behind the question mark there may be a secret
         raise ConfigurationError(
             f"policy.options.url must be like https://pdp.example:8443, without a query, got {shown!r}"
         )

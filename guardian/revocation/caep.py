@@ -19,6 +19,7 @@ from joserfc import jws
 
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.keys.signing import ALGORITHM, SigningKeys
 from guardian.revocation.port import Given, Receiver, Refused
@@ -223,6 +224,5 @@ def _error_of(answer: bytes) -> tuple[str, str]:
         told = None
     if not isinstance(told, dict):
         return "", ""
-    code, description = str(told.get("err") or ""), str(told.get("description") or "")[:200]
-    line = "".join(char if char.isprintable() else " " for char in description)
-    return (code if _CODE.fullmatch(code) else ""), line
+    code = str(told.get("err") or "")
+    return (code if _CODE.fullmatch(code) else ""), plain(str(told.get("description") or ""), 200)

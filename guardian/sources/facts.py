@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.errors import DecodeError
 from guardian.sources.hostile import kind
 from guardian.sources.strict_json import BEYOND, MAX_DEPTH, parse_text
@@ -220,7 +220,7 @@ def trace_of(traceparent: object) -> str | None:
 
 def expected(path: str, what: str, got: object) -> DecodeError:
     """What was expected where, and the type that came; never the value."""
-    return DecodeError("invalid", f"{shown(path, 120)}: expected {what}, got {kind(got)}")
+    return DecodeError("invalid", f"{plain(path, 120)}: expected {what}, got {kind(got)}")
 
 
 _ALLOW = frozenset(

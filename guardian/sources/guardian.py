@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, of_no_tool
 from guardian.sources.hostile import agents_own, kind
@@ -217,7 +217,7 @@ def explain(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False)
     lines = []
     for item in found[:_SHOWN_ERRORS]:
-        path = shown(".".join(str(part) for part in item["loc"]), 120) or "(record)"
-        lines.append(f"{path}: {shown(item['msg'], 120)}, got {kind(item['input'])}")
+        path = plain(".".join(str(part) for part in item["loc"]), 120) or "(record)"
+        lines.append(f"{path}: {plain(item['msg'], 120)}, got {kind(item['input'])}")
     more = f"; and {len(found) - _SHOWN_ERRORS} more" if len(found) > _SHOWN_ERRORS else ""
     return "; ".join(lines) + more

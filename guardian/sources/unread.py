@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from guardian.domain.event import SCHEMA
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.sources.hostile import agents_own
 from guardian.sources.strict_json import BEYOND, LEAST
 
@@ -197,12 +197,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Unread:
 
 def _float(text: str) -> float | Unread:
     number = float(text)
-    return number if math.isfinite(number) else _unread(f"the number {shown(text, 32)}")
+    return number if math.isfinite(number) else _unread(f"the number {plain(text, 32)}")
 
 
 def _int(text: str) -> int | Unread:
     if len(text) > 20 or not LEAST <= (number := int(text)) < BEYOND:
-        return _unread(f"the number {shown(text, 32)}")
+        return _unread(f"the number {plain(text, 32)}")
     return number
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.tightening.backtest import Patched
 from guardian.tightening.grants import Grant
 from guardian.tightening.proposal import Proposal
@@ -81,7 +81,7 @@ class EnvelopePatches:
                     problems.append(f"{slug(scope)}: the patch would widen its template")
                 ours = sorted({*patch.get("allowed_tools", ())} & {*proposal.renamed})
                 if ours and grant.spelt is None:
-                    problems.append(f"{slug(scope)}: {RENAMED.format(shown(ours[0], 80))}")
+                    problems.append(f"{slug(scope)}: {RENAMED.format(plain(ours[0], 80))}")
         return problems
 
 

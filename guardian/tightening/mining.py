@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords
-from guardian.domain.text import counted, shown, some
+from guardian.domain.text import counted, plain, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
 from guardian.tightening.basis import Basis
@@ -121,9 +121,9 @@ def _astray(history: History, found: Sequence[Restriction], caution: Caution) ->
         tools = {rule.tool for rule in rules if isinstance(rule, ForbidTool) and not rule.except_agents}
         classes = {rule.data_class for rule in rules if isinstance(rule, ForbidDataClass)}
         most, limits = max(held.records), [rule.limit for rule in rules if isinstance(rule, MaxRecords)]
-        kept = [shown(name) for name in sorted(tools) if any(covers(entry, name) for entry in held.tools)]
+        kept = [plain(name) for name in sorted(tools) if any(covers(entry, name) for entry in held.tools)]
         kept += [
-            shown(name)
+            plain(name)
             for name in sorted(classes)
             if any(covers(entry, class_name(name)) for entry in held.classes)
         ]
@@ -133,7 +133,7 @@ def _astray(history: History, found: Sequence[Restriction], caution: Caution) ->
             yield Advice(
                 scope.tenant_id,
                 scope.role,
-                f"holds {some(kept, _NAMED)} for {shown(scope.purpose)}, delegated by sessions that are not in "
+                f"holds {some(kept, _NAMED)} for {plain(scope.purpose)}, delegated by sessions that are not in "
                 "the archive. Whoever delegates to it must keep that: leave it out of that template's patch",
             )
 
@@ -148,11 +148,11 @@ def _wildcards(basis: Basis) -> Iterator[Advice]:
         classes = tuple(sorted({*whole.classes, *past.handed.classes}))
         listed += [(name, classes) for grant in granted for name in grant.data_classes or ()]
     for entry, known in sorted({pair for pair in listed if "*" in pair[0]}):
-        used = [shown(name) for name in known if covers(entry, name)]
+        used = [plain(name) for name in known if covers(entry, name)]
         did = "used or delegated" if past.handed.tools else "used"
         yield Advice(
             scope.tenant_id,
             scope.role,
-            f"is granted {shown(entry)} for {shown(scope.purpose)}, of which honest sessions {did} "
+            f"is granted {plain(entry)} for {plain(scope.purpose)}, of which honest sessions {did} "
             f"{some(used, _NAMED) or 'nothing'}. A list of what is needed would be narrower",
         )

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from guardian.disk import write_atomically
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.text import shown, some
+from guardian.domain.text import plain, some
 from guardian.errors import ConfigurationError, ProposalError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.grants import Grant
@@ -217,7 +217,7 @@ def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> Non
         here, there = _lines(path.read_text(encoding="utf-8", errors="replace")), _lines(files.get(name, ""))
         if here != there:
             has, says = next(two for two in zip_longest(here, there, fillvalue="") if two[0] != two[1])
-            other[name] = f"{shown(has, 200)!r}" if has else f"without {shown(says, 200)!r}"
+            other[name] = f"{plain(has, 200)!r}" if has else f"without {plain(says, 200)!r}"
     if other:
         name, line = next(iter(other.items()))
         raise ConfigurationError(

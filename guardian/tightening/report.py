@@ -6,7 +6,7 @@ from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
-from guardian.domain.text import counted, shown, some
+from guardian.domain.text import counted, plain, some
 from guardian.tightening.grants import Grant
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
@@ -30,7 +30,7 @@ def report(
     denied."""
     test, area = proposal.backtest, proposal.surface
     lines = [
-        f"# Least privilege for {plain(proposal.tenant_id)}",
+        f"# Least privilege for {inert(proposal.tenant_id)}",
         "",
         f"{counted(len(proposal.restrictions), 'restriction')} for {counted(len(proposal.scopes), 'agent role')}, "
         f"from what honest sessions used between {proposal.since.date()} and {proposal.until.date()} "
@@ -55,7 +55,7 @@ def report(
     lines += _glance(proposal)
     for scope in proposal.scopes:
         lines += [
-            f"## {plain(whom(scope))}",
+            f"## {inert(whom(scope))}",
             "",
             "| id | proposed | why | evidence | calls newly denied |",
             "|---|---|---|---|---|",
@@ -63,24 +63,24 @@ def report(
         lines += [_row(restriction, proposal) for restriction in proposal.of(scope)]
         lines.append("")
     lines += _examples(examples, test.honest_denied)
-    advice = [f"- {plain(shown(each.subject))} {plain(each.text)}." for each in proposal.advice]
+    advice = [f"- {inert(plain(each.subject))} {inert(each.text)}." for each in proposal.advice]
     if advice := [*_lifetimes(proposal), *advice]:
         lines += ["## For people to decide", "", *advice, ""]
     if any(problems.values()):
         lines += ["## What the checks found", ""]
-        lines += [f"- {name}: {plain(problem)}" for name, found in problems.items() for problem in found] + [""]
+        lines += [f"- {name}: {inert(problem)}" for name, found in problems.items() for problem in found] + [""]
     if proposal.abstentions:
         lines += ["## Not proposed", "", "Too little is known about these yet:", ""]
-        lines += [f"- {plain(whom(each.scope))}: {plain(each.why)}." for each in proposal.abstentions] + [""]
+        lines += [f"- {inert(whom(each.scope))}: {inert(each.why)}." for each in proposal.abstentions] + [""]
     if proposal.rejected:
         left_out = counted(len(proposal.rejected), "restriction")
         lines += [f"Left out: {left_out} that people rejected and whose evidence has not changed since.", ""]
     return "\n".join([*lines, _FOOT, ""])
 
 
-def plain(text: str) -> str:
+def inert(text: str) -> str:
     """Text that agents wrote, made inert in Markdown: no markup, link or mention, no new table cell or line."""
-    line = " ".join(shown(text, 500).translate(_SPECIAL).split())
+    line = plain(text, 500).translate(_SPECIAL)
     line = _OPENING.sub(lambda found: "\\_" * len(found[0]), line)
     return _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\1\\[:\\]", line)).replace("@", "＠")
 
@@ -97,22 +97,22 @@ def _glance(proposal: Proposal) -> list[str]:
         of_classes = f" of {len(grant.data_classes)}" if grant.data_classes else ""
         cost = sum(proposal.backtest.by_restriction.get(each.id, 0) for each in proposal.of(scope))
         cells = f"{tools}{of_tools} | {classes}{of_classes} | {len(rules) - tools - classes} | {cost:,}"
-        found.append((-tools - classes, f"| {plain(whom(scope))} | {cells} |"))
+        found.append((-tools - classes, f"| {inert(whom(scope))} | {cells} |"))
     head = ["| role | tools cut | data classes cut | limits | honest calls denied |", "|---|---|---|---|---|"]
     return ["## At a glance", "", *head, *(line for _, line in sorted(found)), ""] if found else []
 
 
 def _names(proposal: Proposal) -> list[str]:
     """What a reviewer must know about tool names before anything is merged."""
-    told = {tool: " and ".join(map(plain, own)) for tool, own in sorted(proposal.spelt.items())}
+    told = {tool: " and ".join(map(inert, own)) for tool, own in sorted(proposal.spelt.items())}
     several = [
-        f"{plain(tool)} ({told[tool]})"
+        f"{inert(tool)} ({told[tool]})"
         for tool, own in sorted(proposal.spelt.items())
         if len({*own} - ({tool} & {*proposal.renamed})) > 1
     ]
     lines = []
     if told:
-        of = some([f"{own} for {plain(tool)}" for tool, own in told.items()], _MOST_EXAMPLES)
+        of = some([f"{own} for {inert(tool)}" for tool, own in told.items()], _MOST_EXAMPLES)
         lines += [
             f"**Policies and patches name tools as the log does**: {of}. This report, `proposal.json` and "
             "`denied.jsonl` use guardian's names (`source.tools`). A tool that was never called has the name that "
@@ -126,7 +126,7 @@ def _names(proposal: Proposal) -> list[str]:
             "",
         ]
     if proposal.renamed:
-        of = some(proposal.renamed, _MOST_EXAMPLES, plain)
+        of = some(proposal.renamed, _MOST_EXAMPLES, inert)
         lines += [
             f"**Not every name that the log uses is known for** {of}. "
             "They were archived by an earlier version, or never called, or the log keeps the server's name apart "
@@ -163,7 +163,7 @@ def _row(restriction: Restriction, proposal: Proposal) -> str:
         f"{counted(support.days, 'day')}; {last}; would touch at most {support.denied_at_most:.1%}{held}"
     )
     cost = f"{honest:,} honest, {flagged:,} of flagged sessions"
-    why, what = plain(restriction.why), plain(said(restriction.rule))
+    why, what = inert(restriction.why), inert(said(restriction.rule))
     return f"| `{restriction.id}` | {what} | {why} | {evidence} | {cost} |"
 
 
@@ -172,7 +172,7 @@ def _examples(examples: Sequence[Mapping[str, object]], total: int) -> list[str]
         return []
     lines = ["## Honest calls that would be denied", ""]
     for each in examples[:_MOST_EXAMPLES]:
-        where = plain(f"{each['at']} {each['agent']} {each['tool']} in {each['session']}")
+        where = inert(f"{each['at']} {each['agent']} {each['tool']} in {each['session']}")
         lines.append(f"- {where} (by {', '.join(map(str, each['restrictions']))})")  # type: ignore[call-overload]
     if total > min(len(examples), _MOST_EXAMPLES):
         lines.append(f"- … all {total:,} are in `denied.jsonl`")

@@ -19,7 +19,7 @@ from guardian.domain.rules import (
     Rule,
     Scalar,
 )
-from guardian.domain.text import counted, shown
+from guardian.domain.text import counted, plain
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -28,9 +28,9 @@ def said(rule: Rule) -> str:
     """The rule as the predicate of a sentence whose subject is `whom`; no Markdown, agents' text neutralised."""
     match rule:
         case ForbidTool(tool, exempt):
-            return f"may not call {shown(tool)}" + (f", but {', '.join(map(shown, exempt))} may" if exempt else "")
+            return f"may not call {plain(tool)}" + (f", but {', '.join(map(plain, exempt))} may" if exempt else "")
         case ForbidDataClass(name):
-            return f"may not touch {shown(name)}"
+            return f"may not touch {plain(name)}"
         case MaxRecords(limit):
             return f"may take at most {limit:,} records per call (per session, where an envelope sets the limit)"
         case OnlyHours(hours):
@@ -38,13 +38,13 @@ def said(rule: Rule) -> str:
         case MaxLifetime(seconds):
             return f"may act for at most {counted(seconds // 60, 'minute')} per session"
         case PinArgument(tool, name, _, constraint):
-            return f"{shown(tool)}: {shown(name)} must be in the envelope's {shown(constraint)}"
+            return f"{plain(tool)}: {plain(name)} must be in the envelope's {plain(constraint)}"
         case ArgumentIn(tool, name, _, values):
-            return f"{shown(tool)}: {shown(name)} must be {' or '.join(shown(literal(value)) for value in values)}"
+            return f"{plain(tool)}: {plain(name)} must be {' or '.join(plain(literal(value)) for value in values)}"
         case ArgumentAtMost(tool, name, _, limit):
-            return f"{shown(tool)}: {shown(name)} must be a whole number, at most {limit:,}"
+            return f"{plain(tool)}: {plain(name)} must be a whole number, at most {limit:,}"
         case ArgumentLike(tool, name, _, prefix, suffix):
-            return f"{shown(tool)}: {shown(name)} must look like {shown(prefix)}…{shown(suffix)}"
+            return f"{plain(tool)}: {plain(name)} must look like {plain(prefix)}…{plain(suffix)}"
         case _:  # pragma: no cover
             assert_never(rule)
 
@@ -60,8 +60,8 @@ def literal(value: Scalar) -> str:
 
 def whom(scope: Scope) -> str:
     """The scope in one line."""
-    by = "" if scope.parent_role == ROOT else f", called by {shown(scope.parent_role)}"
-    return f"{shown(scope.role)} for {shown(scope.purpose, 160)}{by}"
+    by = "" if scope.parent_role == ROOT else f", called by {plain(scope.parent_role)}"
+    return f"{plain(scope.role)} for {plain(scope.purpose, 160)}{by}"
 
 
 def slug(scope: Scope) -> str:

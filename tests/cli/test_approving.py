@@ -145,8 +145,8 @@ def test_hostile_text_does_not_reach_the_terminal(terminal: Terminal) -> None:
     (shown,) = [
         line for line in _said(terminal("ben", "approvals", "--state", "all")).splitlines() if waiting in line
     ]
-    assert "sess_��31mgood" in shown
-    assert "a�[2J b" in shown
+    assert "sess_‹U+202E›‹U+009B›31mgood" in shown
+    assert "a‹U+001B›[2J b" in shown
 
 
 def test_programs_get_json_everywhere(terminal: Terminal) -> None:

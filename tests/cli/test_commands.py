@@ -341,7 +341,7 @@ def test_doctor_shows_markup_as_it_is_and_no_escape_sequence(guardian) -> None:
     }
     shown = guardian("doctor", "-c", "home/guardian.yaml", env=hostile)
     assert shown.returncode == 1
-    assert "�[31m[red]x[/red] can be written" in shown.stdout
+    assert "‹U+001B›[31m[red]x[/red] can be written" in shown.stdout
 
 
 def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

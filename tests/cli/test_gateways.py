@@ -103,7 +103,7 @@ def test_who_gives_a_session_back_hears_what_else_is_revoked(control):
     control[1]["/v1/sessions/acme/s-1/reinstate"] = done
     told = CliRunner().invoke(app, ["reinstate", "acme", "s-1", "--reason", "ours"])
     assert told.stdout == "s-1 is active, revision 1.7\n"
-    assert "but its task t\ufffd9 is revoked until 2026-05-12 12:00 UTC; --subject task" in told.stderr
+    assert "but its task t‹U+009B›9 is revoked until 2026-05-12 12:00 UTC; --subject task" in told.stderr
 
 
 def test_minutes_for_a_session_are_wrong_usage_and_revoke_nothing(control):

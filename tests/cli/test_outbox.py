@@ -42,7 +42,7 @@ def test_refused_findings_are_listed_with_their_reason_and_released_by_id_or_all
     config = ("-c", "home/guardian.yaml")
     shown = guardian("outbox", "list", *config)
     assert "f1" in shown.stdout
-    assert "403: not � permitted" in shown.stdout
+    assert "403: not ‹U+001B› permitted" in shown.stdout
     assert "3 findings refused" in shown.stderr
     with pytest.raises(ControlError, match="control refused 3 findings"):
         refused_checked(load(tmp_path / "home" / "guardian.yaml"))
@@ -184,7 +184,7 @@ def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_release
     config = ("-c", "home/guardian.yaml")
     shown = guardian("alerts", "list", *config)
     (line,) = shown.stdout.splitlines()
-    assert line.endswith("  acme/c1  slack: not_in_�channel")
+    assert line.endswith("  acme/c1  slack: not_in_‹U+001B›channel")
     assert "0 alerts refused; 1 of Slack's wait" in shown.stderr
     (told,) = json.loads(guardian("alerts", "list", "--json", *config).stdout)
     again = (now + timedelta(hours=1)).isoformat(timespec="seconds")
@@ -225,8 +225,8 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     shown = guardian("alerts", "list", *config)
     first, _, last = shown.stdout.splitlines()
     assert first.startswith("1  webhook  ")
-    assert "f1  acme/s  410 � gone" in first
-    assert "?  410 � gone" in last
+    assert "f1  acme/s  410 ‹U+001B› gone" in first
+    assert "?  410 ‹U+001B› gone" in last
     assert "3 alerts refused" in shown.stderr
     with pytest.raises(AlertError, match="channels refused 3 alerts"):
         refused_checked(load(path))

@@ -362,7 +362,7 @@ def test_a_mapping_is_tried_line_by_line(guardian, tmp_path: Path) -> None:
     (tmp_path / "gateway.log").write_text("\n".join(map(json.dumps, LOG)))
     done = guardian("sources", "try", str(EXAMPLE), "gateway.log")
     assert done.returncode == 3
-    assert "1: tool=crm.read  decision=allow  session=s-1  agent=bot\ufffd  user=maya@x" in done.stdout
+    assert "1: tool=crm.read  decision=allow  session=s-1  agent=bot‹U+202E›  user=maya@x" in done.stdout
     assert "2: no tool call" in done.stdout
     assert "3: refused: invalid: decision (verdict): expected" in done.stdout
     events = json.loads(guardian("sources", "try", str(EXAMPLE), "gateway.log", "--json").stdout.splitlines()[0])

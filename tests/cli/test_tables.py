@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from guardian.alerting import blocks
-from guardian.cli.tables import rarity, show_purposes, show_rows, show_views
+from guardian.cli.common import escape
+from guardian.cli.tables import plain, rarity, show_purposes, show_rows, show_views
 from guardian.console import showing
 from guardian.domain.finding import Effect, Evidence, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingView
@@ -85,3 +86,17 @@ def test_a_session_is_as_rare_in_slack_on_the_pages_and_in_a_table(one_in: float
     assert rarity(made) == figure
     for told in (blocks.rarity(evidence), showing.rarity(evidence)):
         assert told.startswith(f"at most 1 in {figure}" if figure else "nothing unusual")
+
+
+def test_sessions_that_differ_in_what_nobody_sees_do_not_look_alike_in_a_terminal() -> None:
+    names = [f"sess_42{hidden}" for hidden in ("", "\u3164", "\ufe0f", "\u115f", "\u200b", "\u2800")]
+    for show in (escape, plain):
+        assert [str(show(name)) for name in names] == [
+            "sess_42",
+            *(f"sess_42‹U+{code}›" for code in ("3164", "FE0F", "115F", "200B", "2800")),
+        ]
+        assert str(show("Z" + "\u0301" * 40)) == "Z" + "\u0301" * 3
+
+
+def test_lines_for_a_terminal_stay_lines_with_their_spaces() -> None:
+    assert escape("a  b\n    c\td\n") == "a  b\n    c d\n"

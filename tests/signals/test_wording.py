@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import guardian.signals
-from guardian.alerting.neutralise import plain
 from guardian.domain.purposes import open_ended
+from guardian.domain.text import plain
 from guardian.signals.wording import content, only_reads, shown
 
 

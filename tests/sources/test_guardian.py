@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
-from guardian.sources.guardian import plugin, shown
+from guardian.sources.guardian import plugin
 
 SOURCE = plugin()
 
@@ -196,12 +196,6 @@ def test_a_key_twice_among_many_is_found_in_no_more_time_than_they_take():
     """A time that grew with the square of their number would end no test run."""
     keys = ",".join(f'"k{n}":1' for n in range(80_000))
     assert refusal(f'{{{keys},"last":1,"last":2}}'.encode()).code == "ambiguous"
-
-
-@given(st.text(max_size=80))
-def test_shown_text_is_printable_and_bounded(text):
-    assert shown(text, 20).isprintable()
-    assert len(shown(text, 20)) <= 20
 
 
 def test_a_gateway_cannot_say_that_its_log_lacks_an_envelope():

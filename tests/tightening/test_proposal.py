@@ -18,7 +18,7 @@ from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention, Advice
 from guardian.tightening.proposal import Proposal, read_proposal, write_folder
 from guardian.tightening.rejections import read_rejections, reject, still_rejected
-from guardian.tightening.report import plain, report
+from guardian.tightening.report import inert, report
 from guardian.tightening.surface import Surface
 from guardian.tightening.wording import said, slug
 
@@ -194,18 +194,18 @@ def test_the_report_says_which_names_the_files_say_and_which_tools_are_one_to_gu
 
 
 def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_off():
-    shown = plain("https://evil.example/a www.evil.example ftp://x @acme/soc _now_ __all__ crm_read a@b.c")
+    shown = inert("https://evil.example/a www.evil.example ftp://x @acme/soc _now_ __all__ crm_read a@b.c")
     assert shown == (
         r"https\[:\]//evil.example/a www\[.\]evil.example ftp\[:\]//x ＠acme/soc \_now_ \_\_all__ "
         "crm_read a＠b.c"
     )
-    assert plain("mailto:ann@evil.example XMPP:a@b.c/d") == r"mailto\[:\]ann＠evil.example XMPP\[:\]a＠b.c/d"
-    assert plain("x_www.evil.example/a _WWW.evil.example") == (r"x_www\[.\]evil.example/a \_WWW\[.\]evil.example")
+    assert inert("mailto:ann@evil.example XMPP:a@b.c/d") == r"mailto\[:\]ann＠evil.example XMPP\[:\]a＠b.c/d"
+    assert inert("x_www.evil.example/a _WWW.evil.example") == (r"x_www\[.\]evil.example/a \_WWW\[.\]evil.example")
 
 
 def test_text_of_agents_stays_text_in_the_report():
     hostile = "a|b [z](http://x) <img src=x>\n# head `code` **b** crm&period;read \u202e"
-    shown = plain(hostile)
+    shown = inert(hostile)
     assert "\n" not in shown
     assert "\u202e" not in shown
     for sign in ("|", "<", "`", "*", "[", "]", "#", "&"):
