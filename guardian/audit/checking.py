@@ -1,7 +1,6 @@
 """A printed proof held against the checkpoint in it, as an auditor elsewhere does: without trail and database."""
 
 import base64
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -12,12 +11,12 @@ from guardian.audit.checkpoint import Checkpoint
 from guardian.audit.note import MOST_CHARACTERS, NoteError, NoteKey, SignedNote, parse, verify
 from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import leaf_data, leaf_hash
-from guardian.errors import ProofError
+from guardian.domain import strict_json
+from guardian.errors import DecodeError, ProofError
 from guardian.store.control_audit import canonical
 
 # All 32 bytes: a leaf is record and hash in one, and a shorter hash could pass the end of the record for its own.
 _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
-# A string with a constraint must have a UTF-8 form too: nobody signed half of a surrogate pair.
 _Note = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS)]
 
 
@@ -70,7 +69,7 @@ class Proof:
     def parse(cls, text: bytes, *, name: str) -> Self:
         """Believes nothing yet. Raises ProofError, which says what is wrong where in the file called `name`."""
         try:
-            told = json.loads(text, object_pairs_hook=_once)
+            told = strict_json.parse(text, max_bytes=strict_json.MAX_BYTES)
             if not isinstance(told, dict):
                 raise ValueError("it is no JSON object")
             printed = _Printed.model_validate(told)
@@ -79,7 +78,7 @@ class Proof:
             checkpoint = Checkpoint.parse(note.text)
         except NoteError as error:
             raise ProofError(f"the checkpoint in {name} is none: {error}") from error
-        except (ValueError, TypeError, RecursionError) as error:
+        except (DecodeError, ValueError, TypeError) as error:
             raise ProofError(
                 f"{name} is no proof as `guardian audit prove` prints it: {_what_is_wrong(error):.200}"
             ) from error
@@ -115,17 +114,8 @@ class Proof:
                 raise ProofError(f"the checkpoint of {new.size} entries does not extend that of {since}")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two values under one name a reader may see the one that was not checked."""
-    told = dict(pairs)
-    if len(told) < len(pairs):
-        twice = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
-        raise ValueError(f"{twice!r} stands twice in one object")
-    return told
-
-
 def _what_is_wrong(error: Exception) -> str:
-    """In one line, with the place: that of the first member that is missing or wrong, or line and column."""
+    """In one line, with the place: that of the first member that is missing or wrong, or of the first byte."""
     match error:
         case ValidationError():
             first = error.errors(include_url=False)[0]
@@ -134,7 +124,7 @@ def _what_is_wrong(error: Exception) -> str:
                 return f"{place!r} is missing"
             says = str(first["msg"]).removeprefix("Value error, ")
             return f"{place!r}: {says}" if place else says
-        case RecursionError():
-            return "it is nested too deeply"
+        case DecodeError():
+            return error.reason
         case _:
             return str(error)

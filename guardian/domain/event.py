@@ -5,7 +5,6 @@ are kept; a missing optional field is named by `DecisionEvent.features_missing` 
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,8 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import CoreSchema, core_schema
+
+from guardian.domain.strict_json import canonical_json
 
 SCHEMA = "guardian.decision/v1"
 _EXACT = 2**53  # up to here every whole number has a double of its own
@@ -120,10 +121,6 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, ser_json_inf_nan="null")
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
 def in_utc(at: datetime) -> datetime:
     """The same moment in UTC. The calendar's first and last hours have no UTC form in some zones: these become its
     first or last moment."""
@@ -203,13 +200,13 @@ class Envelope(_Value):
         Two systems that describe the same grant agree on it: neither the order of tools matters, nor whether
         a limit is spelt 25 or 25.0. Raises nothing, whatever the envelope holds.
         """
-        return hashlib.sha256(_canonical(self._grant()).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(self._grant()).encode()).hexdigest()
 
     def same_as(self, other: "Envelope") -> bool:
         """Whether both say the same, extra fields included. As with the digest the spelling does not count; here
         an absent field and a null one say the same too, also within constraints."""
         mine, theirs = ({**_plain(each.model_extra or {}), **each._grant()} for each in (self, other))
-        return _canonical(_without_nulls(mine)) == _canonical(_without_nulls(theirs))
+        return canonical_json(_without_nulls(mine)) == canonical_json(_without_nulls(theirs))
 
     def lasting(self, other: "Envelope") -> "Envelope":
         """This envelope, with the other's expiry if that is later."""
@@ -220,7 +217,7 @@ class Envelope(_Value):
     def differs_from(self, other: "Envelope") -> tuple[str, ...]:
         """Names of the fields that make the digests differ; empty where these are equal."""
         mine, theirs = self._grant(), other._grant()
-        return tuple(name for name in mine if _canonical(mine[name]) != _canonical(theirs[name]))
+        return tuple(name for name in mine if canonical_json(mine[name]) != canonical_json(theirs[name]))
 
     def _grant(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in Envelope.model_fields}

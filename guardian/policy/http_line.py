@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 import httpcore
 
+from guardian.domain.strict_json import parse
 from guardian.domain.text import plain
+from guardian.errors import DecodeError
 from guardian.wire.deadline import Deadline
 
 MOST_BYTES = 64 * 1024
@@ -120,10 +122,9 @@ class HttpLine:
 def parsed(body: bytes) -> Mapping[str, Any]:
     """Strict JSON: an object, UTF-8, no key twice, no NaN. Raises NoAnswer."""
     try:
-        found = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        why = f" ({error})" if isinstance(error, _Unsound) else ""
-        raise NoAnswer(f"answered with something else than sound JSON{why}") from None
+        found = parse(body, max_bytes=MOST_BYTES)
+    except DecodeError as error:
+        raise NoAnswer(f"answered with something else than sound JSON: {error.reason}") from None
     if not isinstance(found, dict):
         raise NoAnswer("answered with JSON that is no object")
     return found
@@ -146,18 +147,3 @@ def _check_head(status: int, headers: Iterable[tuple[bytes, bytes]], request_id:
         raise NoAnswer("answered in a content encoding that was not asked for")
     if any(echo.strip() != request_id.encode() for echo in named.get(b"x-request-id", [])):
         raise NoAnswer("answered another request than this one: the X-Request-ID differs")
-
-
-class _Unsound(ValueError):
-    """Its text is ours."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Unsound("a key stands twice")
-    return found
-
-
-def _no_number(_: str) -> NoReturn:
-    raise _Unsound("it holds NaN or Infinity")

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.signals.admitting import spelt
@@ -123,10 +124,10 @@ def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
 
 
 def _constraints(envelope: Envelope) -> str:
-    told = _json(envelope.resource_constraints)
-    return (
-        told if len(told) <= _CONSTRAINT_CHARS else "#" + _digest(_json(_ordered(envelope.resource_constraints)))
-    )
+    told = canonical_json(envelope.resource_constraints)
+    if len(told) <= _CONSTRAINT_CHARS:
+        return told
+    return "#" + _digest(canonical_json(_ordered(envelope.resource_constraints)))
 
 
 def _ordered(value: Any) -> Any:
@@ -136,15 +137,11 @@ def _ordered(value: Any) -> Any:
     if not isinstance(value, (list, tuple)):
         return value
     plain = not any(isinstance(item, (Mapping, list, tuple)) for item in value)
-    return sorted(value, key=_json) if plain else [_ordered(item) for item in value]
+    return sorted(value, key=canonical_json) if plain else [_ordered(item) for item in value]
 
 
 def _rules(redacted: Mapping[str, str]) -> str:
-    return _digest(_json(dict(redacted)))
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _digest(canonical_json(dict(redacted)))
 
 
 def _delegator(envelope: Envelope) -> str | None:

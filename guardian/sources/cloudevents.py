@@ -16,13 +16,13 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
+from guardian.domain.strict_json import MAX_BYTES, MAX_DEPTH, parse
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
 from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line
 from guardian.sources.partly import Partly
 from guardian.sources.port import Format
-from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
 from guardian.sources.unread import read_around, text_of
 
 

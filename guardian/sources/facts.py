@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from guardian.domain.strict_json import BEYOND, MAX_DEPTH, parse_text
 from guardian.domain.text import plain
 from guardian.errors import DecodeError
 from guardian.sources.hostile import kind
-from guardian.sources.strict_json import BEYOND, MAX_DEPTH, parse_text
 from guardian.sources.unread import read_around, unread_in
 
 Effect = Literal["allow", "deny"]

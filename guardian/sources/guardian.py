@@ -17,13 +17,13 @@ from pydantic import ValidationError
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
+from guardian.domain.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH, parse
 from guardian.domain.text import plain
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, of_no_tool
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.lines import line
 from guardian.sources.port import Format, Told
-from guardian.sources.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH, parse
 from guardian.sources.unread import (
     SESSION_NAMES,
     TENANT_NAMES,

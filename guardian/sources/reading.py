@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.domain.record import Record
+from guardian.domain.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
@@ -24,7 +25,6 @@ from guardian.sources.json_rpc import lower
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
-from guardian.sources.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in, unread_of
 
 FORMAT_HEADER = "guardian-format"

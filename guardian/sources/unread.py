@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from guardian.domain.event import SCHEMA
+from guardian.domain.strict_json import BEYOND, LEAST
 from guardian.domain.text import plain
 from guardian.sources.hostile import agents_own
-from guardian.sources.strict_json import BEYOND, LEAST
 
 SIGN = "\ufffd"
 """Begins, or stands in, the text that is shown for anything unread."""

@@ -104,7 +104,8 @@ def test_a_body_that_says_something_twice_is_refused_since_nobody_knows_which_on
     name = place.partition(":")[0]
     twice = json.dumps(body).replace(place, f"{name}: 7, {place}")
     got = stage.call("POST", "/v1/advise", "gateway", content=twice, headers={"Content-Type": "application/json"})
-    assert (got.status_code, got.json()["detail"]) == (400, "body: a key occurs twice in one object")
+    assert got.status_code == 400
+    assert got.json()["detail"] == f"body: a key of {len(name) - 2} characters occurs twice in one object"
     assert adviser.lines == []
 
 
@@ -484,6 +485,16 @@ def test_who_sends_more_than_is_read_does_not_choose_the_fall_back_with_it(stage
     told = advice(stage, "crm.read", **filler)
     assert (told["advice"], told["breaches"], told["fallback"]) == ("deny", ["unreadable_call"], False)
     assert adviser.lines == [], "nor does anybody wait for it"
+
+
+@pytest.mark.parametrize("odd", [2**64, json.loads("[" * 70 + "]" * 70)], ids=["number", "depth"])
+def test_what_the_agent_made_unreadable_is_the_advisers_to_weigh_and_no_mistake_of_the_gateways(
+    stage, adviser, odd
+):
+    adviser.answer = HARD
+    assert advice(stage, odd=odd)["advice"] == "deny"
+    (line,) = adviser.lines
+    assert line["action"]["arguments"] == {"odd": odd}
 
 
 def test_a_large_call_is_weighed(stage, adviser):

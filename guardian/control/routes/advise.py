@@ -17,15 +17,23 @@ from guardian.control.looking import SharedLooks
 from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
+from guardian.domain.strict_json import unambiguous
+from guardian.errors import DecodeError
 from guardian.wire.advice import Advice, AdviceContext, Proposal
 from guardian.wire.approvals import ApprovalView
 
 
 class _Unambiguous(Request):
-    """No key is repeated: the gateway might call with the other value than the one that is weighed."""
+    """No key is repeated: the gateway might call with the other value than the one that is weighed.
+
+    What else the reader of logs refuses is the agent's doing, and weighed as such (`unreadable_call`).
+    """
 
     async def json(self) -> Any:
-        return json.loads(await self.body(), object_pairs_hook=_once)
+        try:
+            return json.loads(await self.body(), object_pairs_hook=unambiguous)
+        except DecodeError as error:
+            raise Refusal(400, f"body: {error.reason}") from None
 
 
 class _Route(APIRoute):
@@ -95,10 +103,3 @@ def _answer(view: ApprovalView, deps: ControlDeps, *, over: str | None) -> Advic
             ended = "expired" if view.state in ("pending", "approved") else view.state
             told = AdviceContext(advice="deny", reason=f"the approval is {ended}")
     return Advice(decision=told.advice == "permit", context=told)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise Refusal(400, "body: a key occurs twice in one object")
-    return made

@@ -9,6 +9,7 @@ import codecs
 import json
 import math
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from guardian.domain.record import MAX_RECORD
@@ -25,6 +26,11 @@ LEAST, BEYOND = -(2**63), 2**64
 _WIDE = "it looks like UTF-16: write it as UTF-8"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON in one spelling: keys in order, no spaces, ASCII. It never changes, for digests of it are stored."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def parse(value: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
@@ -47,15 +53,11 @@ def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Any:
         raise DecodeError("too_deep", f"nested more than {max_depth} levels deep")
     try:
         parsed = _DECODER.decode(text)
-    except _Ambiguous as error:
-        raise DecodeError("ambiguous", f"{error} occurs twice in one object") from None
-    except _BadNumber as error:
-        raise DecodeError("not_json", f"{error} is not one that JSON can carry") from None
     except json.JSONDecodeError as error:
         wide = "\0\0" in (text[:4:2], text[1:4:2]) and text[:4].strip("\0")  # as with plain letters
         why = _WIDE if wide else f"{error.msg.removesuffix(' at')} at position {error.pos}"
         raise DecodeError("not_json", why) from None
-    except (ValueError, RecursionError):
+    except RecursionError:
         raise DecodeError("not_json", "the JSON cannot be parsed") from None
     if _SURROGATE.search(text):
         try:
@@ -65,46 +67,34 @@ def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Any:
     return parsed
 
 
-class _Ambiguous(ValueError):
-    def __init__(self, key: str) -> None:
-        super().__init__(f"a key of {len(key)} characters")
-
-
-class _BadNumber(ValueError):
-    def __init__(self, text: str) -> None:
-        super().__init__(f"a number of {len(text)} characters")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON from its members in order. Raises DecodeError for a key that is there twice."""
     made = dict(pairs)
     if len(made) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Ambiguous(name)
-            seen.add(name)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise DecodeError("ambiguous", f"a key of {len(twice)} characters occurs twice in one object")
     return made
 
 
-def _bad_constant(text: str) -> NoReturn:
-    raise _BadNumber(text)
+def _bad_number(text: str) -> NoReturn:
+    raise DecodeError("not_json", f"a number of {len(text)} characters is not one that JSON can carry")
 
 
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _BadNumber(text)
+        _bad_number(text)
     return number
 
 
 def _int(text: str) -> int:
     if len(text) > 20 or not LEAST <= (number := int(text)) < BEYOND:
-        raise _BadNumber(text)
+        _bad_number(text)
     return number
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_bad_constant, parse_float=_float, parse_int=_int
+    object_pairs_hook=unambiguous, parse_constant=_bad_number, parse_float=_float, parse_int=_int
 )
 
 
