@@ -1,13 +1,12 @@
 """The people whom the configuration lists: who is which principal, and by what others know them."""
 
 from collections.abc import Iterable
-from typing import cast
 
 from guardian.config import Settings
 from guardian.config.console import ConsolePerson
 from guardian.config.control import SlackPerson
 from guardian.errors import ConfigurationError
-from guardian.wire.principal import Person, Role
+from guardian.wire.principal import Person
 
 Listed = SlackPerson | ConsolePerson
 
@@ -26,7 +25,7 @@ def by_id_and_email(
             raise ConfigurationError(
                 f"{section}.{name}: an e-mail address has ASCII letters only; use {id_setting}"
             )
-        person = Person(principal=name, role=cast(Role, told.role), tenants=frozenset(told.tenants))
+        person = Person(principal=name, role=told.role, tenants=frozenset(told.tenants))
         for key, known in ((told_id, by_id), (told.email and told.email.lower(), by_email)):
             if key is not None and key in known:
                 raise ConfigurationError(f"{section}.{name}: {key} is {known[key].principal} already")

@@ -1,7 +1,6 @@
 """Where the evidence pages lie and how long a sign-in lives: what control has to know of them."""
 
 from datetime import timedelta
-from typing import cast
 from urllib.parse import urlsplit
 
 from guardian.bootstrap.people import check_certificate
@@ -9,7 +8,6 @@ from guardian.config import Settings
 from guardian.control.deps import VisitRule
 from guardian.domain.urls import is_here, is_private
 from guardian.errors import ConfigurationError
-from guardian.wire.principal import Role
 
 ROOT = "/console"
 _PORTS = {"http": 80, "https": 443}
@@ -37,7 +35,7 @@ def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
         idle=timedelta(seconds=section.idle_s),
         life=timedelta(seconds=section.life_s),
         link_life=timedelta(seconds=section.link_s),
-        people={name: (cast(Role, told.role), frozenset(told.tenants)) for name, told in section.people.items()},
+        people={name: (told.role, frozenset(told.tenants)) for name, told in section.people.items()},
     )
 
 

@@ -13,7 +13,7 @@ from guardian.commands import tokens
 from guardian.config import load
 from guardian.errors import ConfigurationError
 from guardian.keys.files import write_secret
-from guardian.wire.principal import EVERY_TENANT
+from guardian.wire.principal import EVERY_TENANT, Role
 
 ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
 GATEWAY_TOKEN = "gateway.token"  # noqa: S105
@@ -62,11 +62,8 @@ def _filled(folder: Path, target: Path, *, solo: bool) -> Path:
     files.create()
     open_control_store(settings, makes=True).close()
     everyone = {EVERY_TENANT}
-    for name, principal, role in (
-        (ADMIN_TOKEN, "admin", "admin"),
-        (MONITOR_TOKEN, "monitor", "monitor"),
-        (GATEWAY_TOKEN, "gateway", "gateway"),
-    ):
-        token = tokens.issue(settings, principal, role=role, tenants=everyone, ttl=TOKEN_LIFE)  # type: ignore[arg-type]
+    first: dict[Role, str] = {"admin": ADMIN_TOKEN, "monitor": MONITOR_TOKEN, "gateway": GATEWAY_TOKEN}
+    for role, name in first.items():
+        token = tokens.issue(settings, role, role=role, tenants=everyone, ttl=TOKEN_LIFE)
         write_secret(files.directory / name, token.text.encode() + b"\n", replace=False)
     return target

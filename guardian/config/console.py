@@ -1,11 +1,12 @@
 """The evidence pages: whether there are any, who may sign in, and what they show besides."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from guardian.config.base import PersonName, Seconds, Section, TenantOrEvery
+from guardian.wire.principal import PersonRole
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
 
@@ -25,7 +26,7 @@ class OidcSection(Section):
 class ConsolePerson(Section):
     """Who may sign in, as which principal: by the provider's own id of them, or by a verified e-mail address."""
 
-    role: Literal["analyst", "responder", "approver", "admin", "auditor"]
+    role: PersonRole
     tenants: Annotated[list[TenantOrEvery], Field(min_length=1)]
     sub: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None

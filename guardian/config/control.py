@@ -18,7 +18,7 @@ from guardian.config.base import (
     TenantOrEvery,
     Topic,
 )
-from guardian.wire.principal import Role
+from guardian.wire.principal import PersonRole, Role
 
 
 class BudgetSection(Section):
@@ -103,7 +103,7 @@ class LoggingSection(Section):
 class SlackPerson(Section):
     """Who may click in Slack, as which principal; found by Slack id or by confirmed e-mail address."""
 
-    role: Literal["analyst", "responder", "approver", "admin", "auditor"]
+    role: PersonRole
     tenants: Annotated[list[TenantOrEvery], Field(min_length=1)]
     slack: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")] | None = None
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None

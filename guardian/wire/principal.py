@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-Role = Literal[
-    "monitor", "gateway", "delegation", "analyst", "responder", "approver", "admin", "auditor", "metrics"
-]
+PersonRole = Literal["analyst", "responder", "approver", "admin", "auditor"]
+Role = Literal["monitor", "gateway", "delegation", PersonRole, "metrics"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 EVERY_TENANT = "*"
