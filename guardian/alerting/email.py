@@ -137,7 +137,7 @@ class EmailChannel:
                 raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
             raise
         except (smtplib.SMTPException, OSError) as error:
-            told_of = f"{type(error).__name__}: {shown(str(error), 120)}"
+            told_of = f"{type(error).__name__}: {plain(str(error), 120)}"
             raise RetryLater(f"{self._options.host}: {told_of}", perhaps_refused=met) from None
         return {address: code for address, (code, _) in told.items()}
 
