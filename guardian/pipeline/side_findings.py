@@ -12,7 +12,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
-from guardian.domain.text import shown
+from guardian.domain.text import plain
 from guardian.response.findings import side_finding
 from guardian.signals.port import TellsOf
 
@@ -143,7 +143,7 @@ def dead_letter_finding(
             tenant_id=key.tenant_id,
             session_id=key.session_id,
             identity=(*about, now.date()),  # the record's own day, so that a redelivery makes the same finding
-            title=f"Not entitled: {shown(letter.reason, 280)}" if foreign else unread,
+            title=f"Not entitled: {plain(letter.reason, 280)}" if foreign else unread,
             severity="high",
             now=now,
             breaches=[Breach(letter.code, letter.reason[:2000], hard=False)],
