@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal,
 
 from guardian.store.control_tables import alert, channel, delivery
 from guardian.store.engine import UtcDateTime
-from guardian.store.inserts import insert_new
+from guardian.store.inserts import insert_new, upsert
 
 UNNAMED = ""
 """What alerts wait for until control first says which channels there are."""
@@ -67,7 +67,8 @@ class AlertRows:
         for row in rows:
             why = f"{row['channel']}: {row['last_error']}".removeprefix(": ")
             row.update(next_at=now, last_error=why[:_LONGEST_ERROR])
-        insert_new(self.connection, delivery, [row | {"channel": name} for row in rows for name in channels])
+        moved = [row | {"channel": name} for row in rows for name in channels]
+        upsert(self.connection, delivery, moved, over=delivery.c.state == "moved")  # one may be back
         self.connection.execute(update(delivery).where(left).values(state="moved"))
 
     def claim(self, name: str, now: datetime) -> QueuedAlert | None:

@@ -530,3 +530,19 @@ def test_what_waits_for_a_channel_that_is_configured_no_more_goes_to_those_that_
     assert mail.taken == rows[2:]
     gone.postponed(in_hand.id, time.now(), "it was sending this all the while")
     assert outbox.kept(rows[2], "siem").state == "moved"
+
+
+def test_what_never_left_a_channel_that_was_taken_out_waits_for_it_again_once_it_is_back(
+    outbox, metrics, make_alert, time
+) -> None:
+    outbox.deliver_to("pager")
+    row = put(outbox, make_alert(), time)
+    outbox.deliver_to("mail")
+    outbox.deliver_to("pager")
+    pager = Choosy("pager")
+    worker = AlertWorker(ControlAlertOutbox(outbox.store, "pager"), pager, metrics=metrics, now=time.now)
+    assert [worker.step() for _ in range(2)] == [True, False]
+    outbox.deliver_to("mail")
+    outbox.deliver_to("pager")
+    assert not worker.step()
+    assert pager.taken == [row]
