@@ -75,6 +75,8 @@ REVOKE INSERT ON migrations_control_version FROM guardian_control;
 
 -- Where things stand: the next revision, sessions as they are now, alerts on their way, who follows the list, self-tests.
 GRANT UPDATE ON control_head, control_session, control_delivery, control_peer, control_self_test, control_cursor, control_case, control_followed TO guardian_control;
+-- Until 0015 that of an alert stood in control_alert, which holds only what was told now.
+REVOKE UPDATE ON control_alert FROM guardian_control;
 
 -- What may be said about a record later, and nothing else of it.
 GRANT UPDATE (verdict) ON control_finding TO guardian_control;

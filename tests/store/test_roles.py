@@ -393,7 +393,8 @@ def test_an_upgrade_without_the_owner_or_without_the_last_section_again_is_told_
     server.run("guardian_owner", "guardian_control", f"DROP TABLE {', '.join(TABLES)}")
     go(owner, "0010")
     earlier = re.sub("control_(lifting|delivery|channel), ", "", last)  # what there was not yet
-    server.run("guardian_owner", "guardian_control", *statements(earlier))
+    given = "GRANT UPDATE ON control_alert TO guardian_control"  # as before 0015
+    server.run("guardian_owner", "guardian_control", *statements(earlier), given)
     owner.dispose()
     with pytest.raises(StoreError, match=r"is at 0010, .* their owner does with `guardian migrate` and section 4"):
         serve(migrates=False)
@@ -407,3 +408,4 @@ def test_an_upgrade_without_the_owner_or_without_the_last_section_again_is_told_
         serve()
     server.run("guardian_owner", "guardian_control", *statements(last))
     serve()
+    refused(server, "guardian_control", "guardian_control", "UPDATE control_alert SET payload = ''")
