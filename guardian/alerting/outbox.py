@@ -100,16 +100,12 @@ class AlertWorker:
         )
         self._thread.start()
 
-    def end(self) -> None:
-        """Begin no further alert."""
+    def stop(self, finish_s: float = 10.0) -> bool:
+        """Finish the alert in hand and begin no other; False if that took longer than `finish_s`."""
         self._stop.set()
         self._wake.set()
-
-    def stop(self) -> bool:
-        """Finish the alert in hand; False if that took longer than ten seconds."""
-        self.end()
         if self._thread is not None:
-            self._thread.join(10.0)
+            self._thread.join(finish_s)
         return self._thread is None or not self._thread.is_alive()
 
     def wake(self) -> None:

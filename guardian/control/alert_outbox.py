@@ -1,6 +1,7 @@
 """The alert outbox: a queue and a worker for each channel, so that one that hangs delays only itself."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from guardian.alerting.outbox import AlertRow, AlertWorker
@@ -47,12 +48,11 @@ class AlertQueues:
         for worker in self._workers:
             worker.measure()
 
-    def stop(self) -> None:
-        """Finish the alerts in hand, all at a time."""
-        for worker in self._workers:
-            worker.end()
-        for worker in self._workers:
-            worker.stop()
+    def stop(self, finish_s: float = 10.0) -> None:
+        """Finish the alerts in hand, all at a time; those that take longer are left to the next start."""
+        with ThreadPoolExecutor(len(self._workers) or 1) as pool:
+            for worker in self._workers:
+                pool.submit(worker.stop, finish_s)
 
 
 class ControlAlertOutbox:

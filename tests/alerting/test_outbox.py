@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import deployment
@@ -483,6 +484,22 @@ def test_while_one_channel_hangs_the_others_get_all_alerts(outbox, metrics, make
     siem.free.set()
     queues.stop()
     assert pager.taken == rows
+
+
+def test_channels_that_hang_hold_up_the_end_no_longer_than_one_of_them(outbox, metrics, make_alert, time) -> None:
+    hung = [Hung(name) for name in ("siem", "pager", "mail")]
+    queues = AlertQueues(outbox.store, hung, metrics=metrics, now=time.now, fallback=lambda: Heard())
+    queues.start()
+    put(outbox, make_alert(), time)
+    queues.wake()
+    assert all(each.asked.wait(10) for each in hung)
+    began = monotonic()
+    queues.stop(finish_s=0.5)
+    took = monotonic() - began
+    for each in hung:
+        each.free.set()
+    queues.stop()
+    assert 0.5 <= took < 1.4
 
 
 def test_an_alert_is_queued_for_the_channels_that_there_are_and_for_none_where_slack_is_alone(
