@@ -502,6 +502,21 @@ def test_channels_that_hang_hold_up_the_end_no_longer_than_one_of_them(outbox, m
     assert 0.5 <= took < 1.4
 
 
+def test_what_a_channel_refuses_goes_to_the_fall_back_once_even_if_the_channel_is_named_twice(
+    outbox, metrics, make_alert, time
+) -> None:
+    strict, log = Choosy("strict", AlertError("no")), Full("log", most=1)
+    queues = AlertQueues(outbox.store, [strict, strict], metrics=metrics, now=time.now, fallback=lambda: log)
+    queues.start()
+    first, second = put(outbox, make_alert(1), time), put(outbox, make_alert(2), time)
+    queues.wake()
+    assert log.full.wait(10)
+    assert [each.name for each in threading.enumerate()].count("guardian-alerts-strict") == 1
+    queues.stop()
+    assert log.taken == [first]
+    assert strict.taken in ([], [second])
+
+
 def test_an_alert_is_queued_for_the_channels_that_there_are_and_for_none_where_slack_is_alone(
     outbox, make_alert, time
 ) -> None:
@@ -554,6 +569,9 @@ def test_what_never_left_a_channel_that_was_taken_out_waits_for_it_again_once_it
 ) -> None:
     outbox.deliver_to("pager")
     row = put(outbox, make_alert(), time)
+    with outbox.store.write() as rows:
+        taken = rows.alerts.claim("pager", time.now())
+        rows.alerts.postponed("pager", taken.id, 1, time.now() + timedelta(hours=1), "away")
     outbox.deliver_to("mail")
     outbox.deliver_to("pager")
     pager = Choosy("pager")
