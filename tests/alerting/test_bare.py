@@ -174,6 +174,19 @@ def test_an_alert_arrives_in_full_from_a_receiver_that_was_down_however_long(
     assert STOPPED in body.decode()
 
 
+def test_what_arrived_counts_its_tries_anew_and_the_oldest_that_fail_are_forgotten(
+    webhook, receiver, everywhere, monkeypatch
+) -> None:
+    monkeypatch.setattr("guardian.alerting.bare._MOST", 1)
+    receiver.filter, receiver.filtered = STOPPED.encode(), 502
+    assert [_until_it_arrives(webhook, everywhere()) for _ in range(2)] == [4, 4]
+    first, second = everywhere(), everywhere(id="fnd_2")
+    for alert in (first, second):
+        with pytest.raises(RetryLater):
+            webhook.deliver(alert)
+    assert _until_it_arrives(webhook, first) == 4
+
+
 @pytest.mark.parametrize("busy", [429, 529], ids=["by its rate", "and says until when"])
 def test_of_a_receiver_that_is_busy_no_try_counts(webhook, receiver, everywhere, busy) -> None:
     receiver.statuses.extend([busy] * 9)
