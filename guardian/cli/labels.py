@@ -30,7 +30,8 @@ def labels(
     """Print what people said of findings, one line each, for calibrate, train and evaluate.
 
     TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION drift a session that did what its
-    gateway should not have allowed; TENANT/SESSION benign one of which every drift finding was a false alarm.
+    gateway should not have allowed; TENANT/SESSION benign one of which every drift finding was a false alarm, and
+    TENANT/SESSION/INDEX benign the act of one beside others that were confirmed.
 
     Example: guardian labels > labels.txt
     """
@@ -39,17 +40,24 @@ def labels(
         def found(kind: Kind) -> Iterator[FindingView]:
             return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
 
-        said, open_ = list[tuple[bool, datetime, str]](), set[str]()
+        said, open_ = list[tuple[bool, datetime, str, str]](), set[str]()
         for kind in (Kind.DRIFT, Kind.GATEWAY):
             for view in found(kind):
-                if view.verdict is not None and (label := _label(view.finding, view.verdict)):
-                    said.append((view.verdict.verdict == "confirmed", view.verdict.at, label))
-                elif view.verdict is None and kind is Kind.DRIFT and view.outcome.effect is not Effect.NONE:
-                    open_.add(f"{_name(view.finding)} benign")
-    told = dict.fromkeys(label for *_, label in sorted(said))  # however many were dismissed, once
-    for label in told:  # of one name the last line counts: what was confirmed stands, until it is not
-        if label not in open_:
-            typer.echo(one_line(label))
+                if view.verdict is not None:
+                    said.extend(_said(view.finding, view.verdict))
+                elif kind is Kind.DRIFT and view.outcome.effect is not Effect.NONE:
+                    open_.add(_name(view.finding))
+    drifted = {session for drift, _, session, _ in said if drift}
+    told = dict[str, None]()  # however many were dismissed, once
+    for drift, _, session, act in sorted(said):  # of one name the last line counts: what was confirmed stands
+        if drift:
+            told[f"{session}{act} drift"] = None
+        elif session not in drifted and session not in open_:
+            told[f"{session} benign"] = None
+        elif session in drifted and act:
+            told[f"{session}{act} benign"] = None
+    for label in told:
+        typer.echo(one_line(label))
 
 
 @feedback_app.command()
@@ -82,15 +90,13 @@ def export(
         typer.echo(f"{counted(count, 'labelled finding')} written to {output}", err=True)
 
 
-def _label(finding: Finding, said: Verdict) -> str:
-    """Empty where people said nothing of what the session did. Which act a gateway should not have allowed is not
-    told."""
-    name = _name(finding)
+def _said(finding: Finding, said: Verdict) -> Iterator[tuple[bool, datetime, str, str]]:
+    """Whether it drifted and when that was said, its session and the act as `/INDEX`; nothing where people said
+    nothing of what the session did. Which act a gateway should not have allowed is not told."""
     drifted = finding.drifted(confirmed=said.verdict == "confirmed")
-    if drifted is None:
-        return ""
-    seen = finding.evidence.actions_seen if finding.kind is Kind.DRIFT else 0
-    return f"{name}/{seen - 1} drift" if drifted and seen else f"{name} {'drift' if drifted else 'benign'}"
+    if drifted is not None:
+        seen = finding.evidence.actions_seen if finding.kind is Kind.DRIFT else 0
+        yield bool(drifted), said.at, _name(finding), f"/{seen - 1}" if seen else ""
 
 
 def _name(finding: Finding) -> str:

@@ -297,5 +297,6 @@ def _line_in_words(error: GuardianError) -> str:
             why = "a field is of another type than it must be"
     return (
         f"{found[1]}: line {found[2]} is not a labelled session: {why};"
-        " it takes dataset, session_id, purpose and actions, each with tool, args and label (benign or drift)"
+        " it takes dataset, session_id, purpose and actions, each with tool, args and label"
+        " (benign, drift or unknown)"
     )

@@ -48,9 +48,9 @@ def archive_sessions(
 ) -> list[LabelledSession]:
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
-    `labels` counts before what people said through control. A confirmed session's drift is the acts that led to
-    its findings, but for those that people dismissed. A flagged session of which that is not so is left out:
-    it is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
+    `labels` counts before what people said through control. Of a confirmed session the acts that led to a finding
+    are what people said of that, and no other is known. A flagged session of which nobody said all is left out: it
+    is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
     and it would outnumber all that people did. `met` gains the names of all that the labels could speak of.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
@@ -70,12 +70,15 @@ def archive_sessions(
         if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
             continue
         kept, spoken = found[key], key in words or labels.speaks_of(key)
-        accused = {d for d, made in kept.flagged.items() if judged.get(made) is not HumanWord.FALSE_POSITIVE}
         for calls in parts:
             filled[key.tenant_id, kept.family] += not spoken
             if not spoken and filled[key.tenant_id, kept.family] > PER_PURPOSE:
                 break
-            flagged = [call[0] if call[1] in accused else None for call in calls]
+            flagged = {
+                index: (call[0], judged.get(kept.flagged[call[1]]))
+                for index, call in enumerate(calls)
+                if call[1] in kept.flagged
+            }
             said = _said(key, flagged, words.get(key), labels)
             if said is not None:
                 acts = [call[3:] for call in calls]
@@ -120,18 +123,29 @@ def _read(
 
 
 def _said(
-    key: SessionKey, flagged: Sequence[datetime | None], word: Label | None, labels: Labels
+    key: SessionKey, flagged: Mapping[int, tuple[datetime, HumanWord | None]], word: Label | None, labels: Labels
 ) -> Labels | None:
-    """What was said of one session; None where guardian flagged it and nobody has answered that. A dismissal that
-    names no finding answers all before it.
+    """What was said of one session; None where guardian flagged it and nobody has answered that. A word that names
+    no finding answers those of which nobody spoke by name: a dismissal those before it.
 
-    `flagged` has the time of each act that led to a finding which nobody dismissed by its name.
+    `flagged` has, of each act that led to a finding, when that was and what was said of it by name.
     """
     if labels.speaks_of(key):
         return labels
     name = f"{key.tenant_id}/{key.session_id}"
-    if word is not None and word.word is HumanWord.CONFIRMED:
-        acts = [f"{name}/{index}" for index, at in enumerate(flagged) if at is not None]
-        return Labels(dict.fromkeys(acts or [name], "drift"))
-    whole = None if word is None or word.finding_id else word.at
-    return Labels({}) if all(at is None or (whole is not None and at <= whole) for at in flagged) else None
+    confirmed = word is not None and word.word is HumanWord.CONFIRMED
+    whole = None if word is None or word.finding_id else word
+    answers = {
+        index: said or (whole.word if whole is not None and (confirmed or at <= whole.at) else None)
+        for index, (at, said) in flagged.items()
+    }
+    if not confirmed:
+        return Labels({}) if all(answers.values()) else None
+    acts = Labels(
+        {
+            f"{name}/{index}": "drift" if said is HumanWord.CONFIRMED else "benign"
+            for index, said in answers.items()
+            if said is not None
+        }
+    )
+    return acts if acts.drifts_in(key) else Labels({name: "drift"})

@@ -135,8 +135,8 @@ def single_acts(
     changes = (Consequence.WRITE, Consequence.ACT)
     found: dict[str, list[tuple[FoldedSession, int]]] = {"any": [], **{kind.label: [] for kind in changes}}
     for f in folded:
-        drifting = [at for at, action in enumerate(f.session.actions) if action.drift]
-        if len(drifting) != 1 or drifting[0] != f.first_drift:
+        drifting = [at for at, action in enumerate(f.session.actions) if action.label != "benign"]
+        if len(drifting) != 1 or drifting[0] != f.first_drift:  # or it may not be the only one
             continue
         act = f.session.actions[drifting[0]]
         kind = consequence(act.tool, act.arguments)

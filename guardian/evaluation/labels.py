@@ -156,19 +156,21 @@ def label_session(
 ) -> LabelledSession | None:
     """A session of a log with what people said of it; unlabelled traffic is taken for honest.
 
-    Where an action was called drift, what came before it is honest and what came after is not known: it is left
-    away. A session that was called drift without saying which act is None: nothing can be learnt of its acts.
+    Where an action was called drift, those that no word covers are unknown: they may be part of it. What comes
+    after the last word is left away. A session that was called drift without saying which act is None: nothing can
+    be learnt of its acts.
     """
-    said = [labels.of_action(key, index) for index in range(len(calls))]
-    if "drift" in said:
-        last = max(index for index, label in enumerate(said) if label == "drift")
-        first = said.index("drift")
-        kept = [index for index in range(last + 1) if index < first or said[index] is not None]
-    elif labels.of_session(key) == "drift":
+    said, whole = [labels.of_action(key, index) for index in range(len(calls))], labels.of_session(key)
+    drifted = "drift" in said
+    if whole == "drift" and not drifted:
         return None
-    else:
-        kept = list(range(len(calls)))
-    actions = tuple(LabelledAction(*calls[index], said[index] or "benign") for index in kept)
+    rest: Label = "unknown" if drifted and whole != "benign" else "benign"
+    told = [label or rest for label in said]
+    while told and told[-1] == "unknown":
+        told.pop()
+    actions = tuple(
+        LabelledAction(*call, label, counted=label != "unknown") for call, label in zip(calls, told, strict=False)
+    )
     name = f"{key.tenant_id}/{key.session_id}"
     return LabelledSession(dataset, name, key.tenant_id, purpose, actions)
 

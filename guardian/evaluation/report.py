@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rows in the order they were measured. `excluded` counts the actions with labels of low confidence."""
+    """Rows in the order they were measured. `excluded` counts the actions of which nobody is sure."""
 
     rows: tuple[Row, ...]
     sessions: int

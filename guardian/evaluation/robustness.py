@@ -72,7 +72,7 @@ def piled(session: LabelledSession) -> LabelledSession:
 
 def mimicked(session: LabelledSession) -> LabelledSession:
     """Drift comes after many honest calls: the session's own, repeated before it begins."""
-    honest = [action for action in session.actions if not action.drift]
+    honest = [action for action in session.actions if action.label == "benign"]
     lead = [replace(honest[n % len(honest)], counted=False) for n in range(LEAD)] if honest else []
     return replace(session, actions=(*lead, *session.actions))
 

@@ -1,7 +1,8 @@
 """Labelled sessions: one JSON object a line, gzip or plain.
 
 `{"dataset", "session_id", "purpose", "domain", "actions": [{"tool", "args",
-"label": "benign" | "drift", "conf", "index"}], "meta"}`. Labels are for judging; no scorer may read them.
+"label": "benign" | "drift" | "unknown", "conf", "index"}], "meta"}`. Labels are for judging; no scorer may read
+them.
 """
 
 import gzip
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,7 +19,8 @@ from guardian.domain.event import Action, Envelope
 from guardian.embedding.text import render_action
 from guardian.errors import GuardianError
 
-Label = Literal["benign", "drift"]
+Label = Literal["benign", "drift", "unknown"]
+"""An act that is `unknown` is there for those after it: nothing is learnt of it, and it is not counted."""
 
 
 class SessionFileError(GuardianError):
@@ -27,8 +29,9 @@ class SessionFileError(GuardianError):
 
 @dataclass(frozen=True, slots=True)
 class LabelledAction:
-    """One call with its label; `counted` is false where the labeller was unsure (`conf: low`). Calls of one `act`
-    do the same, however they are written; where it is not told, those that the encoders read alike do."""
+    """One call with its label; `counted` is false where the labeller was unsure (`conf: low`) or nobody knows.
+    Calls of one `act` do the same, however they are written; where it is not told, those that the encoders read
+    alike do."""
 
     tool: str
     arguments: Mapping[str, object]
@@ -123,12 +126,11 @@ def session_of(record: Mapping[str, Any]) -> LabelledSession:
     _check(Envelope, {**named, "purpose": purpose[:8192]}, "")
     for index, action in enumerate(record["actions"]):
         _check(Action, {"tool": action["tool"], "arguments": action.get("args") or {}}, f"actions.{index}.")
-        if action["label"] not in ("benign", "drift"):
-            raise ValueError(f"label {action['label']!r} is neither benign nor drift")
-        counted = action.get("conf") != "low"
-        actions.append(
-            LabelledAction(action["tool"], action.get("args") or {}, cast(Label, action["label"]), counted)
-        )
+        label = cast(Label, action["label"])
+        if label not in get_args(Label):
+            raise ValueError(f"label {label!r} is none of {', '.join(get_args(Label))}")
+        counted = action.get("conf") != "low" and label != "unknown"
+        actions.append(LabelledAction(action["tool"], action.get("args") or {}, label, counted))
     dataset = record["dataset"]
     domain = record.get("domain") or dataset
     if not (isinstance(dataset, str) and isinstance(domain, str)):

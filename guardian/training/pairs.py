@@ -79,6 +79,7 @@ def pools(sessions: Sequence[LabelledSession]) -> Pools:
         for action in session.actions:
             if action.drift:
                 attacks.setdefault(render_action(action.tool, action.arguments), action)
+            if action.label != "benign":
                 continue
             entry = (session.purpose, action)
             domain[session.dataset, session.domain].append(entry)
@@ -103,7 +104,8 @@ def examples(
     out: list[Example] = []
     for session in rnd.sample(list(sessions), len(sessions)):
         key = (session.dataset, session.purpose)
-        chosen = sorted(rnd.sample(range(len(session.actions)), min(per_session, len(session.actions))))
+        known = [index for index, action in enumerate(session.actions) if action.label != "unknown"]
+        chosen = sorted(rnd.sample(known, min(per_session, len(known))))
         for index in chosen:
             if used[key] < cap:
                 used[key] += 1
@@ -153,7 +155,7 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
 def _as_well_named(session: LabelledSession, action: LabelledAction) -> bool:
     """Whether an honest call of the same tool names no more of the purpose: only values tell them apart."""
     named = grounding(session.purpose, action.arguments, ()).named
-    twins = (a for a in session.actions if not a.drift and a.tool == action.tool)
+    twins = (a for a in session.actions if a.label == "benign" and a.tool == action.tool)
     return any(grounding(session.purpose, twin.arguments, ()).named <= named + 0.1 for twin in twins)
 
 

@@ -7,15 +7,16 @@ from types import SimpleNamespace
 import pytest
 
 from guardian.cli import labels
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.finding import Effect, Evidence, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Verdict
 
 AT = datetime(2026, 5, 12, tzinfo=UTC)
 
 
-def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG):
-    this = {"tenant_id": "acme", "session_id": "s1"}
-    found = Finding(id=name, kind=kind, **this, wanted=Effect.FLAG, severity="high", title="t", time=AT)
+def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG, seen=0):
+    this, evidence = {"tenant_id": "acme", "session_id": "s1"}, Evidence(actions_seen=seen)
+    about = {"wanted": Effect.FLAG, "severity": "high", "title": "t", "time": AT, "evidence": evidence}
+    found = Finding(id=name, kind=kind, **this, **about)
     made = FindingOutcome(finding_id=name, **this, wanted=Effect.FLAG, effect=effect, mode="shadow", at=AT)
     said = verdict and Verdict(verdict=verdict, reason="r", actor="ann", at=AT)
     return FindingView(finding=found, outcome=made, verdict=said)
@@ -28,13 +29,27 @@ def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG):
         (told("fnd_2", None, effect=Effect.NONE), "acme/s1 benign\n"),
         (told("fnd_2", None, kind=Kind.GATEWAY), "acme/s1 benign\n"),
         (told("fnd_2", "false_positive"), "acme/s1 benign\n"),
-        (told("fnd_2", "confirmed"), "acme/s1 benign\nacme/s1 drift\n"),
+        (told("fnd_2", "confirmed"), "acme/s1 drift\n"),
     ],
 )
 def test_no_session_is_benign_of_which_people_have_not_judged_every_drift(capsys, monkeypatch, other, printed):
+    assert of(capsys, monkeypatch, told("fnd_1", "benign"), other) == printed
+
+
+def test_beside_a_confirmed_act_those_that_were_dismissed_are_named_and_those_nobody_judged_are_not(
+    capsys, monkeypatch
+):
+    views = [told("a", "benign", seen=2), told("b", None, seen=3), told("c", "confirmed", seen=5)]
+    assert of(capsys, monkeypatch, *views) == "acme/s1/1 benign\nacme/s1/4 drift\n"
+    views.append(told("d", "confirmed", seen=2))
+    printed = of(capsys, monkeypatch, *views)
+    assert printed == "acme/s1/1 benign\nacme/s1/1 drift\nacme/s1/4 drift\n", "of one name the last line counts"
+
+
+def of(capsys, monkeypatch, *views):
     def findings(kind, **_):
-        return FindingPage(items=[each for each in (told("fnd_1", "benign"), other) if each.finding.kind == kind])
+        return FindingPage(items=[each for each in views if each.finding.kind == kind])
 
     monkeypatch.setattr(labels, "client", contextmanager(lambda _: iter([SimpleNamespace(findings=findings)])))
     labels.labels()
-    assert capsys.readouterr().out == printed
+    return capsys.readouterr().out

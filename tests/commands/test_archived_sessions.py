@@ -79,7 +79,7 @@ def read(root, said=NOTHING):
 
 def test_people_settle_what_a_session_was_and_a_flag_nobody_answered_settles_nothing(archive):
     assert read(archive) == {
-        "acme/confirmed": ["benign", "drift"],
+        "acme/confirmed": ["unknown", "drift"],
         "acme/dismissed": ["benign", "benign"],
         "acme/quiet": ["benign", "benign"],
         "acme/undone": ["benign", "benign"],
@@ -100,6 +100,7 @@ def test_a_session_drifts_where_a_finding_was_confirmed_whichever_other_was_dism
     write_events(archive, "two", [rows.events(made, found)])
     key = SessionKey("acme", "two")
     for dismissed, labelled in (
+        ([], ["unknown", "drift"]),  # of the first nobody has said what it was
         (["fnd_0"], ["benign", "drift"]),
         (["fnd_1"], None),  # of the other one nobody has said what it was
         (["fnd_1", "fnd_0"], ["benign", "benign", "benign"]),

@@ -9,7 +9,7 @@ from guardian.domain.drift import Drift
 from guardian.evaluation.alarms import delays, promises, single_acts
 from guardian.evaluation.folding import FoldedSession
 from guardian.evaluation.metrics import roc, share
-from guardian.evaluation.sessions import LabelledAction, LabelledSession
+from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession
 
 SEED = 3
 
@@ -21,11 +21,10 @@ def verdict(one_in: float, *, promised: bool = True) -> Drift:
 def folded(
     labels: str, one_in: Sequence[float], *, purpose: str = "p", tools: Sequence[str] = (), dataset: str = "d"
 ) -> FoldedSession:
-    """A session with one letter per action: "b"enign, "d"rift, "?" a drift that the labeller doubted."""
+    """A session with one letter per action: "b"enign, "d"rift, "u"nknown, "?" a doubted drift."""
+    words: dict[str, Label] = {"b": "benign", "u": "unknown"}
     actions = tuple(
-        LabelledAction(
-            tools[at] if tools else "files.read", {}, "benign" if letter == "b" else "drift", letter != "?"
-        )
+        LabelledAction(tools[at] if tools else "files.read", {}, words.get(letter, "drift"), letter not in "?u")
         for at, letter in enumerate(labels)
     )
     drifts = tuple(verdict(n, promised=n <= 500) for n in one_in)
@@ -85,6 +84,7 @@ def test_single_acts_are_those_sessions_whose_only_drift_is_one_act_that_changes
         folded("bd", [1, 30], tools=["files.read", "files.list"]),  # a look-up changes nothing
         folded("dd", [1, 30], tools=["email.send", "email.send"]),  # two acts
         folded("d?", [1, 30], tools=["email.send", "email.send"]),  # perhaps two
+        folded("ud", [1, 30], tools=["email.send", "email.send"]),
         folded("bb", [1, 30], tools=["files.read", "email.send"]),  # none
     ]
     rows = {row.act: row for row in single_acts(sessions, one_in=(20,), seed=SEED)}

@@ -19,6 +19,7 @@ from guardian.evaluation.sessions import (
     LabelledSession,
     SessionFileError,
     read_sessions,
+    session_json,
     session_of,
 )
 
@@ -60,6 +61,16 @@ def test_sessions_are_read_from_plain_and_gzip_lines(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "b.jsonl.gz", "wt") as handle:
         handle.write(lines)
     assert read_sessions([tmp_path / "a.jsonl"]) == read_sessions([tmp_path / "b.jsonl.gz"]) == SESSIONS
+
+
+def test_an_act_of_which_nobody_knows_what_it_was_is_read_and_written_as_that(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(record(1, "p", ("t", {}, "unknown"), ("u", {}, "drift"))))
+    [found] = read_sessions([tmp_path / "a.jsonl"])
+    assert [(a.label, a.drift, a.counted) for a in found.actions] == [
+        ("unknown", False, False),
+        ("drift", True, True),
+    ]
+    assert session_of(session_json(found)) == found
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError
 from guardian.evaluation.labels import Labels, label_session, read_labels
-from guardian.evaluation.sessions import read_sessions, session_json, session_of
+from guardian.evaluation.sessions import Label, read_sessions, session_json, session_of
 
 KEY = SessionKey("acme", "s1")
 CALLS = [("a.read", {"id": n}) for n in range(5)]
@@ -86,16 +86,24 @@ def test_unlabelled_traffic_is_taken_for_honest() -> None:
     assert (found.dataset, found.session_id, found.domain) == ("log", "acme/s1", "acme")
 
 
-def test_before_the_act_that_people_named_all_is_honest_and_after_it_nothing_is_known() -> None:
-    found = label_session(KEY, "p", CALLS, Labels({"acme/s1/2": "drift"}), dataset="log")
+@pytest.mark.parametrize(
+    ("words", "labelled"),
+    [
+        ({"acme/s1/2": "drift"}, "u u drift"),
+        ({"acme/s1/1": "drift", "acme/s1/4": "drift", "acme/s1/3": "benign"}, "u drift u benign drift"),
+        ({"acme/s1/1": "benign", "acme/s1/2": "drift", "acme/s1/3": "benign"}, "u benign drift benign"),
+        ({"acme/s1": "drift", "acme/s1/2": "drift"}, "u u drift"),
+        ({"acme/s1": "benign", "acme/s1/1": "drift"}, "benign drift benign benign benign"),
+    ],
+)
+def test_beside_an_act_that_people_called_drift_none_is_honest_but_by_their_word(
+    words: dict[str, Label], labelled: str
+) -> None:
+    found = label_session(KEY, "p", CALLS, Labels(words), dataset="log")
     assert found is not None
-    assert [(a.arguments["id"], a.label) for a in found.actions] == [(0, "benign"), (1, "benign"), (2, "drift")]
-    two = Labels({"acme/s1/1": "drift", "acme/s1/4": "drift", "acme/s1/3": "benign"})
-    found = label_session(KEY, "p", CALLS, two, dataset="log")
-    assert found is not None
-    assert [(a.arguments["id"], a.label) for a in found.actions] == [
-        (0, "benign"), (1, "drift"), (3, "benign"), (4, "drift"),
-    ]  # fmt: skip
+    assert [a.label for a in found.actions] == labelled.replace("u", "unknown").split()
+    assert [a.counted for a in found.actions] == [a.label != "unknown" for a in found.actions]
+    assert [a.arguments["id"] for a in found.actions] == list(range(len(found.actions)))
 
 
 def test_of_a_session_that_is_only_known_to_have_drifted_somewhere_nothing_is_learnt() -> None:
@@ -130,7 +138,7 @@ def log(tmp_path: Path) -> Path:
 def test_a_log_with_labels_is_a_labelled_file_without_its_secrets(log: Path) -> None:
     found = labelled_sessions(load(None), [log], Labels({"acme/s1/1": "drift"}))
     assert [(s.session_id, [a.label for a in s.actions]) for s in found] == [
-        ("acme/s1", ["benign", "drift"]),
+        ("acme/s1", ["unknown", "drift"]),
         ("acme/s2", ["benign"]),
         ("globex/s1", ["benign"]),
     ]

@@ -88,6 +88,8 @@ def test_mimicry_leads_with_uncounted_honest_calls() -> None:
     found = mimicked(SESSION)
     assert [a.tool for a in found.actions[:LEAD]] == ["contract.read"] * LEAD
     assert not any(a.counted for a in found.actions[:LEAD])
+    unsure = replace(SESSION.actions[1], label="unknown", counted=False)
+    assert mimicked(replace(SESSION, actions=(unsure, *SESSION.actions))).actions[:LEAD] == found.actions[:LEAD]
 
 
 def test_padding_keeps_the_recipient_and_is_long() -> None:

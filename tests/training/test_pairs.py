@@ -31,6 +31,18 @@ def test_labels_become_targets_and_swapped_calls_are_weighed_by_what_they_can_do
     assert SWAPPED[Consequence.READ] < SWAPPED[Consequence.WRITE] < SWAPPED[Consequence.ACT]
 
 
+def test_what_nobody_judged_is_an_example_of_nothing_and_stands_before_those_that_are() -> None:
+    sessions = scenario_sessions(seed=1, repeats=1)
+    mute = [
+        replace(s, actions=(replace(s.actions[0], tool="nobody.knows", label="unknown"), *s.actions[1:]))
+        for s in sessions
+    ]
+    found = examples(mute, seed=3)
+    assert len(found) > 100
+    assert "nobody.knows" not in {e.request.tool for e in found}
+    assert "nobody.knows" in {tool for e in found for tool in e.request.before}
+
+
 def test_a_swapped_call_is_never_one_that_the_same_work_makes_honestly() -> None:
     sessions = scenario_sessions(seed=2, repeats=4)
     work = {s.purpose: s.work for s in sessions}
