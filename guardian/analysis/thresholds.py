@@ -38,21 +38,23 @@ def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataF
 
 
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
-    """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over purposes, where
-    a higher threshold is never bounded more widely than a lower one, of whose sessions it reaches a part.
+    """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over `purposes`, or
+    over sessions where there is one purpose only, where a higher threshold is never bounded more widely than a
+    lower one, of whose sessions it reaches a part.
 
     `honest` as `taken_for_honest` gives. `measured` counts those that nobody judged yet as false alarms: it is too
     high while drift waits for a verdict. `dismissed` counts what people called false: it is too low.
     """
-    rows = []
+    purposes, rows = honest["purpose_family"].nunique(), []
+    clusters = list(honest["purpose_family"].fillna("") if purposes > 1 else map(str, range(len(honest))))
     for n in one_in:
         reached = list(honest["one_in"] >= n)
         said = (honest["one_in"] >= n) & (honest["verdict"] == "false_positive").fillna(value=False)
         dismissed = float(said.mean()) if len(honest) else float("nan")
-        found = share(reached, list(honest["purpose_family"].fillna("")), seed=_SEED)
+        found = share(reached, clusters, seed=_SEED)
         rows.append(
             {"one_in": n, "promised": 1 / n, "measured": found.value, "low": found.low, "high": found.high}
-            | {"dismissed": dismissed, "flagged": sum(reached), "sessions": len(honest)}
+            | {"dismissed": dismissed, "flagged": sum(reached), "sessions": len(honest), "purposes": purposes}
         )
     table = pd.DataFrame(rows).sort_values("one_in", kind="stable")
     return table.assign(high=table["high"].cummin()).sort_index()

@@ -7,7 +7,8 @@ Stat. 1:386). What neither explains counts up to three times there: intervals er
 
 An act under one purpose only is nested in it: the purpose's draws say all of its variance, and its own would count
 that twice. So an act's draws count only where it occurs under several purposes; where none does, the interval is
-that over purposes. Where there is one act only, no resample can tell of others. Higher scores mean drift.
+that over purposes. Where there is one act only, no resample can tell of others. Where there is one purpose only
+there is one resample: it says nothing, and what a single case leaves open is told. Higher scores mean drift.
 """
 
 import math
@@ -57,7 +58,8 @@ def separation(
 ) -> Separation:
     """AUC and recalls of `scores` against `drift`, with intervals over `clusters` and over `acts`: what each
     drifting row does, "" for an honest one. A recall of 0 or 1 leaves open at the far end what as many independent
-    drifting cases would, as a `share` does.
+    drifting cases would, as a `share` does; and where the rows of a class are of one cluster, all is open that one
+    case leaves.
 
     Raises ValueError for columns of unlike length, and for a score that is not finite.
     """
@@ -76,19 +78,27 @@ def separation(
     low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (point, point)
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
     told, drifting = None if acts is None else rows.acts, np.flatnonzero(y).tolist()
-    if len(drifting):
-        open_ = _Rows.of(
-            [clusters[n] for n in drifting], None if acts is None else [acts[n] for n in drifting]
-        ).open
-        recall = [
-            replace(
-                each,
-                low=min(each.low, 1.0 - open_) if each.value == 1.0 else each.low,
-                high=max(each.high, open_) if each.value == 0.0 else each.high,
-            )
-            for each in recall
-        ]
+    if 1 in (len(np.unique(rows.cluster[of])) for of in (y, ~y)):
+        area, *recall = (_opened(each, _open(1), everywhere=True) for each in (area, *recall))
+    elif len(drifting):
+        does = None if acts is None else [acts[n] for n in drifting]
+        open_ = _open(_Rows.of([clusters[n] for n in drifting], does).cases)
+        recall = [_opened(each, open_) for each in recall]
     return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall), told)
+
+
+def _open(cases: int) -> float:
+    """What so many cases that are all alike leave open."""
+    return 1.0 - float(0.025 ** (1.0 / cases))
+
+
+def _opened(found: Interval, open_: float, *, everywhere: bool = False) -> Interval:
+    """With what is left open at the far end of 0 or 1, or `everywhere` at both ends."""
+    return replace(
+        found,
+        low=min(found.low, 1.0 - open_) if everywhere or found.value == 1.0 else found.low,
+        high=max(found.high, open_) if everywhere or found.value == 0.0 else found.high,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +125,6 @@ class _Rows:
         act = np.full(len(cluster), count, dtype=np.intp)
         act[does] = np.where(repeated[number], number, count)
         return cls(cluster, groups, act, count, min(groups, count + len(np.unique(cluster[~does]))))
-
-    @property
-    def open(self) -> float:
-        """What so many cases that are all alike leave open."""
-        return 1.0 - float(0.025 ** (1.0 / self.cases))
 
     def resampled(self, seed: int, resamples: int) -> Iterator[NDArray[np.intp]]:
         """The weight of each row in each resample, shape (k, n), some resamples at once. Clusters are drawn alike,
@@ -192,7 +197,8 @@ def share(
     does; nan where there are none.
 
     A bootstrap of nothing but zeros (or ones) knows no doubt, so then the far bound is what as many independent
-    cases (clusters, or acts where those are fewer) would leave open (1 - .025^(1/k) from the end).
+    cases (clusters, or acts where those are fewer) would leave open (1 - .025^(1/k) from the end). Nor does one of
+    a single cluster: there both bounds are what one case leaves open.
     """
     y = np.asarray(flags, dtype=np.float64)
     if not len(y):
@@ -206,8 +212,5 @@ def share(
         drawn = weights @ sizes
         shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
     low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
-    return Interval(
-        value,
-        min(value, float(low)) if value < 1.0 else 1.0 - rows.open,
-        max(value, float(high)) if value > 0.0 else rows.open,
-    )
+    found = Interval(value, min(value, float(low)), max(value, float(high)))
+    return _opened(found, _open(rows.cases), everywhere=rows.groups == 1)

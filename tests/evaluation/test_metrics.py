@@ -71,8 +71,11 @@ def bounds(found: Separation) -> np.ndarray:
     return np.array([[each.low, each.high] for each in (found.auc, *found.recall)]).T
 
 
-def opened(bounds: np.ndarray, found: Separation, cases: int) -> np.ndarray:
-    """Where a recall is 0 or 1, the far end as so many cases that are all alike leave it."""
+def opened(bounds: np.ndarray, found: Separation, cases: int, *, alone: bool) -> np.ndarray:
+    """Where a recall is 0 or 1, the far end as so many cases that are all alike leave it; `alone` all is as one
+    case leaves it."""
+    if alone:
+        return np.array([np.minimum(bounds[0], 0.025), np.maximum(bounds[1], 0.975)])
     for column, recall in enumerate(found.recall, 1):
         if recall.value == 0.0:
             bounds[1, column] = max(bounds[1, column], 1 - 0.025 ** (1 / cases))
@@ -115,11 +118,13 @@ def columns(rows: Rows) -> tuple[list[float], list[bool], list[str], list[str]]:
 def test_every_resample_is_measured_as_the_library_would(rows: Rows) -> None:
     scores, drift, names, acts = columns(rows)
     found = separation(scores, drift, names, seed=6, resamples=20)
-    purposes = len({name for name, drifted in zip(names, drift, strict=True) if drifted})
-    assert bounds(found) == pytest.approx(opened(by_the_library(scores, drift, names, 20), found, purposes))
+    honest, purposes = (len({n for n, d in zip(names, drift, strict=True) if d is of}) for of in (False, True))
+    alone = 1 in (honest, purposes)
+    expected = by_the_library(scores, drift, names, 20)
+    assert bounds(found) == pytest.approx(opened(expected, found, purposes, alone=alone))
     crossed = separation(scores, drift, names, acts=acts, seed=6, resamples=20)
-    expected = by_the_library(scores, drift, names, 20, acts)
-    assert bounds(crossed) == pytest.approx(opened(expected, crossed, min(purposes, len(set(acts) - {""}))))
+    expected, cases = by_the_library(scores, drift, names, 20, acts), min(purposes, len(set(acts) - {""}))
+    assert bounds(crossed) == pytest.approx(opened(expected, crossed, cases, alone=alone))
 
 
 @given(st.lists(ROW, min_size=2))
@@ -167,6 +172,17 @@ def test_one_act_under_many_purposes_is_one_case_and_honest_rows_are_cases_of_th
     flags, names = [True] * 40, [str(n) for n in range(40)]
     assert share(flags, names, acts=["a"] * 40, seed=2).low == pytest.approx(0.025)
     assert share(flags, names, acts=["a"] * 20 + [""] * 20, seed=2).low == pytest.approx(0.025 ** (1 / 21))
+
+
+def test_of_one_purpose_no_interval_is_as_narrow_as_its_value() -> None:
+    scores, drift = sample(5, 80)
+    found = share(drift, ["p"] * 80, seed=7)
+    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
+    assert 0.025 < found.value < 0.975
+    whole = separation(scores, drift, ["p"] * 80, seed=7)
+    assert bounds(whole) == pytest.approx(np.array([[0.025] * 6, [0.975] * 6]))
+    honest_apart = [str(n) if not drifts else "p" for n, drifts in enumerate(drift)]
+    assert bounds(separation(scores, drift, honest_apart, seed=7)) == pytest.approx(bounds(whole))
 
 
 def test_one_long_purpose_takes_no_room_for_each_row() -> None:
