@@ -7,17 +7,20 @@ steps and same files give the same batches; floating-point sums may differ betwe
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from guardian.embedding.fit import as_pair
 from guardian.embedding.sentence_transformers import SentenceTransformer, forward
 from guardian.embedding.text import render_action
+from guardian.errors import ModelError
 from guardian.training.pairs import Example
 
 
@@ -37,6 +40,15 @@ class Plan:
     dropout: float = 0.0
     tokens: int = 128
     save_every: int = 100
+
+
+@contextmanager
+def whole(path: Path, way_out: str) -> Iterator[None]:
+    """What is read within is of `path`; raises ModelError where it is damaged."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, RuntimeError, FileNotFoundError, SafetensorError) as error:
+        raise ModelError(f"{path} is damaged; {way_out}") from error
 
 
 def batches(examples: Sequence[Example], plan: Plan) -> list[list[Example]]:
@@ -162,9 +174,9 @@ def _restore(
 ) -> int:
     if not (path / "step.json").is_file():
         return 0
-    step = int(json.loads((path / "step.json").read_text())["step"])
-    tensors = load_file(path / f"state-{step}.safetensors")
-    with torch.no_grad():
+    with whole(path, "remove it, and --resume begins that stage anew"), torch.no_grad():
+        step = int(json.loads((path / "step.json").read_text())["step"])
+        tensors = load_file(path / f"state-{step}.safetensors")
         for name, parameter in live.items():
             parameter.copy_(tensors[f"live.{name}"])
             mean[name].copy_(tensors[f"mean.{name}"])

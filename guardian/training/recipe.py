@@ -13,7 +13,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,8 +102,8 @@ def train(
         work,
         seed=seed,
         steps=steps,
-        base=base,
-        pair=pair,
+        base=_contents(base),
+        pair=None if pair is None else _contents(pair),
         recipe=recipe,
         files=files,
         written_work=_written_work(),
@@ -159,8 +159,16 @@ def _written_work() -> str:
     """A digest of the written work and the grades that the recipe brings along and that are learned."""
     here = Path(__file__).parent
     work = (path for path in here.glob("work/**/*.txt") if path.parent.name not in UNSEEN)
-    files = sorted([*work, here / "graded.jsonl"])
-    told = "".join(f"{path.relative_to(here)} {digest(path)}\n" for path in files)
+    return _digest([*work, here / "graded.jsonl"], here)
+
+
+def _contents(base: Path) -> str:
+    """A digest of a model's folder, or of a wheel, wherever it lies: it may be moved while a training rests."""
+    return _digest([path for path in (base, *base.rglob("*")) if path.is_file()], base)
+
+
+def _digest(files: Iterable[Path], root: Path) -> str:
+    told = "".join(f"{path.relative_to(root)} {digest(path)}\n" for path in sorted(files))
     return hashlib.sha256(told.encode()).hexdigest()
 
 

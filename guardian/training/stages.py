@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from guardian.embedding.artefact import digest
 from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model
 from guardian.errors import ModelError
+from guardian.store.files import write_atomically
 from guardian.training.apis import operations
 from guardian.training.folds import FOLDS
-from guardian.training.loop import Plan, fit
+from guardian.training.loop import Plan, fit, whole
 from guardian.training.pairs import Example
 from guardian.training.tasks import tool_examples
 from guardian.training.tools import services
@@ -46,8 +47,19 @@ class Recipe:
 
 def begun(work: Path, *, resume: bool) -> bool:
     """Whether a training in the folder is to go on, or would without `resume` be lost: what it reads must stay."""
-    note = work / _NOTE
-    return note.is_file() and (resume or not json.loads(note.read_text("utf-8"))["finished"])
+    note = _noted(work)
+    return note is not None and (resume or not note[0])
+
+
+def _noted(work: Path) -> tuple[bool, Mapping[str, object]] | None:
+    """Whether the run that the folder's note speaks of was finished, and its settings; None without a note. Raises
+    ModelError for one that is damaged."""
+    path = work / _NOTE
+    if not path.is_file():
+        return None
+    with whole(path, f"remove {work} to begin anew"):
+        told = json.loads(path.read_text("utf-8"))
+        return bool(told["finished"]), dict(told["about"])
 
 
 class Run:
@@ -59,24 +71,24 @@ class Run:
         kinds = {"fusion_kinds": sorted(recipe.fusion_kinds)}
         told |= {"recipe": json.dumps({**asdict(recipe), **kinds}, sort_keys=True)}
         self._about = {**told, "files": [[path.name, digest(path)] for path in files]}
-        self._work, self._path = work, work / _NOTE
+        self._work = work
 
     def goes_on(self, *, resume: bool) -> bool:
         """Whether the stages in the folder are this run's and are to be kept. Raises ModelError as `train`
         does."""
-        if not self._path.is_file():
+        if (begun := _noted(self._work)) is None:
             if resume and (kept := next(self._work.glob("*.safetensors"), None)) is not None:
                 raise ModelError(f"{kept}: no note says which training left it; remove {self._work} to begin anew")
             return False
-        begun = json.loads(self._path.read_text("utf-8"))
+        finished, about = begun
         if not resume:
-            if not begun["finished"]:
+            if not finished:
                 raise ModelError(
                     f"{self._work}: a training here was not finished; --resume continues it, and to begin anew"
                     " remove the folder"
                 )
             return False
-        other = [name for name, value in self._about.items() if begun["about"].get(name) != value]
+        other = [name for name, value in self._about.items() if about.get(name) != value]
         if other:
             raise ModelError(
                 f"{self._work}: the training that was begun here had other {', '.join(other)}; repeat its command"
@@ -85,9 +97,8 @@ class Run:
         return True
 
     def note(self, *, finished: bool) -> None:
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps({"finished": finished, "about": self._about}) + "\n", "utf-8")
-        partial.replace(self._path)
+        with write_atomically(self._work / _NOTE) as file:
+            file.write(json.dumps({"finished": finished, "about": self._about}).encode() + b"\n")
 
 
 def clear(work: Path, files: Sequence[Path]) -> None:
@@ -150,7 +161,8 @@ class Stages:
         total = self.recipe.tool_steps + (self.steps + self.recipe.act_steps) * FOLDS
         self.done += plan.steps
         if kept.is_file():
-            model.load_state_dict(load_file(kept))
+            with whole(kept, "remove it, and --resume makes it again"):
+                model.load_state_dict(load_file(kept))
             model.eval()
             return model
         if begins:

@@ -196,6 +196,16 @@ def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said)
     assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
 
 
+def test_of_one_purpose_the_interval_of_a_promise_is_over_its_sessions(sessions):
+    one = sessions[sessions["purpose_family"] == sessions["purpose_family"].iloc[0]].head(60)
+    one = one.assign(one_in=[20.0] * 20 + [1.0] * 40)
+    table = thresholds.promised_and_measured(one, one_in=(10, 100))
+    assert list(table["purposes"]) == [1, 1]
+    assert table["measured"].iloc[0] == pytest.approx(1 / 3)
+    assert 0.2 < table["low"].iloc[0] < 1 / 3 < table["high"].iloc[0] < 0.5
+    assert table["high"].iloc[1] == pytest.approx(1 - 0.025 ** (1 / 60))
+
+
 def test_a_part_of_what_a_lower_threshold_reaches_is_never_bounded_more_widely(sessions, said):
     honest = thresholds.taken_for_honest(sessions, said)
     forwards, backwards = (100, 100_000, 10**9), (10**9, 100)
@@ -296,7 +306,7 @@ def test_the_model_parts_confirmed_drift_from_honest_work(sessions, said):
     table = trust.separations(labelled, "tenant_id").set_index("group")
     assert set(table.index) == {"all", "tenant_acme"}
     assert table.loc["all", "auc"] > 0.99
-    swapped = labelled.assign(session_evidence=-labelled["session_evidence"])
+    swapped = labelled.assign(one_in=-labelled["one_in"])
     assert trust.separations(swapped, "tenant_id")["auc"].iloc[0] < 0.01
     points = trust.roc_points(labelled)
     assert points["caught"].is_monotonic_increasing

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -300,7 +301,7 @@ def test_a_pair_base_that_is_none_costs_a_finished_training_nothing_and_one_of_i
     work = tmp_path / ".work"
     shutil.copytree(base, work / "reference" / "pair")
     noted, stage, broken = work / "run.json", work / "fold-0.safetensors", tmp_path / "broken.whl"
-    noted.write_text('{"finished": true}')
+    noted.write_text('{"finished": true, "about": {}}')
     stage.write_bytes(b"a stage")
     broken.write_text("no wheel")
 
@@ -315,7 +316,7 @@ def test_a_pair_base_that_is_none_costs_a_finished_training_nothing_and_one_of_i
 
     with pytest.raises(ModelError, match="neither a model's directory nor a wheel"):
         begin(broken)
-    assert (noted.read_text(), stage.exists()) == ('{"finished": true}', True)
+    assert (noted.read_text(), stage.exists()) == ('{"finished": true, "about": {}}', True)
     with pytest.raises(KeyboardInterrupt):
         begin(work / "reference" / "pair")
     assert (stage.exists(), (work / "reference" / "pair" / "config.json").exists()) == (False, True)
@@ -370,6 +371,61 @@ def test_the_third_stage_goes_on_from_the_second(base: Path, tmp_path: Path) -> 
     assert all(torch.allclose(value, stays["fold-0"][name]) for name, value in stays["fold-0-acts"].items())
     learns = kept(tmp_path / "learns", act_steps=2, act_rate=1e-3)
     assert any(not torch.allclose(value, learns["fold-0"][name]) for name, value in learns["fold-0-acts"].items())
+
+
+def test_a_training_goes_on_with_the_bases_that_it_began_with_wherever_they_lie_by_now(
+    base: Path, files: list[Path], tmp_path: Path
+) -> None:
+    one, other, moved, out = (tmp_path / name for name in ("one", "other", "moved", "out"))
+    for copy in (one, other):
+        shutil.copytree(base, copy)
+
+    def go_on(base: Path, pair: Path, *, resume: bool = True) -> None:
+        def stop(_done: int, _total: int, _note: str) -> None:
+            raise KeyboardInterrupt
+
+        train(
+            files, out, seed=1, steps=1, resume=resume, progress=stop, base=base, pair=pair,
+            recipe=replace(SMALL, repeats=0),
+        )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on(one, other, resume=False)
+    one.rename(moved)
+    one.symlink_to(other)
+    with pytest.raises(KeyboardInterrupt):
+        go_on(moved, one)
+    weights = other / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="had other pair;"):
+        go_on(moved, other)
+    with pytest.raises(ModelError, match="had other base;"):
+        go_on(other, moved)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"fini', "[]", "{}", '{"finished": false}', '{"finished": true, "about": 7}', ""]
+)
+def test_a_damaged_note_is_named_with_the_way_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    run = stages.Run(tmp_path, recipe=SMALL, files=[], seed=1)
+    for look in (run.goes_on, partial(stages.begun, tmp_path)):
+        with pytest.raises(ModelError, match=r"run\.json is damaged; remove .* to begin anew"):
+            look(resume=True)
+    run.note(finished=False)
+    assert run.goes_on(resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_damaged_stage_is_named_with_the_way_out(base: Path, tmp_path: Path) -> None:
+    kept, half = tmp_path / "fold-0.safetensors", tmp_path / "fold-1"
+    kept.write_bytes(b"the first half")
+    half.mkdir()
+    (half / "step.json").write_text('{"step": 100}')
+    made = stages.Stages(base, tmp_path, SMALL, seed=1, steps=1, resume=True, progress=print)
+    for name, damaged in (("fold-0", kept), ("fold-1", half)):
+        with pytest.raises(ModelError, match=f"{damaged} is damaged; remove it"):
+            made.run(name, [], [], 1)
 
 
 def test_a_stage_that_was_cut_off_while_it_was_written_is_made_again(
