@@ -23,7 +23,8 @@ def labelled(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
 
 
 def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
-    """AUC and recall at 4 % false alarms of the session's evidence, overall and by `by` where both labels occur.
+    """AUC and recall at 4 % false alarms of how rare a session is (`one_in`, which means the same under each
+    calibration), overall and by `by` where both labels occur.
 
     95 % intervals resample purposes, except within one purpose, where they resample sessions.
     """
@@ -33,9 +34,7 @@ def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
         if rows_["drift"].nunique() < 2:
             continue
         clusters = rows_["purpose_family"] if rows_["purpose_family"].nunique() > 1 else rows_["session_id"]
-        found = separation(
-            list(rows_["session_evidence"]), list(rows_["drift"]), list(clusters.fillna("")), seed=_SEED
-        )
+        found = separation(list(rows_["one_in"]), list(rows_["drift"]), list(clusters.fillna("")), seed=_SEED)
         recall = found.recall[_AT_4]
         rows.append(
             {"group": name, "honest": found.benign, "drift": found.drift}
@@ -49,7 +48,7 @@ def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
 
 def roc_points(labelled: pd.DataFrame) -> pd.DataFrame:
     """The corners of the ROC: `false_alarms` and `caught`, shares of sessions; empty without both labels."""
-    points = roc(list(labelled["session_evidence"]), list(labelled["drift"]))
+    points = roc(list(labelled["one_in"]), list(labelled["drift"]))
     return pd.DataFrame(points, columns=["false_alarms", "caught"])
 
 

@@ -159,6 +159,16 @@ def test_sessions_whose_agent_or_purpose_nobody_logged_are_counted_and_hunted_to
     assert plot_separations(parted, title="t")._repr_png_()
 
 
+def test_sessions_of_several_calibrations_are_parted_by_how_rare_they_are(lay):
+    for name, calibration, evidence, one_in in (("calm", "first", 3.0, 2.0), ("drift", "second", 1.0, 5_000.0)):
+        root = lay(session_id=name, calibration=calibration, session_evidence=evidence, one_in=one_in)
+    labelled = (
+        open_archive(root, tenant="acme").sessions().assign(drift=lambda rows: rows["session_id"] == "drift")
+    )
+    assert list(trust.separations(labelled, "tenant_id")["auc"]) == [1.0, 1.0]
+    assert trust.roc_points(labelled).to_numpy().tolist() == [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+
+
 def test_a_decision_that_lies_in_two_files_counts_once(lay):
     lay(group="one", decision_id="d", digest="x")
     root = lay(group="two", decision_id="d", digest="x")
