@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,8 @@ class ArchiveView:
 
     `asks_at`: flagged and revoked is at 1 in so many, as the configuration says it; None where none is known.
 
+    `rejections` is the file of restrictions that people said no to, None where none is known.
+
     Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
     narrow large archives with `since` and `until`.
     """
@@ -47,6 +50,7 @@ class ArchiveView:
     planted: str = ""
     idle: timedelta = IDLE
     asks_at: tuple[float, float] | None = None
+    rejections: Path | None = None
 
     @classmethod
     def of(
@@ -57,12 +61,13 @@ class ArchiveView:
         planted: str = "",
         idle: timedelta = IDLE,
         asks_at: tuple[float, float] | None = None,
+        rejections: Path | None = None,
     ) -> "ArchiveView":
         """Raises ConfigurationError for no tenant at all."""
         wanted = frozenset([tenant] if isinstance(tenant, str) else tenant)
         if not wanted or "" in wanted:
             raise ConfigurationError('say whose sessions: tenant="tenant_acme", several of them, or "*" for all')
-        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted, idle, asks_at)
+        return cls(archive, None if EVERY_TENANT in wanted else wanted, planted, idle, asks_at, rejections)
 
     def reaches(self, tenant_id: str) -> bool:
         return self.scope is None or tenant_id in self.scope

@@ -27,13 +27,15 @@ def open_archive(
     planted: str = "",
     idle: timedelta = IDLE,
     asks_at: tuple[float, float] | None = None,
+    rejections: Path | None = None,
 ) -> ArchiveView:
     """`place` is the archive's folder, its file:// address, or a guardian configuration (.yaml).
 
     `tenant` is one tenant, several, or "*" for all. `planted` is the gateway name under which guardian plants
     drift to test itself: it is left out. `idle` is the pause after which a session that is known by agent and user
-    only is another one. `asks_at` are the thresholds that figures draw. A configuration says all three itself
-    (`revocation.self_test.gateway`, `source.idle_s`, `response`).
+    only is another one. `asks_at` are the thresholds that figures draw, and `rejections` is the file of what is
+    not to be proposed again. A configuration says all four itself (`revocation.self_test.gateway`,
+    `source.idle_s`, `response`, `tightening.rejections`).
     Raises ConfigurationError where no archive lies.
     """
     path = _path(place)
@@ -41,11 +43,12 @@ def open_archive(
         settings = load(path)
         planted = planted or settings.revocation.self_test.gateway
         idle = timedelta(seconds=settings.source.idle_s)
-        kept, asks_at = archiving.open_archive(settings), _asks_at(settings)
-        return ArchiveView.of(kept, tenant, planted=planted, idle=idle, asks_at=asks_at)
+        kept, asks_at, no = archiving.open_archive(settings), _asks_at(settings), _rejections(settings)
+        return ArchiveView.of(kept, tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=no)
     if not (path / "events").is_dir():
         raise ConfigurationError(f"{path}: no archive here (no events/); give its folder or a configuration file")
-    return ArchiveView.of(Archive(path), tenant, planted=planted, idle=idle, asks_at=asks_at)
+    kept = Archive(path)
+    return ArchiveView.of(kept, tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=rejections)
 
 
 def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
@@ -66,7 +69,8 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     planted, idle = settings.revocation.self_test.gateway, timedelta(seconds=settings.source.idle_s)
     told = path is not None and (named or not settings.response.model_fields_set.isdisjoint(_THRESHOLDS))
     asks_at = _asks_at(settings) if told else None
-    view = open_archive(place, tenant=tenant, planted=planted, idle=idle, asks_at=asks_at)
+    no = None if path is None else _rejections(settings)
+    view = open_archive(place, tenant=tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=no)
     exported, token = view.archive.root / CONTROL, os.environ.get("GUARDIAN_TOKEN", "").strip()
     if token and path is not None:  # control knows nothing of the other one
         return view, open_control(settings.control.url, tenant=tenant, token=token)
@@ -75,6 +79,10 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
 
 def _asks_at(settings: Settings) -> tuple[float, float]:
     return settings.response.flag_one_in, settings.response.revoke_one_in
+
+
+def _rejections(settings: Settings) -> Path:
+    return settings.resolve(settings.tightening.rejections)
 
 
 def _path(place: str | Path) -> Path:

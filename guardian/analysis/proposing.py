@@ -25,7 +25,7 @@ _NOWHERE = Path("/nonexistent/rejections")
 
 def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetime | None = None) -> Proposal:
     """What `guardian propose` would say about the last `days` before `until` (default: the archive's last day),
-    had guardian planted nothing to test itself.
+    had guardian planted nothing to test itself. What people rejected is left out where `archive` knows it.
 
     Raises ConfigurationError for a tenant that `archive` does not see.
     """
@@ -40,7 +40,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
         trust,
         window=window,
         tenant_id=tenant,
-        rejections=_NOWHERE,
+        rejections=view.rejections or _NOWHERE,
         update=lambda _: None,
         wanted=lambda _: True,
     )

@@ -10,13 +10,14 @@ import httpx
 import pytest
 import yaml
 
-from guardian.analysis import controlled, open_archive, open_control, open_sources
+from guardian.analysis import controlled, open_archive, open_control, open_sources, proposing
 from guardian.bootstrap.control import Control
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics
+from guardian.tightening.rejections import reject
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingPage
 
@@ -69,6 +70,20 @@ def test_the_thresholds_are_those_of_the_configuration_where_one_is_known(lay, m
     monkeypatch.delenv("GUARDIAN_RESPONSE__REVOKE_ONE_IN")
     monkeypatch.setenv("GUARDIAN_CONFIG", str(config))
     assert open_sources(never)[0].asks_at == (100, 5000)
+
+
+def test_what_people_rejected_is_not_proposed_where_a_configuration_says_what_that_is(
+    sample_root, monkeypatch, tmp_path
+):
+    config = tmp_path / "guardian.yaml"
+    config.write_text(yaml.safe_dump({"archive": {"path": str(sample_root)}}), encoding="utf-8")
+    monkeypatch.setenv("GUARDIAN_CONFIG", str(config))
+    opened, (named, _) = open_archive(config, tenant="*"), open_sources(never)
+    proposed = proposing.propose(opened, "tenant_acme").restrictions
+    reject(tmp_path / "tightening-rejections.yaml", proposed[0], reason="needed", owner="maya")
+    for archive in (opened, named):
+        assert proposing.propose(archive, "tenant_acme").restrictions == proposed[1:]
+    assert proposing.propose(open_archive(sample_root, tenant="*"), "tenant_acme").restrictions == proposed
 
 
 def test_a_folder_in_the_variable_leaves_the_rest_of_the_section_as_it_is(monkeypatch, tmp_path):
