@@ -48,8 +48,8 @@ plot_distribution(thresholds.evidence(sessions, said), archive.asks_at)
 # at least that far out among the sessions that can be taken for honest: nobody confirmed them, and they broke
 # no hard rule. Drift that waits for a verdict counts as a false alarm here, so blue is too high until somebody
 # judges it; green are those that people really dismissed. The promise holds if the dashed line runs above, or
-# within, the intervals, which are 95 % over purposes. With few sessions they are wide: a few hundred sessions
-# cannot test 1 in 1,000.
+# within, the intervals, which are 95 % over purposes; where there is one purpose only they are over its sessions,
+# and say nothing of other work. With few sessions they are wide: a few hundred sessions cannot test 1 in 1,000.
 
 # %%
 honest = thresholds.taken_for_honest(sessions, said)

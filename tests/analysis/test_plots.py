@@ -249,6 +249,21 @@ def test_flagged_sessions_are_stacked_and_costs_marked_at_the_least(sessions, sa
     assert texts(axes) == [f"least: {costs['total'].min() / 60:.1f} h"]
 
 
+def test_legends_and_notes_lie_on_nothing_that_is_drawn(sessions, said):
+    table = thresholds.promised_and_measured(thresholds.taken_for_honest(sessions, said))
+    costs = thresholds.costs(sessions, said, minutes_per_alarm=15, minutes_per_miss=480)
+    promise, cost = plots.plot_promise(table), plots.plot_costs(costs)
+    counts = plots.plot_counts(overview.counted(sessions, "tenant_id"), title="by tenant")
+    flagged = plots.plot_flagged(thresholds.would_flag(sessions, said))
+    for figure in (promise, cost, counts, flagged):
+        figure.draw_without_rendering()
+        [legend], [axes] = figure.legends, figure.axes
+        assert axes.get_legend() is None
+        assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    assert texts(promise.axes[0]) == []
+    assert cost.axes[0].lines[0].get_label() == "both", "or it would hide what it is made of"
+
+
 def test_the_models_figures_are_drawn_at_their_values(sessions, events, said):
     labelled = trust.labelled(sessions, said)
     points = trust.roc_points(labelled)

@@ -13,7 +13,6 @@ from guardian.analysis.plots.style import (
     Drawing,
     drawing,
     in_utc,
-    legend,
     name_apart,
     nothing,
     one_in_axis,
@@ -99,7 +98,7 @@ def plot_counts(counts: pd.DataFrame, *, title: str) -> Drawing:
     axes.set_xlim(right=float(shown["sessions"].max()) * 1.22)
     axes.grid(visible=False, axis="y")
     if shown["flagged"].any():
-        legend(axes, loc="lower right")
+        outside(figure, axes, "right upper")
     return figure
 
 

@@ -12,7 +12,6 @@ from guardian.analysis.plots.style import (
     RED,
     Drawing,
     drawing,
-    legend,
     nothing,
     one_in_axis,
     outside,
@@ -98,10 +97,7 @@ def plot_promise(table: pd.DataFrame) -> Drawing:
     axes.set(xscale="log", yscale="log")
     one_in_axis(axes.xaxis)
     axes.set_xlabel("threshold: 1 in N honest sessions", fontsize="small")
-    axes.set_ylabel("share of sessions", fontsize="small")
-    axes.annotate(
-        "none is drawn at the foot", (0.01, 0.02), xycoords="axes fraction", fontsize="x-small", color=INK
-    )
+    axes.set_ylabel("share of sessions (none: at the foot)", fontsize="small")
     outside(figure, axes, "right upper")
     return figure
 
@@ -138,7 +134,7 @@ def plot_flagged(table: pd.DataFrame) -> Drawing:
     axes.set_ylabel("sessions", fontsize="small")
     axes.set_ylim(top=max(1.0, float(left.max())) * 1.15)
     axes.grid(visible=False, axis="x")
-    legend(axes, loc="upper right")
+    outside(figure, axes, "right upper")
     return figure
 
 
@@ -146,9 +142,9 @@ def plot_costs(costs: pd.DataFrame) -> Drawing:
     """Hours that each threshold costs (`thresholds.costs`): looking, and cleaning up what was missed."""
     figure, axes = drawing("What each threshold costs")
     for name, colour, dash, said in (
+        ("total", INK, "-", "both"),  # below the dashes of what it may be all made of
         ("looking", BLUE, "--", "looking at alarms"),
-        ("missing", RED, "-.", "cleaning up known drift that was missed"),
-        ("total", INK, "-", "both"),
+        ("missing", RED, "-.", "cleaning up known\ndrift that was missed"),
     ):
         axes.plot(costs["one_in"], costs[name] / 60.0, color=colour, linestyle=dash, marker=".", label=said)
     cheapest = costs.loc[costs["total"].idxmin()]
@@ -165,5 +161,5 @@ def plot_costs(costs: pd.DataFrame) -> Drawing:
     axes.set_xlabel("threshold: flag from 1 in N", fontsize="small")
     axes.set_ylabel("hours in the window", fontsize="small")
     axes.set_ylim(bottom=0)
-    legend(axes)
+    outside(figure, axes, "right upper")
     return figure
