@@ -36,9 +36,9 @@ def labelled_sessions(
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
-    met: set[SessionKey] = set()
+    met, seen = set[SessionKey](), set[bytes]()
     logged = _logged(settings, files, labels, read or open_reading(settings), met)
-    found = [session for file in files for session in _sessions(settings, file, logged, labels, met)]
+    found = [session for file in files for session in _sessions(settings, file, logged, labels, met, seen)]
     tell_unmet(labels, met)
     return found
 
@@ -63,7 +63,7 @@ def training_files(
         logged = _logged(settings, files, labels, open_reading(settings), met)
         folder.mkdir(parents=True, exist_ok=True)
         for path, file in wanted.items():
-            sessions = split_by_tenant(_sessions(settings, file, logged, labels, met))
+            sessions = split_by_tenant(_sessions(settings, file, logged, labels, met, set()))
             # the same sessions are the same bytes: an interrupted training is known by them
             with (
                 write_atomically(path) as whole,
@@ -95,12 +95,13 @@ def _sessions(
     logged: Mapping[Path, Sequence[HonestSession]],
     labels: Labels,
     met: set[SessionKey],
+    seen: set[bytes],
 ) -> Iterator[LabelledSession]:
     if file.is_dir():
         yield from archive_sessions(settings, file, labels, met)
         return
     if file not in logged:
-        yield from read_sessions([file])  # or says what is wrong with its first line
+        yield from read_sessions([file], seen)  # or says what is wrong with its first line
     for told in logged.get(file, ()):
         calls = [(d.event.action.tool, d.event.action.arguments or {}) for d in told.decisions]
         key = told.decisions[0].event.key

@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -18,9 +19,13 @@ from pydantic import BaseModel, ValidationError
 from guardian.domain.event import Action, Envelope
 from guardian.embedding.text import render_action
 from guardian.errors import GuardianError
+from guardian.telemetry import logger
 
 Label = Literal["benign", "drift", "unknown"]
 """An act that is `unknown` is there for those after it: nothing is learnt of it, and it is not counted."""
+
+
+_log = logger("labels")
 
 
 class SessionFileError(GuardianError):
@@ -77,9 +82,21 @@ def together(acts: Iterable[str]) -> str:
     return "\n".join(sorted(set(acts)))
 
 
-def read_sessions(paths: Iterable[Path]) -> list[LabelledSession]:
-    """Every session of every file, in order. Raises SessionFileError on a line that is not one."""
-    return [session for path in paths for session in _read(path)]
+def read_sessions(paths: Iterable[Path], seen: set[bytes] | None = None) -> list[LabelledSession]:
+    """Every session of every file, in order; one that comes again as it was counts once, which is told. `seen`
+    holds what other files brought, and gains these. Raises SessionFileError on a line that is not one."""
+    seen = set() if seen is None else seen
+    kept, again = list[LabelledSession](), 0
+    for session in (session for path in paths for session in _read(path)):
+        known = sha256(json.dumps(session_json(session), sort_keys=True).encode()).digest()
+        if known in seen:
+            again += 1
+        else:
+            seen.add(known)
+            kept.append(session)
+    if again:
+        _log.warning("sessions_came_again", sessions=again, effect="each counts once")
+    return kept
 
 
 def _read(path: Path) -> Iterator[LabelledSession]:

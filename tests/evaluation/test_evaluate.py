@@ -7,13 +7,17 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from guardian.commands.labelling import labelled_sessions
+from guardian.config import load
 from guardian.domain.drift import Drift
 from guardian.embedding import FitRequest
 from guardian.embedding.lexical import Lexical
 from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.folding import FoldedSession
 from guardian.evaluation.judge import CHANGES, by_consequence, evaluate, requests_of
+from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import (
     LabelledAction,
     LabelledSession,
@@ -61,6 +65,18 @@ def test_sessions_are_read_from_plain_and_gzip_lines(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "b.jsonl.gz", "wt") as handle:
         handle.write(lines)
     assert read_sessions([tmp_path / "a.jsonl"]) == read_sessions([tmp_path / "b.jsonl.gz"]) == SESSIONS
+
+
+def test_a_session_that_comes_again_counts_once_and_that_is_told(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    relabelled = record(1, "p", ("t", {}, "drift"))
+    one.write_text("\n".join(map(json.dumps, [*RECORDS, RECORDS[0], relabelled])))
+    other.write_text("\n".join(map(json.dumps, RECORDS)))
+    with capture_logs() as told:
+        found = labelled_sessions(load(None), [one, other], Labels({}))
+        assert read_sessions([one, other]) == found == [*SESSIONS, session_of(relabelled)]
+    again = [line["sessions"] for line in told if line["event"] == "sessions_came_again"]
+    assert again == [1, len(RECORDS), 1 + len(RECORDS)]
 
 
 def test_an_act_of_which_nobody_knows_what_it_was_is_read_and_written_as_that(tmp_path: Path) -> None:
