@@ -32,8 +32,8 @@ CREATE ROLE guardian_monitor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD 
 CREATE ROLE guardian_control LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD 'CHANGE-ME-control';
 CREATE ROLE guardian_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD 'CHANGE-ME-owner';
 
-CREATE DATABASE guardian_monitor OWNER guardian_monitor;
-CREATE DATABASE guardian_control OWNER guardian_owner;
+CREATE DATABASE guardian_monitor OWNER guardian_monitor ENCODING 'UTF8' TEMPLATE template0;
+CREATE DATABASE guardian_control OWNER guardian_owner ENCODING 'UTF8' TEMPLATE template0;
 
 -- PUBLIC may connect to every database until it is told otherwise.
 REVOKE ALL ON DATABASE guardian_monitor FROM PUBLIC;

@@ -49,7 +49,7 @@ _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 _TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
 _ABANDONED = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 """Far beyond what a transaction waits for a decision point between two statements."""
-_LINE = {
+_LINE: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -99,13 +99,16 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
     With `tidied` the caller calls `tidy` now and then: commits rarely have to checkpoint SQLite's log themselves.
 
     A SQLite file's folder is created, and the file is readable by its owner only. Raises StoreError when the
-    URL is not understood, its driver is not installed, the path cannot be written or the server is away.
+    URL is not understood, its driver is not installed, the path cannot be written, the server is away or its
+    database cannot hold every text.
     """
     target = _parsed(url)
     try:
         engine = _sqlite(target, tidied=tidied) if target.get_backend_name() == "sqlite" else _server(target)
         with engine.connect().execution_options(guardian_reads=True) as connection:
             connection.execute(text("SELECT 1"))
+            if engine.dialect.name == "postgresql":
+                _check_encoding(target, str(connection.execute(text("SHOW server_encoding")).scalar_one()))
     except (NoSuchModuleError, ImportError) as error:
         raise _no_driver(target, error) from error
     except (SQLAlchemyError, OSError) as error:
@@ -246,6 +249,8 @@ def _damaged(statement: str | None) -> DatabaseError:
 def _server(target: URL) -> Engine:
     libpq = target.get_driver_name().startswith("psycopg")
     line = {name: value for name, value in _LINE.items() if libpq and name not in target.query}
+    if libpq:  # whatever the URL or PGCLIENTENCODING says: in another encoding not every text can be sent
+        line["client_encoding"] = "utf8"
     engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True, connect_args=line)
 
     @event.listens_for(engine, "connect")
@@ -257,6 +262,15 @@ def _server(target: URL) -> Engine:
         connection.commit()
 
     return engine
+
+
+def _check_encoding(target: URL, encoding: str) -> None:
+    if encoding != "UTF8":
+        raise StoreError(
+            f"store: {without_secrets(target)} is a database in {encoding}, which cannot hold all that agents"
+            " send; make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, as"
+            " config/examples/postgres-roles.sql does, and restore into it a dump of what this one holds"
+        )
 
 
 def _no_driver(target: URL, error: Exception) -> StoreError:

@@ -1,5 +1,6 @@
 """The same log through SQLite and through a real PostgreSQL leaves the same findings and dead letters."""
 
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from postgres import open_postgres
 from revisions import go
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, literal, select, text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -76,6 +77,33 @@ def postgres(server: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return server.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+@pytest.mark.parametrize("asked", ["", "&client_encoding=latin1"])
+def test_a_database_that_cannot_hold_every_text_is_refused_with_the_way_out(
+    server: str, postgres: str, encoding: str, asked: str
+) -> None:
+    import psycopg
+
+    name = f"d{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        locale = "TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' {locale}")
+    told = f"{name}.* is a database in {encoding}, .* ENCODING 'UTF8' TEMPLATE template0"
+    with pytest.raises(StoreError, match=told):
+        open_engine(re.sub(r"/d\w+\?", f"/{name}?", postgres) + asked)
+
+
+def test_any_text_is_sent_and_read_whatever_encoding_the_environment_asks_for(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
+    for asked in ("", "&client_encoding=latin1"):
+        engine = open_engine(postgres + asked)
+        with reading(engine) as connection:
+            assert connection.execute(select(literal("Prüfe → 東京"))).scalar_one() == "Prüfe → 東京"
+        engine.dispose()
 
 
 def replayed(url: str, log: Path) -> dict[str, object]:
