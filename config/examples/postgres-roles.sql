@@ -16,6 +16,8 @@
 --   section 4 | psql -v ON_ERROR_STOP=1 -h db -U guardian_owner -d guardian_control
 --
 -- Guardian needs the driver: pip install '.[postgres]', or 'intent-guardian[postgres]' where it is installed already.
+-- Each of its processes keeps up to 15 connections open. A CONNECTION LIMIT of its role must have room for these, for
+-- a command that somebody runs beside it, and for the next process where one replaces another.
 --
 -- Back-ups: guardian_control cannot dump its database (it may not read the sequences, nor pass over row security),
 -- guardian_owner and superusers can:

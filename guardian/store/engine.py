@@ -43,6 +43,7 @@ NAMING = {
 _KINDS = ("sqlite", "postgresql")
 _BUSY_MS = 5000
 _READERS = 48
+_CONNECTIONS = 15  # to a server, of one process; postgres-roles.sql says so
 _WAL_PAGES = 4000  # at which a commit checkpoints by itself although `tidy` is called; that may fail
 _NO_LOCK = "55P03"  # PostgreSQL's lock_not_available
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
@@ -251,7 +252,9 @@ def _server(target: URL) -> Engine:
     line = {name: value for name, value in _LINE.items() if libpq and name not in target.query}
     if libpq:  # whatever the URL or PGCLIENTENCODING says: in another encoding not every text can be sent
         line["client_encoding"] = "utf8"
-    engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True, connect_args=line)
+    # None is closed that the next request would have to open anew; who finds none free waits for one.
+    room = {"pool_size": _CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True}
+    engine = create_engine(target, pool_pre_ping=True, connect_args=line, **room)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:

@@ -59,6 +59,7 @@ from guardian.telemetry import Metrics
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
+ROLES = Path(__file__).parents[2] / "config" / "examples" / "postgres-roles.sql"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,22 @@ def test_any_text_is_sent_and_read_whatever_encoding_the_environment_asks_for(
         with reading(engine) as connection:
             assert connection.execute(select(literal("Prüfe → 東京"))).scalar_one() == "Prüfe → 東京"
         engine.dispose()
+
+
+def test_connections_are_kept_for_the_next_requests_as_many_as_the_example_says(postgres: str) -> None:
+    engine = open_engine(postgres)
+    said = re.search(r"keeps up to (\d+) connections", ROLES.read_text(encoding="utf-8"))
+    assert said is not None
+
+    def together() -> set[int]:
+        held = [engine.connect() for _ in range(int(said[1]))]
+        found = {each.execute(text("SELECT pg_backend_pid()")).scalar_one() for each in held}
+        for each in held:
+            each.close()
+        return found
+
+    assert together() == together()
+    engine.dispose()
 
 
 def replayed(url: str, log: Path) -> dict[str, object]:
