@@ -59,7 +59,8 @@ from guardian.telemetry import Metrics
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
-ROLES = Path(__file__).parents[2] / "config" / "examples" / "postgres-roles.sql"
+ROOT = Path(__file__).parents[2]
+README, ROLES = ROOT / "README.md", ROOT / "config" / "examples" / "postgres-roles.sql"
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,15 @@ def test_connections_are_kept_for_the_next_requests_as_many_as_the_example_says(
 
     assert together() == together()
     engine.dispose()
+
+
+def test_the_readme_names_the_postgresql_that_the_tests_run_on(server: str) -> None:
+    import psycopg
+
+    with psycopg.connect(server) as connection:
+        running = connection.info.server_version // 10_000
+    text = README.read_text(encoding="utf-8")
+    assert re.findall(r"^\*\*Tested against\*\* .*PostgreSQL (\d+),", text, re.MULTILINE) == [str(running)]
 
 
 def replayed(url: str, log: Path) -> dict[str, object]:
