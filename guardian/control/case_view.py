@@ -114,7 +114,7 @@ def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | N
 def severity_of(rows: ControlRows, view: CaseView) -> Severity:
     """How severe the worst is of what accuses the session: a lesser finding after it makes no case less severe."""
     shown, session = view.shown.finding.severity, rows.sessions.get(view.tenant_id, view.session_id)
-    worst = None if session is None else rows.findings.worst([session.seq]).get(session.seq)
+    worst = None if session is None else session.worst
     return max(shown, worst or shown, key=rank)
 
 

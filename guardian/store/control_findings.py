@@ -1,6 +1,6 @@
 """Findings as received, each with the outcome that was answered for it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
@@ -9,16 +9,16 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control_scope import NoIndex, Scope, has_much, within
-from guardian.store.control_tables import finding, session
+from guardian.store.control_tables import UNKNOWN, finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
 
 ROOM = 8 * 1024 * 1024
 """As many characters of findings are read for one answer: nobody's may stall the answers to all others."""
 _AT_ONCE = 20
 _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
-_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 # Nothing that an agent wrote passes for it: within its texts every quote is escaped.
-_SEVERE = case(*((finding.c.finding.contains(f'"severity":"{each}"'), n) for n, each in enumerate(_SEVERITIES)))
+_SEVERE = case(*((finding.c.finding.contains(f'"severity":"{each}"'), n) for n, each in enumerate(SEVERITIES)))
 _TOLD = finding.c.effect != Effect.NONE.value
 _DRIFT = finding.c.kind == Kind.DRIFT.value
 _SPOKEN_OF = case((_DRIFT, session.c.cleared_at), else_=session.c.restarted_at)
@@ -30,13 +30,12 @@ _ACCUSES = (
 )
 _OF_THE_SESSION = and_(finding.c.tenant_id == session.c.tenant_id, finding.c.session_id == session.c.session_id)
 WORST = (
-    select(func.max(_SEVERE))
+    select(func.coalesce(func.max(_SEVERE), UNKNOWN))
     .where(_OF_THE_SESSION, _ABOUT_A_SESSION, *_ACCUSES)
     .correlate(session)
     .scalar_subquery()
 )
-"""Of a row of `session`: how severe the worst is of what still accuses it, from 0 to `UNKNOWN` - 1, or null."""
-UNKNOWN = len(_SEVERITIES)
+"""What a row of `session` keeps as `worst`. It parses every finding of the session."""
 
 
 class StoredFinding(NamedTuple):
@@ -78,11 +77,11 @@ class FindingRows:
         return list(self.connection.execute(wanted.order_by(finding.c.tenant_id)).scalars())
 
     def set_verdict(self, tenant_id: str, finding_id: str, verdict: Verdict) -> None:
-        self.connection.execute(
-            update(finding)
-            .where(finding.c.tenant_id == tenant_id, finding.c.id == finding_id)
-            .values(verdict=verdict.model_dump_json())
-        )
+        this = finding.c.tenant_id == tenant_id, finding.c.id == finding_id
+        self.connection.execute(update(finding).where(*this).values(verdict=verdict.model_dump_json()))
+        whose = select(finding.c.session_id).where(*this).scalar_subquery()
+        its = session.c.tenant_id == tenant_id, session.c.session_id == whose
+        self.connection.execute(update(session).where(*its).values(worst=WORST))
 
     def newest_seq(self) -> int:
         return int(self.connection.execute(select(func.max(finding.c.seq))).scalar_one() or 0)
@@ -171,12 +170,6 @@ class FindingRows:
         mine = finding.c.tenant_id == tenant_id, finding.c.session_id == session_id
         wanted = select(finding.c.id).where(*mine, _DRIFT, _TOLD, finding.c.verdict.is_(None))
         return list(self.connection.execute(wanted.order_by(finding.c.seq)).scalars())
-
-    def worst(self, sessions: Collection[int]) -> dict[int, Severity]:
-        """By a session's place among those met, how severe the worst is of what still accuses it."""
-        wanted = select(session.c.seq, WORST.label("worst")).where(session.c.seq.in_(sessions))
-        found = self.connection.execute(wanted)
-        return {row.seq: _SEVERITIES[row.worst] for row in found if row.worst is not None}
 
     def _verdicts(self, tenant_id: str, session_id: str, *where: ColumnElement[bool]) -> Iterator[Verdict | None]:
         """Of such findings on a session; None where nobody has judged one yet."""

@@ -24,12 +24,12 @@ from sqlalchemy import (
 )
 
 from guardian.domain.event import Envelope
-from guardian.domain.finding import Effect, Finding
+from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.domain.session import HumanWord
-from guardian.store.control_findings import UNKNOWN, WORST, FindingRows
+from guardian.store.control_findings import SEVERITIES, WORST, FindingRows
 from guardian.store.control_head import next_change
 from guardian.store.control_scope import Scope, walked_within, within
-from guardian.store.control_tables import change, envelope, live, mode, session
+from guardian.store.control_tables import UNKNOWN, change, envelope, live, mode, session
 from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
@@ -43,13 +43,15 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 class StoredSession(NamedTuple):
     """`restarts` is how often the evidence had started afresh when people last made it do so, at `restarted_at`;
     exceptions made it do so, too. It is the epoch of the findings since. At `cleared_at` people last gave the
-    session back, and cleared it of all that they had been told."""
+    session back, and cleared it of all that they had been told. `worst` is how severe the worst is of what still
+    accuses it; None where nothing does, or nobody knows."""
 
     seq: int
     restarts: int
     view: SessionView
     restarted_at: datetime | None = None
     cleared_at: datetime | None = None
+    worst: Severity | None = None
 
 
 _NEXT = union_all(
@@ -95,9 +97,12 @@ class SessionRows:
     ) -> list[StoredSession]:
         """Without the first `after`. Those that are flagged: the most severe first, and one whose severity is not
         known is not mild. All others, and those alike in that: those of which there was news last."""
-        wanted = _of_status(status, scope, within(session.c.tenant_id, scope))
-        severe = [func.coalesce(WORST, UNKNOWN).desc()] if status == "flagged" else []
-        ordered = wanted.with_only_columns(session.c.seq).order_by(*severe, _NEWS.desc(), session.c.seq.desc())
+        tenant, order = session.c.tenant_id, [_NEWS.desc(), session.c.seq.desc()]
+        if status == "flagged":
+            mine, order = walked_within(self.connection, tenant, scope), [session.c.worst.desc(), *order]
+        else:
+            mine = within(tenant, scope)
+        ordered = _of_status(status, scope, mine).with_only_columns(session.c.seq).order_by(*order)
         # what is sorted is held in memory, and purposes are long
         chosen = self.connection.execute(ordered.limit(limit).offset(after)).scalars().all()
         found = {row.seq: _stored(row) for row in self.connection.execute(_ALL.where(session.c.seq.in_(chosen)))}
@@ -168,19 +173,23 @@ class SessionRows:
 
         The agent is the one that was named first: protection may go by it, so a later word must not change it.
         """
-        known = self.meet(finding.tenant_id, finding.session_id, now).view
-        values: dict[str, Any] = {"findings": known.findings + 1, "last_seen": now}
+        known = self.meet(finding.tenant_id, finding.session_id, now)
+        values: dict[str, Any] = {"findings": known.view.findings + 1, "last_seen": now}
         if effect is not Effect.NONE:
             values["flagged"] = True
+            spoken_of = known.cleared_at if finding.kind is Kind.DRIFT else known.restarted_at
+            if spoken_of is None or now >= spoken_of:  # as in `WORST`, which has to parse all that came before
+                worst = max(SEVERITIES.index(each) for each in (finding.severity, known.worst) if each is not None)
+                values["worst"] = worst
         if finding.subject is not None:
             told = finding.subject
             values |= {
                 "delegator_id": told.delegator_id,
-                "agent_id": known.agent_id or (told.agent_id and storable(told.agent_id)),
+                "agent_id": known.view.agent_id or (told.agent_id and storable(told.agent_id)),
                 "task_id": told.task_id and storable(told.task_id),
                 "purpose": storable(told.purpose),
             }
-            ends = [at for at in (known.expires_at, told.expires_at) if at is not None]
+            ends = [at for at in (known.view.expires_at, told.expires_at) if at is not None]
             values["expires_at"] = max(ends, default=None)
         self._update(finding.tenant_id, finding.session_id, values)
 
@@ -217,6 +226,8 @@ class SessionRows:
         if values:
             self.meet(tenant_id, session_id, now)
             self._update(tenant_id, session_id, values)
+        if "restarted_at" in values:
+            self._update(tenant_id, session_id, {"worst": WORST})
 
     def acquit(self, tenant_id: str, session_id: str) -> None:
         """Flagged no longer, unless a finding still accuses it."""
@@ -274,4 +285,5 @@ def _change(row: Row[Any]) -> SessionChange:
 
 def _stored(row: Row[Any]) -> StoredSession:
     view = SessionView(**row._asdict())
-    return StoredSession(row.seq, row.restarts, view, row.restarted_at, row.cleared_at)
+    worst = None if row.worst == UNKNOWN else SEVERITIES[row.worst]
+    return StoredSession(row.seq, row.restarts, view, row.restarted_at, row.cleared_at, worst)

@@ -62,11 +62,11 @@ def list_sessions(
             found = rows.sessions.pressing(scope, limit=limit + 1, after=before or 0, status=status)
         else:
             found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
-        worst = rows.findings.worst([each.seq for each in found]) if status == "flagged" else {}
     shown, onward = page(found, limit)
     if order == "pressing" and onward is not None:
         onward = str((before or 0) + limit)
-    items = (each.view.model_copy(update={"severity": worst.get(each.seq)}) for each in shown)
+    told = status == "flagged"
+    items = (each.view.model_copy(update={"severity": each.worst}) if told else each.view for each in shown)
     return SessionPage(items=tuple(items), next=onward)
 
 

@@ -4,11 +4,12 @@ from guardian.store.control_tables.cases import alert, case, case_event, channel
 from guardian.store.control_tables.ledger import cursor, delegation, descent, head, ledger, lifting, live
 from guardian.store.control_tables.naming import metadata
 from guardian.store.control_tables.people import approval, break_glass, exception, idempotency, token, visit
-from guardian.store.control_tables.sessions import change, envelope, finding, model, session
+from guardian.store.control_tables.sessions import UNKNOWN, change, envelope, finding, model, session
 from guardian.store.control_tables.trail import audit, audit_about, checkpoint
 from guardian.store.control_tables.watching import breaker, mode, peer, self_test
 
 __all__ = [
+    "UNKNOWN",
     "alert",
     "approval",
     "audit",

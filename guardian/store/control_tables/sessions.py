@@ -6,6 +6,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -16,7 +17,11 @@ from sqlalchemy import (
 from guardian.store.control_tables.naming import metadata
 from guardian.store.engine import UtcDateTime
 
+UNKNOWN = 9
+"""For `worst`: nobody knows how severe, or nothing accuses the session. It sorts as what is more than critical."""
+
 _JUDGED = text("verdict IS NOT NULL")
+_NEWS = text("(CASE WHEN (last_word_at > last_seen) THEN last_word_at ELSE last_seen END)")
 
 session = Table(
     "control_session",
@@ -31,6 +36,8 @@ session = Table(
     Column("expires_at", UtcDateTime),
     Column("protected", Boolean, nullable=False),
     Column("flagged", Boolean, nullable=False),
+    # Of what still accuses it: a place among the severities, from 0 on.
+    Column("worst", SmallInteger, nullable=False, default=UNKNOWN, server_default=str(UNKNOWN)),
     Column("findings", Integer, nullable=False),
     Column("last_word", String(32)),
     Column("last_word_at", UtcDateTime),
@@ -41,6 +48,16 @@ session = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
     UniqueConstraint("tenant_id", "session_id"),
+    # Walked along from the most pressing one on; the last column shows which are passed over.
+    Index(
+        "ix_control_session_pressing",
+        "worst",
+        _NEWS,
+        "seq",
+        "tenant_id",
+        sqlite_where=text("flagged = 1"),
+        postgresql_where=text("flagged"),
+    ),
 )
 
 finding = Table(
