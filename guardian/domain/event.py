@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     GetCoreSchemaHandler,
     JsonValue,
@@ -172,7 +173,9 @@ class Envelope(_Value):
     session_id: Identifier
     task_id: OptionalIdentifier = None
     purpose: Annotated[Purpose, _NullIs(str)] = ""
-    allowed_tools: Annotated[tuple[Annotated[str, StringConstraints(max_length=512)], ...], _NullIs(tuple)] = ()
+    allowed_tools: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=512)], ...], FailFast(), _NullIs(tuple)
+    ] = ()
     resource_constraints: Annotated[Mapping[str, JsonValue], _NullIs(dict)] = Field(default_factory=dict)
     expires_at: AwareDatetime | None = None
     agent_id: OptionalIdentifier = None

@@ -4,8 +4,9 @@ import hashlib
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, FailFast, Field, StringConstraints
 
+from guardian.domain.closed import Closed
 from guardian.domain.event import Identifier
 from guardian.domain.signal import MARK, MARKS, NOTED, Breach
 
@@ -38,14 +39,10 @@ class Kind(StrEnum):
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
 Text = Annotated[str, StringConstraints(max_length=2000)]
-Marks = Annotated[tuple[Annotated[str, StringConstraints(pattern=MARK)], ...], Field(max_length=MARKS)]
+Marks = Annotated[tuple[Annotated[str, StringConstraints(pattern=MARK)], ...], Field(max_length=MARKS), FailFast()]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Reason(_Value):
+class Reason(Closed):
     """One signal's part in it: its share of the score in [0, 1], its value in [0, 1], and a sentence."""
 
     signal: str
@@ -54,7 +51,7 @@ class Reason(_Value):
     text: Text = ""
 
 
-class NamedBreach(_Value):
+class NamedBreach(Closed):
     name: str
     detail: Text
     hard: bool
@@ -78,7 +75,7 @@ class NamedBreach(_Value):
         return self.hard or self.name not in NOTED
 
 
-class Evidence(_Value):
+class Evidence(Closed):
     """The numbers behind a finding; units as in `Drift`."""
 
     score: float = 0.0
@@ -90,7 +87,7 @@ class Evidence(_Value):
     actions_seen: int = 0
 
 
-class Subject(_Value):
+class Subject(Closed):
     """Who acted, on whose behalf, for what."""
 
     delegator_id: Identifier
@@ -102,7 +99,7 @@ class Subject(_Value):
     envelope_digest: str | None = None  # of the envelope as the log carries it; see `envelope_digest`
 
 
-class Act(_Value):
+class Act(Closed):
     """The action that broke it, redacted and bounded for display."""
 
     decision_id: str
@@ -114,7 +111,7 @@ class Act(_Value):
     time: AwareDatetime
 
 
-class Finding(_Value):
+class Finding(Closed):
     """One state change of one session (or gateway), with its evidence and the effect that is wanted."""
 
     id: Identifier
@@ -128,11 +125,11 @@ class Finding(_Value):
     title: Annotated[str, StringConstraints(max_length=300)]
     subject: Subject | None = None
     act: Act | None = None
-    reasons: tuple[Reason, ...] = ()
-    breaches: tuple[NamedBreach, ...] = ()
+    reasons: Annotated[tuple[Reason, ...], FailFast()] = ()
+    breaches: Annotated[tuple[NamedBreach, ...], FailFast()] = ()
     evidence: Evidence = Field(default_factory=Evidence)
-    features_missing: tuple[str, ...] = ()
-    versions: dict[str, str] = Field(default_factory=dict)
+    features_missing: Annotated[tuple[str, ...], FailFast()] = ()
+    versions: Annotated[dict[str, str], FailFast()] = Field(default_factory=dict)
     correlation_id: str = ""
     late_s: int = 0  # how long after the call reached the topic it was judged, where that is long
     time: AwareDatetime

@@ -5,6 +5,8 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from guardian.domain.closed import Closed
+
 Mode = Literal["shadow", "canary", "enforce"]
 """What guardian may do by itself: nothing, within a stable share of the sessions, or everywhere."""
 
@@ -45,10 +47,8 @@ def listed(ask: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
         yield from page.items
 
 
-class Ask(BaseModel):
+class Ask(Closed):
     """Requests: an unknown field is a mistake and is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Problem(BaseModel):

@@ -1,13 +1,15 @@
 """Registered envelopes on the wire: control's own record of what was delegated."""
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from guardian.domain.event import Envelope, Identifier
-from guardian.wire.base import Ask, Body, Page
+from guardian.wire.base import Body, Page
 
 
-class EnvelopeRegistration(Ask):
+class EnvelopeRegistration(BaseModel):
     """The body of POST /v1/envelopes. The same envelope again changes nothing; another one is a new version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")  # no `Closed`: an envelope is strict
 
     envelope: Envelope
 

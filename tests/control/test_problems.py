@@ -1,6 +1,7 @@
 """Whatever goes wrong leaves as problem details, and the OpenAPI document says so."""
 
 import json
+import re
 
 import pytest
 
@@ -75,6 +76,24 @@ def test_a_hostile_body_is_refused_and_never_breaks_the_server(stage, body):
     got = stage.call("POST", "/v1/findings", "monitor", content=body, headers={"Content-Type": "application/json"})
     assert got.status_code in (400, 422)
     assert got.headers["content-type"] == "application/problem+json"
+
+
+def test_of_a_thousand_unknown_keys_none_is_named_wherever_a_body_is_taken(stage):
+    """Each would become an error of its own, for seconds, while nobody else is answered."""
+    document = stage.client.get("/openapi.json").json()
+    asked = [
+        (method.upper(), re.sub(r"{[a-z_]+}", "x", path))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation and path != "/v1/advise"  # where unknown keys are no mistake
+    ]
+    assert {("POST", "/v1/findings"), ("POST", "/v1/envelopes"), ("PUT", "/v1/modes/x")} <= set(asked)
+    for method, path in asked:
+        got = stage.call(method, path, "analyst", json={f"k{place}": 1 for place in range(1_000)})
+        assert got.status_code == 422, (method, path)
+        assert ("k1" in got.text, "keys at most" in got.text or "too many to name" in got.text) == (False, True), (
+            path
+        )
 
 
 def test_times_outside_the_calendar_are_refused(stage, a_finding):

@@ -13,6 +13,8 @@ from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, Regis
 
 router = APIRouter(prefix="/v1/envelopes", tags=["envelopes"])
 
+_MOST_NAMED = 100
+
 
 async def _registration(request: Request) -> EnvelopeRegistration:
     """The body, read as JSON by the strict model itself: the framework would offer it parsed values.
@@ -26,6 +28,9 @@ async def _registration(request: Request) -> EnvelopeRegistration:
     try:
         return EnvelopeRegistration.model_validate_json(await request.body())
     except ValidationError as error:
+        if error.error_count() > _MOST_NAMED:
+            message = f"Input is wrong in {error.error_count()} places, too many to name"
+            raise RequestValidationError([{"loc": ("body",), "msg": message, "type": "mistakes"}]) from None
         mistakes = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in mistakes]) from None
 
