@@ -19,7 +19,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.listening import listen, url_of
+from guardian.bootstrap.listening import BACKLOG, connections, listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import Pushing, open_planter, switch_rule
 from guardian.bootstrap.secrets import SecretFiles
@@ -32,7 +32,9 @@ from guardian.control.adviser import Adviser
 from guardian.control.alert_outbox import AlertQueues
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
+from guardian.control.connections import bounded
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
+from guardian.control.framing import Framed
 from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
 from guardian.domain.text import plain
@@ -111,7 +113,9 @@ class Control:
             rows.audit.note("start", at=utc_now(), version=__version__, policy_version=version)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                served,
+                Framed(served),
+                http=bounded(connections()),
+                backlog=BACKLOG,
                 log_config=None,
                 access_log=False,
                 server_header=False,

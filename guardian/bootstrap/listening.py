@@ -1,9 +1,28 @@
 """The socket that the control API listens on."""
 
 import errno
+import resource
 import socket
 
 from guardian.errors import ConfigurationError
+
+BACKLOG = 256
+"""Connections that wait to be taken; asyncio takes as many at a time."""
+
+_MOST_FILES, _MOST_CONNECTIONS = 65_536, 10_000
+_OWN_FILES = 256
+
+
+def connections() -> int:
+    """How many connections this process has descriptors for, beside its own files and those that are being taken.
+    Raises its soft limit first: systemd and shells set 1,024, for programs that could not use more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    spare = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return min(max(spare - BACKLOG - _OWN_FILES, spare // 4), _MOST_CONNECTIONS)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -22,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(
             f"control.{what}: cannot listen on {host}:{port}: {error.strerror}; {way}"
         ) from error
-    listener.listen(256)
+    listener.listen(BACKLOG)
     return listener
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardian.control.certificates import binding_holds
@@ -28,6 +28,9 @@ PUBLIC = frozenset(
 
 SIGNED = frozenset({"/slack/interactions", "/slack/commands"})
 """These check Slack's signature over the body instead of a token, and are absent where Slack is not set up."""
+
+_MOST_SIGNED = 256 * 1024
+"""Of those: their bodies are read before anybody knows whose they are."""
 
 _PROMPT = timedelta(seconds=1)
 """A body that takes longer may outlive its token."""
@@ -58,6 +61,7 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         started = state["arrived"] = deps.stopwatch()
+        headers, most = Headers(scope=scope), self._most(scope["path"])
         answered = False
         admit: Callable[[], Awaitable[Principal]] | None = None
 
@@ -73,8 +77,7 @@ class Gate:
             await send(message)
 
         try:
-            headers = Headers(scope=scope)
-            self._check_length(headers)
+            self._check_length(headers, most)
             if scope["path"] not in PUBLIC | SIGNED:
                 peer = scope["client"][0] if scope.get("client") else None
                 admit = state["admit"] = partial(run_in_threadpool, self._authenticate, headers, peer)
@@ -88,7 +91,9 @@ class Gate:
             await response(scope, receive, dressed)
             return
         try:
-            await self._app(scope, self._counted(receive, admit), dressed)
+            await self._app(scope, self._counted(receive, most, admit), dressed)
+        except ClientDisconnect:  # before its body was whole: nobody is left to be told
+            return
         except Exception:
             if answered:
                 raise
@@ -121,17 +126,19 @@ class Gate:
         _log.warning("token_refused", code=code)
         return Refusal(401, "this token is not valid here", headers=_challenge("invalid_token"))
 
-    def _check_length(self, headers: Headers) -> None:
-        if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, 6.1: it may be smuggled
-            told = "send Content-Length or Transfer-Encoding, not both"
-            raise Refusal(400, told, headers={"Connection": "close"})
+    def _most(self, path: str) -> int:
+        """How many bytes a body may have."""
+        most = self._deps.settings.max_body_bytes
+        return min(most, _MOST_SIGNED) if path in SIGNED else most
+
+    def _check_length(self, headers: Headers, most: int) -> None:
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise Refusal(400, "Content-Length must be a number")
-        if len(length) > 15 or int(length) > self._deps.settings.max_body_bytes:
-            raise self._too_large()
+        if len(length) > 15 or int(length) > most:
+            raise _too_large(most)
 
-    def _counted(self, receive: Receive, admit: Callable[[], Awaitable[Principal]] | None) -> Receive:
+    def _counted(self, receive: Receive, most: int, admit: Callable[[], Awaitable[Principal]] | None) -> Receive:
         """Cut off a body that is too long, whatever length it claimed. One that arrives late counts only if
         `admit` still admits its sender.
         """
@@ -142,8 +149,8 @@ class Gate:
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                if seen > self._deps.settings.max_body_bytes:
-                    raise self._too_large()
+                if seen > most:
+                    raise _too_large(most)
                 late = not timedelta(0) <= self._deps.clock() - began <= _PROMPT
                 if late and admit is not None and not message.get("more_body"):
                     await self._admitted(admit)
@@ -157,9 +164,6 @@ class Gate:
         except GuardianError as error:  # the framework would take it for a body that nobody can read
             raise Refusal(503) from error
 
-    def _too_large(self) -> Refusal:
-        return Refusal(413, f"a request body may have {self._deps.settings.max_body_bytes} bytes")
-
 
 def principal_of(request: Request) -> Principal:
     """The caller. A route outside PUBLIC always has one; anything else is a refusal, never a default."""
@@ -167,6 +171,10 @@ def principal_of(request: Request) -> Principal:
     if not isinstance(principal, Principal):
         raise Refusal(401, "send a token as Authorization: Bearer …", headers=_challenge())
     return principal
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(413, f"a request body may have {most} bytes")
 
 
 def _challenge(error: str = "") -> dict[str, str]:

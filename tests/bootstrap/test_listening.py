@@ -1,14 +1,17 @@
 """The control API's socket."""
 
+import resource
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.listening import listen, url_of
+from guardian.bootstrap.listening import connections, listen, url_of
+from guardian.bootstrap.resources import resource as resource_folder
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError
@@ -53,16 +56,53 @@ def test_a_listener_is_reached_at_an_address_that_a_client_can_read(host: str, r
         assert httpx.URL(url).host == reached.strip("[]")
 
 
-def test_the_longest_token_and_certificate_are_read_in_whatever_parts_they_come(tmp_path: Path):
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[Control]:
     control = Control(load(initialise(tmp_path / "home")), metrics=Metrics(), port=0)
     control.start()
-    try:
-        with socket.create_connection(("127.0.0.1", control.port), timeout=30) as caller:
-            longest = "a" * 16_384
-            caller.sendall(f"GET /v1/watch HTTP/1.1\r\nHost: a\r\nClient-Cert: {longest}\r\n".encode())
-            caller.sendall(f"Authorization: Bearer {longest}".encode())
-            time.sleep(0.3)  # until control has read that much
-            caller.sendall(b"\r\n\r\n")
-            assert caller.recv(12) == b"HTTP/1.1 401"
-    finally:
-        control.stop()
+    yield control
+    control.stop()
+
+
+def test_the_longest_token_and_certificate_are_read_in_whatever_parts_they_come(control: Control):
+    with socket.create_connection(("127.0.0.1", control.port), timeout=30) as caller:
+        longest = "a" * 16_384
+        caller.sendall(f"GET /v1/watch HTTP/1.1\r\nHost: a\r\nClient-Cert: {longest}\r\n".encode())
+        caller.sendall(f"Authorization: Bearer {longest}".encode())
+        time.sleep(0.3)  # until control has read that much
+        caller.sendall(b"\r\n\r\n")
+        assert caller.recv(12) == b"HTTP/1.1 401"
+
+
+@pytest.mark.parametrize("path", ["/v1/findings", "/healthz", "/console/link", "/nowhere"])
+def test_a_body_of_two_lengths_is_refused_and_what_hides_behind_it_is_no_request(control: Control, path: str):
+    body = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: guardian\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: guardian\r\nTransfer-Encoding: chunked\r\nContent-Length: {len(body)}"
+    with socket.create_connection(("127.0.0.1", control.port), timeout=3) as caller:
+        caller.sendall(head.encode() + b"\r\n\r\n" + body)
+        answered = b"".join(iter(lambda: caller.recv(65536), b""))  # to the end: it is closed
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert answered.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.fixture
+def limits() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("limits")
+def test_control_takes_the_descriptors_that_it_may_have_and_leaves_itself_some():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    most, soft = connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert soft > 1024
+    assert 1024 < most <= soft - 512
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert connections() == most
+
+
+def test_the_example_unit_gives_control_descriptors_for_every_caller():
+    unit = (resource_folder("config") / "examples" / "systemd" / "guardian-control.service").read_text()
+    assert "\nLimitNOFILE=65536\n" in unit

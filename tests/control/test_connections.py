@@ -1,0 +1,163 @@
+"""Connections on a real socket: those that say nothing, and those that are too many."""
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+
+from guardian.control.app import create_app
+from guardian.control.connections import bounded
+from guardian.control.framing import Framed
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: guardian\r\n\r\n"
+FOR_EVER = 600.0
+
+
+@contextmanager
+def served(stage, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER):
+    """Something that connects to it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    app, http = Framed(create_app(stage.deps), body_s=body_s), bounded(most, header_s=header_s)
+    config = uvicorn.Config(
+        app, http=http, log_level="critical", timeout_keep_alive=600, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    running.start()
+    callers = []
+
+    def call(said=b""):
+        caller = socket.create_connection(listener.getsockname(), timeout=20)
+        callers.append(caller)
+        caller.sendall(said)
+        return caller
+
+    yield call
+    for caller in callers:
+        caller.close()
+    server.should_exit = True
+    running.join(timeout=10)
+    listener.close()
+
+
+def heard(caller):
+    """All that it is told until the connection ends."""
+    parts = []
+    try:
+        while part := caller.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def ended(caller):
+    return heard(caller) == b""
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nX-Never-Ends: "])
+def test_who_does_not_say_what_it_wants_is_not_waited_for(stage, said):
+    with served(stage, header_s=0.2) as call:
+        assert ended(call(said))
+
+
+def test_nor_is_who_goes_on_with_a_body_that_was_refused(stage):
+    with served(stage, header_s=0.2) as call:
+        caller = call(b"POST /v1/findings HTTP/1.1\r\nHost: guardian\r\nContent-Length: 1000000\r\n\r\n")
+        assert caller.recv(12) == b"HTTP/1.1 401"
+        caller.sendall(b"a")  # which is what uvicorn takes for a sign of life
+        assert b"HTTP/1.1" not in heard(caller)
+
+
+def test_a_caller_may_take_its_time_between_its_requests_and_be_slow_within_reason(stage):
+    with served(stage) as call:
+        caller = call()
+        for _ in range(2):
+            caller.sendall(HEALTH[:9])
+            caller.sendall(HEALTH[9:])
+            assert caller.recv(12) == b"HTTP/1.1 200"
+            caller.recv(65536)
+
+
+def test_a_newcomer_gets_the_place_of_who_has_been_silent_for_longest(stage):
+    with served(stage, 3) as call:
+        known = call(HEALTH)
+        assert known.recv(65536).startswith(b"HTTP/1.1 200")
+        first, second = call(), call(b"GET ")
+        late = call(HEALTH)
+        assert late.recv(65536).startswith(b"HTTP/1.1 200")
+        assert ended(first)
+        known.sendall(HEALTH)
+        assert known.recv(65536).startswith(b"HTTP/1.1 200"), "who was served before is not the one to go"
+        second.sendall(b"/healthz HTTP/1.1\r\nHost: guardian\r\n\r\n")
+        assert second.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_where_nobody_is_silent_a_newcomer_is_told_to_come_again_and_the_others_are_served(stage):
+    with served(stage, 2) as call:
+        members = [call(HEALTH), call(HEALTH)]
+        for each in members:
+            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+        told = heard(call())
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in told
+        for each in members:
+            each.sendall(HEALTH)
+            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_never_ends_is_refused(stage):
+    with served(stage, body_s=0.2) as call:
+        head = "POST /v1/envelopes HTTP/1.1\r\nHost: guardian\r\nContent-Length: 9\r\n"
+        caller = call(
+            f"{head}Content-Type: application/json\r\nAuthorization: Bearer {stage.token('delegation')}\r\n\r\n{{".encode()
+        )
+        told = heard(caller)
+        assert told.startswith(b"HTTP/1.1 408 ")
+        assert b"urn:guardian:problem:slow" in told
+
+
+def test_a_stream_outlasts_the_time_that_a_body_may_take(stage):
+    with served(stage, body_s=0.2) as call:
+        head = "GET /v1/revocations/stream HTTP/1.1\r\nHost: guardian\r\n"
+        caller = call(f"{head}Authorization: Bearer {stage.token('gateway')}\r\n\r\n".encode())
+        assert caller.recv(12) == b"HTTP/1.1 200"
+        time.sleep(0.5)
+        caller.setblocking(False)
+        with pytest.raises(BlockingIOError):  # open, and for now with nothing more to say
+            heard(caller)
+
+
+def test_who_hangs_up_in_the_middle_of_a_body_leaves_no_trace_in_the_log(stage, capsys):
+    """Anybody may do so, as often as they please."""
+    token = stage.token("delegation").encode()
+    headers = [(b"authorization", b"Bearer " + token), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/envelopes", "query_string": b"", "headers": headers}
+    sent = []
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    capsys.readouterr()
+    asyncio.run(Framed(create_app(stage.deps))(scope, gone, send))
+    assert sent == []
+    assert "".join(capsys.readouterr()) == ""
+
+
+def test_nor_where_no_gate_is_in_front_of_what_reads_it():
+    async def reads(scope, receive, send):
+        await Request(scope, receive).body()
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "POST", "path": "/console/link", "headers": []}
+    assert asyncio.run(Framed(reads)(scope, gone, None)) is None
