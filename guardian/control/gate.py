@@ -80,7 +80,9 @@ class Gate:
             self._check_length(headers, most)
             if scope["path"] not in PUBLIC | SIGNED:
                 peer = scope["client"][0] if scope.get("client") else None
-                admit = state["admit"] = partial(run_in_threadpool, self._authenticate, headers, peer)
+                token = self._offered(headers)
+                known = partial(self._authenticate, token, headers, peer)
+                admit = state["admit"] = partial(run_in_threadpool, known)
                 state["principal"] = await admit()
         except Refusal as refusal:
             await refusal.response(request_id)(scope, receive, dressed)
@@ -104,15 +106,19 @@ class Gate:
         path = str(getattr(route, "path_format", "unmatched"))
         deps.metrics.observe("guardian_request_seconds", deps.stopwatch() - started, route=path)
 
-    def _authenticate(self, headers: Headers, peer: str | None) -> Principal:
-        deps = self._deps
+    def _offered(self, headers: Headers) -> str:
+        """The token. Who shows none takes no thread from those who wait for theirs to be checked."""
         offered = headers.getlist("authorization")
         scheme, _, text = offered[0].partition(" ") if len(offered) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not text.strip():
-            deps.metrics.add("guardian_auth_failures_total", reason="missing")
+            self._deps.metrics.add("guardian_auth_failures_total", reason="missing")
             raise Refusal(401, "send a token as Authorization: Bearer …", headers=_challenge())
+        return text.strip()
+
+    def _authenticate(self, token: str, headers: Headers, peer: str | None) -> Principal:
+        deps = self._deps
         try:
-            principal = deps.tokens.verify(text.strip(), now=deps.clock())
+            principal = deps.tokens.verify(token, now=deps.clock())
         except RefusedToken as refused:
             raise self._disbelieved(refused.code) from refused
         checked = deps.settings.client_certificates

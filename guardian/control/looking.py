@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -90,6 +90,10 @@ class SharedLooks:
         """The body of a whole list, gzipped."""
         key = ("packed", listing.rendered.etag)
         return await self.together(key, lambda: self._listings.packed(listing))
+
+    async def ready(self, work: Callable[[], Sequence[str]]) -> Sequence[str]:
+        """What is not at hand, as of a moment ago. What is missing is looked for anew by the next who asks."""
+        return await self._once("ready", work, keep=lambda found: not found)
 
     async def together(self, key: Hashable, work: Callable[[], T]) -> T:
         """What `work` brings, for all who ask while it is done; nothing is kept."""

@@ -55,3 +55,14 @@ def test_a_one_time_code_stands_in_no_log_while_control_is_away(through, tmp_pat
         assert answered(address, "/console?after=elsewhere").status_code == 502
     log = (tmp_path / "error.log").read_text()
     assert ("elsewhere" in log, "of-one-time" in log) == (True, False)
+
+
+def test_strangers_are_held_back_and_whoever_shows_a_token_is_not(through):
+    known = {"Authorization": "Bearer x"}
+    with (
+        reserve() as away,
+        through(port_of(away)) as address,
+        httpx.Client(base_url=f"https://{address}", verify=False, timeout=30) as client,
+    ):
+        assert {client.get("/readyz", headers=known).status_code for _ in range(200)} == {502}
+        assert {client.get("/readyz").status_code for _ in range(200)} == {502, 429}

@@ -113,10 +113,9 @@ def test_where_nobody_is_silent_a_newcomer_is_told_to_come_again_and_the_others_
 
 def test_a_body_that_never_ends_is_refused(stage):
     with served(stage, body_s=0.2) as call:
-        head = "POST /v1/envelopes HTTP/1.1\r\nHost: guardian\r\nContent-Length: 9\r\n"
-        caller = call(
-            f"{head}Content-Type: application/json\r\nAuthorization: Bearer {stage.token('delegation')}\r\n\r\n{{".encode()
-        )
+        head = "POST /v1/envelopes HTTP/1.1\r\nHost: guardian\r\nContent-Type: application/json\r\n"
+        token = f"Authorization: Bearer {stage.token('delegation')}\r\nContent-Length: 9\r\n\r\n"
+        caller = call(f"{head}{token}{{".encode())
         told = heard(caller)
         assert told.startswith(b"HTTP/1.1 408 ")
         assert b"urn:guardian:problem:slow" in told

@@ -5,10 +5,13 @@ import base64
 import json
 from datetime import timedelta
 
+import anyio.to_thread
+import httpx
 import pytest
 from sqlalchemy import event
 from whole_store import ledger_entries
 
+from guardian.control.app import create_app
 from guardian.errors import StoreError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
@@ -324,3 +327,35 @@ def test_what_keeps_every_request_from_being_answered_is_in_the_log(stage, capsy
     )  # fmt: skip
     assert stage.client.get("/readyz").status_code == 503
     assert f"{keys} is not a JWK set" in "".join(capsys.readouterr())
+
+
+def _asked(stage, *paths, threads):
+    """The answers to whoever shows no token and asks for these at once, with so many threads for all."""
+
+    async def asked():
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        taken = [object() for _ in range(int(limiter.total_tokens) - threads)]
+        for each in taken:
+            limiter.acquire_on_behalf_of_nowait(each)
+        transport = httpx.ASGITransport(create_app(stage.deps))
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://guardian") as client,
+            asyncio.timeout(30),
+        ):
+            return await asyncio.gather(*(client.get(path) for path in paths))
+
+    return asyncio.run(asked())
+
+
+def test_what_strangers_ask_needs_none_of_the_threads_that_gateways_wait_for(stage):
+    paths = ("/healthz", "/.well-known/jwks.json", "/openapi.json", "/v1/revocations")
+    assert [got.status_code for got in _asked(stage, *paths, threads=0)] == [200, 200, 200, 401]
+
+
+def test_however_many_ask_whether_control_is_ready_it_looks_once(stage, monkeypatch):
+    looked, takes_writes = [], type(stage.deps.store).takes_writes
+    monkeypatch.setattr(
+        type(stage.deps.store), "takes_writes", lambda store: looked.append(1) or takes_writes(store)
+    )
+    assert {got.status_code for got in _asked(stage, *["/readyz"] * 30, threads=40)} == {200}
+    assert len(looked) == 1

@@ -12,7 +12,7 @@ router = APIRouter(tags=["system"])
 
 
 @router.get("/.well-known/ssf-configuration", responses=documented(404))
-def ssf_configuration(deps: Deps, response: Response) -> dict[str, Any]:
+async def ssf_configuration(deps: Deps, response: Response) -> dict[str, Any]:
     """Static streams: receivers are named in guardian's configuration, so there are no stream endpoints."""
     base = deps.settings.public_url
     if base is None:

@@ -1,13 +1,15 @@
 """Health, metrics and public keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from guardian.control import breaker
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
+from guardian.control.deps import ControlDeps
+from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import documented
 from guardian.errors import GuardianError
@@ -16,9 +18,11 @@ router = APIRouter(tags=["system"])
 
 _EMPTY: dict[int | str, dict[str, Any]] = {200: {"description": "Yes; the body is empty"}}
 
+# What anybody may ask takes no thread, or one for all who ask at once: gateways wait for the same threads.
+
 
 @router.get("/healthz", responses=_EMPTY, response_class=Response)
-def healthz() -> Response:
+async def healthz() -> Response:
     """Whether the process answers. Says nothing else, to anybody."""
     return Response(status_code=200)
 
@@ -28,18 +32,23 @@ def healthz() -> Response:
     responses=_EMPTY | {503: {"content": {"text/plain": {}}, "description": "No, and what is not"}},
     response_class=Response,
 )
-def readyz(deps: Deps) -> Response:
+async def readyz(request: Request, deps: Deps) -> Response:
     """Whether the store, the policies and the keys are at hand. Says which of them is not, to anybody; no more."""
+    looks: SharedLooks = request.app.state.looks
+    found = await looks.ready(lambda: _not_at_hand(deps))
+    if not found:
+        return Response()
+    return Response(f"not ready: {'; '.join(found)}\n", status_code=503, media_type="text/plain")
+
+
+def _not_at_hand(deps: ControlDeps) -> Sequence[str]:
     parts: dict[str, Callable[[], object]] = {
         "the database cannot be read": deps.store.head,
         "the database takes no writes": deps.store.takes_writes,
         "the signing keys cannot be read": deps.tokens.keys.current,
         "there are no policies": lambda: deps.pdp.version,
     }
-    found = [trouble for trouble, part in parts.items() if not _at_hand(part)]
-    if not found:
-        return Response()
-    return Response(f"not ready: {'; '.join(found)}\n", status_code=503, media_type="text/plain")
+    return [trouble for trouble, part in parts.items() if not _at_hand(part)]
 
 
 def _at_hand(part: Callable[[], object]) -> bool:
@@ -50,7 +59,7 @@ def _at_hand(part: Callable[[], object]) -> bool:
 
 
 @router.get("/.well-known/jwks.json", responses={503: documented(503)[503]})
-def jwks(deps: Deps, response: Response) -> dict[str, Any]:
+async def jwks(deps: Deps, response: Response) -> dict[str, Any]:
     """The keys that verify guardian's signatures (RFC 7517)."""
     response.headers["Cache-Control"] = "public, max-age=300"
     return deps.tokens.keys.current().jwks()
