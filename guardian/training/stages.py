@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from guardian.disk import write_atomically
 from guardian.embedding.artefact import digest
 from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model
 from guardian.errors import ModelError
-from guardian.store.files import write_atomically
 from guardian.training.apis import operations
 from guardian.training.folds import FOLDS
 from guardian.training.loop import Plan, fit, whole
