@@ -194,7 +194,7 @@ def show_watch(watch: Watch) -> None:
     ]
     show_rows(headings, rows, whole={"gateway"}, empty="No gateway follows the list now.")
     if not watch.monitors:
-        console.print("No monitor has ever reported.")
+        console.print("No monitor is known: nobody watches.")
     for monitor in watch.monitors:
         seen = monitor.last_seen.isoformat(timespec="seconds")
         lag = "has read nothing yet, " if monitor.lag_s is None else f"{monitor.lag_s:.0f} s behind, "

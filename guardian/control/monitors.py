@@ -34,7 +34,7 @@ def watched(tenants: Reach, by: Iterable[Peer], now: datetime) -> bool:
 
 
 def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = timedelta(0)) -> timedelta | None:
-    """How long calls have gone unwatched; None where there never was a monitor.
+    """How long calls have gone unwatched; None where no monitor is known.
 
     It is the worst of two things: the lag of the monitors that are alive; and, for each tenant whose monitors are
     all gone or have read nothing yet, the time since then. After an orderly stop that counts from `patience` on.

@@ -31,8 +31,9 @@ class SwitchRule:
     revoked by hand without a time is revoked for `subject_life`, never for longer than `subject_most`.
 
     One principal may have `streams_per_caller` streams and `waits_per_caller` long polls open at once.
-    People are told of a gateway that was silent for `gateway_silent`; after `forget_after` it is forgotten. The
-    deployment counts as unprotected when its monitor is `unprotected_after` behind.
+    People are told of a gateway that was silent for `gateway_silent`; after `forget_after` it is forgotten, and
+    so is a monitor that nobody misses. The deployment counts as unprotected when its monitor is
+    `unprotected_after` behind.
     """
 
     descendants: bool = True

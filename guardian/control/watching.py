@@ -5,10 +5,11 @@ What is known of peers is in the store, and brought up to date with what this pr
 several control processes, each hears only some peers.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -125,7 +126,8 @@ def watch(deps: ControlDeps) -> None:
     tell_of_unsigned_trail(deps, now)
     _gauge(deps, standing, now)
     gap, missed = unprotected(monitors, now), unprotected(monitors, now, patience=MAINTENANCE)
-    deps.metrics.set("guardian_unprotected_seconds", 0.0 if missed is None else missed.total_seconds())
+    unwatched = timedelta(0) if missed is None else missed
+    deps.metrics.set("guardian_unprotected_seconds", math.nan if gap is None else unwatched.total_seconds())
     trouble = [each for each in standing if each.state != "current"]
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
     if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap is not None):
@@ -205,12 +207,32 @@ def _named(instances: Sequence[str]) -> str:
 def _forget(
     deps: ControlDeps, rows: ControlRows, gateways: Sequence[Peer], monitors: Sequence[Peer], now: datetime
 ) -> None:
-    """Forget who is out of service, and monitors that were stopped and whose place another one took."""
-    gone = [each for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after]
-    gone += [each for each in monitors if each.stopped and watched(each.tenants, monitors, now)]
+    """Forget gateways that are out of service, and monitors that nobody misses: another one watches in their
+    place, or their token was withdrawn, or one like them was heard of later."""
+    old = {each.key for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after}
+    gone = [each for each in gateways if each.key in old]
+    newest = {_kind(each): each for each in sorted(monitors, key=lambda each: each.last_seen)}
+    for each in monitors:
+        replaced = (each.stopped or each.key in old) and watched(each.tenants, monitors, now)
+        if replaced or (each.key in old and (newest[_kind(each)] is not each or _retired(rows, each, now))):
+            gone.append(each)
     rows.peers.forget(gone)
     for each in gone:
         deps.peers.forget(each)
+
+
+def _kind(monitor: Peer) -> tuple[str, Reach, bool]:
+    """Of those that are alike here, the one heard of last says since when nothing is watched."""
+    return monitor.principal_id, monitor.tenants, monitor.unread
+
+
+def _retired(rows: ControlRows, monitor: Peer, now: datetime) -> bool:
+    """Whether a token of its was withdrawn since it was heard of, and none is left for its tenants. One that ended
+    is a fault."""
+    mine = (each.tenants for each in rows.tokens.of_machines(now) if each.principal_id == monitor.principal_id)
+    if any("*" in tenants or (monitor.tenants is not None and monitor.tenants <= {*tenants}) for tenants in mine):
+        return False
+    return rows.tokens.withdrawn_since(monitor.principal_id, monitor.last_seen)
 
 
 def _gauge(deps: ControlDeps, standing: Iterable[Standing], now: datetime) -> None:

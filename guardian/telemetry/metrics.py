@@ -173,8 +173,8 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_unprotected_seconds": _Spec(
         "gauge",
-        "How long calls have not been watched; after an orderly stop 0 for an hour. Above a minute: look at the"
-        " monitor and its topic.",
+        "How long calls have not been watched; after an orderly stop 0 for an hour, NaN while no monitor is known."
+        " Above a minute: look at the monitor and its topic.",
     ),
     "guardian_self_tests_total": _Spec(
         "counter", "Tests of the switch by kind and result. Any failed: people were paged.", ("kind", "result")

@@ -78,7 +78,7 @@ class SelfTestView(Body):
 
 
 class Watch(Body):
-    """`unprotected_s` is how long calls have not been watched; None while no monitor was ever heard of."""
+    """`unprotected_s` is how long calls have not been watched; None while no monitor is known: nobody watches."""
 
     revision: Revision
     unprotected_s: float | None

@@ -70,7 +70,7 @@ def test_for_programs_it_is_the_answer_itself(control):
 
 def test_nobody_following_and_nobody_watching_is_said_so(control):
     control[1]["/v1/watch"] = {**WATCH, "gateways": [], "monitors": [], "self_tests": [], "unprotected_s": None}
-    assert run("gateways") == "No gateway follows the list now.\nNo monitor has ever reported.\n"
+    assert run("gateways") == "No gateway follows the list now.\nNo monitor is known: nobody watches.\n"
 
 
 def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):

@@ -1,5 +1,6 @@
 """Gateways that lag or fall silent, monitors that are behind or gone, and the canary."""
 
+import math
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from guardian.control.lapse import sweep
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.control.token_records import record_token
 from guardian.control.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
@@ -691,14 +693,73 @@ def test_one_that_starts_takes_the_place_of_a_stopped_one_once_it_has_read(quiet
     assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
 
 
-def test_nor_is_it_told_that_calls_are_watched_where_the_last_one_that_read_is_forgotten_by_now(quiet):
+def unwatched(quiet):
+    """Seconds, by the gauge, after two more looks."""
+    for _ in range(2):
+        watch(quiet.deps)
+    return quiet.deps.metrics.value("guardian_unprotected_seconds")
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_a_monitor_that_is_gone_is_missed_for_as_long_as_none_takes_its_place(quiet, leaving):
+    beat(quiet, leaving=leaving)
+    shown = []
+    for hours in (2, 23, 480):
+        quiet.clock.pass_(hours=hours)
+        shown.append(unwatched(quiet))
+    assert shown == [2 * 3600, 25 * 3600, 505 * 3600]
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-1"]
+    beat(quiet, instance="m-2")
+    watch(quiet.deps)
+    assert (unwatched(quiet), [each["instance"] for each in seen(quiet)["monitors"]]) == (0, ["m-2"])
+
+
+def test_where_no_monitor_was_ever_heard_of_nobody_says_that_calls_are_watched(quiet):
+    assert math.isnan(unwatched(quiet))
+    beat(quiet)
+    assert unwatched(quiet) == 0
+
+
+def test_of_many_short_lived_monitors_only_those_are_kept_that_say_since_when_none_watches(quiet):
+    beat(quiet, instance="m-0")
+    for n in range(1, 5):
+        quiet.clock.pass_(hours=25)
+        beat(quiet, None, f"m-{n}")
+        watch(quiet.deps)
+    assert unwatched(quiet) == 100 * 3600
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-0", "m-4"]
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+@pytest.mark.parametrize("left", [None, ("globex",), ("acme", "globex"), ("*",)])
+def test_the_last_monitor_goes_out_of_service_with_its_token_where_none_is_left_for_its_tenants(
+    quiet, withdrawn, left
+):
+    """A token that only ended takes nobody out of service."""
+    beat(quiet)
+    lives = {("acme",): timedelta(hours=1), **({} if left is None else {left: timedelta(days=9)})}
+    with quiet.deps.store.write() as rows:
+        for tenants, ttl in lives.items():
+            token = quiet.deps.tokens.issue(
+                "monitor-1", role="monitor", tenants=tenants, ttl=ttl, now=quiet.clock()
+            )
+            record_token(rows, token)
+            if withdrawn and ttl == timedelta(hours=1):
+                rows.tokens.revoke(token.principal.jti, by="ada", now=quiet.clock())
+    quiet.clock.pass_(minutes=30)
+    assert unwatched(quiet) == 1800
+    quiet.clock.pass_(hours=24)
+    assert math.isnan(unwatched(quiet)) == (withdrawn and left in (None, ("globex",)))
+
+
+def test_nor_is_it_told_that_calls_are_watched_where_the_last_one_that_read_is_long_gone(quiet):
     beat(quiet, instance="m-1")
     for hours in (1, 48):
         quiet.clock.pass_(hours=hours)
         watch(quiet.deps)
     beat(quiet, None, "m-2")
     watch(quiet.deps)
-    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-1", "m-2"]
     assert "Calls are watched again" not in news(quiet)
     beat(quiet, 0, "m-2")
     watch(quiet.deps)
