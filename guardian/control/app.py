@@ -46,7 +46,7 @@ def create_app(
 ) -> FastAPI:
     """The ASGI application. It opens nothing and closes nothing that it was given. `measures` bring up to date
     what is shown of threads that may be held up."""
-    bell, listings, rounds = Bell(), RevocationListings(deps), Rounds(deps.stopwatch)
+    bell, listings, rounds = Bell(), RevocationListings(deps), Rounds(deps.stopwatch, deps.metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -129,8 +129,9 @@ async def _follow_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
 async def _watch_for_ever(deps: ControlDeps, rounds: Rounds, measures: Sequence[Callable[[], None]]) -> None:
     while True:
         await asyncio.sleep(deps.settings.switch.watch_every_s)
-        with rounds.told("watch_failed"):
+        with rounds.told("database_not_written"):
             await run_in_threadpool(deps.store.try_again)
+        with rounds.told("watch_failed"):
             await run_in_threadpool(watch, deps)
             await run_in_threadpool(test_the_switch, deps)
         with rounds.told("not_measured"):

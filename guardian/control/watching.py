@@ -112,22 +112,23 @@ def _state(deps: ControlDeps, peer: Peer, waits_since: datetime | None, now: dat
 
 
 def watch(deps: ControlDeps) -> None:
-    """Write down who was heard of, and tell what changed; called on a schedule."""
+    """Write down who was heard of, and tell what changed; called on a schedule. First it shows how they stand, for
+    a database may take no writes."""
     now = deps.clock()
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now)
         monitors = peers(deps, rows, "monitor")
         epoch = rows.head().revision.epoch
+    _gauge(deps, standing, now)
+    gap, missed = unprotected(monitors, now), unprotected(monitors, now, patience=MAINTENANCE)
+    unwatched = timedelta(0) if missed is None else missed
+    deps.metrics.set("guardian_unprotected_seconds", math.nan if gap is None else unwatched.total_seconds())
     if epoch != deps.watched.epoch:
         tell_of_restores(deps, now)
         deps.watched.epoch = epoch
     tell_of_later_epochs(deps, now)
     tell_of_epoch_file(deps, now)
     tell_of_unsigned_trail(deps, now)
-    _gauge(deps, standing, now)
-    gap, missed = unprotected(monitors, now), unprotected(monitors, now, patience=MAINTENANCE)
-    unwatched = timedelta(0) if missed is None else missed
-    deps.metrics.set("guardian_unprotected_seconds", math.nan if gap is None else unwatched.total_seconds())
     trouble = [each for each in standing if each.state != "current"]
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
     if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap is not None):

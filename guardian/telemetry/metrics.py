@@ -228,7 +228,7 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_loop_failures_total": _Spec(
         "counter",
-        "Times that one of the monitor's loops failed and began again. Any growth: the log says why.",
+        "Times that one of guardian's loops failed and began again. Any growth: the log says why.",
         ("loop",),
     ),
 }

@@ -6,13 +6,16 @@ import threading
 import time
 from dataclasses import replace
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import event, text
 from starlette.testclient import TestClient
 
 from guardian.control import app
 from guardian.control.bell import Bell
 from guardian.control.rounds import Rounds
 from guardian.control.switch import SwitchRule
+from guardian.domain.revocation import Revision
+from guardian.errors import StoreError
 from guardian.store.control import ControlStore
 from guardian.store.engine import writing
 
@@ -27,7 +30,9 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
     monkeypatch.setattr(type(stage.deps.store), "tidy", lambda _: tidied.append(1))
 
     async def sweep_once():
-        sweeping = asyncio.create_task(app._sweep_for_ever(stage.deps, Rounds(stage.deps.stopwatch)))
+        sweeping = asyncio.create_task(
+            app._sweep_for_ever(stage.deps, Rounds(stage.deps.stopwatch, stage.deps.metrics))
+        )
         async with asyncio.timeout(30):
             while not tidied:
                 await asyncio.sleep(0.01)
@@ -63,6 +68,36 @@ def test_what_threads_may_be_too_busy_to_show_is_measured_again_and_again_also_a
         assert measured.wait(30)
 
 
+def test_while_the_database_takes_no_writes_it_is_still_shown_that_nobody_watches(make_stage):
+    """As on a standby, or a full disk: gauges would stand at their last good value, and nobody would be called."""
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600))
+    body = {"instance": "m-1", "lag_s": 0}
+    assert stage.call("POST", "/v1/monitors", "monitor", json=body).status_code == 204
+    app.watch(stage.deps)
+    assert stage.deps.metrics.value("guardian_unprotected_seconds") == 0
+
+    @event.listens_for(stage.deps.store._engine, "checkout")
+    def fill(connection, *_):
+        connection.cursor().execute("PRAGMA query_only=1")
+
+    with pytest.raises(StoreError), stage.deps.store.write():
+        pass
+    stage.clock.pass_(minutes=5)
+    stage.deps.watched.later["gateway-1"] = Revision(epoch=9, n=0)  # people would be told of it
+    shown, looks = [], threading.Event()
+    often = replace(stage.deps.settings, switch=SwitchRule(watch_every_s=0.01))
+
+    def measure():
+        shown.append(stage.deps.metrics.value("guardian_unprotected_seconds"))
+        if len(shown) > 1:
+            looks.set()
+
+    with TestClient(app.create_app(replace(stage.deps, settings=often), measures=[measure])):
+        assert looks.wait(30)
+    assert shown[:2] == [300, 300]
+    assert stage.deps.metrics.value("guardian_loop_failures_total", loop="database_not_written") > 1
+
+
 def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage, monkeypatch):
     answers = iter([RuntimeError("no walk now"), 0.0, 0.0, None])
     asked = []
@@ -77,7 +112,9 @@ def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage,
     monkeypatch.setattr(app, "_FOLLOW_EVERY_S", 0.01)
 
     async def follow() -> None:
-        following = asyncio.create_task(app._follow_for_ever(stage.deps, Rounds(stage.deps.stopwatch)))
+        following = asyncio.create_task(
+            app._follow_for_ever(stage.deps, Rounds(stage.deps.stopwatch, stage.deps.metrics))
+        )
         async with asyncio.timeout(30):
             while len(asked) < 5:
                 await asyncio.sleep(0.01)
@@ -97,7 +134,7 @@ def test_a_walk_rests_for_as_long_as_its_transaction_took(stage, monkeypatch):
         return 0.0
 
     async def follow() -> None:
-        following = asyncio.create_task(app._follow_for_ever(mine, Rounds(mine.stopwatch)))
+        following = asyncio.create_task(app._follow_for_ever(mine, Rounds(mine.stopwatch, mine.metrics)))
 
         async def sleep(seconds):
             if asyncio.current_task() is following:
@@ -127,7 +164,7 @@ def test_while_walks_wait_for_an_answer_it_is_looked_whether_others_begin(stage,
         return 30.0
 
     async def follow() -> None:
-        following = asyncio.create_task(app._follow_for_ever(mine, Rounds(mine.stopwatch)))
+        following = asyncio.create_task(app._follow_for_ever(mine, Rounds(mine.stopwatch, mine.metrics)))
 
         async def sleep(seconds):
             if asyncio.current_task() is following:
@@ -170,7 +207,7 @@ def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage)
 
     async def until(value):
         listening = asyncio.create_task(
-            app._listen_for_ever(stage.deps, Rounds(stage.deps.stopwatch), listings, Bell())
+            app._listen_for_ever(stage.deps, Rounds(stage.deps.stopwatch, stage.deps.metrics), listings, Bell())
         )
         async with asyncio.timeout(30):
             while metrics.value("guardian_ledger_unread") != value:
