@@ -93,6 +93,8 @@ class AlertWorker:
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._look_at = datetime.min.replace(tzinfo=UTC)
+        for outcome in ("sent", "found", "postponed", "parked", "failed"):
+            self._count(outcome, 0)  # shown before there is one
 
     def start(self) -> None:
         self._thread = threading.Thread(
@@ -177,8 +179,8 @@ class AlertWorker:
         self._count("postponed")
         log.warning("alert_postponed", wait_s=round(wait, 1), error=error[:_ERROR_LENGTH])
 
-    def _count(self, outcome: str) -> None:
-        self._metrics.add("guardian_alerts_total", channel=self._channel.name, outcome=outcome)
+    def _count(self, outcome: str, amount: int = 1) -> None:
+        self._metrics.add("guardian_alerts_total", amount, channel=self._channel.name, outcome=outcome)
 
     def _run(self) -> None:
         recovered, failures = False, 0

@@ -39,6 +39,8 @@ class Loops:
         self._pace = pace or Pace()
         self._failing: dict[str, tuple[str, float]] = {}
         self._stop = threading.Event()
+        for name in loops:
+            metrics.add("guardian_loop_failures_total", 0, loop=name)  # shown before it fails
         self._threads = [
             threading.Thread(target=self._keep, args=(name, loop), name=f"guardian-{name}", daemon=True)
             for name, loop in loops.items()

@@ -125,6 +125,7 @@ class WaitingRoom:
         if held:
             judgement = Judgement(dead_letters=tuple(letters), findings=tuple(told.values()))
             self._store.commit(judgement, positions={}, base={}, versions={}, member="", now=now, released=held)
+            self._metrics.add("guardian_events_total", len(held), outcome="dead_letter")
             self._metrics.add("guardian_dead_letters_total", len(held), code="stranded")
             _log.error("records waited where nobody reads any more; they are dead letters", count=len(held))
         return len(held)

@@ -4,11 +4,21 @@ Names are a Literal type, so that a misspelt metric does not type-check. No labe
 or argument: cardinality stays bounded, and what agents write never reaches a metrics page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from threading import Lock
 from typing import Literal, NamedTuple, assert_never, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+disable_created_metrics()  # when each counter began, as one more sample of it that no rule asks for
 
 Metric = Literal[
     "guardian_events_total",
@@ -59,17 +69,30 @@ Metric = Literal[
 ]
 
 
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
 class _Spec(NamedTuple):
+    """`known` are values of the labels of a counter, one by label: it shows 0 for them from the start. Prometheus
+    sees a growth from 0 to 1, and none from nothing to 1."""
+
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
+    known: Sequence[tuple[str, ...]] = ()
+    buckets: tuple[float, ...] = _SECONDS
 
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+def _each(*values: str) -> list[tuple[str, ...]]:
+    return [(value,) for value in values]
+
 
 METRICS: Mapping[Metric, _Spec] = {
     "guardian_events_total": _Spec(
-        "counter", "Records read, by outcome. Flat while gateways are busy: check the topic.", ("outcome",)
+        "counter",
+        "Records read, by outcome. Flat while gateways are busy: check the topic.",
+        ("outcome",),
+        _each("judged", "duplicate", "redelivered", "skipped", "waits", "dead_letter"),
     ),
     "guardian_verdicts_total": _Spec(
         "counter",
@@ -125,6 +148,12 @@ METRICS: Mapping[Metric, _Spec] = {
         "Revocations, reinstatements and lapses by reason. Not counted: renewals, followers handed over to another"
         " cause, tests of the switch. A spike: switch to shadow and look.",
         ("status", "reason"),
+        (
+            *(("revoked", why) for why in ("drift", "hard_breach", "manual", "approved")),
+            *(("revoked", why) for why in ("parent_revoked", "comes_back")),
+            *(("reinstated", why) for why in ("manual", "approved", "parent_reinstated")),
+            ("lapsed", "expired"),
+        ),
     ),
     "guardian_ledger_revision": _Spec("gauge", "Newest revision of the revocation ledger."),
     "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
@@ -137,7 +166,13 @@ METRICS: Mapping[Metric, _Spec] = {
         "gauge", "Alerts waiting, by channel. Growing: the channel is down or rate-limits.", ("channel",)
     ),
     "guardian_auth_failures_total": _Spec(
-        "counter", "Refused credentials by reason. Growth from one place: somebody is trying.", ("reason",)
+        "counter",
+        "Refused credentials by reason. Growth from one place: somebody is trying.",
+        ("reason",),
+        _each(
+            *("missing", "certificate", "malformed", "algorithm", "type", "unknown_key", "signature", "expired"),
+            *("claim_aud", "claim_iss", "claim_nbf", "claim_iat", "claims", "revoked"),
+        ),
     ),
     "guardian_request_seconds": _Spec("histogram", "Control API latency by route.", ("route",)),
     "guardian_gateway_revision": _Spec(
@@ -157,9 +192,16 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_break_glass_total": _Spec("counter", "Break-glass grants taken. Each deserves a review afterwards."),
     "guardian_policy_reloads_total": _Spec(
-        "counter", "Policy reloads by result. Any refused one: `guardian policy check`.", ("result",)
+        "counter",
+        "Policy reloads by result. Any refused one: `guardian policy check`.",
+        ("result",),
+        _each("swapped", "unchanged", "refused"),
     ),
-    "guardian_policy_seconds": _Spec("histogram", "Time for one policy answer. Slow: look at the external PDP."),
+    "guardian_policy_seconds": _Spec(
+        "histogram",
+        "Time for one policy answer. Slow: look at the external PDP.",
+        buckets=(0.0001, 0.00025, 0.0005, *_SECONDS),
+    ),
     "guardian_audit_checkpoint_size": _Spec(
         "gauge", "Audit entries under the newest signed checkpoint. Standing still: exports fail, see the log."
     ),
@@ -177,7 +219,10 @@ METRICS: Mapping[Metric, _Spec] = {
         " Above a minute: look at the monitor and its topic.",
     ),
     "guardian_self_tests_total": _Spec(
-        "counter", "Tests of the switch by kind and result. Any failed: people were paged.", ("kind", "result")
+        "counter",
+        "Tests of the switch by kind and result. Any failed: people were paged.",
+        ("kind", "result"),
+        tuple(product(["canary", "planted_breach", "planted_drift"], ["passed", "failed"])),
     ),
     "guardian_ledger_unread": _Spec(
         "gauge", "1 while the ledger cannot be read, so that no gateway gets news. Page: the log says which entry."
@@ -218,7 +263,10 @@ METRICS: Mapping[Metric, _Spec] = {
         "gauge", "Records that wait for their session's envelope. Near the limit: envelopes come late or never."
     ),
     "guardian_envelopes_total": _Spec(
-        "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)
+        "counter",
+        "Envelopes registered, by result. Many new versions: grants are re-issued often.",
+        ("result",),
+        _each("registered", "reissued", "unchanged", "heard", "refused"),
     ),
     "guardian_archive_waiting": _Spec(
         "gauge", "Decisions and words not yet in a file. Growing: the archive's disk refuses, see the log."
@@ -238,7 +286,8 @@ assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the
 class Metrics:
     """One registry per process; nothing global, so tests and `run` can hold two.
 
-    A gauge is shown from when it is first set: of what a process does not measure, its page says nothing.
+    A gauge is shown from when it is first set: of what a process does not measure, its page says nothing. A
+    counter shows 0 from the start where the values of its labels are known.
     """
 
     def __init__(self) -> None:
@@ -252,11 +301,13 @@ class Metrics:
             match spec.kind:
                 case "counter":
                     self._counters[name] = Counter(name, spec.help, spec.labels, registry=self.registry)
+                    for values in spec.known:
+                        self._counters[name].labels(*values)
                 case "gauge":
                     self._gauges[name] = Gauge(name, spec.help, spec.labels, registry=None)
                 case "histogram":
                     self._histograms[name] = Histogram(
-                        name, spec.help, spec.labels, registry=self.registry, buckets=_SECONDS
+                        name, spec.help, spec.labels, registry=self.registry, buckets=spec.buckets
                     )
                 case _:
                     assert_never(spec.kind)

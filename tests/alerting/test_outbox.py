@@ -85,6 +85,10 @@ def put(outbox, alert, time) -> str:
     return alert.finding.id
 
 
+def test_what_may_become_of_an_alert_is_shown_before_there_is_one(worker, metrics) -> None:
+    assert b'guardian_alerts_total{channel="slack",outcome="parked"} 0.0' in metrics.render()
+
+
 def test_a_waiting_alert_is_sent_once_and_its_reference_kept(outbox, worker, slack, make_alert, time) -> None:
     row = put(outbox, make_alert(), time)
     assert worker.step() is True

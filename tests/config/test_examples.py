@@ -19,7 +19,7 @@ from guardian.commands.samples import samples
 from guardian.config import load
 from guardian.domain.record import Record
 from guardian.sources.port import Told
-from guardian.telemetry import METRICS
+from guardian.telemetry import METRICS, Metrics
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 RULES = [
@@ -35,16 +35,17 @@ def test_an_alert_rule_asks_for_metrics_and_labels_that_are_there(rule: dict[str
     assert named <= set(METRICS)
     labels = {label for name in named for label in METRICS[name].labels}  # type: ignore[index]
     wanted = set(re.findall(r"(\w+)=~?\"", str(rule["expr"]))) | set(re.findall(r"\$labels\.(\w+)", str(rule)))
-    assert wanted <= (labels if named else {"job"})
+    assert wanted <= labels | {"job", "instance"}
     assert rule["labels"]["severity"] in {"warning", "critical"}
     assert rule["annotations"]["action"]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_a_rule_over_a_labelled_counter_sees_its_first_event_too(rule: dict[str, str]) -> None:
-    for counter, window in re.findall(r"increase\((guardian_\w+(?:\{[^}]*\})?)\[(\w+)\]\)", rule["expr"]):
-        if METRICS[counter.partition("{")[0]].labels:
-            assert f"({counter} unless {counter} offset {window})" in rule["expr"]
+def test_what_a_rule_counts_is_shown_before_it_happens(rule: dict[str, str]) -> None:
+    """By a page at its start, or by the loops and alert channels, whose names are configured."""
+    page = Metrics().render().decode()
+    for counter in re.findall(r"increase\((guardian_\w+)", rule["expr"]):
+        assert f"\n{counter}" in page or METRICS[counter].labels in {("loop",), ("channel", "outcome")}
 
 
 def test_the_alert_for_a_calibration_that_was_left_warns_where_the_finding_does() -> None:

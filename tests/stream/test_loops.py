@@ -53,6 +53,12 @@ class Loop:
         stop.wait()
 
 
+def test_a_loop_is_shown_before_it_fails():
+    metrics = Metrics()
+    Loops({"outbox": Loop()}, timer=Watch(), metrics=metrics)
+    assert b'guardian_loop_failures_total{loop="outbox"} 0.0' in metrics.render()
+
+
 def test_a_loop_that_fails_begins_again_and_the_others_go_on(keep):
     failing, good = Loop(ValueError("x"), OverflowError("date value out of range"), OSError()), Loop()
     loops = keep(failing=failing, good=good)

@@ -535,6 +535,7 @@ def test_what_waits_where_nobody_reads_any_more_is_dead_lettered_with_a_finding(
     rig.read(desk.worker(other()), lambda: desk.store.waiting.depth() == 0)
     (letter,) = desk.store.dead_letters.list()
     assert (letter.code, letter.topic, letter.session_id) == ("stranded", "log", "s1")
+    assert rig.metrics.value("guardian_events_total", outcome="dead_letter") == 1
     assert desk.store.dead_letters.get([letter.id])[letter.id].sealed == b"sealed:" + line(0, "s1")
     (told,) = [i.finding for i in desk.store.outbox.due(rig.clock(), 9) if i.finding is not None]
     assert (told.kind, told.session_id) == (Kind.UNSCORABLE, "s1")

@@ -1,10 +1,16 @@
 """Metrics keep their names, and their labels stay few."""
 
-from typing import get_args
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import guardian
+from guardian.domain.revocation import LedgerEntry, ReasonCode
+from guardian.policy.reload import ReloadOutcome
+from guardian.store.control_peers import TestKind
 from guardian.telemetry import METRICS, Metric, Metrics
 
 
@@ -32,6 +38,46 @@ def test_counters_count_gauges_hold_and_untouched_ones_read_zero() -> None:
     assert metrics.value("guardian_events_total", outcome="judged") == 4
     assert metrics.value("guardian_outbox_depth") == 2
     assert metrics.value("guardian_gateway_revision", gateway="gw") == 41
+
+
+def shown(name: Metric, label: str) -> set[str]:
+    """Values of this label that a page shows as 0 before anything was counted."""
+    families = text_string_to_metric_families(Metrics().render().decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    assert {sample.value for sample in samples} == {0}
+    return {sample.labels[label] for sample in samples}
+
+
+def test_what_a_counter_may_count_is_shown_before_it_counts() -> None:
+    """Prometheus sees how a count grows, and not that it came."""
+    assert shown("guardian_self_tests_total", "kind") == set(get_args(TestKind))
+    assert shown("guardian_self_tests_total", "result") == {"passed", "failed"}
+    assert shown("guardian_policy_reloads_total", "result") == set(
+        get_args(get_type_hints(ReloadOutcome)["result"])
+    )
+    uncounted = {"renewed", "self_test"}
+    assert shown("guardian_revocations_total", "reason") == {*get_args(ReasonCode)} - uncounted
+    assert shown("guardian_revocations_total", "status") == set(get_args(get_type_hints(LedgerEntry)["status"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "source", "said"),
+    [
+        ("guardian_auth_failures_total", "reason", "keys/tokens.py", r'RefusedToken\("(\w+)"\)'),
+        ("guardian_auth_failures_total", "reason", "control/gate.py", r'(?:reason=|_disbelieved\()"(\w+)"'),
+        ("guardian_events_total", "outcome", "stream/commit.py", r'_events_total", .*, outcome="(\w+)"'),
+        ("guardian_envelopes_total", "result", "stream/envelopes.py", r'_envelopes_total", .*, result="(\w+)"'),
+        ("guardian_envelopes_total", "result", "control/registration.py", r'result="(\w+)"'),
+    ],
+)
+def test_so_is_what_the_code_names_in_place(name: Metric, label: str, source: str, said: str) -> None:
+    named = set(re.findall(said, (Path(guardian.__file__).parent / source).read_text("utf-8")))
+    assert named
+    assert named <= shown(name, label)
+
+
+def test_a_counter_is_one_sample_and_not_also_when_it_began() -> None:
+    assert "_created" not in Metrics().render().decode()
 
 
 def test_durations_are_seconds_in_buckets() -> None:
