@@ -20,7 +20,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
-from guardian.errors import BusError, ControlError, GuardianError
+from guardian.errors import BusError, ControlError, GuardianError, StoreError
 from guardian.keys.files import read_secret
 from guardian.pipeline.judging import Judge
 from guardian.store.monitor import MonitorStore
@@ -140,7 +140,6 @@ class Monitor:
             release=Release(room, committer.release, utc_now),
             holds=room.held_of,
             clock=utc_now,
-            metrics=metrics,
             options=WorkerOptions(
                 max_records=settings.monitor.batch,
                 poll_timeout_s=settings.monitor.poll_timeout_s,
@@ -230,6 +229,10 @@ class Monitor:
 
     def _report(self, instance: str, lag_s: float | None, leaving: bool) -> None:
         self._metrics.set("guardian_time_lag_seconds", math.nan if lag_s is None else lag_s)
+        try:
+            self._metrics.set("guardian_outbox_depth", self.store.outbox.depth("finding"))
+        except StoreError:
+            self._metrics.set("guardian_outbox_depth", math.nan)  # nobody knows
         try:
             self._client.vitals(instance, lag_s, leaving and self._in_order)  # who falls over says no good-bye
         except ControlError as error:

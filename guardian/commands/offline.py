@@ -267,6 +267,5 @@ def judge_all(
         store=store,
         committer=committer,
         clock=utc_now,
-        metrics=metrics,
         options=WorkerOptions(max_records=batch, max_outbox_depth=None),
     ).run(threading.Event())

@@ -17,7 +17,7 @@ from guardian.stream.reach import within_reach
 from guardian.stream.settle import Settler
 from guardian.stream.vitals import Lateness
 from guardian.stream.waiting import Release
-from guardian.telemetry import Metrics, logger
+from guardian.telemetry import logger
 
 _log = logger("stream")
 _HEARD_FOR = timedelta(seconds=2)
@@ -47,7 +47,6 @@ class Worker:
         store: MonitorStore,
         committer: Committer,
         clock: Clock,
-        metrics: Metrics,
         options: WorkerOptions | None = None,
         lateness: Lateness | None = None,
         release: Release | None = None,
@@ -59,7 +58,6 @@ class Worker:
         self._consumer = consumer
         self._store = store
         self._clock = clock
-        self._metrics = metrics
         self._options = options or WorkerOptions()
         self._settler = Settler(
             committer=committer,
@@ -164,11 +162,10 @@ class Worker:
     def _relieve(self) -> None:
         """Pause while too many findings wait, until half of the limit is left. Dead letters do not count: the
         store keeps them, and an agent can cause any number."""
-        depth = self._store.outbox.depth("finding")
-        self._metrics.set("guardian_outbox_depth", depth)
         limit = self._options.max_outbox_depth
         if limit is None:
             return
+        depth = self._store.outbox.depth("finding")
         if not self._paused and depth > limit:
             _log.warning("paused: too many findings wait for control", depth=depth, limit=limit)
             self._consumer.pause()

@@ -8,15 +8,19 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.kafka import producers_of
 from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.monitor_store import retention_of
+from guardian.commands.samples import samples
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.commands.initialise import initialise
 from guardian.config import load
-from guardian.errors import BusError, ControlError
+from guardian.domain.batch import DeadLetter, Judgement
+from guardian.domain.record import Record
+from guardian.errors import BusError, ControlError, StoreError
 from guardian.telemetry import Metrics
 
 
@@ -78,6 +82,31 @@ def test_a_lag_that_is_not_known_is_no_number_on_the_page(monitor):
     with pytest.raises(ControlError):
         monitor._report("m-1", None, False)
     assert math.isnan(monitor._metrics.value("guardian_time_lag_seconds"))
+
+
+def shown(monitor):
+    with pytest.raises(ControlError):
+        monitor._report("m-1", None, False)
+    return monitor._metrics.value("guardian_outbox_depth")
+
+
+def test_how_many_findings_wait_is_shown_whatever_becomes_of_the_broker(monitor, monkeypatch):
+    """Dead letters do not count, and where the store is away nobody knows."""
+    now = utc_now()
+    finding = samples(now)["flagged"].finding
+    letter = DeadLetter(Record("log", 0, 0, b"{}"), "not_json", "rubbish", at=now)
+    judgement = Judgement(findings=(finding,), dead_letters=(letter,))
+    monitor.store.commit(judgement, positions={}, base={}, versions={}, member="", now=now)
+    assert shown(monitor) == 1
+    (item,) = monitor.store.outbox.due(now, 9, kind="finding")
+    monitor.store.outbox.delivered(item.id, "", now=now)
+    assert shown(monitor) == 0
+
+    def away(*_):
+        raise StoreError("its database is away")
+
+    monkeypatch.setattr(monitor.store.outbox, "depth", away)
+    assert math.isnan(shown(monitor))
 
 
 def test_who_stops_a_monitor_does_not_wait_for_a_control_that_gives_no_answer(monitor, monkeypatch):

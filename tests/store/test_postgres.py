@@ -161,7 +161,6 @@ def replayed(url: str, log: Path) -> dict[str, object]:
             store=store,
             committer=committer,
             clock=utc_now,
-            metrics=metrics,
             options=WorkerOptions(max_records=100, max_outbox_depth=None),
         ).run(threading.Event())
     learnt = store.baselines.publish(utc_now() + timedelta(seconds=5), idle=timedelta(0), learn=learn_all)

@@ -158,7 +158,7 @@ class Rig:
         )  # fmt: skip
         return Worker(
             consumer=consumer or MemoryConsumer(self.broker, ["log"]), store=store, committer=committer,
-            clock=self.clock, metrics=self.metrics, options=options, lateness=lateness, timer=timer,
+            clock=self.clock, options=options, lateness=lateness, timer=timer,
         )  # fmt: skip
 
     def read(self, worker: Any, until: Callable[[], bool]) -> None:

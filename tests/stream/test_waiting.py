@@ -101,8 +101,8 @@ class Desk:
         return Worker(
             consumer=consumer or MemoryConsumer(self.rig.broker, ["log"]),
             store=self.store, committer=self.committer,
-            clock=self.rig.clock, metrics=self.rig.metrics, release=self.release, holds=self.room.held_of,
-            options=WorkerOptions(50, 0.01, Backoff(0.001, 10), max_outbox_depth=None),
+            clock=self.rig.clock, release=self.release, holds=self.room.held_of,
+            options=WorkerOptions(50, 0.01, Backoff(0.001, 10)),
         )  # fmt: skip
 
     def send(self, *lines):
@@ -517,7 +517,7 @@ def test_a_store_that_is_away_while_the_last_of_a_file_waits_is_waited_for(desk,
     monkeypatch.setattr(desk.store.outbox, "depth", counted)
 
     def over():
-        rig.clock.forward(1)
+        rig.clock.forward(0 if away else 1)
         return desk.judged == ["d1"]
 
     rig.read(desk.worker(consumer), over)
