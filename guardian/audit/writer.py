@@ -1,7 +1,10 @@
 """The thread that makes checkpoints and exports them: a failure delays a checkpoint and loses none."""
 
+import json
+import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from guardian.audit.making import make_checkpoint
@@ -66,6 +69,24 @@ class Checkpoints:
     def trouble(self) -> str:
         """Why no checkpoint is made, where that failed more than once though the database works; else empty."""
         return self._why if self._failed > 1 else ""
+
+    def measure(self) -> None:
+        """Show the age of the oldest entry that lacks a checkpoint in any sink: without end where the entry is
+        missing, or does not say when it was made."""
+        with self._store.read() as rows:
+            latest, told = rows.checkpoints.latest(), rows.checkpoints.progress().exported
+            signed = latest.size if latest is not None else 0
+            names = [sink.name for sink in self._sinks]
+            size = min((self._reached.get(name, told.get(name, 0)) for name in names), default=signed)
+            first, end = next(rows.audit.raw(size), None), rows.audit.end().seq
+        waits = math.inf
+        if first is None and end == size:
+            waits = 0.0
+        elif first is not None and first.seq == size + 1:
+            with suppress(ValueError, KeyError, TypeError):
+                at = datetime.fromisoformat(json.loads(first.record or b"")["at"])
+                waits = (self._clock() - at).total_seconds()
+        self._metrics.set("guardian_audit_unsigned_seconds", waits)
 
     def _made(self) -> bool:
         try:

@@ -48,6 +48,7 @@ Metric = Literal[
     "guardian_policy_reloads_total",
     "guardian_policy_seconds",
     "guardian_audit_checkpoint_size",
+    "guardian_audit_unsigned_seconds",
     "guardian_envelopes_total",
     "guardian_gateways",
     "guardian_gateway_lag_seconds",
@@ -204,6 +205,10 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_audit_checkpoint_size": _Spec(
         "gauge", "Audit entries under the newest signed checkpoint. Standing still: exports fail, see the log."
+    ),
+    "guardian_audit_unsigned_seconds": _Spec(
+        "gauge",
+        "Age of the oldest audit entry that lacks a checkpoint in any sink. Above half an hour: see the log.",
     ),
     "guardian_gateways": _Spec(
         "gauge", "Gateway processes by state. Any silent or lagging: `guardian gateways`.", ("state",)

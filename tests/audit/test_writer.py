@@ -1,14 +1,17 @@
 """The checkpoint writer: every checkpoint reaches every sink, in order, whatever fails on the way."""
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import delete, update
 
 from guardian.audit.checkpoint import origin_base
 from guardian.audit.files import append_note, notes_in
 from guardian.audit.sinks import FileSink, TopicSink, export
 from guardian.audit.writer import Checkpoints
 from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.store.control_tables import audit
 from guardian.telemetry import Metrics
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -79,6 +82,48 @@ def test_what_a_broker_missed_while_it_was_away_is_sent_later_in_order(trail, st
     assert writer.step()
     assert sizes(in_topic(broker)) == [1, 2, 3, 4]
     assert size(metrics) == 4
+
+
+def unsigned(writer, metrics):
+    writer.measure()
+    return metrics.value("guardian_audit_unsigned_seconds")
+
+
+def note(store, minutes):
+    with store.write() as rows:
+        rows.audit.note("revoke", at=NOW - timedelta(minutes=minutes))
+
+
+def test_an_entry_grows_old_until_every_sink_has_a_checkpoint_that_covers_it(store, broker, metrics, writer):
+    assert unsigned(writer, metrics) == 0
+    note(store, 50)
+    assert unsigned(writer, metrics) == 3000
+    writer.step()
+    assert unsigned(writer, metrics) == 0
+    broker.stop()
+    for minutes in (40, 20):
+        note(store, minutes)
+        writer.step()
+        assert unsigned(writer, metrics) == 2400
+    broker.restart()
+    writer.step()
+    assert unsigned(writer, metrics) == 0
+
+
+def test_without_sinks_it_is_the_checkpoint_in_the_database_that_counts(trail, store, metrics):
+    writer = Checkpoints(store, trail.keys, base=BASE, every_s=3600, metrics=metrics, clock=lambda: NOW)
+    note(store, 5)
+    assert unsigned(writer, metrics) == 300
+    writer.step()
+    assert unsigned(writer, metrics) == 0
+
+
+@pytest.mark.parametrize("broken", [delete(audit), update(audit).values(record="no more")], ids=["gone", "edited"])
+def test_an_entry_that_does_not_say_when_it_was_made_is_never_young(store, metrics, writer, broken):
+    note(store, 1)
+    with store._engine.begin() as connection:
+        connection.execute(broken)
+    assert unsigned(writer, metrics) == math.inf
 
 
 def test_a_file_that_cannot_be_written_holds_up_nothing_else(trail, store, broker, writer):

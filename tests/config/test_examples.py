@@ -60,12 +60,6 @@ def test_an_adviser_that_was_given_up_wakes_nobody_while_nobody_asks_it() -> Non
     assert rule["expr"].endswith(' and on (job, instance) rate(guardian_advice_total{answer="fallback"}[2m]) > 0')
 
 
-def test_a_trail_of_which_nothing_is_signed_alerts_also_where_that_began_with_the_process() -> None:
-    """A gauge that was never set is absent, and nothing can be said of its changes."""
-    (rule,) = (each for each in RULES if each["alert"] == "GuardianAuditNotSigned")
-    assert rule["expr"].endswith(" unless on (job, instance) changes(guardian_audit_checkpoint_size[1h]) > 0")
-
-
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_names_commands_that_are_there(rule: dict[str, dict[str, str]]) -> None:
     for words in re.findall(r"`guardian ([^`]+)`", rule["annotations"]["action"]):
