@@ -1,4 +1,5 @@
-"""People hear in time that the last token of a machine ends: a gateway without a token refuses everybody."""
+"""People hear in time that the last token of a machine ends: a gateway without a token refuses everybody,
+and Prometheus without one sees nothing."""
 
 import shlex
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ _BY_HAND = timedelta(days=28)
 
 
 def tell_of_ending_tokens(deps: ControlDeps) -> None:
-    """Two weeks before the last token of a gateway, monitor or delegation service ends, and two days before."""
+    """Two weeks before the last token of a machine ends, and two days before."""
     now = deps.clock()
     with deps.store.read() as rows:
         ending = _ending(rows.tokens.of_machines(now), now)

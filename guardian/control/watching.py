@@ -230,10 +230,11 @@ def _kind(monitor: Peer) -> tuple[str, Reach, bool]:
 def _retired(rows: ControlRows, monitor: Peer, now: datetime) -> bool:
     """Whether a token of its was withdrawn since it was heard of, and none is left for its tenants. One that ended
     is a fault."""
-    mine = (each.tenants for each in rows.tokens.of_machines(now) if each.principal_id == monitor.principal_id)
+    name, living = monitor.principal_id, rows.tokens.of_machines(now)
+    mine = [each.tenants for each in living if (each.role, each.principal_id) == ("monitor", name)]
     if any("*" in tenants or (monitor.tenants is not None and monitor.tenants <= {*tenants}) for tenants in mine):
         return False
-    return rows.tokens.withdrawn_since(monitor.principal_id, monitor.last_seen)
+    return rows.tokens.withdrawn_since(name, monitor.last_seen)
 
 
 def _gauge(deps: ControlDeps, standing: Iterable[Standing], now: datetime) -> None:

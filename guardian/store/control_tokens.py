@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, selec
 from guardian.store.control_tables import token, visit
 from guardian.wire.principal import Principal
 
-_MACHINES = ("gateway", "monitor", "delegation")
+_MACHINES = ("gateway", "monitor", "delegation", "metrics")
 _ITSELF = "guardian"  # ended a token that was no longer needed; anybody else who withdraws one mistrusts it
 VisitKind = Literal["link", "oidc", "via_link"]
 
@@ -95,7 +95,7 @@ class TokenRows:
         return self._rows(select(token).order_by(token.c.issued_at, token.c.jti))
 
     def of_machines(self, now: datetime) -> list[TokenRow]:
-        """The live tokens of gateways, monitors and delegation services; the one that ends first comes first."""
+        """The live tokens that no person uses; the one that ends first comes first."""
         live = token.c.role.in_(_MACHINES), token.c.revoked_at.is_(None), token.c.expires_at > now
         return self._rows(select(token).where(*live).order_by(token.c.expires_at, token.c.jti))
 

@@ -39,6 +39,12 @@ def test_the_last_token_of_a_gateway_is_told_two_weeks_and_two_days_before_it_en
     ]
 
 
+def test_so_is_that_of_who_reads_the_metrics(stage) -> None:
+    give(stage, "prometheus", "metrics", days=90)
+    stage.clock.now += timedelta(days=77)
+    assert told(stage) == ["The last token of metrics prometheus ends within 14 days"]
+
+
 def test_who_has_another_token_or_gets_a_new_one_every_day_is_not_told(stage) -> None:
     give(stage, "gw-eu", days=40)
     give(stage, "gw-eu", days=90)
