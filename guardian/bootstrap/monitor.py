@@ -251,6 +251,8 @@ class Monitor:
             found.append(f"control refuses its token ({self._refused})")
         if self._delivery.failing:
             found.append("control does not take findings")
+        if self._archiving is not None and self._archiving.failing:
+            found.append("the archive cannot be written")
         found += self._worker.troubles()
         return found if self._client.ready() else ["control does not answer", *found]
 

@@ -56,6 +56,8 @@ class Archiving:
         self._crash = crash_points
         self._waiting = spool.depth()
         self._next_tidy: datetime | None = None
+        self.failing = False
+        """Whether what was last to be written could not be, and waits."""
 
     def packed(self, judgement: Judgement) -> bytes:
         """What goes into the spool with a batch; empty where the archive does without it."""
@@ -75,11 +77,14 @@ class Archiving:
         failures, pace = 0, self._options.pace
         while not stop.is_set():
             try:
-                self.write_due()
+                written = self.write_due()
                 self._tidy_now_and_then()
                 failures = 0
+                self.failing = self.failing and not written and self._waiting > 0  # what failed is not due at once
             except (ArchiveError, StoreError) as error:
                 failures += 1
+                self.failing = True
+                self._metrics.add("guardian_loop_failures_total", loop="archive")
                 _log.error("archive not written", error=str(error), retry_in_s=pace.after(failures))
             stop.wait(pace.after(failures))
         try:

@@ -4,6 +4,7 @@ import contextlib
 import math
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -170,7 +171,14 @@ def test_what_its_worker_and_its_outbox_wait_for_keeps_the_monitor_from_being_re
     monkeypatch.setattr(monitor._client, "ready", lambda: True)
     monkeypatch.setattr(monitor._worker, "troubles", lambda: ["its database cannot be used"])
     monkeypatch.setattr(monitor._delivery, "_failing", True)
-    assert monitor.troubles() == ["control does not take findings", "its database cannot be used"]
+    monkeypatch.setattr(monitor, "_archiving", SimpleNamespace(failing=True))
+    assert monitor.troubles() == [
+        "control does not take findings",
+        "the archive cannot be written",
+        "its database cannot be used",
+    ]
+    monitor._archiving.failing = False
+    assert "the archive cannot be written" not in monitor.troubles()
 
 
 def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_from_being_ready(

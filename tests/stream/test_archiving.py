@@ -92,6 +92,37 @@ def test_a_full_disk_holds_up_nothing_and_loses_nothing(rig, files, archiving, m
     assert len(files.decisions) == 4
 
 
+class Stop:
+    """Set after `rounds`; between two of them it calls `meanwhile`."""
+
+    def __init__(self, rounds, meanwhile):
+        self.left, self.meanwhile = rounds, meanwhile
+
+    def is_set(self):
+        return self.left == 0
+
+    def wait(self, seconds):
+        self.left -= 1
+        self.meanwhile()
+
+
+def test_what_the_disk_refuses_is_counted_and_said_until_it_is_written(rig, files, archiving, make_event):
+    """For as long as nobody else may try the same it is not due, and a round without it proves nothing."""
+    one, said = archiving(), []
+    files.trouble = [ArchiveError("disk full")] * 2
+    feed(rig, make_event, 4, archived=one.packed)
+
+    def meanwhile():
+        said.append(one.failing)
+        if len(said) % 2 == 0:
+            rig.clock.forward(600)
+
+    one.run(Stop(6, meanwhile))
+    assert said == [True, True, True, True, False, False]
+    assert len(files.decisions) == 4
+    assert rig.metrics.value("guardian_loop_failures_total", loop="archive") == 2
+
+
 def test_beyond_its_bound_the_spool_takes_no_more_and_says_so(rig, files, archiving, make_event):
     one = archiving(options={"most_waiting": 3})
     feed(rig, make_event, 10, archived=one.packed)
