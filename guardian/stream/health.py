@@ -21,7 +21,7 @@ class HealthServer(Listener):
             content_type = "text/plain; version=0.0.4; charset=utf-8"
 
             def do_GET(self) -> None:
-                match self.path:
+                match self.path.partition("?")[0]:
                     case "/healthz":
                         self._answer(200, b"ok\n")
                     case "/readyz":
@@ -36,5 +36,7 @@ class HealthServer(Listener):
                             self._answer(401, b"unauthorized\n", **{"WWW-Authenticate": "Bearer"})
                     case _:
                         self._answer(404, b"not found\n")
+
+            do_HEAD = do_GET
 
         super().__init__(host, port, Health, name="guardian-health", setting="monitor.health_port")

@@ -71,9 +71,22 @@ def test_anything_but_the_token_gets_no_figure(face: Face, given: str | None) ->
     assert (status, page, headers["WWW-Authenticate"]) == (401, "unauthorized\n", "Bearer")
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/healthz/..", "/v1/sessions", "/metrics?x"])
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/healthz/..", "/v1/sessions", "/metricsx"])
 def test_there_is_nothing_else(face: Face, path: str) -> None:
     assert face.get(path, Authorization=f"Bearer {TOKEN}")[0] == 404
+
+
+def test_what_a_scrape_or_a_probe_adds_to_the_address_changes_nothing(face: Face) -> None:
+    assert face.get("/metrics?name=x", Authorization=f"Bearer {TOKEN}")[0] == 200
+    assert face.get("/metrics?name=x")[0] == 401
+    assert face.get("/healthz?")[:2] == (200, "ok\n")
+
+
+def test_a_head_has_no_body_and_asks_for_the_same_token(face: Face) -> None:
+    assert face.get("/readyz", "HEAD")[:2] == (200, "")
+    assert face.get("/metrics", "HEAD")[0] == 401
+    status, page, headers = face.get("/metrics", "HEAD", Authorization=f"Bearer {TOKEN}")
+    assert (status, page, int(headers["Content-Length"]) > 0) == (200, "", True)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
