@@ -94,6 +94,13 @@ def test_durations_are_seconds_in_buckets() -> None:
     assert samples["guardian_request_seconds_count", None] == 1
 
 
+def test_an_answer_of_policy_is_told_from_one_that_takes_five_times_as_long() -> None:
+    metrics = Metrics()
+    for seconds in (0.0002, 0.00099):
+        metrics.observe("guardian_policy_seconds", seconds)
+    assert metrics.registry.get_sample_value("guardian_policy_seconds_bucket", {"le": "0.00025"}) == 1
+
+
 def test_a_page_says_nothing_of_what_its_process_does_not_measure() -> None:
     metrics = Metrics()
     assert "guardian_unprotected_seconds" not in metrics.render().decode()
