@@ -100,8 +100,8 @@ class Control:
         self._pushing = Pushing(settings, self._deps, self.tokens)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         queue = self._slack
-        measures = [self._checkpoints.measure, self._alerts.measure, *self._pushing.measures]
-        measures += [] if queue is None else [queue.measure]
+        measures = [self._alerts.measure, *self._pushing.measures, *([] if queue is None else [queue.measure])]
+        measures.append(self._checkpoints.measure)
         app = create_app(self._deps, slack=None if queue is None else queue.door, measures=measures)
         self._bell = app.state.bell
         served: Any = app

@@ -1,6 +1,7 @@
 """Files beside the database: control does not start where they could not be written."""
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -65,6 +66,20 @@ def test_a_file_for_checkpoints_in_a_folder_that_is_there_is_made(tmp_path):
     control.stop()
     assert (path.parent / "checkpoints").read_text().startswith("guardian")
     assert {check.name: check for check in examine(settings, "serve")}["checkpoints"].ok
+
+
+def test_control_shows_how_old_what_nobody_signed_is(tmp_path):
+    metrics = Metrics()
+    control = Control(load(initialise(tmp_path / "home")), metrics=metrics, port=0)
+    control.start()
+    try:
+        for _ in range(1200):
+            if b"\nguardian_audit_unsigned_seconds " in metrics.render():
+                break
+            time.sleep(0.05)
+        assert b"\nguardian_audit_unsigned_seconds " in metrics.render()
+    finally:
+        control.stop()
 
 
 def test_control_hears_from_its_writer_that_the_audit_trail_is_not_signed(tmp_path):
