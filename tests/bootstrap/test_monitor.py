@@ -13,11 +13,11 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.kafka import producers_of
 from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.monitor_store import retention_of
-from guardian.commands.samples import samples
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.commands.initialise import initialise
+from guardian.commands.samples import samples
 from guardian.config import load
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.record import Record
