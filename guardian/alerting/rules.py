@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from guardian.alerting.port import Verb
 from guardian.domain.finding import Severity
-from guardian.store.control_cases import StoredCase
+from guardian.store.control.cases import StoredCase
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 OPEN_STATES = frozenset({"flagged", "revoke_requested", "waits"})

@@ -13,7 +13,7 @@ from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import leaf_data, leaf_hash
 from guardian.domain import strict_json
 from guardian.errors import DecodeError, ProofError
-from guardian.store.control_audit import canonical
+from guardian.store.control.audit import canonical
 
 # All 32 bytes: a leaf is record and hash in one, and a shorter hash could pass the end of the record for its own.
 _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]

@@ -7,7 +7,7 @@ from guardian.audit.checkpoint import Checkpoint, epoch_of, read
 from guardian.audit.files import notes_in
 from guardian.audit.note import NoteError, NoteKey, parse
 from guardian.audit.report import STORED, Claim, Fault, FaultKind
-from guardian.store.control_checkpoints import RawCheckpoint
+from guardian.store.control.checkpoints import RawCheckpoint
 
 
 def stored_claims(rows: Iterable[RawCheckpoint], base: str, keys: Sequence[NoteKey]) -> Iterator[Claim]:

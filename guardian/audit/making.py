@@ -7,10 +7,10 @@ from guardian.audit.note import NoteError, note_keys
 from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
 from guardian.errors import StoreError
 from guardian.keys.signing import KeySet
-from guardian.store.control import ControlStore
-from guardian.store.control_audit import AuditRows, RawEnd, doubt
-from guardian.store.control_checkpoints import Progress, StoredCheckpoint
-from guardian.store.control_head import GENESIS
+from guardian.store.control.audit import AuditRows, RawEnd, doubt
+from guardian.store.control.checkpoints import Progress, StoredCheckpoint
+from guardian.store.control.head import GENESIS
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import logger
 
 _log = logger("audit")

@@ -7,7 +7,7 @@ leaves in O(log n) memory. The verifying side needs neither the trail nor this d
 from collections.abc import Iterable, Iterator, Sequence
 
 from guardian.audit.tree import EMPTY_ROOT, MerkleTree, leaf_data, leaf_hash, node_hash
-from guardian.store.control_audit import RawEntry
+from guardian.store.control.audit import RawEntry
 
 Range = tuple[int, int]
 """Leaves from, to (exclusive); the first leaf is 0."""

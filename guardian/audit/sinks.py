@@ -8,8 +8,8 @@ from typing import Protocol
 
 from guardian.audit.files import append_note
 from guardian.bus.port import Producer
-from guardian.store.control import ControlStore
-from guardian.store.control_checkpoints import StoredCheckpoint
+from guardian.store.control.checkpoints import StoredCheckpoint
+from guardian.store.control.store import ControlStore
 
 _AT_ONCE = 100
 

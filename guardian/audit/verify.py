@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from guardian.audit.report import Claim, Report
 from guardian.audit.tree import EMPTY_ROOT, leaf_data, leaf_hash
 from guardian.audit.walk import Walk
-from guardian.store.control_audit import RawEnd, RawEntry, doubt
-from guardian.store.control_head import GENESIS
+from guardian.store.control.audit import RawEnd, RawEntry, doubt
+from guardian.store.control.head import GENESIS
 
 _EVERY = 5_000  # entries between two calls of the progress callback
 _NEW_EPOCH = b'"action":"beginEpoch"'

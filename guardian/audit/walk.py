@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from guardian.audit.report import CHAIN, STORED, Claim, Fault, Faults, Report
 from guardian.audit.tree import MerkleTree
-from guardian.store.control_audit import Doubt, RawEnd, RawEntry
+from guardian.store.control.audit import Doubt, RawEnd, RawEntry
 
 _MOST_EPOCHS = 1_000
 

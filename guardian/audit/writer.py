@@ -11,7 +11,7 @@ from guardian.audit.making import make_checkpoint
 from guardian.audit.sinks import Sink, export
 from guardian.errors import GuardianError, StoreError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 
 _AGAIN_S = 30.0

@@ -19,9 +19,9 @@ from guardian.audit.note import note_keys
 from guardian.audit.verify import verify_trail
 from guardian.bench.report import Row, resident_mb
 from guardian.keys.signing import KeySet, SigningKeys
-from guardian.store.control import ControlStore
-from guardian.store.control_audit import canonical, link
-from guardian.store.control_head import GENESIS
+from guardian.store.control.audit import canonical, link
+from guardian.store.control.head import GENESIS
+from guardian.store.control.store import ControlStore
 
 _BASE = origin_base("bench")
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from guardian.bootstrap.control import Control
 from guardian.bootstrap.running import leave_what_is_loaded
 from guardian.control.token_records import record_token
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, finding_id
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.wire.client import ControlClient
 from guardian.wire.principal import Role
 

@@ -14,7 +14,7 @@ from guardian.bootstrap.judgement import fingerprinter
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import ConfigurationError
-from guardian.store.monitor_spool import Group, Spool
+from guardian.store.monitor.spool import Group, Spool
 from guardian.stream.archiving import Archiving, ArchivingOptions
 from guardian.stream.port import CrashPoints, no_crash
 from guardian.telemetry import Metrics

@@ -11,7 +11,7 @@ from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 
 

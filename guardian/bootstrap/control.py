@@ -44,7 +44,7 @@ from guardian.keys.signing import SigningKeys
 from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 
 _log = logger("control")

@@ -10,7 +10,7 @@ from guardian.config import Settings
 from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine
 from guardian.store.schema import CONTROL, migrate
 from guardian.wire.principal import Principal

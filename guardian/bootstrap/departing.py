@@ -10,8 +10,8 @@ from guardian.domain.session import HumanWord
 from guardian.response.hearing import BROKE
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.departure import Departure, Direction
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_departures import Ended, Watch, Watched
+from guardian.store.monitor.departures import Ended, Watch, Watched
+from guardian.store.monitor.store import MonitorStore
 from guardian.telemetry import Metrics
 
 ABOUT = "calibration"

@@ -23,7 +23,7 @@ from guardian.domain.batch import Judgement
 from guardian.errors import BusError, ControlError, GuardianError, StoreError
 from guardian.keys.files import read_secret
 from guardian.pipeline.judging import Judge
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.archiving import Archiving
 from guardian.stream.changes import ChangeTail
 from guardian.stream.commit import Committer

@@ -18,9 +18,9 @@ from guardian.response.hearing import hear
 from guardian.signals.baseline_learning import learn
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_retention import Retention
-from guardian.store.monitor_values import Tally
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.store import MonitorStore
+from guardian.store.monitor.values import Tally
 
 
 def open_monitor_store(settings: Settings, *, makes: bool = False) -> MonitorStore:

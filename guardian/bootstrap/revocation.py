@@ -18,7 +18,7 @@ from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret
 from guardian.keys.tokens import Tokens
 from guardian.revocation.port import Given, PushPlugin, Receiver
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 
 LONGEST_STOP_S = 15.0
 

@@ -13,7 +13,7 @@ from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.envelope_records import EnvelopeRecords
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.marks import Mark
 from guardian.stream.waiting import WaitingRoom

@@ -23,8 +23,8 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlRows, ControlStore, epoch_file_of
-from guardian.store.control_audit import RawEntry
+from guardian.store.control.audit import RawEntry
+from guardian.store.control.store import ControlRows, ControlStore, epoch_file_of
 from guardian.store.engine import open_engine
 
 

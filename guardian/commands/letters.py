@@ -18,8 +18,8 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError, StoreError
-from guardian.store.monitor_outbox import Parked
-from guardian.store.monitor_values import ListedLetter
+from guardian.store.monitor.outbox import Parked
+from guardian.store.monitor.values import ListedLetter
 from guardian.stream.marks import Mark
 from guardian.stream.redrive import Redriven, redrive
 from guardian.wire.findings import AlertPayload

@@ -31,7 +31,7 @@ from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics

@@ -25,8 +25,8 @@ from guardian.control.proposed import ProposedCall, call_of, envelope_of, subjec
 from guardian.domain.text import moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
-from guardian.store.control import ControlRows
-from guardian.store.control_approvals import StoredApproval
+from guardian.store.control.approvals import StoredApproval
+from guardian.store.control.store import ControlRows
 from guardian.wire.advice import (
     UNREADABLE,
     Advice,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 
 

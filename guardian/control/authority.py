@@ -19,8 +19,8 @@ from guardian.policy.port import (
     PolicyDecision,
     PolicyRequest,
 )
-from guardian.store.control import ControlRows
-from guardian.store.control_audit import canonical
+from guardian.store.control.audit import canonical
+from guardian.store.control.store import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.principal import Principal
 

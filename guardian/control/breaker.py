@@ -9,7 +9,7 @@ from datetime import datetime
 from guardian.control.deps import BreakerRule, ControlDeps
 from guardian.control.news import tell
 from guardian.domain.text import moment
-from guardian.store.control import ControlRows
+from guardian.store.control.store import ControlRows
 from guardian.wire.approvals import BreakerView
 
 

@@ -9,8 +9,8 @@ from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
 from guardian.control.case_feeds import LEAVES, read_alert
 from guardian.control.case_standing import Standing, standing
 from guardian.control.deps import ControlDeps
-from guardian.store.control import ControlRows
-from guardian.store.control_cases import StoredCase
+from guardian.store.control.cases import StoredCase
+from guardian.store.control.store import ControlRows
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
 

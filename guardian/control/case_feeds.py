@@ -14,9 +14,9 @@ from guardian.control.case_events import acted, told_by_alert, told_by_audit, to
 from guardian.control.news import case_of_news
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Kind
-from guardian.store.control import ControlRows, ControlStore
-from guardian.store.control_cases import StoredCase
-from guardian.store.control_feeds import Followed
+from guardian.store.control.cases import StoredCase
+from guardian.store.control.feeds import Followed
+from guardian.store.control.store import ControlRows, ControlStore
 from guardian.store.engine import storable
 from guardian.telemetry import logger
 from guardian.wire.cases import CaseEvent

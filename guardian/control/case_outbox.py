@@ -23,8 +23,8 @@ from guardian.control.case_feeds import LEAVES, WORSE, catch_up, given_up, read_
 from guardian.control.case_standing import Standing, standing
 from guardian.control.case_view import severity_of, with_similar
 from guardian.control.deps import ControlDeps
-from guardian.store.control import ControlRows
-from guardian.store.control_cases import StoredCase
+from guardian.store.control.cases import StoredCase
+from guardian.store.control.store import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from guardian.control.approvals import overtaken
 from guardian.control.case_view import case_view
 from guardian.control.deps import ControlDeps
-from guardian.store.control import ControlRows
-from guardian.store.control_approvals import StoredApproval
-from guardian.store.control_cases import StoredCase
+from guardian.store.control.approvals import StoredApproval
+from guardian.store.control.cases import StoredCase
+from guardian.store.control.store import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView

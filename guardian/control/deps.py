@@ -19,7 +19,7 @@ from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.port import Face
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
-from guardian.store.control import ControlRows, ControlStore
+from guardian.store.control.store import ControlRows, ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode
 from guardian.wire.principal import Role

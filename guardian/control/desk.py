@@ -27,8 +27,8 @@ from guardian.control.exceptions import purpose_of
 from guardian.domain.event import purpose_family
 from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError
-from guardian.store.control import ControlStore
-from guardian.store.control_cases import StoredCase
+from guardian.store.control.cases import StoredCase
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics, logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView

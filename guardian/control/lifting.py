@@ -12,8 +12,8 @@ from guardian.control.following import AT_ONCE, LONGEST_S, MOST, append_follower
 from guardian.control.kin import revoked_above
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
-from guardian.store.control import ControlRows
-from guardian.store.control_delegation import Descent
+from guardian.store.control.delegation import Descent
+from guardian.store.control.store import ControlRows
 
 _Went = Literal["passed on", "lifted", "undecided"]
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Finding
-from guardian.store.control import ControlRows
-from guardian.store.control_facts import FURTHER
+from guardian.store.control.facts import FURTHER
+from guardian.store.control.store import ControlRows
 
 _LONGEST = 128
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from threading import Lock
 
 from guardian.domain.revocation import Revision
-from guardian.store.control import ControlRows
-from guardian.store.control_peers import Peer, PeerRole, heard_again
+from guardian.store.control.peers import Peer, PeerRole, heard_again
+from guardian.store.control.store import ControlRows
 from guardian.wire.principal import Principal
 
 UNNAMED = "-"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS
-from guardian.store.control_tokens import TokenRow
+from guardian.store.control.tokens import TokenRow
 
 _STEPS = (timedelta(days=2), timedelta(days=14))
 _BY_HAND = timedelta(days=28)

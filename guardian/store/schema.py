@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text
 from guardian.errors import StoreError
 from guardian.store.engine import reading, without_secrets, writing
 
-CONTROL = "guardian.store.migrations_control"
-MONITOR = "guardian.store.migrations_monitor"
+CONTROL = "guardian.store.control.migrations"
+MONITOR = "guardian.store.monitor.migrations"
 """The packages with the alembic revisions: `env.py` holds only `run_migrations()`, `versions/` the revisions."""
 
 _STARTS = {CONTROL: "guardian serve", MONITOR: "guardian watch"}
@@ -124,7 +124,7 @@ def _head(scripts: str) -> str | None:
 
 
 def _table(scripts: str) -> str:
-    return f"{scripts.rpartition('.')[2]}_version"
+    return f"migrations_{scripts.split('.')[-2]}_version"  # databases hold it under this name
 
 
 def _config(scripts: str) -> Config:

@@ -20,7 +20,7 @@ from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
 from guardian.sources.guardian import GuardianDecisions
 from guardian.sources.unwrapping import Unwrapping
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.port import Clock
 from guardian.wire.advice import UNREADABLE, Weighing
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError, StoreError
-from guardian.store.monitor_spool import Group, Spool
+from guardian.store.monitor.spool import Group, Spool
 from guardian.stream.port import Clock, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 

@@ -4,7 +4,7 @@ import threading
 
 from guardian.domain.backoff import Backoff
 from guardian.errors import ControlError, StoreError
-from guardian.store.monitor_words import Words
+from guardian.store.monitor.words import Words
 from guardian.stream.port import Clock, Control
 from guardian.telemetry import logger
 

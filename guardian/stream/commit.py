@@ -14,8 +14,8 @@ from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement, R
 from guardian.domain.finding import Finding
 from guardian.domain.record import Place, Record
 from guardian.errors import StoreError
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_values import Conflict, Held, Recall
+from guardian.store.monitor.store import MonitorStore
+from guardian.store.monitor.values import Conflict, Held, Recall
 from guardian.stream.attempts import blameless
 from guardian.stream.fuse import Blown, Fuse, FuseState
 from guardian.stream.marks import Mark

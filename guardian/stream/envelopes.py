@@ -11,8 +11,8 @@ from guardian.domain.event import Grant
 from guardian.domain.record import Place, Record
 from guardian.errors import BusError, StaleMember, StoreError, Unstorable
 from guardian.pipeline.side_findings import dead_letter_finding
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_envelopes import Heard
+from guardian.store.monitor.envelopes import Heard
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.marks import Mark
 from guardian.stream.poison import advanced, halves
 from guardian.stream.port import Clock

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from guardian.errors import StoreError
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_baselines import Learn
-from guardian.store.monitor_departures import Watch
-from guardian.store.monitor_retention import Retention
+from guardian.store.monitor.baselines import Learn
+from guardian.store.monitor.departures import Watch
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.store import MonitorStore
 from guardian.store.turns import Rest
 from guardian.stream.port import Clock
 from guardian.telemetry import logger

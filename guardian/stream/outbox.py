@@ -11,8 +11,8 @@ from guardian.bus.port import Producer
 from guardian.domain.backoff import Backoff
 from guardian.domain.finding import Effect, Finding
 from guardian.errors import BusError, ControlError, StoreError
-from guardian.store.monitor_outbox import Outbox
-from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
+from guardian.store.monitor.outbox import Outbox
+from guardian.store.monitor.values import OutboxItem, StoredDeadLetter
 from guardian.stream.port import Clock, Control, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from guardian.bus.port import Consumer
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.record import Place
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.telemetry import logger
 
 _log = logger("stream")

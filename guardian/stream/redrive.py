@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from guardian.bus.port import Producer
 from guardian.errors import BusError, RecordRefused, StoreError
-from guardian.store.monitor_dead_letters import DeadLetters
-from guardian.store.monitor_values import StoredDeadLetter
+from guardian.store.monitor.dead_letters import DeadLetters
+from guardian.store.monitor.values import StoredDeadLetter
 from guardian.stream.marks import REDRIVEN, Mark
 from guardian.stream.port import Clock
 from guardian.telemetry import logger

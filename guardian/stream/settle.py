@@ -11,7 +11,7 @@ from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Judgement
 from guardian.domain.record import Place, Record
 from guardian.errors import GuardianError, StoreError, Unstorable
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.attempts import Lenience, Refunds, blameless
 from guardian.stream.commit import Committer
 from guardian.stream.pieces import Piece

@@ -15,8 +15,8 @@ from guardian.domain.batch import DeadLetter, Decoded, Judgement, Known
 from guardian.domain.record import Record
 from guardian.errors import StoreError
 from guardian.pipeline.side_findings import dead_letter_finding
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_values import Held
+from guardian.store.monitor.store import MonitorStore
+from guardian.store.monitor.values import Held
 from guardian.stream.attempts import Lenience, Refunds, blameless
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
 from guardian.stream.port import Clock, Fill

@@ -10,7 +10,7 @@ from guardian.bus.port import Consumer
 from guardian.domain.backoff import Backoff
 from guardian.domain.record import Place, Record
 from guardian.errors import BusError, SchemaAway, StaleMember, StoreError
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach

@@ -18,10 +18,10 @@ from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import RetryLater
 from guardian.control.alert_outbox import AlertQueues, ControlAlertOutbox
 from guardian.errors import AlertError, StoreError
-from guardian.store.control import ControlStore
-from guardian.store.control_alerts import UNNAMED
-from guardian.store.control_tables import alert as alerts
-from guardian.store.control_tables import delivery
+from guardian.store.control.alerts import UNNAMED
+from guardian.store.control.store import ControlStore
+from guardian.store.control.tables import alert as alerts
+from guardian.store.control.tables import delivery
 from guardian.telemetry import Metrics
 
 START = datetime(2026, 5, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from guardian.alerting.rules import Done, Fold, QuietHours, Rules, Wait, Write, next_move, rank
 from guardian.alerting.slack import SlackOptions
 from guardian.errors import ConfigurationError
-from guardian.store.control_cases import StoredCase
+from guardian.store.control.cases import StoredCase
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -18,9 +18,9 @@ from guardian.audit.note import NoteKey, note_keys
 from guardian.audit.report import Report
 from guardian.audit.verify import verify_trail
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
-from guardian.store.control_audit import chain
-from guardian.store.control_head import GENESIS
+from guardian.store.control.audit import chain
+from guardian.store.control.head import GENESIS
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)

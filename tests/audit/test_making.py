@@ -13,7 +13,7 @@ from guardian.audit.proofs import consistency_ranges, leaves_of, prove, verify_c
 from guardian.audit.tree import MerkleTree
 from guardian.errors import StoreError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 BASE = origin_base("guardian")

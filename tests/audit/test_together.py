@@ -14,7 +14,7 @@ from guardian.audit.checkpoint import origin_base
 from guardian.audit.claims import stored_claims
 from guardian.audit.making import make_checkpoint
 from guardian.audit.verify import verify_trail
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_two_stores_on_one_file_keep_one_chain_while_it_is_signed(trail, store):
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 
 store = ControlStore.open(sys.argv[1], now=datetime(2026, 5, 12, 12, tzinfo=UTC))
 with store.write() as rows:

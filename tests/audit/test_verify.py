@@ -17,7 +17,7 @@ from guardian.audit.files import append_note
 from guardian.audit.note import note_keys
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine
 
 

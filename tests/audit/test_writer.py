@@ -11,7 +11,7 @@ from guardian.audit.files import append_note, notes_in
 from guardian.audit.sinks import FileSink, TopicSink, export
 from guardian.audit.writer import Checkpoints
 from guardian.bus.memory import MemoryBroker, MemoryProducer
-from guardian.store.control_tables import audit
+from guardian.store.control.tables import audit
 from guardian.telemetry import Metrics
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)

@@ -26,8 +26,8 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.departure import Departure
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_departures import Ended, Watch, Watched
+from guardian.store.monitor.departures import Ended, Watch, Watched
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.housekeeping import Housekeeping
 from guardian.telemetry import Metrics
 

@@ -26,9 +26,9 @@ from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ProofError, StoreError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
-from guardian.store.control_audit import canonical, chain
-from guardian.store.control_head import next_change
+from guardian.store.control.audit import canonical, chain
+from guardian.store.control.head import next_change
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 
 HOSTILE = 'eve\x1b[2J\u202e\x7f\u2028{"seq":1}'

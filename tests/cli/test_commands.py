@@ -24,7 +24,7 @@ from guardian.cli import PANELS, app, main
 from guardian.cli.common import show_checks
 from guardian.commands.checks import Check
 from guardian.errors import BusError, FuseBlown
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",

@@ -16,7 +16,7 @@ from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.errors import AlertError, ControlError
-from guardian.store.monitor_dead_letters import DeadLetters
+from guardian.store.monitor.dead_letters import DeadLetters
 from guardian.wire.findings import AlertOutcome, AlertPayload
 
 

@@ -27,7 +27,7 @@ from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
 from guardian.policy.port import PolicyAction
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.tightening.authority import Authority, Hop
 from guardian.tightening.backtest import Unheld
 from guardian.tightening.envelope import EnvelopePatches

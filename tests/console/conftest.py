@@ -46,7 +46,7 @@ from guardian.domain.finding import (
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Principal, Role

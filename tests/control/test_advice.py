@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from guardian.control.adviser import AdviceRule
 from guardian.errors import AdviserError
-from guardian.store.control_approvals import ApprovalRows
-from guardian.store.control_tables import approval
+from guardian.store.control.approvals import ApprovalRows
+from guardian.store.control.tables import approval
 from guardian.wire.advice import Weighing
 
 CALM = Weighing(score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0)

@@ -9,8 +9,8 @@ from whole_store import alert_states
 from guardian.alerting.outbox import AlertRow
 from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.errors import StoreError
-from guardian.store.control import ControlStore
-from guardian.store.control_alerts import UNNAMED
+from guardian.store.control.alerts import UNNAMED
+from guardian.store.control.store import ControlStore
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

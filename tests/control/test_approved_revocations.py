@@ -37,7 +37,7 @@ def test_an_approved_revocation_is_a_persons_act_and_costs_no_budget(stage, a_fi
 def test_people_are_told_in_the_case_that_it_was_revoked_after_all_and_by_whom(stage, a_finding):
     from sqlalchemy import select
 
-    from guardian.store.control_tables import alert
+    from guardian.store.control.tables import alert
 
     stage.enforce()
     _protect(stage)

@@ -25,7 +25,7 @@ def _reinstate(stage, role="responder", who=None):
 def _alerts(stage):
     from sqlalchemy import select
 
-    from guardian.store.control_tables import alert
+    from guardian.store.control.tables import alert
 
     with stage.deps.store.read() as rows:
         found = rows.connection.execute(select(alert.c.payload).order_by(alert.c.id))

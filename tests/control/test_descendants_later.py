@@ -9,7 +9,7 @@ from guardian.control.case_feeds import catch_up
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.domain.finding import Effect
-from guardian.store.control_ledger import Spent
+from guardian.store.control.ledger import Spent
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("walks_by_hand")

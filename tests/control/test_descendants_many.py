@@ -6,8 +6,8 @@ from deployment import AT_ONCE
 from guardian.control import facts, walking
 from guardian.control.deps import BreakerRule
 from guardian.control.walking import follow_on
-from guardian.store.control_delegation import DelegationRows
-from guardian.store.control_facts import EnvelopeRows
+from guardian.store.control.delegation import DelegationRows
+from guardian.store.control.facts import EnvelopeRows
 
 pytestmark = pytest.mark.usefixtures("walks_by_hand", "few_at_once")
 

@@ -13,9 +13,9 @@ from guardian.control.facts import in_canary
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
-from guardian.store import control_findings
-from guardian.store.control_alerts import UNNAMED
-from guardian.store.control_tables import model
+from guardian.store.control import findings
+from guardian.store.control.alerts import UNNAMED
+from guardian.store.control.tables import model
 
 
 def test_strong_evidence_revokes_in_enforce_and_everything_is_written_at_once(stage, a_finding):
@@ -235,7 +235,7 @@ def test_large_findings_make_more_pages_and_none_that_is_too_large(stage, a_find
         stage.call("POST", f"/v1/findings/{each}/verdict", "analyst", json={"verdict": "benign", "reason": "ok"})
     size = len(json.dumps(listed(stage, limit=1)[0]["finding"], separators=(",", ":")))
     for room, pages in ((1, [1] * 5), (2 * size + 2, [2, 2, 1]), (9 * size, [5])):
-        monkeypatch.setattr(control_findings, "ROOM", room)
+        monkeypatch.setattr(findings, "ROOM", room)
         seen, cursor = [], None
         while cursor is not None or not seen:
             query = {"limit": 500, **({"cursor": cursor} if cursor else {})}
@@ -248,7 +248,7 @@ def test_large_findings_make_more_pages_and_none_that_is_too_large(stage, a_find
 def test_what_has_no_room_is_not_read_for_a_session_or_a_case_either(stage, a_finding, monkeypatch):
     for n in range(3):
         stage.submit(a_finding("s1", n=n))
-    monkeypatch.setattr(control_findings, "ROOM", 1)
+    monkeypatch.setattr(findings, "ROOM", 1)
     got = stage.call("GET", "/v1/sessions/acme/s1", "analyst").json()
     assert (len(got["findings"]), got["session"]["findings"]) == (1, 3)
     assert stage.call("GET", "/v1/cases/acme/s1", "analyst").status_code == 200

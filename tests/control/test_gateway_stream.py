@@ -23,7 +23,7 @@ from guardian.gateway.asgi import RefuseRevoked, from_headers
 from guardian.gateway.client import RevocationList
 from guardian.gateway.reading import Refused, Revision
 from guardian.gateway.signature import Verifier
-from guardian.store.control_tables import head, ledger
+from guardian.store.control.tables import head, ledger
 
 
 class Deployment:
@@ -187,7 +187,7 @@ def test_a_restored_backup_is_followed_into_its_new_epoch(deployment, follow):
     revoked = follow()
     until(lambda: revoked.is_revoked("acme", "s1"))
     store = deployment.stage.deps.store
-    from guardian.store.control_head import begin_epoch
+    from guardian.store.control.head import begin_epoch
 
     with store.write() as rows:
         head = rows.head()

@@ -16,7 +16,7 @@ from guardian.control.rounds import Rounds
 from guardian.control.switch import SwitchRule
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import writing
 
 

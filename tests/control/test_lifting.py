@@ -8,9 +8,9 @@ from deployment import AT_ONCE
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.control.walking import follow_on
-from guardian.store.control_delegation import Descent
-from guardian.store.control_facts import EnvelopeRows
-from guardian.store.control_ledger import LedgerRows
+from guardian.store.control.delegation import Descent
+from guardian.store.control.facts import EnvelopeRows
+from guardian.store.control.ledger import LedgerRows
 
 pytestmark = pytest.mark.usefixtures("walks_by_hand", "few_at_once")
 LAST = f"c{2 * AT_ONCE - 1:03}"

@@ -19,7 +19,7 @@ from guardian.domain.revocation import Revision
 from guardian.gateway.signature import Verifier
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.revocation.snapshot import SnapshotFace
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 
 HUNDRED = 100
 

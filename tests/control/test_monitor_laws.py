@@ -20,7 +20,7 @@ from guardian.control.intake import receive
 from guardian.domain.finding import Evidence, NamedBreach
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.principal import Principal
 

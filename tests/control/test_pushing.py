@@ -27,8 +27,8 @@ from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
 from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of
 from guardian.revocation.port import Given
-from guardian.store.control_head import begin_epoch
-from guardian.store.control_tables import ledger, live
+from guardian.store.control.head import begin_epoch
+from guardian.store.control.tables import ledger, live
 from guardian.telemetry import Metrics
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import update
 
 from guardian.control import app
 from guardian.control.watching import watch
-from guardian.store.control import ControlStore
-from guardian.store.control_head import next_change
-from guardian.store.control_tables import head
+from guardian.store.control.head import next_change
+from guardian.store.control.store import ControlStore
+from guardian.store.control.tables import head
 
 
 def holds(stage, revision, way="since", role="gateway"):

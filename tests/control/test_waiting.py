@@ -12,7 +12,7 @@ from guardian.control.problems import Refusal
 from guardian.control.routes import advise
 from guardian.control.switch import SwitchRule
 from guardian.control.waiting import LongPolls, Places
-from guardian.store.control_approvals import ApprovalRows
+from guardian.store.control.approvals import ApprovalRows
 from guardian.wire.advice import Weighing
 
 

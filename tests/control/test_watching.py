@@ -17,7 +17,7 @@ from guardian.control.token_records import record_token
 from guardian.control.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
-from guardian.store.control_peers import STOPPED
+from guardian.store.control.peers import STOPPED
 from guardian.wire.principal import Principal
 
 GATEWAY = Principal(

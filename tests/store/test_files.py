@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from guardian.errors import StoreError
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")

@@ -44,15 +44,16 @@ from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import engine as engine_module
-from guardian.store import monitor_words, schema
-from guardian.store.control import ControlRows, ControlStore
-from guardian.store.control_cursors import Cursor
+from guardian.store import schema
+from guardian.store.control.cursors import Cursor
+from guardian.store.control.store import ControlRows, ControlStore
 from guardian.store.engine import open_engine, reading, writing
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_envelopes import Heard
-from guardian.store.monitor_outbox import insert_findings
-from guardian.store.monitor_retention import Retention
-from guardian.store.monitor_spool import Spool
+from guardian.store.monitor import words
+from guardian.store.monitor.envelopes import Heard
+from guardian.store.monitor.outbox import insert_findings
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.spool import Spool
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
@@ -386,15 +387,15 @@ def test_two_monitors_apply_what_people_said_once(postgres: str, monkeypatch: py
         return state.model_copy(update={"epoch": state.epoch + 1})
 
     one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=hear) for _ in range(2))
-    key, load_sessions = SessionKey("acme", "s1"), monitor_words.load_sessions
+    key, load_sessions = SessionKey("acme", "s1"), words.load_sessions
     said = Change(1, key, HumanWord.REINSTATED, NOW)
 
     def first_the_other(connection: Connection, wanted: Any) -> Any:
-        monkeypatch.setattr(monitor_words, "load_sessions", load_sessions)
+        monkeypatch.setattr(words, "load_sessions", load_sessions)
         assert one.words.apply([said], now=NOW) == 1
         return load_sessions(connection, wanted)
 
-    monkeypatch.setattr(monitor_words, "load_sessions", first_the_other)
+    monkeypatch.setattr(words, "load_sessions", first_the_other)
     with pytest.raises(StoreError):
         two.words.apply([said], now=NOW)
     assert two.words.apply([said], now=NOW) == 0
@@ -410,7 +411,7 @@ def test_monitors_that_hear_the_same_word_take_turns_and_none_fails(
     one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
     said = [Change(n, SessionKey("acme", f"s{n}"), HumanWord.REVOKED, NOW) for n in (1, 2, 3)]
     one.words.apply(said[:1], now=NOW)
-    load_sessions, applied = monitor_words.load_sessions, dict[str, int]()
+    load_sessions, applied = words.load_sessions, dict[str, int]()
     others = [
         threading.Thread(target=lambda who=who, by=by: applied.update({who: by.words.apply(said, now=NOW)}))
         for who, by in (("last", one), ("first", two))
@@ -427,7 +428,7 @@ def test_monitors_that_hear_the_same_word_take_turns_and_none_fails(
                         break
         return load_sessions(connection, wanted)
 
-    monkeypatch.setattr(monitor_words, "load_sessions", meanwhile_another)
+    monkeypatch.setattr(words, "load_sessions", meanwhile_another)
     assert one.words.apply(said[:2], now=NOW) == 1
     for each in begun:
         each.join(60)

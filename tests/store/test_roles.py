@@ -21,14 +21,14 @@ from guardian.domain.record import Place, Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.errors import StoreError
-from guardian.store import control_tables
-from guardian.store.control import ControlStore
-from guardian.store.control_cursors import Cursor
-from guardian.store.control_peers import Peer, SelfTest
-from guardian.store.control_rights import RIGHTS
+from guardian.store.control import tables
+from guardian.store.control.cursors import Cursor
+from guardian.store.control.peers import Peer, SelfTest
+from guardian.store.control.rights import RIGHTS
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_retention import Retention
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.store import MonitorStore
 from guardian.store.schema import CONTROL, migrate
 from guardian.wire.approvals import ApprovalView, BreakGlassView
 from guardian.wire.cases import CaseEvent
@@ -44,7 +44,7 @@ NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 ROOT = Path(__file__).parents[2]
 SQL = ROOT / "config" / "examples" / "postgres-roles.sql"
-TABLES = (*sorted(control_tables.metadata.tables), "migrations_control_version")
+TABLES = (*sorted(tables.metadata.tables), "migrations_control_version")
 SECTION = re.compile(r"^-- === \d\. in database (\w+), as (a superuser|\w+)[^\n]*$", re.MULTILINE)
 
 
@@ -147,7 +147,7 @@ def let_in(server: Server) -> Iterator[Server]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_monitors_role_can_neither_read_nor_write_any_table_of_control(let_in: Server, table: str) -> None:
-    known = control_tables.metadata.tables.get(table)
+    known = tables.metadata.tables.get(table)
     column = "version_num" if known is None else known.columns[0].name
     refused(
         let_in,
@@ -315,7 +315,7 @@ def test_control_itself_can_neither_change_nor_remove_what_stands_there(
 ) -> None:
     with control.write() as rows:
         entry(rows, "s9", "revoked")
-    columns = [column.name for column in control_tables.metadata.tables[table].columns]
+    columns = [column.name for column in tables.metadata.tables[table].columns]
     refused(
         server,
         "guardian_control",
@@ -363,11 +363,11 @@ def test_a_signed_checkpoint_stays_as_it_is(server: Server, control: ControlStor
 def test_the_example_grants_what_the_store_changes_and_nothing_else(server: Server) -> None:
     """Read from the store's own statements, so that a new one without its grant is found here."""
     written = {"update": set(), "delete": set()}
-    for file in (ROOT / "guardian" / "store").glob("control_*.py"):
+    for file in (ROOT / "guardian" / "store" / "control").glob("*.py"):
         text = file.read_text(encoding="utf-8")
         upserts = (("update", variable) for variable in re.findall(r"\bupsert\(self\.connection, (\w+)", text))
         for verb, variable in (*re.findall(r"\b(update|delete)\((\w+)\)", text), *upserts):
-            written[verb].add(getattr(control_tables, variable).name)
+            written[verb].add(getattr(tables, variable).name)
     granted = server.run(
         "guardian_owner",
         "guardian_control",

@@ -19,7 +19,7 @@ from guardian.domain.session import SessionState
 from guardian.errors import ControlError, DecodeError, Unstorable
 from guardian.sources.guardian import plugin
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.fuse import Fuse
 from guardian.stream.worker import Worker, WorkerOptions

@@ -19,7 +19,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Place, Record
 from guardian.errors import AdviserError
 from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
+from guardian.store.monitor.store import MonitorStore
 from guardian.stream.advice_server import AdviceServer
 from guardian.stream.advising import LocalAdviser
 from guardian.stream.vitals import Lateness, Vitals

@@ -16,8 +16,8 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.errors import BusError, ControlError, FuseBlown, RecordRefused, StoreError
 from guardian.store.engine import writing
-from guardian.store.monitor_retention import Retention
-from guardian.store.monitor_tables import findings
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.tables import findings
 from guardian.stream.fuse import Fuse
 from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery

@@ -9,11 +9,11 @@ from guardian.domain.batch import Change, Wanted
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.response.hearing import REGISTERED_KEPT, hear
-from guardian.store import monitor_words
 from guardian.store.engine import open_engine, reading
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_retention import Retention
-from guardian.store.monitor_tables import sessions, words
+from guardian.store.monitor import words as words_module
+from guardian.store.monitor.retention import Retention
+from guardian.store.monitor.store import MonitorStore
+from guardian.store.monitor.tables import sessions, words
 from guardian.stream.changes import ChangeTail
 
 KEY = SessionKey("acme", "s1")
@@ -88,7 +88,7 @@ def test_registered_sessions_that_never_act_are_forgotten_in_time(rig, follow, s
 
 
 def test_the_words_heard_are_kept_up_to_a_bound_and_none_is_applied_twice(follow, store, monkeypatch) -> None:
-    monkeypatch.setattr(monitor_words, "WORDS_KEPT", 4)
+    monkeypatch.setattr(words_module, "WORDS_KEPT", 4)
     follow(*((HumanWord.REGISTERED, "s1", str(n)) for n in range(11)))
     assert sorted(row.seq for row in rows(store, words)) == [8, 9, 10, 11]
     assert store.words.cursor() == 11

@@ -25,8 +25,8 @@ from guardian.sources.envelope_records import EnvelopeRecords
 from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader
 from guardian.store.engine import writing
-from guardian.store.monitor_envelopes import Heard, save_envelopes
-from guardian.store.monitor_values import Conflict
+from guardian.store.monitor.envelopes import Heard, save_envelopes
+from guardian.store.monitor.values import Conflict
 from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse

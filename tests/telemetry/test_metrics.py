@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import guardian
 from guardian.domain.revocation import LedgerEntry, ReasonCode
 from guardian.policy.reload import ReloadOutcome
-from guardian.store.control_peers import TestKind
+from guardian.store.control.peers import TestKind
 from guardian.telemetry import METRICS, Metric, Metrics
 
 

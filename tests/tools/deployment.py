@@ -11,7 +11,7 @@ import pytest
 from guardian.control.deps import ControlDeps
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
-from guardian.store.control import ControlStore
+from guardian.store.control.store import ControlStore
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "config" / "policies"

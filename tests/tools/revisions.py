@@ -16,7 +16,8 @@ def go(engine: Engine, revision: str, scripts: str = CONTROL) -> None:
     config.set_main_option("script_location", str(importlib.resources.files(scripts)))
     config.set_main_option("path_separator", "os")
     with writing(engine) as connection:
-        config.attributes.update(connection=connection, version_table=f"{scripts.rpartition('.')[2]}_version")
+        table = f"migrations_{scripts.split('.')[-2]}_version"
+        config.attributes.update(connection=connection, version_table=table)
         command.upgrade(config, revision)
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from guardian.audit.verify import verify_trail
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.store.control import ControlRows
-from guardian.store.control_tables import delivery
+from guardian.store.control.store import ControlRows
+from guardian.store.control.tables import delivery
 
 _ALL = 1_000_000
 

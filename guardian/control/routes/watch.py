@@ -12,7 +12,7 @@ from guardian.control.restored import gave_away
 from guardian.control.routes.revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
-from guardian.store.control_peers import STOPPED, STOPPED_UNREAD, UNREAD
+from guardian.store.control.peers import STOPPED, STOPPED_UNREAD, UNREAD
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])

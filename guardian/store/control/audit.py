@@ -1,0 +1,176 @@
+"""The audit trail: records in canonical JSON (RFC 8785), each hash covering everything before it."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import rfc8785
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
+
+from guardian.store.control.head import extend_audit, read_head
+from guardian.store.control.tables import audit, audit_about, head
+
+_DOMAIN = b"guardian.audit/v1\x00"
+_AT_ONCE = 2000  # rows held in memory while the trail is read
+
+Doubt = Literal["missing", "surplus", "unreadable", "moved", "edited"]
+
+
+class AuditEntry(NamedTuple):
+    """One line of the trail; `record` is the canonical text that `hash` covers."""
+
+    seq: int
+    record: str
+    hash: str
+
+
+class RawEntry(NamedTuple):
+    """One line as the bytes that are stored, to be doubted; None where a column holds no text."""
+
+    seq: int
+    record: bytes | None
+    hash: bytes | None
+
+
+class RawEnd(NamedTuple):
+    """What the head row says of the trail, to be doubted; `seq` is -1 where it holds no number."""
+
+    epoch: int
+    seq: int
+    hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRows:
+    connection: Connection
+
+    def append(self, record: Mapping[str, Any]) -> AuditEntry:
+        """Chain one record. The head row's lock is held, so the chain cannot fork."""
+        end = read_head(self.connection)
+        seq = end.audit_seq + 1
+        text = canonical({**record, "seq": seq})
+        digest = chain(end.audit_hash, text)
+        self.connection.execute(insert(audit).values(seq=seq, record=text, hash=digest))
+        extend_audit(self.connection, seq, digest)
+        tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
+        if _fits(tenant_id) and _fits(session_id):
+            place = {"tenant_id": tenant_id, "session_id": session_id, "seq": seq}
+            self.connection.execute(insert(audit_about).values(**place))
+        return AuditEntry(seq, text, digest)
+
+    def note(self, action: str, *, at: datetime, actor: str = "guardian", **told: Any) -> AuditEntry:
+        """Append what was done without asking policy: by guardian itself, by an operator, or by signing in."""
+        return self.append({"at": at.isoformat(), "actor": actor, "action": action, **told})
+
+    def entries(self, after: int = 0) -> Iterator[AuditEntry]:
+        wanted = select(audit).where(audit.c.seq > after).order_by(audit.c.seq)
+        for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
+            yield AuditEntry(row.seq, row.record, row.hash)
+
+    def about(self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+        """The entries on one session, the newest first; `before` continues a page."""
+        wanted = select(audit).join(audit_about, audit_about.c.seq == audit.c.seq)
+        wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
+        if before is not None:
+            wanted = wanted.where(audit_about.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()).limit(limit))
+        return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
+
+    def naming(self, tenant_id: str, session_id: str, text: str) -> list[AuditEntry]:
+        """The entries on one session that hold `text` in quotes, the newest first, however many came since."""
+        wanted = select(audit).join(audit_about, audit_about.c.seq == audit.c.seq)
+        wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
+        wanted = wanted.where(audit.c.record.contains(f'"{text}"', autoescape=True))
+        rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()))
+        return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
+
+    def raw(self, after: int | None = None) -> Iterator[RawEntry]:
+        """Every row by its number, a few at a time; without `after` also impossible ones below 1."""
+        wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash)).order_by(audit.c.seq)
+        if after is not None:
+            wanted = wanted.where(audit.c.seq > after)
+        for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
+            yield RawEntry(*row)
+
+    def digest(self, seq: int) -> str:
+        """The hash of one entry; empty where there is none."""
+        wanted = select(StoredText(audit.c.hash)).where(audit.c.seq == seq)
+        found: bytes | None = self.connection.execute(wanted).scalar()
+        return (found or b"").decode(errors="replace")
+
+    def end(self) -> RawEnd:
+        wanted = select(head.c.epoch, head.c.audit_seq, StoredText(head.c.audit_hash))
+        epoch, seq, digest = self.connection.execute(wanted).one()
+        return RawEnd(epoch, seq if isinstance(seq, int) else -1, digest)
+
+
+def _fits(name: object) -> bool:
+    """Whether an entry can be looked up by this name; the trail itself holds every one."""
+    return isinstance(name, str) and len(name) <= 512 and "\x00" not in name
+
+
+def doubt(entry: RawEntry, seq: int, before: bytes) -> Doubt | None:
+    """What is wrong with the entry that should be number `seq`, after the hash `before` (32 bytes)."""
+    if entry.seq != seq:
+        return "missing" if entry.seq > seq else "surplus"
+    if entry.record is None or entry.hash is None:
+        return "unreadable"
+    number = b'"seq":%d' % seq  # quotes within strings are escaped: only a member can read like this
+    if number + b"," not in entry.record and number + b"}" not in entry.record:
+        return "moved"
+    return None if entry.hash == link(before, entry.record).hex().encode() else "edited"
+
+
+def link(before: bytes, record: bytes) -> bytes:
+    """SHA-256 over a domain, the previous hash and the record: no other hash of ours can collide with it."""
+    return hashlib.sha256(_DOMAIN + before + record).digest()
+
+
+def chain(before: str, record: str) -> str:
+    """`link` for the hexadecimal text of the tables."""
+    return link(bytes.fromhex(before), record.encode()).hex()
+
+
+def canonical(value: Any) -> str:
+    """RFC 8785 for what audit records hold: strings, integers, booleans, null, lists and objects.
+
+    Floats are refused, so that two languages cannot disagree about a number. Raises TypeError, ValueError.
+    """
+    _refuse_floats(value)
+    return rfc8785.dumps(value).decode()
+
+
+def _refuse_floats(value: Any) -> None:
+    match value:
+        case float():
+            raise TypeError("an audit record cannot hold a float; say it in integers")
+        case dict():
+            for item in value.values():
+                _refuse_floats(item)
+        case list() | tuple():
+            for item in value:
+                _refuse_floats(item)
+
+
+class StoredText(FunctionElement[Any]):
+    """The bytes of a text column as they lie there: a damaged text must be reported, not fail to decode."""
+
+    name = "stored_text"
+    type = NullType()
+    inherit_cache = True
+
+
+@compiles(StoredText, "sqlite")
+def _sqlite_bytes(element: Any, compiler: Any, **more: Any) -> str:
+    column = compiler.process(element.clauses, **more)
+    return f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) END"
+
+
+@compiles(StoredText, "postgresql")
+def _postgresql_bytes(element: Any, compiler: Any, **more: Any) -> str:
+    return f"convert_to({compiler.process(element.clauses, **more)}, 'UTF8')"

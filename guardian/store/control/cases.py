@@ -1,0 +1,236 @@
+"""Cases as a channel of people shows them: where each stands there, and what happened in it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
+
+from guardian.store.control.sessions import says
+from guardian.store.control.tables import approval, case, case_event, envelope, live, session
+from guardian.wire.cases import CaseEvent
+
+
+class StoredCase(NamedTuple):
+    """One case. `kind` is session, news or digest; `rank` the severity, 0 to 4, the highest since it began.
+
+    `place` is the message that shows it, None while there is none; `folded_into` the digest that lists it
+    instead. `digest` is how it stands, `shown` what was last written; likewise `events` and `told` count its
+    history. `step` is the write that was claimed and has not ended: it is repeated as it is, never anew. `next_at`
+    is when it was claimed while it is being sent.
+    """
+
+    key: str
+    tenant_id: str
+    session_id: str
+    kind: str
+    purpose: str
+    rank: int
+    alert_id: int
+    findings: int
+    channel: str
+    place: str | None
+    folded_into: str | None
+    state: str
+    digest: str
+    shown: str
+    events: int
+    told: int
+    steps: int
+    step: str | None
+    status: str
+    attempts: int
+    next_at: datetime
+    last_error: str
+    opened_at: datetime
+    written_at: datetime | None
+    replied_at: datetime | None
+    acted_at: datetime | None
+    escalated_at: datetime | None
+    snoozed_until: datetime | None
+    snoozed_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRows:
+    """`status`: idle (nothing to write), due (look at it from `next_at` on), sending, parked."""
+
+    connection: Connection
+
+    def get(self, key: str) -> StoredCase | None:
+        row = self.connection.execute(select(case).where(case.c.key == key)).one_or_none()
+        return None if row is None else _stored(row)
+
+    def of_session(self, tenant_id: str, session_id: str) -> StoredCase | None:
+        wanted = select(case).where(
+            case.c.tenant_id == tenant_id, case.c.session_id == session_id, case.c.kind == "session"
+        )
+        row = self.connection.execute(wanted.limit(1)).one_or_none()
+        return None if row is None else _stored(row)
+
+    def open(
+        self,
+        key: str,
+        *,
+        kind: str,
+        tenant_id: str,
+        session_id: str,
+        now: datetime,
+        purpose: str = "",
+        rank: int = 0,
+        channel: str = "",
+    ) -> StoredCase:
+        """The case, made due; created when it was never heard of."""
+        known = self.get(key)
+        if known is None:
+            values: dict[str, Any] = dict.fromkeys(
+                ("alert_id", "findings", "events", "told", "steps", "attempts"), 0
+            )
+            values |= dict.fromkeys(("state", "shown", "last_error", "digest"), "")
+            values |= {"key": key, "kind": kind, "tenant_id": tenant_id, "session_id": session_id}
+            values |= {"purpose": purpose, "rank": rank, "channel": channel}
+            self.connection.execute(insert(case).values(**values, status="idle", next_at=now, opened_at=now))
+        self.touch(key, now)
+        opened = self.get(key)
+        assert opened is not None  # noqa: S101 - it was inserted above
+        return opened
+
+    def touch(self, key: str, now: datetime) -> None:
+        """Look at it now; one that is being sent is looked at when that has ended, for that makes it due."""
+        self.connection.execute(
+            update(case).where(case.c.key == key, case.c.status != "sending").values(status="due", next_at=now)
+        )
+
+    def touch_under(self, tenant_id: str, field: str, name: str, now: datetime, most: int) -> None:
+        """Look now at sessions' cases that have a message and that a finding or a version of the envelope tied to
+        `name` in `field`; at most so many, those that were written last."""
+        shown = select(case.c.key).where(*_tied(tenant_id, field, name), case.c.place.is_not(None))
+        wanted = shown.order_by(case.c.written_at.desc()).limit(most)
+        for key in self.connection.execute(wanted).scalars().all():
+            self.touch(key, now)
+
+    def acted_under(self, tenant_id: str, field: str, name: str, at: datetime, states: Iterable[str]) -> None:
+        """Somebody acted on sessions' cases in these states that are tied to it so, wherever they are shown."""
+        waits = case.c.state.in_([*states]), case.c.acted_at.is_(None)
+        mine = update(case).where(*waits, *_tied(tenant_id, field, name))
+        self.connection.execute(mine.values(acted_at=at))
+
+    def change(self, key: str, **values: Any) -> None:
+        self.connection.execute(update(case).where(case.c.key == key).values(**values))
+
+    def due(self, now: datetime, limit: int) -> list[StoredCase]:
+        """The most severe first, among them the one that waits longest."""
+        wanted = select(case).where(case.c.status == "due", case.c.next_at <= now)
+        ordered = wanted.order_by(case.c.rank.desc(), case.c.next_at, case.c.opened_at, case.c.key)
+        return [_stored(row) for row in self.connection.execute(ordered.limit(limit))]
+
+    def failed(self, now: datetime) -> list[StoredCase]:
+        """Those whose last write the channel did not take, and whose next try is still to come; the next first."""
+        wanted = select(case).where(*_waits_after_failing(now)).order_by(case.c.next_at, case.c.key)
+        return [_stored(row) for row in self.connection.execute(wanted)]
+
+    def hurry(self, now: datetime) -> int:
+        """Make the next try of all those now. Returns how many."""
+        return self.connection.execute(update(case).where(*_waits_after_failing(now)).values(next_at=now)).rowcount
+
+    def crowd(self, tenant_id: str, least: int, since: datetime) -> int:
+        """Sessions' cases of the tenant, at least this severe, that are newer than that or not shown yet."""
+        waiting = and_(case.c.status == "due", case.c.place.is_(None), case.c.folded_into.is_(None))
+        mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.rank >= least)
+        counted = select(func.count()).select_from(case).where(mine)
+        sorts = (case.c.opened_at > since, and_(waiting, case.c.opened_at <= since))  # an index for each
+        return sum(int(self.connection.execute(counted.where(sort)).scalar_one()) for sort in sorts)
+
+    def unplaced(self, tenant_id: str, most: int, now: datetime, limit: int) -> list[StoredCase]:
+        """Sessions' cases of the tenant, at most this severe, that are due and have no message of their own."""
+        mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.rank <= most)
+        waiting = and_(
+            case.c.status == "due", case.c.next_at <= now, case.c.place.is_(None), case.c.step.is_(None)
+        )
+        wanted = select(case).where(mine, waiting).order_by(case.c.rank.desc(), case.c.next_at, case.c.key)
+        return [_stored(row) for row in self.connection.execute(wanted.limit(limit))]
+
+    def newest_digest(self, tenant_id: str, channel: str, since: datetime) -> StoredCase | None:
+        """The tenant's latest digest in that channel, if it was opened after that."""
+        mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "digest", case.c.channel == channel)
+        wanted = select(case).where(mine, case.c.opened_at > since).order_by(case.c.opened_at.desc())
+        row = self.connection.execute(wanted.limit(1)).one_or_none()
+        return None if row is None else _stored(row)
+
+    def folded(self, key: str) -> dict[int, int]:
+        """How many cases of each rank a digest lists."""
+        counted = select(case.c.rank, func.count()).where(case.c.folded_into == key).group_by(case.c.rank)
+        return {int(row[0]): int(row[1]) for row in self.connection.execute(counted)}
+
+    def waits_in(self, key: str, least: int, states: Iterable[str]) -> datetime | None:
+        """Since when the oldest waits of the cases that a digest lists, at least this severe and in one of these
+        states, that nobody acted on; None where there is none."""
+        listed = case.c.folded_into == key, case.c.rank >= least
+        waits = case.c.state.in_([*states]), case.c.acted_at.is_(None)
+        oldest = select(func.min(case.c.opened_at)).where(*listed, *waits)
+        since: datetime | None = self.connection.execute(oldest).scalar_one()
+        return since
+
+    def asked_in(self, key: str, now: datetime) -> bool:
+        """Whether one of the cases that a digest lists waits for a second person's word."""
+        mine = approval.c.tenant_id == case.c.tenant_id, approval.c.session_id == case.c.session_id
+        waits = approval.c.state == "pending", approval.c.expires_at > now
+        wanted = select(case.c.key).where(case.c.folded_into == key, *mine, *waits)
+        return self.connection.execute(wanted.limit(1)).first() is not None
+
+    def recover(self, before: datetime | None = None) -> int:
+        """Back to due with what was being sent when a process died, its step kept. Returns how many.
+
+        All that is being sent, or what was claimed at `before` or earlier.
+        """
+        stranded = case.c.status == "sending"
+        if before is not None:
+            stranded &= case.c.next_at <= before
+        return self.connection.execute(update(case).where(stranded).values(status="due")).rowcount
+
+    def depth(self, now: datetime) -> int:
+        """How many have something to be written now, are being written, or are to be tried again."""
+        waiting = select(func.count()).select_from(case).where(case.c.status.in_(["due", "sending"]))
+        wanted = or_(case.c.next_at <= now, case.c.step.is_not(None))
+        return int(self.connection.execute(waiting.where(wanted)).scalar_one())
+
+    def events(self, key: str, after: int = 0, limit: int = 1000) -> list[CaseEvent]:
+        """What happened after event number `after`, in order."""
+        wanted = select(case_event.c.event).where(case_event.c.key == key, case_event.c.n > after)
+        rows = self.connection.execute(wanted.order_by(case_event.c.n).limit(limit))
+        return [CaseEvent.model_validate_json(row.event) for row in rows]
+
+    def happened(self, known: StoredCase, events: Iterable[CaseEvent]) -> StoredCase:
+        """Add to its history; the caller makes it due."""
+        n = known.events
+        lines = [{"key": known.key, "n": n + i, "event": e.model_dump_json()} for i, e in enumerate(events, 1)]
+        if not lines:
+            return known
+        self.connection.execute(insert(case_event), lines)
+        self.change(known.key, events=n + len(lines))
+        return known._replace(events=n + len(lines))
+
+    def flagged_without(self) -> int:
+        """How many sessions are flagged, and not revoked, that are no case."""
+        this = case.c.tenant_id == session.c.tenant_id, case.c.session_id == session.c.session_id
+        known = exists().where(*this, case.c.kind == "session", case.c.alert_id > 0)
+        mine = live.c.tenant_id == session.c.tenant_id, live.c.subject_id == session.c.session_id
+        revoked = exists().where(*mine, live.c.subject_type == "session")
+        counted = select(func.count()).select_from(session).where(session.c.flagged, ~known, ~revoked)
+        return int(self.connection.execute(counted).scalar_one())
+
+
+def _tied(tenant_id: str, field: str, name: str) -> tuple[ColumnElement[bool], ...]:
+    mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
+    own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
+    tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, says(field, name)))
+    return case.c.tenant_id == tenant_id, case.c.kind == "session", tied
+
+
+def _waits_after_failing(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return case.c.status == "due", case.c.next_at > now, case.c.last_error != ""
+
+
+def _stored(row: Row[Any]) -> StoredCase:
+    return StoredCase(**{name: getattr(row, name) for name in StoredCase._fields})

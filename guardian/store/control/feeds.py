@@ -1,0 +1,102 @@
+"""The feeds that cases follow: alerts, audit trail and people's words, and how far each was read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, delete, func, select
+
+from guardian.store.control.tables import alert, audit, case, change, followed
+from guardian.store.inserts import upsert
+
+_BEGUN = "begun"
+"""Noted among the feeds once a channel has begun to follow them, at the newest alert of that time."""
+BEGINNING = "beginning"
+"""Noted there while the channel still takes in what was before, at the approval that it looked at last."""
+
+
+class Followed(NamedTuple):
+    """One line of a feed that cases follow; `payload` is its JSON, of a change the word beside its `detail`."""
+
+    seq: int
+    payload: str
+    key: str = ""
+    tenant_id: str = ""
+    session_id: str = ""
+    at: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRows:
+    connection: Connection
+
+    def position(self, feed: str) -> int:
+        found = self.connection.execute(select(followed.c.seq).where(followed.c.feed == feed)).one_or_none()
+        return 0 if found is None else int(found.seq)
+
+    def follow(self, feed: str, seq: int) -> None:
+        """Remember how far a feed was read."""
+        upsert(self.connection, followed, [{"feed": feed, "seq": seq}])
+
+    def news(self, feed: str, limit: int) -> Sequence[Followed]:
+        """What stands on a feed after what was read: alerts, audit or changes."""
+        after = self.position(feed)
+        match feed:
+            case "alerts":
+                wanted = select(alert).where(alert.c.id > after)
+                rows = self.connection.execute(wanted.order_by(alert.c.id).limit(limit))
+                return [_alert(row) for row in rows]
+            case "audit":
+                wanted = select(audit.c.seq, audit.c.record).where(audit.c.seq > after)
+                rows = self.connection.execute(wanted.order_by(audit.c.seq).limit(limit))
+                return [Followed(row.seq, row.record, at=_at(row.record)) for row in rows]
+            case _:
+                wanted = select(change).where(change.c.seq > after)
+                rows = self.connection.execute(wanted.order_by(change.c.seq).limit(limit))
+                return [Followed(r.seq, r.word, "", r.tenant_id, r.session_id, r.at, r.detail) for r in rows]
+
+    def begin(self, since: datetime) -> bool:
+        """Note that a channel begins with the alerts that are newer than `since`.
+
+        False where one began before. One that followed alerts before this was noted shows by a case that has an
+        alert: a case without is a snooze, and the positions say nothing, for the schema starts them somewhere.
+        """
+        noted = select(followed.c.feed).where(followed.c.feed == _BEGUN)
+        heard = select(case.c.key).where(case.c.alert_id > 0).limit(1)
+        if any(self.connection.execute(known).first() is not None for known in (noted, heard)):
+            return False
+        self.follow(_BEGUN, self._alerts_by(None))
+        self.follow(BEGINNING, 0)
+        self.follow("alerts", max(self.position("alerts"), self._alerts_by(since)))
+        return True
+
+    def beginning(self) -> int | None:
+        """The newest alert of the time when the channel began, while it still takes in what was before."""
+        noted = select(followed.c.feed).where(followed.c.feed == BEGINNING)
+        return None if self.connection.execute(noted).first() is None else self.position(_BEGUN)
+
+    def begun(self) -> None:
+        """Everything from before is taken in."""
+        self.connection.execute(delete(followed).where(followed.c.feed == BEGINNING))
+
+    def newest_alert(self, key: str, last: int) -> Followed | None:
+        """The case's newest alert, up to alert number `last`."""
+        wanted = select(alert).where(alert.c.case_key == key, alert.c.id <= last).order_by(alert.c.id.desc())
+        row = self.connection.execute(wanted.limit(1)).one_or_none()
+        return None if row is None else _alert(row)
+
+    def _alerts_by(self, at: datetime | None) -> int:
+        wanted = select(func.max(alert.c.id))
+        bounded = wanted if at is None else wanted.where(alert.c.created_at <= at)
+        return int(self.connection.execute(bounded).scalar_one() or 0)
+
+
+def _at(record: str) -> datetime:
+    return datetime.fromisoformat(json.loads(record)["at"])
+
+
+def _alert(row: Row[Any]) -> Followed:
+    return Followed(row.id, row.payload, key=row.case_key, at=row.created_at)

@@ -1,0 +1,289 @@
+"""Sessions as control knows them, and the feed of what people said about them."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
+
+from guardian.domain.event import Envelope
+from guardian.domain.finding import Effect, Finding, Kind, Severity
+from guardian.domain.session import HumanWord
+from guardian.store.control.findings import SEVERITIES, WORST, FindingRows
+from guardian.store.control.head import next_change
+from guardian.store.control.scope import Scope, walked_within, within
+from guardian.store.control.tables import UNKNOWN, change, envelope, live, mode, session
+from guardian.store.engine import storable
+from guardian.wire.base import SessionStatus
+from guardian.wire.sessions import SessionChange, SessionView
+
+_PAGE = 1_000_000
+"""Characters of envelopes after which a page of changes ends: whoever reads them has seconds for each."""
+_AT_ONCE = 50  # rows held in memory while a page is read
+_RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
+
+
+class StoredSession(NamedTuple):
+    """`restarts` is how often the evidence had started afresh when people last made it do so, at `restarted_at`;
+    exceptions made it do so, too. It is the epoch of the findings since. At `cleared_at` people last gave the
+    session back, and cleared it of all that they had been told. `worst` is how severe the worst is of what still
+    accuses it; None where nothing does, or nobody knows."""
+
+    seq: int
+    restarts: int
+    view: SessionView
+    restarted_at: datetime | None = None
+    cleared_at: datetime | None = None
+    worst: Severity | None = None
+
+
+_NEXT = union_all(
+    *(
+        select(func.min(table.c.tenant_id).label("name")).where(table.c.tenant_id > bindparam("after"))
+        for table in (session, envelope, mode)
+    )
+).subquery()
+_NEXT_TENANT = select(func.min(_NEXT.c.name))
+_REVOKED = and_(
+    live.c.tenant_id == session.c.tenant_id,
+    live.c.subject_type == "session",
+    live.c.subject_id == session.c.session_id,
+)
+_STATUS = case((live.c.n.is_not(None), "revoked"), (session.c.flagged, "flagged"), else_="active").label("status")
+_ALL = select(session, _STATUS).outerjoin(live, _REVOKED)
+_ONLY_REVOKED = select(session, _STATUS).join(live, _REVOKED)
+_NEWS = case((session.c.last_word_at > session.c.last_seen, session.c.last_word_at), else_=session.c.last_seen)
+_ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.session_id == bindparam("session_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRows:
+    connection: Connection
+
+    def get(self, tenant_id: str, session_id: str) -> StoredSession | None:
+        row = self.connection.execute(_ONE, {"tenant_id": tenant_id, "session_id": session_id}).one_or_none()
+        return None if row is None else _stored(row)
+
+    def page(
+        self, scope: Scope, *, limit: int, before: int | None = None, status: SessionStatus | None = None
+    ) -> list[StoredSession]:
+        """The most recently met first."""
+        mine = walked_within(self.connection, session.c.tenant_id, scope)
+        wanted = _of_status(status, scope, mine)
+        if before is not None:
+            wanted = wanted.where(session.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
+        return [_stored(row) for row in rows]
+
+    def pressing(
+        self, scope: Scope, *, limit: int, after: int = 0, status: SessionStatus | None = None
+    ) -> list[StoredSession]:
+        """Without the first `after`. Those that are flagged: the most severe first, and one whose severity is not
+        known is not mild. All others, and those alike in that: those of which there was news last."""
+        tenant, order = session.c.tenant_id, [_NEWS.desc(), session.c.seq.desc()]
+        if status == "flagged":
+            mine, order = walked_within(self.connection, tenant, scope), [session.c.worst.desc(), *order]
+        else:
+            mine = within(tenant, scope)
+        ordered = _of_status(status, scope, mine).with_only_columns(session.c.seq).order_by(*order)
+        # what is sorted is held in memory, and purposes are long
+        chosen = self.connection.execute(ordered.limit(limit).offset(after)).scalars().all()
+        found = {row.seq: _stored(row) for row in self.connection.execute(_ALL.where(session.c.seq.in_(chosen)))}
+        return [found[seq] for seq in chosen]
+
+    def perhaps_protected(self, tenant_id: str, field: str, name: str, agents: Collection[str]) -> set[str]:
+        """Sessions that a finding or a version of their envelope tied to `name` in `field`, and that were
+        protected one by one or acted as one of these agents. The caller asks whether that still holds.
+
+        With agents it reads all envelopes of the tenant: there is no index of who acts in a session.
+        """
+        own = and_(envelope.c.tenant_id == session.c.tenant_id, envelope.c.session_id == session.c.session_id)
+        met = select(session.c.session_id).where(
+            session.c.tenant_id == tenant_id,
+            or_(session.c.protected, session.c.agent_id.in_(agents)),
+            or_(session.c[field] == name, exists().where(own, says(field, name))),
+        )
+        found = set(self.connection.execute(met).scalars())
+        if agents:
+            mine = envelope.c.tenant_id == tenant_id, says(field, name)
+            registered = self.connection.execute(select(envelope.c.session_id, envelope.c.envelope).where(*mine))
+            found |= {name for name, told in registered if json.loads(told).get("agent_id") in agents}
+        return found
+
+    def registered_under(self, tenant_id: str, field: str, name: str) -> list[str]:
+        """Sessions of which a version of their envelope has `name` in `field`; the caller asks whether the newest
+        does. It reads all envelopes of the tenant."""
+        mine = envelope.c.tenant_id == tenant_id, says(field, name)
+        wanted = select(envelope.c.session_id).where(*mine).distinct().order_by(envelope.c.session_id)
+        return list(self.connection.execute(wanted).scalars())
+
+    def tenants(self, most: int) -> list[str]:
+        """Tenants that have a session, a registered envelope or a mode of their own; the first `most` by name.
+
+        Each look-up skips all rows of one tenant.
+        """
+        found: list[str] = []
+        while len(found) < most:
+            name = self.connection.execute(_NEXT_TENANT, {"after": found[-1] if found else ""}).scalar_one()
+            if name is None:
+                break
+            found.append(name)
+        return found
+
+    def meet(self, tenant_id: str, session_id: str, now: datetime) -> StoredSession:
+        """The session, created empty when it was never heard of."""
+        known = self.get(tenant_id, session_id)
+        if known is not None:
+            return known
+        self.connection.execute(
+            insert(session).values(
+                tenant_id=tenant_id,
+                session_id=session_id,
+                purpose="",
+                protected=False,
+                flagged=False,
+                findings=0,
+                first_seen=now,
+                last_seen=now,
+            )
+        )
+        met = self.get(tenant_id, session_id)
+        assert met is not None  # noqa: S101 - it was inserted two lines up
+        return met
+
+    def note_finding(self, finding: Finding, effect: Effect, now: datetime) -> None:
+        """Take over what the finding says of its subject. A later expiry counts, an earlier one does not.
+
+        The agent is the one that was named first: protection may go by it, so a later word must not change it.
+        """
+        known = self.meet(finding.tenant_id, finding.session_id, now)
+        values: dict[str, Any] = {"findings": known.view.findings + 1, "last_seen": now}
+        if effect is not Effect.NONE:
+            values["flagged"] = True
+            spoken_of = known.cleared_at if finding.kind is Kind.DRIFT else known.restarted_at
+            if spoken_of is None or now >= spoken_of:  # as in `WORST`, which has to parse all that came before
+                worst = max(SEVERITIES.index(each) for each in (finding.severity, known.worst) if each is not None)
+                values["worst"] = worst
+        if finding.subject is not None:
+            told = finding.subject
+            values |= {
+                "delegator_id": told.delegator_id,
+                "agent_id": known.view.agent_id or (told.agent_id and storable(told.agent_id)),
+                "task_id": told.task_id and storable(told.task_id),
+                "purpose": storable(told.purpose),
+            }
+            ends = [at for at in (known.view.expires_at, told.expires_at) if at is not None]
+            values["expires_at"] = max(ends, default=None)
+        self._update(finding.tenant_id, finding.session_id, values)
+
+    def protect(self, tenant_id: str, session_id: str, now: datetime, *, protected: bool) -> None:
+        self.meet(tenant_id, session_id, now)
+        self._update(tenant_id, session_id, {"protected": protected})
+
+    def say(
+        self,
+        tenant_id: str,
+        session_id: str,
+        word: HumanWord,
+        now: datetime,
+        *,
+        human: bool,
+        detail: str = "",
+    ) -> None:
+        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh. Only who is
+        given back is flagged no longer by that alone.
+
+        An exception's word does that too, but supersedes no finding: nobody has judged what came meanwhile.
+        """
+        seq = next_change(self.connection)
+        place = {"seq": seq, "tenant_id": tenant_id, "session_id": session_id}
+        self.connection.execute(insert(change).values(**place, word=word.value, detail=detail, at=now))
+        values: dict[str, Any] = {"last_word": word.value, "last_word_at": now} if human else {}
+        if human and word in _RESTARTS:
+            restarts = session.c.restarts + session.c.freshened + 1
+            values |= {"restarted_at": now, "restarts": restarts, "freshened": 0}
+            if word is HumanWord.REINSTATED:
+                values |= {"cleared_at": now, "flagged": False}
+        elif word in _RESTARTS:
+            values["freshened"] = session.c.freshened + 1
+        if values:
+            self.meet(tenant_id, session_id, now)
+            self._update(tenant_id, session_id, values)
+        if "restarted_at" in values:
+            self._update(tenant_id, session_id, {"worst": WORST})
+
+    def acquit(self, tenant_id: str, session_id: str) -> None:
+        """Flagged no longer, unless a finding still accuses it."""
+        if not FindingRows(self.connection).accusing(tenant_id, session_id):
+            self._update(tenant_id, session_id, {"flagged": False})
+
+    def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
+        """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one."""
+        told = and_(
+            envelope.c.tenant_id == change.c.tenant_id,
+            envelope.c.session_id == change.c.session_id,
+            envelope.c.digest == change.c.detail,
+            change.c.word == HumanWord.REGISTERED.value,
+        )
+        wanted = select(change, envelope.c.envelope).outerjoin(envelope, told)
+        wanted = wanted.where(change.c.seq > since, within(change.c.tenant_id, scope))
+        wanted = wanted.order_by(change.c.seq).limit(limit).execution_options(yield_per=_AT_ONCE)
+        found: list[SessionChange] = []
+        room = _PAGE
+        with self.connection.execute(wanted) as rows:
+            for row in rows:
+                found.append(_change(row))
+                room -= len(row.envelope or "")
+                if room <= 0:
+                    break
+        return found
+
+    def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
+        this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
+        self.connection.execute(update(session).where(this).values(**values))
+
+
+def _of_status(status: SessionStatus | None, scope: Scope, mine: ColumnElement[bool]) -> Select[Any]:
+    """`mine` says which are within `scope`; of those that are revoked the ledger's tenants say it."""
+    match status:
+        case "revoked":
+            return _ONLY_REVOKED.where(within(live.c.tenant_id, scope))
+        case "flagged":
+            return _ALL.where(mine, live.c.n.is_(None), session.c.flagged)
+        case "active":
+            return _ALL.where(mine, live.c.n.is_(None), ~session.c.flagged)
+        case None:
+            return _ALL.where(mine)
+
+
+def says(field: str, name: str) -> ColumnElement[bool]:
+    """Whether an envelope's JSON has this anywhere, as it is written there."""
+    return envelope.c.envelope.contains(f'"{field}":{json.dumps(name, ensure_ascii=False)}', autoescape=True)
+
+
+def _change(row: Row[Any]) -> SessionChange:
+    told = row.envelope and Envelope.model_validate_json(row.envelope)
+    return SessionChange(**(row._asdict() | {"envelope": told}))
+
+
+def _stored(row: Row[Any]) -> StoredSession:
+    view = SessionView(**row._asdict())
+    worst = None if row.worst == UNKNOWN else SEVERITIES[row.worst]
+    return StoredSession(row.seq, row.restarts, view, row.restarted_at, row.cleared_at, worst)

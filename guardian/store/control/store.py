@@ -1,0 +1,325 @@
+"""The control database: who was flagged, revoked and reinstated, by whom, and why.
+
+The monitor has no way in here: it speaks to the control API, with a database of its own.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import make_url
+
+from guardian.domain.finding import OPERATORS
+from guardian.domain.revocation import Revision
+from guardian.errors import StoreError, Unstorable
+from guardian.store.control.alerts import AlertRows
+from guardian.store.control.approvals import ApprovalRows, BreakGlassRows
+from guardian.store.control.audit import AuditRows
+from guardian.store.control.cases import CaseRows
+from guardian.store.control.checkpoints import CheckpointRows
+from guardian.store.control.cursors import CursorRows
+from guardian.store.control.delegation import DelegationRows
+from guardian.store.control.epoch import EpochFile, Mark, lost_mark, restored_mark
+from guardian.store.control.exceptions import ExceptionRows
+from guardian.store.control.facts import BreakerRows, EnvelopeRows, ModelRows, ModeRows
+from guardian.store.control.feeds import FeedRows
+from guardian.store.control.findings import FindingRows
+from guardian.store.control.head import Head, begin_epoch, create_head, has_head, queue_for_writing, read_head
+from guardian.store.control.idempotency import IdempotencyRows
+from guardian.store.control.ledger import LedgerRows
+from guardian.store.control.peers import PeerRows, SelfTestRows
+from guardian.store.control.rights import RIGHTS
+from guardian.store.control.sessions import SessionRows
+from guardian.store.control.tokens import TokenRows, VisitRows
+from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
+from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
+from guardian.telemetry import logger
+
+_log = logger("store")
+_NEW_EPOCH = "beginEpoch"
+_TURN_S = 10.0
+_SHORT_TURN_S = 1.0  # while writes fail: requests that wait would take every thread from those that only read
+
+
+class ControlRows:
+    """Everything within one transaction, by noun."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.findings = FindingRows(connection)
+        self.sessions = SessionRows(connection)
+        self.ledger = LedgerRows(connection)
+        self.audit = AuditRows(connection)
+        self.checkpoints = CheckpointRows(connection)
+        self.alerts = AlertRows(connection)
+        self.modes = ModeRows(connection)
+        self.tokens = TokenRows(connection)
+        self.idempotency = IdempotencyRows(connection)
+        self.approvals = ApprovalRows(connection)
+        self.break_glass = BreakGlassRows(connection)
+        self.breakers = BreakerRows(connection)
+        self.envelopes = EnvelopeRows(connection)
+        self.models = ModelRows(connection)
+        self.delegations = DelegationRows(connection)
+        self.peers = PeerRows(connection)
+        self.self_tests = SelfTestRows(connection)
+        self.cursors = CursorRows(connection)
+        self.cases = CaseRows(connection)
+        self.feeds = FeedRows(connection)
+        self.exceptions = ExceptionRows(connection)
+        self.visits = VisitRows(connection)
+
+    def head(self) -> Head:
+        return read_head(self.connection)
+
+    def begin_epoch(
+        self, epoch: int, change_seq: int, *, expected: Revision | None, now: datetime, **told: str
+    ) -> None:
+        """Go on after a restore. The ledger had come to `expected`, which is lost; None where nobody knows whether
+        there was a restore. `restores` tells of it."""
+        found, before = str(self.head().revision), "" if expected is None else str(expected)
+        begin_epoch(self.connection, epoch, change_seq, now)
+        told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": before}
+        self.audit.note(_NEW_EPOCH, at=now, epoch=epoch, **told)
+        _log.warning("restored_backup", epoch=epoch, found=found)
+
+    def restores(self) -> list[dict[str, Any]]:
+        """The audit records of the epochs that began after a restore, the newest first."""
+        found = (json.loads(entry.record) for entry in self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH))
+        return [record for record in found if record["action"] == _NEW_EPOCH]
+
+
+class ControlStore:
+    """Opens transactions. Writers queue for one row, so ledger, budget and audit chain have one order."""
+
+    def __init__(self, engine: Engine, epoch_file: EpochFile | None) -> None:
+        self._engine = engine
+        self._epoch_file = epoch_file
+        self._trail = ""  # the first entry's hash: no other database has it, and each of its backups has
+        self._looked: datetime | None = None  # when it was opened, by who does not serve
+        self._listeners: list[Callable[[], None]] = []
+        self._refuses = False
+        self._forgets = False
+        self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
+
+    @classmethod
+    def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None, migrates: bool = True) -> Self:
+        """Who serves `migrates`, and begins a new epoch if the database turns out to be a restored backup.
+
+        Others may have the file of another database in their settings: opening changes neither, and what they
+        write begins an epoch only in a backup of the file's own. Raises StoreError where the role lacks a right
+        that control needs, and for them where the file is another's or the schema is not this version's.
+        `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a durable disk.
+        """
+        engine = open_engine(url, tidied=True)
+        (migrate if migrates else check_schema)(engine, CONTROL)
+        check_rights(engine, RIGHTS)
+        store = cls(engine, epoch_file_of(url, epoch_file))
+        if migrates:
+            store.settle_epoch(now)
+        else:
+            store._look(now)
+            store._looked = now
+        return store
+
+    @contextmanager
+    def write(self) -> Iterator[ControlRows]:
+        """One write transaction: all of it, or nothing of it when the block raises."""
+        try:
+            with self._in_turn(), writing(self._engine) as connection:
+                queue_for_writing(connection)
+                before = read_head(connection)
+                anew = self._looked is not None and self._go_on(connection, self._looked)
+                yield ControlRows(connection)
+                after = read_head(connection)
+        except StoreError as error:
+            self._refuses = not isinstance(error, Unstorable)
+            raise
+        self._refuses = False
+        if (before.revision, before.change_seq) != (after.revision, after.change_seq):
+            self._remember(after, anew=anew)
+            for listener in tuple(self._listeners):
+                listener()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        longest = _SHORT_TURN_S if self._refuses else _TURN_S
+        if not self._turn.acquire(timeout=longest):
+            raise StoreError(f"store: other writes of this process have not ended for {longest:.0f} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def takes_writes(self) -> bool:
+        """Whether the last write was committed: from a full disk one can still read. Asks the database nothing."""
+        return not self._refuses
+
+    def remembers(self) -> bool:
+        """Whether what was last to be noted beside the database is there. Asks the disk nothing."""
+        return not self._forgets
+
+    def try_again(self) -> None:
+        """If the last write failed, try an empty one: whoever waits for writes to work again sends none. The same
+        for what is noted beside the database."""
+        if self._refuses:
+            with self.write():
+                pass
+        if self._forgets:
+            self.remember()
+
+    @contextmanager
+    def read(self) -> Iterator[ControlRows]:
+        """One consistent view; it never waits for a writer."""
+        with reading(self._engine) as connection:
+            yield ControlRows(connection)
+
+    def head(self) -> Head:
+        with self.read() as rows:
+            return rows.head()
+
+    def remember(self, *, signed: int = 0, signed_as: str = "", anew: bool = False) -> None:
+        """Note beside the database how far it has come, before others build on it: then a restore is noticed.
+        `signed` and `signed_as` as in a Mark, where the trail was just signed."""
+        with self.read() as rows:
+            stands, self._trail = rows.head(), rows.audit.digest(1)
+        self._remember(stands, signed=signed, signed_as=signed_as, anew=anew)
+
+    def signed(self) -> tuple[int, str]:
+        """How many entries of the trail were signed and the hash of the last of them, by what is remembered beside
+        the database. Whoever compares reads it first: the trail grows meanwhile."""
+        remembered = self._remembered()
+        return (0, "") if remembered is None else (remembered.signed, remembered.signed_as)
+
+    def check_epoch(self) -> None:
+        """Raises StoreError where the database is behind what is remembered beside it, or that is not there."""
+        remembered = self._remembered()
+        with reading(self._engine) as connection:
+            moved = lost_mark(_mark(read_head(connection))) is not None
+            behind = _onward(connection, remembered) is not None
+        if behind:
+            raise self._not_served("is ahead of")
+        if moved and remembered is None and self._epoch_file is not None:
+            raise StoreError(
+                f"store: {self._epoch_file.path} is not there, and a restored backup would go unnoticed; if one"
+                " was restored see the README first ('A backup was restored'), else the next start of `guardian"
+                " serve` (or `run`) makes it, begins a new epoch and calls people"
+            )
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every commit that moved the ledger or the feed. Returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def tidy(self) -> None:
+        """The database's own housekeeping; call it now and then, from any thread."""
+        tidy(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def settle_epoch(self, now: datetime) -> None:
+        """Begin a new epoch if the database is behind what is remembered beside it, or the file that remembers is
+        not there: then nothing else would show that a backup was restored."""
+        remembered = self._remembered()
+        lost = remembered is None and self._epoch_file is not None
+        with reading(self._engine) as connection:
+            new = not has_head(connection)
+            if lost and not new:
+                remembered = lost_mark(_mark(read_head(connection)))
+            settled = not new and _onward(connection, remembered) is None
+        if not settled:
+            self._begin(remembered, now, lost=lost)
+        self.remember(anew=not settled)
+
+    def _look(self, now: datetime) -> None:
+        """For who does not serve: a database that was only just made has its first epoch, none is begun anew."""
+        remembered = self._remembered()
+        with reading(self._engine) as connection:
+            new, self._trail = not has_head(connection), AuditRows(connection).digest(1)
+        known = remembered.trail if remembered is not None else ""
+        if known and self._trail not in ("", known):
+            raise self._not_served("belongs to another database than")
+        if new:
+            self._begin(None, now)
+
+    def _go_on(self, connection: Connection, now: datetime) -> bool:
+        """What is written into a restored backup would hide how much of the signed trail it lost: its new epoch
+        begins first; whether it did. Raises StoreError where nothing tells that it is a backup, and not another
+        database."""
+        remembered = self._remembered()
+        ours = remembered is not None and self._trail != "" and self._trail == remembered.trail
+        if not ours and _onward(connection, remembered) is not None:
+            raise self._not_served("is ahead of")
+        return _begin_epoch(connection, remembered, now)
+
+    def _not_served(self, how: str) -> StoreError:
+        path = self._epoch_file.path if self._epoch_file is not None else None
+        return StoreError(
+            f"store: {path} {how} {without_secrets(self._engine.url)}; ask with the settings that control has"
+            " (its unit may set GUARDIAN_STORE__CONTROL); if these are they, for a backup or a new database,"
+            " start `guardian serve` (or `run`) first"
+        )
+
+    def _begin(self, remembered: Mark | None, now: datetime, *, lost: bool = False) -> None:
+        """The first one, or the one after a restore; unless another process has begun it meanwhile."""
+        with writing(self._engine) as connection:
+            queue_for_writing(connection)
+            if not has_head(connection):
+                create_head(connection, now)
+            _begin_epoch(connection, remembered, now, lost=lost)
+
+    def _remembered(self) -> Mark | None:
+        return self._epoch_file.read() if self._epoch_file is not None else None
+
+    def _remember(self, stands: Head, *, signed: int = 0, signed_as: str = "", anew: bool = False) -> None:
+        if self._epoch_file is None:
+            return
+        mark = replace(_mark(stands), trail=self._trail, signed=signed, signed_as=signed_as)
+        try:
+            if self._looked is not None and self._epoch_file.read() is None:
+                return  # made by who does not serve, it would hide from who does that it was lost
+            self._epoch_file.advance(mark, anew=anew)
+            self._forgets = False
+        except (OSError, StoreError) as error:
+            # The transaction is committed; without the file only a later restore goes unnoticed.
+            self._forgets = True
+            _log.error("epoch_file_not_written", path=str(self._epoch_file.path), error=str(error))
+
+
+def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime, *, lost: bool = False) -> bool:
+    """If the database is behind what is remembered; whether it was. `lost`: only assumed, as by `lost_mark`."""
+    onward = _onward(connection, remembered)
+    if onward is None or remembered is None:
+        return False
+    expected = None if lost else Revision(epoch=remembered.epoch, n=remembered.n)
+    ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
+    return True
+
+
+def _onward(connection: Connection, remembered: Mark | None) -> Mark | None:
+    """Where the database has to go on from, if it is behind what is remembered, or behind its own head row."""
+    head, trail = read_head(connection), AuditRows(connection)
+    stands = _mark(head)
+    if remembered is not None and remembered.signed:
+        stands = replace(stands, signed_as=trail.digest(remembered.signed))
+    ends = head.audit_seq == 0 or trail.digest(head.audit_seq) == head.audit_hash
+    return restored_mark(stands, remembered, ends=ends)
+
+
+def _mark(stands: Head) -> Mark:
+    return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq, stands.audit_seq)
+
+
+def epoch_file_of(url: str, named: Path | None) -> EpochFile | None:
+    """The one that is named, or lies beside the database; None for a server's, or one in memory, that has none."""
+    target = make_url(url)
+    if named is None and target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
+        named = Path(f"{target.database}.epoch")
+    return None if named is None else EpochFile(named)

@@ -1,0 +1,163 @@
+"""Dead letters: records that could not be read, sealed at rest and forgotten after their time to live."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, false, func, or_, select, update
+
+from guardian.domain.batch import DeadLetter
+from guardian.domain.event import Identifier
+from guardian.domain.record import Place
+from guardian.store.engine import reading, writing
+from guardian.store.inserts import insert_new
+from guardian.store.monitor.keys import chunks, headers_of, headers_text
+from guardian.store.monitor.tables import dead_letters, outbox
+from guardian.store.monitor.values import ListedLetter, StoredDeadLetter
+
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_MAX_NAME = 512
+_MAX_REASON = 2000
+_LISTED = [dead_letters.c[name] for name in ListedLetter.__dataclass_fields__ if name != "reason"] + [
+    func.substr(dead_letters.c.reason, 1, _MAX_REASON).label("reason")
+]
+
+
+def insert_dead_letters(
+    connection: Connection,
+    letters: Sequence[DeadLetter],
+    seal: Callable[[bytes], bytes],
+    *,
+    now: datetime,
+    expires_at: datetime,
+) -> list[str]:
+    """Keep them; a letter that is kept already stays as it is. Returns their ids.
+
+    What is said of a record is made fit for any database; the sealed record itself is untouched. One that lies
+    sealed already, and cannot be opened here, stays so: who has its key can send it again.
+    """
+    rows = []
+    for letter in letters:
+        record = letter.record
+        rows.append(
+            {
+                "id": _id(letter),
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "code": letter.code,
+                "reason": _text(letter.reason),
+                "tenant_id": _name(letter.tenant_id),
+                "session_id": _name(letter.session_id),
+                "gateway": _text(letter.gateway)[:_MAX_NAME],
+                "record_key": record.key,
+                "headers": headers_text(record.headers),
+                "sealed": letter.sealed or seal(record.value),
+                "timestamp": record.timestamp,
+                "at": now,
+                "expires_at": expires_at,
+            }
+        )
+    insert_new(connection, dead_letters, rows)
+    return [str(row["id"]) for row in rows]
+
+
+def set_letters_aside(connection: Connection, place: Place, now: datetime) -> None:
+    """The place's offsets begin again: give the letters so far, and their deliveries, ids that no new one gets."""
+    begins = f"{place[0]}/{place[1]}/"
+    for column in (outbox.c.ref, dead_letters.c.id):
+        offset = func.substr(column, len(begins) + 1)
+        change = update(column.table).where(func.substr(column, 1, len(begins)) == begins, ~offset.contains("~"))
+        if column is outbox.c.ref:
+            change = change.where(outbox.c.kind == "dead_letter")
+        connection.execute(change.values({column: column.concat(f"~{now:%Y%m%dT%H%M%S}")}))
+
+
+def letter_of(ref: ColumnElement[str], topics: Iterable[str]) -> ColumnElement[bool]:
+    """Whether a dead letter's id is of one of these topics; the letter itself may be forgotten by now."""
+    begins = [f"{topic}/" for topic in sorted(topics)]
+    return or_(false(), *(func.substr(ref, 1, len(each)) == each for each in begins))
+
+
+def dead_letters_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
+    """The letters with these ids that are still kept."""
+    found: dict[str, StoredDeadLetter] = {}
+    for part in chunks(ids):
+        for row in connection.execute(select(dead_letters).where(dead_letters.c.id.in_(part))).mappings():
+            found[row["id"]] = _letter(row)
+    return found
+
+
+class DeadLetters:
+    """What `guardian dlq` shows and sends back."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list(self, *, limit: int = 100, after: ListedLetter | None = None) -> Sequence[ListedLetter]:
+        """The newest first, or those that follow one of them, without the records."""
+        query = select(*_LISTED).order_by(dead_letters.c.at.desc(), dead_letters.c.id).limit(limit)
+        if after is not None:
+            of_then = and_(dead_letters.c.at == after.at, dead_letters.c.id > after.id)
+            query = query.where(or_(dead_letters.c.at < after.at, of_then))
+        with reading(self._engine) as connection:
+            return [ListedLetter(**row) for row in connection.execute(query).mappings()]
+
+    def topics(self, ids: Iterable[str]) -> dict[str, str]:
+        """Id -> topic of those of `ids` that are still kept."""
+        found: dict[str, str] = {}
+        with reading(self._engine) as connection:
+            for part in chunks(ids):
+                query = select(dead_letters.c.id, dead_letters.c.topic).where(dead_letters.c.id.in_(part))
+                found |= {row.id: row.topic for row in connection.execute(query)}
+        return found
+
+    def unsent(self) -> Sequence[tuple[str, str]]:
+        """Id and topic of each that was not sent again yet, the oldest first. Without the records: all of them may
+        be more than memory holds."""
+        order = dead_letters.c.at, dead_letters.c.offset, dead_letters.c.id
+        query = select(dead_letters.c.id, dead_letters.c.topic).where(dead_letters.c.redriven_at.is_(None))
+        with reading(self._engine) as connection:
+            return [(row.id, row.topic) for row in connection.execute(query.order_by(*order))]
+
+    def get(self, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
+        """Those of `ids` that are still kept."""
+        with reading(self._engine) as connection:
+            return dead_letters_by_id(connection, ids)
+
+    def counts(self) -> dict[str, int]:
+        """How many are kept, by code."""
+        query = select(dead_letters.c.code, func.count().label("letters")).group_by(dead_letters.c.code)
+        with reading(self._engine) as connection:
+            return {row.code: row.letters for row in connection.execute(query)}
+
+    def redriven(self, letter_id: str, *, now: datetime) -> None:
+        """Note that it was sent back to its topic."""
+        with writing(self._engine) as connection:
+            connection.execute(update(dead_letters).where(dead_letters.c.id == letter_id).values(redriven_at=now))
+
+
+def _id(letter: DeadLetter) -> str:
+    record = letter.record
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    return f"{place}/{letter.entry}" if letter.entry else place
+
+
+def _text(said: str) -> str:
+    """Without what PostgreSQL holds in no text: NUL and lone surrogates."""
+    return said.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _name(said: str | None) -> str | None:
+    """As much of a name as a column holds; None where that is still no valid one."""
+    try:
+        return None if said is None else _IDENTIFIER.validate_python(_text(said)[:_MAX_NAME])
+    except ValidationError:
+        return None
+
+
+def _letter(row: RowMapping) -> StoredDeadLetter:
+    told = dict(row)
+    key, headers = told.pop("record_key"), headers_of(told.pop("headers"))
+    told["sealed"] = bytes(told["sealed"])
+    return StoredDeadLetter(**told, key=None if key is None else bytes(key), headers=headers)

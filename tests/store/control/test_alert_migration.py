@@ -1,0 +1,43 @@
+"""What waited in the queue that all channels shared waits for each of them."""
+
+from datetime import UTC, datetime
+
+from revisions import go
+from sqlalchemy import text
+
+from guardian.store.control.alerts import UNNAMED, QueuedAlert
+from guardian.store.control.store import ControlRows
+from guardian.store.engine import open_engine, writing
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+STATES = "pending", "sending", "sent", "parked"
+
+
+def test_alerts_of_before_go_to_every_channel_that_is_configured_then_and_none_that_was_sent(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    go(engine, "0014")
+    with writing(engine) as connection:
+        for n, state in enumerate(STATES, start=1):
+            told = {"n": n, "key": f"k{n}", "state": state, "tries": n - 1, "at": "2026-05-12 11:00:00.000000"}
+            connection.execute(
+                text(
+                    "INSERT INTO control_alert VALUES"
+                    " (:n, 'finding', 'c', :key, :key, :state, :tries, :at, :at, :at, NULL, 'webhook: no')"
+                ),
+                told,
+            )
+    go(engine, "head")
+    with writing(engine) as connection:
+        alerts = ControlRows(connection).alerts
+        assert alerts.depth(UNNAMED) == 2
+        alerts.deliver_to(["webhook", "email"], NOW)
+        assert alerts.depth(UNNAMED) == 0
+        for channel in ("webhook", "email"):
+            assert alerts.recover(channel) == 1
+            taken = [alerts.claim(channel, NOW) for _ in range(3)]
+            assert taken == [QueuedAlert(1, "k1", 0), QueuedAlert(2, "k2", 1), None]
+        refused = [(each.id, each.channel, each.payload, each.why) for each in alerts.refused()]
+        assert refused == [(4, "email", "k4", "webhook: no"), (4, "webhook", "k4", "webhook: no")]
+        alerts.add(kind="finding", case_key="c", idempotency_key="k5", payload="k5", now=NOW)
+        assert alerts.claim("email", NOW) == QueuedAlert(5, "k5", 0)
+    engine.dispose()
