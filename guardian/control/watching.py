@@ -209,13 +209,14 @@ def _forget(
     deps: ControlDeps, rows: ControlRows, gateways: Sequence[Peer], monitors: Sequence[Peer], now: datetime
 ) -> None:
     """Forget gateways that are out of service, and monitors that nobody misses: another one watches in their
-    place, or their token was withdrawn, or one like them was heard of later."""
+    place, or their token was withdrawn, or one like them says since when nobody watches."""
     old = {each.key for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after}
     gone = [each for each in gateways if each.key in old]
-    newest = {_kind(each): each for each in sorted(monitors, key=lambda each: each.last_seen)}
+    telling = sorted(monitors, key=lambda each: now - each.first_seen if each.unread else each.last_seen - now)
+    kept = {_kind(each): each for each in telling}
     for each in monitors:
         replaced = (each.stopped or each.key in old) and watched(each.tenants, monitors, now)
-        if replaced or (each.key in old and (newest[_kind(each)] is not each or _retired(rows, each, now))):
+        if replaced or (each.key in old and (kept[_kind(each)] is not each or _retired(rows, each, now))):
             gone.append(each)
     rows.peers.forget(gone)
     for each in gone:
@@ -223,7 +224,8 @@ def _forget(
 
 
 def _kind(monitor: Peer) -> tuple[str, Reach, bool]:
-    """Of those that are alike here, the one heard of last says since when nothing is watched."""
+    """Of those that are alike here, the one heard of last says since when nothing is watched; where they have read
+    nothing, the one heard of first."""
     return monitor.principal_id, monitor.tenants, monitor.unread
 
 

@@ -727,7 +727,16 @@ def test_of_many_short_lived_monitors_only_those_are_kept_that_say_since_when_no
         beat(quiet, None, f"m-{n}")
         watch(quiet.deps)
     assert unwatched(quiet) == 100 * 3600
-    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-0", "m-4"]
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-0", "m-1", "m-4"]
+
+
+def test_where_none_has_ever_read_it_counts_from_the_first_however_many_came_and_went(quiet):
+    for n in range(3):
+        beat(quiet, None, f"m-{n}")
+        watch(quiet.deps)
+        quiet.clock.pass_(hours=25)
+    assert unwatched(quiet) == 75 * 3600
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-0"]
 
 
 @pytest.mark.parametrize("withdrawn", [False, True])
