@@ -83,7 +83,7 @@ class Archiving:
                 self.failing = self.failing and not written and self._waiting > 0  # what failed is not due at once
             except (ArchiveError, StoreError) as error:
                 failures += 1
-                self.failing = True
+                self.failing = self.failing or isinstance(error, ArchiveError)  # of its database the worker tells
                 self._metrics.add("guardian_loop_failures_total", loop="archive")
                 _log.error("archive not written", error=str(error), retry_in_s=pace.after(failures))
             stop.wait(pace.after(failures))

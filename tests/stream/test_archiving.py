@@ -5,7 +5,7 @@ import pytest
 
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Judgement
-from guardian.errors import ArchiveError
+from guardian.errors import ArchiveError, StoreError
 from guardian.stream.archiving import Archiving, ArchivingOptions
 
 
@@ -121,6 +121,23 @@ def test_what_the_disk_refuses_is_counted_and_said_until_it_is_written(rig, file
     assert said == [True, True, True, True, False, False]
     assert len(files.decisions) == 4
     assert rig.metrics.value("guardian_loop_failures_total", loop="archive") == 2
+
+
+def test_a_database_that_was_away_is_no_archive_that_cannot_be_written(rig, archiving, make_event, monkeypatch):
+    """What waits then may not be due for a while, and until it is written nothing would take that back."""
+    one, troubles, take = archiving(), [StoreError("its database is away")], rig.store.spool.take
+
+    def taken(*due, **more):
+        if troubles:
+            raise troubles.pop()
+        return take(*due, **more)
+
+    monkeypatch.setattr(rig.store.spool, "take", taken)
+    feed(rig, make_event, 2, archived=one.packed)
+    said = []
+    one.run(Stop(2, lambda: said.append(one.failing)))
+    assert said == [False, False]
+    assert rig.metrics.value("guardian_loop_failures_total", loop="archive") == 1
 
 
 def test_beyond_its_bound_the_spool_takes_no_more_and_says_so(rig, files, archiving, make_event):
