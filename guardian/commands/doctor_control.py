@@ -101,7 +101,7 @@ def watching_checked(settings: Settings) -> str:
         again = f"{watch.why_unprotected}; start `guardian watch` (or `run`) again; its log says what it waits for"
         raise ControlError(f"unprotected for {since}: {_UNREAD if unread else again}")
     if not watch.monitors:
-        raise Unknown("no monitor has ever reported to control; `guardian watch` (or `run`) starts one")
+        raise Unknown("control knows no monitor, so nobody watches; `guardian watch` (or `run`) starts one")
     current = sum(each.state == "current" for each in watch.monitors)
     if not current:
         states = Counter(each.state for each in watch.monitors)

@@ -78,7 +78,8 @@ class SelfTestView(Body):
 
 
 class Watch(Body):
-    """`unprotected_s` is how long calls have not been watched; None while no monitor is known: nobody watches."""
+    """`unprotected_s` is how long calls have not been watched; None while they are, and while no monitor is known:
+    nobody watches, and `monitors` is empty."""
 
     revision: Revision
     unprotected_s: float | None

@@ -97,7 +97,7 @@ def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(
         return answering("watching", paths=HEALTHY | {"/v1/watch": (200, json.dumps(told))})
 
     nobody, starting = watching([]), watching(["unread", "unread", "stopped"])
-    assert (nobody.ok, nobody.found.startswith("no monitor has ever reported")) == (None, True)
+    assert (nobody.ok, nobody.found.startswith("control knows no monitor")) == (None, True)
     assert (starting.ok, "(1 stopped, 2 unread)" in starting.found) == (None, True)
     well = watching(["current", "stopped"])
     assert (well.ok, well.found) == (True, "1 monitor up to date")

@@ -32,7 +32,7 @@ def test_tokens_that_control_does_not_take_come_with_the_command_that_issues_new
     path = initialise(tmp_path / "home")
     with served(path, "control.db") as settings:
         assert token_checked(settings).startswith("control takes it: monitor, of *, until")
-        with pytest.raises(Unknown, match="no monitor has ever reported"):
+        with pytest.raises(Unknown, match="control knows no monitor"):
             watching_checked(settings)
         shutil.copy(path.parent / "keys/monitor.token", path.parent / "kept")
         shutil.copy(path.parent / "keys/admin.token", path.parent / "keys/monitor.token")

@@ -421,6 +421,13 @@ def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site
     assert "mcp-gw-eu-1" not in html
 
 
+def test_where_control_knows_no_monitor_nothing_looks_watched(site):
+    none = "Calls are not watched: control knows no monitor."
+    assert none in site.signed_in().page()
+    site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
+    assert none not in site.signed_in().page()
+
+
 def test_a_monitor_that_is_gone_is_said_first(site):
     site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
     site.clock.pass_(minutes=10)
