@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import OnlyTenant, client, one_line
+from guardian.cli.asking import OnlyTenant, client
 from guardian.cli.common import ConfigOption, other_file
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.text import counted
@@ -35,6 +35,8 @@ def labels(
 
     Example: guardian labels > labels.txt
     """
+    from guardian.evaluation.labels import label_line
+
     with client(config) as control:
 
         def found(kind: Kind) -> Iterator[FindingView]:
@@ -51,13 +53,13 @@ def labels(
     told = dict[str, None]()  # however many were dismissed, once
     for drift, _, session, act in sorted(said):  # of one name the last line counts: what was confirmed stands
         if drift:
-            told[f"{session}{act} drift"] = None
+            told[label_line(f"{session}{act}", "drift")] = None
         elif session not in drifted and session not in open_:
-            told[f"{session} benign"] = None
+            told[label_line(session, "benign")] = None
         elif session in drifted and act:
-            told[f"{session}{act} benign"] = None
-    for label in told:
-        typer.echo(one_line(label))
+            told[label_line(f"{session}{act}", "benign")] = None
+    for line in told:
+        typer.echo(line)
 
 
 @feedback_app.command()

@@ -2,16 +2,18 @@
 
 The label is `drift` (or `confirmed`, or nothing) or `benign` (or `false_positive`). With an index, from 0, it
 speaks of one action. A session's own name may hold slashes and end in a number: which of the two is meant is
-settled by the sessions that there are. A name with a space in it needs its label. Blank lines and lines that begin
-with # are passed over.
+settled by the sessions that there are. A name with a space in it needs its label; one in which something hides is
+written as a JSON string. Blank lines and lines that begin with # are passed over.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from guardian.domain.event import SessionKey
+from guardian.domain.text import visible
 from guardian.errors import ConfigurationError
 from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession
 from guardian.telemetry import logger
@@ -96,6 +98,12 @@ def _named(names: Iterable[str]) -> frozenset[str]:
     return told | {session for session, _, index in shorter if index.isdecimal()}
 
 
+def label_line(name: str, label: Label) -> str:
+    """The line of a name, fit for a terminal, from which `read_labels` has the same name."""
+    told = name == visible(name) == name.strip() and not name.startswith(('"', "#"))
+    return f"{name if told else json.dumps(name)} {label}"
+
+
 def read_labels(path: Path | None) -> Labels:
     """Raises ConfigurationError naming the line that is none."""
     words: dict[str, Label] = {}
@@ -104,7 +112,7 @@ def read_labels(path: Path | None) -> Labels:
             continue
         text = line.strip()
         name, _, said = text.rpartition(" ") if " " in text else (text, "", "drift")
-        name, label = name.rstrip(), _WORDS.get(said)
+        name, label = _unquoted(name.rstrip()), _WORDS.get(said)
         tenant, _, session = name.partition("/")
         if not tenant or not session or label is None:
             raise ConfigurationError(
@@ -112,6 +120,15 @@ def read_labels(path: Path | None) -> Labels:
             )
         words[name] = label
     return Labels(words)
+
+
+def _unquoted(name: str) -> str:
+    if not (name.startswith('"') and name.endswith('"')):
+        return name
+    try:
+        return str(json.loads(name))
+    except ValueError:  # a name of its own
+        return name
 
 
 def _lines(path: Path) -> list[str]:

@@ -8,13 +8,15 @@ import pytest
 
 from guardian.cli import labels
 from guardian.domain.finding import Effect, Evidence, Finding, Kind
+from guardian.domain.text import visible
+from guardian.evaluation.labels import read_labels
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Verdict
 
 AT = datetime(2026, 5, 12, tzinfo=UTC)
 
 
-def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG, seen=0):
-    this, evidence = {"tenant_id": "acme", "session_id": "s1"}, Evidence(actions_seen=seen)
+def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG, seen=0, session="s1"):
+    this, evidence = {"tenant_id": "acme", "session_id": session}, Evidence(actions_seen=seen)
     about = {"wanted": Effect.FLAG, "severity": "high", "title": "t", "time": AT, "evidence": evidence}
     found = Finding(id=name, kind=kind, **this, **about)
     made = FindingOutcome(finding_id=name, **this, wanted=Effect.FLAG, effect=effect, mode="shadow", at=AT)
@@ -44,6 +46,27 @@ def test_beside_a_confirmed_act_those_that_were_dismissed_are_named_and_those_no
     views.append(told("d", "confirmed", seen=2))
     printed = of(capsys, monkeypatch, *views)
     assert printed == "acme/s1/1 benign\nacme/s1/1 drift\nacme/s1/4 drift\n", "of one name the last line counts"
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        "a\u200bb",
+        "❤\ufe0f",
+        "e\u0301\u0302\u0303\u0304",
+        "a\u00a0b",
+        "s\u2028t",
+        "s\u202eb",
+        " s  t ",
+        '"s"',
+        "s 1",
+    ],
+)
+def test_what_hides_in_a_name_is_no_other_name_when_it_is_read_again(capsys, monkeypatch, tmp_path, session):
+    printed = of(capsys, monkeypatch, told("a", "confirmed", seen=5, session=session))
+    assert printed.rstrip("\n") == visible(printed.rstrip("\n")), "nothing steers a terminal or hides in it"
+    (tmp_path / "labels.txt").write_text(printed, encoding="utf-8")
+    assert read_labels(tmp_path / "labels.txt").words == {f"acme/{session}/4": "drift"}
 
 
 def of(capsys, monkeypatch, *views):
