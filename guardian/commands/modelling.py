@@ -155,10 +155,10 @@ def list_beside_model(calibration: Path) -> None:
 
 
 def honest_sessions(files: Sequence[Path], scorer: SessionScorer) -> Iterator[HonestSession]:
-    """Every session of files of session lines but labelled ones with a drift. Their numbers go on from file to
-    file: two session lines of one number are taken for the same."""
+    """Every session of files of session lines in which no act is called drift, if with a doubt, or unknown. Their
+    numbers go on from file to file: two session lines of one number are taken for the same."""
     for number, session in enumerate(read_sessions(files), 1):
-        if not session.drift:
+        if session.honest:
             yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
 
 

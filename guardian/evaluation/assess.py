@@ -99,7 +99,7 @@ def assess(
             )
     turned = exchanged(sessions, seed=asked.seed) if asked.exchanged else []
     if turned:
-        honest = [session for session in sessions if not any(action.drift for action in session.actions)]
+        honest = [session for session in sessions if session.honest]
         for name, other in {"guardian": fold, **ablations}.items():
             named = f"{name}, {ANOTHER_OBJECT}"
             note(named)
@@ -155,7 +155,7 @@ def left_out(
     scorer = SessionScorer(judge_with(FLAT), redactor)
     honest: dict[str, list[LabelledSession]] = {}
     for session in sessions:
-        if session.actions and not any(action.drift for action in session.actions):
+        if session.actions and session.honest:
             honest.setdefault(session.dataset, []).append(session)
     if len(honest) < 2:
         raise ValueError(f"leaving a data set out takes two with honest sessions, got {sorted(honest)}")

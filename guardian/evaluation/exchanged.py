@@ -25,7 +25,7 @@ Known = Mapping[tuple[str, str], Sequence[str]]
 
 def exchanged(sessions: Sequence[LabelledSession], *, seed: int) -> list[LabelledSession]:
     """One drifting session of each honest one that has a call whose value can be exchanged; labels say which."""
-    honest = [session for session in sessions if session.actions and not any(a.drift for a in session.actions)]
+    honest = [session for session in sessions if session.actions and session.honest]
     known, rnd = known_values(honest), random.Random(seed)
     made = (_turned(session, known, rnd) for session in honest)
     return [session for session in made if session is not None]

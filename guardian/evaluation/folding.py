@@ -35,8 +35,8 @@ class FoldedSession:
 
     @property
     def honest(self) -> bool:
-        """Whether no action, not even one with a doubtful label, is said to have left the purpose."""
-        return not any(action.drift for action in self.session.actions)
+        """Whether no action may have left the purpose, not even one with a doubtful label."""
+        return self.session.honest
 
     def reached(self, one_in: float) -> int | None:
         """The first action at which the session is as rare as one in N, or None."""

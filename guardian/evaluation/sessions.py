@@ -67,6 +67,11 @@ class LabelledSession:
     work: str = ""
 
     @property
+    def honest(self) -> bool:
+        """Whether every action is called benign, none drift with a doubt or unknown."""
+        return all(action.label == "benign" for action in self.actions)
+
+    @property
     def drift(self) -> bool:
         """Whether any counted action left the purpose."""
         return any(action.drift and action.counted for action in self.actions)
