@@ -38,3 +38,5 @@ def read_yaml(text: str) -> Any:
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"{what}, in line {mark.line + 1}" if mark else what) from error
+    except (AttributeError, LookupError) as error:  # the library's own, for `!!bool maybe` or `!!timestamp soon`
+        raise ValueError("a value is not of the type that its tag names") from error

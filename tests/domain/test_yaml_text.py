@@ -27,6 +27,8 @@ def test_what_is_sound_is_read_as_by_the_safe_loader(text: str) -> None:
         ("a: 2026-13-45", "^month must be in"),
         ("a: \0", "^unacceptable character #x0000"),
         ("[" * 5_000, "."),
+        ("a: !!timestamp soon", "not of the type that its tag names$"),
+        ("a: !!bool maybe", "not of the type that its tag names$"),
         ("a: \ud83d", "surrogates not allowed|unacceptable character"),
     ],
 )
