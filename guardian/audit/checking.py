@@ -1,6 +1,7 @@
 """A printed proof held against the checkpoint in it, as an auditor elsewhere does: without trail and database."""
 
 import base64
+import codecs
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -69,7 +70,7 @@ class Proof:
     def parse(cls, text: bytes, *, name: str) -> Self:
         """Believes nothing yet. Raises ProofError, which says what is wrong where in the file called `name`."""
         try:
-            told = strict_json.parse(text, max_bytes=strict_json.MAX_BYTES)
+            told = strict_json.parse(text.removeprefix(codecs.BOM_UTF8), max_bytes=strict_json.MAX_BYTES)
             if not isinstance(told, dict):
                 raise ValueError("it is no JSON object")
             printed = _Printed.model_validate(told)

@@ -1,6 +1,7 @@
 """`guardian audit`: what an auditor sees, on a deployment that was really initialised."""
 
 import base64
+import codecs
 import json
 import shutil
 import sqlite3
@@ -322,6 +323,8 @@ def test_a_proof_comes_from_standard_input_too(guardian, home, tmp_path):
     words = ["audit", "check-proof", "-", "-c", str(home / "guardian.yaml")]
     done = CliRunner().invoke(app, words, input=proof.read_bytes())
     assert done.stdout.startswith("entry 2 holds")
+    done = CliRunner().invoke(app, words, input=codecs.BOM_UTF8 + proof.read_bytes())
+    assert done.stdout.startswith("entry 2 holds"), "editors put that mark before a text"
 
 
 @pytest.mark.parametrize(
