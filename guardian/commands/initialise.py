@@ -28,20 +28,26 @@ def initialise(folder: Path, *, solo: bool = False) -> Path:
     `solo`: one person may do what otherwise takes two; every such act is audited as such.
     """
     target = folder / "guardian.yaml"
-    if target.exists():
-        raise ConfigurationError(f"{target} exists already; choose another folder")
-    with _all_or_nothing(folder):
-        return _filled(folder, target, solo=solo)
+    before = _held(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.touch(exist_ok=False)  # of two at a time one has the folder, and the other takes nothing away
+    except OSError as error:
+        if target.exists():
+            raise ConfigurationError(f"{target} exists already; choose another folder") from error
+        raise _unwritable(target, error) from error
+    with _all_or_nothing(folder, target, before):
+        return _filled(target, solo=solo)
 
 
 @contextmanager
-def _all_or_nothing(folder: Path) -> Iterator[None]:
-    before = _held(folder)
+def _all_or_nothing(folder: Path, target: Path, before: set[Path]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for made in sorted(_held(folder) - before, reverse=True):  # what is in a folder before the folder
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        made = sorted(_held(folder) - before - {target}, reverse=True)  # what is in a folder before the folder
+        for each in (*made, target):  # while it is there nobody else begins
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
         raise
 
 
@@ -50,13 +56,16 @@ def _held(folder: Path) -> set[Path]:
     return {*folder.glob("*"), *folder.glob("*/*")}
 
 
-def _filled(folder: Path, target: Path, *, solo: bool) -> Path:
+def _unwritable(target: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"cannot write {target}: {error.strerror}; choose another folder")
+
+
+def _filled(target: Path, *, solo: bool) -> Path:
+    text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
         target.write_text(text.replace("\n  solo: false ", "\n  solo: true  ") if solo else text, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"cannot write {target}: {error.strerror}; choose another folder") from error
+        raise _unwritable(target, error) from error
     settings = load(target)
     files = SecretFiles.of(settings)
     files.create()

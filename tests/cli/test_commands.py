@@ -23,7 +23,9 @@ import yaml
 from guardian.cli import PANELS, app, main
 from guardian.cli.common import show_checks
 from guardian.commands.checks import Check
-from guardian.errors import BusError, FuseBlown
+from guardian.commands.initialise import initialise
+from guardian.config import load
+from guardian.errors import BusError, ConfigurationError, FuseBlown
 from guardian.store.control.store import ControlStore
 
 COMMANDS = (
@@ -197,6 +199,23 @@ def test_init_leaves_a_folder_that_holds_a_key_as_it_was_and_can_be_gone_on_with
     assert key.read_text() == "mine"
     key.unlink()
     assert guardian("init", "home").returncode == 0
+
+
+def test_of_two_inits_at_a_time_the_one_that_fails_takes_nothing_from_the_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder, make = tmp_path / "home", Path.mkdir
+
+    def after_another(path: Path, *given: Any, **named: Any) -> None:
+        monkeypatch.undo()
+        initialise(folder)
+        make(path, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", after_another)
+    with pytest.raises(ConfigurationError, match="exists already; choose another folder"):
+        initialise(folder)
+    assert load(folder / "guardian.yaml")
+    assert {each.name for each in folder.glob("*/*")} >= {"control.db", "seal.key", "admin.token"}
 
 
 def test_init_names_first_what_doctor_has_to_find_running(guardian) -> None:
