@@ -34,6 +34,7 @@ from guardian.stream.loops import Loops
 from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
+from guardian.stream.releasing import HeldCommitter
 from guardian.stream.vitals import Lateness, Vitals, instance_name
 from guardian.stream.waiting import Release
 from guardian.stream.worker import Worker, WorkerOptions
@@ -133,11 +134,12 @@ class Monitor:
             lateness=lateness,
             most=settings.monitor.batch,
         )
+        waited = HeldCommitter(committer, room, pipeline=pipeline, store=self.store)
         self._worker = Worker(
             consumer=consumer,
             store=self.store,
             committer=committer,
-            release=Release(room, committer.release, utc_now),
+            release=Release(room, waited.commit, utc_now),
             holds=room.held_of,
             clock=utc_now,
             options=WorkerOptions(

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
 from guardian.bus.port import Consumer
 from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement, Reading
@@ -19,11 +18,11 @@ from guardian.store.monitor.values import Conflict, Held, Recall
 from guardian.stream.attempts import blameless
 from guardian.stream.fuse import Blown, Fuse, FuseState
 from guardian.stream.marks import Mark
-from guardian.stream.pieces import MOST_BYTES, Piece, pieces
+from guardian.stream.pieces import Piece, pieces
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.vitals import Lateness
-from guardian.stream.waiting import WaitingRoom, decision_of, waiter_of
+from guardian.stream.waiting import WaitingRoom
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -57,6 +56,15 @@ def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> J
         return finding.model_copy(update={"late_s": int((now - stamp).total_seconds())})
 
     return dataclasses.replace(judgement, findings=tuple(map(marked, judgement.findings)))
+
+
+def again(once: Callable[[], None]) -> None:
+    """Do it; where another member wrote meanwhile, do it again on top of what it wrote. Raises Conflict when that
+    happens twenty times in a row."""
+    for _ in range(_MAX_CONFLICTS - 1):
+        with suppress(Conflict):
+            return once()
+    return once()
 
 
 class Committer:
@@ -158,20 +166,18 @@ class Committer:
     def commit(self, piece: Piece, consumer: Consumer, *, judgement: Judgement | None = None) -> None:
         """Load, judge and store; when another member wrote meanwhile, do it again on top of what it wrote.
         A `judgement` that is given is stored as it is, instead of judging the piece."""
-        for attempt in range(_MAX_CONFLICTS):
+
+        def once() -> None:
+            nonlocal piece
             base = self._store.positions(piece.places)
             piece, late = piece.beyond(base)
             if late:
                 self._metrics.add("guardian_events_total", late, outcome="redelivered")
                 _log.warning("records below the stored offset are skipped", count=late)
-            if not piece.places:
-                return
-            try:
+            if piece.places:
                 self._commit_once(piece, consumer, base, judgement)
-                return
-            except Conflict:
-                if attempt == _MAX_CONFLICTS - 1:
-                    raise
+
+        again(once)
 
     def _commit_once(
         self,
@@ -184,10 +190,10 @@ class Committer:
         waits: list[Decoded] = []
         if self._waiting is not None and ready is None:
             decoded, waits = self._waiting.seat(decoded)
-        recall, judgement = self._judged(decoded, letters, ready)
+        recall, judgement = self.judgement_of(decoded, letters, ready)
         read = [*decoded, *waits]
         positions = advanced(records, base)
-        judgement, blown = self._stored(
+        judgement, blown = self.stored(
             judgement,
             recall,
             (records, read, letters),
@@ -204,9 +210,9 @@ class Committer:
         if records:
             self._lateness.handled(records, consumer.assignment())
             self._tell_lag()
-        self._tell(judgement, blown)
+        self.tell(judgement, blown)
 
-    def _stored(
+    def stored(
         self,
         judgement: Judgement,
         recall: Recall,
@@ -256,69 +262,11 @@ class Committer:
             judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
         return state, blown, judgement
 
-    def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
-        """Judge decisions that waited, record by record and in pieces of bounded size. Where `letters` are given,
-        `held` are dead-lettered instead; so is a decision that can no longer be read. Offsets stay where they are.
-        """
-        if self._waiting is None:
-            raise ValueError("there is no waiting room")
-        if letters:
-            self._release_once(self._waiting, held, [], letters, consumer)
-            return
-        going: list[Held] = []
-        mine: list[Decoded] = []
-        lost: list[DeadLetter] = []
-        for _, group in groupby(held, key=lambda each: each.id[:3]):
-            going += (of_record := list(group))
-            read, unread = self._read_again(self._waiting, of_record)
-            mine, lost = [*mine, *read], [*lost, *unread]
-            if sum(d.size for d in mine) >= MOST_BYTES:
-                self._release_once(self._waiting, going, mine, lost, consumer)
-                going, mine, lost = [], [], []
-        if going:
-            self._release_once(self._waiting, going, mine, lost, consumer)
-
-    def _read_again(self, room: WaitingRoom, held: Sequence[Held]) -> tuple[list[Decoded], list[DeadLetter]]:
-        """Read one record again: the decisions of it that waited, and a dead letter for each that is no longer
-        found in it."""
-        record, wanted = room.record(held[0]), set(map(waiter_of, held))
-        refused: list[DeadLetter] = []
-        read: dict[tuple[object, ...], Decoded] = {}
-        for found in self._pipeline.each(record):
-            if isinstance(found, DeadLetter):
-                refused.append(found)
-            elif (which := decision_of(found)) in wanted:
-                read[which] = found
-        mine = [read[waited] for each in held if (waited := waiter_of(each)) in read]
-        return mine, [room.unread(each, record, refused) for each in held if waiter_of(each) not in read]
-
-    def _release_once(
-        self,
-        room: WaitingRoom,
-        held: Sequence[Held],
-        mine: Sequence[Decoded],
-        letters: Sequence[DeadLetter],
-        consumer: Consumer,
-    ) -> None:
-        places = {each.place for each in held}
-        for attempt in range(_MAX_CONFLICTS):
-            base = self._store.positions(places)
-            recall, judgement = self._judged(room.filled(mine), letters, None)
-            bad = list({id(letter.record): letter.record for letter in letters}.values())  # the others came before
-            try:
-                judgement, blown = self._stored(
-                    judgement, recall, (bad, mine, letters), consumer, positions=base, base=base, released=held
-                )
-            except Conflict:
-                if attempt == _MAX_CONFLICTS - 1:
-                    raise
-                continue
-            self._tell(judgement, blown)
-            return
-
-    def _judged(
+    def judgement_of(
         self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None
     ) -> tuple[Recall, Judgement]:
+        """What is stored about these decisions, and what comes of them beyond the findings that are told already;
+        of a `ready` judgement the latter only."""
         recall = self._recalled(decoded, letters if ready is None else ())
         began = self._timer()
         judgement = ready or self._pipeline.judge(decoded, letters, recall)
@@ -347,7 +295,8 @@ class Committer:
         for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
             self._metrics.add("guardian_purposes_total", count, source=source)
 
-    def _tell(self, judgement: Judgement, blown: Blown | None) -> None:
+    def tell(self, judgement: Judgement, blown: Blown | None) -> None:
+        """Say what was stored. Raises FuseBlown where the fuse blew over it."""
         self._on_commit(judgement)
         if blown is not None:
             raise blown.error()

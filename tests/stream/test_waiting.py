@@ -31,6 +31,7 @@ from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse
 from guardian.stream.marks import Mark
+from guardian.stream.releasing import HeldCommitter
 from guardian.stream.waiting import Release, WaitingRoom
 from guardian.stream.worker import Worker, WorkerOptions
 
@@ -95,7 +96,8 @@ class Desk:
             waiting=self.room, fuse=self.options.get("fuse"),
             crash_points=self.options.get("crash", lambda point: None),
         )  # fmt: skip
-        self.release = Release(self.room, self.committer.release, rig.clock, retry=Backoff(0.001, 0.01))
+        self.held = HeldCommitter(self.committer, self.room, pipeline=pipeline, store=self.store)
+        self.release = Release(self.room, self.held.commit, rig.clock, retry=Backoff(0.001, 0.01))
 
     def worker(self, consumer=None):
         return Worker(
@@ -277,9 +279,7 @@ def test_a_model_that_fails_for_a_while_costs_no_waiting_record_its_attempts(des
 
 def test_after_a_crash_the_loop_goes_on_and_what_waits_is_tried_again_after_a_pause(desk, rig):
     now, consumer = [0.0], MemoryConsumer(rig.broker, ["log"])
-    desk.release = Release(
-        desk.room, desk.committer.release, rig.clock, timer=lambda: now[0], retry=Backoff(0.5, 10)
-    )
+    desk.release = Release(desk.room, desk.held.commit, rig.clock, timer=lambda: now[0], retry=Backoff(0.5, 10))
     desk.exploding = {"d0"}
     desk.send(line(0), line(1))
     desk.run(lambda: desk.store.waiting.depth() == 2)
@@ -298,7 +298,7 @@ def test_after_a_crash_the_loop_goes_on_and_what_waits_is_tried_again_after_a_pa
 def test_bad_records_that_are_alone_in_the_room_do_not_wait_for_ever(desk, rig):
     now = [0.0]
     desk.release = Release(
-        desk.room, desk.committer.release, rig.clock, timer=lambda: now[0], retry=Backoff(0.001, 0.01)
+        desk.room, desk.held.commit, rig.clock, timer=lambda: now[0], retry=Backoff(0.001, 0.01)
     )
     desk.exploding = {"d0", "d1"}
     desk.send(line(0, "s1"), line(1, "s2"))
