@@ -16,7 +16,7 @@ from guardian.alerting.port import Alert
 from guardian.domain.text import one_in
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
-from guardian.wire.findings import Judgement
+from guardian.wire.findings import Verdict
 
 STATES: dict[CaseState, str] = {
     "flagged": "⚑ Flagged",
@@ -41,7 +41,7 @@ _ITSELF: dict[CaseState, str] = {"reinstated": "Given back itself", "lapsed": "I
 """The same where what it acts under is revoked; a gateway may know a session by that alone, or not at all."""
 _LET_ACT = "It is on the revocation list, but a gateway let it act after that, and may still"
 _UNSAID = "It is on the revocation list; whether a gateway that logs its calls refuses them, the log does not say"
-_SAID: dict[Judgement, str] = {
+_SAID: dict[Verdict, str] = {
     "false_positive": "called it a false positive",
     "benign": "called it unusual, but all right",
     "confirmed": "confirmed it",

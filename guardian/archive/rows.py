@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from guardian.archive.redaction import Redaction, bound, shape
 from guardian.archive.schema import EVENTS, LABELS
-from guardian.domain.batch import Change, Verdict
+from guardian.domain.batch import Change, ScoredDecision
 from guardian.domain.event import DecisionEvent, purpose_family
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord, judged
@@ -33,7 +33,7 @@ class Rows:
     versions: Mapping[str, str]
     origin: str = "live"
 
-    def events(self, verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> bytes:
+    def events(self, scored: Iterable[ScoredDecision], findings: Iterable[Finding]) -> bytes:
         """Arrow IPC of one batch's decisions; empty for none."""
         made = {
             (finding.tenant_id, finding.act.gateway, finding.act.decision_id): finding
@@ -41,15 +41,15 @@ class Rows:
             if finding.kind is Kind.DRIFT and finding.act is not None
         }
         rows = [
-            self.row(verdict, made.get((event.envelope.tenant_id, event.gateway, event.id)))
-            for verdict in verdicts
-            for event in (verdict.decoded.event,)
+            self.row(each, made.get((event.envelope.tenant_id, event.gateway, event.id)))
+            for each in scored
+            for event in (each.decoded.event,)
         ]
         return pack(rows, EVENTS)
 
-    def row(self, verdict: Verdict, finding: Finding | None) -> Row:
+    def row(self, scored: ScoredDecision, finding: Finding | None) -> Row:
         """The row of one decision; its columns are `EVENTS`."""
-        d, drift, vectors = verdict.decoded, verdict.drift, verdict.vectors
+        d, drift, vectors = scored.decoded, scored.drift, scored.vectors
         event = d.event
         envelope, action = event.envelope, event.action
         resource = action.resource

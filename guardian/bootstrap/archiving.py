@@ -58,7 +58,7 @@ def open_archiving(
     rows = Rows(redaction_of(settings, fingerprint_key), versions, origin)
 
     def pack(judgement: Judgement) -> bytes:
-        return rows.events(judgement.verdicts, judgement.findings)
+        return rows.events(judgement.scored, judgement.findings)
 
     def write(group: Group) -> int:
         put = write_labels if group.kind == "labels" else write_events

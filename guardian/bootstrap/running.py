@@ -69,7 +69,7 @@ class Watched:
     letters: Path | None = None
 
     def add(self, judgement: Judgement) -> None:
-        self.decisions += len(judgement.verdicts)
+        self.decisions += len(judgement.scored)
         self.duplicates += judgement.duplicates
         self.refused += len(judgement.dead_letters)
 

@@ -13,7 +13,7 @@ from guardian.cli.common import ConfigOption, other_file
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.text import counted
 from guardian.wire.base import listed
-from guardian.wire.findings import FindingView, Verdict
+from guardian.wire.findings import FindingView, PersonsVerdict
 
 feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
 
@@ -92,7 +92,7 @@ def export(
         typer.echo(f"{counted(count, 'labelled finding')} written to {output}", err=True)
 
 
-def _said(finding: Finding, said: Verdict) -> Iterator[tuple[bool, datetime, str, str]]:
+def _said(finding: Finding, said: PersonsVerdict) -> Iterator[tuple[bool, datetime, str, str]]:
     """Whether it drifted and when that was said, its session and the act as `/INDEX`; nothing where people said
     nothing of what the session did. Which act a gateway should not have allowed is not told."""
     drifted = finding.drifted(confirmed=said.verdict == "confirmed")

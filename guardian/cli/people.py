@@ -13,7 +13,7 @@ from guardian.domain.text import counted, moment
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
-from guardian.wire.findings import Judgement
+from guardian.wire.findings import Verdict
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
@@ -256,7 +256,7 @@ def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
 def _judge(
     finding: str,
     tenant: str | None,
-    verdict: Judgement,
+    verdict: Verdict,
     reason: str,
     config: Path | None,
     *,

@@ -83,7 +83,7 @@ class Imported:
         return sum(each.count for each in self.refusals.values())
 
     def add(self, judgement: Judgement) -> None:
-        self.decisions += len(judgement.verdicts)
+        self.decisions += len(judgement.scored)
         self.duplicates += judgement.duplicates
         for letter in judgement.dead_letters:
             place = letter.record

@@ -203,7 +203,7 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
             findings.setdefault(finding.id, finding)
         letters.extend((d.record.offset + 1, d.code, d.reason) for d in judgement.dead_letters)
         seen.update(judgement.sessions)
-        counts["decisions"] += len(judgement.verdicts)
+        counts["decisions"] += len(judgement.scored)
         counts["duplicates"] += judgement.duplicates
         update(counts["decisions"], None)
 

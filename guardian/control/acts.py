@@ -19,7 +19,7 @@ from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction
 from guardian.store.control.store import ControlRows
-from guardian.wire.findings import FindingView, Judged, Verdict, VerdictRequest
+from guardian.wire.findings import FindingView, Judged, PersonsVerdict, VerdictRequest
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ActResult
 
@@ -167,7 +167,7 @@ def judge(
             return _judged(stored.view, unjudged=len(others))
         with_it = {"with_it": [each.id for each in also]} if also else {}
         act.audit(finding_id=finding_id, result=ask_for.verdict, **with_it)
-        verdict = Verdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
+        verdict = PersonsVerdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
         for each in also if again else (*also, finding):
             act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence

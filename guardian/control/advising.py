@@ -31,8 +31,8 @@ from guardian.wire.advice import (
     UNREADABLE,
     Advice,
     AdviceContext,
+    EvaluationRequest,
     HeldFor,
-    Proposal,
     Weighing,
 )
 from guardian.wire.approvals import ApprovalView
@@ -47,11 +47,11 @@ and each message may call somebody."""
 
 
 async def advise(
-    deps: ControlDeps, patience: Patience, principal: Principal, proposal: Proposal, *, since: float
+    deps: ControlDeps, patience: Patience, principal: Principal, proposed: EvaluationRequest, *, since: float
 ) -> Advice:
     """Permit, deny or hold, for a request that arrived at `since`, on the stopwatch. Raises Refusal for a question
     that makes no sense or is not this caller's to ask."""
-    context = await _advise(deps, patience, principal, proposal, since)
+    context = await _advise(deps, patience, principal, proposed, since)
     took = deps.stopwatch() - since
     deps.metrics.observe("guardian_advice_seconds", took)
     answer = "fallback" if context.fallback else context.advice
@@ -61,10 +61,10 @@ async def advise(
 
 
 async def _advise(
-    deps: ControlDeps, patience: Patience, principal: Principal, proposal: Proposal, since: float
+    deps: ControlDeps, patience: Patience, principal: Principal, proposed: EvaluationRequest, since: float
 ) -> AdviceContext:
     now = deps.clock()
-    call, told = await run_in_threadpool(_begun, deps, principal, proposal, now)
+    call, told = await run_in_threadpool(_begun, deps, principal, proposed, now)
     if told.reason:
         return told
     try:
@@ -85,21 +85,21 @@ async def _advise(
 
 
 def _begun(
-    deps: ControlDeps, principal: Principal, proposal: Proposal, now: datetime
+    deps: ControlDeps, principal: Principal, proposed: EvaluationRequest, now: datetime
 ) -> tuple[ProposedCall, AdviceContext]:
     """The call, and what is known of it without the adviser: with a reason where that decides."""
     if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
         may_read(deps, principal, "readRevocations")  # whoever may not even read is audited
         raise Refusal(403, "only a gateway asks for advice", code="denied")
     with deps.store.read() as rows:
-        envelope = envelope_of(rows, principal, proposal)
+        envelope = envelope_of(rows, principal, proposed)
         must_reach(deps, principal, "permitCall", envelope.tenant_id)
         registered = rows.envelopes.newest(*envelope.key)
         tellers = (envelope,) if registered is None else (envelope, registered.envelope)
-        subjects = tuple(dict.fromkeys(whom for each in tellers for whom in subjects_of(each, proposal)))
+        subjects = tuple(dict.fromkeys(whom for each in tellers for whom in subjects_of(each, proposed)))
         revoked = rows.ledger.live_among(envelope.tenant_id, subjects, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
-    call = call_of(principal, proposal, envelope, subjects, now)
+    call = call_of(principal, proposed, envelope, subjects, now)
     told = AdviceContext(advice="deny", reason="", risk=deps.settings.advice.risk_of(call.tool))
     if revoked:
         entry = revoked[0]

@@ -33,7 +33,7 @@ from guardian.telemetry import Metrics, logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 from guardian.wire.desk import DeskClient
-from guardian.wire.findings import Judgement
+from guardian.wire.findings import Verdict
 from guardian.wire.principal import Person
 from guardian.wire.sessions import ActResult
 
@@ -204,7 +204,7 @@ class Desk:
                 return f"{told.state.capitalize()}. {prose(told.result, 300)}"
             case "verdict":
                 shown = control.case(tenant, session).shown.finding
-                verdict = cast(Judgement, click.fields.get("verdict", ""))
+                verdict = cast(Verdict, click.fields.get("verdict", ""))
                 done = control.judge(shown.id, verdict, reason=reason, tenant_id=tenant, seen=seen, case=True)
                 also = f", with {counted(len(done.also), 'other finding')} of the case" if done.also else ""
                 left = f" Nobody has judged {counted(done.unjudged, 'other one')} of it." if done.unjudged else ""

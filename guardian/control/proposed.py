@@ -12,7 +12,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from guardian.control.problems import Refusal, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier
 from guardian.store.control.store import ControlRows
-from guardian.wire.advice import Proposal, proposal_tool, resource_of
+from guardian.wire.advice import EvaluationRequest, proposed_tool, resource_of
 from guardian.wire.principal import Principal
 
 _NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
@@ -38,10 +38,10 @@ class ProposedCall:
     too_large: bool
 
 
-def envelope_of(rows: ControlRows, principal: Principal, proposal: Proposal) -> Envelope:
+def envelope_of(rows: ControlRows, principal: Principal, proposed: EvaluationRequest) -> Envelope:
     """The one that was sent; for a session alone the one that was registered."""
-    subject, sent = proposal.subject, proposal.context.get("envelope")
-    tenant = _tenant(proposal)
+    subject, sent = proposed.subject, proposed.context.get("envelope")
+    tenant = _tenant(proposed)
     if sent is not None:
         try:
             envelope = Envelope.model_validate_json(json.dumps(sent))
@@ -66,7 +66,7 @@ def envelope_of(rows: ControlRows, principal: Principal, proposal: Proposal) -> 
     return known.envelope
 
 
-def subjects_of(envelope: Envelope, proposal: Proposal) -> list[tuple[str, str]]:
+def subjects_of(envelope: Envelope, proposed: EvaluationRequest) -> list[tuple[str, str]]:
     """Kind and name of each whose revocation refuses the call."""
     named = (
         ("session", envelope.session_id),
@@ -74,15 +74,15 @@ def subjects_of(envelope: Envelope, proposal: Proposal) -> list[tuple[str, str]]
         ("agent", envelope.agent_id),
         ("delegator", envelope.delegator_id),
         ("task", envelope.task_id),
-        ("jti", _name("subject.properties.jti", proposal.subject.properties.get("jti"))),
+        ("jti", _name("subject.properties.jti", proposed.subject.properties.get("jti"))),
     )
     return [(kind, name) for kind, name in named if name is not None]
 
 
-def _tenant(proposal: Proposal) -> str | None:
+def _tenant(proposed: EvaluationRequest) -> str | None:
     """The tenant that is named besides the envelope, in either place."""
-    beside = _name("context.tenant_id", proposal.context.get("tenant_id"))
-    within = _name("subject.properties.tenant_id", proposal.subject.properties.get("tenant_id"))
+    beside = _name("context.tenant_id", proposed.context.get("tenant_id"))
+    within = _name("subject.properties.tenant_id", proposed.subject.properties.get("tenant_id"))
     if None not in (beside, within) and beside != within:
         raise Refusal(422, "context.tenant_id: it is another tenant than subject.properties.tenant_id")
     return beside or within
@@ -98,16 +98,16 @@ def _name(place: str, value: JsonValue) -> str | None:
 
 def call_of(
     principal: Principal,
-    proposal: Proposal,
+    proposed: EvaluationRequest,
     envelope: Envelope,
     subjects: tuple[tuple[str, str], ...],
     now: datetime,
 ) -> ProposedCall:
     """What the adviser is asked about, and what a person's word is about."""
-    tool = proposal_tool(proposal)
-    properties = proposal.action.properties
+    tool = proposed_tool(proposed)
+    properties = proposed.action.properties
     action: dict[str, Any] = {name: properties[name] for name in _TOLD if properties.get(name) is not None}
-    action |= {"tool": tool, "resource": resource_of(proposal)}
+    action |= {"tool": tool, "resource": resource_of(proposed)}
     what = json.dumps([envelope.model_dump(include=_WHOSE), action], sort_keys=True)
     digest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
     told: Mapping[str, Any] = {

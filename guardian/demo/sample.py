@@ -48,7 +48,7 @@ from guardian.response.hearing import hear
 from guardian.scoring.calibration import Calibration
 from guardian.signals.baseline_learning import learn
 from guardian.wire.base import Mode
-from guardian.wire.findings import Judgement as Verdict
+from guardian.wire.findings import Verdict
 
 SEED = 7
 CONTROL = "control"
@@ -151,21 +151,21 @@ class _Making:
             if _LEARNT <= day < _CALIBRATED:
                 self._learning += decoded[:cut]
         rows = Rows(Redaction((ArgumentRule(treatment="keep"),), fingerprinter(_KEY)), judge.versions)
-        packed = [rows.events(each.verdicts, each.findings) for each in judged]
+        packed = [rows.events(each.scored, each.findings) for each in judged]
         write_events(self.root, f"{day:%Y%m%d}", packed)
         self._learn(state for each in judged for state in each.sessions.values())
         self._people(day, [finding for each in judged for finding in each.findings])
 
     def _answered(self, judgement: Judgement) -> tuple[int, SessionKey | None]:
         """Policy's word on every finding, up to the first that revokes: how many decisions that is, and whom."""
-        place = {v.decoded.event.id: number for number, v in enumerate(judgement.verdicts, 1)}
+        place = {v.decoded.event.id: number for number, v in enumerate(judgement.scored, 1)}
         for finding in judgement.findings:
             outcome = self.control.receive(finding)
             key = SessionKey(finding.tenant_id, finding.session_id)
             if outcome.effect is Effect.REVOKE and finding.act is not None and not self._is_revoked(key):
                 self._words.append(Change(len(self._words) + 1, key, HumanWord.REVOKED, outcome.at))
                 return place[finding.act.decision_id], key
-        return len(judgement.verdicts), None
+        return len(judgement.scored), None
 
     def _is_revoked(self, key: SessionKey) -> bool:
         state = self._memory.sessions.get(key)

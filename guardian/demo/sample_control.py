@@ -15,7 +15,7 @@ from guardian.control.intake import receive
 from guardian.domain.finding import Finding
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode
-from guardian.wire.findings import FindingOutcome, FindingView, Judgement, VerdictRequest
+from guardian.wire.findings import FindingOutcome, FindingView, Verdict, VerdictRequest
 from guardian.wire.principal import EVERY_TENANT, Principal, Role
 from guardian.wire.sessions import ModeView
 
@@ -53,7 +53,7 @@ class SampleControl:
         self._now = finding.time + _TOLD
         return receive(self._deps, self._person("monitor", "monitor"), finding).outcome
 
-    def judge(self, finding_id: str, verdict: Judgement, *, reason: str, by: str, at: datetime) -> FindingView:
+    def judge(self, finding_id: str, verdict: Verdict, *, reason: str, by: str, at: datetime) -> FindingView:
         """A person's word on a finding."""
         self._now = at
         asked = VerdictRequest(verdict=verdict, reason=reason)

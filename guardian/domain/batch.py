@@ -204,8 +204,8 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One judged decision."""
+class ScoredDecision:
+    """One decision with its drift."""
 
     decoded: Decoded
     drift: Drift
@@ -220,7 +220,7 @@ class Judgement:
     were told before.
     """
 
-    verdicts: tuple[Verdict, ...] = ()
+    scored: tuple[ScoredDecision, ...] = ()
     findings: tuple[Finding, ...] = ()
     sessions: Mapping[SessionKey, SessionState] = field(default_factory=dict)
     seen: Mapping[DecisionKey, str] = field(default_factory=dict)

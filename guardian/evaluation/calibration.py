@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from guardian.domain.batch import Decoded, Judgement, Memory, Verdict
+from guardian.domain.batch import Decoded, Judgement, Memory, ScoredDecision
 from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.honest import MAX_SHARE, HonestSession, bounded
@@ -69,16 +69,16 @@ def fit_calibration(
             judgement = judge.judge([*before, *_as_they_came(together)], [], frozen)
             yield replace(
                 judgement,
-                verdicts=tuple(v for v in judgement.verdicts if v.decoded.event.key not in aside),
+                scored=tuple(v for v in judgement.scored if v.decoded.event.key not in aside),
                 sessions={key: state for key, state in judgement.sessions.items() if key not in aside},
             )
             progress(done := done + len(chunk), len(kept))
 
     scores = [
-        verdict.drift.score
+        each.drift.score
         for judgement in judged(unfitted, of_acts, 0)
-        for verdict in judgement.verdicts
-        if not _breaks_a_rule(verdict)
+        for each in judgement.scored
+        if not _breaks_a_rule(each)
     ]
     if not scores:
         raise ValueError("every call breaks a hard rule: a calibration is made of those that break none")
@@ -125,13 +125,13 @@ def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSe
     return halves
 
 
-def _breaks_a_rule(verdict: Verdict) -> bool:
-    return any(breach.hard for breach in verdict.drift.breaches)
+def _breaks_a_rule(scored: ScoredDecision) -> bool:
+    return any(breach.hard for breach in scored.drift.breaches)
 
 
 def _maxima(judgement: Judgement) -> Iterator[tuple[float, float]]:
     """For each session without a broken rule, its running maximum and its largest single act."""
-    broken = {verdict.decoded.event.key for verdict in judgement.verdicts if _breaks_a_rule(verdict)}
+    broken = {each.decoded.event.key for each in judgement.scored if _breaks_a_rule(each)}
     for key, state in judgement.sessions.items():
         if key not in broken:
             yield state.evidence["top"], state.evidence["act"]

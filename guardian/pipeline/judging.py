@@ -1,4 +1,4 @@
-"""Decisions → verdicts, session states and findings. One pure pass over a batch."""
+"""Decisions → scored decisions, session states and findings. One pure pass over a batch."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
-from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
+from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, ScoredDecision
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
 from guardian.domain.event import SessionKey, begins_anew
 from guardian.domain.finding import Effect
@@ -169,7 +169,7 @@ class Judge:
                 after_state = remembered
                 work.tell(finding)
         work.sessions[key] = work.changed[key] = after_state
-        work.verdicts.append(Verdict(d, drift, None if meaning is None else meaning.vectors))
+        work.scored.append(ScoredDecision(d, drift, None if meaning is None else meaning.vectors))
 
     def _anew(self, d: Decoded, last_seen: datetime | None) -> bool:
         """Whether a session without a name of its own was silent for so long that this call begins another."""

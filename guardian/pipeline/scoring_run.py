@@ -75,8 +75,8 @@ class SessionScorer:
         judgement = self._judge.judge([d for _, decisions in sessions for d in decisions], [], Memory())
         names = [(session_id, i) for session_id, decisions in sessions for i in range(len(decisions))]
         return [
-            Scored(session_id, i, _named_missing(verdict.drift))
-            for (session_id, i), verdict in zip(names, judgement.verdicts, strict=True)
+            Scored(session_id, i, _named_missing(each.drift))
+            for (session_id, i), each in zip(names, judgement.scored, strict=True)
         ]
 
     def _decoded(self, event: DecisionEvent, line: int, index: int) -> Decoded:
@@ -116,8 +116,8 @@ class LogScorer:
         if kept:
             self._sessions.update(judgement.sessions)
         return [
-            Scored(key.session_id, self._acts[key][_short(d)], verdict.drift, key.tenant_id)
-            for d, verdict in zip(run, judgement.verdicts, strict=True)
+            Scored(key.session_id, self._acts[key][_short(d)], each.drift, key.tenant_id)
+            for d, each in zip(run, judgement.scored, strict=True)
             for key in (d.event.key,)
         ]
 

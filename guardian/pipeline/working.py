@@ -13,9 +13,9 @@ from guardian.domain.batch import (
     Decoded,
     Judgement,
     Memory,
+    ScoredDecision,
     SiblingKey,
     TaskKey,
-    Verdict,
     delegation,
 )
 from guardian.domain.event import SessionKey
@@ -70,7 +70,7 @@ class Work:
         self.shared: dict[SiblingKey, SharedReads] = {}
         self.seen: dict[DecisionKey, str] = {}
         self.reused: dict[DecisionKey, Finding] = {}
-        self.verdicts: list[Verdict] = []
+        self.scored: list[ScoredDecision] = []
         self.duplicates = 0
         self._findings: dict[str, Finding] = {}
 
@@ -160,7 +160,7 @@ class Work:
 
     def judgement(self, dead_letters: Sequence[DeadLetter]) -> Judgement:
         return Judgement(
-            verdicts=tuple(self.verdicts),
+            scored=tuple(self.scored),
             findings=tuple(self._findings.values()),
             sessions=self.changed,
             seen=self.seen,

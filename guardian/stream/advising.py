@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
-from guardian.domain.batch import Decoded, Memory, PurposeKey, Reading, Verdict, Wanted
+from guardian.domain.batch import Decoded, Memory, PurposeKey, Reading, ScoredDecision, Wanted
 from guardian.domain.event import DecisionEvent, Envelope, Origin
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
@@ -99,10 +99,10 @@ class LocalAdviser:
             return UNREADABLE
         if time.monotonic() > until:
             raise AdviserError("the adviser gave no answer in time")
-        (verdict,) = judgement.verdicts
-        key = verdict.decoded.event.key
+        (scored,) = judgement.scored
+        key = scored.decoded.event.key
         before = memory.sessions.get(key) or SessionState()
-        weighed = _weighing(self._pipeline.judging, verdict, before, judgement.sessions[key])
+        weighed = _weighing(self._pipeline.judging, scored, before, judgement.sessions[key])
         if not letters:
             return weighed
         return weighed.model_copy(update={"hard_breaches": (*weighed.hard_breaches, *UNREADABLE.hard_breaches)})
@@ -156,15 +156,15 @@ def _spelt(envelope: Envelope, memory: Memory) -> Iterable[str]:
     return () if baseline is None else baseline.tools
 
 
-def _weighing(judge: Judge, verdict: Verdict, before: SessionState, after: SessionState) -> Weighing:
+def _weighing(judge: Judge, scored: ScoredDecision, before: SessionState, after: SessionState) -> Weighing:
     """What a finding about this call would say, whether or not the call would be a step up the ladder."""
-    drift, versions = judge.without_grants(verdict.drift, before.pardoned), dict(judge.versions)
+    drift, versions = judge.without_grants(scored.drift, before.pardoned), dict(judge.versions)
     told = drift_finding(
-        verdict.decoded.event,
+        scored.decoded.event,
         drift,
         after,
         wanted=Effect.FLAG,
-        now=verdict.decoded.now,
+        now=scored.decoded.now,
         argument=None,
         versions=versions,
         title="",  # nobody is shown this finding
@@ -181,7 +181,7 @@ def _weighing(judge: Judge, verdict: Verdict, before: SessionState, after: Sessi
         actions_seen=before.actions,
         features_missing=told.features_missing,
         versions=versions,
-        shown=_shown(verdict.decoded.event),
+        shown=_shown(scored.decoded.event),
     )
 
 

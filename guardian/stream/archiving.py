@@ -61,7 +61,7 @@ class Archiving:
 
     def packed(self, judgement: Judgement) -> bytes:
         """What goes into the spool with a batch; empty where the archive does without it."""
-        if not judgement.verdicts:
+        if not judgement.scored:
             return b""
         if self._waiting > self._options.most_waiting:
             return self._skip(judgement, "too much waits already")
@@ -69,7 +69,7 @@ class Archiving:
             body = self._pack(judgement)
         except Exception as error:  # our fault, and no reason to leave sessions unjudged
             return self._skip(judgement, type(error).__name__)
-        self._waiting += len(judgement.verdicts)
+        self._waiting += len(judgement.scored)
         return body
 
     def run(self, stop: threading.Event) -> None:
@@ -114,6 +114,6 @@ class Archiving:
             _log.info("archive tidied", result=str(self._tidy(now)))
 
     def _skip(self, judgement: Judgement, why: str) -> bytes:
-        self._metrics.add("guardian_archive_skipped_total", len(judgement.verdicts))
-        _log.error("decisions left out of the archive", count=len(judgement.verdicts), why=why)
+        self._metrics.add("guardian_archive_skipped_total", len(judgement.scored))
+        _log.error("decisions left out of the archive", count=len(judgement.scored), why=why)
         return b""

@@ -46,7 +46,7 @@ def in_time(records: Sequence[Record]) -> list[Record]:
 
 def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> Judgement:
     """The same, with `late_s` on findings about calls that reached the topic more than `late_after` ago."""
-    stamps = {v.decoded.decision: v.decoded.record.timestamp for v in judgement.verdicts}
+    stamps = {v.decoded.decision: v.decoded.record.timestamp for v in judgement.scored}
 
     def marked(finding: Finding) -> Finding:
         act = finding.act
@@ -281,18 +281,18 @@ class Committer:
         return dataclasses.replace(recall, reading=Reading(self._clock(), self._lateness.lag()))
 
     def _count(self, judgement: Judgement) -> None:
-        if judgement.verdicts:
-            self._proven = judgement.verdicts[-1].decoded.record
-        self.judged += len(judgement.verdicts)
-        self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")
+        if judgement.scored:
+            self._proven = judgement.scored[-1].decoded.record
+        self.judged += len(judgement.scored)
+        self._metrics.add("guardian_events_total", len(judgement.scored), outcome="judged")
         self._metrics.add("guardian_events_total", judgement.duplicates, outcome="duplicate")
         self._metrics.add("guardian_events_total", len(judgement.dead_letters), outcome="dead_letter")
-        reached = (judgement.sessions[verdict.decoded.event.key].stage for verdict in judgement.verdicts)
+        reached = (judgement.sessions[each.decoded.event.key].stage for each in judgement.scored)
         for stage, count in Counter(stage.value for stage in reached).items():
             self._metrics.add("guardian_verdicts_total", count, stage=stage)
         for code, count in Counter(letter.code for letter in judgement.dead_letters).items():
             self._metrics.add("guardian_dead_letters_total", count, code=code)
-        for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
+        for source, count in Counter(each.decoded.purpose_from for each in judgement.scored).items():
             self._metrics.add("guardian_purposes_total", count, source=source)
 
     def tell(self, judgement: Judgement, blown: Blown | None) -> None:

@@ -47,7 +47,7 @@ class ProposedResource(_Part):
     properties: _Properties = Field(default_factory=dict)
 
 
-class Proposal(_Part):
+class EvaluationRequest(_Part):
     subject: ProposedSubject
     action: ProposedAction
     resource: ProposedResource
@@ -119,13 +119,13 @@ UNREADABLE = Weighing(
 """Of a call that cannot be read in full: its sender chose what is in it, so nothing else speaks for it."""
 
 
-def proposal_tool(proposal: Proposal) -> str:
+def proposed_tool(proposed: EvaluationRequest) -> str:
     """The tool that is to be called."""
-    return proposal.resource.id if proposal.action.name == "tools/call" else proposal.action.name
+    return proposed.resource.id if proposed.action.name == "tools/call" else proposed.action.name
 
 
-def resource_of(proposal: Proposal) -> dict[str, Any] | None:
+def resource_of(proposed: EvaluationRequest) -> dict[str, Any] | None:
     """What the call touches; None where the resource names the tool itself."""
-    if proposal.action.name == "tools/call":
+    if proposed.action.name == "tools/call":
         return None
-    return {"type": proposal.resource.type, "id": proposal.resource.id}
+    return {"type": proposed.resource.type, "id": proposed.resource.id}

@@ -19,7 +19,7 @@ from guardian.wire.approvals import (
 from guardian.wire.base import Mode, SessionOrder, SessionStatus
 from guardian.wire.calls import ControlCalls
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, Judgement, VerdictRequest
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, Verdict, VerdictRequest
 from guardian.wire.peers import Vitals, Watch
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.revocations import RevocationList, SubjectAct, SubjectResult
@@ -63,7 +63,7 @@ class ControlClient(ControlCalls):
     def judge(
         self,
         finding_id: str,
-        verdict: Judgement,
+        verdict: Verdict,
         *,
         reason: str,
         tenant_id: str | None = None,

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
 from guardian.wire.base import Body, Page
-from guardian.wire.findings import Judgement
+from guardian.wire.findings import Verdict
 
 
 class FeedbackRow(Body):
@@ -22,7 +22,7 @@ class FeedbackRow(Body):
     tenant_id: Identifier
     session_id: Identifier
     kind: str
-    label: Judgement
+    label: Verdict
     drift: Literal[0, 1] | None
     session_honest: bool
     reason: str

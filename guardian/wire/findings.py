@@ -33,14 +33,14 @@ class FindingOutcome(Body):
     at: AwareDatetime
 
 
-Judgement = Literal["false_positive", "benign", "confirmed"]
+Verdict = Literal["false_positive", "benign", "confirmed"]
 """`benign`: unusual but all right. It clears the session like a false positive, and is a label of its own."""
 
 
-class Verdict(Body):
+class PersonsVerdict(Body):
     """What a person made of a finding."""
 
-    verdict: Judgement
+    verdict: Verdict
     reason: str
     actor: str
     at: AwareDatetime
@@ -50,7 +50,7 @@ class VerdictRequest(Ask):
     """`case`: who dismisses a drift has seen the session's whole case, and dismisses what else it is accused of
     with it."""
 
-    verdict: Judgement
+    verdict: Verdict
     reason: Why
     case: bool = False
 
@@ -60,7 +60,7 @@ class FindingView(Body):
 
     finding: Finding
     outcome: FindingOutcome
-    verdict: Verdict | None = None
+    verdict: PersonsVerdict | None = None
 
     @property
     def dismissed(self) -> bool:

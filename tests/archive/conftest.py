@@ -8,7 +8,7 @@ import pytest
 
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows
-from guardian.domain.batch import Decoded, Verdict
+from guardian.domain.batch import Decoded, ScoredDecision
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
@@ -19,7 +19,7 @@ START = datetime(2026, 5, 12, 17, tzinfo=UTC)
 
 def make_verdict(
     n: int = 0, *, tenant: str = "acme", session: str = "s1", days: float = 0, **more: Any
-) -> Verdict:
+) -> ScoredDecision:
     """`more` may hold arguments, constraints, tool, agent, result, resource, vectors, purpose, expires_at."""
     at = START + timedelta(days=days, seconds=n)
     event = DecisionEvent.model_validate(
@@ -48,7 +48,7 @@ def make_verdict(
     )
     drift = Drift(0.5, 0.125, 1.5, 0.25, 4.0, True, {"purpose_fit": 1.0}, signals, ("trace_id",), 0.125)
     digest = hashlib.sha256(event.model_dump_json().encode()).hexdigest()
-    return Verdict(Decoded(Record("log", 0, n, b""), event, digest, at, False), drift, more.get("vectors"))
+    return ScoredDecision(Decoded(Record("log", 0, n, b""), event, digest, at, False), drift, more.get("vectors"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from guardian.cli import labels
 from guardian.domain.finding import Effect, Evidence, Finding, Kind
 from guardian.domain.text import visible
 from guardian.evaluation.labels import read_labels
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Verdict
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, PersonsVerdict
 
 AT = datetime(2026, 5, 12, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG, seen=0, session=
     about = {"wanted": Effect.FLAG, "severity": "high", "title": "t", "time": AT, "evidence": evidence}
     found = Finding(id=name, kind=kind, **this, **about)
     made = FindingOutcome(finding_id=name, **this, wanted=Effect.FLAG, effect=effect, mode="shadow", at=AT)
-    said = verdict and Verdict(verdict=verdict, reason="r", actor="ann", at=AT)
+    said = verdict and PersonsVerdict(verdict=verdict, reason="r", actor="ann", at=AT)
     return FindingView(finding=found, outcome=made, verdict=said)
 
 

@@ -89,7 +89,7 @@ def test_an_honest_session_is_no_rarity_by_its_own_yardstick(honest) -> None:
     judge = judge_with(fitted(honest(120)))
     reached = []
     for session in honest(60, start=120):
-        verdicts = judge.judge(session.decisions, [], Memory()).verdicts
+        verdicts = judge.judge(session.decisions, [], Memory()).scored
         reached.append(verdicts[-1].drift.one_in)
     assert sum(one_in >= 20 for one_in in reached) <= len(reached) / 10
 
@@ -203,7 +203,7 @@ def test_what_sibling_sessions_read_is_known_to_the_yardstick_as_to_the_monitor(
         fit_calibration(split(0), judge_with=lambda c: judge_with(c, CHAIN), source="made", fold="made/1"), CHAIN
     )
     calls = sorted((d for s in split(500) for d in s.decisions), key=lambda d: d.now)
-    last = {v.decoded.event.key: v.drift for v in judge.judge(calls, [], Memory()).verdicts}
+    last = {v.decoded.event.key: v.drift for v in judge.judge(calls, [], Memory()).scored}
     exposed = [any(s.name == "chain_exposure" and s.value > 0 for s in drift.signals) for drift in last.values()]
     assert sum(exposed) >= 40, "the last calls of those writers whose purpose asks for no send"
     assert sum(drift.one_in >= 4 for drift in last.values()) <= len(last) / 4

@@ -12,7 +12,7 @@ import pytest
 
 from guardian.bootstrap.judgement import fingerprinter, unchecked
 from guardian.bootstrap.plugins import make, names
-from guardian.domain.batch import Judgement, Memory, TaskKey, Verdict
+from guardian.domain.batch import Judgement, Memory, ScoredDecision, TaskKey
 from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.record import Record
@@ -129,7 +129,7 @@ class World:
     pipeline: Pipeline
     memory: Memory = field(default_factory=Memory)
     findings: dict[str, Finding] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
+    scored: list[ScoredDecision] = field(default_factory=list)
     duplicates: int = 0
     dead: int = 0
 
@@ -188,7 +188,7 @@ class World:
         )
         for finding in judgement.findings:
             self.findings.setdefault(finding.id, finding)
-        self.verdicts.extend(judgement.verdicts)
+        self.scored.extend(judgement.scored)
         self.duplicates += judgement.duplicates
         self.dead += len(judgement.dead_letters)
 

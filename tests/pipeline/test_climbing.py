@@ -46,7 +46,7 @@ def test_what_a_wrapper_does_adds_up_like_the_tools_behind_it(new_world, body) -
     def climb(*acts: dict[str, object]) -> float:
         world = new_world(ladder=WIDE)
         world.feed(*(body(n, envelope__allowed_tools=["*"], **act) for n, act in enumerate(acts)))
-        return world.verdicts[-1].drift.one_in
+        return world.scored[-1].drift.one_in
 
     names = [f"pay{n}" for n in range(12)]
     wrapped = [{"action__tool": "call_tool", "action__arguments": {"name": n, "arguments": {}}} for n in names]
@@ -247,9 +247,9 @@ def test_denied_attempts_press_but_are_no_hard_breach(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
     assert world.told(Kind.DRIFT) == []
     assert world.told(Kind.GATEWAY) == []
-    (breach,) = world.verdicts[0].drift.breaches
+    (breach,) = world.scored[0].drift.breaches
     assert (breach.name, breach.hard) == ("tool_not_allowed", False)
-    assert world.verdicts[0].drift.score > 0.6
+    assert world.scored[0].drift.score > 0.6
 
 
 def test_the_baseline_that_was_used_is_named_in_the_finding(new_world, body) -> None:
@@ -259,7 +259,7 @@ def test_the_baseline_that_was_used_is_named_in_the_finding(new_world, body) -> 
     world.memory = Memory(baselines={PurposeKey("acme", purpose): fact})
     world.feed(body(1, **EXPIRED))
     assert world.told(Kind.DRIFT)[0].versions == {"model": "lexical-1", "baseline": "base-7"}
-    assert not next(s for s in world.verdicts[0].drift.signals if s.name == "purpose_baseline").silent
+    assert not next(s for s in world.scored[0].drift.signals if s.name == "purpose_baseline").silent
 
 
 def test_further_denials_of_a_revoked_session_add_no_evidence(world, drifting, now) -> None:
@@ -270,7 +270,7 @@ def test_further_denials_of_a_revoked_session_add_no_evidence(world, drifting, n
     after = world.state()
     assert (after.evidence, after.signals, after.stage) == (before.evidence, before.signals, Stage.REVOKED)
     assert (after.actions, world.findings) == (30, told)
-    assert {verdict.drift.step for verdict in world.verdicts[3:]} == {0.0}
+    assert {verdict.drift.step for verdict in world.scored[3:]} == {0.0}
 
 
 def test_allowed_calls_of_a_revoked_session_do_add_evidence(world, drifting, now) -> None:
@@ -486,7 +486,7 @@ def test_a_condition_that_people_accepted_bears_no_evidence(world, body) -> None
     world.feed(body(0), body(1, **EXPIRED))
     world.hear(HumanWord.FALSE_POSITIVE)
     world.feed(body(2, **EXPIRED))
-    first, _, after = world.verdicts
+    first, _, after = world.scored
     assert after.drift.e_value == pytest.approx(first.drift.e_value)
 
 

@@ -50,7 +50,7 @@ def test_a_planted_key_appears_in_nothing_that_leaves_the_pipeline(
     for key, state in world.memory.sessions.items():
         assert KEY not in state.model_dump_json() + repr(key)
     assert KEY not in repr((world.memory.agent_purposes, world.memory.seen))
-    for verdict in world.verdicts:
+    for verdict in world.scored:
         assert KEY not in repr(verdict.drift)
         assert KEY not in verdict.decoded.event.model_dump_json()
 
@@ -81,7 +81,7 @@ def test_a_key_behind_more_than_is_searched_asks_for_people(world, body) -> None
 @pytest.mark.parametrize("name", ["session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"])
 def test_a_name_by_which_gateways_ask_keeps_its_spelling_and_is_told(world, body, name: str) -> None:
     world.feed(body(1, **{f"envelope__{name}": KEY}))
-    assert getattr(world.verdicts[-1].decoded.event.envelope, name) == KEY
+    assert getattr(world.scored[-1].decoded.event.envelope, name) == KEY
     (finding,) = world.told(Kind.DRIFT)
     assert "credential_in_envelope" in {breach.name for breach in finding.breaches}
     assert finding.session_id == (KEY if name == "session_id" else finding.session_id)

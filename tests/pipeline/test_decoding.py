@@ -90,7 +90,7 @@ def test_a_call_that_arrived_before_its_envelope_expired_was_in_time_whatever_it
 def test_an_expiry_at_the_end_of_the_calendar_breaks_nothing(world, body) -> None:
     for n, expiry in enumerate(("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00")):
         world.feed(body(n, envelope__expires_at=expiry, time=expiry, envelope__session_id=f"s{n}"))
-    breaches = [{b.name for b in verdict.drift.breaches} for verdict in world.verdicts]
+    breaches = [{b.name for b in verdict.drift.breaches} for verdict in world.scored]
     assert "envelope_expired" not in breaches[0]
     assert "envelope_expired" in breaches[1]
 

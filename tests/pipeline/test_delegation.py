@@ -24,7 +24,7 @@ NARROW = {**CHILD, "envelope__allowed_tools": ["contracts.read"], "envelope__exp
 
 
 def names(world) -> set[str]:
-    return {breach.name for breach in world.verdicts[-1].drift.breaches}
+    return {breach.name for breach in world.scored[-1].drift.breaches}
 
 
 def at(body, now, seconds: float) -> Record:
@@ -124,7 +124,7 @@ def asks_after(body, number: int, session: str, named: object, **more):
 
 
 def accused(world) -> dict[str, bool]:
-    told = sorted(world.verdicts[-1].drift.breaches, key=lambda breach: breach.hard)
+    told = sorted(world.scored[-1].drift.breaches, key=lambda breach: breach.hard)
     return {breach.name: breach.hard for breach in told if breach.name in BY_NAME}
 
 
@@ -271,7 +271,7 @@ def test_a_ring_is_the_breach_of_who_closes_it_and_of_none_beside_or_below(world
     world.feed(*ring, body(3, **beside), body(4, **{**below, "envelope__parent_session_id": "child"}))
     world.feed(body(5, envelope__parent_session_id="child"), body(6, **CHILD))
     accused = [
-        v.decoded.event.id for v in world.verdicts if "delegation_cycle" in {b.name for b in v.drift.breaches}
+        v.decoded.event.id for v in world.scored if "delegation_cycle" in {b.name for b in v.drift.breaches}
     ]
     assert accused == ["dec_2", "dec_6"]
 
@@ -290,7 +290,7 @@ def test_a_child_whose_log_comes_after_its_hand_over_is_in_no_ring(world, body) 
     below = {**NARROW, "envelope__session_id": "below", "envelope__parent_session_id": "child"}
     world.feed(body(1), body(2, envelope__parent_session_id="below"), body(3, **NARROW), body(4, **below))
     world.feed(body(5, envelope__parent_session_id="below"), body(6, **NARROW), body(7, **below))
-    told = {breach.name for verdict in world.verdicts for breach in verdict.drift.breaches if breach.hard}
+    told = {breach.name for verdict in world.scored for breach in verdict.drift.breaches if breach.hard}
     assert (told, world.state("below").ancestors) == (set(), ("child", "s1"))
 
 
@@ -430,7 +430,7 @@ def test_one_list_of_tools_in_two_formats_grows_by_no_spelling(
     grown = [*other, "mcp__mail__send"]
     third = body(3, action__tool=other[1], envelope__allowed_tools=grown, **later)
     two_formats.feed(adapted(third) if own_first else third)
-    more = {each.name: each.detail for each in two_formats.verdicts[-1].drift.breaches}
+    more = {each.name: each.detail for each in two_formats.scored[-1].drift.breaches}
     found = [more[name] for name in ("reissued_tools", "wider_tools") if name in more]
     assert found
     assert all("mail" in detail and "crm" not in detail for detail in found)

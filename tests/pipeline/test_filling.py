@@ -100,7 +100,7 @@ def test_a_child_is_held_to_its_parent_in_the_spelling_of_its_own_log(body, make
     pipeline = Pipeline(decoder, make_judge(), Filling(rename=ToolNames().of))
     boss = grant("boss", allowed_tools=["mcp__crm__read", "crm/write"])
     memory = Memory(registered={boss.envelope.key: boss})
-    first, second = pipeline.judge(*pipeline.decode([record(own), record(adapted, 1)]), memory).verdicts
+    first, second = pipeline.judge(*pipeline.decode([record(own), record(adapted, 1)]), memory).scored
     assert [v.decoded.event.action.tool for v in (first, second)] == ["mcp__crm__read", "crm.read"]
     assert "wider_tools" not in {breach.name for v in (first, second) for breach in v.drift.breaches}
 

@@ -78,7 +78,7 @@ def test_where_a_log_is_cut_into_batches_changes_nothing(
         parts.feed(*records[start:end])
     assert parts.memory == whole.memory
     assert parts.findings == whole.findings
-    assert parts.verdicts == whole.verdicts
+    assert parts.scored == whole.scored
     assert (parts.duplicates, parts.dead) == (whole.duplicates, whole.dead)
 
 
@@ -105,7 +105,7 @@ def test_a_redelivered_log_writes_nothing(new_world, make_decoder, body, record,
     world.feed(*records)
     memory, told = world.memory, dict(world.findings)
     again = world.feed(*records)
-    assert (again.verdicts, again.findings, again.sessions, again.seen, again.agent_purposes) == (
+    assert (again.scored, again.findings, again.sessions, again.seen, again.agent_purposes) == (
         (),
         (),
         {},
@@ -123,7 +123,7 @@ def test_every_record_is_judged_known_or_dead_and_no_finding_comes_twice(
 ) -> None:
     world = new_world(decoder=make_decoder(entitlements=GATEWAYS))
     judgement = world.feed(*written(log, body, record, now))
-    assert len(judgement.verdicts) + judgement.duplicates + len(judgement.dead_letters) == len(log)
+    assert len(judgement.scored) + judgement.duplicates + len(judgement.dead_letters) == len(log)
     ids = [finding.id for finding in judgement.findings]
     assert len(ids) == len(set(ids))
 
@@ -139,7 +139,7 @@ def test_one_id_with_other_content_is_one_finding_about_identity_and_every_conte
     assert [(f.session_id, f.act.decision_id) for f in told] == [("s1", "dec_1")]
     assert world.state().actions == 3
     assert world.duplicates == 3
-    names = [verdict.decoded.event.id for verdict in world.verdicts]
+    names = [verdict.decoded.event.id for verdict in world.scored]
     assert names[0] == "dec_1"
     assert len(set(names)) == 3
     assert any(f.act.tool == "payments.send" for f in world.told(Kind.DRIFT))
@@ -173,7 +173,7 @@ def test_the_same_id_of_another_gateway_or_tenant_is_another_decision(world, bod
 
 def test_an_empty_batch_changes_nothing(world) -> None:
     judgement = world.feed()
-    assert (judgement.verdicts, judgement.findings, judgement.sessions) == ((), (), {})
+    assert (judgement.scored, judgement.findings, judgement.sessions) == ((), (), {})
 
 
 def test_what_is_wanted_covers_sessions_parents_decisions_purposes_and_agents(world, body) -> None:
@@ -253,7 +253,7 @@ def test_the_drift_model_hears_what_its_session_did_before_and_nothing_of_others
 
 def test_a_memory_without_anything_is_a_start(world, body) -> None:
     assert world.memory == Memory()
-    assert world.feed(body(1)).sessions == {world.verdicts[0].decoded.event.key: world.state()}
+    assert world.feed(body(1)).sessions == {world.scored[0].decoded.event.key: world.state()}
 
 
 def _as_record(value: Any, offset: int = 0) -> Record:

@@ -35,13 +35,13 @@ BARE: dict[str, Any] = {
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_a_missing_field_is_named_in_verdict_and_finding(world, body, name: str) -> None:
     world.feed(body(1, **OPTIONAL[name], envelope__expires_at="2026-05-12T16:00:00Z"))
-    assert world.verdicts[0].drift.features_missing == (name,)
+    assert world.scored[0].drift.features_missing == (name,)
     assert {f.features_missing for f in world.findings.values()} == {(name,)}
 
 
 def test_a_record_that_carries_next_to_nothing_is_still_judged(world, body) -> None:
     world.feed(body(1, **BARE))
-    drift = world.verdicts[0].drift
+    drift = world.scored[0].drift
     assert set(drift.features_missing) == {
         "purpose", "agent_id", "arguments", "resource", "data_classes", "records", "result", "trace_id",
     }  # fmt: skip
@@ -58,7 +58,7 @@ def test_whatever_is_missing_a_session_never_comes_down(new_world, body, driftin
     for n, missing in enumerate(gaps):
         gone = {field: value for name in sorted(missing) for field, value in OPTIONAL[name].items()}
         world.feed(drifting(10 + n, **gone))
-        evidence, drift = world.state().evidence, world.verdicts[-1].drift
+        evidence, drift = world.state().evidence, world.scored[-1].drift
         now_at = (evidence["top"], evidence["act"], drift.one_in)
         assert all(after >= before for after, before in zip(now_at, reached, strict=True))
         reached = now_at
@@ -67,7 +67,7 @@ def test_whatever_is_missing_a_session_never_comes_down(new_world, body, driftin
 @pytest.mark.parametrize("gone", ["purpose_fit", "purpose_baseline"])
 def test_a_signal_with_nothing_to_go_by_has_no_share(world, body, gone: str) -> None:
     world.feed(body(1, envelope__purpose=...))
-    drift = world.verdicts[0].drift
+    drift = world.scored[0].drift
     assert next(s for s in drift.signals if s.name == gone).silent
     assert gone not in drift.shares
 
@@ -75,10 +75,10 @@ def test_a_signal_with_nothing_to_go_by_has_no_share(world, body, gone: str) -> 
 def test_an_action_that_no_signal_can_judge_neither_accuses_nor_vouches(new_world, body) -> None:
     world = new_world(signals=["purpose_fit", "purpose_baseline", "envelope_breach"])
     world.feed(body(1, **BARE))
-    drift = world.verdicts[0].drift
+    drift = world.scored[0].drift
     assert (drift.e_value, drift.p_value, drift.score) == (1.0, 1.0, 0.0)
 
 
 def test_a_record_that_tells_nothing_does_not_vouch(world, body) -> None:
     world.feed(body(1, **BARE))
-    assert world.verdicts[0].drift.e_value >= 1.0
+    assert world.scored[0].drift.e_value >= 1.0

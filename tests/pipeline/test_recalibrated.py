@@ -26,7 +26,7 @@ def test_a_session_under_way_begins_its_evidence_afresh_under_another_calibratio
     state, alone = world.state(), new_world(versions={"calibration": "c2"})
     alone.feed(drifting(11))
     assert state.evidence == alone.state().evidence, "as if it were its first call"
-    assert world.verdicts[-1].drift.one_in < world.verdicts[-2].drift.one_in
+    assert world.scored[-1].drift.one_in < world.scored[-2].drift.one_in
     assert (state.stage, state.actions, state.calibration) == (Stage.FLAGGED, 12, "c2")
     assert (state.undivided, alone.state().undivided) == (False, True)
 

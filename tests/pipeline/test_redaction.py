@@ -24,7 +24,7 @@ def redacting(new_world, make_decoder):
 
 
 def envelope_breach(world):
-    return next(s for s in world.verdicts[-1].drift.signals if s.name == "envelope_breach")
+    return next(s for s in world.scored[-1].drift.signals if s.name == "envelope_breach")
 
 
 def rules(**ways):
@@ -243,6 +243,6 @@ def test_a_child_is_not_held_to_what_redaction_hid_of_its_parent(redacting, body
     child = {"envelope__session_id": "child", "envelope__parent_session_id": "s1"}
     fewer = {"contract_ids": ["contract_7781"], "max_records": 5}
     world.feed(body(1), body(2, **child, envelope__resource_constraints=fewer))
-    told = next(s for s in world.verdicts[-1].drift.signals if s.name == "delegation_widening")
+    told = next(s for s in world.scored[-1].drift.signals if s.name == "delegation_widening")
     assert told.breaches == ()
     assert "(redacted), so not compared" in told.reason

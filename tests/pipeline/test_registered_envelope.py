@@ -91,7 +91,7 @@ def test_the_digest_is_of_the_envelope_before_credentials_were_taken_out(world, 
     secret = {"envelope__purpose": "review the contract with AKIAIOSFODNN7EXAMPLE"}
     register(world, body(**secret))
     world.feed(body(1, **secret))
-    assert "AKIA" not in world.verdicts[0].decoded.event.envelope.purpose
+    assert "AKIA" not in world.scored[0].decoded.event.envelope.purpose
     assert world.told(Kind.ENVELOPE) == []
 
 

@@ -25,7 +25,7 @@ def call(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chain(world: Any) -> Signal:
-    return next(s for s in world.verdicts[-1].drift.signals if s.name == "chain_exposure")
+    return next(s for s in world.scored[-1].drift.signals if s.name == "chain_exposure")
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -149,7 +149,7 @@ def replayed(url: str, log: Path) -> dict[str, object]:
 
     def committed(judgement) -> None:
         nonlocal judged
-        judged += len(judgement.verdicts)
+        judged += len(judgement.scored)
         found.update({finding.id: finding.wanted.value for finding in judgement.findings})
 
     for _ in range(2):  # the second time everything is below the stored offset

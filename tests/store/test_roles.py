@@ -33,7 +33,7 @@ from guardian.store.schema import CONTROL, migrate
 from guardian.wire.approvals import ApprovalView, BreakGlassView
 from guardian.wire.cases import CaseEvent
 from guardian.wire.exceptions import ExceptionView
-from guardian.wire.findings import FindingOutcome, Verdict
+from guardian.wire.findings import FindingOutcome, PersonsVerdict
 from guardian.wire.sessions import ModeView
 
 psycopg = pytest.importorskip("psycopg")
@@ -228,7 +228,9 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         outcome = FindingOutcome(**asked, effect=Effect.REVOKE, mode="enforce", at=NOW)
         rows.findings.add(finding(), outcome, NOW)
         rows.sessions.note_finding(finding(), Effect.REVOKE, NOW)
-        rows.findings.set_verdict("acme", "f0", Verdict(verdict="confirmed", actor="ann", reason="yes", at=NOW))
+        rows.findings.set_verdict(
+            "acme", "f0", PersonsVerdict(verdict="confirmed", actor="ann", reason="yes", at=NOW)
+        )
         entry(rows, "s1", "revoked")
         entry(rows, "s2", "revoked")
         rows.alerts.add(kind="finding", case_key="c", idempotency_key="k", payload="{}", now=NOW)

@@ -12,7 +12,7 @@ import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.backoff import Backoff
-from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Memory, Verdict, Wanted
+from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Memory, ScoredDecision, Wanted
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState
@@ -75,7 +75,7 @@ class Counting:
 
     def judge(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         states, seen = dict(memory.sessions), {}
-        findings, verdicts, duplicates = [], [], 0
+        findings, scored, duplicates = [], [], 0
         for d in decoded:
             if d.decision in memory.seen or d.decision in seen:
                 duplicates += 1
@@ -85,7 +85,7 @@ class Counting:
             seen[d.decision] = d.digest
             count = states.get(d.event.key, SessionState()).actions + 1
             states[d.event.key] = states.get(d.event.key, SessionState()).model_copy(update={"actions": count})
-            verdicts.append(Verdict(d, None))  # type: ignore[arg-type]
+            scored.append(ScoredDecision(d, None))  # type: ignore[arg-type]
             if count % 3 == 0:
                 session = d.event.key.session_id
                 findings.append(_finding(Kind.DRIFT, session, f"{session}-{count}"))
@@ -94,7 +94,7 @@ class Counting:
                 name = f"unscorable-{letter.record.partition}-{letter.record.offset}"
                 findings.append(_finding(Kind.UNSCORABLE, letter.session_id, name))
         touched = {d.event.key: states[d.event.key] for d in decoded if d.event.key in states}
-        return Judgement(tuple(verdicts), tuple(findings), touched, seen, {}, tuple(letters), duplicates)
+        return Judgement(tuple(scored), tuple(findings), touched, seen, {}, tuple(letters), duplicates)
 
 
 @dataclass

@@ -41,7 +41,7 @@ def archiving(rig, files):
     def made(**more):
         options = ArchivingOptions(rows=more.pop("rows", 4), pace=Backoff(0.001, 60.0), **more.pop("options", {}))
         pack = more.pop(
-            "pack", lambda judgement: b"".join(b"%s " % v.decoded.event.id.encode() for v in judgement.verdicts)
+            "pack", lambda judgement: b"".join(b"%s " % v.decoded.event.id.encode() for v in judgement.scored)
         )
         return Archiving(
             spool=rig.store.spool, pack=pack, write=files.write, tidy=files.tidy, clock=rig.clock,

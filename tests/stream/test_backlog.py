@@ -39,7 +39,7 @@ class Desk:
         )
 
         def committed(judgement):
-            broken = [b for v in judgement.verdicts for b in v.drift.breaches]
+            broken = [b for v in judgement.scored for b in v.drift.breaches]
             self.names += [b.name for b in broken]
             self.hard += [b.name for b in broken if b.hard]
 

@@ -26,7 +26,7 @@ def verdict(stamp, gateway="gw"):
 
 
 def late(stamp, told=None):
-    judged = Judgement(verdicts=(verdict(stamp),), findings=(told or finding(),))
+    judged = Judgement(scored=(verdict(stamp),), findings=(told or finding(),))
     return marked_late(judged, NOW, MINUTE).findings[0].late_s
 
 
@@ -44,5 +44,5 @@ def test_what_has_no_time_or_no_call_is_not_called_late():
 
 def test_calls_of_two_gateways_under_one_id_are_late_each_for_itself():
     verdicts = (verdict(NOW - 14 * MINUTE), verdict(NOW, gateway="other"))
-    (told,) = marked_late(Judgement(verdicts=verdicts, findings=(finding(),)), NOW, MINUTE).findings
+    (told,) = marked_late(Judgement(scored=verdicts, findings=(finding(),)), NOW, MINUTE).findings
     assert told.late_s == 840

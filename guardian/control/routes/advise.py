@@ -19,7 +19,7 @@ from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
 from guardian.domain.strict_json import unambiguous
 from guardian.errors import DecodeError
-from guardian.wire.advice import Advice, AdviceContext, Proposal
+from guardian.wire.advice import Advice, AdviceContext, EvaluationRequest
 from guardian.wire.approvals import ApprovalView
 
 
@@ -52,9 +52,9 @@ _LOOK_AGAIN_S = 0.25
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 413, 422, 503))
-async def ask_for_advice(request: Request, deps: Deps, caller: Caller, proposal: Proposal) -> Advice:
+async def ask_for_advice(request: Request, deps: Deps, caller: Caller, proposed: EvaluationRequest) -> Advice:
     """May this call go through? `decision` is true for permit alone; `context.advice` tells deny from hold."""
-    return await advise(deps, request.app.state.patience, caller, proposal, since=request.state.arrived)
+    return await advise(deps, request.app.state.patience, caller, proposed, since=request.state.arrived)
 
 
 @router.get("/{approval_id}", responses=READS)

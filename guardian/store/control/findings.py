@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control.scope import NoIndex, Scope, has_much, within
 from guardian.store.control.tables import UNKNOWN, finding, session
-from guardian.wire.findings import FindingOutcome, FindingView, Verdict
+from guardian.wire.findings import FindingOutcome, FindingView, PersonsVerdict
 
 ROOM = 8 * 1024 * 1024
 """As many characters of findings are read for one answer: nobody's may stall the answers to all others."""
@@ -76,7 +76,7 @@ class FindingRows:
         wanted = select(finding.c.tenant_id).where(finding.c.id == finding_id, within(finding.c.tenant_id, scope))
         return list(self.connection.execute(wanted.order_by(finding.c.tenant_id)).scalars())
 
-    def set_verdict(self, tenant_id: str, finding_id: str, verdict: Verdict) -> None:
+    def set_verdict(self, tenant_id: str, finding_id: str, verdict: PersonsVerdict) -> None:
         this = finding.c.tenant_id == tenant_id, finding.c.id == finding_id
         self.connection.execute(update(finding).where(*this).values(verdict=verdict.model_dump_json()))
         whose = select(finding.c.session_id).where(*this).scalar_subquery()
@@ -171,11 +171,13 @@ class FindingRows:
         wanted = select(finding.c.id).where(*mine, _DRIFT, _TOLD, finding.c.verdict.is_(None))
         return list(self.connection.execute(wanted.order_by(finding.c.seq)).scalars())
 
-    def _verdicts(self, tenant_id: str, session_id: str, *where: ColumnElement[bool]) -> Iterator[Verdict | None]:
+    def _verdicts(
+        self, tenant_id: str, session_id: str, *where: ColumnElement[bool]
+    ) -> Iterator[PersonsVerdict | None]:
         """Of such findings on a session; None where nobody has judged one yet."""
         mine = finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, _ABOUT_A_SESSION
         for text in self.connection.execute(select(finding.c.verdict).where(*mine, *where)).scalars():
-            yield None if text is None else Verdict.model_validate_json(text)
+            yield None if text is None else PersonsVerdict.model_validate_json(text)
 
 
 def _stored(row: Row[Any]) -> StoredFinding:
@@ -183,6 +185,6 @@ def _stored(row: Row[Any]) -> StoredFinding:
     view = FindingView(
         finding=Finding.model_validate_json(row.finding, extra="ignore"),
         outcome=FindingOutcome.model_validate_json(row.outcome),
-        verdict=None if row.verdict is None else Verdict.model_validate_json(row.verdict),
+        verdict=None if row.verdict is None else PersonsVerdict.model_validate_json(row.verdict),
     )
     return StoredFinding(row.seq, row.digest, view)

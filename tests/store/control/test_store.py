@@ -30,7 +30,7 @@ from guardian.store.control.epoch import EpochFile, Mark, lost_mark, restored_ma
 from guardian.store.control.store import ControlStore
 from guardian.store.control.tables import metadata
 from guardian.store.engine import open_engine, writing
-from guardian.wire.findings import FindingOutcome, Verdict
+from guardian.wire.findings import FindingOutcome, PersonsVerdict
 from guardian.wire.principal import Principal
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -632,7 +632,9 @@ def test_few_findings_among_many_are_found_without_reading_the_others(store, mon
     with store.write() as rows:
         for n in range(6):
             _find(rows, f"s{n}", ("acme", "globex")[n % 2])
-        rows.findings.set_verdict("acme", "s4", Verdict(verdict="confirmed", reason="", actor="ann", at=NOW))
+        rows.findings.set_verdict(
+            "acme", "s4", PersonsVerdict(verdict="confirmed", reason="", actor="ann", at=NOW)
+        )
     with store.read() as rows:
         plans = _planned(rows)
         for asked in ({"kind": "control"}, {"effect": "revoke"}, {"kind": "drift", "effect": "revoke"}):

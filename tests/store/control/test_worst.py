@@ -18,7 +18,7 @@ from guardian.domain.session import HumanWord
 from guardian.store.control import scope as scope_module
 from guardian.store.control.store import ControlRows, ControlStore
 from guardian.store.engine import open_engine, reading
-from guardian.wire.findings import FindingOutcome, Judgement, Verdict
+from guardian.wire.findings import FindingOutcome, PersonsVerdict, Verdict
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 SAID = text("""
@@ -44,7 +44,7 @@ STEPS = st.one_of(
         st.sampled_from(list(Effect)),
         st.sampled_from(get_args(Severity)),
     ),
-    st.tuples(st.just("judged"), st.integers(0, 5), st.sampled_from(get_args(Judgement))),
+    st.tuples(st.just("judged"), st.integers(0, 5), st.sampled_from(get_args(Verdict))),
     st.tuples(st.just("given back"), SESSIONS, st.booleans()),
     st.tuples(st.just("passed"), st.integers(-2, 2)),
 )
@@ -77,10 +77,10 @@ class History:
         self.rows.sessions.note_finding(told, effect, self.now)
         self.found.append(told)
 
-    def _judged(self, told: Finding, judgement: Judgement) -> None:
-        verdict = Verdict(verdict=judgement, reason="looked", actor="ann", at=self.now)
+    def _judged(self, told: Finding, said: Verdict) -> None:
+        verdict = PersonsVerdict(verdict=said, reason="looked", actor="ann", at=self.now)
         self.rows.findings.set_verdict(self.tenant, told.id, verdict)
-        confirmed = judgement == "confirmed"
+        confirmed = said == "confirmed"
         if told.kind is Kind.DRIFT:
             word = HumanWord.CONFIRMED if confirmed else HumanWord.FALSE_POSITIVE
             self.rows.sessions.say(self.tenant, told.session_id, word, self.now, human=True)
@@ -141,7 +141,7 @@ def at_random(rows: ControlRows) -> None:
         history.goes_on("passed", chance.randrange(3))
         match chance.randrange(10):
             case 0 | 1:
-                history.goes_on("judged", chance.randrange(400), chance.choice(get_args(Judgement)))
+                history.goes_on("judged", chance.randrange(400), chance.choice(get_args(Verdict)))
             case 2 if n > 100:
                 history.goes_on("given back", session, True)
             case _:
