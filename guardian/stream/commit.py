@@ -58,7 +58,7 @@ def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> J
     return dataclasses.replace(judgement, findings=tuple(map(marked, judgement.findings)))
 
 
-def again(once: Callable[[], None]) -> None:
+def retry_conflicts(once: Callable[[], None]) -> None:
     """Do it; where another member wrote meanwhile, do it again on top of what it wrote. Raises Conflict when that
     happens twenty times in a row."""
     for _ in range(_MAX_CONFLICTS - 1):
@@ -177,7 +177,7 @@ class Committer:
             if piece.places:
                 self._commit_once(piece, consumer, base, judgement)
 
-        again(once)
+        retry_conflicts(once)
 
     def _commit_once(
         self,

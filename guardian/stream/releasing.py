@@ -7,7 +7,7 @@ from guardian.bus.port import Consumer
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
-from guardian.stream.commit import Committer, again
+from guardian.stream.commit import Committer, retry_conflicts
 from guardian.stream.pieces import MOST_BYTES
 from guardian.stream.port import Pipeline
 from guardian.stream.waiting import WaitingRoom, decision_of, waiter_of
@@ -77,4 +77,4 @@ class HeldCommitter:
             )
             self._committer.tell(judgement, blown)
 
-        again(once)
+        retry_conflicts(once)

@@ -27,7 +27,7 @@ from guardian.sources.reading import Reader
 from guardian.store.engine import writing
 from guardian.store.monitor.envelopes import Heard, save_envelopes
 from guardian.store.monitor.values import Conflict
-from guardian.stream.commit import Committer
+from guardian.stream.commit import Committer, retry_conflicts
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse
 from guardian.stream.marks import Mark
@@ -501,6 +501,18 @@ def test_what_is_tried_again_because_another_member_wrote_meanwhile_counts_once_
     monkeypatch.setattr(desk.room, "due", lambda consumer: depths.append(desk.room.depth) or [])
     desk.run(lambda: depths and depths[-1] > 0)
     assert (conflicts, depths[-1]) == ([], 1)
+
+
+def test_what_conflicts_every_time_is_told_after_twenty_times():
+    tried = []
+
+    def once():
+        tried.append(len(tried))
+        raise Conflict("somebody else wrote")
+
+    with pytest.raises(Conflict, match="somebody else wrote"):
+        retry_conflicts(once)
+    assert len(tried) == 20
 
 
 def test_a_store_that_is_away_while_the_last_of_a_file_waits_is_waited_for(desk, rig, tmp_path, monkeypatch):
