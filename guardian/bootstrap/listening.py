@@ -9,6 +9,7 @@ from guardian.errors import ConfigurationError
 BACKLOG = 256
 """Connections that wait to be taken; asyncio takes as many at a time."""
 
+_UNREAD_S = 30.0
 _MOST_FILES, _MOST_CONNECTIONS = 65_536, 10_000
 _OWN_FILES = 256
 
@@ -25,13 +26,16 @@ def connections() -> int:
     return min(max(spare - BACKLOG - _OWN_FILES, spare // 4), _MOST_CONNECTIONS)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises ConfigurationError where that cannot be had. Port 0 takes a free one."""
+def listen(host: str, port: int, *, unread_s: float = _UNREAD_S) -> socket.socket:
+    """Raises ConfigurationError where that cannot be had. Port 0 takes a free one. A peer that takes nothing of
+    what it is told for `unread_s` seconds is cut off: uvicorn waits for it for ever."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol by its name: asyncio sets TCP_NODELAY only where it is told that this is TCP, and without that
     # an answer's body waits 40 ms for the client's acknowledgement of its header.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it; each connection inherits it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unread_s * 1000))
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from starlette.requests import Request
 
+from guardian.bootstrap.listening import listen
 from guardian.control.app import create_app
 from guardian.control.connections import bounded
 from guardian.control.framing import Framed
@@ -19,9 +20,9 @@ FOR_EVER = 600.0
 
 
 @contextmanager
-def served(stage, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER):
+def served(stage, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER, unread_s=FOR_EVER):
     """Something that connects to it."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0, unread_s=unread_s)
     app, http = Framed(create_app(stage.deps), body_s=body_s), bounded(most, header_s=header_s)
     config = uvicorn.Config(
         app, http=http, log_level="critical", timeout_keep_alive=600, timeout_graceful_shutdown=1
@@ -109,6 +110,17 @@ def test_where_nobody_is_silent_a_newcomer_is_told_to_come_again_and_the_others_
         for each in members:
             each.sendall(HEALTH)
             assert each.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_who_takes_no_answer_is_not_waited_for(stage):
+    with served(stage, 2, unread_s=0.5) as call:
+        for _ in range(2):
+            caller = call(b"GET /openapi.json HTTP/1.1\r\nHost: guardian\r\n\r\n" * 100)
+            assert caller.recv(12) == b"HTTP/1.1 200"  # and of the rest more than the buffers between them hold
+        patience = time.monotonic() + 20
+        while (told := call(HEALTH).recv(12)) != b"HTTP/1.1 200" and time.monotonic() < patience:
+            time.sleep(0.1)
+        assert told == b"HTTP/1.1 200"
 
 
 def test_a_body_that_never_ends_is_refused(stage):
