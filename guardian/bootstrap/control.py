@@ -116,6 +116,7 @@ class Control:
             uvicorn.Config(
                 Framed(served),
                 http=bounded(connections()),
+                ws="none",  # else a package that happens to be there takes connections out of these bounds
                 backlog=BACKLOG,
                 log_config=None,
                 access_log=False,

@@ -106,3 +106,19 @@ def test_control_takes_the_descriptors_that_it_may_have_and_leaves_itself_some()
 def test_the_example_unit_gives_control_descriptors_for_every_caller():
     unit = (resource_folder("config") / "examples" / "systemd" / "guardian-control.service").read_text()
     assert "\nLimitNOFILE=65536\n" in unit
+
+
+@pytest.fixture
+def websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a package that speaks it, to which uvicorn hands such connections."""
+
+    def speaks(**_: object) -> None:
+        raise AssertionError("taken for a WebSocket")
+
+    monkeypatch.setattr("uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol", speaks)
+
+
+@pytest.mark.usefixtures("websocket")
+def test_nobody_leaves_the_bounds_as_a_websocket_whatever_is_installed(control: Control):
+    asked = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    assert httpx.post(f"{control.url}/healthz", headers=asked, content=b"x").status_code == 405
