@@ -5,8 +5,8 @@ from itertools import groupby
 
 from guardian.bus.port import Consumer
 from guardian.domain.batch import DeadLetter, Decoded
-from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_values import Held
+from guardian.store.monitor.store import MonitorStore
+from guardian.store.monitor.values import Held
 from guardian.stream.commit import Committer, retry_conflicts
 from guardian.stream.pieces import MOST_BYTES
 from guardian.stream.port import Pipeline
