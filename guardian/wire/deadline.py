@@ -5,6 +5,7 @@ hours. With httpcore, the layer below, every read can be given the time that is 
 operating system's and is not bounded: use an address, or a host in /etc/hosts.
 """
 
+import socket
 import ssl
 import threading
 import time
@@ -62,8 +63,24 @@ class Deadline(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> "_Bounded":
-        left = self.left(httpcore.ConnectTimeout, timeout)
-        return _Bounded(self._below.connect_tcp(host, port, left, local_address, socket_options), self)
+        """The first of the host's addresses that answers; each has what is left when its turn comes."""
+        failed: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError("the name has no address")
+        for address in _addresses(host, port):
+            left = self.left(httpcore.ConnectTimeout, timeout)
+            try:
+                return _Bounded(self._below.connect_tcp(address, port, left, local_address, socket_options), self)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # with the scope of a link-local one, which is not in its text
+        return [socket.getnameinfo(place, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0] for *_, place in found]
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
 
 
 class _Bounded(httpcore.NetworkStream):

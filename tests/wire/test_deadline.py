@@ -118,6 +118,76 @@ def test_what_is_left_shrinks_with_the_clock_and_then_it_is_too_late() -> None:
         network.connect_tcp("127.0.0.1", 9)
 
 
+class Below(httpcore.SyncBackend):
+    """What each address does, after so many seconds, or after all that it was given."""
+
+    def __init__(self, now: list[float], answers: dict[str, tuple[float, Exception | None]]) -> None:
+        self._now, self._answers = now, answers
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *how: Any, **more: Any
+    ) -> httpcore.NetworkStream:
+        assert timeout is not None
+        takes, error = self._answers.pop(host)
+        self._now[0] += min(takes, timeout)
+        if error is not None:
+            raise error
+        return httpcore.MockStream([host.encode()])
+
+
+DEAD, SHUT = (60.0, httpcore.ConnectTimeout("dead")), (0.5, httpcore.ConnectError("shut"))
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[bytes | str, float]]:
+    """What comes of a connection to a name with addresses that answer so, and the seconds that it took."""
+
+    def made(*answers: tuple[float, Exception | None]) -> tuple[bytes | str, float]:
+        now = [0.0]
+        known = {f"192.0.2.{place}": answer for place, answer in enumerate(answers)}
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in known]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        network = Deadline(lambda: now[0])
+        network._below = Below(now, known)
+        network.begin(5.0)
+        try:
+            return network.connect_tcp("control.example", 443, 2.0).read(100, 1.0), now[0]
+        except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
+            return f"{type(error).__name__}: {error}", now[0]
+
+    return made
+
+
+def test_a_name_with_dead_addresses_takes_no_longer_than_the_deadline(connected) -> None:
+    assert connected(DEAD, DEAD, DEAD, DEAD) == ("ConnectTimeout: the deadline has passed", 5.0)
+    assert connected(DEAD, DEAD, DEAD) == ("ConnectTimeout: dead", 5.0)
+    assert connected(DEAD, DEAD, (0.25, None)) == (b"192.0.2.2", 4.25)
+
+
+def test_the_first_address_that_answers_is_taken_or_else_the_last_says_why(connected) -> None:
+    assert connected(SHUT, (0.25, None), DEAD) == (b"192.0.2.1", 0.75)
+    assert connected(DEAD, SHUT) == ("ConnectError: shut", 2.5)
+    assert connected() == ("ConnectError: the name has no address", 0.0)
+
+
+def test_a_name_that_nobody_knows_is_an_error_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    with BoundedClient() as client, pytest.raises(httpx.ConnectError, match="Name or service not known"):
+        client.get("http://control.example/")
+
+
+def test_the_scope_of_a_link_local_address_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 443, 0, socket.if_nametoindex("lo")))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    network = Deadline(lambda: 0.0)
+    network._below = Below([0.0], {"fe80::1%lo": (0.0, None)})
+    network.begin(5.0)
+    assert network.connect_tcp("control.example", 443).read(100) == b"fe80::1%lo"
+
+
 def got(client: BoundedClient, url: str) -> bytes:
     return client.get(url).content
 
