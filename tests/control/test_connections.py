@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from http.client import HTTPResponse
 
 import pytest
 import uvicorn
@@ -20,12 +21,15 @@ FOR_EVER = 600.0
 
 
 @contextmanager
-def served(stage, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER, unread_s=FOR_EVER):
+def served_by(app, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER, unread_s=FOR_EVER):
     """Something that connects to it."""
     listener = listen("127.0.0.1", 0, unread_s=unread_s)
-    app, http = Framed(create_app(stage.deps), body_s=body_s), bounded(most, header_s=header_s)
     config = uvicorn.Config(
-        app, http=http, log_level="critical", timeout_keep_alive=600, timeout_graceful_shutdown=1
+        Framed(app, body_s=body_s),
+        http=bounded(most, header_s=header_s),
+        log_level="critical",
+        timeout_keep_alive=600,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -44,6 +48,19 @@ def served(stage, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER, unread_s=FOR_
     server.should_exit = True
     running.join(timeout=10)
     listener.close()
+
+
+def served(stage, *most, **times):
+    return served_by(create_app(stage.deps), *most, **times)
+
+
+def healthy(caller):
+    """Asks, and reads the whole answer."""
+    caller.sendall(HEALTH)
+    answer = HTTPResponse(caller)
+    answer.begin()
+    answer.read()
+    return answer.status == 200
 
 
 def heard(caller):
@@ -99,17 +116,51 @@ def test_a_newcomer_gets_the_place_of_who_has_been_silent_for_longest(stage):
         assert second.recv(65536).startswith(b"HTTP/1.1 200")
 
 
-def test_where_nobody_is_silent_a_newcomer_is_told_to_come_again_and_the_others_are_served(stage):
+def test_where_nobody_is_silent_it_gets_that_of_who_has_been_idle_for_longest(stage):
+    with served(stage, 3) as call:
+        first, second, third = call(), call(), call()
+        assert all(healthy(each) for each in (first, second, third, first))
+        late = call()
+        assert healthy(late)
+        assert ended(second)
+        assert all(healthy(each) for each in (first, third, late))
+
+
+def test_where_nobody_is_idle_either_it_is_told_to_come_again_and_the_others_are_served(stage):
     with served(stage, 2) as call:
-        members = [call(HEALTH), call(HEALTH)]
+        token = f"Authorization: Bearer {stage.token('gateway')}"
+        stream = f"GET /v1/revocations/stream HTTP/1.1\r\nHost: guardian\r\n{token}\r\n\r\n".encode()
+        members = [call(), call()]
         for each in members:
-            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+            assert healthy(each)  # and it was idle then
+            each.sendall(stream)
+            assert each.recv(12) == b"HTTP/1.1 200"
         told = heard(call())
         assert told.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nRetry-After: 1\r\n" in told
         for each in members:
-            each.sendall(HEALTH)
-            assert each.recv(65536).startswith(b"HTTP/1.1 200")
+            each.setblocking(False)
+            with pytest.raises(BlockingIOError):  # open, and for now with nothing more to say
+                heard(each)
+
+
+def test_nor_is_it_given_that_of_who_has_not_read_its_answer_yet():
+    more_than_buffers_hold = b"x" * 2**24
+
+    async def told_much(scope, receive, send):
+        assert scope["type"] == "http"
+        length = str(len(more_than_buffers_hold)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": more_than_buffers_hold})
+
+    with served_by(told_much, 1) as call:
+        reader = call(HEALTH)
+        assert reader.recv(12) == b"HTTP/1.1 200"
+        assert heard(call()).startswith(b"HTTP/1.1 503 ")
+        answer = reader.makefile("rb")
+        while answer.readline().strip():
+            pass
+        assert answer.read(len(more_than_buffers_hold)) == more_than_buffers_hold
 
 
 def test_who_takes_no_answer_is_not_waited_for(stage):
