@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -18,13 +19,17 @@ MANY = [f"tenant_{place:04}" for place in range(700)]
 
 @pytest.fixture
 def through(tmp_path):
-    """The example with its certificate before what serves at a port."""
+    """The example with its certificate before what serves at a port, and with some of it replaced."""
     certificate, key = certified(tmp_path, "proxy")
     text = (EXAMPLES / "control.conf").read_text(encoding="utf-8")
 
-    def made(port):
+    def made(port, instead=None):
+        site = text
+        for old, new in (instead or {}).items():
+            assert old in site
+            site = site.replace(old, new)
         told = {"NAME": "localhost", "CERTIFICATE": str(certificate), "KEY": str(key)}
-        return nginx(tmp_path, text, GUARDIAN=f"127.0.0.1:{port}", **told)
+        return nginx(tmp_path, site, GUARDIAN=f"127.0.0.1:{port}", **told)
 
     return made
 
@@ -32,6 +37,10 @@ def through(tmp_path):
 def answered(address, path, **more):
     """Whatever certificate: it is the test's own."""
     return httpx.get(f"https://{address}{path}", verify=False, timeout=30, **more)
+
+
+def asking(address):
+    return httpx.Client(base_url=f"https://{address}", verify=False, timeout=30)
 
 
 def test_a_gateway_of_many_tenants_is_told_of_all_of_them(stage, through):
@@ -57,12 +66,33 @@ def test_a_one_time_code_stands_in_no_log_while_control_is_away(through, tmp_pat
     assert ("elsewhere" in log, "of-one-time" in log) == (True, False)
 
 
+KNOWN = {"Authorization": "Bearer x"}
+
+
 def test_strangers_are_held_back_and_whoever_shows_a_token_is_not(through):
-    known = {"Authorization": "Bearer x"}
-    with (
-        reserve() as away,
-        through(port_of(away)) as address,
-        httpx.Client(base_url=f"https://{address}", verify=False, timeout=30) as client,
-    ):
-        assert {client.get("/readyz", headers=known).status_code for _ in range(200)} == {502}
+    with reserve() as away, through(port_of(away)) as address, asking(address) as client:
+        assert {client.get("/readyz", headers=KNOWN).status_code for _ in range(200)} == {502}
         assert {client.get("/readyz").status_code for _ in range(200)} == {502, 429}
+
+
+def test_nobody_asks_for_ever_by_a_header_alone(through):
+    fewer = {"rate=1000r/s": "rate=1r/m", "burst=2000": "burst=20"}
+    with reserve() as away, through(port_of(away), fewer) as address, asking(address) as client:
+        told = [client.get("/readyz", headers=KNOWN).status_code for _ in range(25)]
+        assert told == [502] * 21 + [429] * 4
+
+
+def test_nobody_holds_all_connections_by_a_header_alone(through):
+    fewer = {"guardian_open_all 1000": "guardian_open_all 2"}
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        through(mute.getsockname()[1], fewer) as address,
+        ThreadPoolExecutor(2) as others,
+        asking(address) as client,
+    ):
+        held = [others.submit(answered, address, "/v1/revocations/stream", headers=KNOWN) for _ in range(2)]
+        asked = [mute.accept()[0] for _ in held]
+        assert client.get("/readyz", headers=KNOWN).status_code == 429
+        for each in asked:
+            each.close()
+        assert [each.result().status_code for each in held] == [502, 502]
