@@ -63,12 +63,15 @@ class Deadline(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> "_Bounded":
-        """The first of the host's addresses that answers; each has what is left when its turn comes."""
+        """The first of the host's addresses that answers; each has its share of what is left when its turn
+        comes."""
         failed: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError("the name has no address")
-        for address in _addresses(host, port):
-            left = self.left(httpcore.ConnectTimeout, timeout)
+        addresses = _addresses(host, port)
+        for before, address in enumerate(addresses):
+            share = self.left(httpcore.ConnectTimeout, None) / (len(addresses) - before)
+            most = share if timeout is None else min(share, timeout)
             try:
-                return _Bounded(self._below.connect_tcp(address, port, left, local_address, socket_options), self)
+                return _Bounded(self._below.connect_tcp(address, port, most, local_address, socket_options), self)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
         raise failed
