@@ -47,6 +47,8 @@ def whole(path: Path, way_out: str) -> Iterator[None]:
     """What is read within is of `path`; raises ModelError where it is damaged."""
     try:
         yield
+    except torch.OutOfMemoryError:  # a RuntimeError that says nothing of the file
+        raise
     except (ValueError, TypeError, LookupError, RuntimeError, FileNotFoundError, SafetensorError) as error:
         raise ModelError(f"{path} is damaged; {way_out}") from error
 

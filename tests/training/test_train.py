@@ -31,6 +31,7 @@ from guardian.embedding.sentence_transformers import SentenceTransformers, new_p
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
 from guardian.training import stages  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
+from guardian.training.loop import whole  # noqa: E402
 from guardian.training.recipe import _examples, _written_work, train  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 from guardian.training.stages import Recipe  # noqa: E402
@@ -426,6 +427,11 @@ def test_a_damaged_stage_is_named_with_the_way_out(base: Path, tmp_path: Path) -
     for name, damaged in (("fold-0", kept), ("fold-1", half)):
         with pytest.raises(ModelError, match=f"{damaged} is damaged; remove it"):
             made.run(name, [], [], 1)
+
+
+def test_a_stage_is_not_called_damaged_because_memory_ran_out() -> None:
+    with pytest.raises(torch.OutOfMemoryError), whole(Path("fold-0"), "remove it"):
+        raise torch.OutOfMemoryError("the card is full")
 
 
 def test_a_stage_that_was_cut_off_while_it_was_written_is_made_again(
