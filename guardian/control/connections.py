@@ -56,7 +56,6 @@ def bounded(most: int, *, header_s: float = HEADER_S) -> type[H11Protocol]:
             if not (state is h11.IDLE or (state is h11.SEND_BODY and self.cycle.response_complete)):
                 _forget(self)
             elif self not in silent:
-                idle.pop(self, None)
                 silent[self] = self.loop.call_later(header_s, _hang_up, self)
 
     def _forget(connection: H11Protocol) -> None:

@@ -15,6 +15,7 @@ from guardian.bootstrap.listening import listen
 from guardian.control.app import create_app
 from guardian.control.connections import bounded
 from guardian.control.framing import Framed
+from guardian.control.problems import Refusal
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: guardian\r\n\r\n"
 FOR_EVER = 600.0
@@ -182,6 +183,21 @@ def test_a_body_that_never_ends_is_refused(stage):
         told = heard(caller)
         assert told.startswith(b"HTTP/1.1 408 ")
         assert b"urn:guardian:problem:slow" in told
+
+
+def test_all_parts_of_a_body_share_its_time():
+    parts = iter(range(200))
+
+    async def drips():
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" ", "more_body": next(parts, None) is not None}
+
+    async def reads(scope, receive, send):
+        await Request(scope, receive).body()
+
+    scope = {"type": "http", "method": "POST", "path": "/console/link", "headers": []}
+    with pytest.raises(Refusal, match=r"within 0\.1 s"):
+        asyncio.run(Framed(reads, body_s=0.1)(scope, drips, None))
 
 
 def test_a_stream_outlasts_the_time_that_a_body_may_take(stage):

@@ -223,6 +223,13 @@ def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(stage):
         assert got.json()["code"] == "too_large"
 
 
+def test_a_body_under_a_signature_is_smaller_for_anybody_may_send_one(stage):
+    for size, refused in ((256 * 1024, False), (256 * 1024 + 1, True)):
+        for path in ("/slack/interactions", "/slack/commands"):
+            got = stage.client.post(path, content=b"x" * size)
+            assert (got.status_code == 413) is refused
+
+
 def test_a_rotated_key_is_noticed_and_a_retired_one_is_refused(stage):
     old_kid = str(stage.deps.tokens.keys.current().signing.kid)
     elsewhere = SigningKeys(stage.deps.tokens.keys.path)
