@@ -50,7 +50,7 @@ def _open_control(settings: Settings) -> None:
     if not is_there(settings, settings.store.control):
         raise StoreError(
             f"{sqlite_file(settings, settings.store.control)} is not there: no token, revocation or finding of "
-            "before counts; put it back from a copy and leave the epoch file as it is (the README says more: 'A "
+            "before counts; put it back from a copy and leave the epoch file as it is (more: config/README.md, 'A "
             "backup was restored'); where there never was one, `guardian serve` makes it; where the monitor alone "
             "runs ask `guardian doctor --for watch`"
         )

@@ -61,9 +61,9 @@ def tell_of_later_epochs(deps: ControlDeps, now: datetime) -> None:
                 title=f"Gateway {gateway} refuses the list: it holds one of a later epoch",
                 detail=(
                     f"it holds revision {revision}, and the ledger stands at {at}, as when store.epoch_file was"
-                    f" lost with a restored backup. Stop control, write epoch {revision.epoch} into it as the"
-                    " README says ('A backup was restored'), start control. If nobody restored a backup, the"
-                    f" gateway's token is in wrong hands: guardian token revoke --principal {gateway}"
+                    f" lost with a restored backup. Stop control, write epoch {revision.epoch} into it as"
+                    " config/README.md says ('A backup was restored'), start control. If nobody restored a backup,"
+                    f" the gateway's token is in wrong hands: guardian token revoke --principal {gateway}"
                 ),
                 severity="critical",
                 once=f"{gateway} later than epoch {at.epoch}",
@@ -123,7 +123,7 @@ def tell_of_unsigned_trail(deps: ControlDeps, now: datetime) -> None:
         well=not why,
         bad=(
             "The audit trail is not signed any more",
-            f"{why}; if a backup was put back, see the README: 'A backup was restored'",
+            f"{why}; if a backup was put back, see config/README.md, 'A backup was restored'",
         ),
         good=("The audit trail is signed again", "with all that came meanwhile"),
     )
@@ -166,7 +166,7 @@ def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
     what = f"Epoch {begun['epoch']} began: gateways take the whole list anew"
     tokens = (
         "Tokens that were withdrawn in between count again: withdraw them; those issued in between are refused:"
-        " issue new ones (guardian token list). Then guardian audit verify. The README says more: 'A backup was"
+        " issue new ones (guardian token list). Then guardian audit verify. More: config/README.md, 'A backup was"
         " restored'"
     )
     if not expected:

@@ -3,8 +3,8 @@
 Source: agentgateway, telemetry and CEL documentation (1.4) and source: flat dotted keys, a `reason` where a
 request was not let through; method and tool had other names before they had OpenTelemetry's. Lines are text unless
 `config.logging.format` is json. Arguments, user and purpose are in the log only where the operator adds them as
-attributes (README, 'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`,
-`jwt.sid`.
+attributes (README.md here, 'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`,
+`agent`, `jwt.sid`.
 """
 
 from collections.abc import Iterable, Mapping

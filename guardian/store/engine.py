@@ -59,7 +59,7 @@ _LINE: dict[str, Any] = {
 }
 """When a server that is gone is given up, as libpq takes it; what the URL says of it goes first."""
 _DAMAGE = ("not a database", "malformed", "is damaged")  # in what SQLite says of a file, or we of it
-_RESTORE = "put back a backup, as README says under 'A backup was restored'"
+_RESTORE = "put back a backup, as config/README.md says under 'A backup was restored'"
 _FOLDER = "its folder must exist or be creatable, on a local disk with space left, and be writable by this user"
 _BEGINNING = re.compile("[^:@?]*(?::/*)?")  # of a URL: its scheme, if it has one
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")  # among PostgreSQL's options

@@ -208,8 +208,8 @@ class ControlStore:
         if moved and remembered is None and self._epoch_file is not None:
             raise StoreError(
                 f"store: {self._epoch_file.path} is not there, and a restored backup would go unnoticed; if one"
-                " was restored see the README first ('A backup was restored'), else the next start of `guardian"
-                " serve` (or `run`) makes it, begins a new epoch and calls people"
+                " was restored see config/README.md first ('A backup was restored'), else the next start of"
+                " `guardian serve` (or `run`) makes it, begins a new epoch and calls people"
             )
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:

@@ -1,0 +1,72 @@
+"""What README and the rooms' own pages point to is there: files, headings, commands."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from guardian.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *(found for room in ("config", "guardian", "models", "tests") for found in (ROOT / room).rglob("*.md")),
+    ]
+)
+_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_COMMAND = re.compile(r"^(?:.*\| *)?guardian ([a-z][a-z-]*(?: [a-z][a-z0-9-]*)?)", re.MULTILINE)
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def headings(page: Path) -> set[str]:
+    """Their anchors, as a forge makes them."""
+    lines = re.findall(r"^#+ (.*)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+def said(page: Path) -> Iterator[str]:
+    """Every command of guardian in a block or in back-ticks."""
+    text = page.read_text("utf-8")
+    for block in _FENCE.findall(text):
+        yield from _COMMAND.findall(block)
+    for span in re.findall(r"`([^`]+)`", _FENCE.sub("", text)):
+        yield from _COMMAND.findall(span)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in _LINK.findall(_FENCE.sub("", page.read_text("utf-8"))):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in headings(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    for command in said(page):
+        noun, _, verb = command.partition(" ")
+        assert noun in known, command
+        below = getattr(known[noun], "commands", None)
+        if below is not None and verb:
+            assert verb in below, command
+
+
+def test_the_figures_in_the_readme_are_those_of_the_benches_page() -> None:
+    all_of_them = (ROOT / "guardian" / "bench" / "README.md").read_text("utf-8").splitlines()
+    short = (ROOT / "README.md").read_text("utf-8").partition("\n## Figures\n")[2].partition("\n## ")[0]
+    rows = [line for line in short.splitlines() if line.startswith("|")]
+    assert len(rows) > 10
+    assert [row for row in rows if row not in all_of_them] == []
