@@ -4,6 +4,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -329,9 +330,14 @@ def test_a_writer_that_is_frozen_loses_its_place_in_the_queue(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, others = (ControlStore.open(postgres, now=NOW) for _ in range(2))
-    monkeypatch.setattr(engine_module, "_ABANDONED", engine_module._ABANDONED.replace("60s", "20ms"))
-    with pytest.raises(StoreError), others.write(), ours.write() as rows:
+    frozen = ExitStack()
+    with monkeypatch.context() as briefly:
+        briefly.setattr(engine_module, "_ABANDONED", engine_module._ABANDONED.replace("60s", "20ms"))
+        frozen.enter_context(others.write())
+    with ours.write() as rows:
         rows.audit.append({"x": 1})
+    with pytest.raises(StoreError):
+        frozen.close()
     assert ours.head().audit_seq == 1
     ours.close()
     others.close()
