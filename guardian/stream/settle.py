@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from guardian.bus.port import Consumer
 from guardian.domain.backoff import Backoff
-from guardian.domain.batch import Judgement
+from guardian.domain.batch import DeadLetter, Decoded, Judgement
 from guardian.domain.record import Place, Record
 from guardian.errors import GuardianError, StoreError, Unstorable
 from guardian.store.monitor.store import MonitorStore
@@ -126,10 +126,14 @@ class Settler:
         self._cautious[record.place] = left - 1
         self._refunds.pay()
         attempt = self._store.mark_attempt(record.place, record.offset)
+        refunded = self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset))
         if attempt > MAX_ATTEMPTS:
-            return self._give_up(record, "the process ended each time", consumer)
+            read_again = attempt == MAX_ATTEMPTS + 1  # for its sessions; if that ended the process too, nobody's
+            found = self._committer.readable(record) if read_again else ()
+            with refunded:
+                return self._give_up(record, "the process ended each time", found, consumer)
         try:
-            with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
+            with refunded:
                 return self._judge([record], consumer, stop)
         except Exception as error:
             if blameless(error):
@@ -174,7 +178,7 @@ class Settler:
                 self._refunds.owe(lambda: self._store.unmark_attempt(record.place, record.offset))
             elif attempt >= MAX_ATTEMPTS:
                 self._given_up = (record,)
-                return self._give_up(record, type(error).__name__, consumer)
+                return self._give_up(record, type(error).__name__, self._committer.readable(record), consumer)
             else:
                 pause = self._retry.base_s
             if stop.wait(pause):
@@ -190,8 +194,10 @@ class Settler:
         others = [each for each in self._batch if each is not record]
         return self._committer.fails([*others[:: -(-len(others) // _ASKED) or 1], *self._given_up])
 
-    def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
-        letters = poisoned(record, why, self._committer.readable(record), self._clock())
+    def _give_up(
+        self, record: Record, why: str, found: Iterable[Decoded | DeadLetter], consumer: Consumer
+    ) -> None:
+        letters = poisoned(record, why, found, self._clock())
         try:
             self._committer.commit(Piece([record], [], letters), consumer)
         except Exception as error:  # making the finding crashes too: keep the letter without one

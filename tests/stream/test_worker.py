@@ -374,6 +374,30 @@ def test_a_record_that_kills_the_process_is_found_and_given_up_after_three_resta
     assert rig.findings() == ["s1-3", "s1-6", "s1-9", "unscorable-0-5"]
 
 
+def test_a_record_that_kills_the_process_whenever_it_is_read_is_given_up_without_reading_it(
+    rig, make_event, counting
+):
+    class Reading(counting):
+        def each(self, record):
+            if record.offset == 5:
+                raise Killed
+            yield from super().each(record)
+
+    for n in range(12):
+        rig.broker.append("log", make_event(n))
+    kills = 0
+    for _ in range(12):
+        try:
+            rig.read(rig.worker(Reading(), store=rig.open()), rig.drained)
+            break
+        except Killed:
+            kills += 1
+    (letter,) = rig.store.dead_letters.list()
+    assert (letter.code, letter.offset, letter.session_id) == ("poison", 5, None)
+    assert kills <= 9
+    assert rig.findings() == ["s1-3", "s1-6", "s1-9"]
+
+
 def test_a_crash_at_any_point_ends_with_the_findings_of_an_undisturbed_run(rig, make_event, counting):
     for n in range(30):
         rig.broker.append("log", make_event(n, session=f"s{n % 4}"))
