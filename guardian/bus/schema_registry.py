@@ -62,6 +62,8 @@ class SchemaRegistry:
             return body if isinstance(body, bytes) else json.dumps(body, default=_plain).encode()
         except DecodeError:
             raise
+        except RecursionError:
+            raise DecodeError("too_large", "nested more deeply than is read") from None
         except Exception as error:  # the libraries raise whatever comes to hand on bad bytes
             raise DecodeError(
                 "invalid", f"the value does not fit schema {number}: {type(error).__name__}"
@@ -117,17 +119,49 @@ class SchemaRegistry:
 def _made(make: Callable[[str], Any], text: str, number: int) -> Any:
     try:
         return make(text)
+    except DecodeError:
+        raise
     except Exception as error:  # whatever the libraries raise for a schema that they cannot work with
         why = f"schema {number} cannot be used: {type(error).__name__}"
         raise DecodeError("unknown_schema", why) from None
 
 
 def _avro(text: str, named: dict[str, Any]) -> Any:
+    """A reader. fastavro's calls itself without a limit, in C, for a value within another.
+    Where that may go on for ever, its twin in Python is taken, which ends at Python's limit."""
     import fastavro
+    import fastavro._read_py
 
     schema: Any = fastavro.parse_schema(json.loads(text), named)
+    endless = set[str]()
+    _least(schema, named, endless)
+    read = fastavro._read_py.schemaless_reader if endless else fastavro.schemaless_reader
     odd = "surrogateescape"  # bytes that are no UTF-8 become what is no JSON, and the rest is judged
-    return lambda payload: fastavro.schemaless_reader(BytesIO(payload), schema, None, handle_unicode_errors=odd)
+    return lambda payload: read(BytesIO(payload), schema, None, handle_unicode_errors=odd)
+
+
+def _least(schema: Any, named: Mapping[str, Any], endless: set[str], around: tuple[str, ...] = ()) -> int:
+    """The fewest bytes that a value has; names of types that may be within themselves go into `endless`. Raises
+    DecodeError for an array of what has no bytes: some bytes could stand for values without number."""
+    match schema:
+        case list():
+            return 1 + min((_least(each, named, endless, around) for each in schema), default=0)
+        case str() if schema in around:
+            endless.add(schema)
+        case str() if schema in named:
+            return _least(named[schema], named, endless, around)
+        case {"type": "record" | "error", "name": name, "fields": fields}:
+            return sum(_least(each["type"], named, endless, (*around, name)) for each in fields)
+        case {"type": "array", "items": items}:
+            if _least(items, named, endless, around) == 0:
+                raise DecodeError("unknown_schema", "an array in the Avro schema is of items without any bytes")
+        case {"type": "map", "values": values}:
+            _least(values, named, endless, around)
+        case {"type": "fixed", "size": size}:
+            return int(size)
+        case "null" | {"type": "null"}:
+            return 0
+    return 1
 
 
 def _protobuf(serialized: str) -> Any:

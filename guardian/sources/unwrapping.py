@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
+from guardian.sources.guardian import placed
 from guardian.sources.port import Source, Told
 
 
@@ -22,5 +23,5 @@ class Unwrapping:
         try:
             value = self.plain(record.value)
         except DecodeError as error:
-            return (error,)
+            return (placed(error, record),)
         return self.inner.read(record if value is None else dataclasses.replace(record, value=value))

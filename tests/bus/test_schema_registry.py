@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import math
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +32,11 @@ AVRO = {
         {"name": "tool", "type": "string"},
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
     ],
+}  # fmt: skip
+
+ANYTHING = {
+    "type": "record", "name": "Value",
+    "fields": [{"name": "is", "type": ["null", "string", {"type": "map", "values": "Value"}]}],
 }  # fmt: skip
 
 
@@ -96,6 +103,9 @@ def registry():
         "Right": {"schema": json.dumps(of_types("Right", "Leaf")), "references": [refers("Leaf")]},
         "Leaf": {"schema": json.dumps(of_types("Leaf", "string"))},
         6: {"schema": json.dumps(of_types("Lost", "Gone")), "references": [refers("Gone")]},
+        7: {"schema": json.dumps(ANYTHING)},
+        8: {"schema": json.dumps({"type": "array", "items": "null"})},
+        10: {"schema": json.dumps({"type": "array", "items": of_types("Nothing", "null")})},
     }
     state = {"status": 200, "asked": 0, "from": set()}
 
@@ -129,7 +139,8 @@ def registry():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SchemaRegistry(f"http://127.0.0.1:{server.server_address[1]}", {"max.retries": 0}), state
+    state["url"] = f"http://127.0.0.1:{server.server_address[1]}"
+    yield SchemaRegistry(state["url"], {"max.retries": 0}), state
     server.shutdown()
     server.server_close()
 
@@ -219,6 +230,36 @@ def test_a_text_in_avro_that_is_not_utf8_costs_only_itself(registry):
     body = GuardianDecisions().parse_around(schemas.plain(framed(1, avro("read").replace(b"read", b"re\xff\xfe"))))
     assert unread_in(body.pop("tool"))
     assert body == {"at": "2025-11-24T22:07:16.939000+00:00"}
+
+
+def test_avro_types_may_be_within_themselves(registry):
+    schemas, _ = registry
+    value = {"is": {"to": {"is": {"name": {"is": "mallory"}}}, "note": {"is": None}}}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(ANYTHING), value)
+    assert json.loads(schemas.plain(framed(7, out.getvalue()))) == value
+
+
+def test_what_nests_without_an_end_in_avro_ends_no_process_and_is_told_to_people(registry):
+    _, state = registry
+    nested = framed(7, b"\x04\x02\x00" * 20_000 + b"\x00" * 20_001)
+    reading = (
+        "import sys; from guardian.bus.schema_registry import SchemaRegistry;"
+        "from guardian.domain.record import Record; from guardian.sources.guardian import GuardianDecisions;"
+        "from guardian.sources.unwrapping import Unwrapping; schemas = SchemaRegistry(sys.argv[1]);"
+        "record = Record('t', 0, 0, sys.stdin.buffer.read());"
+        "(error,) = Unwrapping(GuardianDecisions(), schemas.plain).read(record);"
+        "print(error.code, error.session_id)"
+    )
+    done = subprocess.run([sys.executable, "-c", reading, state["url"]], input=nested, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"too_large t[0]\n")
+
+
+@pytest.mark.parametrize("number", [8, 10])
+def test_an_array_of_what_has_no_bytes_is_not_counted_out(number, registry):
+    with pytest.raises(DecodeError, match="items without any bytes") as caught:
+        registry[0].plain(framed(number, b"\x80\x80\x80\x80\x80\x80\x80\x01\x00"))
+    assert caught.value.code == "unknown_schema"
 
 
 def test_avro_schemas_may_refer_to_others(registry):
