@@ -6,6 +6,7 @@ payload. Schemas never change under their id, so what reads them is kept. Needs 
 
 import base64
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
@@ -13,6 +14,7 @@ from decimal import Decimal
 from functools import partial
 from io import BytesIO
 from operator import methodcaller
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from guardian.errors import ConfigurationError, DecodeError, SchemaAway
 from guardian.wire.cutoff import within
 
 _ANSWERED_WITHIN_S = 20.0
+_NOT_AGAIN_S = 2.0
+_MOST_UNKNOWN = 1000
 _MAGIC = 0
 _HEADER = 5
 _MAX_INDEX = 64
@@ -32,9 +36,16 @@ _FAULTS = frozenset({400, 422})
 
 
 class SchemaRegistry:
-    """`options` go to the client as they are: `basic.auth.user.info`, `ssl.ca.location`, …"""
+    """`options` go to the client as they are: `basic.auth.user.info`, `ssl.ca.location`, … `timer` is a monotonic
+    clock, in seconds."""
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        timer: Callable[[], float] = monotonic,
+    ) -> None:
         try:
             from confluent_kafka.schema_registry import SchemaRegistryClient
         except ImportError as error:
@@ -47,7 +58,9 @@ class SchemaRegistry:
                 pass  # it takes the options
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"source.schema_registry: {error}") from error
+        self._timer = timer
         self._readers: dict[int, Any] = {}
+        self._unknown: dict[int, tuple[float, str]] = {}
 
     def plain(self, value: bytes) -> bytes | None:
         """The value as JSON; None where it is not in the wire format. Raises DecodeError, or SchemaAway."""
@@ -56,7 +69,7 @@ class SchemaRegistry:
         number = int.from_bytes(value[1:_HEADER], "big")
         read = self._readers.get(number)
         if read is None:
-            read = self._readers[number] = self._reader(number)
+            read = self._readers[number] = self._asked(number)
         try:
             body = read(value[_HEADER:])
             return body if isinstance(body, bytes) else json.dumps(body, default=_plain).encode()
@@ -68,6 +81,19 @@ class SchemaRegistry:
             raise DecodeError(
                 "invalid", f"the value does not fit schema {number}: {type(error).__name__}"
             ) from None
+
+    def _asked(self, number: int) -> Any:
+        """Its reader. That there is none is remembered for a moment only: it may be registered now."""
+        until, why = self._unknown.get(number, (-math.inf, ""))
+        if self._timer() < until:
+            raise DecodeError("unknown_schema", why)
+        try:
+            return self._reader(number)
+        except DecodeError as error:
+            if len(self._unknown) >= _MOST_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[number] = self._timer() + _NOT_AGAIN_S, error.reason
+            raise
 
     def _reader(self, number: int) -> Any:
         schema = self._ask(methodcaller("get_schema", number), number)

@@ -298,6 +298,26 @@ def test_a_schema_that_the_registry_refuses_to_look_for_costs_its_record_and_sto
     assert caught.value.code == "unknown_schema"
 
 
+def test_an_unknown_schema_is_asked_for_once_and_soon_again(registry):
+    _, state = registry
+    now = [0.0]
+    schemas = SchemaRegistry(state["url"], {"max.retries": 0}, timer=lambda: now[0])
+    for at, asked in ((0.0, 1), (1.9, 1), (2.0, 2)):
+        now[0] = at
+        with pytest.raises(DecodeError, match="the registry knows no schema 9"):
+            schemas.plain(framed(9, b"xx"))
+        assert state["asked"] == asked
+
+
+def test_no_number_of_unknown_schemas_is_remembered_without_a_bound(registry, monkeypatch):
+    schemas, _ = registry
+    monkeypatch.setattr(schema_registry, "_MOST_UNKNOWN", 3)
+    for number in range(20, 30):
+        with pytest.raises(DecodeError):
+            schemas.plain(framed(number, b"xx"))
+        assert len(schemas._unknown) <= 3
+
+
 def test_a_fault_that_something_else_finds_in_the_registrys_place_is_waited_for(registry):
     schemas, state = registry
     state |= {"status": 400, "page": b"<html>a plain HTTP request was sent to an HTTPS port</html>"}
