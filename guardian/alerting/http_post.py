@@ -9,7 +9,7 @@ from guardian.alerting.port import RetryLater
 from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
-from guardian.wire.cutoff import within
+from guardian.wire.deadline import BoundedClient
 
 _AGAIN = frozenset({408, 409, 423, 425, 429})
 _ONCE_CONNECTED = (
@@ -30,10 +30,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
     redirects are not followed."""
     told = dict(headers)
     try:
-        with within(timeout_s), httpx.stream("POST", url, content=body, headers=told, timeout=timeout_s) as got:
+        with BoundedClient(timeout=timeout_s) as http, http.stream("POST", url, content=body, headers=told) as got:
             pass  # what is said beside status and headers is not read, and need not have an end
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        met = isinstance(error.__cause__ if isinstance(error, TimeoutError) else error, _ONCE_CONNECTED)
+        met = isinstance(error, _ONCE_CONNECTED)
         raise RetryLater(f"{_host(url)}: {_cause(error)}", perhaps_refused=met) from None
     if got.is_success:
         return

@@ -23,7 +23,7 @@ from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.keys.signing import ALGORITHM, SigningKeys
 from guardian.revocation.port import Given, Receiver, Refused
-from guardian.wire.cutoff import within
+from guardian.wire.deadline import BoundedClient
 
 REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
@@ -160,11 +160,10 @@ class CaepReceiver:
     token: Callable[[], str] | None = None
     tenants: frozenset[str] | None = None
     timeout_s: float = 10.0
-    _http: httpx.Client = field(init=False, repr=False)
+    _http: BoundedClient = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for_each = httpx.Limits(max_keepalive_connections=0)  # a connection of its own, which `within` can cut off
-        self._http = httpx.Client(timeout=self.timeout_s, limits=for_each, follow_redirects=False)
+        self._http = BoundedClient(timeout=self.timeout_s, follow_redirects=False)
 
     @property
     def name(self) -> str:
@@ -200,13 +199,10 @@ class CaepReceiver:
         self._http.close()
 
     def _push(self, token: str) -> None:
-        headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json"}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token()}"
-        with (
-            within(self.timeout_s),
-            self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got,
-        ):
+        with self._http.stream("POST", self.url, content=token.encode(), headers=headers) as got:
             told = b"".join(islice(got.iter_raw(), _PIECES))  # a foreign answer, which may have no end
         if got.status_code in _TAKEN:
             return

@@ -14,6 +14,7 @@ from guardian.wire.deadline import BoundedClient
 Answer = TypeVar("Answer", bound=BaseModel)
 _TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 _TOTAL_S = 30.0  # a long page may take longer than the silence before it
+_MOST_BYTES = 256 * 2**20  # a whole revocation list
 _DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
 PROBLEM = "urn:guardian:problem:"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -38,6 +39,7 @@ class ControlCalls:
                 base_url=base_url,
                 timeout=_TIMEOUT,
                 total_s=_TOTAL_S,
+                most_bytes=_MOST_BYTES,
                 transport=transport,
                 follow_redirects=False,  # a token must not follow somebody else's redirect
             )

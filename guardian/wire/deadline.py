@@ -1,4 +1,4 @@
-"""One deadline for a whole exchange over HTTP, on connections that are kept for the next one.
+"""One deadline, and one bound, for a whole exchange over HTTP, on connections that are kept for the next one.
 
 httpx bounds each read but not their sum, so a body or a header that arrives byte by byte could hold a thread for
 hours. With httpcore, the layer below, every read can be given the time that is left. Name resolution is the
@@ -10,43 +10,55 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
 import httpcore
 import httpx
 
+_MOST_BYTES = 2**20
 _LEAST_S = 0.001  # a time-out of zero would mean "do not wait", a negative one is an error
 
 
 class BoundedClient(httpx.Client):
-    """httpx's client, whose whole exchange may take `total_s`, or else no longer than the request's read time-out.
+    """httpx's client, whose whole exchange may take `total_s`, or else no longer than the request's read time-out,
+    and whose answer may have `most_bytes` with its head.
 
-    What comes late is an httpx.TimeoutException. Proxies, certificates and all else are as httpx has them.
+    What comes late is an httpx.TimeoutException, too much an httpx.ReadError, and a packed answer, which is not
+    unpacked because it may have any size, an httpx.DecodingError. Over http no proxy is asked: secrets go that way
+    to this machine and within private networks, and it would read them. Certificates, the proxy for https and all
+    else are as httpx has them.
     """
 
-    def __init__(self, *, total_s: float | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self._total_s = total_s
+    def __init__(self, *, total_s: float | None = None, most_bytes: int = _MOST_BYTES, **options: Any) -> None:
+        super().__init__(mounts={"http://": None}, headers={"Accept-Encoding": "identity"}, **options)
+        self._total_s, self._most_bytes = total_s, most_bytes
         self._network = Deadline(time.monotonic)
         for way in (self._transport, *self._mounts.values()):  # straight, and through each proxy
             if isinstance(way, httpx.HTTPTransport):
                 way._pool._network_backend = self._network  # httpcore takes one, which httpx does not hand on
 
-    def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
-        self._network.begin(self._total_s or request.extensions["timeout"]["read"])
-        return super().send(request, **how)
+    def send(self, request: httpx.Request, *, stream: bool = False, **how: Any) -> httpx.Response:
+        self._network.begin(self._total_s or request.extensions["timeout"]["read"], self._most_bytes)
+        answer = super().send(request, stream=True, **how)
+        if not stream:
+            with closing(answer):
+                if answer.headers.get("content-encoding", "").lower() not in ("", "identity"):
+                    raise httpx.DecodingError("the answer is packed, which nobody asked for", request=request)
+                answer.read()
+        return answer
 
 
 class Deadline(httpcore.NetworkBackend):
-    """The network, with one deadline for everything that this thread does since `begin`."""
+    """The network, with one deadline and one bound in bytes for all that this thread does since `begin`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._own = threading.local()
         self._below = httpcore.SyncBackend()
 
-    def begin(self, timeout_s: float) -> None:
-        self._own.ends = self._clock() + timeout_s
+    def begin(self, timeout_s: float, most_bytes: int = _MOST_BYTES) -> None:
+        self._own.ends, self._own.room = self._clock() + timeout_s, most_bytes
 
     def left(self, error: type[httpcore.TimeoutException], most: float | None) -> float:
         """How long the next step may take, in seconds: never more than `most`. Raises `error` when time is up."""
@@ -54,6 +66,12 @@ class Deadline(httpcore.NetworkBackend):
         if left <= _LEAST_S:
             raise error("the deadline has passed")
         return left if most is None else min(left, most)
+
+    def took(self, size: int) -> None:
+        """Raises httpcore.ReadError when that is too much."""
+        self._own.room -= size
+        if self._own.room < 0:
+            raise httpcore.ReadError("the answer is too long")
 
     def connect_tcp(
         self,
@@ -91,7 +109,9 @@ class _Bounded(httpcore.NetworkStream):
         self._stream, self._network = stream, network
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout, timeout))
+        piece = self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout, timeout))
+        self._network.took(len(piece))
+        return piece
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._network.left(httpcore.WriteTimeout, timeout))

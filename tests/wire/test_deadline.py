@@ -1,5 +1,6 @@
 """One deadline for a whole exchange over HTTP: what drips is given up, and nothing else of httpx changes."""
 
+import gzip
 import socket
 import socketserver
 import ssl
@@ -16,6 +17,7 @@ import pytest
 from nginx import certified
 from receivers import Dripping
 
+from guardian.alerting.http_post import post
 from guardian.errors import AdviserError, ControlError
 from guardian.wire import calls
 from guardian.wire.adviser import RemoteAdviser
@@ -57,6 +59,8 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"{}")
 
+    do_POST = do_GET
+
     def log_message(self, *_: Any) -> None:
         """Be quiet."""
 
@@ -66,8 +70,8 @@ class Proxy(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         method, place, _ = self.rfile.readline().decode().split()
-        assert method == "CONNECT"
         self.server.tunnels.append(place)  # type: ignore[attr-defined]
+        assert method == "CONNECT"
         while self.rfile.readline().strip():
             pass
         host, port = place.split(":")
@@ -96,6 +100,21 @@ def answering(trust: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[A
         made.socket = trust.wrap_socket(made.socket, server_side=True)
     with serving(made) as port:
         yield port, made.connections  # type: ignore[attr-defined]
+
+
+@contextmanager
+def saying(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server's URL, and the heads of what it was asked; it answers all with these bytes."""
+    asked: list[bytes] = []
+
+    class Saying(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(b"".join(iter(self.rfile.readline, b"\r\n")))
+            with suppress(OSError):  # who asked has heard enough
+                self.wfile.write(answer)
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Saying)) as port:
+        yield f"http://127.0.0.1:{port}/", asked
 
 
 @contextmanager
@@ -272,9 +291,51 @@ def test_the_environments_proxy_and_certificates_are_believed(tmp_path: Path, mo
         assert len(tunnels) == 2
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_drips_is_given_up(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with Dripping() as server:
-        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://127.0.0.1:{server.port}")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
         with BoundedClient(timeout=0.2) as client, pytest.raises(httpx.ReadTimeout):
-            client.get(f"{scheme}://control.example/")
+            client.get("https://control.example/")
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_no_proxy_sees_what_goes_over_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering() as (port, _), proxying() as (proxy, tunnels):
+        monkeypatch.setenv(name, proxy)
+        with ControlClient(f"http://127.0.0.1:{port}", lambda: "t") as control:
+            assert control.ready()
+        post(f"http://127.0.0.1:{port}", b"{}", {}, timeout_s=5)
+        assert tunnels == []
+
+
+def packed(layers: int) -> bytes:
+    body = b"{}" + b" " * 100_000
+    for _ in range(layers):
+        body = gzip.compress(body)
+    return body
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_what_is_packed_is_not_unpacked(layers: int) -> None:
+    coding, body = ", ".join(["gzip"] * layers).encode(), packed(layers)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(body))
+    with saying(head + body) as (url, asked), BoundedClient() as client:
+        with pytest.raises(httpx.DecodingError, match="packed"):
+            client.get(url)
+        assert b"accept-encoding: identity\r\n" in asked[0].lower()
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 5000\r\n\r\n", b"X-Pad: ", b"Connection: close\r\n\r\n"])
+def test_an_answer_that_is_too_long_is_read_no_further(head: bytes) -> None:
+    with (
+        saying(b"HTTP/1.1 200 OK\r\n" + head + b"x" * 5000) as (url, _),
+        BoundedClient(most_bytes=4000) as client,
+        pytest.raises(httpx.ReadError, match="too long"),
+    ):
+        client.get(url)
+
+
+def test_each_answer_has_a_bound_of_its_own() -> None:
+    with answering() as (port, connections), BoundedClient(most_bytes=200) as client:
+        assert [client.get(f"http://127.0.0.1:{port}/").text for _ in range(5)] == ["{}"] * 5
+    assert len(connections) == 1
