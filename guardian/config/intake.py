@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
 from guardian.config.base import GatewayName, Name, OneTenant, Options, Seconds, Section, Topic, Wildcards
+from guardian.domain.urls import is_private
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
 
@@ -16,6 +17,9 @@ _SHOWN_BY: Mapping[str, tuple[str, ...]] = {
 }
 """The fields that a session's name is made of, by how it is named. Gateways ask for that name and know no key of
 guardian's, so nothing in it can be hashed."""
+
+_CREDENTIALS = ("basic.auth.", "bearer.auth.", "sasl.")
+"""How the options of a schema registry's client begin that hold a secret, or name what does."""
 
 
 class ToolNameSection(Section):
@@ -31,6 +35,14 @@ class SchemaRegistrySection(Section):
 
     url: str
     options: Options = Field(default_factory=dict)  # of confluent-kafka's client: basic.auth.user.info, ssl.…
+
+    @model_validator(mode="after")
+    def _no_secret_in_the_clear(self) -> Self:
+        secret = any(name.startswith(_CREDENTIALS) for name in self.options)
+        clear = [each for each in self.url.split(",") if not is_private(each.strip())]
+        if clear and (secret or "@" in self.url):
+            raise ValueError("url: credentials go there, so it must be https, or http to this machine")
+        return self
 
 
 class SourceSection(Section):

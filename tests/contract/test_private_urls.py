@@ -4,7 +4,7 @@ A gateway's client, which is copied alone, decides it by itself and is held to t
 `domain.urls`, which is held to it beside its own tests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap.console import open_identity
 from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.oauth import ClientCredentials
-from guardian.config import Settings
+from guardian.config import Settings, load
 from guardian.config.console import ConsolePerson, ConsoleSection, OidcSection
 from guardian.config.control import ControlSection
 from guardian.errors import ConfigurationError
@@ -40,6 +40,10 @@ def _identity(url: str) -> object:
         return open_identity(settings, "https://guardian.example")
 
 
+def _registry(url: str, options: Mapping[str, str]) -> object:
+    return load(overrides={"source": {"schema_registry": {"url": url, "options": options}}})
+
+
 SENDERS: dict[str, Callable[[str], object]] = {
     "kafka.oauth.token_url": lambda url: ClientCredentials(url, "guardian", "secret"),
     "alerts.webhook.url": lambda url: checked_url("alerts.webhook.url", url),
@@ -47,6 +51,9 @@ SENDERS: dict[str, Callable[[str], object]] = {
     "policy.options.url": lambda url: RemotePoint(url=url, clock=lambda: 0.0, new_id=lambda: "1"),
     "revocation.faces.caep": lambda url: CaepFace(receivers=({"url": url, "audience": "a"},)),
     "console.oidc.issuer": _identity,
+    "source.schema_registry.url": lambda url: _registry(
+        f"https://guardian.example, {url}", {"basic.auth.user.info": "guardian:s3cret"}
+    ),
 }
 BAD = (
     "http://guardian:s3cret@guardian.example/s3cret?key=s3cret",
@@ -61,6 +68,12 @@ def test_this_machine_is_taken_and_no_secret_goes_over_a_network_in_the_clear(se
         with pytest.raises((ConfigurationError, ValueError)) as refused:
             SENDERS[sender](url)
         assert "s3cret" not in str(refused.value)
+
+
+def test_a_schema_registry_that_is_shown_no_secret_may_be_asked_over_http() -> None:
+    assert _registry("http://registry.example:8081", {"ssl.ca.location": "ca.pem"})
+    with pytest.raises(ConfigurationError, match="https"):
+        _registry("http://guardian:s3cret@registry.example:8081", {})
 
 
 @pytest.mark.parametrize("url", PRIVATE)
