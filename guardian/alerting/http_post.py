@@ -1,13 +1,12 @@
 """One POST to somebody's system: what can be tried again, and what cannot."""
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import httpx
 
 from guardian.alerting.port import RetryLater
 from guardian.domain.text import plain
-from guardian.domain.urls import is_private
+from guardian.domain.urls import is_private, origin
 from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.deadline import BoundedClient
 
@@ -34,26 +33,20 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
             pass  # what is said beside status and headers is not read, and need not have an end
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         met = isinstance(error, _ONCE_CONNECTED)
-        raise RetryLater(f"{_host(url)}: {_cause(error)}", perhaps_refused=met) from None
+        raise RetryLater(f"{origin(url)}: {_cause(error)}", perhaps_refused=met) from None
     if got.is_success:
         return
     if got.status_code in _AGAIN or got.status_code >= 500:
         after = got.headers.get("retry-after", "")
         raise RetryLater(
-            f"{_host(url)}: HTTP {got.status_code}",
+            f"{origin(url)}: HTTP {got.status_code}",
             after_s=float(after) if after.isdigit() else None,
             perhaps_refused=got.status_code != 429 and not after,  # else it is busy
         )
-    raise AlertError(f"{_host(url)} refuses the alert: HTTP {got.status_code}")
+    raise AlertError(f"{origin(url)} refuses the alert: HTTP {got.status_code}")
 
 
 def _cause(error: Exception) -> str:
     """What other errors say may quote a header, and so a secret."""
     told = isinstance(error, httpx.ConnectError | OSError)
     return f"{type(error).__name__}: {plain(str(error), 120)}" if told else type(error).__name__
-
-
-def _host(url: str) -> str:
-    """What may be logged of a URL, with its port: user, path and query may hold a secret."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

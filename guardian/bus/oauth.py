@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from guardian.domain.urls import is_private
+from guardian.domain.urls import is_private, origin
 from guardian.errors import ConfigurationError
 from guardian.wire.deadline import BoundedClient
 
@@ -22,7 +22,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
     """The OAuth 2.0 client-credentials grant (RFC 6749, 4.4); a token is used until a minute before its end.
 
     `clock` is monotonic, in seconds. Raises ConnectionError, which the Kafka client treats as a failed connection
-    and retries; its text holds neither the secret nor the answer.
+    and retries; its text holds no secret, nothing of the answer, and of the URL no more than the host.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         if not is_private(token_url):
             raise ConfigurationError("kafka.oauth.token_url: a secret goes there; it must be https")
         self._url, self._client_id, self._secret, self._scope = token_url, client_id, client_secret, scope
+        self._host = origin(token_url)
         self._clock = clock
         self._lock = threading.Lock()
         self._token, self._until = "", float("-inf")
@@ -58,9 +59,9 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
             body = answer.json()
             token, lasts = str(body["access_token"]), float(body.get("expires_in", 300))
         except httpx.HTTPStatusError as error:
-            raise ConnectionError(f"kafka.oauth: {self._url} answered {error.response.status_code}") from None
+            raise ConnectionError(f"kafka.oauth: {self._host} answered {error.response.status_code}") from None
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise ConnectionError(f"kafka.oauth: no token from {self._url}: {type(error).__name__}") from None
+            raise ConnectionError(f"kafka.oauth: no token from {self._host}: {type(error).__name__}") from None
         self._token = token
         self._until = self._clock() + max(_SHORTEST_S, lasts - _EARLY_S)
 

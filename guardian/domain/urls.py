@@ -29,3 +29,9 @@ def is_private(url: str) -> bool:
     if parts.scheme == "http":
         return "@" not in parts.netloc and is_here(host)
     return parts.scheme == "https" and bool(host)
+
+
+def origin(url: str) -> str:
+    """What may be told of a URL: scheme, host and port. User, path and query may hold a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -63,6 +63,16 @@ def test_a_refusal_is_a_failed_connection_that_shows_no_secret(endpoint, status,
     assert "s3cret" not in str(caught.value)
 
 
+def test_of_an_address_that_does_not_answer_the_host_is_told_and_no_secret(endpoint):
+    with pytest.raises(ConnectionError) as caught:
+        ClientCredentials("https://user:s3cret@127.0.0.1:1/s3cret?key=s3cret", "guardian", "s3cret").token()
+    assert str(caught.value) == "kafka.oauth: no token from https://127.0.0.1:1: ConnectError"
+    url, state = endpoint
+    state["status"] = 401
+    with pytest.raises(ConnectionError, match=r"^kafka\.oauth: http://127\.0\.0\.1:\d+ answered 401$"):
+        ClientCredentials(f"{url}?key=s3cret", "guardian", "s3cret").token()
+
+
 def test_an_answer_in_drops_is_given_up(monkeypatch):
     monkeypatch.setattr(oauth, "_TIMEOUT_S", 0.2)
     with Dripping() as server, pytest.raises(ConnectionError, match="ReadTimeout"):
