@@ -18,6 +18,7 @@ from .reading import Refused
 Event = tuple[str, list[bytes]]
 """Name and data lines of a server-sent event; its id stands in the data too."""
 _BEATS = 1.25  # within so many heartbeats a stream must have been heard
+_LONGER = 1.1  # than the silence, and the list is not stale yet
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
@@ -81,7 +82,7 @@ class Server:
         """Server-sent events until the stream ends, and None for any line that ends none, such as a comment.
 
         Raises Refused unless it is a stream whose first event comes within `connect_s`, or when nothing comes for
-        `silence_s`; OSError when it cannot be reached or is cut.
+        `silence_s`, or nothing whole for a little longer; OSError when it cannot be reached or is cut.
         """
         connection = self._open(connect_s)
         connection.connect()
@@ -89,17 +90,22 @@ class Server:
         try:
             if self._aborted:
                 raise Refused("stopped")
-            with _in_time(sock, connect_s):
+            with _in_time(sock, 2 * connect_s, "its head"):
                 connection.request("GET", self._path + "/stream", headers=dict(headers))
                 answer = connection.getresponse()
             if answer.status != 200:
-                answer.read(65536)
                 raise Refused(f"http_{answer.status}", "the server does not stream to us")
             if not (answer.getheader("Content-Type") or "").startswith("text/event-stream"):
                 raise Refused("no_stream", "something between us and the server does not stream")
             if _seconds(answer.getheader("Guardian-Heartbeat")) > silence_s / _BEATS:
                 raise Refused("slow_stream", "its heartbeats are too far apart for max_stale_s")
-            for event in self._parsed(answer):
+            events = self._parsed(answer)
+            while True:
+                with _in_time(sock, _LONGER * silence_s, "a whole event"):
+                    try:
+                        event = next(events)
+                    except StopIteration:
+                        return
                 if event is not None:
                     sock.settimeout(silence_s)
                 yield event
@@ -156,7 +162,7 @@ class Server:
         connection.sock.settimeout(timeout)
         if self._aborted:
             raise Refused("stopped")
-        with _in_time(connection.sock, timeout):
+        with _in_time(connection.sock, 2 * timeout, "its head"):
             connection.request(method, self._path + tail, body=body, headers=dict(headers))
             answer = connection.getresponse()
         content = bytearray()
@@ -222,10 +228,10 @@ class Credentials:
 
 
 @contextmanager
-def _in_time(sock: socket.socket, timeout: float) -> Iterator[None]:
-    """Cuts off a head that comes in drops, and raises Refused: a socket's own time-out begins anew at every byte.
+def _in_time(sock: socket.socket, most_s: float, what: str) -> Iterator[None]:
+    """Cuts off what comes in drops, and raises Refused: a socket's own time-out begins anew at every byte.
 
-    It waits twice as long as that one, which finds a server that says nothing.
+    It waits longer than that one, which finds a server that says nothing.
     """
     over = threading.Event()
 
@@ -234,7 +240,7 @@ def _in_time(sock: socket.socket, timeout: float) -> Iterator[None]:
         with suppress(OSError):  # it is connected no more
             sock.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(2 * timeout, cut_off)
+    timer = threading.Timer(most_s, cut_off)
     timer.daemon = True
     timer.start()
     try:
@@ -245,7 +251,7 @@ def _in_time(sock: socket.socket, timeout: float) -> Iterator[None]:
     finally:
         timer.cancel()
     if over.is_set():  # also where the end of half a head passed for the end of a whole one
-        raise Refused("too_slow", f"its head did not come within {2 * timeout:g} s")
+        raise Refused("too_slow", f"{what} did not come within {most_s:g} s")
 
 
 def asker(headers: Mapping[str, str]) -> str:

@@ -57,6 +57,22 @@ def test_a_head_that_comes_in_drops_is_given_up(ask, head) -> None:
         server.drop()
 
 
+@pytest.mark.parametrize("drops", [b" " * 500, b"data: {}\n" * 50, b"data: {}\n\ndata: " + b"x" * 500])
+def test_an_event_that_comes_in_drops_is_given_up(drops) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    with Dripping(answer=head + drops) as slow:
+        server = Server(f"http://127.0.0.1:{slow.port}", allow_http=False, context=None, max_bytes=65536)
+        with pytest.raises(Refused, match=r"too_slow: a whole event did not come within 1\.1 s"):
+            list(server.events({}, 30, 1))
+
+
+def test_the_body_of_a_refused_stream_is_not_waited_for(ledger, served) -> None:
+    ledger.always = lambda *_: (503, {"Content-Length": "500"}, iter(ledger.silence, None))
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    with pytest.raises(Refused, match="http_503"):
+        next(server.events({"Authorization": "Bearer token-of-the-gateway"}, 2, 2))
+
+
 def test_the_name_of_an_event_without_data_is_not_that_of_the_next_one(ledger, served) -> None:
     ledger.always = lambda *_: (
         200,
