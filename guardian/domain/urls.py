@@ -1,7 +1,7 @@
 """Where a secret may be sent: over TLS, or no farther than this machine.
 
-Every address outside guardian must pass this. Between guardian's own processes (`control.url`, `advice.url`) a
-private network may stand in for TLS: there `guardian doctor` only warns.
+Every address outside guardian that gets a secret must pass this. Between guardian's own processes (`control.url`,
+`advice.url`) a private network may stand in for TLS: there `guardian doctor` only warns.
 """
 
 from ipaddress import ip_address
