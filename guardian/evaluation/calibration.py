@@ -45,50 +45,85 @@ def fit_calibration(
     """Two passes; the second runs the fold that the first one fitted. `fold` is its name, for which alone the
     calibration speaks. `memory` holds baselines, frozen.
 
-    Calls and sessions that break a hard rule are left out, because the promise does not cover them; which others
-    count is up to `honest.bounded`. A session is judged beside those above it and those that share its task or its
-    delegation, wherever they were dealt.
+    Calls and sessions that break a hard rule are left out, because the promise does not cover them, and take no
+    other's seat; which others count is up to `honest.bounded`. A session is judged beside those above it and those
+    that share its task or its delegation, wherever they were dealt.
     Raises ValueError if fewer than 40 sessions are left.
     """
     given = list(sessions)
-    kept = bounded(given, max_per_purpose=max_per_purpose, max_share=max_share, seed=seed)
     known = {key: session for session in given if (key := session.key) is not None}
-    of_acts, of_sessions = _halves(kept, seed)
     frozen = Memory(baselines=memory.baselines) if memory is not None else Memory()
 
     unfitted = judge_with(FLAT)
     siblings = Siblings(given, known, unfitted)
 
-    def judged(judge: Judge, half: Sequence[HonestSession], done: int) -> Iterator[Judgement]:
-        for chunk in _chunks(siblings.near(half)):
+    def judged(judge: Judge, some: Sequence[HonestSession]) -> Iterator[tuple[list[HonestSession], Judgement]]:
+        for chunk in _chunks(siblings.near(some)):
             beside = siblings.of(chunk)
             above = _above([*chunk, *beside.values()], known, {session.key for session in chunk})
             aside = {*beside, *above}
             together = siblings.in_order([*(s for key, s in beside.items() if key not in above), *chunk])
             before = (d for session in above.values() for d in session.decisions)
             judgement = judge.judge([*before, *_as_they_came(together)], [], frozen)
-            yield replace(
-                judgement,
-                scored=tuple(v for v in judgement.scored if v.decoded.event.key not in aside),
-                sessions={key: state for key, state in judgement.sessions.items() if key not in aside},
+            yield (
+                chunk,
+                replace(
+                    judgement,
+                    scored=tuple(v for v in judgement.scored if v.decoded.event.key not in aside),
+                    sessions={key: state for key, state in judgement.sessions.items() if key not in aside},
+                ),
             )
+
+    ruled = judged(replace(unfitted, fit=_Unread(), meanings=None), [s for s in given if s.decisions])
+    breaking = {id(s) for chunk, judgement in ruled for s in chunk if s.key in _broken(judgement)}
+    kept = bounded(
+        given,
+        max_per_purpose=max_per_purpose,
+        max_share=max_share,
+        seed=seed,
+        breaks=lambda session: id(session) in breaking,
+    )
+    of_acts, of_sessions = _halves(kept, seed)
+    done = 0
+
+    def counted(judge: Judge, half: Sequence[HonestSession]) -> Iterator[Judgement]:
+        nonlocal done
+        for chunk, judgement in judged(judge, half):
+            yield judgement
             progress(done := done + len(chunk), len(kept))
 
     scores = [
         each.drift.score
-        for judgement in judged(unfitted, of_acts, 0)
+        for judgement in counted(unfitted, of_acts)
         for each in judgement.scored
         if not _breaks_a_rule(each)
     ]
     if not scores:
-        raise ValueError("every call breaks a hard rule: a calibration is made of those that break none")
+        raise ValueError(
+            f"every call of the {len(of_acts)} sessions that were counted for calls breaks a hard rule: a"
+            " calibration is made of those that break none"
+        )
     first = Calibration.fit(scores, [0.0], [0.0], source=source)
-    second = judged(judge_with(first), of_sessions, len(of_acts))
-    maxima = [pair for judgement in second for pair in _maxima(judgement)]
+    maxima = [pair for judgement in counted(judge_with(first), of_sessions) for pair in _maxima(judgement)]
     if not maxima:
-        raise ValueError("every session breaks a hard rule: a calibration is made of those that break none")
+        raise ValueError(
+            f"each of the {len(of_sessions)} sessions that were counted for sessions breaks a hard rule: a"
+            " calibration is made of those that break none"
+        )
     tops, acts = zip(*maxima, strict=True)
     return Calibration.fit(scores, tops, acts, source=source, fold=fold)
+
+
+class _Unread:
+    """Stands for the drift model where only rules are looked at: no rule asks it."""
+
+    version = "none"
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]:
+        return [0.0] * len(requests)
+
+    def explain(self, _request: FitRequest) -> list[tuple[str, float]]:
+        return []
 
 
 def _above(
@@ -119,8 +154,8 @@ def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSe
     """One half for acts and one for whole sessions; they share no purpose if there are enough purposes."""
     by_purpose = len({session.purpose for session in sessions}) >= _LEAST_PURPOSES
     halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
-    for number, session in enumerate(sessions):
-        name = session.purpose if by_purpose else f"{number}"
+    for session in sessions:
+        name = session.purpose if by_purpose else session.told_by
         halves[hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()[0] & 1].append(session)
     return halves
 
@@ -129,9 +164,14 @@ def _breaks_a_rule(scored: ScoredDecision) -> bool:
     return any(breach.hard for breach in scored.drift.breaches)
 
 
+def _broken(judgement: Judgement) -> set[SessionKey]:
+    """The sessions with a broken rule."""
+    return {each.decoded.event.key for each in judgement.scored if _breaks_a_rule(each)}
+
+
 def _maxima(judgement: Judgement) -> Iterator[tuple[float, float]]:
     """For each session without a broken rule, its running maximum and its largest single act."""
-    broken = {each.decoded.event.key for each in judgement.scored if _breaks_a_rule(each)}
+    broken = _broken(judgement)
     for key, state in judgement.sessions.items():
         if key not in broken:
             yield state.evidence["top"], state.evidence["act"]

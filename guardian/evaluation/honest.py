@@ -4,7 +4,6 @@ Repetition is not evidence, and nobody may bend the calibration by flooding it.
 """
 
 import hashlib
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,9 @@ _TENANTS_SHOWN = 10
 
 _log = logger("calibration")
 
+_Draw = Callable[["HonestSession"], tuple[bool, bytes]]
+"""Whether it breaks a hard rule, and its place in the draw."""
+
 
 @dataclass(frozen=True, slots=True)
 class HonestSession:
@@ -38,32 +40,48 @@ class HonestSession:
         return self.decisions[0].event.key if self.decisions else None
 
     @property
+    def told_by(self) -> str:
+        """What tells it from all others, in whatever order they come; two of one key begin with other decisions.
+        Empty without an action."""
+        return f"{self.key}/{self.decisions[0].event.id}" if self.decisions else ""
+
+    @property
     def parent(self) -> SessionKey | None:
         """The session that delegated to it."""
         return self.decisions[0].event.envelope.parent_key if self.decisions else None
 
 
 def bounded(
-    sessions: Iterable[HonestSession], *, max_per_purpose: int, max_share: float, seed: int
+    sessions: Iterable[HonestSession],
+    *,
+    max_per_purpose: int,
+    max_share: float,
+    seed: int,
+    breaks: Callable[[HonestSession], bool] = lambda _: False,
 ) -> list[HonestSession]:
     """The sessions that count, in the same order; logs a warning if some do not.
 
     At most `max_per_purpose` of a purpose (names and numbers left out), from its tenants and their agents by
-    turns, and of an agent or a tenant at most `max_share` of the whole, chosen by `seed`. Agents or tenants are
-    only cut if three or more are named: of two, one always has half.
+    turns, and of an agent or a tenant at most `max_share` of the whole, drawn by `seed` from the whole log, in
+    whatever order it came. One that `breaks` a hard rule counts only where others leave room. Agents or tenants
+    are only cut if three or more are named: of two, one always has half.
     Raises ValueError if fewer than 40 are left.
     """
+
+    def drawn(session: HonestSession) -> tuple[bool, bytes]:
+        return breaks(session), _hash(f"{seed}/{session.told_by}")
+
     given = [session for session in sessions if session.decisions]
     if len(given) < LEAST_SESSIONS:
         raise ValueError(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(given)}; give a longer log"
         )
-    kept = _some_of_each_purpose(given, max_per_purpose, seed)
+    kept = _some_of_each_purpose(given, max_per_purpose, f"{seed}", drawn)
     _say_what_is_under_weighted(given, kept, max_per_purpose)
     for known_as in (_agent, _tenant):
         named = {name for session in given if (name := known_as(session)) is not None}
         if len(named) >= _LEAST_SOURCES:
-            kept = _shared(kept, known_as, max_share, seed)
+            kept = _shared(kept, known_as, max_share, drawn)
         elif len(named) > 1:
             _say_who_leads(kept, known_as, max_share)
     if len(kept) < LEAST_SESSIONS:
@@ -72,22 +90,25 @@ def bounded(
             f" (names and numbers left out) gave more than {max_per_purpose} and no agent or tenant more than"
             f" {max_share:.0%}; give a longer log, or let one of them give more (--max-per-purpose, --max-share)"
         )
-    _say_who_is_not_there(given, kept)
+    _say_who_is_not_there(given, [session for session in kept if not breaks(session)])
     if len(kept) < len(given):
         bounds = f"--max-per-purpose {max_per_purpose}, --max-share {max_share:g}"
         _log.warning("calibration_bounded", sessions=len(given), counted=len(kept), bounds=bounds)
     return kept
 
 
-def _some_of_each_purpose(sessions: Sequence[HonestSession], limit: int, seed: int) -> list[HonestSession]:
-    by_purpose: dict[str, list[HonestSession]] = {}
-    for session in sessions:
-        by_purpose.setdefault(purpose_family(session.purpose), []).append(session)
-    seated = {
-        id(session)
-        for purpose, those in by_purpose.items()
-        for session in _by_turns(those, (_tenant, _agent), f"{seed}/{purpose}")[:limit]
-    }
+def _some_of_each_purpose(
+    sessions: Sequence[HonestSession], limit: int, seed: str, drawn: _Draw
+) -> list[HonestSession]:
+    by_purpose: dict[tuple[str, bool], list[HonestSession]] = {}
+    for session in sorted(sessions, key=drawn):
+        by_purpose.setdefault((purpose_family(session.purpose), drawn(session)[0]), []).append(session)
+    seats: Counter[str] = Counter()
+    seated = set[int]()
+    for (purpose, _), those in by_purpose.items():  # who breaks a rule last
+        some = _by_turns(those, (_tenant, _agent), f"{seed}/{purpose}")[: limit - seats[purpose]]
+        seats[purpose] += len(some)
+        seated.update(map(id, some))
     return [session for session in sessions if id(session) in seated]
 
 
@@ -102,8 +123,8 @@ def _by_turns(
     groups: dict[str | None, list[HonestSession]] = {}
     for session in sessions:
         groups.setdefault(known_as(session), []).append(session)
-    drawn = sorted(groups, key=lambda name: _hash(f"{seed}/{name}"))
-    turns = zip_longest(*(_by_turns(groups[name], others, seed) for name in drawn))
+    order = sorted(groups, key=lambda name: _hash(f"{seed}/{name}"))
+    turns = zip_longest(*(_by_turns(groups[name], others, seed) for name in order))
     return [session for turn in turns for session in turn if session is not None]
 
 
@@ -161,7 +182,7 @@ def _say_who_is_not_there(given: Sequence[HonestSession], kept: Sequence[HonestS
 
 
 def _shared(
-    sessions: list[HonestSession], known_as: Callable[[HonestSession], str | None], share: float, seed: int
+    sessions: list[HonestSession], known_as: Callable[[HonestSession], str | None], share: float, drawn: _Draw
 ) -> list[HonestSession]:
     """At most `share` of the result from any one source, in the same order. Unnamed sources are not cut."""
     counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
@@ -169,10 +190,10 @@ def _shared(
     most = max(counts.values(), default=0)
     while most > 1 and most > (whole := share * (unnamed + sum(min(n, most) for n in counts.values()))):
         most = max(1, min(most - 1, int(whole)))
-    drawn: dict[str, list[int]] = {}
-    for place, session in enumerate(sessions):
-        if (name := known_as(session)) is not None:
-            drawn.setdefault(name, []).append(place)
-    rnd = random.Random(seed)
-    cut = {place for places in drawn.values() for place in rnd.sample(places, max(0, len(places) - most))}
-    return [session for place, session in enumerate(sessions) if place not in cut]
+    seats: Counter[str | None] = Counter()
+    cut = set[int]()
+    for session in sorted(sessions, key=drawn):
+        if (name := known_as(session)) is not None and seats[name] >= most:
+            cut.add(id(session))
+        seats[name] += 1
+    return [session for session in sessions if id(session) not in cut]

@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,14 +109,48 @@ def test_the_second_half_is_replayed_through_what_the_first_one_fitted(honest) -
 def test_repetition_of_one_purpose_is_not_evidence(honest) -> None:
     several = honest(45)
     repeated = honest(200, purpose="read the contract", start=200)
-    assert fitted([*several, *repeated]) == fitted([*several, *repeated[:20]])
-    assert fitted([*several, *repeated], max_per_purpose=3) == fitted([*several, *repeated[:3]])
+    for most in (20, 3):
+        kept = _bounded([*several, *repeated], max_per_purpose=most)
+        assert Counter(s.purpose for s in kept)["read the contract"] == most
+        assert fitted([*several, *repeated], max_per_purpose=most) == fitted(kept)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_seats_are_drawn_from_the_whole_log_in_whatever_order_its_files_are_named(honest, seed: int) -> None:
+    log = [s for n in range(5) for s in honest(200, purpose=f"{VERBS[n]} the plan", start=200 * n)]
+    kept = _bounded(log, seed=seed)
+    turned = _bounded([*log[700:], *log[:700]], seed=seed)
+    assert {s.key for s in kept} == {s.key for s in turned}
+    assert fitted(kept) == fitted(turned), "the halves too"
+    places = [n % 200 for n, s in enumerate(log) if any(s is other for other in kept)]
+    assert all(sum(at <= place < at + 50 for place in places) >= 10 for at in range(0, 200, 50)), places
+
+
+def test_another_seed_draws_others_and_of_a_tenant_that_is_cut_too(honest) -> None:
+    several = [_known_as(s, tenant=f"t{n % 10 % 4}", agent="a") for n, s in enumerate(honest(100))]
+    for options in ({"max_per_purpose": 20, "max_share": 0.25}, {"max_per_purpose": 100, "max_share": 0.25}):
+        assert {s.key for s in _bounded(several, seed=0, **options)} == {
+            s.key for s in _bounded(several[::-1], seed=0, **options)
+        }
+        one, other = ({s.key for s in _bounded(several, seed=seed, **options)} for seed in (0, 1))
+        assert len(one) == len(other)
+        assert one != other
+
+
+def test_who_breaks_a_hard_rule_takes_no_seat_of_who_breaks_none(honest) -> None:
+    several = honest(45, start=1_000)
+    sound = honest(30, purpose="read the contract", start=80)
+    broken = [_all_widened(s) for s in honest(80, purpose="read the contract")]
+    assert fitted([*broken, *sound, *several]) == fitted([*sound, *several])
+    kept = _bounded([*broken, *sound[:5], *several], breaks=lambda s: any(s is one for one in broken))
+    assert sum(any(s is one for one in kept) for s in sound[:5]) == 5
+    assert len(kept) == 45 + 20, "where there is room, their calls that break no rule count as before"
 
 
 def test_a_number_in_it_makes_no_other_purpose(honest) -> None:
     several = honest(45)
     flood = [s for n in range(100) for s in honest(1, purpose=f"Refund order {n}", start=200 + n)]
-    assert fitted([*several, *flood]) == fitted([*several, *flood[:20]])
+    assert sum(s.purpose.startswith("Refund") for s in _bounded([*several, *flood])) == 20
     with pytest.raises(
         ValueError, match=r"got 20 after no purpose \(names and numbers left out\) gave more than 20"
     ):
@@ -158,9 +191,8 @@ def test_a_session_that_breaks_a_hard_rule_is_no_part_of_the_promise(honest) -> 
 
 
 def test_sessions_that_all_break_a_hard_rule_are_refused_with_the_reason(honest) -> None:
-    broken = [dataclasses.replace(s, decisions=tuple(map(_widened, s.decisions))) for s in honest(60)]
-    with pytest.raises(ValueError, match="breaks a hard rule"):
-        fitted(broken)
+    with pytest.raises(ValueError, match=r"every call of the \d+ sessions that were counted .* breaks"):
+        fitted(list(map(_all_widened, honest(60))))
 
 
 def test_a_delegated_session_is_judged_beside_those_above_it_which_count_once(honest) -> None:
@@ -287,17 +319,22 @@ def test_the_labels_of_a_session_stay_behind() -> None:
     )
 
 
-def _noting(batches: list[list[Any]], signals: Sequence[Any] = SIGNALS) -> Callable[[Calibration], Any]:
-    """Judges that note what they are given to judge."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Noting(Judge):
+    """A judge that notes what it is given to judge."""
 
-    def noting(calibration: Calibration) -> Any:
+    batches: list[list[Any]]
+
+    def judge(self, decoded: Sequence[Any], *rest: Any) -> Any:
+        self.batches.append(list(decoded))
+        return super().judge(decoded, *rest)
+
+
+def _noting(batches: list[list[Any]], signals: Sequence[Any] = SIGNALS) -> Callable[[Calibration], Judge]:
+    def noting(calibration: Calibration) -> Judge:
         judge = judge_with(calibration, signals)
-
-        def judged(decisions: Sequence[Any], *rest: Any) -> Any:
-            batches.append(list(decisions))
-            return judge.judge(batches[-1], *rest)
-
-        return SimpleNamespace(judge=judged, signals=judge.signals, across_sessions=True)
+        told = {field.name: getattr(judge, field.name) for field in dataclasses.fields(judge)}
+        return _Noting(**told, batches=batches)
 
     return noting
 
@@ -337,6 +374,10 @@ def _delegated(child: HonestSession, parent: HonestSession, **update: Any) -> Ho
         return dataclasses.replace(decision, event=decision.event.model_copy(update={"envelope": envelope}))
 
     return dataclasses.replace(child, decisions=tuple(map(below, child.decisions)))
+
+
+def _all_widened(session: HonestSession) -> HonestSession:
+    return dataclasses.replace(session, decisions=tuple(map(_widened, session.decisions)))
 
 
 def _widened(decision: Any) -> Any:
@@ -440,6 +481,17 @@ def test_a_tenant_without_a_session_in_the_yardstick_is_told(honest) -> None:
         bounded([*several, *late], max_per_purpose=2, max_share=0.5, seed=0)
     (line,) = (line for line in lines if line["event"] == "calibration_without_tenants")
     assert (line["count"], line["tenants"] in {"u0", "u1", "u2"}) == (1, True)
+
+
+def test_a_tenant_whose_sessions_that_are_seated_all_break_a_rule_is_told_as_missing(honest) -> None:
+    several = [_known_as(s, tenant=f"t{n % 4}", agent="a") for n, s in enumerate(honest(60))]
+    with capture_logs() as lines:
+        _bounded(several, breaks=lambda s: s.key.tenant_id == "t1")
+    assert [line["tenants"] for line in lines if line["event"] == "calibration_without_tenants"] == ["t1"]
+
+
+def _bounded(sessions: list[HonestSession], **options: Any) -> list[HonestSession]:
+    return bounded(sessions, **{"max_per_purpose": 20, "max_share": 0.5, "seed": 0, **options})
 
 
 def _known_as(session: HonestSession, *, tenant: str, agent: str) -> HonestSession:
