@@ -112,6 +112,7 @@ class Rows:
             "purpose_vector": None if vectors is None else vectors.purpose,
             "action_vector": None if vectors is None else vectors.action,
             **_spelt(event),
+            "act": scored.act,
         }
 
     def _resource_id(self, tool: str, resource_id: str | None) -> str | None:

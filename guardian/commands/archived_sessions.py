@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from guardian.archive.reader import Archive
 from guardian.archive.rows import json_object
@@ -15,6 +16,7 @@ from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import Labels, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
+from guardian.telemetry import logger
 
 PER_PURPOSE = 40
 """Sessions nobody spoke of that one (tenant, purpose family) may bring: more teach nothing and fill memory."""
@@ -31,9 +33,21 @@ _COLUMNS = (
     "arguments",
     "wanted",
     "finding_id",
+    "act",
 )
-_Call = tuple[datetime, str, str, str, Mapping[str, object]]
-"""When, which decision, for which purpose, the tool and its arguments."""
+
+_log = logger("archive")
+
+
+class _Call(NamedTuple):
+    """`act` is its number among all of the session; None where it is not known."""
+
+    at: datetime
+    decision_id: str
+    purpose: str
+    tool: str
+    arguments: Mapping[str, object]
+    act: int | None
 
 
 @dataclass(slots=True)
@@ -64,8 +78,14 @@ def archive_sessions(
     idle = timedelta(seconds=settings.source.idle_s)
     if met is not None:
         met.update(found)
+    labels = labels.among(found)
     apart = {key: _told_apart(key, kept.calls, idle) for key, kept in found.items()}
-    lost = unlearnable(labels, {key: max(map(len, parts)) for key, parts in apart.items()})
+    acts = {key: {call.act for calls in parts for call in calls} for key, parts in apart.items()}
+    numbered = {key: {number for number in numbers if number is not None} for key, numbers in acts.items()}
+    if unknown := sum(None in acts[key] for key in set(labels.astray(numbered).values())):
+        effect = "labels by index do not serve there; sessions with a drift that they confirm are left out"
+        _log.warning("acts_without_a_number", sessions=unknown, effect=effect)
+    lost = unlearnable(labels, numbered)
     for key, parts in apart.items():
         if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
             continue
@@ -75,25 +95,38 @@ def archive_sessions(
             if not spoken and filled[key.tenant_id, kept.family] > PER_PURPOSE:
                 break
             flagged = {
-                index: (call[0], judged.get(kept.flagged[call[1]]))
+                index: (call.at, judged.get(kept.flagged[call.decision_id]))
                 for index, call in enumerate(calls)
-                if call[1] in kept.flagged
+                if call.decision_id in kept.flagged
             }
             said = _said(key, flagged, words.get(key), labels)
             if said is not None:
-                acts = [call[3:] for call in calls]
-                out.append(label_session(key, calls[0][2], acts, said, dataset=folder.name))
+                told_of = [
+                    (call.act if said is labels else index, call.tool, call.arguments)
+                    for index, call in enumerate(calls)
+                ]
+                out.append(label_session(key, calls[0].purpose, told_of, said, dataset=folder.name))
     return [session for session in out if session is not None]
 
 
 def _told_apart(key: SessionKey, calls: Sequence[_Call], idle: timedelta) -> list[list[_Call]]:
-    """The sessions of one name, in time, as the monitor tells them apart."""
+    """The sessions of one name, in time, as the monitor tells them apart; the calls of each as it counted them,
+    where each has a number of its own."""
     parts: list[list[_Call]] = []
-    for call in sorted(calls, key=lambda call: call[:2]):
-        if not parts or (key.nameless and begins_anew(parts[-1][-1][0], call[0], idle=idle)):
+    for call in sorted(calls, key=lambda call: call.at):
+        if not parts or (key.nameless and begins_anew(parts[-1][-1].at, call.at, idle=idle)):
             parts.append([])
         parts[-1].append(call)
-    return parts
+    return list(map(_counted, parts))
+
+
+def _counted(calls: list[_Call]) -> list[_Call]:
+    numbers = [call.act for call in calls if call.act is not None]
+    if len(set(numbers)) < len(numbers):  # counted anew under way: what a number means is not known
+        return [call._replace(act=None) for call in calls]
+    if len(numbers) < len(calls):
+        return calls
+    return sorted(calls, key=lambda call: call.act or 0)
 
 
 def _read(
@@ -116,7 +149,8 @@ def _read(
                 filled[group] += not known
                 found[key] = _Kept(row["purpose_family"])
             arguments = json_object(row["arguments"]) or {}
-            found[key].calls.append((row["at"], row["decision_id"], row["purpose"], row["tool"], arguments))
+            call = _Call(row["at"], row["decision_id"], row["purpose"], row["tool"], arguments, row["act"])
+            found[key].calls.append(call)
             if row["wanted"] not in (None, "none"):
                 found[key].flagged[row["decision_id"]] = row["finding_id"] or ""
     return found

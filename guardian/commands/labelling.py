@@ -14,7 +14,7 @@ from guardian.commands.offline import batches
 from guardian.config import Settings
 from guardian.disk import write_atomically
 from guardian.domain.batch import DecisionKey, Decoded
-from guardian.domain.event import SessionKey
+from guardian.domain.event import SessionKey, begins_anew
 from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant, tell_unmet, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
@@ -102,24 +102,34 @@ def _sessions(
         return
     if file not in logged:
         yield from read_sessions([file], seen)  # or says what is wrong with its first line
+    labels, aimless = labels.among(met), 0
     for told in logged.get(file, ()):
-        calls = [(d.event.action.tool, d.event.action.arguments or {}) for d in told.decisions]
-        key = told.decisions[0].event.key
-        session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
-        if session is not None and told.purpose.strip():
+        calls = [
+            (index, d.event.action.tool, d.event.action.arguments or {})
+            for index, d in enumerate(told.decisions)
+            if d.event.envelope.purpose.strip()
+        ]
+        aimless += not calls
+        session = label_session(
+            told.decisions[0].event.key, told.purpose, calls, labels, dataset=file.name.split(".")[0]
+        )
+        if calls and session is not None:
             yield session
+    if aimless:
+        _log.warning("sessions_without_a_purpose", file=str(file), sessions=aimless, effect="left out")
 
 
 def _logged(
     settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog, met: set[SessionKey]
 ) -> dict[Path, list[HonestSession]]:
     """The sessions of the logs among the files, each by the file in which it begins; `met` gains the names of all.
-    Without logs of which nothing could be read."""
+    Without logs of which nothing could be read. Acts are in the order in which the monitor counted them, whichever
+    file is named first: a shell lists the newest of rotated ones first."""
     told = {file: _decisions(file, read) for file in files if not file.is_dir() and is_log(file)}
     logs = {file: decisions for file, decisions in told.items() if decisions is not None}
     begins = {id(d): file for file, decisions in logs.items() for d in decisions}
     found: dict[Path, list[HonestSession]] = {file: [] for file in logs}
-    every = [d for decisions in logs.values() for d in decisions]
+    every = list(_in_time(logs.values()))
     met.update(d.event.key for d in every)
     for session in told_apart(decision_sessions(every, timedelta(seconds=settings.source.idle_s)), labels):
         found[begins[id(session.decisions[0])]].append(session)
@@ -134,7 +144,8 @@ def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[Honest
     for s in sessions:
         if s.key is not None:
             acts[s.key] = max(acts.get(s.key, 0), len(s.decisions))
-    lost = unlearnable(labels, acts)
+    labels = labels.among(acts)
+    lost = unlearnable(labels, {key: range(count) for key, count in acts.items()})
     return [
         s
         for s in sessions
@@ -153,19 +164,34 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
             continue
         seen.add((d.decision, d.digest))
         session, last = going.get(d.event.key, ([], d.now))
-        silent = abs(d.now - last) > idle  # before it, too: a shell lists the newest of rotated files first
-        if not session or (d.event.key.nameless and silent):
+        if not session or (d.event.key.nameless and begins_anew(last, d.now, idle=idle)):
             found.append(session := [])
             last = d.now
         session.append(d)
         going[d.event.key] = session, max(d.now, last)
-    return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found]
+    return [HonestSession(_purpose(ds), tuple(ds)) for ds in found]
+
+
+def _purpose(decisions: Sequence[Decoded]) -> str:
+    """The first that is told; empty where none is."""
+    return next((purpose for d in decisions if (purpose := d.event.envelope.purpose).strip()), "")
 
 
 def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[HonestSession]:
-    """The sessions of a log, which may lie in several files; records that cannot be read or believed are
-    skipped, and told."""
-    return decision_sessions((d for file in files for d in _decisions(file, read) or ()), idle)
+    """The sessions of a log, which may lie in several files, named in any order; records that cannot be read or
+    believed are skipped, and told."""
+    return decision_sessions(_in_time(_decisions(file, read) or () for file in files), idle)
+
+
+def _in_time(logs: Iterable[Sequence[Decoded]]) -> Iterator[Decoded]:
+    """The decisions of several files, session by session: of each first those of the file in which it begins."""
+    parts: dict[SessionKey, dict[int, list[Decoded]]] = {}
+    for number, decisions in enumerate(logs):
+        for d in decisions:
+            parts.setdefault(d.event.key, {}).setdefault(number, []).append(d)
+    for of_files in parts.values():
+        for part in sorted(of_files.values(), key=lambda part: part[0].now):
+            yield from part
 
 
 def _decisions(file: Path, read: ReadLog) -> list[Decoded] | None:

@@ -82,11 +82,13 @@ def calibrate(
     logs = [file for file in files if is_log(file)]
     logged = log_sessions(logs, read, timedelta(seconds=settings.source.idle_s))
     lines = list(honest_sessions([f for f in files if f not in logs], scorer))
-    tell_unmet(said, (s.key for s in (*logged, *lines) if s.key))
+    there = [s.key for s in (*logged, *lines) if s.key]
+    tell_unmet(said, there)
+    said = said.among(there)
     sessions = [
         s
         for s in (*told_apart(logged, said), *lines)
-        if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
+        if (folds is None or s.purpose in routes) and not (s.key and said.drifts_in(s.key))
     ]
     try:
         return fit_calibration(

@@ -205,11 +205,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ScoredDecision:
-    """One decision with its drift."""
+    """One decision with its drift.
+
+    vectors  what the score was made from, for the archive
+    act      which act of its session it is as the monitor counts them, from 0
+    """
 
     decoded: Decoded
     drift: Drift
-    vectors: Vectors | None = None  # what the score was made from, for the archive
+    vectors: Vectors | None = None
+    act: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """What people said of sessions, as lines of a file: `TENANT/SESSION[/INDEX] [LABEL]`, as `guardian labels` prints.
 
 The label is `drift` (or `confirmed`, or nothing) or `benign` (or `false_positive`). With an index, from 0, it
-speaks of one action. A session's own name may hold slashes and end in a number: which of the two is meant is
-settled by the sessions that there are. A name with a space in it needs its label; one in which something hides is
-written as a JSON string. Blank lines and lines that begin with # are passed over.
+speaks of one action, as the monitor counts them. A session's own name may hold slashes and end in a number: which
+of the two is meant is settled by the sessions that there are. A name with a space in it needs its label; one in
+which something hides is written as a JSON string. Blank lines and lines that begin with # are passed over.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,9 +33,16 @@ _log = logger("labels")
 
 @dataclass(frozen=True)
 class Labels:
-    """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts."""
+    """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts.
+    `whole` are names that are a session's own, and so mean no act of another one."""
 
     words: Mapping[str, Label]
+    whole: frozenset[str] = frozenset()
+
+    def among(self, sessions: Iterable[SessionKey]) -> "Labels":
+        """The same labels, where these sessions are those that there are."""
+        own = frozenset(f"{key.tenant_id}/{key.session_id}" for key in sessions)
+        return replace(self, whole=own.intersection(self.words))
 
     def speaks_of(self, key: SessionKey) -> bool:
         """Whether anything was said of the session or of an action of it."""
@@ -47,14 +54,14 @@ class Labels:
 
     @cached_property
     def _sessions(self) -> frozenset[str]:
-        return _named(self.words)
+        return _named(self.words, self.whole)
 
     @cached_property
     def _drifting(self) -> frozenset[str]:
-        return _named(name for name, label in self.words.items() if label == "drift")
+        return _named((name for name, label in self.words.items() if label == "drift"), self.whole)
 
-    def astray(self, acts: Mapping[SessionKey, int]) -> Mapping[str, SessionKey]:
-        """The names that mean an act which a session, of so many acts, has not; a name that is a session's own
+    def astray(self, acts: Mapping[SessionKey, Collection[int]]) -> Mapping[str, SessionKey]:
+        """The names that mean an act which a session, of these acts, has not; a name that is a session's own
         means that session."""
         sessions = {f"{key.tenant_id}/{key.session_id}": key for key in acts}
         found = {}
@@ -62,7 +69,7 @@ class Labels:
             session, _, index = name.rpartition("/")
             if name in sessions or session not in sessions or not index.isdecimal():
                 continue
-            if len(index) > _DIGITS or index != str(int(index)) or int(index) >= acts[sessions[session]]:
+            if len(index) > _DIGITS or index != str(int(index)) or int(index) not in acts[sessions[session]]:
                 found[name] = sessions[session]
         return found
 
@@ -80,21 +87,16 @@ class Labels:
         """What was said of the whole session, None where nothing was."""
         return self.words.get(f"{key.tenant_id}/{key.session_id}")
 
-    def of_action(self, key: SessionKey, index: int) -> Label | None:
-        """What was said of one action."""
-        return self.words.get(f"{key.tenant_id}/{key.session_id}/{index}")
-
-    def confirmed(self, key: SessionKey, actions: int) -> bool:
-        """Whether people confirmed a drift of the session or of one of its actions."""
-        return self.of_session(key) == "drift" or any(
-            self.of_action(key, index) == "drift" for index in range(actions)
-        )
+    def of_action(self, key: SessionKey, index: int | None) -> Label | None:
+        """What was said of one action; nothing of one whose number is not known."""
+        name = f"{key.tenant_id}/{key.session_id}/{index}"
+        return self.words.get(name) if name not in self.whole else None
 
 
-def _named(names: Iterable[str]) -> frozenset[str]:
+def _named(names: Iterable[str], whole: frozenset[str]) -> frozenset[str]:
     """The names, and those of whose actions they may be."""
     told = frozenset(names)
-    shorter = (name.rpartition("/") for name in told)
+    shorter = (name.rpartition("/") for name in told - whole)
     return told | {session for session, _, index in shorter if index.isdecimal()}
 
 
@@ -139,7 +141,7 @@ def _lines(path: Path) -> list[str]:
         raise ConfigurationError(f"{path} is not UTF-8; save it as that") from error
 
 
-def unlearnable(labels: Labels, acts: Mapping[SessionKey, int]) -> frozenset[SessionKey]:
+def unlearnable(labels: Labels, acts: Mapping[SessionKey, Collection[int]]) -> frozenset[SessionKey]:
     """Sessions of which people confirmed a drift in an act that is not there: they are not honest, and where they
     drifted is not known. Labels that meet no act of their session are told."""
     astray = labels.astray(acts)
@@ -166,27 +168,29 @@ def tell_unmet(labels: Labels, sessions: Iterable[SessionKey]) -> None:
 def label_session(
     key: SessionKey,
     purpose: str,
-    calls: Sequence[tuple[str, Mapping[str, object]]],
+    calls: Sequence[tuple[int | None, str, Mapping[str, object]]],
     labels: Labels,
     *,
     dataset: str,
 ) -> LabelledSession | None:
-    """A session of a log with what people said of it; unlabelled traffic is taken for honest.
+    """A session of a log with what people said of it; unlabelled traffic is taken for honest. `calls` are those of
+    which something can be learnt: number among all of the session, tool, arguments.
 
     Where an action was called drift, those that no word covers are unknown: they may be part of it. What comes
-    after the last word is left away. A session that was called drift without saying which act is None: nothing can
-    be learnt of its acts.
+    after the last word is left away. A session that was called drift in none of the calls is None: nothing can be
+    learnt of its acts.
     """
-    said, whole = [labels.of_action(key, index) for index in range(len(calls))], labels.of_session(key)
+    said, whole = [labels.of_action(key, index) for index, _, _ in calls], labels.of_session(key)
     drifted = "drift" in said
-    if whole == "drift" and not drifted:
+    if not drifted and labels.drifts_in(key):
         return None
     rest: Label = "unknown" if drifted and whole != "benign" else "benign"
     told = [label or rest for label in said]
     while told and told[-1] == "unknown":
         told.pop()
     actions = tuple(
-        LabelledAction(*call, label, counted=label != "unknown") for call, label in zip(calls, told, strict=False)
+        LabelledAction(tool, arguments, label, counted=label != "unknown")
+        for (_, tool, arguments), label in zip(calls, told, strict=False)
     )
     name = f"{key.tenant_id}/{key.session_id}"
     return LabelledSession(dataset, name, key.tenant_id, purpose, actions)

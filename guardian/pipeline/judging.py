@@ -169,7 +169,8 @@ class Judge:
                 after_state = remembered
                 work.tell(finding)
         work.sessions[key] = work.changed[key] = after_state
-        work.scored.append(ScoredDecision(d, drift, None if meaning is None else meaning.vectors))
+        vectors = None if meaning is None else meaning.vectors
+        work.scored.append(ScoredDecision(d, drift, vectors, act=state.actions))
 
     def _anew(self, d: Decoded, last_seen: datetime | None) -> bool:
         """Whether a session without a name of its own was silent for so long that this call begins another."""

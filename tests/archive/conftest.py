@@ -20,8 +20,9 @@ START = datetime(2026, 5, 12, 17, tzinfo=UTC)
 def make_verdict(
     n: int = 0, *, tenant: str = "acme", session: str = "s1", days: float = 0, **more: Any
 ) -> ScoredDecision:
-    """`more` may hold arguments, constraints, tool, agent, result, resource, vectors, purpose, expires_at."""
-    at = START + timedelta(days=days, seconds=n)
+    """`more` may hold act, agent, arguments, at, constraints, expires_at, purpose, resource, result, tool, vectors
+    and effect."""
+    at = more.get("at", START + timedelta(days=days, seconds=n))
     event = DecisionEvent.model_validate(
         {
             "schema": "guardian.decision/v1", "id": f"d{n}", "time": at, "gateway": "gw",
@@ -48,7 +49,8 @@ def make_verdict(
     )
     drift = Drift(0.5, 0.125, 1.5, 0.25, 4.0, True, {"purpose_fit": 1.0}, signals, ("trace_id",), 0.125)
     digest = hashlib.sha256(event.model_dump_json().encode()).hexdigest()
-    return ScoredDecision(Decoded(Record("log", 0, n, b""), event, digest, at, False), drift, more.get("vectors"))
+    decoded = Decoded(Record("log", 0, n, b""), event, digest, at, False)
+    return ScoredDecision(decoded, drift, more.get("vectors"), more.get("act"))
 
 
 @pytest.fixture

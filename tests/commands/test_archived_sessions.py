@@ -37,8 +37,8 @@ def archive(tmp_path):
     made, found = [], []
     for number, name in enumerate(("confirmed", "dismissed", "flagged", "quiet", "undone")):
         pair = [
-            verdict(10 * number, session=name, arguments={"contract_id": "contract_7781"}),
-            verdict(10 * number + 1, session=name, tool="mail.send", arguments={"to": "mallory"}),
+            verdict(10 * number, session=name, arguments={"contract_id": "contract_7781"}, act=0),
+            verdict(10 * number + 1, session=name, tool="mail.send", arguments={"to": "mallory"}, act=1),
         ]
         made += pair
         event = pair[1].decoded.event
@@ -132,6 +132,37 @@ def test_a_file_of_labels_counts_before_what_the_archive_knows(archive):
 
 def test_a_session_whose_drift_is_in_an_act_that_the_archive_has_not_is_left_out(archive):
     assert "acme/quiet" not in read(archive, Labels({"acme/quiet/2": "drift"}))
+
+
+def test_an_act_is_that_which_the_monitor_counted_whatever_its_time_and_id(tmp_path):
+    rows = Rows(Redaction((ArgumentRule("*", "*", "keep"),), str), {}, "live")
+    made = [  # 8 and 10 of one second, a call without a purpose between them, one that came late
+        verdict(8, session="s", tool="a", act=0, at=AT),
+        verdict(9, session="s", tool="b", act=1, at=AT, purpose=" "),
+        verdict(10, session="s", tool="c", act=2, at=AT),
+        verdict(11, session="s", tool="d", act=3, at=AT - timedelta(seconds=5)),
+    ]
+    write_events(tmp_path, "g", [rows.events(made, [])])
+
+    def told(said):
+        found = archive_sessions(load(None), tmp_path, Labels(said))
+        return [[(action.tool, action.label) for action in session.actions] for session in found]
+
+    assert told({"acme/s/2": "drift"}) == [[("a", "unknown"), ("c", "drift")]]
+    assert told({"acme/s/3": "drift"}) == [[("a", "unknown"), ("c", "unknown"), ("d", "drift")]]
+    assert told({"acme/s/1": "drift"}) == [], "of a call without a purpose nothing can be learnt"
+
+
+@pytest.mark.parametrize("numbers", [(None, None), (0, 0)], ids=["of before", "counted anew"])
+def test_where_acts_have_no_numbers_labels_by_index_do_not_serve_and_that_is_told(tmp_path, numbers):
+    rows = Rows(Redaction((), str), {}, "live")
+    made = [verdict(n, session=name, act=act) for name in ("s", "t") for n, act in enumerate(numbers)]
+    write_events(tmp_path, "g", [rows.events(made, [])])
+    said = Labels({"acme/s/1": "drift", "acme/t/1": "benign"})
+    with capture_logs() as lines:
+        found = archive_sessions(load(None), tmp_path, said)
+    assert [(s.session_id, [action.label for action in s.actions]) for s in found] == [("acme/t", ["benign"] * 2)]
+    assert [line["sessions"] for line in lines if line["event"] == "acts_without_a_number"] == [2]
 
 
 def test_one_purpose_brings_a_bounded_number_of_unlabelled_sessions(archive, monkeypatch):

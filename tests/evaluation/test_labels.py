@@ -19,7 +19,7 @@ from guardian.evaluation.labels import Labels, label_session, read_labels
 from guardian.evaluation.sessions import Label, read_sessions, session_json, session_of
 
 KEY = SessionKey("acme", "s1")
-CALLS = [("a.read", {"id": n}) for n in range(5)]
+CALLS = [(n, "a.read", {"id": n}) for n in range(5)]
 
 
 def labels(tmp_path: Path, text: str) -> Labels:
@@ -67,10 +67,9 @@ def test_names_may_hold_spaces_where_the_label_is_written(tmp_path: Path) -> Non
 
 def test_a_session_counts_as_confirmed_by_itself_or_by_one_of_its_acts(tmp_path: Path) -> None:
     said = labels(tmp_path, "acme/s1/2 drift\nacme/s2 benign\nacme/s3\n")
-    assert said.confirmed(KEY, 3)
-    assert not said.confirmed(KEY, 2)
-    assert not said.confirmed(SessionKey("acme", "s2"), 9)
-    assert said.confirmed(SessionKey("acme", "s3"), 1)
+    assert said.drifts_in(KEY)
+    assert not said.drifts_in(SessionKey("acme", "s2"))
+    assert said.drifts_in(SessionKey("acme", "s3"))
 
 
 @pytest.mark.parametrize("line", ["nonsense", "acme/", "/s1", "acme/s1 maybe", "acme/ drift", "acme/a b"])
@@ -182,9 +181,62 @@ def test_labels_that_meet_no_session_are_told_and_loudly_where_none_does(log: Pa
 
 
 def test_a_name_that_is_a_sessions_own_speaks_of_no_act_of_another() -> None:
-    acts = {KEY: 2, SessionKey("acme", "s1/7"): 1}
+    other = SessionKey("acme", "s1/7")
+    acts = {KEY: range(2), other: range(1)}
     names = ["acme/s1", "acme/s1/1", "acme/s1/7", "acme/s1/01", "acme/s1/2", f"acme/s1/{'1' * 5000}"]
     assert set(Labels(dict.fromkeys(names, "drift")).astray(acts)) == set(names[3:])
+    said = Labels({"acme/s1/7": "drift"})
+    alone, both = said.among([KEY]), said.among([KEY, other])
+    assert [each.of_action(KEY, 7) for each in (alone, both)] == ["drift", None]
+    assert [each.drifts_in(KEY) for each in (alone, both)] == [True, False]
+    assert [each.speaks_of(KEY) for each in (alone, both)] == [True, False]
+    assert both.drifts_in(other)
+
+
+def test_a_session_that_is_named_like_an_act_of_another_puts_no_drift_there(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    names = [*["s1"] * 3, "s1/2", "s1/2"]
+    log.write_text("\n".join(decision(n, name, f"tool_{n}") for n, name in enumerate(names)))
+    said = Labels({"acme/s1/2": "drift", "acme/s1/2/1": "drift"})
+    found = labelled_sessions(load(None), [log], said)
+    assert [(s.session_id, [a.label for a in s.actions]) for s in found] == [
+        ("acme/s1", ["benign"] * 3),
+        ("acme/s1/2", ["unknown", "drift"]),
+    ]
+    honest = told_apart(log_sessions([log], open_reading(load(None)), timedelta.max), said)
+    assert [s.key and s.key.session_id for s in honest] == ["s1", "s1/2"]
+
+
+def test_an_act_is_the_same_in_whatever_order_rotated_files_are_named(tmp_path: Path) -> None:
+    rows = [decision(n, "s1", f"tool_{n}").replace("17:00", f"17:0{n}") for n in range(4)]
+    newer, older = tmp_path / "app.jsonl", tmp_path / "app.jsonl.1"
+    older.write_text("\n".join(rows[:2]))
+    newer.write_text("\n".join(rows[2:]))
+    for order in ([older, newer], [newer, older]):
+        [session] = labelled_sessions(load(None), order, Labels({"acme/s1/2": "drift"}))
+        assert [(a.tool, a.label) for a in session.actions][2:] == [("tool_2", "drift")]
+        [calls] = log_sessions(order, open_reading(load(None)), timedelta.max)
+        assert [d.event.action.tool for d in calls.decisions] == [f"tool_{n}" for n in range(4)]
+
+
+def test_calls_without_a_purpose_are_counted_and_nothing_is_learnt_of_them(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    acts = [("s1", tool) for tool in ("bare", "begin", "read", "bare", "send")]
+    acts += [("whole", "read"), ("whole", "bare"), ("aimless", "bare")]
+    rows = [
+        decision(n, *act).replace('"leases"', '" "' if "bare" in act else '"leases"') for n, act in enumerate(acts)
+    ]
+    log.write_text("\n".join(rows))
+    with capture_logs() as told:
+        found = labelled_sessions(load(None), [log], Labels({"acme/s1/4": "drift"}))
+    assert [(s.session_id, s.purpose, [(a.tool, a.label) for a in s.actions]) for s in found] == [
+        ("acme/s1", "leases", [("begin", "unknown"), ("read", "unknown"), ("send", "drift")]),
+        ("acme/whole", "leases", [("read", "benign")]),
+    ]
+    assert [line["sessions"] for line in told if line["event"] == "sessions_without_a_purpose"] == [1]
+    assert [s.session_id for s in labelled_sessions(load(None), [log], Labels({"acme/s1/3": "drift"}))] == [
+        "acme/whole"
+    ], "of what people confirmed nothing can be learnt, and where else it drifted nobody said"
 
 
 def test_training_is_given_logs_as_session_lines_and_other_files_as_they_are(log: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_slow_drift_is_flagged_once_and_then_revoked_once(new_world, drifting) -
     for n in range(25):
         world.feed(drifting(n))
         stages.append(world.state().stage)
+    assert [scored.act for scored in world.scored] == list(range(25)), "as labels count, for the archive"
     told = world.told(Kind.DRIFT)
     assert [(f.wanted, f.transition, f.epoch) for f in told] == [(Effect.FLAG, 1, 0), (Effect.REVOKE, 2, 0)]
     assert stages[0] is Stage.CLEAR
