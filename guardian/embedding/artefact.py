@@ -1,4 +1,4 @@
-"""The shipped drift model on disk: a directory whose manifest names every file with its sha256.
+"""A drift model on disk: a directory whose manifest names what is loaded of it with its sha256.
 
 Anything that does not match refuses to load: a swapped encoder or a touched weight is an attack on the monitor.
 """
@@ -22,7 +22,8 @@ FOLDS = Path(".work", "folds")
 HELD = "held-out.json"
 """Beside the encoder of a training fold: the purposes it has not seen."""
 
-_UNLISTED = frozenset({MANIFEST})
+_LISTED = (*REQUIRED, "calibration.json", "parity.json", HELD)
+"""What a manifest lists of what is there. Cards are filled in by people, and any other file is theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,14 @@ def digest(path: Path) -> str:
 
 
 def write_manifest(directory: Path, **about: Any) -> str:
-    """Re-hash everything in `directory` and write its manifest; returns the new version.
+    """Re-hash what is loaded of `directory` and write its manifest; returns the new version.
 
     Keeps what an earlier manifest said (data sets, seed, metrics) unless `about` replaces it, so a file that is
-    added later (calibration.json) only needs this call. Sub-directories and dotfiles are not part of an artefact.
+    added later (calibration.json) only needs this call.
     """
     path = directory / MANIFEST
     kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    names = sorted(
-        p.name for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.name not in _UNLISTED
-    )
+    names = sorted(name for name in _LISTED if (directory / name).is_file())
     return _write(directory, {**kept, **about, "format": FORMAT, "files": _entries(directory, names)})
 
 
@@ -140,6 +139,7 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
         found = digest(directory / name)
         if found != expected:
             raise ModelError(
-                f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall"
+                f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall, or"
+                " for a model of your own put the file back as `guardian train` wrote it, or train again"
             )
     return Artefact(directory, about)

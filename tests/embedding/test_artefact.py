@@ -20,7 +20,7 @@ from guardian.errors import ModelError
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    (tmp_path / "a.bin").write_bytes(b"weights")
+    (tmp_path / "fusion.json").write_bytes(b"weights")
     (tmp_path / "card.md").write_text("words")
     write_manifest(tmp_path, seed=7)
     return tmp_path
@@ -32,21 +32,29 @@ def edit(directory: Path, **changes: object) -> None:
 
 
 def test_an_untouched_directory_opens_with_a_version_and_its_facts(directory: Path) -> None:
-    artefact = open_artefact(directory, required=("a.bin",))
+    artefact = open_artefact(directory, required=("fusion.json",))
     assert len(artefact.version) == 12
     assert artefact.about["seed"] == 7
-    assert artefact.path("a.bin").read_bytes() == b"weights"
+    assert artefact.path("fusion.json").read_bytes() == b"weights"
 
 
 def test_a_touched_file_refuses_to_load(directory: Path) -> None:
-    (directory / "a.bin").write_bytes(b"weightz")
-    with pytest.raises(ModelError, match=r"a\.bin.*altered"):
-        open_artefact(directory, required=("a.bin",))
+    (directory / "fusion.json").write_bytes(b"weightz")
+    with pytest.raises(ModelError, match=r"fusion\.json.*altered"):
+        open_artefact(directory, required=("fusion.json",))
+
+
+def test_what_is_not_loaded_is_peoples_to_change(directory: Path) -> None:
+    (directory / "card.md").write_text("filled in")
+    assert list(open_artefact(directory, required=()).about["files"]) == ["fusion.json"]
+    edit(directory, files={"card.md": {"sha256": "0" * 64, "bytes": 1}})
+    with pytest.raises(ModelError, match=r"card\.md.*altered: reinstall, or for a model of your own"):
+        open_artefact(directory, required=())  # as the shipped manifest lists its card
 
 
 def test_a_missing_file_refuses_to_load(directory: Path) -> None:
-    (directory / "a.bin").unlink()
-    with pytest.raises(ModelError, match=r"a\.bin.*missing"):
+    (directory / "fusion.json").unlink()
+    with pytest.raises(ModelError, match=r"fusion\.json.*missing"):
         open_artefact(directory, required=())
 
 
@@ -78,7 +86,7 @@ def test_of_what_is_not_a_manifest_nothing_is_told(directory: Path, text: str) -
 
 
 def test_a_manifest_cannot_point_out_of_its_directory(directory: Path) -> None:
-    edit(directory, files={"../a.bin": {"sha256": "0" * 64, "bytes": 1}})
+    edit(directory, files={"../fusion.json": {"sha256": "0" * 64, "bytes": 1}})
     with pytest.raises(ModelError, match="plain file name"):
         open_artefact(directory, required=())
 
@@ -153,7 +161,7 @@ def test_a_file_that_is_listed_anew_vouches_for_no_other(directory: Path) -> Non
     list_file(directory, "late.json")
     assert open_artefact(directory, required=()).path("late.json").read_text() == "1"
     (directory / "late.json").write_text("2")
-    (directory / "a.bin").write_bytes(b"weightz")
+    (directory / "fusion.json").write_bytes(b"weightz")
     list_file(directory, "late.json")
-    with pytest.raises(ModelError, match=r"a\.bin.*altered"):
+    with pytest.raises(ModelError, match=r"fusion\.json.*altered"):
         open_artefact(directory, required=())
