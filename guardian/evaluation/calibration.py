@@ -74,15 +74,14 @@ def fit_calibration(
                 ),
             )
 
-    ruled = judged(replace(unfitted, fit=_Unread(), meanings=None), [s for s in given if s.decisions])
-    breaking = {id(s) for chunk, judgement in ruled for s in chunk if s.key in _broken(judgement)}
-    kept = bounded(
-        given,
-        max_per_purpose=max_per_purpose,
-        max_share=max_share,
-        seed=seed,
-        breaks=lambda session: id(session) in breaking,
-    )
+    ruled = replace(unfitted, fit=_Unread(), meanings=None)
+
+    def breaking(some: Sequence[HonestSession]) -> Iterator[HonestSession]:
+        for chunk, judgement in judged(ruled, some):
+            broken = _broken(judgement)
+            yield from (session for session in chunk if session.key in broken)
+
+    kept = bounded(given, max_per_purpose=max_per_purpose, max_share=max_share, seed=seed, breaking=breaking)
     of_acts, of_sessions = _halves(kept, seed)
     done = 0
 

@@ -57,32 +57,34 @@ def bounded(
     max_per_purpose: int,
     max_share: float,
     seed: int,
-    breaks: Callable[[HonestSession], bool] = lambda _: False,
+    breaking: Callable[[Sequence[HonestSession]], Iterable[HonestSession]] = lambda _: (),
 ) -> list[HonestSession]:
     """The sessions that count, in the same order; logs a warning if some do not.
 
     At most `max_per_purpose` of a purpose (names and numbers left out), from its tenants and their agents by
     turns, and of an agent or a tenant at most `max_share` of the whole, drawn by `seed` from the whole log, in
-    whatever order it came. One that `breaks` a hard rule counts only where others leave room. Agents or tenants
-    are only cut if three or more are named: of two, one always has half.
-    Raises ValueError if fewer than 40 are left.
+    whatever order it came. One of those that are `breaking` a hard rule counts only where others leave room; only
+    of those that would count is that asked. Agents or tenants are only cut if three or more are named: of two, one
+    always has half. Raises ValueError if fewer than 40 are left.
     """
-
-    def drawn(session: HonestSession) -> tuple[bool, bytes]:
-        return breaks(session), _hash(f"{seed}/{session.told_by}")
-
     given = [session for session in sessions if session.decisions]
     if len(given) < LEAST_SESSIONS:
         raise ValueError(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(given)}; give a longer log"
         )
-    kept = _some_of_each_purpose(given, max_per_purpose, f"{seed}", drawn)
+    place = {id(session): _hash(f"{seed}/{session.told_by}") for session in given}
+    breaks = dict[int, bool]()  # of those that were asked about
+
+    def drawn(session: HonestSession) -> tuple[bool, bytes]:
+        return breaks.get(id(session), False), place[id(session)]
+
+    kept = _seated(given, max_per_purpose, max_share, seed, drawn)
+    while unasked := [session for session in kept if id(session) not in breaks]:
+        breaks |= dict.fromkeys(map(id, unasked), False) | dict.fromkeys(map(id, breaking(unasked)), True)
+        kept = _seated(given, max_per_purpose, max_share, seed, drawn)
     _say_what_is_under_weighted(given, kept, max_per_purpose)
     for known_as in (_agent, _tenant):
-        named = {name for session in given if (name := known_as(session)) is not None}
-        if len(named) >= _LEAST_SOURCES:
-            kept = _shared(kept, known_as, max_share, drawn)
-        elif len(named) > 1:
+        if 1 < len(_named(given, known_as)) < _LEAST_SOURCES:
             _say_who_leads(kept, known_as, max_share)
     if len(kept) < LEAST_SESSIONS:
         raise ValueError(
@@ -90,11 +92,25 @@ def bounded(
             f" (names and numbers left out) gave more than {max_per_purpose} and no agent or tenant more than"
             f" {max_share:.0%}; give a longer log, or let one of them give more (--max-per-purpose, --max-share)"
         )
-    _say_who_is_not_there(given, [session for session in kept if not breaks(session)])
+    _say_who_is_not_there(given, [session for session in kept if not breaks[id(session)]])
     if len(kept) < len(given):
         bounds = f"--max-per-purpose {max_per_purpose}, --max-share {max_share:g}"
         _log.warning("calibration_bounded", sessions=len(given), counted=len(kept), bounds=bounds)
     return kept
+
+
+def _seated(
+    given: Sequence[HonestSession], per_purpose: int, share: float, seed: int, drawn: _Draw
+) -> list[HonestSession]:
+    kept = _some_of_each_purpose(given, per_purpose, f"{seed}", drawn)
+    for known_as in (_agent, _tenant):
+        if len(_named(given, known_as)) >= _LEAST_SOURCES:
+            kept = _shared(kept, known_as, share, drawn)
+    return kept
+
+
+def _named(sessions: Iterable[HonestSession], known_as: Callable[[HonestSession], str | None]) -> set[str]:
+    return {name for session in sessions if (name := known_as(session)) is not None}
 
 
 def _some_of_each_purpose(

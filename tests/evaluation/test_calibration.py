@@ -142,9 +142,23 @@ def test_who_breaks_a_hard_rule_takes_no_seat_of_who_breaks_none(honest) -> None
     sound = honest(30, purpose="read the contract", start=80)
     broken = [_all_widened(s) for s in honest(80, purpose="read the contract")]
     assert fitted([*broken, *sound, *several]) == fitted([*sound, *several])
-    kept = _bounded([*broken, *sound[:5], *several], breaks=lambda s: any(s is one for one in broken))
+    kept = _bounded(
+        [*broken, *sound[:5], *several], breaking=lambda some: [s for s in some if any(s is one for one in broken)]
+    )
     assert sum(any(s is one for one in kept) for s in sound[:5]) == 5
     assert len(kept) == 45 + 20, "where there is room, their calls that break no rule count as before"
+
+
+def test_rules_are_looked_at_only_in_sessions_that_would_count(honest) -> None:
+    asked: list[int] = []
+
+    def breaking(some: Sequence[HonestSession]) -> list[HonestSession]:
+        asked.append(len(some))
+        return [*some[-5:]] if len(asked) == 1 else []
+
+    kept = _bounded([*honest(45), *honest(300, purpose="read the contract", start=80)], breaking=breaking)
+    assert sum(asked) <= len(kept) + 5
+    assert len(asked) == 2
 
 
 def test_a_number_in_it_makes_no_other_purpose(honest) -> None:
@@ -486,7 +500,7 @@ def test_a_tenant_without_a_session_in_the_yardstick_is_told(honest) -> None:
 def test_a_tenant_whose_sessions_that_are_seated_all_break_a_rule_is_told_as_missing(honest) -> None:
     several = [_known_as(s, tenant=f"t{n % 4}", agent="a") for n, s in enumerate(honest(60))]
     with capture_logs() as lines:
-        _bounded(several, breaks=lambda s: s.key.tenant_id == "t1")
+        _bounded(several, breaking=lambda some: [s for s in some if s.key.tenant_id == "t1"])
     assert [line["tenants"] for line in lines if line["event"] == "calibration_without_tenants"] == ["t1"]
 
 
