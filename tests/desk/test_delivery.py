@@ -216,6 +216,20 @@ def test_slack_down_for_hours_delays_and_loses_nothing_and_the_backlog_is_a_dige
     assert len(slack.roots()) <= 6, "those that were begun before it was a storm, and the digest"
 
 
+def test_a_storm_that_goes_on_does_not_put_its_digest_off(make_office, slack, a_finding) -> None:
+    office = make_office(storm=5)
+    for n in range(6):
+        office.submit(a_finding(f"sess_{n:02}"))
+    slack.troubles.append("429:20")
+    office.settle()
+    for n in range(6, 16):
+        office.submit(a_finding(f"sess_{n:02}"))
+        office.settle()
+    office.after(seconds=25)
+    (digest,) = slack.roots()
+    assert "Digest · 16 cases" in str(digest["blocks"])
+
+
 def test_a_flapping_session_does_not_flap_the_channel(office, slack, a_finding) -> None:
     office.submit(a_finding())
     office.settle()

@@ -97,10 +97,9 @@ class CaseRows:
         return opened
 
     def touch(self, key: str, now: datetime) -> None:
-        """Look at it now; one that is being sent is looked at when that has ended, for that makes it due."""
-        self.connection.execute(
-            update(case).where(case.c.key == key, case.c.status != "sending").values(status="due", next_at=now)
-        )
+        """Look at it now; one whose write has not ended is looked at when it has, for that makes it due."""
+        ready = case.c.key == key, case.c.step.is_(None)
+        self.connection.execute(update(case).where(*ready).values(status="due", next_at=now))
 
     def touch_under(self, tenant_id: str, field: str, name: str, now: datetime, most: int) -> None:
         """Look now at sessions' cases that have a message and that a finding or a version of the envelope tied to
