@@ -32,7 +32,7 @@ class Click:
     `verb` says what; it is None for what guardian does not handle (a link, another app's block). `case`, `seen`
     and `approval` come from the button: which case, the digest of what was shown, which request. `fields` are a
     form's, `text` is a command's. `trigger` opens a form within three seconds; `answer_url` takes an answer for
-    half an hour. `key` is the same however often Slack delivers the same click.
+    half an hour.
     """
 
     kind: Literal["button", "form", "command"]
@@ -45,7 +45,6 @@ class Click:
     trigger: str = ""
     answer_url: str = ""
     text: str = ""
-    key: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,7 +93,6 @@ def from_command(fields: Any) -> Click:
         trigger=_text(fields, "trigger_id", ""),
         answer_url=_text(fields, "response_url", ""),
         text=_as_typed(_text(fields, "text", "")),
-        key=_text(fields, "trigger_id", ""),
     )
 
 
@@ -115,7 +113,6 @@ def _button(payload: Any) -> Click:
         "channel": _id(_get(payload, "channel", {}), "id", ""),
         "trigger": _text(payload, "trigger_id", ""),
         "answer_url": _text(payload, "response_url", ""),
-        "key": f"{_id(user, 'id')}:{action_id[:60]}:{_text(action, 'action_ts', '')[:40]}",
     }
     if verb not in VERBS:
         return Click(kind="button", **common)
@@ -137,7 +134,6 @@ def _form(payload: Any) -> Click:
         user=_id(user, "id"),
         channel=_id(kept, "channel", ""),
         fields=_filled_in(_get(_get(view, "state"), "values")),
-        key=f"{_id(user, 'id')}:{_text(view, 'id', '')[:60]}",
         **_told(_text(kept, "value")),
     )
 
