@@ -289,8 +289,10 @@ def _news(alert: Alert) -> list[Block]:
             shown += _approvals(alert, [alert.approval], alert.approval.state, 1.0)
         else:
             by = prose(alert.approval.decided_by or "guardian", 80)
-            result = prose(alert.approval.result, 300)
-            shown.append(section(f"*{alert.approval.state.capitalize()}* by {by}: {result}"))
+            came = (
+                "" if alert.approval.result == alert.approval.state else f": {prose(alert.approval.result, 300)}"
+            )
+            shown.append(section(f"*{alert.approval.state.capitalize()}* by {by}{came}"))
     return [*shown, _foot(alert)]
 
 

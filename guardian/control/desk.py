@@ -201,7 +201,8 @@ class Desk:
                 return _acted(control.reinstate(tenant, session, reason=reason, seen=seen))
             case "approve" | "deny":
                 told = control.decide_approval(click.approval, verb, reason=reason, seen=seen)
-                return f"{told.state.capitalize()}. {prose(told.result, 300)}"
+                came = "" if told.result == told.state else f" {prose(told.result, 300)}"
+                return f"{told.state.capitalize()}.{came}"
             case "verdict":
                 shown = control.case(tenant, session).shown.finding
                 verdict = cast(Verdict, click.fields.get("verdict", ""))
