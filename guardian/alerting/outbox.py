@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from guardian.alerting.port import Alert, AlertChannel, RetryLater
+from guardian.alerting.port import Alert, AlertChannel, NeverTaken, RetryLater
 from guardian.domain.backoff import Backoff
 from guardian.errors import AlertError, StoreError
 from guardian.telemetry import Metrics, logger
@@ -47,7 +47,8 @@ class AlertOutbox(Protocol):
     failed under it. Once a minute it also calls `recover(before)`, which returns only what was claimed at `before`
     or earlier: where two processes share an outbox, the other one may have died.
     `sent`, `postponed` and `parked` end a claim. A parked row is kept for people and no longer counts in
-    `depth()`, the number of rows that wait or are being sent. Each call is its own transaction.
+    `depth()`, the number of rows that wait or are being sent; `never` says that no later try can succeed either.
+    Each call is its own transaction.
     """
 
     def recover(self, before: datetime | None = None) -> int: ...
@@ -58,7 +59,7 @@ class AlertOutbox(Protocol):
 
     def postponed(self, id: str, until: datetime, error: str) -> None: ...
 
-    def parked(self, id: str, error: str) -> None: ...
+    def parked(self, id: str, error: str, *, never: bool = False) -> None: ...
 
     def depth(self) -> int: ...
 
@@ -159,7 +160,8 @@ class AlertWorker:
         except RetryLater as trouble:
             self._postpone(row, log, str(trouble), at_least_s=trouble.after_s or 0.0)
         except AlertError as trouble:
-            self._outbox.parked(row.id, str(trouble)[:_ERROR_LENGTH])
+            never = isinstance(trouble, NeverTaken)
+            self._outbox.parked(row.id, str(trouble)[:_ERROR_LENGTH], never=never)
             self._count("parked")
             log.error("alert_parked", error=str(trouble)[:_ERROR_LENGTH])
             if self._fallback is not None:

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Finding
+from guardian.errors import AlertError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseView
 from guardian.wire.findings import AlertOutcome
@@ -27,6 +28,10 @@ class RetryLater(Exception):
     def __init__(self, reason: str, *, after_s: float | None = None, perhaps_refused: bool = False) -> None:
         super().__init__(reason)
         self.after_s, self.perhaps_refused = after_s, perhaps_refused
+
+
+class NeverTaken(AlertError):
+    """This write is refused whatever anybody mends: what it belongs to is gone, or no form of it is taken."""
 
 
 class _Value(BaseModel):
@@ -97,8 +102,9 @@ class AlertChannel(Protocol):
     """Brings alerts to people or to their systems.
 
     - `deliver(alert)` returns only when the channel has it, with a reference that people can look up there.
-      It raises AlertError when trying again is pointless (bad token, unknown channel) and RetryLater when it
-      is not: an overload, a time-out, a lost answer. After RetryLater the alert may have arrived all the same.
+      It raises AlertError when trying again is pointless until somebody mends something (bad token, unknown
+      channel), NeverTaken when it always is, and RetryLater when it is not: an overload, a time-out, a lost
+      answer. After RetryLater the alert may have arrived all the same.
     - `find(alert)` says whether an earlier try arrived: its reference, or None. It is asked before every try
       but the first, so that a crash or a lost answer between sending and noting shows a person nothing twice.
       A channel that cannot tell right now raises RetryLater, one that never can raises AlertError.

@@ -155,15 +155,15 @@ def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
     silent = _silent(case, now)
     if silent is not None:
         waits.append(silent)
+    if silent is None and (due := _escalates(case, rules)) is not None:
+        if due <= now:  # before a reply, which the channel may refuse
+            return Write("escalate")
+        waits.append(due)
     if case.told < case.events and silent is None:
         reply_at = _next_reply(case, rules)
         if reply_at is None or reply_at <= now:
             return Write("reply")
         waits.append(reply_at)
-    if silent is None and (due := _escalates(case, rules)) is not None:
-        if due <= now:
-            return Write("escalate")
-        waits.append(due)
     return Wait(min(waits)) if waits else Done()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from guardian.alerting import blocks, case_blocks
 from guardian.alerting.delivered import message_id
-from guardian.alerting.port import Alert, Clock, RetryLater, Sleep, Step
+from guardian.alerting.port import Alert, Clock, NeverTaken, RetryLater, Sleep, Step
 from guardian.alerting.rules import Rules
 from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
 from guardian.alerting.slack_rules import CHANNEL, read_rules
@@ -199,7 +199,7 @@ class SlackChannel:
                 answer = self.calls.write(_POST, body)
         except Unshowable:
             if shown is None:
-                raise AlertError("Slack refuses the message even as plain text") from None
+                raise NeverTaken("Slack refuses the message even as plain text") from None
             return self._posted(alert, channel, None, thread=thread)  # better one plain line than silence
         return f"{answer.get('channel', channel)}:{answer['ts']}"
 
@@ -219,7 +219,7 @@ class SlackChannel:
             known = self._found(channel, oldest, CASE_EVENT, "step", alert.step.key)
             return known or self._posted(alert, channel, shown)
         except Unshowable:
-            raise AlertError("Slack refuses the message even as plain text") from None
+            raise NeverTaken("Slack refuses the message even as plain text") from None
         return f"{channel}:{ts}"
 
     def _leave(self, alert: Alert, channel: str, ts: str | None) -> None:

@@ -16,7 +16,7 @@ from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryState
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
 from slack_sdk.webhook import WebhookClient
 
-from guardian.alerting.port import RetryLater
+from guardian.alerting.port import NeverTaken, RetryLater
 from guardian.errors import AlertError
 from guardian.wire.cutoff import within
 
@@ -45,7 +45,7 @@ class Unshowable(Exception):
     """Slack dislikes the form of the message, not the sender."""
 
 
-class Gone(AlertError):
+class Gone(NeverTaken):
     """The message that was to be changed no longer exists."""
 
 
@@ -123,7 +123,7 @@ class SlackCalls:
     def ours(self, channel: str, *, oldest: float, thread: str | None = None) -> Iterator[Mapping[str, Any]]:
         """This app's messages in a channel, or in one thread of it, since then.
 
-        Metadata on other people's messages proves nothing, so they are left out. Raises AlertError when there
+        Metadata on other people's messages proves nothing, so they are left out. Raises NeverTaken when there
         are too many to tell.
         """
         me = self.me()
@@ -139,7 +139,7 @@ class SlackCalls:
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return
-        raise AlertError(f"Slack channel {channel} has too many messages to tell whether this one arrived")
+        raise NeverTaken(f"Slack channel {channel} has too many messages to tell whether this one arrived")
 
     def _called(self, client: WebClient, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
         answer = self._answered(client, method, body)

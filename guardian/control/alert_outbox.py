@@ -93,7 +93,7 @@ class ControlAlertOutbox:
             rows.alerts.postponed(self._channel, int(id), attempt, until, error)
         del self._claims[id]
 
-    def parked(self, id: str, error: str) -> None:
+    def parked(self, id: str, error: str, *, never: bool = False) -> None:  # noqa: ARG002 - people release it
         attempt = self._claimed(id)
         with self._store.write() as rows:
             rows.alerts.parked(self._channel, int(id), attempt, error)

@@ -104,11 +104,12 @@ class CaseOutbox:
             if case is not None and case.attempts == self._attempt:
                 rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
 
-    def parked(self, id: str, error: str) -> None:
-        """The channel refuses this write for good: a reply is given up, the message is tried anew in an hour.
+    def parked(self, id: str, error: str, *, never: bool = False) -> None:
+        """The channel refuses this write for good: it is tried anew in an hour, but for a reply that is never
+        taken.
 
-        Where the configuration names another channel by now, its message is made there at once. A call for help
-        is never given up: what the channel on call refuses is made where the case is, or tried anew in an hour.
+        Where the configuration names another channel by now, its message is made there at once. What the channel
+        on call refuses is made where the case is. What else is to be done with a case does not wait for its reply.
         """
         now = self._deps.clock()
         with self._store.write() as rows:
@@ -123,8 +124,10 @@ class CaseOutbox:
                     values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _unsure(case)}
                     values |= {"shown": LEAVES + step.leaves} if step.leaves else {}
                     values |= {"place": None} if moves else {}
+                case "reply" if never:
+                    values |= {"next_at": now, "told": step.events, "replied_at": now, "last_error": ""}
                 case "reply":
-                    values |= {"next_at": now, "told": step.events, "replied_at": now}
+                    values |= {"next_at": self._but_for_its_reply(rows, case, now)}
                 case "escalate" if step.place is None:
                     there = step.model_copy(update={"channel": case.channel, "place": case.place})
                     values |= {"next_at": now, "step": there.model_dump_json()}
@@ -133,6 +136,18 @@ class CaseOutbox:
                 case _:
                     assert_never(step.verb)
             rows.cases.change(id, **values)
+
+    def _but_for_its_reply(self, rows: ControlRows, case: StoredCase, now: datetime) -> datetime:
+        """When something else is to be done with the case; in an hour at the latest."""
+        stands, again = standing(self._deps, rows, case._replace(told=case.events), now), now + _PARKED_AGAIN
+        case = self._of_its_cases(rows, stands.case) if case.kind == "digest" else stands.case
+        match next_move(case, self._rules, crowd=0, now=now):
+            case Wait(until):
+                return min(until, _ends(stands) or until, again)
+            case Done():
+                return min(_ends(stands) or again, again)
+            case _:
+                return now
 
     def depth(self) -> int:
         with self._store.read() as rows:

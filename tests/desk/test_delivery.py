@@ -152,6 +152,53 @@ def test_a_channel_that_refuses_is_tried_again_and_meanwhile_the_log_has_it(offi
     assert "Flagged" in office.text()
 
 
+def test_a_reply_that_slack_refuses_until_somebody_mends_it_is_kept(office, slack, a_finding) -> None:
+    slack.troubles.extend(["", "refuse:token_expired"])
+    office.submit(a_finding())
+    office.after(minutes=5)
+    assert slack.thread(office.root()["ts"]) == []
+    with office.deps.store.write() as rows:
+        (waits,) = rows.cases.failed(office.clock())
+        assert "token_expired" in waits.last_error
+        assert rows.cases.hurry(office.clock()) == 1
+    office.settle()
+    (reply,) = slack.thread(office.root()["ts"])
+    assert "email.send" in str(reply["blocks"])
+    with office.deps.store.read() as rows:
+        assert rows.cases.failed(office.clock()) == []
+
+
+@pytest.mark.parametrize("trouble", ["refuse:thread_not_found", "refuse:msg_too_long"])
+def test_a_reply_that_slack_never_takes_is_given_up_and_no_longer_listed(
+    office, slack, a_finding, trouble
+) -> None:
+    slack.troubles.extend(["", trouble, trouble])
+    office.submit(a_finding())
+    office.settle()
+    with office.deps.store.read() as rows:
+        assert rows.cases.failed(office.clock()) == []
+    slack.troubles.clear()
+    office.after(minutes=10)
+    assert slack.thread(office.root()["ts"]) == []
+
+
+def test_a_call_for_help_elsewhere_does_not_wait_for_a_reply_that_slack_refuses(
+    make_office, slack, a_finding
+) -> None:
+    slack.members.add("C0ONCALL")
+    office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"})
+    slack.troubles.extend(["", "refuse:not_in_channel"])
+    office.submit(a_finding())
+    office.settle()
+    slack.members = {"C0ONCALL"}  # the bot was taken out of the case's channel
+    office.after(minutes=16)
+    (call,) = slack.roots("C0ONCALL")
+    assert "Nobody has acted yet" in str(call["blocks"])
+    slack.members = {"C0ONCALL", "C0SECURITY"}
+    office.after(hours=1)
+    assert len(slack.thread(office.root()["ts"])) == 1
+
+
 def elsewhere(office, channel):
     """Control started anew with another channel in its configuration."""
     office.slack.members = {channel}
