@@ -695,6 +695,19 @@ def test_that_slack_promises_a_connection_and_none_comes_about_is_in_the_log(sla
     assert failures(lines)[0] == "ConnectionRefusedError"
 
 
+def test_a_connection_that_breaks_unsaid_is_replaced_and_the_log_says_so(slack, monkeypatch) -> None:
+    monkeypatch.setattr(slack_socket, "_LOOK_S", 0.05)
+    monkeypatch.setattr(slack_socket, "_PING_S", 0.1)
+    with capture_logs() as lines:
+        socket = SlackSocket("xapp-test-1", base_url=slack.url, take=lambda *_: None)
+        socket.start()
+        slack.until(lambda: slack.connections and lines)
+        slack.connections[-1].drop()  # no frame says that it ends
+        slack.until(lambda: [line["event"] for line in lines].count("slack_socket_connected") > 1, timeout_s=20)
+        socket.stop()
+    assert len(slack.connections) > 1
+
+
 def test_an_app_token_that_is_withdrawn_later_is_in_the_log(slack, monkeypatch) -> None:
     monkeypatch.setattr(slack_socket, "_LOOK_S", 0.05)
     with capture_logs() as lines:
