@@ -276,7 +276,14 @@ def _escalation(alert: Alert) -> list[Block]:
     shown = [section(f"{line}{prose(alert.finding.title, 200)} · session {who}")]
     if alert.link:
         shown.append(section(to_evidence(alert.link)))
+    if where := _home(alert):
+        shown.append(section(f"Its message is{where}"))
     return shown
+
+
+def _home(alert: Alert) -> str:
+    """In which channel the case's message is, where that is another one."""
+    return f" in <#{alert.step.home}>" if alert.step is not None and alert.step.home else ""
 
 
 def _news(alert: Alert) -> list[Block]:
@@ -311,7 +318,7 @@ def _digest(alert: Alert) -> list[Block]:
             f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for one message each.\n"
             + " · ".join(counts)
         ),
-        section("The digest's thread lists all of them. To look at one: `/guardian session ID`"),
+        section(f"The digest's thread{_home(alert)} lists all of them. To look at one: `/guardian session ID`"),
         *([section(f"On call: {alert.calls}")] if alert.calls else ()),
     ]
 

@@ -48,6 +48,7 @@ class Step(_Value):
     the reference of the case's message, as an earlier `deliver` returned it. `calls` mentions people, in Slack's
     spelling. A reply shows the events after number `told`, up to number `events`. `leaves` is the message that
     showed the case until this one; an update of that message itself makes it say that the case goes on elsewhere.
+    `home` is the channel of the case's message, where the step is made in another one.
     """
 
     verb: Verb
@@ -56,6 +57,7 @@ class Step(_Value):
     channel: str = ""
     place: str | None = None
     leaves: str | None = None
+    home: str = ""
     calls: str = ""
     told: int = 0
     events: int = 0

@@ -129,7 +129,7 @@ class CaseOutbox:
                 case "reply":
                     values |= {"next_at": self._but_for_its_reply(rows, case, now)}
                 case "escalate" if step.place is None:
-                    there = step.model_copy(update={"channel": case.channel, "place": case.place})
+                    there = step.model_copy(update={"channel": case.channel, "place": case.place, "home": ""})
                     values |= {"next_at": now, "step": there.model_dump_json()}
                 case "escalate":
                     values |= {"next_at": now + _PARKED_AGAIN}
@@ -225,12 +225,13 @@ class CaseOutbox:
 
     def _step(self, case: StoredCase, verb: Verb, now: datetime, *, asks: bool) -> Step:
         calls = self._rules.calls(case) if verb == "post" and (asks or case.acted_at is None) else ""
-        place = case.place
+        place, home = case.place, ""
         channel = self._rules.channel_for(case) if place is None else case.channel
         if verb == "escalate":
             calls = self._rules.mention(case.tenant_id)
             if self._rules.escalate_channel is not None:
                 channel, place = self._rules.escalate_channel, None
+                home = case.channel if case.channel != channel else ""
         most = _IN_A_DIGEST if case.kind == "digest" else _IN_A_REPLY
         return Step(
             verb=verb,
@@ -238,6 +239,7 @@ class CaseOutbox:
             since=now,
             channel=channel,
             place=place,
+            home=home,
             calls=calls,
             told=case.told,
             events=min(case.events, case.told + most),

@@ -213,6 +213,7 @@ def test_a_storm_that_nobody_acts_on_calls_for_help_once_where_escalations_go(
     calls = slack.roots("C0ONCALL")
     assert len(calls) == (act in ("none", "one too few"))
     assert all("Nobody has acted yet" in str(call["blocks"]) and "`acme`" in str(call["blocks"]) for call in calls)
+    assert all("The digest's thread in <#C0SECURITY> lists all" in str(call["blocks"]) for call in calls)
 
 
 def test_a_storm_that_becomes_severe_calls_whoever_is_on_call_although_a_digest_is_open(
@@ -762,9 +763,12 @@ def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_o
         office.after(hours=1)
     (call,) = [m for m in slack.messages if "U0ONCALL" in str(m.get("text")) + str(m.get("blocks"))]
     assert (call["thread_ts"], call["reply_broadcast"]) == (office.root()["ts"], True)
+    assert "<#" not in str(call["blocks"])
 
 
-def test_whoever_is_called_elsewhere_is_told_whose_session_it_is(make_office, slack, a_finding) -> None:
+def test_whoever_is_called_elsewhere_is_told_whose_session_it_is_and_where_its_message(
+    make_office, slack, a_finding
+) -> None:
     slack.members.add("C0ONCALL")
     office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"})
     office.submit(a_finding())
@@ -772,6 +776,7 @@ def test_whoever_is_called_elsewhere_is_told_whose_session_it_is(make_office, sl
     office.after(hours=1)
     (call,) = slack.roots("C0ONCALL")
     assert "`acme`" in str(call["blocks"])
+    assert "Its message is in <#C0SECURITY>" in str(call["blocks"])
 
 
 def test_an_escalation_that_every_channel_refuses_is_made_once_one_takes_it(make_office, slack, a_finding) -> None:
