@@ -13,6 +13,7 @@ _WWW = re.compile(r"(?i)\bwww\.")
 _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
+_STANDS_IN = re.compile(rf"[ˋ＠{CUT}]|\[[.:]\]|‹U\+[0-9A-F]{{4,6}}(×[0-9]+)?›")
 _LOOKALIKE = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ", "[": "［", "]": "］"})  # no markdown in any dialect
 
 
@@ -31,6 +32,11 @@ def code(text: str, limit: int) -> str:
     """For Slack mrkdwn as an inline code span of at most `limit` characters, its back-ticks included."""
     line = _MENTION.sub(lambda m: "＠" if m.group() == "@" else "#", _defanged(plain(text, limit)))
     return f"`{_escaped(line.replace('`', 'ˋ'), limit - 2) or '–'}`"
+
+
+def is_altered(name: str) -> bool:
+    """Whether it may be how `code` shows another name: whoever types it from a message means that one."""
+    return _STANDS_IN.search(name) is not None
 
 
 def header(text: str, limit: int) -> str:

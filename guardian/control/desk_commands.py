@@ -3,7 +3,7 @@
 import re
 
 from guardian.alerting.case_blocks import stands, under
-from guardian.alerting.neutralise import code, prose
+from guardian.alerting.neutralise import code, is_altered, prose
 from guardian.domain.event import NAMELESS
 from guardian.domain.text import counted
 from guardian.errors import ControlError
@@ -30,6 +30,11 @@ def answer_command(control: DeskClient, text: str) -> str:
         name = tenant + name.strip()
     else:
         name, reason = (*rest.split(maxsplit=1), "", "")[:2]
+    if verb.lower() in ("session", "revoke") and is_altered(name):
+        raise ValueError(
+            "such a name is shown altered here; act on its evidence page, or in a terminal, "
+            "where guardian sessions --json spells it"
+        )
     match verb.lower():
         case "status":
             return _status(control)

@@ -1,6 +1,7 @@
 """Every click is a call of the control API as the person who clicked; policy decides, stale ones are refused."""
 
 import dataclasses
+import re
 import threading
 import time
 
@@ -613,6 +614,20 @@ def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_findi
         assert answer_command(maya, f"revoke acme/`{name}` and more") == f"`{name}` is revoked already."
     told = {(line["session_id"], line["reason"]) for line in office.audit(action="revoke", actor="maya")}
     assert told == {(name, "exports customer data"), (name, "and more")}
+
+
+@pytest.mark.parametrize(
+    "name", ["s_`<!here>`", "pay\u202eeno", "s" * 200, "@here", "www.evil.example/x", "https://evil.example"]
+)
+def test_what_slack_shows_of_a_name_that_it_cannot_show_revokes_nothing(office, a_finding, name) -> None:
+    office.submit(a_finding(session=name))
+    with office.client("maya", "responder", "acme") as maya:
+        (shown,) = re.findall("• (`[^`]+`) agent_1", answer_command(maya, "status"))
+        typed = shown.replace("&lt;", "<").replace("&gt;", ">")
+        for command in (f"session {typed}", f"revoke {typed} exports", f"revoke acme/{typed} exports"):
+            with pytest.raises(ValueError, match="shown altered"):
+                answer_command(maya, command)
+    assert office.audit(action="revoke", actor="maya") == []
 
 
 def test_of_more_tenants_than_are_shown_it_says_so(office) -> None:
