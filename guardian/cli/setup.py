@@ -164,6 +164,10 @@ def revoke(
     if principal is not None:
         withdrawn = counted(tokens.revoke_all(settings, principal), "token")
         typer.echo(f"{withdrawn} of {escape(principal)} revoked")
+        lists = {"slack.people": {*settings.slack.people}, "console.people": {*settings.console.people}}
+        if listed := [name for name, people in lists.items() if principal in people]:
+            told = f"{escape(principal)} gets new ones by {' and '.join(listed)}: take the name out there"
+            typer.echo(f"{told}, restart control, and do this again", err=True)
     elif jti is not None:
         tokens.revoke(settings, jti)
         typer.echo(f"{escape(jti)} is revoked")

@@ -608,6 +608,13 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian, tmp_path: Path) -> Non
     wrong = guardian("token", "issue", "maya", "--role", "emperor", "--tenant", "acme", *config)
     assert wrong.returncode == 2
     assert "responder" in wrong.stderr
+    kept = guardian("token", "revoke", "--principal", "maya", *config)
+    assert (kept.returncode, kept.stderr) == (0, "")
+    people = tmp_path / "home/people.yaml"
+    lists = "{people: {maya: {email: maya@acme.example, role: responder, tenants: [acme]}}}"
+    people.write_text((tmp_path / "home/guardian.yaml").read_text() + f"\nslack: {lists}\n")
+    warned = guardian("token", "revoke", "--principal", "maya", "-c", str(people))
+    assert "maya gets new ones by slack.people: take the name out" in warned.stderr
     never = guardian("token", "revoke", "nosuch", *config)
     assert never.returncode == 1
     assert "'nosuch' was ever issued here" in never.stderr
