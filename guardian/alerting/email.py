@@ -17,7 +17,7 @@ from guardian.alerting.buttons import of_no_session
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
-from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.text import plain
 from guardian.domain.urls import is_here
@@ -66,7 +66,7 @@ class EmailOptions:
         if (self.username is None) != (self.password_file is None):
             raise ConfigurationError("alerts.email: username and password_file go together")
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> "EmailChannel":  # noqa: ARG002 - the server sets the pace
+    def open(self, _given: Given) -> "EmailChannel":
         password = ""
         if self.password_file is not None:
             try:

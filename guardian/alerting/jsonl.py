@@ -10,7 +10,7 @@ from typing import Any
 from guardian.alerting.delivered import message_id
 from guardian.alerting.neutralise import csv_cell
 from guardian.alerting.ocsf import to_ocsf
-from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.errors import ConfigurationError
 
 _BLOCK = 1 << 16
@@ -30,7 +30,7 @@ class JsonlOptions:
                 f"alerts.jsonl.path must be a file in a folder that exists, got {self.path!r}"
             )
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> "JsonlChannel":  # noqa: ARG002 - a file needs no pacing
+    def open(self, _given: Given) -> "JsonlChannel":
         return JsonlChannel(Path(self.path))
 
 

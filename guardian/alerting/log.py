@@ -3,23 +3,24 @@
 from dataclasses import dataclass
 
 from guardian.alerting.delivered import Delivered, message_id
-from guardian.alerting.port import Alert, Clock, Sleep
+from guardian.alerting.port import Alert, Given
 from guardian.domain.text import plain
 from guardian.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """`because` names what is missing when the log stands in for another channel; it is said once, at `open`."""
+    """There are none."""
 
-    because: str = ""
-
-    def open(self, *, clock: Clock, sleep: Sleep) -> "LogChannel":  # noqa: ARG002 - a log line waits for nothing
-        return LogChannel(because=self.because)
+    def open(self, _given: Given) -> "LogChannel":
+        return LogChannel()
 
 
 class LogChannel:
-    """Writes one line per alert. Remembers what it wrote until the process ends: a line is cheap to repeat."""
+    """Writes one line per alert. Remembers what it wrote until the process ends: a line is cheap to repeat.
+
+    `because` names what is missing when the log stands in for another channel; it is said once, at the start.
+    """
 
     name = "log"
 

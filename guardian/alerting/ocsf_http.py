@@ -9,7 +9,7 @@ from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.ocsf import to_ocsf
-from guardian.alerting.port import Alert, Clock, Sleep
+from guardian.alerting.port import Alert, Given
 from guardian.errors import ConfigurationError
 
 _SHAPES = ("json", "splunk_hec")
@@ -36,7 +36,7 @@ class OcsfHttpOptions:
                 f"alerts.ocsf_http.shape must be one of {', '.join(_SHAPES)}, got {self.shape!r}"
             )
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> "OcsfHttpChannel":  # noqa: ARG002 - the receiver sets the pace
+    def open(self, _given: Given) -> "OcsfHttpChannel":
         token = ""
         if self.token_file is not None:
             try:

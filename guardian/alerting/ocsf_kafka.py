@@ -1,28 +1,27 @@
 """Alerts as OCSF Detection Findings on a Kafka topic, keyed by session, for SIEMs that read from there."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.ocsf import to_ocsf
-from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.bus.port import Producer
 from guardian.errors import BusError, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcsfKafkaOptions:
-    """`topic` on the broker that the monitor reads from. `producer` writes there and is not a setting."""
+    """`topic` on the broker that the monitor reads from."""
 
     topic: str
-    producer: Producer = field(repr=False)
 
     def __post_init__(self) -> None:
         if not self.topic:
             raise ConfigurationError("alerts.ocsf_kafka.topic must name a topic")
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> "OcsfKafkaChannel":  # noqa: ARG002 - a topic needs no pacing
-        return OcsfKafkaChannel(self.topic, self.producer)
+    def open(self, given: Given) -> "OcsfKafkaChannel":
+        return OcsfKafkaChannel(self.topic, given.producer())
 
 
 class OcsfKafkaChannel:

@@ -1,10 +1,13 @@
 """The port every alert channel implements, and what passes through it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from guardian.bus.port import Producer
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Finding
 from guardian.errors import AlertError
@@ -17,6 +20,16 @@ Clock = Callable[[], float]
 
 Sleep = Callable[[float], object]
 """Wait that many seconds. An event's `wait` will do: it ends at once when guardian stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What channels need and cannot make: clocks, a way to wait, and the bus. `now` is aware UTC."""
+
+    clock: Clock
+    sleep: Sleep
+    now: Callable[[], datetime]
+    producer: Callable[[], Producer]
 
 
 class RetryLater(Exception):
@@ -126,8 +139,9 @@ class AlertChannel(Protocol):
 class ChannelPlugin(Protocol):
     """A module of this folder is one channel: it exports `plugin`, a frozen dataclass of its options.
 
-    The constructor refuses impossible options with ConfigurationError; `open` makes the channel. Neither
-    speaks to the network, so that a channel that is down delays alerts and not the start.
+    The constructor refuses impossible options with ConfigurationError; `open` makes the channel, with what only
+    the composition root has. Neither speaks to the network, so that a channel that is down delays alerts and not
+    the start.
     """
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> AlertChannel: ...
+    def open(self, given: Given, /) -> AlertChannel: ...

@@ -13,7 +13,7 @@ from typing import Any
 
 from guardian.alerting import blocks, case_blocks
 from guardian.alerting.delivered import message_id
-from guardian.alerting.port import Alert, Clock, NeverTaken, RetryLater, Sleep, Step
+from guardian.alerting.port import Alert, Clock, Given, NeverTaken, RetryLater, Sleep, Step
 from guardian.alerting.rules import Rules
 from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
 from guardian.alerting.slack_rules import CHANNEL, read_rules
@@ -83,8 +83,8 @@ class SlackOptions:
         named = (self.channel, *(route.channel for route in rules.routes), rules.escalate_channel)
         return tuple(dict.fromkeys(channel for channel in named if channel))
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> "SlackChannel":
-        return SlackChannel(self, clock=clock, sleep=sleep)
+    def open(self, given: Given) -> "SlackChannel":
+        return SlackChannel(self, clock=given.clock, sleep=given.sleep)
 
 
 class SlackChannel:

@@ -8,21 +8,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from guardian.alerting.bare import InFullOrBare
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
-from guardian.alerting.port import Alert, Clock, Sleep
+from guardian.alerting.port import Alert, Given
 from guardian.errors import ConfigurationError
 
 _PREFIX = "whsec_"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +28,12 @@ class WebhookOptions:
     url: str
     secret_file: str
     timeout_s: float = 10.0
-    _now: Callable[[], datetime] = field(default=_utc_now, repr=False)
 
     def __post_init__(self) -> None:
         checked_url("alerts.webhook.url", self.url)
 
-    def open(self, *, clock: Clock, sleep: Sleep) -> "WebhookChannel":  # noqa: ARG002 - the receiver sets the pace
-        return WebhookChannel(self, _secret(Path(self.secret_file)))
+    def open(self, given: Given) -> "WebhookChannel":
+        return WebhookChannel(self, _secret(Path(self.secret_file)), now=given.now)
 
 
 class WebhookChannel:
@@ -46,8 +41,8 @@ class WebhookChannel:
 
     name = "webhook"
 
-    def __init__(self, options: WebhookOptions, secret: bytes) -> None:
-        self._options, self._secret = options, secret
+    def __init__(self, options: WebhookOptions, secret: bytes, *, now: Callable[[], datetime]) -> None:
+        self._options, self._secret, self._now = options, secret, now
         self._delivered, self._in_full_or_bare = Delivered(), InFullOrBare()
 
     def deliver(self, alert: Alert) -> str:
@@ -56,7 +51,7 @@ class WebhookChannel:
         return self._delivered.note(alert, f"webhook:{name}")
 
     def _post(self, alert: Alert, name: str) -> None:
-        at = self._options._now()
+        at = self._now()
         body = json.dumps(
             {
                 "type": "guardian.finding",

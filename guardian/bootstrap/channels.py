@@ -1,10 +1,14 @@
 """From the section `alerts` to what its channels are opened from; nothing is opened here."""
 
+import time
 from pathlib import Path
 from typing import Any
 
-from guardian.alerting.port import ChannelPlugin
+from guardian.alerting.port import ChannelPlugin, Given, Sleep
 from guardian.bootstrap import plugins
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.config.base import Options
 
@@ -17,15 +21,17 @@ def channel_options(settings: Settings, name: str, options: Options, **given: An
     return plugin
 
 
+def given(settings: Settings, sleep: Sleep) -> Given:
+    """What channels are opened with; `sleep` waits, or ends early where guardian stops."""
+    return Given(time.monotonic, sleep, utc_now, lambda: KafkaProducer(kafka_settings(settings)))
+
+
 def check_channels(settings: Settings) -> None:
     """Raises ConfigurationError for the first channel that could not be opened as it is configured."""
     token = settings.slack.token
-    given: dict[str, dict[str, Any]] = {
-        "ocsf_kafka": {"producer": None},
-        "slack": {"token": (token.get_secret_value() if token is not None else "") or _ANY_TOKEN},
-    }
+    secret = {"token": (token.get_secret_value() if token is not None else "") or _ANY_TOKEN}
     for name, options in settings.alerts.items():
-        channel_options(settings, name, options, **given.get(name, {}))
+        channel_options(settings, name, options, **(secret if name == "slack" else {}))
 
 
 def _resolved(settings: Settings, options: Options) -> Options:

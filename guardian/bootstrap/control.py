@@ -10,22 +10,20 @@ from typing import Any
 import uvicorn
 
 from guardian import __version__
+from guardian.alerting.log import LogChannel
 from guardian.alerting.port import AlertChannel
-from guardian.bootstrap import plugins
 from guardian.bootstrap.advice import advice_rule, remote_adviser
-from guardian.bootstrap.channels import channel_options
+from guardian.bootstrap.channels import channel_options, given
 from guardian.bootstrap.checkpoints import checkpoints_are_kept, open_checkpoints
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
-from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.listening import BACKLOG, connections, listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import Pushing, open_planter, switch_rule
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
 from guardian.bootstrap.visiting import visit_rule
-from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.config.base import Options
 from guardian.control.adviser import Adviser
@@ -81,7 +79,7 @@ class Control:
             channels,
             metrics=metrics,
             now=utc_now,
-            fallback=lambda: plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
+            fallback=LogChannel,
         )
         self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
         self._deps = ControlDeps(
@@ -208,20 +206,18 @@ def open_channels(settings: Settings, stop: threading.Event) -> list[AlertChanne
         if name == "slack":
             if slack_options(settings) is not None:
                 continue
-            options = {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"}
-            name = "log"
-        channels.append(open_channel(settings, name, options, stop))
+            because = "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"
+            channels.append(LogChannel(because=because))
+        else:
+            channels.append(open_channel(settings, name, options, stop))
     if not channels and "slack" not in settings.alerts:
-        because = {"because": "no alert channel is configured"}
-        channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
+        channels = [LogChannel(because="no alert channel is configured")]
     return channels
 
 
 def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:
     """One channel by its name in the configuration."""
-    given = {"producer": KafkaProducer(kafka_settings(settings))} if name == "ocsf_kafka" else {}
-    plugin = channel_options(settings, name, options, **given)
-    return plugin.open(clock=time.monotonic, sleep=stop.wait)
+    return channel_options(settings, name, options).open(given(settings, stop.wait))
 
 
 def control_settings(settings: Settings, *, port: int | None = None) -> ControlSettings:

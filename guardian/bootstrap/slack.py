@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import cast
 
-from guardian.alerting.log import LogOptions
+from guardian.alerting.log import LogChannel
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.bootstrap import plugins
+from guardian.bootstrap.channels import given
 from guardian.bootstrap.people import by_id_and_email, check_certificate
 from guardian.config import Settings
 from guardian.config.control import SlackPerson
@@ -50,10 +51,10 @@ class SlackQueue:
         self._outbox = CaseOutbox(deps, options.rules())
         self._worker = AlertWorker(
             self._outbox,
-            options.open(clock=time.monotonic, sleep=self._halt.wait),
+            options.open(given(settings, self._halt.wait)),
             metrics=deps.metrics,
             now=deps.clock,
-            fallback=LogOptions().open(clock=time.monotonic, sleep=time.sleep),
+            fallback=LogChannel(),
         )
         calls = options.calls()
         by_id, by_email = people(settings)

@@ -1,11 +1,11 @@
 """`guardian alerts test`: a sample of each kind to every configured channel; and what `alerts preview` shows."""
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from guardian.alerting.port import Alert, AlertChannel, RetryLater
+from guardian.bootstrap.channels import given
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import open_channel
 from guardian.bootstrap.slack import slack_options
@@ -47,7 +47,7 @@ def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sen
             if slack is None:
                 yield Sent(name, "-", False, "set GUARDIAN_SLACK__TOKEN")
                 continue
-            channel: AlertChannel = slack.open(clock=time.monotonic, sleep=stop.wait)
+            channel: AlertChannel = slack.open(given(settings, stop.wait))
         else:
             channel = open_channel(settings, name, options, stop)
         place: str | None = None

@@ -8,6 +8,7 @@ from functools import partial
 
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack_signature import SlackSignature
+from guardian.bootstrap.channels import given
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.control import open_channels
 from guardian.bootstrap.databases import is_there
@@ -251,7 +252,7 @@ def _alerts(settings: Settings) -> str:
         )
     people(settings)
     try:
-        said = options.open(clock=time.monotonic, sleep=time.sleep).check()
+        said = options.open(given(settings, time.sleep)).check()
         ask_for_socket(settings, options)
     except RetryLater as trouble:
         mend = "let this machine reach slack.com, through HTTPS_PROXY if need be; until then Slack's alerts wait"

@@ -10,6 +10,7 @@ from guardian.alerting.port import RetryLater
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_calls import NoAnswer, SlackCalls, Unshowable
 from guardian.alerting.slack_signature import SlackSignature
+from guardian.bootstrap.channels import given
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.slack import people, slack_options
 from guardian.commands.checks import Check
@@ -39,14 +40,14 @@ def check_slack(settings: Settings, *, send: bool) -> Iterator[Check]:
         )
         return
     checks: dict[str, Callable[[], Check]] = {
-        "token": lambda: Check("token", True, options.open(clock=time.monotonic, sleep=time.sleep).check()),
+        "token": lambda: Check("token", True, options.open(given(settings, time.sleep)).check()),
         "scopes": lambda: _scopes(settings, options),
         "channels": lambda: _channels(options),
         "clicks": lambda: _clicks(settings, options),
         "people": lambda: _people(settings),
     }
     if send:
-        checks["test case"] = lambda: _send(options)
+        checks["test case"] = lambda: _send(settings, options)
     for name, check in checks.items():
         try:
             yield check()
@@ -114,8 +115,8 @@ def _people(settings: Settings) -> Check:
     return Check("people", True, f"{len(by_id)} known by Slack id, {len(by_email)} by e-mail")
 
 
-def _send(options: SlackOptions) -> Check:
-    channel = options.open(clock=time.monotonic, sleep=time.sleep)
+def _send(settings: Settings, options: SlackOptions) -> Check:
+    channel = options.open(given(settings, time.sleep))
     now = utc_now()
     alert = samples(now)["flagged"]
     assert alert.step is not None  # noqa: S101 - samples have one

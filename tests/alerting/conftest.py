@@ -9,8 +9,9 @@ import pytest
 from receivers import Dripping, Mailbox, Receiver
 from slack_server import CHANNEL, TOKEN, SlackServer, message_limits
 
-from guardian.alerting.port import Alert
+from guardian.alerting.port import Alert, Given
 from guardian.alerting.slack import SlackChannel, SlackOptions
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.domain.finding import (
     Act,
     Effect,
@@ -31,6 +32,7 @@ class Time:
 
     seconds: float = 0.0
     slept: list[float] = field(default_factory=list)
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
 
     def clock(self) -> float:
         return self.seconds
@@ -41,6 +43,11 @@ class Time:
 
     def now(self) -> datetime:
         return datetime(2026, 5, 12, 17, 5, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    @property
+    def given(self) -> Given:
+        """What channels are opened with."""
+        return Given(self.clock, self.sleep, self.now, lambda: MemoryProducer(self.broker))
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ def time() -> Time:
 def channel(slack: SlackServer, time: Time, request: pytest.FixtureRequest) -> SlackChannel:
     never = "slow_after" in request.node.name  # an answer that never comes is not waited for long
     options = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url, timeout=2 if never else 30)
-    return options.open(clock=time.clock, sleep=time.sleep)
+    return options.open(time.given)
 
 
 @pytest.fixture

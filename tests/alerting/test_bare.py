@@ -51,19 +51,19 @@ def everywhere(make_alert):
 def email(mailbox, time):
     told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
     options = EmailOptions(**told, sender="guardian@acme.example", recipients=("soc@acme.example",))
-    return options.open(clock=time.clock, sleep=time.sleep)
+    return options.open(time.given)
 
 
 @pytest.fixture
 def webhook(receiver, tmp_path, time):
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
-    options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"), _now=time.now)
-    return options.open(clock=time.clock, sleep=time.sleep)
+    options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"))
+    return options.open(time.given)
 
 
 @pytest.fixture
 def collector(receiver, time):
-    return OcsfHttpOptions(url=receiver.url).open(clock=time.clock, sleep=time.sleep)
+    return OcsfHttpOptions(url=receiver.url).open(time.given)
 
 
 def test_a_mail_that_is_refused_for_what_is_in_it_arrives_without_a_word_of_the_agents(
@@ -144,7 +144,7 @@ def test_what_a_filter_stops_as_if_the_receiver_was_down_arrives_without_it_afte
 
 def test_a_filter_may_swallow_what_it_stops(receiver, everywhere, time) -> None:
     receiver.filter, receiver.filtered = STOPPED.encode(), -1
-    collector = OcsfHttpOptions(url=receiver.url, timeout_s=1.0).open(clock=time.clock, sleep=time.sleep)
+    collector = OcsfHttpOptions(url=receiver.url, timeout_s=1.0).open(time.given)
     with pytest.raises(RetryLater) as later:
         collector.deliver(everywhere())
     assert later.value.perhaps_refused
@@ -204,8 +204,8 @@ def test_of_a_receiver_that_cannot_be_reached_no_try_counts(tmp_path, everywhere
     url = f"http://{host}:{port}" if host == "127.0.0.1" else f"https://{host}"
     told = {"host": "127.0.0.1", "port": port, "tls": "none", "sender": "g@acme.example"}
     channels = [
-        OcsfHttpOptions(url=url).open(clock=time.clock, sleep=time.sleep),
-        EmailOptions(**told, recipients=("soc@acme.example",)).open(clock=time.clock, sleep=time.sleep),
+        OcsfHttpOptions(url=url).open(time.given),
+        EmailOptions(**told, recipients=("soc@acme.example",)).open(time.given),
     ]
     for channel in channels:
         with pytest.raises(RetryLater) as away:

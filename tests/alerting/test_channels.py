@@ -8,7 +8,6 @@ import pkgutil
 import pytest
 
 import guardian.alerting
-from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.domain.finding import Effect
 from guardian.wire.findings import AlertOutcome
 
@@ -20,14 +19,13 @@ PLUGINS = [module for module in MODULES if hasattr(module, "plugin")]
 
 
 @pytest.fixture
-def options(slack, tmp_path, receiver, mailbox) -> dict[str, dict[str, object]]:
-    broker = MemoryBroker()
-    broker.create_topic("siem")
+def options(slack, tmp_path, receiver, mailbox, time) -> dict[str, dict[str, object]]:
+    time.broker.create_topic("siem")
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
     return {
         "webhook": {"url": receiver.url, "secret_file": str(tmp_path / "secret")},
         "ocsf_http": {"url": receiver.url},
-        "ocsf_kafka": {"topic": "siem", "producer": MemoryProducer(broker)},
+        "ocsf_kafka": {"topic": "siem"},
         "email": {
             "host": "127.0.0.1",
             "port": mailbox.port,
@@ -43,7 +41,7 @@ def options(slack, tmp_path, receiver, mailbox) -> dict[str, dict[str, object]]:
 @pytest.fixture(params=PLUGINS, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
 def opened(request, options, time):
     name = request.param.__name__.rsplit(".", 1)[-1]
-    return name, request.param.plugin(**options.get(name, {})).open(clock=time.clock, sleep=time.sleep)
+    return name, request.param.plugin(**options.get(name, {})).open(time.given)
 
 
 def test_the_folder_has_channels() -> None:

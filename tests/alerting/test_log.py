@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from guardian.alerting.log import LogOptions
+from guardian.alerting.log import LogChannel, LogOptions
 from guardian.telemetry import configure_logging
 
 
@@ -24,7 +24,7 @@ def read(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_an_alert_is_one_structured_line(lines, make_alert, time) -> None:
-    LogOptions().open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+    LogOptions().open(time.given).deliver(make_alert())
     [line] = read(lines)
     assert line["event"] == "alert"
     assert line["agent"] == "agent_renewal_review"
@@ -32,22 +32,22 @@ def test_an_alert_is_one_structured_line(lines, make_alert, time) -> None:
     assert line["correlation_id"] == "cor_1"
 
 
-def test_that_slack_is_not_configured_is_said_exactly_once(lines, make_alert, time) -> None:
-    channel = LogOptions(because="alerts.slack.token is not set").open(clock=time.clock, sleep=time.sleep)
+def test_that_slack_is_not_configured_is_said_exactly_once(lines, make_alert) -> None:
+    channel = LogChannel(because="alerts.slack.token is not set")
     for n in range(3):
         channel.deliver(make_alert(n))
     assert [line["event"] for line in read(lines)].count("alerts_go_to_the_log") == 1
 
 
 def test_an_agent_cannot_forge_a_line(lines, make_alert, time) -> None:
-    channel = LogOptions().open(clock=time.clock, sleep=time.sleep)
+    channel = LogOptions().open(time.given)
     channel.deliver(make_alert(title='x"}\n{"event": "all is well"}\x1b[2J'))
     [line] = read(lines)
     assert line["title"] == 'x"} {"event": "all is well"}‹U+001B›[2J'
 
 
 def test_a_written_alert_is_found_until_the_process_ends(lines, make_alert, time) -> None:
-    channel = LogOptions().open(clock=time.clock, sleep=time.sleep)
+    channel = LogOptions().open(time.given)
     assert channel.find(make_alert(1)) is None
     reference = channel.deliver(make_alert(1))
     assert channel.find(make_alert(1)) == reference

@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def jsonl(file, time):
-    return JsonlOptions(path=str(file)).open(clock=time.clock, sleep=time.sleep)
+    return JsonlOptions(path=str(file)).open(time.given)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -118,7 +118,7 @@ def test_the_file_is_for_its_owner_alone(jsonl, file, make_alert) -> None:
 def test_a_delivered_alert_is_found_again_also_by_another_process(jsonl, file, make_alert, time) -> None:
     for n in range(300):  # more than one block of the file
         jsonl.deliver(make_alert(n))
-    again = JsonlOptions(path=str(file)).open(clock=time.clock, sleep=time.sleep)
+    again = JsonlOptions(path=str(file)).open(time.given)
     assert again.find(make_alert(0)) == f"jsonl:{message_id(make_alert(0))}"
     assert again.find(make_alert(299)) is not None
     assert again.find(make_alert(300)) is None
@@ -145,7 +145,7 @@ def test_a_line_that_a_crash_cut_is_neither_a_delivery_nor_joined_to_the_next(js
 
 
 def test_a_file_that_cannot_be_written_is_tried_later(tmp_path, make_alert, time) -> None:
-    channel = JsonlOptions(path=str(tmp_path / "taken")).open(clock=time.clock, sleep=time.sleep)
+    channel = JsonlOptions(path=str(tmp_path / "taken")).open(time.given)
     (tmp_path / "taken").mkdir()
     with pytest.raises(RetryLater, match="taken"):
         channel.deliver(make_alert())

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+from dataclasses import replace
 from email.message import EmailMessage
 
 import jsonschema
@@ -21,7 +22,6 @@ from guardian.alerting.ocsf_http import OcsfHttpOptions
 from guardian.alerting.ocsf_kafka import OcsfKafkaOptions
 from guardian.alerting.port import RetryLater
 from guardian.alerting.webhook import WebhookOptions
-from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.domain.finding import Effect, Kind, Subject
 from guardian.errors import AlertError, BusError, ConfigurationError
 from guardian.wire.findings import AlertOutcome
@@ -30,8 +30,8 @@ from guardian.wire.findings import AlertOutcome
 @pytest.fixture
 def webhook(receiver, tmp_path, time):
     (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode() + "\n")
-    options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"), _now=time.now)
-    return options.open(clock=time.clock, sleep=time.sleep)
+    options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"))
+    return options.open(time.given)
 
 
 def test_a_web_hook_is_signed_as_standard_webhooks_says(webhook, receiver, make_alert, time) -> None:
@@ -79,7 +79,7 @@ def test_a_connection_without_tls_is_told_from_none_at_all(receiver, mailbox, ma
     told = {"sender": "a@b.example", "recipients": ("c@d.example",)}
     mail = EmailOptions(host="127.0.0.1", port=mailbox.port, tls="tls", **told)
     with pytest.raises(RetryLater, match=r"^127\.0\.0\.1: SSLError: \[SSL"):
-        mail.open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+        mail.open(time.given).deliver(make_alert())
 
 
 def test_certificates_that_cannot_be_read_are_a_reason_to_try_later(receiver, monkeypatch, tmp_path) -> None:
@@ -127,7 +127,7 @@ def test_a_mail_server_that_speaks_in_drops_is_cut_off(dripping, make_alert, tim
         timeout_s=0.1,
     )  # fmt: skip
     with pytest.raises(RetryLater, match="TimeoutError"):
-        options.open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+        options.open(time.given).deliver(make_alert())
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_not base64"])
@@ -135,7 +135,7 @@ def test_a_weak_or_missing_secret_is_refused_at_the_start(tmp_path, time, secret
     (tmp_path / "secret").write_text(secret)
     options = WebhookOptions(url="https://hooks.example", secret_file=str(tmp_path / "secret"))
     with pytest.raises(ConfigurationError, match="secret_file"):
-        options.open(clock=time.clock, sleep=time.sleep)
+        options.open(time.given)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_mail_leaves_this_machine_encrypted() -> None:
 
 def test_a_collector_gets_the_event_and_splunk_its_envelope(receiver, tmp_path, make_alert, time) -> None:
     (tmp_path / "token").write_text("s3cret\n")
-    plain = OcsfHttpOptions(url=receiver.url).open(clock=time.clock, sleep=time.sleep)
+    plain = OcsfHttpOptions(url=receiver.url).open(time.given)
     hec = OcsfHttpOptions(
         url=receiver.url, shape="splunk_hec", scheme="Splunk", token_file=str(tmp_path / "token")
     )
     plain.deliver(make_alert())
-    hec.open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+    hec.open(time.given).deliver(make_alert())
     (bare, event), (dressed, envelope) = receiver.requests
     assert "authorization" not in bare
     assert dressed["authorization"] == "Splunk s3cret"
@@ -175,12 +175,10 @@ def test_a_collector_gets_the_event_and_splunk_its_envelope(receiver, tmp_path, 
 
 
 def test_a_topic_gets_one_record_per_alert_keyed_by_session(make_alert, time) -> None:
-    broker = MemoryBroker()
-    broker.create_topic("siem")
-    producer = MemoryProducer(broker)
-    channel = OcsfKafkaOptions(topic="siem", producer=producer).open(clock=time.clock, sleep=time.sleep)
+    time.broker.create_topic("siem")
+    channel = OcsfKafkaOptions(topic="siem").open(time.given)
     channel.deliver(make_alert())
-    (record,) = broker.records("siem")
+    (record,) = time.broker.records("siem")
     assert (record.key, json.loads(record.value)["class_uid"]) == (b"sess_1", 2004)
 
 
@@ -192,7 +190,7 @@ class _Away:
 
 
 def test_a_broker_that_is_away_is_tried_later(make_alert, time) -> None:
-    channel = OcsfKafkaOptions(topic="siem", producer=_Away()).open(clock=time.clock, sleep=time.sleep)
+    channel = OcsfKafkaOptions(topic="siem").open(replace(time.given, producer=_Away))
     with pytest.raises(RetryLater, match="away"):
         channel.deliver(make_alert())
 
@@ -201,7 +199,7 @@ def test_a_broker_that_is_away_is_tried_later(make_alert, time) -> None:
 def email(mailbox, time):
     told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
     options = EmailOptions(**told, sender="guardian@acme.example", recipients=("soc@acme.example",))
-    return options.open(clock=time.clock, sleep=time.sleep)
+    return options.open(time.given)
 
 
 def test_a_mail_is_plain_text_that_no_agent_can_forge_headers_in(email, mailbox, make_alert) -> None:
@@ -292,7 +290,7 @@ def to_two(mailbox, time):
     options = EmailOptions(
         **told, sender="guardian@acme.example", recipients=("soc@acme.example", "ann@acme.example")
     )
-    return options.open(clock=time.clock, sleep=time.sleep)
+    return options.open(time.given)
 
 
 def test_who_was_put_off_gets_the_mail_later_and_nobody_else_gets_it_twice(to_two, mailbox, make_alert) -> None:

@@ -242,7 +242,7 @@ def test_a_refused_alert_is_parked_for_people_and_goes_to_the_fallback(
     outbox, channel, metrics, slack, make_alert, time
 ) -> None:
     slack.troubles.append("refuse:channel_not_found")
-    fallback = LogOptions().open(clock=time.clock, sleep=time.sleep)
+    fallback = LogOptions().open(time.given)
     worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, fallback=fallback)
     alert = make_alert()
     row = put(outbox, alert, time)

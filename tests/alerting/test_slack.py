@@ -156,7 +156,7 @@ def test_blocks_that_slack_dislikes_become_one_plain_line_rather_than_silence(sl
 
 def test_a_wrong_token_is_refused_for_good_and_not_shown(slack, time, make_alert) -> None:
     options = SlackOptions(channel="C0SECURITY", token="xoxb-wrong", base_url=slack.url)
-    channel = options.open(clock=time.clock, sleep=time.sleep)
+    channel = options.open(time.given)
     with pytest.raises(AlertError, match="invalid_auth") as refused:
         channel.deliver(make_alert())
     assert "xoxb-wrong" not in str(refused.value)
@@ -189,7 +189,7 @@ def test_impossible_options_are_refused_before_anything_is_sent(options: dict[st
 
 def test_a_dead_slack_is_a_reason_to_try_later(time, make_alert: Callable[..., Alert]) -> None:
     options = SlackOptions(channel="C0SECURITY", token="xoxb-1", base_url="http://127.0.0.1:9/api/", timeout=1)
-    channel: SlackChannel = options.open(clock=time.clock, sleep=time.sleep)
+    channel: SlackChannel = options.open(time.given)
     with pytest.raises(RetryLater):
         channel.deliver(make_alert())
 

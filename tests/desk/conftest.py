@@ -249,7 +249,7 @@ def make_office(
         )
         chosen = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url, timeout=timeout, **options)
         outbox = CaseOutbox(deps, chosen.rules())
-        channel = chosen.open(clock=clock.seconds, sleep=clock.sleep)
+        channel = chosen.open(clock.given)
         worker = AlertWorker(outbox, channel, metrics=deps.metrics, now=clock, jitter=lambda: 0.5)
         office = Office(deps, clock, slack, chosen, outbox, worker)
         secrets = {"token": TOKEN, "signing_secret": SECRET, "app_token": app_token}

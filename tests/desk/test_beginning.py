@@ -146,7 +146,7 @@ def test_a_channel_that_was_away_for_weeks_gets_everything(office, slack, a_find
 def test_a_restart_says_nothing_again(veteran, slack) -> None:
     enabled(veteran)
     before = len(slack.messages)
-    channel = replace(veteran.options).open(clock=veteran.clock.seconds, sleep=veteran.clock.sleep)
+    channel = replace(veteran.options).open(veteran.clock.given)
     outbox = CaseOutbox(veteran.deps, veteran.options.rules())
     veteran.worker = AlertWorker(outbox, channel, metrics=veteran.deps.metrics, now=veteran.clock)
     veteran.after(days=2)

@@ -18,7 +18,7 @@ from guardian.wire.principal import Principal
 
 def worker_of(office) -> AlertWorker:
     """Another process's worker on the same store."""
-    channel = office.options.open(clock=office.clock.seconds, sleep=office.clock.sleep)
+    channel = office.options.open(office.clock.given)
     outbox = CaseOutbox(office.deps, office.options.rules())
     return AlertWorker(outbox, channel, metrics=office.deps.metrics, now=office.clock, jitter=lambda: 0.5)
 

@@ -116,10 +116,8 @@ def test_the_manifest_asks_for_what_is_needed_and_leads_where_it_should() -> Non
 
 
 def test_a_sample_of_each_kind_is_sent_and_within_slacks_limits(settings, slack, office, monkeypatch) -> None:
-    opened, clock = SlackOptions.open, office.clock
-    monkeypatch.setattr(
-        SlackOptions, "open", lambda self, **_: opened(self, clock=clock.seconds, sleep=clock.sleep)
-    )
+    opened = SlackOptions.open
+    monkeypatch.setattr(SlackOptions, "open", lambda self, _: opened(self, office.clock.given))
     sent = list(send_samples(settings()))
     assert [each for each in sent if not each.ok] == []
     assert {each.kind for each in sent} == set(samples(office.clock()))

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from guardian.alerting.port import Given
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.control.deps import ControlDeps
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
@@ -35,6 +37,11 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.pass_(seconds=seconds)
+
+    @property
+    def given(self) -> Given:
+        """What alert channels are opened with."""
+        return Given(self.seconds, self.sleep, self, lambda: MemoryProducer(MemoryBroker()))
 
 
 @dataclass
