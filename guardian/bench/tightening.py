@@ -33,7 +33,7 @@ from guardian.domain.session import HumanWord
 from guardian.tightening.backtest import backtest
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import History, ScopeHistory, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History, ScopeHistory, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.surface import Surface, surface
 
@@ -70,7 +70,7 @@ def run(
     for number, seed in enumerate(seeds, 1):
         estate = Estate(seed, purposes)
         window = list(estate.calls(BEGIN, BEGIN + WINDOW))
-        trust = Trust(frozenset(estate.flagged), dict.fromkeys(estate.dismissed, HumanWord.FALSE_POSITIVE))
+        trust = trusted(estate, window)
         strays = {session for session, _ in estate.unneeded} - inflated(estate, window)
         drifted += len(strays)
         flagged += sum(SessionKey(TENANT, session) in estate.flagged for session in strays)
@@ -223,6 +223,12 @@ def _exact_rules(past: ScopeHistory) -> Iterator[Rule]:
                 yield ArgumentIn(tool, path, False, tuple(sorted(argument.values, key=str)))
 
 
+def trusted(estate: Estate, window: Iterable[PastCall]) -> Trust:
+    """Whose work is honest as far as guardian and people know: what an archive would tell."""
+    unusual = {call.key for call in window if call.one_in >= UNUSUAL_ONE_IN} - estate.dismissed
+    return Trust(frozenset(estate.flagged), dict.fromkeys(estate.dismissed, HumanWord.FALSE_POSITIVE), unusual)
+
+
 def inflated(estate: Estate, window: Iterable[PastCall]) -> set[str]:
     """Sessions of the agent that uses everything."""
     inflaters = {job.inflater for job in estate.jobs if job.inflater is not None}
@@ -236,7 +242,7 @@ def scope_of(job: Job) -> Scope:
 def _replayed(events: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
     estate = Estate(seed)
     window = list(estate.calls(BEGIN, BEGIN + WINDOW))
-    trust = Trust(frozenset(estate.flagged))
+    trust = trusted(estate, window)
     split = BEGIN + timedelta(days=60)
     restrictions = mine(History.learn(window, trust=trust, split=split)).restrictions
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """Proposals put together: archive, labels and rejections in, a folder for a pull request out."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from guardian.bootstrap.policies import policy_folder
 from guardian.commands.auditing import export
 from guardian.commands.windows import Held, held
 from guardian.config import Settings
-from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.event import NAMELESS, SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall, agent_role
 from guardian.domain.restriction import Restriction, Scope
@@ -51,6 +51,7 @@ Update = Callable[[int, int | None], None]
 Calls = Callable[[], Iterable[PastCall]]
 _MOST_EXAMPLES = 100_000
 _NAMED = 5
+_NO_FLAG = (None, "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +104,45 @@ def recorded(settings: Settings, archive: Archive, window: Window) -> tuple[Call
 
 
 def trust_of(archive: Archive, window: Window, *, idle: timedelta, planted: str) -> Trust:
-    """Who was flagged in the window and not cleared since, and what people said; `idle` as of `Apart`, `planted`
-    the gateway of what guardian planted (empty: it planted nothing)."""
+    """Who was flagged up to the window's end or found unusual in it, and not cleared since, and what people said;
+    `idle` as of `Apart`, `planted` the gateway of what guardian planted (empty: it planted nothing).
+
+    A session is flagged once, however long it goes on. Of a nameless key it has the name that `Apart` gives it
+    within the window.
+    """
     flagged: dict[SessionKey, datetime] = {}
-    unusual: set[SessionKey] = set()
-    apart, spoken = Apart(idle), Spoken(archive.labels())
+    unusual: dict[SessionKey, datetime] = {}
+    renamed: dict[SessionKey, SessionKey] = {}  # those of nameless keys that began before the window
+    apart, within, spoken = Apart(idle), Apart(idle), Spoken(archive.labels())
+    for inside, (tenant, session, at, wanted, one_in, finding, gateway) in _verdicts(archive, window):
+        if planted and gateway == planted:
+            continue
+        named = SessionKey(tenant, session)
+        key = apart.session(named, at)
+        spoken.note(named, key, at, finding)
+        if inside and (name := within.session(named, at)) != key:
+            renamed[key] = name
+        if wanted not in _NO_FLAG:
+            flagged[key] = max(at, flagged.get(key, at))
+        elif inside and one_in is not None and one_in >= UNUSUAL_ONE_IN:
+            unusual[key] = max(at, unusual.get(key, at))
+    said = [replace(label, key=renamed.get(label.key, label.key)) for label in spoken.labels()]
+    flags, doubts = ({renamed.get(key, key): at for key, at in found.items()} for found in (flagged, unusual))
+    return Trust.of(flags, said, doubts)
+
+
+def _verdicts(archive: Archive, window: Window) -> Iterator[tuple[bool, tuple[Any, ...]]]:
+    """What guardian made of each call, in time, and whether that lies in the window. Of what came before only
+    flags, and the calls of nameless keys, whose pauses tell one session from the next."""
     names = ("tenant_id", "session_id", "at", "wanted", "one_in", "finding_id", "gateway")
-    for batch in archive.batches(names, window, batch_rows=131_072):
-        columns = [batch.column(name).to_pylist() for name in names]
-        for tenant, session, at, wanted, one_in, finding, gateway in zip(*columns, strict=True):
-            if planted and gateway == planted:
-                continue
-            named = SessionKey(tenant, session)
-            key = apart.session(named, at)
-            spoken.note(named, key, at, finding)
-            if wanted not in (None, "none"):
-                flagged[key] = max(at, flagged.get(key, at))
-            elif one_in is not None and one_in >= UNUSUAL_ONE_IN:
-                unusual.add(key)
-    return Trust.of(flagged, spoken.labels(), unusual - flagged.keys())
+    earlier = () if window.since is None else (replace(window, since=None, until=window.since),)
+    for part in (*earlier, window):
+        for batch in archive.batches(names, part, batch_rows=131_072):
+            if part is not window:
+                told = zip(batch.column("session_id").to_pylist(), batch.column("wanted").to_pylist(), strict=True)
+                batch = batch.filter([flag not in _NO_FLAG or key.startswith(NAMELESS) for key, flag in told])
+            rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+            yield from ((part is window, row) for row in rows)
 
 
 def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:

@@ -66,7 +66,7 @@ class Backtest:
     honest: int = 0
     honest_denied: int = 0
     honest_sessions_denied: int = 0
-    unusual_denied: int = 0  # of the honest ones, in sessions that guardian found unusual but did not flag
+    unusual_denied: int = 0  # of the honest ones, in sessions that guardian found unusual
     flagged: int = 0
     flagged_denied: int = 0
     flagged_sessions: int = 0

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
@@ -28,37 +29,38 @@ MOST_SPELLINGS = 16
 @dataclass(frozen=True)
 class Trust:
     """Which sessions are honest: those that guardian did not flag or that people cleared, and that were neither
-    confirmed as drift nor revoked. From `doubt` ("one in N honest sessions") on, an honest session is too unusual
-    to show by itself, or with only one or two like it, that something is needed."""
+    confirmed as drift nor revoked. An `unusual` one does not show by itself, or with only one or two like it, that
+    something is needed, though it is honest."""
 
     flagged: AbstractSet[SessionKey] = frozenset()
     words: Mapping[SessionKey, HumanWord] = field(default_factory=dict)
-    doubt: float = UNUSUAL_ONE_IN
-    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, but at least that unusual
+    unusual: AbstractSet[SessionKey] = frozenset()
 
     @classmethod
     def of(
         cls,
         flagged: Mapping[SessionKey, datetime],
         labels: Iterable[Label],
-        unusual: AbstractSet[SessionKey] = frozenset(),
+        unusual: Mapping[SessionKey, datetime] = MappingProxyType({}),
     ) -> "Trust":
         """A confirmation counts until it is taken back, a revocation until the session is given back or dismissed;
-        that it lapsed says nothing. A dismissal clears no finding that came after it.
+        that it lapsed says nothing. A dismissal clears nothing that came after it.
 
-        `flagged` maps each session to the time of its last finding.
+        `flagged` maps each session to the time of its last finding, `unusual` to when it last was that.
         """
         said = tuple(labels)
+        judged = verdicts(said)
         words = {
             key: label.word
-            for key, label in verdicts(said).items()
+            for key, label in judged.items()
             if label.word is HumanWord.CONFIRMED or flagged.get(key, label.at) <= label.at
         }
         last = {label.key: label.word for label in said if label.word in _OF_A_REVOCATION}
         for key, word in last.items():
             if word is HumanWord.REVOKED and words.get(key) is not HumanWord.CONFIRMED:
                 words[key] = word
-        return cls(flagged.keys(), words, unusual=unusual)
+        doubted = {key for key, at in unusual.items() if key not in judged or judged[key].at < at}
+        return cls(flagged.keys(), words, doubted)
 
     def honest(self, key: SessionKey) -> bool:
         word = self.words.get(key)
@@ -197,8 +199,7 @@ class History:
 
     def _count(self, key: SessionKey, scope: Scope, session: SessionUse) -> None:
         honest = self.trust.honest(key)
-        unusual = session.one_in >= self.trust.doubt or key in self.trust.unusual
-        doubted = unusual and key not in self.trust.words
+        doubted = key in self.trust.unusual
         if honest and session.parent is not None:
             self._hand(scope, session, session.parent, doubted=doubted)
         if not session.actions:

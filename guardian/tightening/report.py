@@ -44,7 +44,7 @@ def report(
         "| honest calls newly denied in the backtest | "
         f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), in "
         f"{counted(test.honest_sessions_denied, 'session')} |",
-        f"| of these, in sessions that guardian found unusual but did not flag | {test.unusual_denied:,} |",
+        f"| of these, in sessions that guardian found unusual | {test.unusual_denied:,} |",
         "| flagged sessions that would have been stopped | "
         f"{test.flagged_stopped:,} of {test.flagged_sessions:,} |",
         f"| calls that the log says too little about to judge | {test.unknown:,} |",

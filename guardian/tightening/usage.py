@@ -169,7 +169,6 @@ class SessionUse:
     classes_unlogged: int = 0
     records: int = -1
     duration: int = 0
-    one_in: float = 1.0
     tools: dict[str, ToolUse] = field(default_factory=dict)
     parent: SessionKey | None = None
     above: Scope | None = None  # the parent's
@@ -187,7 +186,6 @@ class SessionUse:
         self.days.add(at.toordinal())
         self.hours.add(at.astimezone(UTC).hour)
         self.duration = max(self.duration, placed.age_s)
-        self.one_in = max(self.one_in, call.one_in)
         if call.data_classes is None:
             self.classes_unlogged += 1
         else:

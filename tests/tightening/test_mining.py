@@ -28,7 +28,7 @@ from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.envelope import EnvelopePatches, patched_tools
 from guardian.tightening.grants import Grant
-from guardian.tightening.history import History, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.report import report
@@ -58,7 +58,10 @@ def history(call):
             }  # fmt: skip
             calls.append(call(**facts | told))
         calls = sorted([*calls, *more], key=lambda each: each.at)
-        return History.learn(calls, trust=trust or Trust(), split=BEGIN + timedelta(days=DAYS * 2 / 3))
+        unusual = {each.key for each in calls if each.one_in >= UNUSUAL_ONE_IN}
+        return History.learn(
+            calls, trust=trust or Trust(unusual=unusual), split=BEGIN + timedelta(days=DAYS * 2 / 3)
+        )
 
     return made
 

@@ -10,7 +10,7 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.clock import utc_now
-from guardian.commands.proposals import backtest_proposal
+from guardian.commands.proposals import backtest_proposal, verify_proposal
 from guardian.commands.tightening import Asked, authority_of, propose, recorded, save
 from guardian.config import Settings
 from guardian.domain.batch import Change
@@ -108,6 +108,54 @@ def test_of_sessions_without_names_people_spoke_of_the_one_that_was_judged_or_of
     that_day = [call for call in calls() if call.at.date() == late()["at"].date()]
     assert tuple(trust.honest(call.key) for call in that_day) == honest
     assert sum(not trust.honest(call.key) for call in calls()) == honest.count(False)
+
+
+@pytest.mark.parametrize("name", ["sess_7", f"{ANN}@acme.eu"])
+def test_a_session_that_was_flagged_before_the_window_is_as_little_honest_in_it(archive, proposed, name):
+    since = UNTIL - timedelta(days=DAYS)
+    early = {"session_id": name, "tool": "mail.send", "decision_id": "e", "at": since - timedelta(minutes=5)}
+    on = early | {"decision_id": "o", "at": since + timedelta(minutes=5)}
+    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read")]
+    assert taken(proposed(archive(*work, early, on))) == {}
+    flagged = proposed(archive(*work, early | {"wanted": "flag"}, on))
+    assert taken(flagged) == {"mail.send": "called only by 1 session that guardian flagged"}
+    assert flagged.backtest.flagged_sessions == 1
+
+
+@pytest.mark.parametrize(("days", "flags"), [(60, 0), (-1, 1)])
+def test_a_word_before_the_window_clears_what_was_flagged_before_it(archive, days, flags):
+    at = BEGIN + timedelta(days=60)
+    held = archive(
+        *daily("sess_7", "crm.read", days=80, wanted="none"),
+        {"session_id": "sess_7", "tool": "mail.send", "at": at, "wanted": "flag", "decision_id": "bad"},
+        said=[Change(1, SessionKey("acme", "sess_7"), HumanWord.FALSE_POSITIVE, BEGIN + timedelta(days=days), "")],
+    )
+    calls, trust = recorded(Settings(), held, Window("acme", BEGIN + timedelta(days=70)))
+    assert {trust.honest(call.key) for call in calls()} == {not flags}
+
+
+def test_verifying_knows_who_was_flagged_long_before_the_merge(archive, proposed, tmp_path):
+    flag = {"session_id": "sess_7", "tool": "mail.send", "at": BEGIN, "wanted": "flag", "decision_id": "bad"}
+    stopped = daily("sess_7", "mail.send", allowed=False)
+    held = archive(*daily(ANN, "crm.read"), *daily(BOB, "contracts.read"), flag, *stopped)
+    assert taken(proposed(held)).keys() == {"mail.send"}
+    found = verify_proposal(Settings(), held, tmp_path / "p", BEGIN + timedelta(days=60))
+    assert (found.denied_flagged, found.denied_honest, found.broken) == (DAYS - 61, 0, 0)
+
+
+@pytest.mark.parametrize("flag", [{"wanted": "flag"}, {"one_in": 120.0}])
+@pytest.mark.parametrize(("days", "cleared"), [(49, False), (50, True), (51, True)])
+def test_a_word_answers_for_what_was_unusual_before_it_and_not_for_what_came_later(
+    archive, proposed, flag, days, cleared
+):
+    seven = {"session_id": "sess_7", "tool": "contracts.read", "at": BEGIN, "decision_id": "first"} | flag
+    odd = {"session_id": "sess_7", "tool": "mail.send", "one_in": 500.0, "at": BEGIN + timedelta(days=50)}
+    said = Change(1, SessionKey("acme", "sess_7"), HumanWord.FALSE_POSITIVE, BEGIN + timedelta(days=days), "")
+    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read")]
+    proposal = proposed(archive(*work, seven, odd | {"decision_id": "odd"}, said=[said]))
+    why = "called only by 1 session that guardian found unusual"
+    assert taken(proposal) == ({} if cleared else {"mail.send": why})
+    assert proposal.backtest.unusual_denied == (0 if cleared else 1)
 
 
 def test_the_ledger_shows_each_session_that_a_name_stands_for_the_latest_first(archive):
