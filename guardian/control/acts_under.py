@@ -28,6 +28,14 @@ def named(kind: SubjectType, teller: Envelope | Subject | SessionView | None) ->
             return None
 
 
+def works_for(rows: ControlRows, tenant_id: str, kind: SubjectType, name: str, person: str) -> bool:
+    """Whether who is called `name` acts for this person, as registered envelopes say, or is this person. Ended
+    sessions count: the next one would go on for the same."""
+    if kind == "delegator":
+        return name == person
+    return kind in KINDS and rows.sessions.delegated(tenant_id, f"{kind}_id", name, person)
+
+
 def revoked_with_it(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> tuple[LedgerEntry, ...]:
     """The live revocations of what the session acts under, as registered or as findings say: gateways go by what
     their own log says, so where the two differ, both count."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from guardian.control.acts_under import works_for
 from guardian.control.approvals import no_room, permits, put_up
 from guardian.control.authority import ask, consider, denied, must_reach, record
 from guardian.control.case_view import moved_on
@@ -156,7 +157,8 @@ def permitted(
         told = None if facts is None else facts(rows)
         asked = situation(deps, rows, principal, action, tenant_id, session_id, now, act=told)
         if whom is not None:
-            asked = replace(asked, whom=WhomFacts(whom.kind))
+            delegated = works_for(rows, tenant_id, *whom, principal.id)
+            asked = replace(asked, whom=WhomFacts(whom.kind, delegated=delegated))
         act = Act(deps, rows, asked, ask(deps, asked), now, reason, whom=whom)
         result: Result | Refusal | None
         if act.decision.allowed:

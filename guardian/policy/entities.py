@@ -1,5 +1,6 @@
 """A policy request in Cedar's words: principal, action, resource, context, and the entities they stand for."""
 
+from dataclasses import asdict
 from typing import Any
 
 from guardian.policy.port import PolicyRequest
@@ -85,7 +86,7 @@ def question(request: PolicyRequest) -> tuple[dict[str, Any], list[dict[str, Any
     if request.target is not None:
         context["target"] = request.target
     if request.whom is not None:
-        context["whom"] = {"kind": request.whom.kind, "registered": request.whom.registered}
+        context["whom"] = asdict(request.whom)
     action = _uid("Action", request.action)
     return {"principal": actor, "action": action, "resource": resource, "context": context}, entities
 

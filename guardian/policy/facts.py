@@ -15,7 +15,8 @@ def facts(request: PolicyRequest) -> dict[str, Any]:
 
     subject   type "principal", id; properties: role, tenants (sorted), every_tenant
     action    name; properties: target, the action that a propose or approve is about, only with those;
-              whom and whom_registered, the kind of subject that revokeSubject and reinstateSubject are about
+              whom, the kind of subject that revokeSubject and reinstateSubject are about, whom_registered and
+              whom_delegated
     resource  type "session", "tenant" or "deployment" (id "guardian")
               The id of a session is its tenant, percent-encoded, a slash and its session id, because two tenants
               may use the same one. properties of sessions and tenants: tenant; of sessions also: session_id,
@@ -30,8 +31,9 @@ def facts(request: PolicyRequest) -> dict[str, Any]:
     if request.target is not None:
         action["properties"] = {"target": request.target}
     if request.whom is not None:
-        whom = {"whom": request.whom.kind, "whom_registered": request.whom.registered}
-        action["properties"] = {**action.get("properties", {}), **whom}
+        whom = request.whom
+        told = {"whom": whom.kind, "whom_registered": whom.registered, "whom_delegated": whom.delegated}
+        action["properties"] = {**action.get("properties", {}), **told}
     return {
         "subject": {
             "type": "principal",

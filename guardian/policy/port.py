@@ -124,7 +124,7 @@ class ActFacts:
     """What is particular about this act by this asker, now.
 
     own          the asker is the author of what is acted on: proposed this approval, revoked this session or
-                 subject; or is the delegator that a subject names
+                 subject
     approved     another principal than the proposer has approved exactly this act
     denies       the word that `approve` is asked about is no
     widens       the act gives guardian more power than it has (leaving shadow, a larger canary)
@@ -140,11 +140,16 @@ class ActFacts:
 
 @dataclass(frozen=True, slots=True)
 class WhomFacts:
-    """What a `revokeSubject` or `reinstateSubject` is about: its kind (agent, delegator, task, jti), and whether
-    an envelope that was registered with control names it."""
+    """What a `revokeSubject` or `reinstateSubject` is about.
+
+    kind        agent, delegator, task or jti
+    registered  with revokeSubject by the monitor: an envelope that was registered with control names it
+    delegated   it is the asker (a delegator), or acts for the asker in a registered session (an agent, a task)
+    """
 
     kind: str
     registered: bool = False
+    delegated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

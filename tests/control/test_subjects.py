@@ -50,12 +50,34 @@ def test_giving_back_takes_another_person_than_the_one_who_took(stage):
     assert act(stage, "reinstate", role="approver", who="bob").json()["changed"] is False
 
 
-def test_a_delegator_who_was_stopped_does_not_give_it_back_alone(stage):
-    act(stage, "revoke", "delegator", "bob", who="ann")
-    got = act(stage, "reinstate", "delegator", "bob", role="approver", who="bob")
-    assert (got.status_code, "nobody-reinstates-their-own-subject" in got.json()["detail"]) == (403, True)
-    assert live(stage) == {("delegator", "bob")}
-    assert act(stage, "reinstate", "delegator", "bob", role="approver", who="cleo").json()["changed"] is True
+@pytest.mark.parametrize(("kind", "name"), [("delegator", "bob"), ("task", "task_9"), ("agent", "agent_7")])
+@pytest.mark.parametrize("glass", [False, True])
+def test_nobody_gives_back_what_acts_for_them_not_even_with_broken_glass(stage, kind, name, glass):
+    registered(stage, delegator_id="bob", task_id="task_9", agent_id="agent_7")
+    registered(stage, "sess_2", delegator_id="cleo", task_id="task_8", agent_id="agent_8")
+    act(stage, "revoke", kind, name, who="ann")
+    if glass:
+        body = {"tenant_id": "acme", "reason": "nobody else is here", "minutes": 30}
+        assert stage.call("POST", "/v1/break-glass", "approver", who="bob", json=body).is_success
+    got = act(stage, "reinstate", kind, name, role="approver", who="bob")
+    assert (got.status_code, "delegators-give-nothing-back" in got.json()["detail"]) == (403, True)
+    assert live(stage) == {(kind, name)}
+    assert act(stage, "reinstate", kind, name, role="approver", who="cleo").json()["changed"] is True
+
+
+def test_only_what_an_envelope_itself_says_makes_somebody_its_delegator(stage):
+    told = {"note": {"delegator_id": "bob", "agent_id": "agent_7"}}
+    registered(stage, delegator_id="Bob", agent_id="agent_7", resource_constraints=told)
+    registered(stage, "sess_2", delegator_id="bob", agent_id="agent_8", resource_constraints=told)
+    act(stage, "revoke", who="ann")
+    assert act(stage, "reinstate", role="approver", who="bob").json()["changed"] is True
+
+
+def test_who_is_alone_in_a_deployment_gives_back_what_acts_for_them(make_stage):
+    stage = make_stage(solo=True)
+    registered(stage, delegator_id="bob", agent_id="agent_7")
+    act(stage, "revoke", role="approver", who="bob")
+    assert act(stage, "reinstate", role="approver", who="bob").json()["changed"] is True
 
 
 def test_who_gives_back_alone_under_a_grant_or_as_the_only_one_is_seen_to_have_done_so(make_stage):
@@ -107,6 +129,15 @@ def test_after_a_hard_breach_the_registered_task_does_not_come_back_and_the_agen
     keeping.clock.pass_(hours=2)
     keeping.revoke("another")
     assert ("task", "task_9") not in live(keeping)
+
+
+def test_a_task_that_the_monitor_took_is_given_back_by_another_than_it_works_for(keeping, a_finding, hard):
+    ends = (keeping.clock() + timedelta(minutes=30)).isoformat()
+    registered(keeping, delegator_id="bob", task_id="task_9", expires_at=ends)
+    assert keeping.submit(a_finding(breaches=hard)).json()["effect"] == "revoke"
+    keeping.clock.pass_(minutes=90)  # the session is over, but the next one would go on with the task
+    assert act(keeping, "reinstate", "task", "task_9", role="approver", who="bob").status_code == 403
+    assert act(keeping, "reinstate", "task", "task_9", role="approver", who="cleo").json()["changed"] is True
 
 
 def under(stage, session="sess_1"):

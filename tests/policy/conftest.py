@@ -268,7 +268,9 @@ def request_of(facts: dict[str, Any]) -> PolicyRequest:
     tenants = set(subject["properties"]["tenants"]) | ({"*"} if subject["properties"]["every_tenant"] else set())
     evidence = {**context["evidence"], "breaches": frozenset(context["evidence"]["breaches"])}
     named = facts["action"].get("properties", {})
-    whom = WhomFacts(named["whom"], registered=named["whom_registered"]) if "whom" in named else None
+    whom = None
+    if "whom" in named:
+        whom = WhomFacts(named["whom"], registered=named["whom_registered"], delegated=named["whom_delegated"])
     session = None
     if resource["type"] == "session":
         session = SessionFacts(

@@ -152,6 +152,6 @@ def facts(case) -> dict[str, Any]:
     flat = {name: value for name, value in told.items() if not isinstance(value, dict)}
     flat.pop("whom", None)  # an absent one has parts too, so that one case with it and one without compare
     for group in ("evidence", "budget", "harm", "act", "whom"):
-        parts = told[group] or {"kind": None, "registered": False}
+        parts = told[group] or {"kind": None, "registered": False, "delegated": False}
         flat |= {f"{group}.{name}": value for name, value in parts.items()}
     return flat

@@ -75,11 +75,17 @@ forbids["reinstating-takes-two"] := "a second person must approve the reinstatem
 	not input.context.act.break_glass == true
 }
 
-forbids["nobody-reinstates-their-own-subject"] := "whoever revoked it, or is stopped by it, must not be the one to give it back" if {
+forbids["nobody-reinstates-their-own-subject"] := "whoever revoked it must not be the one to give it back" if {
 	action == "reinstateSubject"
 	not input.context.act.own == false
 	not solo
 	not input.context.act.break_glass == true
+}
+
+forbids["delegators-give-nothing-back"] := "it acts on this person's behalf: somebody else must give it back" if {
+	action == "reinstateSubject"
+	input.action.properties.whom_delegated == true
+	not solo
 }
 
 forbids["leaving-shadow-takes-two"] := "a second person must approve that guardian gets more power" if {

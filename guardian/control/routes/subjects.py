@@ -33,5 +33,5 @@ def revoke_subject(
 def reinstate_subject(
     deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: ActRequest
 ) -> SubjectResult:
-    """Give it back. Whoever revoked it cannot: that takes another person."""
+    """Give it back. Neither whoever revoked it nor the person for whom it acts can: that takes another person."""
     return subjects.reinstate_subject(deps, caller, tenant_id, Whom(subject_type, subject_id), act.reason)

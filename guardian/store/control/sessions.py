@@ -134,6 +134,13 @@ class SessionRows:
         wanted = select(envelope.c.session_id).where(*mine).distinct().order_by(envelope.c.session_id)
         return list(self.connection.execute(wanted).scalars())
 
+    def delegated(self, tenant_id: str, field: str, name: str, delegator_id: str) -> bool:
+        """Whether a version of some session's envelope has `name` in `field` and this delegator. It reads all
+        envelopes of the tenant."""
+        mine = envelope.c.tenant_id == tenant_id, says(field, name), says("delegator_id", delegator_id)
+        found = map(json.loads, self.connection.execute(select(envelope.c.envelope).where(*mine)).scalars())
+        return any(told.get(field) == name and told.get("delegator_id") == delegator_id for told in found)
+
     def tenants(self, most: int) -> list[str]:
         """Tenants that have a session, a registered envelope or a mode of their own; the first `most` by name.
 
