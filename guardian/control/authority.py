@@ -84,6 +84,16 @@ def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tena
     return scope
 
 
+def may_read_all(deps: ControlDeps, principal: Principal, action: PolicyAction) -> None:
+    """As `may_read`, for what cannot be told apart by tenant: also refused to a token that does not cover all."""
+    may_read(deps, principal, action)
+    if not principal.every_tenant:
+        why = "this tells of every tenant, and the caller's token does not cover them all (`--tenant '*'`)"
+        decision = PolicyDecision(False, reasons={"token": why})
+        refusal = Refusal(403, why, code="denied")
+        raise _witnessed(deps, PolicyRequest(asker(principal), action), decision, refusal)
+
+
 def must_reach(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None) -> Reach:
     """The tenants to look at: `tenant_id`, else all that the token covers.
 

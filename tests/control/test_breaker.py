@@ -37,7 +37,7 @@ def shown(stage, tenant="acme", role="analyst"):
 
 
 def open_ones(stage):
-    assert stage.call("GET", "/metrics", "metrics").status_code == 200
+    assert stage.call("GET", "/metrics", "metrics", "*").status_code == 200
     return stage.deps.metrics.value("guardian_breakers_open")
 
 

@@ -192,6 +192,18 @@ def test_a_role_gets_nothing_beyond_its_own(stage, role, method, path, body):
         assert ledger_entries(rows) == []
 
 
+@pytest.mark.parametrize("role", ["metrics", "admin", "auditor", "monitor"])
+def test_only_a_token_for_every_tenant_reads_what_counts_them_together(stage, role):
+    ack = "/v1/revocations/ack", "gateway", "globex"
+    assert stage.call("POST", *ack, who="gateway-globex", json={"revision": "1.0"}).status_code == 204
+    for tenants in (("acme",), ("acme", "globex")):
+        got = stage.call("GET", "/metrics", role, *tenants)
+        assert (got.status_code, got.json()["code"], "gateway-globex" in got.text) == (403, "denied", False)
+        assert "does not cover them all" in got.json()["detail"]
+    assert len(stage.audit(action="readMetrics", result="refused")) == 1, "and it is audited once an hour"
+    assert 'gateway="gateway-globex"' in stage.call("GET", "/metrics", role, "*").text
+
+
 def test_the_monitor_cannot_use_the_route_by_which_people_revoke(stage):
     stage.enforce()
     got = stage.call("POST", "/v1/sessions/acme/sess_1/revoke", "monitor", json={"reason": "x"})

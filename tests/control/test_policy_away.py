@@ -155,7 +155,7 @@ def test_a_decision_point_that_fails_now_and_then_is_one_outage(enforced, pdp, a
         enforced.clock.pass_(minutes=1)
     assert told(enforced) == [AWAY]
     enforced.clock.pass_(minutes=5)
-    enforced.call("GET", "/metrics", "metrics")
+    enforced.call("GET", "/metrics", "metrics", "*")
     assert told(enforced) == [AWAY, BACK]
 
 
@@ -300,7 +300,7 @@ def test_a_permitted_read_is_not_written_down(stage):
 
 def test_how_long_policy_takes_is_measured(stage, a_finding):
     stage.submit(a_finding())
-    assert "guardian_policy_seconds_count 3.0" in stage.call("GET", "/metrics", "metrics").text
+    assert "guardian_policy_seconds_count 3.0" in stage.call("GET", "/metrics", "metrics", "*").text
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_what_a_gateway_holds_is_a_metric(stage):
     etag = stage.revocations().headers["etag"]
     stage.revocations(headers={"If-None-Match": etag})
     assert stage.deps.metrics.value("guardian_gateway_revision", gateway="gateway-1") == 1
-    text = stage.call("GET", "/metrics", "metrics").text
+    text = stage.call("GET", "/metrics", "metrics", "*").text
     assert "guardian_ledger_revision 1.0" in text
     assert 'guardian_request_seconds_count{route="/v1/revocations"}' in text
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from guardian.control import breaker
-from guardian.control.authority import may_read
+from guardian.control.authority import may_read_all
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
@@ -71,8 +71,9 @@ async def jwks(deps: Deps, response: Response) -> dict[str, Any]:
     response_class=Response,
 )
 def metrics(deps: Deps, caller: Caller) -> Response:
-    """Prometheus metrics; no label names a session or an agent."""
-    may_read(deps, caller, "readMetrics")
+    """Prometheus metrics of all tenants together, for tokens that cover them all. No label names a session or an
+    agent."""
+    may_read_all(deps, caller, "readMetrics")
     with deps.store.read() as rows:
         head = rows.head()
         breaker.gauge(deps, rows, deps.clock())
