@@ -82,6 +82,23 @@ def test_a_role_that_does_not_exist_is_refused_before_it_forbids_nobody():
         ('context has target && !["revoke", "setmode"].contains(context.target)', "target is never 'setmode'"),
         ('context has whom && (context.whom.kind == "agnet" || context.solo)', "kind is never 'agnet'"),
         ('if context.mode == "canary" then context.mode == "on" else true', "mode is never 'on'"),
+        ('context.mode == (if context.solo then "on" else "shadow")', "mode is never 'on'"),
+        ('(if context.solo then "shadow" else context.mode) == "on"', "mode is never 'on'"),
+        (
+            'principal == Guardian::Role::"monitor"',
+            'principal is never Guardian::Role::"monitor", but a Guardian::Actor',
+        ),
+        ('Guardian::Role::"monitor" != principal', 'principal is never Guardian::Role::"monitor"'),
+        (
+            'principal == (if context.solo then Guardian::Actor::"ann" else Guardian::Tenant::"acme")',
+            'principal is never Guardian::Tenant::"acme"',
+        ),
+        ('principal in Guardian::Tenant::"acme"', 'principal is never Guardian::Tenant::"acme"'),
+        (
+            "resource is Guardian::Session && resource has delegator &&"
+            ' resource.delegator == Guardian::Role::"admin"',
+            'delegator is never Guardian::Role::"admin"',
+        ),
     ],
 )
 def test_a_word_that_a_fact_never_is_is_refused_before_the_policy_asks_for_it_in_vain(condition, told):
@@ -93,6 +110,7 @@ def test_a_word_that_a_fact_never_is_is_refused_before_the_policy_asks_for_it_in
 
 def test_any_other_text_may_be_compared_with_a_fact_however_long_the_condition():
     condition = " && ".join(['resource.purpose != "enforced"', 'context.mode != "shadow"'] * 200)
+    condition += ' && principal != Guardian::Actor::"ann" && !(principal in [Guardian::Role::"admin"])'
     flagging = 'forbid (principal, action == Guardian::Action::"flag", resource)'
     policy = f'@id("long") {flagging} when {{ {condition} && context.mode != resource.purpose }};'
     assert "long" in CedarPolicies(SHIPPED.policies + policy, SHIPPED.schema).policy_ids
