@@ -21,6 +21,7 @@ from guardian.tightening.surface import Surface
 FORMAT = "guardian.proposal/v1"
 PROPOSAL, EXAMPLES, REPORT, SUMS = "proposal.json", "denied.jsonl", "REPORT.md", "SHA256SUMS"
 _NAMED = 5
+_LOADED = (".cedar", ".rego", ".polar", ".json")  # by some loader, hidden or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +213,8 @@ def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> Non
     other: dict[str, str] = {}
     for path in sorted(_ours(folder)):
         name = path.relative_to(folder).as_posix()
-        if path.name.startswith(".") or path.suffix == ".cedarschema":
+        hidden = path.name.startswith(".") and not path.name.endswith(_LOADED)  # what editors and desktops leave
+        if hidden or path.suffix == ".cedarschema":
             continue
         here, there = _lines(path.read_text(encoding="utf-8", errors="replace")), _lines(files.get(name, ""))
         if here != there:

@@ -141,7 +141,8 @@ def without(text, gone):
 
 
 def test_policies_that_people_edited_are_not_what_would_be_replayed(guardian, archive, proposed):
-    for file in ("cedar/guardian_tightening.cedar", "rego/guardian_tightening.rego", "polar/our/own.polar"):
+    rendered = "cedar/guardian_tightening.cedar", "rego/guardian_tightening.rego"
+    for file in (*rendered, "polar/our/own.polar", "cedar/.own.cedar", "rego/.json"):
         path = proposed / file
         path.parent.mkdir(exist_ok=True)
         before = path.read_text() if path.exists() else None
@@ -152,6 +153,7 @@ def test_policies_that_people_edited_are_not_what_would_be_replayed(guardian, ar
         assert "only proposal.json is replayed" in told
         assert file in refused(archive, "backtest", proposed / "proposal.json")
         path.unlink() if before is None else path.write_text(before)
+    (proposed / "cedar" / ".own.cedar.swp").write_bytes(b"what an editor leaves")
     guardian("backtest", proposed, "--fail-over", "1")
 
 
