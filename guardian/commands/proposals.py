@@ -1,7 +1,7 @@
 """Proposals that lie in their folders: replayed, verified, and what people say no to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,15 +10,18 @@ from guardian.bootstrap.backends import backends
 from guardian.bootstrap.clock import utc_now
 from guardian.commands.tightening import Update, held_rows, recorded
 from guardian.config import Settings
+from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
 from guardian.domain.text import plain, some
 from guardian.errors import ConfigurationError, ProposalError
 from guardian.tightening.backtest import Backtest, Change, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
+from guardian.tightening.history import note_spelling
 from guardian.tightening.proposal import Proposal, alike, read_proposal
 from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import reject
 from guardian.tightening.sessions import IDLE
+from guardian.tightening.spelling import Names, unasked
 from guardian.tightening.verifying import Verified, verify
 from guardian.tightening.wording import whom
 
@@ -32,8 +35,8 @@ def backtest_proposal(
     """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`.
 
     `write_example` takes each call that would be decided otherwise, as a line of JSON. Raises ConfigurationError
-    where policies or patches beside it say something else, which would not be replayed, or where its grants hold
-    more than the envelopes that it was made of.
+    where policies or patches beside it say something else, which would not be replayed, where its grants hold
+    more than the envelopes that it was made of, or where its policies ask for a tool by other names than calls do.
     """
     proposal = _read(folder)
     until = utc_now() if window is not None else proposal.until
@@ -47,13 +50,22 @@ def backtest_proposal(
             write_example(json.dumps(change.as_json(), default=str))
 
     calls, trust = recorded(settings, archive, part)
+    called: dict[str, set[str | None]] = {}
+
+    def noted() -> Iterator[PastCall]:
+        for call in marked(calls(), settings.source.redact):
+            if call.allowed:
+                note_spelling(called, call)
+            yield call
+
     unheld = Unheld({scope: proposal.grants.get(scope, ()) for scope in proposal.scopes})
     tested = backtest(
-        marked(calls(), settings.source.redact), proposal.restrictions, trust, since=since,
+        noted(), proposal.restrictions, trust, since=since,
         patched=patched_tools(proposal.grants, proposal.restrictions), on_change=changed,
         on_placed=unheld.note, progress=lambda done: update(done, total),
     )  # fmt: skip
     _only_narrows(folder, unheld)
+    _asks_as_called(folder, proposal, called)
     return tested
 
 
@@ -67,6 +79,17 @@ def _only_narrows(folder: Path, unheld: Unheld) -> None:
                 f"its window held ({what}). Take it out of `grants` and out of the patch; or propose anew. If it "
                 "was made with a configuration, give the same one: -c"
             )
+
+
+def _asks_as_called(folder: Path, proposal: Proposal, called: Names) -> None:
+    """Raises ConfigurationError for a tool that gateways call otherwise: its restrictions would refuse nothing."""
+    own = {each.rule.tool: proposal.own(each) for each in proposal.restrictions if hasattr(each.rule, "tool")}
+    for tool, names in unasked(own, called).items():
+        asked, other = (some(each, _NAMED, plain) for each in (own[tool], names))
+        raise ConfigurationError(
+            f"{folder}: for {plain(tool)} the policies ask by {asked}, and gateways call it {other}, so they "
+            "would let that through. Put it into `spelt` and into the policies; or propose anew"
+        )
 
 
 def _read(folder: Path) -> Proposal:

@@ -71,6 +71,13 @@ class Trust:
         return key in self.unusual or key in self.flagged or key in self.words
 
 
+def note_spelling(spelt: dict[str, set[str | None]], call: PastCall) -> None:
+    """Note by which name an allowed call asked for its tool."""
+    known = spelt.setdefault(call.tool, set())
+    if call.tool_spelt not in known:
+        known.add(call.tool_spelt if len(known) < MOST_SPELLINGS else None)
+
+
 @dataclass(slots=True)
 class Granted:
     """How often and when one thing was granted."""
@@ -183,7 +190,7 @@ class History:
             session.last = call.at
             if call.allowed:
                 session.note(placed)
-                history._note_spelling(call)
+                note_spelling(history.spelt, call)
         for name, session in (*history._open.items(), *history._kept.items()):
             history._count(*name, session)
         history._places = Places()  # of half a million sessions at most, and of no use any more
@@ -221,11 +228,6 @@ class History:
         self.scopes[above].handed.merge(session.holds)
         if doubted:
             self.scopes[above].handed_doubted.merge(session.holds)
-
-    def _note_spelling(self, call: PastCall) -> None:
-        known = self.spelt.setdefault(call.tool, set())
-        if call.tool_spelt not in known:
-            known.add(call.tool_spelt if len(known) < MOST_SPELLINGS else None)
 
     def _note_purpose(self, call: PastCall) -> None:
         if call.agent_id is not None:

@@ -5,7 +5,7 @@ that was refused) and from envelopes. If there may be more of them, guardian's o
 `unsure`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -42,6 +42,16 @@ class Spellings:
             if mine != {tool}:
                 own[tool] = tuple(sorted(mine))
         return cls(own, frozenset(unsure))
+
+
+def unasked(own: Mapping[str, Collection[str]], called: Names) -> dict[str, list[str]]:
+    """By tool, the names that calls used for it and no other tool, and that are not among its `own`."""
+    found: dict[str, list[str]] = {}
+    for name, tools in sorted(_owners(called).items()):
+        for tool in tools if len(tools) == 1 else ():
+            if name not in own.get(tool, (name,)):
+                found.setdefault(tool, []).append(name)
+    return found
 
 
 def _listed(grants: Iterable[Grant]) -> dict[str, set[str | None]]:

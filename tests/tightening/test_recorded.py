@@ -1,5 +1,6 @@
 """What proposals, their backtests and the ledger take from an archive: whose work it is, and whose is honest."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from guardian.archive.rows import labels, pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate_archive import row_of
+from guardian.bootstrap.backends import backends
 from guardian.bootstrap.clock import utc_now
 from guardian.commands.proposals import backtest_proposal, verify_proposal
 from guardian.commands.tightening import Asked, authority_of, propose, recorded, save
@@ -17,6 +19,8 @@ from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.rules import ForbidTool
 from guardian.domain.session import HumanWord
+from guardian.errors import ConfigurationError
+from guardian.tightening.proposal import read_proposal
 
 DAYS = 89
 UNTIL = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -33,7 +37,9 @@ def archive(call, tmp_path):
         root = tmp_path / "archive"
         made = [call(**{"decision_id": f"d{n}", "allowed_tools": TOOLS} | told) for n, told in enumerate(calls)]
         rows = [
-            row_of(each) | {"finding_id": f"fnd_{each.decision_id}" if each.wanted != "none" else None}
+            row_of(each)
+            | {"finding_id": f"fnd_{each.decision_id}" if each.wanted != "none" else None}
+            | {"tool_spelt": each.tool_spelt}
             for each in sorted(made, key=lambda each: each.at)
         ]
         write_events(root, "a", [pack(rows, EVENTS)])
@@ -156,6 +162,25 @@ def test_a_word_answers_for_what_was_unusual_before_it_and_not_for_what_came_lat
     why = "called only by 1 session that guardian found unusual"
     assert taken(proposal) == ({} if cleared else {"mail.send": why})
     assert proposal.backtest.unusual_denied == (0 if cleared else 1)
+
+
+def test_a_proposal_whose_policies_ask_for_a_tool_by_a_name_that_nobody_uses_is_not_replayed(
+    archive, proposed, tmp_path
+):
+    sent = {"session_id": "sess_7", "tool": "mail.send", "at": BEGIN, "tool_spelt": "mcp__mail__send"}
+    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read"), sent | {"wanted": "flag"}]
+    made_up = sent | {"tool_spelt": "mail/anything", "allowed": False, "decision_id": "no"}
+    held = archive(*work, made_up)
+    assert proposed(held).spelt == {"mail.send": ("mcp__mail__send",)}
+    assert backtest_proposal(Settings(), held, tmp_path / "p", lambda *_: None).flagged_stopped == 1
+    told = json.loads((tmp_path / "p" / "proposal.json").read_text())
+    (tmp_path / "p" / "proposal.json").write_text(json.dumps(told | {"spelt": {"mail.send": ["nothing"]}}))
+    edited = read_proposal(tmp_path / "p")
+    for language in backends(Settings()).values():
+        for name, text in language.files(edited).items():
+            (tmp_path / "p" / name).write_text(text)
+    with pytest.raises(ConfigurationError, match="ask by nothing, and gateways call it mcp__mail__send, so"):
+        backtest_proposal(Settings(), held, tmp_path / "p", lambda *_: None)
 
 
 def test_the_ledger_shows_each_session_that_a_name_stands_for_the_latest_first(archive):

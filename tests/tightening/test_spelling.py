@@ -8,7 +8,7 @@ import pytest
 from guardian.domain.restriction import Scope
 from guardian.tightening.grants import Grant
 from guardian.tightening.history import MOST_SPELLINGS, History, ScopeHistory, Trust
-from guardian.tightening.spelling import Spellings
+from guardian.tightening.spelling import Spellings, unasked
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
 TOOLS = ("crm.export", "crm.read")
@@ -106,6 +106,15 @@ def test_a_spelling_of_other_tools_than_the_templates_is_refused():
     with pytest.raises(ValueError, match="no other"):
         Grant(TOOLS, None, None, spelt=(("mcp__crm__read", "crm.read"),))
     assert replace(Grant(TOOLS, None, None), spelt=()).own(["crm.read"]) == ["crm.read"]
+
+
+def test_a_name_that_also_stands_for_another_tool_need_not_be_asked_for():
+    called = {"crm.read": {"mcp__crm__read", "crm", None}, "crm.export": {"crm"}, "mail.send": {"mail"}}
+    own = {"crm.read": ("mcp__crm__read",), "crm.export": ("crm.export",), "never.called": ("never.called",)}
+    assert unasked(own, called) == {}
+    assert unasked({"crm.read": ("crm",), "mail.send": ()}, called) == {
+        "crm.read": ["mcp__crm__read"], "mail.send": ["mail"],
+    }  # fmt: skip
 
 
 def test_scopes_share_what_gateways_call_a_tool(call):
