@@ -14,12 +14,11 @@ from guardian.domain.restriction import Restriction
 from guardian.errors import ProposalError
 from guardian.tightening.envelope import EnvelopePatches
 from guardian.tightening.grants import Grant
-from guardian.tightening.proposal import PROPOSAL, Proposal, read_proposal
+from guardian.tightening.proposal import PROPOSAL, Proposal, read_proposal, rendered
 from guardian.tightening.wording import said, whom
 from guardian.wire.visits import Visit
 
 _MOST_SHOWN, _MOST_FILES, _LONGEST_FILE = 200, 400, 200_000
-_RENDERED = ("envelope", "cedar", "rego", "polar")
 
 
 class Found(NamedTuple):
@@ -126,8 +125,8 @@ def _read(folder: Path, visit: Visit) -> Found | None:
 
 def _files(folder: Path) -> Iterator[str]:
     """The rendered policies, by path within the folder."""
-    names = sorted(path for name in _RENDERED for path in (folder / name).glob("[!.]*") if path.is_file())
-    yield from (path.relative_to(folder).as_posix() for path in names[:_MOST_FILES])
+    files = rendered(folder, "[!.]*")
+    yield from (path.relative_to(folder).as_posix() for path in files[:_MOST_FILES])
 
 
 def _text(path: Path) -> str:

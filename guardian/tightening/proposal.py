@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -157,7 +157,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
     ProposalError as `replaceable` does.
     """
     kept = replaceable(folder, files)
-    for old in _ours(folder):
+    for old in rendered(folder, "**/*"):
         if (name := old.relative_to(folder).as_posix()) in kept and name not in files:
             old.unlink()
     sums = "".join(f"{_digest(text.encode())}  {name}\n" for name, text in sorted(files.items()))
@@ -211,7 +211,7 @@ def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> Non
     folder = folder.parent if folder.name == PROPOSAL else folder
     files = {name: text for each in languages for name, text in each.files(proposal).items()}
     other: dict[str, str] = {}
-    for path in sorted(_ours(folder)):
+    for path in rendered(folder, "**/*"):
         name = path.relative_to(folder).as_posix()
         hidden = path.name.startswith(".") and not path.name.endswith(_LOADED)  # what editors and desktops leave
         if hidden or path.suffix == ".cedarschema":
@@ -234,9 +234,10 @@ def _lines(text: str) -> list[str]:
     return [line for each in text.split("\n") if (line := each.strip())]
 
 
-def _ours(folder: Path) -> Sequence[Path]:
-    named = ("cedar", "rego", "polar", "envelope")
-    return [path for name in named for path in (folder / name).rglob("*") if path.is_file()]
+def rendered(folder: Path, pattern: str) -> list[Path]:
+    """The files that match within the folders of a proposal's renderings, in the order of their names."""
+    below = [path for path in folder.glob("[!.]*") if path.is_dir()]
+    return sorted(path for each in below for path in each.glob(pattern) if path.is_file())
 
 
 def _moment(text: str) -> datetime:

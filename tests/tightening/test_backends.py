@@ -33,7 +33,7 @@ from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens
 from guardian.tightening.grants import Grant
 from guardian.tightening.polar import PolarDenials, PolarEvaluator
-from guardian.tightening.proposal import Proposal
+from guardian.tightening.proposal import Proposal, alike
 from guardian.tightening.rego import RegoDenials, RegoEvaluator
 from guardian.tightening.surface import Surface
 
@@ -357,6 +357,21 @@ def test_files_that_lack_a_restriction_are_called_out(make, restricted):
 
 def test_every_policy_language_of_the_folder_is_held_to_this_file():
     assert set(names("tightening")) == {"cedar", "envelope", "polar", "rego"}
+
+
+def test_the_files_of_a_language_that_is_added_are_held_to_the_proposal_too(tmp_path, restricted):
+    class Added:
+        def files(self, told):
+            return {f"spicedb/{each.id}.txt": "deny" for each in told.restrictions}
+
+    told = proposal(restricted(ForbidTool("a")))
+    ((name, text),) = Added().files(told).items()
+    (tmp_path / "spicedb").mkdir()
+    (tmp_path / name).write_text(text)
+    alike(tmp_path, told, [Added()])
+    (tmp_path / name).write_text("allow")
+    with pytest.raises(ConfigurationError, match="allow"):
+        alike(tmp_path, told, [Added()])
 
 
 def test_every_kind_of_rule_is_drawn_here():
