@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 
 from guardian.bootstrap.clock import utc_now
@@ -20,6 +20,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
+from guardian.embedding.recent import LookedUp
 from guardian.errors import BusError, ControlError, GuardianError, StoreError
 from guardian.keys.files import read_secret
 from guardian.pipeline.judging import Judge
@@ -50,12 +51,6 @@ _HEARS_FOR_S = 10.0
 """So long, at most, the first batch waits for what people said before this start."""
 _ENDS_FOR_S = 25.0
 """So long, at most, a loop is given to end: longer than the outbox goes on, and than a call without an answer."""
-
-_CACHES: Mapping[Metric, str] = {
-    "guardian_embedding_cache_total": "cache",
-    "guardian_vector_cache_total": "vector",
-}
-"""Metric → how the drift model's counters of it begin."""
 
 
 class Monitor:
@@ -169,7 +164,7 @@ class Monitor:
             on_tidied=self._show_standing,
         )
         self._envelopes = envelope_tail(settings, self.store, metrics)
-        self._cache_seen: dict[str, int] = {}
+        self._looked_up: dict[Metric, LookedUp] = {}
         self._in_order = False
         self._refused = 0  # the status with which control refuses its token
         self._loops = Loops(
@@ -275,11 +270,11 @@ class Monitor:
         show_departure(self.store, self._judge.scorer.calibration, self._metrics)
 
     def _count_cache(self) -> None:
-        for metric, cache in _CACHES.items():
-            for result, counter in (("hit", f"{cache}_hits"), ("miss", f"{cache}_misses")):
-                count = int(getattr(self._judge.fit, counter, 0))
-                self._metrics.add(metric, count - self._cache_seen.get(counter, 0), result=result)
-                self._cache_seen[counter] = count
+        for metric, now in self._judge.fit.looked_up().items():
+            before = self._looked_up.get(metric, LookedUp())
+            self._metrics.add(metric, now.hits - before.hits, result="hit")
+            self._metrics.add(metric, now.misses - before.misses, result="miss")
+            self._looked_up[metric] = now
 
 
 def archiving_of(

@@ -14,7 +14,7 @@ from guardian.embedding.echo import REPEATED, without_echo, without_repeats
 from guardian.embedding.fusion import Fusion
 from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.embedding.ports import DIMENSIONS, Encoder
-from guardian.embedding.recent import Recent
+from guardian.embedding.recent import LookedUp, Recent
 from guardian.embedding.text import (
     HISTORY_TOOLS,
     every_leaf,
@@ -28,6 +28,7 @@ from guardian.embedding.text import (
     without,
 )
 from guardian.embedding.wishes import Embed, parts, wishes
+from guardian.telemetry import Metric
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
@@ -79,7 +80,14 @@ class PurposeFit:
 
     @property
     def cache_misses(self) -> int:
-        return self._scores.misses
+        return self._scores.looked_up.misses
+
+    def looked_up(self) -> Mapping[Metric, LookedUp]:
+        """What each cache was asked so far, under the metric that shows it."""
+        return {
+            "guardian_embedding_cache_total": self._scores.looked_up,
+            "guardian_vector_cache_total": self._vectors.looked_up,
+        }
 
     def score(self, requests: Sequence[FitRequest]) -> list[float]:
         """One score per request, in order."""

@@ -45,7 +45,7 @@ class Meanings:
 
     @property
     def cache_misses(self) -> int:
-        return self._known.misses
+        return self._known.looked_up.misses
 
     def read(self, requests: Sequence[FitRequest]) -> list[Meaning]:
         """One meaning per request, in order."""

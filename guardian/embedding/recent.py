@@ -2,20 +2,24 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
-    """Values by key, at most `size` of them between two calls. Not thread-safe.
+class LookedUp(NamedTuple):
+    """How many keys were known, and how many computed; one that a call repeats is a hit from its second on."""
 
-    `misses` counts the keys that had to be computed.
-    """
+    hits: int = 0
+    misses: int = 0
+
+
+class Recent(Generic[K, V]):
+    """Values by key, at most `size` of them between two calls. Not thread-safe."""
 
     def __init__(self, size: int) -> None:
-        self.misses = 0
+        self.looked_up = LookedUp()
         self._size = max(1, size)
         self._kept: OrderedDict[K, V] = OrderedDict()
 
@@ -23,7 +27,8 @@ class Recent(Generic[K, V]):
         """The value of every key; `compute` is called once, for those that are not known, in their order."""
         distinct = dict.fromkeys(keys)
         missing = [key for key in distinct if key not in self._kept]
-        self.misses += len(missing)
+        hits, misses = self.looked_up
+        self.looked_up = LookedUp(hits + len(keys) - len(missing), misses + len(missing))
         if missing:
             self._kept |= dict(zip(missing, compute(missing), strict=True))
         found: dict[K, V] = {}

@@ -12,12 +12,14 @@ from dataclasses import replace
 from guardian.domain.batch import Decoded, Judgement, Memory, ScoredDecision
 from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
+from guardian.embedding.recent import LookedUp
 from guardian.evaluation.honest import MAX_SHARE, HonestSession, bounded
 from guardian.evaluation.sessions import LabelledSession
 from guardian.evaluation.siblings import Siblings
 from guardian.pipeline.judging import Fit, Judge
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
+from guardian.telemetry import Metric
 
 FLAT = Calibration.fit([0.5], [0.0], [0.0], source="none")
 """Where fitting starts: says nothing about anything."""
@@ -203,6 +205,9 @@ class OutOfFold:
 
     def explain(self, request: FitRequest) -> list[tuple[str, float]]:
         return self._routes[request.purpose].explain(request)
+
+    def looked_up(self) -> Mapping[Metric, LookedUp]:
+        return {}  # several models, and no metrics while one calibrates
 
 
 def session_line(session: LabelledSession, line: int) -> SessionLine:

@@ -17,6 +17,7 @@ from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
 from guardian.embedding.operation import kind_of
+from guardian.embedding.recent import LookedUp
 from guardian.embedding.text import overlong
 from guardian.pipeline.carrying import afresh, latest, lineage, measured_by, own, renewed
 from guardian.pipeline.facts import observe, versions_of
@@ -29,6 +30,7 @@ from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer, odder
 from guardian.signals.port import Sharing, SignalFold, TellsOf
 from guardian.signals.wording import shown
+from guardian.telemetry import Metric
 
 
 class Fit(Protocol):
@@ -40,6 +42,10 @@ class Fit(Protocol):
     def score(self, requests: Sequence[FitRequest]) -> list[float]: ...
 
     def explain(self, request: FitRequest) -> list[tuple[str, float]]: ...
+
+    def looked_up(self) -> Mapping[Metric, LookedUp]:
+        """What each of its caches was asked so far, under the metric that shows it."""
+        ...
 
 
 class Reader(Protocol):

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from guardian.domain.batch import Decoded, Memory, PurposeKey, Reading, ScoredDecision, Wanted
@@ -14,6 +14,7 @@ from guardian.domain.record import Record
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
 from guardian.embedding.fit import FitRequest
+from guardian.embedding.recent import LookedUp
 from guardian.errors import AdviserError, StoreError
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
@@ -22,6 +23,7 @@ from guardian.sources.guardian import GuardianDecisions
 from guardian.sources.unwrapping import Unwrapping
 from guardian.store.monitor.store import MonitorStore
 from guardian.stream.port import Clock
+from guardian.telemetry import Metric
 from guardian.wire.advice import UNREADABLE, Weighing
 
 _BASELINES_LIVE_S = 30.0
@@ -46,6 +48,9 @@ class Unexplained:
 
     def explain(self, request: FitRequest) -> list[tuple[str, float]]:  # noqa: ARG002 - the port's
         return []
+
+    def looked_up(self) -> Mapping[Metric, LookedUp]:
+        return self._fit.looked_up()
 
 
 class LocalAdviser:

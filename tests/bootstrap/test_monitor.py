@@ -1,6 +1,7 @@
 """The monitor put together: what it says of itself."""
 
 import contextlib
+import json
 import math
 import threading
 from datetime import timedelta
@@ -28,6 +29,26 @@ from guardian.telemetry import Metrics
 @pytest.fixture
 def broker():
     return MemoryBroker()
+
+
+def call(session, tool):
+    return json.dumps(
+        {
+            "schema": "guardian.decision/v1",
+            "id": f"{session} {tool}",
+            "time": utc_now().isoformat(),
+            "gateway": "mcp-gw-demo-1",
+            "envelope": {
+                "delegator_id": "u",
+                "tenant_id": "acme",
+                "session_id": session,
+                "purpose": "review the contract",
+                "allowed_tools": ["contracts.read", "contracts.list"],
+            },
+            "action": {"tool": tool, "arguments": {}},
+            "decision": {"effect": "allow"},
+        }
+    )
 
 
 @pytest.fixture
@@ -71,6 +92,24 @@ def test_who_takes_nothing_at_the_end_of_a_file_is_named(tmp_path, monkeypatch):
     monitor = Monitor(settings, metrics=Metrics(), consumer=FileConsumer(tmp_path / "log.jsonl"), producer=blocked)
     with pytest.raises(BusError, match=r"no dead letter could be .* for 0 s; 1 .* --file` of this file"):
         monitor.run(threading.Event())
+
+
+def test_the_page_counts_what_the_drift_model_knew_and_what_it_had_to_compute(tmp_path):
+    settings = load(initialise(tmp_path / "home"), overrides={"archive": {}, "model": {"engine": "lexical"}})
+    log, metrics = tmp_path / "log.jsonl", Metrics()
+    log.write_text(
+        "\n".join([call("s1", "contracts.read"), call("s2", "contracts.read"), call("s3", "contracts.list")])
+    )
+    monitor = Monitor(settings, metrics=metrics, consumer=FileConsumer(log), producer=FileProducer(tmp_path))
+    monitor._worker.run(threading.Event())
+    monitor._count_cache()  # nothing was asked since
+    monitor.store.close()
+
+    def counted(cache):
+        return [metrics.value(f"guardian_{cache}_cache_total", result=result) for result in ("hit", "miss")]
+
+    assert counted("embedding") == [1, 2]
+    assert counted("vector") == [4, 3]  # a purpose twice, two actions; then all three for what they mean
 
 
 def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_away(monitor):

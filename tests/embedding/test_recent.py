@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardian.embedding.recent import Recent
+from guardian.embedding.recent import LookedUp, Recent
 
 
 class Doubling:
@@ -29,7 +29,7 @@ def test_a_repeated_key_is_computed_once() -> None:
     assert recent.look_up([4], double) == {4: 8}
     assert recent.look_up([], double) == {}
     assert double.asked == [5, 4]
-    assert recent.misses == 2
+    assert recent.looked_up == LookedUp(hits=2, misses=2)
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])
