@@ -9,22 +9,21 @@ from guardian.console.notices import notice_in
 from guardian.console.pages import Pages
 from guardian.wire.findings import FindingView
 
-_CASES, _STREAM, _WAITING, _LOOKED_AT = 15, 25, 10, 500
+_CASES, _STREAM, _WAITING = 15, 25, 10
 
 
 def show(pages: Pages, asked: Asked) -> Response:
     api = pages.api(asked)
-    waiting = api.approvals(state="pending", limit=_LOOKED_AT)
     # an agent can have any number of its calls held; they must not hide the other requests
+    others, calls = (api.approvals(state="pending", held=held, limit=_WAITING).items for held in (False, True))
     stream = api.findings(limit=_STREAM)
-    first = sorted(waiting.items, key=lambda each: each.action == "permitCall")[:_WAITING]
     return pages.page(
         asked,
         "overview",
         notice=notice_in(asked),
         flagged=api.sessions(status="flagged", order="pressing", limit=_CASES),
         revoked=api.sessions(status="revoked", order="pressing", limit=_CASES),
-        waiting=waiting.model_copy(update={"items": tuple(first)}),
+        waiting=(*others, *calls)[:_WAITING],
         stream=stream,
         otherwise=_judged_otherwise(stream.items, pages.parts.model),
         watch=api.watch(),

@@ -141,8 +141,7 @@ def page(
 
 def _held(api: EvidenceClient, tenant: str, session: str) -> tuple[ApprovalView, ...]:
     """The calls of a session without a case about which somebody is asked."""
-    waiting = api.approvals(state="pending", limit=_WAITING).items
-    return tuple(each for each in waiting if (each.tenant_id, each.session_id) == (tenant, session))
+    return api.approvals(tenant_id=tenant, session_id=session, state="pending", limit=_WAITING).items
 
 
 def _headed(findings: Sequence[FindingView], case: CaseView | None) -> list[FindingView]:

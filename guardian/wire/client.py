@@ -172,12 +172,15 @@ class ControlClient(ControlCalls):
         self,
         *,
         tenant_id: str | None = None,
+        session_id: str | None = None,
         state: ApprovalState | None = None,
+        held: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> ApprovalPage:
-        query = {"tenant_id": tenant_id, "state": state, "limit": limit, "cursor": cursor}
-        return self._ask(ApprovalPage, "GET", "/v1/approvals", query=query)
+        """`held`: only the calls that are held, or only what else is asked."""
+        query = {"tenant_id": tenant_id, "session_id": session_id, "state": state, "held": held}
+        return self._ask(ApprovalPage, "GET", "/v1/approvals", query={**query, "limit": limit, "cursor": cursor})
 
     def approval(self, approval_id: str) -> ApprovalView:
         return self._ask(ApprovalView, "GET", f"/v1/approvals/{segment(approval_id)}")

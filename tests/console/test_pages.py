@@ -319,15 +319,18 @@ def test_a_control_without_a_model_of_its_own_has_no_files_that_could_be_others(
     assert "was judged with" not in html
 
 
+def hold_more_calls_than_the_api_gives_at_once(site):
+    with site.deps.store.write() as rows:
+        (asked,) = rows.approvals.page(None, limit=1)
+        for n in range(501):
+            told = {"id": f"apr_call_{n}", "action": "permitCall", "session_id": "sess_1"}
+            call = asked.view.model_copy(update=told)
+            rows.approvals.add(call, proposer_role="monitor", act=asked.act, policy_ids=())
+
+
 def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(site):
     site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
-    with site.deps.store.write() as rows:
-        (mode,) = rows.approvals.page(None, limit=1)
-        for n in range(12):
-            call = mode.view.model_copy(
-                update={"id": f"apr_call_{n}", "action": "permitCall", "session_id": "sess_1"}
-            )
-            rows.approvals.add(call, proposer_role="monitor", act=mode.act, policy_ids=())
+    hold_more_calls_than_the_api_gives_at_once(site)
     html = site.signed_in().page()
     assert "<strong>change the mode</strong>" in html
     assert html.count("<strong>let one held call through</strong>") == 9
@@ -404,6 +407,7 @@ def test_a_held_call_is_shown_as_it_would_be_made_and_its_links_lead_somewhere(m
     links = {unescape(each) for each in re.findall(r'href="(/console/session\?[^"]+)"', html)}
     assert links
     assert [person.get(each).status_code for each in links] == [200] * len(links)
+    hold_more_calls_than_the_api_gives_at_once(site)  # of another session
     html = person.page(links.pop())
     assert "alerted nobody about this session" not in html
     assert "&lt;b&gt;thief@evil.example&lt;/b&gt;" in html

@@ -314,6 +314,9 @@ def test_approvals_are_filtered_and_paged(stage):
     rest = listed(limit=2, cursor=page["next"])
     assert [each["id"] for each in page["items"] + rest["items"]] == ids[::-1]
     assert rest["next"] is None
+    assert [each["id"] for each in listed(session_id="s1")["items"]] == [ids[1]]
+    assert [each["id"] for each in listed(held=False)["items"]] == ids[::-1]
+    assert listed(held=True)["items"] == []
     assert stage.call("GET", "/v1/approvals/apr_0").status_code == 404
 
 

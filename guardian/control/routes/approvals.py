@@ -22,13 +22,19 @@ def list_approvals(
     caller: Caller,
     before: Before,
     tenant_id: TenantFilter = None,
+    session_id: Annotated[Identifier | None, Query()] = None,
     state: Annotated[ApprovalState | None, Query()] = None,
+    held: Annotated[
+        bool | None, Query(description="Only calls that are held, or only what else is asked.")
+    ] = None,
     limit: Limit = 50,
 ) -> ApprovalPage:
     """Acts within reach that wait or waited for a second person, the newest first."""
     scope = may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = rows.approvals.page(scope, limit=limit + 1, before=before, state=state)
+        found = rows.approvals.page(
+            scope, limit=limit + 1, before=before, session_id=session_id, state=state, held=held
+        )
     shown, onward = page(found, limit)
     return ApprovalPage(items=tuple(each.view for each in shown), next=onward)
 

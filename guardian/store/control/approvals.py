@@ -96,10 +96,22 @@ class ApprovalRows:
         return int(self.connection.execute(counted).scalar_one())
 
     def page(
-        self, scope: Scope, *, limit: int, before: int | None = None, state: ApprovalState | None = None
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        before: int | None = None,
+        session_id: str | None = None,
+        state: ApprovalState | None = None,
+        held: bool | None = None,
     ) -> list[StoredApproval]:
-        """The newest first."""
+        """The newest first. `held`: only the calls that are held, or only what else is asked."""
         wanted = select(approval).where(within(approval.c.tenant_id, scope))
+        if session_id is not None:
+            wanted = wanted.where(approval.c.session_id == session_id)
+        if held is not None:
+            call = approval.c.action == "permitCall"
+            wanted = wanted.where(call if held else ~call)
         if state is not None:
             wanted = wanted.where(approval.c.state == state)
         if before is not None:
