@@ -233,7 +233,8 @@ def test_a_careless_grant_revokes_nobody_whatever_the_configuration_says() -> No
 )
 def test_every_rule_of_every_signal_can_be_configured_and_goes_with_its_signal(name: str) -> None:
     rules = plugins.find("signals", name).breaches
-    settings = load(None, overrides={"response": {"breaches": dict.fromkeys(rules, "revoke")}})
+    on = {**load(None).signals, name: {}}  # it may be off out of the box
+    settings = load(None, overrides={"signals": on, "response": {"breaches": dict.fromkeys(rules, "revoke")}})
     open_signals(settings)
     open_signals(_without(settings, name))
 

@@ -13,7 +13,7 @@ from guardian.bootstrap import plugins
 from guardian.errors import ConfigurationError
 from guardian.sources.guardian import GuardianDecisions
 
-ROOMS = ["signals", "sources", "embedding", "policy", "alerting"]
+ROOMS = ["signals", "sources", "embedding", "policy", "alerting", "revocation", "tightening"]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -48,8 +48,9 @@ def test_without_a_file_everything_has_a_default_and_nothing_a_secret() -> None:
     assert settings.parent_grace.total_seconds() == 60
 
 
-def test_the_signals_that_are_on_are_the_signals_there_are() -> None:
-    assert set(load().signals) == set(plugins.names("signals"))
+def test_the_signals_that_are_on_are_among_the_signals_there_are() -> None:
+    assert load().signals
+    assert set(load().signals) <= set(plugins.names("signals"))
 
 
 @pytest.mark.parametrize(
