@@ -13,6 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from guardian.bootstrap import plugins
+from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.sentence_transformers import (
     SentenceTransformer,
     SentenceTransformers,
@@ -20,7 +21,7 @@ from guardian.embedding.sentence_transformers import (
 )
 from guardian.errors import ConfigurationError, ModelError
 
-Opens = Callable[..., object]
+Opens = Callable[..., Encoder]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,10 @@ def opens(half: Path, whole: Path) -> Opens:
     return lambda **options: SentenceTransformers(**halves, **options).open(whole)
 
 
-def test_a_copy_opens(opens: Opens) -> None:
-    opens()
+def test_a_copy_that_nobody_broke_answers(opens: Opens) -> None:
+    encoder = opens()
+    assert encoder.logits([("a", "b")]).shape == (1,)
+    assert encoder.embed(["a"]).shape == (1, DIMENSIONS)
 
 
 def test_without_its_tokenizer_every_word_would_be_alike_so_a_model_is_refused(half: Path, opens: Opens) -> None:
