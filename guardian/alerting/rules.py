@@ -8,14 +8,13 @@ quiet hours. A severe case is never held back by less severe ones: a storm of de
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from guardian.alerting.port import Verb
-from guardian.domain.finding import Severity
+from guardian.domain.finding import SEVERITIES
 from guardian.store.control.cases import StoredCase
 
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 OPEN_STATES = frozenset({"flagged", "revoke_requested", "waits"})
 """Those in which somebody is expected to do something."""
 

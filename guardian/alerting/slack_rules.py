@@ -6,8 +6,9 @@ from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from guardian.alerting.rules import SEVERITIES, QuietHours, Route, Rules, rank
+from guardian.alerting.rules import QuietHours, Route, Rules, rank
 from guardian.domain.event import purpose_family
+from guardian.domain.finding import SEVERITIES
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:

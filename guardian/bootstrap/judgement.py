@@ -20,12 +20,13 @@ from guardian.domain.batch import DeadLetter, Decoded, Known
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
+from guardian.domain.signal import Signature
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import READING, PurposeFit
 from guardian.embedding.meaning import Meanings
 from guardian.embedding.ports import EnginePlugin
 from guardian.errors import ConfigurationError, ModelError
-from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
+from guardian.pipeline.decoding import ClockBounds, Decoder
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder

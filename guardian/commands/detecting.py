@@ -11,10 +11,10 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, options_of, read_mapping
 from guardian.commands.offline import batches
 from guardian.config import Settings
-from guardian.domain.event import DecisionEvent, SessionKey
+from guardian.domain.event import DecisionEvent, SessionKey, SessionName
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
-from guardian.sources.completing import Completion, SessionName
+from guardian.sources.completing import Completion
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.port import Format, Source, Told
 from guardian.sources.reading import Reader

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
 from guardian.config.base import GatewayName, Name, OneTenant, Options, Seconds, Section, Topic, Wildcards
+from guardian.domain.event import SessionName
+from guardian.domain.redacted import Way
 from guardian.domain.urls import is_private
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
@@ -50,12 +52,10 @@ class SourceSection(Section):
     options: Options = Field(default_factory=dict)  # of the format; with auto, by format
     gateway: GatewayName | None = None  # who sends this log, whatever its records say; in format guardian they do
     tenant: OneTenant | None = None  # whose log it is, where its records do not say
-    session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
-        default_factory=lambda: list(SESSION_ORDER), min_length=1
-    )
+    session: list[SessionName] = Field(default_factory=lambda: list(SESSION_ORDER), min_length=1)
     idle_s: Seconds = 1800.0  # a session known by agent and user only begins anew after so much silence
     tools: ToolNameSection = ToolNameSection()
-    redact: dict[Name, Literal["drop", "hash", "shape"]] = Field(default_factory=dict)
+    redact: dict[Name, Way] = Field(default_factory=dict)
     schema_registry: SchemaRegistrySection | None = None
 
     @model_validator(mode="after")

@@ -2,11 +2,12 @@
 
 from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from guardian.archive.redaction import Treatment
 from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plugins
 
 
@@ -33,7 +34,7 @@ class ArgumentRuleSection(Section):
 
     tool: Wildcards = "*"
     argument: Wildcards = "*"
-    treatment: Literal["keep", "identifiers", "hash", "shape", "drop"]
+    treatment: Treatment
 
 
 def _of_its_own(folder: Path) -> Path:

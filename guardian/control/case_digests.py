@@ -5,10 +5,11 @@ from collections import defaultdict
 from datetime import datetime
 
 from guardian.alerting.port import Digest
-from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
+from guardian.alerting.rules import Fold, Rules, next_move
 from guardian.control.case_feeds import LEAVES, read_alert
 from guardian.control.case_standing import Standing, standing
 from guardian.control.deps import ControlDeps
+from guardian.domain.finding import SEVERITIES
 from guardian.store.control.cases import StoredCase
 from guardian.store.control.store import ControlRows
 from guardian.wire.cases import CaseEvent

@@ -2,7 +2,7 @@
 
 import shlex
 from datetime import datetime
-from typing import Literal, assert_never, cast
+from typing import Literal, assert_never
 
 from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.acts_under import in_words, revoked_with_it
@@ -22,7 +22,7 @@ from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.store import ControlRows
 from guardian.wire.approvals import ApprovalDecision, ApprovalView
 from guardian.wire.findings import AlertOutcome
-from guardian.wire.principal import Principal, Role
+from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeRequest
 
 _ENDS: dict[str, Literal["approved", "denied", "withdrawn", "expired"]] = {
@@ -129,7 +129,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
     session = None if view.session_id is None else rows.sessions.get(view.tenant_id, view.session_id)
     proposer = Principal(
         view.proposer,
-        cast(Role, stored.proposer_role),
+        stored.proposer_role,
         frozenset({view.tenant_id}),
         jti="",
         expires_at=view.expires_at,

@@ -14,7 +14,7 @@ from guardian.domain.finding import Finding
 from guardian.domain.past import Vectors
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
-from guardian.domain.signal import BaselineFact, CredentialHit, SharedReads
+from guardian.domain.signal import BaselineFact, CredentialHit, SharedReads, Signature
 
 PURPOSES_KEPT = 16
 """Of an agent, the latest."""
@@ -86,7 +86,7 @@ class Decoded:
     now: datetime
     clock_suspect: bool
     credentials: tuple[CredentialHit, ...] = ()
-    signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
+    signature: Signature = "absent"
     envelope_digest: str | None = None
     entry: int = 0
     purpose_from: PurposeFrom = "log"

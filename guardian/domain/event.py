@@ -274,6 +274,9 @@ class Result(_Value):
 UNTOLD = "-"
 """The delegator of records whose log names none; then `Origin.absent` lists it."""
 
+SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
+"""What a session is named after, in the order in which names are looked for."""
+
 
 class Origin(_Value):
     """How a record of another log format was read; guardian's own format has none.
@@ -285,7 +288,7 @@ class Origin(_Value):
     """
 
     format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    session_from: Literal["gateway", "token", "conversation", "trace", "window"] = "gateway"
+    session_from: SessionName = "gateway"
     absent: tuple[str, ...] = ()
     route: Annotated[str, StringConstraints(max_length=2048)] | None = None
     tool: Identifier | None = None

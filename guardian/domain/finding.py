@@ -2,7 +2,7 @@
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, FailFast, Field, StringConstraints
 
@@ -38,6 +38,7 @@ class Kind(StrEnum):
 
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Text = Annotated[str, StringConstraints(max_length=2000)]
 Marks = Annotated[tuple[Annotated[str, StringConstraints(pattern=MARK)], ...], Field(max_length=MARKS), FailFast()]
 

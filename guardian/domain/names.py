@@ -3,7 +3,8 @@
 import re
 from functools import lru_cache
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word begins within a name: `readAll`, `URLList`."""
 _INITIALS = re.compile(r"[A-Z]{2,}s(?![a-z])")
 """Several of what initials name: `IDs`, `URLs`."""
 _WORD = re.compile(r"[^\W_]+")
@@ -36,7 +37,7 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def _split(name: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(_CAMEL.sub(" ", name).lower()))
+    return tuple(_WORD.findall(CAMEL.sub(" ", name).lower()))
 
 
 _words_of_name = lru_cache(maxsize=8_192)(_split)

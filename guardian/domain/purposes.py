@@ -10,6 +10,7 @@ deterministic; English only.
 import re
 from functools import lru_cache
 
+from guardian.domain.names import CAMEL
 from guardian.domain.text import word_set
 
 _READ = 8192
@@ -22,7 +23,6 @@ _FILES = re.compile(
     r"\w{1,5}[^\w*]*$"
 )
 """A wildcard over files, not tools; one word besides says what is to be done with them: "lint src/**/*.ts"."""
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _COLON = re.compile(r"(?::| [-\u2013\u2014])(?=[ \t])")
 _AND_ALL = re.compile(r"(?:\b(?:and|or|then|plus)|[,;&+])[ \t]+\*+(?![^\s.,;])", re.IGNORECASE)
@@ -126,7 +126,7 @@ def open_ended(purpose: str) -> bool:
 
 
 def _said(text: str) -> str:
-    return " ".join(_WORD.findall(_CAMEL.sub(" ", text).lower()))
+    return " ".join(_WORD.findall(CAMEL.sub(" ", text).lower()))
 
 
 def _telling(said: str) -> frozenset[str]:

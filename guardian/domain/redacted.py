@@ -6,6 +6,10 @@ A rule is a dotted path, and so is a key like `customer.email`: what it holds is
 
 import re
 from collections.abc import Iterable
+from typing import Literal
+
+Way = Literal["drop", "hash", "shape"]
+"""What a rule puts in the place of a value: nothing, a keyed hash, or its shape."""
 
 Rule = tuple[str, ...]
 """The rest of a rule's path; an empty one hides everything from there on. `*` is any one name."""

@@ -46,6 +46,9 @@ MARKS = 8
 
 _CAP = 2**53
 
+Signature = Literal["absent", "unchecked", "valid", "invalid"]
+"""How the signature over an envelope stood up."""
+
 NOTED = frozenset({"arguments_unchecked", "reissued_unclear", "credential_in_arguments", "credential_in_resource"})
 """Soft breaches that ask for nothing out of the box: something could not be compared, or an argument is merely
 called a secret, as those are with which honest agents log in."""
@@ -152,7 +155,7 @@ class Observation:
     baseline: BaselineFact | None = None
     credentials: tuple[CredentialHit, ...] = ()
     redacted: Mapping[str, str] = field(default_factory=dict)
-    signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
+    signature: Signature = "absent"
     other_purposes: int = 0  # distinct other purposes this agent identity served recently, in this tenant
     value_prints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keyed, by the argument's path
     siblings: SiblingFact | None = None  # None where no other session of its task or delegation read

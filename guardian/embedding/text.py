@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
+from guardian.domain.names import CAMEL
 from guardian.domain.text import word_set
 
 PURPOSE_CHARS = 600
@@ -38,7 +39,6 @@ DESTINATION = word_set(
 )
 _DEED = word_set("method action operation verb op command sql query statement amount")
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _JOINTS = re.compile(r"[_./:\-\\]+")
 _SPACE = re.compile(r"\s+")
 
@@ -62,7 +62,7 @@ def words(name: str) -> str:
     >>> words("GmailSendEmail"), words("contracts.read_v2")
     ('gmail send email', 'contracts read v2')
     """
-    return _SPACE.sub(" ", _JOINTS.sub(" ", _CAMEL.sub(" ", clean(name, TOOL_CHARS)))).strip().lower()
+    return _SPACE.sub(" ", _JOINTS.sub(" ", CAMEL.sub(" ", clean(name, TOOL_CHARS)))).strip().lower()
 
 
 @lru_cache(maxsize=2_048)
@@ -75,7 +75,7 @@ def render_purpose(purpose: str) -> str:
     text = clean(purpose, PURPOSE_CHARS)
     if " " in text:
         return text
-    return _SPACE.sub(" ", _JOINTS.sub(" ", _CAMEL.sub(" ", text))).strip().lower()
+    return _SPACE.sub(" ", _JOINTS.sub(" ", CAMEL.sub(" ", text))).strip().lower()
 
 
 def scalar(value: object) -> str:

@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Literal
 
 from joserfc.jwk import Key
 
 from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.signal import Signature
 from guardian.errors import ConfigurationError
 from guardian.keys.files import stamp
 from guardian.keys.published import signed, usable
@@ -29,7 +29,7 @@ class EnvelopeVerifier:
         self._held = stamp(jwks), _load(jwks)
         self._told = self._held[0]  # of the file that the log says cannot be read
 
-    def __call__(self, event: DecisionEvent) -> Literal["absent", "unchecked", "valid", "invalid"]:
+    def __call__(self, event: DecisionEvent) -> Signature:
         """ "absent" without a signature, else "valid" or "invalid"."""
         if event.envelope_jws is None:
             return "absent"

@@ -3,21 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.event import NO_SLASH, DecisionEvent, Envelope
 from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
-from guardian.domain.signal import CredentialHit
+from guardian.domain.signal import CredentialHit, Signature
 from guardian.errors import DecodeError
 from guardian.sources.port import Source, Told
 
 EVERY_TENANT = "*"
 LETTERS_OF_A_RECORD = 16
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-
-Signature = Literal["absent", "unchecked", "valid", "invalid"]
 
 
 class Redactor(Protocol):

@@ -8,17 +8,15 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
-from guardian.domain.redacted import Rule, below
+from guardian.domain.redacted import Rule, Way, below
 from guardian.domain.signal import CredentialHit
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Redactor
 from guardian.signals.hiding import AGENT, DELEGATOR
 from guardian.signals.narrowing import bare
-
-Way = Literal["drop", "hash", "shape"]
 
 _AREAS = (
     "action.arguments", "action.resource.id", "envelope.resource_constraints", "decision.reason", "trace_id",

@@ -5,11 +5,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from guardian.domain.event import NAMELESS, SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
+from guardian.domain.event import NAMELESS, SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin, SessionName
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts, nameable
@@ -17,8 +17,7 @@ from guardian.sources.guardian import OWN_ID, explain, name_of
 from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
 
-SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
-SESSION_ORDER: tuple[SessionName, ...] = ("gateway", "token", "conversation", "trace", "window")
+SESSION_ORDER: tuple[SessionName, ...] = get_args(SessionName)
 
 _NAMES: Mapping[SessionName, Callable[[Facts], str | None]] = {
     "gateway": lambda facts: facts.session,

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import AwareDatetime
 
 from guardian.wire.base import Body
-from guardian.wire.principal import Principal, Role
+from guardian.wire.principal import PersonRole, Principal, Role
 
 How = Literal["oidc", "link"]
 
-PEOPLE: frozenset[Role] = frozenset({"analyst", "responder", "approver", "auditor", "admin"})
+PEOPLE: frozenset[Role] = frozenset(get_args(PersonRole))
 """Roles that people have; the others belong to machines, which have no use for pages."""
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
 from guardian.store.control.scope import Scope, within
 from guardian.store.control.tables import approval, break_glass
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakGlassView
+from guardian.wire.principal import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,11 @@ class StoredApproval:
 
     seq: int
     act: Mapping[str, Any]
-    proposer_role: str
+    proposer_role: Role
     view: ApprovalView
 
 
+_ROLE: TypeAdapter[Role] = TypeAdapter(Role)
 _DECIDED = (
     select(approval)
     .where(*(approval.c[name] == bindparam(name) for name in ("tenant_id", "session_id", "action")))
@@ -47,7 +50,7 @@ class ApprovalRows:
     connection: Connection
 
     def add(
-        self, view: ApprovalView, *, proposer_role: str, act: Mapping[str, Any], policy_ids: Collection[str]
+        self, view: ApprovalView, *, proposer_role: Role, act: Mapping[str, Any], policy_ids: Collection[str]
     ) -> None:
         told = view.model_dump(exclude={"policy_ids", "particulars"})
         self.connection.execute(
@@ -198,7 +201,9 @@ def _approval(row: Row[Any]) -> StoredApproval:
         "policy_ids": tuple(json.loads(row.policy_ids)),
         "particulars": particulars({**act.get("shown", {}), **act.get("act", {})}),
     }
-    return StoredApproval(row.seq, act, row.proposer_role, ApprovalView.model_validate({**told, **more}))
+    return StoredApproval(
+        row.seq, act, _ROLE.validate_python(row.proposer_role), ApprovalView.model_validate({**told, **more})
+    )
 
 
 def particulars(act: Mapping[str, Any]) -> dict[str, str]:

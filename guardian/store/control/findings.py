@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, or_, select, update
 
-from guardian.domain.finding import Effect, Finding, Kind, Severity
+from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
 from guardian.store.control.scope import NoIndex, Scope, has_much, within
 from guardian.store.control.tables import UNKNOWN, finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, PersonsVerdict
@@ -16,7 +16,6 @@ ROOM = 8 * 1024 * 1024
 """As many characters of findings are read for one answer: nobody's may stall the answers to all others."""
 _AT_ONCE = 20
 _ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 # Nothing that an agent wrote passes for it: within its texts every quote is escaped.
 _SEVERE = case(*((finding.c.finding.contains(f'"severity":"{each}"'), n) for n, each in enumerate(SEVERITIES)))
 _TOLD = finding.c.effect != Effect.NONE.value

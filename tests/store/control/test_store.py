@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sqlalchemy import event
 from whole_store import first_bad
 
@@ -30,6 +31,7 @@ from guardian.store.control.epoch import EpochFile, Mark, lost_mark, restored_ma
 from guardian.store.control.store import ControlStore
 from guardian.store.control.tables import metadata
 from guardian.store.engine import open_engine, writing
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.findings import FindingOutcome, PersonsVerdict
 from guardian.wire.principal import Principal
 
@@ -599,6 +601,15 @@ def test_what_was_said_of_a_held_call_is_found_without_reading_the_tenants_other
         rows.approvals.decided("acme", "s1", "permitCall", {})
         rows.approvals.pending("acme", "s1", "permitCall", {})
     assert {step for step in plans if "tenant_id=? AND s" not in step} <= {"USE TEMP B-TREE FOR ORDER BY"}
+
+
+def test_an_approval_whose_proposer_has_a_role_that_does_not_exist_is_not_read(store):
+    asked = {"id": "a1", "tenant_id": "acme", "action": "setMode", "proposer": "ann", "reason": "r"}
+    view = ApprovalView(**asked, created_at=NOW, expires_at=NOW + timedelta(days=1))
+    with store.write() as rows:
+        rows.approvals.add(view, proposer_role="owner", act={}, policy_ids=[])
+    with store.read() as rows, pytest.raises(ValidationError, match="'auditor' or 'metrics'"):
+        rows.approvals.get("a1", None)
 
 
 def _find(rows, name, tenant):
