@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SMALLEST_P = 1e-12
+_TAIL_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,14 @@ class Reference:
             raise ValueError(f"tail scale must be positive and finite, got {self.scale}")
 
     @classmethod
-    def fit(cls, sample: Sequence[float], *, least_scale: float, tail_share: float = 0.05) -> "Reference":
-        """Sort the sample; the scale is the mean excess of its upper `tail_share` (at least 10 values where there
+    def fit(cls, sample: Sequence[float], *, least_scale: float) -> "Reference":
+        """Sort the sample; the scale is the mean excess of its largest twentieth (at least 10 values, where there
         are), and never less than `least_scale`: clumped samples must not make the tail look shorter than it is.
         """
         values = tuple(sorted(float(v) for v in sample))
         if not values:
             raise ValueError("a reference needs at least one honest value")
-        count = min(len(values), max(10, math.ceil(tail_share * len(values))))
+        count = min(len(values), max(10, math.ceil(_TAIL_SHARE * len(values))))
         excess = [v - values[-count] for v in values[-count:]]
         return cls(values, max(least_scale, sum(excess) / len(excess)))
 
