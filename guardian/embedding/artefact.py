@@ -139,7 +139,7 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
         found = digest(directory / name)
         if found != expected:
             raise ModelError(
-                f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall, or"
-                " for a model of your own put the file back as `guardian train` wrote it, or train again"
+                f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall,"
+                " or for a model of your own put the file back as `guardian train` wrote it, or train again"
             )
     return Artefact(directory, about)
