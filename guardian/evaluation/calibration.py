@@ -13,14 +13,12 @@ from guardian.domain.batch import Decoded, Judgement, Memory, ScoredDecision
 from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.recent import LookedUp
-from guardian.embedding.recent import LookedUp
 from guardian.evaluation.honest import MAX_SHARE, HonestSession, bounded
 from guardian.evaluation.sessions import LabelledSession
 from guardian.evaluation.siblings import Siblings
 from guardian.pipeline.judging import Fit, Judge
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
-from guardian.telemetry import Metric
 from guardian.telemetry import Metric
 
 FLAT = Calibration.fit([0.5], [0.0], [0.0], source="none")
