@@ -36,6 +36,15 @@ OneOfMany = Annotated[
     str | None,
     typer.Option("--tenant", help="Whose, where findings of several tenants have this id.", callback=named),
 ]
+ControlOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file; default $GUARDIAN_CONFIG, else ./guardian.yaml. The token is $GUARDIAN_TOKEN,"
+        " else keys/admin.token beside it.",
+    ),
+]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
 Limit = Annotated[int, typer.Option(min=1, max=_MOST, help="How many at most, the newest first.")]
 Listed = TypeVar("Listed")

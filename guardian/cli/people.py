@@ -1,19 +1,31 @@
 """sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import Limit, OneOfMany, OnlyTenant, Tenant, Why, client, named, newest, one_line
-from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.asking import (
+    ControlOption,
+    Limit,
+    OneOfMany,
+    OnlyTenant,
+    Tenant,
+    Why,
+    client,
+    named,
+    newest,
+    one_line,
+)
+from guardian.cli.common import JsonOption, escape, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
-from guardian.domain.text import counted, moment
+from guardian.domain.text import counted, moment, visible
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
-from guardian.wire.findings import Verdict
+from guardian.wire.findings import FindingView, Verdict
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
@@ -31,12 +43,12 @@ def sessions(
     tenant: OnlyTenant = None,
     status: Annotated[SessionStatus | None, typer.Option(help="Only sessions with this status.")] = None,
     limit: Limit = 50,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List sessions that have findings, the newest first.
 
-    Uses the token in $GUARDIAN_TOKEN, else keys/admin.token beside the configuration.
+    Example: guardian sessions --status flagged
     """
     from guardian.cli.tables import show_sessions
 
@@ -51,18 +63,34 @@ def sessions(
 
 
 def findings(
+    finding: Annotated[
+        str | None, typer.Argument(help="A finding's id, fnd_...: show this one in full.", callback=named)
+    ] = None,
     tenant: OnlyTenant = None,
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
     kind: Annotated[
         Kind | None, typer.Option(metavar="<kind>", help=f"Only findings of this kind: {', '.join(Kind)}.")
     ] = None,
     limit: Limit = 50,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List findings and what policy made of them, the newest first."""
+    """List findings and what policy made of them, the newest first; or show one: the act, why, what policy said.
+
+    Example: guardian findings fnd_5f0c
+    """
     from guardian.cli.tables import show_views
 
+    if finding is not None:
+        if session or kind:
+            raise ConfigurationError("a finding's id names one; --session and --kind go with the list")
+        with client(config) as control:
+            view = control.finding(finding, tenant_id=tenant)
+        if as_json:
+            print_json(view)
+        else:
+            _show_finding(view)
+        return
     with client(config) as control:
         wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
         page = newest(limit, lambda n, after: control.findings(**wanted, limit=n, cursor=after))
@@ -83,7 +111,7 @@ def revoke(
         int | None,
         typer.Option(min=1, max=527_040, help="For how long, with --subject; default: as configured."),
     ] = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a session, and what it delegated: every gateway refuses its next call.
@@ -110,12 +138,14 @@ def reinstate(
     ],
     reason: Why,
     subject: Subject = "session",
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let a revoked session act again, with a second person's word; its evidence starts afresh.
 
     With --subject: an agent, delegator, task or token, by another person than the one who revoked it.
+
+    Example: guardian reinstate tenant_acme sess_42 --reason "the export was asked for"
     """
     with client(config) as control:
         if subject == "session":
@@ -132,10 +162,15 @@ def dismiss(
     benign: Annotated[
         bool, typer.Option("--benign", help="It was unusual, and all right; kept as another label.")
     ] = False,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Call one finding a false positive; its session's evidence starts afresh, and other findings stand."""
+    """Call one finding a false positive; its session's evidence starts afresh, and other findings stand.
+
+    `guardian findings ID` shows what it is about.
+
+    Example: guardian dismiss fnd_5f0c --reason "a planned migration"
+    """
     _judge(finding, tenant, "benign" if benign else "false_positive", reason, config, as_json=as_json)
 
 
@@ -143,10 +178,15 @@ def confirm(
     finding: Finding,
     reason: Why,
     tenant: OneOfMany = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Confirm a finding as drift; it is kept as a label."""
+    """Confirm a finding as drift; it is kept as a label.
+
+    `guardian findings ID` shows what it is about.
+
+    Example: guardian confirm fnd_5f0c --reason "nobody asked for it"
+    """
     _judge(finding, tenant, "confirmed", reason, config, as_json=as_json)
 
 
@@ -155,10 +195,13 @@ def protect(
     session: Session,
     reason: Why,
     off: Annotated[bool, typer.Option("--off", help="Take the protection away.")] = False,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Protect a session: guardian may flag it, only people may revoke it."""
+    """Protect a session: guardian may flag it, only people may revoke it.
+
+    Example: guardian protect tenant_acme sess_42 --reason "the yearly audit"
+    """
     with client(config) as control:
         result = control.protect(tenant, session, protected=not off, reason=reason)
     if as_json:
@@ -173,11 +216,13 @@ def mode(
     wanted: Annotated[
         Mode | None, typer.Argument(metavar="mode", help="The mode to set; absent: show the present one.")
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; it is audited.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="With a mode: why; it is audited and shown to others.")
+    ] = None,
     percent: Annotated[
         int | None, typer.Option("--percent", min=1, max=99, help="canary: the share of sessions to act on.")
     ] = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show or set a tenant's mode: in shadow everything is computed and nothing revoked.
@@ -188,8 +233,10 @@ def mode(
     """
     if wanted is None and (reason or percent is not None):
         raise ConfigurationError("--reason and --percent go with a mode: shadow, canary or enforce")
-    if wanted is not None and (wanted == "canary") != (percent is not None):
-        raise ConfigurationError("--percent, from 1 to 99, goes with canary and with no other mode")
+    if wanted == "canary" and percent is None:
+        raise ConfigurationError("canary needs --percent, from 1 to 99: the share of sessions to act on")
+    if wanted not in (None, "canary") and percent is not None:
+        raise ConfigurationError(f"--percent goes with canary, not with {wanted}")
     if wanted is not None and not reason:
         raise ConfigurationError('say why: --reason "..." (it is audited)')
     with client(config) as control:
@@ -243,6 +290,21 @@ def _show_unheard(result: ActResult) -> None:
         typer.echo(one_line(f"control had not heard of {name}: no finding or envelope has that name"), err=True)
 
 
+def _show_finding(view: FindingView) -> None:
+    """All that a channel would tell of it, and what people made of it since."""
+    from guardian.alerting import blocks
+    from guardian.alerting.plain_text import as_text
+    from guardian.alerting.port import Alert
+    from guardian.control.case import case_key, told
+
+    case = case_key(view.finding.tenant_id, view.finding.session_id)
+    alert = Alert(finding=view.finding, outcome=told(view.outcome), case=case)
+    typer.echo(escape(as_text(blocks.in_full(alert)).rstrip()))
+    if said := view.verdict:
+        word = said.verdict.replace("_", " ")
+        typer.echo(one_line(f"{said.actor} said on {moment(said.at)}: {word}, {said.reason}"))
+
+
 def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
     if as_json:
         print_json(done)
@@ -269,7 +331,15 @@ def _judge(
     else:
         typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
         if view.unjudged and verdict != "confirmed":
-            session = view.finding.session_id
+            tenant_id, session_id = view.finding.tenant_id, view.finding.session_id
             left = counted(view.unjudged, "other drift finding")
-            told = f"nobody has judged {left} of {session}; `guardian findings --session {session}` lists them"
-            typer.echo(one_line(told), err=True)
+            listed = _list_of(tenant_id, session_id)
+            typer.echo(one_line(f"nobody has judged {left} of {session_id}; `{listed}` lists them"), err=True)
+
+
+def _list_of(tenant_id: str, session_id: str) -> str:
+    """The command that lists a session's findings, safe to be copied: agents name sessions. A name in which
+    something hides cannot be typed as it is shown, so the list is then a longer one."""
+    options = {"--tenant": tenant_id, "--session": session_id}
+    typed = [word for option in options.items() if visible(option[1]) == option[1] for word in option]
+    return shlex.join(["guardian", "findings", *typed])

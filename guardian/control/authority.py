@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -116,8 +117,9 @@ def denied(decision: PolicyDecision, asked: PolicyRequest) -> Refusal:
         return Refusal(503, explain(decision), code="policy_unavailable")
     why = explain(decision)
     if not decision.policy_ids:
+        tenant = shlex.quote(asked.tenant_id or "TENANT")
         why += (
-            f" to the role {asked.asker.role}; `guardian policy explain {asked.tenant_id or 'TENANT'} "
+            f" to the role {asked.asker.role}; `guardian policy explain {tenant} "
             f"--action {asked.action} --role ROLE` says whether another may"
         )
     return Refusal(403, why, code="denied")

@@ -1,5 +1,8 @@
 """What guardian may do by itself: more of it takes two people, less takes one."""
 
+import shlex
+from urllib.parse import quote
+
 import pytest
 
 
@@ -133,3 +136,11 @@ def test_who_may_not_widen_is_told_so_and_not_to_find_a_second_person(stage):
         "says whether another may",
     )
     assert stage.call("GET", "/v1/approvals").json()["items"] == []
+
+
+def test_the_command_that_a_refusal_names_can_be_copied_whatever_the_tenant_is_called(stage):
+    wanted = {"mode": "enforce", "reason": "x"}
+    tenant = "acme; touch PWNED #"
+    got = stage.call("PUT", f"/v1/modes/{quote(tenant)}", "responder", tenant, json=wanted)
+    command = got.json()["detail"].split("`")[1]
+    assert shlex.split(command)[:4] == ["guardian", "policy", "explain", tenant]

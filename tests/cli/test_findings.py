@@ -1,0 +1,119 @@
+"""One finding in full; and a hint that names a session, as an agent may have named it. The control API is real."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.commands.tokens import issue
+from guardian.config import load
+from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, Reason, Subject, finding_id
+from guardian.telemetry import Metrics
+from guardian.wire.client import ControlClient
+
+HOSTILE = ["sess_9; touch PWNED #", "$(touch PWNED)", "`touch PWNED`", "a' ; touch PWNED ; '"]
+HIDES = "sess_\u202e9"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A control API that knows two findings of each session."""
+    folder = tmp_path_factory.mktemp("control")
+    file = folder / "guardian.yaml"
+    text = "store: {control: 'sqlite:///control.db'}\nalerts: {jsonl: {path: a.jsonl}}\n"
+    file.write_text(text)
+    settings = load(file)
+    SecretFiles.of(settings).create()
+    control = Control(settings, metrics=Metrics(), port=0)
+    control.start()
+    try:
+        file.write_text(f"{text}control: {{url: '{control.url}'}}\n")
+        for role in ("monitor", "admin"):
+            token = issue(settings, role, role=role, tenants={"*"}, ttl=timedelta(hours=1)).text
+            (folder / "keys" / f"{role}.token").touch(0o600)
+            (folder / "keys" / f"{role}.token").write_text(token)
+        with ControlClient(control.url, (folder / "keys" / "monitor.token").read_text) as client:
+            for session in (*HOSTILE, HIDES):
+                for n in range(2):
+                    client.submit(_finding(session, n))
+        yield folder
+    finally:
+        control.stop()
+
+
+def _finding(session: str, n: int) -> Finding:
+    now = utc_now()
+    return Finding(
+        id=finding_id(Kind.DRIFT, "acme inc", session, n),
+        kind=Kind.DRIFT,
+        tenant_id="acme inc",
+        session_id=session,
+        transition=n,
+        wanted=Effect.FLAG,
+        severity="high",
+        title="Actions no longer fit the declared purpose",
+        subject=Subject(delegator_id="user_7", agent_id="agent_7", purpose="review the contract"),
+        act=Act(
+            decision_id=f"dec_{n}", gateway="gw", tool="email.send", arguments='{"to": "rival\x1b@example.net"}',
+            argument="to", time=now,
+        ),
+        reasons=(Reason(signal="purpose_fit", share=1.0, value=0.97, text="an e-mail is no part of a review"),),
+        evidence=Evidence(score=0.97, p_value=1e-4, session_evidence=5.1, one_in=50_000, actions_seen=4),
+        time=now,
+    )  # fmt: skip
+
+
+def hinted(guardian, home: Path, session: str) -> str:
+    """The command that dismissing one of a session's two findings names."""
+    one = finding_id(Kind.DRIFT, "acme inc", session, 0)
+    done = guardian("dismiss", one, "--reason", "planned", "-c", str(home / "guardian.yaml"))
+    assert (done.returncode, done.stderr.startswith("nobody has judged 1 other drift")) == (0, True), done.stderr
+    return "guardian " + done.stderr.partition("; `guardian ")[2].removesuffix("` lists them\n")
+
+
+@pytest.mark.parametrize("session", HOSTILE, ids=["semicolon", "dollar", "backtick", "quote"])
+def test_a_hint_to_copy_names_the_session_and_runs_nothing_that_an_agent_wrote(
+    guardian, home: Path, tmp_path: Path, session: str
+) -> None:
+    hint = hinted(guardian, home, session)
+    typed = f"guardian() {{ printf '%s\\n' \"$@\"; }}; {hint}"
+    read = subprocess.run(["sh", "-c", typed], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert not (tmp_path / "PWNED").exists()
+    assert read.stdout.splitlines() == ["findings", "--tenant", "acme inc", "--session", session]
+    listed = guardian(*read.stdout.splitlines(), "--json", "-c", str(home / "guardian.yaml")).stdout
+    assert {view["finding"]["session_id"] for view in json.loads(listed)["items"]} == {session}
+
+
+def test_a_name_in_which_something_hides_is_in_no_hint_as_it_cannot_be_typed_as_shown(
+    guardian, home: Path
+) -> None:
+    assert hinted(guardian, home, HIDES) == "guardian findings --tenant 'acme inc'"
+
+
+def test_one_finding_is_shown_with_the_act_the_argument_that_mattered_and_why(guardian, home: Path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    one = finding_id(Kind.DRIFT, "acme inc", HIDES, 1)
+    told = guardian("findings", one, *config).stdout
+    for part in (
+        "email.send",
+        "rival",
+        "argument that mattered most: to",
+        "an e-mail is no part of a review",
+        one,
+    ):
+        assert part in told
+    assert not {"\x1b", "\u202e"} & set(told)
+    assert "said on" not in told, "nobody has judged it"
+    guardian("confirm", one, "--reason", "nobody asked for it", *config)
+    assert guardian("findings", one, *config).stdout.rstrip().endswith(": confirmed, nobody asked for it")
+    assert json.loads(guardian("findings", one, "--json", *config).stdout)["finding"]["id"] == one
+    elsewhere = guardian("findings", one, "--tenant", "globex", *config)
+    assert (elsewhere.returncode, "no such finding" in elsewhere.stderr) == (1, True)
+    both = guardian("findings", one, "--session", "s", *config)
+    assert (both.returncode, "go with the list" in both.stderr) == (2, True)
