@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from guardian.cli.asking import ControlOption, client
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
@@ -44,7 +45,7 @@ def preview(
         str, typer.Argument(help="A finding's id, fnd_..., or a sample: flagged, revoked, digest, ...")
     ],
     as_json: JsonOption = False,
-    config: ConfigOption = None,
+    config: ControlOption = None,
 ) -> None:
     """Print the Slack blocks of a finding's case, as text or with --json as they are sent.
 
@@ -52,7 +53,6 @@ def preview(
     """
     from guardian.alerting.plain_text import as_text
     from guardian.bootstrap.clock import utc_now
-    from guardian.cli.asking import client
     from guardian.commands.samples import samples, shown
 
     known = samples(utc_now())

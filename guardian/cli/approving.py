@@ -5,8 +5,8 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from guardian.cli.asking import Limit, OnlyTenant, Tenant, Why, client, newest, one_line
-from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.asking import ControlOption, Limit, OnlyTenant, Tenant, Why, client, newest, one_line
+from guardian.cli.common import JsonOption, print_json
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
 
@@ -27,7 +27,7 @@ def approvals(
         State, typer.Option(metavar="<state>", help=f"Only acts in this state: {', '.join(get_args(State))}.")
     ] = "pending",
     limit: Limit = 50,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the acts that wait for a second person, the newest first.
@@ -45,7 +45,7 @@ def approvals(
         _show(page.items)
 
 
-def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def approve(approval: Approval, reason: Why, config: ControlOption = None, as_json: JsonOption = False) -> None:
     """Approve an act as the second person: it is done at once, if policy still permits it.
 
     Example: guardian approve apr_5f0c --reason "saw the transcript, the export was asked for"
@@ -53,21 +53,29 @@ def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_jso
     _decide(approval, "approve", reason, config, as_json=as_json)
 
 
-def deny(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Refuse an act that waits for a second person; it is not done."""
+def deny(approval: Approval, reason: Why, config: ControlOption = None, as_json: JsonOption = False) -> None:
+    """Refuse an act that waits for a second person; it is not done.
+
+    Example: guardian deny apr_5f0c --reason "the export was not asked for"
+    """
     _decide(approval, "deny", reason, config, as_json=as_json)
 
 
-def withdraw(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Withdraw a request of your own that still waits for a second person."""
+def withdraw(approval: Approval, reason: Why, config: ControlOption = None, as_json: JsonOption = False) -> None:
+    """Withdraw a request of your own that still waits for a second person.
+
+    Example: guardian withdraw apr_5f0c --reason "it was another session"
+    """
     _decide(approval, "withdraw", reason, config, as_json=as_json)
 
 
 def break_glass(
     tenant: Tenant,
     reason: Why,
-    minutes: Annotated[int, typer.Option(min=1, max=1440, help="For how long; capped by configuration.")] = 30,
-    config: ConfigOption = None,
+    minutes: Annotated[
+        int, typer.Option(min=1, max=1440, help="For how long; control.break_glass.most_minutes caps it.")
+    ] = 30,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Reinstate without a second person for some minutes: for emergencies, and everybody is told.
@@ -80,10 +88,13 @@ def break_glass(
 
 def break_glass_end(
     grant: Annotated[str, typer.Argument(help="The grant's id, bgl_...")],
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End a break-glass grant before its time."""
+    """End a break-glass grant before its time.
+
+    Example: guardian break-glass-end bgl_5f0c
+    """
     with client(config) as control:
         _show_grant(control.end_break_glass(grant), as_json=as_json)
 
@@ -92,7 +103,7 @@ def breaker(
     tenant: Tenant,
     reset: Annotated[bool, typer.Option("--reset", help="Close it before its time.")] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; it is audited.")] = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show or reset a tenant's circuit breaker: while it is open, guardian only flags.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from guardian.tightening.authority import Authority
 
 _NAMED = 6
+_TOOLS = "tools: held > effective > implied"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,8 @@ def authority(
 ) -> None:
     """Show what each hop of a delegation chain could do, where it failed to narrow, and how much of it was used.
 
-    Effective is what the hop and everybody above it held, implied what honest sessions of its purpose use.
+    Its tools are counted as held > effective > implied: effective is what the hop and everybody above it held,
+    implied what of that honest sessions of its purpose use.
 
     Example: guardian authority sess_42 --tenant tenant_acme
     """
@@ -56,10 +58,10 @@ def authority(
 
 
 def show_chain(chain: "Sequence[Authority]") -> None:
-    """One row a hop, the root first. Tools are counted as held > effective > implied by the purpose."""
+    """One row a hop, the root first."""
     from guardian.cli.tables import plain, show_rows
 
-    headings = ("session", "agent", "purpose", "tools", "used", "idle", "delegation")
+    headings = ("session", "agent", "purpose", _TOOLS, "used", "idle", "delegation")
     rows: list[Row] = []
     for depth, each in enumerate(chain):
         hop = each.hop
@@ -76,7 +78,7 @@ def show_chain(chain: "Sequence[Authority]") -> None:
                 faults if each.faults else Text("narrowed" if depth else "root"),
             )
         )
-    show_rows(headings, rows, whole={"tools"})
+    show_rows(headings, rows, whole={_TOOLS})
 
 
 def _counted(tools: Set[str]) -> str:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 Seed = Annotated[int, typer.Option(help="Varies what is measured on.")]
 FirstSeed = Annotated[int, typer.Option(help="The lowest seed; the others follow it.")]
 
-bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
+bench_app = typer.Typer(
+    no_args_is_help=True,
+    help="Measure: each bench prints its figures beside a baseline. Example: guardian bench scoring --json",
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from guardian.cli.asking import client, named
-from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.asking import ControlOption, client, named
+from guardian.cli.common import JsonOption, print_json
 from guardian.errors import ConfigurationError, ControlError
 
 _BROWSER_READS_S = 5.0
@@ -26,12 +26,12 @@ def link(
     ] = None,
     session: Annotated[str | None, typer.Argument(help="The session to look at.", callback=named)] = None,
     browse: Annotated[bool, typer.Option("--open", help="Open it in the browser of this machine.")] = False,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a link that signs you in to the evidence pages: once, within minutes, with your token's reach.
 
-    Uses the token in $GUARDIAN_TOKEN, else keys/admin.token beside the configuration. Give it to nobody.
+    Give it to nobody.
 
     Example: guardian link tenant_acme sess_42 --open
     """

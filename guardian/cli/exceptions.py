@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import Limit, OneOfMany, OnlyTenant, Why, client, newest, one_line
-from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, newest, one_line
+from guardian.cli.common import JsonOption, print_json
 from guardian.wire.exceptions import ExceptionView
 
 exceptions_app = typer.Typer(
@@ -22,13 +22,15 @@ def list_(
     tenant: OnlyTenant = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also those that are over.")] = False,
     limit: Limit = 50,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List exceptions, the newest first.
 
     An exception outlives the token of its owner. "(token withdrawn)" marks those whose owner had a token withdrawn
     after they were made: end what nobody wants any more.
+
+    Example: guardian exceptions list --tenant tenant_acme --ended
     """
     from guardian.cli.tables import plain, show_rows
 
@@ -60,12 +62,14 @@ def list_(
 def add(
     finding: Annotated[str, typer.Argument(help="The finding whose like is fine, fnd_...")],
     reason: Why,
-    days: Annotated[int, typer.Option(min=1, max=365, help="How long it holds.")] = 14,
+    days: Annotated[
+        int, typer.Option(min=1, max=365, help="How long it holds; at most control.exception_days.")
+    ] = 14,
     tool: Annotated[
         str | None, typer.Option(help="A tool, or its beginning and a star; absent: the finding's own.")
     ] = None,
     tenant: OneOfMany = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make an exception for findings like this one: its tenant, its purpose and these tools, for some days.
@@ -83,7 +87,7 @@ def add(
 def end(
     exception: Annotated[str, typer.Argument(help="The exception's id, exc_...")],
     reason: Why,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """End an exception before its time: guardian looks again.

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import OnlyTenant, client
-from guardian.cli.common import ConfigOption, other_file
+from guardian.cli.asking import ControlOption, OnlyTenant, client
+from guardian.cli.common import other_file
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.text import counted
 from guardian.wire.base import listed
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def labels(
     tenant: OnlyTenant = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
 ) -> None:
     """Print what people said of findings, one line each, for calibrate, train and evaluate.
 
@@ -68,7 +68,7 @@ def export(
         "-"
     ),
     tenant: OnlyTenant = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
 ) -> None:
     """Write one JSON line per judged finding: label, drift, purpose, tool, signals, evidence, versions.
 

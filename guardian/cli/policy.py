@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guardian.cli.asking import Tenant, client, one_line
+from guardian.cli.asking import ControlOption, Tenant, client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError, PolicyError
@@ -121,12 +121,12 @@ def explain(
     role: Annotated[
         Role, typer.Option(metavar="<role>", help=f"Who would do it: {', '.join(ROLES)}.")
     ] = "monitor",
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the running control API: may the monitor revoke this session now, and which policy decides?
 
-    Nothing is done by asking. Uses the token in $GUARDIAN_TOKEN, else keys/admin.token beside the configuration.
+    Nothing is done by asking.
 
     Example: guardian policy explain tenant_acme sess_42
     """

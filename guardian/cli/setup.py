@@ -82,7 +82,7 @@ def doctor(
 def migrate(config: ConfigOption = None) -> None:
     """Bring control's database up to date as the role that owns its tables, where `serve` runs as another role.
 
-    Example: GUARDIAN_STORE__CONTROL=postgresql+psycopg://guardian_owner:...@db/guardian_control guardian migrate
+    Example: GUARDIAN_STORE__CONTROL="$URL_OF_ITS_OWNER" guardian migrate
     """
     from guardian.bootstrap.control_store import migrate_control
 
@@ -132,6 +132,8 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List issued tokens; the tokens themselves are not kept.
 
     Each is live, revoked, ended (it expired), or refused (the key that signed it was retired).
+
+    Example: guardian token list --json
     """
     from guardian.commands import tokens
 
@@ -175,7 +177,10 @@ def revoke(
 
 @token_app.command()
 def keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the signing keys that are believed, and which one signs."""
+    """List the signing keys that are believed, and which one signs.
+
+    Example: guardian token keys
+    """
     from guardian.commands import tokens
 
     found = tokens.keys(settings_from(config))
@@ -191,7 +196,10 @@ def retire(
     kid: Annotated[str, typer.Argument(help="The key's id, as `guardian token keys` shows it.")],
     config: ConfigOption = None,
 ) -> None:
-    """Stop believing a signing key: every token it signed is refused at once. Rotate first."""
+    """Stop believing a signing key: every token it signed is refused at once. Rotate first.
+
+    Example: guardian token rotate && guardian token retire OLD_KID
+    """
     from guardian.commands import tokens
 
     tokens.retire(settings_from(config), kid)

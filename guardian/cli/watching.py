@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import client, named, one_line
-from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.asking import ControlOption, client, named, one_line
+from guardian.cli.common import JsonOption, print_json
 from guardian.domain.text import counted
 
 
@@ -17,7 +17,7 @@ def gateways(
     tenant: Annotated[
         str | None, typer.Option(help="Only gateways that serve this tenant.", callback=named)
     ] = None,
-    config: ConfigOption = None,
+    config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Every gateway with the revision it enforces, every monitor with its lag, and the latest self-tests.

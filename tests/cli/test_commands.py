@@ -77,6 +77,25 @@ def test_every_option_of_every_command_says_what_it_is_for() -> None:
     assert list(silent(typer.main.get_command(app), "guardian")) == []
 
 
+def test_every_command_shows_an_example_and_those_that_ask_control_whose_token_they_use() -> None:
+    def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+        below = getattr(command, "commands", {})
+        yield from () if below else [(name, command)]
+        for word, each in below.items():
+            yield from leaves(each, f"{name} {word}".strip())
+
+    found = dict(leaves(typer.main.get_command(app), ""))
+    bare = [name for name, each in found.items() if "Example: " not in (each.help or "")]
+    assert [name for name in bare if not name.startswith("bench ")] == []
+    told = {name: " ".join(getattr(p, "help", "") or "" for p in each.params) for name, each in found.items()}
+    asking = {name for name, helps in told.items() if "GUARDIAN_TOKEN" in helps}
+    assert asking >= {
+        "sessions", "findings", "revoke", "reinstate", "dismiss", "confirm", "protect", "mode", "approvals",
+        "approve", "deny", "withdraw", "breaker", "break-glass", "break-glass-end", "gateways", "labels", "link",
+        "policy explain", "exceptions add", "exceptions end", "exceptions list", "feedback export",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
@@ -90,6 +109,8 @@ def test_every_option_of_every_command_says_what_it_is_for() -> None:
         (("dlq", "redrive"), 2, "--all"),
         (("slack", "manifest", "--url", "example.com"), 2, "https://guardian.example.com"),
         (("evaluate", "log.jsonl", "--one-in", "inf"), 2, "--one-in"),
+        (("mode", "acme", "canary", "--reason", "x"), 2, "canary needs --percent, from 1 to 99"),
+        (("mode", "acme", "enforce", "--percent", "5", "--reason", "x"), 2, "goes with canary, not with enforce"),
     ],
 )
 def test_a_wrong_call_is_one_line_that_names_the_way_out(

@@ -342,6 +342,7 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
     hop = Hop(SessionKey("acme", "s"), None, "user_1", "agent_1", "review", frozenset("*"), None, None)
     show_chain([Authority(hop, hop.own, None, ()), Authority(hop, frozenset({"a.read"}), None, ())])
     shown = capsys.readouterr().out
+    assert "tools: held > effective > implied" in shown
     assert "no limit > no limit > ?" in shown
     assert "no limit > 1 > ?" in shown
 
