@@ -51,7 +51,10 @@ def propose(
     fail_over: Annotated[
         float | None,
         typer.Option(
-            "--fail-over", min=0, max=1, help="Exit 1 if more than this share of honest calls is denied."
+            "--fail-over",
+            min=0,
+            max=1,
+            help="Exit 1 if more than this share of honest calls is denied, or may be.",
         ),
     ] = None,
     verify: Annotated[
@@ -131,9 +134,8 @@ def propose(
             _show_backtest(proposal.backtest)
         for line in [f"{name}: {each}" for name, wrong in problems.items() for each in wrong] if out else []:
             typer.echo(escape(line), err=True)
-    if fail_over is not None and proposal.backtest.cost > fail_over:
-        typer.echo(f"over budget: {proposal.backtest.cost:.4%} of honest calls, {fail_over:.4%} allowed", err=True)
-        raise typer.Exit(_FAULT)
+    if fail_over is not None and proposal.restrictions:  # without any, nothing is denied
+        _keep_to(fail_over, proposal.backtest)
 
 
 def backtest(
@@ -147,7 +149,10 @@ def backtest(
     fail_over: Annotated[
         float | None,
         typer.Option(
-            "--fail-over", min=0, max=1, help="Exit 1 if more than this share of honest calls is denied."
+            "--fail-over",
+            min=0,
+            max=1,
+            help="Exit 1 if more than this share of honest calls is denied, or may be.",
         ),
     ] = None,
     archive: ArchiveOption = None,
@@ -175,7 +180,9 @@ def backtest(
         print_json(tested.as_json())
     else:
         _show_backtest(tested)
-    if tested.newly_allowed or (fail_over is not None and tested.cost > fail_over):
+    if fail_over is not None:
+        _keep_to(fail_over, tested)
+    if tested.newly_allowed:
         raise typer.Exit(_FAULT)
 
 
@@ -248,11 +255,30 @@ def _show_backtest(tested: "Backtest") -> None:
     typer.echo(
         f"{counted(tested.replayed, 'decision')} replayed: "
         f"{tested.honest_denied:,} of {counted(tested.honest, 'honest call')} "
-        f"newly denied ({tested.cost:.4%}) in {counted(tested.honest_sessions_denied, 'session')}, "
+        f"newly denied ({_share(tested)}) in {counted(tested.honest_sessions_denied, 'session')}, "
         f"{tested.unusual_denied:,} of them in sessions that guardian found unusual; "
         f"{tested.flagged_stopped:,} of {counted(tested.flagged_sessions, 'flagged session')} stopped; "
         f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
     )
+
+
+def _share(tested: "Backtest") -> str:
+    return "–" if tested.cost is None else f"{tested.cost:.4%}"
+
+
+def _keep_to(budget: float, tested: "Backtest") -> None:
+    """Exits 1 where honest calls cost more, or may."""
+    if not tested.over(budget):
+        return
+    if tested.cost is None:
+        told = (
+            "no honest call that a restriction is about was replayed, so nobody knows the cost: a longer --window"
+        )
+    else:
+        unjudged = f" and {counted(tested.unknown, 'call')} that could not be judged" if tested.unknown else ""
+        told = f"over budget: {_share(tested)} of honest calls{unjudged}, {budget:.4%} allowed"
+    typer.echo(told, err=True)
+    raise typer.Exit(_FAULT)
 
 
 def days_of(text: str) -> timedelta:

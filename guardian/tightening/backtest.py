@@ -78,9 +78,14 @@ class Backtest:
     stopped_by: dict[str, int] = field(default_factory=dict)  # calls of flagged sessions newly denied
 
     @property
-    def cost(self) -> float:
-        """The share of honest calls that would be newly denied."""
-        return self.honest_denied / self.honest if self.honest else 0.0
+    def cost(self) -> float | None:
+        """The share of honest calls that would be newly denied; None where none was replayed: nobody knows."""
+        return self.honest_denied / self.honest if self.honest else None
+
+    def over(self, budget: float) -> bool:
+        """Whether more than this share of honest calls might be newly denied: one that could not be judged may be,
+        and of none nobody knows."""
+        return not self.honest or min(self.honest, self.honest_denied + self.unknown) > budget * self.honest
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "cost": self.cost}

@@ -42,7 +42,7 @@ def report(
         f"| privilege surface (tool × kind of resource × data class) | {area.before:,} → {area.after:,} "
         f"(−{area.removed:.0%}) |",
         "| honest calls newly denied in the backtest | "
-        f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), in "
+        f"{test.honest_denied:,} of {test.honest:,} ({'–' if test.cost is None else f'{test.cost:.3%}'}), in "
         f"{counted(test.honest_sessions_denied, 'session')} |",
         f"| of these, in sessions that guardian found unusual | {test.unusual_denied:,} |",
         "| flagged sessions that would have been stopped | "

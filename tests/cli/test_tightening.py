@@ -120,6 +120,16 @@ def test_ci_fails_over_budget(guardian, proposed):
     guardian("propose", "--tenant", "estate", "--until", UNTIL, "--fail-over", "0", expect=1)
 
 
+def test_where_no_honest_call_was_replayed_nobody_knows_the_cost_and_ci_fails(guardian, tmp_path):
+    day = (BEGIN + timedelta(days=1)).isoformat()
+    words = ("--tenant", "estate", "--until", day, "--out", tmp_path / "early", "--fail-over", "0")
+    assert "0 restrictions" in guardian("propose", *words), "a day is too little to narrow anything by"
+    told = guardian("backtest", tmp_path / "early", "--fail-over", "0.001", expect=1)
+    assert "0 of 0 honest calls newly denied (–)" in told
+    assert "nobody knows the cost" in told
+    assert json.loads(guardian("backtest", tmp_path / "early", "--json"))["cost"] is None
+
+
 def test_of_an_archive_that_holds_nothing_of_the_window_no_budget_holds(guardian, proposed):
     path = proposed / "proposal.json"
     told = json.loads(path.read_text())

@@ -15,7 +15,7 @@ from guardian.config import Settings
 from guardian.domain.event import SessionKey
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
-from guardian.tightening.backtest import NewPolicy, Unheld, backtest
+from guardian.tightening.backtest import Backtest, NewPolicy, Unheld, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.grants import Grant
 from guardian.tightening.history import Trust
@@ -58,6 +58,16 @@ def test_only_changes_are_reported_and_each_by_the_restriction_that_makes_it(cal
     ]  # fmt: skip
     assert changes[0].as_json()["tool"] == "mail.send"
     assert found.cost == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("honest", "denied", "unknown", "over"),
+    [(1000, 1, 0, False), (1000, 2, 0, True), (1000, 1, 1, True), (1000, 0, 1, False), (0, 0, 0, True)],
+)
+def test_what_may_be_denied_is_held_against_a_budget_and_so_is_that_nobody_knows(honest, denied, unknown, over):
+    found = Backtest(replayed=2000, honest=honest, honest_denied=denied, unknown=unknown)
+    assert found.over(0.001) is over
+    assert found.over(1.0) is (honest == 0)
 
 
 def test_a_patch_that_would_hand_out_more_is_counted_as_newly_allowed(call, restricted):
@@ -168,8 +178,8 @@ def test_what_was_refused_has_taken_nothing(call, restricted):
     assert [each.taken for each in places.place(calls)] == [0, 7, 7, 7, 7]
 
 
-def test_an_empty_archive_costs_nothing():
-    assert backtest([], [], Trust()).cost == 0.0
+def test_of_an_empty_archive_nobody_knows_the_cost():
+    assert backtest([], [], Trust()).cost is None
 
 
 def test_progress_is_told_on_the_way_and_at_the_end(call):
