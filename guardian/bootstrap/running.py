@@ -137,7 +137,8 @@ def run(settings: Settings) -> None:
         judge = open_judge(settings, fingerprint_key=SecretFiles.of(settings).load_fingerprint_key())
         lateness = Lateness(utc_now)
         adviser = local_adviser(settings, lag=lateness.lag) if settings.advice.enabled else None
-        control = Control(settings, metrics=Metrics(), adviser=adviser)
+        metrics = Metrics()
+        control = Control(settings, metrics=metrics, adviser=adviser)
         try:
             control.start()
             leave_what_is_loaded()
@@ -147,9 +148,7 @@ def run(settings: Settings) -> None:
             local = settings.model_copy(
                 update={"control": settings.control.model_copy(update={"url": control.url})}
             )
-            monitor = Monitor(
-                local, metrics=Metrics(), judge=judge, lateness=lateness, crash_points=crash_points()
-            )
+            monitor = Monitor(local, metrics=metrics, judge=judge, lateness=lateness, crash_points=crash_points())
             threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()
             with _hanging_up(control.reload_policies):
                 try:

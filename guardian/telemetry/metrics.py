@@ -19,7 +19,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """One registry per process; nothing global, so tests and `run` can hold two.
+    """One registry per process; nothing global, so tests can hold two. In `run` control's page and the monitor's
+    are the same: neither shows 0 for what the other counts.
 
     A gauge is shown from when it is first set: of what a process does not measure, its page says nothing. A
     counter shows 0 from the start where the values of its labels are known.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from ports import port_of, reserve
@@ -74,6 +75,14 @@ def second_person(home: Path, url: str) -> ControlClient:
     return ControlClient(url, lambda: token)
 
 
+def metrics_of(home: Path, url: str) -> dict[str, float]:
+    """Control's page for Prometheus, by sample."""
+    token = (home / "keys" / "admin.token").read_text(encoding="utf-8").strip()
+    page = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"}).raise_for_status().text
+    samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
+
+
 def expired_day() -> tuple[list[bytes], set[str]]:
     """A log, and which of its sessions act on an expired envelope; without the model others may stand out."""
     plan = [
@@ -114,6 +123,11 @@ def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path, port: in
                     enforced = view.finding.tenant_id == "tenant_acme"
                     assert view.outcome.effect.value == ("revoke" if enforced else "flag"), view.outcome.note
                     assert view.outcome.would_revoke is not enforced
+                page = metrics_of(home, url)
+                assert page['guardian_events_total{outcome="judged"}'] >= len(expired), "one page of one process"
+                assert sum(n for name, n in page.items() if name.startswith("guardian_findings_total{")) >= len(
+                    expired
+                )
                 gateway = (home / "keys" / "gateway.token").read_text(encoding="utf-8").strip()
                 with RevocationList(url, gateway) as revocations:
                     assert revocations.wait_ready(30)
