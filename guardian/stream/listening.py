@@ -1,5 +1,6 @@
 """What the monitor's small HTTP faces have in common."""
 
+import errno
 import hmac
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,7 +47,10 @@ class Listener:
         try:
             self._server = Server((host, port), face)
         except OSError as error:
-            raise ConfigurationError(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from error
+            taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+            name = setting if taken else setting.replace("_port", "_host")
+            way = "choose another port" if taken else "name an address of this machine"
+            raise ConfigurationError(f"{name}: cannot listen on {host}:{port}: {error.strerror}; {way}") from error
         threading.Thread(target=self._server.serve_forever, name=name, daemon=True).start()
 
     @property

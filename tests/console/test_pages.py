@@ -352,7 +352,11 @@ def test_the_overview_shows_a_case_that_became_worse_however_long_ago_it_was_met
         site.clock.pass_(minutes=1)
         site.api("maya", "responder").revoke("acme", session, reason="stop")
     html = person.page()
-    assert re.findall(r"id=(sess_\w+)", html[html.index(">Revoked<") :])[:2] == ["sess_2", "sess_5"]
+    revoked = html[html.index(">Revoked<") :]
+    assert re.findall(r"id=(sess_\w+)", revoked)[:2] == ["sess_2", "sess_5"]
+    assert "1 finding, last <time" in revoked[: revoked.index("id=sess_5")], (
+        "and not as if that were when it was revoked"
+    )
 
 
 def test_no_number_of_lesser_cases_hides_a_critical_one_on_the_overview(make_site, scribe):

@@ -102,9 +102,17 @@ def test_a_health_check_writes_no_log_line(face: Face, capfd: pytest.CaptureFixt
 
 def test_a_port_in_use_is_refused_at_start_by_its_setting(face: Face) -> None:
     with pytest.raises(
-        ConfigurationError, match=f"monitor.health_port: cannot listen on 127.0.0.1:{face.server.port}"
+        ConfigurationError,
+        match=f"monitor.health_port: cannot listen on 127.0.0.1:{face.server.port}: .*; choose another port",
     ):
         HealthServer("127.0.0.1", face.server.port, metrics=face.metrics, troubles=list, token=TOKEN)
+
+
+def test_a_host_that_is_not_this_machine_is_refused_by_the_setting_of_the_host() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"monitor\.health_host: cannot listen on .*; name an address of this"
+    ):
+        HealthServer("192.0.2.1", 0, metrics=Metrics(), troubles=list, token=TOKEN)
 
 
 def test_a_closed_page_answers_no_more(face: Face) -> None:
