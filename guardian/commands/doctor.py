@@ -53,6 +53,7 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
     stop the others."""
     monitor, control = runs != "serve", runs != "watch"
     asked = runs == "serve" and settings.advice.enabled  # in `run` the monitor's own model answers
+    failed = set[str]()
     checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {
         "names": (True, _names),
         "keys": (True, partial(_keys, monitor=monitor, control=control)),
@@ -68,7 +69,7 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
         "envelopes": (monitor, _envelopes),
         "control": (True, control_checked),
         "token": (monitor, token_checked),
-        "watching": (True, watching_checked),
+        "watching": (True, lambda settings: watching_checked(settings, broker_fails="broker" in failed)),
         "advice": (control and (settings.advice.url is not None or asked), advice_checked),
         "pages": (control, pages_checked),
         "checkpoints": (control, checkpoints_checked),
@@ -76,24 +77,27 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
         "refused": (True, partial(refused_checked, monitor=monitor, control=control)),
     }
     for name, check in ((name, check) for name, (needed, check) in checks.items() if needed):
-        try:
-            yield Check(name, True, check(settings))
-        except Unknown as reason:
-            yield Check(name, None, str(reason))
-        except Unwell as trouble:
-            yield Check(name, False, trouble.found, trouble.mend)
-        except GuardianError as error:
-            found, _, mend = str(error).partition("; ")
-            yield Check(
-                name, False, found, mend or "see the message; `guardian init FOLDER` shows a working set-up"
-            )
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            theirs = isinstance(error, PermissionError)
-            mend = (
-                "mend its owner or mode, or ask as the user that guardian runs as" if theirs else "see the message"
-            )
-            yield Check(name, False, f"{where}{error.strerror or error}", mend)
+        checked = _checked(name, check, settings)
+        if checked.ok is False:
+            failed.add(name)
+        yield checked
+
+
+def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    try:
+        return Check(name, True, check(settings))
+    except Unknown as reason:
+        return Check(name, None, str(reason))
+    except Unwell as trouble:
+        return Check(name, False, trouble.found, trouble.mend)
+    except GuardianError as error:
+        found, _, mend = str(error).partition("; ")
+        return Check(name, False, found, mend or "see the message; `guardian init FOLDER` shows a working set-up")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        theirs = isinstance(error, PermissionError)
+        mend = "mend its owner or mode, or ask as the user that guardian runs as" if theirs else "see the message"
+        return Check(name, False, f"{where}{error.strerror or error}", mend)
 
 
 def _names(settings: Settings) -> str:

@@ -53,5 +53,9 @@ def test_a_monitor_that_waits_for_its_group_is_not_to_be_started_again(tmp_path:
         token = (path.parent / "keys/monitor.token").read_text().strip()
         with ControlClient(settings.control.url, lambda: token) as monitor:
             monitor.vitals("m-1", None, leaving=False)
-        with pytest.raises(Unknown, match=r"\(1 unread\): a monitor joined, no partition yet: another member"):
+        with pytest.raises(
+            Unknown, match=r"\(1 unread\): a monitor joined, no partition yet: another member .* away"
+        ):
             watching_checked(settings)
+        with pytest.raises(Unknown, match=r"no partition yet: it waits for the broker \(above\)"):
+            watching_checked(settings, broker_fails=True)
