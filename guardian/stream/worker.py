@@ -221,5 +221,5 @@ class Worker:
             registry = isinstance(error, SchemaAway)
             self._away = "the schema registry does not answer" if registry else "its database cannot be used"
         pause = self._options.backoff.after(failures)
-        _log.warning(what, error=str(error), retry_in_s=pause)
+        _log.error(what, error=str(error), retry_in_s=pause)  # as loud as what libraries say of it
         stop.wait(pause)

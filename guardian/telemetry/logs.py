@@ -1,12 +1,17 @@
 """Structured logs of guardian and of the libraries that it uses."""
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
+
+_FIGURE = re.compile(r"\d+")
+_MINUTE_S = 60.0
+_MOST_SAID = 200
 
 
 def configure_logging(
@@ -35,6 +40,7 @@ def configure_logging(
     )
     handler = _OfLibraries(stream)
     handler.setLevel(libraries)
+    handler.addFilter(_NotAgain())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*told, structlog.stdlib.add_logger_name],
@@ -59,6 +65,25 @@ class _Printing(structlog.WriteLogger):
             super().msg(message)
 
     debug = info = warning = error = critical = msg
+
+
+class _NotAgain:
+    """Lets the Kafka client say a thing once a minute. While its broker is away it says five at each attempt, some
+    seventeen times in five seconds, and guardian's own line would be lost among them."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("kafka."):
+            return True
+        said = record.name, _FIGURE.sub("", record.getMessage())
+        if 0 <= record.created - self._said.get(said, -_MINUTE_S) < _MINUTE_S:
+            return False
+        if len(self._said) >= _MOST_SAID:
+            self._said.clear()
+        self._said[said] = record.created
+        return True
 
 
 class _OfLibraries(logging.Handler):

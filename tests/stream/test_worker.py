@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
@@ -88,7 +89,10 @@ def test_a_broker_that_is_away_is_waited_for(rig, make_event):
     rig.broker.append("log", make_event(0))
     rig.broker.stop()
     worker = rig.worker()
-    rig.read(worker, lambda: worker.troubles() == ["the log's broker does not answer"])
+    with capture_logs() as lines:
+        rig.read(worker, lambda: worker.troubles() == ["the log's broker does not answer"])
+    told = [line for line in lines if line["event"] == "source or store away"]
+    assert {line["log_level"] for line in told} == {"error"}, "as loud as what its client says of that"
     rig.broker.restart()
     rig.read(worker, rig.drained)
     assert worker.troubles() == []

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 import structlog
 
-from guardian.telemetry import configure_logging, logger
+from guardian.telemetry import configure_logging, logger, logs
 
 HOSTILE = "x\nlevel=info forged\x1b[2J\x07\u202e"
 
@@ -106,6 +106,40 @@ def test_a_busy_machine_does_not_fill_the_log_with_the_kafka_clients_delays() ->
     logging.getLogger("kafka.net.selector").warning("a task ran for 0.159s")
     logging.getLogger("kafka.net.selector").error("a task failed")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["a task failed"]
+
+
+def test_what_the_kafka_client_says_at_each_attempt_is_told_once_a_minute() -> None:
+    stream = written(json_lines=True)
+    (handler,) = (each for each in logging.getLogger().handlers if type(each).__module__ == logs.__name__)
+
+    def said(at: float, text: str, name: str = "kafka.net.manager") -> None:
+        record = logging.makeLogRecord({"name": name, "msg": text, "levelno": logging.ERROR, "levelname": "ERROR"})
+        record.created = at
+        handler.handle(record)
+
+    for n in range(9):
+        said(1000.0 + n, f"Bootstrap failed (backoff {n}.{n}1 secs)")
+    said(1009, "its certificate is not believed")
+    said(1009, "ours", "alembic")
+    said(1009, "ours", "alembic")
+    said(1060, "Bootstrap failed (backoff 5.00 secs)")
+    said(900, "Bootstrap failed (backoff 6.00 secs)")  # the clock was set back
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
+        "Bootstrap failed (backoff 0.01 secs)",
+        "its certificate is not believed",
+        *["ours"] * 2,
+        "Bootstrap failed (backoff 5.00 secs)",
+        "Bootstrap failed (backoff 6.00 secs)",
+    ]
+
+
+def test_however_much_the_kafka_client_says_little_is_remembered_of_it() -> None:
+    once = logs._NotAgain()
+    record = logging.makeLogRecord({"name": "kafka.net", "created": 1000.0})
+    for n in range(1000):
+        record.msg = "x" * n
+        assert once.filter(record)
+    assert len(once._said) <= logs._MOST_SAID
 
 
 def test_a_log_that_cannot_be_written_stops_nobody():
