@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -43,6 +44,7 @@ CUT_OFF = 141
 """The exit code where whoever read the output has closed the pipe: what a shell says of any program there."""
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
+_NARROWEST = 20
 _MARKS = {True: "ok  ", False: "MEND", None: "?   "}
 
 
@@ -90,14 +92,23 @@ def show_checks(checks: "Iterable[Check]", as_json: bool) -> None:
         done.append(check)
         if as_json:
             continue
-        found = escape(check.found).replace("\n", f"\n{'':<18}")
-        typer.echo(f"{_MARKS[check.ok]}  {check.name:<11} {found}")
+        _show_part(f"{_MARKS[check.ok]}  {check.name:<11} ", check.found)
         if check.ok is False:
-            typer.echo(f"{'':<18}→ {escape(check.mend)}")
+            _show_part(f"{'':<18}→ ", check.mend)
     if as_json:
         print_json([asdict(check) for check in done])
     if any(check.ok is False for check in done):
         raise typer.Exit(1)
+
+
+def _show_part(head: str, text: str) -> None:
+    """Text beside its head: each line whole, or where a terminal is narrower in several below one another."""
+    screen = Screen()
+    width = max(screen.width - len(head), _NARROWEST) if screen.is_terminal else sys.maxsize
+    for line in escape(text).split("\n"):
+        for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]:
+            typer.echo(head + part)
+            head = " " * len(head)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -25,6 +25,7 @@ SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "lo
 
 Row = tuple[str | Text, ...]
 _LEAST = 10  # characters of a column that may be folded
+_PADDED = 40  # characters: one long name widens its own row only
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
@@ -124,7 +125,7 @@ def show_rows(
     widths = [max(cell_len(str(row[i])) for row in (headings, *rows)) for i in range(len(headings))]
     if not console.is_terminal:
         for row in (headings, *rows):
-            cells = (set_cell_size(str(cell), width) for cell, width in zip(row, widths, strict=True))
+            cells = (_padded(str(cell), min(width, _PADDED)) for cell, width in zip(row, widths, strict=True))
             console.print(Text("  ".join(cells).rstrip()), soft_wrap=True)
         return
     least = [width if name in whole else _LEAST for name, width in zip(headings, widths, strict=True)]
@@ -140,6 +141,10 @@ def show_rows(
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - cell_len(cell))
 
 
 def show_replay(outcome: ReplayOutcome) -> None:

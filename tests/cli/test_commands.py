@@ -364,6 +364,19 @@ def test_a_check_that_knows_nothing_is_marked_so_and_fails_nothing(capsys: pytes
     assert [check["ok"] for check in json.loads(capsys.readouterr().out)] == [None, False]
 
 
+def test_in_a_terminal_each_line_of_a_check_stays_beside_its_name(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    with pytest.raises(typer.Exit):
+        show_checks([Check("broker", False, "none answers at 127.0.0.1:1", "start `guardian run` there")], False)
+    assert capsys.readouterr().out.splitlines() == [
+        "MEND  broker      none answers at",
+        "                  127.0.0.1:1",
+        "                  → start `guardian run`",
+        "                    there",
+    ]
+
+
 def test_each_check_is_shown_before_the_next_one_begins(capsys: pytest.CaptureFixture[str]) -> None:
     def checks() -> Iterator[Check]:
         yield Check("keys", True, "present")

@@ -50,6 +50,15 @@ def test_piped_output_is_one_plain_line_a_row() -> None:
     assert "…" not in lines[1]
 
 
+def test_one_long_name_makes_no_other_row_long() -> None:
+    console = Console(file=StringIO(), width=80, force_terminal=False, color_system=None)
+    show_rows(("agent", "status"), [("a" * 250, "flagged"), ("b", "active")], whole=set(), console=console)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().splitlines() == [
+        f"{'agent':<40}  status", f"{'a' * 250}  flagged", f"{'b':<40}  active",
+    ]  # fmt: skip
+
+
 def test_a_table_without_rows_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     show_purposes([])
     assert capsys.readouterr().out.count("\n") == 1
