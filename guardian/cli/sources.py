@@ -113,6 +113,7 @@ _OTHERWISE = {
     "gateway": "or send a header `gateway` with each",
     "tenant": "or grant its gateway exactly one in `gateways`",
 }
+_READ_BY = "`guardian score` reads them, and `calibrate`, `train` and `evaluate` those with labels"
 _NAMED_BY = {
     "gateway": "gateway session id",
     "token": "token",
@@ -122,7 +123,7 @@ _NAMED_BY = {
 
 
 def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
-    from guardian.commands.detecting import list_formats
+    from guardian.commands.detecting import SESSIONS, list_formats
 
     options = {each.name: each.options for each in list_formats()}
     for tally in tallies:
@@ -131,6 +132,8 @@ def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
             f" {counted(tally.decisions, 'decision')}, {tally.skipped:,} that are no tool calls,"
             f" {tally.refused:,} refused"
         )
+        if tally.format == SESSIONS:
+            typer.echo(f"    whole sessions and no log: {_READ_BY}")
         if tally.callless:
             typer.echo(f"    none of it is a tool call as {tally.format} has them")
         if tally.only_auto:
@@ -149,7 +152,7 @@ def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
                 f"    {single.of_one_call:,} of {single.sessions:,} sessions hold one call, named by its"
                 f" {_NAMED_BY[single.named_by]}; source.session: [{others}] leaves that name out"
             )
-    known = [tally.format for tally in tallies if tally.format is not None and tally.decisions]
+    known = [tally.format for tally in tallies if tally.format not in (None, SESSIONS) and tally.decisions]
     alone = len(known) == 1 and not any(tally.only_auto for tally in tallies)
     if known:
         typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if alone else 'auto'}")

@@ -18,7 +18,10 @@ from guardian.sources.completing import Completion
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.port import Format, Source, Told
 from guardian.sources.reading import Reader
+from guardian.sources.session_lines import SessionLine, is_session_line, read_session_lines
 
+SESSIONS = "session lines"
+"""What stands for a format where a file holds whole sessions, which are no log; their acts count as decisions."""
 _REASONS = 5
 _NOBODY = "-"
 _ENOUGH = 20
@@ -138,6 +141,11 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
     own: Source = plugins.make("sources", OWN, {})
     tallies: dict[str | None, Tally] = {}
     for line in _lines(reader, file, update):
+        if (session := _session_in(line)) is not None:
+            tally = tallies.setdefault(SESSIONS, Tally(SESSIONS))
+            tally.records += 1
+            tally.decisions += len(session.actions)
+            continue
         tally = tallies.setdefault(line.format, Tally(line.format))
         tally.records += 1
         tally.decisions += len(line.events)
@@ -150,6 +158,13 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
             tally.count(event)
         tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
     return sorted(tallies.values(), key=lambda tally: -tally.records)
+
+
+def _session_in(line: Line) -> SessionLine | None:
+    """The session that a line holds which is of no format."""
+    if line.format is not None or not is_session_line(line.record.value):
+        return None
+    return next((read for read in read_session_lines([line.record]) if isinstance(read, SessionLine)), None)
 
 
 def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]:

@@ -194,6 +194,23 @@ def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     assert any(reason.startswith("unknown_format") for reason in tallies[None]["reasons"])
 
 
+def test_detect_knows_session_lines_and_says_who_reads_them(guardian, tmp_path: Path) -> None:
+    line = {"session_id": "s1", "purpose": "review", "actions": [{"tool": "a.read", "args": {}}, {"tool": "b"}]}
+    (tmp_path / "log").write_text(json.dumps(line) + "\n")
+    done = guardian("detect", "log")
+    assert (done.returncode, "To read it" in done.stdout, "format of your own" in done.stdout) == (0, False, False)
+    assert "session lines: 1 record, 100.0% readable: 2 decisions" in done.stdout
+    assert "`guardian score` reads them" in done.stdout
+    assert guardian("score", "log").returncode == 0
+    (tmp_path / "log").write_text(json.dumps({**line, "session_id": None}) + "\n")
+    other = guardian("detect", "log")
+    assert (other.returncode, "session lines" in other.stdout, "format of your own" in other.stdout) == (
+        3,
+        False,
+        True,
+    )
+
+
 def calls(count: int, **more) -> str:
     line = json.loads((SAMPLES / "agentgateway.jsonl").read_text().splitlines()[0])
     line = {name: value for name, value in line.items() if name != "mcp.session.id"}
