@@ -1,5 +1,6 @@
 """What README and the rooms' own pages point to is there: files, headings, commands."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
         below = getattr(known[noun], "commands", None)
         if below is not None and verb:
             assert verb in below, command
+
+
+def test_the_decision_in_the_readme_is_believed_by_the_configuration_that_init_writes(guardian, tmp_path) -> None:
+    shown = re.findall(r"^```json\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (event,) = (json.loads(block) for block in shown if "guardian.decision/v1" in block)
+    (tmp_path / "log").write_text(json.dumps(event))
+    assert guardian("init", "home").returncode == 0
+    done = guardian("replay", "log", "-c", "home/guardian.yaml", env={"GUARDIAN_MODEL__ENGINE": "lexical"})
+    assert (done.returncode, "1 decision of 1 session" in done.stderr) == (0, True), done.stderr
 
 
 def test_the_figures_in_the_readme_are_those_of_the_benches_page() -> None:
