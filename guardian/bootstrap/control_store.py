@@ -20,7 +20,11 @@ def open_control_store(settings: Settings, *, makes: bool = False) -> ControlSto
     """Control's database. Who runs control `makes` it, or brings it up to date, and settles its epoch; others find
     it so: StoreError."""
     return ControlStore.open(
-        control_url(settings, makes=makes), migrates=makes, now=utc_now(), epoch_file=named_epoch_file(settings)
+        control_url(settings, makes=makes),
+        migrates=makes,
+        now=utc_now(),
+        clock=utc_now,
+        epoch_file=named_epoch_file(settings),
     )
 
 

@@ -145,10 +145,8 @@ async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: Revocati
     while not bell.closing:
         unread = 1
         with rounds.told("ledger_not_read"):
-            revision = await run_in_threadpool(listings.catch_up)
-            newest = revision, (await run_in_threadpool(deps.store.head)).change_seq
-            if heard is not None and newest < heard:  # the database was replaced while this process ran
-                await run_in_threadpool(deps.store.settle_epoch, deps.clock())
+            stands = await run_in_threadpool(deps.store.look)
+            newest = await run_in_threadpool(listings.catch_up), stands.change_seq
             if newest != heard:
                 bell.ring()
                 await run_in_threadpool(deps.store.remember)  # before its own next start, which may be on a backup

@@ -52,6 +52,10 @@ class Trail:
     def open(self) -> ControlStore:
         return ControlStore.open(f"sqlite:///{self.database}", now=NOW)
 
+    def behind(self) -> ControlStore:
+        """As an auditor opens it, or an intruder: no epoch begins, and nothing is migrated."""
+        return ControlStore(open_engine(f"sqlite:///{self.database}"), None, lambda: NOW)
+
     def grow(self, count: int, actor: str = "ann") -> None:
         store = self.open()
         with store.write() as rows:
@@ -75,21 +79,15 @@ class Trail:
         base: str = BASE,
         restored: tuple[int, ...] = (),
     ) -> Report:
-        """As an auditor does: without opening a new epoch or migrating."""
         keys = keys or self.public
-        store = ControlStore(open_engine(f"sqlite:///{self.database}"), None)
-        try:
-            with store.read() as rows:
-                stored = stored_claims(rows.checkpoints.raw(), base, keys)
-                return verify_trail(
-                    rows.audit.raw(),
-                    rows.audit.end(),
-                    stored=stored,
-                    given=given_claims(files, base, keys),
-                    restored=restored,
-                )
-        finally:
-            store.close()
+        with closing(self.behind()) as store, store.read() as rows:
+            return verify_trail(
+                rows.audit.raw(),
+                rows.audit.end(),
+                stored=stored_claims(rows.checkpoints.raw(), base, keys),
+                given=given_claims(files, base, keys),
+                restored=restored,
+            )
 
     def tamper(self, *statements: str) -> None:
         """What somebody with full access to the database does."""

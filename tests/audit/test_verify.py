@@ -17,8 +17,6 @@ from guardian.audit.files import append_note
 from guardian.audit.note import note_keys
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control.store import ControlStore
-from guardian.store.engine import open_engine
 
 
 def kinds(report):
@@ -122,12 +120,8 @@ def test_flipping_any_one_bit_of_the_trail_is_detected(template, cell, position,
 
 
 def reading(trail):
-    store = ControlStore(open_engine(f"sqlite:///{trail.database}"), None)
-    try:
-        with store.read() as rows:
-            return list(rows.audit.raw()), rows.audit.end()
-    finally:
-        store.close()
+    with closing(trail.behind()) as store, store.read() as rows:
+        return list(rows.audit.raw()), rows.audit.end()
 
 
 @settings(deadline=None, max_examples=40)

@@ -388,6 +388,34 @@ def test_of_two_that_find_a_restored_backup_at_once_the_second_takes_nothing_bac
     engine.dispose()
 
 
+def test_after_a_failover_to_a_server_that_lacks_the_last_commits_no_revision_is_given_out_twice(
+    postgres: str,
+) -> None:
+    store, engine = ControlStore.open(postgres, now=NOW), open_engine(postgres)
+
+    def revoke(session: str) -> str:
+        told: dict[str, Any] = {"tenant_id": "acme", "reason_code": "drift", "reason": "", "actor": "m"}
+        with store.write() as rows:
+            entry = rows.ledger.append(
+                subject_id=session, status="revoked", now=NOW, expires_at=NOW + timedelta(days=1), **told
+            )
+            rows.audit.append({"revision": str(entry.revision)})
+        return str(entry.revision)
+
+    assert [revoke(each) for each in ("s1", "s2", "s3")] == ["1.1", "1.2", "1.3"]
+    with writing(engine) as connection:
+        for table, column in (("live", "n"), ("ledger", "n"), ("audit", "seq")):
+            connection.execute(text(f"DELETE FROM control_{table} WHERE {column} > 1"))
+        back = "n = 1, audit_seq = 1, audit_hash = (SELECT hash FROM control_audit)"
+        connection.execute(text(f"UPDATE control_head SET {back}"))
+    assert [revoke(each) for each in ("s4", "s5", "s6")] == ["2.1", "2.2", "2.3"]
+    with store.read() as rows:
+        assert [(told["found"], told["expected"]) for told in rows.restores()] == [("1.1", "1.3")]
+        assert {entry.subject_id for entry in rows.ledger.live(None)} == {"s1", "s4", "s5", "s6"}
+    store.close()
+    engine.dispose()
+
+
 def test_two_monitors_apply_what_people_said_once(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def hear(state: SessionState, _change: object) -> SessionState:
         return state.model_copy(update={"epoch": state.epoch + 1})

@@ -6,7 +6,7 @@ The monitor has no way in here: it speaks to the control API, with a database of
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -98,46 +98,60 @@ class ControlRows:
 class ControlStore:
     """Opens transactions. Writers queue for one row, so ledger, budget and audit chain have one order."""
 
-    def __init__(self, engine: Engine, epoch_file: EpochFile | None) -> None:
+    def __init__(self, engine: Engine, epoch_file: EpochFile | None, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._epoch_file = epoch_file
+        self._clock = clock
         self._trail = ""  # the first entry's hash: no other database has it, and each of its backups has
-        self._looked: datetime | None = None  # when it was opened, by who does not serve
+        self._serves = True
+        self._known: Head | None = None  # the furthest that this process wrote or read
+        self._knowing = Lock()
         self._listeners: list[Callable[[], None]] = []
         self._refuses = False
         self._forgets = False
         self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
 
     @classmethod
-    def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None, migrates: bool = True) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        now: datetime,
+        clock: Callable[[], datetime] | None = None,
+        epoch_file: Path | None = None,
+        migrates: bool = True,
+    ) -> Self:
         """Who serves `migrates`, and begins a new epoch if the database turns out to be a restored backup.
 
         Others may have the file of another database in their settings: opening changes neither, and what they
         write begins an epoch only in a backup of the file's own. Raises StoreError where the role lacks a right
         that control needs, and for them where the file is another's or the schema is not this version's.
-        `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a durable disk.
+        `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on a durable disk. `clock`
+        says when an epoch begins that begins later; without one that is `now`.
         """
         engine = open_engine(url, tidied=True)
         (migrate if migrates else check_schema)(engine, CONTROL)
         check_rights(engine, RIGHTS)
-        store = cls(engine, epoch_file_of(url, epoch_file))
+        store = cls(engine, epoch_file_of(url, epoch_file), clock or (lambda: now))
         if migrates:
             store.settle_epoch(now)
         else:
-            store._look(now)
-            store._looked = now
+            store._visit(now)
+            store._serves = False
         return store
 
     @contextmanager
     def write(self) -> Iterator[ControlRows]:
         """One write transaction: all of it, or nothing of it when the block raises."""
         try:
-            with self._in_turn(), writing(self._engine) as connection:
-                queue_for_writing(connection)
-                before = read_head(connection)
-                anew = self._looked is not None and self._go_on(connection, self._looked)
-                yield ControlRows(connection)
-                after = read_head(connection)
+            with self._in_turn():
+                with writing(self._engine) as connection:
+                    queue_for_writing(connection)
+                    before = read_head(connection)
+                    anew = self._go_on(connection, before)
+                    yield ControlRows(connection)
+                    after = read_head(connection)
+                self._know(after)
         except StoreError as error:
             self._refuses = not isinstance(error, Unstorable)
             raise
@@ -183,6 +197,19 @@ class ControlStore:
     def head(self) -> Head:
         with self.read() as rows:
             return rows.head()
+
+    def look(self) -> Head:
+        """Where the database stands, whoever wrote last. Where it went back a new epoch begins first."""
+        with reading(self._engine) as connection:
+            stands = read_head(connection)
+            known = self._moved_from(stands)
+            back = known is not None and _onward(connection, known) is not None
+        if back:
+            with self.write():
+                pass
+            return self.head()
+        self._know(stands)
+        return stands
 
     def remember(self, *, signed: int = 0, signed_as: str = "", anew: bool = False) -> None:
         """Note beside the database how far it has come, before others build on it: then a restore is noticed.
@@ -237,8 +264,9 @@ class ControlStore:
         if not settled:
             self._begin(remembered, now, lost=lost)
         self.remember(anew=not settled)
+        self.look()
 
-    def _look(self, now: datetime) -> None:
+    def _visit(self, now: datetime) -> None:
         """For who does not serve: a database that was only just made has its first epoch, none is begun anew."""
         remembered = self._remembered()
         with reading(self._engine) as connection:
@@ -249,15 +277,32 @@ class ControlStore:
         if new:
             self._begin(None, now)
 
-    def _go_on(self, connection: Connection, now: datetime) -> bool:
-        """What is written into a restored backup would hide how much of the signed trail it lost: its new epoch
-        begins first; whether it did. Raises StoreError where nothing tells that it is a backup, and not another
-        database."""
+    def _go_on(self, connection: Connection, before: Head) -> bool:
+        """What is written into a restored backup, or after a failover to a server that lacks the last commits, would
+        bear revisions that were given out before, and hide how much of the signed trail is lost: a new epoch
+        begins first; whether it did. Who serves looked at the file at the start, and knows the rest. Raises
+        StoreError where nothing tells that it is a backup, and not another database."""
+        if self._serves:
+            return _begin_epoch(connection, self._moved_from(before), self._clock())
         remembered = self._remembered()
         ours = remembered is not None and self._trail != "" and self._trail == remembered.trail
         if not ours and _onward(connection, remembered) is not None:
             raise self._not_served("is ahead of")
-        return _begin_epoch(connection, remembered, now)
+        return _begin_epoch(connection, remembered, self._clock())
+
+    def _moved_from(self, stands: Head) -> Mark | None:
+        """The mark that the database must not be behind; None where it is where this process knows it to be, or
+        another process has begun an epoch since."""
+        known = self._known
+        if known is None or stands == known or stands.revision.epoch > known.revision.epoch:
+            return None
+        return replace(_mark(known), signed=known.audit_seq, signed_as=known.audit_hash if known.audit_seq else "")
+
+    def _know(self, stands: Head) -> None:
+        with self._knowing:
+            known = self._known
+            if known is None or astuple(_mark(stands)) > astuple(_mark(known)):
+                self._known = stands
 
     def _not_served(self, how: str) -> StoreError:
         path = self._epoch_file.path if self._epoch_file is not None else None
@@ -283,7 +328,7 @@ class ControlStore:
             return
         mark = replace(_mark(stands), trail=self._trail, signed=signed, signed_as=signed_as)
         try:
-            if self._looked is not None and self._epoch_file.read() is None:
+            if not self._serves and self._epoch_file.read() is None:
                 return  # made by who does not serve, it would hide from who does that it was lost
             self._epoch_file.advance(mark, anew=anew)
             self._forgets = False
@@ -295,8 +340,7 @@ class ControlStore:
 
 def _begin_epoch(connection: Connection, remembered: Mark | None, now: datetime, *, lost: bool = False) -> bool:
     """If the database is behind what is remembered; whether it was. `lost`: only assumed, as by `lost_mark`."""
-    onward = _onward(connection, remembered)
-    if onward is None or remembered is None:
+    if remembered is None or (onward := _onward(connection, remembered)) is None:
         return False
     expected = None if lost else Revision(epoch=remembered.epoch, n=remembered.n)
     ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)

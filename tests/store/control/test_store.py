@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -331,6 +333,55 @@ def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
     fresh = _open(tmp_path)
     assert str(fresh.head().revision) == "2.0"
     fresh.close()
+
+
+def _set_back(folder, backup):
+    """Under whoever has it open, as a failover does to a server that lacks the last commits."""
+    with closing(sqlite3.connect(backup)) as old, closing(sqlite3.connect(folder / "control.db")) as live:
+        old.backup(live)
+
+
+def _revoke_and_tell(store, session):
+    with store.write() as rows:
+        rows.audit.append({"action": "revoke", "session": session})
+    return str(_revoke(store, session).revision)
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_store_whose_database_goes_back_while_it_is_open_gives_no_revision_out_twice(tmp_path, looks):
+    later = NOW + DAY
+    store = ControlStore.open(f"sqlite:///{tmp_path}/control.db", now=NOW, clock=lambda: later)
+    _revoke_and_tell(store, "s1")
+    shutil.copytree(tmp_path, tmp_path / "backup")
+    assert [_revoke_and_tell(store, name) for name in ("s2", "s3")] == ["1.2", "1.3"]
+    _set_back(tmp_path, tmp_path / "backup" / "control.db")
+    if looks:
+        assert (str(store.look().revision), store.look().epoch_at) == ("2.0", later)
+    assert [_revoke_and_tell(store, name) for name in ("s4", "s5")] == ["2.1", "2.2"]
+    with store.read() as rows:
+        assert [(told["found"], told["expected"]) for told in rows.restores()] == [("1.1", "1.3")]
+        assert first_bad(rows) is None
+    store.close()
+    again = _open(tmp_path)
+    assert str(again.head().revision) == "2.2"
+    again.close()
+
+
+def test_what_another_process_gives_out_anew_after_it_went_back_does_not_hide_that(tmp_path):
+    ours, others = _open(tmp_path), _open(tmp_path)
+    _revoke_and_tell(ours, "s1")
+    assert _revoke_and_tell(others, "s2") == "1.2"
+    shutil.copytree(tmp_path, tmp_path / "backup")
+    assert _revoke_and_tell(ours, "s3") == "1.3"
+    _set_back(tmp_path, tmp_path / "backup" / "control.db")
+    assert _revoke_and_tell(others, "s4") == "1.3", "which it cannot know"
+    assert _revoke_and_tell(ours, "s5") == "2.1"
+    assert _revoke_and_tell(others, "s6") == "2.2"
+    assert ours.look() == others.look()
+    with ours.read() as rows:
+        assert len(rows.restores()) == 1
+    ours.close()
+    others.close()
 
 
 def test_an_epoch_file_that_is_not_ours_is_refused(tmp_path):
