@@ -6,7 +6,7 @@ GuardianError
 ├── ModelError           the drift model is absent, altered or of another format
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
-│   ├── StaleMember      a consumer evicted from its group tried to commit
+│   ├── StaleMember      a consumer was evicted from its group, or what it stored is lost
 │   ├── SchemaAway       the schema registry cannot be asked now; the batch waits as for a store
 │   └── Unstorable       the database is there and refuses a value: too long, too wide, or no text to it
 ├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
@@ -71,7 +71,7 @@ class StoreError(GuardianError):
 
 
 class StaleMember(StoreError):
-    """A consumer that was evicted from its group tried to commit; its batch is discarded and re-read."""
+    """A consumer was evicted from its group, or what it stored is lost; its batch is discarded and re-read."""
 
 
 class SchemaAway(StoreError):

@@ -54,7 +54,8 @@ class FileConsumer:
         self._stream = self._open()
         self._ended = False
         self._broken = None
-        self._next = 0
+        if self._path != "-":  # of that nothing is read twice
+            self._next = 0
         until = positions([self._place]).get(self._place, 0)
         while self._next < until and self._line() is not None:
             pass

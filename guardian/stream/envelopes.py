@@ -9,7 +9,7 @@ from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Decoded, Judgement
 from guardian.domain.event import Grant
 from guardian.domain.record import Place, Record
-from guardian.errors import BusError, StaleMember, StoreError, Unstorable
+from guardian.errors import BusError, StoreError, Unstorable
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.store import MonitorStore
@@ -70,8 +70,7 @@ class EnvelopeTail:
                     started = False
                     pause = _BACKOFF.after(failures)
                     failures += 1
-                    if not isinstance(error, StaleMember):
-                        _log.warning("envelopes not read", error=str(error), retry_in_s=pause)
+                    _log.warning("envelopes not read", error=str(error), retry_in_s=pause)
                     stop.wait(pause)
         finally:
             self._consumer.close()

@@ -37,8 +37,9 @@ class WorkerOptions:
 
 class Worker:
     """One consumer and its store. `committer` judges and stores. The loop decides when, and what to do about
-    trouble: it waits for a store or broker that is away, and discards the batch when it was evicted. `release`
-    judges what waited for its envelope; `holds` counts what of this consumer's still waits."""
+    trouble: it waits for a store or broker that is away, and discards the batch when it was evicted, or when the
+    store lost what was in it. `release` judges what waited for its envelope; `holds` counts what of this
+    consumer's still waits."""
 
     def __init__(
         self,
@@ -98,6 +99,9 @@ class Worker:
                         started = True
                     records = self._poll(stop)
                     failures = 0
+                except StaleMember as error:
+                    started = self._given_up(error)
+                    continue
                 except (BusError, StoreError) as error:
                     if isinstance(error, BusError):
                         if self._consumer.exhausted():
@@ -127,6 +131,7 @@ class Worker:
 
     def _poll(self, stop: threading.Event) -> list[Record]:
         self._relieve()
+        self._store.positions(self._consumer.assignment())  # also of a place where nothing more comes
         records = self._consumer.poll(
             timeout_s=self._options.poll_timeout_s, max_records=self._options.max_records
         )
@@ -191,9 +196,7 @@ class Worker:
                 self._away = ""
                 return True
             except StaleMember as error:
-                _log.warning("evicted; the batch is discarded", error=str(error))
-                self._consumer.close()
-                return False
+                return self._given_up(error)
             except StoreError as error:
                 if not stop.is_set():
                     self._wait(stop, failures, "store away", error)
@@ -209,12 +212,16 @@ class Worker:
                 pass
             self._away = ""
         except StaleMember as error:
-            _log.warning("evicted; what waits is somebody else's now", error=str(error))
-            self._consumer.close()
-            return False
+            return self._given_up(error)
         except StoreError as error:
             self._wait(stop, 0, "store away", error)
         return True
+
+    def _given_up(self, error: StaleMember) -> bool:
+        """What is not stored is discarded. False: the consumer must be started again."""
+        _log.warning("the batch is discarded; its places are claimed anew", error=str(error))
+        self._consumer.close()
+        return False
 
     def _wait(self, stop: threading.Event, failures: int, what: str, error: Exception) -> None:
         if isinstance(error, StoreError):

@@ -136,7 +136,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.broker = MemoryBroker(clock=self.clock)
         self.stores: list[Any] = []
-        self.store = self.open()
+        self.store, self._looking = self.open(), self.open()
 
     def open(self) -> MonitorStore:
         """The store as a fresh process would open it."""
@@ -190,7 +190,7 @@ class Rig:
         ends: dict[Any, int] = {}
         for record in self.broker.records("log"):
             ends[record.place] = record.offset + 1
-        return self.store.positions(ends) == ends
+        return self._looking.positions(ends) == ends
 
     def findings(self) -> list[str]:
         """Ids of everything in the outbox, without leasing it for long."""

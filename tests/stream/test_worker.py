@@ -1,4 +1,8 @@
+import sqlite3
 import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -113,6 +117,45 @@ def test_a_member_evicted_in_the_middle_of_a_batch_discards_it_and_nothing_is_do
     assert rig.findings() == ["s1-3", "s1-6", "s1-9"]
     assert stolen
     other.close()
+
+
+@pytest.mark.parametrize("later", [[], [20]], ids=["nothing more comes", "to one partition more comes"])
+def test_what_a_database_that_goes_back_has_lost_is_read_again_and_nothing_is_doubled(
+    rig, make_event, counting, tmp_path, later
+):
+    """As after a failover to a server that lacks the last commits."""
+    rig.broker.create_topic("log", 2)
+    copy = tmp_path / "copy.db"
+
+    def copied(source, target):
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+
+    def add(*numbers, quiet=False):
+        for n in numbers:
+            rig.broker.append("log", make_event(n, session=f"s{int(quiet)}"), partition=int(quiet))
+
+    def going_back() -> Iterator[None]:
+        copied(tmp_path / "monitor.db", copy)
+        add(*range(4, 8))
+        add(*range(14, 18), quiet=True)
+        yield
+        copied(copy, tmp_path / "monitor.db")
+        add(*later)
+        yield
+
+    steps, pipeline = going_back(), counting()
+    add(*range(4))
+    add(*range(10, 14), quiet=True)
+    with capture_logs() as logs:
+        rig.read(rig.worker(pipeline, store=rig.open()), lambda: rig.drained() and next(steps, 1) == 1)
+    assert Counter(pipeline.judged) == {
+        **{f"d{n}": 1 for n in (*range(4), *range(10, 14), *later)},
+        **{f"d{n}": 2 for n in (*range(4, 8), *range(14, 18))},
+    }
+    assert rig.findings() == ["s0-3", "s0-6", *(["s0-9"] if later else []), "s1-3", "s1-6"]
+    (said,) = [each for each in logs if each["log_level"] == "warning"]
+    assert "the database went back" in said["error"]
 
 
 def test_two_workers_share_a_topic_and_count_every_action_once(rig, make_event, counting):

@@ -278,8 +278,8 @@ class ControlStore:
             self._begin(None, now)
 
     def _go_on(self, connection: Connection, before: Head) -> bool:
-        """What is written into a restored backup, or after a failover to a server that lacks the last commits, would
-        bear revisions that were given out before, and hide how much of the signed trail is lost: a new epoch
+        """What is written into a restored backup, or after a failover to a server that lacks the last commits,
+        would bear revisions that were given out before, and hide how much of the signed trail is lost: a new epoch
         begins first; whether it did. Who serves looked at the file at the start, and knows the rest. Raises
         StoreError where nothing tells that it is a backup, and not another database."""
         if self._serves:

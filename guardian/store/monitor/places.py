@@ -99,6 +99,16 @@ def check_owner(
             )
 
 
+def check_reached(stored: Mapping[Place, int], reached: Mapping[Place, int]) -> None:
+    """Raises StaleMember where a stored offset is less than one that was reached before."""
+    for place, offset in reached.items():
+        if stored.get(place, 0) < offset:
+            raise StaleMember(
+                f"store: {place} is at offset {stored.get(place, 0)} and was at {offset}: the database went back,"
+                " as by a failover or a restored backup; what lies between is read again"
+            )
+
+
 def move(connection: Connection, place: Place, offset: int, member: str, now: datetime) -> None:
     """Read on from another offset, for another record may stand at each offset now. So the attempts are forgotten,
     and what is kept of the old records makes room for what will be kept of the new."""

@@ -25,6 +25,7 @@ from guardian.store.monitor.places import (
     add_attempt,
     advance,
     check_owner,
+    check_reached,
     claim,
     count_attempts,
     move,
@@ -65,6 +66,7 @@ class MonitorStore:
         self._engine = engine
         self._seal = seal
         self._ttl = dead_letter_ttl
+        self._reached: dict[Place, int] = {}  # by what this process claimed and stored
         self.outbox = Outbox(engine)
         self.words = Words(engine, hear, clean, keep=keep_words)
         self.registry = Registry(engine)
@@ -82,21 +84,33 @@ class MonitorStore:
         return prune(self._engine, now, keep, rest=rest)
 
     def positions(self, wanted: Iterable[Place]) -> dict[Place, int]:
-        """The next offset to read of each place; absent where nothing was committed yet."""
+        """The next offset to read of each place; absent where nothing was committed yet.
+
+        Raises StaleMember where it is less than this process stored, as after a failover to a server that lacks
+        the last commits: what lies between is read again by whoever claims the place next. The thread that claims
+        places and commits there is the one to ask.
+        """
+        wanted = set(wanted)
+        reached = {place: offset for place, offset in self._reached.copy().items() if place in wanted}
         with reading(self._engine) as connection:
             rows = place_rows(connection, wanted)
-        return {place: row["next_offset"] for place, row in rows.items() if row["next_offset"] >= 0}
+        found = {place: row["next_offset"] for place, row in rows.items() if row["next_offset"] >= 0}
+        check_reached(found, reached)
+        return found
 
     def claim(self, wanted: Iterable[Place], member: str, *, now: datetime) -> Owned:
         """Take the places for `member`: from now on, whoever held them before cannot commit."""
         with writing(self._engine) as connection:
-            return claim(connection, wanted, member, now)
+            owned = claim(connection, wanted, member, now)
+        self._reached |= {place: owned.positions.get(place, 0) for place in owned.claims}
+        return owned
 
     def move(self, place: Place, offset: int, *, member: str, told: Finding, now: datetime) -> None:
         """Read the place from `offset` on, wherever it stood, and tell people so."""
         with writing(self._engine) as connection:
             move(connection, place, offset, member, now)
             insert_findings(connection, [told], now)
+        self._reached[place] = offset
 
     def load(self, wanted: Wanted) -> Recall:
         """Everything a batch may look at, as one snapshot."""
@@ -159,6 +173,7 @@ class MonitorStore:
             spool_in(connection, "events", archived, rows=len(judged.seen), now=now)
             moved = {place: offset for place, offset in positions.items() if offset > base.get(place, 0)}
             advance(connection, moved, now)
+        self._reached |= moved
 
     def attempts(self, place: Place, offset: int) -> int:
         """How often judging this record was begun without success, over all restarts."""
