@@ -23,8 +23,9 @@ def look(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
     stored = rows.breakers.get(tenant_id, now)
     begin = now - rule.window
     closed = None if stored.open else stored.reset_at or stored.until
-    recent = rows.ledger.spent(tenant_id, begin if closed is None else max(begin, closed)).used
-    before = rows.ledger.spent(tenant_id, begin - rule.usual).used - rows.ledger.spent(tenant_id, begin).used
+    recent = rows.ledger.spent(tenant_id, begin if closed is None else max(begin, closed), now).used
+    lately = rows.ledger.spent(tenant_id, begin, now).used
+    before = rows.ledger.spent(tenant_id, begin - rule.usual, now).used - lately
     return stored.model_copy(update={"recent": recent, "limit": limit_of(rule, before)})
 
 

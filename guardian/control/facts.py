@@ -57,7 +57,7 @@ def situation(
     if session_id is not None:
         session, author = session_facts(deps, rows, tenant_id, session_id, agent_id)
     act = act or ActFacts(own=author == principal.id)
-    spent = rows.ledger.spent(tenant_id, now - settings.budget_window)
+    spent = rows.ledger.spent(tenant_id, now - settings.budget_window, now)
     budget = BudgetFacts(settings.budget_total, settings.budget_reserved, spent.used, spent.general)
     if follows:
         budget = BudgetFacts(total=MOST_FOLLOW, reserved=0, used=spent.followers, used_general=spent.followers)

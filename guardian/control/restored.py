@@ -40,7 +40,7 @@ def gave_away(deps: ControlDeps, gateway: Principal, held: Revision, reach: Reac
 
 def _ahead(held: Revision, rows: ControlRows, reach: Reach, now: datetime) -> bool:
     head, newest = rows.head(), rows.ledger.newest(reach)
-    if held.epoch != head.revision.epoch or now - head.epoch_at < _SELDOM:
+    if held.epoch != head.revision.epoch or abs(now - head.epoch_at) < _SELDOM:
         return False
     return held.n > (newest[0].n if newest is not None and newest[0].epoch == held.epoch else 0)
 

@@ -27,7 +27,7 @@ from guardian.telemetry import logger
 from guardian.wire.findings import FindingOutcome
 
 _CANARY_LIFE = timedelta(hours=1)
-_KEPT = timedelta(days=2)
+_KEPT, _SKEW = timedelta(days=2), timedelta(minutes=5)
 _PLANTS: tuple[PlantKind, ...] = ("planted_breach", "planted_drift")
 _log = logger("control")
 
@@ -59,7 +59,7 @@ def test_the_switch(deps: ControlDeps) -> None:
                 _end(deps, rows, each, now)
             if canaries_due and _due(rows, ("canary",), rule.canary_every, now):
                 _revoke_canaries(deps, rows, heard, now)
-            rows.self_tests.forget_before(now - _KEPT)
+            rows.self_tests.forget(before=now - _KEPT, after=now + _SKEW)
     if plants_due:
         _plant_everywhere(deps, now)
 
@@ -86,7 +86,7 @@ def _all_known(heard: Sequence[Standing], since: datetime | None) -> bool:
 def _due(rows: ControlRows, kinds: tuple[str, ...], every: timedelta | None, now: datetime) -> bool:
     if every is None:
         return False
-    last = rows.self_tests.latest_start(kinds)  # type: ignore[arg-type]
+    last = rows.self_tests.latest_start(kinds, until=now + every)  # type: ignore[arg-type]
     return last is None or now - last >= every
 
 

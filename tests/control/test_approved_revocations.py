@@ -26,7 +26,7 @@ def test_an_approved_revocation_is_a_persons_act_and_costs_no_budget(stage, a_fi
     assert got["result"] == "revoked at revision 1.1"
     with stage.deps.store.read() as rows:
         (entry,) = ledger_entries(rows)
-        spent = rows.ledger.spent("acme", stage.clock() - timedelta(hours=1))
+        spent = rows.ledger.spent("acme", stage.clock() - timedelta(hours=1), stage.clock())
         changes = [change.word.value for change in rows.sessions.changes(0, None, 10)]
     assert (entry.actor, entry.reason_code, entry.finding_id) == ("responder-1", "approved", a_finding().id)
     assert spent.used == 0

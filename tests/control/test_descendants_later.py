@@ -30,7 +30,8 @@ def test_what_follows_a_renewed_revocation_is_carried_on_and_costs_nothing(make_
         assert set(stage.live()) == {"root", "child", "grandchild"}
     assert "lapsed" not in {status for status, _, _ in stage.ledger()}
     with stage.deps.store.read() as rows:
-        assert rows.ledger.spent("acme", START - timedelta(days=1)) == Spent(used=1, general=0, followers=2)
+        spent = rows.ledger.spent("acme", START - timedelta(days=1), stage.clock())
+    assert spent == Spent(used=1, general=0, followers=2)
     stage.reinstate("root")
     assert stage.live() == {}
 

@@ -156,7 +156,7 @@ def test_nobody_is_alerted_of_it_and_no_budget_is_spent(bench):
     watcher(bench).read_all()
     with bench.stage.deps.store.read() as rows:
         assert alert_states(rows) == told
-        assert rows.ledger.spent("acme", bench.stage.clock() - timedelta(hours=1)).used == 0
+        assert rows.ledger.spent("acme", bench.stage.clock() - timedelta(hours=1), bench.stage.clock()).used == 0
     assert len(bench.stage.ledger()) > before
 
 

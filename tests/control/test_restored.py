@@ -103,6 +103,13 @@ def test_whoever_says_so_begins_no_second_epoch_within_an_hour_and_none_of_anoth
     assert (stands(stage), len(told(stage))) == ("3.0", 2)
 
 
+def test_an_epoch_that_began_by_a_clock_that_was_ahead_hides_no_restored_backup(stage):
+    with stage.deps.store._engine.begin() as connection:
+        connection.execute(update(head).values(epoch_at=stage.clock() + timedelta(days=30)))
+    holds(stage, "1.3")
+    assert stands(stage) == "2.0"
+
+
 @pytest.mark.parametrize("way", ["since", "tag", "ack"])
 def test_a_gateway_that_holds_a_later_epoch_is_told_once_with_what_ends_it_and_begins_none(stage, way):
     for _ in range(2):

@@ -864,6 +864,24 @@ def test_the_canary_passes_when_every_gateway_enforces_it_and_leaves_nothing_beh
     assert news(canary) == []
 
 
+def test_after_a_clock_that_was_ahead_canaries_go_on_and_none_is_shown_of_then(canary):
+    assert seen(canary)["self_tests"] == []
+    ack(canary, "1.0")
+    canary.clock.pass_(hours=1)
+    ack(canary, "1.0")
+    check_the_switch(canary.deps)
+    ack(canary, "1.1")
+    check_the_switch(canary.deps)
+    assert seen(canary)["self_tests"][0]["result"] == "passed"
+    canary.clock.pass_(hours=-1)
+    canary.deps.watched.since = canary.clock()  # it is back
+    ack(canary, "1.2")
+    check_the_switch(canary.deps)
+    check_the_switch(canary.deps)
+    (test,) = seen(canary)["self_tests"]
+    assert (test["result"], datetime.fromisoformat(test["started_at"])) == ("open", canary.clock())
+
+
 def test_a_gateway_that_stops_polling_fails_the_canary_within_its_deadline_and_pages(canary):
     ack(canary, "1.0", "gw-a")
     ack(canary, "1.0", "gw-b")

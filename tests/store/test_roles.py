@@ -272,7 +272,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         test = SelfTest("t1", "canary", "acme", "s9", "", NOW, NOW, revision=at)
         rows.self_tests.add(test)
         rows.self_tests.put(replace(test, result="passed"))
-        rows.self_tests.forget_before(NOW + DAY)
+        rows.self_tests.forget(before=NOW + DAY, after=NOW)
         case = rows.cases.open("c", kind="session", tenant_id="acme", session_id="s1", now=NOW)
         rows.cases.happened(case, [CaseEvent(at=NOW, by="ann", what="looked")])
         for seq in (1, 2):

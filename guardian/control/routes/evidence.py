@@ -99,6 +99,6 @@ def _view(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> TenantView:
         set_by=mode.set_by,
         budget_total=settings.budget_total,
         budget_reserved=settings.budget_reserved,
-        budget_used=rows.ledger.spent(tenant_id, now - settings.budget_window).used,
+        budget_used=rows.ledger.spent(tenant_id, now - settings.budget_window, now).used,
         breaker_open=rows.breakers.get(tenant_id, now).open,
     )

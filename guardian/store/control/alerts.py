@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, or_, select, update
 
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.engine import UtcDateTime
@@ -16,6 +16,7 @@ UNNAMED = ""
 _WAITING = delivery.c.state.in_(("pending", "sending"))
 _TOLD = select(delivery, alert.c.payload).join(alert, alert.c.id == delivery.c.alert_id)
 _LONGEST_ERROR = 500
+_LONGEST = timedelta(hours=2)
 
 
 class QueuedAlert(NamedTuple):
@@ -72,8 +73,12 @@ class AlertRows:
         self.connection.execute(update(delivery).where(left).values(state="moved"))
 
     def claim(self, name: str, now: datetime) -> QueuedAlert | None:
-        """Take the one that has been due for longest in this channel's queue; it is `sending` from here on."""
-        due = delivery.c.channel == name, delivery.c.state == "pending", delivery.c.next_at <= now
+        """Take the one that has been due for longest in this channel's queue; it is `sending` from here on.
+
+        What is put off for longer than anybody puts it off has its time from a clock that was ahead, and is due.
+        """
+        time_is_up = or_(delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST)
+        due = delivery.c.channel == name, delivery.c.state == "pending", time_is_up
         order = delivery.c.next_at, delivery.c.alert_id
         row = self.connection.execute(_TOLD.where(*due).order_by(*order).limit(1)).one_or_none()
         if row is None:

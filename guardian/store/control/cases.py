@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
@@ -10,6 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, inser
 from guardian.store.control.sessions import says
 from guardian.store.control.tables import approval, case, case_event, envelope, live, session
 from guardian.wire.cases import CaseEvent
+
+_LONGEST = timedelta(days=2)
+"""Longer than a write, or what nobody was shown yet, is ever put off: quiet hours end within a day."""
 
 
 class StoredCase(NamedTuple):
@@ -119,8 +122,11 @@ class CaseRows:
         self.connection.execute(update(case).where(case.c.key == key).values(**values))
 
     def due(self, now: datetime, limit: int) -> list[StoredCase]:
-        """The most severe first, among them the one that waits longest."""
-        wanted = select(case).where(case.c.status == "due", case.c.next_at <= now)
+        """The most severe first, among them the one that waits longest. A write, or a case that nobody was shown
+        yet, is put off so far only by a clock that was ahead, and is due."""
+        shown = or_(case.c.place.is_not(None), case.c.folded_into.is_not(None))
+        ahead = and_(case.c.next_at > now + _LONGEST, or_(case.c.step.is_not(None), ~shown))
+        wanted = select(case).where(case.c.status == "due", or_(case.c.next_at <= now, ahead))
         ordered = wanted.order_by(case.c.rank.desc(), case.c.next_at, case.c.opened_at, case.c.key)
         return [_stored(row) for row in self.connection.execute(ordered.limit(limit))]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -26,6 +26,7 @@ from guardian.store.control.tables import ledger, lifting, live
 
 _FIELDS = [name for name in LedgerEntry.model_fields if name != "revision"]
 _AT_ONCE = 2000  # rows held in memory while the whole list is read
+_SKEW = timedelta(minutes=5)
 
 _place = tuple_(ledger.c.epoch, ledger.c.n)
 _LIVE = select(ledger).join(live, _place == tuple_(live.c.epoch, live.c.n))
@@ -38,7 +39,10 @@ _LIVE_ENTRY = _LIVE.where(
 _FOLLOWS = and_(ledger.c.cause.is_not(None), ~ledger.c.hard).label("follows")
 _SPENT = (
     select(_FOLLOWS, ledger.c.hard, func.count().label("made"))
-    .where(ledger.c.tenant_id == bindparam("tenant_id"), ledger.c.automatic, ledger.c.at > bindparam("since"))
+    .where(
+        *(ledger.c.tenant_id == bindparam("tenant_id"), ledger.c.automatic),
+        *(ledger.c.at > bindparam("since"), ledger.c.at <= bindparam("until")),
+    )
     .group_by(_FOLLOWS, ledger.c.hard)
 )
 
@@ -242,9 +246,11 @@ class LedgerRows:
         )
         return [_entry(row) for row in self.connection.execute(wanted)]
 
-    def spent(self, tenant_id: str, since: datetime) -> Spent:
-        """Automatic revocations of a tenant after `since`, whatever became of them afterwards."""
-        found = self.connection.execute(_SPENT, {"tenant_id": tenant_id, "since": since})
+    def spent(self, tenant_id: str, since: datetime, now: datetime) -> Spent:
+        """Automatic revocations of a tenant after `since`, whatever became of them afterwards. Those by a clock
+        that was ahead do not count."""
+        window = {"tenant_id": tenant_id, "since": since, "until": now + _SKEW}
+        found = self.connection.execute(_SPENT, window)
         made = {(bool(row.follows), bool(row.hard)): int(row.made) for row in found}
         general = made.get((False, False), 0)
         return Spent(general + made.get((False, True), 0), general, followers=made.get((True, False), 0))

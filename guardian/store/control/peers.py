@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, delete, insert, literal_column, or_, select, update
 
 from guardian.domain.revocation import Revision
 from guardian.store.control.scope import Scope, within
@@ -139,15 +139,17 @@ class SelfTestRows:
         rows = self.connection.execute(wanted.order_by(self_test.c.started_at.desc()).limit(limit))
         return [_test(row) for row in rows]
 
-    def latest_start(self, kinds: tuple[TestKind, ...]) -> datetime | None:
-        wanted = select(self_test.c.started_at).where(self_test.c.kind.in_(kinds))
+    def latest_start(self, kinds: tuple[TestKind, ...], *, until: datetime) -> datetime | None:
+        """What began later has its time from a clock that was ahead."""
+        wanted = select(self_test.c.started_at).where(self_test.c.kind.in_(kinds), self_test.c.started_at <= until)
         newest = self.connection.execute(wanted.order_by(self_test.c.started_at.desc()).limit(1))
         return newest.scalar_one_or_none()
 
-    def forget_before(self, moment: datetime) -> None:
-        """Forget the tests that ended long ago; their sessions are ordinary ones from then on."""
-        ended = self_test.c.result != "open"
-        self.connection.execute(delete(self_test).where(self_test.c.started_at < moment, ended))
+    def forget(self, *, before: datetime, after: datetime) -> None:
+        """Forget the tests that ended long ago, or began by a clock that was ahead; their sessions are ordinary
+        ones from then on."""
+        ended, at = self_test.c.result != "open", self_test.c.started_at
+        self.connection.execute(delete(self_test).where(or_(at < before, at > after), ended))
 
 
 def heard_again(known: Peer | None, now: Peer) -> Peer:

@@ -522,8 +522,27 @@ def test_budget_counts_automatic_entries_of_the_window_only(store):
     _revoke(store, "taken along", automatic=True, cause="hard")
     _revoke(store, "found below", automatic=True, hard=True, cause="hard")
     with store.read() as rows:
-        spent = rows.ledger.spent("acme", NOW - timedelta(hours=1))
+        spent = rows.ledger.spent("acme", NOW - timedelta(hours=1), NOW)
     assert (spent.used, spent.general, spent.followers) == (3, 1, 1)
+
+
+def test_what_a_clock_that_was_ahead_wrote_spends_no_budget_and_waits_for_nothing(store):
+    ahead = NOW + 30 * DAY
+    for n in range(20):
+        _revoke(store, f"s{n}", at=ahead, automatic=True)
+    told = {"kind": "finding", "case_key": "c", "payload": ""}
+    with store.write() as rows:
+        assert rows.ledger.spent("acme", NOW - timedelta(hours=1), NOW).used == 0
+        assert rows.ledger.spent("acme", ahead - timedelta(hours=1), ahead).used == 20
+        rows.alerts.add(**told, idempotency_key="1", now=ahead)
+        assert rows.alerts.claim(UNNAMED, NOW) is not None
+        rows.alerts.postponed(UNNAMED, 1, 1, NOW + timedelta(hours=1), "")
+        assert rows.alerts.claim(UNNAMED, NOW) is None
+        for name, more in {"new": {}, "written": {"place": "p", "step": "{}"}, "shown": {"place": "p"}}.items():
+            rows.cases.open(name, kind="session", tenant_id="acme", session_id=name, now=ahead)
+            rows.cases.change(name, rank=1, **more)
+        rows.cases.open("quiet", kind="session", tenant_id="acme", session_id="quiet", now=NOW + DAY)
+        assert {each.key for each in rows.cases.due(NOW, 9)} == {"new", "written"}
 
 
 # --- audit --------------------------------------------------------------------------------------------------
