@@ -12,7 +12,7 @@ from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
 from guardian.store.inserts import Row, upsert
 from guardian.store.monitor.keys import among, asked
-from guardian.store.monitor.sessions import NOT_ACTED
+from guardian.store.monitor.sessions import BARE, NOT_ACTED
 from guardian.store.monitor.tables import envelopes, sessions, waiting
 
 Source = Literal["control", "topic"]
@@ -23,7 +23,7 @@ _WAITING = select(waiting.c.tenant_id, waiting.c.session_id).where(
     among(waiting.c.tenant_id, waiting.c.session_id)
 )
 _BEGUN = select(sessions.c.tenant_id, sessions.c.session_id).where(
-    among(sessions.c.tenant_id, sessions.c.session_id), sessions.c.learned != NOT_ACTED
+    among(sessions.c.tenant_id, sessions.c.session_id), sessions.c.learned.not_in((NOT_ACTED, BARE))
 )
 
 _LATE = timedelta(days=1)

@@ -27,7 +27,7 @@ from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
 from guardian.store.inserts import Row
 from guardian.store.monitor.outbox import RANKS
-from guardian.store.monitor.sessions import LEARNT, NOT_ACTED, TO_LEARN
+from guardian.store.monitor.sessions import BARE, LEARNT, NOT_ACTED, TO_LEARN
 from guardian.store.monitor.tables import (
     agents,
     baselines,
@@ -65,11 +65,12 @@ def prune(
 ) -> dict[str, int]:
     """Delete what is old, at most `limit` rows in one transaction. Returns how many rows went, by table.
 
-    Parked deliveries stay. An envelope stays as long as its session. The delivery of a dead letter that was never
-    sent (because nobody reads its file any more) goes after the letter itself.
+    Parked deliveries stay. An envelope stays until its session is forgotten. The delivery of a dead letter that
+    was never sent (because nobody reads its file any more) goes after the letter itself.
     """
     has_session = exists().where(
-        sessions.c.tenant_id == envelopes.c.tenant_id, sessions.c.session_id == envelopes.c.session_id
+        *(sessions.c.tenant_id == envelopes.c.tenant_id, sessions.c.session_id == envelopes.c.session_id),
+        sessions.c.learned != BARE,
     )
     is_queued = exists().where(outbox.c.kind == "finding", outbox.c.ref == findings.c.id)
     has_letter = exists().where(dead_letters.c.id == outbox.c.ref)
@@ -117,7 +118,7 @@ def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
 
 def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int) -> int:
     """Where control still knows something of a session that it will not say again, a bare row stays (`_bare`)."""
-    by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED)), sessions.c.touched_at < before
+    by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED, BARE)), sessions.c.touched_at < before
     old = select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state).where(*by_index).limit(limit)
     this = sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
     going: list[Row] = []
@@ -135,7 +136,7 @@ def _forget_sessions(engine: Engine, before: datetime, now: datetime, limit: int
             connection.execute(delete(sessions).where(*this), going)
         if staying:
             bare = update(sessions).where(*this)
-            values: Row = {"stage": bindparam("v_stage"), "word": None, "learned": NOT_ACTED, "touched_at": now}
+            values: Row = {"stage": bindparam("v_stage"), "word": None, "learned": BARE, "touched_at": now}
             version = sessions.c.version + 1
             connection.execute(bare.values(version=version, state=bindparam("v_state"), **values), staying)
     return len(rows)

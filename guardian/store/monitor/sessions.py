@@ -15,8 +15,9 @@ from guardian.store.monitor.keys import among, asked
 from guardian.store.monitor.tables import sessions
 from guardian.store.monitor.values import Conflict
 
-TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2
-"""Values of `learned`. `NOT_ACTED`: its envelope was registered, but it has done nothing yet."""
+TO_LEARN, LEARNT, NOT_ACTED, BARE = 0, 1, 2, 3
+"""Values of `learned`. `NOT_ACTED`: its envelope was registered, but it has done nothing yet. `BARE`: it was
+forgotten but for what outlasts that, and has done nothing since."""
 
 _KEY = sessions.c.tenant_id, sessions.c.session_id
 _STATES = select(*_KEY, sessions.c.version, sessions.c.state).where(among(*_KEY))
@@ -129,5 +130,5 @@ def _learned(
     """What `learned` becomes. A session that began anew under the same name is another one to learn from."""
     before, _ = load_sessions(connection, [key for key, learned in told.items() if learned == LEARNT])
     anew = {key for key, old in before.items() if old.first_seen != states[key].first_seen}
-    begun = {key for key, learned in told.items() if learned == NOT_ACTED and states[key].actions}
+    begun = {key for key, learned in told.items() if learned in (NOT_ACTED, BARE) and states[key].actions}
     return {key: TO_LEARN if key in anew | begun else learned for key, learned in told.items()}

@@ -28,7 +28,7 @@ sessions = Table(
     Column("state", Text, nullable=False),
     Column("stage", String(16), nullable=False),
     Column("word", String(32)),  # the last thing people said
-    Column("learned", SmallInteger, nullable=False),  # 1: its tallies are in a baseline; 2: only heard of so far
+    Column("learned", SmallInteger, nullable=False),  # as `sessions` names them
     Column("touched_at", UtcDateTime, nullable=False),
     Index("ix_sessions_learned_touched_at", "learned", "touched_at"),
 )

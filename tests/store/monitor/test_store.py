@@ -35,7 +35,7 @@ from guardian.store.monitor import outbox, retention
 from guardian.store.monitor.baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.retention import Retention, prune
-from guardian.store.monitor.sessions import NOT_ACTED, TO_LEARN
+from guardian.store.monitor.sessions import BARE, TO_LEARN
 from guardian.store.monitor.store import MonitorStore
 from guardian.store.monitor.tables import baselines, findings, metadata, sessions
 from guardian.store.monitor.values import Conflict
@@ -760,19 +760,25 @@ def test_an_envelope_and_an_agents_purposes_stay_for_as_long_as_they_are_in_use(
     assert not store.registry.known({S1}).envelopes
 
 
-def test_of_a_session_that_people_made_start_afresh_the_epoch_outlasts_forgetting(store):
+def test_of_a_session_that_people_made_start_afresh_the_epoch_outlasts_forgetting_and_its_envelope_does_not(store):
     member = Member(store, "m").claim(P0)
     state = _finished(S1, "p", epoch=2, transition=3, stage=Stage.FLAGGED, first_seen=NOW)
+    told = Envelope(delegator_id="u", tenant_id=S1.tenant_id, session_id=S1.session_id)
+    heard = [Heard(Grant(told, told.digest), "control")]
+    store.commit(Judgement(), positions={}, base={}, versions={}, member="m", now=NOW, heard=heard)
     member.commit(Judgement(sessions={S1: state, S2: SessionState(actions=1)}), 1)
     stale = store.load(wanted(S1))
     for years in (1, 2):
         store.prune(NOW + timedelta(days=365 * years), Retention())
         assert store.load(wanted(S1, S2)).sessions == {S1: SessionState(epoch=2)}
-    assert store.registry.known({S1}).begun == frozenset()
+    known = store.registry.known({S1})
+    assert (known.begun, dict(known.envelopes)) == (frozenset(), {})
     with pytest.raises(Conflict):  # what was judged on the state before is judged again
         member.commit(Judgement(sessions={S1: state}), 2, versions=stale.versions)
     later = NOW + timedelta(days=1000)
     assert store.baselines.publish(later, idle=timedelta(0), learn=_learn) == {"sessions": 0, "snapshots": 0}
+    member.commit(Judgement(sessions={S1: state}), 2, versions=store.load(wanted(S1)).versions)
+    assert store.registry.known({S1}).begun == {S1}
 
 
 def test_that_a_session_is_revoked_outlasts_forgetting_until_control_says_that_it_is_over(engine):
@@ -788,7 +794,7 @@ def test_that_a_session_is_revoked_outlasts_forgetting_until_control_says_that_i
         store.prune(NOW + timedelta(days=365 * years), Retention())
         assert store.load(wanted(S1, S2)).sessions == {S1: revoked}
         with reading(engine) as connection:
-            assert connection.execute(shown).all() == [(Stage.REVOKED.value, NOT_ACTED)]
+            assert connection.execute(shown).all() == [(Stage.REVOKED.value, BARE)]
     over = NOW + timedelta(days=800)
     store.words.apply([Change(3, S1, HumanWord.LAPSED, over)], now=over)
     lapsed = revoked.model_copy(update={"revoked_at": None, "stage": Stage.CLEAR})
