@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -54,9 +55,10 @@ def train(
 
     Leaves a model that is calibrated on what its fold encoders had not seen, and a card that says how it did.
     Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
-    a data set of its own; one that is alone is held out against written work, which is built in. Arguments
-    are learnt as the archive keeps them (archive.arguments in the configuration). With --resume logs and archives
-    are learnt from as they were when the training began.
+    a data set of its own; one that is alone is held out against written work, which is built in. Arguments of an
+    archive are learnt as it keeps them (archive.arguments in the configuration), those of a log in clear. With
+    --resume logs and archives are learnt from as they were when the training began; what it read of them is
+    removed when it is finished.
     Exit code 3 if some records of a log could not be read.
 
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
@@ -90,6 +92,7 @@ def train(
         except KeyboardInterrupt:
             typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
             raise
+        shutil.rmtree(work / _logs(known), ignore_errors=True)
     base, folder = settings.base.resolve(), output.resolve()
     path = folder.relative_to(base) if folder.is_relative_to(base) else folder
     named = [] if config is None else ["-c", str(config)]

@@ -12,7 +12,7 @@ from guardian.bootstrap.judgement import ReadLog, open_reading
 from guardian.commands.archived_sessions import archive_sessions
 from guardian.commands.offline import batches
 from guardian.config import Settings
-from guardian.disk import write_atomically
+from guardian.disk import make_folder, write_atomically
 from guardian.domain.batch import DecisionKey, Decoded
 from guardian.domain.event import SessionKey, begins_anew
 from guardian.evaluation.honest import HonestSession
@@ -61,12 +61,12 @@ def training_files(
     if wanted := {path: file for path, file in live.items() if not (begun and path.is_file())}:
         met: set[SessionKey] = set()
         logged = _logged(settings, files, labels, open_reading(settings), met)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, mode=0o700)  # logs are copied as they are, but for secrets
         for path, file in wanted.items():
             sessions = split_by_tenant(_sessions(settings, file, logged, labels, met, set()))
             # the same sessions are the same bytes: an interrupted training is known by them
             with (
-                write_atomically(path) as whole,
+                write_atomically(path, mode=0o600) as whole,
                 gzip.GzipFile(fileobj=whole, mode="wb", mtime=0) as zipped,
                 TextIOWrapper(zipped, encoding="utf-8") as lines,
             ):

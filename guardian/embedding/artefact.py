@@ -22,8 +22,9 @@ FOLDS = Path(".work", "folds")
 HELD = "held-out.json"
 """Beside the encoder of a training fold: the purposes it has not seen."""
 
-_LISTED = (*REQUIRED, "calibration.json", "parity.json", HELD)
-"""What a manifest lists of what is there. Cards are filled in by people, and any other file is theirs."""
+_LISTED = (*REQUIRED, "calibration.json", HELD)
+"""What a manifest lists of what is there. Cards are filled in by people, samples may be removed before a model is
+passed on, and any other file is theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,8 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
         return done.exit_code, done.stderr + str(done.exception)
 
     assert train_()[0] == 130
+    [copied] = (tmp_path / "made" / ".work").glob("logs-*/*")
+    assert [path.stat().st_mode & 0o777 for path in (copied, copied.parent)] == [0o600, 0o700]
     with log.open("ab") as more:
         more.write(lines[-1])
     code, said = train_()
@@ -230,6 +232,7 @@ def test_what_of_a_log_could_not_be_learnt_from_is_the_exit_code_too_of_a_traini
         done = CliRunner().invoke(app, ["train", str(log), "-o", str(tmp_path / "made"), *more])
         assert "not calibrated" in done.stdout
         assert (done.exit_code, "2 records could not be read" in done.stderr) == (3, True)
+        assert not list((tmp_path / "made" / ".work").glob("logs-*")), "of a log nothing stays in clear"
 
 
 @pytest.mark.parametrize(
