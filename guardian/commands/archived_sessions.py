@@ -51,6 +51,14 @@ class _Call(NamedTuple):
 
 
 @dataclass(slots=True)
+class LeftOut:
+    """How many sessions of archives were left out: flagged ones that nobody judged, those beyond `PER_PURPOSE`."""
+
+    unjudged: int = 0
+    beyond: int = 0
+
+
+@dataclass(slots=True)
 class _Kept:
     family: str  # of the purpose
     calls: list[_Call] = field(default_factory=list)
@@ -58,14 +66,19 @@ class _Kept:
 
 
 def archive_sessions(
-    settings: Settings, folder: Path, labels: Labels, met: set[SessionKey] | None = None
+    settings: Settings,
+    folder: Path,
+    labels: Labels,
+    met: set[SessionKey] | None = None,
+    left_out: LeftOut | None = None,
 ) -> list[LabelledSession]:
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
     `labels` counts before what people said through control. Of a confirmed session the acts that led to a finding
     are what people said of that, and no other is known. A flagged session of which nobody said all is left out: it
     is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
-    and it would outnumber all that people did. `met` gains the names of all that the labels could speak of.
+    and it would outnumber all that people did. `met` gains the names of all that the labels could speak of,
+    `left_out` what is not here.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
@@ -73,8 +86,10 @@ def archive_sessions(
     words = verdicts(told)
     judged = {label.finding_id: label.word for label in told if label.finding_id}
     out = []
+    left_out = left_out or LeftOut()
     filled: Counter[tuple[str, str]] = Counter()
-    found = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
+    found, beyond = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
+    left_out.beyond += beyond
     idle = timedelta(seconds=settings.source.idle_s)
     if met is not None:
         met.update(found)
@@ -93,13 +108,15 @@ def archive_sessions(
         for calls in parts:
             filled[key.tenant_id, kept.family] += not spoken
             if not spoken and filled[key.tenant_id, kept.family] > PER_PURPOSE:
-                break
+                left_out.beyond += 1
+                continue
             flagged = {
                 index: (call.at, judged.get(kept.flagged[call.decision_id]))
                 for index, call in enumerate(calls)
                 if call.decision_id in kept.flagged
             }
             said = _said(key, flagged, words.get(key), labels)
+            left_out.unjudged += said is None
             if said is not None:
                 told_of = [
                     (call.act if said is labels else index, call.tool, call.arguments)
@@ -131,8 +148,9 @@ def _counted(calls: list[_Call]) -> list[_Call]:
 
 def _read(
     archive: Archive, words: Mapping[SessionKey, Label], labels: Labels, *, planted: str
-) -> dict[SessionKey, _Kept]:
-    """`planted` is the gateway of what guardian plants; empty where it plants nothing."""
+) -> tuple[dict[SessionKey, _Kept], int]:
+    """And how many sessions were passed over. `planted` is the gateway of what guardian plants; empty where it
+    plants nothing."""
     found: dict[SessionKey, _Kept] = {}
     passed: set[SessionKey] = set()
     filled: Counter[tuple[str, str]] = Counter()
@@ -153,7 +171,7 @@ def _read(
             found[key].calls.append(call)
             if row["wanted"] not in (None, "none"):
                 found[key].flagged[row["decision_id"]] = row["finding_id"] or ""
-    return found
+    return found, len(passed)
 
 
 def _said(

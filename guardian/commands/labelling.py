@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from guardian.bootstrap.judgement import ReadLog, open_reading
-from guardian.commands.archived_sessions import archive_sessions
+from guardian.commands.archived_sessions import LeftOut, archive_sessions
 from guardian.commands.offline import batches
 from guardian.config import Settings
 from guardian.disk import make_folder, write_atomically
@@ -27,18 +27,23 @@ _log = logger("log")
 
 
 def labelled_sessions(
-    settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog | None = None
+    settings: Settings,
+    files: Sequence[Path],
+    labels: Labels,
+    read: ReadLog | None = None,
+    left_out: LeftOut | None = None,
 ) -> list[LabelledSession]:
     """Every session of every file or archive, in order; one that lies in several logs is one, of the file in which
-    it begins. Records of a log that cannot be read or believed are
-    skipped, secrets redacted. `read` reads a log (default: as the
-    settings say).
+    it begins. Records of a log that cannot be read or believed are skipped, secrets redacted. `read` reads a log
+    (default: as the settings say); `left_out` is told what archives keep back.
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
     met, seen = set[SessionKey](), set[bytes]()
     logged = _logged(settings, files, labels, read or open_reading(settings), met)
-    found = [session for file in files for session in _sessions(settings, file, logged, labels, met, seen)]
+    found = [
+        session for file in files for session in _sessions(settings, file, logged, labels, met, seen, left_out)
+    ]
     tell_unmet(labels, met)
     return found
 
@@ -96,9 +101,10 @@ def _sessions(
     labels: Labels,
     met: set[SessionKey],
     seen: set[bytes],
+    left_out: LeftOut | None = None,
 ) -> Iterator[LabelledSession]:
     if file.is_dir():
-        yield from archive_sessions(settings, file, labels, met)
+        yield from archive_sessions(settings, file, labels, met, left_out)
         return
     if file not in logged:
         yield from read_sessions([file], seen)  # or says what is wrong with its first line

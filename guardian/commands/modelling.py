@@ -17,6 +17,7 @@ from guardian.bootstrap.judgement import (
     open_reading,
     speaks_for,
 )
+from guardian.commands.archived_sessions import PER_PURPOSE, LeftOut
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, find_benchmark
 from guardian.commands.labelling import data_sets_of, is_log, labelled_sessions, log_sessions, told_apart
 from guardian.commands.offline import batches
@@ -206,7 +207,8 @@ def evaluate_files(
             "--robustness changes purposes, and --out-of-fold goes by them: ask for one of both"
         )
     read = counting(open_reading(settings), on_unread)
-    told = labelled_sessions(settings, files, read_labels(wanted.labels), read)
+    kept_back = LeftOut()
+    told = labelled_sessions(settings, files, read_labels(wanted.labels), read, kept_back)
     benchmark = find_benchmark(wanted.benchmark) if wanted.benchmark is not None else None
     sessions = [*told, *(benchmark.sessions(wanted.folds) if benchmark is not None else ())]
     if not sessions:
@@ -269,6 +271,8 @@ def evaluate_files(
         asked=asked,
         note=note,
     )
+    if kept_back != LeftOut():
+        found = found.with_notes([_kept_back(kept_back)])
     if not speaks_for(calibration, settings):
         found = found.with_notes([NOT_SPOKEN_FOR])
     if wanted.folds is not None:
@@ -291,6 +295,14 @@ def _without(settings: Settings, name: str) -> Settings:
     breaches = {rule: effect for rule, effect in settings.response.breaches.items() if rule not in lost}
     response = settings.response.model_copy(update={"breaches": breaches})
     return settings.model_copy(update={"signals": signals, "weights": weights, "response": response})
+
+
+def _kept_back(left_out: LeftOut) -> str:
+    return (
+        f"Archives: {left_out.unjudged:,} flagged sessions that nobody judged are not here, nor are"
+        f" {left_out.beyond:,} beyond the first {PER_PURPOSE} of a purpose. The false alarms among the flagged are"
+        " not counted, so there are more than is measured here; a log has them all."
+    )
 
 
 def _exchangeable(folds: Path | None) -> str:

@@ -16,6 +16,7 @@ from guardian.cli import app
 from guardian.commands import archived_sessions
 from guardian.commands.archived_sessions import archive_sessions
 from guardian.commands.labelling import labelled_sessions, training_files
+from guardian.commands.modelling import Wanted, evaluate_files
 from guardian.config import load
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
@@ -168,6 +169,30 @@ def test_where_acts_have_no_numbers_labels_by_index_do_not_serve_and_that_is_tol
 def test_one_purpose_brings_a_bounded_number_of_unlabelled_sessions(archive, monkeypatch):
     monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 1)
     assert set(read(archive)) == {"acme/confirmed", "acme/dismissed", "acme/undone"}  # `flagged` took the place
+
+
+def test_an_evaluation_says_how_many_sessions_an_archive_keeps_back(archive, monkeypatch):
+    lexical = load(None, overrides={"model": {"engine": "lexical"}})
+
+    def notes():
+        return [
+            note
+            for note in evaluate_files(lexical, [archive], lambda *_: None, Wanted(resamples=1)).notes
+            if note.startswith("Archives")
+        ]
+
+    rows = Rows(Redaction((), str), {}, "live")
+    write_events(archive, "w", [rows.events([verdict(n * 4000, session="window:a|u") for n in (1, 2, 3)], [])])
+    [note] = notes()
+    assert "1 flagged sessions that nobody judged are not here, nor are 0 beyond the first 40" in note
+    for most, beyond in ((2, 1), (3, 2)):  # what is not read is one of a name
+        monkeypatch.setattr(archived_sessions, "PER_PURPOSE", most)
+        [note] = notes()
+        assert f"1 flagged sessions that nobody judged are not here, nor are {beyond} beyond" in note
+    said = Change(9, SessionKey("acme", "flagged"), HumanWord.FALSE_POSITIVE, AT)
+    write_labels(archive, "more", [labels([said])])
+    monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 40)
+    assert notes() == []
 
 
 def test_what_guardian_planted_to_test_the_switch_and_confirmed_by_itself_is_nothing_to_learn_from(archive):
