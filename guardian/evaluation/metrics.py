@@ -57,9 +57,9 @@ def separation(
     resamples: int = 400,
 ) -> Separation:
     """AUC and recalls of `scores` against `drift`, with intervals over `clusters` and over `acts`: what each
-    drifting row does, "" for an honest one. A recall of 0 or 1 leaves open at the far end what as many independent
-    drifting cases would, as a `share` does; and where the rows of a class are of one cluster, all is open that one
-    case leaves.
+    drifting row does, "" for an honest one. A value of 0 or 1 leaves open at the far end what as many independent
+    cases would, as a `share` does, of the class that has fewer; and where the rows of a class are of one cluster,
+    all is open that one case leaves.
 
     Raises ValueError for columns of unlike length, and for a score that is not finite.
     """
@@ -77,14 +77,19 @@ def separation(
     usable = ~np.isnan(table[:, 0])
     low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (point, point)
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
-    told, drifting = None if acts is None else rows.acts, np.flatnonzero(y).tolist()
+    told = None if acts is None else rows.acts
     if 1 in (len(np.unique(rows.cluster[of])) for of in (y, ~y)):
         area, *recall = (_opened(each, _open(1), everywhere=True) for each in (area, *recall))
-    elif len(drifting):
-        does = None if acts is None else [acts[n] for n in drifting]
-        open_ = _open(_Rows.of([clusters[n] for n in drifting], does).cases)
-        recall = [_opened(each, open_) for each in recall]
+    elif y.any() and not y.all():
+        fewer = min(_cases(clusters, acts, of) for of in (y, ~y))
+        area, *recall = (_opened(each, _open(fewer)) for each in (area, *recall))
     return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall), told)
+
+
+def _cases(clusters: Sequence[str], acts: Sequence[str] | None, of: NDArray[np.bool_]) -> int:
+    """As many as could be independent among some of the rows."""
+    some = np.flatnonzero(of).tolist()
+    return _Rows.of([clusters[n] for n in some], None if acts is None else [acts[n] for n in some]).cases
 
 
 def _open(cases: int) -> float:

@@ -72,16 +72,27 @@ def bounds(found: Separation) -> np.ndarray:
 
 
 def opened(bounds: np.ndarray, found: Separation, cases: int, *, alone: bool) -> np.ndarray:
-    """Where a recall is 0 or 1, the far end as so many cases that are all alike leave it; `alone` all is as one
+    """Where a value is 0 or 1, the far end as so many cases that are all alike leave it; `alone` all is as one
     case leaves it."""
     if alone:
         return np.array([np.minimum(bounds[0], 0.025), np.maximum(bounds[1], 0.975)])
-    for column, recall in enumerate(found.recall, 1):
-        if recall.value == 0.0:
+    for column, measured in enumerate((found.auc, *found.recall)):
+        if measured.value == 0.0:
             bounds[1, column] = max(bounds[1, column], 1 - 0.025 ** (1 / cases))
-        if recall.value == 1.0:
+        if measured.value == 1.0:
             bounds[0, column] = min(bounds[0, column], 0.025 ** (1 / cases))
     return bounds
+
+
+@pytest.mark.parametrize(("honest", "drifting"), [(2, 9), (9, 3)])
+def test_a_few_cases_that_are_parted_whole_leave_much_open_of_the_area_too(honest: int, drifting: int) -> None:
+    scores, drift = [float(n) for n in range(honest + drifting)], [False] * honest + [True] * drifting
+    names = [str(n) for n in range(honest + drifting)]
+    left = pytest.approx(0.025 ** (1 / min(honest, drifting)))
+    parted = separation(scores, drift, names, seed=7)
+    assert [(each.value, each.low, each.high) for each in (parted.auc, *parted.recall)] == [(1.0, left, 1.0)] * 6
+    turned = separation([-each for each in scores], drift, names, seed=7).auc
+    assert (turned.value, turned.low, 1 - turned.high) == (0.0, 0.0, left)
 
 
 def test_a_few_drifting_cases_that_were_all_caught_or_all_missed_leave_much_open() -> None:
@@ -121,9 +132,9 @@ def test_every_resample_is_measured_as_the_library_would(rows: Rows) -> None:
     honest, purposes = (len({n for n, d in zip(names, drift, strict=True) if d is of}) for of in (False, True))
     alone = 1 in (honest, purposes)
     expected = by_the_library(scores, drift, names, 20)
-    assert bounds(found) == pytest.approx(opened(expected, found, purposes, alone=alone))
+    assert bounds(found) == pytest.approx(opened(expected, found, min(honest, purposes), alone=alone))
     crossed = separation(scores, drift, names, acts=acts, seed=6, resamples=20)
-    expected, cases = by_the_library(scores, drift, names, 20, acts), min(purposes, len(set(acts) - {""}))
+    expected, cases = by_the_library(scores, drift, names, 20, acts), min(honest, purposes, len(set(acts) - {""}))
     assert bounds(crossed) == pytest.approx(opened(expected, crossed, cases, alone=alone))
 
 
