@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 from whole_store import alert_states
 
 from guardian.alerting.outbox import AlertRow
@@ -135,3 +136,24 @@ def test_the_same_alert_cannot_be_queued_twice(store):
     _queue(store, "k1")
     with pytest.raises(StoreError):
         _queue(store, "k1")
+
+
+def test_whether_one_is_due_is_seen_without_counting_all_that_wait(store):
+    outbox, steps = ControlAlertOutbox(store, UNNAMED), 0
+
+    def step():
+        nonlocal steps
+        steps += 1
+
+    def count(connection, *_):
+        connection.connection.dbapi_connection.set_progress_handler(step, 1)
+
+    event.listen(store._engine, "before_cursor_execute", count)
+    taken = []
+    for look, more in enumerate((1, 1, 30)):  # the first look prepares the connection
+        for n in range(more):
+            _queue(store, f"{look}/{n}")
+        steps = 0
+        assert outbox.claim(NOW - DAY) is None
+        taken.append(steps)
+    assert taken[1] == taken[2] > 0

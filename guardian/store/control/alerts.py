@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, or_, select, update
 
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.engine import UtcDateTime
@@ -131,6 +131,11 @@ class AlertRows:
     def case_of(self, idempotency_key: str) -> str | None:
         wanted = select(alert.c.case_key).where(alert.c.idempotency_key == idempotency_key)
         return self.connection.execute(wanted).scalar_one_or_none()
+
+    def waits(self, name: str) -> bool:
+        """Whether any waits for this channel that nobody is sending, due or not."""
+        pending = delivery.c.channel == name, delivery.c.state == "pending"
+        return bool(self.connection.execute(select(exists().where(*pending))).scalar_one())
 
     def depth(self, name: str) -> int:
         """How many wait for this channel or are being sent to it."""
