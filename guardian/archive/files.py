@@ -20,7 +20,7 @@ from guardian.errors import ArchiveError
 EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"
 _LONGEST_NAME = 180
-IN_MEMORY = 128 * 1024 * 1024
+IN_MEMORY = 16 * 1024 * 1024
 """The most bytes of rows that are written at once. Limited in memory: on disk, repeated values shrink a lot."""
 _COLUMNS = frozenset(EVENTS.names), frozenset(LABELS.names)
 _ROW_GROUP = 65_536
@@ -89,7 +89,12 @@ def write_whole(path: Path, table: pa.Table) -> None:
 
 
 def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> None:
-    """Write a file atomically: a reader sees the old state or the new one. Memory holds one row group.
+    """`write_groups` for pieces of any size: memory holds one row group."""
+    write_groups(path, schema, _gathered(pieces))
+
+
+def write_groups(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+    """Write a file atomically, each table a row group: a reader sees the old state or the new one.
 
     Raises ArchiveError with the way out if the disk refuses.
     """
@@ -99,20 +104,21 @@ def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> N
             write_atomically(path, mode=0o600) as stream,
             pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for group in gathered(pieces, rows=_ROW_GROUP):
+            for group in groups:
                 writer.write_table(group)
+                del group  # before the next one is made
     except OSError as error:
         raise ArchiveError(
             f"archive: cannot write {path}: {error.strerror}; free the disk or move `archive.path`"
         ) from error
 
 
-def gathered(pieces: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
-    """Pieces, concatenated up to so many rows and `IN_MEMORY` bytes."""
+def _gathered(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Pieces, concatenated up to `_ROW_GROUP` rows and `IN_MEMORY` bytes."""
     held: list[pa.Table] = []
     count = size = 0
     for piece in pieces:
-        if held and (count + piece.num_rows > rows or size + piece.nbytes > IN_MEMORY):
+        if held and (count + piece.num_rows > _ROW_GROUP or size + piece.nbytes > IN_MEMORY):
             yield pa.concat_tables(held)
             held, count, size = [], 0, 0
         held.append(piece)

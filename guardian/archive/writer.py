@@ -1,38 +1,45 @@
-"""Waiting rows → files, one per tenant and day; writing the same group again changes nothing."""
+"""Waiting rows → files, one per tenant and day; writing the same group again changes nothing.
 
-import sys
+Packed, a group is a tenth of its size. Of all its rows at once only that is unpacked which orders them.
+"""
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guardian.archive.files import LABELS_FOLDER, Partition, gathered, write_whole
-from guardian.archive.identity import first_of_each
+from guardian.archive import files
+from guardian.archive.files import LABELS_FOLDER, Partition, write_groups, write_whole
+from guardian.archive.identity import NAMING, Seen
 from guardian.archive.rows import unpack
 from guardian.archive.schema import EVENTS, LABELS
 from guardian.errors import ArchiveError
 
 IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
 """Rows lie in a file in order of time, so that a replay meets parents before their children."""
+_IN_FILES = [("tenant_id", "ascending"), *IN_FILE]
+"""In this order, file after file is written."""
+_ORDER = pa.schema([EVENTS.field(name) for name in ("at", "session_id", *NAMING)])
+_ORDERED = pa.schema([*(EVENTS.field(name) for name, _ in _IN_FILES), ("body", pa.int32()), ("row", pa.int32())])
 
 
 def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
     """Write one group of rows and return how many decisions it held.
 
-    `group` names the files, so that a group that is written again after a crash replaces itself. What does not fit
-    into memory goes into several files. Raises ArchiveError.
+    `group` names the files, so that a group that is written again after a crash replaces itself. Raises
+    ArchiveError.
     """
-    written = 0
     with _or_it_waits(group):
-        tables = gathered((unpack([body], EVENTS) for body in packed), rows=sys.maxsize)
-        for number, table in enumerate(map(first_of_each, tables)):
-            name = f"{group}-{number}" if number else group
-            for partition, part in _by_partition(table):
-                write_whole(partition.folder(root) / f"{name}.parquet", part.sort_by(IN_FILE))
-            written += int(table.num_rows)
-    return written
+        places = _places(packed)
+        parts = (part for piece in _pieces(packed, places) for part in _by_partition(piece))
+        for partition, those in groupby(parts, key=itemgetter(0)):
+            write_groups(partition.folder(root) / f"{group}.parquet", EVENTS, (part for _, part in those))
+    pa.default_memory_pool().release_unused()
+    return int(places.num_rows)
 
 
 def write_labels(root: Path, group: str, packed: Sequence[bytes]) -> int:
@@ -54,10 +61,48 @@ def _or_it_waits(group: str) -> Iterator[None]:
         raise ArchiveError(f"archive: group {group} cannot be written ({why}); it waits in the store") from error
 
 
-def _by_partition(table: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:
-    days = pc.cast(table.column("at"), pa.date32())
-    tenants = table.column("tenant_id")
-    found = pa.table({"day": days, "tenant": tenants}).group_by(["day", "tenant"]).aggregate([])
-    for pair in found.to_pylist():
-        mine = pc.and_(pc.equal(days, pair["day"]), pc.equal(tenants, pair["tenant"]))
-        yield Partition.of(pair["day"], pair["tenant"]), table.filter(mine)
+def _places(packed: Sequence[bytes]) -> pa.Table:
+    """Which `row` of which `body` each decision is, in the order of the files."""
+    seen = Seen()
+    bodies = [unpack([body], _ORDER) for body in packed]
+    for table in bodies:
+        seen.expect(table)
+    places = [_ORDERED.empty_table()]
+    for number, table in enumerate(bodies):
+        rows = pa.array(range(table.num_rows), pa.int32())
+        named = table.append_column("body", pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
+        places.append(named.append_column("row", rows).filter(seen.fresh(table)).select(_ORDERED.names))
+    return pa.concat_tables(places).sort_by(_IN_FILES).select(["body", "row"])
+
+
+def _pieces(packed: Sequence[bytes], places: pa.Table) -> Iterator[pa.Table]:
+    """The rows at these places, in tables of no more than `IN_MEMORY` bytes, or of one row."""
+    found, which, size = list[pa.Table](), list[pa.Array](), 0
+    for number in pc.unique(places.column("body")).to_pylist():
+        mine = pc.indices_nonzero(pc.equal(places.column("body"), number))
+        found.append(unpack([packed[number]], EVENTS).take(places.column("row").take(mine)))
+        which.append(mine)
+        size += found[-1].nbytes
+        if size > files.IN_MEMORY and places.num_rows > 1:
+            found.clear()
+            half = places.num_rows // 2
+            yield from _pieces(packed, places.slice(0, half))
+            yield from _pieces(packed, places.slice(half))
+            return
+    if found:
+        table, order, columns = pa.concat_tables(found), pc.sort_indices(pa.concat_arrays(which)), []
+        found.clear()
+        for _ in EVENTS:  # one by one: all of them at once would be there twice
+            columns.append(table.column(0).take(order))
+            table = table.remove_column(0)
+        yield pa.table(columns, schema=EVENTS)
+
+
+def _by_partition(piece: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:
+    """In the order of the files, the rows of a partition follow one another."""
+    days = pc.cast(piece.column("at"), pa.date32())
+    named = pa.table({"day": days, "tenant": piece.column("tenant_id")})
+    start = 0
+    for part in named.group_by(["day", "tenant"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
+        yield Partition.of(part["day"], part["tenant"]), piece.slice(start, part["count_all"])
+        start += part["count_all"]

@@ -189,15 +189,36 @@ def origins(root, **window):
     return {row["decision_id"]: row["origin"] for batch in read for row in batch.to_pylist()}
 
 
-def test_a_group_that_is_too_much_for_memory_goes_into_several_files_and_lands_on_itself(
+def test_a_group_that_is_too_much_for_memory_is_written_piece_by_piece_in_order_of_time_and_lands_on_itself(
     tmp_path, rows, verdict, monkeypatch
 ):
-    packed = [rows().events([verdict(n), verdict(n + 1)], []) for n in range(0, 8, 2)]
+    """As where tenants mix, logs overlap, and what was back-filled is read live as well."""
+    told = [[0, 6, 3], [9, 1, 7], [4, 10, 2], [8, 5, 11]]
+    packed = [rows().events([verdict(n, tenant=("acme", "globex")[n % 2]) for n in part], []) for part in told]
+    again = [rows(origin=origin).events([verdict(n) for n in (2, 4)], []) for origin in ("import", "live")]
     monkeypatch.setattr("guardian.archive.files.IN_MEMORY", 1)
     for _ in range(2):
-        assert write_events(tmp_path, "g", packed) == 8
-        assert count_files(tmp_path)["files"] == 4
-    assert calls(tmp_path) == [("s1", f"d{n}") for n in range(8)]
+        assert write_events(tmp_path, "g", [again[0], *packed, again[1]]) == 12
+    paths = {path.parent.name: pq.ParquetFile(path) for path in tmp_path.rglob("*.parquet")}
+    for name, numbers in {"tenant=acme": range(0, 12, 2), "tenant=globex": range(1, 12, 2)}.items():
+        file = paths.pop(name)
+        assert file.metadata.num_row_groups == 6
+        found = file.read(["decision_id", "origin"]).to_pylist()
+        assert [(row["decision_id"], row["origin"]) for row in found] == [(f"d{n}", "live") for n in numbers]
+    assert paths == {}
+
+
+def test_memory_for_writing_a_group_does_not_grow_with_the_group(tmp_path, rows, verdict):
+    row = rows().row(verdict(), None) | {"arguments": json.dumps("x" * 10_000)}
+    made = [row | {"decision_id": str(n), "session_id": f"s{n * 7 % 11}"} for n in range(8000)]
+    packed = [pack(made[n : n + 200], EVENTS) for n in range(0, len(made), 200)]
+    before, counting = pa.default_memory_pool(), pa.proxy_memory_pool(pa.system_memory_pool())
+    pa.set_memory_pool(counting)
+    try:
+        assert write_events(tmp_path, "g", packed) == 8000
+    finally:
+        pa.set_memory_pool(before)
+    assert counting.max_memory() < 64 * 1024 * 1024, "unpacked, the group takes 80 MB"
 
 
 def test_a_merge_holds_one_row_group_in_memory(tmp_path, rows, verdict, monkeypatch):
