@@ -2,13 +2,14 @@
 
 import contextlib
 import gc
+import random
 import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from guardian.bootstrap.control import Control
 from guardian.bootstrap.running import leave_what_is_loaded
 from guardian.control.token_records import record_token
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, finding_id
+from guardian.revocation.expiry import ExpiryRule
 from guardian.store.control.store import ControlStore
 from guardian.wire.client import ControlClient
 from guardian.wire.principal import Role
@@ -104,8 +106,11 @@ def _token(control: Control, role: Role, name: str) -> str:
 
 
 def _fill(store: ControlStore, database: Path, entries: int) -> None:
-    """The first as guardian writes it; copies of it past guardian, which writes them one by one."""
-    now = utc_now()
+    """The first as guardian writes it; the others past guardian, which writes them one by one. Each has its own
+    times, in the ledger's order, and none ends while this measures."""
+    rnd, now, rule = random.Random(entries), utc_now(), ExpiryRule()
+    times = sorted(now - _DAY / 2 * rnd.random() for _ in range(entries))
+    ends = [rule.until(at + 2 * _DAY * rnd.random(), at) for at in times]
     with store.write() as rows:
         rows.ledger.append(
             tenant_id=TENANT,
@@ -114,14 +119,27 @@ def _fill(store: ControlStore, database: Path, entries: int) -> None:
             reason_code="manual",
             reason="bench",
             actor="bench",
-            now=now,
-            expires_at=now + 2 * _DAY,
+            now=times[0],
+            expires_at=ends[0],
         )
     with contextlib.closing(sqlite3.connect(database)) as raw, raw:
         for table in ("control_ledger", "control_live"):
             found = raw.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of two names
             first = dict(zip((name for name, *_ in found.description), found.fetchone(), strict=True))
-            copies = ({**first, "n": n + 1, "subject_id": name_of(n)} for n in range(1, entries))
+            copies = (
+                {
+                    **first,
+                    "n": n + 1,
+                    "subject_id": name_of(n),
+                    "at": _stored(times[n]),
+                    "expires_at": _stored(ends[n]),
+                }
+                for n in range(1, entries)
+            )
             places = ", ".join(f":{name}" for name in first)
             raw.executemany(f"INSERT INTO {table} VALUES ({places})", copies)  # noqa: S608
         raw.execute("UPDATE control_head SET n = ?", (entries,))
+
+
+def _stored(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -21,7 +21,7 @@ from guardian.demo.outcome import percentile
 _POLL_S = 30.0
 _POLLERS = 5
 _PROCESSES = 4
-_STREAMS = 8  # gateways per token: a token may hold so many streams
+_STREAMS = 8  # gateways per token: it may hold 32 streams
 _PAUSE_S = 0.15
 Progress = Callable[[int, int], None]
 

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
 from guardian.bench import revocation
+from guardian.bench.long_list import long_list
 
 
 def bench(*args):
@@ -43,3 +45,16 @@ def test_the_switch_is_measured_by_every_face_beside_plain_polling():
         assert row.n == (4 if "2 gateways" in face else 2)
     assert told["bytes of one poll after one revocation"].value < 5000
     assert told["is_revoked look-ups"].value > 0
+
+
+@pytest.mark.slow
+def test_every_entry_of_the_long_list_has_times_of_its_own_as_those_of_a_real_one_have():
+    """Else a list of copies is measured, which packs much smaller."""
+    with long_list(40) as place, place.control.store.read() as rows:
+        entries = list(rows.ledger.each_live())
+    assert len(entries) == 40
+    times = [entry.at for entry in entries]
+    assert times == sorted(set(times)), "as the ledger grew"
+    lives = [entry.expires_at - entry.at for entry in entries]
+    assert len(set(lives)) > 5
+    assert min(lives) == timedelta(hours=24)
