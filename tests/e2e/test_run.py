@@ -18,7 +18,9 @@ from ports import port_of, reserve
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
+from guardian.commands import tokens
 from guardian.commands.initialise import initialise
+from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
 from guardian.gateway.client import RevocationList
@@ -68,10 +70,8 @@ def client(home: Path, url: str) -> ControlClient:
 
 
 def second_person(home: Path, url: str) -> ControlClient:
-    issue = ["token", "issue", "bea", "--role", "approver", "--tenant", "*", "-c", str(home / "guardian.yaml")]
-    token = subprocess.run(
-        [sys.executable, "-m", "guardian", *issue], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    settings = load(home / "guardian.yaml")
+    token = tokens.issue(settings, "bea", role="approver", tenants={"*"}, ttl=timedelta(hours=1)).text
     return ControlClient(url, lambda: token)
 
 
