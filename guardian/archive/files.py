@@ -20,7 +20,7 @@ from guardian.errors import ArchiveError
 EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"
 _LONGEST_NAME = 180
-IN_MEMORY = 16 * 1024 * 1024
+IN_MEMORY = 32 * 1024 * 1024
 """The most bytes of rows that are written at once. Limited in memory: on disk, repeated values shrink a lot."""
 _COLUMNS = frozenset(EVENTS.names), frozenset(LABELS.names)
 _ROW_GROUP = 65_536

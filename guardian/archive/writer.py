@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guardian.archive import files
 from guardian.archive.files import LABELS_FOLDER, Partition, write_groups, write_whole
 from guardian.archive.identity import NAMING, Seen
 from guardian.archive.rows import unpack
@@ -21,6 +20,8 @@ from guardian.errors import ArchiveError
 
 IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
 """Rows lie in a file in order of time, so that a replay meets parents before their children."""
+_IN_MEMORY = 8 * 1024 * 1024
+"""The most bytes of rows that are unpacked at once, and so of a row group; a merge makes larger ones."""
 _IN_FILES = [("tenant_id", "ascending"), *IN_FILE]
 """In this order, file after file is written."""
 _ORDER = pa.schema([EVENTS.field(name) for name in ("at", "session_id", *NAMING)])
@@ -76,14 +77,14 @@ def _places(packed: Sequence[bytes]) -> pa.Table:
 
 
 def _pieces(packed: Sequence[bytes], places: pa.Table) -> Iterator[pa.Table]:
-    """The rows at these places, in tables of no more than `IN_MEMORY` bytes, or of one row."""
+    """The rows at these places, in tables of no more than `_IN_MEMORY` bytes, or of one row."""
     found, which, size = list[pa.Table](), list[pa.Array](), 0
     for number in pc.unique(places.column("body")).to_pylist():
         mine = pc.indices_nonzero(pc.equal(places.column("body"), number))
         found.append(unpack([packed[number]], EVENTS).take(places.column("row").take(mine)))
         which.append(mine)
         size += found[-1].nbytes
-        if size > files.IN_MEMORY and places.num_rows > 1:
+        if size > _IN_MEMORY and places.num_rows > 1:
             found.clear()
             half = places.num_rows // 2
             yield from _pieces(packed, places.slice(0, half))

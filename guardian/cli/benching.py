@@ -54,13 +54,14 @@ def scenario(
 @bench_app.command()
 def start(
     times: Annotated[int, typer.Option(min=1, max=50, help="How often it is started.")] = 5,
+    rows: Annotated[int, typer.Option(min=100, help="Decisions that it writes to the archive at once.")] = 50_000,
     seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Seconds and memory of a monitor from its first instruction to its first verdicts, beside importing torch."""
+    """Seconds and memory of a monitor to its first verdicts, beside importing torch, and its memory at work."""
     from guardian.bench import start as bench
 
-    _measure("start", partial(bench.run, times=times, seed=seed), as_json)
+    _measure("start", partial(bench.run, times=times, rows=rows, seed=seed), as_json)
 
 
 @bench_app.command()

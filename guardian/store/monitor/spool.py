@@ -16,8 +16,8 @@ from guardian.store.engine import reading, writing
 from guardian.store.monitor.keys import chunks
 from guardian.store.monitor.tables import spool
 
-MOST_BYTES = 64 * 1024 * 1024
-"""Of a group, which is in memory while it is written."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Of a group, which is in memory while it is written; unpacked, its rows take several times as much."""
 Pack = Callable[[Sequence[Change]], bytes]
 """What the archive makes of people's words; this room does not know what is in it."""
 
