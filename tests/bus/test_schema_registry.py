@@ -39,6 +39,12 @@ ANYTHING = {
     "fields": [{"name": "is", "type": ["null", "string", {"type": "map", "values": "Value"}]}],
 }  # fmt: skip
 
+MARKED = {
+    "type": "record", "name": "Marked", "fields": [{"name": "is", "type": {"type": "Value"}}],
+    "__fastavro_parsed": True, "__named_schemas": {"Value": ANYTHING},
+}  # fmt: skip
+"""Fastavro would take its own mark for a proof that the schema is sound."""
+
 
 def proto_file():
     """Three messages; the second has a nested one: what `tool` and `Inner.note` are in."""
@@ -106,6 +112,8 @@ def registry():
         7: {"schema": json.dumps(ANYTHING)},
         8: {"schema": json.dumps({"type": "array", "items": "null"})},
         10: {"schema": json.dumps({"type": "array", "items": of_types("Nothing", "null")})},
+        11: {"schema": json.dumps(doubling(60))},
+        12: {"schema": json.dumps(MARKED)},
     }
     state = {"status": 200, "asked": 0, "from": set()}
 
@@ -148,6 +156,17 @@ def registry():
 def of_types(name, *types):
     """An Avro record whose fields are called as their types, in small letters."""
     return {"type": "record", "name": name, "fields": [{"name": each.lower(), "type": each} for each in types]}
+
+
+def doubling(times):
+    """An Avro record that holds types each of which, but the first, names the one before it twice."""
+    types = [of_types("N0", "string")]
+    types += [
+        {"type": "record", "name": f"N{n}", "fields": [{"name": name, "type": f"N{n - 1}"} for name in "ab"]}
+        for n in range(1, times)
+    ]
+    fields = [{"name": each["name"].lower(), "type": ["null", each]} for each in types]
+    return {"type": "record", "name": "Doubling", "fields": fields}
 
 
 def refers(name):
@@ -260,6 +279,17 @@ def test_an_array_of_what_has_no_bytes_is_not_counted_out(number, registry):
     with pytest.raises(DecodeError, match="items without any bytes") as caught:
         registry[0].plain(framed(number, b"\x80\x80\x80\x80\x80\x80\x80\x01\x00"))
     assert caught.value.code == "unknown_schema"
+
+
+def test_types_that_name_each_other_again_and_again_are_looked_at_once(registry):
+    body = json.loads(registry[0].plain(framed(11, b"\x02\x02x" + b"\x00" * 59)))
+    assert body["n0"] == {"string": "x"}
+    assert body["n59"] is None
+
+
+def test_a_schema_that_says_it_was_checked_is_checked(registry):
+    with pytest.raises(DecodeError, match="schema 12 cannot be used: UnknownType"):
+        registry[0].plain(framed(12, b"\x00"))
 
 
 def test_avro_schemas_may_refer_to_others(registry):
