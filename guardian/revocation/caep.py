@@ -163,7 +163,8 @@ class CaepReceiver:
     _http: BoundedClient = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._http = BoundedClient(timeout=self.timeout_s, follow_redirects=False)
+        for_each = httpx.Limits(max_keepalive_connections=0)  # one that is kept may just be closed over there
+        self._http = BoundedClient(timeout=self.timeout_s, limits=for_each, follow_redirects=False)
 
     @property
     def name(self) -> str:

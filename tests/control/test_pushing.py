@@ -836,3 +836,35 @@ def test_a_receiver_that_answers_in_drops_is_cut_off(stage, given):
         with pytest.raises(httpx.ReadTimeout):
             drain(Pusher(stage.deps, face))
         face.close()
+
+
+def test_a_connection_that_a_receiver_closes_after_its_answer_is_not_used_again(stage, given):
+    pushes = []
+
+    class Closing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # the answer does not say that it closes
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            pushes.append(self.client_address)
+            if pushes.count(self.client_address) == 1:
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            else:
+                self.close_connection = True
+
+        def log_message(self, *_):
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Closing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told = {"url": f"http://127.0.0.1:{server.server_address[1]}/", "audience": "https://siem.example"}
+    (face,) = CaepFace(receivers=(told,)).open(given[0])
+    stage.revoke("s1")
+    stage.revoke("s2")
+    drain(Pusher(stage.deps, face))
+    face.close()
+    server.shutdown()
+    server.server_close()
+    assert len(set(pushes)) == len(pushes) == 2
