@@ -58,6 +58,8 @@ class SchemaRegistry:
                 pass  # it takes the options
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"source.schema_registry: {error}") from error
+        over_http = any(each.strip().lower().startswith("http:") for each in url.split(","))
+        self._straight = over_http and "proxy" not in (options or {})
         self._timer = timer
         self._readers: dict[int, Any] = {}
         self._unknown: dict[int, tuple[float, str]] = {}
@@ -128,6 +130,8 @@ class SchemaRegistry:
 
         try:
             with within(_ANSWERED_WITHIN_S), self._client() as client:
+                if self._straight:  # the environment's proxy would read what goes over http to this machine
+                    client._rest_client.session._mounts.clear()
                 return ask(client)
         except SchemaRegistryError as error:
             own = error.error_code != -1  # the client's own, where what answered was no registry

@@ -22,6 +22,7 @@ guardian's, so nothing in it can be hashed."""
 
 _CREDENTIALS = ("basic.auth.", "bearer.auth.", "sasl.")
 """How the options of a schema registry's client begin that hold a secret, or name what does."""
+_ISSUER = "bearer.auth.issuer.endpoint.url"
 
 
 class ToolNameSection(Section):
@@ -44,6 +45,9 @@ class SchemaRegistrySection(Section):
         clear = [each for each in self.url.split(",") if not is_private(each.strip())]
         if clear and (secret or "@" in self.url):
             raise ValueError("url: credentials go there, so it must be https, or http to this machine")
+        issuer = self.options.get(_ISSUER)
+        if issuer is not None and not is_private(str(issuer)):
+            raise ValueError(f"options: a secret goes to {_ISSUER}; it must be https, or http to this machine")
         return self
 
 

@@ -328,6 +328,13 @@ def test_a_schema_that_the_registry_refuses_to_look_for_costs_its_record_and_sto
     assert caught.value.code == "unknown_schema"
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_registry_on_this_machine_is_asked_past_the_environments_proxy(name, registry, monkeypatch):
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with pytest.raises(DecodeError, match="the registry knows no schema 9"):
+        registry[0].plain(framed(9, b"xx"))
+
+
 def test_an_unknown_schema_is_asked_for_once_and_soon_again(registry):
     _, state = registry
     now = [0.0]

@@ -54,6 +54,9 @@ SENDERS: dict[str, Callable[[str], object]] = {
     "source.schema_registry.url": lambda url: _registry(
         f"https://guardian.example, {url}", {"basic.auth.user.info": "guardian:s3cret"}
     ),
+    "source.schema_registry.options": lambda url: _registry(
+        "https://guardian.example", {"bearer.auth.issuer.endpoint.url": url}
+    ),
 }
 BAD = (
     "http://guardian:s3cret@guardian.example/s3cret?key=s3cret",
