@@ -41,6 +41,12 @@ class Record:
         """Who sent it as far as the bus can tell: its `gateway` header, else the place where it lies."""
         return (self.header("gateway") or str(self.place))[:_NAME_CHARS]
 
+    @property
+    def day_of_place(self) -> str:
+        """What a record that names no session is told under: so people hear of its partition once a day."""
+        day = f" {self.timestamp:%Y-%m-%d}" if self.timestamp is not None else ""
+        return f"{self.topic}[{self.partition}]{day}"
+
     def header(self, name: str) -> str | None:
         """The first header of this name, in lower case, however it is spelt there; bounded. None where it is empty
         or there is none."""

@@ -156,12 +156,11 @@ def placed(error: DecodeError, record: Record) -> DecodeError:
     repeatedly."""
     if error.code != "too_large" or error.session_id is not None:
         return error
-    day = f" {record.timestamp:%Y-%m-%d}" if record.timestamp is not None else ""
     return DecodeError(
         error.code,
         error.reason,
         tenant_id=error.tenant_id or OPERATORS,
-        session_id=f"{record.topic}[{record.partition}]{day}",
+        session_id=record.day_of_place,
         gateway=error.gateway,
     )
 

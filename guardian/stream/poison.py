@@ -27,7 +27,7 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
 
 def poisoned(record: Record, why: str, found: Iterable[Decoded | DeadLetter], now: datetime) -> list[DeadLetter]:
     """The dead letters of a record that was given up: one for each session that could be read in it, and those of
-    its entries that were refused. `why` must quote none of the record: that is the agent's word."""
+    its entries that were refused, else one of its partition. `why` must quote none of the record: that is the agent's word."""
     reason = f"judging it failed {MAX_ATTEMPTS} times: {why}"
     letters, refused = Letters(), list[DeadLetter]()
     for each in found:
@@ -37,7 +37,7 @@ def poisoned(record: Record, why: str, found: Iterable[Decoded | DeadLetter], no
         elif not each.judged:
             refused.append(each)
     told = [*letters.kept(), *refused]
-    return told or [DeadLetter(record, "poison", reason, gateway=record.sender, at=now)]
+    return told or [DeadLetter(record, "poison", reason, OPERATORS, record.day_of_place, record.sender, now)]
 
 
 def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place, int]:
