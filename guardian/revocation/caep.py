@@ -34,7 +34,7 @@ _ABOUT_US = {"invalid_key", "invalid_issuer", "invalid_audience", "authenticatio
 _CODE = re.compile(r"[a-z_]{1,60}")
 _LONGEST_S = 300.0
 _TAKEN = frozenset({200, 202})
-_PIECES = 16  # of an answer, each at most as the network gives it
+_PIECES = 8  # of an answer, each at most as the network gives it
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
 
