@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from guardian.alerting.neutralise import code, prose
+from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
 from guardian.domain.text import counted, one_in, plain, some
@@ -170,7 +170,7 @@ def who(finding: Finding, share: float) -> Block:
         if subject.parent_session_id:
             pairs.append(("Delegated by session", subject.parent_session_id))
     fields = [
-        mrkdwn(f"*{name}*\n{code(value, int(200 * share)) if value else 'not in the log'}")
+        mrkdwn(f"*{name}*\n{typed(value, int(200 * share)) if value else 'not in the log'}")
         for name, value in pairs
     ]
     return {"type": "section", "fields": fields}

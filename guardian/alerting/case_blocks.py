@@ -11,7 +11,7 @@ from typing import assert_never
 from guardian.alerting import blocks
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
 from guardian.alerting.buttons import beneath, button, can_be_approved, of_no_session, value_of
-from guardian.alerting.neutralise import code, prose
+from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert
 from guardian.domain.text import one_in
 from guardian.wire.approvals import ApprovalView
@@ -253,7 +253,7 @@ def _similar(similar: Sequence[SimilarCase], share: float) -> Block | None:
     for case in similar:
         ended = STATES[case.ended].lower()
         tool = f" at {code(case.tool, int(80 * share))}" if case.tool else ""
-        lines.append(f"{code(case.session_id, int(80 * share))}{tool} on {case.at:%Y-%m-%d}: {ended}")
+        lines.append(f"{typed(case.session_id, int(80 * share))}{tool} on {case.at:%Y-%m-%d}: {ended}")
     return {"type": "context", "elements": [mrkdwn("*Similar past cases*\n" + "\n".join(lines))]}
 
 
@@ -271,7 +271,7 @@ def _escalation(alert: Alert) -> list[Block]:
         return [section("*Nobody has acted yet* on this:"), *_news(alert)]
     calls = f"{alert.calls} " if alert.calls else ""
     state = stands(alert.view)
-    who = f"{code(alert.finding.session_id, 120)} in {code(alert.finding.tenant_id, 120)}"
+    who = f"{typed(alert.finding.session_id, 120)} in {typed(alert.finding.tenant_id, 120)}"
     line = f"{calls}*Nobody has acted yet* · {alert.finding.severity.upper()} · {state}\n"
     shown = [section(f"{line}{prose(alert.finding.title, 200)} · session {who}")]
     if alert.link:
@@ -324,7 +324,7 @@ def _digest(alert: Alert) -> list[Block]:
 
 
 def _line(event: CaseEvent, share: float) -> str:
-    return f"{code(event.by, int(120 * share))} {prose(event.what, int(160 * share))}"
+    return f"{typed(event.by, int(120 * share))} {prose(event.what, int(160 * share))}"
 
 
 def _event(event: CaseEvent, share: float) -> str:

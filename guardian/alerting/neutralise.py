@@ -13,6 +13,7 @@ _WWW = re.compile(r"(?i)\bwww\.")
 _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
+_LOST_SPACE = re.compile(r"^\s+|\s+$|\s{2,}|[^\S ]")
 _STANDS_IN = re.compile(rf"[ˋ＠{CUT}]|\[[.:]\]|‹U\+[0-9A-F]{{4,6}}(×[0-9]+)?›")
 _LOOKALIKE = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ", "[": "［", "]": "］"})  # no markdown in any dialect
 
@@ -34,8 +35,13 @@ def code(text: str, limit: int) -> str:
     return f"`{_escaped(line.replace('`', 'ˋ'), limit - 2) or '–'}`"
 
 
+def typed(name: str, limit: int) -> str:
+    """As `code`, for a name that people type back: spaces that it would lose are spelt out, too."""
+    return code(_LOST_SPACE.sub(lambda m: "".join(f"‹U+{ord(c):04X}›" for c in m.group()), name), limit)
+
+
 def is_altered(name: str) -> bool:
-    """Whether it may be how `code` shows another name: whoever types it from a message means that one."""
+    """Whether it may be how `typed` shows another name: whoever types it from a message means that one."""
     return _STANDS_IN.search(name) is not None
 
 

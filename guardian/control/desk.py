@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from guardian.alerting import modals
 from guardian.alerting.case_blocks import asked, under
 from guardian.alerting.clicks import ActVerb, Click
-from guardian.alerting.neutralise import code, prose
+from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack_calls import SlackCalls, Unshowable
 from guardian.alerting.slack_people import SlackPeople
@@ -175,7 +175,7 @@ class Desk:
             return "done", _acted(done)
         finding = view.shown.finding
         requests = [_request(waiting) for waiting in view.approvals if waiting.id == click.approval]
-        lines = [f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}", *requests, *under(view)]
+        lines = [f"{typed(case.session_id, 120)} in {typed(case.tenant_id, 120)}", *requests, *under(view)]
         if verb == "verdict" and (others := view.others_unjudged):
             lines.append(f"A dismissal is also of {counted(others, 'other finding')}; see the thread.")
         tool = "" if finding.act is None else finding.act.tool

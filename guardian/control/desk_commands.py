@@ -3,7 +3,7 @@
 import re
 
 from guardian.alerting.case_blocks import stands, under
-from guardian.alerting.neutralise import code, is_altered, prose
+from guardian.alerting.neutralise import code, is_altered, prose, typed
 from guardian.domain.event import NAMELESS
 from guardian.domain.text import counted
 from guardian.errors import ControlError
@@ -28,6 +28,8 @@ def answer_command(control: DeskClient, text: str) -> str:
     if quoted := _QUOTED.fullmatch(rest):
         tenant, name, reason = quoted.groups("")
         name = tenant + name.strip()
+    elif verb.lower() == "session":
+        name, reason = rest, ""
     else:
         name, reason = (*rest.split(maxsplit=1), "", "")[:2]
     if verb.lower() in ("session", "revoke") and is_altered(name):
@@ -39,7 +41,7 @@ def answer_command(control: DeskClient, text: str) -> str:
         case "status":
             return _status(control)
         case "session" if rest:
-            return _session(control, name if quoted else rest)
+            return _session(control, name)
         case "revoke" if name and reason:
             if not quoted and ("`" in name or NAMELESS in name):  # where would it end?
                 raise ValueError("put the name in back-ticks: it may have spaces")
@@ -62,7 +64,7 @@ def _status(control: DeskClient) -> str:
     waiting = control.approvals(state="pending", limit=_SHOWN)
     lines.append(f"*Waits for a second person*: {len(waiting.items)}{' and more' if waiting.next else ''}")
     lines += [
-        f"• {code(each.id, 60)} {each.action} {code(each.session_id or each.tenant_id, 120)} "
+        f"• {code(each.id, 60)} {each.action} {typed(each.session_id or each.tenant_id, 120)} "
         f"asked by {prose(each.proposer, 60)}"
         for each in waiting.items
     ]
@@ -76,7 +78,7 @@ def _session(control: DeskClient, name: str) -> str:
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
     count = counted(view.findings, "finding")
     lines = [
-        f"*{stands(view)}* · {code(session, 120)} in {code(tenant, 120)} · {count}",
+        f"*{stands(view)}* · {typed(session, 120)} in {typed(tenant, 120)} · {count}",
         prose(finding.title, 300),
         *under(view),
         *(f"• {reason.share:.0%} {prose(reason.text or reason.signal, 300)}" for reason in reasons),
@@ -92,7 +94,7 @@ def _revoke(control: DeskClient, name: str, reason: str) -> str:
     if done.approval is not None:
         return f"A second person has to approve: {code(done.approval.id, 60)}.{slip}"
     already = "" if done.changed else " already"
-    return f"{code(session, 120)} is {done.session.status}{already}.{slip}"
+    return f"{typed(session, 120)} is {done.session.status}{already}.{slip}"
 
 
 def _mode(control: DeskClient, tenant: str) -> str:
@@ -135,4 +137,4 @@ def _has(control: DeskClient, tenant: str, session: str) -> bool:
 
 def _line(view: SessionView) -> str:
     agent = prose(view.agent_id or "an unnamed agent", 60)
-    return f"{code(view.session_id, 80)} {agent} in {code(view.tenant_id, 60)}"
+    return f"{typed(view.session_id, 80)} {agent} in {typed(view.tenant_id, 60)}"

@@ -617,14 +617,19 @@ def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_findi
 
 
 @pytest.mark.parametrize(
-    "name", ["s_`<!here>`", "pay\u202eeno", "s" * 200, "@here", "www.evil.example/x", "https://evil.example"]
-)
+    "name",
+    [
+        "s_`<!here>`", "pay\u202eeno", "s" * 200, "@here", "www.evil.example/x", "https://evil.example",
+        "sess_1 ", " sess_1", "my  session", "my\u00a0session", "my session\u3000",
+    ],
+)  # fmt: skip
 def test_what_slack_shows_of_a_name_that_it_cannot_show_revokes_nothing(office, a_finding, name) -> None:
     office.submit(a_finding(session=name))
     with office.client("maya", "responder", "acme") as maya:
         (shown,) = re.findall("• (`[^`]+`) agent_1", answer_command(maya, "status"))
         typed = shown.replace("&lt;", "<").replace("&gt;", ">")
-        for command in (f"session {typed}", f"revoke {typed} exports", f"revoke acme/{typed} exports"):
+        commands = ("session {}", "revoke {} exports", "revoke acme/{} exports")
+        for command in (*(each.format(typed) for each in commands), f"session {typed[1:-1]}"):
             with pytest.raises(ValueError, match="shown altered"):
                 answer_command(maya, command)
     assert office.audit(action="revoke", actor="maya") == []
