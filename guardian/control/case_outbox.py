@@ -118,19 +118,21 @@ class CaseOutbox:
                 return
             step = _STEP.validate_json(case.step or "")
             values: dict[str, object] = {"status": "due", "attempts": 0, "step": None, "last_error": error[:500]}
+            moves = step.channel != self._rules.channel_for(case)
             match step.verb:
                 case "post" | "update":
-                    moves = step.channel != self._rules.channel_for(case)
                     values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _unsure(case)}
                     values |= {"shown": LEAVES + step.leaves} if step.leaves else {}
                     values |= {"place": None} if moves else {}
                 case "reply" if never:
                     values |= {"next_at": now, "told": step.events, "replied_at": now, "last_error": ""}
-                case "reply":
-                    values |= {"next_at": self._but_for_its_reply(rows, case, now)}
                 case "escalate" if step.place is None:
                     there = step.model_copy(update={"channel": case.channel, "place": case.place, "home": ""})
                     values |= {"next_at": now, "step": there.model_dump_json()}
+                case "reply" | "escalate" if moves:
+                    values |= {"next_at": now, "place": None, "shown": _unsure(case)}
+                case "reply":
+                    values |= {"next_at": self._but_for_its_reply(rows, case, now)}
                 case "escalate":
                     values |= {"next_at": now + _PARKED_AGAIN}
                 case _:

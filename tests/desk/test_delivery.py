@@ -229,6 +229,22 @@ def test_a_case_whose_channel_is_gone_is_shown_in_the_one_that_is_configured_now
     assert "stop" in str(slack.thread(message["ts"]))
 
 
+@pytest.mark.parametrize("severity", ["medium", "high"], ids=["reply", "call for help"])
+def test_what_a_thread_refuses_is_made_in_the_channel_that_is_configured_now(
+    office, slack, a_finding, severity
+) -> None:
+    slack.troubles.extend(["", "refuse:not_in_channel"])
+    office.submit(a_finding(severity=severity))
+    office.settle()
+    elsewhere(office, "C0OTHER")
+    office.after(hours=2)
+    until_settled(office)
+    (message,) = slack.roots("C0OTHER")
+    assert "email.send" in str(slack.thread(message["ts"]))
+    with office.deps.store.read() as rows:
+        assert rows.cases.failed(office.clock()) == []
+
+
 def test_what_is_brought_up_to_date_is_taken_literally(office, slack, a_finding) -> None:
     office.submit(a_finding())
     office.settle()
