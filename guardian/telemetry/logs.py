@@ -77,7 +77,10 @@ class _NotAgain:
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("kafka."):
             return True
-        said = record.name, _FIGURE.sub("", record.getMessage())
+        try:
+            said = record.name, _FIGURE.sub("", record.getMessage())
+        except Exception:  # its arguments do not fit; whoever writes it says so, and the client goes on
+            return True
         if 0 <= record.created - self._said.get(said, -_MINUTE_S) < _MINUTE_S:
             return False
         if len(self._said) >= _MOST_SAID:

@@ -133,6 +133,16 @@ def test_what_the_kafka_client_says_at_each_attempt_is_told_once_a_minute() -> N
     ]
 
 
+def test_a_line_of_the_kafka_client_whose_arguments_do_not_fit_stops_nobody(capfd) -> None:
+    stream = written(json_lines=True)
+    (handler,) = (each for each in logging.getLogger().handlers if type(each).__module__ == logs.__name__)
+    told = {"name": "kafka.net", "levelno": logging.ERROR, "levelname": "ERROR"}
+    handler.handle(logging.makeLogRecord({**told, "msg": "%d bytes", "args": ("no",)}))
+    handler.handle(logging.makeLogRecord({**told, "msg": "it goes on"}))
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["it goes on"]
+    assert "Logging error" in capfd.readouterr().err
+
+
 def test_however_much_the_kafka_client_says_little_is_remembered_of_it() -> None:
     once = logs._NotAgain()
     record = logging.makeLogRecord({"name": "kafka.net", "created": 1000.0})
