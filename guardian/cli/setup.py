@@ -198,7 +198,7 @@ def retire(
 ) -> None:
     """Stop believing a signing key: every token it signed is refused at once. Rotate first.
 
-    Example: guardian token rotate && guardian token retire OLD_KID
+    Example: guardian token retire -- OLD_KID
     """
     from guardian.commands import tokens
 
