@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,7 @@ CUT_OFF = 141
 NOT_ENTITLED = "gateway_not_entitled"
 """The code of what could be read, and is not believed."""
 _NARROWEST = 20
+_KEPT = "\N{NO-BREAK SPACE}"
 _MARKS = {True: "ok  ", False: "MEND", None: "?   "}
 
 
@@ -102,12 +104,14 @@ def show_checks(checks: "Iterable[Check]", as_json: bool) -> None:
 
 
 def _show_part(head: str, text: str) -> None:
-    """Text beside its head: each line whole, or where a terminal is narrower in several below one another."""
+    """Text beside its head: each line whole, or where a terminal is narrower in several below one another, none of
+    which breaks a command in back-ticks."""
     screen = Screen()
     width = max(screen.width - len(head), _NARROWEST) if screen.is_terminal else sys.maxsize
     for line in escape(text).split("\n"):
-        for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]:
-            typer.echo(head + part)
+        kept = re.sub("`[^`]*`", lambda command: command[0].replace(" ", _KEPT), line)
+        for part in textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False) or [""]:
+            typer.echo(head + part.replace(_KEPT, " "))
             head = " " * len(head)
 
 

@@ -368,12 +368,14 @@ def test_in_a_terminal_each_line_of_a_check_stays_beside_its_name(monkeypatch, c
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "40")
     with pytest.raises(typer.Exit):
-        show_checks([Check("broker", False, "none answers at 127.0.0.1:1", "start `guardian run` there")], False)
+        show_checks(
+            [Check("broker", False, "none answers at 127.0.0.1:1", "or start `guardian run -c g.yaml`")], False
+        )
     assert capsys.readouterr().out.splitlines() == [
         "MEND  broker      none answers at",
         "                  127.0.0.1:1",
-        "                  → start `guardian run`",
-        "                    there",
+        "                  → or start",
+        "                    `guardian run -c g.yaml`",
     ]
 
 
