@@ -128,6 +128,17 @@ def test_a_session_that_was_flagged_before_the_window_is_as_little_honest_in_it(
     assert flagged.backtest.flagged_sessions == 1
 
 
+def test_calls_before_the_window_tell_which_session_of_a_nameless_key_was_flagged(archive):
+    since, idle = UNTIL - timedelta(days=DAYS), timedelta(seconds=Settings().source.idle_s)
+    before = [{"at": since - idle * share, "decision_id": f"{share}"} for share in (1.2, 0.6)]
+    here = {"session_id": ANN, "tool": "crm.read"}
+    on = {"at": since + idle * 0.2, "decision_id": "on"}
+    for between, honest in ((before[1:], False), ([], True)):
+        held = archive(*(here | told for told in (before[0] | {"wanted": "flag"}, *between, on)))
+        calls, trust = recorded(Settings(), held, Window("acme", since))
+        assert [trust.honest(call.key) for call in calls()] == [honest]
+
+
 @pytest.mark.parametrize(("days", "flags"), [(60, 0), (-1, 1)])
 def test_a_word_before_the_window_clears_what_was_flagged_before_it(archive, days, flags):
     at = BEGIN + timedelta(days=60)
