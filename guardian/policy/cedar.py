@@ -17,7 +17,7 @@ from guardian.errors import PolicyError
 from guardian.policy.entities import question
 from guardian.policy.files import PolicyFiles, statements
 from guardian.policy.literals import misspelt
-from guardian.policy.port import Asker, PolicyAction, PolicyDecision, PolicyRequest, SessionFacts
+from guardian.policy.port import Asker, PolicyAction, PolicyDecision, PolicyRequest, SessionFacts, WhomFacts
 
 _UNASKED = "failed to build request"
 """How Cedar begins to say that facts do not fit the schema."""
@@ -73,7 +73,8 @@ class CedarPolicies:
         object.__setattr__(self, "_clauses", clauses)
         whole = f"{self.policies}\x00{self.schema}".encode()
         object.__setattr__(self, "_version", hashlib.sha256(whole).hexdigest()[:16])
-        told = self._decide(PolicyRequest(Asker("guardian", "gateway", frozenset()), "readRevocations", "tenant"))
+        asker, whom = Asker("guardian", "gateway", frozenset()), WhomFacts("agent")
+        told = self._decide(PolicyRequest(asker, "readRevocations", "tenant", whom=whom))
         if any(error.startswith(_UNASKED) for error in told.errors):
             raise PolicyError(
                 f"{self.schema_place} is not this version's, so nothing could be asked ({told.errors[0]}); take"

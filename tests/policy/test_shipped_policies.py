@@ -179,8 +179,9 @@ def test_answers_are_remembered_within_bounds_and_stay_what_they_were(monkeypatc
     assert len(policies._known) <= 4
 
 
-def test_a_schema_that_does_not_know_what_guardian_tells_is_refused_at_the_start_by_its_file(tmp_path):
-    older = "\n".join(line for line in SHIPPED.schema.splitlines() if "denies:" not in line)
+@pytest.mark.parametrize("fact", ["denies:", "delegated:", "whom?:"])
+def test_a_schema_that_does_not_know_what_guardian_tells_is_refused_at_the_start_by_its_file(tmp_path, fact):
+    older = "\n".join(line for line in SHIPPED.schema.splitlines() if fact not in line)
     assert older != SHIPPED.schema
     (tmp_path / "mine.cedarschema").write_text(older)
     (tmp_path / "all.cedar").write_text('@id("all") permit (principal, action, resource);')
