@@ -43,7 +43,7 @@ def backtest_proposal(
     since = until - window if window is not None else proposal.since
     total = held_rows(archive, Window(proposal.tenant_id, since, until))
     part = Window(proposal.tenant_id, min(since, proposal.since), until)
-    alike(folder, proposal, backends(settings).values())
+    alike(folder, proposal, backends(settings))
 
     def changed(change: Change) -> None:
         if write_example is not None:

@@ -21,7 +21,8 @@ from guardian.tightening.surface import Surface
 FORMAT = "guardian.proposal/v1"
 PROPOSAL, EXAMPLES, REPORT, SUMS = "proposal.json", "denied.jsonl", "REPORT.md", "SHA256SUMS"
 _NAMED = 5
-_LOADED = (".cedar", ".rego", ".polar", ".json")  # by some loader, hidden or not
+_POLICIES = (".cedar", ".rego", ".polar")
+_LOADED = (*_POLICIES, ".json", ".yaml", ".yml")  # by some loader, hidden or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,16 +203,19 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
 
 
-def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> None:
-    """Check that the policies and patches in a proposal's folder are what the proposal renders to.
+def alike(folder: Path, proposal: Proposal, languages: Mapping[str, Backend]) -> None:
+    """Check that the policies and patches in a proposal's folder are what the proposal renders to: those beside
+    its report and those in a language's folder.
 
     Schemas and missing files are not compared, because they refuse nothing; empty lines do not count. Raises
     ConfigurationError with the first line that differs.
     """
     folder = folder.parent if folder.name == PROPOSAL else folder
-    files = {name: text for each in languages for name, text in each.files(proposal).items()}
+    files = {name: text for each in languages.values() for name, text in each.files(proposal).items()}
+    loose = (path for path in folder.glob("*") if path.suffix in _POLICIES)
+    within = (path for path in rendered(folder, "**/*") if path.relative_to(folder).parts[0] in languages)
     other: dict[str, str] = {}
-    for path in rendered(folder, "**/*"):
+    for path in (*loose, *within):
         name = path.relative_to(folder).as_posix()
         hidden = path.name.startswith(".") and not path.name.endswith(_LOADED)  # what editors and desktops leave
         if hidden or path.suffix == ".cedarschema":
@@ -236,7 +240,7 @@ def _lines(text: str) -> list[str]:
 
 def rendered(folder: Path, pattern: str) -> list[Path]:
     """The files that match within the folders of a proposal's renderings, in the order of their names."""
-    below = [path for path in folder.glob("[!.]*") if path.is_dir()]
+    below = [path for path in folder.glob("[!.]*") if path.is_dir() and not (path / PROPOSAL).exists()]
     return sorted(path for each in below for path in each.glob(pattern) if path.is_file())
 
 

@@ -368,10 +368,18 @@ def test_the_files_of_a_language_that_is_added_are_held_to_the_proposal_too(tmp_
     ((name, text),) = Added().files(told).items()
     (tmp_path / "spicedb").mkdir()
     (tmp_path / name).write_text(text)
-    alike(tmp_path, told, [Added()])
+    (tmp_path / "review").mkdir()
+    (tmp_path / "review" / "notes.md").write_text("looks good")
+    alike(tmp_path, told, {"spicedb": Added()})
     (tmp_path / name).write_text("allow")
     with pytest.raises(ConfigurationError, match="allow"):
-        alike(tmp_path, told, [Added()])
+        alike(tmp_path, told, {"spicedb": Added()})
+
+
+def test_a_policy_beside_the_report_is_no_part_of_the_proposal(tmp_path, restricted):
+    (tmp_path / "own.rego").write_text("allow := true")
+    with pytest.raises(ConfigurationError, match=r"own\.rego"):
+        alike(tmp_path, proposal(restricted(ForbidTool("a"))), {})
 
 
 def test_every_kind_of_rule_is_drawn_here():
