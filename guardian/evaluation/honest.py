@@ -63,9 +63,9 @@ def bounded(
 
     At most `max_per_purpose` of a purpose (names and numbers left out), from its tenants and their agents by
     turns, and of an agent or a tenant at most `max_share` of the whole, drawn by `seed` from the whole log, in
-    whatever order it came. One of those that are `breaking` a hard rule counts only where others leave room; only
-    of those that would count is that asked. Agents or tenants are only cut if three or more are named: of two, one
-    always has half. Raises ValueError if fewer than 40 are left.
+    whatever order it came. One of those that are `breaking` a hard rule counts only where others leave room; that
+    is asked of those that would count and, where many break one, of more and more at once. Agents or tenants are
+    only cut if three or more are named: of two, one always has half. Raises ValueError if fewer than 40 are left.
     """
     given = [session for session in sessions if session.decisions]
     if len(given) < LEAST_SESSIONS:
@@ -78,10 +78,17 @@ def bounded(
     def drawn(session: HonestSession) -> tuple[bool, bytes]:
         return breaks.get(id(session), False), place[id(session)]
 
-    kept = _seated(given, max_per_purpose, max_share, seed, drawn)
+    def seated(more: Counter[str]) -> list[HonestSession]:
+        return _seated(given, max_per_purpose, more, max_share, f"{seed}", drawn)
+
+    kept, turn = seated(Counter()), 0
     while unasked := [session for session in kept if id(session) not in breaks]:
-        breaks |= dict.fromkeys(map(id, unasked), False) | dict.fromkeys(map(id, breaking(unasked)), True)
-        kept = _seated(given, max_per_purpose, max_share, seed, drawn)
+        ahead = 2**turn // 4  # where many break one, more are asked than would count: rounds are few
+        more = Counter({purpose: ahead * n for purpose, n in Counter(map(_purpose, unasked)).items()})
+        ask = {*map(id, unasked), *map(id, seated(more))}.difference(breaks)
+        asked = [session for session in given if id(session) in ask]
+        breaks |= dict.fromkeys(ask, False) | dict.fromkeys(map(id, breaking(asked)), True)
+        kept, turn = seated(Counter()), turn + 1
     _say_what_is_under_weighted(given, kept, max_per_purpose)
     for known_as in (_agent, _tenant):
         if 1 < len(_named(given, known_as)) < _LEAST_SOURCES:
@@ -100,9 +107,10 @@ def bounded(
 
 
 def _seated(
-    given: Sequence[HonestSession], per_purpose: int, share: float, seed: int, drawn: _Draw
+    given: Sequence[HonestSession], per_purpose: int, more: Counter[str], share: float, seed: str, drawn: _Draw
 ) -> list[HonestSession]:
-    kept = _some_of_each_purpose(given, per_purpose, f"{seed}", drawn)
+    """`more` is how many seats a purpose has beyond `per_purpose`."""
+    kept = _some_of_each_purpose(given, per_purpose, more, seed, drawn)
     for known_as in (_agent, _tenant):
         if len(_named(given, known_as)) >= _LEAST_SOURCES:
             kept = _shared(kept, known_as, share, drawn)
@@ -114,15 +122,15 @@ def _named(sessions: Iterable[HonestSession], known_as: Callable[[HonestSession]
 
 
 def _some_of_each_purpose(
-    sessions: Sequence[HonestSession], limit: int, seed: str, drawn: _Draw
+    sessions: Sequence[HonestSession], limit: int, more: Counter[str], seed: str, drawn: _Draw
 ) -> list[HonestSession]:
     by_purpose: dict[tuple[str, bool], list[HonestSession]] = {}
     for session in sorted(sessions, key=drawn):
-        by_purpose.setdefault((purpose_family(session.purpose), drawn(session)[0]), []).append(session)
+        by_purpose.setdefault((_purpose(session), drawn(session)[0]), []).append(session)
     seats: Counter[str] = Counter()
     seated = set[int]()
     for (purpose, _), those in by_purpose.items():  # who breaks a rule last
-        some = _by_turns(those, (_tenant, _agent), f"{seed}/{purpose}")[: limit - seats[purpose]]
+        some = _by_turns(those, (_tenant, _agent), f"{seed}/{purpose}")[: limit + more[purpose] - seats[purpose]]
         seats[purpose] += len(some)
         seated.update(map(id, some))
     return [session for session in sessions if id(session) in seated]
@@ -151,7 +159,7 @@ def _hash(text: str) -> bytes:
 def _say_what_is_under_weighted(given: Sequence[HonestSession], kept: Sequence[HonestSession], limit: int) -> None:
     """Warn where the commonest purpose is far over the limit, and its share of the traffic at least twice that of
     what is kept: live traffic may then be told to have left a calibration of another mix."""
-    purpose, most = Counter(purpose_family(session.purpose) for session in given).most_common(1)[0]
+    purpose, most = Counter(map(_purpose, given)).most_common(1)[0]
     of_traffic, of_kept = most / len(given), min(most, limit) / len(kept)
     if most > _FAR_OVER * limit and of_traffic >= 2 * of_kept:
         _log.warning(
@@ -162,6 +170,10 @@ def _say_what_is_under_weighted(given: Sequence[HonestSession], kept: Sequence[H
             effect="traffic may be told to have left the calibration though nothing changed",
             see="--max-per-purpose",
         )
+
+
+def _purpose(session: HonestSession) -> str:
+    return purpose_family(session.purpose)
 
 
 def _agent(session: HonestSession) -> str | None:

@@ -161,6 +161,27 @@ def test_rules_are_looked_at_only_in_sessions_that_would_count(honest) -> None:
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.0])
+def test_where_most_break_a_rule_they_are_found_in_few_rounds_and_count_as_if_all_had_been_asked(
+    honest, share: float
+) -> None:
+    log = [*honest(45), *honest(1_000, purpose="read the contract", start=80)]
+    broken = {id(s) for s in log[45 : 45 + int(1_000 * share)]}
+    asked: list[list[HonestSession]] = []
+
+    def breaking(some: Sequence[HonestSession]) -> list[HonestSession]:
+        asked.append([*some])
+        return [s for s in some if id(s) in broken]
+
+    kept = _bounded(log, breaking=breaking)
+    assert len(asked) <= 8, "of 50 that ask 20 each"
+    every = [id(s) for some in asked for s in some]
+    assert len(every) == len({*every}), "nobody is asked twice"
+    assert len(kept) == 45 + 20
+    sound = [s for s in log if id(s) not in broken]
+    assert [s for s in kept if id(s) not in broken] == (sound if share == 1 else _bounded(sound))
+
+
 def test_a_number_in_it_makes_no_other_purpose(honest) -> None:
     several = honest(45)
     flood = [s for n in range(100) for s in honest(1, purpose=f"Refund order {n}", start=200 + n)]
