@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from guardian.archive.identity import LIVE
 from guardian.archive.redaction import Redaction, bound, shape
 from guardian.archive.schema import EVENTS, LABELS
 from guardian.domain.batch import Change, ScoredDecision
@@ -31,7 +32,7 @@ class Rows:
 
     redaction: Redaction
     versions: Mapping[str, str]
-    origin: str = "live"
+    origin: str = LIVE
 
     def events(self, scored: Iterable[ScoredDecision], findings: Iterable[Finding]) -> bytes:
         """Arrow IPC of one batch's decisions; empty for none."""
@@ -112,7 +113,7 @@ class Rows:
             "purpose_vector": None if vectors is None else vectors.purpose,
             "action_vector": None if vectors is None else vectors.action,
             **_spelt(event),
-            "act": scored.act,
+            "act": scored.act if self.origin == LIVE else None,  # a log may lack where a session begins
         }
 
     def _resource_id(self, tool: str, resource_id: str | None) -> str | None:

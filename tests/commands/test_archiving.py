@@ -66,6 +66,20 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
 
 
+def test_history_does_not_say_which_act_the_monitor_counted_as_the_log_may_lack_where_a_session_begins(
+    home, tmp_path
+):
+    for n in (1, 2):
+        log = tmp_path / f"log.{n}.jsonl"
+        log.write_text(line(n) + "\n", encoding="utf-8")
+        CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    read = open_archive(load(home)).batches(["decision_id", "act"])
+    assert {row["decision_id"]: row["act"] for each in read for row in each.to_pylist()} == {
+        "d1": None,
+        "d2": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("days", "told"), [((2, 300), ""), ((2, 500, 700), "2 days are older than archive.keep_days (400)")]
 )
