@@ -113,7 +113,7 @@ class Rows:
             "purpose_vector": None if vectors is None else vectors.purpose,
             "action_vector": None if vectors is None else vectors.action,
             **_spelt(event),
-            "act": scored.act if self.origin == LIVE else None,  # a log may lack where a session begins
+            "act_index": scored.act if self.origin == LIVE else None,  # a log may lack where a session begins
         }
 
     def _resource_id(self, tool: str, resource_id: str | None) -> str | None:

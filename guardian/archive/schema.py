@@ -70,7 +70,7 @@ EVENTS = pa.schema(
         # as the log itself spells tools, where it was adapted; null: not known
         ("tool_spelt", pa.string()),
         ("allowed_tools_spelt", _TEXTS),  # in the order of allowed_tools; empty: the same
-        ("act", pa.int64()),  # which of its session, from 0, as the monitor counted; null: not known, or imported
+        ("act_index", pa.int64()),  # of its session, from 0, as the monitor counted; null: not known, imported
     ],
     metadata={"guardian.schema": VERSION},
 )

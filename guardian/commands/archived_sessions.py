@@ -33,7 +33,7 @@ _COLUMNS = (
     "arguments",
     "wanted",
     "finding_id",
-    "act",
+    "act_index",
 )
 
 _log = logger("archive")
@@ -167,7 +167,7 @@ def _read(
                 filled[group] += not known
                 found[key] = _Kept(row["purpose_family"])
             arguments = json_object(row["arguments"]) or {}
-            call = _Call(row["at"], row["decision_id"], row["purpose"], row["tool"], arguments, row["act"])
+            call = _Call(row["at"], row["decision_id"], row["purpose"], row["tool"], arguments, row["act_index"])
             found[key].calls.append(call)
             if row["wanted"] not in (None, "none"):
                 found[key].flagged[row["decision_id"]] = row["finding_id"] or ""

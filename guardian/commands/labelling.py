@@ -1,11 +1,13 @@
 """Labelled sessions: session lines that carry labels, logs with what people said beside them, or an archive."""
 
 import gzip
+import heapq
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from io import TextIOWrapper
+from itertools import chain, pairwise
 from pathlib import Path
 
 from guardian.bootstrap.judgement import ReadLog, open_reading
@@ -190,14 +192,16 @@ def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[
 
 
 def _in_time(logs: Iterable[Sequence[Decoded]]) -> Iterator[Decoded]:
-    """The decisions of several files, session by session: of each first those of the file in which it begins."""
+    """The decisions of several files, session by session: of each first those of the file in which it begins, or
+    where its files go on at the same time, as those of two gateways do, in the order of their times."""
     parts: dict[SessionKey, dict[int, list[Decoded]]] = {}
     for number, decisions in enumerate(logs):
         for d in decisions:
             parts.setdefault(d.event.key, {}).setdefault(number, []).append(d)
     for of_files in parts.values():
-        for part in sorted(of_files.values(), key=lambda part: part[0].now):
-            yield from part
+        told = sorted(of_files.values(), key=lambda part: part[0].now)
+        one_by_one = all(part[-1].now <= after[0].now for part, after in pairwise(told))
+        yield from chain(*told) if one_by_one else heapq.merge(*told, key=lambda d: d.now)
 
 
 def _decisions(file: Path, read: ReadLog) -> list[Decoded] | None:

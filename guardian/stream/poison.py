@@ -27,7 +27,8 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
 
 def poisoned(record: Record, why: str, found: Iterable[Decoded | DeadLetter], now: datetime) -> list[DeadLetter]:
     """The dead letters of a record that was given up: one for each session that could be read in it, and those of
-    its entries that were refused, else one of its partition. `why` must quote none of the record: that is the agent's word."""
+    its entries that were refused, else one of its partition. `why` must quote none of the record: that is the
+    agent's word."""
     reason = f"judging it failed {MAX_ATTEMPTS} times: {why}"
     letters, refused = Letters(), list[DeadLetter]()
     for each in found:

@@ -73,8 +73,8 @@ def test_history_does_not_say_which_act_the_monitor_counted_as_the_log_may_lack_
         log = tmp_path / f"log.{n}.jsonl"
         log.write_text(line(n) + "\n", encoding="utf-8")
         CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
-    read = open_archive(load(home)).batches(["decision_id", "act"])
-    assert {row["decision_id"]: row["act"] for each in read for row in each.to_pylist()} == {
+    read = open_archive(load(home)).batches(["decision_id", "act_index"])
+    assert {row["decision_id"]: row["act_index"] for each in read for row in each.to_pylist()} == {
         "d1": None,
         "d2": None,
     }
