@@ -61,6 +61,7 @@ class EnvelopeTail:
                     if not started:
                         self._consumer.start(self._claim)
                         started = True
+                    self._store.positions(self._consumer.assignment())  # also of a place where nothing more comes
                     records = self._consumer.poll(timeout_s=self._poll_timeout_s, max_records=_AT_ONCE)
                     if records:
                         self._settle(records)

@@ -1,8 +1,10 @@
 """Late envelopes: records wait for them in the store, in order, bounded in time and number, across restarts."""
 
 import json
+import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -680,6 +682,36 @@ def test_the_envelopes_topic_is_kept_and_read_on_where_it_was_left(tail, rig, de
     rig.broker.append("envelopes", told("s3"))
     tail(lambda: len(known()) == 3)
     assert rig.metrics.value("guardian_envelopes_total", result="heard") == 3
+
+
+def test_envelopes_that_a_database_lost_as_it_went_back_are_read_again_though_none_comes(
+    tail, rig, desk, tmp_path
+):
+    def copied(source, target):
+        with (
+            closing(sqlite3.connect(tmp_path / source)) as old,
+            closing(sqlite3.connect(tmp_path / target)) as new,
+        ):
+            old.backup(new)
+
+    def known(session):
+        return bool(desk.store.registry.known({SessionKey("acme", session)}).envelopes)
+
+    def going_back():
+        while not known("s1"):
+            yield False
+        copied("monitor.db", "copy.db")
+        rig.broker.append("envelopes", told("s2"))
+        while not known("s2"):
+            yield False
+        copied("copy.db", "monitor.db")
+        assert not known("s2")
+        while True:
+            yield known("s2")
+
+    rig.broker.append("envelopes", told("s1"))
+    steps = going_back()
+    tail(lambda: next(steps))
 
 
 def test_an_envelope_from_somebody_without_the_right_is_dead_lettered_with_a_finding(tail, rig, desk):
