@@ -54,8 +54,7 @@ class FileConsumer:
         self._stream = self._open()
         self._ended = False
         self._broken = None
-        if self._path != "-":  # of that nothing is read twice
-            self._next = 0
+        self._next = 0
         until = positions([self._place]).get(self._place, 0)
         while self._next < until and self._line() is not None:
             pass

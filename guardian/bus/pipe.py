@@ -13,20 +13,33 @@ _AHEAD = 1024 * 1024
 
 class PipeConsumer(FileConsumer):
     """Reads the lines of an open descriptor once. What has passed through a pipe cannot be read again, so there is
-    no offset to resume at: `topic` must name this run alone."""
+    no offset to resume at: `topic` must name this run alone. What was handed on and not committed is
+    handed on once more after a new start."""
 
     def __init__(self, descriptor: int, *, topic: str) -> None:
         super().__init__("-", topic=topic)
         self._descriptor = descriptor
         self._held = bytearray()
         self._closed = False
+        self._in_hand: list[Record] = []  # handed on and not committed
+        self._again = False
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         positions([self._place])
+        self._again = bool(self._in_hand)
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        if self._again and not self._paused:
+            self._again = False
+            return list(self._in_hand)
         self._fill(0.0 if self._paused or b"\n" in self._held else timeout_s)
-        return super().poll(timeout_s=0, max_records=max_records)
+        records = super().poll(timeout_s=0, max_records=max_records)
+        self._in_hand += records
+        return records
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        until = positions.get(self._place, 0)
+        self._in_hand = [record for record in self._in_hand if record.offset >= until]
 
     def lag(self) -> dict[Place, int]:
         return {self._place: self._held.count(b"\n")}

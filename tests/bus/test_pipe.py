@@ -7,6 +7,7 @@ import pytest
 
 from guardian.bus.file import MAX_LINE
 from guardian.bus.pipe import PipeConsumer
+from guardian.domain.record import Place
 
 
 @pytest.fixture
@@ -47,6 +48,18 @@ def test_a_paused_one_hands_nothing_on_and_loses_nothing(pipe):
     assert _values(consumer, timeout_s=10) == []
     consumer.resume()
     assert _values(consumer, timeout_s=10) == [(0, b"one")]
+
+
+def test_what_was_handed_on_and_not_committed_is_handed_on_once_more_after_a_new_start(pipe):
+    consumer, end = pipe
+    end.write(b"one\ntwo\n")
+    assert _values(consumer) == [(0, b"one"), (1, b"two")]
+    consumer.commit({Place("stdin-1", 0): 1})
+    end.write(b"three\n")
+    consumer.close()
+    consumer.start(lambda places: {})
+    assert not consumer.exhausted()
+    assert [_values(consumer) for _ in range(2)] == [[(1, b"two")], [(2, b"three")]]
 
 
 def test_a_line_of_many_megabytes_is_cut_and_the_next_one_is_whole(pipe):

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
+from guardian.bus.pipe import PipeConsumer
 from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Kind
@@ -119,6 +121,11 @@ def test_a_member_evicted_in_the_middle_of_a_batch_discards_it_and_nothing_is_do
     other.close()
 
 
+def _copied(source, target):
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
 @pytest.mark.parametrize("later", [[], [20]], ids=["nothing more comes", "to one partition more comes"])
 def test_what_a_database_that_goes_back_has_lost_is_read_again_and_nothing_is_doubled(
     rig, make_event, counting, tmp_path, later
@@ -127,20 +134,16 @@ def test_what_a_database_that_goes_back_has_lost_is_read_again_and_nothing_is_do
     rig.broker.create_topic("log", 2)
     copy = tmp_path / "copy.db"
 
-    def copied(source, target):
-        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-
     def add(*numbers, quiet=False):
         for n in numbers:
             rig.broker.append("log", make_event(n, session=f"s{int(quiet)}"), partition=int(quiet))
 
     def going_back() -> Iterator[None]:
-        copied(tmp_path / "monitor.db", copy)
+        _copied(tmp_path / "monitor.db", copy)
         add(*range(4, 8))
         add(*range(14, 18), quiet=True)
         yield
-        copied(copy, tmp_path / "monitor.db")
+        _copied(copy, tmp_path / "monitor.db")
         add(*later)
         yield
 
@@ -156,6 +159,31 @@ def test_what_a_database_that_goes_back_has_lost_is_read_again_and_nothing_is_do
     assert rig.findings() == ["s0-3", "s0-6", *(["s0-9"] if later else []), "s1-3", "s1-6"]
     (said,) = [each for each in logs if each["log_level"] == "warning"]
     assert "the database went back" in said["error"]
+
+
+def test_of_a_pipe_no_record_in_hand_is_lost_with_what_a_database_that_goes_back_has_lost(
+    rig, make_event, counting, tmp_path
+):
+    class GoesBack(counting):
+        def each(self, record):
+            if record.offset == 6 and self.judged[-1] == "d5":
+                _copied(tmp_path / "copy.db", tmp_path / "monitor.db")
+            yield from super().each(record)
+
+        def judge(self, decoded, letters, recall):
+            if not self.judged:
+                _copied(tmp_path / "monitor.db", tmp_path / "copy.db")
+            return super().judge(decoded, letters, recall)
+
+    read, write = os.pipe()
+    os.write(write, b"".join(make_event(n) + b"\n" for n in range(12)))
+    os.close(write)
+    pipeline = GoesBack()
+    consumer = PipeConsumer(read, topic="stdin-1")
+    rig.worker(pipeline, consumer=consumer, max_records=3).run(threading.Event())
+    os.close(read)
+    assert pipeline.judged == [f"d{n}" for n in range(12)]
+    assert rig.store.positions(consumer.assignment()) == {Place("stdin-1", 0): 12}
 
 
 def test_two_workers_share_a_topic_and_count_every_action_once(rig, make_event, counting):
