@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.domain.finding import Kind
@@ -41,7 +42,9 @@ def read(rig, counting, make_event):
 def test_a_topic_that_was_created_anew_is_read_from_its_beginning_and_people_are_told(rig, read):
     assert len(read(*range(6))) == 6
     rig.store.mark_attempt(PLACE, 2)
-    assert read(10, 11, 12) == ["d10", "d11", "d12"]
+    with capture_logs() as logs:
+        assert read(10, 11, 12) == ["d10", "d11", "d12"]
+    assert [each["event"] for each in logs if each["log_level"] != "info"] == ["a stored offset is out of reach"]
     assert rig.store.attempts(PLACE, 2) == 0
     (finding,) = told(rig)
     assert finding.title.startswith("log[0] was created anew, or cut off: it ends at 3, and was read up to 6")

@@ -368,20 +368,22 @@ def test_a_store_whose_database_goes_back_while_it_is_open_gives_no_revision_out
 
 
 def test_what_another_process_gives_out_anew_after_it_went_back_does_not_hide_that(tmp_path):
-    ours, others = _open(tmp_path), _open(tmp_path)
+    ours, others, third = _open(tmp_path), _open(tmp_path), _open(tmp_path)
     _revoke_and_tell(ours, "s1")
     assert _revoke_and_tell(others, "s2") == "1.2"
     shutil.copytree(tmp_path, tmp_path / "backup")
     assert _revoke_and_tell(ours, "s3") == "1.3"
+    third.look()
     _set_back(tmp_path, tmp_path / "backup" / "control.db")
     assert _revoke_and_tell(others, "s4") == "1.3", "which it cannot know"
     assert _revoke_and_tell(ours, "s5") == "2.1"
     assert _revoke_and_tell(others, "s6") == "2.2"
-    assert ours.look() == others.look()
+    assert _revoke_and_tell(third, "s7") == "2.3", "of what it knew to be lost the epoch has begun already"
+    assert ours.look() == others.look() == third.look()
     with ours.read() as rows:
         assert len(rows.restores()) == 1
-    ours.close()
-    others.close()
+    for store in (ours, others, third):
+        store.close()
 
 
 def test_an_epoch_file_that_is_not_ours_is_refused(tmp_path):
