@@ -4,13 +4,15 @@ Such a spike is more likely a wrong model, a stolen token or a flood of forged l
 agents. The breaker is a fact of the tenant that policy reads; what follows from it is for policy to say.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from guardian.control.deps import BreakerRule, ControlDeps
 from guardian.control.news import tell
 from guardian.domain.text import moment
 from guardian.store.control.store import ControlRows
 from guardian.wire.approvals import BreakerView
+
+_SKEW = timedelta(minutes=5)
 
 
 def look(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> BreakerView:
@@ -23,6 +25,8 @@ def look(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
     stored = rows.breakers.get(tenant_id, now)
     begin = now - rule.window
     closed = None if stored.open else stored.reset_at or stored.until
+    if closed is not None and closed > now + _SKEW:
+        closed = None  # by a clock that was ahead
     recent = rows.ledger.spent(tenant_id, begin if closed is None else max(begin, closed), now).used
     lately = rows.ledger.spent(tenant_id, begin, now).used
     before = rows.ledger.spent(tenant_id, begin - rule.usual, now).used - lately

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from guardian.control.breaker import limit_of
 from guardian.control.deps import BreakerRule
+from guardian.store.control.tables import breaker
 
 RULE = BreakerRule(window=timedelta(minutes=10), least=3, factor=5, cooldown=timedelta(hours=1))
 RESET = {"reason": "the agents of one team, stopped on purpose"}
@@ -88,6 +90,16 @@ def test_a_person_closes_it_and_the_old_revocations_do_not_trip_it_again(strict,
         "Circuit breaker closed",
         "Circuit breaker open",
     ]
+
+
+def test_one_that_was_closed_by_a_clock_that_was_ahead_trips_once_it_is_right(strict, a_finding):
+    burst(strict, a_finding, 4)
+    assert strict.call("POST", "/v1/breakers/acme/reset", "approver", json=RESET).status_code == 200
+    with strict.deps.store._engine.begin() as connection:
+        connection.execute(update(breaker).values(reset_at=strict.clock() + timedelta(days=30)))
+    strict.clock.pass_(minutes=11)
+    outcomes = burst(strict, a_finding, 4, "right_")
+    assert [each["effect"] for each in outcomes] == ["revoke"] * 3 + ["flag"]
 
 
 def test_a_cooldown_shorter_than_the_window_does_not_trip_again_on_the_same_revocations(make_stage, a_finding):
