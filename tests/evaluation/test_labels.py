@@ -219,6 +219,16 @@ def test_an_act_is_the_same_in_whatever_order_rotated_files_are_named(tmp_path: 
         assert [d.event.action.tool for d in calls.decisions] == [f"tool_{n}" for n in range(4)]
 
 
+def test_the_acts_of_a_session_that_two_gateways_log_are_counted_in_time(tmp_path: Path) -> None:
+    rows = [decision(n, "s1", f"tool_{n}").replace("17:00", f"17:0{n}") for n in range(6)]
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    one.write_text("\n".join(rows[::2]))
+    other.write_text("\n".join(rows[1::2]))
+    for order in ([one, other], [other, one]):
+        [session] = labelled_sessions(load(None), order, Labels({"acme/s1/1": "drift"}))
+        assert [a.tool for a in session.actions if a.label == "drift"] == ["tool_1"]
+
+
 def test_calls_without_a_purpose_are_counted_and_nothing_is_learnt_of_them(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     acts = [("s1", tool) for tool in ("bare", "begin", "read", "bare", "send")]
