@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, select, update
 
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.engine import UtcDateTime
@@ -77,10 +77,12 @@ class AlertRows:
 
         What is put off for longer than anybody puts it off has its time from a clock that was ahead, and is due.
         """
-        time_is_up = or_(delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST)
-        due = delivery.c.channel == name, delivery.c.state == "pending", time_is_up
-        order = delivery.c.next_at, delivery.c.alert_id
-        row = self.connection.execute(_TOLD.where(*due).order_by(*order).limit(1)).one_or_none()
+        pending = _TOLD.where(delivery.c.channel == name, delivery.c.state == "pending").limit(1)
+        pending = pending.order_by(delivery.c.next_at, delivery.c.alert_id)
+        for time_is_up in (delivery.c.next_at <= now, delivery.c.next_at > now + _LONGEST):  # each by the index
+            row = self.connection.execute(pending.where(time_is_up)).one_or_none()
+            if row is not None:
+                break
         if row is None:
             return None
         claimed = {"state": "sending", "attempts": row.attempts + 1, "claimed_at": now}
