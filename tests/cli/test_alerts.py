@@ -4,14 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from served_control import served_control
 from typer.testing import CliRunner
 
-from guardian.bootstrap.control import Control
-from guardian.bootstrap.secrets import SecretFiles
 from guardian.cli import app
 from guardian.commands.tokens import issue
-from guardian.config import load
-from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
 
 
@@ -23,24 +20,12 @@ def test_where_no_channel_is_configured_there_is_none_to_try(tmp_path: Path) -> 
 
 
 def test_news_of_guardian_are_previewed_by_their_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    file = tmp_path / "guardian.yaml"
-    text = "store: {control: 'sqlite:///control.db'}\nalerts: {jsonl: {path: a.jsonl}}\n"
-    file.write_text(text)
-    settings = load(file)
-    SecretFiles.of(settings).create()
-    control = Control(settings, metrics=Metrics(), port=0)
-    control.start()
-    try:
-        file.write_text(f"{text}control: {{url: '{control.url}'}}\n")
+    with served_control(tmp_path) as (control, settings, file):
         token = issue(settings, "root", role="admin", tenants={"*"}, ttl=timedelta(hours=1)).text
         monkeypatch.setenv("GUARDIAN_TOKEN", token)
         with ControlClient(control.url, lambda: token) as client:
             client.set_mode("acme", "enforce", reason="trusted")
             (news,) = client.findings(kind="control").items
         done = CliRunner().invoke(app, ["alerts", "preview", news.finding.id, "-c", str(file)])
-    finally:
-        control.stop()
     assert (done.exit_code, done.exception) == (0, None)
     assert "root asks for a second person" in done.stdout

@@ -7,14 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from served_control import served_control
 
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.control import Control
-from guardian.bootstrap.secrets import SecretFiles
 from guardian.commands.tokens import issue
-from guardian.config import load
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, Reason, Subject, finding_id
-from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
 
 HOSTILE = ["sess_9; touch PWNED #", "$(touch PWNED)", "`touch PWNED`", "a' ; touch PWNED ; '"]
@@ -25,15 +22,7 @@ HIDES = "sess_\u202e9"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A control API that knows two findings of each session."""
     folder = tmp_path_factory.mktemp("control")
-    file = folder / "guardian.yaml"
-    text = "store: {control: 'sqlite:///control.db'}\nalerts: {jsonl: {path: a.jsonl}}\n"
-    file.write_text(text)
-    settings = load(file)
-    SecretFiles.of(settings).create()
-    control = Control(settings, metrics=Metrics(), port=0)
-    control.start()
-    try:
-        file.write_text(f"{text}control: {{url: '{control.url}'}}\n")
+    with served_control(folder) as (control, settings, _):
         for role in ("monitor", "admin"):
             token = issue(settings, role, role=role, tenants={"*"}, ttl=timedelta(hours=1)).text
             (folder / "keys" / f"{role}.token").touch(0o600)
@@ -43,8 +32,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 for n in range(2):
                     client.submit(_finding(session, n))
         yield folder
-    finally:
-        control.stop()
 
 
 def _finding(session: str, n: int) -> Finding:

@@ -2,15 +2,16 @@
 
 import re
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from served_control import served_control
 from typer.testing import CliRunner
 
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.secrets import SecretFiles
 from guardian.cli import app
 from guardian.commands.doctor_control import control_checked
 from guardian.commands.doctor_pages import pages_checked
@@ -22,22 +23,10 @@ from guardian.telemetry import Metrics
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    from datetime import timedelta
-
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    file = tmp_path / "guardian.yaml"
-    text = "console: {enabled: true}\nstore: {control: 'sqlite:///control.db'}\nalerts: {jsonl: {path: a.jsonl}}\n"
-    file.write_text(text)
-    settings = load(file)
-    SecretFiles.of(settings).create()
-    control = Control(settings, metrics=Metrics(), port=0)
-    control.start()
-    file.write_text(f"{text}control: {{url: '{control.url}'}}\n")
-    made = issue(settings, "maya", role="responder", tenants={"acme"}, ttl=timedelta(hours=1))
-    monkeypatch.setenv("GUARDIAN_TOKEN", made.text)
-    yield control, file
-    control.stop()
+    with served_control(tmp_path, "console: {enabled: true}\n") as (control, settings, file):
+        made = issue(settings, "maya", role="responder", tenants={"acme"}, ttl=timedelta(hours=1))
+        monkeypatch.setenv("GUARDIAN_TOKEN", made.text)
+        yield control, file
 
 
 def test_it_prints_a_link_to_this_very_control(place: Any) -> None:
