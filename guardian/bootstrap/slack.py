@@ -17,8 +17,8 @@ from guardian.bootstrap.channels import given
 from guardian.bootstrap.people import by_id_and_email, check_certificate
 from guardian.config import Settings
 from guardian.config.control import SlackPerson
-from guardian.control.case_begin import begin
-from guardian.control.case_outbox import CaseOutbox
+from guardian.control.cases.beginning import begin
+from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
 from guardian.control.desk import Desk
 from guardian.control.slack_door import SlackDoor

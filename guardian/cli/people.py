@@ -295,7 +295,7 @@ def _show_finding(view: FindingView) -> None:
     from guardian.alerting import blocks
     from guardian.alerting.plain_text import as_text
     from guardian.alerting.port import Alert
-    from guardian.control.case import case_key, told
+    from guardian.control.cases.case import case_key, told
 
     case = case_key(view.finding.tenant_id, view.finding.session_id)
     alert = Alert(finding=view.finding, outcome=told(view.outcome), case=case)

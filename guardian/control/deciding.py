@@ -8,7 +8,7 @@ from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.acts_under import in_words, revoked_with_it
 from guardian.control.approvals import end_if_over, evidence_seen, finding_of, overtaken
 from guardian.control.authority import ask, denied, evidence_of
-from guardian.control.case import queue
+from guardian.control.cases.case import queue
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.granted import Act, Second

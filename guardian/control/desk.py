@@ -21,7 +21,7 @@ from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack_calls import SlackCalls, Unshowable
 from guardian.alerting.slack_people import SlackPeople
 from guardian.control.acts_under import in_words
-from guardian.control.case import told
+from guardian.control.cases.case import told
 from guardian.control.desk_commands import answer_command
 from guardian.control.exceptions import purpose_of
 from guardian.domain.event import purpose_family

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from guardian.control.authority import consider, evidence_of, facts_of
-from guardian.control.case_view import LATEST, as_it_went
+from guardian.control.cases.view import LATEST, as_it_went
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.problems import Refusal

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from guardian.control import breaker
 from guardian.control.authority import ask, denied, evidence_of, explain, must_reach, record
-from guardian.control.case import queue, told
+from guardian.control.cases.case import queue, told
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import against_record, extend, remarked
 from guardian.control.exceptions import excused

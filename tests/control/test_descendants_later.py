@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardian.control.case import case_key
-from guardian.control.case_feeds import catch_up
+from guardian.control.cases.case import case_key
+from guardian.control.cases.feeds import catch_up
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.domain.finding import Effect

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.control import lapse
-from guardian.control.case_events import told_by_audit
+from guardian.control.cases.events import told_by_audit
 from guardian.control.lapse import sweep
 from guardian.domain.finding import Evidence, NamedBreach
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from whole_store import alert_states
 
-from guardian.control.case_feeds import read_alert
+from guardian.control.cases.feeds import read_alert
 from guardian.control.lapse import sweep
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.self_testing import test_the_switch as check_the_switch

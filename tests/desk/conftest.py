@@ -26,7 +26,7 @@ from guardian.bootstrap.slack import SlackQueue
 from guardian.config import Settings
 from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
-from guardian.control.case_outbox import CaseOutbox
+from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.domain.finding import (
     Act,

@@ -16,11 +16,11 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import load
-from guardian.control import case_begin
-from guardian.control.case import case_key
-from guardian.control.case_begin import begin
-from guardian.control.case_feeds import catch_up
-from guardian.control.case_outbox import CaseOutbox
+from guardian.control.cases import beginning
+from guardian.control.cases.beginning import begin
+from guardian.control.cases.case import case_key
+from guardian.control.cases.feeds import catch_up
+from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.news import tell
 from guardian.domain.finding import Effect
 from guardian.telemetry import Metrics
@@ -206,7 +206,7 @@ def test_a_revoked_session_of_which_somebody_asks_that_it_is_given_back_is_shown
 
 
 def test_what_waits_for_a_second_person_is_shown_however_old_it_is(veteran, slack, a_finding, monkeypatch) -> None:
-    monkeypatch.setattr(case_begin, "_AT_ONCE", 1)
+    monkeypatch.setattr(beginning, "_AT_ONCE", 1)
     with veteran.deps.store.write() as rows:
         rows.connection.exec_driver_sql("DELETE FROM control_alert WHERE id > 10")
         rows.connection.exec_driver_sql("DELETE FROM control_delivery WHERE alert_id > 10")
@@ -270,7 +270,7 @@ def positions(office) -> list[int]:
 def test_what_was_before_is_taken_in_a_part_at_a_time_and_only_then_written(
     make_office, slack, a_finding, monkeypatch
 ) -> None:
-    monkeypatch.setattr(case_begin, "_AT_ONCE", 2)
+    monkeypatch.setattr(beginning, "_AT_ONCE", 2)
     office = make_office()
     for n in range(5):
         office.submit(a_finding(f"s{n}", time=office.clock()))
@@ -288,7 +288,7 @@ def test_what_was_before_is_taken_in_a_part_at_a_time_and_only_then_written(
 def test_a_process_that_dies_while_it_begins_loses_nothing_and_tells_nothing_twice(
     veteran, slack, a_finding, monkeypatch
 ) -> None:
-    monkeypatch.setattr(case_begin, "_AT_ONCE", 2)
+    monkeypatch.setattr(beginning, "_AT_ONCE", 2)
     for n in range(3):
         for again in range(3):
             veteran.submit(a_finding(f"new{n}", n=again, time=veteran.clock()))
@@ -308,7 +308,7 @@ def test_a_process_that_dies_while_it_begins_loses_nothing_and_tells_nothing_twi
 def test_what_somebody_did_is_told_once_where_their_case_is_taken_in_part_by_part(
     make_office, slack, a_finding, monkeypatch
 ) -> None:
-    monkeypatch.setattr(case_begin, "_AT_ONCE", 1)
+    monkeypatch.setattr(beginning, "_AT_ONCE", 1)
     office = make_office()
     for n in range(3):
         office.submit(a_finding(n=n, time=office.clock()))

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from guardian.alerting.outbox import AlertWorker
-from guardian.control import case_outbox
-from guardian.control.case_feeds import catch_up
-from guardian.control.case_outbox import CaseOutbox
-from guardian.control.case_view import with_similar
+from guardian.control.cases import outbox as case_outbox
+from guardian.control.cases.feeds import catch_up
+from guardian.control.cases.outbox import CaseOutbox
+from guardian.control.cases.view import with_similar
 from guardian.control.intake import receive
 from guardian.errors import StoreError
 from guardian.wire.principal import Principal

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from guardian.control.case_feeds import catch_up
+from guardian.control.cases.feeds import catch_up
 from guardian.control.lapse import sweep
 from guardian.domain.finding import Effect
 

@@ -20,7 +20,7 @@ from guardian.bootstrap.monitor_store import learn_all
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.config import load
-from guardian.control.case_feeds import catch_up
+from guardian.control.cases.feeds import catch_up
 from guardian.control.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
-from guardian.control.case import case_key
-from guardian.control.case_view import case_view, with_similar
+from guardian.control.cases.case import case_key
+from guardian.control.cases.view import case_view, with_similar
 from guardian.control.granted import Act, bound, permitted
 from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest

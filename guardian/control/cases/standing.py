@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from guardian.control.approvals import overtaken
-from guardian.control.case_view import case_view
+from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.cases import StoredCase

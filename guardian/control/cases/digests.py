@@ -6,8 +6,8 @@ from datetime import datetime
 
 from guardian.alerting.port import Digest
 from guardian.alerting.rules import Fold, Rules, next_move
-from guardian.control.case_feeds import LEAVES, read_alert
-from guardian.control.case_standing import Standing, standing
+from guardian.control.cases.feeds import LEAVES, read_alert
+from guardian.control.cases.standing import Standing, standing
 from guardian.control.deps import ControlDeps
 from guardian.domain.finding import SEVERITIES
 from guardian.store.control.cases import StoredCase

@@ -16,12 +16,12 @@ from pydantic import TypeAdapter
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
 from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write, next_move
-from guardian.control.case import told as told_of
-from guardian.control.case_begin import LINE, go_on
-from guardian.control.case_digests import counted_in, fold
-from guardian.control.case_feeds import LEAVES, WORSE, catch_up, given_up, read_alert
-from guardian.control.case_standing import Standing, standing
-from guardian.control.case_view import severity_of, with_similar
+from guardian.control.cases.beginning import LINE, go_on
+from guardian.control.cases.case import told as told_of
+from guardian.control.cases.digests import counted_in, fold
+from guardian.control.cases.feeds import LEAVES, WORSE, catch_up, given_up, read_alert
+from guardian.control.cases.standing import Standing, standing
+from guardian.control.cases.view import severity_of, with_similar
 from guardian.control.deps import ControlDeps
 from guardian.store.control.cases import StoredCase
 from guardian.store.control.store import ControlRows
