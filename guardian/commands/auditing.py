@@ -24,7 +24,9 @@ from guardian.config import Settings
 from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control.audit import RawEntry
-from guardian.store.control.store import ControlRows, ControlStore, epoch_file_of
+from guardian.store.control.epoch import epoch_file_of
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine
 
 

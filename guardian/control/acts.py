@@ -18,7 +18,7 @@ from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import FindingView, Judged, PersonsVerdict, VerdictRequest
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ActResult

@@ -7,7 +7,7 @@ from guardian.domain.event import Envelope
 from guardian.domain.finding import Subject
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment, plain
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.sessions import SessionView
 
 KINDS: tuple[SubjectType, ...] = ("task", "agent", "delegator")

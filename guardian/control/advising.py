@@ -26,7 +26,7 @@ from guardian.domain.text import moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control.approvals import StoredApproval
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.advice import (
     UNREADABLE,
     Advice,

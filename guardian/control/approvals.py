@@ -15,9 +15,9 @@ from guardian.control.superseded import weighed, without_its_parent
 from guardian.domain.finding import Finding
 from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
+from guardian.store.columns import storable
 from guardian.store.control.approvals import StoredApproval, particulars
-from guardian.store.control.store import ControlRows
-from guardian.store.engine import storable
+from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.sessions import ModeView
 

@@ -21,7 +21,7 @@ from guardian.policy.port import (
     PolicyRequest,
 )
 from guardian.store.control.audit import canonical
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.principal import Principal
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from guardian.control.deps import BreakerRule, ControlDeps
 from guardian.control.news import tell
 from guardian.domain.text import moment
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import BreakerView
 
 _SKEW = timedelta(minutes=5)

@@ -4,7 +4,7 @@ The ledger is no part of the hash chain: an entry that somebody else put there i
 """
 
 from guardian.domain.revocation import LedgerEntry
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 
 _ACTIONS = {"expired": "lapse", "renewed": "renew", "parent_reinstated": "giveBack", "self_test": "selfTest"}
 

@@ -19,7 +19,7 @@ from guardian.control.superseded import weighed
 from guardian.domain.finding import Effect, Finding
 from guardian.policy.port import ActFacts
 from guardian.store.control.approvals import StoredApproval
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovalDecision, ApprovalView
 from guardian.wire.findings import AlertOutcome
 from guardian.wire.principal import Principal

@@ -19,7 +19,8 @@ from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.port import Face
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
-from guardian.store.control.store import ControlRows, ControlStore
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode
 from guardian.wire.principal import Role

@@ -28,7 +28,7 @@ from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyRequest
 from guardian.store.control.delegation import Descent
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 
 _PATIENCE = timedelta(minutes=10)

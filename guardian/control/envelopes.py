@@ -8,7 +8,7 @@ from guardian.control.deps import ControlDeps
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, Subject
 from guardian.domain.redacted import hashed
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.envelopes import RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome
 

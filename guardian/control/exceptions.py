@@ -20,8 +20,8 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.redacted import hashed
 from guardian.domain.session import HumanWord
 from guardian.domain.text import moment
-from guardian.store.control.store import ControlRows
-from guardian.store.engine import storable
+from guardian.store.columns import storable
+from guardian.store.control.rows import ControlRows
 from guardian.wire.exceptions import ExceptionRequest, ExceptionView
 from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal

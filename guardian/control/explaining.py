@@ -10,7 +10,7 @@ from guardian.control.problems import Refusal
 from guardian.control.superseded import superseded, weighed
 from guardian.domain.finding import Finding, Kind
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyAction
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Principal, Role
 

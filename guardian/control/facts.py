@@ -19,7 +19,7 @@ from guardian.policy.port import (
     SessionFacts,
 )
 from guardian.signals.constraints import read
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 
 MOST_FOLLOW = 2000

@@ -13,7 +13,7 @@ from guardian.control.facts import origin_of, situation
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 
 AT_ONCE = 50

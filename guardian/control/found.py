@@ -2,7 +2,7 @@
 
 from guardian.control.authority import Reach
 from guardian.control.problems import Refusal, absent
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import FindingView
 
 

@@ -16,7 +16,7 @@ from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ActResult

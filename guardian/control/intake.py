@@ -23,7 +23,7 @@ from guardian.domain.session import HumanWord
 from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyDecision
 from guardian.store.control.peers import SelfTest
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Mode
 from guardian.wire.findings import FindingOutcome

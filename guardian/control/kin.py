@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from guardian.domain.revocation import LedgerEntry
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.lineage import Kin, Lineage
 
 _ABOVE, _BELOW = 16, 50

@@ -12,7 +12,7 @@ from guardian.control.descendants import follow_lapsed
 from guardian.control.following import LONGEST_S, carried_on
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.store.turns import Rest, in_turn
 from guardian.wire.approvals import BreakGlassView
 

@@ -13,7 +13,7 @@ from guardian.control.kin import revoked_above
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.store.control.delegation import Descent
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 
 _Went = Literal["passed on", "lifted", "undecided"]
 

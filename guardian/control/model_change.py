@@ -11,7 +11,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Finding
 from guardian.store.control.facts import FURTHER
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 
 _LONGEST = 128
 

@@ -8,7 +8,7 @@ from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal
 from guardian.policy.port import ActFacts
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeRequest, ModeView
 

@@ -11,7 +11,7 @@ from guardian.control.peers import Watched
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment
 from guardian.store.control.peers import Peer
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.peers import MonitorState
 
 _STEPS = (1, 5, 15, 60, 240, 1440)

@@ -7,7 +7,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.remembered import Turn
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, Reason, Severity, finding_id
 from guardian.domain.text import moment
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 ABOUT_ITSELF = "guardian"

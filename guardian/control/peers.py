@@ -12,7 +12,7 @@ from threading import Lock
 
 from guardian.domain.revocation import Revision
 from guardian.store.control.peers import Peer, PeerRole, heard_again
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 
 UNNAMED = "-"

@@ -14,7 +14,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import spread
 from guardian.domain.event import NO_SLASH
 from guardian.errors import GuardianError, StoreError, Unstorable
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 from guardian.wire.principal import EVERY_TENANT

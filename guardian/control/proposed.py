@@ -11,7 +11,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from guardian.control.problems import Refusal, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.advice import EvaluationRequest, proposed_tool, resource_of
 from guardian.wire.principal import Principal
 

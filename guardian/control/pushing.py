@@ -23,7 +23,7 @@ from guardian.domain.text import moment
 from guardian.errors import GuardianError
 from guardian.revocation.port import Receiver, Refused
 from guardian.store.control.cursors import Cursor
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.findings import FindingView
 

@@ -8,7 +8,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import Revision
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 
 _SELDOM = timedelta(hours=1)

@@ -17,8 +17,8 @@ from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.text import moment
 from guardian.policy.port import PolicyDecision, PolicyRequest
-from guardian.store.control.store import ControlRows
-from guardian.store.engine import storable
+from guardian.store.columns import storable
+from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import FindingOutcome
 
 

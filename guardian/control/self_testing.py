@@ -22,7 +22,7 @@ from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
 from guardian.store.control.peers import SelfTest
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.findings import FindingOutcome
 

@@ -18,7 +18,7 @@ from guardian.domain.redacted import hashed
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment
 from guardian.policy.port import ActFacts, PolicyAction, PolicyRequest, WhomFacts
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.revocations import SubjectResult
 

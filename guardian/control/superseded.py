@@ -12,8 +12,8 @@ from guardian.domain.finding import Evidence, Finding, Kind, NamedBreach
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import rules_told
 from guardian.domain.signal import OF
+from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
-from guardian.store.control.store import ControlRows
 
 NOTHING = "-"
 """In place of the rules that people know of, where there is none."""

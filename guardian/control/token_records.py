@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from guardian.keys.tokens import IssuedToken
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 
 _EXPIRED_KEPT = timedelta(days=90)
 

@@ -17,7 +17,7 @@ from guardian.control.token_records import record_token
 from guardian.errors import TokenError
 from guardian.keys.tokens import RefusedToken
 from guardian.keys.visit import VisitSecret
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.store.control.tokens import StoredVisit, VisitKind
 from guardian.wire.principal import Principal, Role
 from guardian.wire.visits import PEOPLE, How, SignInLink, Visit

@@ -28,8 +28,8 @@ from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.text import counted, moment
 from guardian.store.control.peers import Peer, PeerRole, heard_again
+from guardian.store.control.rows import ControlRows
 from guardian.store.control.scope import Scope
-from guardian.store.control.store import ControlRows
 
 _MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Processes of one gateway in the same trouble at which people hear of it again."""

@@ -10,7 +10,7 @@ from guardian.control.deps import ControlDeps
 from guardian.domain.revocation import Revision
 from guardian.revocation.mirror import Mirror, Stand
 from guardian.revocation.port import Lines, Rendered
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 
 _CHUNK = 1000
 _REMEMBERED = 256

@@ -11,11 +11,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -26,19 +25,9 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.types import TypeDecorator
 
 from guardian.disk import make_file, make_folder
 from guardian.errors import StoreError, Unstorable
-
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-"""For `MetaData(naming_convention=NAMING)`: alembic can only alter what has a predictable name."""
 
 _KINDS = ("sqlite", "postgresql")
 _BUSY_MS = 5000
@@ -67,31 +56,6 @@ _GRANTS = (
     "config/examples/postgres-roles.sql grants what is needed: for control's tables their owner runs"
     " section 3 (`guardian migrate`) and section 4, both again after every upgrade; section 2 is for the monitor's"
 )
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in, aware UTC out, on every database. A naive value is a bug and is refused."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a stored time must be aware, got the naive {value.isoformat()}")
-        at = value.astimezone(UTC)
-        return at.replace(tzinfo=None) if dialect.name == "sqlite" else at
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def storable(text: str) -> str:
-    """The text without NUL, which PostgreSQL cannot store."""
-    return text.replace("\x00", "\ufffd")
 
 
 def open_engine(url: str, *, tidied: bool = False) -> Engine:

@@ -29,7 +29,8 @@ from guardian.policy.cedar import CedarPolicies
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
-from guardian.store.control.store import ControlRows, ControlStore
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.principal import Principal, Role
 

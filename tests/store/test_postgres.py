@@ -47,7 +47,8 @@ from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import engine as engine_module
 from guardian.store import schema
 from guardian.store.control.cursors import Cursor
-from guardian.store.control.store import ControlRows, ControlStore
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import words
 from guardian.store.monitor.envelopes import Heard

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from guardian.audit.verify import verify_trail
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.store.control.tables import delivery
 
 _ALL = 1_000_000

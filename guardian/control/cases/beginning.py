@@ -20,7 +20,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import case_of_news, tell
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.store.control.feeds import BEGINNING, Followed
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 
 _AT_ONCE = 50
 _RECENT = timedelta(days=1)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from guardian.control.deps import ControlDeps
 from guardian.domain.finding import Finding
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 _LONGEST_LINK = 2000

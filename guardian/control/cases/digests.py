@@ -11,7 +11,7 @@ from guardian.control.cases.standing import Standing, standing
 from guardian.control.deps import ControlDeps
 from guardian.domain.finding import SEVERITIES
 from guardian.store.control.cases import StoredCase
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
 

@@ -14,10 +14,11 @@ from guardian.control.cases.events import acted, told_by_alert, told_by_audit, t
 from guardian.control.news import case_of_news
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Kind
+from guardian.store.columns import storable
 from guardian.store.control.cases import StoredCase
 from guardian.store.control.feeds import Followed
-from guardian.store.control.store import ControlRows, ControlStore
-from guardian.store.engine import storable
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.telemetry import logger
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload

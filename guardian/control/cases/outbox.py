@@ -24,7 +24,7 @@ from guardian.control.cases.standing import Standing, standing
 from guardian.control.cases.view import severity_of, with_similar
 from guardian.control.deps import ControlDeps
 from guardian.store.control.cases import StoredCase
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent

@@ -11,7 +11,7 @@ from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.cases import StoredCase
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView

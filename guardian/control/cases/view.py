@@ -17,8 +17,8 @@ from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind, Severity
+from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
-from guardian.store.control.store import ControlRows
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import FindingView

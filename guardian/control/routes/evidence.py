@@ -11,7 +11,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.kin import lineage
 from guardian.control.problems import READS, documented
 from guardian.control.visiting import make_link
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage
 from guardian.wire.lineage import Lineage
 from guardian.wire.principal import EVERY_TENANT, Principal

@@ -9,7 +9,7 @@ from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFil
 from guardian.control.exceptions import end_exception, make_exception
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView, ListedException
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])

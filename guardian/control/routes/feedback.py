@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from guardian.control.authority import may_read
 from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter
 from guardian.control.problems import READS
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
 from guardian.wire.findings import FindingView
 

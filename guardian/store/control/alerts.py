@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, select, update
 
+from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables import alert, channel, delivery
-from guardian.store.engine import UtcDateTime
 from guardian.store.inserts import insert_new, upsert
 
 UNNAMED = ""

@@ -12,6 +12,8 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from threading import Lock
 
+from sqlalchemy.engine import make_url
+
 from guardian.disk import write_atomically
 from guardian.errors import StoreError
 
@@ -96,6 +98,14 @@ class EpochFile:
             with write_atomically(self.path, mode=0o600) as file:
                 file.write(json.dumps(asdict(mark)).encode())
             self._last, self._anew, self._signed = mark, False, (0, "")
+
+
+def epoch_file_of(url: str, named: Path | None) -> EpochFile | None:
+    """The one that is named, or lies beside the database; None for a server's, or one in memory, that has none."""
+    target = make_url(url)
+    if named is None and target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
+        named = Path(f"{target.database}.epoch")
+    return None if named is None else EpochFile(named)
 
 
 def restored_mark(stored: Mark, remembered: Mark | None, *, ends: bool = True) -> Mark | None:

@@ -26,11 +26,11 @@ from sqlalchemy import (
 from guardian.domain.event import Envelope
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind, Severity
 from guardian.domain.session import HumanWord
+from guardian.store.columns import storable
 from guardian.store.control.findings import WORST, FindingRows
 from guardian.store.control.head import next_change
 from guardian.store.control.scope import Scope, walked_within, within
 from guardian.store.control.tables import UNKNOWN, change, envelope, live, mode, session
-from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
 

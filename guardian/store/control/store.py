@@ -3,96 +3,30 @@
 The monitor has no way in here: it speaks to the control API, with a database of its own.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
 
-from guardian.domain.finding import OPERATORS
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError, Unstorable
-from guardian.store.control.alerts import AlertRows
-from guardian.store.control.approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control.audit import AuditRows
-from guardian.store.control.cases import CaseRows
-from guardian.store.control.checkpoints import CheckpointRows
-from guardian.store.control.cursors import CursorRows
-from guardian.store.control.delegation import DelegationRows
-from guardian.store.control.epoch import EpochFile, Mark, lost_mark, restored_mark
-from guardian.store.control.exceptions import ExceptionRows
-from guardian.store.control.facts import BreakerRows, EnvelopeRows, ModelRows, ModeRows
-from guardian.store.control.feeds import FeedRows
-from guardian.store.control.findings import FindingRows
-from guardian.store.control.head import Head, begin_epoch, create_head, has_head, queue_for_writing, read_head
-from guardian.store.control.idempotency import IdempotencyRows
-from guardian.store.control.ledger import LedgerRows
-from guardian.store.control.peers import PeerRows, SelfTestRows
+from guardian.store.control.epoch import EpochFile, Mark, epoch_file_of, lost_mark, restored_mark
+from guardian.store.control.head import Head, create_head, has_head, queue_for_writing, read_head
 from guardian.store.control.rights import RIGHTS
-from guardian.store.control.sessions import SessionRows
-from guardian.store.control.tokens import TokenRows, VisitRows
+from guardian.store.control.rows import ControlRows
 from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
 from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
 from guardian.telemetry import logger
 
 _log = logger("store")
-_NEW_EPOCH = "beginEpoch"
 _TURN_S = 10.0
 _SHORT_TURN_S = 1.0  # while writes fail: requests that wait would take every thread from those that only read
-
-
-class ControlRows:
-    """Everything within one transaction, by noun."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.findings = FindingRows(connection)
-        self.sessions = SessionRows(connection)
-        self.ledger = LedgerRows(connection)
-        self.audit = AuditRows(connection)
-        self.checkpoints = CheckpointRows(connection)
-        self.alerts = AlertRows(connection)
-        self.modes = ModeRows(connection)
-        self.tokens = TokenRows(connection)
-        self.idempotency = IdempotencyRows(connection)
-        self.approvals = ApprovalRows(connection)
-        self.break_glass = BreakGlassRows(connection)
-        self.breakers = BreakerRows(connection)
-        self.envelopes = EnvelopeRows(connection)
-        self.models = ModelRows(connection)
-        self.delegations = DelegationRows(connection)
-        self.peers = PeerRows(connection)
-        self.self_tests = SelfTestRows(connection)
-        self.cursors = CursorRows(connection)
-        self.cases = CaseRows(connection)
-        self.feeds = FeedRows(connection)
-        self.exceptions = ExceptionRows(connection)
-        self.visits = VisitRows(connection)
-
-    def head(self) -> Head:
-        return read_head(self.connection)
-
-    def begin_epoch(
-        self, epoch: int, change_seq: int, *, expected: Revision | None, now: datetime, **told: str
-    ) -> None:
-        """Go on after a restore. The ledger had come to `expected`, which is lost; None where nobody knows whether
-        there was a restore. `restores` tells of it."""
-        found, before = str(self.head().revision), "" if expected is None else str(expected)
-        begin_epoch(self.connection, epoch, change_seq, now)
-        told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": before}
-        self.audit.note(_NEW_EPOCH, at=now, epoch=epoch, **told)
-        _log.warning("restored_backup", epoch=epoch, found=found)
-
-    def restores(self) -> list[dict[str, Any]]:
-        """The audit records of the epochs that began after a restore, the newest first."""
-        found = (json.loads(entry.record) for entry in self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH))
-        return [record for record in found if record["action"] == _NEW_EPOCH]
 
 
 class ControlStore:
@@ -359,11 +293,3 @@ def _onward(connection: Connection, remembered: Mark | None) -> Mark | None:
 
 def _mark(stands: Head) -> Mark:
     return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq, stands.audit_seq)
-
-
-def epoch_file_of(url: str, named: Path | None) -> EpochFile | None:
-    """The one that is named, or lies beside the database; None for a server's, or one in memory, that has none."""
-    target = make_url(url)
-    if named is None and target.get_backend_name() == "sqlite" and target.database not in (None, "", ":memory:"):
-        named = Path(f"{target.database}.epoch")
-    return None if named is None else EpochFile(named)

@@ -16,7 +16,8 @@ from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.errors import StoreError
-from guardian.store.engine import reading, storable, writing
+from guardian.store.columns import storable
+from guardian.store.engine import reading, writing
 from guardian.store.inserts import Row
 from guardian.store.monitor.departures import Ended, Watch, watch_ended
 from guardian.store.monitor.keys import among, asked

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-from guardian.store.engine import NAMING, UtcDateTime
+from guardian.store.columns import NAMING, UtcDateTime
 
 metadata = MetaData(naming_convention=NAMING)
 Count = BigInteger().with_variant(Integer(), "sqlite")

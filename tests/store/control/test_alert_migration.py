@@ -6,7 +6,7 @@ from revisions import go
 from sqlalchemy import text
 
 from guardian.store.control.alerts import UNNAMED, QueuedAlert
-from guardian.store.control.store import ControlRows
+from guardian.store.control.rows import ControlRows
 from guardian.store.engine import open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)

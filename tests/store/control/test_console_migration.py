@@ -6,7 +6,8 @@ from revisions import copy, go
 from sqlalchemy import inspect, text
 from whole_store import first_bad
 
-from guardian.store.control.store import ControlRows, ControlStore
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)

@@ -9,7 +9,8 @@ from whole_store import ledger_entries
 from guardian.domain.event import Envelope
 from guardian.domain.session import HumanWord
 from guardian.store.control.head import create_head
-from guardian.store.control.store import ControlRows, ControlStore
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, writing
 from guardian.store.schema import CONTROL, migrate
 

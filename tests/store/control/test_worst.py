@@ -16,7 +16,8 @@ from sqlalchemy import Connection, event, text
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.domain.session import HumanWord
 from guardian.store.control import scope as scope_module
-from guardian.store.control.store import ControlRows, ControlStore
+from guardian.store.control.rows import ControlRows
+from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading
 from guardian.wire.findings import FindingOutcome, PersonsVerdict, Verdict
 

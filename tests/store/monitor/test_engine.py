@@ -12,7 +12,8 @@ from sqlalchemy.engine import make_url
 
 import guardian.store.engine as engine_module
 from guardian.errors import StoreError
-from guardian.store.engine import UtcDateTime, open_engine, reading, without_secrets, writing
+from guardian.store.columns import UtcDateTime
+from guardian.store.engine import open_engine, reading, without_secrets, writing
 from guardian.store.monitor.tables import metadata, places
 from guardian.store.schema import MONITOR, migrate
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text
 
+from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables.naming import metadata
-from guardian.store.engine import UtcDateTime
 
 # One row. Every write transaction updates it first, so writers queue and every number below is gap-free.
 head = Table(

@@ -2,6 +2,6 @@
 
 from sqlalchemy import MetaData
 
-from guardian.store.engine import NAMING
+from guardian.store.columns import NAMING
 
 metadata = MetaData(naming_convention=NAMING)

@@ -14,8 +14,8 @@ from sqlalchemy import (
     text,
 )
 
+from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables.naming import metadata
-from guardian.store.engine import UtcDateTime
 
 UNKNOWN = 9
 """For `worst`: nobody knows how severe, or nothing accuses the session. It sorts as what is more than critical."""

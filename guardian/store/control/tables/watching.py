@@ -2,8 +2,8 @@
 
 from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text
 
+from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables.naming import metadata
-from guardian.store.engine import UtcDateTime
 
 mode = Table(
     "control_mode",

@@ -5,7 +5,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from guardian.store.engine import UtcDateTime
+from guardian.store.columns import UtcDateTime
 
 revision = "0004"
 down_revision = "0002"

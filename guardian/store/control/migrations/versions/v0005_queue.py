@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from guardian.store.engine import UtcDateTime
+from guardian.store.columns import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from guardian.store.engine import UtcDateTime
+from guardian.store.columns import UtcDateTime
 
 revision = "m0004"
 down_revision = "m0002"
