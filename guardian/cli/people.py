@@ -297,7 +297,7 @@ def _show_finding(view: FindingView) -> None:
     from guardian.alerting.port import Alert
     from guardian.control.cases.case import case_key, told
 
-    case = case_key(view.finding.tenant_id, view.finding.session_id)
+    case = case_key(view.finding.key)
     alert = Alert(finding=view.finding, outcome=told(view.outcome), case=case)
     typer.echo(escape(as_text(blocks.in_full(alert)).rstrip()))
     if said := view.verdict:

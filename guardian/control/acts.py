@@ -14,6 +14,7 @@ from guardian.control.granted import Act, bound, once, permitted
 from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import known_to_people, waved_through
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
@@ -27,8 +28,7 @@ from guardian.wire.sessions import ActResult
 def revoke(
     deps: ControlDeps,
     principal: Principal,
-    tenant_id: str,
-    session_id: str,
+    session: SessionKey,
     reason: str,
     key: str | None,
     *,
@@ -42,14 +42,13 @@ def revoke(
     def do(act: Act) -> ActResult | Refusal:
         return _elsewhere(act) or do_revoke(act)
 
-    return _one_or_two(deps, principal, "revoke", tenant_id, session_id, reason, key, do, seen)
+    return _one_or_two(deps, principal, "revoke", session, reason, key, do, seen)
 
 
 def reinstate(
     deps: ControlDeps,
     principal: Principal,
-    tenant_id: str,
-    session_id: str,
+    session: SessionKey,
     reason: str,
     key: str | None,
     *,
@@ -59,13 +58,13 @@ def reinstate(
 
     With `approval` in the answer it waits for a second person.
     """
-    return _one_or_two(deps, principal, "reinstate", tenant_id, session_id, reason, key, do_reinstate, seen)
+    return _one_or_two(deps, principal, "reinstate", session, reason, key, do_reinstate, seen)
 
 
 def do_revoke(act: Act) -> ActResult:
     """A person's revocation, by hand or by approving it: no budget is spent. Needs a permit."""
     unheard = _unheard(act)
-    act.rows.sessions.meet(act.tenant_id, act.session_id, act.now)
+    act.rows.sessions.meet(act.key, act.now)
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
     changed = live is None or live.cause is not None or live.expires_at <= act.now
     if live is None or changed:  # one that only follows from another, or is over, gets a word of its own
@@ -77,10 +76,10 @@ def do_revoke(act: Act) -> ActResult:
             reason=act.reason,
             actor=act.actor,
             now=act.now,
-            expires_at=revoked_until(act.deps, act.rows, act.tenant_id, act.session_id, act.now),
+            expires_at=revoked_until(act.deps, act.rows, act.key, act.now),
             finding_id=None if act.second is None else act.second.approval.finding_id,
         )
-        act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REVOKED, act.now, human=True)
+        act.rows.sessions.say(act.key, HumanWord.REVOKED, act.now, human=True)
         follow_down(act.deps, act.rows, act.asked, live, act.now, **act.seconded)
         act.deps.metrics.add("guardian_revocations_total", status="revoked", reason=_code(act))
     return _acted(act, changed=changed, revision=live.revision, unheard=unheard)
@@ -88,7 +87,7 @@ def do_revoke(act: Act) -> ActResult:
 
 def do_reinstate(act: Act) -> ActResult:
     """Needs a permit, unless there is nothing to do. Raises Refusal for a session that nobody knows."""
-    if act.rows.sessions.get(act.tenant_id, act.session_id) is None:
+    if act.rows.sessions.get(act.key) is None:
         raise absent("session")
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
     if live is None:
@@ -104,8 +103,8 @@ def do_reinstate(act: Act) -> ActResult:
         expires_at=live.expires_at,
         finding_id=live.finding_id,
     )
-    known = known_to_people(act.rows, act.tenant_id, act.session_id, act.now)
-    act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REINSTATED, act.now, human=True, detail=known)
+    known = known_to_people(act.rows, act.key, act.now)
+    act.rows.sessions.say(act.key, HumanWord.REINSTATED, act.now, human=True, detail=known)
     follow_back(act.deps, act.rows, entry, act.now)
     act.deps.metrics.add("guardian_revocations_total", status="reinstated", reason=_code(act))
     return _acted(act, changed=True, revision=entry.revision)
@@ -114,8 +113,7 @@ def do_reinstate(act: Act) -> ActResult:
 def protect(
     deps: ControlDeps,
     principal: Principal,
-    tenant_id: str,
-    session_id: str,
+    session: SessionKey,
     reason: str,
     *,
     protected: bool,
@@ -124,12 +122,12 @@ def protect(
     """Say whether a session may be revoked automatically; also one that has not been met yet."""
 
     def do(act: Act) -> ActResult:
-        known, unheard = act.rows.sessions.get(tenant_id, session_id), _unheard(act)
+        known, unheard = act.rows.sessions.get(session), _unheard(act)
         changed = (known is not None and known.view.protected) != protected
-        act.rows.sessions.protect(tenant_id, session_id, act.now, protected=protected)
+        act.rows.sessions.protect(session, act.now, protected=protected)
         return _acted(act, changed=changed, revision=None, unheard=unheard, protected=protected)
 
-    return permitted(deps, principal, "protect", tenant_id, session_id, reason, bound(seen, do))
+    return permitted(deps, principal, "protect", *session, reason, bound(seen, do))
 
 
 def judge(
@@ -148,14 +146,14 @@ def judge(
     scope = must_reach(deps, principal, action, tenant_id)
     with deps.store.read() as rows:
         finding = sole_finding(rows, scope, finding_id).finding
-    place, drift = (finding.tenant_id, finding.session_id), finding.kind is Kind.DRIFT
+    session, drift = finding.key, finding.kind is Kind.DRIFT
 
     def do(act: Act) -> Judged | Refusal:
         stored = act.rows.findings.get(finding_id, {finding.tenant_id})
         if stored is None:
             raise absent("finding")
         said = stored.view.verdict
-        others = [each for each in act.rows.findings.unjudged(*place) if each != finding_id]
+        others = [each for each in act.rows.findings.unjudged(session) if each != finding_id]
         also = _readable(act.rows, finding.tenant_id, others) if ask_for.case and dismissed and drift else []
         if also or said is None or (said.verdict, said.actor) != (ask_for.verdict, principal.id):
             stale = act.stale(seen, finding_id=finding_id)  # a second click's case was changed by the first one
@@ -173,13 +171,13 @@ def judge(
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
                 word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
                 detail = f"{each.id} {waved_through(each) if dismissed else ''}".strip()
-                act.rows.sessions.say(*place, word, act.now, human=True, detail=detail)
+                act.rows.sessions.say(session, word, act.now, human=True, detail=detail)
         if dismissed:
-            act.rows.sessions.acquit(*place)
+            act.rows.sessions.acquit(session)
         view = stored.view if again else stored.view.model_copy(update={"verdict": verdict})
         return _judged(view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 
-    return permitted(deps, principal, action, *place, ask_for.reason, do)
+    return permitted(deps, principal, action, *session, ask_for.reason, do)
 
 
 def _readable(rows: ControlRows, tenant_id: str, names: Sequence[str]) -> list[Finding]:
@@ -200,8 +198,7 @@ def _one_or_two(
     deps: ControlDeps,
     principal: Principal,
     action: PolicyAction,
-    tenant_id: str,
-    session_id: str,
+    session: SessionKey,
     reason: str,
     key: str | None,
     do: Callable[[Act], ActResult | Refusal],
@@ -213,7 +210,7 @@ def _one_or_two(
         return once(key, bound(seen, _wait))(act) if act.two_may else None
 
     doing = once(key, bound(seen, do))
-    return permitted(deps, principal, action, tenant_id, session_id, reason, doing, waits=waits)
+    return permitted(deps, principal, action, *session, reason, doing, waits=waits)
 
 
 def _wait(act: Act) -> ActResult | Refusal | None:
@@ -225,17 +222,16 @@ def _wait(act: Act) -> ActResult | Refusal | None:
     approval, unheard = act.put_up({}), _unheard(act)
     if approval is None:
         return None
-    view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
+    view = act.rows.sessions.meet(act.key, act.now).view
     return ActResult(session=view, changed=False, unheard=unheard, approval=approval)
 
 
 def _elsewhere(act: Act) -> Refusal | None:
     """The refusal, audited, of a session that only records of gateways without a grant named: the operators hear
     of them under their own tenant, and no gateway would look there for a session of another."""
-    this = act.tenant_id, act.session_id
-    known = act.rows.sessions.get(*this)
+    known = act.rows.sessions.get(act.key)
     acted_for = known is not None and known.view.delegator_id is not None
-    granted = act.rows.envelopes.newest(*this) or act.rows.delegations.descendants(*this, 1)
+    granted = act.rows.envelopes.newest(act.key) or act.rows.delegations.descendants(act.key, 1)
     if act.tenant_id != OPERATORS or acted_for or granted:
         return None
     act.audit(result="refused")
@@ -248,9 +244,8 @@ def _elsewhere(act: Act) -> Refusal | None:
 
 def _unheard(act: Act) -> bool:
     """Whether neither a finding nor a person's word nor an envelope ever named the session."""
-    this, rows = (act.tenant_id, act.session_id), act.rows
-    known = rows.sessions.get(*this) or rows.envelopes.newest(*this) or rows.delegations.descendants(*this, 1)
-    return not known
+    this, rows = act.key, act.rows
+    return not (rows.sessions.get(this) or rows.envelopes.newest(this) or rows.delegations.descendants(this, 1))
 
 
 def _code(act: Act) -> ReasonCode:
@@ -268,5 +263,5 @@ def _acted(
     """Audit what came of the act, with what else is `told` of it, and answer."""
     result = "changed" if changed else "unchanged"
     act.audit(result=result, revision=None if revision is None else str(revision), **told)
-    view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
+    view = act.rows.sessions.meet(act.key, act.now).view
     return ActResult(session=view, changed=changed, unheard=unheard, revision=revision)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Subject
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment, plain
@@ -36,13 +36,13 @@ def works_for(rows: ControlRows, tenant_id: str, kind: SubjectType, name: str, p
     return kind in KINDS and rows.sessions.delegated(tenant_id, f"{kind}_id", name, person)
 
 
-def revoked_with_it(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> tuple[LedgerEntry, ...]:
+def revoked_with_it(rows: ControlRows, session: SessionKey, now: datetime) -> tuple[LedgerEntry, ...]:
     """The live revocations of what the session acts under, as registered or as findings say: gateways go by what
     their own log says, so where the two differ, both count."""
-    registered, met = rows.envelopes.newest(tenant_id, session_id), rows.sessions.get(tenant_id, session_id)
+    registered, met = rows.envelopes.newest(session), rows.sessions.get(session)
     tellers = (None if registered is None else registered.envelope, None if met is None else met.view)
     names = {(kind, name) for kind in KINDS for teller in tellers if (name := named(kind, teller)) is not None}
-    return tuple(rows.ledger.live_among(tenant_id, names, now))
+    return tuple(rows.ledger.live_among(session.tenant_id, names, now))
 
 
 def in_words(entries: Sequence[LedgerEntry]) -> str:

@@ -94,7 +94,7 @@ def _begun(
     with deps.store.read() as rows:
         envelope = envelope_of(rows, principal, proposed)
         must_reach(deps, principal, "permitCall", envelope.tenant_id)
-        registered = rows.envelopes.newest(*envelope.key)
+        registered = rows.envelopes.newest(envelope.key)
         tellers = (envelope,) if registered is None else (envelope, registered.envelope)
         subjects = tuple(dict.fromkeys(whom for each in tellers for whom in subjects_of(each, proposed)))
         revoked = rows.ledger.live_among(envelope.tenant_id, subjects, now)
@@ -172,7 +172,7 @@ def _refuse_or_hold(
         name = None if approval is None else approval.id
         record(rows, asked, decision, now, result=advice, call=call.digest, tool=call.tool, approval_id=name)
         if held is not None and (earlier is None or earlier.view.id != held.id):
-            rows.sessions.meet(*call.envelope.key, now)  # so that there is a page to look at
+            rows.sessions.meet(call.envelope.key, now)  # so that there is a page to look at
             _tell(deps, rows, call, held, now)
     why = explain(decision) if refused is None else "a person said no to this call"
     update = {"advice": advice, "reason": why, "approval": None if held is None else held_for(held)}

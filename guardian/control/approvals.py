@@ -12,6 +12,7 @@ from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.control.superseded import weighed, without_its_parent
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
@@ -186,7 +187,8 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         if _mode_seen(known) != stored.act["mode"]:
             return "the tenant's mode was changed after this was put up; ask again from there"
         return None
-    since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
+    key = SessionKey(view.tenant_id, view.session_id)
+    since = rows.ledger.of_session(key)[stored.act["entries"] :]
     anew = [entry for entry in since if entry.status == "revoked" and entry.reason_code != "renewed"]
     if view.action == "reinstate":  # which a verdict in its favour does not speak against
         if rows.ledger.live_entry(view.tenant_id, view.session_id) is None:
@@ -196,7 +198,7 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         return "the session was revoked after this was put up"
     if (revoked := revoked_since(rows, stored)) is not None:
         return revoked
-    session = rows.sessions.get(view.tenant_id, view.session_id)
+    session = rows.sessions.get(key)
     found = finding_of(rows, view)
     spoken = (0 if session is None else session.restarts) != stored.act["restarts"]
     if spoken and (found is None or not _asks(weighed(rows, found, session)[0])):  # else it was of something else
@@ -249,7 +251,7 @@ def _outgrown(rows: ControlRows, asked: ApprovalView, finding: Finding | None) -
 
 def _by_its_parent(rows: ControlRows, finding: Finding) -> bool:
     """Whether all that asks for its revocation is that its parent is revoked."""
-    counts, _ = weighed(rows, finding, rows.sessions.get(finding.tenant_id, finding.session_id))
+    counts, _ = weighed(rows, finding, rows.sessions.get(finding.key))
     alone = without_its_parent(counts)
     return alone is not counts and not _asks(alone)
 
@@ -272,8 +274,8 @@ def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: s
     seen: dict[str, Any] = {"evidence": {**evidence, "breaches": sorted(evidence["breaches"])}}
     if session_id is None:
         return {**seen, "mode": _mode_seen(rows.modes.get(tenant_id))}
-    session = rows.sessions.get(tenant_id, session_id)
-    entries = rows.ledger.of_session(tenant_id, session_id)
+    key = SessionKey(tenant_id, session_id)
+    session, entries = rows.sessions.get(key), rows.ledger.of_session(key)
     return {**seen, "restarts": 0 if session is None else session.restarts, "entries": len(entries)}
 
 

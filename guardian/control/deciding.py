@@ -16,6 +16,7 @@ from guardian.control.lapse import lapse_overdue
 from guardian.control.modes import do_set_mode, widening
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import weighed
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding
 from guardian.policy.port import ActFacts
 from guardian.store.control.approvals import StoredApproval
@@ -126,7 +127,8 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
     view = stored.view
     wish = _mode_wished(stored)
     finding = finding_of(rows, view)
-    session = None if view.session_id is None else rows.sessions.get(view.tenant_id, view.session_id)
+    key = None if view.session_id is None else SessionKey(view.tenant_id, view.session_id)
+    session = None if key is None else rows.sessions.get(key)
     proposer = Principal(
         view.proposer,
         stored.proposer_role,
@@ -171,7 +173,7 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
             return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
         case "reinstate":
             done = do_reinstate(act)
-            also = revoked_with_it(act.rows, act.tenant_id, act.session_id, act.now)
+            also = revoked_with_it(act.rows, act.key, act.now)
             return "; but ".join(filter(None, (f"reinstated at revision {done.revision}", in_words(also))))
         case "setMode":
             wish = _mode_wished(stored)

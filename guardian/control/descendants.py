@@ -24,6 +24,7 @@ from guardian.control.following import (
 )
 from guardian.control.kin import revoked_above
 from guardian.control.news import tell
+from guardian.domain.event import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyRequest
@@ -56,14 +57,14 @@ def follow_down(
         _Followers(deps, rows, entry.tenant_id, now).go_down(below, then, entry)
 
 
-def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
+def follow_above(deps: ControlDeps, rows: ControlRows, session: SessionKey, now: datetime) -> None:
     """Revoke a session that is registered below a revoked one, with what it delegated before.
 
     Policy must permit that to whoever revoked the upper one. A session that only people may decide on, or that
     they gave back since, is left alone.
     """
-    if _has_to_follow(deps, rows, tenant_id, session_id, now):
-        _Followers(deps, rows, tenant_id, now).go_below(Descent(tenant_id, session_id, _ITSELF))
+    if _has_to_follow(deps, rows, session, now):
+        _Followers(deps, rows, session.tenant_id, now).go_below(Descent(*session, _ITSELF))
 
 
 def follow_lapsed(deps: ControlDeps, rows: ControlRows, lapsed: Iterable[LedgerEntry], now: datetime) -> None:
@@ -72,30 +73,30 @@ def follow_lapsed(deps: ControlDeps, rows: ControlRows, lapsed: Iterable[LedgerE
     """
     tenants: dict[str, _Followers] = {}
     for entry in lapsed:
-        tenant_id, session_id, follows = entry.tenant_id, entry.subject_id, False
-        if _has_to_follow(deps, rows, tenant_id, session_id, now):
-            followers = tenants.get(tenant_id) or _Followers(deps, rows, tenant_id, now)
-            tenants[tenant_id] = followers
-            went = followers.follow(session_id)
+        session, follows = SessionKey(entry.tenant_id, entry.subject_id), False
+        if _has_to_follow(deps, rows, session, now):
+            followers = tenants.get(entry.tenant_id) or _Followers(deps, rows, entry.tenant_id, now)
+            tenants[entry.tenant_id] = followers
+            went = followers.follow(session)
             follows = went == "revoked"
             if went == "undecided":
-                rows.delegations.pause(Descent(tenant_id, session_id, _ITSELF))
-            elif rows.delegations.descendants(tenant_id, session_id, 1):
-                rows.delegations.pause(Descent(tenant_id, session_id, 0))
+                rows.delegations.pause(Descent(*session, _ITSELF))
+            elif rows.delegations.descendants(session, 1):
+                rows.delegations.pause(Descent(*session, 0))
         if not follows:
-            rows.sessions.say(tenant_id, session_id, HumanWord.LAPSED, now, human=False)
+            rows.sessions.say(session, HumanWord.LAPSED, now, human=False)
 
 
-def _has_to_follow(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
-    free = deps.settings.switch.descendants and rows.ledger.live_entry(tenant_id, session_id) is None
-    return free and revoked_above(rows, tenant_id, session_id, now) is not None
+def _has_to_follow(deps: ControlDeps, rows: ControlRows, session: SessionKey, now: datetime) -> bool:
+    free = deps.settings.switch.descendants and rows.ledger.live_entry(*session) is None
+    return free and revoked_above(rows, session, now) is not None
 
 
 def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) -> bool:
     """Take the next steps of one walk. Returns whether it waits for the decision point."""
     waits, root = False, rows.ledger.live_entry(at.tenant_id, at.session_id)
     if not deps.settings.switch.descendants:
-        rows.delegations.finish(at.tenant_id, at.session_id)
+        rows.delegations.finish(at.key)
     else:
         followers = _Followers(deps, rows, at.tenant_id, now)
         if root is None or root.cause is not None or root.expires_at <= now:
@@ -144,7 +145,7 @@ class _Followers:
             # the breaker that spares one that came later is lifted for the next one that was there
             return "spared" if went == "none more" and at.done and request.harm.breaker_open else went
 
-        below = rows.delegations.descendants(tenant_id, at.session_id, MOST + 1)
+        below = rows.delegations.descendants(at.key, MOST + 1)
         came = self._go_on(at, below[:MOST], step)
         if came.unasked:
             root = {"tenant_id": tenant_id, "session_id": at.session_id, "follows": at.session_id}
@@ -170,22 +171,22 @@ class _Followers:
         Returns whether the walk waits for the decision point.
         """
         if at.done == _ITSELF:
-            if self.follow(at.session_id) == "undecided" and self._is_patient(at, at.session_id):
+            if self.follow(at.key) == "undecided" and self._is_patient(at, at.session_id):
                 self._rows.delegations.pause(at)
                 return True
             at = at._replace(done=0)
-        below = self._rows.delegations.descendants(self._tenant_id, at.session_id, MOST)
-        return self._go_on(at, below, self.follow).waits
+        below = self._rows.delegations.descendants(at.key, MOST)
+        return self._go_on(at, below, lambda child: self.follow(SessionKey(at.tenant_id, child))).waits
 
-    def follow(self, session_id: str) -> _Went:
+    def follow(self, session: SessionKey) -> _Went:
         """Have one session follow what is revoked above it, as policy stands now. People hear if it does not."""
         deps, rows, now = self._deps, self._rows, self._now
-        root = revoked_above(rows, self._tenant_id, session_id, now)
-        revoked = rows.ledger.live_entry(self._tenant_id, session_id) is not None
-        if revoked or root is None or given_back(rows, root, session_id):
+        root = revoked_above(rows, session, now)
+        revoked = rows.ledger.live_entry(*session) is not None
+        if revoked or root is None or given_back(rows, root, session.session_id):
             return "passed"
         then = as_then(rows, root, now)
-        went = self._decide(self._about(then, session_id), root, then, alone=True)
+        went = self._decide(self._about(then, session.session_id), root, then, alone=True)
         if went != "revoked":
             tell_on(deps, rows, root, now)
         return "spared" if went == "none more" else went  # others below may follow another revocation
@@ -212,15 +213,15 @@ class _Followers:
         if done < len(below):
             self._rows.delegations.pause(at._replace(done=done))
         else:
-            self._rows.delegations.finish(at.tenant_id, at.session_id)
+            self._rows.delegations.finish(at.key)
         return _Steps(spared, unasked, waits)
 
     def _is_patient(self, at: Descent, child: str) -> bool:
         """Whether a decision point that gave no answer about `child` is asked again."""
-        rows, tenant_id = self._rows, self._tenant_id
-        own = *rows.ledger.of_session(tenant_id, child)[-1:], rows.envelopes.newest(tenant_id, child)
-        above = {at.session_id, *rows.delegations.ancestors(tenant_id, child)}
-        upper = (rows.ledger.live_entry(tenant_id, each) for each in above)
+        rows, key = self._rows, SessionKey(at.tenant_id, child)
+        own = *rows.ledger.of_session(key)[-1:], rows.envelopes.newest(key)
+        above = {at.session_id, *rows.delegations.ancestors(key)}
+        upper = (rows.ledger.live_entry(at.tenant_id, each) for each in above)
         changed = [each.at for each in (*own, *upper) if each is not None]
         return bool(changed) and self._now - max(changed) < _PATIENCE
 
@@ -249,16 +250,17 @@ class _Followers:
 
     def _revoke(self, child: str, root: LedgerEntry, request: PolicyRequest) -> LedgerEntry:
         deps, rows, tenant_id, now = self._deps, self._rows, self._tenant_id, self._now
-        rows.sessions.meet(tenant_id, child, now)
+        session = SessionKey(tenant_id, child)
+        rows.sessions.meet(session, now)
         made = append_follower(
             rows,
             child,
             root,
             now,
-            expires_at=max(revoked_until(deps, rows, tenant_id, child, now), root.expires_at),
+            expires_at=max(revoked_until(deps, rows, session, now), root.expires_at),
             automatic=request.asker.role == "monitor",
         )
-        rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
+        rows.sessions.say(session, HumanWord.REVOKED, now, human=False)
         deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")
         registered, revoked = self._sessions
         _, more = rows.envelopes.registered_since(tenant_id, self._since, child)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind, Subject
 from guardian.domain.redacted import hashed
 from guardian.store.control.rows import ControlRows
@@ -18,40 +18,32 @@ _VISIBLE = ("delegator_id", "agent_id", "task_id", "purpose", "expires_at", "par
 _MAY_BE_PROTECTED = "its agent's name is hashed and nothing is registered, so it counts as protected"
 
 
-def lasts_until(
-    rows: ControlRows, tenant_id: str, session_id: str, told: datetime | None = None
-) -> datetime | None:
+def lasts_until(rows: ControlRows, session: SessionKey, told: datetime | None = None) -> datetime | None:
     """When the session ends: as registered; where nothing is, the latest expiry that findings and `told` name.
 
     A registered envelope without an expiry has none, whatever the log says.
     """
-    registered = rows.envelopes.newest(tenant_id, session_id)
+    registered = rows.envelopes.newest(session)
     if registered is not None:
         return registered.envelope.expires_at
-    known = rows.sessions.get(tenant_id, session_id)
+    known = rows.sessions.get(session)
     ends = [at for at in (told, None if known is None else known.view.expires_at) if at is not None]
     return max(ends, default=None)
 
 
 def revoked_until(
-    deps: ControlDeps,
-    rows: ControlRows,
-    tenant_id: str,
-    session_id: str,
-    now: datetime,
-    told: datetime | None = None,
+    deps: ControlDeps, rows: ControlRows, session: SessionKey, now: datetime, told: datetime | None = None
 ) -> datetime:
     """When a revocation made now ends: never before the one that it takes the place of."""
-    ends = deps.settings.expiry.until(lasts_until(rows, tenant_id, session_id, told), now)
-    live = rows.ledger.live_entry(tenant_id, session_id)
+    ends = deps.settings.expiry.until(lasts_until(rows, session, told), now)
+    live = rows.ledger.live_entry(*session)
     return ends if live is None else max(ends, live.expires_at)
 
 
 def extend(
     deps: ControlDeps,
     rows: ControlRows,
-    tenant_id: str,
-    session_id: str,
+    session: SessionKey,
     now: datetime,
     *,
     finding_id: str | None = None,
@@ -62,18 +54,18 @@ def extend(
     One that is about to be given back, with the session that it follows from, is left alone. `reissued`: the
     caller heard of the renewal itself; only then is a session without an expiry a reason to extend.
     """
-    live = rows.ledger.live_entry(tenant_id, session_id)
+    live = rows.ledger.live_entry(*session)
     if live is None or rows.ledger.goes_back(live):
         return
-    lasts = lasts_until(rows, tenant_id, session_id)
+    lasts = lasts_until(rows, session)
     if (lasts is None and not reissued) or (lasts is not None and lasts < live.expires_at):
         return
     ends = deps.settings.expiry.until(lasts, now)
     if ends <= live.expires_at:
         return
     renewed = rows.ledger.append(
-        tenant_id=tenant_id,
-        subject_id=session_id,
+        tenant_id=session.tenant_id,
+        subject_id=session.session_id,
         status="revoked",
         reason_code="renewed",
         reason="the session was renewed; its revocation lives on",
@@ -97,7 +89,7 @@ def against_record(
     subject = finding.subject
     if subject is None:
         return outcome
-    newest, digest = rows.envelopes.newest(finding.tenant_id, finding.session_id), subject.envelope_digest
+    newest, digest = rows.envelopes.newest(finding.key), subject.envelope_digest
     if protected and newest is None and hashed(subject.agent_id) and outcome.effect is not outcome.wanted:
         outcome = remarked(outcome, _MAY_BE_PROTECTED)
     if digest is None:
@@ -107,7 +99,7 @@ def against_record(
         return remarked(outcome, "no envelope is registered for this session here") if about else outcome
     found = None
     if _DIGEST.fullmatch(digest):  # a monitor may send any text, and not every database takes any text
-        found = rows.envelopes.find(finding.tenant_id, finding.session_id, digest)
+        found = rows.envelopes.find(finding.key, digest)
     if found is None:
         return remarked(outcome, _difference(newest, subject))
     if about and outcome.wanted is not Effect.REVOKE:

@@ -159,7 +159,7 @@ def excused(
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
     spoke = max(now, min(finding.time, now + _CLOCKS_APART))
     word, detail = HumanWord.FALSE_POSITIVE, f"{finding.id} {waved_through(finding)}"
-    rows.sessions.say(finding.tenant_id, finding.session_id, word, spoke, human=False, detail=detail)
+    rows.sessions.say(finding.key, word, spoke, human=False, detail=detail)
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 
 
@@ -174,7 +174,7 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
     covering = next(meant, None)
     if covering is None:
         return None
-    session = rows.sessions.get(finding.tenant_id, finding.session_id)
+    session = rows.sessions.get(finding.key)
     accused = session is not None and session.view.status != "active"
     return None if accused or _often(rows, finding) else covering
 
@@ -202,7 +202,7 @@ def _often(rows: ControlRows, finding: Finding) -> bool:
 
 
 def _delegator(rows: ControlRows, finding: Finding) -> str | None:
-    registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
+    registered = rows.envelopes.newest(finding.key)
     if registered is not None:
         return registered.envelope.delegator_id
     return None if finding.subject is None else finding.subject.delegator_id
@@ -210,7 +210,7 @@ def _delegator(rows: ControlRows, finding: Finding) -> str | None:
 
 def purpose_of(rows: ControlRows, finding: Finding) -> str:
     """The registered one, where there is one: that is control's record and not what a log says."""
-    registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
+    registered = rows.envelopes.newest(finding.key)
     if registered is not None:
         return storable(registered.envelope.purpose)
     return "" if finding.subject is None else storable(finding.subject.purpose)

@@ -8,6 +8,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.problems import Refusal
 from guardian.control.superseded import superseded, weighed
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyAction
 from guardian.store.control.rows import ControlRows
@@ -47,7 +48,7 @@ def explanation(
         target = "setMode" if session_id is None else "revoke"
     somebody = Principal(role, role, frozenset({tenant_id}), jti="", expires_at=now + timedelta(minutes=1))
     with deps.store.read() as rows:
-        newest = None if session_id is None else _newest(rows, tenant_id, session_id)
+        newest = None if session_id is None else _newest(rows, SessionKey(tenant_id, session_id))
         evidence, less = _evidence(rows, newest)
         asked = situation(
             deps,
@@ -88,15 +89,15 @@ def _evidence(rows: ControlRows, newest: Finding | None) -> tuple[EvidenceFacts,
     """What this finding would count for if it came now, and why that is less than it says; empty if it is not."""
     if newest is None:
         return EvidenceFacts(), ""
-    session = rows.sessions.get(newest.tenant_id, newest.session_id)
+    session = rows.sessions.get(newest.key)
     counts, less = weighed(rows, newest, session)
     return evidence_of(counts), superseded(rows, newest, session) or less
 
 
-def _newest(rows: ControlRows, tenant_id: str, session_id: str) -> Finding | None:
+def _newest(rows: ControlRows, key: SessionKey) -> Finding | None:
     """The session's newest finding of drift, or else of anything."""
     for kind in (Kind.DRIFT.value, None):
-        found = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id, kind=kind)
+        found = rows.findings.page({key.tenant_id}, limit=LATEST, session_id=key.session_id, kind=kind)
         if found:
-            return as_it_went([each.view for each in found], rows.sessions.get(tenant_id, session_id))[0].finding
+            return as_it_went([each.view for each in found], rows.sessions.get(key))[0].finding
     return None

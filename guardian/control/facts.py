@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from guardian.control.authority import asker
 from guardian.control.deps import ControlDeps
-from guardian.domain.event import Envelope, purpose_family
+from guardian.domain.event import Envelope, SessionKey, purpose_family
 from guardian.domain.redacted import hashed
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import (
@@ -55,7 +55,7 @@ def situation(
     stored = deps.mode_of(rows, tenant_id)
     session, author = None, None
     if session_id is not None:
-        session, author = session_facts(deps, rows, tenant_id, session_id, agent_id)
+        session, author = session_facts(deps, rows, SessionKey(tenant_id, session_id), agent_id)
     act = act or ActFacts(own=author == principal.id)
     spent = rows.ledger.spent(tenant_id, now - settings.budget_window, now)
     budget = BudgetFacts(settings.budget_total, settings.budget_reserved, spent.used, spent.general)
@@ -68,7 +68,7 @@ def situation(
         tenant_id=tenant_id,
         session=session,
         mode=stored.mode,
-        in_canary=session_id is not None and in_canary(tenant_id, session_id, stored.canary_percent),
+        in_canary=session_id is not None and in_canary(SessionKey(tenant_id, session_id), stored.canary_percent),
         solo=settings.solo,
         on_call=settings.on_call.get(tenant_id, frozenset()),
         evidence=evidence or EvidenceFacts(),
@@ -81,28 +81,28 @@ def situation(
     )
 
 
-def in_canary(tenant_id: str, session_id: str, percent: int) -> bool:
+def in_canary(session: SessionKey, percent: int) -> bool:
     """Whether a session belongs to the canary's share: the same answer every time, and for every larger share."""
-    place = hashlib.sha256(f"canary\x1f{tenant_id}\x1f{session_id}".encode()).digest()
+    place = hashlib.sha256("\x1f".join(("canary", *session)).encode()).digest()
     return int.from_bytes(place[:8]) % 100 < percent
 
 
 def session_facts(
-    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, agent_id: str | None
+    deps: ControlDeps, rows: ControlRows, session: SessionKey, agent_id: str | None
 ) -> tuple[SessionFacts, str | None]:
     """What control knows of a session, and who revoked it, if anybody: not that guardian carried that on since."""
     settings = deps.settings
-    known = rows.sessions.get(tenant_id, session_id)
-    live = rows.ledger.live_entry(tenant_id, session_id)
-    told = rows.envelopes.newest(tenant_id, session_id)
+    known = rows.sessions.get(session)
+    live = rows.ledger.live_entry(*session)
+    told = rows.envelopes.newest(session)
     agents = {agent_id, None if known is None else known.view.agent_id} - {None}
     registered = None if told is None else told.envelope.agent_id
-    listed = settings.protected.get(tenant_id, frozenset())
+    listed = settings.protected.get(session.tenant_id, frozenset())
     # who was only ever told as a hash may be any of those, unless the record says who it is
     hidden = bool(listed and agents) and registered is None and all(map(hashed, agents))
-    protected = hidden or not listed.isdisjoint({session_id, registered, *agents})
+    protected = hidden or not listed.isdisjoint({session.session_id, registered, *agents})
     facts = SessionFacts(
-        session_id,
+        session.session_id,
         protected=protected or (known is not None and known.view.protected),
         revoked=live is not None,
     )
@@ -121,7 +121,7 @@ def session_facts(
 
 def origin_of(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
     """The decision that `root` goes back to, however often it was renewed since."""
-    entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
+    entries = rows.ledger.of_session(SessionKey(root.tenant_id, root.subject_id))
     return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
 
 

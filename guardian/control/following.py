@@ -11,6 +11,7 @@ from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import origin_of, situation
 from guardian.control.news import tell
+from guardian.domain.event import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control.rows import ControlRows
@@ -37,7 +38,7 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
     root = rows.ledger.live_entry(live.tenant_id, live.cause)
     if root is None or root.expires_at <= now:
         return False
-    entries = rows.ledger.of_session(live.tenant_id, live.cause)
+    entries = rows.ledger.of_session(SessionKey(live.tenant_id, live.cause))
     if any(each.status != "revoked" and each.at > live.at for each in entries):
         return False
     renewed = rows.ledger.append(
@@ -58,7 +59,7 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
 
 def given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
     """Whether people gave the session itself back while `root` was revoked, and nothing happened to it since."""
-    entries = rows.ledger.of_session(root.tenant_id, session_id)
+    entries = rows.ledger.of_session(SessionKey(root.tenant_id, session_id))
     if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
         return False
     return entries[-1].revision > origin_of(rows, root).revision
@@ -66,7 +67,7 @@ def given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
 
 def older(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
     """Whether the session was registered before `root` was revoked."""
-    first = rows.envelopes.history(root.tenant_id, session_id, before=2)
+    first = rows.envelopes.history(SessionKey(root.tenant_id, session_id), before=2)
     return bool(first) and first[0].at <= origin_of(rows, root).at
 
 

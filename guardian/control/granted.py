@@ -14,6 +14,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal
+from guardian.domain.event import SessionKey
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control.rows import ControlRows
@@ -70,6 +71,10 @@ class Act:
         return self.asked.session.session_id
 
     @property
+    def key(self) -> SessionKey:
+        return SessionKey(self.tenant_id, self.session_id)
+
+    @property
     def seconded(self) -> dict[str, str]:
         """For the audit trail: by whose second word it is done, if it took one."""
         if self.second is None:
@@ -89,7 +94,7 @@ class Act:
 
     def stale(self, seen: str | None, **told: Any) -> Refusal | None:
         """The refusal, audited, of an act on another case than the one that `seen` names."""
-        refusal = moved_on(self.deps, self.rows, self.tenant_id, self.session_id, seen)
+        refusal = moved_on(self.deps, self.rows, self.key, seen)
         if refusal is not None:
             self.audit(**told, result="stale")
         return refusal

@@ -112,7 +112,7 @@ def _decide(
         if finding.digest in (known.digest, known.view.finding.digest):  # an earlier version's lacks newer fields
             return Received(known.view.outcome, replayed=True)
         return Refusal(409, "a finding with this id but other content is stored", code="finding_conflict")
-    session = rows.sessions.get(finding.tenant_id, finding.session_id)
+    session = rows.sessions.get(finding.key)
     if why := superseded(rows, finding, session):
         return Refusal(409, why, code="superseded")
     note_model(deps, rows, finding, principal.id, now)
@@ -156,9 +156,9 @@ def _write_down(
     if planted is None:
         rows.sessions.note_finding(finding, outcome.effect, now)
     if entry is not None:
-        rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.REVOKED, now, human=False)
+        rows.sessions.say(finding.key, HumanWord.REVOKED, now, human=False)
         breaker.heed(deps, rows, finding.tenant_id, now)
-    extend(deps, rows, finding.tenant_id, finding.session_id, now, finding_id=finding.id)
+    extend(deps, rows, finding.key, now, finding_id=finding.id)
     again = outcome.effect is Effect.REVOKE and entry is None  # it was revoked already: no news for people
     if planted is not None:
         noticed(rows, planted, finding, outcome, now)  # no news for people

@@ -10,6 +10,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.following import AT_ONCE, LONGEST_S, MOST, append_follower, as_then, clear, tell_on
 from guardian.control.kin import revoked_above
+from guardian.domain.event import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.store.control.delegation import Descent
@@ -40,7 +41,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
         upper = waiting.pop()
         found = rows.ledger.following(upper, room + 1)
         for live in found[:room]:
-            other = revoked_above(rows, live.tenant_id, live.subject_id, now)
+            other = revoked_above(rows, SessionKey(live.tenant_id, live.subject_id), now)
             went: _Went = "lifted"
             if other is not None and deps.settings.switch.descendants:
                 since = now - deps.settings.budget_window
@@ -76,7 +77,7 @@ def _lift(
         cause=upper.subject_id,
     )
     word, why = HumanWord.LAPSED, "parent_reinstated"
-    rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
+    rows.sessions.say(SessionKey(live.tenant_id, live.subject_id), word, now, human=False, detail=why)
     deps.metrics.add("guardian_revocations_total", status="reinstated", reason=why)
     return by_itself(rows, back)
 
@@ -103,8 +104,8 @@ def _pass_on(
     told = {**then.seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
     follows = clear(request, decision)
     if follows:
-        ends = revoked_until(deps, rows, live.tenant_id, live.subject_id, now)  # it may have been renewed
-        ends = max(ends, other.expires_at)
+        session = SessionKey(live.tenant_id, live.subject_id)
+        ends = max(revoked_until(deps, rows, session, now), other.expires_at)  # it may have been renewed
         made = append_follower(rows, live.subject_id, other, now, expires_at=ends)
         told |= {"revision": str(made.revision), "result": "revoke"}
     else:
@@ -117,8 +118,9 @@ def _pass_on(
 
 def _walk_again(rows: ControlRows, other: LedgerEntry, session_id: str) -> None:
     """The walk below `other` may have passed this session while it was revoked: it goes on from there."""
-    below = rows.delegations.descendants(other.tenant_id, other.subject_id, MOST)
+    upper = SessionKey(other.tenant_id, other.subject_id)
+    below = rows.delegations.descendants(upper, MOST)
     if session_id in below:
-        done, at = below.index(session_id), rows.delegations.walk(other.tenant_id, other.subject_id)
+        done, at = below.index(session_id), rows.delegations.walk(upper)
         done = done if at is None else min(done, at.done)
-        rows.delegations.pause(Descent(other.tenant_id, other.subject_id, done))
+        rows.delegations.pause(Descent(*upper, done))

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from guardian.control.problems import Refusal, check_tenant
-from guardian.domain.event import SCHEMA, Envelope, Identifier
+from guardian.domain.event import SCHEMA, Envelope, Identifier, SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.advice import EvaluationRequest, proposed_tool, resource_of
 from guardian.wire.principal import Principal
@@ -60,7 +60,7 @@ def envelope_of(rows: ControlRows, principal: Principal, proposed: EvaluationReq
         raise Refusal(
             422, "context.envelope: send it, or a session with its context.tenant_id whose envelope is registered"
         )
-    known = rows.envelopes.newest(tenant, subject.id) if principal.reaches(tenant) else None
+    known = rows.envelopes.newest(SessionKey(tenant, subject.id)) if principal.reaches(tenant) else None
     if known is None:
         raise Refusal(422, "context.envelope: none is registered for this session within reach; send it")
     return known.envelope

@@ -9,7 +9,7 @@ from guardian.control.descendants import follow_above
 from guardian.control.envelopes import extend
 from guardian.control.granted import Act, permitted
 from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.session import HumanWord
 from guardian.telemetry import logger
 from guardian.wire.envelopes import EnvelopeHistory, RegisteredEnvelope
@@ -36,12 +36,12 @@ def register(deps: ControlDeps, principal: Principal, told: Envelope) -> Registe
     """The same content again changes nothing; other content is the next version, if it is the same grant."""
 
     def do(act: Act) -> Registered | Refusal:
-        newest = act.rows.envelopes.newest(*told.key)
+        newest = act.rows.envelopes.newest(told.key)
         refusal = None if newest is None else _refusal(newest, told)
         if refusal is not None:
             act.audit(result="refused", code=refusal.code, digest=told.digest)
             return refusal
-        known = act.rows.envelopes.find(*told.key, told.digest)
+        known = act.rows.envelopes.find(told.key, told.digest)
         if newest is not None and known is not None:
             act.audit(result="unchanged", digest=known.digest, version=known.version)
             superseded = known.version < newest.version
@@ -53,9 +53,9 @@ def register(deps: ControlDeps, principal: Principal, told: Envelope) -> Registe
         done = Registered(added, "registered" if newest is None else "reissued")
         act.audit(result=done.result, digest=added.digest, version=added.version)
         word = HumanWord.REGISTERED
-        act.rows.sessions.say(*told.key, word, act.now, human=False, detail=added.digest)
-        extend(deps, act.rows, *told.key, act.now, reissued=True)
-        follow_above(deps, act.rows, *told.key, act.now)
+        act.rows.sessions.say(told.key, word, act.now, human=False, detail=added.digest)
+        extend(deps, act.rows, told.key, act.now, reissued=True)
+        follow_above(deps, act.rows, told.key, act.now)
         return done
 
     try:
@@ -70,20 +70,14 @@ def register(deps: ControlDeps, principal: Principal, told: Envelope) -> Registe
 
 
 def history(
-    deps: ControlDeps,
-    principal: Principal,
-    tenant_id: str,
-    session_id: str,
-    *,
-    limit: int,
-    before: int | None,
+    deps: ControlDeps, principal: Principal, session: SessionKey, *, limit: int, before: int | None
 ) -> EnvelopeHistory:
     """What was in force and when; a page of it, from the newest backwards."""
-    may_read(deps, principal, "read", tenant_id)
+    may_read(deps, principal, "read", session.tenant_id)
     before = None if before is None else min(before, MOST_VERSIONS + 1)
     with deps.store.read() as rows:
-        newest = rows.envelopes.newest(tenant_id, session_id)
-        found = rows.envelopes.history(tenant_id, session_id, limit=limit, before=before)
+        newest = rows.envelopes.newest(session)
+        found = rows.envelopes.history(session, limit=limit, before=before)
     if newest is None:
         raise absent("envelope")
     items = tuple(each.model_copy(update={"superseded": each.version < newest.version}) for each in found)

@@ -62,7 +62,7 @@ def revoke_or_flag(
         update = _not_revoked(deps, rows, asked, decision, finding, now)
         return flagged.model_copy(update={**decided, **update}), None
     told = None if finding.subject is None else finding.subject.expires_at
-    ends = revoked_until(deps, rows, finding.tenant_id, finding.session_id, now, told)
+    ends = revoked_until(deps, rows, finding.key, now, told)
     hard, parent = asked.evidence.hard_breach, _above(deps, rows, asked, finding, now)
     entry = rows.ledger.append(
         tenant_id=finding.tenant_id,

@@ -18,6 +18,7 @@ from guardian.control.monitors import at_rest
 from guardian.control.news import tell
 from guardian.control.plants import PlantKind, make_plant
 from guardian.control.watching import Standing, gateways, peers, silent
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
@@ -137,7 +138,7 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
         )
         by_itself(rows, back)
     if test.kind != "canary":  # it teaches nothing, and no calibration takes it for honest
-        rows.sessions.say(test.tenant_id, test.session_id, HumanWord.CONFIRMED, now, human=False)
+        rows.sessions.say(SessionKey(test.tenant_id, test.session_id), HumanWord.CONFIRMED, now, human=False)
     if seen.passed:
         return
     what = {

@@ -12,7 +12,7 @@ from guardian.control.facts import session_facts
 from guardian.control.granted import Act, Do, Whom, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Finding, Severity, Subject
 from guardian.domain.redacted import hashed
 from guardian.domain.revocation import LedgerEntry, SubjectType
@@ -144,7 +144,7 @@ def keep_from_coming_back(
     revoked.
     """
     also: list[LedgerEntry] = []
-    known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
+    known = rows.envelopes.newest(SessionKey(entry.tenant_id, entry.subject_id))
     for kind, life in deps.settings.switch.comes_back.items():
         name = named(kind, finding.subject if known is None else known.envelope)
         if name is None or (known is None and hashed(name)):  # gateways ask by the real one
@@ -187,11 +187,12 @@ def _protected(
     """A session that only people may stop and that would be stopped with the subject; None: there is none."""
     listed = deps.settings.protected.get(tenant_id, frozenset())  # agents as well as sessions
     for session_id in sorted(listed | rows.sessions.perhaps_protected(tenant_id, f"{kind}_id", name, listed)):
-        facts, _ = session_facts(deps, rows, tenant_id, session_id, None)
-        ends = lasts_until(rows, tenant_id, session_id)
+        key = SessionKey(tenant_id, session_id)
+        facts, _ = session_facts(deps, rows, key, None)
+        ends = lasts_until(rows, key)
         if not facts.protected or facts.revoked or (ends is not None and ends <= now):
             continue
-        registered, known = rows.envelopes.newest(tenant_id, session_id), rows.sessions.get(tenant_id, session_id)
+        registered, known = rows.envelopes.newest(key), rows.sessions.get(key)
         if named(kind, registered.envelope if registered else known.view if known else None) == name:
             return session_id
     return None
@@ -203,14 +204,15 @@ def _foreign(
     """A registered session that works on the task now for another person, and in another tree of delegation. Who
     delegates to a child may call its task anything, so such a task is left to people."""
     tenant_id = entry.tenant_id
-    family = {entry.subject_id, *rows.delegations.ancestors(tenant_id, entry.subject_id)}
+    family = {entry.subject_id, *rows.delegations.ancestors(SessionKey(tenant_id, entry.subject_id))}
     for session_id in rows.sessions.registered_under(tenant_id, "task_id", task):
-        registered, ends = rows.envelopes.newest(tenant_id, session_id), lasts_until(rows, tenant_id, session_id)
-        over = (ends is not None and ends <= now) or rows.ledger.live_entry(tenant_id, session_id) is not None
+        key = SessionKey(tenant_id, session_id)
+        registered, ends = rows.envelopes.newest(key), lasts_until(rows, key)
+        over = (ends is not None and ends <= now) or rows.ledger.live_entry(*key) is not None
         if registered is None or over or registered.envelope.task_id != task:
             continue
         ours = mine is not None and registered.envelope.delegator_id == mine.delegator_id
-        if not ours and family.isdisjoint({session_id, *rows.delegations.ancestors(tenant_id, session_id)}):
+        if not ours and family.isdisjoint({session_id, *rows.delegations.ancestors(key)}):
             return session_id
     return None
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from guardian.control.following import given_back
 from guardian.control.kin import revoked_above
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Evidence, Finding, Kind, NamedBreach
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import rules_told
@@ -30,7 +31,7 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
         if not any(breach.hard for breach in counts.breaches):
             return "people decided about this session after this finding; their word holds"
     if finding.ignores_revocation:
-        entries = rows.ledger.of_session(finding.tenant_id, finding.session_id)
+        entries = rows.ledger.of_session(finding.key)
         before = [each for each in entries if each.at <= finding.time]
         if before and _is_over(before[-1], finding.time):
             return "the session was not revoked any more"
@@ -55,7 +56,7 @@ def weighed(rows: ControlRows, finding: Finding, session: StoredSession | None =
         return counts, "what people knew of when they spoke does not count"
     parent = None if finding.subject is None else finding.subject.parent_session_id
     alone = without_its_parent(finding)
-    entries = () if parent is None else rows.ledger.of_session(finding.tenant_id, parent)
+    entries = () if parent is None else rows.ledger.of_session(SessionKey(finding.tenant_id, parent))
     if alone is finding or not entries:
         return finding, ""
     if _is_over(entries[-1], finding.time):
@@ -76,14 +77,14 @@ def _is_from_before(finding: Finding, session: StoredSession) -> bool:
     return finding.kind is Kind.DRIFT and finding.epoch < session.restarts
 
 
-def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> str:
+def known_to_people(rows: ControlRows, session: SessionKey, now: datetime) -> str:
     """For the feed: the rules that people, who give the session back now, know it to break. Below a revoked
     session it goes on breaking `parent_revoked`. Empty if an earlier finding cannot be read."""
     try:
-        known = _rules_told(rows, tenant_id, session_id, now)
+        known = _rules_told(rows, session, now)
     except ValidationError:
         return ""
-    below = {"parent_revoked"} if revoked_above(rows, tenant_id, session_id, now) else set()
+    below = {"parent_revoked"} if revoked_above(rows, session, now) else set()
     return rules_told(known | below) or NOTHING
 
 
@@ -98,15 +99,15 @@ def _news(rows: ControlRows, finding: Finding, session: StoredSession) -> Findin
     broke them, that they have waved through."""
     news: tuple[NamedBreach, ...] = ()
     with suppress(ValidationError):  # another version wrote one: the next act accuses again, in the new epoch
-        known = _rules_told(rows, finding.tenant_id, finding.session_id, session.cleared_at)
+        known = _rules_told(rows, finding.key, session.cleared_at)
         news = tuple(breach for breach in finding.breaches if not breach.told.waved(known))
     return finding.model_copy(update={"breaches": news, "evidence": Evidence()})
 
 
-def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, cleared: datetime | None) -> frozenset[str]:
+def _rules_told(rows: ControlRows, key: SessionKey, cleared: datetime | None) -> frozenset[str]:
     """Those of findings that people dismissed, or had been told of when they cleared the session. A fact of which
     they knew as a doubt alone is news. Raises ValidationError for a finding that this version cannot read."""
-    page = rows.findings.page({tenant_id}, limit=_EARLIER, session_id=session_id, kind=Kind.DRIFT.value)
+    page = rows.findings.page({key.tenant_id}, limit=_EARLIER, session_id=key.session_id, kind=Kind.DRIFT.value)
     told = [each.view for each in page]
     over = [each for each in told if each.dismissed or (cleared is not None and each.outcome.at <= cleared)]
     named = [entry for each in over for entry in _named(each.finding)]

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import walk_on
 from guardian.control.lifting import lift_on
+from guardian.domain.event import SessionKey
 
 _IN_TURN = 20
 """How many walks one call tries while each of them finds that it has to wait."""
 _AGAIN_S = 30.0
 """Seconds until a decision point that gave no answer is asked about the same walk again."""
 
-Waits = dict[tuple[str, str], float]
+Waits = dict[SessionKey, float]
 """Tenant and session below which a walk waits for an answer → when it is asked again, on the stopwatch."""
 
 
@@ -31,10 +32,10 @@ def follow_on(deps: ControlDeps, waits: Waits) -> float | None:
             if back is not None:
                 lift_on(deps, rows, back, deps.clock())
         return 0.0
-    names = [(each.tenant_id, each.session_id) for each in walks]
+    names = [each.key for each in walks]
     for name in _in_turn(names, waits, deps.stopwatch()):
         with deps.store.write() as rows:
-            at = rows.delegations.walk(*name)
+            at = rows.delegations.walk(name)
             if at is None or not walk_on(deps, rows, at, deps.clock()):
                 waits.pop(name, None)
                 return 0.0
@@ -47,7 +48,7 @@ def follow_on(deps: ControlDeps, waits: Waits) -> float | None:
     return None if next_s is None else max(0.0, next_s - deps.stopwatch())
 
 
-def _in_turn(names: Iterable[tuple[str, str]], waits: Waits, now_s: float) -> list[tuple[str, str]]:
+def _in_turn(names: Iterable[SessionKey], waits: Waits, now_s: float) -> list[SessionKey]:
     """The walks to try until one gets further: the longest waiting first, then those that need not wait."""
     fresh = [name for name in names if name not in waits]
     due = sorted((name for name in names if waits.get(name, math.inf) <= now_s), key=waits.__getitem__)

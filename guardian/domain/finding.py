@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AwareDatetime, FailFast, Field, StringConstraints
 
 from guardian.domain.closed import Closed
-from guardian.domain.event import Identifier
+from guardian.domain.event import Identifier, SessionKey
 from guardian.domain.signal import MARK, MARKS, NOTED, Breach
 
 OPERATORS = "guardian"
@@ -134,6 +134,10 @@ class Finding(Closed):
     correlation_id: str = ""
     late_s: int = 0  # how long after the call reached the topic it was judged, where that is long
     time: AwareDatetime
+
+    @property
+    def key(self) -> SessionKey:
+        return SessionKey(self.tenant_id, self.session_id)
 
     @property
     def digest(self) -> str:

@@ -22,6 +22,8 @@ ReasonCode = Literal[
     "self_test",  # the switch tests itself
 ]
 
+LedgerStatus = Literal["revoked", "reinstated", "lapsed"]
+
 _LARGEST = 2**53
 
 
@@ -72,7 +74,7 @@ class LedgerEntry(BaseModel):
     tenant_id: Identifier
     subject_type: SubjectType = "session"
     subject_id: Identifier
-    status: Literal["revoked", "reinstated", "lapsed"]
+    status: LedgerStatus
     reason_code: str
     reason: str = ""
     actor: str

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from guardian.bootstrap.console import model_facts
 from guardian.commands.doctor_pages import pages_checked
 from guardian.console.showing import said
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Kind
 from guardian.wire.advice import Weighing
 from guardian.wire.findings import FindingOutcome
@@ -557,7 +558,7 @@ def test_that_there_are_more_tenants_than_are_shown_is_said(make_site):
     site = make_site()
     with site.deps.store.write() as rows:
         for n in range(101):
-            rows.sessions.meet(f"t{n:03}", "s", site.clock())
+            rows.sessions.meet(SessionKey(f"t{n:03}", "s"), site.clock())
         rows.breakers.trip("t100", now=site.clock(), until=site.clock() + timedelta(hours=1), reason="flood")
     root = site.signed_in("root", "admin", "*")
     html = root.page()

@@ -13,6 +13,7 @@ from guardian.control.deps import VisitRule
 from guardian.control.lapse import sweep
 from guardian.control.problems import Refusal
 from guardian.control.visiting import Visits
+from guardian.domain.event import SessionKey
 from guardian.wire.approvals import ApprovalDecision
 from guardian.wire.principal import Principal
 
@@ -381,9 +382,9 @@ def test_an_act_that_takes_two_is_done_at_most_once_and_never_by_one(make_stage)
                 case ("wait", hours):
                     stage.clock.pass_(hours=hours)
                 case ("revoke", who):
-                    acts.revoke(deps, principal(*who), "acme", name, "stop", None)
+                    acts.revoke(deps, principal(*who), SessionKey("acme", name), "stop", None)
                 case ("reinstate", who):
-                    got = attempt(acts.reinstate, principal(*who), "acme", name, "ours", None)
+                    got = attempt(acts.reinstate, principal(*who), SessionKey("acme", name), "ours", None)
                     assert got is None or not got.changed, "nobody reinstates alone"
                     if got is not None and got.approval is not None:
                         put.append(got.approval.id)
@@ -391,7 +392,7 @@ def test_an_act_that_takes_two_is_done_at_most_once_and_never_by_one(make_stage)
                     word = ApprovalDecision(decision=decision, reason="so be it")
                     attempt(decide, principal(*who), put[-1 - n % len(put)], word)
         with deps.store.read() as rows:
-            entries = rows.ledger.of_session("acme", name)
+            entries = rows.ledger.of_session(SessionKey("acme", name))
             known = [rows.approvals.get(each, {"acme"}).view for each in dict.fromkeys(put)]
         done = [each for each in known if each.result.startswith("reinstated")]
         assert len(done) == sum(entry.status == "reinstated" for entry in entries)

@@ -8,6 +8,7 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.feeds import catch_up
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
 from guardian.store.control.ledger import Spent
 
@@ -61,7 +62,7 @@ def history(stage, session):
     while catch_up(stage.deps.store, stage.clock()):
         pass
     with stage.deps.store.read() as rows:
-        return [event.what for event in rows.cases.events(case_key("acme", session), 0, 100)]
+        return [event.what for event in rows.cases.events(case_key(SessionKey("acme", session)), 0, 100)]
 
 
 @pytest.fixture
@@ -88,13 +89,13 @@ def test_then_nobody_hears_that_it_lapsed_and_nobody_acted_on_its_case(served, a
     served.submit(a_finding("child", n=1, wanted=Effect.FLAG))
     told = history(served, "child")
     with served.deps.store.read() as rows:
-        before = rows.cases.get(case_key("acme", "child")).acted_at
+        before = rows.cases.get(case_key(SessionKey("acme", "child"))).acted_at
     served.clock.pass_(days=10)
     sweep(served.deps)
     assert served.live()["child"] == "parent_revoked"
     assert history(served, "child") == told
     with served.deps.store.read() as rows:
-        assert rows.cases.get(case_key("acme", "child")).acted_at == before
+        assert rows.cases.get(case_key(SessionKey("acme", "child"))).acted_at == before
 
 
 def test_unless_only_people_decide_on_it(served):

@@ -39,7 +39,7 @@ def test_who_dies_in_between_forgets_nobody_and_revokes_nobody_twice(stage, monk
     many = stage.brood(2 * AT_ONCE, "root")
     stage.revoke("root")
 
-    def dies(self, tenant_id, session_id):
+    def dies(self, key):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as struck:

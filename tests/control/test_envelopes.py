@@ -11,7 +11,7 @@ from whole_store import alert_states, ledger_entries
 
 from guardian.control import registration
 from guardian.domain.batch import Decoded
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.event import DecisionEvent, Envelope, SessionKey
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
@@ -90,7 +90,7 @@ def test_other_content_is_the_next_version_and_the_history_keeps_all(stage, regi
     assert [(each["version"], each["superseded"]) for each in items] == [(1, True), (2, True), (3, False)]
     assert [each["envelope"]["allowed_tools"][-1] for each in items] == ["a", "b", "c"]
     with stage.deps.store.read() as rows:
-        assert rows.envelopes.newest("acme", "sess_1").version == 3
+        assert rows.envelopes.newest(SessionKey("acme", "sess_1")).version == 3
 
 
 def test_an_earlier_version_said_again_is_answered_but_does_not_come_back(stage, register) -> None:
@@ -99,7 +99,7 @@ def test_an_earlier_version_said_again_is_answered_but_does_not_come_back(stage,
     again = register(grant())
     assert (again.status_code, again.json()["version"], again.json()["superseded"]) == (200, 1, True)
     with stage.deps.store.read() as rows:
-        assert rows.envelopes.newest("acme", "sess_1").envelope.purpose == "pay_invoice"
+        assert rows.envelopes.newest(SessionKey("acme", "sess_1")).envelope.purpose == "pay_invoice"
 
 
 def test_a_long_history_is_read_in_pages_from_the_newest_back(stage, register) -> None:
@@ -341,7 +341,7 @@ def test_a_reissue_that_the_monitor_had_not_heard_of_alarms_nobody(stage, regist
     assert stage.audit(finding_id=finding.id)[0]["result"] == "none"
     with stage.deps.store.read() as rows:
         assert alert_states(rows) == {}
-        assert rows.sessions.get("acme", "sess_1").view.status == "active"
+        assert rows.sessions.get(SessionKey("acme", "sess_1")).view.status == "active"
     assert stage.submit(finding).json() == outcome
     assert seen_by_monitor(stage, grant(task_id="task_2")) is None
 

@@ -6,7 +6,7 @@ import pytest
 from whole_store import first_bad
 
 from guardian.control.token_records import record_token
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 
 
 def register(stage, session, parent=None):
@@ -113,7 +113,7 @@ def test_tenants_without_a_session_are_listed_once_control_has_heard_of_them(sta
 def test_many_tenants_are_told_in_part(stage):
     with stage.deps.store.write() as rows:
         for n in range(101):
-            rows.sessions.meet(f"t{n:03}", "s", stage.clock())
+            rows.sessions.meet(SessionKey(f"t{n:03}", "s"), stage.clock())
     told = stage.call("GET", "/v1/tenants", "admin", "*").json()
     assert (len(told["items"]), told["more"]) == (100, True)
     with stage.deps.store.write() as rows:

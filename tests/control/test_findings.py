@@ -10,6 +10,7 @@ from whole_store import alert_states, first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Act, Effect, Kind, NamedBreach
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
@@ -402,7 +403,7 @@ def test_outside_the_canary_a_session_is_left_alone_and_the_outcome_says_so(stag
     stage.two("PUT", "/v1/modes/acme", "admin", "*", json=body)
     for session in (f"s{n}" for n in range(8)):
         outcome = stage.submit(a_finding(session)).json()
-        inside = in_canary("acme", session, 30)
+        inside = in_canary(SessionKey("acme", session), 30)
         assert (outcome["effect"], outcome["would_revoke"]) == (("revoke", False) if inside else ("flag", True))
         assert ("outside the canary" in outcome["note"]) is not inside
 

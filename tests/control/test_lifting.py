@@ -8,6 +8,7 @@ from deployment import AT_ONCE
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.control.walking import follow_on
+from guardian.domain.event import SessionKey
 from guardian.store.control.delegation import Descent
 from guardian.store.control.facts import EnvelopeRows
 from guardian.store.control.ledger import LedgerRows
@@ -18,7 +19,7 @@ LAST = f"c{2 * AT_ONCE - 1:03}"
 
 def entries(stage, session):
     with stage.deps.store.read() as rows:
-        return [each.reason_code for each in rows.ledger.of_session("acme", session)]
+        return [each.reason_code for each in rows.ledger.of_session(SessionKey("acme", session))]
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
+from guardian.control.facts import in_canary
+from guardian.domain.event import SessionKey
+
 
 def _put(stage, mode, percent=None, role="admin", who=None):
     body = {"mode": mode, "reason": "because"}
@@ -111,12 +114,10 @@ def test_another_change_of_the_mode_has_to_wait_for_the_first_to_be_decided(stag
 
 
 def test_a_canary_touches_its_share_of_the_sessions_and_the_same_ones_each_time(stage, a_finding):
-    from guardian.control.facts import in_canary
-
     _two(stage, "canary", 50)
     for n in range(12):
         effect = stage.submit(a_finding(f"sess_{n}")).json()["effect"]
-        assert effect == ("revoke" if in_canary("acme", f"sess_{n}", 50) else "flag")
+        assert effect == ("revoke" if in_canary(SessionKey("acme", f"sess_{n}"), 50) else "flag")
     revoked = {each["subject_id"] for each in stage.revocations().json()["entries"]}
     assert 0 < len(revoked) < 12
 

@@ -17,6 +17,7 @@ from whole_store import first_bad, ledger_entries
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.facts import in_canary
 from guardian.control.intake import receive
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Evidence, NamedBreach
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
@@ -94,7 +95,7 @@ class Truth:
                 session = entry.subject_id
                 mode = self.modes[tenant]
                 assert (tenant, session) not in self.protected, "a protected session was revoked"
-                assert mode == "enforce" or (mode == "canary" and in_canary(tenant, session, 50)), mode
+                assert mode == "enforce" or (mode == "canary" and in_canary(SessionKey(tenant, session), 50)), mode
             recent = self.automatic(entries, tenant, now - WINDOW)
             assert len(recent) <= TOTAL, "the budget was exceeded"
             soft = [each for each in recent if each.reason_code == "drift"]
@@ -179,7 +180,7 @@ def test_no_sequence_of_monitor_calls_goes_beyond_its_limits(make_stage, a_findi
             (entry.tenant_id, "session", entry.subject_id): entry for entry in rows.ledger.live(None)
         }
         assert rows.findings.page({FOREIGN}, limit=1) == []
-        assert all(rows.sessions.get(FOREIGN, f"s{n}") is None for n in range(6))
+        assert all(rows.sessions.get(SessionKey(FOREIGN, f"s{n}")) is None for n in range(6))
 
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -220,7 +221,7 @@ MONITOR = Principal("monitor-1", "monitor", frozenset(OURS), "jti", NOW + timede
 def test_findings_at_the_same_time_spend_the_budget_exactly(concurrent, a_finding):
     deps = concurrent(ControlSettings(default_mode="enforce", budget_total=5, budget_reserved=2))
     with deps.store.write() as rows:
-        rows.sessions.protect("acme", "s0-0", NOW, protected=True)
+        rows.sessions.protect(SessionKey("acme", "s0-0"), NOW, protected=True)
     started = threading.Barrier(8)
 
     def work(thread: int) -> list[str]:

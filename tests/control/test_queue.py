@@ -8,6 +8,7 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.events import acted as people_acted
 from guardian.control.cases.events import told_by_alert, told_by_audit
 from guardian.control.token_records import record_token
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Act, Effect, Evidence, Kind, NamedBreach, Reason
 from guardian.wire.cases import CaseEvent, CaseView
 from guardian.wire.findings import AlertOutcome, AlertPayload
@@ -548,9 +549,8 @@ def test_feedback_is_labelled_data(stage, a_finding):
 def test_of_a_long_history_the_newest_is_shown(stage, a_finding):
     stage.submit(acted(a_finding))
     with stage.deps.store.write() as rows:
-        known = rows.cases.open(
-            case_key("acme", "sess_1"), kind="session", tenant_id="acme", session_id="sess_1", now=stage.clock()
-        )
+        key = SessionKey("acme", "sess_1")
+        known = rows.cases.open(case_key(key), kind="session", **key._asdict(), now=stage.clock())
         rows.cases.happened(known, [CaseEvent(at=stage.clock(), by="x", what=str(n)) for n in range(1002)])
     told = stage.call("GET", "/v1/case-history/acme/sess_1", "analyst").json()["items"]
     assert [told[0]["what"], told[-1]["what"]] == ["2", "1001"]

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from guardian.domain.event import NO_SLASH, Envelope
+from guardian.domain.event import NO_SLASH, Envelope, SessionKey
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyDecision
@@ -344,7 +344,7 @@ def test_a_tenant_with_a_slash_comes_in_nowhere(stage, a_finding):
 def test_what_was_kept_under_such_a_name_before_can_still_be_read(stage, a_finding):
     with stage.deps.store.write() as rows:
         found = a_finding(tenant="a/b")
-        rows.sessions.say("a/b", "s", HumanWord.REVOKED, stage.clock(), human=True)
+        rows.sessions.say(SessionKey("a/b", "s"), HumanWord.REVOKED, stage.clock(), human=True)
         rows.envelopes.add(
             Envelope(delegator_id="ann", tenant_id="a/b", session_id="s"), by="ann", now=stage.clock()
         )

@@ -22,6 +22,7 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.feeds import catch_up
 from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.news import tell
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
 from guardian.telemetry import Metrics
 from guardian.wire.desk import DeskClient
@@ -176,7 +177,7 @@ def test_cases_that_were_followed_and_not_written_yet_are_not_taken_in_again(
     office.clock.pass_(hours=1)
     enabled(office)
     with office.deps.store.read() as rows:
-        case = rows.cases.of_session("acme", "sess_1")
+        case = rows.cases.of_session(SessionKey("acme", "sess_1"))
     assert (slack.messages, case.findings, case.events) == ([], 1, 1)
 
 
@@ -299,7 +300,7 @@ def test_a_process_that_dies_while_it_begins_loses_nothing_and_tells_nothing_twi
     for _ in range(20):
         veteran.settle()
     with veteran.deps.store.read() as rows:
-        cases = [rows.cases.of_session("acme", f"new{n}") for n in range(3)]
+        cases = [rows.cases.of_session(SessionKey("acme", f"new{n}")) for n in range(3)]
     assert [(case.findings, case.events) for case in cases] == [(3, 3)] * 3
     assert len([m for m in slack.roots() if "10 older ones" in str(m["blocks"])]) == 1
     assert len(slack.roots()) == 4
@@ -352,7 +353,8 @@ def test_nor_does_a_finding_that_cannot_be_read(make_office, slack, a_finding, b
         if begins:
             enabled(office)
         office.settle()
-    assert {line["case"] for line in lines if line["event"] == "case_unreadable"} == {case_key("acme", "s1")}
+    unreadable = {line["case"] for line in lines if line["event"] == "case_unreadable"}
+    assert unreadable == {case_key(SessionKey("acme", "s1"))}
     assert len(slack.roots()) == 3, "its alert is shown all the same"
     assert [bool(told(slack, name)) for name in ("s2", "s3")] == [True, True]
 

@@ -19,6 +19,7 @@ from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.control.desk import Desk
 from guardian.control.desk_commands import answer_command
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
 from guardian.errors import ControlError, StoreError
 from guardian.wire.advice import Weighing
@@ -590,8 +591,8 @@ def test_the_slash_command_answers_and_revokes_by_policy(flagged, slack) -> None
 def test_a_name_that_two_tenants_share_is_nobodys_until_one_is_named(office) -> None:
     with office.deps.store.write() as rows:
         for name in ("sess_1", *(f"s{n}" for n in range(200))):
-            rows.sessions.meet("acme", name, office.clock())
-        rows.sessions.meet("globex", "sess_1", office.clock())
+            rows.sessions.meet(SessionKey("acme", name), office.clock())
+        rows.sessions.meet(SessionKey("globex", "sess_1"), office.clock())
     with office.client("both", "responder", "acme", "globex") as both:
         with pytest.raises(ValueError, match="say whose session it is"):
             answer_command(both, "revoke sess_1 it exports everything")

@@ -262,7 +262,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         rows.envelopes.add(told, by="gw", now=NOW)
         rows.checkpoints.add(2, "signed", frontier=["00"], now=NOW)
         rows.checkpoints.mark_exported("file", 2, NOW)
-        rows.sessions.protect("acme", "s3", NOW, protected=True)
+        rows.sessions.protect(SessionKey("acme", "s3"), NOW, protected=True)
         for n in (1, 2):
             at = Revision(epoch=1, n=n)
             peer = Peer("gateway", "gw", "a", None, at, "push", NOW, NOW)
@@ -283,8 +283,8 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         assert rows.exceptions.end("e1", by="ann", now=NOW)
     with control.write() as rows:
         entry(rows, "s1", "reinstated")
-        rows.sessions.say("acme", "s1", HumanWord.REINSTATED, NOW, human=True)
-        back = rows.ledger.of_session("acme", "s1")[-1]
+        rows.sessions.say(SessionKey("acme", "s1"), HumanWord.REINSTATED, NOW, human=True)
+        back = rows.ledger.of_session(SessionKey("acme", "s1"))[-1]
         for _ in range(2):
             rows.ledger.begin_lifting(back)
         assert rows.ledger.lifting() == back
@@ -296,8 +296,9 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         for version in ("m1", "m2", "m3"):
             few.note("acme", version, NOW)
     with control.read() as rows:
-        assert [each.status for each in rows.ledger.of_session("acme", "s1")] == ["revoked", "reinstated"]
-        assert [each.status for each in rows.ledger.of_session("acme", "s2")] == ["revoked", "lapsed"]
+        first, second = (rows.ledger.of_session(SessionKey("acme", name)) for name in ("s1", "s2"))
+        assert [each.status for each in first] == ["revoked", "reinstated"]
+        assert [each.status for each in second] == ["revoked", "lapsed"]
         assert rows.ledger.live_entry("acme", "s1") is None
         assert first_bad(rows) is None
         assert rows.checkpoints.progress().exported == {"file": 2}

@@ -18,6 +18,7 @@ from guardian.control.cases.feeds import heard_alert, heard_audit, read_alert
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.news import case_of_news, tell
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.store.control.feeds import BEGINNING, Followed
 from guardian.store.control.rows import ControlRows
@@ -91,7 +92,7 @@ def _take_in_asked(rows: ControlRows, last: int, now: datetime) -> bool:
         if view.session_id is None:
             key = case_of_news(view.tenant_id, topic_of(view.id))
         else:
-            key = case_key(view.tenant_id, view.session_id)
+            key = case_key(SessionKey(view.tenant_id, view.session_id))
         newest = rows.feeds.newest_alert(key, last)
         if newest is not None and not _is_shown(rows, key):
             _heard(rows, newest, last, now)
@@ -121,7 +122,7 @@ def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
 def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
     """Whether somebody is expected to do something about the case of this finding, as it stands now."""
     try:
-        view = case_view(deps, rows, finding.tenant_id, finding.session_id)
+        view = case_view(deps, rows, finding.key)
     except ValidationError:  # nobody knows
         return True
     return view is not None and (view.state in OPEN_STATES or bool(view.approvals))

@@ -5,6 +5,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from guardian.control.deps import ControlDeps
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
 from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
@@ -12,9 +13,9 @@ from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 _LONGEST_LINK = 2000
 
 
-def case_key(tenant_id: str, session_id: str) -> str:
+def case_key(session: SessionKey) -> str:
     """What a session's case is called; alerts about the session carry it."""
-    return _key(tenant_id, session_id)
+    return _key(*session)
 
 
 def told(outcome: FindingOutcome) -> AlertOutcome:
@@ -35,19 +36,20 @@ def queue(
 
     `once` names the alert among those of its tenant. The same name is refused a second time.
     """
-    link = _evidence_link(deps, finding.tenant_id, finding.session_id)
-    case = case_key(finding.tenant_id, finding.session_id)
+    link = _evidence_link(deps, finding.key)
+    case = case_key(finding.key)
     payload = AlertPayload(finding=finding, outcome=outcome, link=link, case=case).model_dump_json()
     name = _key(finding.tenant_id, *once)
     rows.alerts.add(kind="finding", case_key=case, idempotency_key=name, payload=payload, now=now)
 
 
-def _evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | None:
+def _evidence_link(deps: ControlDeps, session: SessionKey) -> str | None:
     """The page where a person reads the evidence; what the API answers is for no browser, which has no token."""
     pages = deps.settings.console
     if deps.settings.public_url is None or pages is None:
         return None
-    link = f"{pages.url}/session?tenant={quote(tenant_id, safe='')}&id={quote(session_id, safe='')}"
+    tenant, name = (quote(part, safe="") for part in session)
+    link = f"{pages.url}/session?tenant={tenant}&id={name}"
     return link if len(link) <= _LONGEST_LINK else None
 
 

@@ -12,7 +12,7 @@ from guardian.control.approvals import topic_of
 from guardian.control.cases.case import case_key
 from guardian.control.cases.events import acted, told_by_alert, told_by_audit, told_by_word
 from guardian.control.news import case_of_news
-from guardian.domain.event import purpose_family
+from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import Kind
 from guardian.store.columns import storable
 from guardian.store.control.cases import StoredCase
@@ -66,7 +66,7 @@ def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
                     heard_audit(rows, json.loads(line.payload), now)
                 case _:
                     event = told_by_word(line.payload, line.at or now, line.detail)
-                    _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
+                    _heard(rows, case_key(SessionKey(line.tenant_id, line.session_id)), event, now)
             heard[feed] = line.seq
             if line is news[feed][-1] and len(news[feed]) == _AT_ONCE:
                 break  # what follows on this feed may have happened before the others' next lines
@@ -149,7 +149,7 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
     tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
     if not isinstance(tenant_id, str):
         return
-    keys = [case_key(tenant_id, session_id)] if isinstance(session_id, str) else []
+    keys = [case_key(SessionKey(tenant_id, session_id))] if isinstance(session_id, str) else []
     if isinstance(approval := record.get("approval_id"), str):  # of a held call there are news as well
         keys.append(case_of_news(tenant_id, topic_of(approval)))
     elif isinstance(session_id, str) and record.get("action") in _ENDS_REQUESTS:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from guardian.control.approvals import overtaken
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
+from guardian.domain.event import SessionKey
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.cases import StoredCase
 from guardian.store.control.rows import ControlRows
@@ -73,7 +74,7 @@ def _as_stored(
     version cannot read."""
     match case.kind:
         case "session":
-            view = case_view(deps, rows, case.tenant_id, case.session_id)
+            view = case_view(deps, rows, SessionKey(case.tenant_id, case.session_id))
             silent = case.snoozed_until if case.snoozed_until and case.snoozed_until > now else None
             parts = [] if view is None else [view.digest, str(view.findings), str(view.protected)]
             parts.append("" if silent is None else silent.isoformat())

@@ -15,7 +15,7 @@ from guardian.control.acts_under import revoked_with_it
 from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
-from guardian.domain.event import purpose_family
+from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
@@ -28,13 +28,14 @@ LATEST, _SEARCHED, _SIMILAR = 20, 200, 3
 _MOST_APPROVALS = 10
 
 
-def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str) -> CaseView | None:
+def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView | None:
     """The case, or None for a session without a finding that people were told of."""
+    tenant_id, session_id = key
     page = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id)
     if len(page) == LATEST:  # what it did is not to be buried
         of_it = rows.findings.page({tenant_id}, limit=LATEST, session_id=session_id, kind=Kind.DRIFT.value)
         page += [each for each in of_it if each.seq < page[-1].seq]
-    session = rows.sessions.get(tenant_id, session_id)
+    session = rows.sessions.get(key)
     found = as_it_went([each.view for each in page], session)
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     if not told or session is None:
@@ -43,12 +44,12 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     asked_for = rows.approvals.of_session(tenant_id, session_id, deps.clock(), _SEARCHED)
     live = rows.ledger.live_entry(tenant_id, session_id)
     waiting = tuple(islice((each.view for each in asked_for if overtaken(rows, each) is None), _MOST_APPROVALS))
-    kept = rows.cases.of_session(tenant_id, session_id)
+    kept = rows.cases.of_session(key)
     ends = None if kept is None else kept.snoozed_until
     silent = kept if ends is not None and ends > deps.clock() else None
     asked = any(view.action == "revoke" for view in waiting)
     state = _state(session.view, shown, revoked=live is not None, asked=asked)
-    unjudged = rows.findings.unjudged(tenant_id, session_id)
+    unjudged = rows.findings.unjudged(key)
     view = CaseView(
         tenant_id=tenant_id,
         session_id=session_id,
@@ -59,8 +60,8 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         unjudged=len(unjudged),
         approvals=waiting,
         revision=None if live is None else live.revision,
-        also_revoked=revoked_with_it(rows, tenant_id, session_id, deps.clock()),
-        ignored=None if live is None else _ignored(rows, tenant_id, session_id),
+        also_revoked=revoked_with_it(rows, key, deps.clock()),
+        ignored=None if live is None else _ignored(rows, key),
         protected=session.view.protected,
         trend=_trend(found),
         snoozed_until=None if silent is None else silent.snoozed_until,
@@ -95,12 +96,14 @@ def _is_earlier(view: FindingView, other: FindingView, cleared: datetime | None)
     return step.time <= min(later.time, other.outcome.at) and not between
 
 
-def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | None:
+def _ignored(rows: ControlRows, key: SessionKey) -> Severity | None:
     """How severe the worst is of what was told of gateways that ignore the revocation. What came since, of the
     session itself say, does not make that good."""
-    entries = rows.ledger.of_session(tenant_id, session_id)
+    entries = rows.ledger.of_session(key)
     began = max((entry.at for entry in entries if entry.status != "revoked"), default=None)
-    found = rows.findings.page({tenant_id}, limit=_SEARCHED, session_id=session_id, kind=Kind.GATEWAY.value)
+    found = rows.findings.page(
+        {key.tenant_id}, limit=_SEARCHED, session_id=key.session_id, kind=Kind.GATEWAY.value
+    )
     told = [
         each.view.finding.severity
         for each in found
@@ -113,7 +116,8 @@ def _ignored(rows: ControlRows, tenant_id: str, session_id: str) -> Severity | N
 
 def severity_of(rows: ControlRows, view: CaseView) -> Severity:
     """How severe the worst is of what accuses the session: a lesser finding after it makes no case less severe."""
-    shown, session = view.shown.finding.severity, rows.sessions.get(view.tenant_id, view.session_id)
+    session = rows.sessions.get(SessionKey(view.tenant_id, view.session_id))
+    shown = view.shown.finding.severity
     worst = None if session is None else session.worst
     return max(shown, worst or shown, key=rank)
 
@@ -141,9 +145,7 @@ def _digest(view: CaseView, unjudged: Sequence[str]) -> str:
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def moved_on(
-    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, seen: str | None
-) -> Refusal | None:
+def moved_on(deps: ControlDeps, rows: ControlRows, key: SessionKey, seen: str | None) -> Refusal | None:
     """A Refusal (412) when the case is not the one that `seen` names any more. It says how the case stands, so it
     is for those whom policy permits the act.
 
@@ -151,7 +153,7 @@ def moved_on(
     """
     if seen is None:
         return None
-    view = case_view(deps, rows, tenant_id, session_id)
+    view = case_view(deps, rows, key)
     if (NO_CASE if view is None else view.digest) == seen:
         return None
     now = "gone" if view is None else view.state
@@ -265,7 +267,7 @@ def _traits(finding: Finding) -> frozenset[str]:
 
 def _ended(rows: ControlRows, view: FindingView) -> SimilarCase:
     finding = view.finding
-    session = rows.sessions.get(finding.tenant_id, finding.session_id)
+    session = rows.sessions.get(finding.key)
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id) is not None
     state: CaseState = "noted"
     if session is not None:

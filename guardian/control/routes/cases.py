@@ -10,6 +10,7 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.view import case_view, with_similar
 from guardian.control.granted import Act, bound, permitted
 from guardian.control.problems import READS, Refusal, absent, documented
+from guardian.domain.event import SessionKey
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 
 router = APIRouter(tags=["cases"])
@@ -24,7 +25,7 @@ def show_case(
     """The case as it stands now; its digest is also the ETag."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = case_view(deps, rows, tenant_id, session_id)
+        found = case_view(deps, rows, SessionKey(tenant_id, session_id))
         if found is None:
             raise absent("case")
         view = with_similar(rows, found)
@@ -42,13 +43,13 @@ def snooze_case(
     # No reminders and no replies until then, or a more severe finding. A later snooze replaces an earlier one.
 
     def do(act: Act) -> CaseView | Refusal:
-        view = case_view(deps, act.rows, tenant_id, session_id)
+        view = case_view(deps, act.rows, act.key)
         if view is None:
             act.audit(result="refused")
             return absent("case")
         until = act.now + timedelta(hours=wanted.hours)
         finding = view.shown.finding
-        name = case_key(tenant_id, session_id)
+        name = case_key(act.key)
         act.rows.cases.open(name, kind="session", tenant_id=tenant_id, session_id=session_id, now=act.now)
         act.rows.cases.change(name, snoozed_until=until, snoozed_by=caller.id)
         act.audit(result="snoozed", until=until.isoformat(), finding_id=finding.id)
@@ -62,7 +63,7 @@ def show_history(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
     """What happened in a case since people were first told of it, the newest 1,000; empty where no channel keeps
     cases."""
     may_read(deps, caller, "read", tenant_id)
-    key = case_key(tenant_id, session_id)
+    key = case_key(SessionKey(tenant_id, session_id))
     with deps.store.read() as rows:
         known = rows.cases.get(key)
         before = 0 if known is None else max(0, known.events - _NEWEST)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from guardian.control import registration
 from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId
 from guardian.control.problems import READS, documented
+from guardian.domain.event import SessionKey
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 
 router = APIRouter(prefix="/v1/envelopes", tags=["envelopes"])
@@ -86,4 +87,4 @@ def show_envelopes(
     limit: Limit = 50,
 ) -> EnvelopeHistory:
     """Every version of one session's envelope, the newest last; pages lead back to the first."""
-    return registration.history(deps, caller, tenant_id, session_id, limit=limit, before=before)
+    return registration.history(deps, caller, SessionKey(tenant_id, session_id), limit=limit, before=before)

@@ -11,6 +11,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.kin import lineage
 from guardian.control.problems import READS, documented
 from guardian.control.visiting import make_link
+from guardian.domain.event import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage
 from guardian.wire.lineage import Lineage
@@ -62,7 +63,7 @@ def show_lineage(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
     """Who delegated to this session, and to whom it delegated, as registered envelopes say."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        return lineage(rows, tenant_id, session_id)
+        return lineage(rows, SessionKey(tenant_id, session_id))
 
 
 @router.get("/v1/tenants", responses=documented(401, 403, 422, 503))

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from guardian.control.authority import may_read
 from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter
 from guardian.control.problems import READS
+from guardian.domain.event import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
 from guardian.wire.findings import FindingView
@@ -35,7 +36,7 @@ def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
         kind=finding.kind.value,
         label=verdict.verdict,
         drift=finding.drifted(confirmed=verdict.verdict == "confirmed"),
-        session_honest=_honest(rows, finding.tenant_id, finding.session_id),
+        session_honest=_honest(rows, finding.key),
         reason=verdict.reason,
         judged_by=verdict.actor,
         judged_at=verdict.at,
@@ -54,6 +55,6 @@ def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
     )
 
 
-def _honest(rows: ControlRows, tenant_id: str, session_id: str) -> bool:
+def _honest(rows: ControlRows, session: SessionKey) -> bool:
     """Whether people judged every drift of the session, and confirmed nothing."""
-    return not rows.findings.unjudged(tenant_id, session_id) and not rows.findings.confirmed(tenant_id, session_id)
+    return not rows.findings.unjudged(session) and not rows.findings.confirmed(session)

@@ -19,6 +19,7 @@ from guardian.control.caller import (
     page,
 )
 from guardian.control.problems import READS, absent, documented
+from guardian.domain.event import SessionKey
 from guardian.wire.base import SessionOrder, SessionStatus
 from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
 
@@ -74,13 +75,14 @@ def list_sessions(
 def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> SessionDetail:
     """A session with its evidence: its newest findings and everything the ledger says about it."""
     may_read(deps, caller, "read", tenant_id)
+    key = SessionKey(tenant_id, session_id)
     with deps.store.read() as rows:
-        known = rows.sessions.get(tenant_id, session_id)
+        known = rows.sessions.get(key)
         if known is None:
             raise absent("session")
         findings = rows.findings.page({tenant_id}, limit=100, session_id=session_id)
-        ledger = rows.ledger.of_session(tenant_id, session_id)
-        also = revoked_with_it(rows, tenant_id, session_id, deps.clock())
+        ledger = rows.ledger.of_session(key)
+        also = revoked_with_it(rows, key, deps.clock())
     shown = tuple(each.view for each in findings)
     return SessionDetail(session=known.view, findings=shown, ledger=tuple(ledger), also_revoked=also)
 
@@ -97,7 +99,7 @@ def revoke_session(
     idempotency_key: IdempotencyKey = None,
 ) -> ActResult:
     """Refuse this session from now on, at every gateway."""
-    done = acts.revoke(deps, caller, tenant_id, session_id, act.reason, idempotency_key, seen=seen)
+    done = acts.revoke(deps, caller, SessionKey(tenant_id, session_id), act.reason, idempotency_key, seen=seen)
     return _answer(response, done)
 
 
@@ -113,9 +115,10 @@ def reinstate_session(
     idempotency_key: IdempotencyKey = None,
 ) -> ActResult:
     """Give a revoked session back; its evidence starts afresh."""
-    done = acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key, seen=seen)
+    key = SessionKey(tenant_id, session_id)
+    done = acts.reinstate(deps, caller, key, act.reason, idempotency_key, seen=seen)
     with deps.store.read() as rows:
-        also = revoked_with_it(rows, tenant_id, session_id, deps.clock())
+        also = revoked_with_it(rows, key, deps.clock())
     return _answer(response, done.model_copy(update={"also_revoked": also}))
 
 
@@ -124,7 +127,8 @@ def protect_session(
     deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, ask: ProtectionRequest, seen: Seen
 ) -> ActResult:
     """Say whether guardian may revoke this session by itself."""
-    return acts.protect(deps, caller, tenant_id, session_id, ask.reason, protected=ask.protected, seen=seen)
+    key = SessionKey(tenant_id, session_id)
+    return acts.protect(deps, caller, key, ask.reason, protected=ask.protected, seen=seen)
 
 
 def _answer(response: Response, result: ActResult) -> ActResult:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
+from guardian.domain.event import SessionKey
 from guardian.store.control.sessions import says
 from guardian.store.control.tables import approval, case, case_event, envelope, live, session
 from guardian.wire.cases import CaseEvent
@@ -65,11 +66,9 @@ class CaseRows:
         row = self.connection.execute(select(case).where(case.c.key == key)).one_or_none()
         return None if row is None else _stored(row)
 
-    def of_session(self, tenant_id: str, session_id: str) -> StoredCase | None:
-        wanted = select(case).where(
-            case.c.tenant_id == tenant_id, case.c.session_id == session_id, case.c.kind == "session"
-        )
-        row = self.connection.execute(wanted.limit(1)).one_or_none()
+    def of_session(self, key: SessionKey) -> StoredCase | None:
+        mine = case.c.tenant_id == key.tenant_id, case.c.session_id == key.session_id
+        row = self.connection.execute(select(case).where(*mine, case.c.kind == "session").limit(1)).one_or_none()
         return None if row is None else _stored(row)
 
     def open(

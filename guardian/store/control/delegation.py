@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.store.control.tables import delegation, descent
 
 _AT_ONCE = 500  # parents that one query asks for
@@ -20,6 +20,10 @@ class Descent(NamedTuple):
     session_id: str
     done: int
 
+    @property
+    def key(self) -> SessionKey:
+        return SessionKey(self.tenant_id, self.session_id)
+
 
 @dataclass(frozen=True, slots=True)
 class DelegationRows:
@@ -30,34 +34,34 @@ class DelegationRows:
     def note(self, told: Envelope) -> None:
         """Remember the line that this envelope names, if it names one."""
         parent = told.parent_session_id
-        if parent is None or parent in self._parents(told.tenant_id, told.session_id):
+        if parent is None or parent in self._parents(told.key):
             return
         line = {"tenant_id": told.tenant_id, "parent_session_id": parent, "session_id": told.session_id}
         self.connection.execute(insert(delegation).values(**line))
 
-    def descendants(self, tenant_id: str, session_id: str, most: int) -> list[str]:
+    def descendants(self, key: SessionKey, most: int) -> list[str]:
         """Sessions below this one, the nearest first; at most `most`."""
         found: dict[str, None] = {}
-        level = [session_id]
+        level = [key.session_id]
         while level and len(found) < most:
             below: list[str] = []
-            for child in self._children(tenant_id, level):
-                if child not in found and child != session_id:
+            for child in self._children(key.tenant_id, level):
+                if child not in found and child != key.session_id:
                     found[child] = None
                     below.append(child)
             level = below
         return list(found)[:most]
 
-    def ancestors(self, tenant_id: str, session_id: str, most: int = 64) -> list[str]:
+    def ancestors(self, key: SessionKey, most: int = 64) -> list[str]:
         """Sessions above this one, the nearest first."""
         found: dict[str, None] = {}
-        level = [session_id]
+        level = [key.session_id]
         while level and len(found) < most:
             level = [
                 parent
                 for child in level
-                for parent in self._parents(tenant_id, child)
-                if parent not in found and parent != session_id
+                for parent in self._parents(SessionKey(key.tenant_id, child))
+                if parent not in found and parent != key.session_id
             ]
             found.update(dict.fromkeys(level))
         return list(found)[:most]
@@ -67,20 +71,17 @@ class DelegationRows:
         wanted = select(descent).order_by(descent.c.done, descent.c.tenant_id, descent.c.session_id).limit(limit)
         return [Descent(*row) for row in self.connection.execute(wanted)]
 
-    def walk(self, tenant_id: str, session_id: str) -> Descent | None:
-        wanted = select(descent).where(descent.c.tenant_id == tenant_id, descent.c.session_id == session_id)
-        row = self.connection.execute(wanted).one_or_none()
+    def walk(self, key: SessionKey) -> Descent | None:
+        row = self.connection.execute(select(descent).where(*_from(key))).one_or_none()
         return None if row is None else Descent(*row)
 
     def pause(self, at: Descent) -> None:
         """Go on from here later."""
-        self.finish(at.tenant_id, at.session_id)
+        self.finish(at.key)
         self.connection.execute(insert(descent).values(**at._asdict()))
 
-    def finish(self, tenant_id: str, session_id: str) -> None:
-        self.connection.execute(
-            delete(descent).where(descent.c.tenant_id == tenant_id, descent.c.session_id == session_id)
-        )
+    def finish(self, key: SessionKey) -> None:
+        self.connection.execute(delete(descent).where(*_from(key)))
 
     def _children(self, tenant_id: str, parents: Sequence[str]) -> list[str]:
         """Of each parent in turn."""
@@ -94,8 +95,12 @@ class DelegationRows:
                 found[parent].append(child)
         return [child for parent in parents for child in found[parent]]
 
-    def _parents(self, tenant_id: str, child: str) -> list[str]:
+    def _parents(self, child: SessionKey) -> list[str]:
         wanted = select(delegation.c.parent_session_id).where(
-            delegation.c.tenant_id == tenant_id, delegation.c.session_id == child
+            delegation.c.tenant_id == child.tenant_id, delegation.c.session_id == child.session_id
         )
         return list(self.connection.execute(wanted.order_by(delegation.c.parent_session_id)).scalars())
+
+
+def _from(key: SessionKey) -> tuple[ColumnElement[bool], ...]:
+    return descent.c.tenant_id == key.tenant_id, descent.c.session_id == key.session_id

@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.store.control.delegation import DelegationRows
 from guardian.store.control.tables import breaker, envelope, live, mode, model
 from guardian.store.inserts import upsert
@@ -33,6 +33,10 @@ FURTHER = "(further versions)"
 
 def _of(tenant_id: str | BindParameter[str]) -> ColumnElement[bool]:
     return or_(model.c.tenant_id == tenant_id, model.c.tenant_id == "*")
+
+
+def _is(key: SessionKey) -> tuple[ColumnElement[bool], ...]:
+    return envelope.c.tenant_id == key.tenant_id, envelope.c.session_id == key.session_id
 
 
 # Asked with every decision, so put together once.
@@ -58,25 +62,23 @@ class EnvelopeRows:
 
     connection: Connection
 
-    def newest(self, tenant_id: str, session_id: str) -> RegisteredEnvelope | None:
-        row = self.connection.execute(_NEWEST, {"tenant_id": tenant_id, "session_id": session_id}).one_or_none()
+    def newest(self, key: SessionKey) -> RegisteredEnvelope | None:
+        row = self.connection.execute(_NEWEST, key._asdict()).one_or_none()
         return None if row is None else _registered(row)
 
     def history(
-        self, tenant_id: str, session_id: str, *, limit: int = 1000, before: int | None = None
+        self, key: SessionKey, *, limit: int = 1000, before: int | None = None
     ) -> list[RegisteredEnvelope]:
         """The newest `limit` versions, or those below `before`; the newest last."""
-        wanted = select(envelope).where(envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id)
+        wanted = select(envelope).where(*_is(key))
         if before is not None:
             wanted = wanted.where(envelope.c.version < before)
         rows = self.connection.execute(wanted.order_by(envelope.c.version.desc()).limit(limit))
         return [_registered(row) for row in rows][::-1]
 
-    def find(self, tenant_id: str, session_id: str, digest: str) -> RegisteredEnvelope | None:
+    def find(self, key: SessionKey, digest: str) -> RegisteredEnvelope | None:
         """The version with exactly this content."""
-        wanted = select(envelope).where(
-            envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id, envelope.c.digest == digest
-        )
+        wanted = select(envelope).where(*_is(key), envelope.c.digest == digest)
         row = self.connection.execute(wanted).one_or_none()
         return None if row is None else _registered(row)
 
@@ -97,10 +99,9 @@ class EnvelopeRows:
 
     def add(self, told: Envelope, *, by: str, now: datetime) -> RegisteredEnvelope:
         """Store the next version of this session's envelope."""
-        known = self.newest(told.tenant_id, told.session_id)
+        known = self.newest(told.key)
         added = RegisteredEnvelope(
-            tenant_id=told.tenant_id,
-            session_id=told.session_id,
+            **told.key._asdict(),
             version=1 if known is None else known.version + 1,
             digest=told.digest,
             envelope=told,

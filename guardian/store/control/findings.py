@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, or_, select, update
 
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
 from guardian.store.control.scope import NoIndex, Scope, has_much, within
 from guardian.store.control.tables import UNKNOWN, finding, session
@@ -153,28 +154,26 @@ class FindingRows:
                 found.append(_stored(row))
         return found, False
 
-    def confirmed(self, tenant_id: str, session_id: str) -> bool:
+    def confirmed(self, key: SessionKey) -> bool:
         """Whether a person confirmed any finding on this session."""
-        said = self._verdicts(tenant_id, session_id, finding.c.verdict.is_not(None))
+        said = self._verdicts(key, finding.c.verdict.is_not(None))
         return any(each is not None and each.verdict == "confirmed" for each in said)
 
-    def accusing(self, tenant_id: str, session_id: str) -> bool:
+    def accusing(self, key: SessionKey) -> bool:
         """Whether any finding that people were told of this session still accuses it."""
-        this = session.c.tenant_id == tenant_id, session.c.session_id == session_id
+        this = session.c.tenant_id == key.tenant_id, session.c.session_id == key.session_id
         wanted = select(finding.c.seq).join(session, _OF_THE_SESSION).where(*this, _ABOUT_A_SESSION, *_ACCUSES)
         return self.connection.execute(wanted.limit(1)).first() is not None
 
-    def unjudged(self, tenant_id: str, session_id: str) -> list[str]:
+    def unjudged(self, key: SessionKey) -> list[str]:
         """The drifts that people were told of this session and have not judged, the oldest first."""
-        mine = finding.c.tenant_id == tenant_id, finding.c.session_id == session_id
+        mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id
         wanted = select(finding.c.id).where(*mine, _DRIFT, _TOLD, finding.c.verdict.is_(None))
         return list(self.connection.execute(wanted.order_by(finding.c.seq)).scalars())
 
-    def _verdicts(
-        self, tenant_id: str, session_id: str, *where: ColumnElement[bool]
-    ) -> Iterator[PersonsVerdict | None]:
+    def _verdicts(self, key: SessionKey, *where: ColumnElement[bool]) -> Iterator[PersonsVerdict | None]:
         """Of such findings on a session; None where nobody has judged one yet."""
-        mine = finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, _ABOUT_A_SESSION
+        mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id, _ABOUT_A_SESSION
         for text in self.connection.execute(select(finding.c.verdict).where(*mine, *where)).scalars():
             yield None if text is None else PersonsVerdict.model_validate_json(text)
 

@@ -19,7 +19,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, SubjectType
+from guardian.domain.event import SessionKey
+from guardian.domain.revocation import LedgerEntry, LedgerStatus, ReasonCode, Revision, SubjectType
 from guardian.store.control.head import next_revision
 from guardian.store.control.scope import Scope, within
 from guardian.store.control.tables import ledger, lifting, live
@@ -68,7 +69,7 @@ class LedgerRows:
         *,
         tenant_id: str,
         subject_id: str,
-        status: str,
+        status: LedgerStatus,
         reason_code: ReasonCode,
         reason: str,
         actor: str,
@@ -207,11 +208,11 @@ class LedgerRows:
         )
         return {row.tenant_id: (row.n, row.at) for row in self.connection.execute(wanted)}
 
-    def of_session(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
+    def of_session(self, key: SessionKey) -> list[LedgerEntry]:
         wanted = select(ledger).where(
-            ledger.c.tenant_id == tenant_id,
+            ledger.c.tenant_id == key.tenant_id,
             ledger.c.subject_type == "session",
-            ledger.c.subject_id == session_id,
+            ledger.c.subject_id == key.session_id,
         )
         return [_entry(row) for row in self.connection.execute(wanted.order_by(ledger.c.epoch, ledger.c.n))]
 

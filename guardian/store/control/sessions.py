@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind, Severity
 from guardian.domain.session import HumanWord
 from guardian.store.columns import storable
@@ -77,8 +77,8 @@ _ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.sessi
 class SessionRows:
     connection: Connection
 
-    def get(self, tenant_id: str, session_id: str) -> StoredSession | None:
-        row = self.connection.execute(_ONE, {"tenant_id": tenant_id, "session_id": session_id}).one_or_none()
+    def get(self, key: SessionKey) -> StoredSession | None:
+        row = self.connection.execute(_ONE, key._asdict()).one_or_none()
         return None if row is None else _stored(row)
 
     def page(
@@ -154,15 +154,14 @@ class SessionRows:
             found.append(name)
         return found
 
-    def meet(self, tenant_id: str, session_id: str, now: datetime) -> StoredSession:
+    def meet(self, key: SessionKey, now: datetime) -> StoredSession:
         """The session, created empty when it was never heard of."""
-        known = self.get(tenant_id, session_id)
+        known = self.get(key)
         if known is not None:
             return known
         self.connection.execute(
             insert(session).values(
-                tenant_id=tenant_id,
-                session_id=session_id,
+                **key._asdict(),
                 purpose="",
                 protected=False,
                 flagged=False,
@@ -171,7 +170,7 @@ class SessionRows:
                 last_seen=now,
             )
         )
-        met = self.get(tenant_id, session_id)
+        met = self.get(key)
         assert met is not None  # noqa: S101 - it was inserted two lines up
         return met
 
@@ -180,7 +179,7 @@ class SessionRows:
 
         The agent is the one that was named first: protection may go by it, so a later word must not change it.
         """
-        known = self.meet(finding.tenant_id, finding.session_id, now)
+        known = self.meet(finding.key, now)
         values: dict[str, Any] = {"findings": known.view.findings + 1, "last_seen": now}
         if effect is not Effect.NONE:
             values["flagged"] = True
@@ -198,30 +197,21 @@ class SessionRows:
             }
             ends = [at for at in (known.view.expires_at, told.expires_at) if at is not None]
             values["expires_at"] = max(ends, default=None)
-        self._update(finding.tenant_id, finding.session_id, values)
+        self._update(finding.key, values)
 
-    def protect(self, tenant_id: str, session_id: str, now: datetime, *, protected: bool) -> None:
-        self.meet(tenant_id, session_id, now)
-        self._update(tenant_id, session_id, {"protected": protected})
+    def protect(self, key: SessionKey, now: datetime, *, protected: bool) -> None:
+        self.meet(key, now)
+        self._update(key, {"protected": protected})
 
-    def say(
-        self,
-        tenant_id: str,
-        session_id: str,
-        word: HumanWord,
-        now: datetime,
-        *,
-        human: bool,
-        detail: str = "",
-    ) -> None:
+    def say(self, key: SessionKey, word: HumanWord, now: datetime, *, human: bool, detail: str = "") -> None:
         """Put a word on the feed. A person's word is remembered; some make the evidence start afresh. Only who is
         given back is flagged no longer by that alone.
 
         An exception's word does that too, but supersedes no finding: nobody has judged what came meanwhile.
         """
         seq = next_change(self.connection)
-        place = {"seq": seq, "tenant_id": tenant_id, "session_id": session_id}
-        self.connection.execute(insert(change).values(**place, word=word.value, detail=detail, at=now))
+        told = {"seq": seq, "word": word.value, "detail": detail, "at": now}
+        self.connection.execute(insert(change).values(**key._asdict(), **told))
         values: dict[str, Any] = {"last_word": word.value, "last_word_at": now} if human else {}
         if human and word in _RESTARTS:
             restarts = session.c.restarts + session.c.freshened + 1
@@ -231,15 +221,15 @@ class SessionRows:
         elif word in _RESTARTS:
             values["freshened"] = session.c.freshened + 1
         if values:
-            self.meet(tenant_id, session_id, now)
-            self._update(tenant_id, session_id, values)
+            self.meet(key, now)
+            self._update(key, values)
         if "restarted_at" in values:
-            self._update(tenant_id, session_id, {"worst": WORST})
+            self._update(key, {"worst": WORST})
 
-    def acquit(self, tenant_id: str, session_id: str) -> None:
+    def acquit(self, key: SessionKey) -> None:
         """Flagged no longer, unless a finding still accuses it."""
-        if not FindingRows(self.connection).accusing(tenant_id, session_id):
-            self._update(tenant_id, session_id, {"flagged": False})
+        if not FindingRows(self.connection).accusing(key):
+            self._update(key, {"flagged": False})
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
         """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one."""
@@ -262,8 +252,8 @@ class SessionRows:
                     break
         return found
 
-    def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
-        this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
+    def _update(self, key: SessionKey, values: dict[str, Any]) -> None:
+        this = and_(session.c.tenant_id == key.tenant_id, session.c.session_id == key.session_id)
         self.connection.execute(update(session).where(this).values(**values))
 
 

@@ -6,7 +6,7 @@ from revisions import copy, go
 from sqlalchemy import inspect, text
 from whole_store import ledger_entries
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.session import HumanWord
 from guardian.store.control.head import create_head
 from guardian.store.control.rows import ControlRows
@@ -46,8 +46,8 @@ def test_an_upgrade_keeps_the_ledger_and_finds_who_delegated_to_whom(tmp_path):
     go(engine, "head")
     with writing(engine) as connection:
         rows = ControlRows(connection)
-        assert rows.delegations.descendants("acme", "root", 10) == ["child", "grandchild"]
-        assert rows.delegations.ancestors("acme", "grandchild") == ["child", "root"]
+        assert rows.delegations.descendants(SessionKey("acme", "root"), 10) == ["child", "grandchild"]
+        assert rows.delegations.ancestors(SessionKey("acme", "grandchild")) == ["child", "root"]
         assert ledger_entries(rows) == [entry]
     engine.dispose()
 
@@ -56,10 +56,10 @@ def test_what_exceptions_made_fresh_before_the_upgrade_still_counts(tmp_path):
     newest = f"sqlite:///{tmp_path}/newest.db"
     store = ControlStore.open(newest, now=NOW, epoch_file=None)
     with store.write() as rows:
-        rows.sessions.meet("acme", "s1", NOW)
-        rows.sessions.say("acme", "s1", HumanWord.FALSE_POSITIVE, NOW, human=True)
-        rows.sessions.say("acme", "s1", HumanWord.FALSE_POSITIVE, NOW, human=False)
-        rows.sessions.meet("acme", "s2", NOW)
+        rows.sessions.meet(SessionKey("acme", "s1"), NOW)
+        rows.sessions.say(SessionKey("acme", "s1"), HumanWord.FALSE_POSITIVE, NOW, human=True)
+        rows.sessions.say(SessionKey("acme", "s1"), HumanWord.FALSE_POSITIVE, NOW, human=False)
+        rows.sessions.meet(SessionKey("acme", "s2"), NOW)
     store.close()
     engine = open_engine(f"sqlite:///{tmp_path}/control.db")
     go(engine, "0006")
@@ -68,8 +68,8 @@ def test_what_exceptions_made_fresh_before_the_upgrade_still_counts(tmp_path):
     with writing(engine) as connection:
         rows = ControlRows(connection)
         for session, restarts in (("s1", 3), ("s2", 1)):
-            rows.sessions.say("acme", session, HumanWord.FALSE_POSITIVE, NOW, human=True)
-            assert rows.sessions.get("acme", session).restarts == restarts
+            rows.sessions.say(SessionKey("acme", session), HumanWord.FALSE_POSITIVE, NOW, human=True)
+            assert rows.sessions.get(SessionKey("acme", session)).restarts == restarts
     engine.dispose()
 
 

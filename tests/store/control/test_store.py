@@ -20,6 +20,7 @@ from sqlalchemy import event
 from whole_store import first_bad
 
 import guardian.store.engine as engine_module
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord
@@ -69,7 +70,7 @@ def _revoke(store, session, *, at=NOW, tenant="acme", **more):
 
 def _give_back(store, session):
     with store.write() as rows:
-        rows.sessions.say("acme", session, HumanWord.REINSTATED, NOW, human=True)
+        rows.sessions.say(SessionKey("acme", session), HumanWord.REINSTATED, NOW, human=True)
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index")  # these are compared by themselves
@@ -695,7 +696,7 @@ def test_the_newest_few_of_many_are_found_without_sorting_all_that_the_tenant_ha
     monkeypatch.setattr(scope_module, "_MUCH", much)
     with store.write() as rows:
         for n in range(6):
-            rows.sessions.meet(("acme", "globex")[n % 2], f"s{n}", NOW)
+            rows.sessions.meet(SessionKey(("acme", "globex")[n % 2], f"s{n}"), NOW)
             _find(rows, f"s{n}", ("acme", "globex")[n % 2])
     with store.read() as rows:
         plans = _planned(rows)
@@ -750,7 +751,7 @@ def test_the_newest_entry_of_a_tenant_is_found_without_sorting_all_of_its_entrie
         assert rows.ledger.newest(scope, last[2]) == (last[2], NOW)
         assert rows.ledger.newest({"other", "third"}) is None
         newest = len(plans)
-        assert [each.revision for each in rows.ledger.of_session("acme", "s4")] == [last[4]]
+        assert [each.revision for each in rows.ledger.of_session(SessionKey("acme", "s4"))] == [last[4]]
     assert [step for step in plans if "TEMP B-TREE" in step or step.startswith("SCAN")] == []
     assert [step for step in plans[newest:] if "subject_id=?" not in step] == [], (
         "that index is for the newest only"
@@ -760,7 +761,7 @@ def test_the_newest_entry_of_a_tenant_is_found_without_sorting_all_of_its_entrie
 def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(store):
     with store.write() as rows:
         for n in range(3):
-            rows.sessions.meet("acme", f"s{n}", NOW)
+            rows.sessions.meet(SessionKey("acme", f"s{n}"), NOW)
     _revoke(store, "s1")
     with store.read() as rows:
         plans = _planned(rows)
@@ -771,7 +772,7 @@ def test_the_few_sessions_that_are_revoked_are_found_without_reading_the_others(
 def test_the_most_pressing_sessions_are_sorted_without_their_long_texts(store):
     with store.write() as rows:
         for n in range(3):
-            rows.sessions.meet("acme", f"s{n}", NOW + timedelta(minutes=n))
+            rows.sessions.meet(SessionKey("acme", f"s{n}"), NOW + timedelta(minutes=n))
     said: list[str] = []
     with store.read() as rows:
         event.listen(rows.connection, "before_cursor_execute", lambda *told: said.append(told[2]))

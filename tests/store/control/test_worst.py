@@ -13,6 +13,7 @@ from postgres import open_postgres
 from revisions import copy, go
 from sqlalchemy import Connection, event, text
 
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind, Severity
 from guardian.domain.session import HumanWord
 from guardian.store.control import scope as scope_module
@@ -64,8 +65,8 @@ class History:
             case "judged" if self.found:
                 self._judged(self.found[more[0] % len(self.found)], more[1])
             case "given back":
-                session, human = more
-                self.rows.sessions.say(self.tenant, session, HumanWord.REINSTATED, self.now, human=human)
+                key, human = SessionKey(self.tenant, more[0]), more[1]
+                self.rows.sessions.say(key, HumanWord.REINSTATED, self.now, human=human)
             case "passed":
                 self.now += timedelta(seconds=more[0])
 
@@ -84,9 +85,9 @@ class History:
         confirmed = said == "confirmed"
         if told.kind is Kind.DRIFT:
             word = HumanWord.CONFIRMED if confirmed else HumanWord.FALSE_POSITIVE
-            self.rows.sessions.say(self.tenant, told.session_id, word, self.now, human=True)
+            self.rows.sessions.say(told.key, word, self.now, human=True)
         if not confirmed:
-            self.rows.sessions.acquit(self.tenant, told.session_id)
+            self.rows.sessions.acquit(told.key)
 
 
 def severities(connection: Connection, tenant: str) -> list[tuple[str, int, int]]:
