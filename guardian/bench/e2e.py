@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from guardian.bench.report import Row, resident_mb
 from guardian.bootstrap.clock import utc_now
+from guardian.bus.port import Producer
 from guardian.demo.gateway import DemoGateway, Trace
 from guardian.demo.history import Progress
 from guardian.demo.log import SessionClock, decision_line, encode
@@ -59,7 +60,7 @@ def _warm_up(world: World, seed: int) -> None:
 
 
 def _revoke_all(
-    producer: object,
+    producer: Producer,
     topic: str,
     plan: list[PlannedSession],
     pushed: RevocationList,
@@ -69,8 +70,8 @@ def _revoke_all(
 ) -> tuple[list[float], list[float]]:
     begin = utc_now() - timedelta(hours=3)
     gateways = [
-        DemoGateway(producer, topic, pushed, begin=begin, seed=seed, on_call=lambda *_: None),  # type: ignore[arg-type]
-        DemoGateway(producer, topic, polled, begin=begin, seed=seed, on_call=lambda *_: None),  # type: ignore[arg-type]
+        DemoGateway(producer, topic, pushed, begin=begin, seed=seed, on_call=lambda *_: None),
+        DemoGateway(producer, topic, polled, begin=begin, seed=seed, on_call=lambda *_: None),
     ]
     try:
         for done, session in enumerate(plan, 1):

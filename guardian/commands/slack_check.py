@@ -67,7 +67,9 @@ def _scopes(settings: Settings, options: SlackOptions) -> Check:
     missing = sorted(set(needed) - options.calls().scopes())
     if missing:
         mend = "add under OAuth & Permissions and install the app again: "
-        return Check("scopes", False, f"missing: {', '.join(missing)}", mend + "; ".join(map(needed.get, missing)))  # type: ignore[arg-type]
+        return Check(
+            "scopes", False, f"missing: {', '.join(missing)}", mend + "; ".join(needed[scope] for scope in missing)
+        )
     return Check("scopes", True, "all that is needed")
 
 

@@ -1,7 +1,7 @@
 """Sessions, findings and approvals, a page at a time."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast, get_args
+from typing import TypeVar, get_args
 
 from starlette.responses import Response
 
@@ -15,14 +15,13 @@ from guardian.wire.base import SessionStatus
 from guardian.wire.evidence import EvidenceClient
 
 _AT_ONCE = 50
+_Name = TypeVar("_Name", bound=str)
 
 
 def sessions(pages: Pages, asked: Asked) -> Response:
     api, status = pages.api(asked), _one_of(asked.query, "status", get_args(SessionStatus))
     tenant, cursor = asked.query.get("tenant") or None, asked.query.get("cursor") or None
-    found = api.sessions(
-        tenant_id=tenant, status=cast(SessionStatus | None, status), limit=_AT_ONCE, cursor=cursor
-    )
+    found = api.sessions(tenant_id=tenant, status=status, limit=_AT_ONCE, cursor=cursor)
     return pages.page(
         asked,
         "sessions",
@@ -63,8 +62,8 @@ def findings(pages: Pages, asked: Asked) -> Response:
 def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
     """The requests in one state; those that wait have buttons."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
-    state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
-    found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
+    state: ApprovalState = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
+    found = api.approvals(state=state, limit=_AT_ONCE, cursor=cursor)
     visit = asked.signed_in
     pending = {
         each.id: approval_form(each, visit, _shown(api, each)).refilled(asked.form)
@@ -98,6 +97,6 @@ def _tenants(api: EvidenceClient, chosen: str | None) -> list[str]:
     return names if chosen is None or chosen in names else [*names, chosen]
 
 
-def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:
+def _one_of(query: Mapping[str, str], name: str, known: Sequence[_Name]) -> _Name | None:
     told = query.get(name, "")
-    return told if told in known else None
+    return next((each for each in known if each == told), None)

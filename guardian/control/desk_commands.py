@@ -7,6 +7,7 @@ from guardian.alerting.neutralise import code, is_altered, prose, typed
 from guardian.domain.event import NAMELESS
 from guardian.domain.text import counted
 from guardian.errors import ControlError
+from guardian.wire.base import SessionStatus
 from guardian.wire.desk import DeskClient
 from guardian.wire.sessions import SessionView
 
@@ -56,8 +57,9 @@ def answer_command(control: DeskClient, text: str) -> str:
 
 def _status(control: DeskClient) -> str:
     lines = []
-    for status, name in (("flagged", "Flagged"), ("revoked", "Revoked")):
-        page = control.sessions(status=status, order="pressing", limit=_SHOWN)  # type: ignore[arg-type]
+    pressing: dict[SessionStatus, str] = {"flagged": "Flagged", "revoked": "Revoked"}
+    for status, name in pressing.items():
+        page = control.sessions(status=status, order="pressing", limit=_SHOWN)
         more = " and more" if page.next else ""
         lines.append(f"*{name}*: {len(page.items)}{more}")
         lines += [f"• {_line(view)}" for view in page.items]

@@ -22,7 +22,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
-from guardian.store.control.peers import SelfTest
+from guardian.store.control.peers import SelfTest, TestKind
 from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.findings import FindingOutcome
@@ -84,10 +84,10 @@ def _all_known(heard: Sequence[Standing], since: datetime | None) -> bool:
     return bool(heard) and (since is None or all(each.peer.last_seen >= since for each in heard))
 
 
-def _due(rows: ControlRows, kinds: tuple[str, ...], every: timedelta | None, now: datetime) -> bool:
+def _due(rows: ControlRows, kinds: tuple[TestKind, ...], every: timedelta | None, now: datetime) -> bool:
     if every is None:
         return False
-    last = rows.self_tests.latest_start(kinds, until=now + every)  # type: ignore[arg-type]
+    last = rows.self_tests.latest_start(kinds, until=now + every)
     return last is None or now - last >= every
 
 

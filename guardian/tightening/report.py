@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
+from typing import Any
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
@@ -167,13 +168,13 @@ def _row(restriction: Restriction, proposal: Proposal) -> str:
     return f"| `{restriction.id}` | {what} | {why} | {evidence} | {cost} |"
 
 
-def _examples(examples: Sequence[Mapping[str, object]], total: int) -> list[str]:
+def _examples(examples: Sequence[Mapping[str, Any]], total: int) -> list[str]:
     if not examples:
         return []
     lines = ["## Honest calls that would be denied", ""]
     for each in examples[:_MOST_EXAMPLES]:
         where = inert(f"{each['at']} {each['agent']} {each['tool']} in {each['session']}")
-        lines.append(f"- {where} (by {', '.join(map(str, each['restrictions']))})")  # type: ignore[call-overload]
+        lines.append(f"- {where} (by {', '.join(map(str, each['restrictions']))})")
     if total > min(len(examples), _MOST_EXAMPLES):
         lines.append(f"- … all {total:,} are in `denied.jsonl`")
     return [*lines, ""]
