@@ -18,7 +18,7 @@ from guardian.bootstrap.judgement import (
     speaks_for,
 )
 from guardian.commands.archived_sessions import PER_PURPOSE, LeftOut
-from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, find_benchmark
+from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.commands.labelling import data_sets_of, is_log, labelled_sessions, log_sessions, told_apart
 from guardian.commands.offline import batches
 from guardian.commands.training_folds import open_folds
@@ -186,6 +186,18 @@ class Wanted:
     one_in: tuple[float, ...] = ()
     resamples: int = 400
 
+    def asked(self, settings: Settings) -> Asked:
+        """What of it is measured of the sessions, beside the rate at which the settings flag."""
+        flag_one_in = settings.response.flag_one_in
+        return Asked(
+            one_in=tuple(sorted({*(self.one_in or RATES_ONE_IN), flag_one_in})),
+            flag_one_in=flag_one_in,
+            exchanged=self.exchanged,
+            robustness=self.robustness,
+            explanations=self.explanations,
+            resamples=self.resamples,
+        )
+
 
 def evaluate_files(
     settings: Settings,
@@ -201,53 +213,30 @@ def evaluate_files(
     Raises ConfigurationError for nothing to read, an unknown benchmark or signal, too little to leave out, and
     folds that held none of it out.
     """
-    routes = open_folds(settings, wanted.folds) if wanted.folds is not None else {}
-    if wanted.folds is not None and wanted.robustness:
+    routes = open_folds(settings, wanted.folds) if wanted.folds is not None else None
+    if routes is not None and wanted.robustness:
         raise ConfigurationError(
             "--robustness changes purposes, and --out-of-fold goes by them: ask for one of both"
         )
-    read = counting(open_reading(settings), on_unread)
     kept_back = LeftOut()
+    read = counting(open_reading(settings), on_unread)
     told = labelled_sessions(settings, files, read_labels(wanted.labels), read, kept_back)
     benchmark = find_benchmark(wanted.benchmark) if wanted.benchmark is not None else None
-    sessions = [*told, *(benchmark.sessions(wanted.folds) if benchmark is not None else ())]
-    if not sessions:
-        known = " or ".join(BENCHMARKS)
-        empty = [file for file in files if not file.is_dir() and not any(batches(file))]
-        why = (
-            f"{empty[0]} holds no records; " if empty else "no session has labels and a purpose; " if files else ""
-        )
-        raise ConfigurationError(
-            f"nothing to evaluate: {why}give files of labelled sessions, or --benchmark {known}"
-        )
+    given = [*told, *(benchmark.sessions(wanted.folds) if benchmark is not None else ())]
+    if not given:
+        raise ConfigurationError(f"nothing to evaluate: {_why_nothing(files)}")
     ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}
-    model, stage = open_fit(settings), [""]
-    fit: Fit = model
-    given = len(sessions)
-    if wanted.folds is not None:
-        sessions = [session for session in sessions if session.purpose in routes]
-        if not sessions:
-            raise ConfigurationError(f"{wanted.folds}: held none of these {given:,} sessions out of a training")
-        fit = OutOfFold(routes)
-    calibration = open_calibration(settings)
-    redactor = CredentialScanner()
-
-    def note(doing: str) -> None:
-        stage[0] = doing
-        progress(0, len(sessions), doing)
+    model = open_fit(settings)
+    sessions = given if routes is None else [session for session in given if session.purpose in routes]
+    if not sessions:
+        raise ConfigurationError(f"{wanted.folds}: held none of these {len(given):,} sessions out of a training")
+    fit: Fit = model if routes is None else OutOfFold(routes)
+    calibration, redactor, asked = open_calibration(settings), CredentialScanner(), wanted.asked(settings)
+    stage = _Stage(progress, len(sessions))
 
     def fold(of: Settings) -> FoldFn:
-        judge = judges(of, fit)(calibration)
-        return folding(judge, redactor, progress=lambda done, total: progress(done, total, stage[0]))
+        return folding(judges(of, fit)(calibration), redactor, progress=stage.moved)
 
-    asked = Asked(
-        one_in=tuple(sorted({*(wanted.one_in or RATES_ONE_IN), settings.response.flag_one_in})),
-        flag_one_in=settings.response.flag_one_in,
-        exchanged=wanted.exchanged,
-        robustness=wanted.robustness,
-        explanations=wanted.explanations,
-        resamples=wanted.resamples,
-    )
     rows: Sequence[PromiseRow] = ()
     if wanted.left_out:  # before what takes longest, since it may be refused
         try:
@@ -257,7 +246,7 @@ def evaluate_files(
                 fold=configured_fold(settings),
                 redactor=redactor,
                 asked=asked,
-                note=note,
+                note=stage.begun,
             )
         except ValueError as error:
             raise ConfigurationError(f"--left-out: {error}") from error
@@ -269,20 +258,54 @@ def evaluate_files(
         ablations={name: fold(of) for name, of in ablated.items()},
         calibrated_on=data_sets_of(calibration.source, files),
         asked=asked,
-        note=note,
+        note=stage.begun,
     )
+    notes = _notes(
+        wanted,
+        kept_back,
+        benchmark,
+        spoken_for=speaks_for(calibration, settings),
+        held_by_none=len(given) - len(sessions),
+    )
+    return replace(found, promises=(*found.promises, *rows)).with_notes(notes)
+
+
+class _Stage:
+    """Tells `progress` what is measured, and of how many sessions."""
+
+    def __init__(self, progress: Callable[[int, int, str], None], sessions: int) -> None:
+        self._progress, self._sessions, self._doing = progress, sessions, ""
+
+    def begun(self, doing: str) -> None:
+        self._doing = doing
+        self._progress(0, self._sessions, doing)
+
+    def moved(self, done: int, total: int) -> None:
+        self._progress(done, total, self._doing)
+
+
+def _why_nothing(files: Sequence[Path]) -> str:
+    """Why the files hold nothing to evaluate, and what to give."""
+    empty = [file for file in files if not file.is_dir() and not any(batches(file))]
+    why = f"{empty[0]} holds no records; " if empty else "no session has labels and a purpose; " if files else ""
+    return f"{why}give files of labelled sessions, or --benchmark {' or '.join(BENCHMARKS)}"
+
+
+def _notes(
+    wanted: Wanted, kept_back: LeftOut, benchmark: Benchmark | None, *, spoken_for: bool, held_by_none: int
+) -> Iterator[str]:
+    """What a reader has to know of what was judged, and by what."""
     if kept_back != LeftOut():
-        found = found.with_notes([_kept_back(kept_back)])
-    if not speaks_for(calibration, settings):
-        found = found.with_notes([NOT_SPOKEN_FOR])
+        yield _kept_back(kept_back)
+    if not spoken_for:
+        yield NOT_SPOKEN_FOR
     if wanted.folds is not None:
-        apart = f"{given - len(sessions):,} that no fold held out are not here"
-        found = found.with_notes([f"Each session was judged by the encoder that was trained without it; {apart}."])
+        apart = f"{held_by_none:,} that no fold held out are not here"
+        yield f"Each session was judged by the encoder that was trained without it; {apart}."
     if benchmark is not None and benchmark.note and not (wanted.folds and TRAINED_ON in benchmark.note):
-        found = found.with_notes([benchmark.note])
-    if not wanted.left_out:
-        return found
-    return replace(found, promises=(*found.promises, *rows)).with_notes([_exchangeable(wanted.folds)])
+        yield benchmark.note
+    if wanted.left_out:
+        yield _exchangeable(wanted.folds)
 
 
 def _without(settings: Settings, name: str) -> Settings:

@@ -76,35 +76,13 @@ def assess(
     folded = fold(sessions)
     separable = len({action.drift for action in judged(sessions)}) == 2
     excluded = sum(not action.counted for s in sessions for action in s.actions)
-    report = Report((), len(sessions), excluded, asked.seed)
-    curves: dict[str, Curve] = {}
-    variants: dict[str, Report] = {}
+    report, curves, variants = Report((), len(sessions), excluded, seed), dict[str, Curve](), dict[str, Report]()
     if separable:
-        report = evaluate_fold(folded, seed=seed, resamples=resamples)
-        curves["guardian"] = _curve(sessions, counted_scores(folded))
-        for name, score_fn in baselines.items():
-            note(name)
-            kept: list[float] = []
-            measured = evaluate(_kept(score_fn, kept), sessions, name=name, seed=seed, resamples=resamples)
-            report = _joined(report, measured)
-            curves[name] = _curve(sessions, kept)
-        for name, other in ablations.items():
-            note(name)
-            measured = evaluate_fold(other(sessions), name=name, seed=seed, resamples=resamples)
-            report = _joined(report, _everywhere(measured))
-        for name, variant in VARIANTS.items() if asked.robustness else ():
-            note(name)
-            variants[name] = evaluate_fold(
-                fold([varied(s, variant) for s in sessions]), seed=seed, resamples=resamples
-            )
-    turned = exchanged(sessions, seed=asked.seed) if asked.exchanged else []
+        report, curves = _separation(folded, sessions, baselines, ablations, asked, note)
+        variants = _variants(sessions, fold, asked, note) if asked.robustness else {}
+    turned = exchanged(sessions, seed=seed) if asked.exchanged else []
     if turned:
-        honest = [session for session in sessions if session.honest]
-        for name, other in {"guardian": fold, **ablations}.items():
-            named = f"{name}, {ANOTHER_OBJECT}"
-            note(named)
-            measured = evaluate_fold(other([*honest, *turned]), name=named, seed=seed, resamples=resamples)
-            report = _joined(report, _everywhere(measured))
+        report = _joined(report, _from_turned(sessions, turned, {"guardian": fold, **ablations}, asked, note))
     rows = [replace(row, calibration=_saw(row, calibrated_on)) for row in _promised(folded, asked)]
     found = Assessment(
         report,
@@ -123,10 +101,7 @@ def assess(
     if asked.exchanged and not turned:
         found = found.with_notes([NOTHING_TO_EXCHANGE])
     if not separable:
-        asked_for = {"robustness": asked.robustness, "explanations": asked.explanations}
-        unmeasured = " and no ".join(name for name, wanted in asked_for.items() if wanted)
-        so = f", so no {unmeasured} could be measured" if unmeasured else ""
-        return found.with_notes([f"No separation: these sessions have counted labels of one kind only{so}."])
+        return found.with_notes([_inseparable(asked)])
     if not report.row("guardian", "session").found.benign:
         found = found.with_notes([NO_HONEST_SESSION])
     if asked.explanations:
@@ -136,6 +111,64 @@ def assess(
         )
         found = replace(found, explanation=tried)
     return found
+
+
+def _separation(
+    folded: Sequence[FoldedSession],
+    sessions: Sequence[LabelledSession],
+    baselines: Mapping[str, ScoreFn],
+    ablations: Mapping[str, FoldFn],
+    asked: Asked,
+    note: Note,
+) -> tuple[Report, dict[str, Curve]]:
+    """The whole fold beside each baseline, both with their curves, and each ablation."""
+    seed, resamples = asked.seed, asked.resamples
+    reports = [evaluate_fold(folded, seed=seed, resamples=resamples)]
+    curves = {"guardian": _curve(sessions, counted_scores(folded))}
+    for name, score_fn in baselines.items():
+        note(name)
+        kept: list[float] = []
+        reports.append(evaluate(_kept(score_fn, kept), sessions, name=name, seed=seed, resamples=resamples))
+        curves[name] = _curve(sessions, kept)
+    for name, fold in ablations.items():
+        note(name)
+        reports.append(_everywhere(evaluate_fold(fold(sessions), name=name, seed=seed, resamples=resamples)))
+    return _joined(*reports), curves
+
+
+def _variants(sessions: Sequence[LabelledSession], fold: FoldFn, asked: Asked, note: Note) -> dict[str, Report]:
+    """The same sessions in each disguise."""
+    reports: dict[str, Report] = {}
+    for name, variant in VARIANTS.items():
+        note(name)
+        folded = fold([varied(s, variant) for s in sessions])
+        reports[name] = evaluate_fold(folded, seed=asked.seed, resamples=asked.resamples)
+    return reports
+
+
+def _from_turned(
+    sessions: Sequence[LabelledSession],
+    turned: Sequence[LabelledSession],
+    folds: Mapping[str, FoldFn],
+    asked: Asked,
+    note: Note,
+) -> Report:
+    """How each fold separates the honest sessions from those that are `turned` to another object."""
+    honest = [session for session in sessions if session.honest]
+    reports: list[Report] = []
+    for name, fold in folds.items():
+        named = f"{name}, {ANOTHER_OBJECT}"
+        note(named)
+        folded = fold([*honest, *turned])
+        reports.append(_everywhere(evaluate_fold(folded, name=named, seed=asked.seed, resamples=asked.resamples)))
+    return _joined(*reports)
+
+
+def _inseparable(asked: Asked) -> str:
+    asked_for = {"robustness": asked.robustness, "explanations": asked.explanations}
+    unmeasured = " and no ".join(name for name, wanted in asked_for.items() if wanted)
+    so = f", so no {unmeasured} could be measured" if unmeasured else ""
+    return f"No separation: these sessions have counted labels of one kind only{so}."
 
 
 def left_out(
@@ -186,8 +219,9 @@ def _saw(row: PromiseRow, calibrated_on: Collection[str]) -> str:
     return "the configured one, fitted on this set too" if row.source in calibrated_on else "the configured one"
 
 
-def _joined(one: Report, other: Report) -> Report:
-    return replace(one, rows=(*one.rows, *other.rows))
+def _joined(first: Report, *others: Report) -> Report:
+    """The first report, with the rows of all."""
+    return replace(first, rows=tuple(row for report in (first, *others) for row in report.rows))
 
 
 def _everywhere(report: Report) -> Report:
