@@ -123,35 +123,49 @@ _NAMED_BY = {
 
 
 def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
-    from guardian.commands.detecting import SESSIONS, list_formats
+    from guardian.commands.detecting import list_formats
 
     options = {each.name: each.options for each in list_formats()}
     for tally in tallies:
+        _show_tally(tally, options.get(tally.format or ""), session)
+    _show_way(tallies)
+
+
+def _show_tally(tally: "Tally", options: str | None, session: Sequence[str]) -> None:
+    """What its records are; `options` are those of its format in words, `session` is source.session."""
+    from guardian.commands.detecting import SESSIONS
+
+    typer.echo(
+        f"{tally.format or 'unknown'}: {counted(tally.records, 'record')}, {tally.readable:.1%} readable:"
+        f" {counted(tally.decisions, 'decision')}, {tally.skipped:,} that are no tool calls,"
+        f" {tally.refused:,} refused"
+    )
+    if tally.format == SESSIONS:
+        typer.echo(f"    whole sessions and no log: {_READ_BY}")
+    if tally.callless:
+        typer.echo(f"    none of it is a tool call as {tally.format} has them")
+    if tally.only_auto:
+        why = f"{tally.format} takes one plain object a record, of 1 MiB at most"
+        typer.echo(f"    {tally.only_auto:,} of them with format auto only: {why}")
+    for reason, count in tally.reasons.most_common(5):
+        typer.echo(f"    {count:,} x {escape(reason)}")
+    if not tally.decisions and options:
+        typer.echo(f"    where its records are written otherwise, source.options may say how: {options}")
+    always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
+    if always:
+        typer.echo(f"    never there: {', '.join(always)}")
+    if (single := tally.alone) is not None:
+        others = ", ".join(name for name in session if name != single.named_by) or "window"
         typer.echo(
-            f"{tally.format or 'unknown'}: {counted(tally.records, 'record')}, {tally.readable:.1%} readable:"
-            f" {counted(tally.decisions, 'decision')}, {tally.skipped:,} that are no tool calls,"
-            f" {tally.refused:,} refused"
+            f"    {single.of_one_call:,} of {single.sessions:,} sessions hold one call, named by its"
+            f" {_NAMED_BY[single.named_by]}; source.session: [{others}] leaves that name out"
         )
-        if tally.format == SESSIONS:
-            typer.echo(f"    whole sessions and no log: {_READ_BY}")
-        if tally.callless:
-            typer.echo(f"    none of it is a tool call as {tally.format} has them")
-        if tally.only_auto:
-            why = f"{tally.format} takes one plain object a record, of 1 MiB at most"
-            typer.echo(f"    {tally.only_auto:,} of them with format auto only: {why}")
-        for reason, count in tally.reasons.most_common(5):
-            typer.echo(f"    {count:,} x {escape(reason)}")
-        if not tally.decisions and tally.format is not None and (told := options.get(tally.format)):
-            typer.echo(f"    where its records are written otherwise, source.options may say how: {told}")
-        always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
-        if always:
-            typer.echo(f"    never there: {', '.join(always)}")
-        if (single := tally.alone) is not None:
-            others = ", ".join(name for name in session if name != single.named_by) or "window"
-            typer.echo(
-                f"    {single.of_one_call:,} of {single.sessions:,} sessions hold one call, named by its"
-                f" {_NAMED_BY[single.named_by]}; source.session: [{others}] leaves that name out"
-            )
+
+
+def _show_way(tallies: "list[Tally]") -> None:
+    """How to have it read: by which configuration, or that it takes a mapping."""
+    from guardian.commands.detecting import SESSIONS
+
     known = [tally.format for tally in tallies if tally.format not in (None, SESSIONS) and tally.decisions]
     alone = len(known) == 1 and not any(tally.only_auto for tally in tallies)
     if known:

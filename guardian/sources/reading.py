@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -107,6 +107,7 @@ class Reader:
     def _body(
         self, record: Record, name: str | None, body: Any, wrapping: Wrapping | None, room: "_Room"
     ) -> Iterator[Told | DecodeError | None]:
+        """The entries of one value, once what is around it is off; as in `_entries`."""
         if isinstance(body, DecodeError):
             yield self._salvaged(record, body, None)
             return
@@ -129,15 +130,26 @@ class Reader:
             if not canonical:
                 body, wrapping = self._of_event(body, wrapping)
             name = name or self._recognised(record, body)
-            if name is None:
-                known = ", ".join(self.formats)
-                raise DecodeError("unknown_format", f"expected one of {known}; got {kind(body)}")
             if not isinstance(body, Mapping):
                 raise DecodeError("invalid", f"expected a JSON object, got {kind(body)}")
             entries = (body,) if canonical else self.formats[name].entries(body)
         except DecodeError as error:
             yield self._salvaged(record, _unread_rather(error, body, part), body)
             return
+        yield from self._each(record, name, body, entries, wrapping, part, room)
+
+    def _each(
+        self,
+        record: Record,
+        name: str,
+        body: Mapping[str, Any],
+        entries: Iterable[Any],
+        wrapping: Wrapping | None,
+        part: Partly | None,
+        room: "_Room",
+    ) -> Iterator[Told | DecodeError | None]:
+        """What is made of each of the body's entries, and of what is unread beside them. Raises DecodeError where
+        no room is left."""
         unread = {id(each) for each in unread_of(body)} if part is not None else set()
         for entry in entries:
             unread -= {id(each) for each in unread_of(entry)} if unread else set()
@@ -210,7 +222,8 @@ class Reader:
         log."""
         return name_of(body.get("gateway")) in self.completion.planted
 
-    def _recognised(self, record: Record, body: Any) -> str | None:
+    def _recognised(self, record: Record, body: Any) -> str:
+        """The format's name. Raises DecodeError where it is none of them."""
         if len(self.formats) == 1:
             return next(iter(self.formats))
         header = next((value for key, value in record.headers if key.lower() == FORMAT_HEADER), b"")
@@ -219,7 +232,10 @@ class Reader:
             return named
         if isinstance(body, Mapping) and agents_own(body):  # nor does it say of which format it is
             body = {name: value for name, value in body.items() if name.casefold() in _MESSAGE}
-        return next((name for name, each in self.formats.items() if each.recognises(body)), None)
+        for name, each in self.formats.items():
+            if each.recognises(body):
+                return name
+        raise DecodeError("unknown_format", f"expected one of {', '.join(self.formats)}; got {kind(body)}")
 
     def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:
         """The refusal with the gateway, tenant and session that the error or the entry still names."""
