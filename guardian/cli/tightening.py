@@ -15,6 +15,7 @@ from guardian.domain.text import counted, visible
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from guardian.commands.tightening import Made
     from guardian.tightening.backtest import Backtest
     from guardian.tightening.verifying import Verified
 
@@ -121,21 +122,11 @@ def propose(
         else:
             asked = tightening.Asked(tenant, days, purpose, role, _moment(until))
             made = tightening.propose(settings, open_archive(settings, archive), asked, no, update)
-    proposal = made.proposal
     if out is not None:
         tightening.save(made, out)
-    problems = {name: list(found) for name, found in made.problems.items() if found}
-    if as_json:
-        folder = None if out is None else str(out)
-        print_json({"proposal": proposal.as_json(), "problems": problems, "folder": folder})
-    else:
-        typer.echo(escape(made.files["REPORT.md"]) if out is None else _summary(out, len(proposal.restrictions)))
-        if out is not None:
-            _show_backtest(proposal.backtest)
-        for line in [f"{name}: {each}" for name, wrong in problems.items() for each in wrong] if out else []:
-            typer.echo(escape(line), err=True)
-    if fail_over is not None and proposal.restrictions:  # without any, nothing is denied
-        _keep_to(fail_over, proposal.backtest)
+    _show_made(made, out, as_json=as_json)
+    if fail_over is not None and made.proposal.restrictions:  # without any, nothing is denied
+        _keep_to(fail_over, made.proposal.backtest)
 
 
 def backtest(
@@ -247,8 +238,22 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
             typer.echo(visible(line))
 
 
-def _summary(out: Path, count: int) -> str:
-    return f"{out}: {counted(count, 'restriction')}; read {out}/REPORT.md, merge what you agree with"
+def _show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
+    """The report, or of a folder that was written what it holds and what the checks say."""
+    proposal = made.proposal
+    problems = {name: list(found) for name, found in made.problems.items() if found}
+    if as_json:
+        folder = None if out is None else str(out)
+        print_json({"proposal": proposal.as_json(), "problems": problems, "folder": folder})
+    elif out is None:
+        typer.echo(escape(made.files["REPORT.md"]))
+    else:
+        holds = counted(len(proposal.restrictions), "restriction")
+        typer.echo(f"{out}: {holds}; read {out}/REPORT.md, merge what you agree with")
+        _show_backtest(proposal.backtest)
+        for name, wrong in problems.items():
+            for each in wrong:
+                typer.echo(escape(f"{name}: {each}"), err=True)
 
 
 def _show_backtest(tested: "Backtest") -> None:
