@@ -1,6 +1,6 @@
 """Who may no longer act: guardian's revocation list, kept fresh inside a gateway.
 
-Standard library only: copy this folder into a gateway of any kind, under any name.
+Standard library only, of Python 3.10 or later: copy this folder into a gateway of any kind, under any name.
 
     with RevocationList("https://guardian.example", token, cache_path="/var/lib/gw/revoked.json") as revoked:
         revoked.wait_ready(10)

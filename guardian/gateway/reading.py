@@ -206,7 +206,7 @@ def parse_revision(value: Mapping[str, Any]) -> Revision:
 
 
 def _unix(text: str) -> float:
-    at = datetime.fromisoformat(text)
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))  # before Python 3.11 it knows no Z
     if at.tzinfo is None:
         raise ValueError("a time without an offset")
     return at.timestamp()

@@ -1,9 +1,11 @@
 """An answer is taken whole or changes nothing."""
 
 import json
+from datetime import datetime
 
 import pytest
 
+from guardian.gateway import reading
 from guardian.gateway.client import Revision
 
 
@@ -92,6 +94,19 @@ def test_the_good_answer_of_these_vectors_is_taken(ledger, follow, soon) -> None
     revoked = follow()
     ledger.break_everything(lambda *_: (200, {}, json.dumps(GOOD).encode()))
     assert soon(lambda: revoked.is_revoked("acme", "evil") and revoked.state().entries == 1)
+
+
+def test_times_are_read_as_python_3_10_can(ledger, follow, monkeypatch) -> None:
+    class Old(datetime):
+        @classmethod
+        def fromisoformat(cls, text: str) -> datetime:
+            if text.endswith("Z"):
+                raise ValueError("Invalid isoformat string")
+            return datetime.fromisoformat(text)
+
+    monkeypatch.setattr(reading, "datetime", Old)
+    ledger.always = lambda *_: (200, {}, json.dumps(GOOD).encode())
+    assert follow().wait_ready(10)
 
 
 def test_what_a_newer_server_adds_beside_the_entries_is_passed_over(ledger, follow) -> None:
