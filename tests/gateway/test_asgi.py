@@ -59,6 +59,50 @@ def test_headers_are_named_in_any_capitals(asked) -> None:
     assert asked(("x-gw-session", "s1"), session="X-Gw-Session") == 200
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_open_websocket_is_closed_at_the_next_message_of_who_is_revoked_meanwhile(
+    ledger, follow, soon, gone
+) -> None:
+    heard, sent = _over_a_websocket(ledger, follow, soon, {"type": "websocket.receive", "text": "call 2"}, gone)
+    assert [message["type"] for message in heard] == [
+        "websocket.connect",
+        "websocket.receive",
+        "websocket.disconnect",
+    ]
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "session_revoked"}]
+
+
+def test_who_hangs_up_is_not_closed_besides(ledger, follow, soon) -> None:
+    left = {"type": "websocket.disconnect", "code": 1001}
+    heard, sent = _over_a_websocket(ledger, follow, soon, left, False)
+    assert (heard[-1], sent) == (left, [])
+
+
+def _over_a_websocket(ledger, follow, soon, third: Any, gone: bool) -> tuple[list[Any], list[Any]]:
+    """What the application hears and the server is sent, where s1 is revoked before the third message."""
+    revoked, heard, sent = follow(), list[Any](), list[Any]()
+    assert revoked.wait_ready(10)
+
+    async def receive() -> Any:
+        if len(heard) == 2:
+            ledger.append("s1")
+            assert soon(lambda: revoked.is_revoked("acme", "s1"))
+        return [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "call 1"}, third][len(heard)]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if gone:
+            raise OSError
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        while not heard or heard[-1]["type"] != "websocket.disconnect":
+            heard.append(await receive())
+
+    scope = {"type": "websocket", "headers": [(b"x-session-id", b"s1")]}
+    asyncio.run(RefuseRevoked(app, revoked, from_headers("acme"))(scope, receive, send))
+    return heard, sent
+
+
 @pytest.mark.parametrize("held", ["in threads", "for asyncio"])
 def test_at_the_end_of_the_application_the_list_is_stopped_with_a_good_bye(ledger, served, soon, held) -> None:
     ledger.acknowledging = lambda: 204
