@@ -17,6 +17,7 @@ class AsyncRevocationList:
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._list = RevocationList(*args, **options)
+        self._stopped = False
         self.is_revoked = self._list.is_revoked
         self.refusal = self._list.refusal
 
@@ -28,14 +29,15 @@ class AsyncRevocationList:
         return self
 
     async def stop(self) -> None:
+        self._stopped = True
         await asyncio.to_thread(self._list.stop)
 
     async def wait_ready(self, timeout: float | None = None) -> bool:
-        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough."""
+        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough, or it was stopped."""
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
         while not self._list.wait_ready(0):
-            if until is not None and loop.time() >= until:
+            if self._stopped or (until is not None and loop.time() >= until):
                 return False
             await asyncio.sleep(0.05)
         return True

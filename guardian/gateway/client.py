@@ -174,8 +174,8 @@ class RevocationList:
         return State(fresh, view.revision, age, len(view.until), error, transport, verified)
 
     def wait_ready(self, timeout: float | None = None) -> bool:
-        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough. One that was fresh
-        and is no longer is waited for again, so `wait_ready(0)` serves a readiness probe."""
+        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough, or it was stopped. One
+        that was fresh and is no longer is waited for again, so `wait_ready(0)` serves a readiness probe."""
         return self._held.wait_fresh(timeout)
 
     def start(self) -> "RevocationList":

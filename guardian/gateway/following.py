@@ -50,6 +50,7 @@ class Follower:
                 pause = self._pause(began, before)
             self.stop.wait(pause)
         self._server.drop()
+        self._held.end()
         self._held.save(last=True)
 
     def _pause(self, began: float, before: View | None) -> float:

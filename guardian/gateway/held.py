@@ -46,7 +46,7 @@ class HeldList:
     ) -> None:
         self.view: View | None = None
         self.moved, self._settled = threading.Event(), threading.Condition()
-        self.trouble = trouble
+        self.trouble, self._over = trouble, False
         self._tenants, self._verifier, self._cache = tenants, verifier, cache
         self._max_stale, self._clock, self._wall = pace.max_stale_s, pace.clock, pace.wall
         self._parts: tuple[Part, ...] = ()
@@ -56,8 +56,18 @@ class HeldList:
 
     def wait_fresh(self, timeout: float | None) -> bool:
         """Whether a fresh list is held, by then at the latest."""
+
+        def fresh() -> bool:
+            return (view := self.view) is not None and self.is_fresh(view)
+
         with self._settled:
-            return self._settled.wait_for(lambda: (view := self.view) is not None and self.is_fresh(view), timeout)
+            self._settled.wait_for(lambda: self._over or fresh(), timeout)
+            return fresh()
+
+    def end(self) -> None:
+        """No list will come any more: nobody needs to wait for one."""
+        self._over = True
+        self._tell_waiters()
 
     def is_fresh(self, view: View) -> bool:
         """Whether it was confirmed recently. If that lies ahead the clock ran backwards, and the list is stale."""

@@ -37,6 +37,26 @@ def test_everybody_who_waits_hears_of_the_next_fresh_list(ledger, stale) -> None
     assert heard == [True] * 3
 
 
+def test_nobody_waits_for_a_list_that_was_stopped(stale) -> None:
+    heard: list[bool] = []
+    waiter = threading.Thread(target=lambda: heard.append(stale.wait_ready()), daemon=True)
+    waiter.start()
+    stale.stop()
+    waiter.join(10)
+    assert heard == [False]
+
+
+def test_nor_does_anybody_for_asyncio(ledger, stale) -> None:
+    revoked = AsyncRevocationList(ledger.url, "token-of-the-gateway")
+    revoked._list = stale
+
+    async def scenario() -> bool:
+        ready, _ = await asyncio.gather(asyncio.wait_for(revoked.wait_ready(), 10), revoked.stop())
+        return ready
+
+    assert asyncio.run(scenario()) is False
+
+
 def test_for_asyncio_it_is_the_same(ledger, stale) -> None:
     revoked = AsyncRevocationList(ledger.url, "token-of-the-gateway")
     revoked._list = stale
