@@ -73,7 +73,7 @@ class RevocationList:
     `cache_path` keeps the last list over restarts. `push` False only polls. With `acknowledge` guardian is told
     which revision is enforced here, under the name `instance`; a gateway that streams and does not acknowledge is
     reported as silent. `clock` is monotonic, `wall` Unix time. A gateway that forks workers starts a list in each
-    of them, after the fork.
+    of them, after the fork; there its process id is added to the name.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class RevocationList:
         self._server = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes)
         self._teller = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=65536)
         self._credentials = Credentials(token, instance or _name_of_this_process())
+        self._named_in = os.getpid()
         self._tenants = kept(tenants, verifying=verify_with is not None)
         self._verifier = None if verify_with is None else Verifier(verify_with)
         of = [_CACHE_FORMAT, self._server.name, None if self._tenants is None else sorted(self._tenants)]
@@ -182,6 +183,9 @@ class RevocationList:
         """Load the cache and begin to follow; in a forked worker, begin to follow there."""
         if self._threads or self._follower.stop.is_set():
             raise RuntimeError("the revocation list was started or stopped already; make a new one")
+        if self._named_in != os.getpid():  # workers of one name would be one gateway to guardian
+            self._named_in = os.getpid()
+            self._credentials.instance = f"{self._credentials.instance[:100]}-{self._named_in}"
         self._held.load()
         loops = [("guardian-revocations", self._follower.run)]
         if self._acknowledge:
@@ -233,7 +237,6 @@ class RevocationList:
         self._server.leave()
         self._teller.leave()
         self._held.leave_waiters()
-        self._credentials.instance = f"{self._credentials.instance[:100]}-{os.getpid()}"
         self._follower, self._threads = self._new_follower(), []
         self._trouble.left_behind()
 

@@ -92,3 +92,20 @@ def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_sta
     assert said.endswith(f" True {revoked._credentials.instance}-{worker}")
     assert soon(lambda: revoked.is_revoked("acme", "later"))  # and the parent goes on
     assert revoked.state().last_error == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("instance", ["", "gw-1"])
+def test_workers_of_a_list_that_was_made_before_the_fork_have_a_name_each(ledger, follow, instance) -> None:
+    revoked, workers = follow(start=False, instance=instance), []
+    for _ in range(2):
+        workers.append(os.fork())
+        if workers[-1] == 0:
+            try:
+                revoked.start().wait_ready(10)
+            finally:
+                os._exit(0)
+        os.waitpid(workers[-1], 0)
+    made = revoked._credentials.instance
+    asked = {seen["Guardian-Instance"] for seen in ledger.requests}
+    assert asked == {f"{made}-{worker}" for worker in workers}
