@@ -109,3 +109,15 @@ def test_workers_of_a_list_that_was_made_before_the_fork_have_a_name_each(ledger
     made = revoked._credentials.instance
     asked = {seen["Guardian-Instance"] for seen in ledger.requests}
     assert asked == {f"{made}-{worker}" for worker in workers}
+
+
+def test_a_good_bye_is_said_where_no_thread_can_be_started_any_more(ledger, follow, soon, monkeypatch) -> None:
+    def refused(_timer: threading.Timer) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    ledger.acknowledging = lambda: 204
+    revoked = follow(acknowledge=True)
+    assert soon(lambda: len(ledger.acknowledged) == 1)
+    monkeypatch.setattr(threading.Timer, "start", refused)  # as Python 3.12 ends
+    revoked.stop()
+    assert ledger.acknowledged[-1]["leaving"]
