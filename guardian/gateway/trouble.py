@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import ssl
 import threading
 
 from .reading import Refused, Revision
@@ -61,5 +62,8 @@ def reason(error: Exception) -> str:
     """In words that hold nothing secret: a foreign error may quote what it choked on."""
     if isinstance(error, Refused):
         return str(error)
-    number = getattr(error, "errno", None) or 0
-    return " ".join(filter(None, (type(error).__name__, errno.errorcode.get(number))))
+    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's, not the system's
+        said = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    else:
+        said = errno.errorcode.get(getattr(error, "errno", None) or 0)
+    return " ".join(filter(None, (type(error).__name__, said)))

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import ssl
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,25 @@ import pytest
 from guardian.gateway.trouble import reason
 
 
+def of_openssl(error: ssl.SSLError, **words: str) -> ssl.SSLError:
+    for name, said in words.items():
+        setattr(error, name, said)
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
+        (
+            of_openssl(
+                ssl.SSLCertVerificationError(1, "secret"),
+                reason="CERTIFICATE_VERIFY_FAILED",
+                verify_message="certificate has expired",
+            ),
+            "SSLCertVerificationError certificate has expired",
+        ),
+        (of_openssl(ssl.SSLError(1, "secret"), reason="WRONG_VERSION_NUMBER"), "SSLError WRONG_VERSION_NUMBER"),
+        (ssl.SSLError("secret"), "SSLError"),
         (OSError(errno.EMFILE, "Too many open files", "/a/secret"), "OSError EMFILE"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "secret"), "ConnectionRefusedError ECONNREFUSED"),
         (OSError("secret"), "OSError"),
