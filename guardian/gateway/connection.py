@@ -19,6 +19,7 @@ Event = tuple[str, list[bytes]]
 """Name and data lines of a server-sent event; its id stands in the data too."""
 _BEATS = 1.25  # within so many heartbeats a stream must have been heard
 _LONGER = 1.1  # than the silence, and the list is not stale yet
+_SLOWEST = 64 * 1024  # bytes a second of a body that is still waited for
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
@@ -159,19 +160,27 @@ class Server:
         if connection.sock is None:
             connection.timeout = timeout
             connection.connect()
-        connection.sock.settimeout(timeout)
+        sock = connection.sock  # an answer that ends by closing makes `connection` forget it
+        sock.settimeout(timeout)
         if self._aborted:
             raise Refused("stopped")
-        with _in_time(connection.sock, 2 * timeout, "its head"):
+        with _in_time(sock, 2 * timeout, "its head"):
             connection.request(method, self._path + tail, body=body, headers=dict(headers))
             answer = connection.getresponse()
         content = bytearray()
-        while chunk := answer.read1(65536):
+        while True:
+            with _in_time(sock, 2 * timeout, "more of it"):  # the size of a chunk can come in drops too
+                chunk = answer.read1(65536)
+            if not chunk:
+                break
             content += chunk
+            if self._aborted:
+                raise Refused("stopped")
             if len(content) > self._max_bytes:
                 raise Refused("too_long", f"more than {self._max_bytes} bytes")
-            if time.monotonic() > deadline:
-                raise Refused("too_slow", f"not all of it came within {timeout:g} s")
+            if time.monotonic() > deadline + len(content) / _SLOWEST:
+                said = f"not all of it came within {timeout:g} s, and one more for each 64 KiB"
+                raise Refused("too_slow", f"{said}: over a slow link raise timeout_s")
         if answer.length:  # read1 ends quietly where the connection does
             raise Refused("cut_short", f"{answer.length} bytes are missing")
         answer.close()  # read1 leaves it open, and an open answer blocks the kept connection

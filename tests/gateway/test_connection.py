@@ -1,14 +1,23 @@
 """The way to the control API."""
 
+import http.client
+import re
 import socket
+import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+from nginx import certified
 from receivers import Dripping
 
+from guardian.gateway import connection
 from guardian.gateway.client import RevocationList
 from guardian.gateway.connection import Server
 from guardian.gateway.reading import Refused
+from guardian.gateway.trouble import reason
 
 
 def test_a_redirect_is_not_followed_with_the_token(ledger, follow, soon) -> None:
@@ -26,6 +35,46 @@ def test_certificates_are_verified(ledger, served, soon) -> None:
         revoked.stop()
     assert revoked._server._context is not None
     assert revoked._server._context.check_hostname
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "said"),
+    [("localhost", False, "self.signed certificate"), ("127.0.0.1", True, "IP address mismatch")],
+)
+def test_what_is_wrong_with_a_certificate_is_said(tmp_path, host, trusted, said) -> None:
+    certificate, key = certified(tmp_path, "control")
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(certificate, key)
+    theirs = ssl.create_default_context(cafile=certificate if trusted else None)
+    with socket.create_server(("127.0.0.1", 0)) as control, ThreadPoolExecutor(1) as other:
+        other.submit(lambda: ours.wrap_socket(control.accept()[0], server_side=True))
+        url = f"https://{host}:{control.getsockname()[1]}"
+        server = Server(url, allow_http=False, context=theirs, max_bytes=1000)
+        with pytest.raises(ssl.SSLCertVerificationError) as failed:
+            server.get({}, {}, 10)
+        server.drop()
+    assert re.match(f"SSLCertVerificationError .*{said}", reason(failed.value))
+
+
+@pytest.mark.parametrize(("rate", "had"), [(80_000, True), (50_000, False)])
+def test_a_long_body_has_the_time_that_a_slow_link_takes(ledger, served, monkeypatch, rate, had) -> None:
+    """Time passes here by what was read: 4 MB at `rate` bytes a second, far beyond the time-out."""
+    read, seen = http.client.HTTPResponse.read1, [0]
+
+    def counted(answer, most):
+        chunk = read(answer, most)
+        seen[0] += len(chunk)
+        return chunk
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", counted)
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: seen[0] / rate))
+    ledger.always = lambda *_: (200, {}, b" " * 4_000_000)
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=2**30)
+    given_up = pytest.raises(Refused, match=r"too_slow: .* over a slow link raise timeout_s")
+    with nullcontext() if had else given_up:
+        server.get({}, {"Authorization": "Bearer token-of-the-gateway"}, 5)
+        assert seen == [4_000_000]
+    server.drop()
 
 
 def test_an_acknowledgement_without_an_answer_is_not_the_last_one(ledger, served) -> None:
@@ -55,6 +104,38 @@ def test_a_head_that_comes_in_drops_is_given_up(ask, head) -> None:
         with pytest.raises(Refused, match=r"too_slow: its head did not come within 0\.4 s"):
             ask(server)
         server.drop()
+
+
+@pytest.mark.parametrize(
+    ("begin", "drops"),
+    [(b"", b"2;" + b"x" * 500), (b"2\r\n{}\r\n0\r\n", b"X-Pad: yes\r\n" * 40)],
+    ids=["size", "trailer"],
+)
+def test_a_chunk_that_comes_in_drops_is_given_up(ledger, served, begin, drops) -> None:
+    def pieces():
+        yield begin
+        for drop in drops:
+            yield ledger.silence(0.01) or bytes([drop])
+
+    ledger.always = lambda *_: (200, {"Transfer-Encoding": "chunked"}, pieces())
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    with pytest.raises(Refused, match=r"too_slow: more of it did not come within 1 s"):
+        server.get({}, {"Authorization": "Bearer token-of-the-gateway"}, 0.5)
+    server.drop()
+
+
+def test_an_answer_that_ends_by_closing_is_read_no_further_after_an_abort(ledger, served) -> None:
+    def pieces():
+        yield b"{"
+        server.abort()
+        yield b"}"
+        yield ledger.silence()
+
+    ledger.always = lambda *_: (200, {"Connection": "close"}, pieces())
+    server = Server(ledger.url, allow_http=False, context=None, max_bytes=1000)
+    with pytest.raises(Refused, match="stopped"):
+        server.get({}, {"Authorization": "Bearer token-of-the-gateway"}, 10)
+    server.drop()
 
 
 @pytest.mark.parametrize("drops", [b" " * 500, b"data: {}\n" * 50, b"data: {}\n\ndata: " + b"x" * 500])
