@@ -6,6 +6,7 @@ fresh one.
 """
 
 import base64
+import glob
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from .reading import Refused, Revision, Signed, View, apply, parse
 from .signature import Verifier
 
+_DRAFT_S = 60.0  # a draft that nobody wrote to for so long is one whose writer was killed
 _FUTURE_S = 5.0  # a cache dated further ahead than this was written by a clock that we cannot trust
 
 
@@ -50,6 +52,10 @@ class Cache:
 
         Raises Refused, or whatever reading and parsing raise, for a file that must not be used.
         """
+        for draft in glob.glob(glob.escape(self.path) + "." + "[0-9a-f]" * 16):
+            with suppress(OSError):  # another process was here first
+                if wall - os.stat(draft).st_mtime > _DRAFT_S:
+                    os.unlink(draft)
         try:
             with open(self.path, "rb") as file:
                 facts = os.fstat(file.fileno())

@@ -1,6 +1,7 @@
 """What a gateway remembers over its own restart."""
 
 import json
+import os
 import stat
 
 import pytest
@@ -86,6 +87,15 @@ def test_a_list_is_dated_by_when_it_was_confirmed_not_by_when_it_was_saved(
 def test_only_its_owner_can_read_it_and_no_draft_is_left(remembered) -> None:
     assert stat.S_IMODE(remembered.stat().st_mode) == 0o600
     assert list(remembered.parent.iterdir()) == [remembered]
+
+
+def test_drafts_of_runs_that_were_killed_go_at_the_next_start(remembered, follow, clocks) -> None:
+    old, young, other = (remembered.with_name(f"revoked.json.{end}") for end in ("0" * 16, "f" * 16, "other"))
+    for path, age in ((old, 61), (young, 59), (other, 61)):
+        path.write_text("{")
+        os.utime(path, (clocks.wall() - age,) * 2)
+    follow(cache_path=remembered)
+    assert sorted(remembered.parent.iterdir()) == [remembered, young, other]
 
 
 def test_the_token_is_not_in_it(remembered) -> None:
