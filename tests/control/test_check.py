@@ -240,7 +240,13 @@ def vouching(request):
 
 
 @pytest.fixture
-def behind_nginx(stage, tmp_path, vouching):
+def callers():
+    """The address and port that each check came to control from."""
+    return []
+
+
+@pytest.fixture
+def behind_nginx(stage, tmp_path, vouching, callers):
     """nginx's address, with `auth_request` before an application of ours."""
 
     class App(BaseHTTPRequestHandler):
@@ -253,6 +259,13 @@ def behind_nginx(stage, tmp_path, vouching):
         def log_message(self, *_):
             """Be quiet."""
 
+    control = create_app(stage.deps)
+
+    async def noted(scope, receive, send):
+        if scope["type"] == "http":
+            callers.append(scope["client"])
+        await control(scope, receive, send)
+
     application = ThreadingHTTPServer(("127.0.0.1", 0), App)
     threading.Thread(target=application.serve_forever, daemon=True).start()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -260,15 +273,16 @@ def behind_nginx(stage, tmp_path, vouching):
     folder.mkdir()
     text, certificate = (EXAMPLES / "auth_request.conf").read_text(encoding="utf-8"), {}
     if vouching:
-        text = re.sub(r"proxy_pass http://@GUARDIAN@.*", "", text).replace("# proxy_", "proxy_")
+        text = re.sub(r"proxy_pass http://guardian_control.*", "", text).replace("# proxy_", "proxy_")
         certificate = dict(zip(("ssl_certfile", "ssl_keyfile"), certified(folder, "control"), strict=True))
         certified(folder, "stranger")
-    server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical", **certificate))
+    bounds = {"log_level": "critical", "timeout_keep_alive": 600}
+    server = uvicorn.Server(uvicorn.Config(noted, **bounds, **certificate))
     running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     running.start()
     told = {
         "GUARDIAN": f"127.0.0.1:{listener.getsockname()[1]}",
-        "NAME": f"localhost:{listener.getsockname()[1]}",
+        "NAME": "localhost",
         "CA": str(folder / f"{vouching}.pem"),
         "APPLICATION": f"127.0.0.1:{application.server_address[1]}",
         "TOKEN": stage.token("gateway"),
@@ -332,3 +346,12 @@ def test_to_another_machine_the_token_goes_through_tls_and_to_control_alone(stag
     stage.revoke("s1")
     asked = [{"X-Session-Id": name} for name in ("s2", "s1")]
     assert [httpx.get(f"{behind_nginx}/", headers=each, timeout=30).status_code for each in asked] == answered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vouching", ["", "control"], indirect=True)
+def test_one_check_after_the_other_takes_the_same_connection(behind_nginx, callers):
+    for n in range(5):
+        headers = {"X-Session-Id": f"s{n}"}
+        assert httpx.get(f"{behind_nginx}/", headers=headers, timeout=30).status_code == 200
+    assert (len(callers), len(set(callers))) == (5, 1)
