@@ -86,13 +86,16 @@ def _permitted(
     reason: str,
     do: Do[SubjectResult],
 ) -> SubjectResult:
-    """Sessions have routes of their own. For policy, a revocation is the own matter of whoever made it."""
+    """Sessions have routes of their own. For policy, a revocation is the own matter of the delegator that it stops
+    as well as of whoever made it.
+    """
     if whom.kind == "session":
         raise Refusal(422, "subject_type: a session is revoked under /v1/sessions")
 
     def facts(rows: ControlRows) -> ActFacts:
         live = rows.ledger.live_entry(tenant_id, whom.id, whom.kind)
-        return ActFacts(own=live is not None and live.actor == principal.id)
+        itself = whom == ("delegator", principal.id)
+        return ActFacts(own=itself or (live is not None and live.actor == principal.id))
 
     return permitted(deps, principal, action, tenant_id, None, reason, do, facts=facts, whom=whom)
 

@@ -124,7 +124,7 @@ class ActFacts:
     """What is particular about this act by this asker, now.
 
     own          the asker is the author of what is acted on: proposed this approval, revoked this session or
-                 subject
+                 subject; or is the delegator that a subject names
     approved     another principal than the proposer has approved exactly this act
     denies       the word that `approve` is asked about is no
     widens       the act gives guardian more power than it has (leaving shadow, a larger canary)

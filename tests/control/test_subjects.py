@@ -3,9 +3,55 @@
 from datetime import timedelta
 
 import pytest
+from deployment import POLICIES
 
 from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect
+from guardian.policy.cedar import CedarPolicies
+from guardian.policy.facts import facts
+from guardian.policy.port import PolicyDecision
+
+BEFORE_CEDAR = """
+@id("all") permit (principal, action, resource);
+
+@id("nobody-reinstates-their-own-subject")
+@why("whoever revoked it, or is stopped by it, must not be the one to give it back")
+forbid (
+  principal,
+  action == Guardian::Action::"reinstateSubject",
+  resource
+)
+when { context.act.own }
+unless { context.solo || context.act.breakGlass };
+"""
+BEFORE_REGO = """package guardian
+
+forbids["nobody-reinstates-their-own-subject"] := "whoever revoked it, or is stopped by it, must not be the one to give it back" if {
+	action == "reinstateSubject"
+	not input.context.act.own == false
+	not solo
+	not input.context.act.break_glass == true
+}
+
+solo if input.context.solo == true
+
+action := input.action.name
+"""  # noqa: E501 - as it was shipped
+"""The rules of earlier versions, as they stand in policies of people's own."""
+
+
+class BeforeInRego:
+    """Permits what the rule has nothing against, by the facts that OPA and AuthZEN are sent."""
+
+    version = "before"
+
+    def decide(self, request):
+        regopy = pytest.importorskip("regopy", reason="the dev extra brings a Rego evaluator")
+        rego = regopy.Interpreter()
+        rego.add_module("before.rego", BEFORE_REGO)
+        rego.set_input(facts(request))
+        said = rego.query("x := data.guardian.forbids").results[0]["x"]
+        return PolicyDecision(not said, policy_ids=(*said,), reasons=said)
 
 
 def act(stage, verb, kind="agent", name="agent_7", role="responder", who=None, **body):
@@ -63,6 +109,20 @@ def test_nobody_gives_back_what_acts_for_them_not_even_with_broken_glass(stage, 
     assert (got.status_code, "delegators-give-nothing-back" in got.json()["detail"]) == (403, True)
     assert live(stage) == {(kind, name)}
     assert act(stage, "reinstate", kind, name, role="approver", who="cleo").json()["changed"] is True
+
+
+@pytest.mark.parametrize("language", ["cedar", "rego"])
+def test_under_the_rule_of_earlier_versions_who_is_stopped_still_does_not_give_themselves_back(
+    make_stage, language
+):
+    schema = (POLICIES / "guardian.cedarschema").read_text()
+    stage = make_stage(pdp=CedarPolicies(BEFORE_CEDAR, schema) if language == "cedar" else BeforeInRego())
+    act(stage, "revoke", "delegator", "bob", who="ann")
+    for who in ("ann", "bob"):
+        got = act(stage, "reinstate", "delegator", "bob", role="approver", who=who)
+        assert (got.status_code, "nobody-reinstates-their-own-subject" in got.text) == (403, True), who
+    assert live(stage) == {("delegator", "bob")}
+    assert act(stage, "reinstate", "delegator", "bob", role="approver", who="cleo").json()["changed"] is True
 
 
 def test_only_what_an_envelope_itself_says_makes_somebody_its_delegator(stage):

@@ -75,7 +75,7 @@ forbids["reinstating-takes-two"] := "a second person must approve the reinstatem
 	not input.context.act.break_glass == true
 }
 
-forbids["nobody-reinstates-their-own-subject"] := "whoever revoked it must not be the one to give it back" if {
+forbids["nobody-reinstates-their-own-subject"] := "whoever revoked it, or is stopped by it, must not be the one to give it back" if {
 	action == "reinstateSubject"
 	not input.context.act.own == false
 	not solo
