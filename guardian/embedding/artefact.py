@@ -23,13 +23,13 @@ HELD = "held-out.json"
 """Beside the encoder of a training fold: the purposes it has not seen."""
 
 _LISTED = (*REQUIRED, "calibration.json", HELD)
-"""What a manifest lists of what is there. Cards are filled in by people, samples may be removed before a model is
-passed on, and any other file is theirs."""
+"""What a manifest lists of what is there, and what is verified where one of an earlier version lists more. Cards
+are filled in by people, samples may be removed before a model is passed on, and any other file is theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A verified model directory, and its manifest."""
+    """A verified model directory, and its manifest; of the files that this lists, those that were verified."""
 
     directory: Path
     about: Mapping[str, Any]
@@ -120,7 +120,8 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
         raise ModelError(f"{path}: no drift model here; set `model.path` or run `guardian train`")
     try:
         about = json.loads(path.read_text("utf-8"))
-        listed = {str(name): str(entry["sha256"]) for name, entry in about["files"].items()}
+        files = {name: entry for name, entry in about["files"].items() if name in _LISTED}
+        listed = {name: str(entry["sha256"]) for name, entry in files.items()}
         form = about["format"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path}: not a manifest ({error!r})") from error
@@ -133,8 +134,6 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
         if name not in listed:
             raise ModelError(f"{path}: does not list {name}, which the model needs")
     for name, expected in listed.items():
-        if Path(name).name != name:
-            raise ModelError(f"{path}: lists {name!r}, which is not a plain file name")
         if not (directory / name).is_file():
             raise ModelError(f"{directory / name}: listed in the manifest and missing")
         found = digest(directory / name)
@@ -143,4 +142,4 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
                 f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall,"
                 " or for a model of your own put the file back as `guardian train` wrote it, or train again"
             )
-    return Artefact(directory, about)
+    return Artefact(directory, {**about, "files": files})
