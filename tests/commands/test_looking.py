@@ -120,8 +120,10 @@ def test_a_start_that_fails_leaves_an_older_schema_to_the_version_that_was_there
     older: Settings, start: Callable[[Settings], object], said: str, wrong: Wrong
 ) -> None:
     home = older.base
+    overrides = wrong(home)
+    overrides["control"] = {"port": 0} | overrides.get("control", {})
     with pytest.raises(GuardianError, match=said):
-        start(load(home / "guardian.yaml", overrides=wrong(home)))
+        start(load(home / "guardian.yaml", overrides=overrides))
     assert (revision(older, "control"), revision(older, "monitor")) == ("0010", "m0007")
 
 
