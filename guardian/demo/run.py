@@ -169,9 +169,13 @@ def _explain_running(world: World, console: Console) -> None:
     console.print(
         f"\nEverything is still running; Ctrl-C ends it.\n"
         f"Control API {world.control.url}, broker {world.broker.address}\n"
-        "The evidence pages, by a link that signs you in once (guardian link makes such links):"
+        "The evidence pages, by a link that signs you in once:"
     )
     visitor = EvidenceClient(world.control.url, lambda: issued.text)
     console.print(f"  {visitor.sign_in_link().url}", soft_wrap=True, markup=False)
-    line = f'  curl -H "Authorization: Bearer $(cat {shlex.quote(str(token))})" {world.control.url}/v1/findings'
-    console.print(line, soft_wrap=True, markup=False)  # it is there to be copied
+    console.print("For guardian findings, guardian link (another such link) and the like, in another shell:")
+    for told in (
+        f"GUARDIAN_CONTROL__URL={world.control.url}",
+        f'GUARDIAN_TOKEN="$(cat {shlex.quote(str(token))})"',
+    ):
+        console.print(f"  export {told}", soft_wrap=True, markup=False)  # it is there to be copied

@@ -120,6 +120,7 @@ def _settings(folder: Path, broker: LocalBroker, budget: int, format: str, *, pa
         overrides={
             "base": str(folder),
             "kafka": {
+                "group": "guardian-demo",  # who points a monitor of theirs here shares no partition with this one
                 "bootstrap_servers": broker.address,
                 "session_timeout_ms": broker.settings.session_timeout_ms,
                 "heartbeat_interval_ms": broker.settings.heartbeat_interval_ms,

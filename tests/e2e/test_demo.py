@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from guardian.bus.kafka import KafkaConsumer
+from guardian.bus.kafka_settings import KafkaSettings
+from guardian.config import load
 from guardian.demo.scenario import PLANTS
+from guardian.domain.record import Record
 
 
 def environment(tmp: Path) -> dict[str, str]:
@@ -19,18 +24,61 @@ def environment(tmp: Path) -> dict[str, str]:
     return {**kept, "TMPDIR": str(tmp)}
 
 
+def staying(process: "subprocess.Popen[str]", screen: Path) -> str:
+    """What a demo that stays has shown, once its day is over."""
+    until = time.monotonic() + 240
+    while "GUARDIAN_TOKEN" not in screen.read_text():
+        assert process.poll() is None, screen.read_text()
+        assert time.monotonic() < until, screen.read_text()
+        time.sleep(0.1)
+    return screen.read_text()
+
+
+def listed_as_told(told: str, tmp: Path) -> list[dict[str, object]]:
+    """The findings, by a shell that was given what the demo prints for it."""
+    given = [line for line in told.splitlines() if line.startswith("  export ")]
+    script = "\n".join(["set -e", *given, f"{sys.executable} -m guardian findings --json"])
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment(tmp), check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def read_beside(told: str) -> list[Record]:
+    """The first records that a monitor with the settings that `guardian init` writes reads at the demo's broker."""
+    (broker,) = re.findall(r"broker (\S+)", told)
+    ours = load(None).kafka
+    session = KafkaSettings(broker, session_timeout_ms=6000, heartbeat_interval_ms=500, assignor=ours.assignor)
+    consumer = KafkaConsumer(session, [ours.topic], group=ours.group)
+    consumer.start(lambda _: {})
+    try:
+        until = time.monotonic() + 60
+        while not (records := consumer.poll(timeout_s=1, max_records=10)):
+            assert time.monotonic() < until
+        return records
+    finally:
+        consumer.close()
+
+
 @pytest.mark.slow
-def test_the_demo_catches_every_planted_drift_and_nobody_else(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "guardian", "demo", "--json", "--sessions", "24", "--seed", "11"],
-        capture_output=True,
-        text=True,
-        env=environment(tmp_path),
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    outcome = json.loads(done.stdout)
+def test_the_demo_catches_every_planted_drift_and_nobody_else_and_stays_to_be_looked_at(tmp_path: Path) -> None:
+    home, screen = tmp_path / "home", tmp_path / "screen"
+    home.mkdir()
+    with screen.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "guardian", "demo", "--keep", "--json", "--sessions", "24", "--seed", "11"],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=environment(home),
+        )
+    try:
+        told = staying(process, screen)
+        assert listed_as_told(told, home)
+        assert read_beside(told)
+    finally:
+        process.send_signal(signal.SIGINT)
+        shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, screen.read_text()
+    outcome = json.loads(shown)
     assert {p["kind"] for p in outcome["planted"]} == {plant.value for plant in PLANTS}
     assert all(p["effect"] in ("flagged", "revoked") for p in outcome["planted"])
     assert outcome["false_alarms"] == []
@@ -38,7 +86,7 @@ def test_the_demo_catches_every_planted_drift_and_nobody_else(tmp_path: Path) ->
     assert revoked
     assert all(p["refused_calls"] >= 1 for p in revoked), "the next call of a revoked session is refused"
     assert outcome["refusal_ms"]["n"] == len(revoked)
-    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+    assert list(home.iterdir()) == [], "nothing is left behind"
 
 
 @pytest.mark.slow
