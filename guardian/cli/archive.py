@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import (
-    NOT_ENTITLED,
     UNREADABLE,
     ConfigOption,
     JsonOption,
@@ -34,9 +33,7 @@ def register(app: typer.Typer) -> None:
 
 @archive_app.command("import")
 def import_(
-    source: Annotated[
-        str, typer.Argument(help="A log of guardian.decision/v1 lines (.gz too; - is stdin), or kafka.")
-    ],
+    source: Annotated[str, typer.Argument(help="A log in source.format (.gz too; - is stdin), or kafka.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,9 +74,8 @@ def import_(
             )
     if isinstance(history, PlainLines):
         say_if_empty(Path(source), history.held)
-        disbelieved = sum(each.count for each in outcome.refusals.values() if each.code == NOT_ENTITLED)
-        unread = outcome.refused - disbelieved
-        hint_format(settings, Path(source), read=outcome.decisions + disbelieved, unread=unread)
+        refused = {code: each.count for code, each in outcome.refusals.items()}
+        hint_format(settings, Path(source), decisions=outcome.decisions, refused=refused)
     if outcome.too_old:
         days, (are, go) = (
             counted(outcome.too_old, "day"),

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from errno import EPIPE
@@ -43,8 +43,8 @@ UNREADABLE = 3
 INTERRUPTED = 130
 CUT_OFF = 141
 """The exit code where whoever read the output has closed the pipe: what a shell says of any program there."""
-NOT_ENTITLED = "gateway_not_entitled"
-"""The code of what could be read, and is not believed."""
+_READ = frozenset({"gateway_not_entitled", "no_gateway", "no_tenant"})
+"""The codes of what could be read, and of which the configuration must say who sends it or whose it is."""
 _NARROWEST = 20
 _KEPT = "\N{NO-BREAK SPACE}"
 _MARKS = {True: "ok  ", False: "MEND", None: "?   "}
@@ -165,8 +165,11 @@ def say_if_empty(file: Path, records: int) -> None:
         typer.echo(escape(f"{'standard input' if str(file) == '-' else file} holds no records"), err=True)
 
 
-def hint_format(settings: Settings, file: Path, *, read: int, unread: int) -> None:
-    """Where most of a log could not be read, say how to find out whether it has another format."""
+def hint_format(settings: Settings, file: Path, *, decisions: int, refused: Mapping[str, int]) -> None:
+    """Where most of a log could not be read, say how to find out whether it has another format. `refused`: how
+    many by code."""
+    read = decisions + sum(refused.get(code, 0) for code in _READ)
+    unread = decisions + sum(refused.values()) - read
     if unread > read and settings.source.format != "auto":
         typer.echo(
             f"Perhaps it has another format: `guardian detect {file}` says which one, and how to read it"

@@ -1,12 +1,12 @@
 """score, replay."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from guardian.cli.common import (
-    NOT_ENTITLED,
     UNREADABLE,
     ConfigOption,
     JsonOption,
@@ -27,9 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    file: Annotated[
-        Path, typer.Argument(help="guardian.decision/v1 lines or session lines; .gz too; - is stdin.")
-    ],
+    file: Annotated[Path, typer.Argument(help="A log in source.format, or session lines; .gz too; - is stdin.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the verdicts go; - is stdout.")] = Path(
         "-"
     ),
@@ -47,15 +45,16 @@ def score(
     other_file(output, existing_file(file))
     with progress("scoring") as update:
         outcome = score_file(settings, file, output, update)
-    typer.echo(f"{counted(outcome.scored, 'action')} scored, {counted(outcome.refused, 'line')} refused", err=True)
+    refused = sum(outcome.refused.values())
+    typer.echo(f"{counted(outcome.scored, 'action')} scored, {counted(refused, 'line')} refused", err=True)
     say_if_empty(file, outcome.records)
-    hint_format(settings, file, read=outcome.scored, unread=outcome.refused)
-    if outcome.refused:
+    hint_format(settings, file, decisions=outcome.scored, refused=outcome.refused)
+    if refused:
         raise typer.Exit(UNREADABLE)
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A log of guardian.decision/v1 lines; .gz too; - is stdin.")],
+    file: Annotated[Path, typer.Argument(help="A log in source.format; .gz too; - is stdin.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,8 +78,7 @@ def replay(
         show_findings(outcome.findings)
     show_replay(outcome)
     say_if_empty(file, outcome.records)
-    disbelieved = sum(code == NOT_ENTITLED for _, code, _ in outcome.dead_letters)
-    unread = len(outcome.dead_letters) - disbelieved
-    hint_format(settings, file, read=outcome.decisions + disbelieved, unread=unread)
+    refused = Counter(code for _, code, _ in outcome.dead_letters)
+    hint_format(settings, file, decisions=outcome.decisions, refused=refused)
     if outcome.dead_letters:
         raise typer.Exit(UNREADABLE)

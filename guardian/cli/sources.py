@@ -164,15 +164,16 @@ def _show_tally(tally: "Tally", options: str | None, session: Sequence[str]) -> 
 
 def _show_way(tallies: "list[Tally]") -> None:
     """How to have it read: by which configuration, or that it takes a mapping."""
-    from guardian.commands.detecting import SESSIONS
+    from guardian.commands.detecting import SESSIONS, grants
 
     known = [tally.format for tally in tallies if tally.format not in (None, SESSIONS) and tally.decisions]
     alone = len(known) == 1 and not any(tally.only_auto for tally in tallies)
     if known:
-        typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if alone else 'auto'}")
+        typer.echo(f"\nTo read it, in guardian.yaml:\n\nsource:\n  format: {known[0] if alone else 'auto'}")
         for name, otherwise in _OTHERWISE.items():
             if any(tally.missing[name] for tally in tallies):
-                typer.echo(f"  {name}: NAME  # not every record says it; {otherwise}")
+                typer.echo(f"  {name}: {name.upper()}  # not every record says it; {otherwise}")
+        typer.echo(grants(tallies))
     elif any(tally.callless or any(map(_is_unknown, tally.reasons)) for tally in tallies):
         typer.echo(
             "\nIf it is a format of your own: say where its records have what in a mapping, such as"

@@ -1,11 +1,15 @@
 """Which format is a log, and what does guardian understand of it? For people about to point it at theirs."""
 
 import dataclasses
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
+
+import yaml
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, options_of, read_mapping
@@ -14,6 +18,7 @@ from guardian.config import Settings
 from guardian.domain.event import DecisionEvent, SessionKey, SessionName
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
+from guardian.pipeline.decoding import EVERY_TENANT
 from guardian.sources.completing import Completion
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.port import Format, Source, Told
@@ -24,6 +29,7 @@ SESSIONS = "session lines"
 """What stands for a format where a file holds whole sessions, which are no log; their acts count as decisions."""
 _REASONS = 5
 _NOBODY = "-"
+_GRANTS = 20
 _ENOUGH = 20
 _NEARLY_ALL = 0.9
 _SESSIONS = 100_000
@@ -56,7 +62,7 @@ class Alone:
 class Tally:
     """What became of the records of one format (None: of none that is known). `only_auto`: how many of guardian's
     own format only `auto` reads whole. `calls`: how many each session has that `source.session` chose the name of,
-    with what that is."""
+    with what that is. `spoken`: how many each gateway has of each tenant."""
 
     format: str | None
     records: int = 0
@@ -67,9 +73,12 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     calls: Counter[tuple[SessionKey, SessionName]] = field(default_factory=Counter)
+    spoken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, event: DecisionEvent) -> None:
-        """Count the call for its session, unless it could have no other name: it has neither agent nor user."""
+        """Count the call for its gateway; and for its session, unless it could have no other name: it has neither
+        agent nor user."""
+        self.spoken[event.gateway, event.envelope.tenant_id] += 1
         if event.origin is None or event.has_envelope:
             return
         if event.envelope.agent_id is None and "delegator_id" in event.origin.absent:
@@ -158,6 +167,25 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
             tally.count(event)
         tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
     return sorted(tallies.values(), key=lambda tally: -tally.records)
+
+
+def grants(tallies: Iterable[Tally]) -> str:
+    """Which gateway speaks for whom in a log, as lines of a configuration in ASCII: the most frequent, and how
+    many more. GATEWAY and TENANT stand for names that not every record says; a configured gateway sends all."""
+    spoken: Counter[tuple[str, str]] = sum((tally.spoken for tally in tallies), Counter())
+    one = any(gateway == _NOBODY for gateway, _ in spoken)
+    pairs = dict.fromkeys(
+        ("GATEWAY" if one else gateway, "TENANT" if tenant == _NOBODY else tenant)
+        for (gateway, tenant), _ in spoken.most_common()
+        if tenant != EVERY_TENANT  # which no record may name
+    )
+    told: dict[str, list[str]] = {}
+    for gateway, tenant in islice(pairs, _GRANTS):
+        told.setdefault(gateway, []).append(tenant)
+    lines = yaml.safe_dump(told, default_flow_style=None, sort_keys=False, width=math.inf).splitlines()
+    more = [f"# and {len(pairs) - _GRANTS:,} more"] if len(pairs) > _GRANTS else []
+    head = "gateways:  # as the log has it; leave out whom a gateway may not speak for"
+    return "\n  ".join([head, *lines, *more])
 
 
 def _session_in(line: Line) -> SessionLine | None:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -43,10 +43,10 @@ Update = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class ScoreOutcome:
-    """How many actions were scored and how many lines refused, of how many records."""
+    """How many actions were scored and how many lines refused, by code, of how many records."""
 
     scored: int
-    refused: int
+    refused: Mapping[str, int]
     records: int
 
 
@@ -64,7 +64,8 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
         settings, judge, verify=unchecked, clock=utc_now, redaction_key=key, check_entitlements=False
     )
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
-    scored = refused = lines = held = 0
+    scored = lines = held = 0
+    refused: Counter[str] = Counter()
     with writer(output) as write:
         for records in batches(file):
             for result in _score(records, sessions, log, pipeline):
@@ -72,7 +73,7 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
                     scored += 1
                     write(json.dumps(result.as_json()))
                 else:
-                    refused += 1
+                    refused[result.error.partition(":")[0]] += 1
                     write(json.dumps({"line": result.line, "error": result.error}))
             lines += len(records)
             held += sum(bool(record.value.strip()) for record in records)

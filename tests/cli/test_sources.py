@@ -37,12 +37,37 @@ def test_detect_says_what_the_configuration_has_to_say_for_a_log(guardian, tmp_p
     (tmp_path / "guardian.yaml").write_text("source: {format: envoy}")
     shutil.copy(SAMPLES / "envoy.jsonl", tmp_path / "log")
     assert "no_gateway" in guardian("score", "log", "-c", "guardian.yaml").stdout
-    _, _, told = guardian("detect", "log").stdout.partition("To read it:\n")
-    assert yaml.safe_load(told) == {"source": {"format": "envoy", "gateway": "NAME", "tenant": "NAME"}}
+    told = to_read_it(guardian)
+    assert yaml.safe_load(told) == {
+        "source": {"format": "envoy", "gateway": "GATEWAY", "tenant": "TENANT"},
+        "gateways": {"GATEWAY": ["tenant_acme", "TENANT"]},
+    }
     (tmp_path / "guardian.yaml").write_text(told)
-    assert guardian("score", "log", "-c", "guardian.yaml").returncode == 0
+    for command in ("score", "replay"):
+        assert guardian(command, "log", "-c", "guardian.yaml").returncode == 0
     shutil.copy(SAMPLES / "guardian.jsonl", tmp_path / "log")
-    assert "NAME" not in guardian("detect", "log").stdout
+    assert yaml.safe_load(to_read_it(guardian)) == {
+        "source": {"format": "guardian"},
+        "gateways": {"mcp-gw-eu-1": ["tenant_acme"]},
+    }
+
+
+def to_read_it(guardian) -> str:
+    return guardian("detect", "log").stdout.partition("To read it, in guardian.yaml:\n")[2]
+
+
+def test_what_a_log_says_of_its_gateways_is_a_configuration_whatever_they_are_called(
+    guardian, tmp_path: Path
+) -> None:
+    one = json.loads((SAMPLES / "guardian.jsonl").read_text().splitlines()[0])
+    pairs = [("a: {b}", "*"), ("a: {b}", "tenant\u202e#"), *((f"gw-{n}", "t") for n in range(25))]
+    log = [{**one, "gateway": gw, "envelope": {**one["envelope"], "tenant_id": tenant}} for gw, tenant in pairs]
+    (tmp_path / "log").write_text("\n".join(map(json.dumps, log)))
+    told = to_read_it(guardian)
+    assert told.isascii()
+    granted = yaml.safe_load(told)["gateways"]
+    assert (granted["a: {b}"], granted["gw-0"], len(granted)) == (["tenant\u202e#"], ["t"], 20)
+    assert "# and 6 more" in told
 
 
 def test_detect_reads_guardians_own_format_whichever_gateways_it_names(guardian, tmp_path: Path) -> None:
@@ -105,7 +130,7 @@ def test_detect_reads_a_log_as_it_is_configured(guardian, tmp_path: Path, source
     (tally,) = json.loads(done.stdout)
     assert (done.returncode, tally["format"], tally["decisions"]) == (0, format, 1)
     assert {"gateway", "tenant", "agent_id"}.isdisjoint(tally["missing"])
-    assert "NAME" not in guardian("detect", "log").stdout
+    assert "TENANT" not in guardian("detect", "log").stdout
     assert "1 decision of 1 session" in guardian("replay", "log").stderr
 
 
@@ -171,13 +196,15 @@ def test_a_log_of_another_format_is_refused_with_how_to_find_out_which(guardian,
         assert HINT not in again.stderr
 
 
-def test_a_bad_line_or_a_gateway_that_is_not_believed_is_no_other_format(guardian, tmp_path: Path) -> None:
+def test_a_bad_line_and_what_the_configuration_must_say_are_no_other_format(guardian, tmp_path: Path) -> None:
     one = (SAMPLES / "guardian.jsonl").read_text().splitlines()[0]
     (tmp_path / "log").write_text(f"{one}\n{{broken\n")
     broken = guardian("replay", "log")
     (tmp_path / "guardian.yaml").write_text("gateways: {another-gateway: [tenant_acme]}")
     disbelieved = guardian("replay", "log", "-c", "guardian.yaml")
-    for done in (broken, disbelieved):
+    (tmp_path / "log").write_text(json.dumps(ASKED))
+    nobodys = [guardian(command, "log", env={"GUARDIAN_SOURCE__FORMAT": "opa"}) for command in ("score", "replay")]
+    for done in (broken, disbelieved, *nobodys):
         assert (done.returncode, HINT in done.stderr) == (3, False)
 
 

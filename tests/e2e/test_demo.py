@@ -43,7 +43,7 @@ def listed_as_told(told: str, tmp: Path) -> list[dict[str, object]]:
 
 
 def read_beside(told: str) -> list[Record]:
-    """The first records that a monitor with the settings that `guardian init` writes reads at the demo's broker."""
+    """The first records that a monitor with the settings of `guardian init` reads at the demo's broker."""
     (broker,) = re.findall(r"broker (\S+)", told)
     ours = load(None).kafka
     session = KafkaSettings(broker, session_timeout_ms=6000, heartbeat_interval_ms=500, assignor=ours.assignor)
