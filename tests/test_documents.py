@@ -19,6 +19,8 @@ PAGES = sorted(
 )
 _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_APART = re.compile(r"^ *\|.*$|!\[[^]]*\]|\]\([^)\s]+\)", re.MULTILINE)
+"""What is no running text: a line of a table, a picture's caption, where a link leads."""
 _COMMAND = re.compile(r"^(?:.*\| *)?guardian ([a-z][a-z-]*(?: [a-z][a-z0-9-]*)?)", re.MULTILINE)
 
 
@@ -80,3 +82,20 @@ def test_the_figures_in_the_readme_are_those_of_the_benches_page() -> None:
     rows = [line for line in short.splitlines() if line.startswith("|")]
     assert len(rows) > 10
     assert [row for row in rows if row not in all_of_them] == []
+
+
+AT_ONCE = 12
+"""What is said twice does not stay the same for long: no page repeats so many words of README in a row."""
+
+
+def runs(text: str) -> set[str]:
+    words = re.findall(r"[\w'’-]+", _APART.sub("", text).lower())
+    return {" ".join(words[at : at + AT_ONCE]) for at in range(len(words) - AT_ONCE + 1)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != ROOT / "README.md"], ids=named)
+def test_what_a_page_says_the_readme_only_points_to(page: Path) -> None:
+    before, _, figures = (ROOT / "README.md").read_text("utf-8").partition("\n## Figures\n")
+    said_here = runs(before) | runs(figures.partition("\n## ")[2])
+    assert len(said_here) > 2_000
+    assert said_here & runs(page.read_text("utf-8")) == set()
