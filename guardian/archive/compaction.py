@@ -1,8 +1,8 @@
-"""Many small files of a day become one; days that are older than they are kept go."""
+"""Many small files become one, also of a day that goes on; days that are older than they are kept go."""
 
 import errno
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -29,6 +29,8 @@ from guardian.errors import ArchiveError
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024
 """Files of a partition are merged up to so many rows, and bytes on the disk."""
+_MANY = 32
+"""As many files of a day that goes on are merged, and no fewer."""
 _AT_ONCE = 512
 _ABANDONED = timedelta(days=1)
 """No write takes that long: an unfinished file of this age was left by a crash."""
@@ -44,7 +46,14 @@ class Tidied:
 
 
 def tidy(root: Path, *, now: datetime, keep: timedelta) -> Tidied:
-    """Forget days older than `keep` and what was said on them; merge every finished day and what people said.
+    """`tidying` in one go."""
+    *_, done = tidying(root, now=now, keep=keep)
+    return done
+
+
+def tidying(root: Path, *, now: datetime, keep: timedelta) -> Iterator[Tidied]:
+    """Forget days older than `keep` and what was said on them; merge what people said, every finished day, and
+    what has become many files of one that goes on. Tells after each merge, and at its end, what is done so far.
 
     Forgetting comes first: neither damage to a younger day nor a full disk may keep an old one. A day is finished
     an hour after its end; late arrivals are merged the next time. A file that cannot be read stays where it is.
@@ -58,36 +67,40 @@ def tidy(root: Path, *, now: datetime, keep: timedelta) -> Tidied:
         forgotten = forget(root, older_than=oldest)
     except ArchiveError as error:
         stuck = error
-    for partition in list(partitions(root, first=oldest, last=finished - timedelta(days=1))):
+    for partition in list(partitions(root, first=oldest)):
         _sweep(partition.folder(root), before=now - _ABANDONED)
         try:
-            count = compact(root, partition)
+            count = compact(root, partition, goes_on=partition.day >= finished)
         except ArchiveError as error:
             trouble = error
             continue
-        merged, into = merged + count, into + bool(count)
+        if count:
+            merged, into = merged + count, into + 1
+            yield Tidied(merged, into, forgotten)
     try:
         tidy_words(root, older_than=oldest)
     except ArchiveError as error:
         trouble = error
     if (told := stuck or trouble) is not None:
         raise told
-    return Tidied(merged, into, forgotten)
+    yield Tidied(merged, into, forgotten)
 
 
-def compact(root: Path, partition: Partition) -> int:
+def compact(root: Path, partition: Partition, *, goes_on: bool = False) -> int:
     """Merge a partition's files into one without repeated decisions; returns how many (0: there was nothing to
-    do).
+    do). Of a day that `goes_on` only many are merged, and not into one that is larger than all of them.
 
     The merged file is there before the others go. A reader in between sees decisions twice and counts them once.
     """
     files = parquet_files(partition.folder(root))
-    if len(files) < 2:
+    if len(files) < (_MANY if goes_on else 2):
         return 0
     try:
         sizes = {path: _rows(path) for path in files}
-        chosen, rows, size = [], 0, 0
+        chosen, rows, size = list[Path](), 0, 0
         for path in sorted(files, key=lambda path: sizes[path]):
+            if goes_on and len(chosen) >= _MANY and sizes[path] > rows:
+                break  # or it would be written anew with every merge of the day
             length = path.stat().st_size
             if rows + sizes[path] <= MOST_ROWS and size + length <= MOST_BYTES:
                 chosen.append(path)

@@ -163,36 +163,30 @@ def each_once(
     paths: list[Path], columns: list[str], rows: int, seen: Seen, window: Window = Window()
 ) -> Iterator[pa.RecordBatch]:
     """The files of a partition merged in time, without the decisions that `seen` knows."""
-    _expect(paths, seen)
-    for batch in _in_time(paths, columns, rows):
+    wanted = list(dict.fromkeys([*columns, *NAMING, *(name for name, _ in IN_FILE)]))
+    each = max(_LEAST_ROWS, rows // len(paths))
+    runs = [Run(begins, _read(path, wanted, each)) for path, begins in _begin(paths, seen).items()]
+    for batch in in_time(runs):
         kept = _within(batch, window)
         kept = kept.filter(seen.fresh(kept))
         if kept.num_rows:
             yield kept.select(columns)
 
 
-def _expect(paths: list[Path], seen: Seen) -> None:
-    """Tell `seen` which decisions will come live, if others were back-filled: by time those may come first."""
-    origins = {
-        path: {name for rows in _read(path, ["origin"], _BATCH_ROWS) for name in rows.column("origin").to_pylist()}
-        for path in paths
-    }
-    if set().union(*origins.values()) <= {LIVE}:
-        return
-    for path, found in origins.items():
-        if LIVE in found:
+def _begin(paths: list[Path], seen: Seen) -> dict[Path, datetime]:
+    """The time of each file's first row. Tells `seen` which decisions will come live, if others were back-filled:
+    by time those may come first."""
+    begins: dict[Path, datetime] = {}
+    origins: dict[Path, set[str]] = {}
+    for path in paths:
+        for batch in _read(path, ["origin"], _BATCH_ROWS):
+            begins.setdefault(path, batch.column("at")[0].as_py())
+            origins.setdefault(path, set()).update(pc.unique(batch.column("origin")).to_pylist())
+    if not set().union(*origins.values()) <= {LIVE}:
+        for path in (path for path, found in origins.items() if LIVE in found):
             for batch in _read(path, list(NAMING), _BATCH_ROWS):
                 seen.expect(batch)
-
-
-def _in_time(paths: list[Path], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """The files' rows in order of time, with the columns that identify a decision."""
-    wanted = list(dict.fromkeys([*columns, *NAMING, *(name for name, _ in IN_FILE)]))
-    each = max(_LEAST_ROWS, rows // len(paths))
-    firsts = [(path, next(_read(path, ["at"], 1), None)) for path in paths]
-    return in_time(
-        [Run(first.column("at")[0].as_py(), _read(path, wanted, each)) for path, first in firsts if first]
-    )
+    return begins
 
 
 def _read(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:

@@ -1,10 +1,10 @@
 """The archive put together: its rules and folder from settings, its reader, its writer beside a monitor."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from guardian.archive.compaction import Tidied, tidy
+from guardian.archive.compaction import Tidied, tidying
 from guardian.archive.reader import Archive
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows, share_memory
@@ -64,14 +64,14 @@ def open_archiving(
         put = write_labels if group.kind == "labels" else write_events
         return put(root, group.name, group.bodies)
 
-    def tidied(now: datetime) -> Tidied:
-        return tidy(root, now=now, keep=timedelta(days=settings.archive.keep_days))
+    def tidy(now: datetime) -> Iterator[Tidied]:
+        return tidying(root, now=now, keep=timedelta(days=settings.archive.keep_days))
 
     return Archiving(
         spool=spool,
         pack=pack,
         write=write,
-        tidy=tidied,
+        tidy=tidy,
         clock=utc_now,
         metrics=metrics,
         options=ArchivingOptions(

@@ -112,7 +112,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @archive_app.command()
 def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Merge the small files of finished days, forget days beyond `archive.keep_days`; the monitor does it hourly.
+    """Merge small files, forget days beyond `archive.keep_days`; the monitor does it hourly.
 
     Example: guardian archive compact
     """

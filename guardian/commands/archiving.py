@@ -32,7 +32,7 @@ def archive_counts(archive: Archive) -> dict[str, int]:
 
 
 def tidy_archive(settings: Settings) -> Tidied:
-    """Merge finished days and forget old ones now."""
+    """Merge files and forget old days now."""
     root = open_archive(settings).root
     return tidy(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days))
 

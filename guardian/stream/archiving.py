@@ -1,7 +1,7 @@
 """From the store's spool into the archive's files, beside the loop that judges."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -31,8 +31,8 @@ class ArchivingOptions:
 
 class Archiving:
     """`pack` makes the bytes that are committed with a batch, `write` puts a group of them into files, `tidy`
-    merges files and deletes old ones. Detection goes first: neither a full disk nor a batch that cannot be packed
-    holds it up."""
+    merges files and deletes old ones in at least one step: what is due is written before the next. Detection goes
+    first: neither a full disk nor a batch that cannot be packed holds it up."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Archiving:
         spool: Spool,
         pack: Callable[[Judgement], bytes],
         write: Callable[[Group], int],
-        tidy: Callable[[datetime], object],
+        tidy: Callable[[datetime], Iterator[object]],
         clock: Clock,
         metrics: Metrics,
         options: ArchivingOptions | None = None,
@@ -55,6 +55,7 @@ class Archiving:
         self._options = options or ArchivingOptions()
         self._crash = crash_points
         self._waiting = spool.depth()
+        self._tidying: Iterator[object] = iter(())
         self._next_tidy: datetime | None = None
         self.failing = False
         """Whether what was last to be written could not be, and waits."""
@@ -76,9 +77,10 @@ class Archiving:
         """Write until `stop` is set, then once more everything that is left."""
         failures, pace = 0, self._options.pace
         while not stop.is_set():
+            more = False
             try:
                 written = self.write_due()
-                self._tidy_now_and_then()
+                more = self._tidy_on()
                 failures = 0
                 self.failing = self.failing and not written and self._waiting > 0  # what failed is not due at once
             except (ArchiveError, StoreError) as error:
@@ -86,7 +88,8 @@ class Archiving:
                 self.failing = self.failing or isinstance(error, ArchiveError)  # of its database the worker tells
                 self._metrics.add("guardian_loop_failures_total", loop="archive")
                 _log.error("archive not written", error=str(error), retry_in_s=pace.after(failures))
-            stop.wait(pace.after(failures))
+            if not more:
+                stop.wait(pace.after(failures))
         try:
             self.write_due(everything=True)
         except (ArchiveError, StoreError) as error:
@@ -107,11 +110,21 @@ class Archiving:
         self._metrics.set("guardian_archive_waiting", self._waiting)
         return written
 
-    def _tidy_now_and_then(self) -> None:
+    def _tidy_on(self) -> bool:
+        """The next step, if it is time to tidy; whether another one follows at once."""
+        if next(self._tidying, None) is not None:
+            return True
         now = self._clock()
-        if self._next_tidy is None or now >= self._next_tidy:
-            self._next_tidy = now + self._options.tidy_every
-            _log.info("archive tidied", result=str(self._tidy(now)))
+        if self._next_tidy is not None and now < self._next_tidy:
+            return False
+        self._next_tidy = now + self._options.tidy_every
+        self._tidying = self._steps(now)
+        return True
+
+    def _steps(self, now: datetime) -> Iterator[object]:
+        for done in self._tidy(now):
+            yield done
+        _log.info("archive tidied", result=str(done))
 
     def _skip(self, judgement: Judgement, why: str) -> bytes:
         self._metrics.add("guardian_archive_skipped_total", len(judgement.scored))

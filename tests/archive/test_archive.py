@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.archive import compaction, words
-from guardian.archive.compaction import count_files, tidy
+from guardian.archive.compaction import count_files, tidy, tidying
 from guardian.archive.files import Partition, partitions, tenant_folder
 from guardian.archive.merging import Run, in_time
 from guardian.archive.reader import Archive, Window
@@ -34,10 +34,18 @@ from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
+THE_DAY = datetime(2026, 5, 12, 18, tzinfo=UTC)
+"""On which the decisions were made, and which goes on."""
 
 
 def calls(root, **window):
     return [(call.session_id, call.decision_id) for call in Archive(root).past_calls(Window(**window))]
+
+
+def write_files(root, rows, verdict, numbers, **more):
+    """A file for each decision."""
+    for n in numbers:
+        write_events(root, f"g{n}", [rows().events([verdict(n, **more)], [])])
 
 
 @pytest.mark.parametrize("bound", ["since", "until"])
@@ -311,32 +319,89 @@ def test_the_same_id_with_other_content_is_another_decision(tmp_path, rows, verd
     assert len(calls(tmp_path)) == 2
 
 
-def test_a_crash_between_merging_and_removing_loses_and_doubles_nothing(tmp_path, rows, verdict, monkeypatch):
-    for group in "abc":
-        write_events(tmp_path, group, [rows().events([verdict(ord(group))], [])])
+@pytest.mark.parametrize("now", [NOW, THE_DAY])
+@pytest.mark.parametrize("removed", [0, 3])
+def test_a_crash_between_merging_and_removing_loses_and_doubles_nothing(
+    tmp_path, rows, verdict, monkeypatch, now, removed
+):
+    write_files(tmp_path, rows, verdict, range(40))
+    remove, gone = compaction.remove, []
 
     def crash(path):
-        raise KeyboardInterrupt
+        if len(gone) == removed:
+            raise KeyboardInterrupt
+        remove(path)
+        gone.append(path)
 
-    monkeypatch.setattr("guardian.archive.compaction.remove", crash)
+    monkeypatch.setattr(compaction, "remove", crash)
     with pytest.raises(KeyboardInterrupt):
-        tidy(tmp_path, now=NOW, keep=timedelta(days=400))
-    assert len(calls(tmp_path)) == 3
-    assert count_files(tmp_path)["files"] == 4
+        tidy(tmp_path, now=now, keep=timedelta(days=400))
+    assert len(calls(tmp_path)) == 40
+    assert count_files(tmp_path)["files"] == 41 - removed
     monkeypatch.undo()
-    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
-    assert len(calls(tmp_path)) == 3
+    for again in (now, NOW):
+        tidy(tmp_path, now=again, keep=timedelta(days=400))
+        assert len(calls(tmp_path)) == 40
     assert count_files(tmp_path)["files"] == 1
 
 
-def test_a_merge_while_somebody_reads_shows_every_decision_once(tmp_path, rows, verdict):
-    for group in "abcd":
-        write_events(tmp_path, group, [rows().events([verdict(ord(group))], [])])
-    reading = Archive(tmp_path).past_calls()
+@pytest.mark.parametrize("now", [NOW, THE_DAY])
+def test_a_merge_while_somebody_reads_shows_every_decision_once(tmp_path, rows, verdict, now):
+    write_files(tmp_path, rows, verdict, range(40))
+    reading = Archive(tmp_path).past_calls(Window("acme"))
     first = next(reading)
-    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
-    found = [first, *reading]
-    assert sorted(call.decision_id for call in found) == sorted(f"d{ord(group)}" for group in "abcd")
+    assert tidy(tmp_path, now=now, keep=timedelta(days=400)).merged == 40
+    write_files(tmp_path, rows, verdict, range(40, 80))
+    assert tidy(tmp_path, now=now, keep=timedelta(days=400)).merged == 41
+    assert [call.decision_id for call in (first, *reading)][:40] == [f"d{n}" for n in range(40)]
+    assert calls(tmp_path) == [("s1", f"d{n}") for n in range(80)]
+
+
+def test_a_day_that_goes_on_is_merged_once_it_has_many_files(tmp_path, rows, verdict):
+    write_files(tmp_path, rows, verdict, range(31))
+    assert tidy(tmp_path, now=THE_DAY, keep=timedelta(days=400)).merged == 0
+    write_files(tmp_path, rows, verdict, range(31, 33))
+    done = tidy(tmp_path, now=THE_DAY, keep=timedelta(days=400))
+    assert (done.merged, done.into) == (33, 1)
+    assert calls(tmp_path) == [("s1", f"d{n}") for n in range(33)]
+
+
+def test_what_is_merged_already_is_written_anew_only_with_as_much_again(tmp_path, rows, verdict):
+    written = []
+    for hour in range(8):
+        write_files(tmp_path, rows, verdict, range(32 * hour, 32 * (hour + 1)))
+        before = {path.name for path in tmp_path.rglob("*.parquet")}
+        assert tidy(tmp_path, now=THE_DAY, keep=timedelta(days=400)).into == 1
+        [made] = (path for path in tmp_path.rglob("*.parquet") if path.name not in before)
+        written.append(pq.ParquetFile(made).metadata.num_rows // 32)
+    assert written == [1, 2, 1, 4, 1, 2, 1, 8]
+    assert count_files(tmp_path)["files"] == 1
+    assert calls(tmp_path) == [("s1", f"d{n}") for n in range(256)]
+
+
+def test_others_have_their_turn_between_two_merges(tmp_path, rows, verdict):
+    """What they write then is there, and merged the next time."""
+    for tenant in ("a", "b", "c"):
+        write_files(tmp_path, rows, verdict, range(2), tenant=tenant)
+    told = []
+    for done in tidying(tmp_path, now=NOW, keep=timedelta(days=400)):
+        told.append(done.merged)
+        write_files(tmp_path, rows, verdict, [10 + len(told)], tenant="a")
+    assert told == [2, 4, 6, 6]
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 5
+    assert len(calls(tmp_path)) == 10
+
+
+def test_a_group_that_is_written_again_after_it_was_merged_is_counted_once(tmp_path, rows, verdict):
+    """As by a monitor that died between the file and the end of its group in the store."""
+    write_files(tmp_path, rows, verdict, range(40))
+    tidy(tmp_path, now=THE_DAY, keep=timedelta(days=400))
+    for now, files in ((THE_DAY, 11), (NOW, 1)):
+        write_files(tmp_path, rows, verdict, range(10))
+        assert calls(tmp_path) == [("s1", f"d{n}") for n in range(40)]
+        tidy(tmp_path, now=now, keep=timedelta(days=400))
+        assert count_files(tmp_path)["files"] == files
+    assert count_files(tmp_path)["rows"] == 40
 
 
 def test_files_of_a_day_are_read_in_time_whatever_they_are_called(tmp_path, rows, verdict):
@@ -617,7 +682,7 @@ def test_a_damaged_file_keeps_no_other_day_from_being_merged_and_no_old_one_from
 def test_whatever_happens_to_a_merge_old_days_go(tmp_path, rows, verdict, monkeypatch):
     for day in (0, 4):
         write_events(tmp_path, "g", [rows().events([verdict(day, days=day)], [])])
-    monkeypatch.setattr(compaction, "compact", lambda *_: 1 / 0)
+    monkeypatch.setattr(compaction, "compact", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tidy(tmp_path, now=NOW, keep=timedelta(days=5))
     assert [each.day for each in partitions(tmp_path)] == [date(2026, 5, 16)]

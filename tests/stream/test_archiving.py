@@ -10,21 +10,27 @@ from guardian.stream.archiving import Archiving, ArchivingOptions
 
 
 class Files:
-    """Files in memory by name; `trouble` is raised first, once for each."""
+    """Files in memory by name; `trouble` is raised first, once for each. Tidying takes two steps; `in_a_step` is
+    called in the first."""
 
     def __init__(self):
-        self.written, self.trouble, self.tidied = {}, [], 0
-        self.tidying = threading.Event()
+        self.written, self.trouble, self.tidied, self.in_a_step = {}, [], 0, lambda: None
+        self.tidying, self.done = threading.Event(), []
 
     def write(self, group):
         if self.trouble:
             raise self.trouble.pop(0)
         self.written[group.name] = b"".join(group.bodies)
+        self.done.append("written")
         return len(group.bodies)
 
     def tidy(self, now):
         self.tidied += 1
         self.tidying.set()
+        self.in_a_step()
+        for step in ("a step", "another"):
+            self.done.append(step)
+            yield step
 
     @property
     def decisions(self):
@@ -104,6 +110,24 @@ class Stop:
     def wait(self, seconds):
         self.left -= 1
         self.meanwhile()
+
+
+@pytest.mark.parametrize("trouble", [[], [ArchiveError("disk full")]])
+def test_what_is_due_is_written_before_the_next_step_of_tidying(rig, files, archiving, make_event, trouble):
+    """And where it cannot be, tidying goes on: it may be what makes room."""
+    one, files.trouble = archiving(), trouble
+    files.in_a_step = lambda: feed(rig, make_event, 4, archived=one.packed)
+    one.run(Stop(2, lambda: rig.clock.forward(600)))
+    assert files.done == (["a step", "another", "written"] if trouble else ["a step", "written", "another"])
+    assert files.tidied == 1
+
+
+def test_who_is_to_stop_waits_for_one_step_only(rig, files, archiving, make_event):
+    one, stop = archiving(), threading.Event()
+    feed(rig, make_event, 3, archived=one.packed)
+    files.in_a_step = stop.set
+    one.run(stop)
+    assert files.done == ["a step", "written"]
 
 
 def test_what_the_disk_refuses_is_counted_and_said_until_it_is_written(rig, files, archiving, make_event):
