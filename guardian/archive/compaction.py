@@ -29,6 +29,8 @@ from guardian.errors import ArchiveError
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024
 """Files of a partition are merged up to so many rows, and bytes on the disk."""
+_OF_TODAY = 8
+"""Of a day that goes on up to this part of it: a monitor merges that beside its work, and all may overlap."""
 _MANY = 32
 """As many files of a day that goes on are merged, and no fewer."""
 _AT_ONCE = 512
@@ -70,13 +72,11 @@ def tidying(root: Path, *, now: datetime, keep: timedelta) -> Iterator[Tidied]:
     for partition in list(partitions(root, first=oldest)):
         _sweep(partition.folder(root), before=now - _ABANDONED)
         try:
-            count = compact(root, partition, goes_on=partition.day >= finished)
+            while count := compact(root, partition, goes_on=partition.day >= finished):
+                merged, into = merged + count, into + 1
+                yield Tidied(merged, into, forgotten)
         except ArchiveError as error:
             trouble = error
-            continue
-        if count:
-            merged, into = merged + count, into + 1
-            yield Tidied(merged, into, forgotten)
     try:
         tidy_words(root, older_than=oldest)
     except ArchiveError as error:
@@ -95,6 +95,7 @@ def compact(root: Path, partition: Partition, *, goes_on: bool = False) -> int:
     files = parquet_files(partition.folder(root))
     if len(files) < (_MANY if goes_on else 2):
         return 0
+    part = _OF_TODAY if goes_on else 1
     try:
         sizes = {path: _rows(path) for path in files}
         chosen, rows, size = list[Path](), 0, 0
@@ -102,7 +103,7 @@ def compact(root: Path, partition: Partition, *, goes_on: bool = False) -> int:
             if goes_on and len(chosen) >= _MANY and sizes[path] > rows:
                 break  # or it would be written anew with every merge of the day
             length = path.stat().st_size
-            if rows + sizes[path] <= MOST_ROWS and size + length <= MOST_BYTES:
+            if rows + sizes[path] <= MOST_ROWS // part and size + length <= MOST_BYTES // part:
                 chosen.append(path)
                 rows, size = rows + sizes[path], size + length
         if len(chosen) < 2:

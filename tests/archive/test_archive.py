@@ -839,8 +839,19 @@ def test_only_as_much_is_merged_as_fits_into_memory(tmp_path, rows, verdict, mon
     for group in "abcd":
         write_events(tmp_path, group, [rows().events([verdict(ord(group) * 10 + n) for n in range(3)], [])])
     monkeypatch.setattr("guardian.archive.compaction.MOST_ROWS", 7)
-    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 2
+    done = tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert (done.merged, done.into) == (4, 2)
     assert len(calls(tmp_path)) == 12
+
+
+def test_of_a_day_that_goes_on_less_is_merged_at_once(tmp_path, rows, verdict, monkeypatch):
+    monkeypatch.setattr("guardian.archive.compaction.MOST_ROWS", 80)
+    write_files(tmp_path, rows, verdict, range(40))
+    done = tidy(tmp_path, now=THE_DAY, keep=timedelta(days=400))
+    assert (done.merged, done.into) == (10, 1), "31 files are left, which are few enough"
+    done = tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert (done.merged, done.into) == (31, 1)
+    assert len(calls(tmp_path)) == 40
 
 
 def adapted(verdict, tool, allowed_tools):
