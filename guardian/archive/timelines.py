@@ -19,6 +19,7 @@ from guardian.archive.identity import NAMING, first_of_each
 from guardian.archive.rows import conform, json_object
 from guardian.archive.schema import EVENTS
 from guardian.domain.timeline import Granted, Point, Step
+from guardian.errors import ArchiveError
 
 _FURTHEST = 31
 """Days that are searched beyond the asked ones, in either direction, as long as each has something."""
@@ -125,7 +126,7 @@ class ArchivedTimelines:
                 ]
             except FileNotFoundError:
                 of = None
-        return []
+        raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it")
 
 
 def _rows_of(

@@ -200,3 +200,11 @@ def test_an_altered_file_is_said_so(tmp_path: Path) -> None:
     path.write_bytes(b"PAR1PAR1")
     with pytest.raises(ArchiveError, match="cannot be read"):
         ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+
+
+def test_a_file_that_is_listed_and_not_there_is_no_session_without_actions(tmp_path: Path) -> None:
+    write_events(tmp_path, "g", [pack([row(step(1))], EVENTS)])
+    (path,) = tmp_path.glob("events/*/*/g.parquet")
+    path.with_name("h.parquet").symlink_to("gone")
+    with pytest.raises(ArchiveError, match="lists a file that is not there"):
+        ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
