@@ -12,6 +12,7 @@ from sqlalchemy import (
     Engine,
     RowMapping,
     and_,
+    bindparam,
     exists,
     func,
     or_,
@@ -34,6 +35,7 @@ _Queue = tuple[_Kind, int]
 _MAX_NOTE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 _REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
+_ANY = select(exists().where(outbox.c.state == "due", outbox.c.kind == bindparam("kind")))
 RANKS = 0, 1
 
 
@@ -111,10 +113,11 @@ class Outbox:
         after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
         is due later than that has its time from a clock that was ahead, and is due now.
         """
-        kinds: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
+        asked: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
         waiting: list[tuple[_Queue, list[Any], list[str]]] = []
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
+            kinds = [each for each in asked if connection.execute(_ANY, {"kind": each}).scalar_one()]
             for queue in ((each, rank) for rank in RANKS for each in kinds):
                 where = [*_due(queue[0], topics), outbox.c.rank == queue[1]]
                 found = _lanes(connection, where, times)

@@ -683,7 +683,7 @@ def plans(engine):
     steps: list[str] = []
 
     def explain(connection, cursor, statement, parameters, *_):
-        if statement.startswith(("SELECT", "DELETE", "UPDATE")):
+        if statement.startswith(("SELECT", "DELETE", "UPDATE", "WITH")):
             found = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps.extend(step[3] for step in found)
 
@@ -729,6 +729,14 @@ def test_what_is_due_is_found_without_looking_at_all_that_waits(store, plans):
     by_rank = "INDEX ix_outbox_state_kind_rank_lane_next_at_attempts (state=? AND kind=?"
     assert all(by_rank in step for step in found), found
     assert [step for step in plans if "TEMP B-TREE" in step] == []
+
+
+def test_a_look_for_a_kind_of_which_nothing_waits_is_one_search(store, plans):
+    """Two loops look several times a second, all day."""
+    Member(store, "m").claim(P0).commit(Judgement(findings=(finding(),)), 1)
+    plans.clear()
+    assert store.outbox.due(NOW, 10, kind="dead_letter", topics=["t"]) == []
+    assert len([step for step in plans if "outbox" in step]) == 1, plans
 
 
 def test_the_past_of_a_purpose_that_nobody_has_any_more_is_forgotten(store):
