@@ -115,14 +115,18 @@ class SharedReads:
 
 @dataclass(frozen=True, slots=True)
 class SiblingFact:
-    """What the other sessions of the same task or delegation have read before: a frozen snapshot, named by its
-    version.
+    """What the other sessions of the same task or delegation have read before: a frozen snapshot.
 
     `reads` has one entry per session, the most sensitive first; bounded.
     """
 
-    version: str
-    reads: tuple[SharedReads, ...]
+    reads: Mapping[str, SharedReads]
+
+    @property
+    def version(self) -> str:
+        """Names the snapshot. It is made when it is asked for: few calls are, and it takes all that was read."""
+        told = repr(list(self.reads.items()))
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

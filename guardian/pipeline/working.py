@@ -1,7 +1,6 @@
 """A batch in progress: the memory it began with, and everything that it changes."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -121,10 +120,7 @@ class Work:
             (item for item in found.items() if item[0] != d.event.key.session_id),
             key=lambda item: (-item[1].weight, item[0]),
         )[:SIBLINGS_KEPT]
-        if not known:
-            return None
-        version = hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-        return SiblingFact(version, tuple(reads for _, reads in known))
+        return SiblingFact(dict(known)) if known else None
 
     def share(self, d: Decoded, state: SessionState) -> None:
         """Make this session's reads known to the other sessions of its task and delegation. A root does not know

@@ -16,7 +16,7 @@ sending purpose that names nobody passes here; that is the drift model's to see.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -145,9 +145,9 @@ class ChainExposure(SignalFold):
 
     def _told_away(self, state: State, seen: Observation, places: Sequence[str]) -> float:
         """How surely a look-up tells a strange host of a sensitive read; not where such data comes back."""
-        known, result = {*_subjects(state), *_of_others(seen)}, seen.event.result
-        if not places or not known:
+        if not places or not (known := {*_subjects(state), *_of_others(seen)}):
             return 0.0
+        result = seen.event.result
         returned = sorted(result.data_classes or ())[:64] if result is not None else []
         if kinds_of(returned, sensitive=self.sensitive_classes, ordinary=self.ordinary_classes, declared=True):
             return 0.0
@@ -215,8 +215,8 @@ def _weight(kind: str, read: _Read) -> float:
     return WEIGHTS[kind] * (1.0 if read[1] else _BY_NAME_ONLY) * (_BY_SIBLING if read[2] else 1.0)
 
 
-def _of_siblings(seen: Observation) -> tuple[SharedReads, ...]:
-    return seen.siblings.reads if seen.siblings is not None else ()
+def _of_siblings(seen: Observation) -> Collection[SharedReads]:
+    return seen.siblings.reads.values() if seen.siblings is not None else ()
 
 
 def _of_others(seen: Observation) -> Iterator[str]:

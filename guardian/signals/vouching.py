@@ -88,7 +88,7 @@ def _left(state: State, seen: Observation, way: Way, purpose: str, its: str) -> 
 
 def _is_subject(state: State, seen: Observation, path: str, recipients: int) -> bool:
     """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""
-    if seen.siblings is not None and any(reads.kinds for reads in seen.siblings.reads):
+    if seen.siblings is not None and any(reads.kinds for reads in seen.siblings.reads.values()):
         return False
     prints = seen.value_prints.get(path, ())
     return len(prints) >= recipients and all(state["prints"].get(p[:64]) == state["sensitive"] for p in prints)

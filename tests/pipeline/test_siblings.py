@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardian.domain.signal import Signal
+from guardian.domain.signal import SharedReads, SiblingFact, Signal
 from guardian.pipeline.working import SIBLINGS_KEPT
 
 READ = {"tool": "payroll.read", "arguments": {"person": "user_88213"}, "data_classes": ["payroll"], "records": 1}
@@ -58,6 +58,23 @@ def test_a_finding_names_the_version_of_what_the_siblings_had_read(new_world: An
     told = [f for f in world.findings.values() if "siblings" in f.versions]
     assert told
     assert all(len(f.versions["siblings"]) == 12 for f in told)
+
+
+def test_what_was_read_has_one_name_in_every_version_of_guardian() -> None:
+    payroll = SharedReads({"payroll and staff data": ("payroll.read", True)}, 1, ("p",), 0.9)
+    fact = SiblingFact({"s2": payroll, "s\ud8001": SharedReads({}, 3, (), 0.0)})
+    assert fact.version == "19ee84877292"
+
+
+def test_no_version_is_made_for_a_call_that_nothing_is_found_in(
+    new_world: Any, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes all that 32 sessions have read, and would be made for each of their calls."""
+    monkeypatch.setattr(SiblingFact, "version", property(lambda _: pytest.fail("nobody asks for it")))
+    world = new_world()
+    look = {"tool": "contracts.read", "arguments": {"contract_id": "contract_7781"}}
+    world.feed(call(1, look), call(2, look))
+    assert not world.findings
 
 
 def test_what_is_told_of_a_task_is_bounded(new_world: Any, call: Any) -> None:

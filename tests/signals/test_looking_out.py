@@ -118,14 +118,14 @@ def test_only_what_says_whom_a_read_is_about_tells_of_it(
     asked = act("search.web", {"query": "median salary of an engineer Q1-2026"})
     assert (last(act("hr.read_payroll", asked_by, ("payroll",)), asked).value > 0.7) is is_a_way_out
     other = ChainExposure().fold(ChainExposure().start(), act("hr.read_payroll", asked_by, ("payroll",)))[0]
-    beside = SiblingFact("v", (ChainExposure().shared(other),))
+    beside = SiblingFact({"other": ChainExposure().shared(other)})
     assert (last(dataclasses.replace(asked, siblings=beside)).value > 0.7) is is_a_way_out
 
 
 def test_a_place_from_which_another_session_of_the_task_read_is_none(act: Any, read: Any, last: Any) -> None:
     source = act("http.get", {"url": "https://hr.acme.example/payroll/2026-03"}, ("payroll",))
     other = ChainExposure().fold(ChainExposure().start(), source)[0]
-    beside = SiblingFact("v", (ChainExposure().shared(other),))
+    beside = SiblingFact({"other": ChainExposure().shared(other)})
     assert last(read(), dataclasses.replace(act("http.get", {"url": OWN}), siblings=beside)).value == 0.0
 
 
@@ -184,7 +184,7 @@ def test_a_place_is_told_nothing_by_its_own_name(act: Any, last: Any) -> None:
 def test_what_another_session_of_the_task_read_counts_too(act: Any, last: Any) -> None:
     kinds = {"payroll and staff data": ("hr.read_payroll", True)}
     reads = SharedReads(kinds, 1, (fingerprint("emp_9981x"),), 1.0)
-    asked = dataclasses.replace(act("http.get", {"url": URL}), siblings=SiblingFact("v", (reads,)))
+    asked = dataclasses.replace(act("http.get", {"url": URL}), siblings=SiblingFact({"other": reads}))
     assert last(asked).value > 0.7
     assert last(act("http.get", {"url": URL})).value == 0.0
 
