@@ -27,6 +27,8 @@ class KafkaSettings:
 
     `assignor` "cooperative-sticky" moves only the partitions that must move. "range" stops all of them for the
     hand-over; it is for brokers that do not support the former. All members of a group need the same one.
+    `fetch_max_wait_ms` is how long a broker keeps a fetch that finds nothing; Kafka answers it at the first byte.
+    Longer, fewer questions; but what else is asked of that broker waits behind it.
     `client_options` goes to the client as it is, for TLS and SASL: `security_protocol`, `ssl_cafile`,
     `sasl_mechanism`, `sasl_plain_username`, … What guardian's guarantees rest on cannot be set there.
     """
@@ -36,7 +38,7 @@ class KafkaSettings:
     session_timeout_ms: int = 45_000
     heartbeat_interval_ms: int = 3_000
     max_poll_interval_ms: int = 300_000
-    fetch_max_wait_ms: int = 20
+    fetch_max_wait_ms: int = 100
     max_partition_fetch_bytes: int = 2 * 1024 * 1024
     bootstrap_timeout_ms: int = 5_000
     assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"

@@ -125,6 +125,7 @@ def _settings(folder: Path, broker: LocalBroker, budget: int, format: str, *, pa
                 "session_timeout_ms": broker.settings.session_timeout_ms,
                 "heartbeat_interval_ms": broker.settings.heartbeat_interval_ms,
                 "assignor": broker.settings.assignor,
+                "options": {"fetch_max_wait_ms": broker.settings.fetch_max_wait_ms},
             },
             "source": {"format": format},
             "gateways": {GATEWAY: ["*"], **{gateway_of(tenant): [tenant] for tenant in TENANTS}},

@@ -142,6 +142,27 @@ class Client:
         """There is nothing to close."""
 
 
+@pytest.mark.parametrize(
+    ("settings", "wait_ms"),
+    [
+        (KafkaSettings("b:9092"), 100),
+        (KafkaSettings("b:9092", client_options={"fetch_max_wait_ms": 7}), 7),
+        (LocalBroker().settings, 20),
+    ],
+)
+def test_a_broker_keeps_a_fetch_that_finds_nothing_as_long_as_suits_it(monkeypatch, settings, wait_ms):
+    """Each partition's leader is asked so often, all day."""
+
+    class Asked(Client):
+        def __call__(self, **options):
+            self.wait_ms = options["fetch_max_wait_ms"]
+            return self
+
+    monkeypatch.setattr(kafka_module, "_Client", client := Asked([]))
+    KafkaConsumer(settings, ["t"]).start(lambda places: {})
+    assert client.wait_ms == wait_ms
+
+
 @pytest.fixture
 def reading(monkeypatch):
     def read(found, stored=0, first=0):
