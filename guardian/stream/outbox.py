@@ -22,6 +22,7 @@ _FAR_AHEAD = timedelta(minutes=15)
 """An item that is put off this much further than any backoff reaches was put off while the clock was ahead."""
 _LAST = timedelta(seconds=10)
 """How long a stopping monitor goes on delivering; the rest goes out at the next start."""
+_PUBLISHED = "published"
 _RETRIED = frozenset({401, 408, 425, 429})
 """Statuses that are not the finding's fault: a token to be renewed, or too many requests."""
 
@@ -144,16 +145,18 @@ class Delivery:
         return arrived
 
     def _send_letters(self, items: Iterable[OutboxItem]) -> int:
-        arrived = 0
+        ended: dict[str, list[int]] = {}
         untried: dict[datetime, list[int]] = {}
         for item in items:
             if until := self._refused_until(item):  # a send to a topic that refuses may take long
                 untried.setdefault(until, []).append(item.id)
-            else:
-                arrived += self._publish(item)
+            elif outcome := self._publish(item):
+                ended.setdefault(outcome, []).append(item.id)
+        for outcome, ids in ended.items():  # in one transaction: one for each costs eight times as much
+            self._outbox.delivered(ids, outcome, now=self._clock())
         for until, ids in untried.items():
             self._outbox.untried(ids, until)
-        return arrived
+        return len(ended.get(_PUBLISHED, ()))
 
     def _send_finding(self, item: OutboxItem, finding: Finding) -> ControlError | None:
         log = _log.bind(correlation_id=finding.correlation_id, finding_id=finding.id)
@@ -165,7 +168,7 @@ class Delivery:
             self._metrics.add("guardian_outbox_failures_total", reason=str(error.status))
             self._failing = False
             if _needless(error, finding):
-                self._outbox.delivered(item.id, f"{error.status}: {error}", now=self._clock())
+                self._outbox.delivered([item.id], f"{error.status}: {error}", now=self._clock())
                 log.info("finding not needed", code=error.code, error=str(error))
             elif not _refused(error):
                 self._failing = True
@@ -178,7 +181,7 @@ class Delivery:
                 log.error("control refused a finding; it is parked", status=error.status, error=str(error))
             return error
         self._failing = False
-        self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())
+        self._outbox.delivered([item.id], json.dumps(dict(outcome), default=str), now=self._clock())
         log.info("finding delivered", kind=finding.kind.value)
         return None
 
@@ -192,11 +195,11 @@ class Delivery:
         now = self._clock()
         return until if until is not None and now < until <= now + self._longest else None
 
-    def _publish(self, item: OutboxItem) -> int:
+    def _publish(self, item: OutboxItem) -> str | None:
+        """What became of it; None where it did not arrive."""
         letter = item.dead_letter
         if letter is None:
-            self._outbox.delivered(item.id, "its time to live ended before it was sent", now=self._clock())
-            return 0
+            return "its time to live ended before it was sent"
         topic = _topic(letter)
         fits = len(letter.sealed) <= self._max_value_bytes
         try:
@@ -214,10 +217,9 @@ class Delivery:
             self._refusing[topic] = self._later(item, self._clock())
             self._postpone(item, str(error), since=self._refusing[topic])
             _log.warning("dead letter not published", id=letter.id, error=str(error))
-            return 0
+            return None
         self._refusing.pop(topic, None)
-        self._outbox.delivered(item.id, "published", now=self._clock())
-        return 1
+        return _PUBLISHED
 
     def _postpone(self, item: OutboxItem, why: str, *, since: datetime | None = None) -> datetime:
         until = self._later(item, since or self._clock())

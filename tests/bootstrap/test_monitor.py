@@ -139,7 +139,7 @@ def test_how_many_findings_wait_is_shown_whatever_becomes_of_the_broker(monitor,
     monitor.store.commit(judgement, positions={}, base={}, versions={}, member="", now=now)
     assert shown(monitor) == 1
     (item,) = monitor.store.outbox.due(now, 9, kind="finding")
-    monitor.store.outbox.delivered(item.id, "", now=now)
+    monitor.store.outbox.delivered([item.id], "", now=now)
     assert shown(monitor) == 0
 
     def away(*_):

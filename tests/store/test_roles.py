@@ -197,7 +197,7 @@ def test_the_monitors_store_works_fully_with_its_role(server: Server) -> None:
     wanted = Wanted(frozenset({key}), frozenset({decision}), frozenset(), frozenset({agent}))
     assert store.load(wanted).sessions == {key: SessionState()}
     for item in store.outbox.due(NOW, 10):
-        store.outbox.delivered(item.id, "done", now=NOW)
+        store.outbox.delivered([item.id], "done", now=NOW)
     assert store.words.apply([Change(1, key, HumanWord.REINSTATED, NOW)], now=NOW) == 1
     store.baselines.publish(NOW + DAY, idle=timedelta(0), learn=lambda *_: None)
     store.dead_letters.redriven("t/0/1", now=NOW)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from structlog.testing import capture_logs
 
 from guardian.bus.file import FileProducer
@@ -301,6 +301,48 @@ def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, contro
     assert sorted(control.got) == ["s1-3", "s1-6"]
     assert {r.headers[3] for r in filled.broker.records("dlq.log")} == {("__dlq.errors.offset", b"6")}
     assert filled.store.outbox.depth() == 0
+
+
+def test_dead_letters_are_ticked_off_together_and_only_those_that_arrived(rig, control):
+    class Refusing(MemoryProducer):
+        def send(self, topic, value, *, key=None, **more):
+            if key == b"bad":
+                raise BusError("too large")
+            super().send(topic, value, key=key, **more)
+
+    def note(_connection, _cursor, statement, *_):
+        ticked.append(statement.startswith("UPDATE outbox") and "done_at=?" in statement)
+
+    for n in range(9):
+        rig.broker.append("log", b"rubbish", key=b"bad" if n == 6 else b"good")
+    rig.read(rig.worker(), rig.drained)
+    ticked: list[bool] = []
+    event.listen(rig.store._engine, "before_cursor_execute", note)
+    assert delivery(rig, control, producer=Refusing(rig.broker)).deliver_due("dead_letter") == 6
+    assert sum(ticked) == 1
+    rig.clock.forward(60)
+    assert {item.dead_letter.offset for item in rig.store.outbox.due(rig.clock(), 9)} == {6, 7, 8}
+
+
+def test_of_dead_letters_that_were_sent_before_the_process_ended_none_is_lost_and_none_out_of_order(rig, control):
+    class Killed(BaseException):
+        pass
+
+    def crash(at):
+        crossed.append(at)
+        if crossed.count("after_produce") == 3:
+            raise Killed
+
+    crossed: list[str] = []
+    for _ in range(5):
+        rig.broker.append("log", b"rubbish")
+    rig.read(rig.worker(), rig.drained)
+    with pytest.raises(Killed):
+        delivery(rig, control, crash_points=crash).deliver_due("dead_letter")
+    rig.clock.forward(60)
+    delivery(rig, control).deliver_due("dead_letter")
+    sent = [dict(letter.headers)["__dlq.errors.offset"] for letter in rig.broker.records("dlq.log")]
+    assert (sent, rig.store.outbox.depth()) == ([b"0", b"1", b"2", b"0", b"1", b"2", b"3", b"4"], 0)
 
 
 def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):

@@ -213,7 +213,7 @@ def test_the_worker_pauses_while_too_many_findings_wait(rig, make_event, countin
             looked.append(len(pipeline.judged))
             if len(looked) > 5:
                 for item in rig.store.outbox.due(rig.clock(), 100):
-                    rig.store.outbox.delivered(item.id, "", now=rig.clock())
+                    rig.store.outbox.delivered([item.id], "", now=rig.clock())
         return rig.drained()
 
     rig.read(worker, relieved)

@@ -155,13 +155,13 @@ class Outbox:
             self._last[queue] = rows[-1]["lane"]
         return rows
 
-    def delivered(self, item_id: int, outcome: str, *, now: datetime) -> None:
-        """It arrived; `outcome` is what the other side made of it."""
-        self._end(item_id, "delivered", outcome, now, lane="")
+    def delivered(self, ids: Iterable[int], outcome: str, *, now: datetime) -> None:
+        """They arrived; `outcome` is what the other side made of them."""
+        self._end(ids, "delivered", outcome, now, lane="")
 
     def parked(self, item_id: int, error: str, *, now: datetime) -> None:
         """It was refused for good, or cannot be read; it stays for people to look at."""
-        self._end(item_id, "parked", error, now)
+        self._end([item_id], "parked", error, now)
 
     def postponed(self, item_id: int, until: datetime, error: str) -> None:
         """It did not arrive; try again at `until`."""
@@ -206,13 +206,11 @@ class Outbox:
         with writing(self._engine) as connection:
             return sorted(connection.execute(change).scalars())
 
-    def _end(self, item_id: int, state: str, note: str, now: datetime, **more: str) -> None:
+    def _end(self, ids: Iterable[int], state: str, note: str, now: datetime, **more: str) -> None:
+        told = {"state": state, "note": note[:_MAX_NOTE], "done_at": now, "attempts": outbox.c.attempts + 1}
         with writing(self._engine) as connection:
-            connection.execute(
-                update(outbox)
-                .where(outbox.c.id == item_id)
-                .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1, **more)
-            )
+            for part in chunks(ids):
+                connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(told | more))
 
 
 def _due(kind: _Kind | None, topics: Collection[str] | None) -> list[Any]:

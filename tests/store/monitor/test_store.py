@@ -426,7 +426,7 @@ def test_deliveries_end_as_delivered_parked_or_postponed(store):
     batch = Judgement(findings=(finding("f1"), finding("f2"), finding("f3")))
     Member(store, "m").claim(P0).commit(batch, 1)
     one, two, three = store.outbox.due(NOW, 10)
-    store.outbox.delivered(one.id, "{}", now=NOW)
+    store.outbox.delivered([one.id], "{}", now=NOW)
     store.outbox.parked(two.id, "409", now=NOW)
     store.outbox.postponed(three.id, NOW + timedelta(hours=1), "503")
     assert store.outbox.depth() == 1
@@ -656,7 +656,7 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     )  # fmt: skip
     for item in store.outbox.due(NOW, 10):
         if item.finding is None or item.finding.id == "sent":
-            store.outbox.delivered(item.id, "", now=NOW)
+            store.outbox.delivered([item.id], "", now=NOW)
     gone = store.prune(NOW + timedelta(days=400), Retention())
     assert gone == {
         "seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "dead_letters": 1, "task_reads": 1,
