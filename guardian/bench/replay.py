@@ -1,5 +1,6 @@
-"""`guardian bench replay`: decisions a second through the whole monitor, cold and with a warm cache.
+"""`guardian bench replay`: decisions a second from a file to the store, cold and with a warm cache.
 
+That is decoding, judging and the transaction that stores it. Archive, broker and delivery are left out.
 Baseline: the same log with the lexical engine and a warm cache, that is everything but the drift model.
 """
 

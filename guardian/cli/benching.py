@@ -70,7 +70,7 @@ def replay(
     seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Decisions a second through the whole monitor, cold and warm, and its memory."""
+    """Decisions a second from a file to the store, cold and warm, and the memory that takes."""
     from guardian.bench import replay as bench
 
     _measure("replay", partial(bench.run, sessions=sessions, seed=seed), as_json)
