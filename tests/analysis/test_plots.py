@@ -63,6 +63,25 @@ def test_a_day_shows_every_session_and_names_the_worst(archive, planted):
     assert "UTC" in axes.get_xlabel()
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "dates", "ticks"),
+    [
+        ("2026-11-05 09:00", "2026-11-30 17:00", "2026-11-05 to 2026-11-30", ("05 Nov", "29 Nov")),
+        ("2026-11-30 08:10", "2026-11-30 23:50", "2026-11-30", ("09:00", "01 Dec")),
+        ("2026-11-30 23:40", "2026-11-30 23:45", "2026-11-30", ("23:30", "23:55")),
+        ("2026-07-20 09:00", "2027-01-20 17:00", "2026-07-20 to 2027-01-20", ("Aug", "2027")),
+    ],
+)
+def test_the_axis_of_time_names_the_days_of_the_marks_and_no_other(sessions, first, last, dates, ticks):
+    ends = pd.to_datetime([first, last], utc=True)
+    axes = axes_of(plots.plot_day(sessions.head(2).assign(end=ends)))
+    assert axes.get_xlabel() == f"time (UTC), {dates}"
+    assert axes.xaxis.get_offset_text().get_text() == ""
+    said = [label.get_text() for label in axes.get_xticklabels()]
+    assert set(ticks) <= set(said)
+    assert len(said) <= 10
+
+
 def test_names_of_marks_do_not_lie_on_one_another(sessions):
     crowded = sessions.head(6).assign(wanted="revoke", one_in=1e6, end=sessions["end"].iloc[0])
     assert len(texts(axes_of(plots.plot_day(crowded)))) == 6

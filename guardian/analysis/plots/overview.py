@@ -52,9 +52,10 @@ def plot_day(sessions: pd.DataFrame, asks_at: tuple[float, float] | None = None)
     revoke = thresholds(axes, asks_at)
     worst = sessions[sessions["wanted"] == "revoke"].nlargest(_NAMED, "one_in")
     one_in_axis(axes.yaxis)
-    in_utc(axes)
-    if sessions["end"].max() - sessions["end"].min() < _LEAST:
-        axes.set_xlim(sessions["end"].min() - _LEAST, sessions["end"].max() + _LEAST)
+    first, last = sessions["end"].min(), sessions["end"].max()
+    in_utc(axes, first, last)
+    if last - first < _LEAST:
+        axes.set_xlim(first - _LEAST, last + _LEAST)
     axes.set_ylim(bottom=0.8, top=max(float(sessions["one_in"].max()) * 4, 3 * revoke))
     names = neutral.labels(worst["session_id"], 24)
     name_apart(axes, names, worst["end"], worst["one_in"], across=[line.get_ydata()[0] for line in axes.lines])

@@ -4,6 +4,7 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -52,12 +53,22 @@ def dress(axes: Any, title: str) -> None:
     axes.set_axisbelow(True)
 
 
-def in_utc(axes: Any) -> None:
-    """The x axis in UTC, whatever the zone of who looks."""
+def in_utc(axes: Any, first: datetime, last: datetime) -> None:
+    """The x axis in UTC, whatever the zone of who looks, and the dates of the first and last mark. The formatter
+    itself would tell the last tick's, which a margin may put into another day or month."""
     locator = AutoDateLocator(tz="UTC", maxticks=9)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))
-    axes.set_xlabel("time (UTC)", fontsize="small")
+    axes.xaxis.set_major_formatter(
+        ConciseDateFormatter(
+            locator,
+            tz="UTC",
+            formats=["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"],
+            zero_formats=["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+            show_offset=False,
+        )
+    )
+    dates = dict.fromkeys(f"{at:%Y-%m-%d}" for at in (first, last))
+    axes.set_xlabel(f"time (UTC), {' to '.join(dates)}", fontsize="small")
 
 
 def one_in_axis(axis: Any) -> None:
