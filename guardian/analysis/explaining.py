@@ -89,7 +89,8 @@ class Explanation:
         for found in self.findings.to_dict("records"):
             answer = "" if pd.isna(found["effect"]) else f", policy: {found['effect']}"
             note = "" if pd.isna(found["note"]) or not found["note"] else f" ({found['note']})"
-            yield f"{found['at']:{later}} guardian asked to {found['wanted']}{answer}{note}"
+            said = "" if pd.isna(found["verdict"]) else f", people: {found['verdict'].replace('_', ' ')}"
+            yield f"{found['at']:{later}} guardian asked to {found['wanted']}{answer}{note}{said}"
         for word in self.words.to_dict("records"):
             yield f"{word['at']:%Y-%m-%d %H:%M} people or policy said: {word['word'].replace('_', ' ')}"
 

@@ -29,12 +29,14 @@ def known_drift(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
 
 
 def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
-    """Sessions that broke no hard rule and that nobody confirmed as drift: what a promise speaks of.
+    """Sessions that broke no hard rule and that nobody confirmed as drift: what a promise speaks of. `dismissed`
+    are those of which people said so.
 
     What nobody looked at is taken for honest: a drift that was not judged yet counts as a false alarm.
     """
-    drift = known_drift(sessions, feedback).fillna(value=False)
-    return sessions[~drift & sessions["breaches"].map(SOFT.issuperset)]
+    drift = known_drift(sessions, feedback)
+    marked = sessions.assign(dismissed=~drift.fillna(value=True))
+    return marked[~drift.fillna(value=False) & sessions["breaches"].map(SOFT.issuperset)]
 
 
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
@@ -49,8 +51,7 @@ def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN
     clusters = list(honest["purpose_family"].fillna("") if purposes > 1 else map(str, range(len(honest))))
     for n in one_in:
         reached = list(honest["one_in"] >= n)
-        said = (honest["one_in"] >= n) & (honest["verdict"] == "false_positive").fillna(value=False)
-        dismissed = float(said.mean()) if len(honest) else float("nan")
+        dismissed = float((honest["dismissed"] & (honest["one_in"] >= n)).mean()) if len(honest) else float("nan")
         found = share(reached, clusters, seed=_SEED)
         rows.append(
             {"one_in": n, "promised": 1 / n, "measured": found.value, "low": found.low, "high": found.high}
@@ -93,7 +94,9 @@ def costs(
     table = would_flag(sessions, feedback, one_in)
     alarms = table[["confirmed", "dismissed", "not_judged"]].sum(axis=1)
     missed = int(drift.sum()) - table["confirmed"]
-    made = pd.DataFrame({"one_in": table["one_in"], "alarms": alarms, "missed": missed})
+    made = pd.DataFrame(
+        {"one_in": table["one_in"], "alarms": alarms, "caught": table["confirmed"], "missed": missed}
+    )
     made["looking"] = minutes_per_alarm * made["alarms"]
     made["missing"] = minutes_per_miss * made["missed"]
     made["total"] = made["looking"] + made["missing"]

@@ -266,6 +266,9 @@ def test_flagged_sessions_are_stacked_and_costs_marked_at_the_least(sessions, sa
     costs = thresholds.costs(sessions, said, minutes_per_alarm=15, minutes_per_miss=480)
     axes = axes_of(plots.plot_costs(costs))
     assert texts(axes) == [f"least: {costs['total'].min() / 60:.1f} h"]
+    found = thresholds.costs(sessions, said, minutes_per_alarm=15, minutes_per_miss=480, one_in=(10, 20))
+    assert list(found["missed"]) == [0, 0]
+    assert texts(axes_of(plots.plot_costs(found))), "none missed is not none there"
 
 
 def test_legends_and_notes_lie_on_nothing_that_is_drawn(sessions, said):
@@ -328,7 +331,8 @@ def test_figures_without_data_say_so(events, sessions):
         plots.plot_counts(overview.counted(nobody, "tenant_id"), title="by tenant"),
         plots.plot_outcomes(pd.DataFrame()),
         plots.plot_distribution(thresholds.evidence(nobody, empty)),
-        plots.plot_promise(thresholds.promised_and_measured(nobody)),
+        plots.plot_promise(thresholds.promised_and_measured(thresholds.taken_for_honest(nobody, empty))),
+        plots.plot_costs(thresholds.costs(sessions, empty, minutes_per_alarm=15, minutes_per_miss=480)),
         plots.plot_roc(trust.roc_points(trust.labelled(sessions.head(3), empty))),
         plots.plot_separations(
             trust.separations(trust.labelled(sessions.head(3), empty), "tenant_id"), title="none"
@@ -340,6 +344,7 @@ def test_figures_without_data_say_so(events, sessions):
         plots.plot_moves(pd.DataFrame(columns=["change", "before", "after", "tool", "purpose_family"])),
     ):
         assert texts(axes_of(figure)), figure.axes[0].get_title(loc="left")
+        assert not figure.axes[0].axison, "and draws nothing else"
 
 
 def feedback_of_nobody():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from guardian.analysis import (
+    explain,
     feedback,
     findings,
     hunting,
@@ -196,10 +197,22 @@ def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said)
     assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
 
 
-def test_of_one_purpose_the_interval_of_a_promise_is_over_its_sessions(sessions):
+def test_what_people_told_control_counts_before_the_archive_has_their_words(sample_root, control, tmp_path):
+    (tmp_path / "events").symlink_to(sample_root / "events")
+    silent = open_archive(tmp_path, tenant="*")
+    sessions, said = silent.sessions(), feedback(silent, control)
+    assert sessions["verdict"].isna().all()
+    honest = thresholds.taken_for_honest(sessions, said)
+    (odd,) = honest[honest["dismissed"]]["session_id"]
+    assert thresholds.promised_and_measured(honest, [1_000])["dismissed"].item() == pytest.approx(1 / len(honest))
+    assert ", people: benign" in str(explain(silent, odd, control))
+    assert "people" not in str(explain(silent, odd))
+
+
+def test_of_one_purpose_the_interval_of_a_promise_is_over_its_sessions(sessions, said):
     one = sessions[sessions["purpose_family"] == sessions["purpose_family"].iloc[0]].head(60)
     one = one.assign(one_in=[20.0] * 20 + [1.0] * 40)
-    table = thresholds.promised_and_measured(one, one_in=(10, 100))
+    table = thresholds.promised_and_measured(thresholds.taken_for_honest(one, said.head(0)), one_in=(10, 100))
     assert list(table["purposes"]) == [1, 1]
     assert table["measured"].iloc[0] == pytest.approx(1 / 3)
     assert 0.2 < table["low"].iloc[0] < 1 / 3 < table["high"].iloc[0] < 0.5
@@ -288,6 +301,7 @@ def test_only_a_hard_rule_ends_the_promise(sessions, said):
 def test_costs_are_looking_and_missing(sessions, said):
     costs = thresholds.costs(sessions, said, minutes_per_alarm=10, minutes_per_miss=100, one_in=(1_000, 1e9))
     assert list(costs["alarms"]) == [9, 0]
+    assert list(costs["caught"]) == [4, 0]
     assert list(costs["missed"]) == [1, 5]
     assert list(costs["total"]) == [190, 500]
 
