@@ -31,17 +31,21 @@ class Plane:
 
     @classmethod
     def through(cls, vectors: Vectors) -> "Plane":
-        """Principal components (by singular values). Raises ConfigurationError for fewer than three vectors."""
+        """Principal components. Raises ConfigurationError for fewer than three vectors."""
         if len(vectors) < _LEAST:
             raise ConfigurationError(f"a map needs at least {_LEAST} vectors, there are {len(vectors)}")
         centre = vectors.mean(axis=0, dtype=np.float32)
-        _, weights, axes = np.linalg.svd(vectors - centre, full_matrices=False)
-        signs = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])
-        total = float((weights**2).sum())
+        apart = vectors - centre
+        # of the scatter, which is small, not of the vectors, of which there may be a hundred thousand
+        weights, axes = np.linalg.eigh((apart.T @ apart).astype(np.float64))
+        weights = weights.clip(min=0.0)
+        most = axes.T[:-3:-1]  # they come in order, the largest last
+        signs = np.sign(most[np.arange(2), np.abs(most).argmax(axis=1)])
+        total = float(weights.sum())
         return cls(
             centre,
-            axes[:2] * signs[:, None].astype(np.float32),
-            float((weights[:2] ** 2).sum()) / total if total else 1.0,
+            (most * signs[:, None]).astype(np.float32),
+            float(weights[-2:].sum()) / total if total else 1.0,
         )
 
     def place(self, vectors: Vectors) -> Vectors:

@@ -1,5 +1,6 @@
 """The frames behind every figure: on the sample data they say what was planted."""
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -461,6 +462,25 @@ def test_the_map_has_the_session_its_purpose_and_the_others(archive, planted, ev
 def test_a_map_of_too_few_calls_says_so():
     with pytest.raises(ConfigurationError, match="at least 3 vectors"):
         meaning.Plane.through(np.zeros((2, 4), dtype=np.float32))
+
+
+def test_the_plane_of_many_calls_is_that_of_a_decomposition_of_all_and_takes_little_more_room_than_they_do():
+    rng = np.random.default_rng(1)
+    many = (rng.normal(size=(20_000, 64)) * np.linspace(3.0, 0.1, 64)).astype(np.float32)
+    tracemalloc.start()
+    plane = meaning.Plane.through(many)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * many.nbytes
+    _, weights, axes = np.linalg.svd(many - many.mean(axis=0), full_matrices=False)
+    assert np.abs((plane.axes * axes[:2]).sum(axis=1)) == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert plane.explained == pytest.approx((weights[:2] ** 2).sum() / (weights**2).sum(), rel=1e-5)
+
+
+def test_the_plane_of_calls_that_are_all_alike_explains_all_of_nothing():
+    plane = meaning.Plane.through(np.ones((5, 4), dtype=np.float32))
+    assert plane.explained == 1.0
+    assert plane.place(np.ones((1, 4), dtype=np.float32)).tolist() == [[0.0, 0.0]]
 
 
 def test_the_oddest_sessions_of_agents_are_the_planted_ones(archive, planted):
