@@ -5,6 +5,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from io import TextIOWrapper
 from itertools import chain, pairwise
@@ -118,11 +119,10 @@ def _sessions(
             if d.event.envelope.purpose.strip()
         ]
         aimless += not calls
-        session = label_session(
-            told.decisions[0].event.key, told.purpose, calls, labels, dataset=file.name.split(".")[0]
-        )
+        key = told.decisions[0].event.key
+        session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
         if calls and session is not None:
-            yield session
+            yield replace(session, unjudged=not labels.speaks_of(key))
     if aimless:
         _log.warning("sessions_without_a_purpose", file=str(file), sessions=aimless, effect="left out")
 

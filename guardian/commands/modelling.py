@@ -37,7 +37,7 @@ from guardian.evaluation.calibration import FLAT, JudgeWith, OutOfFold, fit_cali
 from guardian.evaluation.folding import FoldFn, folding
 from guardian.evaluation.honest import MAX_SHARE, HonestSession
 from guardian.evaluation.labels import read_labels, tell_unmet
-from guardian.evaluation.sessions import read_sessions
+from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
@@ -266,6 +266,7 @@ def evaluate_files(
         benchmark,
         spoken_for=speaks_for(calibration, settings),
         held_by_none=len(given) - len(sessions),
+        silent=_silent(sessions, found.promises, asked.flag_one_in),
     )
     return replace(found, promises=(*found.promises, *rows)).with_notes(notes)
 
@@ -292,9 +293,17 @@ def _why_nothing(files: Sequence[Path]) -> str:
 
 
 def _notes(
-    wanted: Wanted, kept_back: LeftOut, benchmark: Benchmark | None, *, spoken_for: bool, held_by_none: int
+    wanted: Wanted,
+    kept_back: LeftOut,
+    benchmark: Benchmark | None,
+    *,
+    spoken_for: bool,
+    held_by_none: int,
+    silent: str,
 ) -> Iterator[str]:
     """What a reader has to know of what was judged, and by what."""
+    if silent:
+        yield silent
     if kept_back != LeftOut():
         yield _kept_back(kept_back)
     if not spoken_for:
@@ -318,6 +327,19 @@ def _without(settings: Settings, name: str) -> Settings:
     breaches = {rule: effect for rule, effect in settings.response.breaches.items() if rule not in lost}
     response = settings.response.model_copy(update={"breaches": breaches})
     return settings.model_copy(update={"signals": signals, "weights": weights, "response": response})
+
+
+def _silent(sessions: Sequence[LabelledSession], promises: Sequence[PromiseRow], flag_one_in: float) -> str:
+    """Of the sessions that nobody judged, where some of them would be flagged; else empty."""
+    flagged = sum(row.unjudged for row in promises if row.one_in == flag_one_in)
+    if not flagged:
+        return ""
+    silent = sum(session.unjudged for session in sessions)
+    return (
+        f"Logs: {silent:,} sessions that nobody judged count as honest, and {flagged:,} of them reach"
+        f" 1 in {flag_one_in:,g}. What drifted among them is no false alarm: judge those first, or give the"
+        " archive, which leaves them out."
+    )
 
 
 def _kept_back(left_out: LeftOut) -> str:

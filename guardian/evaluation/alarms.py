@@ -20,7 +20,8 @@ RATES_ONE_IN = (20.0, 100.0, 1_000.0)
 class PromiseRow:
     """How many honest sessions are flagged at 1 in N, beside the 1/N that the calibration promises.
 
-    `estimated` counts the flags whose own figure is an estimate: further out than any session of the calibration.
+    `estimated` counts the flags whose own figure is an estimate: further out than any session of the calibration;
+    `unjudged` those of sessions of which nobody said that they are honest.
     """
 
     source: str
@@ -29,6 +30,7 @@ class PromiseRow:
     sessions: int
     flagged: int
     estimated: int
+    unjudged: int
     measured: Interval
 
 
@@ -88,7 +90,8 @@ def promises(
             flags = [end.one_in >= n for end in ends]
             estimated = sum(end.one_in >= n and not end.promised for end in ends)
             measured = share(flags, purposes, seed=seed, resamples=resamples)
-            rows.append(PromiseRow(name, calibration, n, len(sessions), sum(flags), estimated, measured))
+            unjudged = sum(flag and f.session.unjudged for flag, f in zip(flags, sessions, strict=True))
+            rows.append(PromiseRow(name, calibration, n, len(sessions), sum(flags), estimated, unjudged, measured))
     return rows
 
 

@@ -100,7 +100,8 @@ class Assessment:
                 ("sessions of", "calibration", "1 in N", "promised", "measured", "flagged", "estimated"),
                 (
                     (r.source, r.calibration, f"{r.one_in:,g}", _percent(1 / r.one_in), _shares(r.measured),
-                     f"{r.flagged} / {r.sessions}", f"{r.estimated}")
+                     f"{r.flagged} / {r.sessions}{f' ({r.unjudged} unjudged)' if r.unjudged else ''}",
+                     f"{r.estimated}")
                     for r in self.promises
                 ),
             )  # fmt: skip

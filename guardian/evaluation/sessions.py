@@ -57,7 +57,8 @@ class LabelledAction:
 @dataclass(frozen=True, slots=True)
 class LabelledSession:
     """One session with the purpose it was delegated for and its calls in order. Sessions of one `work` do the same
-    job, whatever words their purposes use; where it is not told, those of one purpose do."""
+    job, whatever words their purposes use; where it is not told, those of one purpose do. An `unjudged` one is
+    of a log, and nobody said anything of it: it is taken for honest."""
 
     dataset: str
     session_id: str
@@ -65,6 +66,7 @@ class LabelledSession:
     purpose: str
     actions: tuple[LabelledAction, ...]
     work: str = ""
+    unjudged: bool = False
 
     @property
     def honest(self) -> bool:

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from guardian.domain.drift import Drift
 from guardian.evaluation.alarms import delays, promises, single_acts
+from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.folding import FoldedSession
 from guardian.evaluation.metrics import roc, share
+from guardian.evaluation.report import Report
 from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession
 
 SEED = 3
@@ -39,6 +42,15 @@ def test_honest_sessions_that_end_past_n_are_counted_beside_what_was_promised() 
     assert [(r.flagged, r.estimated, r.sessions) for r in rows.values()] == [(2, 1, 100), (1, 1, 100), (1, 1, 100)]
     assert rows[20].measured.value == pytest.approx(0.02)
     assert rows[20].measured.low <= 0.02 <= rows[20].measured.high
+
+
+def test_of_the_flagged_those_that_nobody_judged_are_told() -> None:
+    sessions = [folded("b", [one_in], purpose=f"p{one_in}") for one_in in (1, 25, 30, 2_000)]
+    silent = [replace(f, session=replace(f.session, unjudged=True)) for f in sessions[:3]]
+    rows = promises([*silent, *sessions[3:]], calibration="c", one_in=(20, 28, 100), seed=SEED)
+    assert [(row.flagged, row.unjudged) for row in rows] == [(3, 2), (2, 1), (1, 0)]
+    table = [text for text in Assessment(Report((), 4, 0, SEED), promises=tuple(rows)).lines() if "| d |" in text]
+    assert [row.split(" | ")[5] for row in table] == ["3 / 4 (2 unjudged)", "2 / 4 (1 unjudged)", "1 / 4"]
 
 
 def test_data_sets_are_counted_apart_unless_they_are_one_source() -> None:

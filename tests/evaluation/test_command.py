@@ -293,6 +293,23 @@ def test_a_session_that_lies_in_two_files_of_a_log_is_one_for_evaluate_and_train
     assert (len(made), count, len(read_sessions(made))) == (2, len(found[0]), len(found[0]))
 
 
+def test_what_is_flagged_of_a_log_and_nobody_judged_is_told_beside_the_promise(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    plan = Scenario(seed=3, sessions=6).plan()
+    log.write_bytes(b"\n".join(log_lines(plan, begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3)))
+    settings = load(None, overrides={"model": {"engine": "lexical"}, "response": {"flag_one_in": 1}})
+    told, every = [f"{s.envelope['tenant_id']}/{s.session_id}" for s in plan], len(plan)
+    for judged, said in ((told[:2], f"Logs: {every - 2} sessions that nobody judged"), (told, "")):
+        labels = tmp_path / "labels.txt"
+        labels.write_text("".join(f"{name} benign\n" for name in judged))
+        found = evaluate_files(settings, [log], lambda *_: None, Wanted(labels=labels, resamples=5))
+        row = next(row for row in found.promises if row.one_in == 1.0)
+        assert (row.flagged, row.unjudged) == (every, every - len(judged))
+        (note,) = [note for note in found.notes if note.startswith("Logs: ")] or [""]
+        assert note.startswith(said)
+        assert f"{every - 2} of them reach 1 in 1. " in note or not said
+
+
 def test_a_log_of_which_nothing_can_be_read_is_refused_by_its_first_line(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{broken\n")
