@@ -44,8 +44,8 @@ restrictions[["role", "says", "sessions", "denied_at_most", "held_out", "held_ou
 )
 
 # %%
-told = zip(restrictions["says"], restrictions["why"], strict=True)
-print("\n".join(f"{says}: {why}" for says, why in told))
+told = zip(restrictions["role"], restrictions["says"], restrictions["why"], strict=True)
+print("\n".join(f"{role} {says}: {why}" for role, says, why in told))
 
 # %% [markdown]
 # Where nothing is proposed, and why. Too little history is the usual answer; that is a feature.
@@ -58,7 +58,8 @@ proposing.abstentions(proposal)
 #
 # The same window again under the narrower policy. Red is the cost: honest calls that would be refused. Blue is
 # the gain: calls of flagged sessions that would not have got through. A restriction with a red bar needs a
-# conversation with the team before it is merged; one without either is tidying up.
+# conversation with the team before it is merged; one without either is tidying up. Only what narrowed agents did
+# is counted: where nothing is proposed all is 0, however much was flagged of others.
 
 # %%
 plot_backtest(restrictions)

@@ -105,12 +105,13 @@ def _trust(view: ArchiveView, window: Window) -> Trust:
 
 
 def counts(tested: Backtest, surface: Surface | None = None) -> pd.Series:
-    """A replay in numbers; with `surface` (`proposal.surface`) also the privileges before and after."""
+    """A replay in numbers; with `surface` (`proposal.surface`) also the privileges before and after. All but the
+    decisions are of agents that are narrowed: where none is, these are 0, whatever the others did."""
     told = {
         "decisions replayed": tested.replayed,
-        "honest calls": tested.honest,
+        "honest calls of narrowed agents": tested.honest,
         "honest calls newly denied": tested.honest_denied,
-        "flagged sessions": tested.flagged_sessions,
+        "flagged sessions of narrowed agents": tested.flagged_sessions,
         "flagged sessions stopped": tested.flagged_stopped,
         "newly allowed": tested.newly_allowed,
     }

@@ -360,7 +360,7 @@ def test_a_proposal_takes_what_only_drifting_sessions_used(archive):
     assert (rules["honest_denied"] == 0).all()
     assert (rules["flagged_denied"] > 0).all()
     counts = proposing.counts(proposal.backtest, proposal.surface)
-    assert counts["flagged sessions stopped"] == counts["flagged sessions"] == 7
+    assert counts["flagged sessions stopped"] == counts["flagged sessions of narrowed agents"] == 7
     assert counts["privileges after"] < counts["privileges before"]
     assert len(proposing.abstentions(proposal)) == 1
 
