@@ -73,17 +73,27 @@ class ArchiveView:
         return self.scope is None or tenant_id in self.scope
 
     def only(self, *tenants: str) -> "ArchiveView":
-        """A handle for fewer tenants. Raises ConfigurationError for one that this handle does not see."""
-        beyond = sorted(tenant for tenant in tenants if not self.reaches(tenant))
+        """A handle for fewer tenants, named as they are or as `tenants` shows them. Raises ConfigurationError for
+        one that this handle does not see."""
+        meant = frozenset(map(self._meant, tenants))
+        beyond = sorted(tenant for tenant in meant if not self.reaches(tenant))
         if beyond or not tenants:
             raise ConfigurationError(f"{', '.join(beyond) or 'no tenant'}: this handle was not opened for that")
-        return replace(self, scope=frozenset(tenants))
+        return replace(self, scope=meant)
+
+    def _meant(self, tenant: str) -> str:
+        if neutral.name(tenant) == tenant:
+            return tenant
+        return next((each for each in self._tenants() if neutral.name(each) == tenant), tenant)
 
     @property
     def tenants(self) -> list[str]:
         """Those that it sees and of which something lies here."""
-        column = self.arrow(["tenant_id"]).column("tenant_id")
-        return sorted(neutral.name(tenant) for tenant in pc.unique(column).to_pylist())
+        return sorted(map(neutral.name, self._tenants()))
+
+    def _tenants(self) -> list[str]:
+        told: list[str] = pc.unique(self.arrow(["tenant_id"]).column("tenant_id")).to_pylist()
+        return told
 
     @property
     def days(self) -> list[pd.Timestamp]:

@@ -88,6 +88,21 @@ def test_a_handle_can_be_narrowed_and_never_widened(ours, archive):
         proposing.propose(ours, "tenant_globex")
 
 
+def test_a_tenant_in_whose_name_something_hides_is_known_by_what_is_shown(lay):
+    lay(tenant_id="pay\u202eeno", session_id="theirs")
+    everything = open_archive(lay(), tenant="*")
+    plain, shown = everything.tenants
+    assert (plain, shown[:11]) == ("acme", "pay‹U+202E›")
+    for name in (shown, "pay\u202eeno"):
+        one = everything.only(name)
+        assert list(one.sessions()["session_id"]) == ["theirs"]
+        assert one.only(shown).tenants == [shown]
+        proposal = proposing.propose(everything, name)
+        assert (proposal.tenant_id, proposal.backtest.replayed) == ("pay\u202eeno", 1)
+    with pytest.raises(ConfigurationError, match="not opened for"):
+        everything.only(plain).only(shown)
+
+
 def test_rows_say_whose_they_are_not_the_folder_they_lie_in(lay):
     root = lay(tenant_id="globex", session_id="theirs")
     there = next(root.glob("events/*/tenant=globex"))
