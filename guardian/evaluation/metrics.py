@@ -59,7 +59,8 @@ def separation(
     """AUC and recalls of `scores` against `drift`, with intervals over `clusters` and over `acts`: what each
     drifting row does, "" for an honest one. A value of 0 or 1 leaves open at the far end what as many independent
     cases would, as a `share` does, of the class that has fewer; and where the rows of a class are of one cluster,
-    all is open that one case leaves.
+    all is open that one case leaves. More false alarms never mean less recall: what is left open of it at one rate
+    is left open below, too, and at the other end above.
 
     Raises ValueError for columns of unlike length, and for a score that is not finite.
     """
@@ -83,7 +84,7 @@ def separation(
     elif y.any() and not y.all():
         fewer = min(_cases(clusters, acts, of) for of in (y, ~y))
         area, *recall = (_opened(each, _open(fewer)) for each in (area, *recall))
-    return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall), told)
+    return Separation(int((~y).sum()), int(y.sum()), area, _rising(recall), told)
 
 
 def _cases(clusters: Sequence[str], acts: Sequence[str] | None, of: NDArray[np.bool_]) -> int:
@@ -104,6 +105,13 @@ def _opened(found: Interval, open_: float, *, everywhere: bool = False) -> Inter
         low=min(found.low, 1.0 - open_) if everywhere or found.value == 1.0 else found.low,
         high=max(found.high, open_) if everywhere or found.value == 0.0 else found.high,
     )
+
+
+def _rising(found: Sequence[Interval]) -> tuple[Interval, ...]:
+    """Intervals of what can only grow from one to the next, widened until their bounds do as well."""
+    lows = np.minimum.accumulate([each.low for each in reversed(found)])[::-1]
+    highs = np.maximum.accumulate([each.high for each in found])
+    return tuple(replace(each, low=float(a), high=float(b)) for each, a, b in zip(found, lows, highs, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,19 @@ def test_area_and_recall_are_those_of_their_definitions_even_with_ties(seed: int
         assert recall.value == pytest.approx(np.mean(x[y] >= min(allowed)))
 
 
+@pytest.mark.parametrize(("most", "some", "end"), [(2.0, 0.975, 1.0), (-1.0, 0.935, 0.0)])
+def test_an_interval_never_falls_while_the_recall_rises(most: float, some: float, end: float) -> None:
+    """What four acts leave open where all are caught, or none, they leave open where all but a few are."""
+    honest, drift = [n / 100 for n in range(100)], [most] * 60 + [some] * 4
+    acts = [""] * 100 + [str(n % 4) for n in range(64)]
+    names = [f"honest {n}" for n in range(100)] + [f"drift {n // 4}" for n in range(64)]
+    found = separation([*honest, *drift], [False] * 100 + [True] * 64, names, acts=acts, seed=7).recall
+    assert {each.value == end for each in found} == {True, False}
+    for bounds in ([each.low for each in found], [each.high for each in found]):
+        assert bounds == sorted(bounds)
+    assert all(each.low <= each.value <= each.high for each in found)
+
+
 def test_an_interval_holds_its_value_and_repeats_with_its_seed() -> None:
     scores, drift = sample(3)
     names = [str(i) for i in range(len(scores))]
