@@ -59,7 +59,7 @@ proposing.abstentions(proposal)
 # The same window again under the narrower policy. Red is the cost: honest calls that would be refused. Blue is
 # the gain: calls of flagged sessions that would not have got through. A restriction with a red bar needs a
 # conversation with the team before it is merged; one without either is tidying up. Only what narrowed agents did
-# is counted: where nothing is proposed all is 0, however much was flagged of others.
+# is counted, beside the decisions: where nothing is proposed all else is 0, however much was flagged of others.
 
 # %%
 plot_backtest(restrictions)
