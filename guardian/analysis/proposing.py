@@ -30,7 +30,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
     Raises ConfigurationError for a tenant that `archive` does not see.
     """
     view = archive.only(tenant)
-    (tenant,) = view.scope or ()  # as it is, not as it is shown
+    (tenant,) = view.scope or (tenant,)  # as it is, not as it is shown
     if not view.days:
         raise ConfigurationError(f"{tenant}: the archive holds nothing of this tenant to propose from")
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
