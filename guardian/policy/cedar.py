@@ -78,8 +78,8 @@ class CedarPolicies:
         if any(error.startswith(_UNASKED) for error in told.errors):
             raise PolicyError(
                 f"{self.schema_place} is not this version's, so nothing could be asked ({told.errors[0]}); take"
-                " guardian.cedarschema from config/policies/ of this version, and the rules that config/UPGRADING.md"
-                " names under Policies of your own"
+                " guardian.cedarschema from config/policies/ of this version, and the rules that"
+                " config/UPGRADING.md names under Policies of your own"
             )
 
     @classmethod
