@@ -102,7 +102,7 @@ def evaluate(
     if plots is not None:
         _make_ready(plots)
 
-    from guardian.commands.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
+    from guardian.commands.evaluating import Wanted, evaluate_files  # seconds, which wrong usage need not take
 
     wanted = Wanted(
         benchmark=benchmark,
@@ -177,8 +177,8 @@ def calibrate(
     other_file(output, *(existing_file(rereadable(f)) for f in files))
     labelled = existing_labels(labels)
 
-    from guardian.commands.modelling import calibrate as fit  # seconds, which wrong usage need not take
-    from guardian.commands.modelling import list_beside_model, reach_in_use
+    from guardian.commands.calibrating import calibrate as fit  # seconds, which wrong usage need not take
+    from guardian.commands.calibrating import list_beside_model, reach_in_use
     from guardian.commands.output import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 

@@ -119,7 +119,7 @@ def _promise_of(
     labels: Path | None,
     on_unread: Callable[[int], None],
 ) -> str:
-    from guardian.commands.modelling import calibrate_trained
+    from guardian.commands.calibrating import calibrate_trained
 
     try:
         made = calibrate_trained(

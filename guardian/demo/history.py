@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import configured_fold, open_fit, open_judge, open_pipeline, unchecked
+from guardian.commands.calibrating import judges
 from guardian.commands.labelling import decision_sessions
-from guardian.commands.modelling import judges
 from guardian.config import Settings
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario

@@ -12,7 +12,7 @@ from guardian.bootstrap.checking import check_files, check_plugins
 from guardian.bootstrap.control import control_settings
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.commands.doctor import examine
-from guardian.commands.modelling import _without
+from guardian.commands.evaluating import _without
 from guardian.config import load
 from guardian.control.deps import ControlSettings
 from guardian.errors import ConfigurationError

@@ -15,8 +15,8 @@ from guardian.archive.writer import write_events, write_labels
 from guardian.cli import app
 from guardian.commands import archived_sessions
 from guardian.commands.archived_sessions import archive_sessions
+from guardian.commands.evaluating import Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, training_files
-from guardian.commands.modelling import Wanted, evaluate_files
 from guardian.config import load
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey

@@ -19,8 +19,9 @@ from structlog.testing import capture_logs
 
 from guardian.bootstrap.judgement import open_fit, open_reading
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
+from guardian.commands.calibrating import calibrate, counting
+from guardian.commands.evaluating import NOT_SPOKEN_FOR, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, log_sessions, training_files
-from guardian.commands.modelling import NOT_SPOKEN_FOR, Wanted, calibrate, counting, evaluate_files
 from guardian.commands.training_folds import open_folds
 from guardian.config import Settings, load
 from guardian.control.plants import make_plant
@@ -171,7 +172,7 @@ def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path,
 def test_what_cannot_be_left_out_or_drawn_is_told_before_anything_is_judged(
     sessions: Path, monkeypatch: pytest.MonkeyPatch, guardian: Guardian
 ) -> None:
-    monkeypatch.setattr("guardian.commands.modelling.assess", lambda *_, **__: pytest.fail("judged"))
+    monkeypatch.setattr("guardian.commands.evaluating.assess", lambda *_, **__: pytest.fail("judged"))
     assert "--left-out: leaving a data set out takes two" in refused([sessions], left_out=True)
     done = guardian("evaluate", sessions.name, "--plots", "/proc/plots")
     assert (done.returncode, "cannot make the folder /proc/plots" in done.stderr) == (2, True)
@@ -202,7 +203,7 @@ def test_folds_judge_what_each_has_not_seen_and_nothing_else(
         )
         return fit
 
-    for room in ("modelling", "training_folds"):
+    for room in ("evaluating", "training_folds"):
         monkeypatch.setattr(f"guardian.commands.{room}.open_fit", opened)
     for name, note in (("chosen", "and chosen on"), ("seen", TRAINED_ON)):
         monkeypatch.setitem(BENCHMARKS, name, Benchmark(lambda _: read_sessions([sessions]), note))

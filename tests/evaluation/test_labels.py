@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guardian.bootstrap.judgement import open_reading
+from guardian.commands.calibrating import calibrate
 from guardian.commands.labelling import is_log, labelled_sessions, log_sessions, told_apart, training_files
-from guardian.commands.modelling import calibrate
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError

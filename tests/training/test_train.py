@@ -20,7 +20,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for  # noqa: E402
 from guardian.cli import app  # noqa: E402
-from guardian.commands.modelling import calibrate_trained  # noqa: E402
+from guardian.commands.calibrating import calibrate_trained  # noqa: E402
 from guardian.config import load as load_settings  # noqa: E402
 from guardian.demo.log import log_lines  # noqa: E402
 from guardian.demo.scenario import Scenario  # noqa: E402
@@ -226,8 +226,8 @@ def test_what_of_a_log_could_not_be_learnt_from_is_the_exit_code_too_of_a_traini
 
     lexical = load_settings(None, overrides={"model": {"engine": "lexical"}})
     monkeypatch.setattr("guardian.training.recipe.train", fit)
-    monkeypatch.setattr("guardian.commands.modelling.ModelSection", lambda **_: lexical.model)
-    monkeypatch.setattr("guardian.commands.modelling.open_folds", lambda *_: {"another": open_fit(lexical)})
+    monkeypatch.setattr("guardian.commands.calibrating.ModelSection", lambda **_: lexical.model)
+    monkeypatch.setattr("guardian.commands.calibrating.open_folds", lambda *_: {"another": open_fit(lexical)})
     for more in ([], ["--resume"]):
         done = CliRunner().invoke(app, ["train", str(log), "-o", str(tmp_path / "made"), *more])
         assert "not calibrated" in done.stdout
@@ -256,7 +256,7 @@ def test_what_is_said_to_come_next_works_from_where_it_is_said(
         raise ConfigurationError("too few")
 
     monkeypatch.setattr("guardian.training.recipe.train", lambda *_, **__: None)
-    monkeypatch.setattr("guardian.commands.modelling.calibrate_trained", too_few)
+    monkeypatch.setattr("guardian.commands.calibrating.calibrate_trained", too_few)
     config = [] if named is None else ["-c", named]
     done = CliRunner().invoke(app, ["train", "made.jsonl", "-o", output, *config])
     where = f"model: {{path: {path.format(here=tmp_path.resolve())}}}` in {named or 'guardian.yaml'},"

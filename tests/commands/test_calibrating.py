@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guardian.commands.modelling import honest_sessions
+from guardian.commands.calibrating import honest_sessions
 
 
 class Unscored:
