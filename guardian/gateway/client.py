@@ -108,7 +108,7 @@ class RevocationList:
         self._open_risks = (
             frozenset() if isinstance(on_stale, str) else {r for r in on_stale if on_stale[r] == "open"}
         )
-        self._server = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes)
+        self._server = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes, clock=clock)
         self._teller = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=65536)
         self._credentials = Credentials(token, instance or _name_of_this_process())
         self._named_in = os.getpid()

@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from .reading import Refused
@@ -26,7 +27,15 @@ _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 class Server:
     """One connection for questions; another one may be held open for a stream. `abort` ends all for good."""
 
-    def __init__(self, url: str, *, allow_http: bool, context: ssl.SSLContext | None, max_bytes: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        allow_http: bool,
+        context: ssl.SSLContext | None,
+        max_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
         strange = "@" in parts.netloc or parts.query or parts.fragment
@@ -43,23 +52,21 @@ class Server:
         self._secure, self._host = parts.scheme == "https", host
         self._port = parts.port or (443 if self._secure else 80)  # http.client would look for one in the host
         self._context = context or (ssl.create_default_context() if self._secure else None)
-        self._max_bytes = max_bytes
+        self._max_bytes, self._clock = max_bytes, clock
         self._connection: http.client.HTTPConnection | None = None
         self._streaming: socket.socket | None = None
         self._aborted = False
 
-    def get(
-        self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float
-    ) -> "tuple[int, Got, bytes]":
-        """(status, headers, body) of the list. Raises Refused for a body that cannot be unpacked."""
+    def get(self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float) -> "Answered":
+        """What the server says of the list. Raises Refused for a body that cannot be unpacked."""
         asked = {"Accept-Encoding": "gzip", **headers}
-        status, got, body = self._ask("GET", "?" + urlencode(query) if query else "", asked, timeout, None)
-        coding = header(got, "Content-Encoding").lower()
+        answer = self._ask("GET", "?" + urlencode(query) if query else "", asked, timeout, None)
+        coding = header(answer.headers, "Content-Encoding").lower()
         if coding in ("", "identity"):
-            return status, got, body
+            return answer
         if coding != "gzip":
             raise Refused("unasked_coding")
-        return status, got, self._unpacked(body)
+        return answer._replace(body=self._unpacked(answer.body))
 
     def _unpacked(self, body: bytes) -> bytes:
         """Never more than the bound: a small answer must not fill the memory."""
@@ -77,7 +84,7 @@ class Server:
     def acknowledge(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:
         """The status of the answer to an acknowledgement."""
         sent = {**headers, "Content-Type": "application/json"}
-        return self._ask("POST", "/ack", sent, timeout, body)[0]
+        return self._ask("POST", "/ack", sent, timeout, body).status
 
     def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event | None]:
         """Server-sent events until the stream ends, and None for any line that ends none, such as a comment.
@@ -139,7 +146,7 @@ class Server:
 
     def _ask(
         self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
-    ) -> "tuple[int, Got, bytes]":
+    ) -> "Answered":
         """Ask once more, on a new connection, if the server has closed the kept one. An error closes it too."""
         kept = self._connection is not None
         try:
@@ -152,7 +159,7 @@ class Server:
 
     def _exchange(
         self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
-    ) -> "tuple[int, Got, bytes]":
+    ) -> "Answered":
         deadline = time.monotonic() + timeout  # a socket's own time-out starts again with every byte
         connection = self._connection
         if connection is None:
@@ -167,7 +174,7 @@ class Server:
         with _in_time(sock, 2 * timeout, "its head"):
             connection.request(method, self._path + tail, body=body, headers=dict(headers))
             answer = connection.getresponse()
-        content = bytearray()
+        began, content = self._clock(), bytearray()
         while True:
             with _in_time(sock, 2 * timeout, "more of it"):  # the size of a chunk can come in drops too
                 chunk = answer.read1(65536)
@@ -184,7 +191,8 @@ class Server:
         if answer.length:  # read1 ends quietly where the connection does
             raise Refused("cut_short", f"{answer.length} bytes are missing")
         answer.close()  # read1 leaves it open, and an open answer blocks the kept connection
-        return answer.status, dict(answer.getheaders()), bytes(content)
+        took_s = max(0.0, self._clock() - began)
+        return Answered(answer.status, dict(answer.getheaders()), bytes(content), took_s)
 
     def _open(self, timeout: float) -> http.client.HTTPConnection:
         if self._secure:
@@ -279,6 +287,15 @@ def _seconds(told: str | None) -> float:
 
 
 Got = dict[str, str]
+
+
+class Answered(NamedTuple):
+    """An answer, and for how many seconds its body came after its head: it says how things stood before those."""
+
+    status: int
+    headers: Got
+    body: bytes
+    took_s: float
 
 
 def header(got: Got, name: str) -> str:

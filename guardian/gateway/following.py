@@ -10,6 +10,7 @@ from .reading import Refused, View
 from .signature import HEADER
 
 _NOT_STREAMING = frozenset({"http_404", "http_405", "no_stream", "slow_stream", "held_back"})
+_UNKNOWN = (400, 404, 409, 410, 416)  # what a server says that does not know our revision
 _NO_STREAM_S = 300.0  # how long a server that does not stream is only polled
 
 
@@ -70,15 +71,16 @@ class Follower:
         base = view if self._synced and same and not self._held.wants_whole else None
         if base is not None:
             known = {**headers, "If-None-Match": base.etag} if base.etag else headers
-            wait = 0.0 if self._held.trouble.reason else self._wait  # after trouble be fresh first, patient later
+            calm = not self._held.trouble.reason and self._held.is_fresh(base)
+            wait = self._wait if calm else 0.0  # be fresh first, patient later
             query = {"since": str(base.revision), "wait": f"{wait:g}"}
             answer = self._server.get(query, known, self._pace.timeout_s + wait)
-        if base is None or answer[0] in (400, 404, 409, 410, 416):  # it does not know our revision: take it all
+        if base is None or answer.status in _UNKNOWN:  # take it all
             base, answer = None, self._server.get({}, headers, self._pace.timeout_s)
-        status, got, body = answer
+        status, got, body, took_s = answer
         if status == 200:
             etag = header(got, "ETag").removeprefix("W/")  # what a proxy that packs makes of it
-            self._held.take(body, header(got, HEADER), etag, base, asked_as)
+            self._held.take(body, header(got, HEADER), etag, base, asked_as, took_s=took_s)
         elif status == 304 and base is not None and base.etag:
             self._held.confirm(base, base.etag.encode(), header(got, HEADER))
         else:

@@ -86,14 +86,17 @@ class HeldList:
         """So many signed deltas are kept that a whole list would be shorter."""
         return len(self._parts) > _MOST_PARTS
 
-    def take(self, body: bytes, signature: str, etag: str, base: View | None, asked_as: str) -> None:
+    def take(
+        self, body: bytes, signature: str, etag: str, base: View | None, asked_as: str, *, took_s: float = 0.0
+    ) -> None:
         """Believe an answer and apply it; Refused if any part of it is not as the contract says. A signature tells
-        the server's clock now; without one only the list does, as of its last change."""
+        the server's clock now; without one only the list does, as of its last change. A body that was under way
+        for `took_s` confirms how things stood before that."""
         answer = parse(body)
         since = None if answer.complete or base is None else base.revision
-        signed = self._check(body, signature, since)
+        signed = self._check(body, signature, since, took_s)
         now = self._clock()
-        confirmed = self._confirmed(signed, now)
+        confirmed = self._confirmed(signed, now, took_s)
         said = answer.issued if self._verifier is None else max(answer.issued, signed.at)
         issued = said - (now - confirmed)
         if base is not None:
@@ -160,7 +163,7 @@ class HeldList:
         """In a forked child: who waits on these waits in the parent, and may hold their locks."""
         self.moved, self._settled = threading.Event(), threading.Condition()
 
-    def _check(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
+    def _check(self, payload: bytes, signature: str, since: Revision | None, took_s: float = 0.0) -> Signed:
         """The newest signature with this one, when it was made and for whom; neither where none is checked."""
         if self._verifier is None:
             return UNSIGNED
@@ -169,7 +172,7 @@ class HeldList:
             signature,
             tenants=self._tenants,
             since=since,
-            now=self._wall(),
+            now=self._wall() - took_s,
             window_s=max(self._max_stale, _SKEW_S),
         )
         if self.view is None or self.view.signed.reach != signed.reach:
@@ -179,19 +182,19 @@ class HeldList:
             raise Refused("signature_replayed", f"made {before} s before the newest")
         return max(signed, self.view.signed)
 
-    def _confirmed(self, signed: Signed, now: float) -> float:
+    def _confirmed(self, signed: Signed, now: float, took_s: float = 0.0) -> float:
         """When the server said so, by our clock: a signature ages on its way, and confirms nothing twice."""
         if self._verifier is None:
-            return now
+            return now - took_s
         if self.view is not None and self.view.signed == signed:
             return self.view.confirmed
         return now - max(0.0, self._wall() - signed.at - _SLACK_S)
 
     def _settle(self, fresh: View) -> None:
         moved = self.view is None or self.view.revision != fresh.revision
-        if self._verifier is None or self.is_fresh(fresh):
+        if self.is_fresh(fresh):
             self.trouble.over(fresh.revision)
-        else:
+        elif self._verifier is not None:
             age = self._wall() - fresh.signed.at
             self.trouble.note(Refused("signature_replayed", f"the newest was made {age:.0f} s ago"))
         self.view = fresh  # last: who sees the new list sees no old trouble

@@ -10,6 +10,7 @@ from joserfc.jwk import OKPKey
 
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.gateway.client import Refused, RevocationList
+from guardian.gateway.connection import Answered
 from guardian.keys.signing import KeySet
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
@@ -146,10 +147,10 @@ class Scripted:
     def __init__(self) -> None:
         self.next: dict[str, Any] = {}
 
-    def get(self, query: Any, headers: Any, timeout: float) -> tuple[int, dict[str, str], bytes]:
+    def get(self, query: Any, headers: Any, timeout: float) -> Answered:
         told = self.next
         found = {"ETag": told["etag"], "Guardian-Signature": told["signature"]}
-        return told["status"], found, told["body"].encode()
+        return Answered(told["status"], found, told["body"].encode(), 0.0)
 
 
 KNOWN = json.loads(FILE.read_text(encoding="utf-8"))

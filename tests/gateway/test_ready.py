@@ -1,6 +1,7 @@
 """Ready is who holds a fresh list at that moment, not who once did."""
 
 import asyncio
+import http.client
 import threading
 
 import pytest
@@ -35,6 +36,27 @@ def test_everybody_who_waits_hears_of_the_next_fresh_list(ledger, stale) -> None
     for each in waiters:
         each.join(10)
     assert heard == [True] * 3
+
+
+def test_a_list_that_was_under_way_for_long_is_not_fresh_as_it_comes(
+    ledger, follow, clocks, soon, monkeypatch
+) -> None:
+    read = http.client.HTTPResponse.read1
+
+    def slowly(answer: http.client.HTTPResponse, most: int) -> bytes:
+        if chunk := read(answer, most):
+            clocks.pass_by(31)
+        return chunk
+
+    answers = [(200, {}, ledger.body())]
+    ledger.always = lambda *_: answers.pop() if answers else None
+    with monkeypatch.context() as slow:
+        slow.setattr(http.client.HTTPResponse, "read1", slowly)
+        revoked = follow(max_stale_s=30)
+        assert soon(lambda: revoked.state().revision is not None)
+        assert (revoked.state().status, revoked.state().age_s) == ("stale", 31)
+    ledger.break_everything(None)
+    assert revoked.wait_ready(10)
 
 
 def test_nobody_waits_for_a_list_that_was_stopped(stale) -> None:

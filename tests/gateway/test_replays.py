@@ -7,6 +7,7 @@ from joserfc.jwk import OKPKey
 
 from guardian.domain import revocation
 from guardian.gateway.client import Refused, Revision
+from guardian.gateway.connection import Answered
 from guardian.keys.signing import KeySet
 from guardian.revocation.signing import ListSigner
 
@@ -63,12 +64,13 @@ def control(ledger, clocks):
 
 @pytest.fixture
 def asked(follow, control):
-    """A list that verifies, and a way to let it poll and be given this answer (None: the honest one)."""
+    """A list that verifies, and a way to let it poll and be given this answer (None: the honest one), whose body
+    took so long."""
     jwks = control.keys.set.jwks()
     revoked = follow(start=False, verify_with=jwks, tenants={"acme"}, max_stale_s=30)
 
-    def poll(answer=None):
-        revoked._server.get = control.answer if answer is None else lambda *_: answer
+    def poll(answer=None, took_s=0.0):
+        revoked._server.get = lambda *given: Answered(*(answer or control.answer(*given)), took_s)
         revoked._follower.poll()
 
     return revoked, poll
@@ -219,3 +221,16 @@ def test_the_stream_replayed_is_no_better(asked, control, clocks) -> None:
         revoked._follower._hear(("fresh", [word, signature]))
     assert revoked.state().revision == Revision(1, 1)
     assert revoked.state().status == "stale"
+
+
+def test_a_list_that_was_under_way_for_long_is_taken_as_old_as_it_is(asked, control, clocks) -> None:
+    revoked, poll = asked
+    begun = control.listed()
+    clocks.pass_by(100)
+    with pytest.raises(Refused, match=r"signature_replayed: made 100 s ago"):
+        poll(begun)
+    poll(begun, took_s=100)
+    state = revoked.state()
+    assert (state.status, state.entries, state.age_s) == ("stale", 1, 90)
+    poll()
+    assert revoked.state().status == "fresh"
