@@ -174,25 +174,30 @@ class Server:
         with _in_time(sock, 2 * timeout, "its head"):
             connection.request(method, self._path + tail, body=body, headers=dict(headers))
             answer = connection.getresponse()
-        began, content = self._clock(), bytearray()
-        while True:
-            with _in_time(sock, 2 * timeout, "more of it"):  # the size of a chunk can come in drops too
-                chunk = answer.read1(65536)
-            if not chunk:
-                break
-            content += chunk
-            if self._aborted:
-                raise Refused("stopped")
-            if len(content) > self._max_bytes:
-                raise Refused("too_long", f"more than {self._max_bytes} bytes")
-            if time.monotonic() > deadline + len(content) / _SLOWEST:
-                said = f"not all of it came within {timeout:g} s, and one more for each 64 KiB"
-                raise Refused("too_slow", f"{said}: over a slow link raise timeout_s")
+        began, content, more = self._clock(), bytearray(), True
+        while more:
+            so_far = len(content)
+            with _in_time(sock, 2 * timeout + 1, "more of it"):  # the size of a chunk can come in drops too
+                while more and len(content) < so_far + _SLOWEST:
+                    chunk = answer.read1(65536)
+                    if more := bool(chunk):
+                        content += chunk
+                        self._check(content, deadline, timeout)
         if answer.length:  # read1 ends quietly where the connection does
             raise Refused("cut_short", f"{answer.length} bytes are missing")
         answer.close()  # read1 leaves it open, and an open answer blocks the kept connection
         took_s = max(0.0, self._clock() - began)
         return Answered(answer.status, dict(answer.getheaders()), bytes(content), took_s)
+
+    def _check(self, content: bytearray, deadline: float, timeout: float) -> None:
+        """Raises Refused where no more is to be read of a body that began so."""
+        if self._aborted:
+            raise Refused("stopped")
+        if len(content) > self._max_bytes:
+            raise Refused("too_long", f"more than {self._max_bytes} bytes")
+        if time.monotonic() > deadline + len(content) / _SLOWEST:
+            said = f"not all of it came within {timeout:g} s, and one more for each 64 KiB"
+            raise Refused("too_slow", f"{said}: over a slow link raise timeout_s")
 
     def _open(self, timeout: float) -> http.client.HTTPConnection:
         if self._secure:
