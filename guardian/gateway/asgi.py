@@ -87,7 +87,7 @@ class RefuseRevoked:
         why = self._why(caller) if message["type"] == "websocket.receive" else None
         if why is None:
             return message
-        with suppress(OSError):  # who called has left already
+        with suppress(Exception):  # it is closed already, which each server says its own way
             await send(_closed(why))
         return {"type": "websocket.disconnect", "code": 1008, "reason": why}
 

@@ -59,7 +59,7 @@ def test_headers_are_named_in_any_capitals(asked) -> None:
     assert asked(("x-gw-session", "s1"), session="X-Gw-Session") == 200
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("gone", [None, OSError, RuntimeError], ids=["there", "has left", "closed already"])
 def test_an_open_websocket_is_closed_at_the_next_message_of_who_is_revoked_meanwhile(
     ledger, follow, soon, gone
 ) -> None:
@@ -74,11 +74,13 @@ def test_an_open_websocket_is_closed_at_the_next_message_of_who_is_revoked_meanw
 
 def test_who_hangs_up_is_not_closed_besides(ledger, follow, soon) -> None:
     left = {"type": "websocket.disconnect", "code": 1001}
-    heard, sent = _over_a_websocket(ledger, follow, soon, left, False)
+    heard, sent = _over_a_websocket(ledger, follow, soon, left, None)
     assert (heard[-1], sent) == (left, [])
 
 
-def _over_a_websocket(ledger, follow, soon, third: Any, gone: bool) -> tuple[list[Any], list[Any]]:
+def _over_a_websocket(
+    ledger, follow, soon, third: Any, gone: type[Exception] | None
+) -> tuple[list[Any], list[Any]]:
     """What the application hears and the server is sent, where s1 is revoked before the third message."""
     revoked, heard, sent = follow(), list[Any](), list[Any]()
     assert revoked.wait_ready(10)
@@ -91,8 +93,8 @@ def _over_a_websocket(ledger, follow, soon, third: Any, gone: bool) -> tuple[lis
 
     async def send(message: Any) -> None:
         sent.append(message)
-        if gone:
-            raise OSError
+        if gone is not None:
+            raise gone
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         while not heard or heard[-1]["type"] != "websocket.disconnect":
