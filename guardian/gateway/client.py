@@ -205,6 +205,8 @@ class RevocationList:
         self._follower.stop.set()
         self._held.moved.set()
         self._server.abort()
+        if not self._threads:
+            self._held.end()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(self._pace.timeout_s)

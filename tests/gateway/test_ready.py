@@ -68,6 +68,16 @@ def test_nobody_waits_for_a_list_that_was_stopped(stale) -> None:
     assert heard == [False]
 
 
+def test_nor_for_one_that_never_began(follow) -> None:
+    heard: list[bool] = []
+    revoked = follow(start=False)
+    waiter = threading.Thread(target=lambda: heard.append(revoked.wait_ready()), daemon=True)
+    waiter.start()
+    revoked.stop()
+    waiter.join(10)
+    assert heard == [False]
+
+
 def test_nor_does_anybody_for_asyncio(ledger, stale) -> None:
     revoked = AsyncRevocationList(ledger.url, "token-of-the-gateway")
     revoked._list = stale
