@@ -3,7 +3,7 @@
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from postgres import open_postgres
 from revisions import go
-from sqlalchemy import Connection, event, literal, select, text
+from sqlalchemy import Connection, Engine, event, literal, select, text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -46,13 +46,14 @@ from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import engine as engine_module
 from guardian.store import schema
+from guardian.store.control.alerts import AlertRows
 from guardian.store.control.cursors import Cursor
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import words
 from guardian.store.monitor.envelopes import Heard
-from guardian.store.monitor.outbox import insert_findings
+from guardian.store.monitor.outbox import Outbox, insert_findings
 from guardian.store.monitor.retention import Retention
 from guardian.store.monitor.spool import Spool
 from guardian.store.monitor.store import MonitorStore
@@ -205,6 +206,56 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     assert any("ix_findings_at" in step for step in plans)
     assert [step for step in plans if "Seq Scan" in step] == []
     store.close()
+
+
+DELIVERED = """INSERT INTO outbox (kind, ref, state, attempts, next_at, note)
+    SELECT 'finding', n::text, 'delivered', 1, now(), '' FROM generate_series(1, 5000) n"""
+SENT = """INSERT INTO control_delivery (channel, alert_id, state, next_at, attempts, last_error)
+    SELECT 'slack', n, 'sent', now(), 1, '' FROM generate_series(1, 5000) n"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "fill", "look"),
+    [
+        ("outbox", DELIVERED, lambda engine: Outbox(engine).due(NOW, 10)),
+        ("control_delivery", SENT, lambda engine: waits(engine, "slack")),
+    ],
+    ids=["findings and dead letters", "alerts"],
+)
+def test_a_look_at_which_nothing_waits_reads_nothing_that_is_done_with(
+    postgres: str, table: str, fill: str, look: Callable[[Engine], object]
+) -> None:
+    ControlStore.open(postgres, now=NOW).close()
+    MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state).close()
+    engine = open_engine(postgres)
+
+    @event.listens_for(engine, "checkout")
+    def as_asked_often(connection: Any, *_: object) -> None:
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.commit()
+        connection.prepare_threshold = 0
+
+    def read_whole() -> int:
+        with writing(engine) as connection:
+            connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+        with reading(engine) as connection:
+            counted = text("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = :table")
+            return int(connection.execute(counted, {"table": table}).scalar_one())
+
+    with writing(engine) as connection:
+        connection.exec_driver_sql(fill)
+        connection.exec_driver_sql(f"ANALYZE {table}")
+    before = read_whole()
+    for _ in range(3):
+        assert not look(engine)
+    assert read_whole() == before
+    engine.dispose()
+
+
+def waits(engine: Engine, channel: str) -> bool:
+    with reading(engine) as connection:
+        return AlertRows(connection).waits(channel)
 
 
 @pytest.mark.slow

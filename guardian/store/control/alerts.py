@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, select, update
 
-from guardian.store.columns import UtcDateTime
+from guardian.store.columns import UtcDateTime, constant
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
 
@@ -136,7 +136,7 @@ class AlertRows:
 
     def waits(self, name: str) -> bool:
         """Whether any waits for this channel that nobody is sending, due or not."""
-        pending = delivery.c.channel == name, delivery.c.state == "pending"
+        pending = delivery.c.channel == name, delivery.c.state == constant("pending")
         return bool(self.connection.execute(select(exists().where(*pending))).scalar_one())
 
     def depth(self, name: str) -> int:

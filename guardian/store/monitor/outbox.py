@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, zip_longest
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 from sqlalchemy import (
@@ -12,7 +12,6 @@ from sqlalchemy import (
     Engine,
     RowMapping,
     and_,
-    bindparam,
     exists,
     func,
     or_,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 )
 
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.store.columns import constant
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
 from guardian.store.monitor.dead_letters import dead_letters_by_id, letter_of
@@ -30,12 +30,16 @@ from guardian.store.monitor.tables import dead_letters, findings, outbox
 from guardian.store.monitor.values import OutboxItem, StoredDeadLetter
 
 _Kind = Literal["finding", "dead_letter"]
+_KINDS: tuple[_Kind, ...] = get_args(_Kind)
 _Queue = tuple[_Kind, int]
 """A kind and a rank."""
 _MAX_NOTE = 500
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 _REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
-_ANY = select(exists().where(outbox.c.state == "due", outbox.c.kind == bindparam("kind")))
+_ANY = {
+    kind: select(exists().where(outbox.c.state == constant("due"), outbox.c.kind == constant(kind)))
+    for kind in _KINDS
+}
 RANKS = 0, 1
 
 
@@ -77,7 +81,9 @@ def _overtake(connection: Connection, sessions: Iterable[tuple[str, str]]) -> No
     for part in chunks(sessions):
         theirs = tuple_(findings.c.tenant_id, findings.c.session_id).in_(part)
         told = exists().where(findings.c.id == outbox.c.ref, findings.c.kind != Kind.IDENTITY.value, theirs)
-        connection.execute(update(outbox).where(*_due("finding", None), outbox.c.rank == 1, told).values(rank=0))
+        lanes = outbox.c.lane.in_({tenant_id for tenant_id, _ in part})  # along the index, past other tenants'
+        change = update(outbox).where(*_due("finding", None), outbox.c.rank == 1, lanes, told)
+        connection.execute(change.values(rank=0))
 
 
 class Parked(NamedTuple):
@@ -113,11 +119,11 @@ class Outbox:
         after the `lease` unless somebody says how it ended. Nobody puts anything off for more than `longest`: what
         is due later than that has its time from a clock that was ahead, and is due now.
         """
-        asked: tuple[_Kind, ...] = ("finding", "dead_letter") if kind is None else (kind,)
+        asked = _KINDS if kind is None else (kind,)
         times = outbox.c.next_at <= now, outbox.c.next_at > now + max(longest, lease)
         waiting: list[tuple[_Queue, list[Any], list[str]]] = []
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
-            kinds = [each for each in asked if connection.execute(_ANY, {"kind": each}).scalar_one()]
+            kinds = [each for each in asked if connection.execute(_ANY[each]).scalar_one()]
             for queue in ((each, rank) for rank in RANKS for each in kinds):
                 where = [*_due(queue[0], topics), outbox.c.rank == queue[1]]
                 found = _lanes(connection, where, times)
