@@ -31,7 +31,7 @@ STATES: dict[CaseState, str] = {
 _MEANS: dict[CaseState, str] = {
     "flagged": "Not revoked: the session can still act",
     "revoke_requested": "Not revoked yet: the session can still act",
-    "revoked": "Gateways refuse the session's calls",
+    "revoked": "Gateways that follow the revocation list refuse the session's calls",
     "reinstated": "The session may act again",
     "confirmed": "Not revoked: the session can still act",
     "lapsed": "Gateways no longer refuse the session's calls",
@@ -171,7 +171,8 @@ def under(view: CaseView, share: float = 1.0) -> list[str]:
         return []
     kinds = _kinds(view)
     if view.state == "revoked":
-        lines = [f"Gateways refuse its calls, and given back it is still refused where they know its {kinds}:"]
+        told = "Gateways that follow the list refuse its calls; given back it is still refused where they know its"
+        lines = [f"{told} {kinds}:"]
     else:
         itself = _ITSELF.get(view.state, "Not revoked itself")
         lines = [f"{itself}, but gateways that know its {kinds} refuse its calls:"]

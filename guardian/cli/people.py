@@ -22,10 +22,12 @@ from guardian.cli.common import JsonOption, escape, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
 from guardian.domain.text import counted, moment, visible
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
+from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView, Verdict
+from guardian.wire.peers import UNFOLLOWED
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
@@ -114,7 +116,7 @@ def revoke(
     config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Revoke a session, and what it delegated: every gateway refuses its next call.
+    """Revoke a session, and what it delegated: every gateway that follows the list refuses its next call.
 
     Example: guardian revoke tenant_acme sess_42 --reason "exports the customer list"
 
@@ -124,11 +126,16 @@ def revoke(
         raise ConfigurationError("--minutes goes with --subject; a session is revoked for as long as it lives")
     with client(config) as control:
         if subject == "session":
-            _show_act(control.revoke(tenant, session, reason=reason), as_json=as_json)
+            act = control.revoke(tenant, session, reason=reason)
+            _show_act(act, as_json=as_json)
+            revoked = act.approval is None
         else:
             seconds = None if minutes is None else minutes * 60
             done = control.revoke_subject(tenant, subject, session, reason=reason, seconds=seconds)
             _show_subject(done, as_json=as_json)
+            revoked = done.revoked
+        if revoked and not _followed(control, tenant):
+            typer.echo(UNFOLLOWED, err=True)
 
 
 def reinstate(
@@ -281,6 +288,14 @@ def _show_act(result: ActResult, *, as_json: bool) -> None:
         told = f"but its {kind} {entry.subject_id} is revoked until {until}; --subject {kind} gives that back"
         typer.echo(one_line(told), err=True)
     _show_unheard(result)
+
+
+def _followed(control: ControlClient, tenant: str) -> bool:
+    """Whether a gateway is known to follow the list; what cannot be asked is not known, and the act is done."""
+    try:
+        return control.watch(tenant_id=tenant).followed
+    except ControlError:
+        return False
 
 
 def _show_unheard(result: ActResult) -> None:

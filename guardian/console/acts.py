@@ -10,7 +10,7 @@ from guardian.console import finding, lists, session
 from guardian.console.asked import Asked, at_its_page, safe_path
 from guardian.console.forms import VERBS, Verb
 from guardian.console.notices import STALE, Notice, with_word
-from guardian.console.pages import Pages
+from guardian.console.pages import Pages, followed
 from guardian.errors import ControlError
 from guardian.telemetry import logger
 from guardian.wire.cases import NO_CASE
@@ -61,8 +61,9 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
         raise ValueError("give a reason; it is audited and shown to others")
     match verb:
         case "revoke":
+            obeyed = followed(api, tenant)
             made = api.revoke(tenant, name, reason=reason, seen=seen, idempotency_key=key)
-            return _of(made, "revoked")
+            return _of(made, "revoked" if obeyed else "unfollowed")
         case "reinstate":
             made = api.reinstate(tenant, name, reason=reason, seen=seen, idempotency_key=key)
             return _of(made, "reinstated")

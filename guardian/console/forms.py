@@ -54,6 +54,7 @@ WISHES: Mapping[ApprovableAction, str] = {
     "permitCall": "let one held call through",
 }
 """What a request for approval asks for, in words."""
+_UNFOLLOWED = "it goes on the revocation list; no gateway is known to follow that list now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,12 @@ def forms_for(
     held: Sequence[ApprovalView] = (),
     *,
     purpose: str = "",
+    followed: bool = False,
 ) -> tuple[Form, ...]:
     """For a session's page: first what waits for approval, then the acts that fit its state, then the rest.
 
-    `held` is what waits where there is no case, which would say it; `purpose` is the registered one, if any."""
+    `held` is what waits where there is no case, which would say it; `purpose` is the registered one, if any;
+    `followed` whether a gateway is known to follow the list."""
     if visit.principal.role in _READERS:
         return ()
     seen = seen_of(case)
@@ -123,7 +126,8 @@ def forms_for(
     if revoked:
         buttons = (Button("reinstate", "Reinstate", "it is given back; its evidence starts afresh"),)
     elif not of_none:
-        buttons = (Button("revoke", "Revoke", "every gateway refuses its next call", "danger"),)
+        told = "every gateway that follows the list refuses its next call" if followed else _UNFOLLOWED
+        buttons = (Button("revoke", "Revoke", told, "danger"),)
     if case is not None:
         others = case.others_unjudged
         also = f"also of {counted(others, 'other drift finding')}" if others else ""

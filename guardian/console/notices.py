@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from guardian.console.asked import Asked
+from guardian.wire.peers import UNFOLLOWED
 from guardian.wire.visits import Visit
 
 _SAID = ("did", "told")
@@ -19,6 +20,7 @@ class Notice(NamedTuple):
 
 _TOLD = {
     "revoked": Notice("done", "Revoked. Gateways refuse its next call."),
+    "unfollowed": Notice("waits", f"{UNFOLLOWED}."),
     "reinstated": Notice("done", "Reinstated. Its evidence starts afresh."),
     "unchanged": Notice("done", "There was nothing to do: it was so already."),
     "waits": Notice("waits", "Nothing is done yet: policy requires a second person, who is being asked now."),

@@ -75,6 +75,12 @@ def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
         return None
 
 
+def followed(api: EvidenceClient, tenant: str) -> bool:
+    """Whether a gateway is known to follow the list with this tenant in it; what cannot be asked is not known."""
+    watch = unless_refused(lambda: api.watch(tenant_id=tenant))
+    return watch is not None and watch.followed
+
+
 def unless_refused(ask: Callable[[], Answer]) -> Answer | None:
     """None for what the API cannot say now: a side matter must not take the page and its buttons away."""
     try:

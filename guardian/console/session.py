@@ -13,7 +13,7 @@ from guardian.console import curve
 from guardian.console.asked import Asked
 from guardian.console.forms import forms_for, left_over, with_outlook
 from guardian.console.notices import Notice, notice_in
-from guardian.console.pages import Pages, unless_absent, unless_refused
+from guardian.console.pages import Pages, followed, unless_absent, unless_refused
 from guardian.domain.event import Envelope
 from guardian.domain.timeline import Granted, Step, Timeline
 from guardian.errors import ArchiveError, ControlError
@@ -22,6 +22,7 @@ from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView
+from guardian.wire.peers import UNFOLLOWED
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.sessions import SessionDetail, SessionView
 
@@ -100,8 +101,9 @@ def page(
     kin = unless_refused(lambda: api.lineage(tenant, session))
     parent = None if kin is not None and kin.ancestors else _parent(granted, newest)
     purpose = "" if registered is None else registered.envelope.purpose
+    obeyed = followed(api, tenant)
     offered = with_outlook(
-        forms_for(detail.session, case, asked.signed_in, held, purpose=purpose),
+        forms_for(detail.session, case, asked.signed_in, held, purpose=purpose, followed=obeyed),
         lambda action: unless_refused(
             lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
         ),
@@ -118,6 +120,7 @@ def page(
         findings=findings,
         in_full=_IN_FULL,
         ledger=detail.ledger,
+        unfollowed=UNFOLLOWED if detail.session.status == "revoked" and not obeyed else "",
         also_revoked=detail.also_revoked,
         envelope=_envelope(None if registered is None else registered.envelope, granted, newest),
         registered=registered,

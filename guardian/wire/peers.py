@@ -11,6 +11,8 @@ from guardian.wire.base import Ask, Body
 RevisionText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}\.[0-9]{1,15}$")]
 InstanceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
+UNFOLLOWED = "It is on the revocation list; no gateway is known to follow that list now"
+"""Of what was revoked, where `Watch.followed` is False."""
 MonitorState = Literal["current", "behind", "unread", "stopped", "silent"]
 
 
@@ -86,6 +88,11 @@ class Watch(Body):
     gateways: tuple[GatewayView, ...]
     monitors: tuple[MonitorView, ...]
     self_tests: tuple[SelfTestView, ...]
+
+    @property
+    def followed(self) -> bool:
+        """Whether a gateway is known to follow the list now; a silent one may have gone."""
+        return any(each.state != "silent" for each in self.gateways)
 
     @property
     def why_unprotected(self) -> str:

@@ -224,7 +224,7 @@ def test_only_of_drift_guardian_says_what_the_statistics_say(kind: Kind, counts:
     ("state", "means"),
     [
         ("flagged", "Not revoked: the session can still act"),
-        ("revoked", "Gateways refuse the session's calls"),
+        ("revoked", "Gateways that follow the revocation list refuse the session's calls"),
         ("reinstated", "The session may act again"),
     ],
 )
@@ -249,7 +249,7 @@ def test_no_revoked_session_is_said_to_be_refused_where_a_gateway_lets_it_act(
     assert alert.view is not None
     view = alert.view.model_copy(update={"ignored": severity})
     text = as_text(case_blocks.root(alert.model_copy(update={"view": view})))
-    assert (said in text, "Gateways refuse" in text) == (True, False)
+    assert (said in text, "Gateways that follow" in text) == (True, False)
 
 
 def under(state: str, *also: LedgerEntry, **changes: Any) -> Alert:
@@ -268,7 +268,8 @@ def under(state: str, *also: LedgerEntry, **changes: Any) -> Alert:
         ("lapsed", "Its own revocation is over, but gateways that know its agent and task refuse its calls:"),
         (
             "revoked",
-            "Gateways refuse its calls, and given back it is still refused where they know its agent and task:",
+            "Gateways that follow the list refuse its calls; given back it is still refused where they know its"
+            " agent and task:",
         ),
     ],
 )

@@ -84,8 +84,11 @@ def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):
         "changed": False,
         "expires_at": None,
     }
-    shown = run("revoke", "acme", "a7", "--subject", "agent", "--minutes", "5", "--reason", "altered")
-    assert "agent a7 is revoked until 2026-05-12T12:00:00+00:00, revision 1.7" in shown
+    asking = ["revoke", "acme", "a7", "--subject", "agent", "--minutes", "5", "--reason", "altered"]
+    assert "agent a7 is revoked until 2026-05-12T12:00:00+00:00, revision 1.7" in run(*asking)
+    assert CliRunner().invoke(app, asking).stderr == ""
+    answers["/v1/watch"] = {**WATCH, "gateways": [{**GATEWAY, "state": "silent"}]}
+    assert "no gateway is known to follow that list now" in CliRunner().invoke(app, asking).stderr
     assert json.loads(asked[0][2]) == {"reason": "altered", "seconds": 300}
     assert "agent a7 is not revoked, as it was" in run(
         "reinstate", "acme", "a7", "--subject", "agent", "--reason", "x"

@@ -112,7 +112,8 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
     slip = guardian("revoke", tenant, "slip", *why, *config)
     assert (slip.returncode, slip.stdout.startswith("slip is revoked")) == (0, True)
     assert f"control had not heard of {tenant}/slip" in slip.stderr
-    assert guardian("revoke", tenant, session, *why, *config).stderr == ""
+    unfollowed = "It is on the revocation list; no gateway is known to follow that list now\n"
+    assert guardian("revoke", tenant, session, *why, *config).stderr == unfollowed
 
 
 @pytest.mark.slow

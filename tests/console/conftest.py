@@ -49,6 +49,7 @@ from guardian.policy.cedar import CedarPolicies
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.evidence import EvidenceClient
+from guardian.wire.peers import Acknowledgement
 from guardian.wire.principal import Principal, Role
 
 policies, migrated = deployment.policies, deployment.migrated
@@ -181,6 +182,12 @@ class Site(Deployment):
             agent_id="agent_renewal_review", parent_session_id=parent, **more,
         )  # fmt: skip
         self.api("delegation", "delegation", "*").register_envelope(envelope)
+
+    def follow(self) -> None:
+        """A gateway of acme holds the list."""
+        gateway = self.api("mcp-gw-eu-1", "gateway")
+        told = Acknowledgement(revision=str(gateway.revocations().revision), transport="push")
+        gateway._send("POST", "/v1/revocations/ack", body=told)
 
     def archived(self, *rows: dict[str, Any], name: str = "group") -> None:
         write_events(self.archive, name, [pack(rows, EVENTS)])

@@ -19,6 +19,7 @@ ORIGIN = "http://127.0.0.1:8731"
 
 
 def test_revoking_is_the_persons_act_with_their_reason(site):
+    site.follow()
     browser = site.signed_in("maya", "responder")
     got = browser.press(browser.session(), "revoke", reason="exports the customer list")
     assert got.status_code == 303
@@ -31,6 +32,22 @@ def test_revoking_is_the_persons_act_with_their_reason(site):
     assert (line["actor"], line["role"], line["allowed"], line["reason"]) == (
         "maya", "responder", True, "exports the customer list",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_nobody_hears_that_gateways_refuse_where_none_is_known_to_follow_the_list(site, silent):
+    if silent:
+        site.follow()
+        site.clock.pass_(minutes=2)
+    unknown = "no gateway is known to follow that list now"
+    browser = site.signed_in()
+    html = browser.session()
+    assert (f"it goes on the revocation list; {unknown}" in html, "refuses its next call" in html) == (True, False)
+    html = browser.page(browser.press(html, "revoke").headers["location"])
+    assert '<div class="notice waits" role="status"><bdi>It is on the revocation list' in html
+    assert (html.count(unknown), "refuse its next call" in html) == (2, False), "as a notice and beside the entry"
+    site.follow()
+    assert unknown not in browser.session()
 
 
 def test_reinstating_waits_for_a_second_person_who_approves_it_on_the_same_page(site):
@@ -354,6 +371,7 @@ def test_a_notice_says_only_what_this_house_wrote(still):
 
 
 def test_no_link_tells_of_an_act_that_nobody_did(site):
+    site.follow()
     maya, lee = site.signed_in("maya"), site.signed_in("lee")
     assert 'class="notice' not in maya.session(did="revoked")
     location = maya.press(maya.session(), "revoke").headers["location"]
@@ -385,16 +403,27 @@ def test_a_page_that_showed_no_case_is_old_once_there_is_one(make_site, scribe):
     assert record["result"] == "stale"
 
 
-@pytest.mark.parametrize("asked", ["explain", "lineage", "session_audit"])
-def test_what_is_beside_the_point_cannot_take_the_button_away(site, monkeypatch, asked):
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("explain", "Not known now"),
+        ("lineage", "is not known now"),
+        ("session_audit", "Not known now"),
+        ("watch", "no gateway is known"),
+    ],
+)
+def test_what_is_beside_the_point_cannot_take_the_button_away(site, monkeypatch, asked, said):
+    site.follow()
+
     def refuse(*_: object, **__: object) -> None:
         raise ControlError("no policy can be read", status=503)
 
     monkeypatch.setattr(EvidenceClient, asked, refuse)
     browser = site.signed_in()
     html = browser.session()
-    assert "ot known now" in html
-    assert browser.press(html, "revoke").headers["location"].endswith("did=revoked")
+    assert said in html
+    wanted = "did=unfollowed" if asked == "watch" else "did=revoked"
+    assert browser.press(html, "revoke").headers["location"].endswith(wanted)
 
 
 def test_a_session_without_findings_can_be_revoked_from_its_page(make_site):
@@ -404,7 +433,7 @@ def test_a_session_without_findings_can_be_revoked_from_its_page(make_site):
     browser = site.signed_in()
     html = browser.session("sess_5")
     assert "There is no case: guardian alerted nobody about this session" in html
-    assert browser.press(html, "revoke").headers["location"].endswith("did=revoked")
+    assert browser.press(html, "revoke").headers["location"].endswith("did=unfollowed")
 
 
 def test_an_approval_that_somebody_else_decided_is_over(site, scribe):

@@ -99,7 +99,9 @@ def test_from_an_alert_to_the_evidence_to_a_revocation(served, someone, scribe):
     assert page.get_by_label("Reason").first.evaluate("field => !field.validity.valid"), "the browser asks why"
     page.get_by_label("Reason").first.fill("exports the customer list")
     page.get_by_role("button", name="Revoke", exact=True).click()
-    assert page.get_by_role("status").inner_text() == "Revoked. Gateways refuse its next call."
+    assert page.get_by_role("status").inner_text() == (
+        "It is on the revocation list; no gateway is known to follow that list now."
+    )
     assert page.get_by_role("heading", level=1).inner_text() == "alert_1 revoked"
     (line,) = served.site.audit(action="revoke", session_id="alert_1")
     assert (line["actor"], line["reason"]) == ("maya", "exports the customer list")
@@ -134,7 +136,7 @@ def test_two_people_at_once(served, someone, scribe):
         page.goto(url(served, "two_1"))
         page.get_by_label("Reason").first.fill(f"because, by {page.locator('.who span').first.inner_text()}")
     maya.get_by_role("button", name="Revoke", exact=True).click()
-    assert maya.get_by_role("status").inner_text().startswith("Revoked.")
+    assert maya.get_by_role("status").inner_text().startswith("It is on the revocation list")
     lee.get_by_role("button", name="Revoke", exact=True).click()
     assert "has changed since this page was shown" in lee.get_by_role("alert").inner_text()
     assert lee.get_by_role("heading", level=1).inner_text() == "two_1 revoked", "it is brought up to date"
