@@ -128,11 +128,9 @@ def _weight(one_in: float) -> float:
 def _decade(decade: int) -> str:
     """
     >>> _decade(0), _decade(4), _decade(6), _decade(12)
-    ('1', '10k', '1M', '10^12')
+    ('1', '10k', '1M', '1T')
     """
-    if decade >= 9:
-        return f"10^{decade}"
-    for size, name in ((6, "M"), (3, "k")):
+    for size, name in ((12, "T"), (6, "M"), (3, "k")):
         if decade >= size:
             return f"{10 ** (decade - size)}{name}"
     return str(10**decade)
