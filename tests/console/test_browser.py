@@ -299,6 +299,22 @@ def test_it_can_be_read_without_scripts(served, someone):
     assert page.get_by_role("cell", name="at most 1 in 50,000").is_visible()
 
 
+def test_on_paper_nothing_is_folded_and_nothing_waits_to_be_clicked(served, someone, scribe):
+    for n in (5, 6):
+        served.site.submit(scribe.finding("paper_1", n=n))
+    page = someone("maya")
+    page.goto(url(served, "paper_1"))
+    folded = (
+        "[...document.querySelectorAll('details:not(.decide) > :not(summary)')].map(it => it.checkVisibility())"
+    )
+    assert False in page.evaluate(folded)
+    page.emulate_media(media="print")
+    assert set(page.evaluate(folded)) == {True}
+    for clicked in (".jump", "summary .all", ".decide"):
+        assert page.locator(clicked).count()
+        assert page.locator(f"{clicked}:visible").count() == 0
+
+
 def test_over_the_network_nothing_but_our_own_is_fetched(served, someone):
     page = someone("maya")
     fetched: list[str] = []
