@@ -24,12 +24,8 @@ _TOLD = {
     "reinstated": Notice("done", "Reinstated. Its evidence starts afresh."),
     "unchanged": Notice("done", "There was nothing to do: it was so already."),
     "waits": Notice("waits", "Nothing is done yet: policy requires a second person, who is being asked now."),
-    "false_positive": Notice(
-        "done", "Noted as a false positive. A session that is revoked stays so: reinstate it too."
-    ),
-    "benign": Notice(
-        "done", "Noted as unusual, but all right. A session that is revoked stays so: reinstate it too."
-    ),
+    "false_positive": Notice("done", "Noted as a false positive."),
+    "benign": Notice("done", "Noted as unusual, but all right."),
     "confirmed": Notice("done", "Noted as confirmed."),
     "approved": Notice("done", "Approved, and done."),
     "denied": Notice("done", "Denied."),
