@@ -641,3 +641,19 @@ def test_a_session_that_is_not_unusual_is_described_so(make_site, scribe):
     html = site.signed_in().session()
     assert "Nothing unusual in any." in html
     assert "nothing unusual honest sessions" not in html
+
+
+def test_long_names_that_differ_at_their_ends_are_told_apart(site, scribe):
+    start = "window:spiffe://prod.example.com/ns/agents-renewals-emea/sa/agent-contract-renewal-review"
+    names = [f"{start}|{person}@example.com" + "x" * 300 + person for person in ("lee", "root")]
+    maya = site.api("maya", "responder")
+    for n, name in enumerate(names):
+        site.submit(scribe.finding(name, n=n))
+        maya.revoke("acme", name, reason="odd")
+        maya.reinstate("acme", name, reason="ours")
+    browser = site.signed_in("lee", "approver")
+    shown = re.compile(r'<a class="id" href="[^"]+"><bdi>(window:[^<]+)</bdi>')
+    for page in ("", "/sessions", "/findings"):
+        assert {name[-20:] for name in shown.findall(browser.page(f"/console{page}"))} == {n[-20:] for n in names}
+    assert set(shown.findall(browser.page("/console/approvals"))) == set(names), "whoever decides sees it whole"
+    assert f"<h1><bdi>{names[0]}</bdi>" in browser.session(names[0])
