@@ -302,7 +302,7 @@ def test_it_can_be_read_without_scripts(served, someone):
 def test_on_paper_nothing_is_folded_and_nothing_waits_to_be_clicked(served, someone, scribe):
     for n in (5, 6):
         served.site.submit(scribe.finding("paper_1", n=n))
-    page = someone("maya")
+    page = someone("maya", viewport={"width": 1000, "height": 800})
     page.goto(url(served, "paper_1"))
     folded = (
         "[...document.querySelectorAll('details:not(.decide) > :not(summary)')].map(it => it.checkVisibility())"
@@ -313,6 +313,8 @@ def test_on_paper_nothing_is_folded_and_nothing_waits_to_be_clicked(served, some
     for clicked in (".jump", "summary .all", ".decide"):
         assert page.locator(clicked).count()
         assert page.locator(f"{clicked}:visible").count() == 0
+    wider = "[...document.querySelectorAll('.scroll')].filter(it => it.scrollWidth > it.clientWidth).length"
+    assert page.evaluate(wider) == 0, "nor to be moved sideways"
 
 
 def test_over_the_network_nothing_but_our_own_is_fetched(served, someone):
