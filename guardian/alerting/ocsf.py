@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+from guardian.alerting.buttons import of_no_session
 from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Finding, Kind
@@ -45,7 +46,11 @@ _MOST = 32  # of any list
 
 
 def to_ocsf(alert: Alert) -> dict[str, Any]:
-    """The event as JSON-able data. Each text that an agent wrote is one visible line of bounded length."""
+    """The event as JSON-able data. Each text that an agent wrote is one visible line of bounded length.
+
+    Names (`uid`s, `case`) are whole and as they are, for whoever asks by them: mind what hides where you show one.
+    What guardian does not know is left out: figures of what is no drift, a session where there is none.
+    """
     finding, outcome = alert.finding, alert.outcome
     severity_id, severity = _SEVERITY[finding.severity]
     event: dict[str, Any] = {
@@ -64,11 +69,10 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
         "time": _millis(finding.time),
         "is_alert": finding.wanted is not Effect.NONE,
         "message": plain(finding.title, 300) or finding.kind.value,
-        "risk_score": _percent(finding.evidence.score),
         "metadata": {
             "version": OCSF,
             "uid": message_id(alert),
-            "tenant_uid": plain(finding.tenant_id, 512),
+            "tenant_uid": finding.tenant_id,
             "product": {
                 "name": "guardian",
                 "vendor_name": "intent-guardian",
@@ -76,10 +80,8 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
             },
         },
         "finding_info": _info(finding, alert.link),
-        "evidences": _evidences(finding),
-        "resources": [{"uid": plain(finding.session_id, 512), "type": "agent_session"}],
         "unmapped": {
-            "case": plain(alert.case, 512),
+            "case": alert.case,
             "wanted": finding.wanted.value,
             "granted": outcome.effect.value,
             "allowed": outcome.allowed,
@@ -94,16 +96,22 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
             "versions": {plain(k, 64): plain(v, 128) for k, v in list(finding.versions.items())[:_MOST]},
         },
     }
+    if finding.kind is Kind.DRIFT and math.isfinite(finding.evidence.score):
+        event["risk_score"] = round(100 * min(1.0, max(0.0, finding.evidence.score)))
+    if data := _evidence(finding):
+        event["evidences"] = [{"data": data}]
+    if finding.kind is not Kind.CONTROL and not of_no_session(finding):
+        event["resources"] = [{"uid": finding.session_id, "type": "agent_session"}]
     if finding.correlation_id:
-        event["metadata"]["correlation_uid"] = plain(finding.correlation_id, 512)
+        event["metadata"]["correlation_uid"] = finding.correlation_id
     if finding.subject is not None:
         subject = finding.subject
         event["unmapped"]["ai_agent"] = {
-            "uid": plain(subject.agent_id or "unknown", 512),
-            "instance_uid": plain(finding.session_id, 512),
+            "uid": subject.agent_id or "unknown",
+            "instance_uid": finding.session_id,
             "charter": plain(subject.purpose, 1000),
         }
-        event["unmapped"]["delegator"] = {"uid": plain(subject.delegator_id, 512)}
+        event["unmapped"]["delegator"] = {"uid": subject.delegator_id}
     return event
 
 
@@ -114,50 +122,51 @@ def _info(finding: Finding, link: str | None) -> dict[str, Any]:
     found += [BY_BREACH.get(breach.name) for breach in finding.breaches]
     techniques = dict.fromkeys(technique for technique in found if technique is not None)
     info: dict[str, Any] = {
-        "uid": plain(finding.id, 512),
+        "uid": finding.id,
         "title": plain(finding.title, 300) or finding.kind.value,
         "created_time": _millis(finding.time),
         "types": list(dict.fromkeys(types)),
         "analytic": {"uid": f"guardian.{finding.kind.value}", "name": finding.kind.value, "type": "Behavioral",
                      "type_id": 2},
         "attacks": [{"version": ATLAS, "technique": {"uid": uid, "name": name}} for uid, name in techniques],
-        "desc": "; ".join(plain(reason.text, 300) for reason in finding.reasons[:3] if reason.text.strip()),
     }  # fmt: skip
+    reasons = [reason.text for reason in finding.reasons[:3] if reason.text.strip()]
+    texts = reasons or [breach.detail for breach in finding.breaches[:3] if breach.detail.strip()]
+    if texts:
+        info["desc"] = "; ".join(plain(text, 300) for text in texts)
     if link:
         info["src_url"] = link
     return info
 
 
-def _evidences(finding: Finding) -> list[dict[str, Any]]:
-    evidence = finding.evidence
-    data: dict[str, Any] = {
-        "score": _number(evidence.score),
-        "p_value": _number(evidence.p_value),
-        "session_evidence_log10": _number(evidence.session_evidence),
-        "one_in_honest_sessions": _number(evidence.one_in),
-        "promised": evidence.promised,
-        "actions_seen": evidence.actions_seen,
-        "shares": {plain(reason.signal, 64): _number(reason.share) for reason in finding.reasons[:_MOST]},
-    }
+def _evidence(finding: Finding) -> dict[str, Any]:
+    """Figures are of a session that drifted; an act may be of anything."""
+    evidence, data = finding.evidence, dict[str, Any]()
+    if finding.kind is Kind.DRIFT:
+        data = {
+            "score": _number(evidence.score),
+            "p_value": _number(evidence.p_value),
+            "session_evidence_log10": _number(evidence.session_evidence),
+            "one_in_honest_sessions": _number(evidence.one_in),
+            "promised": evidence.promised,
+            "actions_seen": evidence.actions_seen,
+            "shares": {plain(reason.signal, 64): _number(reason.share) for reason in finding.reasons[:_MOST]},
+        }
     if finding.act is not None:
         act = finding.act
         data["act"] = {
-            "decision_id": plain(act.decision_id, 512),
+            "decision_id": act.decision_id,
             "gateway": plain(act.gateway, 512),
             "tool": plain(act.tool, 512),
             "arguments": plain(act.arguments, 2000),
             "effect": plain(act.effect, 16),
             "time": _millis(act.time),
         }
-    return [{"data": data}]
+    return data
 
 
 def _millis(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-def _percent(score: float) -> int:
-    return round(100 * min(1.0, max(0.0, score))) if math.isfinite(score) else 0
 
 
 def _number(value: float) -> float | None:

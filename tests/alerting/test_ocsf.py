@@ -12,7 +12,7 @@ from guardian.alerting.delivered import message_id
 from guardian.alerting.jsonl import JsonlOptions
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.port import RetryLater
-from guardian.domain.finding import Effect, Evidence, Kind, NamedBreach, Reason
+from guardian.domain.finding import Effect, Evidence, Kind, NamedBreach, Reason, Subject
 from guardian.errors import ConfigurationError
 from guardian.wire.findings import AlertOutcome
 
@@ -54,6 +54,44 @@ def test_the_figures_mean_what_ocsf_says(make_alert) -> None:
     assert event["time"] == 1764003851000
     assert event["risk_score"] == 96
     assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_is_no_drift_has_no_figures_and_what_is_of_no_session_names_none(kind: Kind, make_alert) -> None:
+    event = to_ocsf(make_alert(kind=kind, evidence=Evidence(score=0.4)))
+    (evidence,) = event["evidences"]
+    assert ("risk_score" in event, "promised" in evidence["data"]) == (kind is Kind.DRIFT, kind is Kind.DRIFT)
+    assert evidence["data"]["act"]["tool"] == "email.send"
+    assert ("resources" in event) == (kind not in (Kind.CONTROL, Kind.BUS, Kind.CALIBRATION))
+    assert "evidences" not in to_ocsf(make_alert(kind=Kind.BUS, act=None))
+
+
+def test_a_score_that_is_unknown_is_no_score_of_nought(make_alert) -> None:
+    assert "risk_score" not in to_ocsf(make_alert(evidence=Evidence(score=math.nan)))
+
+
+def test_where_no_signal_says_what_happened_the_broken_rule_does(make_alert) -> None:
+    told = [to_ocsf(make_alert(**changes))["finding_info"].get("desc") for changes in (
+        {"reasons": (Reason(signal="tool", share=1, value=1, text="never seen"),)},
+        {"reasons": ()},
+        {"reasons": (), "breaches": ()},
+    )]  # fmt: skip
+    assert told == ["never seen", "email.send is not delegated", None]
+
+
+def test_a_playbook_gets_each_name_as_it_is(make_alert, jsonl, file) -> None:
+    name = " =two  words\u00a0\u200b\u202e"
+    jsonl.deliver(make_alert(tenant_id=name, session_id=name, subject=Subject(delegator_id=name, agent_id=name)))
+    event = json.loads(file.read_text())
+    agent, told = event["unmapped"]["ai_agent"], event["unmapped"]["delegator"]["uid"]
+    uids = [
+        event["metadata"]["tenant_uid"],
+        event["resources"][0]["uid"],
+        agent["uid"],
+        agent["instance_uid"],
+        told,
+    ]
+    assert uids == [name] * 5
 
 
 def test_only_what_asks_for_an_effect_is_an_alert(make_alert) -> None:
