@@ -3,10 +3,14 @@
 import hashlib
 import smtplib
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -66,14 +70,14 @@ class EmailOptions:
         if (self.username is None) != (self.password_file is None):
             raise ConfigurationError("alerts.email: username and password_file go together")
 
-    def open(self, _given: Given) -> "EmailChannel":
+    def open(self, given: Given) -> "EmailChannel":
         password = ""
         if self.password_file is not None:
             try:
                 password = Path(self.password_file).read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
                 raise ConfigurationError(f"alerts.email.password_file: {error}") from error
-        return EmailChannel(self, password)
+        return EmailChannel(self, password, now=given.now)
 
 
 class _Rest(NamedTuple):
@@ -88,8 +92,8 @@ class EmailChannel:
 
     name = "email"
 
-    def __init__(self, options: EmailOptions, password: str) -> None:
-        self._options, self._password = options, password
+    def __init__(self, options: EmailOptions, password: str, *, now: Callable[[], datetime]) -> None:
+        self._options, self._password, self._now = options, password, now
         self._delivered, self._in_full_or_bare = Delivered(), InFullOrBare()
         self._rest: dict[str, _Rest] = {}
 
@@ -114,6 +118,7 @@ class EmailChannel:
         else is, which another text would not change.
         """
         message, met = mail(alert, self._options.sender, self._options.recipients), False
+        message["Date"] = format_datetime(self._now())
         message.replace_header("Message-ID", name)
         try:
             with within(_ANSWERS * self._options.timeout_s):
@@ -185,19 +190,32 @@ class EmailChannel:
         return server
 
 
+class _WholeSubject(EmailPolicy):
+    """The library encodes a line word by word, and Python 3.11 loses the spaces between."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name != "Subject" or value.isascii():
+            return super().fold_binary(name, value)
+        folded = Header(value, "utf-8", header_name=name).encode(linesep=self.linesep)
+        return f"{name}: {folded}{self.linesep}".encode("ascii")
+
+
+_WHOLE_SUBJECT = _WholeSubject()
+
+
 def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
-    """The alert as a message in plain text; nothing in it is a link or markup that an agent made."""
-    finding = alert.finding
-    message = EmailMessage()
+    """The alert as a message in plain text; nothing in it is a link or markup that an agent made. Its `Date` is
+    when it is sent."""
+    message = EmailMessage(_WHOLE_SUBJECT)
     line = blocks.one_line(alert, header, 120).replace(" · ", " - ")  # in ASCII it needs no encoded words
     message["Subject"] = f"[guardian] {line}"
     message["From"], message["To"] = sender, ", ".join(recipients)
-    message["Date"] = format_datetime(finding.time)
     message["Message-ID"] = _name(alert, sender)
     thread = hashlib.sha256(alert.case.encode()).hexdigest()[:32]
     message["References"] = f"<case-{thread}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(as_text(blocks.in_full(alert)) + ("" if alert.link else _acts(alert)))
+    text = f"{as_text(blocks.in_full(alert))}\nFound {blocks.moment(alert.finding.time)}\n"
+    message.set_content(text + ("" if alert.link else _acts(alert)))
     return message
 
 

@@ -8,7 +8,9 @@ import re
 import socket
 import threading
 from dataclasses import replace
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 
 import jsonschema
 import pytest
@@ -268,6 +270,25 @@ def test_no_subject_of_a_mail_has_an_encoded_word_without_a_word(make_alert) -> 
     for n in range(60):
         told = mail(make_alert(title="x" * n), "guardian@acme.example", ("soc@acme.example",))
         assert b"=?" not in told.as_bytes().partition(b"\nFrom:")[0]
+
+
+def test_a_subject_beyond_ascii_keeps_its_spaces(make_alert) -> None:
+    who = Subject(agent_id="وكيل التجديد", delegator_id="王 芳")
+    for n in range(60):  # so that each is where a line is folded, once
+        told = mail(make_alert(title="x" * n, subject=who), "guardian@acme.example", ("soc@acme.example",))
+        read = message_from_bytes(told.as_bytes(), policy=default)
+        assert read["Subject"] == told["Subject"]
+        assert "وكيل التجديد for 王 芳 in tenant_acme" in read["Subject"]
+        assert b"=?utf-8?q??=" not in told.as_bytes()
+
+
+def test_a_mail_is_of_the_moment_when_it_is_sent_and_says_when_it_was_found(
+    email, mailbox, make_alert, time
+) -> None:
+    email.deliver(make_alert())
+    (mail,) = mailbox.mails
+    assert mail["Date"].datetime == time.now()
+    assert "Found 2025-11-24 17:04:11 UTC" in mail.get_content()
 
 
 def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -> None:
