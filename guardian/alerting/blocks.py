@@ -15,7 +15,7 @@ from typing import Any
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
-from guardian.domain.text import counted, one_in, plain, some
+from guardian.domain.text import as_name, counted, one_in, plain, some
 from guardian.wire.findings import AlertOutcome
 
 Block = dict[str, Any]
@@ -110,14 +110,14 @@ def one_line(alert: Alert, shown: Callable[[str, int], str], room: int, standing
     """The same in words alone, each text `shown` as the place of the line needs it, the title in so much room."""
     finding, subject = alert.finding, alert.finding.subject
     parts = [f"{finding.severity.upper()}: {shown(finding.title, room) or about(finding)}"]
-    tenant = shown(finding.tenant_id, 80)
+    tenant = shown(as_name(finding.tenant_id), 80)
     if finding.kind is Kind.CONTROL:
         return " · ".join([*parts, tenant])
     if subject is None:
         parts.append(tenant)
     else:
-        agent = shown(subject.agent_id or "an unnamed agent", 80)
-        parts.append(f"{agent} for {shown(subject.delegator_id, 80)} in {tenant}")
+        agent = shown(as_name(subject.agent_id or "an unnamed agent"), 80)
+        parts.append(f"{agent} for {shown(as_name(subject.delegator_id), 80)} in {tenant}")
     return " · ".join([*parts, standing or done(finding, alert.outcome)])
 
 
@@ -269,7 +269,7 @@ def missing(features: Sequence[str]) -> Block | None:
 
 def ids(alert: Alert) -> Block:
     finding = alert.finding
-    texts = [f"finding {code(finding.id, 120)}", f"case {code(alert.case, 120)}"]
+    texts = [f"finding {code(finding.id, 120)}", f"case {typed(alert.case, 120)}"]
     if finding.correlation_id:
         texts.append(f"correlation {code(finding.correlation_id, 120)}")
     if finding.versions:

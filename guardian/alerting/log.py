@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.port import Alert, Given
-from guardian.domain.text import plain
+from guardian.domain.text import as_name, plain
 from guardian.telemetry import logger
 
 
@@ -35,14 +35,14 @@ class LogChannel:
         self._log.warning(
             "alert",
             finding=finding.id,
-            case=plain(alert.case, 200),
+            case=plain(as_name(alert.case), 200),
             kind=finding.kind.value,
             severity=finding.severity,
             title=plain(finding.title, 300),
-            tenant=plain(finding.tenant_id, 200),
-            session=plain(finding.session_id, 200),
-            agent=plain(subject.agent_id or "", 200) if subject else "",
-            on_behalf_of=plain(subject.delegator_id, 200) if subject else "",
+            tenant=plain(as_name(finding.tenant_id), 200),
+            session=plain(as_name(finding.session_id), 200),
+            agent=plain(as_name(subject.agent_id or ""), 200) if subject else "",
+            on_behalf_of=plain(as_name(subject.delegator_id), 200) if subject else "",
             purpose=plain(subject.purpose, 400) if subject else "",
             tool=plain(act.tool, 200) if act else "",
             wanted=finding.wanted.value,

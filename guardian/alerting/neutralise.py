@@ -5,7 +5,7 @@ All build on `domain.text.plain`, in which nothing hides. Every result is a sing
 
 import re
 
-from guardian.domain.text import CUT, plain
+from guardian.domain.text import CUT, as_name, plain
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
 _SCHEME = re.compile(r"(?i)://|(?<=mailto):|(?<=tel):")
@@ -13,7 +13,6 @@ _WWW = re.compile(r"(?i)\bwww\.")
 _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
-_LOST_SPACE = re.compile(r"^\s+|\s+$|\s{2,}|[^\S ]")
 _STANDS_IN = re.compile(rf"[ˋ＠{CUT}]|\[[.:]\]|‹U\+[0-9A-F]{{4,6}}(×[0-9]+)?›")
 _LOOKALIKE = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ", "[": "［", "]": "］"})  # no markdown in any dialect
 
@@ -37,7 +36,7 @@ def code(text: str, limit: int) -> str:
 
 def typed(name: str, limit: int) -> str:
     """As `code`, for a name that people type back: spaces that it would lose are spelt out, too."""
-    return code(_LOST_SPACE.sub(lambda m: "".join(f"‹U+{ord(c):04X}›" for c in m.group()), name), limit)
+    return code(as_name(name), limit)
 
 
 def is_altered(name: str) -> bool:

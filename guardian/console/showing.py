@@ -22,7 +22,7 @@ from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
 from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
-from guardian.domain.text import one_in, plain
+from guardian.domain.text import as_name, one_in, plain
 
 _SHORT, _WHOLE = 160, 20_000
 _CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
@@ -75,6 +75,7 @@ def _environment() -> Environment:
     pages.filters |= {
         "val": value,
         "text": line,
+        "name": as_name,
         "said": said,
         "when": moment,
         "ago": ago,

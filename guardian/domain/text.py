@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 CUT = "…"
 _INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_LOST_SPACE = re.compile(r"^\s+|\s+$|\s{2,}|[^\S ]")
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 _MARKS = 3  # combining marks on one letter; more of them paint over the lines above
 _MOST = 1_000_000_000  # no calibration knows of more; the evidence of a session is not bounded
@@ -27,6 +28,15 @@ def plain(text: str, limit: int = 80) -> str:
     if len(line) <= limit and len(taken) == len(text):
         return line
     return line[: max(limit - len(CUT), 0)] + CUT[:limit]
+
+
+def as_name(name: str) -> str:
+    """A name before it is shown: white space that `plain` would lose is spelt out, since it tells two names apart.
+
+    >>> as_name("a b "), as_name("a  b"), as_name("a\\u00a0b")
+    ('a b‹U+0020›', 'a‹U+0020›‹U+0020›b', 'a‹U+00A0›b')
+    """
+    return _LOST_SPACE.sub(lambda m: "".join(f"‹U+{ord(c):04X}›" for c in m.group()), name)
 
 
 def visible(text: str) -> str:

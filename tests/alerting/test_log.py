@@ -32,6 +32,12 @@ def test_an_alert_is_one_structured_line(lines, make_alert, time) -> None:
     assert line["correlation_id"] == "cor_1"
 
 
+def test_names_that_differ_in_white_space_differ_in_the_log(lines, make_alert, time) -> None:
+    LogOptions().open(time.given).deliver(make_alert(session_id="two  words"))
+    [line] = read(lines)
+    assert line["session"] == "two‹U+0020›‹U+0020›words"
+
+
 def test_that_slack_is_not_configured_is_said_exactly_once(lines, make_alert) -> None:
     channel = LogChannel(because="alerts.slack.token is not set")
     for n in range(3):

@@ -67,6 +67,17 @@ def test_no_paragraph_holds_what_can_be_opened():
         assert not re.findall(r"<p[ >](?:(?!</p>).)*\|val", page.read_text()), page.name
 
 
+def test_names_that_differ_in_white_space_differ_on_every_page():
+    names = r"\b(?:session|agent|delegator|task|tenant|subject)_id(?: or '[a-z ]+'\))?\|(?:text|val)\b"
+    for page in (Path(showing.__file__).parent / "templates").glob("*.html"):
+        assert not re.findall(names, page.read_text()), page.name
+    link = showing._environment().from_string(
+        "{% import 'parts.html' as parts with context %}{{ parts.session_link('t', id) }}"
+    )
+    shown = {link.render(id=id, link=lambda *_, **__: "") for id in ("a b", " a b", "a b ", "a  b", "a\u00a0b")}
+    assert len(shown) == 5
+
+
 def test_an_ellipsis_of_the_agents_own_is_nothing_cut():
     assert "show all" not in showing.value("wait…", 20)
 
