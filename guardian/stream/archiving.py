@@ -79,8 +79,10 @@ class Archiving:
         while not stop.is_set():
             more = False
             try:
-                written = self.write_due()
-                more = self._tidy_on()
+                try:
+                    written = self.write_due()
+                finally:  # also where it cannot be: this may be what makes room
+                    more = self._tidy_on()
                 failures = 0
                 self.failing = self.failing and not written and self._waiting > 0  # what failed is not due at once
             except (ArchiveError, StoreError) as error:
@@ -88,7 +90,7 @@ class Archiving:
                 self.failing = self.failing or isinstance(error, ArchiveError)  # of its database the worker tells
                 self._metrics.add("guardian_loop_failures_total", loop="archive")
                 _log.error("archive not written", error=str(error), retry_in_s=pace.after(failures))
-            if not more:
+            if failures or not more:
                 stop.wait(pace.after(failures))
         try:
             self.write_due(everything=True)

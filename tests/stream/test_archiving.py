@@ -115,11 +115,18 @@ class Stop:
 @pytest.mark.parametrize("trouble", [[], [ArchiveError("disk full")]])
 def test_what_is_due_is_written_before_the_next_step_of_tidying(rig, files, archiving, make_event, trouble):
     """And where it cannot be, tidying goes on: it may be what makes room."""
-    one, files.trouble = archiving(), trouble
+    one, files.trouble = archiving(), [*trouble]
     files.in_a_step = lambda: feed(rig, make_event, 4, archived=one.packed)
     one.run(Stop(2, lambda: rig.clock.forward(600)))
     assert files.done == (["a step", "another", "written"] if trouble else ["a step", "written", "another"])
     assert files.tidied == 1
+
+
+def test_tidying_goes_on_although_the_disk_refuses_one_group_after_the_other(rig, files, archiving, make_event):
+    one, files.trouble = archiving(), [ArchiveError("disk full")] * 9
+    feed(rig, make_event, 12, archived=one.packed)
+    one.run(Stop(3, lambda: None))
+    assert files.done == ["a step", "another"]
 
 
 def test_who_is_to_stop_waits_for_one_step_only(rig, files, archiving, make_event):
