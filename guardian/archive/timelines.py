@@ -117,16 +117,16 @@ class ArchivedTimelines:
     ) -> list[tuple[Path, pa.Table]]:  # fmt: skip
         """The session's rows of that day, or of the files `of`; with `among`, only those of these decisions."""
         folder = Partition(day, tenant_folder(tenant_id)).folder(self.root)
-        for _ in range(3):  # a compaction replaces files while we read: then once more, from the new ones
+        files = parquet_files(folder) if of is None else of
+        while True:
             try:
                 return [
-                    (path, part)
-                    for path in (parquet_files(folder) if of is None else of)
-                    for part in _rows_of(path, tenant_id, session_id, schema, among)
+                    (path, part) for path in files for part in _rows_of(path, tenant_id, session_id, schema, among)
                 ]
-            except FileNotFoundError:
-                of = None
-        raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it")
+            except FileNotFoundError:  # merged since we listed it: look again
+                listed, files = files, parquet_files(folder)
+                if files == listed:
+                    raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
 
 
 def _rows_of(

@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from guardian.archive import timelines
 from guardian.archive.compaction import tidy
+from guardian.archive.files import parquet_files
 from guardian.archive.rows import pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.timelines import ArchivedTimelines
@@ -192,6 +194,25 @@ def test_actions_that_were_merged_since_are_found_where_they_lie_now(tmp_path: P
     told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
     assert tidy(tmp_path, now=NOON + timedelta(days=3), keep=timedelta(days=400))
     assert [each.decision_id for each in told.steps(2, 4)] == ["dec_2", "dec_3"]
+
+
+def test_actions_are_found_however_often_their_day_is_merged_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy day is merged in many rounds, one after the other."""
+
+    def merged(folder: Path) -> list[Path]:
+        listed = parquet_files(folder)
+        if listed and rounds:
+            listed[0].rename(folder / f"merged-{rounds.pop()}.parquet")
+        return listed
+
+    rounds = list(range(9))
+    monkeypatch.setattr(timelines, "parquet_files", merged)
+    write_events(tmp_path, "g", [pack([row(step(1))], EVENTS)])
+    told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+    assert [each.decision_id for each in told.steps(0, 9)] == ["dec_1"]
+    assert not rounds
 
 
 def test_an_altered_file_is_said_so(tmp_path: Path) -> None:
