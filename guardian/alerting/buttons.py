@@ -72,7 +72,7 @@ def _sure() -> Block:
         "title": {"type": "plain_text", "text": "Revoke this session?"},
         "text": {
             "type": "plain_text",
-            "text": "If policy permits it, every gateway refuses the session's next call.",
+            "text": "If policy permits it, every gateway that follows the list refuses the session's next call.",
         },
         "confirm": {"type": "plain_text", "text": "Revoke"},
         "deny": {"type": "plain_text", "text": "Cancel"},

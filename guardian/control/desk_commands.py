@@ -14,7 +14,7 @@ from guardian.wire.sessions import SessionView
 HELP = """*What guardian answers*
 `/guardian status` what is flagged, revoked, and waits for a second person
 `/guardian session ID` one session and why; `TENANT/ID` where you work for several tenants
-`/guardian revoke ID REASON` every gateway refuses its next call, if policy lets you
+`/guardian revoke ID REASON` if policy lets you, every gateway that follows the list refuses its next call
 `/guardian mode [TENANT]` what guardian may do by itself
 `/guardian help` this
 An ID with spaces goes in back-ticks, as messages show it; to revoke, so does every `window:…`."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BindParameter, DateTime, Dialect, literal
+from sqlalchemy import DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
 
 NAMING = {
@@ -38,9 +38,3 @@ class UtcDateTime(TypeDecorator[datetime]):
 def storable(text: str) -> str:
     """The text without NUL, which PostgreSQL cannot store."""
     return text.replace("\x00", "\ufffd")
-
-
-def constant(value: str) -> BindParameter[str]:
-    """A word of our own as a part of the statement. What PostgreSQL is asked often it plans without a look at the
-    parameters: for the few rows that are due it would read the many that are not."""
-    return literal(value, literal_execute=True)

@@ -208,8 +208,10 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     store.close()
 
 
-DELIVERED = """INSERT INTO outbox (kind, ref, state, attempts, next_at, note)
-    SELECT 'finding', n::text, 'delivered', 1, now(), '' FROM generate_series(1, 5000) n"""
+_OUTBOX = """INSERT INTO outbox (kind, ref, state, attempts, next_at, note)
+    SELECT '{kind}', '{kind}' || n, '{state}', 1, now(), '' FROM generate_series(1, 5000) n"""
+DELIVERED = _OUTBOX.format(kind="finding", state="delivered")
+LETTERS_WAIT = _OUTBOX.format(kind="dead_letter", state="due")
 SENT = """INSERT INTO control_delivery (channel, alert_id, state, next_at, attempts, last_error)
     SELECT 'slack', n, 'sent', now(), 1, '' FROM generate_series(1, 5000) n"""
 
@@ -218,13 +220,14 @@ SENT = """INSERT INTO control_delivery (channel, alert_id, state, next_at, attem
 @pytest.mark.parametrize(
     ("table", "fill", "look"),
     [
-        ("outbox", DELIVERED, lambda engine: Outbox(engine).due(NOW, 10)),
-        ("control_delivery", SENT, lambda engine: waits(engine, "slack")),
+        ("outbox", [DELIVERED], lambda engine: Outbox(engine).due(NOW, 10)),
+        ("outbox", [DELIVERED, LETTERS_WAIT], lambda engine: Outbox(engine).due(NOW, 10, kind="finding")),
+        ("control_delivery", [SENT], lambda engine: waits(engine, "slack")),
     ],
-    ids=["findings and dead letters", "alerts"],
+    ids=["findings and dead letters", "findings beside dead letters that wait", "alerts"],
 )
 def test_a_look_at_which_nothing_waits_reads_nothing_that_is_done_with(
-    postgres: str, table: str, fill: str, look: Callable[[Engine], object]
+    postgres: str, table: str, fill: list[str], look: Callable[[Engine], object]
 ) -> None:
     ControlStore.open(postgres, now=NOW).close()
     MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state).close()
@@ -244,7 +247,8 @@ def test_a_look_at_which_nothing_waits_reads_nothing_that_is_done_with(
             return int(connection.execute(counted, {"table": table}).scalar_one())
 
     with writing(engine) as connection:
-        connection.exec_driver_sql(fill)
+        for each in fill:
+            connection.exec_driver_sql(each)
         connection.exec_driver_sql(f"ANALYZE {table}")
     before = read_whole()
     for _ in range(3):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, update
 
-from guardian.store.columns import UtcDateTime, constant
+from guardian.store.columns import UtcDateTime
 from guardian.store.control.tables import alert, channel, delivery
 from guardian.store.inserts import insert_new, upsert
 
@@ -136,8 +136,10 @@ class AlertRows:
 
     def waits(self, name: str) -> bool:
         """Whether any waits for this channel that nobody is sending, due or not."""
-        pending = delivery.c.channel == name, delivery.c.state == constant("pending")
-        return bool(self.connection.execute(select(exists().where(*pending))).scalar_one())
+        pending = delivery.c.channel == name, delivery.c.state == "pending"
+        order = delivery.c.next_at, delivery.c.alert_id  # the index's, or PostgreSQL reads all that were ever sent
+        query = select(delivery.c.alert_id).where(*pending).order_by(*order).limit(1)
+        return self.connection.execute(query).first() is not None
 
     def depth(self, name: str) -> int:
         """How many wait for this channel or are being sent to it."""
