@@ -33,7 +33,7 @@ _TLS = ("starttls", "tls", "none")
 _TRIES, _MOST = 20, 1000
 _ANSWERS = 3
 """A mail is an exchange of ten answers and more, few of which are slow: it may take so many times `timeout_s`."""
-_REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': every gateway that follows the list refuses its next call\n"
+_REVOKE = "guardian revoke 'TENANT' 'SESSION' --reason '…': gateways that follow the list refuse its next call\n"
 _REINSTATE = "guardian reinstate 'TENANT' 'SESSION' --reason '…': it may act again; that may take two people\n"
 _DISMISS = "guardian dismiss FINDING --reason '…': guardian was wrong\n"
 _log = logger("alerting")
