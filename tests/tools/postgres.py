@@ -1,5 +1,6 @@
 """A PostgreSQL for tests, from the wheel that the dev extra brings."""
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -26,4 +27,19 @@ def open_postgres(folder: Path) -> Any:
         except (subprocess.SubprocessError, AssertionError, FileNotFoundError):  # the last: it wrote no log yet
             if time.monotonic() > until:
                 raise
+            if _cut_off(folder):
+                shutil.rmtree(folder)
+                folder.mkdir()
             time.sleep(1.0)
+
+
+def _cut_off(folder: Path) -> bool:
+    """Whether the process that began it is gone (while it is made its number is negative), but not its file: a file
+    that stayed half written is read for ever."""
+    import psutil
+
+    try:
+        begun = int((folder / "postmaster.pid").read_text("utf-8").split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return not psutil.pid_exists(abs(begun))
