@@ -34,8 +34,8 @@ def open_postgres(folder: Path) -> Any:
 
 
 def _cut_off(folder: Path) -> bool:
-    """Whether the process that began it is gone (while it is made its number is negative), but not its file: a file
-    that stayed half written is read for ever."""
+    """Whether the process that began it (a negative number while it is made) is gone, but not its file: one that
+    stayed half written is read for ever."""
     import psutil
 
     try:
