@@ -72,7 +72,9 @@ def tidying(root: Path, *, now: datetime, keep: timedelta) -> Iterator[Tidied]:
     for partition in list(partitions(root, first=oldest)):
         _sweep(partition.folder(root), before=now - _ABANDONED)
         try:
-            while count := compact(root, partition, goes_on=partition.day >= finished):
+            for _ in parquet_files(partition.folder(root))[1:]:  # each merge takes one away; others may add some
+                if not (count := compact(root, partition, goes_on=partition.day >= finished)):
+                    break
                 merged, into = merged + count, into + 1
                 yield Tidied(merged, into, forgotten)
         except ArchiveError as error:

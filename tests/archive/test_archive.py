@@ -680,8 +680,8 @@ def test_a_damaged_file_keeps_no_other_day_from_being_merged_and_no_old_one_from
 
 
 def test_whatever_happens_to_a_merge_old_days_go(tmp_path, rows, verdict, monkeypatch):
-    for day in (0, 4):
-        write_events(tmp_path, "g", [rows().events([verdict(day, days=day)], [])])
+    for n, day in enumerate((0, 4, 4)):
+        write_events(tmp_path, f"g{n}", [rows().events([verdict(n, days=day)], [])])
     monkeypatch.setattr(compaction, "compact", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tidy(tmp_path, now=NOW, keep=timedelta(days=5))
