@@ -61,9 +61,8 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
         raise ValueError("give a reason; it is audited and shown to others")
     match verb:
         case "revoke":
-            obeyed = followed(api, tenant)
             made = api.revoke(tenant, name, reason=reason, seen=seen, idempotency_key=key)
-            return _of(made, "revoked" if obeyed else "unfollowed")
+            return _of(made, "revoked" if followed(api, tenant) else "unfollowed")
         case "reinstate":
             made = api.reinstate(tenant, name, reason=reason, seen=seen, idempotency_key=key)
             return _of(made, "reinstated")
