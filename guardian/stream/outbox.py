@@ -22,6 +22,10 @@ _FAR_AHEAD = timedelta(minutes=15)
 """An item that is put off this much further than any backoff reaches was put off while the clock was ahead."""
 _LAST = timedelta(seconds=10)
 """How long a stopping monitor goes on delivering; the rest goes out at the next start."""
+_LEASE = timedelta(seconds=10)
+_LETTERS_LEASE = timedelta(minutes=1)
+"""Each letter is begun within a third of it, or handed back. The last may take the rest, for the producer waits
+10 s for a topic and then 20 s for the broker's word; those before it are ticked off only after it."""
 _PUBLISHED = "published"
 _RETRIED = frozenset({401, 408, 425, 429})
 """Statuses that are not the finding's fault: a token to be renewed, or too many requests."""
@@ -110,13 +114,16 @@ class Delivery:
         items arrived."""
         if self._failing and not self._outbox.depth("finding"):  # another monitor of this store has sent it
             self._failing = False
+        now, lease = self._clock(), _LETTERS_LEASE if kind == "dead_letter" else _LEASE
         items = self._outbox.due(
-            self._clock(), self._batch, kind=kind, topics=self._producers.keys(), longest=self._longest
+            now, self._batch, kind=kind, topics=self._producers.keys(), lease=lease, longest=self._longest
         )
         findings = [item for item in items if item.kind == "finding"]
         letters = [item for item in items if item.kind == "dead_letter"]
         sent = self._send_findings(self._until(enough, findings))
-        return sent + self._send_letters(self._until(enough, letters))
+        return sent + self._send_letters(
+            self._until(lambda: enough() or self._clock() >= now + lease / 3, letters)
+        )
 
     def _until(self, enough: Callable[[], bool], items: Sequence[OutboxItem]) -> Iterator[OutboxItem]:
         """The items one by one; what is left when it is enough keeps its place in the queue."""

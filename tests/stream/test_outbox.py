@@ -345,6 +345,30 @@ def test_of_dead_letters_that_were_sent_before_the_process_ended_none_is_lost_an
     assert (sent, rig.store.outbox.depth()) == ([b"0", b"1", b"2", b"0", b"1", b"2", b"3", b"4"], 0)
 
 
+@pytest.mark.parametrize("slow", [1, 10])
+def test_no_letter_is_sent_twice_while_each_from_one_on_takes_long_and_another_monitor_looks(rig, control, slow):
+    """Whether it waits in the queue or was sent already, and is to be ticked off with the others."""
+
+    class Slow(MemoryProducer):
+        def send(self, topic, value, **more):
+            sent.append(value)
+            if len(sent) >= slow:
+                rig.clock.forward(31)  # as where no broker answers
+                other.deliver_due("dead_letter")
+            super().send(topic, value, **more)
+
+    for n in range(12):
+        rig.broker.append("log", b"rubbish %d" % n)
+    rig.read(rig.worker(), rig.drained)
+    sent: list[bytes] = []
+    other = delivery(rig, control)
+    (sender := delivery(rig, control, producer=Slow(rig.broker))).deliver_due("dead_letter")
+    while rig.store.outbox.depth():
+        sender.deliver_due("dead_letter")
+    told = sorted(int(letter.value.split()[-1]) for letter in rig.broker.records("dlq.log"))
+    assert told == list(range(12))
+
+
 def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):
     stop = threading.Event()
     stop.set()
