@@ -1,6 +1,6 @@
 """What every route takes: who calls, and what stands behind the routes."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
 
@@ -29,6 +29,14 @@ async def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) ->
     return principal_of(request)
 
 
+Caller = Annotated[Principal, Depends(_caller)]
+
+
+async def _writer(request: Request, caller: Caller) -> AsyncIterator[Principal]:
+    async with request.app.state.writers:
+        yield caller
+
+
 async def _tenant(request: Request, tenant_id: Annotated[Identifier, Path(description="The tenant.")]) -> str:
     """The tenant that a path names. Routes match decoded paths, but `a%2Fb/c` names no session `b/c` of `a`."""
     raw = request.scope.get("raw_path")
@@ -39,7 +47,8 @@ async def _tenant(request: Request, tenant_id: Annotated[Identifier, Path(descri
 
 
 Deps = Annotated[ControlDeps, Depends(_deps)]
-Caller = Annotated[Principal, Depends(_caller)]
+Writer = Annotated[Principal, Depends(_writer, scope="function")]
+"""The caller of a route that writes. It has one of the few places of those, and its turn may be long in coming."""
 TenantId = Annotated[str, Depends(_tenant)]
 SessionId = Annotated[Identifier, Path(description="The session, within its tenant.")]
 FindingId = Annotated[Identifier, Path(description="The finding.")]

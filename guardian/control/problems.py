@@ -144,7 +144,10 @@ def install_problems(app: FastAPI) -> None:
         if not isinstance(error, Refusal):  # the framework's own, whose words are not ours
             headers = dict(error.headers or {})
             return problem_response(error.status_code, headers=headers, request_id=request_id)
-        await run_in_threadpool(_witness, request.app.state.deps, error)
+        deps: ControlDeps = request.app.state.deps
+        if error.witness is not None or deps.outage.untold():
+            async with request.app.state.writers:
+                await run_in_threadpool(_witness, deps, error)
         return error.response(request_id)
 
     async def invalid(request: Request, error: Exception) -> Response:

@@ -2,14 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Semaphore
 
 import pytest
+from fastapi.routing import APIRoute
 from replaying import replay
 from whole_store import alert_states, first_bad, ledger_entries, not_made_once
 
+from guardian.control import caller
+from guardian.control.gate import Gate
 from guardian.control.lapse import sweep
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.store.control import store as control_store
 
 
 def test_threads_cannot_exceed_the_budget_nor_fork_ledger_or_audit(make_stage, a_finding, hard):
@@ -43,6 +48,41 @@ def test_the_same_finding_from_many_threads_is_one_revocation(stage, a_finding):
     with stage.deps.store.read() as rows:
         assert len(ledger_entries(rows)) == 1
         assert alert_states(rows) == {"pending": 2}, "the change of mode asked for somebody too"
+
+
+def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(stage, a_finding, monkeypatch):
+    """Say a disk stalls."""
+    admitted, authenticate = Semaphore(0), Gate._authenticate
+
+    def counted(*told):
+        principal = authenticate(*told)
+        admitted.release()
+        return principal
+
+    for role in ("monitor", "gateway"):
+        stage.token(role)
+    monkeypatch.setattr(Gate, "_authenticate", counted)
+    monkeypatch.setattr(control_store, "_TURN_S", 600)
+    with ThreadPoolExecutor(61) as pool:
+        with stage.deps.store.write():
+            sent = [pool.submit(stage.submit, a_finding(f"s{n}")) for n in range(60)]
+            assert all(admitted.acquire(timeout=60) for _ in sent)
+            for path in ("/v1/check?session_id=s1", "/v1/revocations"):
+                assert pool.submit(stage.call, "GET", path, "gateway").result(timeout=60).status_code == 200
+            assert not any(each.done() for each in sent)
+        assert {each.result().status_code for each in sent} == {200}
+
+
+def test_every_route_that_writes_has_its_caller_take_one_of_the_places_of_those(stage):
+    routes = [route for route in stage.client.app.routes if isinstance(route, APIRoute)]
+    writing = [route for route in routes if not route.methods <= {"GET", "HEAD"}]
+    free = [
+        route for route in writing if caller._writer not in {each.call for each in route.dependant.dependencies}
+    ]
+    assert {route.path for route in free} == {
+        "/v1/check/{path:path}", "/v1/revocations/ack", "/v1/monitors",  # which write nothing
+        "/v1/advise", "/slack/interactions", "/slack/commands",  # which seldom do
+    }  # fmt: skip
 
 
 def test_the_audit_names_who_did_what_by_which_policy(stage, a_finding, weak):

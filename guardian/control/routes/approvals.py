@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, page
+from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
 from guardian.control.deciding import decide
 from guardian.control.problems import READS, absent, documented
 from guardian.domain.event import Identifier
@@ -52,7 +52,7 @@ def show_approval(deps: Deps, caller: Caller, approval_id: ApprovalId) -> Approv
 
 @router.post("/{approval_id}/decision", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))
 def decide_approval(
-    deps: Deps, caller: Caller, approval_id: ApprovalId, decision: ApprovalDecision, seen: Seen
+    deps: Deps, caller: Writer, approval_id: ApprovalId, decision: ApprovalDecision, seen: Seen
 ) -> ApprovalView:
     """Approve, deny or withdraw. What is approved is done at once, if policy permits it on the facts of now."""
     return decide(deps, caller, approval_id, decision, seen=seen)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 
 from guardian.control.authority import may_read
 from guardian.control.break_glass import break_glass, end_break_glass
-from guardian.control.caller import Caller, Deps, Limit, TenantFilter
+from guardian.control.caller import Caller, Deps, Limit, TenantFilter, Writer
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.wire.approvals import BreakGlassList, BreakGlassRequest, BreakGlassView
@@ -17,7 +17,7 @@ GrantId = Annotated[Identifier, Path(description="The grant.")]
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
-def take_break_glass(deps: Deps, caller: Caller, wanted: BreakGlassRequest) -> BreakGlassView:
+def take_break_glass(deps: Deps, caller: Writer, wanted: BreakGlassRequest) -> BreakGlassView:
     """Act without a second person in one tenant for some minutes. People are told, and every act is marked."""
     return break_glass(deps, caller, wanted)
 
@@ -33,6 +33,6 @@ def list_break_glass(
 
 
 @router.post("/{grant_id}/end", responses=documented(401, 403, 404, 413, 422, 503))
-def end_grant(deps: Deps, caller: Caller, grant_id: GrantId) -> BreakGlassView:
+def end_grant(deps: Deps, caller: Writer, grant_id: GrantId) -> BreakGlassView:
     """End a grant before its time."""
     return end_break_glass(deps, caller, grant_id)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from guardian.control import breaker
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.caller import Caller, Deps, TenantId, Writer
 from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
 from guardian.control.problems import READS, documented
@@ -22,7 +22,7 @@ def show_breaker(deps: Deps, caller: Caller, tenant_id: TenantId) -> BreakerView
 
 
 @router.post("/{tenant_id}/reset", responses=documented(400, 401, 403, 404, 413, 422, 503))
-def reset_breaker(deps: Deps, caller: Caller, tenant_id: TenantId, ask: BreakerReset) -> BreakerView:
+def reset_breaker(deps: Deps, caller: Writer, tenant_id: TenantId, ask: BreakerReset) -> BreakerView:
     """Close the breaker before its time: what it stopped was meant, or its cause is found."""
 
     def do(act: Act) -> BreakerView:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Response
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
+from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId, Writer
 from guardian.control.cases.case import case_key
 from guardian.control.cases.view import case_view, with_similar
 from guardian.control.granted import Act, bound, permitted
@@ -37,7 +37,7 @@ def show_case(
     "/v1/cases/{tenant_id}/{session_id:path}/snooze", responses=documented(400, 401, 403, 404, 412, 413, 422, 503)
 )
 def snooze_case(
-    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, wanted: SnoozeRequest, seen: Seen
+    deps: Deps, caller: Writer, tenant_id: TenantId, session_id: SessionId, wanted: SnoozeRequest, seen: Seen
 ) -> CaseView:
     """Be quiet about a case for some hours; what guardian does is not touched by that."""
     # No reminders and no replies until then, or a more severe finding. A later snooze replaces an earlier one.

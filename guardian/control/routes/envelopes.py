@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from guardian.control import registration
-from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId
+from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer
 from guardian.control.problems import READS, documented
 from guardian.domain.event import SessionKey
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
@@ -66,7 +66,7 @@ def _in_one_piece(node: Any, parts: dict[str, Any]) -> Any:
 )
 def register_envelope(
     deps: Deps,
-    caller: Caller,
+    caller: Writer,
     told: Annotated[EnvelopeRegistration, Depends(_registration)],
     response: Response,
 ) -> RegisteredEnvelope:

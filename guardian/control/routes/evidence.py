@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, page
+from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer, page
 from guardian.control.deps import ControlDeps
 from guardian.control.kin import lineage
 from guardian.control.problems import READS, documented
@@ -27,7 +27,7 @@ _MOST = 100  # tenants in one list
 @router.post("/v1/sign-in-links", status_code=201, responses=READS)
 def make_sign_in_link(
     deps: Deps,
-    caller: Caller,
+    caller: Writer,
     request: Request,
     path: Annotated[
         str,

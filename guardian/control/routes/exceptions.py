@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, page
+from guardian.control.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
 from guardian.control.exceptions import end_exception, make_exception
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
@@ -19,7 +19,7 @@ ExceptionId = Annotated[Identifier, Path(description="The exception.")]
 
 @router.post("", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))
 def add_exception(
-    deps: Deps, caller: Caller, wanted: ExceptionRequest, seen: Seen, tenant_id: TenantFilter = None
+    deps: Deps, caller: Writer, wanted: ExceptionRequest, seen: Seen, tenant_id: TenantFilter = None
 ) -> ExceptionView:
     """Say of a finding that its like is fine: for its tenant and purpose, a tool pattern, and some days."""
     return make_exception(deps, caller, wanted, tenant_id=tenant_id, seen=seen)
@@ -44,7 +44,7 @@ def list_exceptions(
 
 
 @router.post("/{exception_id}/end", responses=documented(400, 401, 403, 404, 413, 422, 503))
-def stop_exception(deps: Deps, caller: Caller, exception_id: ExceptionId, asked: ExceptionEnd) -> ExceptionView:
+def stop_exception(deps: Deps, caller: Writer, exception_id: ExceptionId, asked: ExceptionEnd) -> ExceptionView:
     """End an exception before its time."""
     return end_exception(deps, caller, exception_id, asked.reason)
 

@@ -14,6 +14,7 @@ from guardian.control.caller import (
     Limit,
     Seen,
     TenantFilter,
+    Writer,
 )
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
@@ -26,7 +27,7 @@ router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
-def submit_finding(deps: Deps, caller: Caller, finding: Finding, response: Response) -> FindingOutcome:
+def submit_finding(deps: Deps, caller: Writer, finding: Finding, response: Response) -> FindingOutcome:
     """Report a finding. The same finding again gets the same answer; its id with other content is a conflict, and
     one of more than 256 KiB as JSON is too large."""
     received = receive(deps, caller, finding)
@@ -70,7 +71,7 @@ def show_finding(deps: Deps, caller: Caller, finding_id: FindingId, tenant_id: T
 @router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))
 def judge_finding(
     deps: Deps,
-    caller: Caller,
+    caller: Writer,
     finding_id: FindingId,
     verdict: VerdictRequest,
     seen: Seen,

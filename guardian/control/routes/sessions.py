@@ -16,6 +16,7 @@ from guardian.control.caller import (
     SessionId,
     TenantFilter,
     TenantId,
+    Writer,
     page,
 )
 from guardian.control.problems import READS, absent, documented
@@ -90,7 +91,7 @@ def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
 @router.post("/{tenant_id}/{session_id:path}/revoke", responses=_TWO)
 def revoke_session(
     deps: Deps,
-    caller: Caller,
+    caller: Writer,
     tenant_id: TenantId,
     session_id: SessionId,
     act: ActRequest,
@@ -106,7 +107,7 @@ def revoke_session(
 @router.post("/{tenant_id}/{session_id:path}/reinstate", responses=_TWO)
 def reinstate_session(
     deps: Deps,
-    caller: Caller,
+    caller: Writer,
     tenant_id: TenantId,
     session_id: SessionId,
     act: ActRequest,
@@ -124,7 +125,7 @@ def reinstate_session(
 
 @router.put("/{tenant_id}/{session_id:path}/protection", responses=_ACTS)
 def protect_session(
-    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, ask: ProtectionRequest, seen: Seen
+    deps: Deps, caller: Writer, tenant_id: TenantId, session_id: SessionId, ask: ProtectionRequest, seen: Seen
 ) -> ActResult:
     """Say whether guardian may revoke this session by itself."""
     key = SessionKey(tenant_id, session_id)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from guardian.control import subjects
-from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.caller import Deps, TenantId, Writer
 from guardian.control.granted import Whom
 from guardian.control.problems import documented
 from guardian.domain.event import Identifier
@@ -22,7 +22,7 @@ _RESPONSES = documented(400, 401, 403, 404, 413, 422, 503)
 
 @router.post("/{tenant_id}/{subject_type}/{subject_id:path}/revoke", responses=_RESPONSES)
 def revoke_subject(
-    deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: SubjectAct
+    deps: Deps, caller: Writer, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: SubjectAct
 ) -> SubjectResult:
     """Revoke everything that acts under this name, for a while."""
     whom = Whom(subject_type, subject_id)
@@ -31,7 +31,7 @@ def revoke_subject(
 
 @router.post("/{tenant_id}/{subject_type}/{subject_id:path}/reinstate", responses=_RESPONSES)
 def reinstate_subject(
-    deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: ActRequest
+    deps: Deps, caller: Writer, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: ActRequest
 ) -> SubjectResult:
     """Give it back. Neither whoever revoked it nor the person for whom it acts can: that takes another person."""
     return subjects.reinstate_subject(deps, caller, tenant_id, Whom(subject_type, subject_id), act.reason)

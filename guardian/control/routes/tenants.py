@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.caller import Caller, Deps, TenantId, Writer
 from guardian.control.modes import set_mode
 from guardian.control.problems import READS, documented
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
@@ -49,7 +49,7 @@ def show_mode(deps: Deps, caller: Caller, tenant_id: TenantId) -> ModeView:
     responses=documented(400, 401, 403, 404, 409, 413, 422, 503)
     | {202: {"model": ModeView, "description": "The change waits for a second person: see `approval`"}},
 )
-def put_mode(deps: Deps, caller: Caller, tenant_id: TenantId, ask: ModeRequest, response: Response) -> ModeView:
+def put_mode(deps: Deps, caller: Writer, tenant_id: TenantId, ask: ModeRequest, response: Response) -> ModeView:
     """Set what guardian may do by itself: nothing (shadow), in a share of sessions (canary), or everywhere.
 
     All within policy. More than it may now takes a second person; less takes one.

@@ -26,7 +26,7 @@ from guardian.telemetry import logger
 
 _log = logger("store")
 _TURN_S = 10.0
-_SHORT_TURN_S = 1.0  # while writes fail: requests that wait would take every thread from those that only read
+_SHORT_TURN_S = 1.0  # while writes fail: those that wait would keep the ones behind them waiting as long again
 
 
 class ControlStore:
