@@ -23,6 +23,7 @@ from guardian.domain.text import counted, plain
 
 if TYPE_CHECKING:
     from guardian.commands.detecting import Line, Tally
+    from guardian.config import Settings
 
 sources_app = typer.Typer(help="Log formats that guardian reads, and what each of them carries.")
 
@@ -103,7 +104,7 @@ def detect(
     if as_json:
         print_json([tally.as_json() for tally in tallies])
     else:
-        _show_tallies(tallies, settings.source.session)
+        _show_tallies(tallies, settings)
     say_if_empty(file, len(tallies))
     if any(tally.refused for tally in tallies):
         raise typer.Exit(UNREADABLE)
@@ -122,13 +123,13 @@ _NAMED_BY = {
 }
 
 
-def _show_tallies(tallies: "list[Tally]", session: Sequence[str]) -> None:
+def _show_tallies(tallies: "list[Tally]", settings: "Settings") -> None:
     from guardian.commands.detecting import list_formats
 
     options = {each.name: each.options for each in list_formats()}
     for tally in tallies:
-        _show_tally(tally, options.get(tally.format or ""), session)
-    _show_way(tallies)
+        _show_tally(tally, options.get(tally.format or ""), settings.source.session)
+    _show_way(tallies, settings)
 
 
 def _show_tally(tally: "Tally", options: str | None, session: Sequence[str]) -> None:
@@ -162,14 +163,15 @@ def _show_tally(tally: "Tally", options: str | None, session: Sequence[str]) -> 
         )
 
 
-def _show_way(tallies: "list[Tally]") -> None:
+def _show_way(tallies: "list[Tally]", settings: "Settings") -> None:
     """How to have it read: by which configuration, or that it takes a mapping."""
-    from guardian.commands.detecting import SESSIONS, grants
+    from guardian.commands.detecting import SESSIONS, grants, section
 
-    known = [tally.format for tally in tallies if tally.format not in (None, SESSIONS) and tally.decisions]
+    known = [tally.format for tally in tallies if tally.format and tally.format != SESSIONS and tally.decisions]
     alone = len(known) == 1 and not any(tally.only_auto for tally in tallies)
     if known:
-        typer.echo(f"\nTo read it, in guardian.yaml:\n\nsource:\n  format: {known[0] if alone else 'auto'}")
+        wanted = section(settings, tallies, known[0] if alone else "auto")
+        typer.echo(f"\nTo read it, in guardian.yaml:\n\n{wanted}")
         for name, otherwise in _OTHERWISE.items():
             if any(tally.missing[name] for tally in tallies):
                 typer.echo(f"  {name}: {name.upper()}  # not every record says it; {otherwise}")

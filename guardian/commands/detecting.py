@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import yaml
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, options_of, read_mapping
+from guardian.bootstrap.sources import AUTO, OWN, WRAPPER, completion_of, formats_of, options_of, read_mapping
 from guardian.commands.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent, SessionKey, SessionName
@@ -167,6 +167,23 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
             tally.count(event)
         tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
     return sorted(tallies.values(), key=lambda tally: -tally.records)
+
+
+def section(settings: Settings, tallies: Iterable[Tally], format: str) -> str:
+    """`source` for a log of this format, as lines of a configuration in ASCII, with what it says now. Its gateway
+    only where the log names no other: such records would be refused."""
+    source = settings.source
+    by_format = source.options if source.format in (AUTO, WRAPPER) else {source.format: source.options}
+    options = {name: each for name, each in by_format.items() if each}
+    named = {gateway for tally in tallies for gateway, _ in tally.spoken}
+    sender = source.gateway if named <= {source.gateway, settings.revocation.self_test.gateway} else None
+    told: dict[str, Any] = {"format": format, "gateway": sender, "tenant": source.tenant}
+    told["options"] = options if format in (AUTO, WRAPPER) else options.get(format)
+    said = {name: value for name, value in told.items() if value}
+    lines = yaml.safe_dump(said, sort_keys=False, width=math.inf).splitlines()
+    others = sorted(source.model_fields_set - set(told))
+    more = [f"# and, as now: {', '.join(others)}"] if others else []
+    return "\n  ".join(["source:", *lines, *more])
 
 
 def grants(tallies: Iterable[Tally]) -> str:

@@ -46,6 +46,7 @@ def test_detect_says_what_the_configuration_has_to_say_for_a_log(guardian, tmp_p
     for command in ("score", "replay"):
         assert guardian(command, "log", "-c", "guardian.yaml").returncode == 0
     shutil.copy(SAMPLES / "guardian.jsonl", tmp_path / "log")
+    (tmp_path / "guardian.yaml").unlink()
     assert yaml.safe_load(to_read_it(guardian)) == {
         "source": {"format": "guardian"},
         "gateways": {"mcp-gw-eu-1": ["tenant_acme"]},
@@ -130,8 +131,36 @@ def test_detect_reads_a_log_as_it_is_configured(guardian, tmp_path: Path, source
     (tally,) = json.loads(done.stdout)
     assert (done.returncode, tally["format"], tally["decisions"]) == (0, format, 1)
     assert {"gateway", "tenant", "agent_id"}.isdisjoint(tally["missing"])
-    assert "TENANT" not in guardian("detect", "log").stdout
-    assert "1 decision of 1 session" in guardian("replay", "log").stderr
+    told = to_read_it(guardian)
+    assert "TENANT" not in told
+    for configuration in (f"source: {source}", told):  # who pastes what it says is left with what there was
+        (tmp_path / "guardian.yaml").write_text(f"{configuration}\nmodel: {{engine: lexical}}\n")
+        assert "1 decision of 1 session" in guardian("replay", "log").stderr
+        assert guardian("detect", "log", "--json").stdout == done.stdout
+
+
+def test_what_is_configured_for_a_log_stands_in_what_detect_says_but_a_gateway_that_the_log_contradicts(
+    guardian, tmp_path: Path
+) -> None:
+    (tmp_path / "guardian.yaml").write_text(
+        "source: {format: opa, gateway: 'yes', tenant: t\u00e9, options: {paths: [mcp/authz]}, idle_s: 60}"
+    )
+    others = (SAMPLES / "authzen.jsonl").read_text()
+    (tmp_path / "log").write_text(json.dumps({**ASKED, "path": "mcp/authz"}) + "\n" + others)
+    told = to_read_it(guardian)
+    assert "# and, as now: idle_s" in told
+    assert yaml.safe_load(told)["source"] == {
+        "format": "auto", "gateway": "yes", "tenant": "t\u00e9", "options": {"opa": {"paths": ["mcp/authz"]}},
+    }  # fmt: skip
+    own = (SAMPLES / "guardian.jsonl").read_text()
+    (tmp_path / "log").write_text(own)
+    assert yaml.safe_load(to_read_it(guardian))["source"] == {"format": "guardian", "tenant": "t\u00e9"}
+    (tmp_path / "log").write_text(own.replace('"mcp-gw-eu-1"', '"yes"'))
+    assert yaml.safe_load(to_read_it(guardian))["source"] == {
+        "format": "guardian",
+        "gateway": "yes",
+        "tenant": "t\u00e9",
+    }
 
 
 def test_a_mapping_that_takes_every_record_takes_none_of_another_format(guardian, tmp_path: Path) -> None:
