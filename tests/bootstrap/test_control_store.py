@@ -1,10 +1,10 @@
 """Files beside the database: control does not start where they could not be written."""
 
 import sqlite3
-import time
 from contextlib import closing
 
 import pytest
+from until import until
 
 from guardian.bootstrap.control import Control
 from guardian.commands.doctor import examine
@@ -73,11 +73,7 @@ def test_control_shows_how_old_what_nobody_signed_is(tmp_path):
     control = Control(load(initialise(tmp_path / "home")), metrics=metrics, port=0)
     control.start()
     try:
-        for _ in range(1200):
-            if b"\nguardian_audit_unsigned_seconds " in metrics.render():
-                break
-            time.sleep(0.05)
-        assert b"\nguardian_audit_unsigned_seconds " in metrics.render()
+        until(lambda: b"\nguardian_audit_unsigned_seconds " in metrics.render())
     finally:
         control.stop()
 

@@ -1,14 +1,12 @@
 """SASL OAUTHBEARER: tokens are fetched, kept until they end, and never shown."""
 
 import base64
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
 from kafka.net.sasl.oauth import SaslMechanismOAuth
 from receivers import Dripping
+from serving import Asked, Reply, answering
 
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bus import oauth
@@ -22,25 +20,13 @@ def endpoint():
     """A token endpoint; `asked` holds forms and credentials, `answer` what it says."""
     state = {"asked": [], "status": 200, "body": {"access_token": "tok-1", "expires_in": 120}}
 
-    class Endpoint(BaseHTTPRequestHandler):
-        def do_POST(self):
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            credentials = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
-            state["asked"].append((form, credentials))
-            raw = json.dumps(state["body"]).encode()
-            self.send_response(state["status"])
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+    def answer(asked: Asked) -> Reply:
+        credentials = base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")).decode()
+        state["asked"].append((parse_qs(asked.body.decode()), credentials))
+        return Reply(state["body"], state["status"])
 
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/token", state
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as server:
+        yield f"{server.url}/token", state
 
 
 def test_a_token_is_fetched_once_and_renewed_before_it_ends(endpoint):

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ports import port_of, reserve
+from until import until
 
 from guardian.cli import asking
 from guardian.commands.initialise import initialise
@@ -42,10 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ]
         lines = list(log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=5))
         (folder / "log.jsonl").write_bytes(b"\n".join([*lines, b"{broken"]) + b"\n")
-        until = time.monotonic() + 30
-        while "listening" not in (folder / "serve.log").read_text(encoding="utf-8"):
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        until(lambda: "listening" in (folder / "serve.log").read_text(encoding="utf-8"))
         watch = [sys.executable, "-m", "guardian", "watch", "--file", str(folder / "log.jsonl"), "-c", str(path)]
         assert subprocess.run(watch, capture_output=True, timeout=90, check=False).returncode == 3
         yield folder

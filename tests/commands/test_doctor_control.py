@@ -3,13 +3,12 @@
 And the adviser that control asks."""
 
 import json
-import threading
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+from serving import Asked, Reply, answering
 
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.commands import doctor
@@ -22,29 +21,23 @@ from guardian.stream.advice_server import AdviceServer
 from guardian.wire.advice import Weighing
 from guardian.wire.deadline import BoundedClient
 
+QUICK = {"kafka": {"options": {"none": 1}}, "model": {"path": "none"}}
+"""What is wrong at once, of what is looked at before control."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return initialise(tmp_path_factory.mktemp("doctor") / "home")
+
 
 @pytest.fixture
-def answering(tmp_path):
+def check_of(home):
     """Settings whose control is a server that answers each path so: (status, body), with this Date."""
-    answers, told = {}, {"date": formatdate(usegmt=True)}
+    answers, told = {}, {}
 
-    class Front(BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, body = answers.get(self.path, (404, "nothing here"))
-            self.send_response_only(status)
-            self.send_header("Date", told["date"])
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_):
-            """Be quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    quick = {"kafka": {"options": {"none": 1}}, "model": {"engine": "lexical"}}
-    settings = load(initialise(tmp_path / "home"), overrides={"control": {"url": url}, **quick})
+    def answer(asked: Asked) -> Reply:
+        status, body = answers.get(asked.path, (404, "nothing here"))
+        return Reply(body.encode(), status, (("Date", told["date"]),))
 
     def ask(name, *, paths, date=None):
         answers.clear()
@@ -52,30 +45,30 @@ def answering(tmp_path):
         told["date"] = date or formatdate(usegmt=True)
         return next(check for check in doctor.examine(settings, "watch") if check.name == name)
 
-    yield ask
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as server:
+        settings = load(home, overrides={"control": {"url": server.url}, **QUICK})
+        yield ask
 
 
 HEALTHY = {"/healthz": (200, "{}")}
 WHO = {"id": "monitor", "role": "monitor", "tenants": ["*"], "expires_at": "2099-01-01T00:00:00Z"}
 
 
-def test_what_answers_but_is_no_control_is_not_taken_for_it(answering):
-    assert answering("control", paths=HEALTHY).ok
-    wrong = answering("control", paths={})
+def test_what_answers_but_is_no_control_is_not_taken_for_it(check_of):
+    assert check_of("control", paths=HEALTHY).ok
+    wrong = check_of("control", paths={})
     assert (wrong.ok, "answers 404" in wrong.found, "control.url" in wrong.mend) == (False, True, True)
 
 
 @pytest.mark.parametrize("date", ["yesterday", "Tue, 99 Foo 2026 99:99:99 GMT", "Sat, 28 Nov 2026 02:34:58 -0000"])
-def test_a_date_that_nobody_can_read_ends_no_examination(answering, date):
-    assert answering("control", paths=HEALTHY, date=date).ok
-    assert not answering("control", paths=HEALTHY, date="Sat, 28 Nov 2020 02:34:58 GMT").ok
+def test_a_date_that_nobody_can_read_ends_no_examination(check_of, date):
+    assert check_of("control", paths=HEALTHY, date=date).ok
+    assert not check_of("control", paths=HEALTHY, date="Sat, 28 Nov 2020 02:34:58 GMT").ok
 
 
-def test_the_monitors_token_is_shown_to_control(answering):
+def test_the_monitors_token_is_shown_to_control(check_of):
     def asked(answer):
-        return answering("token", paths=HEALTHY | {"/v1/whoami": answer})
+        return check_of("token", paths=HEALTHY | {"/v1/whoami": answer})
 
     taken = asked((200, json.dumps(WHO)))
     assert (taken.ok, taken.found) == (True, "control takes it: monitor, of *, until 2099-01-01")
@@ -87,14 +80,14 @@ def test_the_monitors_token_is_shown_to_control(answering):
     assert not asked((500, "")).ok
 
 
-def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(answering):
+def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(check_of):
     def watching(monitors, unprotected_s=None):
         seen = {"principal_id": "m", "instance": "m-1", "lag_s": None, "last_seen": "2026-11-28T12:00:00Z"}
         told = {
             "revision": {"epoch": 1, "n": 0}, "gateways": [], "self_tests": [], "unprotected_s": unprotected_s,
             "monitors": [{**seen, "state": state} for state in monitors],
         }  # fmt: skip
-        return answering("watching", paths=HEALTHY | {"/v1/watch": (200, json.dumps(told))})
+        return check_of("watching", paths=HEALTHY | {"/v1/watch": (200, json.dumps(told))})
 
     nobody, starting = watching([]), watching(["unread", "unread", "stopped"])
     assert (nobody.ok, nobody.found.startswith("control knows no monitor")) == (None, True)
@@ -115,8 +108,8 @@ def test_what_nobody_has_reported_yet_reads_neither_as_well_nor_as_to_be_mended(
     )
 
 
-def test_what_control_does_not_let_the_token_ask_is_not_known(answering):
-    refused = answering("watching", paths=HEALTHY | {"/v1/watch": (403, "")})
+def test_what_control_does_not_let_the_token_ask_is_not_known(check_of):
+    refused = check_of("watching", paths=HEALTHY | {"/v1/watch": (403, "")})
     assert (refused.ok, "does not let" in refused.found) == (None, True)
 
 
@@ -128,8 +121,7 @@ def test_the_doctor_says_when_tokens_travel_unencrypted(
     monkeypatch: pytest.MonkeyPatch, url: str, bare: bool
 ) -> None:
     monkeypatch.setattr(BoundedClient, "get", lambda *_, **__: httpx.Response(200))
-    monkeypatch.setattr(doctor, "_broker", lambda _: "not asked here")
-    settings = load(None, overrides={"control": {"url": url}})
+    settings = load(None, overrides={"control": {"url": url}, **QUICK})
     found = next(check for check in examine(settings) if check.name == "control")
     assert found.ok
     assert ("unencrypted" in found.found) is bare

@@ -4,8 +4,8 @@ import json
 import re
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
@@ -17,8 +17,8 @@ import anyio.from_thread
 import deployment
 import httpx
 import pytest
-import uvicorn
 from deployment import START, Clock, Deployment
+from serving import running
 from starlette.testclient import TestClient
 
 from guardian.archive.rows import pack
@@ -389,29 +389,11 @@ def furnished(site: Site) -> Site:
     return site
 
 
-@dataclass
-class Served:
+@contextmanager
+def serve(folder: Path, policies: CedarPolicies, **more: Any) -> Iterator[Site]:
     """The site on a socket, for a browser with a window."""
-
-    site: Site
-    server: uvicorn.Server
-    thread: threading.Thread
-    listener: socket.socket
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(timeout=10)
-        self.listener.close()
-        self.site.deps.store.close()
-
-
-def serve(folder: Path, policies: CedarPolicies, **more: Any) -> Served:
     listener = socket.create_server(("127.0.0.1", 0))
     site = build(folder, policies, url=f"http://127.0.0.1:{listener.getsockname()[1]}", **more)
-    config = uvicorn.Config(site.app, log_level="critical", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    return Served(site, server, thread, listener)
+    with running(site.app, listener):
+        yield site
+    site.deps.store.close()

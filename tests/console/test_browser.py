@@ -40,10 +40,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, policies: Any, migrated: Pa
     folder = tmp_path_factory.mktemp("served") / "site"
     shutil.copytree(migrated, folder)
     proposals(folder / "proposals" / "renewals")
-    server = scribe.serve(folder, policies, console={"proposals": "proposals"})
-    scribe.furnished(server.site)
-    yield server
-    server.stop()
+    with scribe.serve(folder, policies, console={"proposals": "proposals"}) as site:
+        yield scribe.furnished(site)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +67,7 @@ def someone(chromium: Any, served: Any) -> Iterator[Callable[..., Any]]:
         page.on("dialog", lambda dialog: (page.troubles.append(dialog.message), dialog.dismiss()))
         page.on("console", lambda told: page.troubles.append(told.text) if told.type == "error" else None)
         if name:
-            page.goto(served.site.link(name, role, *tenants))
+            page.goto(served.link(name, role, *tenants))
             page.get_by_role("button", name=f"Sign in as {name}").click()
             page.get_by_role("button", name="Sign out").wait_for()
             page.wait_for_load_state()
@@ -81,15 +79,15 @@ def someone(chromium: Any, served: Any) -> Iterator[Callable[..., Any]]:
 
 
 def url(served: Any, session: str, tenant: str = "acme") -> str:
-    return f"{served.site.url}/console/session?tenant={tenant}&id={session}"
+    return f"{served.url}/console/session?tenant={tenant}&id={session}"
 
 
 def test_from_an_alert_to_the_evidence_to_a_revocation(served, someone, scribe):
-    served.site.submit(scribe.finding("alert_1", n=3))
+    served.submit(scribe.finding("alert_1", n=3))
     page = someone()
     page.goto(url(served, "alert_1"))
     assert page.title() == "Sign in · guardian"
-    page.goto(served.site.link("maya", "responder"))
+    page.goto(served.link("maya", "responder"))
     page.get_by_role("button", name="Sign in as maya").click()
     page.wait_for_url(url(served, "alert_1"))  # back at the page that the alert named
     assert page.get_by_role("heading", level=1).inner_text().startswith("alert_1")
@@ -103,13 +101,13 @@ def test_from_an_alert_to_the_evidence_to_a_revocation(served, someone, scribe):
         "It is on the revocation list; no gateway is known to follow that list now."
     )
     assert page.get_by_role("heading", level=1).inner_text() == "alert_1 revoked"
-    (line,) = served.site.audit(action="revoke", session_id="alert_1")
+    (line,) = served.audit(action="revoke", session_id="alert_1")
     assert (line["actor"], line["reason"]) == ("maya", "exports the customer list")
     assert page.troubles == []
 
 
 def test_dismissing_with_the_keyboard_alone(served, someone, scribe):
-    served.site.submit(scribe.finding("keys_1", n=4))
+    served.submit(scribe.finding("keys_1", n=4))
     page = someone("maya")
     page.goto(url(served, "keys_1"))
     page.keyboard.press("Tab")
@@ -126,11 +124,11 @@ def test_dismissing_with_the_keyboard_alone(served, someone, scribe):
     assert outline == "solid", "where the focus is can be seen"
     page.keyboard.press("Enter")
     assert "false positive" in page.get_by_role("status").inner_text()
-    assert served.site.audit(action="dismiss", session_id="keys_1", actor="maya") != []
+    assert served.audit(action="dismiss", session_id="keys_1", actor="maya") != []
 
 
 def test_two_people_at_once(served, someone, scribe):
-    served.site.submit(scribe.finding("two_1", n=5))
+    served.submit(scribe.finding("two_1", n=5))
     maya, lee = someone("maya"), someone("lee", "responder")
     for page in (maya, lee):
         page.goto(url(served, "two_1"))
@@ -141,7 +139,7 @@ def test_two_people_at_once(served, someone, scribe):
     assert "has changed since this page was shown" in lee.get_by_role("alert").inner_text()
     assert lee.get_by_role("heading", level=1).inner_text() == "two_1 revoked", "it is brought up to date"
     assert lee.get_by_label("Your reason").input_value().startswith("because, by lee")
-    audited = served.site.audit(action="revoke", session_id="two_1")
+    audited = served.audit(action="revoke", session_id="two_1")
     assert [(each["actor"], each["result"]) for each in audited] == [("maya", "changed"), ("lee", "stale")]
     lee.get_by_label("Reason audited").first.fill("a mistake")
     lee.get_by_role("button", name="Reinstate").click()
@@ -151,7 +149,7 @@ def test_two_people_at_once(served, someone, scribe):
     maya.get_by_role("button", name="Approve").click()
     assert "Nothing was done" in maya.get_by_role("alert").inner_text(), "approving is for approvers"
     ann = someone("ann", "approver")
-    ann.goto(f"{served.site.url}/console/approvals")
+    ann.goto(f"{served.url}/console/approvals")
     ann.get_by_role("link", name="the evidence").last.click()
     ann.wait_for_url(re.compile(r"/console/session\?"))
     ann.get_by_label("Reason").first.fill("looked at it")
@@ -161,30 +159,30 @@ def test_two_people_at_once(served, someone, scribe):
 
 
 def test_an_ended_sign_in_does_nothing_and_says_so(served, someone, scribe):
-    served.site.submit(scribe.finding("ended_1", n=6))
+    served.submit(scribe.finding("ended_1", n=6))
     page = someone("mo")
     page.goto(url(served, "ended_1"))
-    with served.site.deps.store.write() as rows:
+    with served.deps.store.write() as rows:
         for row in rows.tokens.all():
             if row.principal_id == "mo":
-                rows.tokens.revoke(row.jti, by="operator", now=served.site.clock())
+                rows.tokens.revoke(row.jti, by="operator", now=served.clock())
     page.get_by_label("Reason").first.fill("too late")
     page.get_by_role("button", name="Revoke", exact=True).click()
     assert "nothing was done" in page.get_by_role("alert").inner_text()
     assert page.title() == "Sign in · guardian"
-    assert served.site.audit(action="revoke", session_id="ended_1") == []
+    assert served.audit(action="revoke", session_id="ended_1") == []
 
 
 def test_signing_out(served, someone):
     page = someone("maya")
     page.get_by_role("button", name="Sign out").click()
     assert page.get_by_role("status").inner_text() == "You are signed out."
-    page.goto(f"{served.site.url}/console")
+    page.goto(f"{served.url}/console")
     assert page.title() == "Sign in · guardian"
 
 
 def test_another_tenants_page_does_not_exist(served, someone, scribe):
-    served.site.submit(scribe.finding("globex_1", tenant="globex", n=7))
+    served.submit(scribe.finding("globex_1", tenant="globex", n=7))
     page = someone("maya")
     got = page.goto(url(served, "globex_1", "globex"))
     assert got.status == 404
@@ -195,7 +193,7 @@ def test_another_tenants_page_does_not_exist(served, someone, scribe):
 
 
 def test_hostile_text_in_every_field_runs_nothing_and_breaks_nothing(served, someone, scribe):
-    site, session = served.site, "h<b>\"'&{{1}}\u202e"
+    site, session = served, "h<b>\"'&{{1}}\u202e"
     told = scribe.finding(
         session, n=8, title=HOSTILE[:290], purpose=HOSTILE, tool=HOSTILE, arguments=json.dumps({"to": HOSTILE}),
         delegator_id="user<i>", agent_id=HOSTILE, task_id="task\"><script>window.pwned=1</script>",
@@ -258,7 +256,7 @@ PLACES = {
 def test_axe_finds_nothing_serious_on_any_page(served, someone, scheme):
     from axe_playwright_python.base import AXE_FILE_PATH
 
-    site = served.site
+    site = served
     if not site.api("root", "admin").approvals(state="pending").items:
         site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
     told = site.api("maya", "responder").findings(session_id="sess_1").items[0].finding.id
@@ -286,7 +284,7 @@ def test_axe_finds_nothing_serious_on_any_page(served, someone, scheme):
 def test_no_page_is_wider_than_the_screen(served, someone, width):
     page = someone("lee", "approver", viewport={"width": width, "height": 800})
     for path in PLACES.values():
-        page.goto(served.site.url + path)
+        page.goto(served.url + path)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, path
 
@@ -301,7 +299,7 @@ def test_it_can_be_read_without_scripts(served, someone):
 
 def test_on_paper_nothing_is_folded_and_nothing_waits_to_be_clicked(served, someone, scribe):
     for n in (5, 6):
-        served.site.submit(scribe.finding("paper_1", n=n))
+        served.submit(scribe.finding("paper_1", n=n))
     page = someone("maya", viewport={"width": 1000, "height": 800})
     page.goto(url(served, "paper_1"))
     folded = (
@@ -323,11 +321,11 @@ def test_over_the_network_nothing_but_our_own_is_fetched(served, someone):
     page.on("request", lambda request: fetched.append(request.url))
     page.goto(url(served, "sess_1"))
     assert len(fetched) >= 2
-    assert all(each.startswith(served.site.url) for each in fetched)
+    assert all(each.startswith(served.url) for each in fetched)
 
 
 def test_a_revocation_by_the_monitor_is_on_the_next_look(served, someone, scribe):
-    site = served.site
+    site = served
     page = someone("maya")
     site.submit(scribe.finding("auto_1", n=11, wanted=Effect.REVOKE, hard=True))
     page.goto(url(served, "auto_1"))

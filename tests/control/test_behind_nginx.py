@@ -1,14 +1,13 @@
 """Control behind a real nginx that terminates TLS, as the example says."""
 
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-import uvicorn
 from nginx import EXAMPLES, certified, nginx
 from ports import port_of, reserve
+from serving import running
 
 from guardian.control.app import create_app
 
@@ -44,18 +43,10 @@ def asking(address):
 
 
 def test_a_gateway_of_many_tenants_is_told_of_all_of_them(stage, through):
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical"))
-    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    running.start()
-    try:
-        with through(listener.getsockname()[1]) as address:
-            headers = {"Authorization": f"Bearer {stage.token('gateway', *MANY)}"}
-            got = answered(address, "/v1/revocations", headers=headers)
-            assert (got.status_code, len(got.headers["Guardian-Signature"]) > 12_000) == (200, True)
-    finally:
-        server.should_exit = True
-        running.join(30)
+    with running(create_app(stage.deps)) as url, through(url.rpartition(":")[2]) as address:
+        headers = {"Authorization": f"Bearer {stage.token('gateway', *MANY)}"}
+        got = answered(address, "/v1/revocations", headers=headers)
+        assert (got.status_code, len(got.headers["Guardian-Signature"]) > 12_000) == (200, True)
 
 
 def test_a_one_time_code_stands_in_no_log_while_control_is_away(through, tmp_path):

@@ -2,14 +2,14 @@
 
 import asyncio
 import socket
-import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse
 
 import pytest
-import uvicorn
+from serving import running
 from starlette.requests import Request
+from until import until
 
 from guardian.bootstrap.listening import listen
 from guardian.control.app import create_app
@@ -25,30 +25,15 @@ FOR_EVER = 600.0
 def served_by(app, most=100, *, header_s=FOR_EVER, body_s=FOR_EVER, unread_s=FOR_EVER):
     """Something that connects to it."""
     listener = listen("127.0.0.1", 0, unread_s=unread_s)
-    config = uvicorn.Config(
-        Framed(app, body_s=body_s),
-        http=bounded(most, header_s=header_s),
-        log_level="critical",
-        timeout_keep_alive=600,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    running.start()
-    callers = []
+    framed, protocol = Framed(app, body_s=body_s), bounded(most, header_s=header_s)
+    with running(framed, listener, http=protocol, timeout_keep_alive=600), ExitStack() as callers:
 
-    def call(said=b""):
-        caller = socket.create_connection(listener.getsockname(), timeout=20)
-        callers.append(caller)
-        caller.sendall(said)
-        return caller
+        def call(said=b""):
+            caller = callers.enter_context(socket.create_connection(listener.getsockname(), timeout=20))
+            caller.sendall(said)
+            return caller
 
-    yield call
-    for caller in callers:
-        caller.close()
-    server.should_exit = True
-    running.join(timeout=10)
-    listener.close()
+        yield call
 
 
 def served(stage, *most, **times):
@@ -169,10 +154,7 @@ def test_who_takes_no_answer_is_not_waited_for(stage):
         for _ in range(2):
             caller = call(b"GET /openapi.json HTTP/1.1\r\nHost: guardian\r\n\r\n" * 100)
             assert caller.recv(12) == b"HTTP/1.1 200"  # and of the rest more than the buffers between them hold
-        patience = time.monotonic() + 20
-        while (told := call(HEALTH).recv(12)) != b"HTTP/1.1 200" and time.monotonic() < patience:
-            time.sleep(0.1)
-        assert told == b"HTTP/1.1 200"
+        until(lambda: call(HEALTH).recv(12) == b"HTTP/1.1 200")
 
 
 def test_a_body_that_never_ends_is_refused(stage):

@@ -6,15 +6,15 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
-import uvicorn
 from cost import cost
 from ports import port_of, reserve
+from serving import running
 from sqlalchemy import delete, update
+from until import until
 
 from guardian.control.switch import SwitchRule
 from guardian.gateway import held
@@ -36,20 +36,12 @@ class Deployment:
     def start(self):
         from guardian.control.app import create_app
 
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self.app = create_app(self.stage.deps)
-        self.server = uvicorn.Server(uvicorn.Config(self.app, log_level="critical", timeout_graceful_shutdown=1))
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})
-        self.thread.start()
+        app, self.open = create_app(self.stage.deps), ExitStack()
+        self.url = self.open.enter_context(running(app, socket.create_server(("127.0.0.1", self.port))))
+        self.open.callback(app.state.bell.close)
 
     def stop(self):
-        self.app.state.bell.close()
-        self.server.should_exit = True
-        self.thread.join(timeout=10)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        self.open.close()
 
     def jwks(self):
         return self.stage.deps.tokens.keys.current().jwks()
@@ -80,13 +72,6 @@ def follow(deployment):
     yield make
     for each in made:
         each.stop()
-
-
-def until(holds):
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.01)
 
 
 def test_a_revocation_is_pushed_verified_and_acknowledged(deployment, follow):

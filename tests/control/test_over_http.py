@@ -1,13 +1,11 @@
 """The client against a real server on a real socket."""
 
-import socket
-import threading
-import time
 from datetime import timedelta
 
 import httpx
 import pytest
-import uvicorn
+from serving import running
+from until import until
 
 from guardian.control.app import create_app
 from guardian.control.framing import Framed
@@ -20,15 +18,8 @@ from guardian.wire.monitor import MonitorClient
 
 @pytest.fixture
 def base_url(stage):
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(Framed(create_app(stage.deps)), log_level="critical", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    running.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    running.join(timeout=10)
-    listener.close()
+    with running(Framed(create_app(stage.deps))) as url:
+        yield url
 
 
 def _client(stage, base_url, role, *tenants):
@@ -166,16 +157,7 @@ def test_the_embedded_gateway_client_follows_the_list(stage, base_url):
         assert revoked.wait_ready(30)
         assert not revoked.is_revoked("acme", "s1")
         admin.revoke("acme", "s1", reason="x")
-        _until(lambda: revoked.is_revoked("acme", "s1"))
+        until(lambda: revoked.is_revoked("acme", "s1"))
         _approved(approver, admin.reinstate("acme", "s1", reason="x").approval)
-        _until(lambda: not revoked.is_revoked("acme", "s1"))
+        until(lambda: not revoked.is_revoked("acme", "s1"))
         assert revoked.state().last_error == ""
-
-
-def _until(holds):
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        if holds():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came to hold")

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from structlog.testing import capture_logs
+from until import until
 
 from guardian.control.adviser import AdviceRule
 from guardian.control.patience import Patience
@@ -77,8 +78,7 @@ def test_a_question_that_finds_its_place_too_late_gives_it_to_those_behind(hung)
         patience = Patience(hung, 60, stopwatch=lambda: now, metrics=Metrics())
         first = [asyncio.ensure_future(patience.weigh(b"first", 0.0)) for _ in range(8)]
         late = asyncio.ensure_future(patience.weigh(b"late", 0.0))
-        while len(hung.asked) < 8:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(until, lambda: len(hung.asked) >= 8)
         nonlocal now
         now = 31.0
         behind = asyncio.ensure_future(patience.weigh(b"behind", now))

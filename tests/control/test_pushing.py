@@ -5,7 +5,6 @@ import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
 from receivers import Dripping
+from serving import Reply, answering
 
 from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
@@ -40,31 +40,16 @@ class SetReceiver:
         self.keys = {key["kid"]: OKPKey.import_key(key) for key in jwks["keys"]}
         self.issuer, self.script, self.tokens, self.seen = issuer, [], [], []
         self.got_one = threading.Event()
-        outer = self
 
-        class Face(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, answer = outer.take(self.headers, body)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_):
-                """Be quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Face)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/events"
-
-    def take(self, headers, body):
+    def take(self, asked):
         if self.script:
-            return self.script.pop(0)
-        if headers["Authorization"] != "Bearer theirs" or headers["Content-Type"] != "application/secevent+jwt":
-            return 400, b'{"err": "authentication_failed"}'
-        kid = jws.extract_compact(body).headers()["kid"]
-        told = jws.deserialize_compact(body, self.keys[kid], algorithms=["Ed25519"])
+            status, answer = self.script.pop(0)
+            return Reply(answer, status)
+        shown = (asked.headers["Authorization"], asked.headers["Content-Type"])
+        if shown != ("Bearer theirs", "application/secevent+jwt"):
+            return Reply({"err": "authentication_failed"}, 400)
+        kid = jws.extract_compact(asked.body).headers()["kid"]
+        told = jws.deserialize_compact(asked.body, self.keys[kid], algorithms=["Ed25519"])
         claims = json.loads(told.payload)
         assert told.headers()["typ"] == "secevent+jwt"
         assert (claims["iss"], claims["aud"]) == (self.issuer, "https://idp.test")
@@ -72,11 +57,7 @@ class SetReceiver:
             self.seen.append(claims["jti"])
             self.tokens.append(claims)
             self.got_one.set()
-        return 202, b""
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        return Reply(status=202)
 
 
 def live_of(records):
@@ -100,8 +81,9 @@ def live_of(records):
 @pytest.fixture
 def receiver(stage):
     made = SetReceiver(stage.deps.tokens.keys.current().jwks(), stage.deps.tokens.issuer)
-    yield made
-    made.close()
+    with answering(made.take) as made.served:
+        made.url = f"{made.served.url}/events"
+        yield made
 
 
 @pytest.fixture
@@ -248,7 +230,7 @@ def sessions(receiver):
 
 
 def told_as(receiver):
-    return f"caep: https://idp.test at 127.0.0.1:{receiver.server.server_address[1]}"
+    return f"caep: https://idp.test at {receiver.served.url.removeprefix('http://')}"
 
 
 def push_news(stage):
@@ -365,11 +347,10 @@ def test_a_400_about_one_event_sets_it_aside_with_its_reason_and_the_next_one_fo
 def test_an_answer_is_not_read_to_its_end(stage, receiver, caep, status):
     drain(caep)
     stage.revoke("s1")
-    receiver.script, cut = [(status, b" " * 2**26)], threading.Event()
-    receiver.server.handle_error = lambda *_: cut.set()  # the client hung up
+    receiver.script = [(status, b" " * 2**26)]
     with nullcontext() if status == 202 else pytest.raises(ConnectionError):
         drain(caep)
-    assert cut.wait(10)
+    assert receiver.served.cut.wait(10)
 
 
 def test_people_hear_of_a_receiver_that_takes_nothing_for_minutes(stage, receiver, caep):
@@ -841,30 +822,14 @@ def test_a_receiver_that_answers_in_drops_is_cut_off(stage, given):
 def test_a_connection_that_a_receiver_closes_after_its_answer_is_not_used_again(stage, given):
     pushes = []
 
-    class Closing(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # the answer does not say that it closes
+    def closing(asked):  # its answer does not say that it closes
+        pushes.append(asked.caller)
+        return Reply(status=202) if pushes.count(asked.caller) == 1 else None
 
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            pushes.append(self.client_address)
-            if pushes.count(self.client_address) == 1:
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-            else:
-                self.close_connection = True
-
-        def log_message(self, *_):
-            """Be quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Closing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    told = {"url": f"http://127.0.0.1:{server.server_address[1]}/", "audience": "https://siem.example"}
-    (face,) = CaepFace(receivers=(told,)).open(given[0])
     stage.revoke("s1")
     stage.revoke("s2")
-    drain(Pusher(stage.deps, face))
-    face.close()
-    server.shutdown()
-    server.server_close()
+    with answering(closing) as server:
+        (face,) = CaepFace(receivers=({"url": server.url, "audience": "https://siem.example"},)).open(given[0])
+        drain(Pusher(stage.deps, face))
+        face.close()
     assert len(set(pushes)) == len(pushes) == 2

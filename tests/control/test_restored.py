@@ -1,12 +1,12 @@
 """A restored backup: told to people, and noticed by what gateways hold where nothing else remembers."""
 
 import json
-import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
+from until import until
 
 from guardian.control import app
 from guardian.control.watching import watch
@@ -197,14 +197,6 @@ def test_the_epoch_file_follows_what_another_process_wrote_on_the_feed(stage, mo
     with ControlStore(store._engine, None, stage.clock).write() as rows:
         seq = next_change(rows.connection)
     until(lambda: store._epoch_file.read().change_seq == seq)
-
-
-def until(so):
-    for _ in range(1000):
-        if so():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 def test_people_hear_that_the_epoch_file_cannot_be_written_and_when_it_can_while_control_goes_on(stage):

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import socket
 import threading
 import time
 import tracemalloc
@@ -13,7 +12,7 @@ from itertools import count
 
 import httpx
 import pytest
-import uvicorn
+from serving import running
 from starlette.requests import ClientDisconnect
 
 from guardian.control.app import create_app
@@ -31,15 +30,10 @@ from guardian.revocation.port import Rendered
 def base_url(make_stage):
     rule = SwitchRule(heartbeat_s=0.2, streams_per_caller=2, self_test=SelfTestRule(canary_every=None))
     stage = make_stage(switch=rule)
-    listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(stage.deps)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    running.start()
-    yield stage, f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app.state.bell.close()
-    server.should_exit = True
-    running.join(timeout=30)
+    with running(app) as url:
+        yield stage, url
+        app.state.bell.close()
 
 
 def events(stream):

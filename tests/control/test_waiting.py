@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+from until import until
 
 from guardian.control.bell import Bell
 from guardian.control.problems import Refusal
@@ -96,9 +97,8 @@ def test_a_long_poll_over_http_gives_its_place_back(make_stage):
     asks, answers = {"params": {"wait": 30, "since": "1.0"}}, []
     held = threading.Thread(target=lambda: answers.append(stage.revocations(**asks)))
     held.start()
-    places, ends = stage.client.app.state.long_polls._places, time.monotonic() + 20
-    while not places.taken() and time.monotonic() < ends:
-        time.sleep(0.01)
+    places = stage.client.app.state.long_polls._places
+    until(places.taken)
     assert stage.revocations(**asks).status_code == 503
     stage.revoke("s1")
     held.join(20)
@@ -143,8 +143,7 @@ def test_however_many_wait_for_a_held_call_one_look_serves_all(make_stage, monke
         headers, app = {"Authorization": f"Bearer {stage.token('gateway')}"}, httpx.ASGITransport(stage.client.app)
         async with httpx.AsyncClient(transport=app, base_url="http://control", headers=headers) as client:
             waiting = [asyncio.ensure_future(client.get(held["wait_at"], params={"wait": 30})) for _ in range(40)]
-            while len({int(at / 0.1) for at in looks}) < 6:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(until, lambda: len({int(at / 0.1) for at in looks}) >= 6)
             looked = len(looks)
             await asyncio.to_thread(stage.decide, held["id"], "approve", "responder")
             return looked, await asyncio.gather(*waiting)

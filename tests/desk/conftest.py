@@ -1,11 +1,11 @@
 """A real control API on a socket, its cases in a Slack of our own, and people who click there."""
 
 import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +13,8 @@ from typing import Any
 import deployment
 import httpx
 import pytest
-import uvicorn
 from deployment import START, Clock, Deployment
+from serving import running
 from slack_sdk.http_retry import builtin_handlers
 from slack_server import CHANNEL, TOKEN, SlackServer
 from slack_server.people import SECRET, click, command, interaction, signed, submission
@@ -220,7 +220,7 @@ def make_office(
     slack: SlackServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Office]]:
-    closing: list[Callable[[], None]] = []
+    made, open_ = count(), ExitStack()
 
     def make(
         *,
@@ -230,7 +230,7 @@ def make_office(
         timeout: int = 30,
         **options: Any,
     ) -> Office:
-        folder = tmp_path / str(len(closing))
+        folder = tmp_path / str(next(made))
         shutil.copytree(migrated, folder)
         clock = Clock()
         slack.rates = Rates(clock.seconds)
@@ -255,29 +255,14 @@ def make_office(
         secrets = {"token": TOKEN, "signing_secret": SECRET, "app_token": app_token}
         settings = Settings(slack={**secrets, "people": PEOPLE})  # type: ignore[arg-type]
         queue = office.queue = SlackQueue(settings, chosen, deps, url=lambda: office.url)
-        server, listener = None, None
+        open_.callback(store.close)
         if serve:
-            listener = socket.create_server(("127.0.0.1", 0))
-            office.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            app = create_app(deps, slack=queue.door)
-            server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-            running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            running.start()
-
-        def close() -> None:
-            queue.stop()
-            if server is not None and listener is not None:
-                server.should_exit = True
-                running.join(timeout=10)
-                listener.close()
-            store.close()
-
-        closing.append(close)
+            office.url = open_.enter_context(running(create_app(deps, slack=queue.door)))
+        open_.callback(queue.stop)
         return office
 
-    yield make
-    for close in closing:
-        close()
+    with open_:
+        yield make
 
 
 @pytest.fixture

@@ -674,7 +674,7 @@ def test_socket_mode_brings_the_same_clicks(make_office, slack, a_finding) -> No
     assert connection.wait_for_ack("env-2")
     assert len(office.audit(action="revoke")) == 1
     connection.send({"type": "disconnect", "reason": "refresh_requested"})  # every hour or so
-    slack.until(lambda: len(slack.connections) == 2, timeout_s=20)
+    slack.until(lambda: len(slack.connections) == 2)
 
 
 def test_why_slack_opens_no_connection_is_in_the_log(slack) -> None:
@@ -711,7 +711,7 @@ def test_that_slack_promises_a_connection_and_none_comes_about_is_in_the_log(sla
         slack.until(lambda: failures(lines))
         assert "slack_socket_connected" not in [line["event"] for line in lines]
         slack.socket_url = good
-        slack.until(lambda: slack.connections and lines[-1]["event"] == "slack_socket_connected", timeout_s=30)
+        slack.until(lambda: slack.connections and lines[-1]["event"] == "slack_socket_connected")
         socket.stop()
     assert failures(lines)[0] == "ConnectionRefusedError"
 
@@ -724,7 +724,7 @@ def test_a_connection_that_breaks_unsaid_is_replaced_and_the_log_says_so(slack, 
         socket.start()
         slack.until(lambda: slack.connections and lines)
         slack.connections[-1].drop()  # no frame says that it ends
-        slack.until(lambda: [line["event"] for line in lines].count("slack_socket_connected") > 1, timeout_s=20)
+        slack.until(lambda: [line["event"] for line in lines].count("slack_socket_connected") > 1)
         socket.stop()
     assert len(slack.connections) > 1
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from until import until
 
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_settings import KafkaSettings
@@ -26,11 +27,8 @@ def environment(tmp: Path) -> dict[str, str]:
 
 def staying(process: "subprocess.Popen[str]", screen: Path) -> str:
     """What a demo that stays has shown, once its day is over."""
-    until = time.monotonic() + 240
-    while "GUARDIAN_TOKEN" not in screen.read_text():
-        assert process.poll() is None, screen.read_text()
-        assert time.monotonic() < until, screen.read_text()
-        time.sleep(0.1)
+    until(lambda: "GUARDIAN_TOKEN" in screen.read_text() or process.poll() is not None, 240, screen.read_text)
+    assert process.poll() is None, screen.read_text()
     return screen.read_text()
 
 
@@ -50,10 +48,7 @@ def read_beside(told: str) -> list[Record]:
     consumer = KafkaConsumer(session, [ours.topic], group=ours.group)
     consumer.start(lambda _: {})
     try:
-        until = time.monotonic() + 60
-        while not (records := consumer.poll(timeout_s=1, max_records=10)):
-            assert time.monotonic() < until
-        return records
+        return until(lambda: consumer.poll(timeout_s=1, max_records=10))
     finally:
         consumer.close()
 
@@ -97,9 +92,7 @@ def test_ctrl_c_ends_the_demo_and_cleans_up(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=environment(tmp_path),
     )
-    until = time.monotonic() + 60
-    while not list(tmp_path.iterdir()) and time.monotonic() < until:
-        time.sleep(0.1)
+    until(lambda: list(tmp_path.iterdir()))
     time.sleep(3)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=240)

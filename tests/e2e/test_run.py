@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 import pytest
 import yaml
 from ports import port_of, reserve
+from until import until
 
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
@@ -25,6 +25,7 @@ from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
 from guardian.gateway.client import RevocationList
 from guardian.wire.client import ControlClient
+from guardian.wire.findings import FindingView
 
 
 @pytest.fixture
@@ -62,10 +63,7 @@ def start(home: Path, *command: str) -> subprocess.Popen[bytes]:
 def client(home: Path, url: str) -> ControlClient:
     token = (home / "keys" / "admin.token").read_text(encoding="utf-8").strip()
     made = ControlClient(url, lambda: token)
-    until = time.monotonic() + 30
-    while not made.ready():
-        assert time.monotonic() < until, "control did not come up"
-        time.sleep(0.1)
+    until(made.ready)
     return made
 
 
@@ -111,14 +109,13 @@ def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path, port: in
                     session = json.loads(line)["envelope"]["session_id"]
                     producer.send("guardian.decisions", line, key=session.encode())
                 producer.close()
-                until = time.monotonic() + 60
-                while time.monotonic() < until:
+
+                def drifts() -> list[FindingView]:
                     found = control.findings(kind="drift").items
-                    drift = [view for view in found if view.finding.session_id in expired]
-                    if {view.finding.session_id for view in drift} == expired:
-                        break
-                    time.sleep(0.2)
-                assert {view.finding.session_id for view in drift} == expired
+                    return [view for view in found if view.finding.session_id in expired]
+
+                until(lambda: {view.finding.session_id for view in drifts()} == expired)
+                drift = drifts()
                 for view in drift:
                     enforced = view.finding.tenant_id == "tenant_acme"
                     assert view.outcome.effect.value == ("revoke" if enforced else "flag"), view.outcome.note

@@ -7,8 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ import pytest
 import yaml
 from ports import port_of, reserve
 from quick_broker import QuickBroker
+from until import until
 
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
@@ -31,17 +31,6 @@ from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView
 
 TOPIC = "guardian.decisions"
-_PATIENCE_S = 90
-
-
-def until(holds: Callable[[], object]) -> bool:
-    """Whether it holds in time."""
-    end = time.monotonic() + _PATIENCE_S
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _bare() -> dict[str, str]:
@@ -134,11 +123,6 @@ class Estate:
         return [(e.tenant_id, e.subject_id, e.status) for e in changed.entries]
 
 
-@pytest.fixture(name="until", scope="session")
-def until_fixture() -> object:
-    return until
-
-
 @pytest.fixture(name="open_estate", scope="session")
 def open_estate_fixture() -> object:
     return open_estate
@@ -182,7 +166,7 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
         )
     token = (folder / "keys" / "admin.token").read_text(encoding="utf-8").strip()
     client = ControlClient(f"http://127.0.0.1:{port}", lambda: token)
-    assert until(lambda: client.ready() or control.poll() is not None), "the control API did not come up"
+    until(lambda: client.ready() or control.poll() is not None)
     assert control.poll() is None, (folder / "control.log").read_text(encoding="utf-8")
     return Estate(folder, broker, control, client, held)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from quick_broker import QuickBroker
+from until import until
 
 POINTS = ("before_commit", "after_commit", "before_send", "after_send", "before_produce", "after_produce")
 KILLS = int(os.environ.get("KILLS", "6"))
@@ -36,7 +37,6 @@ def calm(
     day: list[bytes],
     open_estate: Callable[..., Any],
     close: Callable[..., None],
-    until: Callable[..., bool],
 ) -> Undisturbed:
     lines = [line for pair in zip(day, cycle([None, None, None, *BROKEN]), strict=False) for line in pair if line]
     with QuickBroker() as broker:
@@ -44,7 +44,7 @@ def calm(
         try:
             estate.produce(lines)
             monitor = estate.watch()
-            assert until(lambda: estate.finished(len(lines))), "it does not get to the end of its log"
+            until(lambda: estate.finished(len(lines)))
             told, ledger, letters = estate.told(), estate.revocations(), estate.dead_letters()
             estate.produce(lines[:20])  # so that it is at work
             monitor.send_signal(signal.SIGTERM)
@@ -57,7 +57,7 @@ def calm(
 
 
 @pytest.mark.slow
-def test_kills_at_every_step_change_nothing(estate: Any, calm: Undisturbed, until: Callable[..., bool]) -> None:
+def test_kills_at_every_step_change_nothing(estate: Any, calm: Undisturbed) -> None:
     share = -(-len(calm.lines) // KILLS)
     died = []
     for kill, point in enumerate(islice(cycle(POINTS), KILLS)):
@@ -71,24 +71,22 @@ def test_kills_at_every_step_change_nothing(estate: Any, calm: Undisturbed, unti
         process.wait()
     assert died.count(-signal.SIGKILL) >= len(POINTS) // 2, "they must die at work, or the test proves nothing"
     estate.watch()
-    assert until(lambda: estate.finished(len(calm.lines)))
+    until(lambda: estate.finished(len(calm.lines)))
     assert estate.told() == calm.findings
     assert sorted(estate.revocations()) == sorted(calm.ledger)
     assert estate.dead_letters() == calm.letters
 
 
 @pytest.mark.slow
-def test_two_monitors_share_the_work_and_losing_one_loses_nothing(
-    estate: Any, calm: Undisturbed, until: Callable[..., bool]
-) -> None:
+def test_two_monitors_share_the_work_and_losing_one_loses_nothing(estate: Any, calm: Undisturbed) -> None:
     first, second = estate.watch(name="first"), estate.watch(name="second")
-    assert until(lambda: all(assigned(estate, name) for name in ("first", "second"))), "both must have joined"
+    until(lambda: all(assigned(estate, name) for name in ("first", "second")))
     half = len(calm.lines) // 2
     estate.produce(calm.lines[:half])
-    assert until(lambda: estate.count("select count(*) from seen") > 0), "they must be at work"
+    until(lambda: estate.count("select count(*) from seen") > 0)  # they must be at work
     first.send_signal(signal.SIGKILL)
     estate.produce(calm.lines[half:])
-    assert until(lambda: estate.finished(len(calm.lines)))
+    until(lambda: estate.finished(len(calm.lines)))
     assert estate.told() == calm.findings
     assert sorted(estate.revocations()) == sorted(calm.ledger)
     assert second.poll() is None

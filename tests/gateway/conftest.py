@@ -1,19 +1,19 @@
 """A control API of our own, scripted, and a list whose clocks stand still until they are moved."""
 
 import json
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from ports import port_of, reserve
+from serving import Asked, Reply, answering
+from until import until
 
 from guardian.gateway.client import RevocationList
 
@@ -108,6 +108,18 @@ class Ledger:
                 return 200, {"ETag": self.etag()}, self.body(int(since.split(".")[1]), complete=False)
             return 200, {"ETag": self.etag()}, self.body()
 
+    def reply(self, asked: Asked) -> Reply | None:
+        if asked.method == "POST":
+            self.acknowledged.append(asked.json)
+            return Reply(status=self.acknowledging())
+        url = urlsplit(asked.path)
+        seen = {"path": url.path, **{k: v[0] for k, v in parse_qs(url.query).items()}, **dict(asked.headers)}
+        self.requests.append(seen)
+        if (answer := self.answer(seen)) is None:
+            return None
+        status, headers, body = answer
+        return Reply(body, status, tuple(headers.items()))
+
     def silence(self, seconds: float | None = None) -> bytes:
         """Nothing, after so long; None: until the ledger closes."""
         with self.changed:
@@ -115,96 +127,26 @@ class Ledger:
         return b""
 
     def wait_requests(self, count: int) -> None:
-        """Until that many requests have come; a test that waits in vain fails."""
-        assert eventually(lambda: len(self.requests) >= count), f"only {len(self.requests)} requests came"
-
-
-class _Front(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    ledger: Ledger
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        seen = {"path": url.path, **{k: v[0] for k, v in parse_qs(url.query).items()}, **dict(self.headers)}
-        self.ledger.requests.append(seen)
-        answer = self.ledger.answer(seen)
-        try:
-            if answer is None:
-                self.close_connection = True
-                return
-            status, headers, body = answer
-            whole = isinstance(body, bytes)
-            self.send_response(status)
-            for name, value in {**({"Content-Length": str(len(body))} if whole else {}), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            for piece in [body] if whole else body:
-                self.wfile.write(piece)
-            if not whole or int(headers.get("Content-Length", len(body))) != len(body):
-                self.close_connection = True
-        except OSError:
-            self.close_connection = True
-
-    def do_POST(self) -> None:
-        self.ledger.acknowledged.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.ledger.acknowledging())
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Be quiet."""
-
-
-class _Quiet(ThreadingHTTPServer):
-    """`server_close` waits for what is still being answered."""
-
-    daemon_threads = False
-
-    def __init__(self, *where: Any) -> None:
-        self.connections: set[socket.socket] = set()
-        super().__init__(*where)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self.connections.add(request)
-        super().process_request(request, client_address)
-
-    def handle_error(self, *_: Any) -> None:
-        """Clients hang up; that is what some of the tests are about."""
+        until(lambda: len(self.requests) >= count)
 
 
 class Served:
-    """The ledger behind a real port, which can be stopped and started again; nobody else gets it meanwhile."""
+    """The ledger behind a real port, which can be stopped and started again."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.port = 0
-        self.kept = socket.socket()
+    def __init__(self, ledger: Ledger, port: int) -> None:
+        self.ledger, self.port = ledger, port
         self.start()
 
     def start(self) -> None:
-        self.ledger.closing = False
-        front = type("Front", (_Front,), {"ledger": self.ledger})
-        self.kept.close()
-        self.server = _Quiet(("127.0.0.1", self.port), front)
-        self.port = self.server.server_address[1]
-        self.ledger.url = f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
+        self.ledger.closing, self.open = False, ExitStack()
+        self.ledger.url = self.open.enter_context(answering(self.ledger.reply, self.port)).url
 
     def stop(self) -> None:
         """Whoever was being answered has been when it returns."""
         with self.ledger.changed:
             self.ledger.closing = True
             self.ledger.changed.notify_all()
-        self.server.shutdown()
-        self.thread.join()
-        for connection in self.server.connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.server.server_close()
-        self.kept = socket.socket()  # bound and not listening: who connects is refused
-        self.kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.kept.bind(("127.0.0.1", self.port))
+        self.open.close()
 
 
 @dataclass
@@ -225,21 +167,6 @@ class Clocks:
         self.passed += seconds
 
 
-def eventually(true: Callable[[], bool]) -> bool:
-    """True as soon as it is; a deadline only so that a failing test ends."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.002)
-    return False
-
-
-@pytest.fixture
-def soon() -> Callable[[Callable[[], bool]], bool]:
-    return eventually
-
-
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()
@@ -247,10 +174,10 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 def served(ledger: Ledger) -> Iterator[Served]:
-    served = Served(ledger)
-    yield served
-    served.stop()
-    served.kept.close()
+    with reserve() as held:
+        served = Served(ledger, port_of(held))
+        yield served
+        served.stop()
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 import threading
 
 import pytest
+from until import until
 
 from guardian.gateway import acknowledging
 
 
 @pytest.mark.parametrize("trouble", [502, OSError])
-def test_an_acknowledgement_that_nobody_took_is_said_again_soon(
-    ledger, follow, soon, trouble, monkeypatch
-) -> None:
+def test_an_acknowledgement_that_nobody_took_is_said_again_soon(ledger, follow, trouble, monkeypatch) -> None:
     monkeypatch.setattr(acknowledging, "_AGAIN_S", 0.02)
     answers = [204, trouble]
 
@@ -22,15 +21,15 @@ def test_an_acknowledgement_that_nobody_took_is_said_again_soon(
 
     ledger.acknowledging = answer
     follow(acknowledge=True, max_stale_s=600, wait_s=0)
-    assert soon(lambda: len(ledger.acknowledged) == 2)
+    until(lambda: len(ledger.acknowledged) == 2)
     assert [told["revision"] for told in ledger.acknowledged] == ["1.0", "1.0"]
 
 
-def test_who_is_stopped_while_it_acknowledges_says_good_bye_too(ledger, follow, soon) -> None:
+def test_who_is_stopped_while_it_acknowledges_says_good_bye_too(ledger, follow) -> None:
     goes_on = threading.Event()
     ledger.acknowledging = lambda: 204 if goes_on.wait(10) else 503
     revoked = follow(acknowledge=True, max_stale_s=600)
-    assert soon(lambda: len(ledger.acknowledged) == 1)
+    until(lambda: len(ledger.acknowledged) == 1)
     stopping = threading.Thread(target=revoked.stop)
     stopping.start()
     assert revoked._follower.stop.wait(10)
@@ -40,32 +39,32 @@ def test_who_is_stopped_while_it_acknowledges_says_good_bye_too(ledger, follow, 
 
 
 def test_a_gateway_that_would_be_led_back_keeps_saying_what_it_holds_although_its_list_is_stale(
-    ledger, follow, cache, clocks, soon
+    ledger, follow, cache, clocks
 ) -> None:
     """After a restart it asks for the whole list: only by this can guardian hear how far the ledger had come."""
     ledger.append("s1")
     ledger.append("s2")
     first = follow(cache_path=cache)
-    assert soon(cache.exists)
+    until(cache.exists)
     first.stop()
     with ledger.changed:
         ledger.n, ledger.entries = 1, ledger.entries[:1]
     clocks.pass_by(60)
     revoked = follow(cache_path=cache, acknowledge=True, wait_s=0, max_stale_s=0.2)
-    assert soon(lambda: [each["revision"] for each in ledger.acknowledged] == ["1.2", "1.2"])
+    until(lambda: [each["revision"] for each in ledger.acknowledged] == ["1.2", "1.2"])
     assert revoked.state().status == "stale"
 
 
-def test_one_that_is_stale_because_guardian_is_away_says_nothing(ledger, follow, clocks, soon) -> None:
+def test_one_that_is_stale_because_guardian_is_away_says_nothing(ledger, follow, clocks) -> None:
     revoked = follow(acknowledge=True, max_stale_s=0.2)
     ledger.acknowledging = lambda: 204
-    assert soon(lambda: len(ledger.acknowledged) > 1)
+    until(lambda: len(ledger.acknowledged) > 1)
     ledger.break_everything(lambda *_: (503, {}, b""))
-    assert soon(lambda: "503" in revoked.state().last_error)
+    until(lambda: "503" in revoked.state().last_error)
     clocks.pass_by(60)
     before = len(ledger.acknowledged)
     revoked._held.moved.set()
-    assert soon(lambda: not revoked._held.moved.is_set())
+    until(lambda: not revoked._held.moved.is_set())
     revoked.stop()
     assert len(ledger.acknowledged) <= before + 1  # one may have been on its way
 
@@ -74,16 +73,14 @@ def test_one_that_is_stale_because_guardian_is_away_says_nothing(ledger, follow,
     ("epoch", "ends"),
     [(1, "begin a new epoch, and does once"), (0, "write epoch 1 or a later one into its store")],
 )
-def test_a_list_that_went_back_is_an_error_that_says_what_ends_it(
-    ledger, follow, soon, caplog, epoch, ends
-) -> None:
+def test_a_list_that_went_back_is_an_error_that_says_what_ends_it(ledger, follow, caplog, epoch, ends) -> None:
     ledger.append("s1")
     revoked = follow()
     assert revoked.wait_ready(10)
     with ledger.changed:
         ledger.epoch, ledger.n, ledger.entries = epoch, 0, []
         ledger.changed.notify_all()
-    assert soon(lambda: ends in caplog.text)
+    until(lambda: ends in caplog.text)
     (said,) = [each for each in caplog.records if each.name == "guardian.gateway"]
     assert (said.levelname, "went_back" in said.getMessage()) == ("ERROR", True)
     assert ends in revoked.state().last_error

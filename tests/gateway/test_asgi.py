@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from until import until
 
 from guardian.gateway.aio import AsyncRevocationList
 from guardian.gateway.asgi import Caller, RefuseRevoked, from_headers
@@ -60,10 +61,8 @@ def test_headers_are_named_in_any_capitals(asked) -> None:
 
 
 @pytest.mark.parametrize("gone", [None, OSError, RuntimeError], ids=["there", "has left", "closed already"])
-def test_an_open_websocket_is_closed_at_the_next_message_of_who_is_revoked_meanwhile(
-    ledger, follow, soon, gone
-) -> None:
-    heard, sent = _over_a_websocket(ledger, follow, soon, {"type": "websocket.receive", "text": "call 2"}, gone)
+def test_an_open_websocket_is_closed_at_the_next_message_of_who_is_revoked_meanwhile(ledger, follow, gone) -> None:
+    heard, sent = _over_a_websocket(ledger, follow, {"type": "websocket.receive", "text": "call 2"}, gone)
     assert [message["type"] for message in heard] == [
         "websocket.connect",
         "websocket.receive",
@@ -72,15 +71,13 @@ def test_an_open_websocket_is_closed_at_the_next_message_of_who_is_revoked_meanw
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": "session_revoked"}]
 
 
-def test_who_hangs_up_is_not_closed_besides(ledger, follow, soon) -> None:
+def test_who_hangs_up_is_not_closed_besides(ledger, follow) -> None:
     left = {"type": "websocket.disconnect", "code": 1001}
-    heard, sent = _over_a_websocket(ledger, follow, soon, left, None)
+    heard, sent = _over_a_websocket(ledger, follow, left, None)
     assert (heard[-1], sent) == (left, [])
 
 
-def _over_a_websocket(
-    ledger, follow, soon, third: Any, gone: type[Exception] | None
-) -> tuple[list[Any], list[Any]]:
+def _over_a_websocket(ledger, follow, third: Any, gone: type[Exception] | None) -> tuple[list[Any], list[Any]]:
     """What the application hears and the server is sent, where s1 is revoked before the third message."""
     revoked, heard, sent = follow(), list[Any](), list[Any]()
     assert revoked.wait_ready(10)
@@ -88,7 +85,7 @@ def _over_a_websocket(
     async def receive() -> Any:
         if len(heard) == 2:
             ledger.append("s1")
-            assert soon(lambda: revoked.is_revoked("acme", "s1"))
+            until(lambda: revoked.is_revoked("acme", "s1"))
         return [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "call 1"}, third][len(heard)]
 
     async def send(message: Any) -> None:
@@ -106,7 +103,7 @@ def _over_a_websocket(
 
 
 @pytest.mark.parametrize("held", ["in threads", "for asyncio"])
-def test_at_the_end_of_the_application_the_list_is_stopped_with_a_good_bye(ledger, served, soon, held) -> None:
+def test_at_the_end_of_the_application_the_list_is_stopped_with_a_good_bye(ledger, served, held) -> None:
     ledger.acknowledging = lambda: 204
     kind = RevocationList if held == "in threads" else AsyncRevocationList
     revoked = kind(ledger.url, "token-of-the-gateway", jitter=lambda: 0.0)
@@ -124,7 +121,7 @@ def test_at_the_end_of_the_application_the_list_is_stopped_with_a_good_bye(ledge
         started = revoked.start()
         if held == "for asyncio":
             await started
-        assert soon(lambda: len(ledger.acknowledged) == 1)
+        until(lambda: len(ledger.acknowledged) == 1)
         await RefuseRevoked(app, revoked, from_headers("acme"))({"type": "lifespan"}, receive, None)  # type: ignore[arg-type]
 
     asyncio.run(scenario())

@@ -5,15 +5,16 @@ import os
 import stat
 
 import pytest
+from until import until
 
 
 @pytest.fixture
-def remembered(ledger, follow, cache, served, soon):
+def remembered(ledger, follow, cache, served):
     """A cache with s1 and t1 revoked, and the server gone."""
     ledger.append("s1")
     ledger.append("t1", tenant="globex")
     first = follow(cache_path=cache)
-    assert soon(cache.exists)
+    until(cache.exists)
     first.stop()
     served.stop()
     yield cache
@@ -66,16 +67,14 @@ def test_a_restart_makes_no_list_fresher(remembered, follow, clocks) -> None:
     assert remembered.read_bytes() == saved, "nothing was learnt"
 
 
-def test_a_list_is_dated_by_when_it_was_confirmed_not_by_when_it_was_saved(
-    ledger, follow, cache, clocks, soon
-) -> None:
+def test_a_list_is_dated_by_when_it_was_confirmed_not_by_when_it_was_saved(ledger, follow, cache, clocks) -> None:
     revoked = follow(cache_path=cache)
     assert revoked.wait_ready(10)
-    assert soon(cache.exists)
+    until(cache.exists)
     confirmed = clocks.wall()
     revoked._held._save_took = 10.0  # so long a list that it is not saved at once
     ledger.append("s1")
-    assert soon(lambda: revoked.is_revoked("acme", "s1"))
+    until(lambda: revoked.is_revoked("acme", "s1"))
     ledger.break_everything(lambda *_: None)
     clocks.pass_by(40)
     revoked.stop()
@@ -131,13 +130,13 @@ def test_a_cache_that_lacks_a_field_is_ignored(remembered, follow, field: str) -
 
 
 def test_after_a_restart_the_whole_list_is_asked_for_and_an_older_one_is_refused(
-    remembered, follow, ledger, served, soon
+    remembered, follow, ledger, served
 ) -> None:
     before = len(ledger.requests)
     ledger.n, ledger.entries = 1, ledger.entries[:1]
     served.start()
     revoked = follow(cache_path=remembered)
-    assert soon(lambda: "went_back" in revoked.state().last_error)
+    until(lambda: "went_back" in revoked.state().last_error)
     assert "since" not in ledger.requests[before]
     assert revoked.is_revoked("globex", "t1")
     served.stop()
@@ -152,13 +151,13 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_and_not_the_list(
     assert revoked.is_revoked("acme", "s1")
 
 
-def test_a_list_that_only_stays_confirmed_is_saved_now_and_then(ledger, follow, cache, clocks, soon) -> None:
+def test_a_list_that_only_stays_confirmed_is_saved_now_and_then(ledger, follow, cache, clocks) -> None:
     ledger.long_poll = False
     revoked = follow(cache_path=cache)
     assert revoked.wait_ready(10)
-    assert soon(cache.exists)
+    until(cache.exists)
     clocks.pass_by(16)
-    assert soon(lambda: json.loads(cache.read_text())["confirmed_at"] == clocks.wall())
+    until(lambda: json.loads(cache.read_text())["confirmed_at"] == clocks.wall())
 
 
 @pytest.mark.parametrize(

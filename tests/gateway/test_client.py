@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from until import until
 
 
 def test_a_revoked_session_is_refused_and_others_pass(ledger, follow) -> None:
@@ -51,13 +52,13 @@ def test_the_same_session_id_of_another_tenant_passes(ledger, follow) -> None:
     assert not revoked.is_revoked("globex", "s1")
 
 
-def test_a_reinstated_session_passes_again(ledger, follow, soon) -> None:
+def test_a_reinstated_session_passes_again(ledger, follow) -> None:
     ledger.append("s1")
     revoked = follow()
     assert revoked.wait_ready(10)
     assert revoked.is_revoked("acme", "s1")
     ledger.append("s1", status="reinstated")
-    assert soon(lambda: not revoked.is_revoked("acme", "s1"))
+    until(lambda: not revoked.is_revoked("acme", "s1"))
 
 
 def test_an_expired_revocation_lets_the_session_pass(ledger, follow, clocks) -> None:

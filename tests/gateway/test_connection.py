@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from nginx import certified
 from receivers import Dripping
+from until import until
 
 from guardian.gateway import connection
 from guardian.gateway.client import RevocationList
@@ -20,17 +21,17 @@ from guardian.gateway.reading import Refused
 from guardian.gateway.trouble import reason
 
 
-def test_a_redirect_is_not_followed_with_the_token(ledger, follow, soon) -> None:
+def test_a_redirect_is_not_followed_with_the_token(ledger, follow) -> None:
     revoked = follow()
     ledger.break_everything(lambda ledger, _: (302, {"Location": f"{ledger.url}/elsewhere"}, b""))
-    assert soon(lambda: "http_302" in revoked.state().last_error)
+    until(lambda: "http_302" in revoked.state().last_error)
     assert {seen["path"] for seen in ledger.requests} == {"/v1/revocations"}
 
 
-def test_certificates_are_verified(ledger, served, soon) -> None:
+def test_certificates_are_verified(ledger, served) -> None:
     revoked = RevocationList(ledger.url.replace("http:", "https:"), "t", interval_s=0.02).start()
     try:
-        assert soon(lambda: "SSL" in revoked.state().last_error)
+        until(lambda: "SSL" in revoked.state().last_error)
     finally:
         revoked.stop()
     assert revoked._server._context is not None

@@ -5,11 +5,12 @@ import os
 import threading
 
 import pytest
+from until import until
 
 from guardian.gateway.client import RevocationList
 
 
-def test_stopping_does_not_wait_for_a_held_request(ledger, follow, soon) -> None:
+def test_stopping_does_not_wait_for_a_held_request(ledger, follow) -> None:
     revoked = follow(max_stale_s=3000, wait_s=1000, timeout_s=60)
     assert revoked.wait_ready(10)
     ledger.wait_requests(2)
@@ -20,7 +21,7 @@ def test_stopping_does_not_wait_for_a_held_request(ledger, follow, soon) -> None
     assert not any(thread.is_alive() for thread in revoked._threads)
 
 
-def test_stopping_while_the_stream_is_being_opened_does_not_wait_for_it(ledger, follow, soon, monkeypatch) -> None:
+def test_stopping_while_the_stream_is_being_opened_does_not_wait_for_it(ledger, follow, monkeypatch) -> None:
     def held(ledger, seen):
         if not seen["path"].endswith("/stream"):
             return 200, {"ETag": ledger.etag()}, ledger.body()
@@ -30,7 +31,7 @@ def test_stopping_while_the_stream_is_being_opened_does_not_wait_for_it(ledger, 
     def slow(connection):
         if ledger.requests:  # the list was had: this one is for the stream
             opening.set()
-            soon(lambda: revoked._server._aborted)
+            until(lambda: revoked._server._aborted)
         connect(connection)
 
     opening, connect = threading.Event(), http.client.HTTPConnection.connect
@@ -67,7 +68,7 @@ def test_a_list_that_was_stopped_before_its_start_does_not_pretend_to_follow(fol
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("push", [False, True])
 def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_started_there(
-    ledger, follow, soon, push
+    ledger, follow, push
 ) -> None:
     revoked = follow(push=push, on_stale="open", acknowledge=True)
     assert revoked.wait_ready(10)
@@ -78,7 +79,7 @@ def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_sta
         try:
             before = revoked.state()
             revoked.start()
-            there = soon(lambda: revoked.is_revoked("acme", "later")) and revoked.state().status == "fresh"
+            there = until(lambda: revoked.is_revoked("acme", "later")) and revoked.state().status == "fresh"
             revoked.stop()
             os.write(tell, f"{before.last_error} {there} {revoked._credentials.instance}".encode())
         finally:
@@ -90,7 +91,7 @@ def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_sta
     os.waitpid(worker, 0)
     assert said.startswith("forked: nobody follows the list in this process")
     assert said.endswith(f" True {revoked._credentials.instance}-{worker}")
-    assert soon(lambda: revoked.is_revoked("acme", "later"))  # and the parent goes on
+    until(lambda: revoked.is_revoked("acme", "later"))  # and the parent goes on
     assert revoked.state().last_error == ""
 
 
@@ -111,13 +112,13 @@ def test_workers_of_a_list_that_was_made_before_the_fork_have_a_name_each(ledger
     assert asked == {f"{made}-{worker}" for worker in workers}
 
 
-def test_a_good_bye_is_said_where_no_thread_can_be_started_any_more(ledger, follow, soon, monkeypatch) -> None:
+def test_a_good_bye_is_said_where_no_thread_can_be_started_any_more(ledger, follow, monkeypatch) -> None:
     def refused(_timer: threading.Timer) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     ledger.acknowledging = lambda: 204
     revoked = follow(acknowledge=True)
-    assert soon(lambda: len(ledger.acknowledged) == 1)
+    until(lambda: len(ledger.acknowledged) == 1)
     monkeypatch.setattr(threading.Timer, "start", refused)  # as Python 3.12 ends
     revoked.stop()
     assert ledger.acknowledged[-1]["leaving"]

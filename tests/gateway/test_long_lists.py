@@ -3,6 +3,7 @@
 import gzip
 
 import pytest
+from until import until
 
 from guardian.gateway.cache import Cache
 
@@ -35,16 +36,16 @@ def test_it_is_asked_for_and_read_packed(ledger, follow) -> None:
     ],
     ids=["half", "two", "not gzip", "a bomb", "another coding"],
 )
-def test_what_does_not_unpack_as_it_should_changes_nothing(ledger, follow, soon, answer, says) -> None:
+def test_what_does_not_unpack_as_it_should_changes_nothing(ledger, follow, answer, says) -> None:
     ledger.append("s1")
     ledger.always = answer
     revoked = follow(max_bytes=1_000_000)
-    assert soon(lambda: says in revoked.state().last_error)
+    until(lambda: says in revoked.state().last_error)
     assert revoked.state().status == "never_loaded"
 
 
 def test_saving_takes_a_small_part_of_the_time_and_stopping_saves_the_rest(
-    ledger, follow, cache, clocks, soon, monkeypatch
+    ledger, follow, cache, clocks, monkeypatch
 ) -> None:
     saves, save = [], Cache.save
 
@@ -56,15 +57,15 @@ def test_saving_takes_a_small_part_of_the_time_and_stopping_saves_the_rest(
     monkeypatch.setattr(Cache, "save", slow)
     ledger.append("s0")
     revoked = follow(cache_path=cache)
-    assert soon(lambda: saves == [1])
+    until(lambda: saves == [1])
     for n in range(2, 5):
         ledger.append(f"s{n}")
-        assert soon(lambda n=n: revoked.state().revision.n == n)
+        until(lambda n=n: revoked.state().revision.n == n)
     assert saves == [1]
     clocks.pass_by(21)
     ledger.append("s5")
-    assert soon(lambda: saves == [1, 5])
+    until(lambda: saves == [1, 5])
     ledger.append("s6")
-    assert soon(lambda: revoked.state().revision.n == 6)
+    until(lambda: revoked.state().revision.n == 6)
     revoked.stop()
     assert saves == [1, 5, 6]

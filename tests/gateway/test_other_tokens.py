@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from until import until
 
 from guardian.gateway.client import Revision
 from guardian.gateway.reading import Answer, Refused, Signed, View, apply
@@ -42,28 +43,28 @@ def test_another_token_begins_with_a_whole_list(ledger, follow) -> None:
     assert asked == [(NARROW, False), (NARROW, True), (WIDE, False), (WIDE, True)]
 
 
-def test_a_narrowed_token_starts_from_its_own_list(two_tenants, follow, soon, clocks) -> None:
+def test_a_narrowed_token_starts_from_its_own_list(two_tenants, follow, clocks) -> None:
     tokens = [WIDE]
     revoked = follow(token=lambda: tokens[-1])
-    assert soon(lambda: revoked.state().revision == Revision(1, 2))
+    until(lambda: revoked.state().revision == Revision(1, 2))
     tokens.append(NARROW)
-    assert soon(lambda: revoked.state().revision == Revision(1, 1))
+    until(lambda: revoked.state().revision == Revision(1, 1))
     clocks.pass_by(31)
-    assert soon(lambda: revoked.state().status == "fresh")
+    until(lambda: revoked.state().status == "fresh")
     assert revoked.is_revoked("acme", "s1")
     assert not revoked.is_revoked("acme", "s2")
 
 
-def test_a_narrowed_token_starts_from_its_own_list_after_a_restart_too(two_tenants, follow, soon, cache) -> None:
+def test_a_narrowed_token_starts_from_its_own_list_after_a_restart_too(two_tenants, follow, cache) -> None:
     first = follow(cache_path=cache)
-    assert soon(cache.exists)
+    until(cache.exists)
     first.stop()
     again = follow(cache_path=cache, token=NARROW)
-    assert soon(lambda: again.state().revision == Revision(1, 1))
+    until(lambda: again.state().revision == Revision(1, 1))
     assert again.is_revoked("acme", "s1")
 
 
-def test_a_wider_list_of_the_same_revision_is_kept_at_once(two_tenants, follow, soon, cache) -> None:
+def test_a_wider_list_of_the_same_revision_is_kept_at_once(two_tenants, follow, cache) -> None:
     two_tenants.break_everything(narrow_at(2))
     tokens = [NARROW]
     first = follow(token=lambda: tokens[-1], cache_path=cache)
@@ -71,51 +72,51 @@ def test_a_wider_list_of_the_same_revision_is_kept_at_once(two_tenants, follow, 
     def kept():
         return {subject for _, _, subject, _ in json.loads(cache.read_text())["until"]}
 
-    assert soon(lambda: cache.exists() and kept() == {"s1"})
+    until(lambda: cache.exists() and kept() == {"s1"})
     narrow = cache.read_bytes()
     tokens.append(WIDE)
-    assert soon(lambda: kept() == {"s1", "g1"})
+    until(lambda: kept() == {"s1", "g1"})
     first.stop()
     cache.write_bytes(narrow)
     follow(token=WIDE, cache_path=cache)
-    assert soon(lambda: kept() == {"s1", "g1"})
+    until(lambda: kept() == {"s1", "g1"})
 
 
-def test_the_same_token_is_not_led_back_after_it_was_narrowed(two_tenants, follow, soon, cache) -> None:
+def test_the_same_token_is_not_led_back_after_it_was_narrowed(two_tenants, follow, cache) -> None:
     revoked = follow(token=NARROW, cache_path=cache)
-    assert soon(lambda: revoked.state().revision == Revision(1, 1))
+    until(lambda: revoked.state().revision == Revision(1, 1))
     two_tenants.break_everything(narrow_at(0))
-    assert soon(lambda: "went_back" in revoked.state().last_error)
+    until(lambda: "went_back" in revoked.state().last_error)
     revoked.stop()
     again = follow(token=NARROW, cache_path=cache)
-    assert soon(lambda: "went_back" in again.state().last_error)
+    until(lambda: "went_back" in again.state().last_error)
     assert again.is_revoked("acme", "s1")
 
 
-def test_no_token_is_led_back_into_an_older_epoch(two_tenants, follow, soon) -> None:
+def test_no_token_is_led_back_into_an_older_epoch(two_tenants, follow) -> None:
     tokens = [WIDE]
     revoked = follow(token=lambda: tokens[-1])
-    assert soon(lambda: revoked.state().revision == Revision(1, 2))
+    until(lambda: revoked.state().revision == Revision(1, 2))
     two_tenants.break_everything(narrow_at(99, epoch=0))
     tokens.append(NARROW)
-    assert soon(lambda: "went_back" in revoked.state().last_error)
+    until(lambda: "went_back" in revoked.state().last_error)
     assert revoked.is_revoked("globex", "g1")
 
 
-def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, follow, soon) -> None:
+def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, follow) -> None:
     tokens, said = [WIDE], set()
     revoked = follow(start=False, token=lambda: tokens[-1], acknowledge=True)
     revoked._teller.acknowledge = lambda body, headers, _timeout: said.add(
         (headers["Authorization"].removeprefix("Bearer "), json.loads(body)["revision"])
     )
     revoked.start()
-    assert soon(lambda: said == {(WIDE, "1.2")})
+    until(lambda: said == {(WIDE, "1.2")})
     two_tenants.break_everything(lambda *_: (503, {}, b""))
     tokens.append(NARROW)
     revoked._held.moved.set()
-    assert soon(lambda: not revoked._held.moved.is_set())
+    until(lambda: not revoked._held.moved.is_set())
     two_tenants.break_everything(narrow_at(1))
-    assert soon(lambda: (NARROW, "1.1") in said)
+    until(lambda: (NARROW, "1.1") in said)
     assert said == {(WIDE, "1.2"), (NARROW, "1.1")}
 
 

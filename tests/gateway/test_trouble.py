@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from until import until
 
 from guardian.gateway.trouble import reason
 
@@ -40,7 +41,7 @@ def test_what_the_system_refuses_is_named_and_nothing_is_quoted(error, said) -> 
     assert reason(error) == said
 
 
-def test_a_refused_token_is_said_once_without_the_token(ledger, follow, soon, caplog) -> None:
+def test_a_refused_token_is_said_once_without_the_token(ledger, follow, caplog) -> None:
     follow(token="wrong-secret-token", max_stale_s=0.3)  # so that it is not long until the next try
     ledger.wait_requests(4)
     said = [record.getMessage() for record in caplog.records if record.name == "guardian.gateway"]
@@ -49,9 +50,9 @@ def test_a_refused_token_is_said_once_without_the_token(ledger, follow, soon, ca
     assert "wrong-secret-token" not in caplog.text
 
 
-def test_a_token_that_no_header_can_carry_is_never_logged(ledger, follow, soon, caplog) -> None:
+def test_a_token_that_no_header_can_carry_is_never_logged(ledger, follow, caplog) -> None:
     revoked = follow(token="secret\nX-Evil: 1")
-    assert soon(lambda: "token_unusable" in caplog.text)
+    until(lambda: "token_unusable" in caplog.text)
     assert "token_unusable" in revoked.state().last_error
     assert "secret" not in caplog.text
     assert ledger.requests == []
@@ -63,22 +64,22 @@ def test_a_token_may_be_the_content_of_its_file(follow, tmp_path: Path) -> None:
     assert follow(token=file.read_text).wait_ready(10)
 
 
-def test_a_renewed_token_is_used_as_soon_as_it_is_there(ledger, follow, soon) -> None:
+def test_a_renewed_token_is_used_as_soon_as_it_is_there(ledger, follow) -> None:
     tokens = ["expired"]
     revoked = follow(token=lambda: tokens[-1])
-    assert soon(lambda: "http_401" in revoked.state().last_error)
+    until(lambda: "http_401" in revoked.state().last_error)
     tokens.append("token-of-the-gateway")
     assert revoked.wait_ready(10)
 
 
-def test_trouble_is_said_again_after_a_recovery(ledger, follow, soon, caplog) -> None:
+def test_trouble_is_said_again_after_a_recovery(ledger, follow, caplog) -> None:
     caplog.set_level(logging.INFO)
     revoked = follow()
     assert revoked.wait_ready(10)
     for _ in range(2):
         ledger.break_everything(lambda *_: (503, {}, b""))
-        assert soon(lambda: "http_503" in revoked.state().last_error)
+        until(lambda: "http_503" in revoked.state().last_error)
         ledger.break_everything(None)
-        assert soon(lambda: revoked.state().last_error == "")
+        until(lambda: revoked.state().last_error == "")
     said = [record.getMessage() for record in caplog.records if record.name == "guardian.gateway"]
     assert [("503" in line, "fresh again" in line) for line in said] == [(True, False), (False, True)] * 2

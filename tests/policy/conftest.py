@@ -1,18 +1,18 @@
 """Real servers on this machine: a decision point that answers, and sockets that misbehave."""
 
-import json
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
+from email.message import Message
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import JSON, Asked, Reply, Served, answering
 
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
@@ -28,7 +28,6 @@ from guardian.policy.port import (
 )
 
 CONFIG = Path(__file__).parents[2] / "config"
-JSON = (("Content-Type", "application/json"),)
 SHAPES = """package shapes
 yes := true
 no := false
@@ -44,84 +43,12 @@ ids_of_numbers := {"allow": true, "policy_ids": [1]}
 """
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One request as the server met it."""
-
-    path: str
-    headers: dict[str, str]
-    body: Any
-
-
-@dataclass(frozen=True)
-class Reply:
-    """`body` that is not bytes is sent as JSON."""
-
-    body: Any
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = JSON
-
-    @property
-    def raw(self) -> bytes:
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-
-
-@dataclass
-class Pdp:
-    """Where a server is, and what it was asked."""
-
-    url: str
-    asked: list[Asked] = field(default_factory=list, repr=False)
-
-
 @dataclass
 class HandClock:
     now: float = 0.0
 
     def __call__(self) -> float:
         return self.now
-
-
-@contextmanager
-def _http(answer: Callable[[Asked], Reply]) -> Iterator[Pdp]:
-    pdp = Pdp("")
-
-    class Answering(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            asked = Asked(self.path, dict(self.headers), json.loads(self.rfile.read(length)))
-            pdp.asked.append(asked)
-            reply = answer(asked)
-            self.send_response(reply.status)
-            for name, value in reply.headers:
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.raw)))
-            self.end_headers()
-            with suppress(OSError):  # who asked may have heard enough
-                self.wfile.write(reply.raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            pass
-
-    server = Server(("127.0.0.1", 0), Answering)
-    pdp.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield pdp
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def request_from(connection: socket.socket) -> bytes:
@@ -142,10 +69,10 @@ def _lacks(request: bytes) -> bool:
 
 
 @contextmanager
-def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[Pdp]:
+def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[Served]:
     """A socket that reads one request and then does what it likes until `over` is set."""
     listener = socket.create_server(("127.0.0.1", 0))
-    pdp, over = Pdp(f"http://127.0.0.1:{listener.getsockname()[1]}"), threading.Event()
+    pdp, over = Served(f"http://127.0.0.1:{listener.getsockname()[1]}"), threading.Event()
 
     def serve() -> None:
         with suppress(OSError):
@@ -153,7 +80,7 @@ def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[P
                 connection, _ = listener.accept()
                 with connection, suppress(OSError):
                     connection.settimeout(5)
-                    pdp.asked.append(Asked("", {}, request_from(connection)))
+                    pdp.asked.append(Asked("", "", Message(), request_from(connection), ("", 0)))
                     behave(connection, over)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -169,13 +96,13 @@ def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[P
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Callable[[Asked], Reply]], Pdp]]:
+def serve() -> Iterator[Callable[[Callable[[Asked], Reply]], Served]]:
     with ExitStack() as servers:
-        yield lambda answer: servers.enter_context(_http(answer))
+        yield lambda answer: servers.enter_context(answering(answer))
 
 
 @pytest.fixture
-def serve_raw() -> Iterator[Callable[[Callable[[socket.socket, threading.Event], None]], Pdp]]:
+def serve_raw() -> Iterator[Callable[[Callable[[socket.socket, threading.Event], None]], Served]]:
     with ExitStack() as servers:
         yield lambda behave: servers.enter_context(_raw(behave))
 
@@ -183,11 +110,6 @@ def serve_raw() -> Iterator[Callable[[Callable[[socket.socket, threading.Event],
 @pytest.fixture
 def whole_request() -> Callable[[socket.socket], bytes]:
     return request_from
-
-
-@pytest.fixture
-def reply() -> type[Reply]:
-    return Reply
 
 
 @pytest.fixture
@@ -216,7 +138,7 @@ def auto_revoke() -> PolicyRequest:
 
 
 @pytest.fixture(scope="session")
-def rego_server() -> Iterator[Pdp]:
+def rego_server() -> Iterator[Served]:
     """The example policies in a real Rego evaluator, behind the shape of OPA's REST API."""
     regopy = pytest.importorskip("regopy", reason="the dev extra brings a Rego evaluator")
     interpreter = regopy.Interpreter()
@@ -231,33 +153,33 @@ def rego_server() -> Iterator[Pdp]:
         with turn:  # the interpreter holds one input at a time
             if rule not in bundles:
                 bundles[rule] = interpreter.build(f"x := data.{rule}")
-            interpreter.set_input(asked.body["input"])
+            interpreter.set_input(asked.json["input"])
             output = interpreter.query_bundle(bundles[rule])
         body: dict[str, Any] = {} if str(output) == "undefined" else {"result": output.results[0]["x"]}
         if query == "provenance=true":
             body["provenance"] = {"version": "1.10.0", "bundles": {"authz": {"revision": "rev-7"}}}
         return Reply(body)
 
-    with _http(answer) as pdp:
+    with answering(answer) as pdp:
         yield pdp
 
 
 @pytest.fixture(scope="session")
-def authzen_server() -> Iterator[Pdp]:
+def authzen_server() -> Iterator[Served]:
     """An AuthZEN PDP that rebuilds the request from the facts and lets the shipped Cedar policies decide."""
     shipped = CedarPolicies.from_files(PolicyFiles.read(CONFIG / "policies"))
 
     def answer(asked: Asked) -> Reply:
         if asked.path != "/access/v1/evaluation":
             return Reply({"error": "no such endpoint"}, status=404)
-        said = shipped.decide(request_of(asked.body))
+        said = shipped.decide(request_of(asked.json))
         context = {"policy_ids": list(said.policy_ids), "reasons": dict(said.reasons)}
         return Reply(
             {"decision": said.allowed, "context": context},
             headers=(*JSON, ("X-Request-ID", asked.headers["X-Request-ID"])),
         )
 
-    with _http(answer) as pdp:
+    with answering(answer) as pdp:
         yield pdp
 
 

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from serving import Reply
 
 from guardian.policy.authzen import AuthzenPoint
 from guardian.policy.cedar import CedarPolicies
@@ -29,11 +30,11 @@ SHIPPED = CedarPolicies.from_files(PolicyFiles.read(Path(__file__).parents[2] / 
 
 
 @pytest.fixture
-def answering(serve, reply, numbered):
+def answering(serve, numbered):
     """A point whose PDP gives this one answer to everything, and the PDP."""
 
     def started(answer, **more):
-        pdp = serve(lambda _: reply(answer))
+        pdp = serve(lambda _: Reply(answer))
         return AuthzenPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0, **more), pdp
 
     return started
@@ -50,17 +51,17 @@ def test_the_request_has_the_shape_of_the_specification(answering, auto_revoke):
     assert asked.headers["X-Request-ID"] == "request-1"
     assert asked.headers["Authorization"] == "Bearer t0ken"
     assert asked.headers["Content-Type"] == "application/json"
-    assert set(asked.body) == {"subject", "action", "resource", "context"}
-    assert asked.body["subject"] == {
+    assert set(asked.json) == {"subject", "action", "resource", "context"}
+    assert asked.json["subject"] == {
         "type": "principal",
         "id": "monitor-1",
         "properties": {"role": "monitor", "tenants": ["acme"], "every_tenant": False},
     }
-    assert asked.body["action"] == {"name": "propose", "properties": {"target": "revoke"}}
-    assert asked.body["resource"]["type"] == "session"
-    assert asked.body["resource"]["id"] == "acme/s/1"
-    assert asked.body["resource"]["properties"]["data_classes"] == ["a", "b"]
-    assert asked.body["context"]["evidence"]["one_in"] == 50_000
+    assert asked.json["action"] == {"name": "propose", "properties": {"target": "revoke"}}
+    assert asked.json["resource"]["type"] == "session"
+    assert asked.json["resource"]["id"] == "acme/s/1"
+    assert asked.json["resource"]["properties"]["data_classes"] == ["a", "b"]
+    assert asked.json["context"]["evidence"]["one_in"] == 50_000
 
 
 def test_every_request_has_its_own_id(answering, auto_revoke):
@@ -70,8 +71,8 @@ def test_every_request_has_its_own_id(answering, auto_revoke):
     assert [asked.headers["X-Request-ID"] for asked in pdp.asked] == ["request-1", "request-2", "request-3"]
 
 
-def test_a_base_path_is_kept(serve, reply, numbered, auto_revoke):
-    pdp = serve(lambda _: reply({"decision": True}))
+def test_a_base_path_is_kept(serve, numbered, auto_revoke):
+    pdp = serve(lambda _: Reply({"decision": True}))
     point = AuthzenPoint(url=f"{pdp.url}/pdp/", clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     assert point.decide(auto_revoke).allowed
     assert pdp.asked[0].path == "/pdp/access/v1/evaluation"

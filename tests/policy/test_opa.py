@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from serving import Reply
 
 from guardian.policy.cases import PolicyCase, read_cases
 from guardian.policy.facts import facts
@@ -57,7 +58,7 @@ def test_opa_gets_the_facts_as_its_input(opa, auto_revoke, rego_server):
     opa("shapes/yes").decide(auto_revoke)
     asked = rego_server.asked[-1]
     assert asked.path == "/v1/data/shapes/yes?provenance=true"
-    assert asked.body == {"input": facts(auto_revoke)}
+    assert asked.json == {"input": facts(auto_revoke)}
     assert "Authorization" not in asked.headers
 
 
@@ -71,17 +72,17 @@ def test_the_version_names_rule_and_bundles_as_the_latest_answer_said(opa, auto_
 @pytest.mark.parametrize(
     "provenance", [None, 7, {}, {"bundles": 1}, {"bundles": {"a": 1}}, {"bundles": {"a": {"revision": 3}}}]
 )
-def test_an_opa_without_bundles_is_named_without_them(serve, reply, numbered, auto_revoke, provenance):
-    pdp = serve(lambda _: reply({"result": True, "provenance": provenance}))
+def test_an_opa_without_bundles_is_named_without_them(serve, numbered, auto_revoke, provenance):
+    pdp = serve(lambda _: Reply({"result": True, "provenance": provenance}))
     point = OpaPoint(url=f"{pdp.url}/", clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     assert point.decide(auto_revoke).allowed
     assert point.version == f"opa {pdp.url}/v1/data/guardian/decision"
 
 
-def test_hostile_names_are_shown_bounded_and_visible(serve, reply, numbered, auto_revoke):
+def test_hostile_names_are_shown_bounded_and_visible(serve, numbered, auto_revoke):
     told = {"allow": False, "reasons": {"\x1b[2Jid" + "i" * 500: "\u202egood\n" + "r" * 5000}}
     bundles = {"bundles": {f"b{n}\n": {"revision": "x" * 500} for n in range(50)}}
-    pdp = serve(lambda _: reply({"result": told, "provenance": bundles}))
+    pdp = serve(lambda _: Reply({"result": told, "provenance": bundles}))
     point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     decision = point.decide(auto_revoke)
     (name,), (reason,) = decision.policy_ids, decision.reasons.values()
@@ -92,9 +93,9 @@ def test_hostile_names_are_shown_bounded_and_visible(serve, reply, numbered, aut
     assert len(point.version) < 1200
 
 
-def test_more_policies_than_anybody_reads_are_an_error(serve, reply, numbered, auto_revoke):
+def test_more_policies_than_anybody_reads_are_an_error(serve, numbered, auto_revoke):
     told = {"allow": True, "policy_ids": [f"p{n}" for n in range(33)]}
-    pdp = serve(lambda _: reply({"result": told}))
+    pdp = serve(lambda _: Reply({"result": told}))
     point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     assert "33 policies" in point.decide(auto_revoke).errors[0]
 
@@ -108,9 +109,7 @@ def test_a_path_that_is_no_rule_is_refused(numbered, path):
 @pytest.mark.parametrize(
     "fact", ["mode", "in_canary", "evidence", "budget", "harm", "act", "subject", "resource", "action", "context"]
 )
-def test_the_example_policies_never_permit_more_when_a_fact_is_missing(
-    rego_server, reply, serve, auto_revoke, fact
-):
+def test_the_example_policies_never_permit_more_when_a_fact_is_missing(rego_server, serve, auto_revoke, fact):
     """An older or other caller may leave facts out; Rego's undefined must not read as "no objection"."""
 
     told = facts(dataclasses.replace(auto_revoke, act=ActFacts()))

@@ -18,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from serving import Reply
+from until import until
 
 from guardian.bootstrap import plugins
 from guardian.commands import doctor
@@ -179,10 +181,7 @@ SILENT = {
 
 def times_asked(pdp):
     """Who asks may have given up before the server has read the question."""
-    until = time.monotonic() + 30
-    while not pdp.asked and time.monotonic() < until:
-        time.sleep(0.01)
-    return len(pdp.asked)
+    return len(until(lambda: pdp.asked))
 
 
 def denied_with_one_line(point, request, expected):
@@ -268,9 +267,9 @@ WRONG = {
 
 @pytest.mark.parametrize("name", REMOTE)
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_answer_denies_and_the_next_request_is_asked_again(name, kind, serve, reply, auto_revoke):
+def test_a_wrong_answer_denies_and_the_next_request_is_asked_again(name, kind, serve, auto_revoke):
     body, more, expected = WRONG[kind]
-    answers = iter([reply(body, **more), reply(ALLOW)])
+    answers = iter([Reply(body, **more), Reply(ALLOW)])
     pdp = serve(lambda _: next(answers))
     point = made(name, pdp.url)
     denied_with_one_line(point, auto_revoke, expected)
@@ -279,18 +278,18 @@ def test_a_wrong_answer_denies_and_the_next_request_is_asked_again(name, kind, s
 
 
 @pytest.mark.parametrize("name", REMOTE)
-def test_an_answer_to_another_request_denies(name, serve, reply, auto_revoke):
+def test_an_answer_to_another_request_denies(name, serve, auto_revoke):
     kind = ("Content-Type", "application/json; charset=utf-8")
-    honest = serve(lambda asked: reply(ALLOW, headers=(kind, ("X-Request-ID", asked.headers["X-Request-ID"]))))
+    honest = serve(lambda asked: Reply(ALLOW, headers=(kind, ("X-Request-ID", asked.headers["X-Request-ID"]))))
     assert made(name, honest.url).decide(auto_revoke).allowed
-    lying = serve(lambda _: reply(ALLOW, headers=(kind, ("X-Request-ID", "another"))))
+    lying = serve(lambda _: Reply(ALLOW, headers=(kind, ("X-Request-ID", "another"))))
     denied_with_one_line(made(name, lying.url), auto_revoke, "another request than this one")
 
 
 @pytest.mark.parametrize("name", REMOTE)
-def test_a_redirect_takes_neither_facts_nor_token_elsewhere(name, serve, reply, auto_revoke):
-    elsewhere = serve(lambda _: reply(ALLOW))
-    moved = serve(lambda _: reply(b"{}", status=308, headers=(("Location", elsewhere.url),)))
+def test_a_redirect_takes_neither_facts_nor_token_elsewhere(name, serve, auto_revoke):
+    elsewhere = serve(lambda _: Reply(ALLOW))
+    moved = serve(lambda _: Reply(b"{}", status=308, headers=(("Location", elsewhere.url),)))
     denied_with_one_line(made(name, moved.url), auto_revoke, "points elsewhere")
     assert elsewhere.asked == []
     assert moved.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"

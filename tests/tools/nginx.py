@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from ports import port_of, reserve
+from ports import listens, port_of, reserve
+from until import until
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples" / "nginx"
 
@@ -45,13 +44,8 @@ def nginx(folder: Path, site: str, **told: str) -> Iterator[str]:
         command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
         process = subprocess.Popen(command)
         try:
-            for _ in range(200):
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (folder / "error.log").read_text()
-                    time.sleep(0.05)
+            until(lambda: process.poll() is not None or listens(port))
+            assert process.poll() is None, (folder / "error.log").read_text()
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()

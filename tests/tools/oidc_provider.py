@@ -7,17 +7,21 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
+from serving import Asked, Reply, answering
 
 CLIENT, SECRET = "guardian", "a secret of the provider's"
+
+
+def _first(query: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(query).items()}
 
 
 class OidcProvider:
@@ -32,59 +36,33 @@ class OidcProvider:
         self.exchanges: list[str] = []  # what became of each request to the token endpoint
         self.rotate()
         self._codes: dict[str, dict[str, str]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
-    def __enter__(self) -> "OidcProvider":
-        self._thread.start()
+    def __enter__(self) -> Self:
+        self._open = ExitStack()
+        self.issuer = self._open.enter_context(answering(self._answer)).url
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
+        self._open.close()
 
     def rotate(self, key: Any = None, algorithm: str = "ES256") -> None:
         """Sign with a fresh key from now on; only that one is published."""
         self.key = key or ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(4)})
         self.algorithm = algorithm
 
-    def _handler(provider) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: Any) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                told = urlsplit(self.path)
-                query = {name: values[0] for name, values in parse_qs(told.query).items()}
-                match told.path:
-                    case "/.well-known/openid-configuration":
-                        self._json(200, provider._discovery())
-                    case "/keys":
-                        self._json(200, {"keys": [*provider.beside, provider.key.as_dict(private=False)]})
-                    case "/authorize":
-                        self.send_response(302)
-                        self.send_header("location", provider._authorized(query))
-                        self.send_header("content-length", "0")
-                        self.end_headers()
-                    case _:
-                        self._json(404, {})
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"])).decode()
-                form = {name: values[0] for name, values in parse_qs(body).items()}
-                self._json(*provider._exchanged(form, self.headers.get("authorization", "")))
-
-            def _json(self, status: int, body: Any) -> None:
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-        return Handler
+    def _answer(self, asked: Asked) -> Reply:
+        told = urlsplit(asked.path)
+        match told.path:
+            case "/.well-known/openid-configuration":
+                return Reply(self._discovery())
+            case "/keys":
+                return Reply({"keys": [*self.beside, self.key.as_dict(private=False)]})
+            case "/authorize":
+                return Reply(status=302, headers=(("Location", self._authorized(_first(told.query))),))
+            case "/token":
+                form = _first(asked.body.decode())
+                return self._exchanged(form, asked.headers.get("Authorization", ""))
+        return Reply({}, 404)
 
     def _discovery(self) -> dict[str, Any]:
         return {
@@ -105,7 +83,7 @@ class OidcProvider:
         answer = {"code": code, "state": query["state"], "iss": self.issuer} | self.wrong.get("answer", {})
         return f"{query['redirect_uri']}?{urlencode({name: each for name, each in answer.items() if each})}"
 
-    def _exchanged(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+    def _exchanged(self, form: dict[str, str], authorization: str) -> Reply:
         asked = self._codes.pop(form.get("code", ""), None)
         shown = base64.b64decode(authorization.removeprefix("Basic ")).decode().split(":")
         if [unquote_plus(each) for each in shown] != [CLIENT, SECRET]:
@@ -115,11 +93,13 @@ class OidcProvider:
         if asked is None or asked["code_challenge"] != told or asked["redirect_uri"] != form.get("redirect_uri"):
             return self._refused("invalid_grant")
         self.exchanges.append("done")
-        return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": self._id_token(asked["nonce"])}
+        return Reply(
+            {"access_token": "opaque", "token_type": "Bearer", "id_token": self._id_token(asked["nonce"])}
+        )
 
-    def _refused(self, error: str) -> tuple[int, dict[str, Any]]:
+    def _refused(self, error: str) -> Reply:
         self.exchanges.append(error)
-        return 400, {"error": error}
+        return Reply({"error": error}, 400)
 
     def _id_token(self, nonce: str) -> str:
         now = int(self._clock().timestamp())

@@ -14,5 +14,13 @@ def reserve() -> socket.socket:
     return held
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def port_of(held: socket.socket) -> int:
     return int(held.getsockname()[1])

@@ -5,12 +5,13 @@ import socketserver
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
+
+from serving import Asked, Reply, answering, serving
 
 
 @dataclass
@@ -27,40 +28,24 @@ class Receiver:
     url: str = ""
 
     def __enter__(self) -> Self:
-        receiver = self
-
-        class Front(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = receiver.statuses.popleft() if receiver.statuses else 200
-                receiver.bodies.append(body)
-                status = receiver.filtered if receiver.filter and receiver.filter in body else status
-                if status <= 0:
-                    self.close_connection = True
-                    receiver.closing.wait(30 * -status)
-                    return
-                if status < 400:
-                    receiver.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                if status in (429, 529):
-                    self.send_header("Retry-After", "7")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Be quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/collect"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self._open = ExitStack()
+        self.url = f"{self._open.enter_context(answering(self._answer)).url}/collect"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._open.close()
+
+    def _answer(self, asked: Asked) -> Reply | None:
+        status = self.statuses.popleft() if self.statuses else 200
+        self.bodies.append(asked.body)
+        status = self.filtered if self.filter and self.filter in asked.body else status
+        if status <= 0:
+            self.closing.wait(30 * -status)
+            return None
+        if status < 400:
+            self.requests.append(({k.lower(): v for k, v in asked.headers.items()}, asked.body))
+        return Reply(status=status, headers=(("Retry-After", "7"),) if status in (429, 529) else ())
 
 
 @dataclass
@@ -118,17 +103,14 @@ class Mailbox:
             allow_reuse_address = True
             daemon_threads = True
 
-        self._server = Server(("127.0.0.1", 0), Front)
-        self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        server, self._open = Server(("127.0.0.1", 0), Front), ExitStack()
+        server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = server.server_address[1]
+        self._open.enter_context(serving(server))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._open.close()
 
 
 @dataclass
@@ -152,13 +134,10 @@ class Dripping:
             daemon_threads = True
             block_on_close = False
 
-        self._server = Server(("127.0.0.1", 0), Front)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        server, self._open = Server(("127.0.0.1", 0), Front), ExitStack()
+        self.port = server.server_address[1]
+        self._open.enter_context(serving(server))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._open.close()

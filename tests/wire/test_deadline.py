@@ -6,8 +6,7 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from nginx import certified
 from receivers import Dripping
+from serving import Reply, Served, answering, serving
 
 from guardian.alerting.http_post import post
 from guardian.errors import AdviserError, ControlError
@@ -32,37 +32,8 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@contextmanager
-def serving(made: socketserver.TCPServer) -> Iterator[int]:
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield made.server_address[1]
-    finally:
-        made.shutdown()
-        thread.join()
-        made.server_close()
-
-
-class Answering(BaseHTTPRequestHandler):
-    """Says "{}" on connections that stay open, each of which is in its server's `connections`."""
-
-    protocol_version = "HTTP/1.1"
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.connections.append(self.client_address)  # type: ignore[attr-defined]
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    do_POST = do_GET
-
-    def log_message(self, *_: Any) -> None:
-        """Be quiet."""
+def saying_little(tls: ssl.SSLContext | None = None) -> AbstractContextManager[Served]:
+    return answering(lambda _: Reply(b"{}"), tls=tls)
 
 
 class Proxy(socketserver.StreamRequestHandler):
@@ -93,16 +64,6 @@ class Proxy(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def answering(trust: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[Any]]]:
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    made.connections = []  # type: ignore[attr-defined]
-    if trust is not None:
-        made.socket = trust.wrap_socket(made.socket, server_side=True)
-    with serving(made) as port:
-        yield port, made.connections  # type: ignore[attr-defined]
-
-
-@contextmanager
 def saying(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """A server's URL, and the heads of what it was asked; it answers all with these bytes."""
     asked: list[bytes] = []
@@ -113,16 +74,16 @@ def saying(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
             with suppress(OSError):  # who asked has heard enough
                 self.wfile.write(answer)
 
-    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Saying)) as port:
-        yield f"http://127.0.0.1:{port}/", asked
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Saying)) as url:
+        yield url, asked
 
 
 @contextmanager
 def proxying() -> Iterator[tuple[str, list[str]]]:
     made = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy)
     made.tunnels = []  # type: ignore[attr-defined]
-    with serving(made) as port:
-        yield f"http://127.0.0.1:{port}", made.tunnels  # type: ignore[attr-defined]
+    with serving(made) as url:
+        yield url, made.tunnels  # type: ignore[attr-defined]
 
 
 def test_what_is_left_shrinks_with_the_clock_and_then_it_is_too_late() -> None:
@@ -259,16 +220,16 @@ def test_so_is_control(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_connections_are_kept_whichever_thread_asks_next_and_each_exchange_has_a_deadline_of_its_own() -> None:
     now = [0.0]
     limits = httpx.Limits(keepalive_expiry=None)
-    with answering() as (port, connections), BoundedClient(timeout=30.0, limits=limits) as client:
+    with saying_little() as server, BoundedClient(timeout=30.0, limits=limits) as client:
         client._network._clock = lambda: now[0]
         told: list[str] = []
         for _ in range(5):
-            ask = threading.Thread(target=lambda: told.append(client.get(f"http://127.0.0.1:{port}/").text))
+            ask = threading.Thread(target=lambda: told.append(client.get(server.url).text))
             ask.start()
             ask.join()
             now[0] += 29.0
     assert told == ["{}"] * 5
-    assert len(connections) == 1
+    assert len({each.caller for each in server.asked}) == 1
 
 
 def test_the_environments_proxy_and_certificates_are_believed(tmp_path: Path, monkeypatch) -> None:
@@ -277,15 +238,16 @@ def test_the_environments_proxy_and_certificates_are_believed(tmp_path: Path, mo
     trust.load_cert_chain(certificate, key)
 
     def ready() -> bool:
-        with ControlClient(f"https://localhost:{port}", lambda: "t") as control:
+        with ControlClient(f"https://{place}", lambda: "t") as control:
             return control.ready()
 
-    with answering(trust) as (port, _), proxying() as (proxy, tunnels):
+    with saying_little(trust) as server, proxying() as (proxy, tunnels):
+        place = server.url.replace("http://127.0.0.1", "localhost")
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         assert not ready()  # nobody vouches for the certificate
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         assert ready()
-        assert tunnels == [f"localhost:{port}"] * 2
+        assert tunnels == [place] * 2
         monkeypatch.setenv("NO_PROXY", "localhost")
         assert ready()
         assert len(tunnels) == 2
@@ -300,11 +262,11 @@ def test_a_proxy_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
 def test_no_proxy_sees_what_goes_over_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering() as (port, _), proxying() as (proxy, tunnels):
+    with saying_little() as server, proxying() as (proxy, tunnels):
         monkeypatch.setenv(name, proxy)
-        with ControlClient(f"http://127.0.0.1:{port}", lambda: "t") as control:
+        with ControlClient(server.url, lambda: "t") as control:
             assert control.ready()
-        post(f"http://127.0.0.1:{port}", b"{}", {}, timeout_s=5)
+        post(server.url, b"{}", {}, timeout_s=5)
         assert tunnels == []
 
 
@@ -336,6 +298,6 @@ def test_an_answer_that_is_too_long_is_read_no_further(head: bytes) -> None:
 
 
 def test_each_answer_has_a_bound_of_its_own() -> None:
-    with answering() as (port, connections), BoundedClient(most_bytes=200) as client:
-        assert [client.get(f"http://127.0.0.1:{port}/").text for _ in range(5)] == ["{}"] * 5
-    assert len(connections) == 1
+    with saying_little() as server, BoundedClient(most_bytes=200) as client:
+        assert [client.get(server.url).text for _ in range(5)] == ["{}"] * 5
+    assert len({each.caller for each in server.asked}) == 1

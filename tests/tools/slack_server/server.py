@@ -6,10 +6,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs
+
+from serving import serving
+from until import until
 
 from slack_server.rates import Rates
 from slack_server.web_api import BOT, CHANNEL, TOKEN, USER, Workspace
@@ -38,35 +42,25 @@ class SlackServer(Workspace):
     rates: Rates = field(default_factory=lambda: Rates(time.monotonic, on=False))
 
     def __enter__(self) -> Self:
-        self._front = ThreadingHTTPServer(("127.0.0.1", 0), type("Front", (_Front,), {"slack": self}))
-        self._front.daemon_threads = True
-        port = self._front.server_address[1]
-        self.url = f"http://127.0.0.1:{port}/api/"
-        self.socket_url = f"ws://127.0.0.1:{port}/link?ticket=1"
-        self._thread = threading.Thread(target=self._front.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        front, self._serving = type("Front", (_Front,), {"slack": self}), ExitStack()
+        url = self._serving.enter_context(serving(ThreadingHTTPServer(("127.0.0.1", 0), front)))
+        self.url, self.socket_url = f"{url}/api/", f"{url.replace('http', 'ws')}/link?ticket=1"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release.set()
         for connection in self.connections:
             connection.drop()
-        self._front.shutdown()
-        self._thread.join()
-        self._front.server_close()
+        self._serving.close()
 
-    def until(self, holds: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+    def until(self, holds: Callable[[], Any]) -> Any:
         """Wait until something holds of what Slack has; its value."""
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
+
+        def held() -> Any:
             with self.lock:
-                found = holds()
-            if found:
-                return found
-            time.sleep(0.01)
-        raise AssertionError(
-            f"did not happen in {timeout_s} s; messages {len(self.messages)}, calls {self.calls[-9:]}"
-        )
+                return holds()
+
+        return until(held, told=lambda: f"Messages {len(self.messages)}, calls {self.calls[-9:]}")
 
 
 class _Front(BaseHTTPRequestHandler):
