@@ -6,9 +6,11 @@ the one call that it lets through.
 """
 
 import math
-from collections.abc import Mapping
+from asyncio import Semaphore
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from pydantic import ValidationError
@@ -47,11 +49,18 @@ and each message may call somebody."""
 
 
 async def advise(
-    deps: ControlDeps, patience: Patience, principal: Principal, proposed: EvaluationRequest, *, since: float
+    deps: ControlDeps,
+    patience: Patience,
+    writers: Semaphore,
+    principal: Principal,
+    proposed: EvaluationRequest,
+    *,
+    since: float,
 ) -> Advice:
-    """Permit, deny or hold, for a request that arrived at `since`, on the stopwatch. Raises Refusal for a question
-    that makes no sense or is not this caller's to ask."""
-    context = await _advise(deps, patience, principal, proposed, since)
+    """Permit, deny or hold, for a request that arrived at `since`, on the stopwatch. What is not permitted is
+    written down, in one of the places of `writers`. Raises Refusal for a question that makes no sense or is not
+    this caller's to ask."""
+    context = await _advise(deps, patience, writers, principal, proposed, since)
     took = deps.stopwatch() - since
     deps.metrics.observe("guardian_advice_seconds", took)
     answer = "fallback" if context.fallback else context.advice
@@ -61,7 +70,12 @@ async def advise(
 
 
 async def _advise(
-    deps: ControlDeps, patience: Patience, principal: Principal, proposed: EvaluationRequest, since: float
+    deps: ControlDeps,
+    patience: Patience,
+    writers: Semaphore,
+    principal: Principal,
+    proposed: EvaluationRequest,
+    since: float,
 ) -> AdviceContext:
     now = deps.clock()
     call, told = await run_in_threadpool(_begun, deps, principal, proposed, now)
@@ -81,7 +95,11 @@ async def _advise(
             "score": weighed.score,
         }
     )
-    return await run_in_threadpool(_decide, deps, call, told, evidence, now, shown=_shown(call, weighed))
+    decided = await run_in_threadpool(_decide, deps, call, told, evidence, now, shown=_shown(call, weighed))
+    if isinstance(decided, AdviceContext):
+        return decided
+    async with writers:
+        return await run_in_threadpool(decided)
 
 
 def _begun(
@@ -116,7 +134,8 @@ def _decide(
     now: datetime,
     *,
     shown: Mapping[str, str],
-) -> AdviceContext:
+) -> AdviceContext | Callable[[], AdviceContext]:
+    """The advice; or, where the call is not permitted, what writes that down and says it."""
     machine = Principal(ADVISER, "monitor", frozenset({call.envelope.tenant_id}), jti="", expires_at=now)
     with deps.store.read() as rows:
         approval = _word(rows, call, "approved", now)
@@ -144,7 +163,7 @@ def _decide(
         reason = "a person let this call through" if approved else "nothing speaks against it"
         reason = reason if would else f"the tenant is in mode {asked.mode}; in enforce it would not have passed"
         return told.model_copy(update={"advice": "permit", "reason": reason})
-    return _refuse_or_hold(deps, call, told, asked, decision, now, shown=shown)
+    return partial(_refuse_or_hold, deps, call, told, asked, decision, now, shown=shown)
 
 
 def _refuse_or_hold(

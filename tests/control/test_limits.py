@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Semaphore
+from types import SimpleNamespace
 
 import pytest
 from fastapi.routing import APIRoute
@@ -15,6 +16,7 @@ from guardian.control.lapse import sweep
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.store.control import store as control_store
+from guardian.wire.advice import Weighing
 
 
 def test_threads_cannot_exceed_the_budget_nor_fork_ledger_or_audit(make_stage, a_finding, hard):
@@ -50,8 +52,36 @@ def test_the_same_finding_from_many_threads_is_one_revocation(stage, a_finding):
         assert alert_states(rows) == {"pending": 2}, "the change of mode asked for somebody too"
 
 
-def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(stage, a_finding, monkeypatch):
+def _advised(stage, a_finding, n):
+    """Advice on a call that is not to be let through, which is audited."""
+    envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": f"s{n}", "purpose": "review"}
+    body = {
+        "subject": {"type": "session", "id": f"s{n}"},
+        "action": {"name": "crm.export"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope | {"allowed_tools": ["crm.export"], "agent_id": "agent_1"}},
+    }
+    return stage.call("POST", "/v1/advise", "gateway", json=body)
+
+
+def _refused(stage, a_finding, n):
+    """A look at another tenant, which is audited."""
+    return stage.call("GET", "/v1/revocations?tenant_id=globex", "gateway", who=f"gw{n}")
+
+
+@pytest.mark.parametrize(
+    ("send", "answer"),
+    [(lambda stage, a_finding, n: stage.submit(a_finding(f"s{n}")), 200), (_advised, 200), (_refused, 404)],
+    ids=["findings", "calls", "refusals"],
+)
+def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(
+    make_stage, a_finding, monkeypatch, send, answer
+):
     """Say a disk stalls."""
+    breach = Weighing(
+        score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0, hard_breaches=("x",)
+    )
+    stage = make_stage(adviser=SimpleNamespace(weigh=lambda *_: breach), default_mode="enforce")
     admitted, authenticate = Semaphore(0), Gate._authenticate
 
     def counted(*told):
@@ -65,12 +95,12 @@ def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(sta
     monkeypatch.setattr(control_store, "_TURN_S", 600)
     with ThreadPoolExecutor(61) as pool:
         with stage.deps.store.write():
-            sent = [pool.submit(stage.submit, a_finding(f"s{n}")) for n in range(60)]
+            sent = [pool.submit(send, stage, a_finding, n) for n in range(60)]
             assert all(admitted.acquire(timeout=60) for _ in sent)
             for path in ("/v1/check?session_id=s1", "/v1/revocations"):
                 assert pool.submit(stage.call, "GET", path, "gateway").result(timeout=60).status_code == 200
             assert not any(each.done() for each in sent)
-        assert {each.result().status_code for each in sent} == {200}
+        assert {each.result().status_code for each in sent} == {answer}
 
 
 def test_every_route_that_writes_has_its_caller_take_one_of_the_places_of_those(stage):
@@ -81,7 +111,8 @@ def test_every_route_that_writes_has_its_caller_take_one_of_the_places_of_those(
     ]
     assert {route.path for route in free} == {
         "/v1/check/{path:path}", "/v1/revocations/ack", "/v1/monitors",  # which write nothing
-        "/v1/advise", "/slack/interactions", "/slack/commands",  # which seldom do
+        "/v1/advise",  # which takes one where it does
+        "/slack/interactions", "/slack/commands",  # which people click
     }  # fmt: skip
 
 

@@ -54,7 +54,8 @@ _LOOK_AGAIN_S = 0.25
 @router.post("", responses=documented(400, 401, 403, 404, 413, 422, 503))
 async def ask_for_advice(request: Request, deps: Deps, caller: Caller, proposed: EvaluationRequest) -> Advice:
     """May this call go through? `decision` is true for permit alone; `context.advice` tells deny from hold."""
-    return await advise(deps, request.app.state.patience, caller, proposed, since=request.state.arrived)
+    state = request.app.state
+    return await advise(deps, state.patience, state.writers, caller, proposed, since=request.state.arrived)
 
 
 @router.get("/{approval_id}", responses=READS)
