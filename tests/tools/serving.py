@@ -72,8 +72,8 @@ def serving(server: socketserver.TCPServer) -> Iterator[str]:
 def answering(
     answer: Callable[[Asked], Reply | None], port: int = 0, tls: ssl.SSLContext | None = None
 ) -> Iterator[Served]:
-    """A server that answers so, or hangs up, on connections that stay open. At its end they are cut, and whoever
-    was being answered has been."""
+    """A server that answers so, or hangs up, on connections that stay open; who sends something with a GET is
+    refused. At its end they are cut, and whoever was being answered has been."""
     served, connections = Served(), list[socket.socket]()
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def answering(
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked = Asked(self.command, self.path, self.headers, body, self.client_address)
             served.asked.append(asked)
-            reply = answer(asked)
+            reply = Reply(status=405) if body and self.command == "GET" else answer(asked)
             if reply is None:
                 self.close_connection = True
                 return
