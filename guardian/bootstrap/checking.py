@@ -13,7 +13,7 @@ from guardian.bootstrap.revocation import open_faces
 from guardian.bootstrap.slack import people
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
-from guardian.errors import ConfigurationError, StoreError
+from guardian.errors import ConfigurationError
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.store.engine import check_url
 
@@ -34,7 +34,7 @@ def check_plugins(settings: Settings) -> None:
     for name, url in (("monitor", settings.store.monitor), ("control", settings.store.control)):
         try:
             check_url(url)
-        except StoreError as error:
+        except ConfigurationError as error:
             raise ConfigurationError(f"store.{name}: {str(error).removeprefix('store: ')}") from error
 
 

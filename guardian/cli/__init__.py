@@ -1,8 +1,8 @@
 """The command line: argument parsing only. Work lies in `commands` and below.
 
-Exit codes: 0 done; 1 a fault (control away, model altered, ...); 2 wrong usage or configuration;
-3 done, but some input lines could not be read; 4 the monitor stopped, because most records of a gateway cannot be
-read; 130 interrupted; 141 whoever read the output closed it.
+Exit codes: 0 done; 1 a fault (control away, database locked, ...); 2 wrong usage, or a configuration, model or
+policy that has to be mended first; 3 done, but some input lines could not be read; 4 the monitor stopped, because
+most records of a gateway cannot be read; 130 interrupted; 141 whoever read the output closed it.
 """
 
 import os
@@ -21,7 +21,7 @@ from typer.main import get_command_name
 
 from guardian import __version__
 from guardian.cli.common import CUT_OFF, escape
-from guardian.errors import ConfigurationError, FuseBlown, GuardianError
+from guardian.errors import ConfigurationError, FuseBlown, GuardianError, ModelError, PolicyError
 from guardian.telemetry import configure_logging
 
 PANELS = {
@@ -98,8 +98,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="guardian watches AI agents' tool calls for intent drift and revokes sessions, within a policy.\n\n"
     "Start with `guardian demo`, or score a file: `guardian score sessions.jsonl -o verdicts.jsonl`.",
-    epilog="Exit codes: 0 done; 1 a fault; 2 wrong usage or configuration; 3 some lines could not be read; "
-    "4 most records of a gateway cannot be read; 130 interrupted; 141 its output was closed.",
+    epilog="Exit codes: 0 done; 1 a fault; 2 wrong usage, configuration, model or policy; 3 some lines could not "
+    "be read; 4 most records of a gateway cannot be read; 130 interrupted; 141 its output was closed.",
 )
 
 for _noun in (
@@ -151,6 +151,10 @@ def _root(
     configure_logging(level="warning", json=False)
 
 
+_LASTING = (ConfigurationError, ModelError, PolicyError)
+"""What starting again does not mend: the units start nothing again after it."""
+
+
 def main() -> None:
     """Entry point of the `guardian` command."""
     try:
@@ -163,7 +167,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         typer.echo(f"guardian: {escape(_in_words(error))}", err=True)
-        sys.exit(2 if isinstance(error, ConfigurationError) else 4 if isinstance(error, FuseBlown) else 1)
+        sys.exit(2 if isinstance(error, _LASTING) else 4 if isinstance(error, FuseBlown) else 1)
 
 
 def _interrupted(error: BaseException | None) -> bool:

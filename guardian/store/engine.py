@@ -27,7 +27,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import StaticPool
 
 from guardian.disk import make_file, make_folder
-from guardian.errors import StoreError, Unstorable
+from guardian.errors import ConfigurationError, StoreError, Unstorable
 
 _KINDS = ("sqlite", "postgresql")
 _BUSY_MS = 5000
@@ -63,9 +63,9 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
 
     With `tidied` the caller calls `tidy` now and then: commits rarely have to checkpoint SQLite's log themselves.
 
-    A SQLite file's folder is created, and the file is readable by its owner only. Raises StoreError when the
-    URL is not understood, its driver is not installed, the path cannot be written, the server is away or its
-    database cannot hold every text.
+    A SQLite file's folder is created, and the file is readable by its owner only. Raises ConfigurationError when
+    the URL is not understood or its driver is not installed, StoreError when the path cannot be written, the
+    server is away or its database cannot hold every text.
     """
     target = _parsed(url)
     try:
@@ -82,7 +82,7 @@ def open_engine(url: str, *, tidied: bool = False) -> Engine:
 
 
 def check_url(url: str) -> None:
-    """Raises StoreError for what is no URL of a database that guardian can know; nothing is opened."""
+    """Raises ConfigurationError for what is no URL of a database that guardian can know; nothing is opened."""
     target = _parsed(url)
     try:
         target.get_dialect()
@@ -139,19 +139,19 @@ def tidy(engine: Engine) -> None:
 
 
 def _parsed(url: str) -> URL:
-    """Raises StoreError for what guardian keeps nothing in. It shows only how that begins: in a mistyped URL the
-    password may stand anywhere else."""
+    """Raises ConfigurationError for what guardian keeps nothing in. It shows only how that begins: in a mistyped
+    URL the password may stand anywhere else."""
     target: URL | None = None
     with suppress(ArgumentError, ValueError):  # ValueError: its port is no number; a password may stand there
         target = make_url(url)
     if target is not None and target.get_backend_name() not in _KINDS:
         told = f"guardian keeps its data in SQLite or PostgreSQL, not in {target.get_backend_name()!r}"
-        raise StoreError(f"store: {told}; write sqlite:///path/to/file.db or postgresql+psycopg://…")
+        raise ConfigurationError(f"store: {told}; write sqlite:///path/to/file.db or postgresql+psycopg://…")
     if target is not None and "@" not in (target.host or ""):
         return target
     begins = next(_BEGINNING.finditer(url))[0]
     shown = begins if begins == url else f"{begins}***"
-    raise StoreError(
+    raise ConfigurationError(
         f"store: {shown!r} is not a database URL; write sqlite:///path/to/file.db or "
         "postgresql+psycopg://user:password@host:port/name (a password's @ : / are %40 %3A %2F there)"
     )
@@ -240,8 +240,8 @@ def _check_encoding(target: URL, encoding: str) -> None:
         )
 
 
-def _no_driver(target: URL, error: Exception) -> StoreError:
-    return StoreError(
+def _no_driver(target: URL, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
         f"store: no driver for {target.drivername!r} is installed ({error}); for PostgreSQL install "
         "'intent-guardian[postgres]' and write postgresql+psycopg://…"
     )

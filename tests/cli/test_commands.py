@@ -444,6 +444,28 @@ def test_a_monitor_that_stops_for_a_gateways_records_is_told_from_a_fault_that_s
     assert re.search(rf"^RestartPreventExitStatus=.*\b{ended.value.code}\b", unit, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("command", "lacking", "says"),
+    [
+        ("serve", {"GUARDIAN_POLICY__PATH": "policies"}, 'has no @id("…")'),
+        ("serve", {"GUARDIAN_STORE__CONTROL": "nonsense"}, "is not a database URL"),
+        ("watch", {"GUARDIAN_MODEL__PATH": "model"}, "manifest.json: not a manifest"),
+        ("watch", {"GUARDIAN_MODEL__CALIBRATION": "model/manifest.json"}, "the calibration cannot be read"),
+    ],
+)
+def test_what_starting_again_does_not_mend_is_not_started_again(
+    guardian, tmp_path: Path, command: str, lacking: dict[str, str], says: str
+) -> None:
+    home = initialise(tmp_path / "home").parent
+    shutil.copytree(Path(__file__).parents[2] / "config/policies", home / "policies")
+    policy = home / "policies" / "monitor.cedar"
+    policy.write_text(policy.read_text("utf-8").replace("@id(", "@called("), "utf-8")
+    (home / "model").mkdir()
+    (home / "model" / "manifest.json").write_text("nonsense")
+    done = guardian(command, "-c", "home/guardian.yaml", env=lacking)
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
 def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path) -> None:
     guardian("init", "home")
     offline = {"GUARDIAN_KAFKA__OPTIONS": '{"none": 1}'}

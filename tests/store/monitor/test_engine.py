@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 from sqlalchemy.engine import make_url
 
 import guardian.store.engine as engine_module
-from guardian.errors import StoreError
+from guardian.errors import ConfigurationError, StoreError
 from guardian.store.columns import UtcDateTime
 from guardian.store.engine import open_engine, reading, without_secrets, writing
 from guardian.store.monitor.tables import metadata, places
@@ -46,18 +46,18 @@ def test_only_who_is_tidied_leaves_its_log_for_later(engine, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "error", "says"),
     [
-        ("nonsense", "not a database URL"),
-        ("sqlite:////proc/nowhere/a.db", "cannot open"),
-        ("sqlite:////etc", "cannot open"),
-        ("nosuchdb://host/x", "in SQLite or PostgreSQL, not in 'nosuchdb'"),
-        ("mysql+pymysql://host/x", "in SQLite or PostgreSQL, not in 'mysql'"),
-        ("postgresql+nosuch://host/x", "no driver"),
+        ("nonsense", ConfigurationError, "not a database URL"),
+        ("sqlite:////proc/nowhere/a.db", StoreError, "cannot open"),
+        ("sqlite:////etc", StoreError, "cannot open"),
+        ("nosuchdb://host/x", ConfigurationError, "in SQLite or PostgreSQL, not in 'nosuchdb'"),
+        ("mysql+pymysql://host/x", ConfigurationError, "in SQLite or PostgreSQL, not in 'mysql'"),
+        ("postgresql+nosuch://host/x", ConfigurationError, "no driver"),
     ],
 )
-def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
-    with pytest.raises(StoreError, match=says):
+def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, error, says):
+    with pytest.raises(error, match=says):
         open_engine(url)
 
 
@@ -78,7 +78,7 @@ def test_only_a_driver_that_takes_options_of_libpq_is_given_any(monkeypatch, dri
         raise ImportError(driver)
 
     monkeypatch.setattr(engine_module, "create_engine", create_engine)
-    with pytest.raises(StoreError, match="no driver"):
+    with pytest.raises(ConfigurationError, match="no driver"):
         open_engine(f"postgresql+{driver}://host/x")
     assert ["tcp_user_timeout" in each for each in told] == [takes_them]
 
@@ -99,7 +99,7 @@ def test_only_a_driver_that_takes_options_of_libpq_is_given_any(monkeypatch, dri
     ],
 )
 def test_a_mistyped_url_is_told_without_the_password_in_it(url, shown):
-    with pytest.raises(StoreError, match=f"store: '{re.escape(shown)}' is not a database URL") as told:
+    with pytest.raises(ConfigurationError, match=f"store: '{re.escape(shown)}' is not a database URL") as told:
         open_engine(url)
     assert "s3cret" not in str(told.value)
     assert (told.value.__cause__, told.value.__context__) == (None, None)
