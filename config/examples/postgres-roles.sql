@@ -22,7 +22,7 @@
 -- Back-ups: guardian_control cannot dump its database (it may not read the sequences, nor pass over row security),
 -- guardian_owner and superusers can:
 --
---   pg_dump -Fc -h db -U guardian_owner -f control.dump guardian_control
+--   umask 077; pg_dump -Fc -h db -U guardian_owner -f control.dump guardian_control
 --   pg_restore --clean --if-exists --create -h db -U postgres -d postgres control.dump    (grants and policies come with it)
 --
 -- What a role cannot do, a person with superuser rights still can. For that there are the signed checkpoints that
@@ -58,7 +58,8 @@ GRANT USAGE ON SCHEMA public TO guardian_control;
 --
 --   GUARDIAN_STORE__CONTROL='postgresql+psycopg://guardian_owner:...@db/guardian_control' guardian migrate
 --
--- `guardian serve` then finds nothing to migrate. Give each machine its own database's password and no other:
+-- `guardian serve` then finds nothing to migrate. Give each machine its own database's password and no other, in a
+-- guardian.yaml that its user alone can read (chmod 600, as `guardian init` makes it):
 --
 --   control   store: {control: postgresql+psycopg://guardian_control:...@db/guardian_control,
 --                     epoch_file: data/guardian_control.epoch}    on a durable disk: by it a restored backup is noticed;

@@ -31,7 +31,8 @@ def initialise(folder: Path, *, solo: bool = False) -> Path:
     before = _held(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        target.touch(exist_ok=False)  # of two at a time one has the folder, and the other takes nothing away
+        # Passwords may come to stand in it. Of two at a time one has the folder, and the other takes nothing away.
+        target.touch(mode=0o600, exist_ok=False)
     except OSError as error:
         if target.exists():
             raise ConfigurationError(f"{target} exists already; choose another folder") from error

@@ -200,7 +200,8 @@ def test_init_makes_a_configuration_that_checks_and_keys_that_only_the_owner_rea
     assert made.returncode == 0
     assert made.stdout.index("guardian mode TENANT canary") < made.stdout.index("enforce")
     assert guardian("check-config", "-c", "home/guardian.yaml").returncode == 0
-    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "home" / "keys").iterdir())
+    private = [tmp_path / "home" / "guardian.yaml", *(tmp_path / "home" / "keys").iterdir()]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in private)
     again = guardian("init", "home")
     assert again.returncode == 2
     assert "exists already" in again.stderr
