@@ -58,7 +58,7 @@ def checkpoints_are_kept(settings: Settings) -> str:
     if not may:
         raise ConfigurationError(
             f"audit.checkpoint_file: {path} is no file that this user can write; mount its disk, make its folder,"
-            " or mend their owner or mode"
+            " mend their owner or mode, or name it under ReadWritePaths in guardian's unit"
         )
     return f"{path} can be written"
 

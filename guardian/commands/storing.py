@@ -1,5 +1,6 @@
 """Databases and archive as the doctor looks at them, without making or changing anything."""
 
+import errno
 import os
 import tempfile
 from contextlib import closing
@@ -12,6 +13,11 @@ from guardian.config import Settings
 from guardian.errors import ArchiveError, StoreError
 
 _ENOUGH = 64 * 1024
+_WAYS_OUT = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room on its disk",
+    errno.EROFS: "name it under ReadWritePaths in guardian's unit, or mount it so that it can be written",
+}
 
 
 def database_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
@@ -33,7 +39,7 @@ def database_checked(settings: Settings, *, monitor: bool = True, control: bool 
         try:
             _write(folder)
         except OSError as error:
-            raise StoreError(f"{folder} {_unwritten(error)}; make room on its disk") from error
+            raise StoreError(f"{folder} {_unwritten(error)}") from error
     if control:
         _open_control(settings)
     if monitor and not is_there(settings, settings.store.monitor):
@@ -68,8 +74,7 @@ def archive_checked(settings: Settings) -> str:
     try:
         _write(there)
     except OSError as error:
-        way_out = "make room on its disk, mend its owner or mode, or set archive.path"
-        raise ArchiveError(f"{root} {_unwritten(error)}; {way_out}") from error
+        raise ArchiveError(f"{root} {_unwritten(error)}, or set archive.path") from error
     return f"{root} can be written"
 
 
@@ -82,4 +87,5 @@ def _write(folder: Path) -> None:
 
 
 def _unwritten(error: OSError) -> str:
-    return f"cannot be written: {error.strerror} (errno {error.errno})"
+    way_out = _WAYS_OUT.get(error.errno or 0, "mend its disk, owner or mode")
+    return f"cannot be written: {error.strerror} (errno {error.errno}); {way_out}"

@@ -56,6 +56,7 @@ def test_control_does_not_start_where_its_checkpoints_could_not_be_written(tmp_p
     assert not (path.parent / "elsewhere").exists()
     found = {check.name: check for check in examine(settings, "serve")}["checkpoints"]
     assert (found.ok, "mount its disk" in found.mend) == (False, True)
+    assert "ReadWritePaths" in found.mend
 
 
 def test_a_file_for_checkpoints_in_a_folder_that_is_there_is_made(tmp_path):

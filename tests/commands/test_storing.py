@@ -23,14 +23,14 @@ def settings(tmp_path: Path) -> Settings:
     return settings
 
 
-def fill(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def fill(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int = errno.ENOSPC) -> None:
     """The disk of this folder takes names, and no bytes."""
     sync = os.fsync
 
-    def full(number: int) -> None:
-        if Path(os.readlink(f"/proc/self/fd/{number}")).is_relative_to(folder) and os.fstat(number).st_size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        sync(number)
+    def full(file: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{file}")).is_relative_to(folder) and os.fstat(file).st_size:
+            raise OSError(number, os.strerror(number))
+        sync(file)
 
     monkeypatch.setattr(os, "fsync", full)
 
@@ -47,3 +47,20 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing_behind(tmp_path, setting
         with pytest.raises(ArchiveError, match=r"cannot be written: No space left on device \(errno 28\)"):
             archive_checked(settings)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.ENOSPC, "make room on its disk"),
+        (errno.EACCES, "mend its disk, owner or mode"),
+        (errno.EROFS, "name it under ReadWritePaths in guardian's unit"),
+    ],
+    ids=errno.errorcode.get,
+)
+def test_what_cannot_be_written_is_told_with_what_mends_it(tmp_path, settings, monkeypatch, number, mend) -> None:
+    fill(monkeypatch, tmp_path / "home" / "data", number)
+    for check in (database_checked, archive_checked):
+        with pytest.raises((StoreError, ArchiveError)) as told:
+            check(settings)
+        assert str(told.value).partition("; ")[2].startswith(mend)

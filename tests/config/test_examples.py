@@ -27,6 +27,8 @@ RULES = [
     for group in yaml.safe_load((EXAMPLES / "prometheus" / "alerts.yml").read_text("utf-8"))["groups"]
     for rule in group["rules"]
 ]
+SEEN = ("WorkingDirectory", "EnvironmentFile", "ReadWritePaths", "ProtectSystem", "PrivateTmp")
+"""What of a unit decides whether a file is found, or may be written."""
 COUNTING = [rule for rule in RULES if "increase(" in rule["expr"]]
 
 
@@ -78,6 +80,11 @@ def test_a_unit_starts_a_command_that_is_there(unit: Path) -> None:
     assert program.endswith("/guardian")
     _follow(words)
     assert "2" in parser["Service"]["RestartPreventExitStatus"].split()
+    (line,) = re.findall(r"^#   (systemd-run (?:.*\\\n#)*.*)", unit.read_text("utf-8"), re.MULTILINE)
+    options, asked = line.replace("\\\n#", " ").split(f" {program} ")
+    _follow(asked.split())
+    told = dict(each.split("=", 1) for each in re.findall(r" -p (\S+)", options))
+    assert told == {name: parser["Service"][name] for name in SEEN}, "the doctor meets what the unit will"
 
 
 def _follow(words: list[str]) -> None:
