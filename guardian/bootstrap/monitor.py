@@ -22,7 +22,7 @@ from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.embedding.recent import LookedUp
 from guardian.errors import BusError, ControlError, GuardianError, StoreError
-from guardian.keys.files import read_secret
+from guardian.keys.files import read_token
 from guardian.pipeline.judging import Judge
 from guardian.store.monitor.store import MonitorStore
 from guardian.stream.archiving import Archiving
@@ -72,7 +72,7 @@ class Monitor:
         files = SecretFiles.of(settings)
         self._settings, self._metrics, self._files = settings, metrics, files
         token_file = settings.resolve(settings.monitor.token_file)
-        self._token: Callable[[], str] = lambda: read_secret(token_file).decode().strip()
+        self._token: Callable[[], str] = lambda: read_token(token_file, "monitor")
         self._token()  # a missing one is said at start
         self._client = ControlClient(settings.control.url, self._token)
         self._judge = judge or open_judge(settings, fingerprint_key=files.load_fingerprint_key())

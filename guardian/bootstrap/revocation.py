@@ -75,7 +75,7 @@ class Pushing:
             keys=tokens.keys,
             issuer=tokens.issuer,
             clock=utc_now,
-            secret=lambda path: read_secret(settings.base / path).decode().strip(),
+            secret=lambda path: read_secret(settings.base / path, lost="get another").decode().strip(),
             tenants=lambda: ledger_tenants(deps.store),
         )
         receivers = list(_receivers(settings, given))

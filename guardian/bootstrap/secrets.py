@@ -72,7 +72,7 @@ class SecretFiles:
     def load_console_seal(self, ttl: timedelta) -> Seal:
         """Seals what a browser keeps on its way to the identity provider and back; made on first use."""
         make_seal_file(self.console)
-        return load_seal(self.console, ttl=ttl)
+        return load_seal(self.console, ttl=ttl, lost="delete it and restart control")
 
     def load_health_token(self) -> str:
         return read_secret(self.health).decode().strip()

@@ -94,7 +94,7 @@ def _in_words(error: ValidationError) -> str:
 
 
 def _token(settings: Settings) -> str:
-    from guardian.keys.files import read_secret
+    from guardian.keys.files import read_token
 
     if given := os.environ.get(TOKEN):
         return sound_token(given.strip())
@@ -103,10 +103,10 @@ def _token(settings: Settings) -> str:
         if not path.is_file():
             raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
     try:
-        kept = read_secret(path)
+        kept = read_token(path, "admin")
     except ConfigurationError as error:
         raise ConfigurationError(f"{error}; or set {TOKEN} to a token of your own") from error
-    return sound_token(kept.decode(errors="replace").strip())
+    return sound_token(kept)
 
 
 def _token_file(settings: Settings) -> Path:

@@ -37,7 +37,7 @@ from guardian.commands.storing import archive_checked, database_checked
 from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import BusError, GuardianError, PolicyError
-from guardian.keys.files import read_secret
+from guardian.keys.files import read_secret, read_token
 from guardian.policy.cedar import barred
 from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
@@ -53,7 +53,7 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
     stop the others."""
     monitor, control = runs != "serve", runs != "watch"
     asked = runs == "serve" and settings.advice.enabled  # in `run` the monitor's own model answers
-    failed = set[str]()
+    failed = dict[str, str]()
     checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {
         "names": (True, _names),
         "keys": (True, partial(_keys, monitor=monitor, control=control)),
@@ -79,7 +79,10 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
     for name, check in ((name, check) for name, (needed, check) in checks.items() if needed):
         checked = _checked(name, check, settings)
         if checked.ok is False:
-            failed.add(name)
+            first = next((earlier for earlier, found in failed.items() if found == checked.found), None)
+            failed[name] = checked.found
+            if first is not None:
+                checked = Check(name, None, f"not known: what {first} says comes first")
         yield checked
 
 
@@ -111,10 +114,12 @@ def _names(settings: Settings) -> str:
 
 def _keys(settings: Settings, *, monitor: bool, control: bool) -> str:
     files = SecretFiles.of(settings)
-    signing = (files.signing,) if control else ()
-    watching = (files.seal, files.fingerprint, settings.resolve(settings.monitor.token_file)) if monitor else ()
-    for path in (*signing, *watching):
-        read_secret(path)
+    if control:
+        read_secret(files.signing)
+    if monitor:
+        files.load_seal(settings)
+        files.load_fingerprint_key()
+        read_token(settings.resolve(settings.monitor.token_file), "monitor")
     return f"{files.directory}: present, readable by their owner only"
 
 

@@ -21,11 +21,12 @@ from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.domain.urls import is_private
 from guardian.errors import AdviserError, ConfigurationError, ControlError
-from guardian.keys.files import read_secret
+from guardian.keys.files import read_secret, read_token
 from guardian.wire.adviser import RemoteAdviser
 from guardian.wire.calls import no_certificates, sound_token, tls_way_out
 from guardian.wire.client import ControlClient
 from guardian.wire.deadline import BoundedClient
+from guardian.wire.principal import Role
 
 _SKEW_S = 5.0
 _PATIENCE_S = 3.0
@@ -67,7 +68,7 @@ def token_checked(settings: Settings) -> str:
     """That control accepts the monitor's token as a monitor's. Raises ControlError, or Unknown."""
     path = settings.resolve(settings.monitor.token_file)
     try:
-        who = _asked(settings, path, ControlClient.whoami)
+        who = _asked(settings, path, "monitor", ControlClient.whoami)
     except ControlError as error:
         if error.status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise
@@ -91,7 +92,7 @@ def watching_checked(settings: Settings, *, broker_fails: bool = False) -> str:
     if not path.is_file():
         raise Unknown(f"not asked: {path} is not here; `guardian gateways` shows it")
     try:
-        watch = _asked(settings, path, ControlClient.watch)
+        watch = _asked(settings, path, "admin", ControlClient.watch)
     except ControlError as error:
         if error.status == httpx.codes.FORBIDDEN:
             raise Unknown(f"not asked: control does not let {path} ask; `guardian gateways` shows it") from error
@@ -125,7 +126,7 @@ def advice_checked(settings: Settings) -> str:
             "advice.enabled, and nobody to ask: each answer is the fall-back; set advice.url to the monitor's"
             " advise_port, or leave out advice.enabled"
         )
-    token = read_secret(files.advice).decode().strip()
+    token = read_secret(files.advice, lost="put the monitor's there").decode().strip()
     with closing(RemoteAdviser(url, lambda: token)) as adviser:
         try:
             adviser.weigh(b"", _PATIENCE_S)
@@ -139,10 +140,10 @@ def advice_checked(settings: Settings) -> str:
 Answer = TypeVar("Answer")
 
 
-def _asked(settings: Settings, path: Path, ask: Callable[[ControlClient], Answer]) -> Answer:
+def _asked(settings: Settings, path: Path, role: Role, ask: Callable[[ControlClient], Answer]) -> Answer:
     """What control answers to the token in this file. Raises ControlError where it refuses, Unknown where it does
     not answer: another check says that."""
-    token = sound_token(read_secret(path).decode(errors="replace").strip())
+    token = sound_token(read_token(path, role))
     with ControlClient(settings.control.url, lambda: token) as client:
         try:
             return ask(client)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from guardian.disk import write_atomically
 from guardian.errors import ConfigurationError
+from guardian.wire.principal import Role
+
+_LOST = "make a new deployment with `guardian init FOLDER`"
 
 
 def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
@@ -46,16 +49,16 @@ def stamp(path: Path) -> tuple[int, ...] | None:
     return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
-def read_secret(path: Path) -> bytes:
-    """Read a secret; refuse one that other users of this machine could have read or written."""
+def read_secret(path: Path, *, lost: str = _LOST) -> bytes:
+    """Read a secret; refuse one that is empty, or that other users of this machine could have read or written.
+
+    `lost` is the way out where no backup has it.
+    """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"{path} does not exist; restore it from your backup, or make a new deployment with"
-            " `guardian init FOLDER`"
-        ) from error
+        raise ConfigurationError(f"{path} does not exist; restore it from your backup, or {lost}") from error
     except PermissionError as error:
         mend = "mend its owner or mode, or do this as the user that guardian runs as"
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}; {mend}") from error
@@ -63,4 +66,12 @@ def read_secret(path: Path) -> bytes:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     if mode & 0o077:
         raise ConfigurationError(f"{path} has mode {mode:04o}: others can read this key; run chmod 600 {path}")
+    if not content:
+        raise ConfigurationError(f"{path} is empty; restore it from your backup, or {lost}")
     return content
+
+
+def read_token(path: Path, role: Role) -> str:
+    """A bearer token, which control issues anew where it is lost."""
+    lost = f"put one there that control's machine issues: `guardian token issue {role} --role {role} --tenant '*'`"
+    return read_secret(path, lost=lost).decode(errors="replace").strip()

@@ -9,6 +9,10 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.files import make_secret, read_secret, write_secret
 
+_LOST = (
+    "copy it from another monitor of this store; else `guardian seal rotate` makes one that opens nothing older"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Seal:
@@ -19,7 +23,7 @@ class Seal:
 
     def __post_init__(self) -> None:
         if not self.keys:
-            raise ConfigurationError("a seal needs at least one key; `guardian init` makes one")
+            raise ConfigurationError("a seal needs at least one key")
         try:
             self._fernets()
         except ValueError as error:
@@ -63,18 +67,26 @@ def make_seal_file(path: Path) -> None:
 
 
 def rotate_seal_file(path: Path) -> None:
-    """A fresh key seals from now on; older ones still unseal."""
-    write_secret(path, Fernet.generate_key() + b"\n" + read_secret(path), replace=True)
+    """A fresh key seals from now on; older ones still unseal, as far as they are there."""
+    try:
+        lost = not path.stat().st_size
+    except OSError as error:
+        lost = isinstance(error, FileNotFoundError)  # of anything else reading it says why
+    write_secret(path, Fernet.generate_key() + b"\n" + (b"" if lost else read_secret(path)), replace=True)
 
 
 def retire_old_seals(path: Path) -> int:
     """Drop all keys but the newest; what they sealed can no longer be opened. Returns how many were dropped."""
-    keys = read_secret(path).split()
+    keys = read_secret(path, lost=_LOST).split()
     if len(keys) > 1:
         write_secret(path, keys[0] + b"\n", replace=True)
     return len(keys[1:])
 
 
-def load_seal(path: Path, *, ttl: timedelta) -> Seal:
-    """One key a line, the newest first."""
-    return Seal(tuple(read_secret(path).split()), ttl)
+def load_seal(path: Path, *, ttl: timedelta, lost: str = _LOST) -> Seal:
+    """One key a line, the newest first. `lost` is the way out where no backup has the file."""
+    keys = tuple(read_secret(path, lost=lost).split())
+    try:
+        return Seal(keys, ttl)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import load
@@ -43,6 +44,26 @@ def test_a_key_that_this_user_may_not_read_is_told_with_whose_it_should_be(tmp_p
     found = next(check for check in examine(settings, "watch") if check.name == "keys")
     assert (found.ok, found.found.partition(": ")[2]) == (False, "Permission denied")
     assert found.mend == "mend its owner or mode, or do this as the user that guardian runs as"
+
+
+@pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
+@pytest.mark.parametrize(
+    ("key", "mend"),
+    [
+        ("monitor.token", "guardian token issue monitor --role monitor --tenant '*'"),
+        ("seal.key", "guardian seal rotate"),
+        ("fingerprint.key", "guardian init FOLDER"),
+    ],
+)
+def test_a_key_that_is_lost_is_told_once_with_what_makes_another(tmp_path, key, mend, left):
+    settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
+    open_monitor_store(settings, makes=True).close()
+    path = settings.resolve(settings.keys.directory) / key
+    path.unlink() if left is None else path.write_bytes(left)
+    met = {check.name: check for check in examine(settings, "watch") if str(path) in check.found}
+    assert list(met) == ["keys"]
+    assert met["keys"].mend.startswith("restore it from your backup, or ")
+    assert f"`{mend}`" in met["keys"].mend
 
 
 def of_policies(folder):

@@ -55,6 +55,26 @@ def test_rotation_seals_with_the_new_key_and_still_opens_the_old(tmp_path):
         before.unseal(after.seal(b"new", now=NOW), now=NOW)
 
 
+@pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
+def test_where_the_key_is_lost_rotation_makes_one(tmp_path, left):
+    path = tmp_path / "seal.key"
+    if left is not None:
+        path.write_bytes(left)
+        path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"seal\.key .* or copy it .* `guardian seal rotate` makes one"):
+        load_seal(path, ttl=WEEK)
+    rotate_seal_file(path)
+    assert len(load_seal(path, ttl=WEEK).keys) == 1
+
+
+def test_a_file_that_holds_no_sealing_key_is_named(tmp_path):
+    path = tmp_path / "seal.key"
+    path.write_bytes(b"short\n")
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"seal\.key: a sealing key must be 32 bytes"):
+        load_seal(path, ttl=WEEK)
+
+
 def test_keys_do_not_show_and_must_be_keys():
     assert SEAL.keys[0].decode() not in repr(SEAL)
     for keys in ((), (b"short",)):
