@@ -17,6 +17,7 @@ from until import until
 
 POINTS = ("before_commit", "after_commit", "before_send", "after_send", "before_produce", "after_produce")
 KILLS = int(os.environ.get("KILLS", "6"))
+ENDS_S = 180.0  # a letter of a monitor that was killed is another's after a minute
 BROKEN = [b"{not json", b'{"schema":"guardian.decision/v9"}', b"\xff\xfe", b"[1,2]"]
 
 
@@ -44,7 +45,7 @@ def calm(
         try:
             estate.produce(lines)
             monitor = estate.watch()
-            until(lambda: estate.finished(len(lines)))
+            until(lambda: estate.finished(len(lines)), ENDS_S)
             told, ledger, letters = estate.told(), estate.revocations(), estate.dead_letters()
             estate.produce(lines[:20])  # so that it is at work
             monitor.send_signal(signal.SIGTERM)
@@ -65,13 +66,13 @@ def test_kills_at_every_step_change_nothing(estate: Any, calm: Undisturbed) -> N
         estate.produce(calm.lines[kill * share : done])
         process = estate.watch(crash_at=f"{point}:{1 + kill // len(POINTS) % 2}", name=f"kill{kill}-{point}")
         # it dies at the point; where all is done before it gets there, at rest
-        until(lambda process=process, done=done: process.poll() is not None or estate.finished(done))
+        until(lambda process=process, done=done: process.poll() is not None or estate.finished(done), ENDS_S)
         died.append(process.poll())
         process.kill()
         process.wait()
     assert died.count(-signal.SIGKILL) >= len(POINTS) // 2, "they must die at work, or the test proves nothing"
     estate.watch()
-    until(lambda: estate.finished(len(calm.lines)))
+    until(lambda: estate.finished(len(calm.lines)), ENDS_S)
     assert estate.told() == calm.findings
     assert sorted(estate.revocations()) == sorted(calm.ledger)
     assert estate.dead_letters() == calm.letters
@@ -86,7 +87,7 @@ def test_two_monitors_share_the_work_and_losing_one_loses_nothing(estate: Any, c
     until(lambda: estate.count("select count(*) from seen") > 0)  # they must be at work
     first.send_signal(signal.SIGKILL)
     estate.produce(calm.lines[half:])
-    until(lambda: estate.finished(len(calm.lines)))
+    until(lambda: estate.finished(len(calm.lines)), ENDS_S)
     assert estate.told() == calm.findings
     assert sorted(estate.revocations()) == sorted(calm.ledger)
     assert second.poll() is None
