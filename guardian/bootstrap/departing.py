@@ -7,7 +7,6 @@ from typing import Any, get_args
 from guardian.bootstrap.judgement import calibration_version
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.session import HumanWord
-from guardian.response.hearing import BROKE
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.departure import Departure, Direction
 from guardian.store.monitor.departures import Ended, Watch, Watched
@@ -57,12 +56,9 @@ def height(session: Ended, calibration: str) -> float | None:
     confirmed as drift, or in breach of a hard rule, or without an action. None, too, where the calibration of this
     version has not measured all of it."""
     state = session.state
-    if session.word == HumanWord.CONFIRMED.value or BROKE in state.evidence:
+    if session.word == HumanWord.CONFIRMED.value or state.evidence.broke:
         return None
-    if state.calibration != calibration or not state.undivided:
-        return None
-    known = [value for value in (state.peak, state.evidence.get("top")) if value is not None]
-    return max(known, default=None)
+    return state.highest if state.calibration == calibration and state.undivided else None
 
 
 def departure_finding(seen: Departure, version: str, now: datetime) -> Finding:

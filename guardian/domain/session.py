@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from guardian.domain.event import Envelope
+from guardian.domain.gathered import Gathered
 from guardian.domain.signal import DOUBT
 
 
@@ -81,7 +82,7 @@ class SessionState(BaseModel):
     tools: tuple[str, ...] = ()  # the last tools used, oldest first
     value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
-    evidence: dict[str, float] = Field(default_factory=dict)  # the accumulator's state
+    evidence: Gathered = Gathered()
     calibration: str = ""  # the version of the one by which that was measured
     undivided: bool = False  # that one has measured it from the session's first call on
     peak: float | None = None  # the most evidence of any epoch before this one, in log10 units
@@ -90,3 +91,9 @@ class SessionState(BaseModel):
     pardoned: tuple[str, ...] = ()  # of these, what people have waved through for this session; bounded
     reported: tuple[str, ...] = ()  # side findings already made, by name
     registered: tuple[str, ...] = ()  # digests of envelopes that control knows of, the newest last; bounded
+
+    @property
+    def highest(self) -> float | None:
+        """The most evidence of any epoch, log10; None before the first call that was measured."""
+        now = self.evidence.top if self.evidence.n else None
+        return max((value for value in (self.peak, now) if value is not None), default=None)

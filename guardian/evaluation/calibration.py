@@ -178,7 +178,7 @@ def _maxima(judgement: Judgement) -> Iterator[tuple[float, float]]:
     broken = _broken(judgement)
     for key, state in judgement.sessions.items():
         if key not in broken:
-            yield state.evidence["top"], state.evidence["act"]
+            yield state.evidence.top, state.evidence.act
 
 
 class OutOfFold:

@@ -7,7 +7,6 @@ from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import CHAIN_KEPT, ParentFact, ParentStatus
-from guardian.response.hearing import unmeasured
 
 
 def afresh(state: SessionState) -> SessionState:
@@ -25,7 +24,7 @@ def measured_by(calibration: str, state: SessionState) -> SessionState:
         return state
     return state.model_copy(
         update={
-            "evidence": unmeasured(state.evidence),
+            "evidence": state.evidence.afresh(),
             "peak": None,
             "asked_one_in": 1.0,
             "calibration": calibration,

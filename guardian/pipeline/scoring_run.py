@@ -124,7 +124,7 @@ class LogScorer:
     def _again(self, d: Decoded) -> Scored:
         evidence = self._sessions.known([d.event.key])[d.event.key].evidence
         (repeated,) = self._judged([d], kept=False)
-        stands = session_evidence(evidence["m"], int(evidence["n"]))
+        stands = session_evidence(evidence.m, evidence.n)
         return dataclasses.replace(repeated, drift=dataclasses.replace(repeated.drift, session_evidence=stands))
 
 

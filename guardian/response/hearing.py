@@ -1,14 +1,11 @@
 """People's word comes back: what a human decision does to a session's memory."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
 from guardian.domain.session import HumanWord, SessionState, Stage, judged
 from guardian.domain.signal import DOUBT, OF, rule_of
-
-BROKE = "broke"
-"""In a session's evidence: it broke a hard rule at some time, so that no promise counts it."""
 
 REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
@@ -58,8 +55,8 @@ def hear(
                     "epoch": state.epoch + 1,
                     "transition": 0,
                     "stage": Stage.CLEAR,
-                    "evidence": unmeasured(state.evidence),
-                    "peak": _peak(state),
+                    "evidence": state.evidence.afresh(),
+                    "peak": state.highest,
                     "asked_at": None,
                     "asked_one_in": 1.0,
                     "signals": {k: v for k, v in state.signals.items() if k in lasting},
@@ -81,11 +78,6 @@ def hear(
             assert_never(word)
 
 
-def unmeasured(evidence: Mapping[str, float]) -> dict[str, float]:
-    """Evidence that starts afresh: what stays is that the session broke a hard rule."""
-    return {name: 1.0 for name in (BROKE,) if name in evidence}
-
-
 def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str, Any]:
     """The changes to a state by a finding that names these rules (`Breach.remembered`). `at` is by our clock where
     a gateway's is ahead: it is compared with when people spoke."""
@@ -102,8 +94,3 @@ def _kept(names: Iterable[str]) -> tuple[str, ...]:
     newest = {rule_of(name): name for name in told}.values()
     gone = frozenset([name for name in told if OF in name and name not in newest][:over])
     return tuple(name for name in told if name not in gone)[-NAMES_KEPT:]
-
-
-def _peak(state: SessionState) -> float | None:
-    known = [value for value in (state.peak, state.evidence.get("top")) if value is not None]
-    return max(known, default=None)

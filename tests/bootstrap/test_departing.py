@@ -21,6 +21,7 @@ from guardian.config import Settings, load
 from guardian.domain.batch import Change, Judgement
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
+from guardian.domain.gathered import Gathered
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord, SessionState
 from guardian.scoring.calibration import Calibration
@@ -40,7 +41,7 @@ P0 = Place("t", 0)
 
 def state(top: float, **more: Any) -> SessionState:
     measured = {"calibration": VERSION, "undivided": True}
-    return SessionState(actions=1, **{"evidence": {"top": top}, **measured, **more})
+    return SessionState(actions=1, **{"evidence": Gathered(n=1, m=top, top=top), **measured, **more})
 
 
 @pytest.fixture
@@ -140,8 +141,8 @@ def test_bins_of_another_version_start_afresh(watch: Watch) -> None:
         (state(0.5), "false_positive", 0.5),
         (state(0.5), "confirmed", None),
         (state(0.5, peak=2.0), "reinstated", 2.0),
-        (state(0.5, evidence={"top": 0.5, "broke": 1.0}), None, None),
-        (state(0.5, evidence={}), None, None),
+        (state(0.5, evidence=Gathered(n=1, top=0.5, broke=True)), None, None),
+        (state(0.5, evidence=Gathered()), None, None),
         (SessionState(), None, None),
     ],
 )
@@ -161,7 +162,7 @@ def test_what_people_waved_through_still_counts_with_the_evidence_it_had() -> No
     key = SessionKey("a", "s")
     for word in (HumanWord.FALSE_POSITIVE, HumanWord.REINSTATED):
         heard = hear_change(state(3.0), Change(1, key, word, NOW), lasting=())
-        assert heard.evidence == {}
+        assert heard.evidence == Gathered()
         assert height(Ended(key, heard, word.value), VERSION) == 3.0
 
 

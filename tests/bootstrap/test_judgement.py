@@ -10,6 +10,7 @@ from guardian.bootstrap import judgement, plugins
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import load
+from guardian.domain.gathered import Gathered
 from guardian.domain.signal import Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.lexical import plugin as lexical
@@ -60,7 +61,7 @@ def test_nothing_is_promised_under_the_calibration_of_another_model_and_whoever_
     with capture_logs() as said:
         judge = judgement.open_judge(settings, fingerprint_key=b"k")
     assert ("calibration_of_another_model" in [line["event"] for line in said]) is warned
-    _, drift = judge.scorer.step({}, [Signal("purpose_fit", 0.1)])
+    _, drift = judge.scorer.step(Gathered(), [Signal("purpose_fit", 0.1)])
     assert drift.promised is not warned
 
 
@@ -73,7 +74,7 @@ def test_a_calibration_that_does_not_name_its_model_promises_nothing(tmp_path: P
     with capture_logs() as said:
         judge = judgement.open_judge(settings, fingerprint_key=b"k")
     assert "calibration_of_another_model" in [line["event"] for line in said]
-    assert not judge.scorer.step({}, [Signal("purpose_fit", 0.1)])[1].promised
+    assert not judge.scorer.step(Gathered(), [Signal("purpose_fit", 0.1)])[1].promised
 
 
 def test_weights_of_ones_own_end_the_promise_too() -> None:

@@ -13,6 +13,7 @@ from guardian.domain.batch import TaskKey, Wanted, delegation
 from guardian.domain.drift import Drift
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.domain.gathered import Gathered
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import Breach, Signal
@@ -96,7 +97,7 @@ def test_a_session_survives_its_json_and_knows_no_strangers() -> None:
     envelope = Envelope(delegator_id="u", tenant_id="acme", session_id="s1", allowed_tools=("a", "b"))
     state = SessionState(
         stage=Stage.FLAGGED, envelope=envelope, first_seen=NOW, revoked_at=NOW, tools=("a",), ancestors=("p",),
-        signals={"x": {"n": [1, 2]}}, evidence={"m": 1.5}, breaches=("b",), pardoned=("c",),
+        signals={"x": {"n": [1, 2]}}, evidence=Gathered(n=1, m=1.5, top=1.5), breaches=("b",), pardoned=("c",),
     )  # fmt: skip
     assert SessionState.model_validate_json(state.model_dump_json()) == state
     with pytest.raises(ValidationError):

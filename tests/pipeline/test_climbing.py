@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from guardian.domain.batch import Memory, PurposeKey
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.gathered import Gathered
 from guardian.domain.session import HumanWord, SessionState, Stage, rules_told
 from guardian.domain.signal import BaselineFact, rule_of
 from guardian.pipeline import judging
@@ -74,7 +75,7 @@ def test_a_drift_finding_says_who_did_what_and_why(new_world, drifting) -> None:
 
 
 def test_an_odder_act_is_named_where_no_rule_is_broken(new_world, body, monkeypatch) -> None:
-    monkeypatch.setattr(judging, "odder", lambda evidence, drift, kind: f"mail.send {evidence['n']:.0f} {kind}\n")
+    monkeypatch.setattr(judging, "odder", lambda evidence, drift, kind: f"mail.send {evidence.n} {kind}\n")
     world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1e9))
     world.feed(body(0))
     (flag,) = world.told(Kind.DRIFT)
@@ -279,7 +280,7 @@ def test_allowed_calls_of_a_revoked_session_do_add_evidence(world, drifting, now
     world.hear(HumanWord.REVOKED, at=now)
     before = world.state().evidence
     world.feed(drifting(2))
-    assert world.state().evidence["m"] > before["m"]
+    assert world.state().evidence.m > before.m
 
 
 @pytest.mark.parametrize("ahead", [0, 240])
@@ -305,7 +306,7 @@ def test_a_human_no_restarts_evidence_in_a_new_epoch(new_world, drifting, word: 
     call = partial(drifting, envelope__resource_constraints={"max_records": 100})
     world.feed(*[call(n) for n in range(25)])
     world.hear(word)
-    assert (world.state().epoch, world.state().evidence, world.state().stage) == (1, {}, Stage.CLEAR)
+    assert (world.state().epoch, world.state().evidence, world.state().stage) == (1, Gathered(), Stage.CLEAR)
     world.feed(call(30))
     assert world.state().stage is Stage.CLEAR
     world.feed(*[call(n) for n in range(31, 50)])

@@ -59,7 +59,7 @@ def test_whatever_is_missing_a_session_never_comes_down(new_world, body, driftin
         gone = {field: value for name in sorted(missing) for field, value in OPTIONAL[name].items()}
         world.feed(drifting(10 + n, **gone))
         evidence, drift = world.state().evidence, world.scored[-1].drift
-        now_at = (evidence["top"], evidence["act"], drift.one_in)
+        now_at = (evidence.top, evidence.act, drift.one_in)
         assert all(after >= before for after, before in zip(now_at, reached, strict=True))
         reached = now_at
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from guardian.domain.gathered import Gathered
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.pipeline.carrying import afresh, measured_by
 from guardian.response.ladder import Ladder
 
-FIGURES = {"m": 3.0, "n": 4.0, "top": 2.5, "act": 3.0, "best:mail.send": 40.0}
+FIGURES = Gathered(m=3.0, n=4, top=2.5, act=3.0, best={"mail.send": 40.0})
 
 
 def recalibrate(world, version: str) -> None:
@@ -38,7 +39,7 @@ def test_evidence_goes_on_under_its_own_calibration_whoever_reads_on(new_world, 
     restarted.feed(drifting(3))
     world.feed(drifting(3))
     assert restarted.state() == world.state()
-    assert world.state().evidence["n"] == 4
+    assert world.state().evidence.n == 4
 
 
 @pytest.mark.parametrize("kept", ["c1", ""])
@@ -47,10 +48,10 @@ def test_what_another_calibration_or_an_older_guardian_measured_is_dropped_but_f
         actions=4, evidence=FIGURES, peak=3.5, asked_one_in=1e6, calibration=kept, undivided=bool(kept)
     )
     state = measured_by("c2", known)
-    assert (state.evidence, state.peak, state.calibration, state.undivided) == ({}, None, "c2", False)
+    assert (state.evidence, state.peak, state.calibration, state.undivided) == (Gathered(), None, "c2", False)
     assert state.asked_one_in == 1.0, "on the other one's scale, too"
-    broken = known.model_copy(update={"evidence": {**FIGURES, "broke": 1.0}})
-    assert measured_by("c2", broken).evidence == {"broke": 1.0}
+    broken = known.model_copy(update={"evidence": FIGURES.model_copy(update={"broke": True})})
+    assert measured_by("c2", broken).evidence == Gathered(broke=True)
     assert measured_by("c2", state) is state
     assert not measured_by("c1", state).undivided, "not even where the first one is back"
 

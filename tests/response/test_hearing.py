@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.domain.gathered import Gathered
 from guardian.domain.session import HumanWord, SessionState, Stage, rules_told
 from guardian.response.hearing import NAMES_KEPT, REGISTERED_KEPT, hear, naming
 
@@ -20,7 +21,8 @@ def registered(*digests: str, state: SessionState | None = None) -> SessionState
 
 
 def test_a_registered_digest_is_remembered_and_nothing_else_moves() -> None:
-    before = SessionState(stage=Stage.FLAGGED, epoch=2, transition=1, evidence={"m": 1.0}, revoked_at=NOW)
+    gathered = Gathered(n=1, m=1.0)
+    before = SessionState(stage=Stage.FLAGGED, epoch=2, transition=1, evidence=gathered, revoked_at=NOW)
     after = registered("a", "b", state=before)
     assert after == before.model_copy(update={"registered": ("a", "b")})
 
@@ -71,11 +73,11 @@ def test_who_knew_of_a_doubt_has_not_pardoned_the_fact(known: tuple[str, ...], p
 
 @pytest.mark.parametrize("stage", [Stage.CLEAR, Stage.FLAGGED])
 def test_a_lapse_leaves_flagged_what_was(stage: Stage) -> None:
-    state = SessionState(stage=stage, transition=3, evidence={"top": 3.0})
+    state = SessionState(stage=stage, transition=3, evidence=Gathered(n=1, top=3.0))
     for n in range(2):
         state = hear(state, HumanWord.REVOKED, NOW + timedelta(hours=n), lasting=())
     after = hear(state, HumanWord.LAPSED, NOW, lasting=())
-    assert (after.stage, after.revoked_at, after.evidence) == (stage, None, {"top": 3.0})
+    assert (after.stage, after.revoked_at, after.evidence) == (stage, None, state.evidence)
 
 
 def test_what_people_called_a_false_alarm_is_clear_when_its_revocation_lapses() -> None:

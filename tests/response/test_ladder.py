@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.domain.finding import Effect
+from guardian.domain.gathered import Gathered
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import Breach
 from guardian.response.hearing import hear
@@ -97,13 +98,13 @@ def test_a_human_no_starts_evidence_afresh_and_pardons_what_was_named(word: Huma
         stage=Stage.REVOKED,
         transition=2,
         revoked_at=NOW,
-        evidence={"m": 9.0},
+        evidence=Gathered(n=1, m=9.0),
         signals={"denial_pressure": {"n": 3}, "purpose_baseline": {"tally": 1}},
         breaches=("copied_authority",),
         pardoned=("wider_tools",),
     )
     after = hear(before, word, NOW, lasting={"purpose_baseline"})
-    assert (after.epoch, after.transition, after.stage, after.evidence) == (1, 0, Stage.CLEAR, {})
+    assert (after.epoch, after.transition, after.stage, after.evidence) == (1, 0, Stage.CLEAR, Gathered())
     assert after.signals == {"purpose_baseline": {"tally": 1}}
     assert after.pardoned == ("wider_tools", "copied_authority")
     assert after.breaches == ()

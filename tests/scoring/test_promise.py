@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardian.domain.gathered import Gathered
 from guardian.domain.signal import Breach, Signal
 from guardian.errors import ModelError
 from guardian.scoring.calibration import Calibration, logit
@@ -29,8 +30,8 @@ def signal(value: float) -> list[Signal]:
     return [Signal("purpose_fit", value)]
 
 
-def maxima(scorer: Scorer, session: list[float]) -> dict[str, float]:
-    state: dict[str, float] = {}
+def maxima(scorer: Scorer, session: list[float]) -> Gathered:
+    state = Gathered()
     for value in session:
         state, _ = scorer.step(state, signal(value))
     return state
@@ -43,13 +44,13 @@ def calibrated(rnd: random.Random, correlation: float, sessions: int) -> Scorer:
     replayed = [maxima(Scorer(fusion, flat), honest_session(rnd, correlation)) for _ in range(sessions)]
     return Scorer(
         fusion,
-        Calibration.fit(scores, [r["top"] for r in replayed], [r["act"] for r in replayed], source="simulation"),
+        Calibration.fit(scores, [r.top for r in replayed], [r.act for r in replayed], source="simulation"),
     )
 
 
 def test_the_steps_of_a_session_add_up_to_its_evidence() -> None:
     scorer = calibrated(random.Random(7), 0.3, 50)
-    state: dict[str, float] = {"broke": 1.0}  # as after a person's word: what was gathered before is gone
+    state = Gathered(broke=True)  # as after a person's word: what was gathered before is gone
     steps = []
     for value in (0.1, 0.9, 0.2):
         state, drift = scorer.step(state, signal(value))
@@ -65,7 +66,7 @@ def test_the_session_promise_holds_under_correlation(correlation: float, one_in:
     scorer = calibrated(rnd, correlation, 1_500)
     trials, flagged = 4_000, 0
     for _ in range(trials):
-        state: dict[str, float] = {}
+        state = Gathered()
         hit = False
         for value in honest_session(rnd, correlation):
             state, drift = scorer.step(state, signal(value))
@@ -78,8 +79,8 @@ def test_the_session_promise_holds_under_correlation(correlation: float, one_in:
 
 def test_past_the_calibration_a_number_is_called_an_estimate() -> None:
     scorer = calibrated(random.Random(3), 0.3, 300)
-    _, mild = scorer.step({}, signal(0.3))
-    _, wild = scorer.step({}, signal(1.0))
+    _, mild = scorer.step(Gathered(), signal(0.3))
+    _, wild = scorer.step(Gathered(), signal(1.0))
     assert mild.promised
     assert not wild.promised
     assert wild.one_in > 150  # half of the sessions: past what 300 sessions could promise
@@ -88,25 +89,25 @@ def test_past_the_calibration_a_number_is_called_an_estimate() -> None:
 def test_one_decisive_act_flags_alone_whatever_the_size_of_the_calibration() -> None:
     for sessions in (40, 200, 2_000):
         scorer = calibrated(random.Random(4), 0.3, sessions)
-        assert scorer.step({}, signal(1.0))[1].one_in >= 1_000
+        assert scorer.step(Gathered(), signal(1.0))[1].one_in >= 1_000
 
 
 def test_when_every_signal_is_silent_nothing_is_said_either_way() -> None:
     scorer = calibrated(random.Random(5), 0.0, 100)
-    before, _ = scorer.step({}, signal(0.9))
+    before, _ = scorer.step(Gathered(), signal(0.9))
     after, drift = scorer.step(before, [Signal("purpose_fit", 0.0, silent=True)], ("purpose",))
     assert (drift.p_value, drift.e_value, drift.score) == (1.0, 1.0, 0.0)
-    assert after["m"] > before["m"]  # M + 1: silence never lowers the evidence
+    assert after.m > before.m  # M + 1: silence never lowers the evidence
     assert drift.features_missing == ("purpose",)
 
 
 def test_the_tool_is_named_that_bet_most_unless_it_is_this_one() -> None:
     scorer = calibrated(random.Random(3), 0.0, 300)
-    state, strange = scorer.step({}, signal(0.98), kind="mail.send")
+    state, strange = scorer.step(Gathered(), signal(0.98), kind="mail.send")
     assert odder(state, strange, "mail.send") is None
     state, tame = scorer.step(state, signal(0.1), kind="git.push")
     assert odder(state, tame, "git.push") == "mail.send"
-    assert odder({}, tame, "git.push") is None
+    assert odder(Gathered(), tame, "git.push") is None
     state, strange = scorer.step(state, signal(0.98), kind="git.push")
     assert odder(state, strange, "git.push") is None
 
@@ -114,10 +115,10 @@ def test_the_tool_is_named_that_bet_most_unless_it_is_this_one() -> None:
 @pytest.mark.parametrize("missing", ["arguments", "arguments (cut)"])
 def test_a_call_whose_arguments_were_not_read_or_not_all_may_accuse_and_never_vouches(missing: str) -> None:
     scorer = calibrated(random.Random(5), 0.0, 100)
-    before, _ = scorer.step({}, signal(0.9))
+    before, _ = scorer.step(Gathered(), signal(0.9))
     calm, _ = scorer.step(before, signal(0.01))
     bare, drift = scorer.step(before, signal(0.01), (missing,))
-    assert calm["m"] < before["m"] < bare["m"]
+    assert calm.m < before.m < bare.m
     assert drift.e_value == 1.0
     assert scorer.step(before, signal(1.0), (missing,))[1].e_value > 1.0
 
@@ -218,12 +219,12 @@ def test_the_session_promise_holds_whatever_binds_the_acts_of_a_session_together
     scores = [fusion.fuse(signal(v))[0] for _ in range(sessions) for v in session()]
     flat = Scorer(fusion, Calibration.fit(scores, [0.0], [0.0], source="first pass"))
     replayed = [maxima(flat, session()) for _ in range(sessions)]
-    made = Calibration.fit(scores, [r["top"] for r in replayed], [r["act"] for r in replayed], source="simulation")
+    made = Calibration.fit(scores, [r.top for r in replayed], [r.act for r in replayed], source="simulation")
     scorer = Scorer(fusion, made)
     flagged = 0
     for _ in range(trials):
         end = maxima(scorer, session())
-        flagged += made.one_in(end["top"], end["act"])[0] >= one_in
+        flagged += made.one_in(end.top, end.act)[0] >= one_in
     expected = 1 / one_in
     spread = math.sqrt(expected * (1 - expected) * (1 / trials + 1 / sessions))
     assert flagged / trials <= expected + 4.5 * spread
@@ -246,11 +247,11 @@ def test_a_hard_breach_is_remembered_so_that_no_promise_speaks_of_the_session() 
     scorer = calibrated(random.Random(6), 0.0, 60)
     broken = [Signal("envelope_breach", 0.5, breaches=(Breach("envelope_expired", "", hard=True),))]
     soft = [Signal("envelope_hygiene", 0.1, breaches=(Breach("no_expiry", "", hard=False),))]
-    state, _ = scorer.step({}, soft)
-    assert "broke" not in state
+    state, _ = scorer.step(Gathered(), soft)
+    assert not state.broke
     state, _ = scorer.step(state, broken)
     state, _ = scorer.step(state, signal(0.1))
-    assert state["broke"] == 1.0
+    assert state.broke
 
 
 def test_a_calibration_names_its_fold_and_how_far_its_promises_reach() -> None:

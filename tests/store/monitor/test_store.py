@@ -25,6 +25,7 @@ from guardian.domain.batch import (
 )
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.gathered import Gathered
 from guardian.domain.record import Place, Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads
@@ -129,7 +130,7 @@ def test_a_batch_comes_back_as_it_was_judged(store):
     agent, decision = AgentKey("acme", "a"), DecisionKey("acme", "gw", "d1")
     again = decision._replace(decision_id="d" * 512 + "\x1f" + "0" * 64)  # the same id with other content
     state = SessionState(
-        stage=Stage.FLAGGED, tools=("a", "b"), evidence={"x": 1e300},
+        stage=Stage.FLAGGED, tools=("a", "b"), evidence=Gathered(n=1, m=1e300, top=1e300),
         signals={"s": {"n": [1, 0.1, None, "\x00é"]}},
         envelope=Envelope.model_validate_json(
             '{"delegator_id": "u", "tenant_id": "acme", "session_id": "s1", "allowed_tools": ["x"], "novel": [1]}'
@@ -792,7 +793,8 @@ def test_of_a_session_that_people_made_start_afresh_the_epoch_outlasts_forgettin
 def test_that_a_session_is_revoked_outlasts_forgetting_until_control_says_that_it_is_over(engine):
     store = MonitorStore(engine, seal=seal, hear=_as_judged)
     member = Member(store, "m").claim(P0)
-    flagged = _finished(S1, "p", stage=Stage.FLAGGED, transition=1, first_seen=NOW, evidence={"x": 3.0})
+    gathered = Gathered(n=1, m=3.0, top=3.0)
+    flagged = _finished(S1, "p", stage=Stage.FLAGGED, transition=1, first_seen=NOW, evidence=gathered)
     member.commit(Judgement(sessions={S1: flagged, S2: SessionState(actions=1)}), 1)
     says = [(HumanWord.REGISTERED, "sha256:1"), (HumanWord.REVOKED, "")]
     store.words.apply([Change(n, S1, word, NOW, said) for n, (word, said) in enumerate(says, 1)], now=NOW)
