@@ -132,7 +132,7 @@ def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime, asks
 def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime, asks: bool) -> Move:
     shown = case.kind == "session" and case.written_at is not None  # by a message that was given up
     below = case.rank < rules.floor and case.key not in rules.always and not (shown or asks)
-    if below or (case.folded_into is not None and case.digest == case.shown):
+    if below or (case.folded_into is not None and case.digest == case.shown.digest):
         return Done()
     if not asks and (until := rules.quiet_until(case, now)) is not None:
         return Wait(until)
@@ -146,7 +146,7 @@ def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime, asks: bo
 
 def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
     waits: list[datetime] = []
-    if case.digest != case.shown:
+    if case.digest != case.shown.digest:
         ready = now if case.written_at is None else case.written_at + rules.update_every
         if ready <= now:
             return Write("update")

@@ -12,6 +12,7 @@ from guardian.alerting.rules import Done, Fold, QuietHours, Rules, Wait, Write, 
 from guardian.alerting.slack import SlackOptions
 from guardian.errors import ConfigurationError
 from guardian.store.control.cases import StoredCase
+from guardian.store.control.picture import Picture
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -21,13 +22,20 @@ def case(**changes: Any) -> StoredCase:
     told: dict[str, Any] = dict.fromkeys(StoredCase._fields)
     told |= dict.fromkeys(("alert_id", "findings", "events", "told", "steps", "attempts"), 0)
     told |= {"key": "k", "tenant_id": "acme", "session_id": "s", "kind": "session", "purpose": "review", "rank": 3}
-    told |= {"channel": "", "state": "flagged", "digest": "new", "shown": "", "status": "due", "last_error": ""}
+    told |= {
+        "channel": "",
+        "state": "flagged",
+        "digest": "new",
+        "shown": Picture(),
+        "status": "due",
+        "last_error": "",
+    }
     told |= {"next_at": NOW, "opened_at": NOW}
     return StoredCase(**{**told, **changes})
 
 
 def shown(**changes: Any) -> StoredCase:
-    return case(**{"place": "C1:1", "shown": "new", "written_at": NOW, **changes})
+    return case(**{"place": "C1:1", "shown": Picture("new"), "written_at": NOW, **changes})
 
 
 def move(told: StoredCase, rules: Rules | None = None, *, crowd: int = 1, now: datetime = NOW) -> object:
@@ -42,8 +50,8 @@ def test_a_new_case_gets_its_message_and_a_crowd_a_digest() -> None:
 
 
 def test_what_a_digest_lists_stays_there_when_it_changes_and_makes_a_line_a_minute_at_most() -> None:
-    assert move(case(folded_into="d", shown="new")) == Done()
-    changed = case(folded_into="d", shown="old")
+    assert move(case(folded_into="d", shown=Picture("new"))) == Done()
+    changed = case(folded_into="d", shown=Picture("old"))
     assert move(changed) == Fold()
     assert move(changed._replace(replied_at=NOW)) == Wait(NOW + timedelta(minutes=1))
     assert move(changed._replace(replied_at=NOW), now=NOW + timedelta(minutes=1)) == Fold()
@@ -64,8 +72,8 @@ def test_what_asks_for_a_second_person_is_shown_in_time() -> None:
 
 
 def test_the_message_is_brought_up_to_date_when_the_case_changed_and_not_in_a_flurry() -> None:
-    assert move(shown(shown="old", written_at=NOW - timedelta(seconds=9))) == Write("update")
-    assert move(shown(shown="old")) == Wait(NOW + timedelta(seconds=3))
+    assert move(shown(shown=Picture("old"), written_at=NOW - timedelta(seconds=9))) == Write("update")
+    assert move(shown(shown=Picture("old"))) == Wait(NOW + timedelta(seconds=3))
 
 
 def test_a_reply_a_minute_at_most() -> None:
@@ -116,7 +124,7 @@ def test_a_case_that_people_know_of_and_that_gets_worse_at_night_calls_for_help_
 def test_a_snoozed_case_is_silent_until_then_and_kept_up_to_date() -> None:
     until = NOW + timedelta(hours=3)
     assert move(shown(events=1, snoozed_until=until)) == Wait(until)
-    changed = shown(shown="old", events=1, snoozed_until=until, written_at=NOW - timedelta(minutes=1))
+    changed = shown(shown=Picture("old"), events=1, snoozed_until=until, written_at=NOW - timedelta(minutes=1))
     assert move(changed) == Write("update")
 
 

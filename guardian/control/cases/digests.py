@@ -6,11 +6,12 @@ from datetime import datetime
 
 from guardian.alerting.port import Digest
 from guardian.alerting.rules import Fold, Rules, next_move
-from guardian.control.cases.feeds import LEAVES, read_alert
+from guardian.control.cases.feeds import read_alert
 from guardian.control.cases.standing import Standing, standing
 from guardian.control.deps import ControlDeps
 from guardian.domain.finding import SEVERITIES
 from guardian.store.control.cases import StoredCase
+from guardian.store.control.picture import Picture
 from guardian.store.control.rows import ControlRows
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
@@ -31,12 +32,14 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
             continue
         key = other.folded_into
         if key is None:
-            if rules.channel_for(other) != channel or other.shown.startswith(LEAVES):
+            if rules.channel_for(other) != channel or other.shown.left is not None:
                 continue
             key = new = new or _digest_key(rules, rows, other, channel, now)  # the first is the most severe
         listed[key].append((other, _line(rows, told, stands)))
-        folded = {"folded_into": key, "shown": stands.case.digest, "status": "idle", "told": other.events}
-        rows.cases.change(other.key, **folded, replied_at=now)
+        shown = Picture(stands.case.digest)
+        rows.cases.change(
+            other.key, folded_into=key, shown=shown, status="idle", told=other.events, replied_at=now
+        )
     for key, found in listed.items():
         most = max(other.rank for other, _ in found)
         known = {"kind": "digest", "tenant_id": case.tenant_id, "session_id": case.tenant_id, "channel": channel}

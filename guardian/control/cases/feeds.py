@@ -13,10 +13,11 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.events import acted, told_by_alert, told_by_audit, told_by_word
 from guardian.control.news import case_of_news
 from guardian.domain.event import SessionKey, purpose_family
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Finding, Kind
 from guardian.store.columns import storable
-from guardian.store.control.cases import StoredCase
+from guardian.store.control.cases import CaseChanges, StoredCase
 from guardian.store.control.feeds import Followed
+from guardian.store.control.picture import Picture
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.telemetry import logger
@@ -25,10 +26,6 @@ from guardian.wire.findings import AlertPayload
 
 _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
-WORSE = "worse"
-"""Stands for what was shown of a case, once the case became more severe."""
-LEAVES = "left "
-"""Begins what stands there until the case has its next message, where it gave up this one, which is to say so."""
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 _UNDER = 50
 """So many messages are brought up to date when an agent, say, is revoked; others when somebody clicks there."""
@@ -94,24 +91,34 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
         now=line.at or now,
         purpose=purpose,
     )
-    severe = max(case.rank, rank(finding.severity))
-    values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
-    settled = bool(case.state) and case.state not in OPEN_STATES
-    # than what somebody saw to, or wanted quiet; so is a revocation that does not hold, told once a gateway
-    worse = severe > case.rank or (finding.ignores_revocation and finding.severity == "critical")
-    if worse and case.alert_id > 0:
-        left = case.shown.startswith(LEAVES)  # its next message calls people as it is
-        values |= {"snoozed_until": None, "snoozed_by": None, "folded_into": None}
-        values |= {} if left else {"shown": WORSE}
-    if settled or (worse and case.acted_at is not None):  # it begins anew
-        values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
-    news, again = about_guardian and rank(finding.severity) >= floor, _has_ended(rows, case)
-    if again:  # and is no more of what a digest listed
-        values |= {"folded_into": None}
-    if (news or again) and _is_far_up(rows, case, now):  # and so does its message
-        values |= {**given_up(case), "rank": rank(finding.severity)}
-    rows.cases.change(key, **values, purpose=purpose or case.purpose)
+    changes = _changed_by(rows, case, finding, line.at or now, now, floor=floor)
+    changes |= {"alert_id": line.seq, "findings": case.findings + 1, "purpose": purpose or case.purpose}
+    rows.cases.change(key, **changes)
     rows.cases.happened(case, [told_by_alert(told)])
+
+
+def _changed_by(
+    rows: ControlRows, case: StoredCase, finding: Finding, at: datetime, now: datetime, *, floor: int
+) -> CaseChanges:
+    """How a finding of that time changes where a case stands; a message that is given up outweighs the rest."""
+    severity = rank(finding.severity)
+    changes: CaseChanges = {"rank": max(case.rank, severity)}
+    # than what somebody saw to, or wanted quiet; so is a revocation that does not hold, told once a gateway
+    worse = severity > case.rank or (finding.ignores_revocation and finding.severity == "critical")
+    if worse and case.alert_id > 0:
+        changes |= {"snoozed_until": None, "snoozed_by": None, "folded_into": None}
+        changes["shown"] = case.shown.worsened()
+    settled = bool(case.state) and case.state not in OPEN_STATES
+    if settled or (worse and case.acted_at is not None):  # it begins anew
+        changes |= {"acted_at": None, "escalated_at": None, "opened_at": at, "state": ""}
+    again = _has_ended(rows, case)
+    if again:  # and is no more of what a digest listed
+        changes["folded_into"] = None
+    news = finding.kind is Kind.CONTROL and severity >= floor
+    if (news or again) and _is_far_up(rows, case, now):  # and so does its message
+        changes |= given_up(case)
+        changes["rank"] = severity
+    return changes
 
 
 def read_alert(payload: str | None) -> AlertPayload | None:
@@ -138,10 +145,11 @@ def _is_far_up(rows: ControlRows, case: StoredCase, now: datetime) -> bool:
     return written_at is not None and now - written_at > _FAR_UP and (case.place or case.folded_into) is not None
 
 
-def given_up(case: StoredCase) -> dict[str, object]:
+def given_up(case: StoredCase) -> CaseChanges:
     """What becomes of a case whose message is given up: of a session's it must not go on saying what is not so."""
-    leaves = {"shown": LEAVES + case.place} if case.place is not None and case.kind == "session" else {}
-    return {"place": None, **leaves}
+    if case.place is None or case.kind != "session":
+        return {"place": None}
+    return {"place": None, "shown": Picture(left=case.place)}
 
 
 def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> None:
@@ -172,8 +180,9 @@ def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> 
             state = _SETTLES.get(did, case.state) if waits else case.state
             rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])), state=state)
         if asks and case is not None:  # whoever is asked has to see it in time
-            far_up = given_up(case) if _is_far_up(rows, case, now) else {}
-            rows.cases.change(key, **far_up, folded_into=None)
+            changes: CaseChanges = given_up(case) if _is_far_up(rows, case, now) else {}
+            changes["folded_into"] = None
+            rows.cases.change(key, **changes)
         _heard(rows, key, told_by_audit(record), now)
 
 

@@ -19,11 +19,12 @@ from guardian.alerting.rules import OPEN_STATES, Done, Fold, Rules, Wait, Write,
 from guardian.control.cases.beginning import LINE, go_on
 from guardian.control.cases.case import told as told_of
 from guardian.control.cases.digests import counted_in, fold
-from guardian.control.cases.feeds import LEAVES, WORSE, catch_up, given_up, read_alert
+from guardian.control.cases.feeds import catch_up, given_up, read_alert
 from guardian.control.cases.standing import Standing, standing
 from guardian.control.cases.view import severity_of, with_similar
 from guardian.control.deps import ControlDeps
-from guardian.store.control.cases import StoredCase
+from guardian.store.control.cases import CaseChanges, StoredCase
+from guardian.store.control.picture import Picture
 from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
@@ -32,7 +33,6 @@ from guardian.wire.findings import AlertPayload
 
 _LOOKED_AT = 50  # due cases of which one is to be written; the others are put to rest
 _IN_A_DIGEST, _IN_A_REPLY = 40, 200  # lines of a digest's reply; events that one reply sums up
-_UNKNOWN = "unknown"  # shown: a write whose content is not known any more
 _PARKED_AGAIN = timedelta(hours=1)
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 _log = logger("control")
@@ -83,20 +83,18 @@ class CaseOutbox:
             if case is None:
                 return
             step = _STEP.validate_json(case.step or "")
-            values: dict[str, object] = {"status": "due", "next_at": now, "attempts": 0, "step": None}
-            values["last_error"] = ""
+            changes: CaseChanges = {"status": "due", "next_at": now, "attempts": 0, "step": None, "last_error": ""}
             match step.verb:
                 case "post" | "update":
-                    given_up = case.place is None and reference == step.place  # it begins anew meanwhile
-                    place = None if given_up else reference
-                    values |= {"place": place, "folded_into": None, "written_at": now}
+                    left = case.place is None and reference == step.place  # it begins anew meanwhile
+                    changes |= {"place": None if left else reference, "folded_into": None, "written_at": now}
                 case "reply":
-                    values |= {"told": step.events, "replied_at": now}
+                    changes |= {"told": step.events, "replied_at": now}
                 case "escalate":
-                    values |= {"escalated_at": now}
+                    changes["escalated_at"] = now
                 case _:
                     assert_never(step.verb)
-            rows.cases.change(id, **values)
+            rows.cases.change(id, **changes)
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
         with self._store.write() as rows:
@@ -117,27 +115,27 @@ class CaseOutbox:
             if case is None or case.attempts != self._attempt:
                 return
             step = _STEP.validate_json(case.step or "")
-            values: dict[str, object] = {"status": "due", "attempts": 0, "step": None, "last_error": error[:500]}
+            changes: CaseChanges = {"status": "due", "attempts": 0, "step": None, "next_at": now}
+            changes["last_error"] = error[:500]
             moves = step.channel != self._rules.channel_for(case)
             match step.verb:
                 case "post" | "update":
-                    values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _unsure(case)}
-                    values |= {"shown": LEAVES + step.leaves} if step.leaves else {}
-                    values |= {"place": None} if moves else {}
+                    changes["shown"] = Picture(left=step.leaves) if step.leaves else case.shown.unsure()
+                    changes |= {"place": None} if moves else {"next_at": now + _PARKED_AGAIN}
                 case "reply" if never:
-                    values |= {"next_at": now, "told": step.events, "replied_at": now, "last_error": ""}
+                    changes |= {"told": step.events, "replied_at": now, "last_error": ""}
                 case "escalate" if step.place is None:
                     there = step.model_copy(update={"channel": case.channel, "place": case.place, "home": ""})
-                    values |= {"next_at": now, "step": there.model_dump_json()}
+                    changes["step"] = there.model_dump_json()
                 case "reply" | "escalate" if moves:
-                    values |= {"next_at": now, "place": None, "shown": _unsure(case)}
+                    changes |= {"place": None, "shown": case.shown.unsure()}
                 case "reply":
-                    values |= {"next_at": self._but_for_its_reply(rows, case, now)}
+                    changes["next_at"] = self._but_for_its_reply(rows, case, now)
                 case "escalate":
-                    values |= {"next_at": now + _PARKED_AGAIN}
+                    changes["next_at"] = now + _PARKED_AGAIN
                 case _:
                     assert_never(step.verb)
-            rows.cases.change(id, **values)
+            rows.cases.change(id, **changes)
 
     def _but_for_its_reply(self, rows: ControlRows, case: StoredCase, now: datetime) -> datetime:
         """When something else is to be done with the case; in an hour at the latest."""
@@ -159,7 +157,7 @@ class CaseOutbox:
         """Write the case's message anew even if nothing changed: somebody clicked on an old picture of it."""
         with self._store.write() as rows:
             if (case := rows.cases.get(key)) is not None:
-                rows.cases.change(key, shown=_unsure(case), folded_into=None)
+                rows.cases.change(key, shown=case.shown.unsure(), folded_into=None)
                 rows.cases.touch(key, self._deps.clock())
 
     def _sending(self, rows: ControlRows, key: str) -> StoredCase | None:
@@ -183,11 +181,10 @@ class CaseOutbox:
             if case.place is None and _is_over(stands.approval, now):
                 rows.cases.change(case.key, status="idle")
                 continue
-            if case.shown == WORSE and case.place is not None and self._is_for_others(case, now):
+            leaves = case.shown.left
+            if case.shown.worse and case.place is not None and self._is_for_others(case, now):
                 rows.cases.change(case.key, **given_up(case))
-                case = case._replace(place=None, shown=LEAVES + case.place)
-                stands = replace(stands, case=case)
-            leaves = case.shown.removeprefix(LEAVES) if case.shown.startswith(LEAVES) else None
+                leaves, case = case.place, case._replace(place=None)
             crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
             asks = bool(stands.requests)
             if case.kind == "digest":
@@ -249,22 +246,23 @@ class CaseOutbox:
 
     def _row(self, rows: ControlRows, stands: Standing, step: Step) -> tuple[Alert, int] | None:
         """Claim this write: from here on it is repeated until it has ended. Also says how often it was tried."""
-        case, values = stands.case, dict[str, object]()
+        case = stands.case
         told = read_alert(rows.alerts.payload(case.alert_id))
         if told is None:
             if case.alert_id:  # another version may be able to
                 _log.error("alert_unreadable", alert=case.alert_id, case=case.key)
+            rests: CaseChanges = {"last_error": "it has no alert that can be read"}
             again = self._deps.clock() + _PARKED_AGAIN
-            values = {"next_at": again} if case.alert_id else {"status": "parked"}
-            rows.cases.change(case.key, **values, last_error="it has no alert that can be read")
+            rests |= {"next_at": again} if case.alert_id else {"status": "parked"}
+            rows.cases.change(case.key, **rests)
             return None
-        values = {"status": "sending", "step": step.model_dump_json(), "next_at": self._deps.clock()}
-        values |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
+        changes: CaseChanges = {"status": "sending", "step": step.model_dump_json(), "next_at": self._deps.clock()}
+        changes |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
         if step.verb in ("post", "update"):
             # of a write that is repeated nobody knows what it showed when it arrived
-            shown = case.digest if case.attempts == 0 else _unsure(case)
-            values |= {"shown": shown, "channel": step.channel}
-        rows.cases.change(case.key, **values)
+            shown = Picture(case.digest) if case.attempts == 0 else case.shown.unsure()
+            changes |= {"shown": shown, "channel": step.channel}
+        rows.cases.change(case.key, **changes)
         self._in_hand, self._attempt = step.key, case.attempts + 1
         return self._alert(rows, stands, step, told), case.attempts
 
@@ -287,12 +285,6 @@ class CaseOutbox:
             events=tuple(events),
             digest=counted_in(rows, case) if case.kind == "digest" else None,
         )
-
-
-def _unsure(case: StoredCase) -> str:
-    """What is shown of it, where that is not known; that it became worse since, or gave up its message, is still
-    to be told."""
-    return case.shown if case.shown == WORSE or case.shown.startswith(LEAVES) else _UNKNOWN
 
 
 def _is_over(asked: ApprovalView | None, now: datetime) -> bool:

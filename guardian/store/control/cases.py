@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
 from guardian.domain.event import SessionKey
+from guardian.store.control.picture import Picture
 from guardian.store.control.sessions import says
 from guardian.store.control.tables import approval, case, case_event, envelope, live, session
 from guardian.wire.cases import CaseEvent
@@ -38,7 +39,37 @@ class StoredCase(NamedTuple):
     folded_into: str | None
     state: str
     digest: str
-    shown: str
+    shown: Picture
+    events: int
+    told: int
+    steps: int
+    step: str | None
+    status: str
+    attempts: int
+    next_at: datetime
+    last_error: str
+    opened_at: datetime
+    written_at: datetime | None
+    replied_at: datetime | None
+    acted_at: datetime | None
+    escalated_at: datetime | None
+    snoozed_until: datetime | None
+    snoozed_by: str | None
+
+
+class CaseChanges(TypedDict, total=False):
+    """What may change of a case."""
+
+    purpose: str
+    rank: int
+    alert_id: int
+    findings: int
+    channel: str
+    place: str | None
+    folded_into: str | None
+    state: str
+    digest: str
+    shown: Picture
     events: int
     told: int
     steps: int
@@ -117,8 +148,9 @@ class CaseRows:
         mine = update(case).where(*waits, *_tied(tenant_id, field, name))
         self.connection.execute(mine.values(acted_at=at))
 
-    def change(self, key: str, **values: Any) -> None:
-        self.connection.execute(update(case).where(case.c.key == key).values(**values))
+    def change(self, key: str, **values: Unpack[CaseChanges]) -> None:
+        shown = {"shown": values["shown"].text()} if "shown" in values else {}
+        self.connection.execute(update(case).where(case.c.key == key).values(**{**values, **shown}))
 
     def due(self, now: datetime, limit: int) -> list[StoredCase]:
         """The most severe first, among them the one that waits longest. A write, or a case that nobody was shown
@@ -237,4 +269,4 @@ def _waits_after_failing(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _stored(row: Row[Any]) -> StoredCase:
-    return StoredCase(**{name: getattr(row, name) for name in StoredCase._fields})
+    return StoredCase(**{**row._mapping, "shown": Picture.read(row.shown)})
