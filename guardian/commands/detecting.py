@@ -23,7 +23,7 @@ from guardian.sources.completing import Completion
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.port import Format, Source, Told
 from guardian.sources.reading import Reader
-from guardian.sources.session_lines import SessionLine, is_session_line, read_session_lines
+from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
 
 SESSIONS = "session lines"
 """What stands for a format where a file holds whole sessions, which are no log; their acts count as decisions."""
@@ -150,7 +150,8 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
     own: Source = plugins.make("sources", OWN, {})
     tallies: dict[str | None, Tally] = {}
     for line in _lines(reader, file, update):
-        if (session := _session_in(line)) is not None:
+        session = _session_in(line)
+        if isinstance(session, SessionLine):
             tally = tallies.setdefault(SESSIONS, Tally(SESSIONS))
             tally.records += 1
             tally.decisions += len(session.actions)
@@ -163,6 +164,8 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
         if line.format == OWN:
             tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)
         tally.reasons.update(line.refusals)
+        if session is not None:
+            tally.reasons[f"as a session line {session.error}"] += 1
         for event in line.events:
             tally.count(event)
         tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
@@ -205,11 +208,11 @@ def grants(tallies: Iterable[Tally]) -> str:
     return "\n  ".join([head, *lines, *more])
 
 
-def _session_in(line: Line) -> SessionLine | None:
-    """The session that a line holds which is of no format."""
+def _session_in(line: Line) -> SessionLine | LineError | None:
+    """The session that a line holds which is of no format, or why it cannot be read."""
     if line.format is not None or not is_session_line(line.record.value):
         return None
-    return next((read for read in read_session_lines([line.record]) if isinstance(read, SessionLine)), None)
+    return next(read_session_lines([line.record]))
 
 
 def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 `{"dataset", "session_id", "purpose", "domain", "actions": [{"tool", "args",
 "label": "benign" | "drift" | "unknown", "conf", "index"}], "meta"}`. Labels are for judging; no scorer may read
-them.
+them. What is misspelt is refused, as by `guardian score`.
 """
 
 import gzip
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from guardian.domain.event import Action, Envelope
 from guardian.embedding.text import render_action
 from guardian.errors import GuardianError
+from guardian.sources.session_lines import arguments_of, said
 from guardian.telemetry import logger
 
 Label = Literal["benign", "drift", "unknown"]
@@ -149,14 +150,15 @@ def session_of(record: Mapping[str, Any]) -> LabelledSession:
     named = {"delegator_id": "-", "tenant_id": "-", "session_id": f"{session_id[:400]}#1"}
     _check(Envelope, {**named, "purpose": purpose[:8192]}, "")
     for index, action in enumerate(record["actions"]):
-        _check(Action, {"tool": action["tool"], "arguments": action.get("args") or {}}, f"actions.{index}.")
+        arguments = arguments_of(index, action) or {}
+        _check(Action, {"tool": action["tool"], "arguments": arguments}, f"actions.{index}.")
         label = cast(Label, action["label"])
         if label not in get_args(Label):
             raise ValueError(f"label {label!r} is none of {', '.join(get_args(Label))}")
-        counted = action.get("conf") != "low" and label != "unknown"
-        actions.append(LabelledAction(action["tool"], action.get("args") or {}, label, counted))
+        sure = said(action, "conf", "confidence", where=f"actions.{index}: ") != "low"
+        actions.append(LabelledAction(action["tool"], arguments, label, sure and label != "unknown"))
     dataset = record["dataset"]
-    domain = record.get("domain") or dataset
+    domain = said(record, "domain") or dataset
     if not (isinstance(dataset, str) and isinstance(domain, str)):
         raise ValueError("dataset or domain is no text")
     return LabelledSession(

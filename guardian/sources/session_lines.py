@@ -4,16 +4,23 @@
 Only the fields below are read. Labels, if a line has any, are never looked at: they are for whoever judges us.
 """
 
+import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from guardian.domain.names import CAMEL
 from guardian.domain.record import Record
+from guardian.domain.text import word_set
 from guardian.errors import DecodeError
 from guardian.sources.guardian import GuardianDecisions
 
 _PARSER = GuardianDecisions()
+_ALIKE = 0.81
+_ARGUMENTS = word_set("arg args argument arguments kwargs param params parameter parameters input inputs")
+"""A word of them is in the names under which others keep a call's arguments, as in `tool_input`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,35 @@ def read_session_lines(records: Iterable[Record]) -> Iterator[SessionLine | Line
             yield _session(number, _PARSER.parse(record.value))
         except DecodeError as error:
             yield LineError(number, f"{error.code}: {error.reason}")
+        except ValueError as error:
+            yield LineError(number, f"invalid: {error}")
+
+
+def arguments_of(index: int, action: Mapping[str, Any]) -> Any:
+    """What a call says under `args` or, as in guardian's own log, under `arguments`; see `said`."""
+    return said(action, "args", "arguments", where=f"actions.{index}: ")
+
+
+def said(told: Mapping[str, Any], *names: str, where: str = "") -> Any:
+    """What a session or call says under the first of the names that says something; None where none is there.
+
+    Raises ValueError where another key that says something looks as if it were meant: to be misspelt is not to be
+    absent.
+    """
+    values = [told[name] for name in names if told.get(name) is not None]
+    if values:
+        return next(filter(None, values), values[0])
+    for key, value in told.items():
+        if value and _looks_like(names[0], key, value):
+            raise ValueError(f"{where}it has no {names[0]!r}, but {key[:80]!r}, which is not read")
+    return None
+
+
+def _looks_like(name: str, key: str, value: object) -> bool:
+    if difflib.get_close_matches(name, [key.casefold()], cutoff=_ALIKE):
+        return True
+    words = re.findall("[a-z]+", CAMEL.sub(" ", key).casefold())
+    return name == "args" and isinstance(value, dict | list | str) and not _ARGUMENTS.isdisjoint(words)
 
 
 def is_session_line(value: bytes) -> bool:
@@ -87,7 +123,7 @@ def _session(number: int, parsed: Any) -> SessionLine:
 
 
 def _text(parsed: Mapping[str, Any], name: str) -> str:
-    value = parsed.get(name)
+    value = said(parsed, name)
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -98,7 +134,7 @@ def _text(parsed: Mapping[str, Any], name: str) -> str:
 def _action(index: int, action: Any) -> ActionLine:
     if not isinstance(action, dict) or not isinstance(action.get("tool"), str) or not action["tool"]:
         raise DecodeError("invalid", f"actions.{index}: expected an object with a tool")
-    arguments = action.get("args")
+    arguments = arguments_of(index, action)
     if arguments is not None and not isinstance(arguments, dict):
         raise DecodeError("invalid", f"actions.{index}.args: expected an object")
     return ActionLine(tool=action["tool"], arguments=arguments)

@@ -265,6 +265,7 @@ def test_detect_knows_session_lines_and_says_who_reads_them(guardian, tmp_path: 
         False,
         True,
     )
+    assert "1 x as a session line invalid: session_id: expected a string" in other.stdout
 
 
 def calls(count: int, **more) -> str:

@@ -100,6 +100,8 @@ def test_an_act_of_which_nobody_knows_what_it_was_is_read_and_written_as_that(tm
         json.dumps(record(1, "p") | {"purpose": None}),
         json.dumps(record(1, "p") | {"actions": [{"tool": 7, "label": "benign"}]}),
         json.dumps(record(1, "p") | {"actions": [{"tool": "t", "args": [1], "label": "benign"}]}),
+        json.dumps(record(1, "p") | {"actions": [{"tool": "t", "params": {"a": 1}, "label": "benign"}]}),
+        json.dumps(record(1, "p") | {"actions": [{"tool": "t", "Conf": "low", "label": "drift"}]}),
         json.dumps(record(1, "p", ("", {}, "benign"))),
         json.dumps(record(1, "a lone \ud800")),
         json.dumps(record(1, "p") | {"session_id": "a\nb"}),
@@ -110,6 +112,14 @@ def test_a_line_that_is_no_session_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps(RECORDS[0]) + "\n" + line)
     with pytest.raises(SessionFileError, match=r"a\.jsonl:2"):
         read_sessions([tmp_path / "a.jsonl"])
+
+
+def test_other_names_that_can_mean_one_thing_only_are_read_as_that() -> None:
+    call = {"tool": "t", "arguments": {"a": 1}, "label": "drift", "confidence": "low"}
+    (read,) = session_of(record(1, "p") | {"actions": [call]}).actions
+    assert (read.arguments, read.counted) == ({"a": 1}, False)
+    (sure,) = session_of(record(1, "p") | {"actions": [call | {"confidence": 0.9}]}).actions
+    assert sure.counted
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_a_domain_may_be_missing_and_a_catalogue_is_not_read():
         ({"session_id": "s", "purpose": 3, "actions": []}, "purpose"),
         ({"session_id": "s", "actions": [{"args": {}}]}, "actions.0"),
         ({"session_id": "s", "actions": [{"tool": "t", "args": []}]}, "actions.0.args"),
+        (
+            {"session_id": "s", "purpos": "p", "actions": []},
+            "it has no 'purpose', but 'purpos', which is not read",
+        ),
+        ({"session_id": "s", "purpose": "p", "Domain": "d", "actions": []}, "no 'domain', but 'Domain'"),
+        ({"session_id": "s", "actions": [{"tool": "t"}, {"tool": "t", "params": {"a": 1}}]}, "actions.1: it has"),
+        ({"session_id": "s", "actions": [{"tool": "t", "arguments": '{"a": 1}'}]}, "actions.0.args"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number_and_the_others_are_read(line, reason):
@@ -58,6 +65,32 @@ def test_a_bad_line_is_named_by_its_number_and_the_others_are_read(line, reason)
     assert bad.line == 2
     assert reason in bad.error
     assert (first.line, last.line) == (1, 3)
+
+
+def test_arguments_are_read_under_the_name_that_they_have_in_guardians_own_log():
+    calls = [
+        {"tool": "t", "arguments": {"a": 1}},
+        {"tool": "t", "args": {}, "arguments": {"a": 1}},
+        {"tool": "t", "args": {"a": 1}, "arguments": None},
+        {"tool": "t", "arguments": {}},
+    ]
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": calls})
+    assert got.actions == (*[ActionLine("t", {"a": 1})] * 3, ActionLine("t", {}))
+
+
+@pytest.mark.parametrize("name", ["arg", "Args", "argument", "kwargs", "parameters", "tool_input", "functionArgs"])
+def test_what_must_be_the_arguments_is_not_read_as_a_call_without(name):
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": [{"tool": "t", name: {"a": 1}}]})
+    assert got == LineError(1, f"invalid: actions.0: it has no 'args', but {name!r}, which is not read")
+    for call in ({"tool": "t", name: {}}, {"tool": "t", "args": {}, name: {"a": 1}}):
+        (got,) = _read({"session_id": "s", "purpose": "p", "actions": [call]})
+        assert got.actions == (ActionLine("t", call.get("args")),)
+
+
+def test_what_else_a_call_says_is_not_taken_for_its_arguments():
+    more = {"time": "12:00", "target": "crm", "input_tokens": 7, "result": {"a": 1}, "label": "benign"}
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": [{"tool": "t", **more}], "purposeful": []})
+    assert got.actions == (ActionLine("t", None),)
 
 
 def test_blank_lines_are_skipped_but_counted():
