@@ -31,8 +31,9 @@ def run(*, sessions: int, seed: int, progress: Callable[[int, int], None]) -> li
 
         def once(fit: PurposeFit, round_: int) -> ReplayOutcome:
             judge = open_judge(settings, fingerprint_key=b"bench", fit=fit)
+            size = path.stat().st_size
             return replay_file(
-                settings, path, lambda done, _: progress(round_ * len(lines) + done, 4 * len(lines)), judge=judge
+                settings, path, lambda done, _: progress(100 * round_ + 100 * done // size, 400), judge=judge
             )
 
         words = lexical().purpose_fit()

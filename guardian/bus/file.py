@@ -202,6 +202,10 @@ class _Unpacked(io.RawIOBase):
         buffer[: len(found)] = found
         return len(found)
 
+    def fileno(self) -> int:
+        """The packed file's: where it stands there is how much of it was read."""
+        return self._packed.fileno()
+
     def close(self) -> None:
         self._packed.close()
         super().close()

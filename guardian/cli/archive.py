@@ -55,7 +55,7 @@ def import_(
     else:
         existing_file(Path(source))
     history = open_history(settings, source)
-    with progress("importing") as update:
+    with progress("importing", of_bytes=source != "kafka") as update:
         outcome = import_history(settings, history, update)
     if as_json:
         refusals = [asdict(each) for each in outcome.refusals.values()]

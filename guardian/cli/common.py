@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
@@ -116,13 +117,13 @@ def _show_part(head: str, text: str) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[..., None]]:
+def progress(title: str, *, of_bytes: bool = False) -> Iterator[Callable[..., None]]:
     """A bar on stderr, silent when that is no terminal. Yields `update(done, total or None, doing="")`."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn() if of_bytes else MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

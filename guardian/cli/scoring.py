@@ -43,7 +43,7 @@ def score(
 
     settings = settings_from(config, required=False)
     other_file(output, existing_file(file))
-    with progress("scoring") as update:
+    with progress("scoring", of_bytes=True) as update:
         outcome = score_file(settings, file, output, update)
     refused = sum(outcome.refused.values())
     typer.echo(f"{counted(outcome.scored, 'action')} scored, {counted(refused, 'line')} refused", err=True)
@@ -69,7 +69,7 @@ def replay(
     from guardian.commands.offline import replay_file
 
     settings = settings_from(config, required=False)
-    with progress("replaying") as update:
+    with progress("replaying", of_bytes=True) as update:
         outcome = replay_file(settings, existing_file(file), update)
     if as_json:
         for finding in outcome.findings:

@@ -99,7 +99,7 @@ def detect(
     from guardian.commands.detecting import detect as look
 
     settings = settings_from(config, required=False)
-    with progress("reading") as update:
+    with progress("reading", of_bytes=True) as update:
         tallies = look(settings, existing_file(file), update)
     if as_json:
         print_json([tally.as_json() for tally in tallies])

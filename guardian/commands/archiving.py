@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.past import PastOnly
 from guardian.bus.port import Consumer
-from guardian.commands.offline import PlainLines, judge_all, scratch_store
+from guardian.commands.offline import PlainLines, Update, judge_all, scratch_store
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import BusError, ConfigurationError
@@ -91,8 +90,9 @@ class Imported:
             self.refusals.setdefault(letter.code, first).count += 1
 
 
-def import_history(settings: Settings, consumer: Consumer, update: Callable[[int, int | None], None]) -> Imported:
-    """Judge a bounded source against a scratch store (see `judge_all`), and archive it as `import`.
+def import_history(settings: Settings, consumer: Consumer, update: Update) -> Imported:
+    """Judge a bounded source against a scratch store (see `judge_all`), and archive it as `import`. Of a topic
+    `update` is told the decisions, and no end.
 
     Signatures of envelopes are archived as `unchecked`: the keys of that time may be gone.
     Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice; of a log
@@ -118,7 +118,7 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
         def committed(judgement: Judgement) -> None:
             imported.add(judgement)
             archiving.write_due()
-            update(imported.decisions, None)
+            update(*(consumer.so_far if isinstance(consumer, PlainLines) else (imported.decisions, None)))
 
         try:
             judge_all(

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ import yaml
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import AUTO, OWN, WRAPPER, completion_of, formats_of, options_of, read_mapping
-from guardian.commands.offline import batches
+from guardian.commands.offline import Update, batches
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent, SessionKey, SessionName
 from guardian.domain.record import Record
@@ -143,7 +143,7 @@ def list_formats() -> Iterator[FormatFacts]:
         yield FormatFacts(name, format.title, carries, missing, options)
 
 
-def detect(settings: Settings, file: Path, update: Callable[[int, int | None], None]) -> list[Tally]:
+def detect(settings: Settings, file: Path, update: Update) -> list[Tally]:
     """How much of a file is of which format, the most frequent first; nothing about the deployment is needed, and
     what is configured counts."""
     reader = Reader(_every_format(settings), _anybody(settings))
@@ -219,7 +219,7 @@ def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]
     """What a mapping understands of a file, line by line. Raises ConfigurationError for a mapping that is none."""
     options = read_mapping(mapping)
     reader = Reader(formats_of("mapping", options), _anybody(settings))
-    return _lines(reader, file, lambda _done, _total: None)
+    return _lines(reader, file)
 
 
 def _every_format(settings: Settings) -> dict[str, Format]:
@@ -280,14 +280,11 @@ def _unsaid(event: DecisionEvent) -> Iterator[str]:
         yield "tenant"
 
 
-def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]) -> Iterator[Line]:
-    done = 0
-    for batch in batches(file):
+def _lines(reader: Reader, file: Path, update: Update = lambda _done, _total: None) -> Iterator[Line]:
+    for batch in batches(file, update):
         for record in batch:
             if record.value.strip():
                 yield _line(reader, record)
-        done += len(batch)
-        update(done, None)
 
 
 def _line(reader: Reader, record: Record) -> Line:

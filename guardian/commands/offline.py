@@ -39,6 +39,7 @@ from guardian.telemetry import Metrics
 _BATCH = 64
 
 Update = Callable[[int, int | None], None]
+"""Told how far a file was read, in bytes as they lie there, and its size; None where nobody knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
         settings, judge, verify=unchecked, clock=utc_now, redaction_key=key, check_entitlements=False
     )
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
-    scored = lines = held = 0
+    scored = held = 0
     refused: Counter[str] = Counter()
     with writer(output) as write:
-        for records in batches(file):
+        for records in batches(file, update):
             for result in _score(records, sessions, log, pipeline):
                 if isinstance(result, Scored):
                     scored += 1
@@ -75,9 +76,7 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
                 else:
                     refused[result.error.partition(":")[0]] += 1
                     write(json.dumps({"line": result.line, "error": result.error}))
-            lines += len(records)
             held += sum(bool(record.value.strip()) for record in records)
-            update(lines, None)
     return ScoreOutcome(scored, refused, held)
 
 
@@ -140,19 +139,26 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
 
 
 class PlainLines(Documents):
-    """A file of which `held` counts what was read."""
+    """A file of which `held` counts what was read, and `so_far` says how far that is, as an `Update` is told."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.held = 0
+        self.so_far: tuple[int, int | None] = (0, None)
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         records = super().poll(timeout_s=timeout_s, max_records=max_records)
         self.held += len(records)
+        if self._path == "-":
+            self.so_far = (self.so_far[0] + sum(len(record.value) + 1 for record in records), None)
+        elif self._stream is not None:
+            file = self._stream.fileno()
+            size = os.fstat(file).st_size
+            self.so_far = (min(os.lseek(file, 0, os.SEEK_CUR), size), size)
         return records
 
 
-def batches(file: Path) -> Iterator[list[Record]]:
+def batches(file: Path, update: Update = lambda _done, _total: None) -> Iterator[list[Record]]:
     """The lines of a file, in order. Raises ConfigurationError for one that cannot be read."""
     consumer = PlainLines(file)
     consumer.start(lambda _: {})
@@ -160,6 +166,7 @@ def batches(file: Path) -> Iterator[list[Record]]:
         while not consumer.exhausted():
             if batch := consumer.poll(timeout_s=0, max_records=_BATCH):
                 yield batch
+                update(*consumer.so_far)
     finally:
         consumer.close()
 
@@ -198,6 +205,7 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
     letters: list[tuple[int, str, str]] = []
     seen: set[SessionKey] = set()
     counts = {"decisions": 0, "duplicates": 0}
+    lines = PlainLines(file)
 
     def committed(judgement: Judgement) -> None:
         for finding in judgement.findings:
@@ -206,11 +214,10 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
         seen.update(judgement.sessions)
         counts["decisions"] += len(judgement.scored)
         counts["duplicates"] += judgement.duplicates
-        update(counts["decisions"], None)
+        update(*lines.so_far)
 
     with scratch_store() as store:
         began = time.perf_counter()
-        lines = PlainLines(file)
         judge_all(settings, lines, pipeline, store, metrics=Metrics(), on_commit=committed)
         seconds = time.perf_counter() - began
     return ReplayOutcome(

@@ -148,8 +148,9 @@ def test_history_is_archived_in_pieces_of_monitor_batch_however_many_calls_a_rec
     log = tmp_path / "log.jsonl"
     log.write_text(json.dumps([{**call, "id": f"d{n}"} for n in range(5)]) + "\n", encoding="utf-8")
     settings, told = load(home), []
-    imported = import_history(settings, open_history(settings, str(log)), lambda done, _: told.append(done))
-    assert (told, imported.decisions) == ([2, 4, 5], 5)
+    imported = import_history(settings, open_history(settings, str(log)), lambda *far: told.append(far))
+    size = log.stat().st_size
+    assert (told, imported.decisions) == ([(size, size)] * 3, 5)
 
 
 def test_history_is_archived_with_its_signatures_unchecked_for_their_keys_may_be_gone(home, tmp_path):
