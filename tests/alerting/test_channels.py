@@ -41,7 +41,11 @@ def options(slack, tmp_path, receiver, mailbox, time) -> dict[str, dict[str, obj
 @pytest.fixture(params=PLUGINS, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
 def opened(request, options, time):
     name = request.param.__name__.rsplit(".", 1)[-1]
-    return name, request.param.plugin(**options.get(name, {})).open(time.given)
+    try:
+        plugin = request.param.plugin(**options.get(name, {}))
+    except TypeError as error:
+        pytest.fail(f"{error}: give it in `options` of {__file__}")
+    return name, plugin.open(time.given)
 
 
 def test_the_folder_has_channels() -> None:

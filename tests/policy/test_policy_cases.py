@@ -128,7 +128,7 @@ def test_a_policy_decides_one_case_and_not_one_that_differs_in_a_single_fact(pol
     wanted = "allow" if STATIC[policy_id]["effect"] == "permit" else "deny"
     decided = [case for case in CASES if case.expect == wanted and policy_id in case.decided_by]
     others = [case for case in CASES if policy_id not in case.decided_by]
-    assert decided
+    assert decided, f"no case of config/policies/cases.yaml that expects {wanted} is decided by {policy_id}"
     assert any(apart(one, other) == 1 for one in decided for other in others)
 
 
