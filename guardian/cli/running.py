@@ -34,7 +34,9 @@ def demo(
 
     Example: guardian demo --seed 3   (or: guardian demo --format opa)
     """
-    from guardian.demo.run import run_demo
+    typer.echo("Starting a local Kafka-compatible broker, the control API and the monitor,", err=as_json)
+    typer.echo("which first learns from last week's honest log, as in shadow mode.", err=as_json)
+    from guardian.demo.run import run_demo  # seconds, of which somebody who waits was told
 
     if not run_demo(seed=seed, sessions=sessions, keep=keep, as_json=as_json, format=format):
         raise typer.Exit(1)

@@ -40,8 +40,6 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str
     console = Console(stderr=as_json, highlight=False)
     writing = Writing(format)
     plan = writing.known_as(Scenario(seed=seed, sessions=sessions).plan())
-    console.print("Starting a local Kafka-compatible broker, the control API and the monitor,")
-    console.print("which first learns from last week's honest log, as in shadow mode.")
     with _opened(seed, console, format, pages=keep) as world, stopping() as stop:
         for tenant in sorted({s.tenant_id for s in plan}):
             world.enforce(tenant, "the demo wants to see revocations")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -124,6 +125,25 @@ def test_a_wrong_call_is_one_line_that_names_the_way_out(
 
 def test_the_version_is_printed(guardian) -> None:
     assert guardian("--version").stdout.startswith("guardian 0.")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_demo_says_that_it_starts_before_it_loads_what_takes_seconds(capsys, monkeypatch, as_json) -> None:
+    from guardian.cli.running import demo
+
+    said = []
+
+    class Loading(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            if name == "run_demo":
+                said.append(capsys.readouterr())
+            return lambda **_: True
+
+    monkeypatch.setitem(sys.modules, "guardian.demo.run", Loading("guardian.demo.run"))
+    demo(as_json=as_json)
+    out, err = said[0]
+    assert (err if as_json else out).startswith("Starting ")
+    assert (out if as_json else err) == ""
 
 
 def test_the_command_line_itself_loads_nothing_heavy() -> None:
