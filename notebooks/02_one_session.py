@@ -35,7 +35,8 @@ explanation
 # %% [markdown]
 # ## The evidence, call by call
 #
-# The line is what the session had gathered after each call. A steep step is one telling call; a staircase of
+# The line says how rare the session was after each call: at most one in N honest sessions gets as far, by all
+# its calls together or by its oddest one, whichever is rarer. A steep step is one telling call; a staircase of
 # small ones is the slow kind of drift, of which no single call would have been flagged. After a cross the
 # gateway refused.
 
@@ -46,8 +47,8 @@ plot_evidence(explanation)
 # ## Each action with its reasons
 #
 # `why` names the signals that spoke (from 0.2 on) and the rules that were broken; `step` is by how many powers
-# of ten the call moved the evidence. Look at the arguments: guardian compares them with the purpose, you know
-# the business.
+# of ten the call moved the odds against honesty. Look at the arguments: guardian compares them with the purpose,
+# you know the business.
 
 # %%
 explanation.timeline[["act", "at", "tool", "arguments", "effect", "score", "step", "why", "wanted"]].round(
@@ -65,9 +66,11 @@ plot_signals(explanation)
 # %% [markdown]
 # ## What changed the verdict
 #
-# Bars to the right moved the session away from its purpose. Take the longest one to whoever owns the purpose
-# and ask: does this call belong to the job? If they say yes, call the finding a false positive; if they say no,
-# confirm it.
+# Each call is a bet against honesty, and a bar says by what factor it moved the odds, to the right away from the
+# purpose. These are not the steps of the line above, and may rank the calls otherwise: the line says how rare
+# such odds are, and one very odd act is rare whatever the odds. Take the longest bar, and the steepest step if
+# that is another call, to whoever owns the purpose and ask: does this call belong to the job? If they say yes,
+# call the finding a false positive; if they say no, confirm it.
 
 # %%
 plot_steps(explanation)

@@ -31,8 +31,9 @@ TIMELINE = (
     "wanted",
     "title",
 )
-"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the evidence, `why`
-what spoke against it, `title` the finding that it led to."""
+"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the session's odds
+against honesty; `one_in` says how rare these are, or the oddest single act, whichever is rarer. `why` is what
+spoke against the call, `title` the finding that it led to."""
 
 _SPEAKS = 0.2
 _TURN = 0.1
@@ -78,7 +79,7 @@ class Explanation:
             yield "Its evidence is nothing unusual"
         turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")
         for turn in turns.to_dict("records"):
-            factor = f"evidence × {_figure(10 ** min(turn['step'], EXACT))}"
+            factor = f"odds against honesty × {_figure(10 ** min(turn['step'], EXACT))}"
             yield f"Call {turn['act']}, {turn['tool']}: {factor} ({turn['why'] or 'nothing by itself'})"
         for name in s["breaches"] or ():
             yield f"It broke a rule of its envelope or delegation: {name}"

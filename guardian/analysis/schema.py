@@ -79,7 +79,7 @@ EVENTS: tuple[Column, ...] = (
     Column("reason", "text", "the gateway's"),
     *_EVIDENCE,
     Column("p_value", "number", "share of honest calls at least this far out"),
-    Column("session_evidence", "number", "log10 of the session's evidence after this call"),
+    Column("session_evidence", "number", "log10 of the session's odds against honesty after this call"),
     Column("step", "number", "by how much the call moved it; missing: an older guardian did not keep that"),
     Column("signals", "map", "signal -> value in [0, 1]; silent ones are left out"),
     Column("breaches", "names", "rules of the envelope or the delegation that the call broke"),

@@ -148,7 +148,7 @@ def _in_words(evidence: EvidenceFacts) -> str:
     """What policy was shown, to the last digit, where none of it says what it would have wanted instead."""
     kinds = counted(evidence.independent_signals, "kind")
     return (
-        f"its evidence: 1 in {evidence.one_in:,} honest sessions, the session's own 10^"
+        f"its evidence: 1 in {evidence.one_in:,} honest sessions, odds against honesty 10^"
         f"{evidence.session_evidence_milli / 1000:.15g}, {kinds} strong enough alone, "
         f"{'a' if evidence.hard_breach else 'no'} hard breach that asks for it"
     )

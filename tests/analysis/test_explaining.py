@@ -22,7 +22,7 @@ def test_it_says_what_for_what_moved_it_and_what_policy_and_people_said(archive,
     assert told.startswith(f"{session} of tenant_acme: agent_renewal_review for user_")
     assert "Declared purpose: review_customer_contract_for_renewal_risk" in told
     assert "1 refused by the gateway" in told
-    assert "Call 5, email.send: evidence × " in told
+    assert "Call 5, email.send: odds against honesty × " in told
     assert "purpose_fit" in told
     assert "guardian asked to revoke, policy: revoke" in told
     assert "people or policy said: revoked" in told
@@ -113,7 +113,7 @@ def test_a_session_whose_beginning_the_archive_does_not_have_is_explained_and_dr
     """Its first call there brings all the evidence that was gathered before."""
     lay(session_evidence=390.0, one_in=5e11)
     explained = explain(open_archive(lay(session_evidence=391.0, one_in=5e11), tenant="acme"), "s1")
-    assert "evidence × 1,000,000,000 or more" in str(explained)
+    assert "odds against honesty × 1,000,000,000 or more" in str(explained)
     assert "At its worst at most 1 in 1,000,000,000 or more honest sessions" in str(explained)
     assert plots.plot_steps(explained)._repr_png_()
 

@@ -60,7 +60,7 @@ def test_weak_evidence_becomes_a_flag_that_says_why(stage, a_finding, weak):
     outcome = stage.submit(a_finding(evidence=weak.model_copy(update={"session_evidence": 0.9999}))).json()
     assert outcome["effect"] == "flag"
     assert "no policy permits it; its evidence: 1 in 300 honest sessions" in outcome["note"]
-    assert "the session's own 10^0.999," in outcome["note"], "what is not quite enough is not told as enough"
+    assert "odds against honesty 10^0.999," in outcome["note"], "what is not quite enough is not told as enough"
     assert "1 kind strong enough alone, no hard breach that asks for it" in outcome["note"]
 
 

@@ -107,10 +107,10 @@ def plot_signals(explanation: Explanation) -> Drawing:
 
 
 def plot_steps(explanation: Explanation) -> Drawing:
-    """By what factor each call moved the session's evidence: what changed the verdict. Of many calls the
-    `_telling` ones."""
+    """By what factor each call moved the session's odds against honesty: what changed the verdict. Of many calls
+    the `_telling` ones."""
     line = _telling(explanation)
-    title = _titled("By what factor each call moved the evidence", line, explanation)
+    title = _titled("By what factor each call moved the odds against honesty", line, explanation)
     figure, axes = drawing(title, height=1.3 + 0.26 * max(2, len(line)))
     factors = 10.0 ** line["step"].astype(float).clip(-EXACT, EXACT)
     places = range(len(line))
