@@ -98,6 +98,7 @@ class AgentGateway(Format):
             session=text(entry.get("mcp.session.id")),
             token=first(entry.get("jwt.sid"), entry.get("jwt.jti")),
             trace=trace,
+            claimed=frozenset({"trace"}),  # it goes on with the trace of the client's header
             delegator=first(entry.get("user"), entry.get("jwt.sub")),
             agent=first(entry.get("agent"), entry.get("jwt.client_id"), entry.get("src.identity")),
             purpose=first(entry.get("purpose"), entry.get("jwt.purpose")),

@@ -35,15 +35,21 @@ class Wrapping:
     numbers: Iterator[int] = field(default_factory=itertools.count, compare=False, repr=False)
 
     def onto(self, facts: Facts) -> Facts:
-        """The facts, completed from the wrapper. Raises DecodeError for a time that cannot be read."""
+        """The facts, completed from the wrapper, which goes before what an agent claims. Raises DecodeError for a
+        time that cannot be read."""
         said = self.attributes
+        told: dict[str, Any] = {
+            "session": text(said.get("sessionid")),
+            "trace": first(said.get("traceid"), trace_of(said.get("traceparent"))),
+        }
+        ours = {name: value for name, value in told.items() if value is not None and not facts.knows(name)}
         return dataclasses.replace(
             facts,
             id=facts.id or self._next_id(),
             time=facts.time or moment(said.get("time"), "time"),
             gateway=facts.gateway or text(said.get("source")),
-            session=facts.session or text(said.get("sessionid")),
-            trace=facts.trace or first(said.get("traceid"), trace_of(said.get("traceparent"))),
+            claimed=facts.claimed - ours.keys(),
+            **ours,
         )
 
     def without(self, name: str) -> "Wrapping":

@@ -3,7 +3,7 @@ belongs."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -17,15 +17,12 @@ from guardian.sources.guardian import OWN_ID, explain, name_of
 from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
 
+_NOTHING: frozenset[str] = frozenset()
 SESSION_ORDER: tuple[SessionName, ...] = get_args(SessionName)
 
-_NAMES: Mapping[SessionName, Callable[[Facts], str | None]] = {
-    "gateway": lambda facts: facts.session,
-    "token": lambda facts: facts.token,
-    "conversation": lambda facts: facts.conversation,
-    "trace": lambda facts: facts.trace,
-    "window": lambda facts: _window(facts),
-}
+_FACTS: Mapping[SessionName, str] = {
+    "gateway": "session", "token": "token", "conversation": "conversation", "trace": "trace",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class Completion:
     may name no other, except one of `planted`, under which control tests the monitor on the live topic. None: the
     sender is the record's `gateway` header, else what the log says. `tenant` is used where the log names none;
     None: the one tenant that `tenants` grants the gateway. A session is known by the first name listed in
-    `session` that the log has and that is a valid name: an agent may send anything as one.
+    `session` that the log has and that is a valid name: an agent may send anything as one. What only the agent
+    claims counts where nothing else is known: it may claim another's name, or a new one in each call.
     """
 
     gateway: str | None = None
@@ -47,7 +45,7 @@ class Completion:
     tools: ToolNames = field(default_factory=ToolNames)
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.session if name not in _NAMES]
+        unknown = [name for name in self.session if name not in SESSION_ORDER]
         if unknown or not self.session:
             raise ConfigurationError(
                 f"source.session: {unknown[0] if unknown else 'it is empty'!r}; list one or more of: "
@@ -158,8 +156,8 @@ class Completion:
         declared = _told_envelope(facts, "session_id")
         if declared is not None:
             return declared, "gateway"
-        told = ((said, name) for name in self.session if (said := _NAMES[name](facts)))
-        return next((each for each in told if nameable(each[0])), (None, "window"))
+        tries = (_named(facts, name, less) for less in (facts.claimed, _NOTHING) for name in self.session)
+        return next(filter(None, tries), (None, "window"))
 
     def _envelope(
         self, facts: Facts, tenant: str, session: str
@@ -220,10 +218,21 @@ def _told_envelope(facts: Facts, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _window(facts: Facts) -> str | None:
-    if facts.agent is None and facts.delegator is None:
+def _named(facts: Facts, name: SessionName, less: frozenset[str]) -> tuple[str, SessionName] | None:
+    """The session's name of this kind, without the facts in `less`; None where there is no valid one. What
+    begins as our own names do would be another's."""
+    if name == "window":
+        said = _window(None if "agent" in less else facts.agent, facts.delegator)
+    else:
+        said = None if _FACTS[name] in less else getattr(facts, _FACTS[name])
+        said = None if said is None or said.startswith(NAMELESS) else said
+    return (said, name) if said and nameable(said) else None
+
+
+def _window(agent: str | None, delegator: str | None) -> str | None:
+    if agent is None and delegator is None:
         return None
-    agent, delegator = (_escaped(name or UNTOLD) for name in (facts.agent, facts.delegator))
+    agent, delegator = (_escaped(name or UNTOLD) for name in (agent, delegator))
     return f"{NAMELESS}{agent}|{delegator}"
 
 

@@ -93,6 +93,7 @@ class Envoy(Format):
             token=text(said["token"]),
             conversation=text(said["conversation"]),
             trace=trace_of(said["traceparent"]),
+            claimed=frozenset({"trace"}),  # Envoy goes on with the trace of the client's header
             delegator=text(said["delegator"]),
             agent=text(said["agent"]),
             purpose=text(said["purpose"]),

@@ -33,6 +33,7 @@ OF_DECISIONS = frozenset(CARRIED) - {"result"}
 class Facts:
     """One decision as a log tells it. A session may be known by `session`, `token`, `conversation` or `trace`,
     best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON.
+    `claimed` names those of agent, session and trace that the agent itself says, in its message or its headers.
     `refused` says why the call cannot be judged, where the rest tells whose it is."""
 
     tool: str
@@ -65,7 +66,12 @@ class Facts:
     status: str | None = None
     result_records: int | None = None
     masked: tuple[str, ...] = field(default=())
+    claimed: frozenset[str] = frozenset()
     refused: DecodeError | None = None
+
+    def knows(self, name: str) -> bool:
+        """Whether the log says it, and not only the agent."""
+        return getattr(self, name) is not None and name not in self.claimed
 
 
 def at(body: Any, *path: str) -> Any:
@@ -213,9 +219,15 @@ def effect_of(value: object, path: str) -> Effect:
 
 
 def trace_of(traceparent: object) -> str | None:
-    """The trace id of a W3C traceparent."""
+    """The trace id of a W3C traceparent: any other text is none."""
     parts = traceparent.split("-") if isinstance(traceparent, str) else []
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
+    return parts[1] if len(parts) == 4 and _TRACE.fullmatch(parts[1]) else None
+
+
+def over(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of an agent's own message, and over them what is told around it, which is no claim of the agent's."""
+    known = {name: value for name, value in told.items() if value is not None}
+    return {**claims, **known, "claimed": claims.get("claimed", frozenset()) - known.keys()}
 
 
 def expected(path: str, what: str, got: object) -> DecodeError:
@@ -231,6 +243,7 @@ _DENY = frozenset(
 )  # fmt: skip
 DENIED_NO_TOOL = "no_tool_denied"
 _WHOLE = re.compile(r"\d{1,18}(?:\.0{1,18})?")
+_TRACE = re.compile("(?!0{32})[0-9a-f]{32}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_UNTIL = 1e11  # later than any date in seconds, earlier than any of this century in milliseconds

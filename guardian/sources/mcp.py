@@ -6,6 +6,8 @@ trace travel in `_meta`). Taken are the bare request, and log lines that hold it
 apart. A bare request is the agent's own as a whole: what it says about session, tenant, user or decision does not
 count, and what its client calls itself is the agent only where the line names none. Nor does a message's `id`
 count, but to find its answer in that to a batch: a decision is known by the line's `request_id`, or by its place.
+In a line, too, the client's name and trace are the agent's claim, and so is the header `mcp-session-id` of a
+request by a revision without sessions, whose servers ignore it.
 Other methods, and responses on their own, are no tool calls. A logged request counts as let through unless the
 line has a `decision` (or `allowed`) that denies it, another word that does, an HTTP status of 401 or 403, or an
 error code of a refusal. Where it has nothing that says either (no such word, no result, no status below 400
@@ -33,6 +35,7 @@ from guardian.sources.facts import (
     first,
     moment,
     nameable,
+    over,
     text,
     tool_of,
     trace_of,
@@ -77,6 +80,9 @@ _PARTS = [
 _NOES = ("blocked", "denied")
 """What they call a refusal; that there was none does not say that it was let through."""
 _CONVERSATION = "gen_ai.conversation.id"
+SESSION_HEADER = "mcp-session-id"
+_WITH_SESSIONS = "2025-11-25"
+"""The last revision of the protocol that has any."""
 _META = "io.modelcontextprotocol/"
 
 
@@ -94,31 +100,35 @@ class McpTraffic(Format):
 
     def facts(self, entry: Any) -> Facts | None:
         request = entry if agents_own(entry) else next(filter(is_message, _held(entry)), None)
-        call = _no_message(entry) if request is None else call_of(request)
-        if call is None:
-            return None
         if request is entry:
             entry = {}
         answer, headers = answer_in(entry.get("response")), lower(entry.get("headers"))
+        call = _no_message(entry, headers) if request is None else call_of(request, headers)
+        if call is None:
+            return None
         effect, reason, masked = _decision(entry, answer)
         named = (entry.get(name) for name in SESSION_NAMES if name != _CONVERSATION)
-        session = first(*named, at(entry, "session", "id"), headers.get("mcp-session-id"))
-        trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
-        agent = first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))
+        of_server = None if call["session"] else headers.get(SESSION_HEADER)
+        call["trace"] = call["trace"] or trace_of(headers.get("traceparent"))
+        if (agent := first(entry.get("agent"), entry.get("agent_id"), entry.get("client_id"))) is not None:
+            call["agent"] = None
+        told = {
+            "agent": _client_name(agent),
+            "session": first(*named, at(entry, "session", "id"), of_server),
+            "trace": text(entry.get("trace_id")),
+        }
         return Facts(
-            **{**call, "agent": call["agent"] if agent is None else _client_name(agent)},
+            **over(call, told),
             effect=effect,
             reason=reason,
             id=text(entry.get("request_id")),
             time=moment(first(entry.get("timestamp"), entry.get("time"), entry.get("ts")), "timestamp"),
             gateway=first(entry.get("gateway"), entry.get("proxy")),
             tenant=first(entry.get("tenant_id"), entry.get("tenant")),
-            session=session,
             token=first(entry.get("sid"), entry.get("jti")),
             conversation=text(entry.get(_CONVERSATION)),
             delegator=first(entry.get("user"), at(entry, "user", "id"), entry.get("user_id"), entry.get("sub")),
             purpose=text(entry.get("purpose")),
-            trace=trace,
             server=text(entry.get("server")),
             status=_status(answer),
             masked=masked,
@@ -149,9 +159,10 @@ class McpTraffic(Format):
 plugin = McpTraffic
 
 
-def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Tool, arguments, client and trace of a `tools/call` request; None for any other message. `refused` where it
-    names no tool, or where it depends on the parser which one."""
+def call_of(message: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Tool and arguments of a `tools/call` request, and whose it claims to be; None for any other message.
+    `headers`: those of its HTTP request, in lower case. `refused` where it names no tool, or where it depends on
+    the parser which one."""
     methods, params = members(message, "method"), members(message, "params")
     if "tools/call" not in methods:
         return None
@@ -162,24 +173,32 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
         tool["refused"] = DecodeError(
             "no_tool", "a member is there more than once, in capitals and in small letters"
         )
-    meta = at(told, "_meta")
+    passed = arguments_of(arguments[0] if arguments else None)
+    return {**tool, "arguments": passed, **_claims(at(told, "_meta"), headers)}
+
+
+def _claims(meta: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Whose a call is by its client's word. The header that names the revision goes before the message: every
+    server checks it."""
     client = at(meta, _META + "clientInfo")
+    revision = first(headers.get("mcp-protocol-version"), at(meta, _META + "protocolVersion"))
+    unchecked = revision is not None and revision > _WITH_SESSIONS
     return {
-        **tool,
-        "arguments": arguments_of(arguments[0] if arguments else None),
         "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),
+        "session": text(headers.get(SESSION_HEADER)) if unchecked else None,
         "trace": trace_of(at(meta, "traceparent")),
+        "claimed": frozenset({"agent", "session", "trace"}),
     }
 
 
-def _no_message(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _no_message(entry: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str, Any]:
     """A call that names no tool: what a line holds as its request is the agent's, who may send anything."""
     held = next((name for name in _HOLD if name in entry), "")
     why = expected(held or _HOLD[0], "a JSON-RPC message", entry.get(held))
     if not held:
         raise why
-    return {"tool": "", "refused": DecodeError("no_tool", why.reason), "agent": None, "trace": None}
+    return {"tool": "", "refused": DecodeError("no_tool", why.reason), **_claims(None, headers)}
 
 
 def _client_name(said: Any) -> str | None:

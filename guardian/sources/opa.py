@@ -4,9 +4,9 @@ Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any sh
 pointers to what the log leaves out; times have nanoseconds. `input` is up to the gateway. These shapes are read:
 AuthZEN's, an MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`,
 `arguments`, …). Where the message, with its `jsonrpc`, is the whole input, what stands beside its method and
-params is the agent's own, and identifies nobody; without `jsonrpc` the gateway put the input together. The agent
-also chooses how a body is written: one that Envoy's plugin did not parse, or cut off, and a batch are calls all
-the same.
+params is the agent's own, and identifies nobody; without `jsonrpc` the gateway put the input together. What a
+message claims is read as in MCP's own log. The agent also chooses how a body is written: one that Envoy's plugin
+did not parse, or cut off, and a batch are calls all the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,14 +29,16 @@ from guardian.sources.facts import (
     mapping,
     moment,
     names,
+    over,
     text,
     tool_of,
 )
 from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
 from guardian.sources.http_bodies import hides_call, message_of
+from guardian.sources.json_rpc import lower
 from guardian.sources.lines import line
-from guardian.sources.mcp import call_of
+from guardian.sources.mcp import SESSION_HEADER, call_of
 from guardian.sources.port import Format
 
 _REQUESTS = ("Received request.", "Sent response.")
@@ -113,7 +115,8 @@ def _facts(entry: Mapping[str, Any], path: str, pointers: tuple[str, ...]) -> Fa
         "masked": (*masked, *_masked(pointers)),
     }
     found["tenant"] = found.get("tenant") or text(at(entry, "labels", "tenant"))
-    found["trace"] = found.get("trace") or text(entry.get("trace_id"))
+    if not found.get("trace") or "trace" in found.get("claimed", ()):
+        found = over(found, {"trace": text(entry.get("trace_id"))})
     return Facts(effect=effect, **found, **rest)
 
 
@@ -126,7 +129,7 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
             )
         raise expected("input", "an object", told)
     if agents_own(told):
-        return call_of(told)
+        return call_of(told, {})
     if _is_sarc(told):
         beside = _names({name: value for name, value in told.items() if name != "subject"})
         user = first(told.get("user"), at(told, "user", "id"))
@@ -136,9 +139,10 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
             verb = first(told["action"], at(told, "action", "name"))  # of a tool, where one is named beside it
             return found if verb == "tools/call" else found | _said({"tool": _tool(told)})
     message = message_of(told)
-    call = call_of(message) if isinstance(message, Mapping) else None
+    headers = lower(at(told, "attributes", "request", "http", "headers"))
+    call = call_of(message, headers) if isinstance(message, Mapping) else None
     if call is not None:
-        return call | _said(_names(told))
+        return over(call, _names(told, checked=call["session"] is None))
     if _is_sarc(told):
         return None
     tool = _tool(told)
@@ -146,7 +150,6 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         resource = told.get("resource")
         on = {"resource_type": text(at(resource, "type")), "resource_id": first(resource, at(resource, "id"))}
         return {"tool": tool, "arguments": _arguments(told), **on, **_names(told)}
-    headers = at(told, "attributes", "request", "http", "headers")
     cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
     if cut and message is None:
         why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
@@ -212,8 +215,9 @@ def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, An
         yield {**body, "decision_id": f"{own}/{number}" if own else None, "input": asked}
 
 
-def _names(told: Mapping[str, Any]) -> dict[str, Any]:
-    headers = at(told, "attributes", "request", "http", "headers") or {}
+def _names(told: Mapping[str, Any], *, checked: bool = True) -> dict[str, Any]:
+    """Whose the call is by the gateway's word. `checked`: whether a server looks at the session in the headers."""
+    headers = at(told, "attributes", "request", "http", "headers") if checked else None
     context = told.get("context") if isinstance(told.get("context"), Mapping) else {}
     return {
         "delegator": first(told.get("user"), at(told, "user", "id"), at(told, "subject", "id"),
@@ -221,7 +225,7 @@ def _names(told: Mapping[str, Any]) -> dict[str, Any]:
         "agent": first(told.get("agent"), at(told, "agent", "id"), told.get("client_id"),
                        at(told, "token", "client_id")),
         "session": first(told.get("session_id"), told.get("session"), at(told, "session", "id"),
-                         at(headers, "mcp-session-id"), at(context, "session_id"), at(context, "session"),
+                         at(headers, SESSION_HEADER), at(context, "session_id"), at(context, "session"),
                          at(context, "session", "id")),
         "token": first(at(told, "token", "sid"), at(told, "token", "jti")),
         "tenant": first(told.get("tenant_id"), told.get("tenant")),

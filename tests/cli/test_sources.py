@@ -269,17 +269,16 @@ def test_detect_knows_session_lines_and_says_who_reads_them(guardian, tmp_path: 
 
 
 def calls(count: int, **more) -> str:
-    line = json.loads((SAMPLES / "agentgateway.jsonl").read_text().splitlines()[0])
-    line = {name: value for name, value in line.items() if name != "mcp.session.id"}
-    spans = [{**line, "trace.id": f"{n:032x}", "span.id": f"{n:016x}", **more} for n in range(count)]
-    return "\n".join(map(json.dumps, spans)) + "\n"
+    line = json.loads((SAMPLES / "mcp.jsonl").read_text().splitlines()[1]) | {"session_id": None}
+    made = [{**line, "trace_id": f"{n:032x}", "request_id": f"r-{n}", **more} for n in range(count)]
+    return "\n".join(map(json.dumps, made)) + "\n"
 
 
 ALONE = "sessions hold one call"
 
 
 def test_detect_says_where_each_call_is_a_session_of_its_own(guardian, tmp_path: Path) -> None:
-    (tmp_path / "log").write_text(calls(18) + calls(2, **{"trace.id": "a" * 32}))
+    (tmp_path / "log").write_text(calls(18) + calls(2, trace_id="a" * 32))
     told = guardian("detect", "log").stdout
     assert f"18 of 19 {ALONE}, named by its trace" in told
     assert "source.session: [gateway, token, conversation, window]" in told
@@ -293,11 +292,11 @@ def test_detect_says_where_each_call_is_a_session_of_its_own(guardian, tmp_path:
     "log",
     [
         calls(19),  # too few to tell
-        calls(17) + calls(2, **{"trace.id": "a" * 32}) + calls(2, **{"trace.id": "b" * 32}),
-        calls(30, **{"mcp.session.id": "s-1"}),
-        "\n".join(calls(1, **{"trace.id": None, "agent": f"bot {n}"}).strip() for n in range(30)),  # no other name
-        calls(30, **{"agent": None, "jwt.sub": None}),  # nor here
-        "\n".join(calls(1, **{"mcp.session.id": f"s-{n}"}).strip() for n in range(30)),  # the gateway's own
+        calls(17) + calls(2, trace_id="a" * 32) + calls(2, trace_id="b" * 32),
+        calls(30, session_id="s-1"),
+        "\n".join(calls(1, trace_id=None, agent=f"bot {n}").strip() for n in range(30)),  # no other name
+        calls(30, user=None),  # nor here
+        "\n".join(calls(1, session_id=f"s-{n}").strip() for n in range(30)),  # the gateway's own
     ],
     ids=["few", "many of several", "one session", "agents", "nobody", "the gateway's"],
 )
