@@ -17,12 +17,14 @@ from guardian.wire.adviser import RemoteAdviser
 
 def advice_rule(settings: Settings) -> AdviceRule:
     section = settings.advice
+    tools = None if settings.source.format == OWN else completion_of(settings).tools
     return AdviceRule(
         budget_s=section.budget_ms / 1000,
         risks=dict(section.risks),
         default_risk=section.default_risk,
         fallback=dict(section.fallback),
-        rename=str if settings.source.format == OWN else completion_of(settings).tools.of,
+        rename=str if tools is None else tools.of,
+        of_server=None if tools is None else lambda tool, server: tools.of(tool, server=server),
     )
 
 

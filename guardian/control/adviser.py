@@ -24,7 +24,7 @@ class Adviser(Protocol):
 class AdviceRule:
     """`risks` maps patterns of tool names to a risk, the first that fits counts; others are of `default_risk`.
     A tool has the name that a gateway gives it and the one that `rename` makes of it; where they differ in risk,
-    one that is denied counts.
+    one that is denied counts. `of_server` makes one name of a tool's and its server's, as the log's adapter does.
 
     `fallback` answers by risk when the adviser does not within `budget_s`, or policy has no answer; a risk that is
     not in it is denied.
@@ -36,6 +36,11 @@ class AdviceRule:
     fallback: Mapping[str, Answer] = field(default_factory=dict)
 
     rename: Callable[[str], str] = str
+    of_server: Callable[[str, str], str] | None = None
+
+    def tool_of(self, tool: str, server: str | None) -> str:
+        """The tool as the log would name it whose gateway names this server beside it."""
+        return tool if server is None or self.of_server is None else self.of_server(tool, server)
 
     def risk_of(self, tool: str) -> str:
         names = dict.fromkeys((self.rename(tool), tool))

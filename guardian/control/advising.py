@@ -117,7 +117,7 @@ def _begun(
         subjects = tuple(dict.fromkeys(whom for each in tellers for whom in subjects_of(each, proposed)))
         revoked = rows.ledger.live_among(envelope.tenant_id, subjects, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
-    call = call_of(principal, proposed, envelope, subjects, now)
+    call = call_of(deps.settings.advice, principal, proposed, envelope, subjects, now)
     told = AdviceContext(advice="deny", reason="", risk=deps.settings.advice.risk_of(call.tool))
     if revoked:
         entry = revoked[0]

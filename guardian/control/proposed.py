@@ -9,15 +9,16 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from guardian.control.adviser import AdviceRule
+from guardian.control.asked import read_asked
 from guardian.control.problems import Refusal, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier, SessionKey
 from guardian.store.control.rows import ControlRows
-from guardian.wire.advice import EvaluationRequest, proposed_tool, resource_of
+from guardian.wire.advice import EvaluationRequest
 from guardian.wire.principal import Principal
 
 _NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
 _WHOSE = {"tenant_id", "session_id", "agent_id", "delegator_id", "task_id", "purpose", "parent_session_id"}
-_TOLD = ("arguments", "records", "data_classes", "credential_id")
 _MOST_VALUES, _MOST_CHARACTERS = 2_000, 2**18
 """Of a proposed call. The drift model reads no more values of one, and with either the adviser stays within its
 budget: who sends more must not choose the fall-back, for this call or for those that wait behind it."""
@@ -97,6 +98,7 @@ def _name(place: str, value: JsonValue) -> str | None:
 
 
 def call_of(
+    rule: AdviceRule,
     principal: Principal,
     proposed: EvaluationRequest,
     envelope: Envelope,
@@ -104,11 +106,11 @@ def call_of(
     now: datetime,
 ) -> ProposedCall:
     """What the adviser is asked about, and what a person's word is about."""
-    tool = proposed_tool(proposed)
-    properties = proposed.action.properties
-    action: dict[str, Any] = {name: properties[name] for name in _TOLD if properties.get(name) is not None}
-    action |= {"tool": tool, "resource": resource_of(proposed)}
-    what = json.dumps([envelope.model_dump(include=_WHOSE), action], sort_keys=True)
+    asked = read_asked(proposed)
+    tool = rule.tool_of(asked.action["tool"], asked.server)
+    action = {**asked.action, "tool": tool}
+    beside = asked.beside if any(asked.beside) else ()  # a word on a call without any holds on over an upgrade
+    what = json.dumps([envelope.model_dump(include=_WHOSE), action, *beside], sort_keys=True)
     digest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
     told: Mapping[str, Any] = {
         "schema": SCHEMA,

@@ -4,7 +4,7 @@ Source: OpenID AuthZEN Authorization API 1.0 (2026-01-11) and its COAZ MCP bindi
 and no log of them; taken are `{"request": {…}, "response": {…}, "time", "id", "gateway"}` and the same in one
 piece (subject, action, resource, context, decision). Batches (`evaluations`) are taken apart. `context` may say
 session, purpose, tenant, agent and arguments, or hold a whole `envelope`. A PEP for MCP asks about every method:
-other ones than `tools/call` are no tool calls.
+other ones than `tools/call` are no tool calls. Advice reads the call by `action_of` as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,16 @@ from guardian.sources.lines import line, without_nulls
 from guardian.sources.mcp import METHODS, messages
 from guardian.sources.port import Format
 
-_CALL = "tools/call"
+CALL = "tools/call"
+PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "arguments": (
+        ("context", "arguments"), ("context", "params", "arguments"), ("action", "properties", "arguments"),
+    ),
+    "records": (("context", "records"), ("action", "properties", "records")),
+    "data_classes": (("context", "data_classes"), ("action", "properties", "data_classes")),
+    "server": (("resource", "properties", "server"), ("context", "server")),
+}  # fmt: skip
+"""Where a request may say what, the place that counts first."""
 
 
 @dataclass(frozen=True)
@@ -115,22 +124,19 @@ def sarc(
     subject, action, resource = request.get("subject"), request.get("action"), request.get("resource")
     context = mapping(request.get("context"), f"{path}context") or {}
     name = text(at(action, "name") if isinstance(action, Mapping) else action)
-    call = name == _CALL
+    call = name == CALL
     tool = tool_of(at(resource, "id"), f"{path}resource.id") if call else tool_of(name, f"{path}action.name")
     who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
     type_ = str(at(subject, "type")).lower()
     machine = type_ in ("agent", "client", "workload", "service")
     user = first(context.get("user"), at(context, "user", "id"), at(subject, "properties", "delegator"), user)
     acts = type_ not in ("user", "identity") and user is not None and user != who
-    arguments = first_there(
-        context.get("arguments"), at(context, "params", "arguments"), at(action, "properties", "arguments")
-    )
-    if name in METHODS and not _is_tool(name, resource, arguments):
+    asked = {"action": action, "resource": resource, "context": context}
+    if name in METHODS and not _is_tool(name, resource, first_there(*told_in(asked, "arguments"))):
         return None
-    touched = context.get("resource") if call else resource
     return {
         **tool,
-        "server": first(at(resource, "properties", "server"), context.get("server")) if call else None,
+        **action_of(asked),
         "delegator": user if machine or acts else first(who, user),
         "agent": first(who if machine else None, context.get("agent"), at(context, "agent", "id"),
                        at(subject, "properties", "agent"), agent, who if acts else None),
@@ -142,12 +148,27 @@ def sarc(
         "task": text(context.get("task_id")),
         "purpose": first(context.get("purpose"), at(context, "purpose", "description")),
         "envelope": mapping(context.get("envelope"), f"{path}context.envelope"),
-        "arguments": arguments_of(arguments),
+    }  # fmt: skip
+
+
+def action_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What is called beside the tool's own name, and what it touches: the one reading of a request, for the log
+    and for advice."""
+    call = at(request, "action", "name") == CALL or request.get("action") == CALL
+    touched = at(request, "context", "resource") if call else request.get("resource")
+    return {
+        "server": first(*told_in(request, "server")) if call else None,
+        "arguments": arguments_of(first_there(*told_in(request, "arguments"))),
         "resource_type": text(at(touched, "type")),
         "resource_id": text(at(touched, "id")),
-        "records": count(context.get("records")),
-        "data_classes": names(context.get("data_classes")),
-    }  # fmt: skip
+        "records": count(first_there(*told_in(request, "records"))),
+        "data_classes": names(first_there(*told_in(request, "data_classes"))),
+    }
+
+
+def told_in(request: Mapping[str, Any], name: str) -> Iterator[Any]:
+    """What stands at each of its places, None where nothing does."""
+    return (at(request, *place) for place in PLACES[name])
 
 
 def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
@@ -181,7 +202,7 @@ def write_sarc(event: DecisionEvent) -> dict[str, Any]:
         "resource": action.resource.model_dump(exclude_none=True) if action.resource is not None else None,
     }  # fmt: skip
     request: dict[str, Any] = {
-        "action": {"name": _CALL},
+        "action": {"name": CALL},
         "resource": {"type": "tool", "id": action.tool},
         "context": without_nulls(context),
     }

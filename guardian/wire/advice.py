@@ -8,11 +8,14 @@
 
 `context.envelope` may be left out for a session whose envelope is registered; where the token reaches several
 tenants, `context.tenant_id` says whose it is. An MCP gateway may give `tools/call`
-as the action's name and the tool as the resource (`{"type": "tool", "id": "crm.export"}`).
+as the action's name, the tool as the resource (`{"type": "tool", "id": "crm.export"}`) and what it touches as
+`context.resource`. Arguments, records and data classes may stand in `context` too, and the arguments as
+`context.params.arguments`: wherever `guardian.sources.authzen` reads them in a log. A question that says two
+things, or holds them where they would not be read, is refused.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
@@ -23,9 +26,9 @@ _Properties = Annotated[Mapping[str, JsonValue], Field(max_length=64)]
 
 
 class _Part(BaseModel):
-    """AuthZEN: receivers ignore what they do not know."""
+    """AuthZEN: receivers ignore what they do not know; it is kept to see that nothing of the call is among it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class ProposedSubject(_Part):
@@ -35,7 +38,7 @@ class ProposedSubject(_Part):
 
 
 class ProposedAction(_Part):
-    """`properties`: arguments, records, data_classes, credential_id, as in `guardian.decision/v1`."""
+    """`properties`: arguments, records, data_classes, credential_id, as in `guardian.decision/v1`; no other."""
 
     name: Identifier
     properties: _Properties = Field(default_factory=dict)
@@ -117,15 +120,3 @@ UNREADABLE = Weighing(
     hard_breaches=("unreadable_call",),
 )
 """Of a call that cannot be read in full: its sender chose what is in it, so nothing else speaks for it."""
-
-
-def proposed_tool(proposed: EvaluationRequest) -> str:
-    """The tool that is to be called."""
-    return proposed.resource.id if proposed.action.name == "tools/call" else proposed.action.name
-
-
-def resource_of(proposed: EvaluationRequest) -> dict[str, Any] | None:
-    """What the call touches; None where the resource names the tool itself."""
-    if proposed.action.name == "tools/call":
-        return None
-    return {"type": proposed.resource.type, "id": proposed.resource.id}
