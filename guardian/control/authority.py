@@ -44,7 +44,18 @@ def ask(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
 
 
 def consider(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
-    """What policy would say: not a decision yet, so neither counted nor audited. Never raises."""
+    """What policy would say: not a decision yet, so neither counted nor audited. Never raises.
+
+    A log may name the wrong delegator. Whom it names gains nothing by that: both answers have to be yes.
+    """
+    decision, session = _considered(deps, request), request.session
+    if session is None or request.asker.id not in session.told_delegators:
+        return decision
+    as_delegator = _considered(deps, replace(request, session=replace(session, delegator_id=request.asker.id)))
+    return decision if as_delegator.allowed else as_delegator
+
+
+def _considered(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
     try:
         decision = deps.pdp.decide(request)
     except Exception as error:

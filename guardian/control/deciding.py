@@ -1,6 +1,7 @@
 """The second person's word: an approval is decided once, and what was approved is done in the same transaction."""
 
 import shlex
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -79,6 +80,10 @@ def _decide(
         act=ActFacts(own=own, denies=word.decision == "deny"),
         target=view.action,
     )
+    if asked.session is not None:  # of a session with a held call, maybe nothing but that call was heard
+        named = {name for kind, name in stored.act.get("subjects", ()) if kind == "delegator"}
+        session = replace(asked.session, told_delegators=asked.session.told_delegators | named)
+        asked = replace(asked, session=session)
     act = Act(deps, rows, asked, ask(deps, asked), now, word.reason)
     told = {"approval_id": view.id, "target": view.action}
     refusal = None

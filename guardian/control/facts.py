@@ -116,6 +116,8 @@ def session_facts(
             data_classes=_data_classes(told.envelope),
             purpose_owners=settings.purpose_owners.get(purpose_family(purpose), frozenset()),
         )
+    elif known is not None and known.view.delegator_id is not None:
+        facts = replace(facts, told_delegators=frozenset({known.view.delegator_id}))
     return facts, None if live is None else origin_of(rows, live).actor
 
 

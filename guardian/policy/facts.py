@@ -20,7 +20,9 @@ def facts(request: PolicyRequest) -> dict[str, Any]:
     resource  type "session", "tenant" or "deployment" (id "guardian")
               The id of a session is its tenant, percent-encoded, a slash and its session id, because two tenants
               may use the same one. properties of sessions and tenants: tenant; of sessions also: session_id,
-              protected, revoked, registered, delegator (null without one), purpose, data_classes, purpose_owners
+              protected, revoked, registered, delegator (null without one; where the session is not registered and
+              its log names the subject, control asks a second time with that), purpose, data_classes,
+              purpose_owners
     context   mode, in_canary, on_call (whether the subject is), solo, hour, weekday, and by the names of
               guardian.policy.port: evidence, budget, harm, act
 
