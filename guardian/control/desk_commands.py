@@ -5,7 +5,7 @@ import re
 from guardian.alerting.case_blocks import stands, under
 from guardian.alerting.neutralise import code, is_altered, prose, typed
 from guardian.domain.event import NAMELESS
-from guardian.domain.text import counted
+from guardian.domain.text import counted, plain
 from guardian.errors import ControlError
 from guardian.wire.base import SessionStatus
 from guardian.wire.desk import DeskClient
@@ -42,11 +42,11 @@ def answer_command(control: DeskClient, text: str) -> str:
         case "status":
             return _status(control)
         case "session" if rest:
-            return _session(control, name)
+            return _session(control, name, quoted=quoted is not None)
         case "revoke" if name and reason:
             if not quoted and ("`" in name or NAMELESS in name):  # where would it end?
                 raise ValueError("put the name in back-ticks: it may have spaces")
-            return _revoke(control, name, reason)
+            return _revoke(control, name, reason, quoted=quoted is not None)
         case "mode":
             return _mode(control, rest)
         case "help" | "":
@@ -73,8 +73,8 @@ def _status(control: DeskClient) -> str:
     return "\n".join(lines)
 
 
-def _session(control: DeskClient, name: str) -> str:
-    tenant, session = _named(control, name)
+def _session(control: DeskClient, name: str, *, quoted: bool) -> str:
+    tenant, session = _named(control, name, quoted=quoted)
     view = control.case(tenant, session)
     finding = view.shown.finding
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
@@ -89,14 +89,14 @@ def _session(control: DeskClient, name: str) -> str:
     return "\n".join(lines)
 
 
-def _revoke(control: DeskClient, name: str, reason: str) -> str:
-    tenant, session = _named(control, name)
+def _revoke(control: DeskClient, name: str, reason: str, *, quoted: bool) -> str:
+    tenant, session = _named(control, name, quoted=quoted)
     done = control.revoke(tenant, session, reason=reason[:1000])
     slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
     if done.approval is not None:
         return f"A second person has to approve: {code(done.approval.id, 60)}.{slip}"
     already = "" if done.changed else " already"
-    return f"{typed(session, 120)} is {done.session.status}{already}.{slip}"
+    return f"{typed(session, 120)} in {typed(tenant, 120)} is {done.session.status}{already}.{slip}"
 
 
 def _mode(control: DeskClient, tenant: str) -> str:
@@ -113,13 +113,21 @@ def _mode(control: DeskClient, tenant: str) -> str:
     return "\n".join(lines)
 
 
-def _named(control: DeskClient, name: str) -> tuple[str, str]:
-    """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant."""
+def _named(control: DeskClient, name: str, *, quoted: bool) -> tuple[str, str]:
+    """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant.
+
+    An ID with a slash that nobody has heard of, and that was not `quoted`, is rather of somebody else's tenant.
+    """
     tenants = control.whoami().tenants
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
         return head, tail
     if len(tenants) == 1 and tenants[0] != "*":
+        if slash and not quoted and not _has(control, tenants[0], name):
+            raise ValueError(
+                f"{plain(head, 60)} is no tenant of yours, and {plain(tenants[0], 60)} has no session "
+                f"{plain(name, 80)} that I know of; put it in back-ticks if it is really called so"
+            )
         return tenants[0], name
     if "*" not in tenants:
         known = [tenant for tenant in tenants[:_TRIED] if _has(control, tenant, name)]

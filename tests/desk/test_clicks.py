@@ -596,7 +596,19 @@ def test_a_name_that_two_tenants_share_is_nobodys_until_one_is_named(office) -> 
     with office.client("both", "responder", "acme", "globex") as both:
         with pytest.raises(ValueError, match="say whose session it is"):
             answer_command(both, "revoke sess_1 it exports everything")
-        assert answer_command(both, "revoke s7 it exports everything") == "`s7` is revoked."
+        assert answer_command(both, "revoke s7 it exports everything") == "`s7` in `acme` is revoked."
+
+
+def test_a_session_of_a_tenant_that_is_not_theirs_is_no_session_of_their_own(office, a_finding) -> None:
+    office.submit(a_finding(session="team/a"))
+    with office.client("gil", "responder", "acme") as gil:
+        for command in ("revoke globex/soft_2 it exports everything", "session globex/soft_2"):
+            with pytest.raises(ValueError, match="globex is no tenant of yours, and acme has no session globex/"):
+                answer_command(gil, command)
+        assert office.audit(action="revoke", actor="gil") == []
+        assert answer_command(gil, "revoke team/a exports") == "`team/a` in `acme` is revoked."
+        said = answer_command(gil, "revoke `globex/soft_2` really called so")
+    assert said.startswith("`globex/soft_2` in `acme` is revoked. Guardian had not heard of it")
 
 
 def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_finding) -> None:
@@ -611,8 +623,8 @@ def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_findi
         for typed in (f"`{name}` ", "` ` exports"):
             assert "something is missing" in answer_command(maya, f"revoke {typed}")
         assert office.audit(action="revoke", actor="maya") == []
-        assert answer_command(maya, f"revoke `{name}` exports customer data") == f"`{name}` is revoked."
-        assert answer_command(maya, f"revoke acme/`{name}` and more") == f"`{name}` is revoked already."
+        assert answer_command(maya, f"revoke `{name}` exports customer data") == f"`{name}` in `acme` is revoked."
+        assert answer_command(maya, f"revoke acme/`{name}` and more") == f"`{name}` in `acme` is revoked already."
     told = {(line["session_id"], line["reason"]) for line in office.audit(action="revoke", actor="maya")}
     assert told == {(name, "exports customer data"), (name, "and more")}
 
