@@ -85,7 +85,7 @@ def _decide(
         session = replace(asked.session, told_delegators=asked.session.told_delegators | named)
         asked = replace(asked, session=session)
     act = Act(deps, rows, asked, ask(deps, asked), now, word.reason)
-    told = {"approval_id": view.id, "target": view.action}
+    told = {"approval_id": view.id, "target": view.action, "word": word.decision}
     refusal = None
     if not act.decision.allowed:
         refusal = denied(act.decision, act.asked)
@@ -101,14 +101,15 @@ def _decide(
         end_if_over(deps, rows, stored, now)
         refusal = Refusal(409, f"{view.id} expired at {view.expires_at.isoformat()}; ask again", code="expired")
     if refusal is not None:
-        act.audit(**told, result="refused")
+        act.audit(**told, **(_because(refusal) if act.decision.allowed else {}), result="refused")
         return refusal
     state = _ENDS[word.decision]
     again = _again(deps, rows, stored, principal.id, now) if state == "approved" else None
     if again is not None and again.decision.errors:  # nobody could say whether it may be done: it still waits
-        act.audit(**told, result="refused")
+        refusal = denied(again.decision, again.asked)
+        act.audit(**told, **_because(refusal), result="refused")
         again.audit(result="refused")
-        return denied(again.decision, again.asked)
+        return refusal
     act.audit(**told, result=state)
     done = state if again is None else _apply(again, stored, word)
     result = f"not done: {done.detail}" if isinstance(done, Refusal) else done
@@ -120,6 +121,11 @@ def _decide(
         raise Refusal(409, f"{view.id} was decided by somebody else", code="decided")  # undoes what was applied
     deps.metrics.add("guardian_approvals_total", state="refused" if isinstance(done, Refusal) else state)
     return done if isinstance(done, Refusal) else None
+
+
+def _because(refusal: Refusal) -> dict[str, str]:
+    """For the audit trail: why policy's yes was not followed."""
+    return {"code": refusal.code, "because": refusal.detail[:300]}
 
 
 def _elsewhere(principal: Principal, view: ApprovalView) -> bool:
@@ -162,8 +168,9 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
     """Do what policy permits and nothing has overtaken. Returns what came of it."""
     stale = overtaken(act.rows, stored)
     if stale is not None:
-        act.audit(result="refused")
-        return Refusal(409, stale, code="overtaken")
+        refusal = Refusal(409, stale, code="overtaken")
+        act.audit(result="refused", **_because(refusal))
+        return refusal
     if not act.decision.allowed:
         act.audit(result="refused")
         refusal = denied(act.decision, act.asked)

@@ -88,7 +88,7 @@ class Act:
         return self.decision.allowed or permits(self.deps, with_another)
 
     def audit(self, **result: Any) -> None:
-        """One record; it says when one person did alone what otherwise takes two."""
+        """One record; it says when one person did alone what otherwise takes two, and by which grant."""
         told = {"reason": self.reason, **self._standing(), **result}
         record(self.rows, self.asked, self.decision, self.now, **told)
 
@@ -125,7 +125,9 @@ class Act:
             standing |= self.seconded
         elif self.asked.solo and self.decision.allowed and not permits(self.deps, replace(self.asked, solo=False)):
             standing["solo"] = True
-        if self.asked.act.break_glass:
+        act = self.asked.act
+        without = replace(self.asked, act=replace(act, break_glass=False))
+        if act.break_glass and self.decision.allowed and not permits(self.deps, without):
             grant = self.rows.break_glass.open(self.tenant_id, asker.id, self.now)
             standing["break_glass"] = None if grant is None else grant.id
         return standing

@@ -43,6 +43,8 @@ _SENTENCES: Mapping[tuple[str, str], str] = {
     ("makeException", "made"): "made an exception for its like",
 }
 
+_MOVED_ON = "nothing was done, for the case had changed since it was shown"
+
 
 def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
     """One audit record as an event, or None where the case's own findings tell it or nobody has to know."""
@@ -52,26 +54,39 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
         return CaseEvent(at=at, by="guardian", what=f"the request for approval is over: {record['reason']}")
     if action == "useException":
         return None
+    seconded, target = record.get("approved_by"), record.get("target")
+    if result == "refused" and seconded:  # whoever asked did nothing now, and the yes came to nothing
+        return CaseEvent(
+            at=at, by="guardian", what=f"did not {action} as {seconded} had approved; {_refused(record)}"
+        )
     if role not in _PEOPLE:
         return None
     why = str(record.get("reason") or "")
     sentence = _SENTENCES.get((str(action), str(result)))
-    if sentence is None and result == "refused":
-        named = ", ".join(str(policy) for policy in record.get("policy_ids") or ()) or "no policy permits it"
-        return CaseEvent(at=at, by=str(record["actor"]), what=f"wanted to {action}; refused: {named}", why=why)
-    if result == "stale":
-        sentence = f"wanted to {action}; nothing was done, for the case had changed since it was shown"
+    if sentence is None and result in ("refused", "stale"):
+        word = record.get("word")
+        wanted = f"{word}: {target}" if word else action
+        refused = _refused(record) if result == "refused" else _MOVED_ON
+        return CaseEvent(at=at, by=str(record["actor"]), what=f"wanted to {wanted}; {refused}", why=why)
     if sentence is None:
         return None
-    target = record.get("target")
     if target:
         sentence += f": {target}"
-    seconded = record.get("approved_by")
     if seconded:
         sentence += f", approved by {seconded}"
     if record.get("break_glass"):
         sentence += ", with a broken glass"
     return CaseEvent(at=at, by=str(record["actor"]), what=sentence, why=why)
+
+
+def _refused(record: Mapping[str, Any]) -> str:
+    """By policy, or by the act itself, which policy had permitted."""
+    if record.get("allowed") is True:
+        because = record.get("because")
+        return f"nothing was done: {because}" if because else "nothing was done"
+    named = ", ".join(str(policy) for policy in record.get("policy_ids") or ())
+    silent = "policy could not decide" if record.get("policy_errors") else "no policy permits it"
+    return f"refused: {named or silent}"
 
 
 def acted(record: Mapping[str, Any]) -> bool:
