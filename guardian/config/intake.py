@@ -87,9 +87,7 @@ class EnvelopeSection(Section):
     """Envelopes that the log does not carry."""
 
     wait_s: Annotated[float, Field(ge=0, le=600)] = 5.0  # for the envelope of a session without a purpose
-    max_waiting: Annotated[int, Field(ge=1)] = (
-        10_000  # records; beyond, the longest waiting are judged as they are
-    )
+    max_waiting: Annotated[int, Field(ge=1)] = 10_000  # records of a tenant; beyond, they are judged as they are
     topic: Topic | None = None  # a Kafka topic of guardian.envelope/v1 records
     file: Path | None = None  # envelopes, one a line; for replay, score and calibrate
     static: list[StaticEnvelopeSection] = Field(default_factory=list)

@@ -241,7 +241,7 @@ class Committer:
         )
         self._crash("after_commit")
         if self._waiting is not None:
-            self._waiting.seated(len(waits))
+            self._waiting.seated(waits)
         self._fuse_state = state
         self._count(judgement)
         return judgement, blown

@@ -5,6 +5,7 @@ owns the partition then judges them. When it is their turn they are decoded agai
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +24,8 @@ from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
-_AT_ONCE = 500
+AT_ONCE = 500
+"""So many decisions are due in a round at most."""
 _LOTS = 20
 """After a crash so many parts of what was due are tried on their own: each reads its record again, however large
 that is. Only those of a part that crashes again are then taken one by one."""
@@ -46,7 +48,8 @@ def waiter_of(held: Held) -> tuple[object, ...]:
 
 
 class WaitingRoom:
-    """Decisions wait for at most `wait`. From `most` on, those that waited for longest are judged as they are."""
+    """Decisions wait for at most `wait`. Where `most` of a tenant wait, they are judged as they are, and no
+    other session of it begins to wait."""
 
     def __init__(
         self,
@@ -67,23 +70,28 @@ class WaitingRoom:
         self._wait = wait
         self._most = most
         self._began = clock()
-        self._depth = store.waiting.depth()
+        self._depths = Counter(store.waiting.depths())
 
     @property
     def depth(self) -> int:
         """How many decisions wait in this store, as of the last look."""
-        return self._depth
+        return self._depths.total()
+
+    def _full(self) -> set[str]:
+        """The tenants of which too many wait."""
+        return {tenant for tenant, depth in self._depths.items() if depth >= self._most}
 
     def seat(self, decoded: Sequence[Decoded]) -> tuple[list[Decoded], list[Decoded]]:
         """The decisions to judge now, with their envelopes filled in, and those that wait."""
-        if not self._depth and all(d.unfilled is None for d in decoded):
+        if not self.depth and all(d.unfilled is None for d in decoded):
             return list(decoded), []
-        patient = self._depth < self._most
-        return self._fill(decoded, self._known(decoded), patient=patient)
+        known, full = self._known(decoded), self._full()
+        begun = known.begun | {d.event.key for d in decoded if d.event.key.tenant_id in full}
+        return self._fill(decoded, replace(known, begun=begun), patient=True)  # what has begun does not wait
 
-    def seated(self, count: int) -> None:
-        """So many more wait: they are stored."""
-        self._depth += count
+    def seated(self, waits: Sequence[Decoded]) -> None:
+        """These wait, too: they are stored."""
+        self._depths.update(d.event.key.tenant_id for d in waits)
 
     def filled(self, decoded: Sequence[Decoded]) -> list[Decoded]:
         """Decisions whose turn it is, with the envelope that came for them, if one did."""
@@ -91,17 +99,17 @@ class WaitingRoom:
 
     def due(self, consumer: Consumer) -> list[Held]:
         """The decisions of this consumer's partitions whose turn it is, each session in its order."""
-        self._depth = self._store.waiting.depth()
-        self._metrics.set("guardian_waiting_records", self._depth)
-        if not self._depth:
+        self._depths = Counter(self._store.waiting.depths())
+        self._metrics.set("guardian_waiting_records", self.depth)
+        if not self.depth:
             return []
         now = self._clock()
         return self._store.waiting.due(
             consumer.assignment(),
             before=now - self._wait,
             after=now + self._wait,
-            limit=_AT_ONCE,
-            squeeze=self._depth >= self._most,
+            limit=AT_ONCE,
+            squeeze=self._full(),
         )
 
     def held_of(self, consumer: Consumer) -> int:
@@ -119,7 +127,7 @@ class WaitingRoom:
         before = now - self._wait - _STRANDED
         if not mine or now - self._began < _COMING_BACK:
             return 0
-        held = self._store.waiting.stranded(mine, before=before, limit=_AT_ONCE)
+        held = self._store.waiting.stranded(mine, before=before, limit=AT_ONCE)
         letters = [self._stranded(each, now) for each in held]
         told = {f.id: f for letter in letters if (f := dead_letter_finding(letter, {})) is not None}
         if held:

@@ -21,6 +21,7 @@ from guardian.telemetry import logger
 
 _log = logger("stream")
 _HEARD_FOR = timedelta(seconds=2)
+_BRIEFLY_S = 0.05
 _JOINS_FOR = timedelta(seconds=10)
 """So long a member may join its group without a word; behind one that died it takes the session timeout."""
 
@@ -74,6 +75,7 @@ class Worker:
         self._silent = False  # the source neither gives records nor says that there are none
         self._joins_since: datetime | None = None  # without a place to read, and not told that none is left for it
         self._away = ""  # what else it waited for last
+        self._releasing = False  # more may be due
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""
@@ -117,7 +119,8 @@ class Worker:
                 elif self._consumer.exhausted():
                     if not self._still_holds():
                         return
-                    stop.wait(0.05)  # a file ended; some of it still waits for envelopes
+                    if not self._releasing:
+                        stop.wait(_BRIEFLY_S)  # a file ended; some of it still waits for envelopes
                 if started:
                     started = self._let_go(stop)
         finally:
@@ -132,11 +135,12 @@ class Worker:
     def _poll(self, stop: threading.Event) -> list[Record]:
         self._relieve()
         self._store.positions(self._consumer.assignment())  # also of a place where nothing more comes
+        patience, briefly = self._options.poll_timeout_s, min(_BRIEFLY_S, self._options.poll_timeout_s)
         records = self._consumer.poll(
-            timeout_s=self._options.poll_timeout_s, max_records=self._options.max_records
+            timeout_s=briefly if self._releasing else patience, max_records=self._options.max_records
         )
         if self._paused and not records:
-            stop.wait(min(0.05, self._options.poll_timeout_s))
+            stop.wait(briefly)
             self._joins_since = None
         elif records:
             self._silent, self._joins_since = False, None
@@ -206,10 +210,11 @@ class Worker:
                     return True
 
     def _let_go(self, stop: threading.Event) -> bool:
-        """Judge what waited long enough or got its envelope. False: the consumer must be started again."""
+        """Judge some of what waited long enough or got its envelope; the log is read on before the rest is judged.
+        False: the consumer must be started again."""
+        self._releasing = False
         try:
-            while self._release is not None and self._release(self._consumer) and not stop.is_set():
-                pass
+            self._releasing = self._release is not None and self._release(self._consumer) > 0
             self._away = ""
         except StaleMember as error:
             return self._given_up(error)

@@ -668,7 +668,7 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
         assert store.registry.known(keys).envelopes == {told.key: Grant(told, told.digest)}
         store.waiting.tried(due)
         assert store.waiting.due(places, before=NOW + timedelta(days=1), limit=1)[0].attempts == 1
-        assert len(store.waiting.due(places, before=NOW - timedelta(days=1), limit=10, squeeze=True)) == 3
+        assert len(store.waiting.due(places, before=NOW - timedelta(days=1), limit=10, squeeze=["acme"])) == 3
         read = NOW + timedelta(seconds=1)
         assert store.waiting.stranded(places[:1], before=NOW, limit=10) == []
         assert [held.place for held in store.waiting.stranded(places[:1], before=read, limit=10)] == places[1:]

@@ -252,6 +252,93 @@ def test_too_many_that_wait_are_judged_as_they_are_the_longest_first(rig, counti
     assert desk.judged == sorted(desk.judged)
 
 
+def test_no_flood_of_one_tenant_takes_from_another_its_time_to_wait(rig, counting):
+    desk = Desk(rig, counting, most=3, wait=timedelta(hours=1))
+    desk.send(*(line(n, f"s{n}") for n in range(8)), line(8, "s8", tenant="globex"), line(9, "s9"))
+    desk.run(lambda: rig.drained() and desk.store.waiting.depths() == {"globex": 1})
+    assert sorted(desk.judged) == [f"d{n}" for n in (*range(8), 9)]
+
+
+def test_a_tenant_of_which_too_many_wait_already_lets_no_more_begin_and_others_may(rig, counting):
+    desk = Desk(rig, counting, most=3, wait=timedelta(hours=1))
+    desk.send(*(line(n, f"s{n}") for n in range(3)))
+    desk.room.due = lambda consumer: []
+    desk.run(lambda: desk.store.waiting.depth() == 3)
+    desk.send(line(3, "s3"), line(4, "s4", tenant="globex"))
+    desk.run(rig.drained)
+    assert (desk.judged, desk.store.waiting.depths()) == (["d3"], {"acme": 3, "globex": 1})
+
+
+@pytest.fixture
+def of_many(rig, counting):
+    """A desk where a record of 1,200 decisions of two sessions waited long enough, and what is read of it then."""
+    desk = Desk(rig, counting, most=5000)
+    desk.send(b"[" + b",".join(line(n, f"s{n % 2}") for n in range(1200)) + b"]")
+    desk.run(lambda: desk.store.waiting.depth() == 1200)
+    rig.clock.forward(6)
+    read, each = [], desk.committer._pipeline.each
+
+    def reading(record):
+        for found in each(record):
+            read.append(found.entry)
+            yield found
+
+    desk.committer._pipeline.each = reading
+    return desk, read
+
+
+def test_a_record_of_many_decisions_that_waited_is_read_once_in_all(of_many):
+    desk, read = of_many
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert read == list(range(1200))
+    assert desk.judged == [f"d{n}" for n in read]
+    assert desk.held._reading is None
+
+
+def test_what_was_passed_over_in_a_record_that_is_read_on_is_found_when_its_turn_comes(rig, counting):
+    desk = Desk(rig, counting, most=5000)
+    desk.send(b"[" + b",".join(line(n, f"s{n % 2}") for n in range(1000)) + b"]")
+    desk.run(lambda: desk.store.waiting.depth() == 1000)
+    desk.register(envelope("s0"))
+    desk.run(lambda: desk.store.waiting.depth() == 500)
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert desk.judged == [f"d{n}" for n in (*range(0, 1000, 2), *range(1, 1000, 2))]
+    assert desk.store.dead_letters.list() == []
+
+
+def test_what_comes_while_many_are_released_does_not_wait_until_all_are(of_many):
+    desk, _ = of_many
+    release = desk.release
+
+    def released(consumer):
+        count = release(consumer)
+        if len(desk.judged) == 500:
+            desk.send(line(9999, "other", purpose="declared"))
+        return count
+
+    desk.release = released
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert desk.judged.index("d9999") == 500
+    assert len(desk.judged) == 1201
+
+
+def test_a_crash_in_the_middle_of_a_record_that_is_read_on_changes_nothing(of_many):
+    desk, read = of_many
+    left = ["d700"]
+
+    class Once:
+        def __contains__(self, name):
+            return name in left and left.remove(name) is None
+
+    desk.exploding = Once()
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert (left, read[1000:1002]) == ([], [0, 1])
+    for session in (0, 1):
+        assert [n for n in desk.judged if int(n[1:]) % 2 == session] == [f"d{n}" for n in range(session, 1200, 2)]
+    assert desk.store.dead_letters.list() == []
+
+
 def test_a_waiting_record_that_crashes_a_room_is_given_up_and_the_others_get_through(desk, rig):
     desk.exploding = {"d1"}
     desk.send(line(0, "s1"), line(1, "s2"), line(2, "s3"))

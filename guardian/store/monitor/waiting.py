@@ -54,6 +54,12 @@ class Waiting:
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
+    def depths(self) -> dict[str, int]:
+        """How many wait, by tenant."""
+        query = select(waiting.c.tenant_id, func.count().label("depth")).group_by(waiting.c.tenant_id)
+        with reading(self._engine) as connection:
+            return {row.tenant_id: row.depth for row in connection.execute(query)}
+
     def stranded(self, mine: Iterable[Place], *, before: datetime, limit: int) -> list[Held]:
         """Records of other places than these that have waited since `before`, where nobody has read since either;
         the oldest first, and no more than memory takes."""
@@ -87,22 +93,23 @@ class Waiting:
         before: datetime,
         limit: int,
         after: datetime | None = None,
-        squeeze: bool = False,
+        squeeze: Iterable[str] = (),
     ) -> list[Held]:
         """Records of these places whose session has an envelope by now or has waited since `before`; no more
         at once than memory takes. What waits since later than `after` has its time from a clock that was ahead,
         and is due, too.
 
-        With `squeeze` there are too many: the sessions that have waited longest are due whatever they wait for.
+        Of the tenants in `squeeze` too many wait: their sessions are due whatever they wait for.
         """
         mine = _among(wanted)
         registered = exists().where(
             and_(envelopes.c.tenant_id == waiting.c.tenant_id, envelopes.c.session_id == waiting.c.session_id)
         )
-        chosen = select(waiting.c.tenant_id, waiting.c.session_id).where(mine)
-        if not squeeze:
-            ahead = false() if after is None else waiting.c.since > after
-            chosen = chosen.where(or_(waiting.c.since <= before, ahead, registered))
+        ahead = false() if after is None else waiting.c.since > after
+        squeezed = waiting.c.tenant_id.in_(sorted(squeeze))
+        chosen = select(waiting.c.tenant_id, waiting.c.session_id).where(
+            mine, or_(waiting.c.since <= before, ahead, registered, squeezed)
+        )
         chosen = chosen.group_by(waiting.c.tenant_id, waiting.c.session_id)
         chosen = chosen.order_by(func.min(waiting.c.since)).limit(_SESSIONS_AT_ONCE)
         with reading(self._engine) as connection:
