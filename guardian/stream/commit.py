@@ -253,14 +253,20 @@ class Committer:
         read: Sequence[Decoded],
         letters: Sequence[DeadLetter],
     ) -> tuple[FuseState, Blown | None, Judgement]:
-        """The fuse after these records; where it blew, the judgement tells people."""
+        """The fuse after these records; where it blew, the judgement tells people. What anybody can bring about
+        stops nothing once any call of the gateway could be judged."""
         if self._fuse is None:
             return self._fuse_state, None, judgement
-        state, blown = self._fuse.fold(self._fuse_state, outcomes(records, read, letters, self._mark))
+        came, before, now = outcomes(records, read, letters, self._mark), self._fuse_state, self._clock()
+        pages: list[Finding] = []
+        state, blown = self._fuse.fold(before, came)
+        while blown is not None and blown.anybodys and (blown.read or self._store.has_judged(blown.gateway)):
+            pages.append(fuse_finding(blown, records[-1], now, goes_on=True))
+            before = dataclasses.replace(before, known=before.known | {blown.gateway})
+            state, blown = self._fuse.fold(before, came)
         if blown is not None:
-            page = fuse_finding(blown, records[-1], self._clock())
-            judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
-        return state, blown, judgement
+            pages.append(fuse_finding(blown, records[-1], now))
+        return state, blown, dataclasses.replace(judgement, findings=(*pages, *judgement.findings))
 
     def judgement_of(
         self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None

@@ -31,18 +31,23 @@ _READABLE, _NAMELESS, _NAMED = 0, 1, 2
 @dataclass(frozen=True, slots=True)
 class FuseState:
     """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session, from
-    2 on is unreadable, a number for each session. What is anybody's has the same numbers below 0."""
+    2 on is unreadable, a number for each session. What is anybody's has the same numbers below 0. `known` are
+    gateways that are known to name sessions and tools."""
 
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Blown:
-    """Why the fuse blew."""
+    """Why the fuse blew. `anybodys`: only since hardly a record of the window can be read; what is anybody's would
+    not be enough otherwise. `read`: whether one can."""
 
     gateway: str
     bad: int
     of: int
+    anybodys: bool = field(default=False, compare=False)
+    read: bool = field(default=False, compare=False)
 
     def error(self) -> FuseBlown:
         return FuseBlown(
@@ -55,9 +60,9 @@ class Blown:
 class Fuse:
     """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` of them,
     were unreadable. An agent can make its own records unreadable, so one session counts for at most a fifth of the
-    minimum, and so does all that is anybody's together; but where less than that is readable, it is the gateway
-    that names no sessions or tools. `gateways` bounds the memory: the gateway that was silent for longest is
-    forgotten first."""
+    minimum, and so does all that is anybody's together; but where less than that is readable, and the gateway is
+    not `known`, it is the gateway that names no sessions or tools. `gateways` bounds the memory: the gateway that
+    was silent for longest is forgotten first."""
 
     window: int = 200
     minimum: int = 50
@@ -80,20 +85,23 @@ class Fuse:
             window = (*last, _READABLE if readable else _number(session))[-self.window :]
             windows[gateway] = window  # popped and put back, so that the order is by last record
             if blown is None and not readable:
-                bad = self._bad(window)
-                if bad >= self.minimum and bad >= self.ratio * len(window):
-                    blown = Blown(gateway, bad, len(window))
+                blown = self._blown(gateway, window, known=gateway in state.known)
         while len(windows) > self.gateways:
             windows.pop(next(iter(windows)))
-        return FuseState(windows), blown
+        return FuseState(windows, state.known), blown
 
-    def _bad(self, window: tuple[int, ...]) -> int:
+    def _blown(self, gateway: str, window: tuple[int, ...], *, known: bool) -> Blown | None:
         share = max(1, self.minimum // 5)
         counts = Counter(window)
-        whole = counts.pop(_READABLE, 0) < share
+        readable = counts.pop(_READABLE, 0)
         bad = [(each, n if abs(each) == _NAMELESS else min(n, share)) for each, n in counts.items()]
         anybodys = sum(n for each, n in bad if each < 0)
-        return sum(n for each, n in bad if each > 0) + (anybodys if whole else min(anybodys, share))
+        surely = sum(n for each, n in bad if each > 0) + min(anybodys, share)
+        enough = max(self.minimum, self.ratio * len(window))
+        found = surely if known or readable >= share else surely - min(anybodys, share) + anybodys
+        if found < enough:
+            return None
+        return Blown(gateway, found, len(window), anybodys=surely < enough, read=readable > 0)
 
 
 def _number(session: str) -> int:

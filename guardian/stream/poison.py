@@ -49,18 +49,24 @@ def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place
     return positions
 
 
-def fuse_finding(blown: Blown, at: Record, now: datetime) -> Finding:
-    """A finding that pages the operators. It goes to their own tenant, because the tenants that unreadable records
-    name prove nothing."""
+def fuse_finding(blown: Blown, at: Record, now: datetime, *, goes_on: bool = False) -> Finding:
+    """A finding that pages the operators; that the monitor `goes_on` is told at most once a day. It goes to their
+    own tenant, because the tenants that unreadable records name prove nothing."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in blown.gateway)[:200] or "unknown"
+    title = f"The monitor stopped: {blown.bad} of the last {blown.of} records of gateway {shown} are unreadable"
+    when: tuple[object, ...] = at.topic, at.partition, at.offset
+    if goes_on:
+        what = "are calls without a valid session or tool"
+        title = f"{blown.bad} of the last {blown.of} records of gateway {shown} {what}; the monitor goes on"
+        when = "goes on", f"{now:%Y-%m-%d}"
     return Finding(
-        id=finding_id(Kind.BUS, OPERATORS, shown, at.topic, at.partition, at.offset),
+        id=finding_id(Kind.BUS, OPERATORS, shown, *when),
         kind=Kind.BUS,
         tenant_id=OPERATORS,
         session_id=shown,
         wanted=Effect.FLAG,
         severity="critical",
-        title=f"The monitor stopped: {blown.bad} of the last {blown.of} records of gateway {shown} are unreadable",
+        title=title,
         time=now,
     )
 

@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 import threading
@@ -5,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -20,6 +21,11 @@ from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
 from guardian.errors import BusError, ConfigurationError, FuseBlown, SchemaAway, StoreError
+from guardian.pipeline.decoding import Decoder
+from guardian.signals.credential_scanner import CredentialScanner
+from guardian.sources.completing import Completion
+from guardian.sources.mcp import plugin as mcp
+from guardian.sources.reading import Reader
 from guardian.store.engine import writing
 from guardian.stream.fuse import Fuse
 
@@ -241,6 +247,58 @@ def test_the_fuse_stops_the_worker_after_its_bad_records_are_safe(rig, make_even
     assert item.finding.kind is Kind.BUS
     assert item.finding.tenant_id == "guardian"
     assert "mad\ufffd-gw" in item.finding.title
+
+
+def mcp_call(n, **params):
+    message = {"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": params}
+    told = {"timestamp": "2026-05-12T17:00:00Z", "request_id": f"r{n}", "gateway": "gw", "session_id": f"s{n}"}
+    return json.dumps({**told, "request": message}).encode()
+
+
+@pytest.fixture
+def mcp_worker(rig, counting):
+    """Makes workers that read MCP traffic, each as a fresh process would."""
+    decoder = Decoder(
+        source=Reader({"mcp": mcp()}, Completion(tenant="acme")), redactor=CredentialScanner(key=b"k"),
+        verify=lambda _: "absent", clock=rig.clock,
+    )  # fmt: skip
+
+    def make():
+        pipeline = counting()
+        pipeline.each = decoder.each
+        return rig.worker(pipeline, fuse=Fuse(), store=rig.open(), max_records=100)
+
+    return make
+
+
+def pages(rig):
+    told = [i.finding for i in rig.store.outbox.due(rig.clock(), 999, lease=timedelta(0)) if i.finding is not None]
+    return [each.title for each in told if each.kind is Kind.BUS]
+
+
+def test_no_agent_stops_the_monitor_by_calls_without_a_tool_once_its_gateway_named_any(rig, mcp_worker):
+    rig.broker.append("log", mcp_call(0, name="crm.read"))
+    for at in (1, 61, 121):  # then nobody else calls, and the monitor is started anew
+        for n in range(at, at + 60):
+            rig.broker.append("log", mcp_call(n))
+        rig.read(mcp_worker(), rig.drained)
+    assert rig.store.dead_letters.counts() == {"no_tool": 180}
+    (told,) = pages(rig)
+    assert told == (
+        "50 of the last 51 records of gateway gw are calls without a valid session or tool; the monitor goes on"
+    )
+    for _ in range(60):
+        rig.broker.append("log", b"{", headers=[("gateway", b"gw")])
+    with pytest.raises(FuseBlown):
+        rig.read(mcp_worker(), lambda: False)
+
+
+def test_a_gateway_that_never_named_a_tool_stops_the_monitor(rig, mcp_worker):
+    for n in range(60):
+        rig.broker.append("log", mcp_call(n))
+    with pytest.raises(FuseBlown, match="50 of the last 50 records of gateway 'gw' are unreadable"):
+        rig.read(mcp_worker(), lambda: False)
+    assert len(pages(rig)) == 1
 
 
 def test_a_record_that_crashes_the_pipeline_is_dead_lettered_after_three_attempts_and_the_others_pass(

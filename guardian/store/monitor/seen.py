@@ -28,6 +28,12 @@ def load_seen(connection: Connection, wanted: AbstractSet[DecisionKey]) -> dict[
     return {keys[tenant, gateway, decision]: digest for tenant, gateway, decision, digest in rows}
 
 
+def has_seen(connection: Connection, gateway: str) -> bool:
+    """Whether any decision of this gateway was judged."""
+    theirs = select(seen.c.digest).where(seen.c.gateway == in_key(gateway)).limit(1)
+    return connection.execute(theirs).first() is not None
+
+
 def save_seen(connection: Connection, digests: Mapping[DecisionKey, str], now: datetime) -> None:
     """Remember the decisions; the first digest of a decision stays."""
     rows: list[Row] = [

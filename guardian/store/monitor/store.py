@@ -33,7 +33,7 @@ from guardian.store.monitor.places import (
     take_attempt_back,
 )
 from guardian.store.monitor.retention import Retention, prune
-from guardian.store.monitor.seen import load_agents, load_seen, save_agents, save_seen
+from guardian.store.monitor.seen import has_seen, load_agents, load_seen, save_agents, save_seen
 from guardian.store.monitor.sessions import load_sessions, save_sessions
 from guardian.store.monitor.spool import Pack, Spool, spool_in
 from guardian.store.monitor.tables import metadata
@@ -174,6 +174,11 @@ class MonitorStore:
             moved = {place: offset for place, offset in positions.items() if offset > base.get(place, 0)}
             advance(connection, moved, now)
         self._reached |= moved
+
+    def has_judged(self, gateway: str) -> bool:
+        """Whether any decision of this gateway is remembered."""
+        with reading(self._engine) as connection:
+            return has_seen(connection, gateway)
 
     def attempts(self, place: Place, offset: int) -> int:
         """How often judging this record was begun without success, over all restarts."""
