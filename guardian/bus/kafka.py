@@ -292,6 +292,7 @@ def _record(message: Any) -> Record:
         key=message.key,
         headers=tuple((name, value or b"") for name, value in message.headers or ()),
         timestamp=_stamp(message.timestamp),
+        tombstone=message.value is None,
     )
 
 

@@ -57,21 +57,22 @@ class MemoryBroker:
     def append(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         *,
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
         timestamp: datetime | None = None,
     ) -> Record:
-        """Append one record. The key chooses the partition; a new topic has one."""
+        """Append one record; None is a tombstone. The key chooses the partition; a new topic has one."""
         with self._changed:
             self._check()
             logs = self._topics.setdefault(topic, [[]])
             chosen = zlib.crc32(key or b"") % len(logs) if partition is None else partition
             if timestamp is None and self._clock is not None:
                 timestamp = self._clock()
-            record = Record(topic, chosen, len(logs[chosen]), value, key, tuple(headers), timestamp)
+            where = topic, chosen, len(logs[chosen])
+            record = Record(*where, value or b"", key, tuple(headers), timestamp, value is None)
             logs[chosen].append(record)
             self._changed.notify_all()
             return record
@@ -244,9 +245,7 @@ class MemoryProducer:
         partition: int | None = None,
         timestamp: datetime | None = None,
     ) -> None:
-        self._broker.append(
-            topic, value or b"", key=key, headers=headers, partition=partition, timestamp=timestamp
-        )
+        self._broker.append(topic, value, key=key, headers=headers, partition=partition, timestamp=timestamp)
 
     def close(self) -> None:
         """Every send is complete on return."""

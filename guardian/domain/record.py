@@ -22,7 +22,8 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as it came, untouched. `timestamp` is the broker's, aware UTC, None where there is none."""
+    """One message as it came, untouched. `timestamp` is the broker's, aware UTC, None where there is none.
+    `tombstone`: it has no value at all, which in a compacted topic removes its key."""
 
     topic: str
     partition: int
@@ -31,6 +32,7 @@ class Record:
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
     timestamp: datetime | None = None
+    tombstone: bool = False
 
     @property
     def place(self) -> Place:

@@ -72,7 +72,9 @@ class Decoder:
         return good, bad
 
     def each(self, record: Record) -> Iterator[Decoded | DeadLetter]:
-        """The same for one record: its decisions as they are read, then its letters."""
+        """The same for one record: its decisions as they are read, then its letters. A tombstone says nothing."""
+        if record.tombstone:
+            return
         letters = Letters()
         for entry, told in enumerate(self.source.read(record)):
             if isinstance(told, DecodeError):

@@ -37,6 +37,15 @@ def test_records_arrive_byte_identical_and_in_order_per_partition(bus):
         assert [int(r.value[1:]) for r in mine] == sorted(int(r.value[1:]) for r in mine)
 
 
+def test_a_tombstone_is_told_from_an_empty_value(bus):
+    topic, producer = bus.topic(1), bus.producer()
+    for value in (b"", None, b"v"):
+        producer.send(topic, value, key=b"k")
+    reader = bus.reader(topic, "g-tombstone").start()
+    _until(bus, lambda: len(reader.got) == 3, reader)
+    assert [(r.value, r.tombstone) for r in reader.got] == [(b"", False), (b"", True), (b"v", False)]
+
+
 def test_a_key_always_lands_on_the_same_partition(bus):
     topic = bus.topic(3)
     _fill(bus, topic, 24, keys=4)

@@ -293,6 +293,16 @@ def test_no_agent_stops_the_monitor_by_calls_without_a_tool_once_its_gateway_nam
         rig.read(mcp_worker(), lambda: False)
 
 
+def test_tombstones_of_a_compacted_topic_are_skipped_and_counted_and_blow_no_fuse(rig, mcp_worker):
+    for n in range(60):
+        rig.broker.append("log", None, key=b"s%d" % n)
+    rig.read(mcp_worker(), rig.drained)
+    assert rig.metrics.value("guardian_events_total", outcome="skipped") == 60
+    rig.broker.append("log", b"", key=b"s1")
+    rig.read(mcp_worker(), rig.drained)
+    assert rig.store.dead_letters.counts() == {"not_json": 1}
+
+
 def test_a_gateway_that_never_named_a_tool_stops_the_monitor(rig, mcp_worker):
     for n in range(60):
         rig.broker.append("log", mcp_call(n))
