@@ -19,6 +19,7 @@ from guardian.cli.common import (
     say_if_empty,
     settings_from,
 )
+from guardian.domain.strict_json import MAX_CALL_BYTES
 from guardian.domain.text import counted, plain
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def _show_tally(tally: "Tally", options: str | None, session: Sequence[str]) -> 
     if tally.callless:
         typer.echo(f"    none of it is a tool call as {tally.format} has them")
     if tally.only_auto:
-        why = f"{tally.format} takes one plain object a record, of 1 MiB at most"
+        limit = f"{MAX_CALL_BYTES // 2**20} MiB"
+        why = f"{tally.format} takes one plain object a record, of {limit} at most"
         typer.echo(f"    {tally.only_auto:,} of them with format auto only: {why}")
     for reason, count in tally.reasons.most_common(5):
         typer.echo(f"    {count:,} x {escape(reason)}")

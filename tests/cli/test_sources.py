@@ -183,6 +183,7 @@ def test_with_the_setting_that_detect_names_all_that_it_counts_is_scored(guardia
     assert "100.0% readable: 2 decisions" in done.stdout
     assert f"source:\n  format: {format}\n" in done.stdout
     assert ("1 of them with format auto only" in done.stdout) is (format == "auto")
+    assert ("one plain object a record, of 8 MiB at most" in done.stdout) is (format == "auto")
     (tmp_path / "guardian.yaml").write_text(f"source: {{format: {format}}}\nmodel: {{engine: lexical}}\n")
     scored = guardian("score", "log", "-o", "out")
     assert (scored.returncode, "2 actions scored, 0 lines refused" in scored.stderr) == (0, True)
