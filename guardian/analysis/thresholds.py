@@ -11,9 +11,12 @@ from guardian.signals.delegation_widening import DelegationWidening
 from guardian.signals.envelope_hygiene import EnvelopeHygiene
 
 ONE_IN = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000)
-SOFT = frozenset({*EnvelopeHygiene.breaches, *DelegationWidening.soft}) | {"arguments_cut", "arguments_unchecked"}
-"""Rules that are never hard as shipped, and so end no promise. The archive keeps names alone: a rule that is hard
-for some calls only (a credential, another session's id, what the gateway denied) is taken for hard."""
+SOFT = frozenset({*EnvelopeHygiene.breaches, *DelegationWidening.soft}) | {
+    *("arguments_cut", "arguments_unchecked", "signature_missing")
+}
+"""Rules that are never hard as shipped, or accuse nobody, and so end no promise. The archive keeps names alone: a
+rule that is hard for some calls only (a credential, another session's id, what the gateway denied) is taken for
+hard."""
 _SEED = 7
 
 

@@ -34,7 +34,7 @@ EVENTS = pa.schema(
         ("constraints", pa.string()),  # resource_constraints, JSON
         ("expires_at", _AT),
         ("envelope_digest", pa.string()),  # of the envelope before redaction
-        ("signature", pa.string()),  # absent, unchecked, valid, invalid
+        ("signature", pa.string()),  # absent, unchecked, missing, valid, invalid
         # the action
         ("tool", pa.string()),
         ("arguments", pa.string()),  # JSON, after the archive's redaction rules; null: not logged, or dropped;

@@ -6,7 +6,7 @@ from datetime import timedelta
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.sources import OWN, completion_of
 from guardian.config import Settings
 from guardian.control.adviser import AdviceRule, Adviser
@@ -43,7 +43,7 @@ def local_adviser(settings: Settings, *, lag: Callable[[], timedelta | None] = t
     pipeline = open_pipeline(
         settings,
         judge,
-        verify=envelope_verifier(settings) or unchecked,
+        verify=unchecked,  # nobody signs what a gateway asks
         clock=utc_now,
         redaction_key=files.load_fingerprint_key(),
         check_entitlements=False,  # control has checked the gateway's token

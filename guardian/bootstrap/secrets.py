@@ -80,5 +80,5 @@ class SecretFiles:
 
 def envelope_verifier(settings: Settings) -> EnvelopeVerifier | None:
     """The configured check of envelope signatures; None where no keys are configured."""
-    path = settings.keys.envelope_jwks
-    return EnvelopeVerifier(settings.resolve(path)) if path is not None else None
+    path, test = settings.keys.envelope_jwks, settings.revocation.self_test
+    return EnvelopeVerifier(settings.resolve(path), (test.gateway, test.tenant)) if path is not None else None

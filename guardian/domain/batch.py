@@ -170,7 +170,7 @@ class Memory:
     baselines: Mapping[PurposeKey, BaselineFact] = field(default_factory=dict)
     agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)  # newest last, bounded
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
-    registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
+    registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each that is wanted
     renamed: Mapping[SessionKey, Grant] = field(default_factory=dict)  # the same as adapted records spell tools
     spelling: Mapping[str, str] = field(default_factory=dict)  # a tool's name -> its name in adapted records
     reading: Reading | None = None
@@ -195,7 +195,7 @@ class Wanted:
     purposes: frozenset[PurposeKey]
     agents: frozenset[AgentKey]
     tasks: frozenset[TaskKey] = frozenset()
-    parents: frozenset[SessionKey] = frozenset()
+    registered: frozenset[SessionKey] = frozenset()  # of which it looks at the envelopes that were registered
 
     def all_tasks(self, sessions: Mapping[SessionKey, SessionState]) -> frozenset[TaskKey]:
         """The tasks, and the delegations that the sessions belong to, of which their states tell."""

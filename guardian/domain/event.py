@@ -339,6 +339,12 @@ class DecisionEvent(_Value):
         return self.origin is None or "envelope" not in self.origin.absent
 
     @property
+    def envelope_as_told(self) -> Envelope:
+        """The envelope with its tools as the log spells them, which is how it was registered or signed."""
+        told = None if self.origin is None else self.origin.allowed_tools
+        return self.envelope if told is None else self.envelope.model_copy(update={"allowed_tools": told})
+
+    @property
     def records(self) -> int:
         """Records touched: the larger of what was asked for and what came back; 0 when neither is known."""
         returned = self.result.records if self.result is not None else None

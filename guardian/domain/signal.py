@@ -46,12 +46,14 @@ MARKS = 8
 
 _CAP = 2**53
 
-Signature = Literal["absent", "unchecked", "valid", "invalid"]
-"""How the signature over an envelope stood up."""
+Signature = Literal["absent", "unchecked", "missing", "valid", "invalid"]
+"""How the signature over an envelope stood up. "absent": nobody asks for one; "missing": there is none."""
 
 NOTED = frozenset({"arguments_unchecked", "reissued_unclear", "credential_in_arguments", "credential_in_resource"})
 """Soft breaches that ask for nothing out of the box: something could not be compared, or an argument is merely
 called a secret, as those are with which honest agents log in."""
+
+_OF_PAPERS = frozenset({"signature_missing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,11 @@ class Breach:
     def remembered(self) -> tuple[str, ...]:
         """What it is in a session's memory."""
         return remembered(self.name, self.about, hard=self.hard)
+
+    @property
+    def accuses(self) -> bool:
+        """Whether it says something of what the agent did, or the gateway let through: only that is evidence."""
+        return self.name not in _OF_PAPERS
 
     def waved(self, pardoned: Collection[str]) -> bool:
         """Whether people waved all of it through. A pardoned fact covers the doubt of the same name, not the

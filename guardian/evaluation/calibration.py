@@ -165,7 +165,7 @@ def _halves(sessions: Sequence[HonestSession], seed: int) -> tuple[list[HonestSe
 
 
 def _breaks_a_rule(scored: ScoredDecision) -> bool:
-    return any(breach.hard for breach in scored.drift.breaches)
+    return any(breach.hard and breach.accuses for breach in scored.drift.breaches)
 
 
 def _broken(judgement: Judgement) -> set[SessionKey]:

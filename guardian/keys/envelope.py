@@ -21,23 +21,28 @@ class EnvelopeVerifier:
     A gateway may write the envelope anew: its meaning is compared (`Envelope.same_as`), not its bytes.
 
     The file is read again when it changed, for signers rotate their keys. While it cannot be read, the keys known
-    so far stay in force, and it is tried again.
+    so far stay in force, and it is tried again. What `planted` (gateway, tenant) says is control's own test, which
+    nobody signs.
     """
 
-    def __init__(self, jwks: Path) -> None:
+    def __init__(self, jwks: Path, planted: tuple[str, str] | None = None) -> None:
         self._path = jwks
+        self._planted = planted
         self._held = stamp(jwks), _load(jwks)
         self._told = self._held[0]  # of the file that the log says cannot be read
 
     def __call__(self, event: DecisionEvent) -> Signature:
-        """ "absent" without a signature, else "valid" or "invalid"."""
-        if event.envelope_jws is None:
+        """ "absent" where the log carries no envelope, "missing" where it carries one that nobody signed, else
+        "valid" or "invalid"."""
+        if not event.has_envelope:
             return "absent"
+        if event.envelope_jws is None:
+            return "absent" if (event.gateway, event.envelope.tenant_id) == self._planted else "missing"
         try:
             claimed = Envelope.model_validate_json(signed(event.envelope_jws, self._current()))
         except ValueError:
             return "invalid"
-        return "valid" if claimed.same_as(event.envelope) else "invalid"
+        return "valid" if claimed.same_as(event.envelope_as_told) else "invalid"
 
     def _current(self) -> tuple[Key, ...]:
         (read, known), now = self._held, stamp(self._path)

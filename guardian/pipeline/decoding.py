@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded
-from guardian.domain.event import NO_SLASH, DecisionEvent, Envelope
+from guardian.domain.event import NO_SLASH, DecisionEvent
 from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
 from guardian.domain.signal import CredentialHit, Signature
@@ -106,7 +106,7 @@ class Decoder:
             clock_suspect=suspect,
             credentials=hits,
             signature=signature,
-            envelope_digest=_as_told(event).digest if event.has_envelope else None,
+            envelope_digest=event.envelope_as_told.digest if event.has_envelope else None,
             entry=entry,
             redacted=self.redactor.rules,
             size=told.size,
@@ -183,12 +183,6 @@ class Decoder:
         if not old and said - reference <= self.bounds.ahead:
             return said, False
         return reference, True
-
-
-def _as_told(event: DecisionEvent) -> Envelope:
-    """The envelope with its tools as the log spells them, which is how it was registered."""
-    told = None if event.origin is None else event.origin.allowed_tools
-    return event.envelope if told is None else event.envelope.model_copy(update={"allowed_tools": told})
 
 
 def _tools(event: DecisionEvent) -> tuple[str, ...]:

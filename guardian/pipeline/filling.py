@@ -17,6 +17,7 @@ from guardian.domain.batch import Decoded, Known, PurposeFrom
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
+from guardian.pipeline.registered import vouched
 
 _PLACES = ("agent", "delegator", "gateway", "route", "session", "tenant", "tool")
 _SHOWN = 200
@@ -77,10 +78,10 @@ class Filling:
     def begin(self, d: Decoded, told: DecisionEvent) -> Decoded:
         """At decoding: the envelope from the file or the map, where the log has none itself. `told` is the event
         before redaction."""
-        event = d.event
+        event, grant = d.event, self.known.get(d.event.key)
         if event.has_envelope:
-            return d
-        if (grant := self.known.get(event.key)) is not None:
+            return d if grant is None else vouched(d, (grant.digest,))
+        if grant is not None:
             return self._filled(dataclasses.replace(d, unfilled=event), grant, "file")
         made = next((envelope for line in self.static if (envelope := line.of(event, told)) is not None), None)
         if made is not None:

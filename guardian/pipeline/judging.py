@@ -289,7 +289,8 @@ class Judge:
 def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[Signal]:
     """The signals; one whose breaches were all pardoned by people counts for nothing."""
     waved = frozenset(pardoned)
+    evidence = ([b for b in s.breaches if b.accuses] for s in signals)
     return [
-        dataclasses.replace(s, value=0.0) if s.breaches and all(b.waved(waved) for b in s.breaches) else s
-        for s in signals
+        dataclasses.replace(s, value=0.0) if told and all(b.waved(waved) for b in told) else s
+        for s, told in zip(signals, evidence, strict=True)
     ]

@@ -20,6 +20,7 @@ from guardian.domain.record import Record
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.judging import Judge
+from guardian.pipeline.registered import vouched
 from guardian.signals.ownership import named_sessions
 
 
@@ -48,6 +49,7 @@ class Pipeline:
         """Every key that judging these decisions, and the findings about these letters, may look at."""
         envelopes = [d.event.envelope for d in decoded]
         parents = frozenset(e.parent_key for e in envelopes if e.parent_key is not None)
+        unsigned = frozenset(d.event.key for d in decoded if d.signature == "missing")
         named = {SessionKey(d.event.key.tenant_id, name) for d in decoded for name in named_sessions(d.event)}
         unjudged = frozenset(letter.key for letter in letters if letter.key is not None)
         return Wanted(
@@ -56,7 +58,7 @@ class Pipeline:
             purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),
             tasks=frozenset(TaskKey(e.tenant_id, e.task_id) for e in envelopes if e.task_id is not None),
-            parents=parents,
+            registered=parents | unsigned,
         )
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
@@ -69,4 +71,10 @@ class Pipeline:
             renamed=self.filling.renamed(known),
             spelling=self.filling.spelling((*own, *before)),
         )
-        return self.judging.judge(decoded, dead_letters, told)
+        return self.judging.judge([vouched(d, _registered(d, memory)) for d in decoded], dead_letters, told)
+
+
+def _registered(d: Decoded, memory: Memory) -> tuple[str, ...]:
+    """Digests of the envelopes that were registered for its session, as far as they are known here."""
+    state, grant = memory.sessions.get(d.event.key), memory.registered.get(d.event.key)
+    return (*(() if state is None else state.registered), *(() if grant is None else (grant.digest,)))

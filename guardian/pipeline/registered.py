@@ -1,6 +1,7 @@
-"""Compares the log's envelope with those that control has on record for the session."""
+"""Compares the log's envelope with those that were registered for the session."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping
 
 from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
@@ -23,11 +24,22 @@ def unregistered(d: Decoded, state: SessionState) -> str | None:
     """
     if not state.registered or d.envelope_digest is None:
         return None
-    if d.envelope_digest in state.registered or d.event.envelope.digest in state.registered:
-        return None  # registered, with tools as the log spells them or as guardian does
+    if _among(d, state.registered):
+        return None
     name = _NAME + d.envelope_digest
     told = [each for each in state.reported if each.startswith(_NAME)]
     return None if name in told or len(told) >= STRAYS_TOLD else name
+
+
+def vouched(d: Decoded, registered: Collection[str]) -> Decoded:
+    """The decision; an envelope that nobody signed and that is one of those `registered`, by digest, was checked
+    then."""
+    return dataclasses.replace(d, signature="absent") if d.signature == "missing" and _among(d, registered) else d
+
+
+def _among(d: Decoded, registered: Collection[str]) -> bool:
+    """Whether it is one of these, with tools as the log spells them or as guardian does."""
+    return d.envelope_digest in registered or d.event.envelope.digest in registered
 
 
 def envelope_finding(d: Decoded, state: SessionState, versions: Mapping[str, str]) -> Finding:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 
 from guardian.domain.batch import DeadLetter, Decoded
@@ -52,7 +53,7 @@ def decision_findings(
     )
     for signal in drift.signals:
         if tells_of[signal.name] == "gateway" and allowed and not unsaid:
-            for breach in signal.breaches:
+            for breach in filter(attrgetter("accuses"), signal.breaches):
                 forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
                 yield tell(
                     Kind.GATEWAY,

@@ -57,7 +57,7 @@ class Scorer:
         bets = dict(others[-(KINDS_KEPT - 1) :])
         if e > 1.0 or best > 1.0:
             bets[kind] = max(best, e)
-        broke = before.broke or any(breach.hard for signal in signals for breach in signal.breaches)
+        broke = before.broke or any(b.hard and b.accuses for signal in signals for b in signal.breaches)
         return Gathered(m=m, n=n, top=top, act=act, best=bets, broke=broke), Drift(
             score=score,
             p_value=p,

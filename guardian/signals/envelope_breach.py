@@ -7,8 +7,9 @@ A denied call that would have broken a rule is a soft breach (`hard` is False): 
 still tried. What may lie outside the envelope, and cannot be compared for certain, is `arguments_unchecked`:
 always soft, and by itself it asks for nothing. More arguments than are looked at (`arguments_cut`) flag: an agent
 could pad what it wants to hide. Another session, if any system might name one so, flags too and is hardly
-evidence. Another tenant that guardian does not know flags: it may be another system's, or a house's. Session sums
-count allowed calls only, by what came back where that is known.
+evidence. Another tenant that guardian does not know flags: it may be another system's, or a house's. That nobody
+signed the envelope (`signature_missing`) flags and is no evidence: the agent did nothing by it. Session sums count
+allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from guardian.signals.wording import canonical, shown
 TITLES = {
     "envelope_expired": "Acts on an expired envelope",
     "signature_invalid": "Acts on an envelope whose signature does not hold",
+    "signature_missing": "Acts on an envelope that nobody signed",
     "tenant_mismatch": "Names another tenant than its envelope's",
     "session_mismatch": "Names another session than its own",
     "tool_not_allowed": "Calls a tool outside its envelope",
@@ -111,6 +113,9 @@ class EnvelopeBreach(SignalFold):
         unsure = chain(doubts.told(), rules.in_documents(seen, constraints, documents, self.tenants))
         found += [Breach("arguments_unchecked", doubt, False) for doubt in islice(unsure, 1)]
         signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
+        for breach in rules.unsigned(seen):  # told, and no evidence
+            reason, told = f"{signal.reason}; {breach.detail}", (*signal.breaches, breach)
+            signal = replace(signal, reason=reason, breaches=told, silent=False)
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 
     @cached_property

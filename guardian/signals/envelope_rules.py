@@ -42,6 +42,13 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
         yield Breach("envelope_expired", said)
 
 
+def unsigned(seen: Observation) -> Iterator[Breach]:
+    """That nobody signed the envelope, where signatures are asked for. It says nothing of what the agent does."""
+    if seen.signature == "missing":
+        told = "nobody signed the envelope; where keys.envelope_jwks is set, envelope_jws belongs beside it"
+        yield Breach("signature_missing", told, seen.event.decision.effect != "deny")
+
+
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
     """The tool must be listed, where tools are listed at all."""
     if not allows(envelope.allowed_tools, tool):

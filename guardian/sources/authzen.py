@@ -3,8 +3,9 @@
 Source: OpenID AuthZEN Authorization API 1.0 (2026-01-11) and its COAZ MCP binding. AuthZEN defines the messages
 and no log of them; taken are `{"request": {…}, "response": {…}, "time", "id", "gateway"}` and the same in one
 piece (subject, action, resource, context, decision). Batches (`evaluations`) are taken apart. `context` may say
-session, purpose, tenant, agent and arguments, or hold a whole `envelope`. A PEP for MCP asks about every method:
-other ones than `tools/call` are no tool calls. Advice reads the call by `action_of` as well.
+session, purpose, tenant, agent and arguments, or hold a whole `envelope` and its `envelope_jws`. A PEP for MCP
+asks about every method: other ones than `tools/call` are no tool calls. Advice reads the call by `action_of` as
+well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -100,7 +101,6 @@ class AuthZen(Format):
 
     def write(self, event: DecisionEvent) -> bytes:
         request = write_sarc(event)
-        request["context"]["envelope"] = event.envelope.model_dump(mode="json", exclude_none=True)
         told = {"reason": event.decision.reason, "policy_ids": list(event.decision.policy_ids)}
         body = {
             "id": event.id, "time": event.time.isoformat(), "gateway": event.gateway, "request": request,
@@ -148,6 +148,7 @@ def sarc(
         "task": text(context.get("task_id")),
         "purpose": first(context.get("purpose"), at(context, "purpose", "description")),
         "envelope": mapping(context.get("envelope"), f"{path}context.envelope"),
+        "envelope_jws": text(context.get("envelope_jws")),
     }  # fmt: skip
 
 
@@ -193,13 +194,14 @@ def _is_tool(name: str, resource: Any, arguments: Any) -> bool:
 
 
 def write_sarc(event: DecisionEvent) -> dict[str, Any]:
-    """The request of an MCP tool call, its identity in the context; without the envelope."""
+    """The request of an MCP tool call, its identity in the context."""
     envelope, action = event.envelope, event.action
     context: dict[str, Any] = {
         "session_id": envelope.session_id, "tenant_id": envelope.tenant_id, "agent": envelope.agent_id,
         "arguments": action.arguments, "records": action.records, "trace_id": event.trace_id,
         "data_classes": list(action.data_classes) if action.data_classes is not None else None,
         "resource": action.resource.model_dump(exclude_none=True) if action.resource is not None else None,
+        "envelope": envelope.model_dump(mode="json", exclude_none=True), "envelope_jws": event.envelope_jws,
     }  # fmt: skip
     request: dict[str, Any] = {
         "action": {"name": CALL},

@@ -52,6 +52,7 @@ from guardian.sources.port import Format
 _TEXTS = (
     "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
     "task", "parent", "purpose", "server", "route", "resource_type", "resource_id", "reason", "status",
+    "envelope_jws",
 )  # fmt: skip
 _WHOSE = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -152,6 +153,7 @@ class Mapped(Format):
             "resource_id": action.resource.id if action.resource is not None else None,
             "result_records": event.result.records if event.result is not None else None,
             "status": event.result.status if event.result is not None else None,
+            "envelope_jws": event.envelope_jws,
         }  # fmt: skip
         return line(without_nulls(body))
 

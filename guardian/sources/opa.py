@@ -83,7 +83,6 @@ class Opa(Format):
 
     def write(self, event: DecisionEvent) -> bytes:
         asked = write_sarc(event)
-        asked["context"]["envelope"] = event.envelope.model_dump(mode="json", exclude_none=True)
         verdict = {
             "allow": event.decision.effect == "allow",
             "reason": event.decision.reason,
@@ -231,6 +230,7 @@ def _names(told: Mapping[str, Any], *, checked: bool = True) -> dict[str, Any]:
         "tenant": first(told.get("tenant_id"), told.get("tenant")),
         "purpose": first(told.get("purpose"), at(context, "purpose")),
         "envelope": mapping(told.get("envelope"), "input.envelope"),
+        "envelope_jws": text(told.get("envelope_jws")),
         "server": first(told.get("server"), at(told, "tool", "server")),
     }  # fmt: skip
 

@@ -1,8 +1,12 @@
 """The rule of advice as it is configured."""
 
-import pytest
+import json
 
-from guardian.bootstrap.advice import advice_rule
+import pytest
+from joserfc.jwk import OKPKey
+
+from guardian.bootstrap.advice import advice_rule, local_adviser
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
 
 
@@ -18,3 +22,21 @@ def test_a_tools_risk_goes_by_the_name_that_the_log_gives_it(format, risk):
 def test_a_server_that_is_named_beside_a_tool_is_part_of_its_name_where_the_logs_adapter_makes_it_so(format, tool):
     rule = advice_rule(load(None, overrides={"source": {"format": format}}))
     assert (rule.tool_of("read", "crm"), rule.tool_of("read", None)) == (tool, "read")
+
+
+def test_a_call_that_is_asked_about_breaks_no_rule_for_want_of_a_signature(tmp_path):
+    """A gateway has none to show: what it asks has no place for one."""
+    key = OKPKey.generate_key("Ed25519", auto_kid=True).as_dict(private=False)
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
+    keys = {"directory": str(tmp_path / "keys"), "envelope_jwks": str(tmp_path / "jwks.json")}
+    store = {"monitor": f"sqlite:///{tmp_path}/monitor.db"}
+    settings = load(None, overrides={"model": {"engine": "lexical"}, "keys": keys, "store": store})
+    SecretFiles.of(settings).create()
+    call = {
+        "schema": "guardian.decision/v1", "id": "proposed_1", "time": "2026-05-12T17:04:11Z", "gateway": "gw",
+        "envelope": {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "allowed_tools": ["a.b"]},
+        "action": {"tool": "a.b"}, "decision": {"effect": "allow"},
+    }  # fmt: skip
+    adviser = local_adviser(settings)
+    assert adviser.weigh(json.dumps(call).encode(), 60).hard_breaches == ()
+    adviser.close()

@@ -225,6 +225,19 @@ def test_a_session_that_breaks_a_hard_rule_is_no_part_of_the_promise(honest) -> 
     assert len(mixed.evidence.values) == len(clean.evidence.values)
 
 
+def test_a_session_whose_envelope_nobody_signed_counts_for_a_calibration(honest) -> None:
+    unsigned = [
+        dataclasses.replace(s, decisions=tuple(dataclasses.replace(d, signature="missing") for d in s.decisions))
+        for s in honest(60)
+    ]
+    checking = [make("signals", name, {}) for name in ("purpose_fit", "envelope_breach")]
+    of_signed, of_unsigned = (
+        fit_calibration(each, judge_with=lambda scale: judge_with(scale, checking), source="made", fold="made/1")
+        for each in (honest(60), unsigned)
+    )
+    assert of_unsigned == of_signed
+
+
 def test_sessions_that_all_break_a_hard_rule_are_refused_with_the_reason(honest) -> None:
     with pytest.raises(ValueError, match=r"every call of the \d+ sessions that were counted .* breaks"):
         fitted(list(map(_all_widened, honest(60))))

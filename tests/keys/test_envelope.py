@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from guardian.domain.event import DecisionEvent
+from guardian.domain.event import DecisionEvent, Origin
 from guardian.errors import ConfigurationError
 from guardian.keys.envelope import EnvelopeVerifier
 from guardian.keys.published import ALGORITHMS
@@ -68,8 +68,28 @@ def signed(payload: object, algorithm: str = "Ed25519", *, key: Any = None, **he
     return jws.serialize_compact({k: v for k, v in told.items() if v is not None}, raw, key, registry=registry)
 
 
-def test_no_signature_is_absent_not_invalid(verifier) -> None:
-    assert [verifier(event(none)) for none in (None, "")] == ["absent"] * 2
+def test_no_signature_is_missing_not_invalid(verifier) -> None:
+    assert [verifier(event(none)) for none in (None, "")] == ["missing"] * 2
+
+
+def test_without_an_envelope_no_signature_is_asked_for_and_none_counts(verifier) -> None:
+    bare = Origin(format="opa", absent=("envelope",))
+    for token in (None, signed(ENVELOPE), "e30.e30.e30"):
+        assert verifier(event(token).model_copy(update={"origin": bare})) == "absent"
+
+
+def test_tools_were_signed_as_the_log_spells_them(verifier) -> None:
+    spelt = {**ENVELOPE, "allowed_tools": ["mcp__contracts__read"]}
+    for tools, stands in ((("mcp__contracts__read",), "valid"), (("contracts.read",), "invalid")):
+        told = event(signed(spelt)).model_copy(update={"origin": Origin(format="opa", allowed_tools=tools)})
+        assert verifier(told) == stands
+
+
+def test_what_control_planted_to_test_itself_is_signed_by_nobody(tmp_path: Path) -> None:
+    path = published(tmp_path / "jwks.json", KEYS["Ed25519"])
+    own, another = (EnvelopeVerifier(path, planted=each) for each in (("gw", "acme"), ("gw", "another")))
+    assert [told(event(None)) for told in (own, another)] == ["absent", "missing"]
+    assert own(event("e30.e30.e30")) == "invalid"
 
 
 @pytest.mark.parametrize("algorithm", KEYS)

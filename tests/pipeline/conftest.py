@@ -146,7 +146,7 @@ class World:
             baselines={k: v for k, v in memory.baselines.items() if k in wanted.purposes},
             agent_purposes={k: v for k, v in memory.agent_purposes.items() if k in wanted.agents},
             task_reads={k: v for k, v in memory.task_reads.items() if k in tasks},
-            registered={k: v for k, v in memory.registered.items() if k in wanted.parents},
+            registered={k: v for k, v in memory.registered.items() if k in wanted.registered},
         )
         judgement = self.pipeline.judge(decoded, letters, loaded).without(self.findings)
         self._keep(judgement)

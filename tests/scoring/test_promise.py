@@ -247,7 +247,8 @@ def test_a_hard_breach_is_remembered_so_that_no_promise_speaks_of_the_session() 
     scorer = calibrated(random.Random(6), 0.0, 60)
     broken = [Signal("envelope_breach", 0.5, breaches=(Breach("envelope_expired", "", hard=True),))]
     soft = [Signal("envelope_hygiene", 0.1, breaches=(Breach("no_expiry", "", hard=False),))]
-    state, _ = scorer.step(Gathered(), soft)
+    unsigned = [Signal("envelope_breach", 0.0, breaches=(Breach("signature_missing", "", hard=True),))]
+    state, _ = scorer.step(scorer.step(Gathered(), soft)[0], unsigned)
     assert not state.broke
     state, _ = scorer.step(state, broken)
     state, _ = scorer.step(state, signal(0.1))

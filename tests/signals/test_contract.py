@@ -105,7 +105,7 @@ def seen(draw: st.DrawFn) -> Observation:
         ),
         baseline=draw(st.none() | baselines),
         credentials=draw(st.just(()) | st.just((CredentialHit("github_token", "arguments.x"),))),
-        signature=draw(st.sampled_from(["absent", "unchecked", "valid", "invalid"])),
+        signature=draw(st.sampled_from(["absent", "unchecked", "missing", "valid", "invalid"])),
         other_purposes=draw(st.integers(0, 50)),
         clock_suspect=draw(st.booleans()),
     )

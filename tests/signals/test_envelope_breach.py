@@ -21,6 +21,7 @@ from guardian.signals.ownership import named_sessions, ownership
 Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]
 KNOWING = EnvelopeBreach(tenants=frozenset({"tenant_acme", "tenant_globex"}))
+BARE = {"delegator_id": "u", "tenant_id": "t", "session_id": "s"}
 CONSTRAINTS = {"customer_id": "cust_acme_1042", "contract_ids": ["contract_7781"], "max_records": 25}
 
 
@@ -71,6 +72,19 @@ def test_a_broken_rule_is_named_and_hard(
 def test_a_signature_that_does_not_hold_is_named(observe: Observe, breaches: Breaches) -> None:
     assert breaches(EnvelopeBreach(), observe(facts={"signature": "invalid"})) == {"signature_invalid": True}
     assert breaches(EnvelopeBreach(), observe(facts={"signature": "valid"})) == {}
+
+
+@pytest.mark.parametrize("changes", [{}, {"action__tool": "payments.export"}, {"envelope": BARE}], ids=str)
+def test_an_envelope_that_nobody_signed_is_named_beside_the_rest_and_counts_for_nothing(
+    observe: Observe, folded: Any, changes: dict[str, Any]
+) -> None:
+    told = [
+        folded(EnvelopeBreach(), [observe(**changes, facts={"signature": stands})])[1][0]
+        for stands in ("absent", "missing")
+    ]
+    assert (told[0].value, *told[0].breaches) == (told[1].value, *told[1].breaches[:-1])
+    assert (told[1].breaches[-1].name, told[1].breaches[-1].hard) == ("signature_missing", True)
+    assert told[1].reason == f"{told[0].reason}; {told[1].breaches[-1].detail}"
 
 
 def test_a_denied_attempt_is_a_breach_of_lower_force(observe: Observe, folded: Any) -> None:

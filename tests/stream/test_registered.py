@@ -5,12 +5,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from guardian.domain.batch import Change, Wanted
-from guardian.domain.event import SessionKey
+from guardian.bootstrap.judgement import open_judge, open_pipeline
+from guardian.config import load
+from guardian.domain.batch import Change, Judgement, Wanted
+from guardian.domain.event import DecisionEvent, Grant, SessionKey
+from guardian.domain.finding import Kind
+from guardian.domain.record import Record
 from guardian.domain.session import HumanWord
 from guardian.response.hearing import REGISTERED_KEPT, hear
 from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import words as words_module
+from guardian.store.monitor.envelopes import Heard
 from guardian.store.monitor.retention import Retention
 from guardian.store.monitor.store import MonitorStore
 from guardian.store.monitor.tables import sessions, words
@@ -94,3 +99,23 @@ def test_the_words_heard_are_kept_up_to_a_bound_and_none_is_applied_twice(follow
     assert store.words.cursor() == 11
     follow()
     assert len(state(store).registered) == 11
+
+
+@pytest.mark.parametrize("source", ["topic", "control"])
+def test_an_unsigned_envelope_in_the_log_is_looked_for_among_those_that_were_registered(
+    rig, store, make_event, source: str
+) -> None:
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    judge = open_judge(settings, fingerprint_key=b"k" * 32)
+    pipeline = open_pipeline(
+        settings, judge, verify=lambda _: "missing", clock=rig.clock, redaction_key=b"k" * 32,
+        check_entitlements=False,
+    )  # fmt: skip
+    known = DecisionEvent.model_validate_json(make_event(1)).envelope
+    heard = [Heard(Grant(known, known.digest), source)]
+    store.commit(Judgement(), positions={}, base={}, versions={}, member="m", now=rig.clock(), heard=heard)
+    decoded, _ = pipeline.decode([Record("t", 0, n, make_event(n, f"s{n}")) for n in (1, 2)])
+    told = pipeline.judge(decoded, [], store.load(pipeline.wanted(decoded)))
+    assert [s.decoded.signature for s in told.scored] == ["absent", "missing"]
+    named = {(f.session_id, b.name) for f in told.findings if f.kind is Kind.DRIFT for b in f.breaches}
+    assert named == {("s2", "signature_missing")}

@@ -713,7 +713,7 @@ def test_what_is_registered_for_a_parent_is_part_of_what_a_batch_remembers(desk)
     desk.register(envelope())
     desk.register(envelope("s2"))
     none, parent = frozenset(), SessionKey("acme", "s1")
-    recall = desk.store.load(Wanted(frozenset({parent}), none, none, none, parents=frozenset({parent})))
+    recall = desk.store.load(Wanted(frozenset({parent}), none, none, none, registered=frozenset({parent})))
     assert recall.registered == {parent: Grant(envelope(), envelope().digest)}
 
 

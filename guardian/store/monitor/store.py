@@ -123,7 +123,7 @@ class MonitorStore:
                 baselines=load_baselines(connection, wanted.purposes),
                 agent_purposes=load_agents(connection, wanted.agents),
                 task_reads=load_task_reads(connection, wanted.all_tasks(states)),
-                registered=load_envelopes(connection, wanted.parents),
+                registered=load_envelopes(connection, wanted.registered),
             )
 
     def told(self, ids: Collection[str]) -> frozenset[str]:

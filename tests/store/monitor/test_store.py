@@ -709,7 +709,7 @@ def test_what_a_batch_needs_is_found_by_its_keys(store, plans):
         decisions=frozenset(DecisionKey(tenant, "gw", "d") for tenant, _ in keys),
         purposes=frozenset(PurposeKey(tenant, "p") for tenant, _ in keys),
         agents=frozenset(AgentKey(tenant, "a") for tenant, _ in keys),
-        parents=frozenset(keys),
+        registered=frozenset(keys),
     )
     store.load(everything)
     store.registry.known(keys)
