@@ -238,7 +238,12 @@ def rotate(
 
 
 @seal_app.command("rotate")
-def rotate_seal(config: ConfigOption = None) -> None:
+def rotate_seal(
+    lost: Annotated[
+        bool, typer.Option("--lost", help="No monitor or backup has the key: give up what lies sealed.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Seal with a fresh key once the monitors were started anew; what lies sealed can still be opened.
 
     Bring the file to every monitor of this store first: one that lacks the key cannot read what the others seal.
@@ -247,12 +252,14 @@ def rotate_seal(config: ConfigOption = None) -> None:
     """
     from guardian.bootstrap.databases import monitor_url
     from guardian.bootstrap.secrets import SecretFiles
-    from guardian.keys.seal import rotate_seal_file
+    from guardian.keys.seal import replace_lost_seal_file, rotate_seal_file
 
     settings = settings_from(config)
     monitor_url(settings, makes=False)  # on control's machine lies a key that seals nothing
     path = SecretFiles.of(settings).seal
-    rotate_seal_file(path)
+    (replace_lost_seal_file if lost else rotate_seal_file)(path)
+    if lost:
+        typer.echo(f"{path} is a new key; nobody opens any more what was sealed before")
     typer.echo(
         f"{path} has a fresh key; copy it to every other monitor of this store, then start the monitors anew:"
         " until then they seal with the old one"

@@ -66,7 +66,7 @@ def read_secret(path: Path, *, lost: str = _LOST) -> bytes:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     if mode & 0o077:
         raise ConfigurationError(f"{path} has mode {mode:04o}: others can read this key; run chmod 600 {path}")
-    if not content:
+    if not content.strip():
         raise ConfigurationError(f"{path} is empty; restore it from your backup, or {lost}")
     return content
 

@@ -10,7 +10,8 @@ from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.files import make_secret, read_secret, write_secret
 
 _LOST = (
-    "copy it from another monitor of this store; else `guardian seal rotate` makes one that opens nothing older"
+    "copy it from another monitor of this store; else `guardian seal rotate --lost` makes one that opens nothing"
+    " older"
 )
 
 
@@ -67,12 +68,15 @@ def make_seal_file(path: Path) -> None:
 
 
 def rotate_seal_file(path: Path) -> None:
-    """A fresh key seals from now on; older ones still unseal, as far as they are there."""
-    try:
-        lost = not path.stat().st_size
-    except OSError as error:
-        lost = isinstance(error, FileNotFoundError)  # of anything else reading it says why
-    write_secret(path, Fernet.generate_key() + b"\n" + (b"" if lost else read_secret(path)), replace=True)
+    """A fresh key seals from now on; older ones still unseal."""
+    write_secret(path, Fernet.generate_key() + b"\n" + read_secret(path, lost=_LOST), replace=True)
+
+
+def replace_lost_seal_file(path: Path) -> None:
+    """A fresh key in place of one that is gone: what is sealed stays shut. Refuses where any key is there."""
+    if path.exists() and path.read_bytes().strip():
+        raise ConfigurationError(f"{path} is not lost; rotate it without --lost")
+    write_secret(path, Fernet.generate_key() + b"\n", replace=True)
 
 
 def retire_old_seals(path: Path) -> int:

@@ -60,6 +60,21 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
         seal().unseal(old, now=NOW)
 
 
+def test_who_gives_a_lost_key_up_is_told_what_that_costs(tmp_path: Path) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+    path = config.parent / "keys" / "seal.key"
+    open_monitor_store(load(config), makes=True).close()
+    path.unlink()
+    refused = CliRunner().invoke(app, ["seal", "rotate", "-c", str(config)])
+    assert "`guardian seal rotate --lost`" in str(refused.exception)
+    assert not path.exists()
+    made = CliRunner().invoke(app, ["seal", "rotate", "--lost", "-c", str(config)])
+    assert made.output.startswith(f"{path} is a new key; nobody opens any more what was sealed before")
+    assert len(load_seal(path, ttl=timedelta(days=1)).keys) == 1
+
+
 def test_a_machine_without_a_monitor_rotates_no_sealing_key_and_says_where_to_ask(tmp_path: Path) -> None:
     app = typer.Typer()
     setup.register(app)

@@ -46,12 +46,12 @@ def test_a_key_that_this_user_may_not_read_is_told_with_whose_it_should_be(tmp_p
     assert found.mend == "mend its owner or mode, or do this as the user that guardian runs as"
 
 
-@pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
+@pytest.mark.parametrize("left", [None, b"", b"\n"], ids=["missing", "empty", "blank"])
 @pytest.mark.parametrize(
     ("key", "mend"),
     [
         ("monitor.token", "guardian token issue monitor --role monitor --tenant '*'"),
-        ("seal.key", "guardian seal rotate"),
+        ("seal.key", "guardian seal rotate --lost"),
         ("fingerprint.key", "guardian init FOLDER"),
     ],
 )

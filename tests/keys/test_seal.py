@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from cryptography.fernet import Fernet
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.errors import ConfigurationError, StoreError
-from guardian.keys.seal import Seal, create_seal_file, load_seal, rotate_seal_file
+from guardian.keys.seal import Seal, create_seal_file, load_seal, replace_lost_seal_file, rotate_seal_file
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -55,16 +56,21 @@ def test_rotation_seals_with_the_new_key_and_still_opens_the_old(tmp_path):
         before.unseal(after.seal(b"new", now=NOW), now=NOW)
 
 
-@pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
-def test_where_the_key_is_lost_rotation_makes_one(tmp_path, left):
+@pytest.mark.parametrize("left", [None, b"", b"\n"], ids=["missing", "empty", "blank"])
+def test_a_key_that_is_lost_is_made_anew_only_by_who_says_that_it_is(tmp_path, left):
+    """Whoever brings the new file to the other monitors takes the lost key from those that still have it."""
     path = tmp_path / "seal.key"
     if left is not None:
         path.write_bytes(left)
         path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=r"seal\.key .* or copy it .* `guardian seal rotate` makes one"):
-        load_seal(path, ttl=WEEK)
-    rotate_seal_file(path)
-    assert len(load_seal(path, ttl=WEEK).keys) == 1
+    for asked in (partial(load_seal, ttl=WEEK), rotate_seal_file):
+        with pytest.raises(ConfigurationError, match=r"seal\.key .* or copy it .* `guardian seal rotate --lost`"):
+            asked(path)
+    replace_lost_seal_file(path)
+    (made,) = load_seal(path, ttl=WEEK).keys
+    with pytest.raises(ConfigurationError, match="is not lost"):
+        replace_lost_seal_file(path)
+    assert load_seal(path, ttl=WEEK).keys == (made,)
 
 
 def test_a_file_that_holds_no_sealing_key_is_named(tmp_path):
