@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from guardian.config import Settings
+from guardian.disk import make_folder
 from guardian.keys.envelope import EnvelopeVerifier
 from guardian.keys.files import make_secret, read_secret, write_secret
 from guardian.keys.seal import Seal, create_seal_file, load_seal, make_seal_file
@@ -52,7 +53,7 @@ class SecretFiles:
 
     def create(self) -> None:
         """Fresh keys, readable by their owner only. Refuses to overwrite any."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.directory, mode=0o700)
         SigningKeys.create(self.signing)
         create_seal_file(self.seal)
         write_secret(self.fingerprint, secrets.token_bytes(32), replace=False)

@@ -11,6 +11,7 @@ from guardian.bootstrap.resources import resource
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.commands import tokens
 from guardian.config import load
+from guardian.disk import write_atomically
 from guardian.errors import ConfigurationError
 from guardian.keys.files import write_secret
 from guardian.wire.principal import EVERY_TENANT, Role
@@ -29,16 +30,18 @@ def initialise(folder: Path, *, solo: bool = False) -> Path:
     """
     target = folder / "guardian.yaml"
     before = _held(folder)
+    text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Passwords may come to stand in it. Of two at a time one has the folder, and the other takes nothing away.
-        target.touch(mode=0o600, exist_ok=False)
+        with write_atomically(target, mode=0o600, replace=False) as file:
+            file.write((text.replace("\n  solo: false ", "\n  solo: true  ") if solo else text).encode())
     except OSError as error:
         if target.exists():
             raise ConfigurationError(f"{target} exists already; choose another folder") from error
-        raise _unwritable(target, error) from error
+        raise ConfigurationError(f"cannot write {target}: {error.strerror}; choose another folder") from error
     with _all_or_nothing(folder, target, before):
-        return _filled(target, solo=solo)
+        return _filled(target)
 
 
 @contextmanager
@@ -57,16 +60,7 @@ def _held(folder: Path) -> set[Path]:
     return {*folder.glob("*"), *folder.glob("*/*")}
 
 
-def _unwritable(target: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"cannot write {target}: {error.strerror}; choose another folder")
-
-
-def _filled(target: Path, *, solo: bool) -> Path:
-    text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
-    try:
-        target.write_text(text.replace("\n  solo: false ", "\n  solo: true  ") if solo else text, encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(target, error) from error
+def _filled(target: Path) -> Path:
     settings = load(target)
     files = SecretFiles.of(settings)
     files.create()

@@ -227,6 +227,13 @@ def test_init_makes_a_configuration_that_checks_and_keys_that_only_the_owner_rea
     assert "exists already" in again.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+def test_what_root_makes_for_the_service_is_the_services_to_read(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    initialise(tmp_path)
+    assert {each.stat().st_uid for each in tmp_path.rglob("*")} == {65534}
+
+
 @pytest.mark.parametrize("kept", ["signing.jwks.json", "seal.key", "gateway.token"])
 def test_init_leaves_a_folder_that_holds_a_key_as_it_was_and_can_be_gone_on_with(
     guardian, tmp_path: Path, kept: str
