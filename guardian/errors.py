@@ -4,6 +4,7 @@ GuardianError
 ├── ConfigurationError   a setting is missing, unknown or impossible; raised at start, never later
 ├── DecodeError          one record could not be read; it goes to the dead-letter queue with `reason`
 ├── ModelError           the drift model is absent, altered or of another format
+│   └── ModelAway        it is there, and this machine cannot load it now: memory or a device may be short
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
 │   ├── StaleMember      a consumer was evicted from its group, or what it stored is lost
@@ -60,6 +61,10 @@ class DecodeError(GuardianError):
 
 class ModelError(GuardianError):
     """The drift model is absent, altered or of another format."""
+
+
+class ModelAway(ModelError):
+    """The model is there, and this machine cannot load it now; it may when memory or a device is free again."""
 
 
 class PolicyError(GuardianError):

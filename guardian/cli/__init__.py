@@ -1,8 +1,8 @@
 """The command line: argument parsing only. Work lies in `commands` and below.
 
-Exit codes: 0 done; 1 a fault (control away, database locked, ...); 2 wrong usage, or a configuration, model or
-policy that has to be mended first; 3 done, but some input lines could not be read; 4 the monitor stopped, because
-most records of a gateway cannot be read; 130 interrupted; 141 whoever read the output closed it.
+Exit codes: 0 done; 1 a fault (control away, database locked, no memory, ...); 2 wrong usage, or a configuration,
+model or policy that has to be mended first; 3 done, but some input lines could not be read; 4 the monitor stopped,
+because most records of a gateway cannot be read; 130 interrupted; 141 whoever read the output closed it.
 """
 
 import os
@@ -21,7 +21,7 @@ from typer.main import get_command_name
 
 from guardian import __version__
 from guardian.cli.common import CUT_OFF, escape
-from guardian.errors import ConfigurationError, FuseBlown, GuardianError, ModelError, PolicyError
+from guardian.errors import ConfigurationError, FuseBlown, GuardianError, ModelAway, ModelError, PolicyError
 from guardian.telemetry import configure_logging
 
 PANELS = {
@@ -167,7 +167,13 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         typer.echo(f"guardian: {escape(_in_words(error))}", err=True)
-        sys.exit(2 if isinstance(error, _LASTING) else 4 if isinstance(error, FuseBlown) else 1)
+        sys.exit(_code(error))
+
+
+def _code(error: Exception) -> int:
+    if isinstance(error, _LASTING) and not isinstance(error, ModelAway):
+        return 2
+    return 4 if isinstance(error, FuseBlown) else 1
 
 
 def _interrupted(error: BaseException | None) -> bool:

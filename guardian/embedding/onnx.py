@@ -20,7 +20,7 @@ from tokenizers import Encoding, Tokenizer
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
-from guardian.errors import ModelError
+from guardian.errors import ModelAway, ModelError
 
 
 class Graph:
@@ -38,7 +38,7 @@ class Graph:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ModelError(f"{path}: onnxruntime cannot load it ({error})") from error
+            raise ModelAway(f"{path}: onnxruntime cannot load it ({error})") from error
         self._inputs = [item.name for item in self._session.get_inputs()]
         self.shape = self._session.get_outputs()[0].shape
         give_back_memory()

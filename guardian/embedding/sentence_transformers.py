@@ -20,7 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from guardian.embedding.artefact import digest
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
-from guardian.errors import ModelError
+from guardian.errors import ModelAway, ModelError
 
 REFERENCE = "reference"
 """In the working folder of a training: both encoders as sentence-transformers has them, `pair` and `text`."""
@@ -115,8 +115,8 @@ def _contents(folder: Path) -> str:
 def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTransformer:
     """The model in this folder.
 
-    Raises ModelError for one that does not run on this device, and for one of another width: a bi-encoder judges
-    no pairs, and vectors are archived as they are.
+    Raises ModelAway for one that does not run on this device, ModelError for one of another width: a bi-encoder
+    judges no pairs, and vectors are archived as they are.
     """
     try:
         model = load_model(Path(path), tokens=tokens, device=device)
@@ -124,7 +124,7 @@ def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTrans
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{path}: sentence-transformers cannot run it on {device} ({error})") from error
+        raise ModelAway(f"{path}: sentence-transformers cannot run it on {device} ({error})") from error
     if found.shape != (1, width):
         raise ModelError(
             f"{path}: gives {found.shape[-1]} numbers, where guardian needs {width}"

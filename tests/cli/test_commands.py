@@ -21,11 +21,13 @@ import pytest
 import typer
 import yaml
 
+from guardian.bootstrap.resources import resource
 from guardian.cli import PANELS, app, main
 from guardian.cli.common import show_checks
 from guardian.commands.checks import Check
 from guardian.commands.initialise import initialise
 from guardian.config import load
+from guardian.embedding.artefact import PAIR_MODEL, REQUIRED, write_manifest
 from guardian.errors import BusError, ConfigurationError, FuseBlown
 from guardian.store.control.store import ControlStore
 
@@ -492,6 +494,20 @@ def test_what_starting_again_does_not_mend_is_not_started_again(
     (home / "model" / "manifest.json").write_text("nonsense")
     done = guardian(command, "-c", "home/guardian.yaml", env=lacking)
     assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
+def test_a_sound_model_that_this_machine_cannot_load_now_is_tried_again(guardian, tmp_path: Path) -> None:
+    """Such as one for which there is no memory: that looks the same, and passes."""
+    initialise(tmp_path / "home")
+    model = tmp_path / "home" / "model"
+    model.mkdir()
+    for name in REQUIRED:
+        (model / name).symlink_to(resource("models") / name)
+    (model / PAIR_MODEL).unlink()
+    (model / PAIR_MODEL).write_bytes(b"of another onnxruntime")
+    write_manifest(model)
+    done = guardian("watch", "-c", "home/guardian.yaml", env={"GUARDIAN_MODEL__PATH": "model"})
+    assert (done.returncode, "onnxruntime cannot load it" in done.stderr) == (1, True), done.stderr
 
 
 def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from guardian.embedding.sentence_transformers import (
     SentenceTransformers,
     new_pair_model,
 )
-from guardian.errors import ConfigurationError, ModelError
+from guardian.errors import ConfigurationError, ModelAway, ModelError
 
 Opens = Callable[..., Encoder]
 
@@ -77,7 +77,7 @@ def test_a_damaged_model_is_named(half: Path, opens: Opens, name: str, contents:
 
 
 def test_a_device_that_is_not_there_is_named(opens: Opens) -> None:
-    with pytest.raises(ModelError, match="cannot run it on abacus"):
+    with pytest.raises(ModelAway, match="cannot run it on abacus"):
         opens(device="abacus")
 
 
