@@ -11,13 +11,14 @@ from typing import Any
 from guardian.bootstrap import plugins
 from guardian.bootstrap.resources import resource
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, PolicyError
 from guardian.policy.floor import Floor
 from guardian.policy.port import PolicyDecisionPoint
 from guardian.policy.reload import ReloadablePolicies, ReloadOutcome
 from guardian.telemetry import logger
 
 CEDAR = "cedar"
+_WRITTEN_S = 1.0
 _log = logger("policy")
 
 
@@ -45,7 +46,7 @@ class WatchedPolicies:
     """
 
     def __init__(self, settings: Settings, told: Callable[[ReloadOutcome], None] = lambda _: None) -> None:
-        self.point, self._files = _opened(settings)
+        self.point, self._files = _settled(settings)
         self._every_s = settings.policy.reload_every_s
         self._told = told
         self._untold: list[ReloadOutcome] = []
@@ -96,6 +97,16 @@ class WatchedPolicies:
                 self._untold.pop(0)
         except Exception as error:  # whatever happens, the policies in force stay, and are still watched
             _log.error("policy_watch_failed", error=type(error).__name__, detail=str(error)[:300])
+
+
+def _settled(settings: Settings) -> tuple[PolicyDecisionPoint, ReloadablePolicies | None]:
+    """As `_opened`. Unsound files are looked at a second time: one may be half-written still, and control that
+    ends for its policies is not started again."""
+    try:
+        return _opened(settings)
+    except PolicyError:
+        time.sleep(_WRITTEN_S)
+        return _opened(settings)
 
 
 def _opened(settings: Settings) -> tuple[PolicyDecisionPoint, ReloadablePolicies | None]:

@@ -2,6 +2,7 @@
 
 import queue
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def test_a_configured_folder_is_relative_to_the_configuration(folder):
     settings = load(None, overrides={"policy": {"path": folder.name}, "base": str(folder.parent)})
     assert policy_folder(settings) == folder
     assert open_policy(settings).decide(FLAG).allowed
+
+
+def test_control_that_starts_while_a_policy_is_written_starts_with_the_whole_of_it(folder, watching):
+    policy = folder / "monitor.cedar"
+    whole = policy.read_text()
+    policy.write_text(whole[: len(whole) // 2])
+    written = threading.Timer(0.3, policy.write_text, [whole])
+    written.start()
+    watched, _ = watching(path=str(folder))
+    written.join()
+    assert watched.point.decide(FLAG).allowed
 
 
 def test_unsound_policies_do_not_start(folder):
