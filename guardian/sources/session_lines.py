@@ -20,7 +20,9 @@ from guardian.sources.guardian import GuardianDecisions
 _PARSER = GuardianDecisions()
 _ALIKE = 0.81
 _ARGUMENTS = word_set("arg args argument arguments kwargs param params parameter parameters input inputs")
-"""A word of them is in the names under which others keep a call's arguments, as in `tool_input`."""
+"""With one of them ends the name under which others keep a call's arguments, as in `tool_input`, and not that of
+what is said about them, as in `args_hash`."""
+_AS_TEXT = word_set("json raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,9 @@ def said(told: Mapping[str, Any], *names: str, where: str = "") -> Any:
 
 def _looks_like(name: str, key: str, value: object) -> bool:
     if difflib.get_close_matches(name, [key.casefold()], cutoff=_ALIKE):
-        return True
-    words = re.findall("[a-z]+", CAMEL.sub(" ", key).casefold())
-    return name == "args" and isinstance(value, dict | list | str) and not _ARGUMENTS.isdisjoint(words)
+        return name != "domain" or isinstance(value, str)  # `domains` of a list are a line's own affair
+    words = [word for word in re.findall("[a-z0-9]+", CAMEL.sub(" ", key).casefold()) if word not in _AS_TEXT]
+    return name == "args" and isinstance(value, dict | list | str) and not _ARGUMENTS.isdisjoint(words[-1:])
 
 
 def is_session_line(value: bytes) -> bool:

@@ -78,7 +78,10 @@ def test_arguments_are_read_under_the_name_that_they_have_in_guardians_own_log()
     assert got.actions == (*[ActionLine("t", {"a": 1})] * 3, ActionLine("t", {}))
 
 
-@pytest.mark.parametrize("name", ["arg", "Args", "argument", "kwargs", "parameters", "tool_input", "functionArgs"])
+@pytest.mark.parametrize(
+    "name",
+    ["arg", "Args", "argument", "kwargs", "parameters", "tool_input", "functionArgs", "raw_args", "args_json"],
+)
 def test_what_must_be_the_arguments_is_not_read_as_a_call_without(name):
     (got,) = _read({"session_id": "s", "purpose": "p", "actions": [{"tool": "t", name: {"a": 1}}]})
     assert got == LineError(1, f"invalid: actions.0: it has no 'args', but {name!r}, which is not read")
@@ -89,7 +92,9 @@ def test_what_must_be_the_arguments_is_not_read_as_a_call_without(name):
 
 def test_what_else_a_call_says_is_not_taken_for_its_arguments():
     more = {"time": "12:00", "target": "crm", "input_tokens": 7, "result": {"a": 1}, "label": "benign"}
-    (got,) = _read({"session_id": "s", "purpose": "p", "actions": [{"tool": "t", **more}], "purposeful": []})
+    more |= {"args_hash": "5e", "arguments_sha256": "5e", "inputSchema": {"type": "object"}, "arg_names": ["a"]}
+    line = {"session_id": "s", "purpose": "p", "domains": ["a.example"], "purposeful": []}
+    (got,) = _read({**line, "actions": [{"tool": "t", **more}]})
     assert got.actions == (ActionLine("t", None),)
 
 
