@@ -114,6 +114,7 @@ class Committer:
         self._crash = crash_points
         self._proven: Record | None = None  # the last of which a decision was judged
         self.judged = 0  # decisions of which it stored what came of them, so far
+        self.put_off = 0  # decisions that began to wait, so far
 
     def judge(self, records: list[Record], consumer: Consumer, stop: threading.Event | None = None) -> None:
         """Take the records through the pipeline and store what comes of them, piece by piece. Raises StoreError
@@ -242,6 +243,7 @@ class Committer:
         self._crash("after_commit")
         if self._waiting is not None:
             self._waiting.seated(waits)
+        self.put_off += len(waits)
         self._fuse_state = state
         self._count(judgement)
         return judgement, blown

@@ -76,6 +76,7 @@ class Worker:
         self._joins_since: datetime | None = None  # without a place to read, and not told that none is left for it
         self._away = ""  # what else it waited for last
         self._releasing = False  # more may be due
+        self._committer, self._put_off = committer, committer.put_off
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""
@@ -210,11 +211,17 @@ class Worker:
                     return True
 
     def _let_go(self, stop: threading.Event) -> bool:
-        """Judge some of what waited long enough or got its envelope; the log is read on before the rest is judged.
-        False: the consumer must be started again."""
+        """Judge some of what waited long enough or got its envelope; more of it than began to wait since the last
+        time, so that what waits becomes fewer. The log is read on before the rest is judged. False: the consumer
+        must be started again."""
+        came, self._put_off = self._committer.put_off - self._put_off, self._committer.put_off
         self._releasing = False
         try:
-            self._releasing = self._release is not None and self._release(self._consumer) > 0
+            while self._release is not None and (judged := self._release(self._consumer)):
+                came -= judged
+                self._releasing = came < 0
+                if self._releasing or stop.is_set():
+                    break
             self._away = ""
         except StaleMember as error:
             return self._given_up(error)

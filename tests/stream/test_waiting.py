@@ -323,6 +323,25 @@ def test_what_comes_while_many_are_released_does_not_wait_until_all_are(of_many)
     assert len(desk.judged) == 1201
 
 
+def test_what_waits_becomes_fewer_however_much_of_its_session_the_log_holds(rig, counting):
+    desk = Desk(rig, counting)
+    desk.send(line(0))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    rig.clock.forward(6)
+    for n in range(0, 4000, 20):  # 1,000 in a batch, and 500 are released in a round
+        desk.send(b"[" + b",".join(line(each + 1) for each in range(n, n + 20)) + b"]")
+    depths, release = [], desk.release
+
+    def released(consumer):
+        depths.append(desk.store.waiting.depth())
+        return release(consumer)
+
+    desk.release = released
+    desk.run(lambda: rig.drained() and desk.store.waiting.depth() == 0)
+    assert max(depths) == 1001
+    assert desk.judged == [f"d{n}" for n in range(4001)]
+
+
 def test_a_crash_in_the_middle_of_a_record_that_is_read_on_changes_nothing(of_many):
     desk, read = of_many
     left = ["d700"]

@@ -30,7 +30,8 @@ from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new
 from guardian.store.monitor.keys import chunks, headers_of, headers_text
-from guardian.store.monitor.tables import envelopes, places, waiting
+from guardian.store.monitor.sessions import BARE, NOT_ACTED
+from guardian.store.monitor.tables import envelopes, places, sessions, waiting
 from guardian.store.monitor.values import Held
 
 _SESSIONS_AT_ONCE = 500
@@ -95,9 +96,9 @@ class Waiting:
         after: datetime | None = None,
         squeeze: Iterable[str] = (),
     ) -> list[Held]:
-        """Records of these places whose session has an envelope by now or has waited since `before`; no more
-        at once than memory takes. What waits since later than `after` has its time from a clock that was ahead,
-        and is due, too.
+        """Records of these places whose session has an envelope by now, was judged before or has waited since
+        `before`; no more at once than memory takes. What waits since later than `after` has its time from a clock
+        that was ahead, and is due, too.
 
         Of the tenants in `squeeze` too many wait: their sessions are due whatever they wait for.
         """
@@ -105,10 +106,15 @@ class Waiting:
         registered = exists().where(
             and_(envelopes.c.tenant_id == waiting.c.tenant_id, envelopes.c.session_id == waiting.c.session_id)
         )
+        begun = exists().where(
+            sessions.c.tenant_id == waiting.c.tenant_id,
+            sessions.c.session_id == waiting.c.session_id,
+            sessions.c.learned.not_in((NOT_ACTED, BARE)),
+        )
         ahead = false() if after is None else waiting.c.since > after
         squeezed = waiting.c.tenant_id.in_(sorted(squeeze))
         chosen = select(waiting.c.tenant_id, waiting.c.session_id).where(
-            mine, or_(waiting.c.since <= before, ahead, registered, squeezed)
+            mine, or_(waiting.c.since <= before, ahead, registered, begun, squeezed)
         )
         chosen = chosen.group_by(waiting.c.tenant_id, waiting.c.session_id)
         chosen = chosen.order_by(func.min(waiting.c.since)).limit(_SESSIONS_AT_ONCE)
