@@ -221,6 +221,7 @@ class Release:
             return 0
         due = self._room.due(consumer)
         if not due:
+            self._judge((), (), consumer)  # which lets go of the record that it was reading
             self._look_for_stranded(consumer)
             return 0
         if any(held.attempts for held in due):

@@ -295,6 +295,15 @@ def test_a_record_of_many_decisions_that_waited_is_read_once_in_all(of_many):
     assert desk.held._reading is None
 
 
+def test_no_record_is_kept_open_once_nothing_is_due(rig, counting):
+    desk = Desk(rig, counting, most=5000)
+    desk.send(b"[" + b",".join(line(n) for n in range(500)) + b"]")  # the only round is full
+    desk.run(lambda: desk.store.waiting.depth() == 500)
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    desk.run(lambda: desk.held._reading is None)
+
+
 def test_what_was_passed_over_in_a_record_that_is_read_on_is_found_when_its_turn_comes(rig, counting):
     desk = Desk(rig, counting, most=5000)
     desk.send(b"[" + b",".join(line(n, f"s{n % 2}") for n in range(1000)) + b"]")
