@@ -260,15 +260,22 @@ class Committer:
         if self._fuse is None:
             return self._fuse_state, None, judgement
         came, before, now = outcomes(records, read, letters, self._mark), self._fuse_state, self._clock()
+        known = before.known
+        if before.day != now.date():  # people are told anew each day that it goes on
+            before = FuseState(before.windows, day=now.date())
         pages: list[Finding] = []
         state, blown = self._fuse.fold(before, came)
-        while blown is not None and blown.anybodys and (blown.read or self._store.has_judged(blown.gateway)):
+        while blown is not None and blown.anybodys:
+            if not (blown.read or blown.gateway in known or self._store.has_judged(blown.gateway)):
+                break
             pages.append(fuse_finding(blown, records[-1], now, goes_on=True))
             before = dataclasses.replace(before, known=before.known | {blown.gateway})
             state, blown = self._fuse.fold(before, came)
         if blown is not None:
             pages.append(fuse_finding(blown, records[-1], now))
-        return state, blown, dataclasses.replace(judgement, findings=(*pages, *judgement.findings))
+        told = self._store.told([page.id for page in pages])
+        new = [page for page in pages if page.id not in told]
+        return state, blown, dataclasses.replace(judgement, findings=(*new, *judgement.findings))
 
     def judgement_of(
         self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None

@@ -6,7 +6,8 @@ Pure: the state is a value, one sliding window per gateway. (The idea is arroyo'
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import NamedTuple
 
 from guardian.errors import FuseBlown
@@ -32,10 +33,11 @@ _READABLE, _NAMELESS, _NAMED = 0, 1, 2
 class FuseState:
     """The newest outcomes of each gateway, oldest first: 0 is readable, 1 is unreadable and names no session, from
     2 on is unreadable, a number for each session. What is anybody's has the same numbers below 0. `known` are
-    gateways that are known to name sessions and tools."""
+    gateways that are known to name sessions and tools, as of `day`."""
 
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Fuse:
                 blown = self._blown(gateway, window, known=gateway in state.known)
         while len(windows) > self.gateways:
             windows.pop(next(iter(windows)))
-        return FuseState(windows, state.known), blown
+        return replace(state, windows=windows, known=state.known & windows.keys()), blown
 
     def _blown(self, gateway: str, window: tuple[int, ...], *, known: bool) -> Blown | None:
         share = max(1, self.minimum // 5)

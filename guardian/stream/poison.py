@@ -50,8 +50,8 @@ def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place
 
 
 def fuse_finding(blown: Blown, at: Record, now: datetime, *, goes_on: bool = False) -> Finding:
-    """A finding that pages the operators; that the monitor `goes_on` is told at most once a day. It goes to their
-    own tenant, because the tenants that unreadable records name prove nothing."""
+    """A finding that pages the operators; that the monitor `goes_on` is told once each day. It goes to their own
+    tenant, because the tenants that unreadable records name prove nothing."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in blown.gateway)[:200] or "unknown"
     title = f"The monitor stopped: {blown.bad} of the last {blown.of} records of gateway {shown} are unreadable"
     when: tuple[object, ...] = at.topic, at.partition, at.offset

@@ -263,10 +263,15 @@ def mcp_worker(rig, counting):
         verify=lambda _: "absent", clock=rig.clock,
     )  # fmt: skip
 
-    def make():
+    def make(archived=None):
+        def told(judgement):
+            if archived is not None:
+                archived.extend(finding.id for finding in judgement.findings if finding.kind is Kind.BUS)
+            return b""
+
         pipeline = counting()
         pipeline.each = decoder.each
-        return rig.worker(pipeline, fuse=Fuse(), store=rig.open(), max_records=100)
+        return rig.worker(pipeline, fuse=Fuse(), store=rig.open(), max_records=100, archived=told)
 
     return make
 
@@ -291,6 +296,22 @@ def test_no_agent_stops_the_monitor_by_calls_without_a_tool_once_its_gateway_nam
         rig.broker.append("log", b"{", headers=[("gateway", b"gw")])
     with pytest.raises(FuseBlown):
         rig.read(mcp_worker(), lambda: False)
+
+
+def test_people_are_told_each_day_anew_that_the_monitor_goes_on_and_of_a_day_once(rig, mcp_worker):
+    archived = []
+    for worker in (mcp_worker(archived), mcp_worker(archived)):  # a restart makes it no news
+        for _ in range(2):
+            rig.broker.append("log", mcp_call(0, name="crm.read"))
+            for n in range(200):
+                rig.broker.append("log", mcp_call(n))
+            rig.read(worker, rig.drained)
+    assert len(pages(rig)) == 1
+    rig.clock.forward(86_400)
+    rig.broker.append("log", mcp_call(1))
+    rig.read(worker, rig.drained)
+    assert len(pages(rig)) == 2
+    assert Counter(archived).most_common(1)[0][1] == 1
 
 
 def test_tombstones_of_a_compacted_topic_are_skipped_and_counted_and_blow_no_fuse(rig, mcp_worker):
