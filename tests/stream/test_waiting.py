@@ -269,6 +269,15 @@ def test_a_tenant_of_which_too_many_wait_already_lets_no_more_begin_and_others_m
     assert (desk.judged, desk.store.waiting.depths()) == (["d3"], {"acme": 3, "globex": 1})
 
 
+def test_a_tenant_whose_turn_it_is_does_not_wait_behind_all_that_is_due_of_another(rig, counting):
+    desk = Desk(rig, counting, most=5000)
+    desk.send(b"[" + b",".join(line(n, f"s{n}") for n in range(1200)) + b"]", line(1200, "g", tenant="globex"))
+    desk.run(lambda: desk.store.waiting.depth() == 1201)
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert desk.judged == [f"d{n}" for n in (1200, *range(1200))]
+
+
 @pytest.fixture
 def of_many(rig, counting):
     """A desk where a record of 1,200 decisions of two sessions waited long enough, and what is read of it then."""

@@ -7,6 +7,7 @@ or later, and hands it on when it goes. None of them is older than that row.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -42,7 +43,8 @@ _WITHOUT_VALUE = [column for column in waiting.c if column is not waiting.c.seal
 
 
 class Waiting:
-    """What waits, for the worker that owns the partitions. The oldest come first, each session in its order."""
+    """What waits, for the worker that owns the partitions. The oldest come first, each session in its order; of
+    what is due, before all others, those of the tenant of which the least is."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -117,13 +119,19 @@ class Waiting:
             mine, or_(waiting.c.since <= before, ahead, registered, begun, squeezed)
         )
         chosen = chosen.group_by(waiting.c.tenant_id, waiting.c.session_id)
-        chosen = chosen.order_by(func.min(waiting.c.since)).limit(_SESSIONS_AT_ONCE)
+        of_tenant = func.sum(func.count()).over(partition_by=waiting.c.tenant_id)
+        oldest = map(func.min, (waiting.c.since, waiting.c.offset, waiting.c.entry))
+        chosen = chosen.order_by(of_tenant, waiting.c.tenant_id, *oldest)
+        held: list[Held] = []
         with reading(self._engine) as connection:
-            keys = [(row.tenant_id, row.session_id) for row in connection.execute(chosen)]
-            if not keys:
-                return []
-            theirs = tuple_(waiting.c.tenant_id, waiting.c.session_id).in_(keys)
-            return _held(connection, and_(mine, theirs), limit)
+            keys = [(row.tenant_id, row.session_id) for row in connection.execute(chosen.limit(_SESSIONS_AT_ONCE))]
+            for _, of_one in groupby(keys, key=lambda key: key[0]):
+                theirs = tuple_(waiting.c.tenant_id, waiting.c.session_id).in_(list(of_one))
+                held += _held(connection, and_(mine, theirs), limit - len(held))
+                size = sum({id(each.sealed): len(each.sealed) for each in held}.values())
+                if len(held) >= limit or size >= _BYTES_AT_ONCE:
+                    break
+        return held
 
     def tried(self, held: Sequence[Held], *, by: int = 1) -> None:
         """Count one more attempt at each, durably, before it is made; by -1 take back one that proved nothing."""
