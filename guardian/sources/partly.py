@@ -19,7 +19,7 @@ from guardian.sources.unread import unread_in
 _TELL: Mapping[str, tuple[str, ...]] = {
     "id": ("id",), "trace_id": ("trace",), "agent_version": ("agent_version",), "arguments": ("arguments",),
     "resource": ("resource_type", "resource_id"), "records": ("records",), "data_classes": ("data_classes",),
-    "result": ("status", "result_records"),
+    "result": ("status", "result_records"), "envelope_jws": ("envelope_jws",),
 }  # fmt: skip
 """The fields of an event, or of its action, that an agent can influence, and the facts that they come from."""
 _CHOSEN = frozenset(

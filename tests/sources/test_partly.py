@@ -170,6 +170,7 @@ def test_an_id_that_cannot_be_read_hides_no_call_and_two_calls_with_one_stay_two
         ({"trace": "x" * 600}, "trace_id"),
         ({"agent_version": "x" * 600}, "agent_version"),
         ({"resource_id": "x" * 3000}, "resource"),
+        ({"envelope_jws": "x" * 65_537}, "envelope_jws"),
     ],
 )
 def test_what_an_agent_chose_and_no_event_can_hold_hides_no_call(change, lost, make_reader, told):
