@@ -163,7 +163,7 @@ def _reasons(drift: Drift, odder: str | None) -> tuple[Reason, ...]:
     told = [
         Reason(signal=s.name, share=drift.shares.get(s.name, 0.0), value=s.value, text=s.reason[:2000])
         for s in drift.signals
-        if not s.silent and (s.value > 0.0 or s.breaches)
+        if s.breaches or (not s.silent and s.value > 0.0)
     ]
     told.sort(key=lambda reason: (-reason.share, reason.signal))
     if not told:

@@ -115,7 +115,7 @@ class EnvelopeBreach(SignalFold):
         signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
         for breach in rules.unsigned(seen):  # told, and no evidence
             reason, told = f"{signal.reason}; {breach.detail}", (*signal.breaches, breach)
-            signal = replace(signal, reason=reason, breaches=told, silent=False)
+            signal = replace(signal, reason=reason, breaches=told)
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 
     @cached_property

@@ -114,10 +114,11 @@ def test_reasons_come_by_their_share_and_leave_out_who_said_nothing() -> None:
         Signal("big", 0.9, "b"),
         Signal("mute", 0.0, silent=True),
         Signal("named", 0.0, "n", breaches=(SOFT,)),
+        Signal("of papers", 0.0, "p", breaches=(SOFT,), silent=True),
         Signal("also", 0.2, "a"),
     )
     made = finding(drift(*signals, shares={"small": 0.1, "also": 0.1, "big": 0.8}))
-    assert [reason.signal for reason in made.reasons] == ["big", "also", "small", "named"]
+    assert [reason.signal for reason in made.reasons] == ["big", "also", "small", "named", "of papers"]
 
 
 @pytest.mark.parametrize(
