@@ -75,6 +75,7 @@ BODIES = {
     "a list": question((READ[0], [1, 2])),
     "a text": question((READ[0], "all of it")),
     "none": question(),
+    "an envelope with its signature": question(("context.envelope_jws", "e30.e30.e30")),
     "records": question(("context.records", 9000), ("context.data_classes", ["pii"])),
     "records as digits": question(("context.records", "9000"), ("context.data_classes", "pii")),
     "records of the action": question(
