@@ -15,7 +15,7 @@ class SelfTestSection(Section):
     plant_every_s: Seconds | None = None  # None: nothing is planted on the live topic
     noticed_within_s: Seconds = 120.0
     tenant: OneTenant = ""  # whose sessions the planted ones seem to be
-    gateway: str = ""  # a gateway name of its own, listed under `gateways`; the monitor reads it here as well
+    gateway: str = ""  # a gateway name of its own, listed under `gateways`; the monitor reads both here as well
 
     @model_validator(mode="after")
     def _planting_needs_names(self) -> Self:

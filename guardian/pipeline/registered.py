@@ -32,8 +32,8 @@ def unregistered(d: Decoded, state: SessionState) -> str | None:
 
 
 def vouched(d: Decoded, registered: Collection[str]) -> Decoded:
-    """The decision; an envelope that nobody signed and that is one of those `registered`, by digest, was checked
-    then."""
+    """The decision; an envelope that nobody signed and that is one of those `registered`, by digest, needs no
+    signature: who registered it was entitled to."""
     return dataclasses.replace(d, signature="absent") if d.signature == "missing" and _among(d, registered) else d
 
 
