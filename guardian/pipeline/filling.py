@@ -67,7 +67,8 @@ class StaticEnvelope:
 class Filling:
     """`known` are envelopes from a file and `static` is the operator's map; both are asked at decoding. `rename`
     is the one rule for tool names. Lists of tools are compared by it where the log `adapts` records of other
-    formats. `wait` is how long a record without a purpose waits for one; zero: not at all."""
+    formats. `wait` is how long a record without a purpose waits for one, and a record whose envelope nobody signed
+    for its registration; zero: not at all."""
 
     known: Mapping[SessionKey, Grant] = field(default_factory=dict)
     static: Sequence[StaticEnvelope] = ()
@@ -109,7 +110,7 @@ class Filling:
                 waiting.append(d)
             elif d.unfilled is not None and grant is not None:
                 ready.append(self._filled(d, grant, "registry"))
-            elif patient and self.wait and d.purpose_from == "unknown" and key not in known.begun:
+            elif patient and self.wait and grant is None and _may_come(d) and key not in known.begun:
                 held.add(key)
                 waiting.append(d)
             else:
@@ -147,6 +148,11 @@ class Filling:
         return dataclasses.replace(
             d, event=event, unfilled=None, purpose_from=source, envelope_digest=grant.digest
         )
+
+
+def _may_come(d: Decoded) -> bool:
+    """Whether an envelope that is registered late would tell what is not known yet, or vouch for the log's own."""
+    return d.purpose_from == "unknown" or d.signature == "missing"
 
 
 def _with(event: DecisionEvent, envelope: Envelope, allowed_tools: tuple[str, ...]) -> DecisionEvent:

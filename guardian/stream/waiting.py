@@ -83,7 +83,7 @@ class WaitingRoom:
 
     def seat(self, decoded: Sequence[Decoded]) -> tuple[list[Decoded], list[Decoded]]:
         """The decisions to judge now, with their envelopes filled in, and those that wait."""
-        if not self.depth and all(d.unfilled is None for d in decoded):
+        if not self.depth and all(d.unfilled is None and d.signature != "missing" for d in decoded):
             return list(decoded), []
         known, full = self._known(decoded), self._full()
         begun = known.begun | {d.event.key for d in decoded if d.event.key.tenant_id in full}

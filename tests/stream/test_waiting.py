@@ -73,7 +73,8 @@ class Desk:
         decoder = Decoder(
             source=Reader({"mapping": format_ or mapping()}, Completion(tenant="acme")),
             redactor=CredentialScanner(key=b"k"),
-            verify=lambda _: "absent", clock=rig.clock, begin=filling.begin,
+            verify=lambda event: "missing" if event.has_envelope else "absent",
+            clock=rig.clock, begin=filling.begin,
         )  # fmt: skip
         pipeline = self.counting()
         pipeline.each = decoder.each
@@ -140,6 +141,27 @@ def test_an_envelope_that_comes_seconds_later_is_waited_for_and_the_session_keep
     assert desk.purposes[1:] == [("d0", "the purpose"), ("d2", "the purpose"), ("d3", "the purpose")]
     assert desk.store.waiting.depth() == 0
     assert rig.metrics.value("guardian_events_total", outcome="waits") >= 2
+
+
+def test_an_envelope_that_nobody_signed_is_waited_for_until_it_is_registered_and_no_longer_than_others(desk, rig):
+    told = {"purpose": "the purpose", "delegator_id": "u"}
+    desk.send(line(0, envelope=told), line(1, "s2", envelope=told))
+    desk.run(rig.drained)
+    desk.send(line(2))
+    desk.run(rig.drained)
+    assert (desk.judged, desk.store.waiting.depth()) == ([], 3)
+    desk.register(envelope())
+    desk.run(lambda: len(desk.judged) == 2)
+    desk.send(line(3, envelope=told))
+    desk.run(lambda: len(desk.judged) == 3)
+    assert desk.judged == ["d0", "d2", "d3"]
+    rig.clock.forward(6)
+    desk.run(lambda: len(desk.judged) == 4)
+    desk.register(envelope("s3", "another purpose"))
+    waited = rig.metrics.value("guardian_events_total", outcome="waits")
+    desk.send(line(4, "s2", envelope=told), line(5, "s3", envelope=told))
+    desk.run(lambda: len(desk.judged) == 6)
+    assert rig.metrics.value("guardian_events_total", outcome="waits") == waited
 
 
 def test_sessions_of_one_record_wait_each_for_its_own_envelope(desk, rig):
