@@ -26,9 +26,10 @@ _TRIED = 20  # tenants, for a name without one
 def answer_command(control: DeskClient, text: str) -> str:
     """Slack's markup for the person alone. Raises ControlError for what is refused."""
     verb, rest = (*text.strip().split(maxsplit=1), "", "")[:2]
+    whole = False
     if quoted := _QUOTED.fullmatch(rest):
         tenant, name, reason = quoted.groups("")
-        name = tenant + name.strip()
+        name, whole = tenant + name.strip(), not tenant
     elif verb.lower() == "session":
         name, reason = rest, ""
     else:
@@ -42,11 +43,11 @@ def answer_command(control: DeskClient, text: str) -> str:
         case "status":
             return _status(control)
         case "session" if rest:
-            return _session(control, name, quoted=quoted is not None)
+            return _session(control, name, whole=whole)
         case "revoke" if name and reason:
             if not quoted and ("`" in name or NAMELESS in name):  # where would it end?
                 raise ValueError("put the name in back-ticks: it may have spaces")
-            return _revoke(control, name, reason, quoted=quoted is not None)
+            return _revoke(control, name, reason, whole=whole)
         case "mode":
             return _mode(control, rest)
         case "help" | "":
@@ -73,8 +74,8 @@ def _status(control: DeskClient) -> str:
     return "\n".join(lines)
 
 
-def _session(control: DeskClient, name: str, *, quoted: bool) -> str:
-    tenant, session = _named(control, name, quoted=quoted)
+def _session(control: DeskClient, name: str, *, whole: bool) -> str:
+    tenant, session = _named(control, name, whole=whole)
     view = control.case(tenant, session)
     finding = view.shown.finding
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
@@ -89,8 +90,8 @@ def _session(control: DeskClient, name: str, *, quoted: bool) -> str:
     return "\n".join(lines)
 
 
-def _revoke(control: DeskClient, name: str, reason: str, *, quoted: bool) -> str:
-    tenant, session = _named(control, name, quoted=quoted)
+def _revoke(control: DeskClient, name: str, reason: str, *, whole: bool) -> str:
+    tenant, session = _named(control, name, whole=whole)
     done = control.revoke(tenant, session, reason=reason[:1000])
     slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
     if done.approval is not None:
@@ -113,20 +114,21 @@ def _mode(control: DeskClient, tenant: str) -> str:
     return "\n".join(lines)
 
 
-def _named(control: DeskClient, name: str, *, quoted: bool) -> tuple[str, str]:
+def _named(control: DeskClient, name: str, *, whole: bool) -> tuple[str, str]:
     """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant.
 
-    An ID with a slash that nobody has heard of, and that was not `quoted`, is rather of somebody else's tenant.
+    An ID with a slash that nobody has heard of, and that was not put as a `whole` in back-ticks, is rather of
+    somebody else's tenant.
     """
     tenants = control.whoami().tenants
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
         return head, tail
     if len(tenants) == 1 and tenants[0] != "*":
-        if slash and not quoted and not _has(control, tenants[0], name):
+        if slash and not whole and not _has(control, tenants[0], name):
             raise ValueError(
                 f"{plain(head, 60)} is no tenant of yours, and {plain(tenants[0], 60)} has no session "
-                f"{plain(name, 80)} that I know of; put it in back-ticks if it is really called so"
+                f"{plain(name, 80)} that I know of; put all of it in back-ticks if it is really called so"
             )
         return tenants[0], name
     if "*" not in tenants:

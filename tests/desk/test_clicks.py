@@ -602,7 +602,10 @@ def test_a_name_that_two_tenants_share_is_nobodys_until_one_is_named(office) -> 
 def test_a_session_of_a_tenant_that_is_not_theirs_is_no_session_of_their_own(office, a_finding) -> None:
     office.submit(a_finding(session="team/a"))
     with office.client("gil", "responder", "acme") as gil:
-        for command in ("revoke globex/soft_2 it exports everything", "session globex/soft_2"):
+        for command in (
+            "revoke globex/soft_2 it exports everything", "session globex/soft_2",
+            "revoke globex/`soft_2` it exports everything", "session globex/`soft_2`",
+        ):  # fmt: skip
             with pytest.raises(ValueError, match="globex is no tenant of yours, and acme has no session globex/"):
                 answer_command(gil, command)
         assert office.audit(action="revoke", actor="gil") == []
