@@ -93,7 +93,8 @@ class Envoy(Format):
             token=text(said["token"]),
             conversation=text(said["conversation"]),
             trace=trace_of(said["traceparent"]),
-            claimed=frozenset({"trace"}),  # Envoy goes on with the trace of the client's header
+            # Envoy goes on with the client's trace, and AI Gateway takes `session.id` from its message or headers
+            claimed=frozenset({"conversation", "trace"} - self.fields.keys()),
             delegator=text(said["delegator"]),
             agent=text(said["agent"]),
             purpose=text(said["purpose"]),

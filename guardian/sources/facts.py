@@ -33,8 +33,8 @@ OF_DECISIONS = frozenset(CARRIED) - {"result"}
 class Facts:
     """One decision as a log tells it. A session may be known by `session`, `token`, `conversation` or `trace`,
     best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON.
-    `claimed` names those of agent, session and trace that the agent itself says, in its message or its headers.
-    `refused` says why the call cannot be judged, where the rest tells whose it is."""
+    `claimed` names those of agent, session, conversation and trace that the agent itself says, in its message or
+    its headers. `refused` says why the call cannot be judged, where the rest tells whose it is."""
 
     tool: str
     effect: Effect

@@ -174,12 +174,12 @@ def call_of(message: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str,
             "no_tool", "a member is there more than once, in capitals and in small letters"
         )
     passed = arguments_of(arguments[0] if arguments else None)
-    return {**tool, "arguments": passed, **_claims(at(told, "_meta"), headers)}
+    return {**tool, "arguments": passed, **claims_of(at(told, "_meta"), headers)}
 
 
-def _claims(meta: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Whose a call is by its client's word. The header that names the revision goes before the message: every
-    server checks it."""
+def claims_of(meta: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Whose a call is by its client's word. `meta`: its message's, None where that cannot be read. The header that
+    names the revision goes before the message: every server checks it."""
     client = at(meta, _META + "clientInfo")
     revision = first(headers.get("mcp-protocol-version"), at(meta, _META + "protocolVersion"))
     unchecked = revision is not None and revision > _WITH_SESSIONS
@@ -198,7 +198,7 @@ def _no_message(entry: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[st
     why = expected(held or _HOLD[0], "a JSON-RPC message", entry.get(held))
     if not held:
         raise why
-    return {"tool": "", "refused": DecodeError("no_tool", why.reason), **_claims(None, headers)}
+    return {"tool": "", "refused": DecodeError("no_tool", why.reason), **claims_of(None, headers)}
 
 
 def _client_name(said: Any) -> str | None:

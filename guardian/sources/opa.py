@@ -38,7 +38,7 @@ from guardian.sources.hostile import agents_own
 from guardian.sources.http_bodies import hides_call, message_of
 from guardian.sources.json_rpc import lower
 from guardian.sources.lines import line
-from guardian.sources.mcp import SESSION_HEADER, call_of
+from guardian.sources.mcp import SESSION_HEADER, call_of, claims_of
 from guardian.sources.port import Format
 
 _REQUESTS = ("Received request.", "Sent response.")
@@ -129,37 +129,38 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         raise expected("input", "an object", told)
     if agents_own(told):
         return call_of(told, {})
+    headers = lower(at(told, "attributes", "request", "http", "headers"))
+    claims = claims_of(None, headers)
     if _is_sarc(told):
-        beside = _names({name: value for name, value in told.items() if name != "subject"})
+        beside = _whose({name: value for name, value in told.items() if name != "subject"}, claims)
         user = first(told.get("user"), at(told, "user", "id"))
         asked = sarc(told, "input.", user=user, agent=beside["agent"])
         if asked is not None:
-            found = {"arguments": _arguments(told), **beside} | _said(asked)
+            found = over({"arguments": _arguments(told), **beside}, asked)
             verb = first(told["action"], at(told, "action", "name"))  # of a tool, where one is named beside it
             return found if verb == "tools/call" else found | _said({"tool": _tool(told)})
     message = message_of(told)
-    headers = lower(at(told, "attributes", "request", "http", "headers"))
     call = call_of(message, headers) if isinstance(message, Mapping) else None
     if call is not None:
-        return over(call, _names(told, checked=call["session"] is None))
+        return _whose(told, call)
     if _is_sarc(told):
         return None
     tool = _tool(told)
     if tool is not None:
         resource = told.get("resource")
         on = {"resource_type": text(at(resource, "type")), "resource_id": first(resource, at(resource, "id"))}
-        return {"tool": tool, "arguments": _arguments(told), **on, **_names(told)}
+        return {"tool": tool, "arguments": _arguments(told), **on, **_whose(told, claims)}
     cut = told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true"
     if cut and message is None:
         why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
-        return {"tool": "", "refused": DecodeError("too_large", why), **_names(told)}
+        return {"tool": "", "refused": DecodeError("too_large", why), **_whose(told, claims)}
     if hides_call(told):
         why = "input.attributes.request.http.body: it cannot be read as JSON, and may be a call"
-        return {"tool": "", "refused": DecodeError("no_tool", why), **_names(told)}
+        return {"tool": "", "refused": DecodeError("no_tool", why), **_whose(told, claims)}
     if message is not None or "attributes" in told:  # ext_authz about something else than a tool call
         return None
     if "tool" in told or "tool_name" in told:
-        return {**tool_of(told.get("tool", told.get("tool_name")), "input.tool"), **_names(told)}
+        return {**tool_of(told.get("tool", told.get("tool_name")), "input.tool"), **_whose(told, claims)}
     raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
 
 
@@ -169,7 +170,8 @@ def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> Decode
     told = entry.get("input")
     known: dict[str, Any] = {}
     if isinstance(told, Mapping) and not agents_own(told):
-        known = _names({name: value for name, value in told.items() if name != "envelope"})
+        unchecked = claims_of(None, lower(at(told, "attributes", "request", "http", "headers")))["session"]
+        known = _names({name: value for name, value in told.items() if name != "envelope"}, checked=not unchecked)
         context = told.get("context")
         envelope = first_there(told.get("envelope"), at(context, "envelope"))
         known["session"] = first(at(envelope, "session_id"), known["session"])
@@ -214,7 +216,12 @@ def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, An
         yield {**body, "decision_id": f"{own}/{number}" if own else None, "input": asked}
 
 
-def _names(told: Mapping[str, Any], *, checked: bool = True) -> dict[str, Any]:
+def _whose(told: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
+    """A client's claims, and over them the gateway's word. A session that is claimed stands in the headers."""
+    return over(claims, _names(told, checked=claims["session"] is None))
+
+
+def _names(told: Mapping[str, Any], *, checked: bool) -> dict[str, Any]:
     """Whose the call is by the gateway's word. `checked`: whether a server looks at the session in the headers."""
     headers = at(told, "attributes", "request", "http", "headers") if checked else None
     context = told.get("context") if isinstance(told.get("context"), Mapping) else {}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from guardian.errors import DecodeError
 from guardian.sources.completing import Completion
 
 MINE = Completion(gateway="edge-1", tenant="acme")
@@ -78,6 +79,7 @@ TRACED = {
     "a header": ("mcp", lambda who: mcp({"Traceparent": parent_of(TRACE)}, **who)),
     "a message to OPA": ("opa", lambda who: opa(None, message(traceparent=parent_of(TRACE)), **who)),
     "a header of Envoy's": ("envoy", lambda who: envoy(traceparent=parent_of(TRACE), **who)),
+    "AI Gateway's session header": ("envoy", lambda who: envoy(**{"session.id": TRACE}, **who)),
     "a header of agentgateway's": ("agentgateway", lambda who: agentgateway(**{"trace.id": TRACE}, **who)),
 }  # fmt: skip
 
@@ -91,7 +93,8 @@ def test_a_trace_that_an_agent_chose_names_a_session_only_where_nobody_is_known(
     who, session, format_, line, make_reader, decisions
 ):
     (found,) = decisions(make_reader(format_, MINE), line(who))
-    assert (found.key.session_id, found.trace_id) == (session, TRACE)
+    assert found.key.session_id == session
+    assert found.trace_id == (None if "session.id" in line(who) else TRACE)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +164,36 @@ def test_a_session_in_a_header_counts_where_a_server_looks_at_it(
     assert found.key.session_id == ("s-1" if counts else "window:bot|mo")
     (nobodys,) = decisions(reader, shape(headers, request))
     assert nobodys.key.session_id == "s-1"
+
+
+UNREAD = {
+    "cut off": {"truncated_body": True},
+    "no JSON": {"attributes": {"body": '{"method": "tools/call", "params": {"name": '}},
+    "no message": {"tool": "crm.export"},
+    "asked as AuthZEN does": {"action": {"name": "tools/call"}, "resource": {"type": "tool", "id": "crm.export"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("input_", UNREAD.values(), ids=UNREAD)
+@pytest.mark.parametrize(("revision", "session"), [(NEWEST, "window:bot|mo"), (OLDER, "s-1")])
+def test_nor_does_it_in_a_header_where_the_message_cannot_be_read(revision, session, input_, make_reader, told):
+    headers = {"mcp-session-id": "s-1", "mcp-protocol-version": revision}
+    http = {"headers": headers, **input_.get("attributes", {})}
+    line = opa(**MO) | {"input": {**MO, **input_, "attributes": {"request": {"http": http}}}}
+    (found,) = told(make_reader("opa", MINE), line)
+    assert (found.session_id if isinstance(found, DecodeError) else found.event.key.session_id) == session
+
+
+def test_an_unreadable_answer_is_not_told_of_a_session_that_only_its_agent_claims(make_reader, told):
+    headers = {"mcp-session-id": "s-1", "mcp-protocol-version": NEWEST}
+    (refused,) = told(make_reader("opa", MINE), opa(headers, **MO) | {"result": {"odd": 1}})
+    assert (refused.code, refused.session_id) == ("invalid", None)
+
+
+def test_a_conversation_under_a_key_of_the_operators_choice_is_the_gateways_word(make_reader, decisions):
+    reader = make_reader("envoy", MINE, fields={"conversation": "x-conversation"})
+    (found,) = decisions(reader, envoy(**{"x-conversation": "c-1"}, **MO))
+    assert found.key.session_id == "c-1"
 
 
 def test_what_is_written_around_a_message_goes_before_the_session_that_it_claims(make_reader, decisions):
