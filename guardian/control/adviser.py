@@ -23,7 +23,7 @@ class Adviser(Protocol):
 @dataclass(frozen=True, slots=True)
 class AdviceRule:
     """`risks` maps patterns of tool names to a risk, the first that fits counts; others are of `default_risk`.
-    A tool has the name that a gateway gives it and the one that `rename` makes of it; where they differ in risk,
+    A tool has the names that a gateway gives it and those that `rename` makes of them; where they differ in risk,
     one that is denied counts. `of_server` makes one name of a tool's and its server's, as the log's adapter does.
 
     `fallback` answers by risk when the adviser does not within `budget_s`, or policy has no answer; a risk that is
@@ -42,11 +42,11 @@ class AdviceRule:
         """The tool as the log would name it whose gateway names this server beside it."""
         return tool if server is None or self.of_server is None else self.of_server(tool, server)
 
-    def risk_of(self, tool: str) -> str:
-        names = dict.fromkeys((self.rename(tool), tool))
+    def risk_of(self, *tools: str) -> str:
+        names = dict.fromkeys((*map(self.rename, tools), *tools))
         firsts = (next((risk for like, risk in self.risks.items() if covers(like, name)), None) for name in names)
         found = [risk for risk in firsts if risk is not None] or [self.default_risk]
         return min(found, key=lambda risk: self.fallback.get(risk, "deny") != "deny")
 
-    def without_answer(self, tool: str) -> Answer:
-        return self.fallback.get(self.risk_of(tool), "deny")
+    def without_answer(self, risk: str) -> Answer:
+        return self.fallback.get(risk, "deny")

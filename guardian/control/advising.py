@@ -85,9 +85,9 @@ async def _advise(
         weighed = UNREADABLE if call.too_large else await patience.weigh(call.line, since)
         evidence = _weighed_evidence(weighed)
     except AdviserError as error:
-        return _fallback(deps, told, call.tool, str(error))
+        return _fallback(deps, told, str(error))
     except ValidationError:  # of an adviser in this process, whose numbers are none
-        return _fallback(deps, told, call.tool, "the adviser's answer is none")
+        return _fallback(deps, told, "the adviser's answer is none")
     told = told.model_copy(
         update={
             "breaches": tuple(sorted({*weighed.breaches, *weighed.hard_breaches})),
@@ -118,7 +118,7 @@ def _begun(
         revoked = rows.ledger.live_among(envelope.tenant_id, subjects, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
     call = call_of(deps.settings.advice, principal, proposed, envelope, subjects, now)
-    told = AdviceContext(advice="deny", reason="", risk=deps.settings.advice.risk_of(call.tool))
+    told = AdviceContext(advice="deny", reason="", risk=call.risk)
     if revoked:
         entry = revoked[0]
         reason = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
@@ -156,7 +156,7 @@ def _decide(
         decision = ask(deps, asked)
     told = told.model_copy(update={"policy_ids": decision.policy_ids})
     if decision.errors:
-        return _fallback(deps, told, call.tool, explain(decision))
+        return _fallback(deps, told, explain(decision))
     if decision.allowed:
         approved = asked.act.approved
         would = asked.mode == "enforce" or approved or permits(deps, replace(asked, mode="enforce"))
@@ -223,11 +223,13 @@ def held_for(approval: ApprovalView) -> HeldFor:
 
 
 def _shown(call: ProposedCall, weighed: Weighing) -> dict[str, str]:
-    """What the person who is asked sees of the call, besides its tool. Nobody is to take arguments that are not
-    told for none."""
+    """What the person who is asked sees of the call, besides its tool. Nobody is to take what is not told for
+    none."""
     shown = {name: weighed.shown[name][:_LONGEST] for name in _SHOWN if weighed.shown.get(name)}
     if call.argued and "arguments" not in shown:
         shown["arguments"] = "not shown: redacted, or of a monitor of another version"
+    if call.unseen:
+        shown["more"] = f"not shown: {', '.join(call.unseen)}"
     return shown
 
 
@@ -247,9 +249,9 @@ def _weighed_evidence(weighed: Weighing) -> EvidenceFacts:
     )
 
 
-def _fallback(deps: ControlDeps, told: AdviceContext, tool: str, why: str) -> AdviceContext:
+def _fallback(deps: ControlDeps, told: AdviceContext, why: str) -> AdviceContext:
     """Nobody could say in time: what the operator configured for tools of this risk."""
-    answer = deps.settings.advice.without_answer(tool)
+    answer = deps.settings.advice.without_answer(told.risk)
     return told.model_copy(update={"advice": answer, "reason": why[:300], "fallback": True})
 
 

@@ -14,10 +14,11 @@ from guardian.sources.unread import unread_in
 from guardian.wire.advice import EvaluationRequest
 
 _OF_THE_CALL = frozenset(
-    {"argument", "arguments", "arg", "args", "param", "params", "parameter", "parameters", "input", "toolinput",
-     "record", "records", "dataclass", "dataclasses"}
+    {"argument", "arguments", "arg", "args", "kwargs", "param", "params", "parameter", "parameters", "input",
+     "inputs", "record", "records", "dataclass", "dataclasses"}
 )  # fmt: skip
-"""What tells something of the call itself, by the names that gateways have for it."""
+"""What tells something of the call itself, by gateways' names for it, also with `tool` before them."""
+_WEIGHED = ("arguments", "records", "data_classes", "credential_id")
 _READ = frozenset(
     {*(place for places in PLACES.values() for place in places), ("context", "params"), ("context", "envelope")}
 )
@@ -26,11 +27,11 @@ _READ = frozenset(
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`action` is as `guardian.decision/v1` has it, its tool without the `server` that may be named beside it.
-    `beside` is what else tells this call from others."""
+    `beside` is what else tells this call from others, by its place, and is not weighed."""
 
     action: dict[str, Any]
     server: str | None
-    beside: tuple[Any, ...]
+    beside: dict[str, Any]
 
 
 def read_asked(proposed: EvaluationRequest) -> Asked:
@@ -51,16 +52,26 @@ def read_asked(proposed: EvaluationRequest) -> Asked:
     read = action_of(asked)
     on = {"type": read["resource_type"], "id": read["resource_id"]}
     action = {"tool": tool, "resource": on if any(on.values()) else None}
-    for name in ("arguments", "records", "data_classes"):
+    for name in _WEIGHED[:3]:
         sent = next((value for _, value in _sent(asked, name)), None)
         if sent not in (None, ""):
             action[name] = read[name] if _whole(sent, read[name]) else sent
     credential = at(asked, "action", "properties", "credential_id")
     if credential is not None:
         action["credential_id"] = credential
-    return Asked(
-        action, read["server"], (read["server"], asked["resource"]["properties"], touched if call else None)
-    )
+    return Asked(action, read["server"], {place: told for place, told in _beside(asked, touched, call) if told})
+
+
+def _beside(asked: Mapping[str, Any], touched: Any, call: bool) -> Iterator[tuple[str, Any]]:
+    """What is neither weighed nor shown, and may be the very thing that makes it another call."""
+    yield "server", next((told for _, told in _sent(asked, "server")), None)
+    yield "resource.properties", _without(at(asked, "resource", "properties"), "server")
+    yield "action.properties", _without(at(asked, "action", "properties"), *_WEIGHED)
+    yield "context.resource", _without(touched, "type", "id") if call else None
+
+
+def _without(told: Any, *known: str) -> dict[str, Any]:
+    return {name: value for name, value in (told or {}).items() if name not in known}
 
 
 def _whole(sent: Any, read: Any) -> bool:
@@ -94,13 +105,11 @@ def _check_places(asked: Mapping[str, Any]) -> None:
             place = (*part, key)
             if value is None or place in _READ:
                 continue
-            named = "".join(filter(str.isalnum, key.lower())) in _OF_THE_CALL
-            if named or (part == ("action", "properties") and key != "credential_id"):
+            if "".join(filter(str.isalnum, key.lower())).removeprefix("tool") in _OF_THE_CALL:
                 raise Refusal(
                     422,
                     f"{plain('.'.join(place), 120)}: it would not be read there. Arguments, records and "
-                    "data_classes stand in context or action.properties, where a call has nothing else but its "
-                    "credential_id",
+                    "data_classes stand in context or action.properties",
                 )
             if isinstance(value, (dict, list)):
                 left.append((place, value))

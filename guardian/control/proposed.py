@@ -27,16 +27,18 @@ budget: who sends more must not choose the fall-back, for this call or for those
 @dataclass(frozen=True, slots=True)
 class ProposedCall:
     """A proposed call as the decision log would tell it. `digest` names exactly this call of this session by this
-    agent, for this person, task and purpose; it has arguments if `argued`, and is more than is read if
-    `too_large`. A revocation of any of its `subjects` refuses it."""
+    agent, for this person, task and purpose; it has arguments if `argued`, is more than is read if `too_large`,
+    and of what it has at the places `unseen` nobody is told. A revocation of any of its `subjects` refuses it."""
 
     envelope: Envelope
     subjects: tuple[tuple[str, str], ...]
     tool: str
     line: bytes
     digest: str
+    risk: str
     argued: bool
     too_large: bool
+    unseen: tuple[str, ...]
 
 
 def envelope_of(rows: ControlRows, principal: Principal, proposed: EvaluationRequest) -> Envelope:
@@ -109,7 +111,7 @@ def call_of(
     asked = read_asked(proposed)
     tool = rule.tool_of(asked.action["tool"], asked.server)
     action = {**asked.action, "tool": tool}
-    beside = asked.beside if any(asked.beside) else ()  # a word on a call without any holds on over an upgrade
+    beside = [asked.beside] if asked.beside else []  # a word on a call without any holds on over an upgrade
     what = json.dumps([envelope.model_dump(include=_WHOSE), action, *beside], sort_keys=True)
     digest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
     told: Mapping[str, Any] = {
@@ -122,8 +124,18 @@ def call_of(
         "decision": {"effect": "allow"},
     }
     line = json.dumps(told).encode("utf-8", "surrogatepass")
-    argued, too_large = bool(action.get("arguments")), _too_large(action)
-    return ProposedCall(envelope, subjects, tool, line, digest, argued=argued, too_large=too_large)
+    in_name = tool != rule.rename(asked.action["tool"])
+    return ProposedCall(
+        envelope,
+        subjects,
+        tool,
+        line,
+        digest,
+        risk=rule.risk_of(tool, asked.action["tool"]),
+        argued=bool(action.get("arguments")),
+        too_large=_too_large(action),
+        unseen=tuple(place for place in asked.beside if not (in_name and place == "server")),
+    )
 
 
 def _too_large(action: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ tenants, `context.tenant_id` says whose it is. An MCP gateway may give `tools/ca
 as the action's name, the tool as the resource (`{"type": "tool", "id": "crm.export"}`) and what it touches as
 `context.resource`. Arguments, records and data classes may stand in `context` too, and the arguments as
 `context.params.arguments`: wherever `guardian.sources.authzen` reads them in a log. A question that says two
-things, or holds them where they would not be read, is refused.
+things, or holds any under such a name where it would not be read, is refused.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,8 @@ class ProposedSubject(_Part):
 
 
 class ProposedAction(_Part):
-    """`properties`: arguments, records, data_classes, credential_id, as in `guardian.decision/v1`; no other."""
+    """`properties`: arguments, records, data_classes, credential_id, as in `guardian.decision/v1`. Others are not
+    weighed, but make it another call."""
 
     name: Identifier
     properties: _Properties = Field(default_factory=dict)

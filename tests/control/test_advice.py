@@ -56,8 +56,26 @@ def test_a_tool_is_of_the_stricter_risk_of_its_two_names():
         risks=risks, default_risk="low", fallback={"low": "permit"}, rename=lambda tool: tool.replace("/", ".")
     )
     denied = ["payments.transfer", "payments/transfer", "crm/drop", "mail/send"]
-    assert [(rule.risk_of(tool), rule.without_answer(tool)) for tool in denied] == [("high", "deny")] * 4
-    assert [rule.without_answer(tool) for tool in ("crm/read", "other/read")] == ["permit", "permit"]
+    risks = [rule.risk_of(tool) for tool in denied]
+    assert [(risk, rule.without_answer(risk)) for risk in risks] == [("high", "deny")] * 4
+    assert [rule.without_answer(rule.risk_of(tool)) for tool in ("crm/read", "other/read")] == ["permit", "permit"]
+
+
+def test_a_tool_has_its_risk_by_the_name_that_the_gateway_gives_it_beside_its_server_too(make_stage, adviser):
+    rule = AdviceRule(
+        budget_s=60, risks={"read": "low"}, fallback={"low": "permit"},
+        of_server=lambda tool, server: f"{server}.{tool}",
+    )  # fmt: skip
+    stage = make_stage(adviser=adviser, advice=rule, default_mode="enforce")
+    adviser.answer = AdviserError("the adviser gave no answer in time")
+    body = {
+        "subject": {"type": "session", "id": "s1"},
+        "action": {"name": "tools/call"},
+        "resource": {"type": "tool", "id": "read", "properties": {"server": "crm"}},
+        "context": {"envelope": envelope("s1")},
+    }
+    told = stage.call("POST", "/v1/advise", "gateway", json=body).json()["context"]
+    assert (told["fallback"], told["risk"], told["advice"]) == (True, "low", "permit")
 
 
 def envelope(session="s1", **more):

@@ -108,7 +108,9 @@ def test_advice_is_about_the_action_that_a_log_of_the_same_question_tells(stage,
         *READ, "context.args", "context.params", "context.params.params", "context.tool_input",
         "context.request.params", "context.calls", "resource.properties.to",
         "resource.properties.Arguments", "subject.properties.arguments",
-        "action.properties.to", "action.properties.args", "action.arguments", "resource.arguments", "arguments",
+        "action.properties.to", "action.properties.args", "context.toolArguments", "context.tool_args",
+        "context.kwargs", "context.inputs", "context.server", "resource.properties.server",
+        "action.arguments", "resource.arguments", "arguments",
         "subject.args", "params", "evaluations",
     ],
 )  # fmt: skip
@@ -129,7 +131,7 @@ def test_a_yes_lets_no_call_through_with_other_arguments_wherever_they_stand(sta
         assert (first.status_code, first.json()["code"]) == (422, "invalid")
 
 
-@pytest.mark.parametrize("name", ["args", "params", "Parameters", "tool_input", "records", "data_classes"])
+@pytest.mark.parametrize("name", ["args", "params", "Parameters", "tool_input", "toolArguments", "records"])
 @pytest.mark.parametrize("part", ["subject", "action", "resource", "context.user", "context.batch"])
 def test_what_is_the_calls_and_would_not_be_read_is_refused_by_its_place(stage, adviser, part, name):
     place = f"{part}.{name}"
@@ -187,6 +189,26 @@ def test_a_property_that_is_deeper_than_anything_is_read_is_refused_or_passed_ov
     deep = json.loads("[" * 900 + "]" * 900)
     for place in ("context.odd", "odd", "subject.odd", "action.odd"):
         assert ask(stage, question((place, deep))).status_code in (200, 400, 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "more"),
+    [
+        (question(), None),
+        (question(("action.properties.method", "GET")), "not shown: action.properties"),  # AuthZEN's own example
+        (question(("resource.properties.amount", 10)), "not shown: resource.properties"),
+        (question(("context.server", "crm")), "not shown: server"),
+        (question(("context.server", "crm"), ("resource.id", "read"), call=True), None),  # its tool is `crm.read`
+        (
+            question(("context.resource", {"type": "customer", "id": "c2", "amount": 10}), call=True),
+            "not shown: context.resource",
+        ),
+    ],
+)
+def test_who_is_asked_hears_that_the_call_has_more_than_is_shown(stage, body, more):
+    held = ask(stage, body).json()["context"]["approval"]["id"]
+    waits = stage.call("GET", f"/v1/approvals/{held}", "approver").json()
+    assert waits["particulars"].get("more") == more
 
 
 def test_a_property_of_what_is_touched_tells_one_call_from_another(stage):
