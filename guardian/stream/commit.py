@@ -17,9 +17,10 @@ from guardian.store.monitor.store import MonitorStore
 from guardian.store.monitor.values import Conflict, Held, Recall
 from guardian.stream.attempts import blameless
 from guardian.stream.fuse import Blown, Fuse, FuseState
+from guardian.stream.fusing import fused, outcomes
 from guardian.stream.marks import Mark
 from guardian.stream.pieces import Piece, pieces
-from guardian.stream.poison import advanced, fuse_finding, outcomes
+from guardian.stream.poison import advanced
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.vitals import Lateness
 from guardian.stream.waiting import WaitingRoom
@@ -255,24 +256,13 @@ class Committer:
         read: Sequence[Decoded],
         letters: Sequence[DeadLetter],
     ) -> tuple[FuseState, Blown | None, Judgement]:
-        """The fuse after these records; where it blew, the judgement tells people. What anybody can bring about
-        stops nothing once any call of the gateway could be judged."""
-        if self._fuse is None:
+        """The fuse after these records; where it blew, the judgement tells people, each time once."""
+        came = outcomes(records, read, letters, self._mark)
+        if self._fuse is None or not came:
             return self._fuse_state, None, judgement
-        came, before, now = outcomes(records, read, letters, self._mark), self._fuse_state, self._clock()
-        known = before.known
-        if before.day != now.date():  # people are told anew each day that it goes on
-            before = FuseState(before.windows, day=now.date())
-        pages: list[Finding] = []
-        state, blown = self._fuse.fold(before, came)
-        while blown is not None and blown.anybodys:
-            if not (blown.read or blown.gateway in known or self._store.has_judged(blown.gateway)):
-                break
-            pages.append(fuse_finding(blown, records[-1], now, goes_on=True))
-            before = dataclasses.replace(before, known=before.known | {blown.gateway})
-            state, blown = self._fuse.fold(before, came)
-        if blown is not None:
-            pages.append(fuse_finding(blown, records[-1], now))
+        state, blown, pages = fused(
+            self._fuse, self._fuse_state, came, records[-1], self._clock(), judged=self._store.has_judged
+        )
         told = self._store.told([page.id for page in pages])
         new = [page for page in pages if page.id not in told]
         return state, blown, dataclasses.replace(judgement, findings=(*new, *judgement.findings))

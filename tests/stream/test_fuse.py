@@ -6,8 +6,8 @@ from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
 from guardian.stream.fuse import ANYBODY, Blown, Fuse, FuseState, Outcome
+from guardian.stream.fusing import outcomes
 from guardian.stream.marks import Mark
-from guardian.stream.poison import outcomes
 
 OUTCOMES = st.lists(st.builds(Outcome, st.sampled_from("ab"), st.booleans()), max_size=80)
 
