@@ -14,7 +14,7 @@ from guardian.bootstrap.slack import people
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.store.engine import check_url
 
 

@@ -33,7 +33,7 @@ from guardian.response.ladder import Ladder
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.fusion import Fusion
 from guardian.scoring.scorer import Scorer
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.signals.port import SignalFold
 from guardian.telemetry import logger
 

@@ -15,8 +15,8 @@ from guardian.domain.batch import Change
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
 from guardian.response.hearing import hear
-from guardian.signals.baseline_learning import learn
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.baseline.learning import learn
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.store.engine import open_engine
 from guardian.store.monitor.retention import Retention
 from guardian.store.monitor.store import MonitorStore

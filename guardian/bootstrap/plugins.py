@@ -38,7 +38,8 @@ def names(room: str) -> tuple[str, ...]:
     found = [
         module.name
         for module in pkgutil.iter_modules(package.__path__)
-        if _EXPORTS_PLUGIN.search(Path(package.__path__[0], f"{module.name}.py").read_text(encoding="utf-8"))
+        if not module.ispkg
+        and _EXPORTS_PLUGIN.search(Path(package.__path__[0], f"{module.name}.py").read_text(encoding="utf-8"))
     ]
     return tuple(sorted(found))
 

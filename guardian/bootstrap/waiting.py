@@ -11,7 +11,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.config import Settings
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.pipeline import Pipeline
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.envelope_records import EnvelopeRecords
 from guardian.store.monitor.store import MonitorStore
 from guardian.stream.envelopes import EnvelopeTail

@@ -31,7 +31,7 @@ from guardian.evaluation.sessions import read_sessions
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 
 def judges(settings: Settings, fit: Fit) -> JudgeWith:

@@ -43,7 +43,7 @@ from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
 from guardian.policy.reload import ReloadablePolicies
 from guardian.scoring.calibration import ASSUMPTIONS
-from guardian.signals.hiding import AGENT
+from guardian.signals.words.hiding import AGENT
 
 _HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readChanges")
 

@@ -29,7 +29,7 @@ from guardian.evaluation.folding import FoldFn, folding
 from guardian.evaluation.labels import read_labels
 from guardian.evaluation.sessions import LabelledSession
 from guardian.pipeline.judging import Fit
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 NOT_SPOKEN_FOR = (
     "The calibration was fitted with another model, other signals or other weights than are configured: nothing is"

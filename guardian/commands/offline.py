@@ -28,7 +28,7 @@ from guardian.errors import DecodeError
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
 from guardian.store.engine import open_engine
 from guardian.store.monitor.store import MonitorStore

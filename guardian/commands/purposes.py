@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import Settings
-from guardian.signals.baseline_learning import UNITS
-from guardian.signals.meaning import constraint
+from guardian.signals.baseline.learning import UNITS
+from guardian.signals.baseline.meaning import constraint
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from guardian.config import Settings
 from guardian.embedding.artefact import HELD
 from guardian.errors import ConfigurationError
 from guardian.pipeline.judging import Fit
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 
 def open_folds(settings: Settings, folds: Path) -> dict[str, Fit]:

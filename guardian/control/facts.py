@@ -18,7 +18,7 @@ from guardian.policy.port import (
     PolicyRequest,
     SessionFacts,
 )
-from guardian.signals.constraints import read
+from guardian.signals.words.constraints import read
 from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
 

@@ -27,7 +27,7 @@ from guardian.embedding.meaning import Meanings
 from guardian.evaluation.calibration import FLAT, fit_calibration
 from guardian.pipeline.judging import Judge
 from guardian.scoring.calibration import Calibration
-from guardian.signals.baseline_learning import learn
+from guardian.signals.baseline.learning import learn
 from guardian.signals.purpose_baseline import PurposeBaseline
 
 TEACHING_SESSIONS = 600

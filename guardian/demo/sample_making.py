@@ -43,7 +43,7 @@ from guardian.evaluation.calibration import fit_calibration
 from guardian.pipeline.judging import Judge
 from guardian.response.hearing import hear
 from guardian.scoring.calibration import Calibration
-from guardian.signals.baseline_learning import learn
+from guardian.signals.baseline.learning import learn
 from guardian.wire.base import Mode
 from guardian.wire.findings import Verdict
 

@@ -9,8 +9,8 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.carrying import began_as_root, lineage
 from guardian.pipeline.working import Work
-from guardian.signals.ownership import named_sessions
-from guardian.signals.value_prints import prints_of
+from guardian.signals.envelopes.ownership import named_sessions
+from guardian.signals.exposure.value_prints import prints_of
 
 _BACKLOG = 10
 """An unseen parent is waited for so many times as long while the monitor is behind. Not for ever: a partition

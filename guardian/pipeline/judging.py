@@ -29,7 +29,7 @@ from guardian.response.hearing import naming
 from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer, odder
 from guardian.signals.port import Sharing, SignalFold, TellsOf
-from guardian.signals.wording import shown
+from guardian.signals.words.wording import shown
 from guardian.telemetry import Metric
 
 

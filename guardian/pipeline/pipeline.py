@@ -21,7 +21,7 @@ from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.registered import vouched
-from guardian.signals.ownership import named_sessions
+from guardian.signals.envelopes.ownership import named_sessions
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from guardian.domain.redacted import Rule, Way, below
 from guardian.domain.signal import CredentialHit
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Redactor
-from guardian.signals.hiding import AGENT, DELEGATOR
-from guardian.signals.narrowing import bare
+from guardian.signals.envelopes.narrowing import bare
+from guardian.signals.words.hiding import AGENT, DELEGATOR
 
 _AREAS = (
     "action.arguments", "action.resource.id", "envelope.resource_constraints", "decision.reason", "trace_id",

@@ -22,15 +22,15 @@ from functools import partial
 from typing import Any, ClassVar
 
 from guardian.domain.signal import Observation, SharedReads, Signal
-from guardian.signals.looking_out import WEB, places_asked, source, told_outside
+from guardian.signals.exposure.looking_out import WEB, places_asked, source, told_outside
+from guardian.signals.exposure.recipients import recipients_of
+from guardian.signals.exposure.sensitivity import WEIGHTS, kinds_of
+from guardian.signals.exposure.vouching import UNTOLD, vouched
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.reach import Way, way_of
-from guardian.signals.reads import brings_back, names_whom
-from guardian.signals.recipients import recipients_of
-from guardian.signals.sensitivity import WEIGHTS, kinds_of
-from guardian.signals.vouching import UNTOLD, vouched
-from guardian.signals.wording import shown
+from guardian.signals.words.reach import Way, way_of
+from guardian.signals.words.reads import brings_back, names_whom
+from guardian.signals.words.wording import shown
 
 _MAX_COUNT = 2**53
 _MAX_PRINTS = 128

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, CredentialHit, Observation, Signal, marks
-from guardian.signals.credential_rules import UNSCANNED
+from guardian.signals.credentials.rules import UNSCANNED
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import shown
+from guardian.signals.words.wording import shown
 
 _AREAS = ("envelope", "arguments", "resource")
 TITLES = {

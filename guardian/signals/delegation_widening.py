@@ -14,12 +14,12 @@ from typing import ClassVar
 
 from guardian.domain.event import Envelope
 from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
-from guardian.signals import reissue
-from guardian.signals.constraints import read
-from guardian.signals.narrowing import Delegation, Widening, in_one_spelling, incomparable
+from guardian.signals.envelopes import reissue
+from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling, incomparable
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import shown
+from guardian.signals.words.constraints import read
+from guardian.signals.words.wording import shown
 
 _RULES = {
     "wider_tools": (1.0, "Child session holds tools that its parent did not"),

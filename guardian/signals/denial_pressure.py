@@ -12,7 +12,7 @@ from typing import ClassVar
 from guardian.domain.signal import Observation, Signal
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import shown
+from guardian.signals.words.wording import shown
 
 _PRIOR = 2  # imagined allowed calls: one denial at the start is no pattern
 

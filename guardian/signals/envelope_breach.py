@@ -20,16 +20,16 @@ from typing import ClassVar
 
 from guardian.domain.signal import Breach, Observation, Signal, joined
 from guardian.errors import ConfigurationError
-from guardian.signals import envelope_rules as rules
-from guardian.signals.constraints import Constraints, bare, read
-from guardian.signals.doubts import Doubts
-from guardian.signals.json_texts import unfolded
-from guardian.signals.leaves import comparable
-from guardian.signals.limits import Limits
+from guardian.signals.envelopes import rules
+from guardian.signals.envelopes.doubts import Doubts
+from guardian.signals.envelopes.limits import Limits
+from guardian.signals.envelopes.ownership import ownership
 from guardian.signals.options import names, within
-from guardian.signals.ownership import ownership
 from guardian.signals.port import SignalFold, State, TellsOf
-from guardian.signals.wording import canonical, shown
+from guardian.signals.words.constraints import Constraints, bare, read
+from guardian.signals.words.json_texts import unfolded
+from guardian.signals.words.leaves import comparable
+from guardian.signals.words.wording import canonical, shown
 
 TITLES = {
     "envelope_expired": "Acts on an expired envelope",

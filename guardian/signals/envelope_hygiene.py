@@ -15,13 +15,13 @@ from guardian.domain.event import UNTOLD, Envelope, in_utc
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
 from guardian.errors import ConfigurationError
-from guardian.signals.admitting import spelt
-from guardian.signals.baseline_learning import UNITS
-from guardian.signals.meaning import constraint
-from guardian.signals.narrowing import incomparable
+from guardian.signals.baseline.learning import UNITS
+from guardian.signals.baseline.meaning import constraint
+from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.narrowing import incomparable
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State, TellsOf
-from guardian.signals.wording import shown
+from guardian.signals.words.wording import shown
 
 TITLES = {
     "no_expiry": "Its envelope never expires",

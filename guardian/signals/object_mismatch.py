@@ -20,15 +20,15 @@ from string import ascii_lowercase
 from typing import Any, ClassVar, NamedTuple
 
 from guardian.domain.signal import Observation, Signal
-from guardian.signals.constraints import read, text
-from guardian.signals.envelope_rules import refused
-from guardian.signals.identifiers import folded, in_addresses, is_iban, is_identifier, kind_of, normal
-from guardian.signals.leaves import WRAPPERS, Leaf, comparable
-from guardian.signals.named_objects import NamedObjects, named_objects
+from guardian.signals.envelopes.rules import refused
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.reach import BOOKS
-from guardian.signals.wording import canonical, nouns_of, only_reads, shown, singular, word_set, words
+from guardian.signals.words.constraints import read, text
+from guardian.signals.words.identifiers import folded, in_addresses, is_iban, is_identifier, kind_of, normal
+from guardian.signals.words.leaves import WRAPPERS, Leaf, comparable
+from guardian.signals.words.named_objects import NamedObjects, named_objects
+from guardian.signals.words.reach import BOOKS
+from guardian.signals.words.wording import canonical, nouns_of, only_reads, shown, singular, word_set, words
 
 _ARGUMENTS = "arguments."
 _OWN_PURPOSE, _ROOT = "the purpose", "the purpose at the head of its chain"

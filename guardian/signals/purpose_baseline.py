@@ -5,7 +5,7 @@ means (tool and arguments, as the bi-encoder reads them), how many records, and 
 snapshot has seen enough sessions. A tool seen in at least 5 % of the past adds nothing by itself; one never seen
 comes near 1 as history grows, less where it only reads.
 
-The fold's state is the session's own tally, which `baseline_learning.learn` takes into the next snapshot.
+The fold's state is the session's own tally, which `baseline.learning.learn` takes into the next snapshot.
 Only allowed calls are tallied: what was denied must not become usual.
 """
 
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.signal import BaselineFact, Observation, Signal
-from guardian.signals.baseline_learning import REMEMBERED, UNITS
-from guardian.signals.meaning import new_meanings, strangeness
+from guardian.signals.baseline.learning import REMEMBERED, UNITS
+from guardian.signals.baseline.meaning import new_meanings, strangeness
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import only_reads, shown
+from guardian.signals.words.wording import only_reads, shown
 
 _TOOL_CHARS = 120
 _MAX_TOOLS = 64

@@ -10,7 +10,7 @@ from typing import ClassVar
 from guardian.domain.signal import Observation, Signal
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import shown
+from guardian.signals.words.wording import shown
 
 
 @dataclass(frozen=True)

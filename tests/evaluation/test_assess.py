@@ -25,7 +25,7 @@ from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 Made = Callable[..., list[LabelledSession]]
 ASKED = Asked(

@@ -11,7 +11,7 @@ from guardian.evaluation.folding import folding
 from guardian.evaluation.judge import evaluate_fold
 from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.scoring.calibration import Calibration
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 DESK = [
     {

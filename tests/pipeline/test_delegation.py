@@ -14,7 +14,7 @@ from guardian.domain.signal import CHAIN_KEPT
 from guardian.pipeline.filling import Filling
 from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.delegation_widening import DelegationWidening
-from guardian.signals.ownership import named_sessions
+from guardian.signals.envelopes.ownership import named_sessions
 from guardian.sources.completing import Completion
 from guardian.sources.reading import Reader
 from guardian.sources.tool_names import ToolNames

@@ -16,7 +16,7 @@ from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling, StaticEnvelope
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.redaction import FieldRules
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader

@@ -9,7 +9,7 @@ import pytest
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.errors import ConfigurationError
 from guardian.pipeline.redaction import FieldRules, redact_envelope
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 
 @pytest.fixture

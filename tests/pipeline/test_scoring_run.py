@@ -14,7 +14,7 @@ from guardian.errors import DecodeError
 from guardian.pipeline import scoring_run
 from guardian.pipeline.redaction import FieldRules
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.session_lines import ActionLine, SessionLine, read_session_lines
 
 TOOLS = ["contracts.read", "payments.send", "mail.send", "crm.read"]

@@ -14,13 +14,13 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
 from guardian.response.hearing import hear
-from guardian.signals import asking
 from guardian.signals.chain_exposure import ChainExposure
-from guardian.signals.mail_houses import anybodys
-from guardian.signals.reach import Way, way_of
-from guardian.signals.recipients import MAX_RECIPIENTS, UNREAD, recipients_of
-from guardian.signals.sensitivity import OPERATOR, WEIGHTS, kinds_in, kinds_of
-from guardian.signals.value_prints import MAX_PATHS, MAX_VALUES, identifying, prints_of
+from guardian.signals.exposure.recipients import MAX_RECIPIENTS, UNREAD, recipients_of
+from guardian.signals.exposure.sensitivity import OPERATOR, WEIGHTS, kinds_in, kinds_of
+from guardian.signals.exposure.value_prints import MAX_PATHS, MAX_VALUES, identifying, prints_of
+from guardian.signals.words import asking
+from guardian.signals.words.mail_houses import anybodys
+from guardian.signals.words.reach import Way, way_of
 
 REVIEW = "review_customer_contract_for_renewal_risk"
 STRANGER = "broker@elsewhere.example"

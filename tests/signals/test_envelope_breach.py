@@ -12,11 +12,11 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.response.hearing import hear
-from guardian.signals import envelope_rules as rules
-from guardian.signals.constraints import read
 from guardian.signals.envelope_breach import EnvelopeBreach
-from guardian.signals.leaves import comparable, touched
-from guardian.signals.ownership import named_sessions, ownership
+from guardian.signals.envelopes import rules
+from guardian.signals.envelopes.ownership import named_sessions, ownership
+from guardian.signals.words.constraints import read
+from guardian.signals.words.leaves import comparable, touched
 
 Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from guardian.bootstrap.judgement import fingerprinter
 from guardian.domain.signal import ParentFact, ParentStatus, Signal
 from guardian.errors import ConfigurationError
-from guardian.signals.identifiers import folded as folded_text
-from guardian.signals.identifiers import kind_of
-from guardian.signals.named_objects import named_objects
 from guardian.signals.object_mismatch import ObjectMismatch
+from guardian.signals.words.identifiers import folded as folded_text
+from guardian.signals.words.identifiers import kind_of
+from guardian.signals.words.named_objects import named_objects
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from guardian.domain.signal import BaselineFact
 from guardian.errors import ConfigurationError
-from guardian.signals.baseline_learning import MAX_NEXT_TOOLS, MAX_SIZES, MAX_TOOLS, REMEMBERED, UNITS, learn
+from guardian.signals.baseline.learning import MAX_NEXT_TOOLS, MAX_SIZES, MAX_TOOLS, REMEMBERED, UNITS, learn
 from guardian.signals.purpose_baseline import PurposeBaseline
 
 STEPS = [("contracts.read", 1), ("crm.read", 3), ("contracts.read", 1), ("tickets.create", 1)]

@@ -12,7 +12,7 @@ import pytest
 
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.domain.signal import BaselineFact, Observation, ParentFact, ParentStatus
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 
 TRACES = Path(__file__).parent.parent / "traces"
 FIRES_FROM = 0.5

@@ -12,7 +12,7 @@ from guardian.domain.batch import DeadLetter
 from guardian.domain.record import Place, Record
 from guardian.errors import FuseBlown, StoreError
 from guardian.pipeline.decoding import Decoder
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader

@@ -21,7 +21,7 @@ from guardian.domain.session import HumanWord
 from guardian.errors import FuseBlown, SchemaAway, StoreError
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.envelope_records import EnvelopeRecords
 from guardian.sources.mapping import plugin as mapping

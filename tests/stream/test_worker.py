@@ -22,7 +22,7 @@ from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
 from guardian.errors import BusError, ConfigurationError, FuseBlown, SchemaAway, StoreError
 from guardian.pipeline.decoding import Decoder
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.mcp import plugin as mcp
 from guardian.sources.reading import Reader

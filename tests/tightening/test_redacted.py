@@ -7,7 +7,7 @@ import pytest
 from guardian.domain.event import DecisionEvent
 from guardian.domain.past import flat_arguments
 from guardian.pipeline.redaction import FieldRules
-from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.credentials.scanner import CredentialScanner
 from guardian.tightening.grants import Grant
 from guardian.tightening.redacted import SHAPED, marked
 

@@ -1,0 +1,240 @@
+"""What a real credential looks like: detect-secrets' structured rules, anchored so that hostile text stays cheap.
+
+Only the rules are used: no entropy guesses, no settings, no verification over the network. Each rule is tried
+at the places where its literal beginning stands, within a bounded reach. Beginnings without end, each of which
+reads on over the next, would be looked at again and again: what the rules may look at grows with the record only.
+The few formats that the library does not know yet are added below it.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from detect_secrets.plugins.aws import AWSKeyDetector
+from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
+from detect_secrets.plugins.basic_auth import BasicAuthDetector
+from detect_secrets.plugins.github_token import GitHubTokenDetector
+from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from detect_secrets.plugins.openai import OpenAIDetector
+from detect_secrets.plugins.private_key import PrivateKeyDetector
+from detect_secrets.plugins.pypi_token import PypiTokenDetector
+from detect_secrets.plugins.sendgrid import SendGridDetector
+from detect_secrets.plugins.slack import SlackDetector
+from detect_secrets.plugins.square_oauth import SquareOAuthDetector
+from detect_secrets.plugins.stripe import StripeDetector
+
+from guardian.signals.credentials.key_lines import LINE_CHARS, is_key_text
+
+
+class Span(NamedTuple):
+    """Where a credential stands in a text, and of what kind it is."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class Found(NamedTuple):
+    """The credentials of a text, left to right, not overlapping, and how many characters it took to look."""
+
+    spans: tuple[Span, ...]
+    work: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the text was looked through to its end."""
+        return not self.spans or self.spans[-1].kind != UNSCANNED
+
+
+class _Rule(NamedTuple):
+    """`run` is what its patterns may read behind their beginning, and look at again from the next one; `behind` is
+    what has to follow them."""
+
+    kind: str
+    patterns: tuple[re.Pattern[str], ...]
+    reach: int = 2_048
+    run: re.Pattern[str] = re.compile(r"[\w.~+/=-]*")
+    tail: re.Pattern[str] = re.compile(r"[A-Za-z0-9_+/=-]*")
+    confirmed: Callable[[str], bool] | None = None
+    behind: re.Pattern[str] = re.compile("")
+
+
+def _of(detector: Any, kind: str, *more: str, **options: Any) -> _Rule:
+    return _Rule(kind, (*detector.denylist, *map(re.compile, more)), **options)
+
+
+def _is_token(text: str) -> bool:
+    try:
+        return bool(JwtTokenDetector.is_formally_valid(text))
+    except RecursionError:  # claims nested without end: hostile, and no token that anybody accepts
+        return False
+
+
+_NO_TAIL = re.compile("")
+_PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+[nr])*+\S|\s*[A-Za-z0-9+/=]{16})")
+"""What follows a key's first line in a file of it, and not where code looks for one."""
+_RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
+_RUN_BEHIND = 200
+_PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
+_TO_THE_END = re.compile(r".*", re.DOTALL)
+
+_RULES: dict[_Rule, tuple[str, ...]] = {
+    _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "aws", "AWS", "Aws"),
+    _of(GitHubTokenDetector, "github_token", r"github_pat_\w{22,255}"): (
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
+    _of(GitLabTokenDetector, "gitlab_token"): (
+        *("glpat-", "gldt-", "glft-", "glsoat-", "glrt-", "GR1348941", "glcbt-", "glimt-", "glptt-"),
+        *("glagent-", "gloas-"),
+    ),
+    _of(SlackDetector, "slack_token", r"xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+"): (
+        *("xox", "XOX", "xapp-", "https://hooks.slack.com/services/"),
+    ),
+    _of(StripeDetector, "stripe_key"): ("sk_live_", "rk_live_"),
+    _of(OpenAIDetector, "openai_token", r"sk-ant-[a-z0-9]+-[\w-]{40,}"): ("sk-",),
+    _of(SendGridDetector, "sendgrid_key"): ("SG.",),
+    _of(PypiTokenDetector, "pypi_token"): ("pypi-AgE",),
+    _of(SquareOAuthDetector, "square_secret"): ("sq0csp-",),
+    _of(AzureStorageKeyDetector, "azure_storage_key"): ("AccountKey=",),
+    _of(
+        JwtTokenDetector,
+        "json_web_token",
+        reach=16_384,
+        tail=re.compile(r"[A-Za-z0-9_.+/=-]*"),
+        confirmed=_is_token,
+    ): ("eyJ",),
+    _of(
+        PrivateKeyDetector,
+        "private_key",
+        r"BEGIN ENCRYPTED PRIVATE KEY",
+        tail=_PEM_TAIL,
+        behind=_PEM_BODY,
+    ): ("BEGIN ",),
+    _Rule("private_key", (re.compile(r"PuTTY-User-Key-File-[23]"),), tail=_TO_THE_END): ("PuTTY-User-Key-File-",),
+    _of(
+        BasicAuthDetector,
+        "basic_auth_url",
+        r"://:([^:/?#\[\]@!$&'()*+,;=\s]+)@",  # Redis has no user
+        run=re.compile(r"[^/?#\[\]@!$&'()*+,;=\s]*"),
+        tail=_NO_TAIL,
+    ): ("://",),
+    _Rule("google_api_key", (re.compile(r"AIza[0-9A-Za-z_-]{35}"),)): ("AIza",),
+    _Rule("npm_token", (re.compile(r"npm_[A-Za-z0-9]{36}"),)): ("npm_",),
+    _Rule(
+        "bearer_token",
+        (re.compile(r"[Bb]earer\s{1,4}((?=[^\s]{0,200}\d)[A-Za-z0-9._~+/-]{20,}=*)"),),
+        tail=_NO_TAIL,
+    ): ("Bearer ", "bearer "),
+    _Rule(
+        "url_secret",
+        (re.compile(r"[?&](?:password|passwd|pwd|api_?key|access_token|client_secret)=([^&\s#]{6,512})"),),
+        tail=_NO_TAIL,
+    ): tuple(
+        f"{mark}{name}="
+        for mark in "?&"
+        for name in ("password", "passwd", "pwd", "api_key", "apikey", "access_token", "client_secret")
+    ),
+}
+_BY_ANCHOR = {anchor: rule for rule, anchors in _RULES.items() for anchor in anchors}
+ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse=True)))
+"""Matches wherever a credential may begin; text without a match carries none."""
+
+UNSCANNED = "unscanned"
+_NAME_CHARS = 16
+_STAND_IN = re.compile(
+    r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{3,}|YOUR_[A-Z_]+"
+    r"|(?i:password|passwd|pass|secret|changeme|example)"
+)
+"""What stands where a secret would and is none, as a whole: `${TOKEN}`, a gateway's mask, `YOUR_API_KEY`."""
+WORK, WORK_PER_CHARACTER = 1_024, 4
+"""How many characters rules may look at in one record, and how many more for each that it has; one that asks for
+more is not trusted to be clean."""
+_FILLING = re.compile(r"[xX.]+")
+_LEAST_WORK = 16
+"""What one beginning counts for, however little stands behind it."""
+
+
+def look(text: str, work: int) -> Found:
+    """The credentials in a text; where the work ends the rest of it is `unscanned`.
+
+    `{"` in base64 is often `eyJ`, and a web token has a dot: a run without one is looked at once.
+    """
+    spans: list[Span] = []
+    runs = _Runs(text)
+    left, at, run_ends, dotless = work, 0, 0, False
+    while (anchor := ANCHOR.search(text, at)) is not None:
+        rule, start = _BY_ANCHOR[anchor.group()], anchor.start()
+        if anchor.group() == "eyJ":
+            if start >= run_ends:
+                whole = rule.run.match(text, start)
+                run_ends = start + 1 if whole is None else whole.end()
+                dotless = "." not in text[start:run_ends]
+            if dotless:
+                at = start + 1
+                continue
+        run = rule.run.match(text, anchor.end(), start + rule.reach)
+        left -= max(run.end() - start if run is not None else 0, _LEAST_WORK)
+        if left < 0:
+            spans.append(Span(start, len(text), UNSCANNED))
+            return Found(tuple(spans), work)
+        found = _try(rule, text, start, runs)
+        at = start + 1
+        if found is not None:
+            spans.append(found)
+            at = found.end
+    return Found(tuple(spans), work - left)
+
+
+def _stands_in(said: str) -> bool:
+    return _STAND_IN.fullmatch(said) is not None and not any(map(str.isdigit, said))
+
+
+def _is_filled_in(text: str, start: int, last: int) -> bool:
+    """Whether no more than a token's beginning is there, filled up as examples are: `ghp_xxxx`, `SG.xx.xx`."""
+    begins = ANCHOR.match(text, start)
+    return begins is not None and _FILLING.fullmatch(text, begins.end(), last) is not None
+
+
+def _name_twice(said: str, userinfo: str) -> bool:
+    """A password that is its user's name, as databases on a desk have, keeps no secret."""
+    return len(said) <= _NAME_CHARS and userinfo == f"://{said}:{said}@"
+
+
+class _Runs:
+    """Where the next long run of base64 begins in a text: what follows a key's first line, whatever its lines were
+    joined by. A path or a digest is none. What lies before a run is looked through once."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, -1
+
+    def follow(self, end: int) -> bool:
+        """Whether one begins soon behind this place."""
+        at = end
+        while self._at < end:
+            run = _RUN.search(self._text, at)
+            if run is None:
+                self._at = len(self._text) + _RUN_BEHIND
+            elif is_key_text(run.group()[:LINE_CHARS]):
+                self._at = run.start()
+            else:
+                at = run.end()
+        return self._at - end < _RUN_BEHIND
+
+
+def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:
+    for pattern in rule.patterns:
+        match = pattern.match(text, start, start + rule.reach)
+        if match is None or (rule.confirmed is not None and not rule.confirmed(match.group())):
+            continue
+        grouped = rule.tail is _NO_TAIL and pattern.groups == 1
+        first, last = match.span(1) if grouped else match.span()
+        if not grouped and _is_filled_in(text, start, last):
+            continue
+        if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):
+            continue
+        if rule.behind.match(text, last, start + rule.reach) is None and not runs.follow(last):
+            continue
+        tail = rule.tail.match(text, last)
+        return Span(first, tail.end() if tail is not None else last, rule.kind)
+    return None

@@ -1,0 +1,278 @@
+"""What an action names that may lie outside its envelope, where the comparison is not certain. Pure.
+
+A value in an object may or may not be what the object's name is about, unless another value in it is: `{id: c_1,
+title: Foo}` is settled by `c_1`; `{not: c_1}` means all the others. `contract: "c_9"` may be an id or a title;
+"400 euros" is no number; the number in `records: [5000]` may name one record or count them. Such doubts are told
+with little weight: alone they flag nobody, and the action is not called inside its envelope either.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain
+
+from guardian.domain.event import UNTOLD
+from guardian.domain.signal import Observation
+from guardian.signals.envelopes.admitting import admits, unsure
+from guardian.signals.envelopes.denying import touches, touches_class
+from guardian.signals.envelopes.filters import Filters, left_out
+from guardian.signals.envelopes.limits import counted, counts_things
+from guardian.signals.envelopes.ownership import alike
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, number, price, text
+from guardian.signals.words.hiding import dropped
+from guardian.signals.words.identifiers import as_uuid
+from guardian.signals.words.leaves import Leaf, Touched, compares
+from guardian.signals.words.paths import ROOTED, ends
+from guardian.signals.words.wording import shown, word_set, words
+
+_WORD = re.compile(r"\S{1,200}")
+_FILES = ("file", "file_name", "filename", "filepath")
+_GENERAL = word_set("code date id key name status type value")
+"""Names that end those of many other things."""
+_JOINED = 256
+"""How many paths are put together."""
+_REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
+"""A word with a digit in it: rather an id than a name."""
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """An envelope against one action."""
+
+    constraints: Constraints
+    seen: Observation
+    action: Touched
+
+    def told(self) -> Iterator[str]:
+        """One sentence for each doubt."""
+        yield from self._owners()
+        yield from self._resources()
+        yield from self._denied()
+        for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):
+            for name, bound in bounds.items():
+                yield from self._quantities(name, prefix, bound)
+        yield from self._limits()
+
+    def hidden(self) -> tuple[str, ...]:
+        """The places where redaction hid something that the envelope binds, or dropped what may have been such a
+        thing; each once."""
+        if not (self.seen.redacted or self.action.hidden):
+            return ()
+        bounds, limits = self.constraints, [*self.constraints.maxima, *self.constraints.minima]
+        keys = [
+            *bounds.allowed,
+            *bounds.denied,
+            *limits,
+            *(f"max_{name}" for name in limits),
+            *(f"min_{name}" for name in limits),
+        ]
+        bound = {"tenant_id", "session_id", DATA_CLASS, *keys}
+        bound |= {other for key in keys for other in self.constraints.also(key)}
+        bound |= {name.removesuffix("_id") for name in bound}
+        places = [leaf.path for leaf in self.action.hidden if bound & (leaf.names | leaf.through | leaf.inside)]
+        gone = dropped(self.seen.redacted, "action") if bounds.spelt else ()
+        told = [*(f"envelope.{key}" for key in bounds.hidden), *places, *map(".".join, gone)]
+        return tuple(dict.fromkeys(told))
+
+    def _owners(self) -> Iterator[str]:
+        envelope = self.seen.event.envelope
+        if envelope.tenant_id == UNTOLD:
+            return
+        tenant = envelope.tenant_id.casefold()
+        for leaf, said in self._may_name(lambda told: told.casefold() == tenant, "tenant_id"):
+            if _WORD.fullmatch(said):
+                yield f"{shown(leaf.path)} is {shown(said)}, which may be another tenant"
+        if "session_id" in self.seen.features_missing:
+            return
+        for leaf, said in self._may_name(lambda told: told == envelope.session_id, "session_id"):
+            if _REFERENCE.fullmatch(said) and alike(said, envelope.session_id):
+                yield f"{shown(leaf.path)} is {shown(said)}, which may be another session"
+
+    def _resources(self) -> Iterator[str]:
+        classes = self.constraints.data_classes
+        listed = {} if classes is None else {DATA_CLASS: classes}
+        for name, allowed in {**self.constraints.allowed, **listed}.items():
+            wanted = (name, *self.constraints.also(name))
+            admitted = partial(admits, allowed, name=name)
+            for leaf in self.action.named(wanted):
+                for said in map(text, leaf.scalars):
+                    if unsure(allowed, said, name) and admitted(said):
+                        yield f"{shown(leaf.path)} is {shown(said)}, more than {self._spelt(name)} may allow"
+            outside = [
+                *(
+                    (leaf.path, said)
+                    for leaf, said in self._may_name(admitted, *wanted)
+                    if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said)
+                ),
+                *self._filters.strange(admitted, wanted),
+                *self._compound(admitted, wanted),
+            ]
+            for path, said in outside:
+                yield f"{shown(path)} is {shown(said)}, which {self._spelt(name)} may not allow"
+            for path, _ in self._others(wanted):
+                yield f"{shown(path)} may mean others than it names, {self._spelt(name)} bounds them"
+
+    def _denied(self) -> Iterator[str]:
+        """What may be denied, where no rule is sure."""
+        for name, denied in self.constraints.denied.items():
+            key = f"denied_{name}"
+            hit = partial(touches_class if name == DATA_CLASS else touches, denied)
+            wanted = (name, *self.constraints.also(key))
+            near = (*wanted, *(each.removesuffix("_id") for each in wanted))
+            held = (
+                self.action.named((*near, *_files(wanted))),
+                self.action.around(near),
+                self.action.compounds(near),
+            )
+            leaves = [leaf for leaf in {id(leaf): leaf for leaf in chain(*held)}.values() if not leaf.inverted]
+            loose = (leaf for leaf in leaves if not leaf.answers(frozenset(wanted)))
+            found = ((leaf.path, said) for leaf in loose for said in map(text, leaf.scalars) if hit(said))
+            filtered = self._filters.strange(partial(_spared, hit), wanted)
+            led = self._led(hit, leaves) if any("/" in entry for entry in denied) else ()
+            for path, said in chain(found, filtered, led):
+                yield f"{shown(path)} is {shown(said)}, which {self._spelt(key)} may deny"
+            for path, spared in self._others(wanted):
+                if not {each.casefold() for each in denied} <= spared:
+                    yield f"{shown(path)} may mean others than it names, {self._spelt(key)} bounds them"
+
+    def _led(self, hit: Callable[[str], bool], leaves: Iterable[Leaf]) -> Iterator[tuple[str, str]]:
+        """Relative paths that are hit when they begin at the folder that stands beside them. Where none does, one
+        that climbs may begin at the root."""
+        folders = self.action.folders
+        pairs = (
+            (leaf.path, said, f"{base.rstrip('/')}/{said}")
+            for leaf in leaves
+            for said in map(text, leaf.scalars)
+            if not ROOTED.match(said)
+            for base in sorted(folders.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
+        )
+        for count, (path, said, led) in enumerate(pairs):
+            if count == _JOINED or (hit(led) and not hit(said)):
+                yield path, said
+                return
+
+    def _compound(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """Values under longer names, `target_path` for `path`, that look like what the names bound and are not
+        admitted."""
+        wanted, numbered = frozenset(names), any(name.endswith("_id") for name in names)
+        for leaf in (*self.action.compounds(wanted - _GENERAL), *self.action.named(_files(names))):
+            if leaf.answers(wanted) or not leaf.inside.isdisjoint(wanted) or leaf.inverted:
+                continue
+            for said in map(text, leaf.scalars):
+                looks = ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)
+                if looks and (numbered or number(said) is None) and not admitted(said):
+                    yield leaf.path, said
+
+    def _others(self, names: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+        """Where a query asks for others than those that it names, and what it surely leaves out. An operator with
+        nothing beside it asks for all, unless something else in its object says what it asks for."""
+        leaves = [*self.action.named(names), *self.action.around(names)]
+        inverted = [leaf for leaf in leaves if leaf.inverted]
+        speaking = {_above(leaf.path) for leaf in leaves if any(map(_says, leaf.values))} if inverted else set()
+        for leaf in inverted:
+            last = leaf.path.rpartition(".")[2]
+            if any(map(_says, leaf.values)) or (compares(last) and _above(leaf.path) not in speaking):
+                yield leaf.path, left_out(last, map(text, leaf.scalars))
+        yield from self._filters.others(names)
+
+    @cached_property
+    def _filters(self) -> Filters:
+        return Filters(self.action)
+
+    def _may_name(self, admitted: Callable[[str], bool], *names: str) -> Iterator[tuple[Leaf, str]]:
+        """Values that are not admitted and lie in an object of one of the names, or under the name without its
+        `_id`. An admitted member settles its object, but for its rivals; in a list of objects, if every one of
+        them has it."""
+        wanted, bare = frozenset(names), [name.removesuffix("_id") for name in names if name.endswith("_id")]
+        inside = list(self.action.around(wanted))
+        members: dict[str, list[str]] = defaultdict(list)
+        for leaf in inside:
+            members[leaf.path] += map(text, leaf.scalars)
+        settled = {_above(path): told[0] for path, told in members.items() if told and all(map(admitted, told))}
+        bound = [(leaf, settled.get(_above(leaf.path))) for leaf in inside]
+        for leaf, settles in (*((leaf, None) for leaf in self.action.named(bare)), *bound):
+            for said in filter(str.strip, map(text, leaf.scalars)) if not leaf.answers(wanted) else ():
+                if (settles is None or _rivals(settles, said)) and not admitted(said):
+                    yield leaf, said
+
+    def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
+        key, others = prefix + name, self.constraints.also(prefix + name)
+        things = counts_things(self.constraints, key)
+        plural = "_".join(words(self.constraints.spelt[key]))
+        wanted = frozenset({plural.removeprefix(prefix), plural, *others} if things else {name, key, *others})
+        lying: dict[str, list[object]] = defaultdict(list)
+        for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
+            if leaf.answers(wanted) if not things else not leaf.names.isdisjoint(wanted):
+                listed = counted(leaf, name) and (things or leaf.count != 1)
+                if not listed and any(_may_break(value, prefix, bound) for value in leaf.values):
+                    yield f"{shown(leaf.path)} is no number, {self._spelt(key)} bounds it"
+            else:
+                lying[_above(leaf.path)] += leaf.values
+        for leaf in self.action.named({name, *others}) if things else ():
+            one = leaf.count == 1 and key not in leaf.names
+            if one and any(_beyond(number(value), prefix, bound) for value in leaf.values):
+                yield f"{shown(leaf.path)} is one thing or a number in a list, {self._spelt(key)} bounds it"
+        for path, values in lying.items():
+            quantities = [quantity for value in values if (quantity := number(value)) is not None]
+            if not quantities or any(_beyond(quantity, prefix, bound) for quantity in quantities):
+                yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
+
+    def _limits(self) -> Iterator[str]:
+        """Limits that are no numbers, where the action touches what they bound."""
+        for key, allowed in self.constraints.allowed.items():
+            name = key[len("max_") :]
+            if not key.startswith(("max_", "min_")):
+                continue
+            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.constraints.also(key))))
+            if met or (name == "record" and "records" not in self.seen.features_missing):
+                yield f"{self._spelt(key)} is {shown(', '.join(sorted(allowed)), 60)}, which is no number"
+
+    def _spelt(self, key: str) -> str:
+        return shown(self.constraints.spelt[key], 60)
+
+
+def _files(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _FILES if any(name.rpartition("_")[2] == "path" for name in names) else ()
+
+
+def _above(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _climbs(path: str) -> bool:
+    return any(end.startswith("../") for end in ends(path))
+
+
+def _spared(hit: Callable[[str], bool], said: str) -> bool:
+    return not hit(said)
+
+
+def _rivals(settles: str, said: str) -> bool:
+    """Whether a value beside one that is admitted may count in its place: a path that climbs or begins at the root
+    too, or another word that looks like it."""
+    if ends(said) or (ROOTED.match(settles) and ROOTED.match(said)):
+        return True
+    word = settles[:1].isalpha() and not as_uuid(settles) and _REFERENCE.fullmatch(said)
+    return bool(word) and alike(settles, said)
+
+
+def _may_break(value: object, prefix: str, bound: Number) -> bool:
+    """Of what is no number: whether it may be one beyond the bound."""
+    if number(value) is not None or not _says(value):
+        return False
+    told = price(value)
+    return told is None or _beyond(told, prefix, bound)
+
+
+def _beyond(quantity: Number | None, prefix: str, bound: Number) -> bool:
+    return quantity is not None and (quantity > bound if prefix == "max_" else quantity < bound)
+
+
+def _says(value: object) -> bool:
+    return value is not None and not (isinstance(value, str) and not value.strip())
+
+
+def _unlike(leaf: Leaf, allowed: frozenset[str]) -> bool:
+    return leaf.count is not None or any(_says(value) and not admits(allowed, value) for value in leaf.values)

@@ -1,0 +1,72 @@
+"""What the filters in an action ask for, `{"field": "contract_id", "op": "eq", "value": "c_9"}`. Pure."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+from guardian.signals.words.constraints import text
+from guardian.signals.words.leaves import Touched, compares, ranges
+from guardian.signals.words.wording import canonical, word_set
+
+_FIELDS = word_set("attribute column field field_name key name parameter path property property_name")
+_HELD = word_set("operand val value")
+_OPERATORS = word_set("comparator comparison op operator predicate")
+"""Canonical names under which a filter says what it is about, what that must be, and how the two compare."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Those of one action, by the path of the object that they are."""
+
+    action: Touched
+
+    def strange(self, admitted: Callable[[str], bool], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """What filters about one of the names ask for, where it is not admitted. In a list of filters about other
+        things too nobody knows which value is whose: there one admitted value settles it."""
+        for path, fields in self._about.items():
+            told = [] if fields.isdisjoint(names) or path in self._inverted else [*chain(*self._held[path])]
+            strange = [said for said in told if not admitted(said)]
+            if strange and (fields <= {*names} or len(strange) == len(told)):
+                yield path, strange[0]
+
+    def others(self, names: tuple[str, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+        """Where filters about one of the names ask for others than they hold, and what they surely leave out."""
+        for path, operator in self._inverted.items():
+            if not self._about[path].isdisjoint(names):
+                yield path, left_out(operator, chain(*self._held[path]))
+
+    @cached_property
+    def _about(self) -> Mapping[str, set[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for leaf in self.action.named(_FIELDS):
+            told = (canonical(said.rpartition(".")[2]) for said in leaf.scalars if isinstance(said, str))
+            found[leaf.path.rpartition(".")[0]].update(told)
+        return found
+
+    @cached_property
+    def _held(self) -> Mapping[str, list[list[str]]]:
+        found: dict[str, list[list[str]]] = {path: [] for path in self._about}
+        for leaf in self.action.named(_HELD) if found else ():
+            if (path := leaf.path.rpartition(".")[0]) in found:
+                found[path].append([said for said in map(text, leaf.scalars) if said.strip()])
+        return found
+
+    @cached_property
+    def _inverted(self) -> Mapping[str, str]:
+        """The operators of those that ask for others than they hold. In a list of filters all must."""
+        found: dict[str, list[str]] = {path: [] for path in self._about}
+        for leaf in self.action.named(_OPERATORS) if found else ():
+            if (path := leaf.path.rpartition(".")[0]) in found:
+                found[path] += map(text, leaf.scalars)
+        return {
+            path: max(said, key=ranges)
+            for path, said in found.items()
+            if said and len(said) >= len(self._held[path]) and all(map(compares, said))
+        }
+
+
+def left_out(operator: str, told: Iterable[str]) -> frozenset[str]:
+    """What an operator that means others surely leaves out."""
+    return frozenset() if ranges(operator) else frozenset(said.strip().casefold() for said in told)

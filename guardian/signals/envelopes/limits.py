@@ -1,0 +1,223 @@
+"""Numeric limits of an envelope, per call and summed over the session. Pure.
+
+The total of one call: items of a list add up. Quantities told in several places are one and the same, and the
+largest counts: a resource repeats its arguments, a total stands beside its items. Where a limit does not count
+things, it bounds each number in a list.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from guardian.domain.signal import Breach, Observation, broken_by
+from guardian.signals.words.constraints import Constraints, Number, number, price
+from guardian.signals.words.leaves import Leaf, Touched
+from guardian.signals.words.reads import came_to_nothing
+from guardian.signals.words.wording import (
+    READING,
+    canonical,
+    only_reads,
+    shown,
+    singular,
+    word_set,
+    words,
+    words_of_act,
+)
+
+_CAP = 2**53  # sums stay exact in every JSON reader
+_DIGITS = 9  # a sum of decimal amounts is no larger than they are
+_RECORD = "record"
+_ROW = "row"
+_MEASURES = frozenset(
+    {"amount", "byte", "cost", "duration", "fee", "minute", "percent", "percentage", "price", "second"}
+)
+"""Words of what is measured."""
+_MONEY = frozenset({"amount", "cost", "fee", "price"})
+_LOOKING = READING - {"check", "download"}
+_PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
+_QUERYING = word_set("query select sql")
+_WRITING = word_set(
+    "add append create delete drop edit import insert merge modify put remove replace update upsert write"
+)
+_BOUNDING = word_set("count fetch first limit max maximum n page pagesize per size take top")
+_SEEKING = word_set("browse find list lookup search")
+_LETTERS = word_set("chat email file folder inbox mail message page thread")
+_TABULAR = word_set(
+    "airtable athena bigquery cassandra clickhouse csv database databricks dataframe dataset db dynamodb excel "
+    "hive mongo mongodb mysql oracle parquet pg postgres postgresql query redshift row select sheet snowflake "
+    "spreadsheet sql sqlite supabase table trino warehouse"
+)
+"""Found in what they keep, a thing is a row."""
+_MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
+"""Plurals that do not look like one."""
+
+Sums = Mapping[str, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """An envelope's limits against one action."""
+
+    constraints: Constraints
+    seen: Observation
+    action: Touched
+
+    def per_call(self, summed: tuple[str, ...]) -> Iterator[Breach]:
+        """Limits that this call alone breaks, by one quantity or, if the limit is summed, by their total."""
+        bare = _bare(summed)
+        for name, most in self.constraints.maxima.items():
+            asked = self._asked(name, "max_")
+            if asked and name in bare:
+                asked.append(self._together(name))
+            if asked and max(asked) > most:
+                yield Breach(
+                    "records_over_limit" if name == _RECORD else "limit_exceeded",
+                    f"{_shown(max(asked))} asked for, {self._spelt('max_', name)} is {_shown(most)}",
+                    about=broken_by(f"max_{name}", max(asked)),
+                )
+        for name, least in self.constraints.minima.items():
+            asked = self._asked(name, "min_")
+            if asked and min(asked) < least:
+                yield Breach(
+                    "below_minimum",
+                    f"{_shown(min(asked))} asked for, {self._spelt('min_', name)} is {_shown(least)}",
+                    about=broken_by(f"min_{name}", -min(asked)),
+                )
+
+    def added(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
+        """The sums after this action; a call that was denied or failed moved nothing and adds nothing."""
+        if self.seen.event.decision.effect == "deny" or came_to_nothing(self.seen.event):
+            return dict(sums)
+        return {**sums, **self._totals(sums, summed)}
+
+    def per_session(self, sums: Sums, summed: tuple[str, ...]) -> Iterator[Breach]:
+        """Limits that this call breaks together with the allowed calls before it, whose sums are given."""
+        for name, total in self._totals(sums, summed).items():
+            most = self.constraints.maxima[name]
+            if total > most and total > sums.get(name, 0):
+                yield Breach(
+                    "records_over_limit_session" if name == _RECORD else "limit_exceeded_session",
+                    f"{_shown(total)} in this session so far, {self._spelt('max_', name)} is {_shown(most)}",
+                    about=broken_by(f"max_{name}", total, summed=True),
+                )
+
+    def _totals(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
+        bounded = [name for name in _bare(summed) if name in self.constraints.maxima]
+        return {name: _sum(sums.get(name, 0), self._moved(name)) for name in bounded}
+
+    def _asked(self, name: str, prefix: str) -> list[Number]:
+        found: list[Number] = []
+        key = prefix + name
+        things = counts_things(self.constraints, key)
+        for leaf in self._leaves(name, prefix):
+            held = counted(leaf, name) and (not things or key in leaf.names)
+            listed = _numbers(leaf) if held else []
+            found += listed if listed and prefix == "min_" else [*_quantities(leaf, name), *listed]
+        if name == _RECORD and "records" not in self.seen.features_missing:
+            found.append(self.seen.event.records)
+        return found
+
+    def _leaves(self, name: str, prefix: str) -> Iterator[Leaf]:
+        """The values that certainly speak of what a limit bounds."""
+        wanted = {name, prefix + name, *self.constraints.also(prefix + name)}
+        things = counts_things(self.constraints, prefix + name)
+        return (leaf for leaf in self.action.named(wanted) if not things or not leaf.names.isdisjoint(wanted))
+
+    def _places(self, name: str) -> Iterable[list[Number]]:
+        """The quantities told in each place; all items of a list are in one place."""
+        places: dict[str, list[Number]] = defaultdict(list)
+        for leaf in self._leaves(name, "max_"):
+            places[leaf.path] += _paid(leaf) if _is_money(name) else _quantities(leaf, name)
+        return places.values()
+
+    def _together(self, name: str) -> Number:
+        return max((_sum(*told) for told in self._places(name)), default=0)
+
+    def _moved(self, name: str) -> Number:
+        event, reads = self.seen.event, _looks_up(self.seen.event.action.tool)
+        came = event.action.records if event.result is None else event.result.records
+        came = event.action.records if came is None else came
+        if name == _RECORD and came is not None:
+            return came
+        if name == _ROW and came is not None and (rows := self._rows(reads=reads, came=came)) is not None:
+            return rows
+        if reads and _is_money(name):
+            return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
+        return self._together(name)
+
+    def _rows(self, *, reads: bool, came: Number) -> Number | None:
+        """How many rows a call moved; None where its quantities tell that themselves. A look-up moved the rows
+        that came back, whatever number the agent named; hits of a search and mail are no rows. A query that may
+        write moved at least as many as it names."""
+        leaves = list(self._leaves(_ROW, "max_"))
+        tool = frozenset(map(singular, words(self.seen.event.action.tool)))
+        if reads:
+            elsewhere = tool.isdisjoint(_TABULAR) and not tool.isdisjoint(_SEEKING | _LETTERS)
+            return 0 if elsewhere and not leaves else came
+        if tool.isdisjoint(_QUERYING):
+            return None
+        also = self.constraints.also(f"max_{_ROW}")
+        bound = {f"max_{_ROW}", *(name for name in also if not _BOUNDING.isdisjoint(words(name)))}
+        bounds = all(not leaf.names.isdisjoint(bound) for leaf in leaves if _quantities(leaf, _ROW))
+        return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))
+
+    def _spelt(self, prefix: str, name: str) -> str:
+        return shown(self.constraints.spelt[prefix + name], 60)
+
+
+def _looks_up(tool: str) -> bool:
+    """Whether a tool only looks things up. The thing may be named like an act of paying, `check` or `payout`."""
+    last = words_of_act(tool)
+    return only_reads(tool) and bool(last) and last[0] in _LOOKING and _PAYING.isdisjoint(last)
+
+
+def measured(name: str) -> bool:
+    """Whether a list under this name holds quantities; a list under any other name is counted."""
+    return not _MEASURES.isdisjoint(name.split("_"))
+
+
+def counts_things(constraints: Constraints, key: str) -> bool:
+    """Whether a limit bounds how many there are of something: `max_records`, but not `max_bytes` or `max_age`.
+
+    Then a word or an object under its name in the singular is one such thing, and no quantity.
+    """
+    spelt = words(constraints.spelt[key])
+    return not measured(key) and ("_".join(spelt) != key or spelt[-1] in _MANY)
+
+
+def counted(leaf: Leaf, name: str) -> bool:
+    """Whether it is a list of which a limit under this name counts the items."""
+    return leaf.count is not None and not measured(name)
+
+
+def _quantities(leaf: Leaf, name: str) -> list[Number]:
+    return [leaf.count] if leaf.count is not None and counted(leaf, name) else _numbers(leaf)
+
+
+def _numbers(leaf: Leaf) -> list[Number]:
+    return [quantity for value in leaf.values if (quantity := number(value)) is not None]
+
+
+def _paid(leaf: Leaf) -> list[Number]:
+    """Its quantities and prices: ten times "300 EUR" is no less than ten times 300."""
+    told = (price(value) if (plain := number(value)) is None else plain for value in leaf.values)
+    return [quantity for quantity in told if quantity is not None]
+
+
+def _is_money(name: str) -> bool:
+    return not _MONEY.isdisjoint(name.split("_"))
+
+
+def _sum(*quantities: Number) -> Number:
+    """The sum of the quantities; a negative one counts as 0, so that it takes nothing off the others."""
+    return round(min(sum(min(max(quantity, 0), _CAP) for quantity in quantities), _CAP), _DIGITS)
+
+
+@lru_cache(maxsize=16)
+def _bare(summed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(canonical(key).removeprefix("max_") for key in summed)
+
+
+def _shown(quantity: Number) -> str:
+    return format(quantity, ".15g") if isinstance(quantity, float) else shown(quantity)

@@ -1,0 +1,293 @@
+"""Where a child's envelope is not narrower than its parent's: one function per dimension. Pure.
+
+A child that drops what its parent had (a constraint, an expiry, a list of tools) is wider; a constraint that it
+adds narrows it. Purposes are compared by their words alone, and only plain cases are named.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.purposes import open_ended
+from guardian.domain.text import some
+from guardian.domain.wildcards import covers
+from guardian.signals.envelopes.admitting import admits, admits_class, spelt
+from guardian.signals.envelopes.denying import freed, freed_classes
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, number, read
+from guardian.signals.words.hiding import AGENT, DELEGATOR
+from guardian.signals.words.wording import (
+    content,
+    joins_more,
+    only_reads,
+    shown,
+    singular,
+    word_set,
+    words,
+)
+
+ANYTHING = "*"
+"""An entry that bounds nothing: to drop a list with it makes nobody wider."""
+_LISTED = 5
+_TIMES = frozenset({"until", "after", "before", "expire", "expires", "expiry", "exp"})
+_ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
+_ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
+"""Last words of canonical names: of when an envelope begins or ends, of when it ends, and of what is new in every
+envelope."""
+_A_SECOND = timedelta(seconds=1)
+_LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
+_AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3_600, "hour": 3_600, "day": 86_400}
+_BYTES = {
+    "KB": 2**10,
+    "KiB": 2**10,
+    "MB": 2**20,
+    "MiB": 2**20,
+    "GB": 2**30,
+    "GiB": 2**30,
+    "TB": 2**40,
+    "TiB": 2**40,
+}
+"""Units that mean one thing: an `m` may be a minute, a month or a metre."""
+_TYPED = re.compile(r'(?:account|agent|client|human|person|principal|service|user):{1,2}"?([^"]+)"?')
+_GRANTING = word_set("allow allowed can enable enabled may permit permitted")
+_RESTRICTING = word_set("dry mask masked only readonly redact redacted require required sandbox")
+"""Words by which a truth value says whether it gives something or takes something away."""
+
+
+class Widening(NamedTuple):
+    """One way in which a child exceeds (or merely repeats) its parent."""
+
+    name: str
+    detail: str
+
+
+def in_one_spelling(
+    mine: Sequence[str], theirs: Sequence[str], spelling: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Two lists of tools, made comparable. Where only one of them has names that the rule for names changes, they
+    come from records of two formats: then both are spelt by the rule."""
+    if any(tool in spelling for tool in mine) == any(tool in spelling for tool in theirs):
+        return tuple(mine), tuple(theirs)
+    one, other = (dict.fromkeys(spelling.get(tool, tool) for tool in tools) for tools in (mine, theirs))
+    return tuple(one), tuple(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """A child's envelope beside its parent's. `kept_share` in [0, 1] is the share of kept tools that is too much;
+    `redacted` are the rules by which both were redacted: what they hide is not compared. `principals` are the
+    delegators and agents of the sessions above the parent."""
+
+    child: Envelope
+    parent: Envelope
+    kept_share: float
+    redacted: Mapping[str, str]
+    principals: tuple[str, ...] = ()
+
+    def widenings(self) -> Iterator[Widening]:
+        """Everything in which the child is not narrower."""
+        child = read(self.child.resource_constraints, self.redacted)
+        parent = read(self.parent.resource_constraints, self.redacted)
+        yield from self._identity()
+        yield from self._tools()
+        for kind, detail in exceeding(child, parent):
+            name = "resources" if kind == "expiry" else kind  # a child is no renewal of its parent
+            yield Widening(f"wider_{name}", f"beyond its parent: {detail}")
+        yield from self._expiry()
+        yield from self._purpose()
+        yield from self._kept(child, parent)
+
+    def _identity(self) -> Iterator[Widening]:
+        """A child may name as its delegator any person or agent of the chain above it: it acts for nobody else.
+        Where it is not known who stands above a delegated parent, or persons and agents cannot be compared, nobody
+        can say that it does."""
+        mine, theirs = self.child.delegator_id, self.parent.delegator_id
+        above = self.parent.parent_session_id is None or self.principals
+        unknown = not above or incomparable(self.redacted)
+        known = (theirs, self.parent.agent_id or theirs, *self.principals)
+        if not unknown and UNTOLD not in (mine, *known) and not any(_are_one(mine, each) for each in known):
+            yield Widening("changed_delegator", f"the delegator is {shown(mine)}, its parent's {shown(theirs)}")
+
+    def _tools(self) -> Iterator[Widening]:
+        mine, theirs = self.child.allowed_tools, self.parent.allowed_tools
+        if theirs and not mine and ANYTHING not in theirs:
+            yield Widening("wider_tools", "the child lists no tools, its parent does")
+        held, wild = frozenset(theirs), [entry for entry in theirs if "*" in entry]
+        beyond = (tool for tool in mine if theirs and tool not in held)
+        wider = tuple(tool for tool in beyond if not any(covers(entry, tool) for entry in wild))
+        if wider:
+            yield Widening("wider_tools", f"tools that its parent has not: {_some(wider)}")
+
+    def _expiry(self) -> Iterator[Widening]:
+        mine, theirs = self.child.expires_at, self.parent.expires_at
+        if theirs is None:
+            return
+        if mine is None:
+            yield Widening("later_expiry", f"the child never expires, its parent at {theirs.isoformat()}")
+        elif outlives(mine, theirs):
+            yield Widening(
+                "later_expiry", f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
+            )
+
+    def _purpose(self) -> Iterator[Widening]:
+        mine, theirs = self.child.purpose, self.parent.purpose
+        if not theirs.strip() or open_ended(theirs):
+            return
+        if not mine.strip():
+            yield Widening("wider_purpose", "the child declares no purpose, its parent does")
+        elif open_ended(mine):
+            yield Widening("wider_purpose", f'the child\'s purpose "{shown(mine)}" constrains nothing')
+        elif added := joins_more(mine, theirs):
+            said = _some(sorted(added))
+            yield Widening("wider_purpose", f"the child's purpose adds to its parent's: {said}")
+
+    def _kept(self, child: Constraints, parent: Constraints) -> Iterator[Widening]:
+        mine, theirs = frozenset(self.child.allowed_tools), frozenset(self.parent.allowed_tools)
+        seen = not (child.hidden or parent.hidden)
+        if seen and mine == theirs and _authority(child) == _authority(parent) and (mine or child.spelt):
+            yield Widening("copied_authority", f"an exact copy of its parent's authority: {_some(sorted(mine))}")
+            return
+        purpose = content(self.child.purpose)
+        kept = mine & theirs
+        alien = {tool for tool in kept if not content(tool) & purpose}
+        acting = any(not only_reads(tool) for tool in alien)
+        enough = len(kept) >= self.kept_share * len(theirs) and len(alien) >= 2 and len(kept) > len(alien)
+        if enough and acting and content(self.parent.purpose) != purpose:
+            said = _some(sorted(alien))
+            yield Widening("kept_tools", f"kept of its parent's tools, though its own purpose names none: {said}")
+
+
+def _authority(constraints: Constraints) -> tuple[object, ...]:
+    lists = constraints.allowed, constraints.denied, constraints.data_classes
+    return *lists, constraints.maxima, constraints.minima
+
+
+def _are_one(mine: str, theirs: str) -> bool:
+    """Whether two names are of one person or agent: neither case nor a type that only one of them has before it
+    tells them apart.
+
+    >>> _are_one("agent:Ann", "ann"), _are_one('User::"ann"', "ann"), _are_one("agent:ann", "user:ann")
+    (True, True, False)
+    """
+    one, other = spelt(mine).casefold(), spelt(theirs).casefold()
+    return other in (one, _untyped(one)) or one == _untyped(other)
+
+
+def bare(name: str) -> str:
+    """The name of a person or agent without what tells no two of them apart: case, and a type before it.
+
+    >>> bare('User::"Ann"')
+    'ann'
+    """
+    return _untyped(spelt(name).casefold())
+
+
+def incomparable(redacted: Mapping[str, str]) -> bool:
+    """Whether a rule hashes either delegators or agents: then nobody can tell whether one is the other."""
+    return (DELEGATOR in redacted) is not (AGENT in redacted)
+
+
+def _untyped(name: str) -> str:
+    found = _TYPED.fullmatch(name)
+    return name if found is None else found[1]
+
+
+def outlives(mine: datetime, theirs: datetime) -> bool:
+    """Whether one end is later than another, by a second or more: tokens keep whole seconds only."""
+    return mine - theirs >= _A_SECOND
+
+
+def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
+    """Everything that one envelope allows beyond another: its kind (`resources`, `expiry`, …), and a sentence."""
+    for name, theirs in granted.allowed.items():
+        last = name.removesuffix("_at").rpartition("_")[2]
+        if last in _ONCE:
+            continue
+        kind = "expiry" if last in _TIMES else "resources"
+        key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
+        if mine is None:
+            if ANYTHING not in theirs:
+                yield kind, f"{key} is dropped"
+            continue
+        wider = sorted(value for value in mine if not admits(theirs, value, name))
+        if wider and not (_less(name, last, mine, theirs) or _stricter(granted.spelt[name], mine, theirs)):
+            yield kind, f"{key} also allows {_some(wider)}"
+    yield from _data_classes(held.data_classes, granted.data_classes)
+    yield from _freed(held, granted)
+    for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
+        for name, bound in bounds.items():
+            key, limit = shown(granted.spelt[prefix + name], 60), own.get(name)
+            if limit is None:
+                yield "limits", f"{key} is dropped"
+            elif limit > bound if prefix == "max_" else limit < bound:
+                yield "limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}"
+
+
+def _freed(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
+    """What `granted` denies and `held` does not, neither by name nor by listing something else."""
+    for name, theirs in granted.denied.items():
+        mine = held.denied.get(name, frozenset())
+        classes = name == DATA_CLASS
+        listed = held.data_classes if classes else held.allowed.get(name)
+        if found := (freed_classes if classes else freed)(theirs, mine, listed):
+            key = shown(granted.spelt[f"denied_{name}"], 60)
+            yield "data_classes" if classes else "resources", f"{key} no longer holds {_some(found)}"
+
+
+def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether an end certainly comes no later, or a limit in the same unit is certainly no wider."""
+    ends = last in _ENDS or name.endswith("not_after")
+    if not mine or not theirs or not (ends or name.startswith(("max_", "min_"))):
+        return False
+    held, granted = ([_moment(value) if ends else _amount(value) for value in told] for told in (mine, theirs))
+    if len({unit for unit, _ in (*held, *granted)}) > 1:
+        return False
+    return min(held) >= max(granted) if name.startswith("min_") else max(held) <= min(granted)
+
+
+def _stricter(key: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether a truth value certainly gives less: `allow_export: false`, `read_only: true`."""
+    grants, restricts = (not listed.isdisjoint(words(key)) for listed in (_GRANTING, _RESTRICTING))
+    less, more = ("false", "true") if grants else ("true", "false")
+    return grants != restricts and {*map(spelt, mine)} == {less} and {*map(spelt, theirs)} == {more}
+
+
+def _moment(said: str) -> tuple[str, float]:
+    """The unit and size of a moment, in seconds since 1970 (or thousandths, by its size). A text that is no moment
+    has a unit of its own, and so have 0 and the year 1, which mean "no end" in some systems."""
+    told = number(said)
+    try:
+        at = told if told is not None else datetime.fromisoformat(said)
+        seconds = at if isinstance(at, int | float) else at.timestamp() if at.tzinfo is not None else 0.0
+    except ValueError:
+        seconds = 0.0
+    unit = "ms" if seconds > _MOST_SECONDS else ""
+    return (unit, float(seconds)) if seconds > _LEAST_MOMENT else (f"={said}", 0.0)
+
+
+def _amount(said: str) -> tuple[str, float]:
+    """The unit and size of "10 GB", in seconds or bytes where it measures those. A text that is no amount has a
+    unit of its own."""
+    found = _AMOUNT.fullmatch(said)
+    if found is None:
+        return f"={said}", 0.0
+    many, unit = float(found[1]), found[2]
+    if seconds := _SECONDS.get(singular(unit)):
+        return "s", many * seconds
+    return ("B", many * _BYTES[unit]) if unit in _BYTES else (unit, many)
+
+
+def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:
+    if granted is None or (held is None and ANYTHING in granted):
+        return
+    if held is None:
+        yield "data_classes", "the list of data classes is dropped"
+    elif wider := sorted(value for value in held if not admits_class(granted, value)):
+        yield "data_classes", f"data classes are also {_some(wider)}"
+
+
+def _some(found: Sequence[str]) -> str:
+    return some(found, _LISTED, lambda item: shown(item, 60))

@@ -1,0 +1,164 @@
+"""The first envelope that a session showed, in brief, and where later ones exceed it. Pure and bounded.
+
+It is kept as plain data: the first 128 tools of the alphabet, a name of more than 128 characters as its digest,
+and so constraints of more than 8,192, whatever the order of their lists. Delegator, parent, purpose and
+constraints can only be compared under the same redaction rules: what was kept under others, or by an earlier
+version, is taken anew.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.strict_json import canonical_json
+from guardian.domain.text import some
+from guardian.domain.wildcards import covers
+from guardian.signals.envelopes.admitting import spelt
+from guardian.signals.envelopes.narrowing import ANYTHING, Widening, exceeding, in_one_spelling, outlives
+from guardian.signals.words.constraints import read
+from guardian.signals.words.wording import shown, words
+
+_MAX_TOOLS = 128
+_TOOL_CHARS = 128
+_CONSTRAINT_CHARS = 8_192
+_LISTED = 5
+_NEVER_REDACTED = ("tools", "count", "expires")
+
+
+def essence(envelope: Envelope, redacted: Mapping[str, str]) -> dict[str, Any]:
+    """What is remembered of an envelope: its tools and their number, its constraints and expiry; and as digests
+    its purpose, delegator, parent and the rules by which it was redacted."""
+    tools = sorted({_kept(tool) for tool in envelope.allowed_tools})
+    return {
+        "tools": tools[:_MAX_TOOLS],
+        "count": len(tools),
+        "purpose": _purpose(envelope),
+        "expires": envelope.expires_at.isoformat() if envelope.expires_at is not None else None,
+        "constraints": _constraints(envelope),
+        "delegator": _delegator(envelope),
+        "parent": _parent(envelope),
+        "rules": _rules(redacted),
+    }
+
+
+def remembered(
+    first: Mapping[str, Any] | None, envelope: Envelope, redacted: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """The first envelope's essence. What was kept under other redaction rules is replaced by this envelope's."""
+    if first is None:
+        return essence(envelope, redacted)
+    if first.get("rules") == _rules(redacted):
+        return first
+    return {**essence(envelope, redacted), **{name: first[name] for name in _NEVER_REDACTED}}
+
+
+def growth(
+    first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str], spelling: Mapping[str, str]
+) -> Iterator[Widening]:
+    """Where `envelope`, redacted by `redacted`, exceeds the first one of its session. What other rules may have
+    changed in the first one is not compared. `spelling`: tools whose name the rule for names changes -> the new
+    name."""
+    yield from _tools(first, envelope, spelling)
+    if first.get("rules") == _rules(redacted):
+        yield from _bounds(first["constraints"], envelope, redacted)
+        yield from _people(first, envelope)
+        if _purpose(envelope) != first["purpose"]:
+            detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
+            yield Widening("reissued_purpose", detail)
+    expires = first["expires"]
+    if expires is None:
+        return
+    if envelope.expires_at is None:
+        yield Widening("reissued_expiry", f"this session was issued until {expires}, now it never expires")
+    elif outlives(envelope.expires_at, datetime.fromisoformat(expires)):
+        detail = f"this session was issued until {expires}, now until {envelope.expires_at.isoformat()}"
+        yield Widening("reissued_expiry", detail)
+
+
+def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, str]) -> Iterator[Widening]:
+    before, now = first["tools"], sorted({_kept(tool) for tool in envelope.allowed_tools})
+    if ANYTHING in before:
+        return
+    if before and not now:
+        yield Widening("reissued_tools", "this session was issued with a list of tools, now it lists none")
+        return
+    if not before or (now[:_MAX_TOOLS] == before and len(now) <= first["count"]):
+        return  # what more there is of a list that was cut may be what was not kept
+    now, before = map(sorted, in_one_spelling(now, before, spelling))
+    more = [tool for tool in now if not any(covers(entry, tool) for entry in before)]
+    if len(first["tools"]) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
+        kept = first["tools"] if before == first["tools"] else [""]  # spelt otherwise they have another order
+        more = [tool for tool in more if tool < kept[-1]]
+    if more:
+        said = some(more, _LISTED, lambda tool: shown(tool, 60))
+        yield Widening("reissued_tools", f"this session was issued without {said}")
+
+
+def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
+    now = _constraints(envelope)
+    if now == before:
+        return
+    if before.startswith("#"):
+        yield Widening("reissued_unclear", "this session was issued with other constraints, too long to keep")
+        return
+    for kind, detail in exceeding(
+        read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
+    ):
+        said = "until another time" if kind == "expiry" else "with less"
+        yield Widening(f"reissued_{kind}", f"this session was issued {said}: {detail}")
+
+
+def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
+    delegator, parent = first["delegator"], first["parent"]
+    mine, as_it_stands = _delegator(envelope), _digest(envelope.delegator_id)  # which earlier versions kept
+    if None not in (delegator, mine) and delegator not in (mine, as_it_stands):
+        detail = f"this session was issued for another person than {shown(envelope.delegator_id)}"
+        yield Widening("reissued_delegator", detail)
+    if parent is not None and _parent(envelope) != parent:
+        named = envelope.parent_session_id
+        now = "it names none" if named is None else f"it names {shown(named)}"
+        yield Widening("reissued_parent", f"this session was issued below another parent, now {now}")
+
+
+def _constraints(envelope: Envelope) -> str:
+    told = canonical_json(envelope.resource_constraints)
+    if len(told) <= _CONSTRAINT_CHARS:
+        return told
+    return "#" + _digest(canonical_json(_ordered(envelope.resource_constraints)))
+
+
+def _ordered(value: Any) -> Any:
+    """The same with lists of scalars in one order: they are sets of what is allowed."""
+    if isinstance(value, Mapping):
+        return {key: _ordered(item) for key, item in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    plain = not any(isinstance(item, (Mapping, list, tuple)) for item in value)
+    return sorted(value, key=canonical_json) if plain else [_ordered(item) for item in value]
+
+
+def _rules(redacted: Mapping[str, str]) -> str:
+    return _digest(canonical_json(dict(redacted)))
+
+
+def _delegator(envelope: Envelope) -> str | None:
+    return None if envelope.delegator_id == UNTOLD else _digest(spelt(envelope.delegator_id))
+
+
+def _parent(envelope: Envelope) -> str | None:
+    return None if envelope.parent_session_id is None else _digest(envelope.parent_session_id)
+
+
+def _kept(tool: str) -> str:
+    return tool if len(tool) <= _TOOL_CHARS else "#" + _digest(tool)
+
+
+def _purpose(envelope: Envelope) -> str:
+    return _digest(" ".join(words(envelope.purpose)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

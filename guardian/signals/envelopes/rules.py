@@ -1,0 +1,171 @@
+"""The rules of an envelope that need no memory, one function each. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
+
+from guardian.domain.event import Envelope
+from guardian.domain.signal import Breach, Observation, marks
+from guardian.domain.text import some
+from guardian.domain.wildcards import allows
+from guardian.signals.envelopes.admitting import admits, admits_class, spelt
+from guardian.signals.envelopes.denying import touches, touches_class
+from guardian.signals.envelopes.ownership import ownership
+from guardian.signals.words.constraints import DATA_CLASS, Constraints, text, values
+from guardian.signals.words.leaves import Leaf, Touched
+from guardian.signals.words.wording import LISTED, and_others, canonical, shown
+
+_ABOVE = frozenset(
+    {
+        *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
+        *("namespace", "workspace", "group", "account"),
+    }
+)
+"""Names of arguments that say whose something is; where two of them differ nobody knows which one counts."""
+_BELOW = frozenset({"repo", "repository", "project"})
+_PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
+
+
+def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
+    """The envelope itself: its signature and its expiry."""
+    expires = seen.event.envelope.expires_at
+    if seen.signature == "invalid":
+        yield Breach("signature_invalid", "the envelope's signature does not hold")
+    if expires is not None and seen.now - expires > timedelta(seconds=leeway_seconds):
+        said = f"the envelope expired at {expires.isoformat()}"
+        if seen.clock_suspect:
+            arrived = seen.now.isoformat(timespec="seconds")
+            said += f", and the call arrived at {arrived} (its own time is not believed)"
+        yield Breach("envelope_expired", said)
+
+
+def unsigned(seen: Observation) -> Iterator[Breach]:
+    """That nobody signed the envelope, where signatures are asked for. It says nothing of what the agent does."""
+    if seen.signature == "missing":
+        told = "nobody signed the envelope; where keys.envelope_jwks is set, envelope_jws belongs beside it"
+        yield Breach("signature_missing", told, seen.event.decision.effect != "deny")
+
+
+def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
+    """The tool must be listed, where tools are listed at all."""
+    if not allows(envelope.allowed_tools, tool):
+        names = some(envelope.allowed_tools, LISTED, lambda entry: shown(entry, 40))
+        detail = f"{shown(tool)} is not among the allowed tools: {names}"
+        yield Breach("tool_not_allowed", detail, about=marks([tool]))
+
+
+def resources(constraints: Constraints, action: Touched) -> Iterator[Breach]:
+    """Each value that a constraint bounds must be one that it allows and none that it denies. One breach speaks
+    for all."""
+    found: dict[str, Refused] = {}
+    for each in refused(constraints, action):
+        found.setdefault(each.known_by, each)
+    if found:
+        first, *others = found.values()
+        detail = f"{shown(first.leaf.path)} is {shown(first.said)}{first.why}"
+        yield Breach(
+            "resource_outside_constraints",
+            detail + and_others([other.said for other in others]),
+            about=marks(found),
+        )
+
+
+class Refused(NamedTuple):
+    """A value that a constraint does not allow or that one denies, where it stands, and what it is known by in
+    any spelling."""
+
+    leaf: Leaf
+    said: str
+    known_by: str
+    why: str
+
+
+def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
+    """The values that a constraint does not allow, then those that one denies."""
+    owners = _Owners(action)
+    for name, allowed in constraints.allowed.items():
+        kept = shown(", ".join(sorted(allowed)[:LISTED]) or "nothing", 120)
+        why = f"; {shown(constraints.spelt[name], 60)} allows {kept}"
+        for leaf, value in values(action, name, *constraints.also(name)):
+            if not admits(allowed, value, name) and not (
+                name in _BELOW and owners.admitted(leaf, allowed, text(value))
+            ):
+                said = text(value)
+                yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why)
+    for name, denied in constraints.denied.items():
+        key = constraints.spelt[f"denied_{name}"]
+        names = (name, *constraints.also(key))
+        for leaf, value in values(action, *names) if name != DATA_CLASS else ():
+            if _is_denied(denied, value, action.folders.get(leaf.path.rpartition(".")[0], frozenset())):
+                said, why = text(value), f", one of {shown(key, 60)}"
+                yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
+
+
+def _is_denied(denied: frozenset[str], value: object, folders: frozenset[str]) -> bool:
+    """Whether a value is denied as it stands. One that climbs far enough to reach the root from anywhere is not,
+    where it leads elsewhere from the folders beside it."""
+    if not touches(denied, value):
+        return False
+    led = (f"{folder.rstrip('/')}/{text(value)}" for folder in folders)
+    return not folders or touches(denied, value, based=True) or any(touches(denied, each) for each in led)
+
+
+class _Owners:
+    """Reads from the arguments beside a value whose it is: `{"owner": "acme", "repo": "shop"}` is `acme/shop`."""
+
+    def __init__(self, action: Touched) -> None:
+        self._action = action
+
+    def admitted(self, leaf: Leaf, allowed: frozenset[str], said: str) -> bool:
+        """Whether owner and value together are admitted. In a list of such objects all must have one owner: which
+        value belongs to which is not known."""
+        pairs = frozenset(entry for entry in allowed if entry.count("/") == 1)
+        named = self._beside.get(leaf.path.rpartition(".")[0], set())
+        parts = [said, *named]
+        return len(named) == 1 and all(map(_PART.fullmatch, parts)) and admits(pairs, "/".join(reversed(parts)))
+
+    @cached_property
+    def _beside(self) -> Mapping[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for leaf in self._action.named(_ABOVE):
+            found.setdefault(leaf.path.rpartition(".")[0], set()).update(
+                filter(str.strip, map(text, leaf.scalars))
+            )
+        return found
+
+
+def data_classes(constraints: Constraints, told: frozenset[str], action: Touched) -> Iterator[Breach]:
+    """Every data class asked for, or told as asked for or returned, must be listed, where classes are listed, and
+    none may be denied."""
+    allowed, denied = constraints.data_classes, constraints.denied.get(DATA_CLASS, frozenset())
+    if allowed is None and not denied:
+        return
+    also = (*constraints.also(DATA_CLASS), *constraints.also(constraints.spelt.get(f"denied_{DATA_CLASS}", "")))
+    named = {text(value) for _, value in values(action, DATA_CLASS, *also)} | told
+    outside = {
+        name: canonical(name) or name
+        for name in sorted(named)
+        if (denied and touches_class(denied, name)) or not (allowed is None or admits_class(allowed, name))
+    }
+    if outside:
+        said = some(list(outside), LISTED, lambda name: shown(name, 40))
+        kept = "others" if allowed is None else shown(", ".join(sorted(allowed)[:LISTED]) or "none", 120)
+        detail = f"data class {said} is outside the envelope's: {kept}"
+        yield Breach("data_class_outside", detail, about=marks(outside.values()))
+
+
+def in_documents(
+    seen: Observation, constraints: Constraints, documents: Touched, known: frozenset[str]
+) -> Iterator[str]:
+    """What texts that may be documents name, and a call could not, one sentence for each."""
+    rules = (
+        ownership(seen, documents, known),
+        resources(constraints, documents),
+        data_classes(constraints, frozenset(), documents),
+    )
+    yield from (f"a text that may be a document: {found.detail}" for found in chain(*rules) if found.hard)
+    if documents.cut:
+        yield "a text holds more than is looked at"

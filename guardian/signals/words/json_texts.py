@@ -1,0 +1,63 @@
+"""JSON that an action holds as text, read as if it were nested there. Pure and bounded.
+
+The texts of parameters (`params: "{…}"`) say what a call does, as many a tool takes its arguments. Any other text
+may be a document, which may speak of anything.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from guardian.signals.words.leaves import Leaf, Touched, below
+from guardian.signals.words.wording import word_set
+
+_PARAMETERS = word_set("arg argument filter kwarg param parameter query request variable where")
+"""Canonical names."""
+_BEGINS = re.compile(r"\s*[\[{]")
+_MAX_DEPTH = 3
+"""Texts in texts."""
+_MAX_LEAVES = 4_000
+_DIGITS = 400
+
+
+def unfolded(action: Touched) -> tuple[Touched, Touched]:
+    """The action with what the texts of its parameters hold; and apart from it what its other texts hold."""
+    told, apart = list(action.leaves), list[Leaf]()
+    cut, cut_apart, most = action.cut, False, len(action.leaves) + _MAX_LEAVES
+    queue = [(leaf, True, 0) for leaf in action.leaves]
+    for leaf, above, depth in queue:  # it grows on the way
+        certain = above and not _PARAMETERS.isdisjoint(leaf.names)
+        for held in _held(leaf):
+            room = depth < _MAX_DEPTH and len(queue) < most
+            if room:
+                (told if certain else apart).extend(held.leaves)
+                queue += ((each, certain, depth + 1) for each in held.leaves)
+            if held.cut or not room:
+                cut, cut_apart = cut or certain, cut_apart or not certain
+    return replace(action, leaves=tuple(told), cut=cut), Touched(tuple(apart), cut_apart)
+
+
+def _held(leaf: Leaf) -> Iterator[Touched]:
+    for said in leaf.values:
+        if isinstance(said, str) and _BEGINS.match(said) and "{" in said:
+            try:
+                parsed = json.loads(said, parse_int=_integer, object_pairs_hook=_every)
+            except ValueError:
+                continue
+            except RecursionError:
+                yield Touched((), cut=True)
+                continue
+            yield below(leaf, parsed)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _DIGITS else float(digits)
+
+
+def _every(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of a key that comes twice some readers take the first, others the last."""
+    found: dict[str, list[object]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: values if len(values) > 1 else values[0] for key, values in found.items()}

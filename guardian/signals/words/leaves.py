@@ -1,0 +1,301 @@
+"""What an action names: every value of its arguments and resource, with the names it answers to. Pure and bounded.
+
+`contract_ids`, `contract_id`, `contract: {"id": …}` and a resource of type `contract` answer to one name. A value
+may be wrapped: `{"contract_id": {"eq": …}}` speaks for its object. Whether the object's name means its other
+members is not certain. Where an action holds more than the bounds allow, the rest is not looked at and `cut` says
+so.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+from guardian.domain.event import DecisionEvent
+from guardian.domain.signal import Observation
+from guardian.signals.words import hiding
+from guardian.signals.words.hiding import Rule
+from guardian.signals.words.paths import ROOTED
+from guardian.signals.words.wording import canonical, word_set, words
+
+_MAX_VALUES = 10_000
+_MAX_LEAVES = 2_000
+_MAX_PLACES = 20_000
+"""How many values, lists and objects are looked at: a call may hold a million empty ones."""
+_MAX_DEPTH = 12
+_NAME_CHARS = 512
+_STEP_CHARS = 80
+_LEFT_OUT = word_set(
+    "blocked denied deny disallowed except exclude excluded excludes excluding exclusion exclusions forbidden "
+    "ignore ignored not prohibited skip skipped without"
+)
+"""Words of names under which stands what a call does not ask for."""
+_BASES = word_set("base base_dir base_path cwd dir directory folder parent prefix root workdir working_dir")
+"""Canonical names of what a relative path beside it begins at."""
+_NAMING = ("_code", "_id", "_key", "_name", "_ref", "_value")
+WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
+"""Canonical names under which an object holds what its own name is about."""
+_RANGES = word_set("ge greater_than gt gte le less_than lt lte") | {"<", ">", "<=", ">="}
+_COMPARING = _RANGES | word_set("is_not ne neq nin not not_equal not_equal_to not_in") | {"!=", "<>"}
+_OTHERS = _COMPARING | _LEFT_OUT | {"must_not"}
+"""Canonical names and signs under which a query holds what it does not ask for, or where that ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value that an action names: where it stands, the names it answers to, and its scalars.
+
+    through  names that it answers to because it is wrapped
+    inside   names of the objects around it, for which it may or may not speak
+    count    how many items a list has; None for a single value
+
+    `names` and `inside` hold each name both in its canonical spelling and in its own.
+    """
+
+    path: str
+    names: frozenset[str]
+    values: tuple[object, ...]
+    count: int | None = None
+    through: frozenset[str] = frozenset()
+    inside: frozenset[str] = frozenset()
+    hidden: bool = False
+
+    def answers(self, names: frozenset[str]) -> bool:
+        """Whether it certainly speaks for one of the names."""
+        return not (names.isdisjoint(self.names) and names.isdisjoint(self.through))
+
+    @property
+    def inverted(self) -> bool:
+        """Whether it stands for what a query does not ask for, or where that ends."""
+        return compares(self.path.rpartition(".")[2]) or not _OTHERS.isdisjoint(self.names | self.inside)
+
+    @property
+    def scalars(self) -> Iterator[str | int | float]:
+        return (value for value in self.values if isinstance(value, (str, int, float)))
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Everything that an action's arguments and resource name; `cut`: there was more than is looked at.
+
+    `hidden` are the places where redaction left nothing that could be compared; they are not among `leaves`.
+    """
+
+    leaves: tuple[Leaf, ...]
+    cut: bool
+    hidden: tuple[Leaf, ...] = ()
+
+    def named(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves that answer to one of the canonical names."""
+        return self._of(self._answering, names)
+
+    def around(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves that lie in an object of one of the names."""
+        return self._of(self._lying, names)
+
+    def compounds(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves with a longer name for one of the names, `target_path` or `path_name` for `path`; any other
+        that begins so is rather its date, size or state."""
+        begin, end = tuple(f"{name}_" for name in names), tuple(f"_{name}" for name in names)
+        joined = [
+            known
+            for known in self._answering
+            if known.endswith(end) or (known.endswith(_NAMING) and known.startswith(begin))
+        ]
+        return self.named(known for known in joined if _LEFT_OUT.isdisjoint(known.split("_")))
+
+    def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:
+        found = [at for name in names if name in index for at in index[name]]
+        return (self.leaves[at] for at in (sorted(set(found)) if len(found) > 1 else found))
+
+    @cached_property
+    def folders(self) -> Mapping[str, frozenset[str]]:
+        """The rooted folders that each object names, by its path: what relative paths beside them begin at."""
+        found: dict[str, set[str]] = {}
+        for leaf in self.named(_BASES):
+            rooted = (said for said in leaf.scalars if isinstance(said, str) and ROOTED.match(said))
+            found.setdefault(leaf.path.rpartition(".")[0], set()).update(rooted)
+        return {path: frozenset(folders) for path, folders in found.items() if folders}
+
+    @cached_property
+    def _answering(self) -> Mapping[str, Sequence[int]]:
+        return _index(leaf.names | leaf.through for leaf in self.leaves)
+
+    @cached_property
+    def _lying(self) -> Mapping[str, Sequence[int]]:
+        return _index(leaf.inside for leaf in self.leaves)
+
+
+def _index(named: Iterable[frozenset[str]]) -> Mapping[str, Sequence[int]]:
+    found: dict[str, list[int]] = {}
+    for at, names in enumerate(named):
+        for name in names:
+            found.setdefault(name, []).append(at)
+    return found
+
+
+def compares(operator: str) -> bool:
+    """Whether an operator of a query means other values than the one beside it.
+
+    >>> [compares(said) for said in ("$ne", "!=", "not in", "eq")]
+    [True, True, True, False]
+    """
+    return (canonical(operator) or operator) in _COMPARING
+
+
+def ranges(operator: str) -> bool:
+    """Whether it may mean the value beside it too."""
+    return (canonical(operator) or operator) in _RANGES
+
+
+def touched(event: DecisionEvent) -> Touched:
+    """The values that the action's arguments and resource name."""
+    return _touched(event, {})
+
+
+def comparable(seen: Observation) -> Touched:
+    """As `touched`, without what redaction hid: only the rest can be compared with an envelope."""
+    action = _touched(seen.event, seen.redacted)
+    if not seen.credentials:
+        return action
+    marks = [leaf for leaf in action.leaves if any(map(hiding.marked, leaf.values))]
+    kept = (
+        replace(leaf, values=tuple(value for value in leaf.values if not hiding.marked(value)))
+        for leaf in action.leaves
+    )
+    return replace(action, leaves=tuple(kept), hidden=(*action.hidden, *marks))
+
+
+def below(leaf: Leaf, value: object) -> Touched:
+    """What a value names that stands in the place of a leaf."""
+    return _bounded(_walk(value, _Place(leaf.path, (leaf.path.rpartition(".")[2],), leaf.inside)))
+
+
+def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
+    return _bounded(_action_leaves(event, redacted))
+
+
+def _bounded(walked: Iterable["Leaf | _Aside"]) -> Touched:
+    found: list[Leaf] = []
+    cut = False
+    for places, leaf in enumerate(walked):
+        if places == _MAX_PLACES or (len(found) == _MAX_LEAVES and isinstance(leaf, Leaf)):
+            cut = True
+            break
+        if isinstance(leaf, Leaf):
+            found.append(leaf)
+        cut = cut or leaf is _Aside.BEYOND
+    hidden = tuple(leaf for leaf in found if leaf.hidden)
+    return Touched(tuple(leaf for leaf in found if not leaf.hidden) if hidden else tuple(found), cut, hidden)
+
+
+class _Aside(Enum):
+    """What a walk passes that is no value."""
+
+    WITHIN = "a list, an object or nothing"
+    BEYOND = "more than is looked at"
+
+
+def _action_leaves(event: DecisionEvent, redacted: Mapping[str, str]) -> Iterator[Leaf | _Aside]:
+    resource = event.action.resource
+    rules = hiding.under(redacted, "action.resource")
+    if resource is not None:
+        kind = resource.type or ""
+        if resource.id is not None:
+            last = kind.replace("/", ".").rsplit(".", 1)[-1]
+            names = {"resource", "resource_id", *(canonical(n) for n in (kind, kind + "_id", last, last + "_id"))}
+            hidden = () in hiding.below(rules, "id")
+            yield Leaf("resource.id", frozenset(names) - {"", "id"}, (resource.id,), hidden=hidden)
+        if resource.type is not None:
+            yield Leaf("resource.type", frozenset({"resource_type"}), (resource.type,))
+        yield from _walk(resource.model_extra or {}, _Place("resource", rules=rules))
+    rules = hiding.under(redacted, "action.arguments")
+    yield from _walk(event.action.arguments or {}, _Place("arguments", rules=rules))
+
+
+class _Place(NamedTuple):
+    """Where a walk stands: the path for people, the keys that lead there, the names of the objects around it, and
+    the redaction rules that go on from there."""
+
+    path: str
+    keys: tuple[str, ...] = ()
+    inside: frozenset[str] = frozenset()
+    depth: int = 0
+    rules: tuple[Rule, ...] = ()
+
+    def below(self, key: str, inside: frozenset[str]) -> "_Place":
+        rules = self.rules and hiding.below(self.rules, key)
+        return _Place(f"{self.path}.{_cut(key)}", (*self.keys, key[-_NAME_CHARS:]), inside, self.depth + 1, rules)
+
+    def item(self, at: int) -> "_Place":
+        """An item of the list here: an item of `records` is a `record`."""
+        head, slash, last = self.keys[-1].rpartition("/")
+        keys = (*self.keys[:-1], head + slash + canonical(last))
+        rules = self.rules and hiding.below(self.rules, str(at))
+        return _Place(self.path, keys, self.inside, self.depth + 1, rules)
+
+    def leaf(self, value: object) -> Leaf:
+        """One for a scalar or a list of them."""
+        values = tuple(value[:_MAX_VALUES]) if isinstance(value, (list, tuple)) else (value,)
+        count = len(value) if isinstance(value, (list, tuple)) else None
+        names, through = _names(self.keys), _through(self.keys)
+        return Leaf(self.path, names, values, count, through, self.inside, hiding.hides(self.rules, value))
+
+
+def _walk(value: object, at: _Place) -> Iterator[Leaf | _Aside]:
+    if at.depth > _MAX_DEPTH:
+        yield _Aside.BEYOND
+    elif isinstance(value, Mapping):
+        yield _Aside.WITHIN
+        wraps = not WRAPPERS.isdisjoint(map(canonical, value))
+        around = at.inside if wraps or not at.keys else at.inside | _names(at.keys) | _through(at.keys)
+        for key, item in value.items():
+            yield from _walk(item, at.below(key, around))
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        yield _Aside.WITHIN
+        if any(isinstance(item, Mapping) for item in value):
+            yield replace(at.leaf([]), count=len(value))
+        for number, item in enumerate(value):
+            yield from _walk(item, at.item(number))
+    elif isinstance(value, (list, tuple)):
+        yield at.leaf(value)
+        if len(value) > _MAX_VALUES:
+            yield _Aside.BEYOND
+    else:
+        nothing = value is None and not (at.keys and compares(at.keys[-1]))
+        yield _Aside.WITHIN if nothing else at.leaf(value)
+
+
+def _names(keys: tuple[str, ...]) -> frozenset[str]:
+    return _named(keys[-1], keys[-2] if len(keys) > 1 else "")
+
+
+@lru_cache(maxsize=8_192)
+def _named(key: str, above: str) -> frozenset[str]:
+    """The names of a value, by its own key and by that joined to the key above, for `contracts: [{"id": …}]`."""
+    tail, above = _tail(key), _tail(above)
+    joined = {f"{above}_{key}", f"{canonical(above)}_{key}"}
+    return frozenset({"_".join(words(tail)), canonical(tail), *map(canonical, joined)})
+
+
+def _through(keys: tuple[str, ...]) -> frozenset[str]:
+    if len(keys) < 2:
+        return frozenset()
+    name = canonical(_tail(keys[-1]))
+    if name in WRAPPERS or (name == "id" and canonical(_tail(keys[-2])).endswith("_id")):
+        return _names(keys[:-1]) | _through(keys[:-1])
+    return frozenset()
+
+
+def _tail(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _cut(key: str) -> str:
+    """A key as a step of a path. A long one is cut, and its digest tells it apart: it is repeated in the path of
+    each value below it."""
+    if len(key) <= _STEP_CHARS:
+        return key
+    return f"{key[:_STEP_CHARS]}…{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
