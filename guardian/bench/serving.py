@@ -8,7 +8,7 @@ from typing import Any
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings, load
-from guardian.control.adviser import Adviser
+from guardian.control.advice.adviser import Adviser
 from guardian.telemetry import Metrics
 
 

@@ -9,7 +9,7 @@ from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.sources import OWN, completion_of
 from guardian.config import Settings
-from guardian.control.adviser import AdviceRule, Adviser
+from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.embedding.fit import FitRequest
 from guardian.stream.advising import LocalAdviser
 from guardian.wire.adviser import RemoteAdviser

@@ -26,7 +26,7 @@ from guardian.bootstrap.slack import SlackQueue, slack_options
 from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.config.base import Options
-from guardian.control.adviser import Adviser
+from guardian.control.advice.adviser import Adviser
 from guardian.control.alert_outbox import AlertQueues
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates

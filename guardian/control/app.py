@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guardian import __version__
+from guardian.control.advice.patience import Patience
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
@@ -22,7 +23,6 @@ from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
 from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
-from guardian.control.patience import Patience
 from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES

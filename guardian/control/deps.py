@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from guardian.control.adviser import AdviceRule, Adviser
+from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.control.certificates import ClientCertificates
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.remembered import DecisionPointWatch, Seldom

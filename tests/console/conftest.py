@@ -27,7 +27,7 @@ from guardian.archive.writer import write_events
 from guardian.bootstrap.console import with_console
 from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
-from guardian.control.adviser import AdviceRule, Adviser
+from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.token_records import record_token

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from whole_store import ledger_entries
 
 from guardian.control import app, descendants, lapse, lifting
-from guardian.control.adviser import AdviceRule
+from guardian.control.advice.adviser import AdviceRule
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.switch import SwitchRule

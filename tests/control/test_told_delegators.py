@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from guardian.control.adviser import AdviceRule
+from guardian.control.advice.adviser import AdviceRule
 from guardian.domain.finding import Effect, Subject
 from guardian.wire.advice import Weighing
 

@@ -24,7 +24,7 @@ from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap.slack import SlackQueue
 from guardian.config import Settings
-from guardian.control.adviser import AdviceRule, Adviser
+from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
 from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.deps import ControlDeps, ControlSettings

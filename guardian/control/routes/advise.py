@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from guardian.control.advising import advise, held_for, undone
+from guardian.control.advice.advising import advise, held_for, undone
 from guardian.control.authority import Reach, may_read
 from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps

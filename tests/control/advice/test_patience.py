@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 from until import until
 
-from guardian.control.adviser import AdviceRule
-from guardian.control.patience import Patience
+from guardian.control.advice.adviser import AdviceRule
+from guardian.control.advice.patience import Patience
 from guardian.errors import AdviserError
 from guardian.telemetry import Metrics
 from guardian.wire.advice import Weighing

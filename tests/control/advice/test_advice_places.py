@@ -5,7 +5,7 @@ import json
 import pytest
 
 from guardian.bootstrap.sources import formats_of
-from guardian.control.adviser import AdviceRule
+from guardian.control.advice.adviser import AdviceRule
 from guardian.domain.record import Record
 from guardian.sources.completing import Completion
 from guardian.sources.reading import Reader

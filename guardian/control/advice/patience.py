@@ -5,8 +5,8 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
-from guardian.control.adviser import Adviser
-from guardian.control.circuit import Circuit
+from guardian.control.advice.adviser import Adviser
+from guardian.control.advice.circuit import Circuit
 from guardian.errors import AdviserError
 from guardian.telemetry import Metrics, logger
 from guardian.wire.advice import Weighing

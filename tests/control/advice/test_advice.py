@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import update
 
-from guardian.control.adviser import AdviceRule
+from guardian.control.advice.adviser import AdviceRule
 from guardian.errors import AdviserError
 from guardian.store.control.approvals import ApprovalRows
 from guardian.store.control.tables import approval

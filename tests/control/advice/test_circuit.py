@@ -1,6 +1,6 @@
 """The circuit breaker before the adviser."""
 
-from guardian.control.circuit import Circuit
+from guardian.control.advice.circuit import Circuit
 
 
 def opened(at=10.0):

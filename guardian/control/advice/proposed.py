@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from guardian.control.adviser import AdviceRule
-from guardian.control.asked import read_asked
+from guardian.control.advice.adviser import AdviceRule
+from guardian.control.advice.asked import read_asked
 from guardian.control.problems import Refusal, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier, SessionKey
 from guardian.store.control.rows import ControlRows
