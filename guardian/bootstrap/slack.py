@@ -20,8 +20,8 @@ from guardian.config.control import SlackPerson
 from guardian.control.cases.beginning import begin
 from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
-from guardian.control.desk import Desk
-from guardian.control.slack_door import SlackDoor
+from guardian.control.desk.clicks import Desk
+from guardian.control.desk.door import SlackDoor
 from guardian.control.token_records import record_issue
 from guardian.errors import ConfigurationError
 from guardian.wire.desk import DeskClient

@@ -11,7 +11,7 @@ from guardian.bootstrap.control import open_channel
 from guardian.bootstrap.slack import slack_options
 from guardian.commands.samples import samples
 from guardian.config import Settings
-from guardian.control.desk import alert_of
+from guardian.control.desk.clicks import alert_of
 from guardian.domain.finding import Kind
 from guardian.errors import ConfigurationError, GuardianError
 from guardian.wire.evidence import EvidenceClient

@@ -18,6 +18,7 @@ from guardian import __version__
 from guardian.control.advice.patience import Patience
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
+from guardian.control.desk.door import SlackDoor
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
@@ -27,7 +28,6 @@ from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
 from guardian.control.self_testing import test_the_switch
-from guardian.control.slack_door import SlackDoor
 from guardian.control.token_expiry import tell_of_ending_tokens
 from guardian.control.waiting import LongPolls, Places
 from guardian.control.walking import Waits, follow_on

@@ -17,8 +17,8 @@ from guardian.alerting.clicks import Click
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
-from guardian.control.desk import Desk
-from guardian.control.desk_commands import answer_command
+from guardian.control.desk.clicks import Desk
+from guardian.control.desk.commands import answer_command
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
 from guardian.errors import ControlError, StoreError

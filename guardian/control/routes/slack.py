@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from guardian.control.desk.door import SlackDoor
 from guardian.control.problems import absent
-from guardian.control.slack_door import SlackDoor
 
 router = APIRouter(include_in_schema=False)
 
