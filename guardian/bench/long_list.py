@@ -20,7 +20,7 @@ from guardian.bench.serving import serving, settled
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.running import leave_what_is_loaded
-from guardian.control.token_records import record_token
+from guardian.control.authentication.token_records import record_token
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, finding_id
 from guardian.revocation.expiry import ExpiryRule
 from guardian.store.control.store import ControlStore

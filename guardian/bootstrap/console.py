@@ -15,8 +15,8 @@ from guardian.console.app import ASGIApp, create_console, in_front
 from guardian.console.in_process import InProcess
 from guardian.console.oidc import Client, OpenIdProvider
 from guardian.console.ports import ConsoleParts, Thresholds
+from guardian.control.authentication.visiting import Visits
 from guardian.control.deps import ControlDeps
-from guardian.control.visiting import Visits
 from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ModelError

@@ -29,7 +29,7 @@ from guardian.config.base import Options
 from guardian.control.advice.adviser import Adviser
 from guardian.control.alert_outbox import AlertQueues
 from guardian.control.app import create_app
-from guardian.control.certificates import ClientCertificates
+from guardian.control.authentication.certificates import ClientCertificates
 from guardian.control.connections import bounded
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.framing import Framed

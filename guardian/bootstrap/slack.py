@@ -17,12 +17,12 @@ from guardian.bootstrap.channels import given
 from guardian.bootstrap.people import by_id_and_email, check_certificate
 from guardian.config import Settings
 from guardian.config.control import SlackPerson
+from guardian.control.authentication.token_records import record_issue
 from guardian.control.cases.beginning import begin
 from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
 from guardian.control.desk.clicks import Desk
 from guardian.control.desk.door import SlackDoor
-from guardian.control.token_records import record_issue
 from guardian.errors import ConfigurationError
 from guardian.wire.desk import DeskClient
 from guardian.wire.principal import Person

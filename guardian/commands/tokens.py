@@ -13,8 +13,8 @@ from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
-from guardian.control.certificates import pem_thumbprint
-from guardian.control.token_records import record_issue
+from guardian.control.authentication.certificates import pem_thumbprint
+from guardian.control.authentication.token_records import record_issue
 from guardian.errors import ConfigurationError, TokenError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import IssuedToken

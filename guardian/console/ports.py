@@ -24,7 +24,7 @@ class Admission(Protocol):
 
 
 class Visits(Protocol):
-    """Who is signed in; `control/visiting.py` keeps it.
+    """Who is signed in; `control/authentication/visiting.py` keeps it.
 
     `whose` says whom a one-time link would sign in and does not use it up; `redeem` does, once. `resume` answers
     who a browser's secret belongs to, None when that sign-in is over: by its end, by rest, or because the token

@@ -16,10 +16,11 @@ from starlette.responses import Response
 
 from guardian import __version__
 from guardian.control.advice.patience import Patience
+from guardian.control.authentication.gate import PUBLIC, Gate
+from guardian.control.authentication.token_expiry import tell_of_ending_tokens
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.desk.door import SlackDoor
-from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
 from guardian.control.looking import SharedLooks
@@ -28,7 +29,6 @@ from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
 from guardian.control.self_testing import test_the_switch
-from guardian.control.token_expiry import tell_of_ending_tokens
 from guardian.control.waiting import LongPolls, Places
 from guardian.control.walking import Waits, follow_on
 from guardian.control.watching import remember, watch

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from guardian.control.advice.adviser import AdviceRule, Adviser
-from guardian.control.certificates import ClientCertificates
+from guardian.control.authentication.certificates import ClientCertificates
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.remembered import DecisionPointWatch, Seldom
 from guardian.control.switch import SwitchRule

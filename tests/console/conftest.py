@@ -29,8 +29,8 @@ from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
+from guardian.control.authentication.token_records import record_token
 from guardian.control.deps import ControlDeps, ControlSettings
-from guardian.control.token_records import record_token
 from guardian.domain.event import Envelope
 from guardian.domain.finding import (
     Act,

@@ -16,7 +16,7 @@ from guardian.bootstrap.console import _mapping, open_identity
 from guardian.commands.doctor_pages import pages_checked
 from guardian.config import Settings
 from guardian.console.oidc import OpenIdProvider
-from guardian.control.visiting import Visits
+from guardian.control.authentication.visiting import Visits
 from guardian.errors import ConfigurationError, ProviderAway, SignInRefused
 
 PEOPLE = {

@@ -9,7 +9,7 @@ from itertools import islice
 
 import pytest
 
-from guardian.control.visiting import Visits
+from guardian.control.authentication.visiting import Visits
 from guardian.errors import ConfigurationError, ControlError, TokenError
 from guardian.keys.visit import VisitSecret
 

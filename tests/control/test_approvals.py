@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guardian.control import acts
+from guardian.control.authentication.visiting import Visits
 from guardian.control.deciding import decide
 from guardian.control.deps import VisitRule
 from guardian.control.lapse import sweep
 from guardian.control.problems import Refusal
-from guardian.control.visiting import Visits
 from guardian.domain.event import SessionKey
 from guardian.wire.approvals import ApprovalDecision
 from guardian.wire.principal import Principal

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from whole_store import first_bad
 
-from guardian.control.token_records import record_token
+from guardian.control.authentication.token_records import record_token
 from guardian.domain.event import Envelope, SessionKey
 
 

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from replaying import replay
 from whole_store import alert_states, first_bad, ledger_entries, not_made_once
 
-from guardian.control import caller
-from guardian.control.gate import Gate
+from guardian.control.authentication import caller
+from guardian.control.authentication.gate import Gate
 from guardian.control.lapse import sweep
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from guardian.control.advice.advising import advise, held_for, undone
+from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import Reach, may_read
-from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.problems import READS, Refusal, absent, documented

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.looking import SharedLooks
 from guardian.control.problems import READS, absent, documented
 from guardian.control.routes.revocations import Instance, narrowed, note_held

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Response
 
+from guardian.control.authentication.caller import Caller, Deps, Seen, SessionId, TenantId, Writer
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId, Writer
 from guardian.control.cases.case import case_key
 from guardian.control.cases.view import case_view, with_similar
 from guardian.control.granted import Act, bound, permitted

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError, WrapValidator
 
+from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps
 from guardian.control.problems import Refusal, documented
 from guardian.domain.event import Identifier
 from guardian.domain.revocation import SubjectType

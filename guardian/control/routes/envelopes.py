@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from guardian.control import registration
-from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer
+from guardian.control.authentication.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer
 from guardian.control.problems import READS, documented
 from guardian.domain.event import SessionKey
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from guardian.control.authentication.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer, page
+from guardian.control.authentication.visiting import make_link
 from guardian.control.authority import may_read
-from guardian.control.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer, page
 from guardian.control.deps import ControlDeps
 from guardian.control.kin import lineage
 from guardian.control.problems import READS, documented
-from guardian.control.visiting import make_link
 from guardian.domain.event import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
+from guardian.control.authentication.caller import Before, Caller, Deps, Limit, TenantFilter
 from guardian.control.authority import may_read
-from guardian.control.caller import Before, Caller, Deps, Limit, TenantFilter
 from guardian.control.problems import READS
 from guardian.domain.event import SessionKey
 from guardian.store.control.rows import ControlRows

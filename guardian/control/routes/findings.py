@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from guardian.control import acts
-from guardian.control.authority import may_read
-from guardian.control.caller import (
+from guardian.control.authentication.caller import (
     Before,
     Caller,
     Deps,
@@ -16,6 +15,7 @@ from guardian.control.caller import (
     TenantFilter,
     Writer,
 )
+from guardian.control.authority import may_read
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
 from guardian.control.problems import READS, documented

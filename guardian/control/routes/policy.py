@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps
 from guardian.control.explaining import explanation
 from guardian.control.problems import READS
 from guardian.domain.event import Identifier

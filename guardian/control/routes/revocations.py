@@ -11,8 +11,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import Reach, may_read
-from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
 from guardian.control.looking import SharedLooks, Signed

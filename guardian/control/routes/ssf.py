@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from guardian.control.caller import Deps
+from guardian.control.authentication.caller import Deps
 from guardian.control.problems import Refusal, documented
 from guardian.revocation.caep import PUSH
 

@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import Reach, may_read
 from guardian.control.bell import Bell, heard
-from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from guardian.control import subjects
-from guardian.control.caller import Deps, TenantId, Writer
+from guardian.control.authentication.caller import Deps, TenantId, Writer
 from guardian.control.granted import Whom
 from guardian.control.problems import documented
 from guardian.domain.event import Identifier

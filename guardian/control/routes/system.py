@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from guardian.control import breaker
+from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import may_read_all
-from guardian.control.caller import Caller, Deps
 from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.news import spread

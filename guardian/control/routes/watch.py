@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
+from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, Deps, TenantFilter
 from guardian.control.listing import RevocationListings
 from guardian.control.monitors import state_of, unprotected, watched
 from guardian.control.peers import UNNAMED

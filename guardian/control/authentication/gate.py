@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guardian.control.certificates import binding_holds
+from guardian.control.authentication.certificates import binding_holds
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, in_log, problem_response
 from guardian.errors import GuardianError

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+from guardian.control.authentication.token_records import record_token
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps, VisitRule
 from guardian.control.problems import Refusal
-from guardian.control.token_records import record_token
 from guardian.errors import TokenError
 from guardian.keys.tokens import RefusedToken
 from guardian.keys.visit import VisitSecret

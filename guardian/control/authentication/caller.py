@@ -7,8 +7,8 @@ from urllib.parse import unquote
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBearer
 
+from guardian.control.authentication.gate import principal_of
 from guardian.control.deps import ControlDeps
-from guardian.control.gate import principal_of
 from guardian.control.problems import Refusal, absent
 from guardian.domain.event import Identifier
 from guardian.wire.cases import NO_CASE

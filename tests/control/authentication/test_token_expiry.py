@@ -3,8 +3,8 @@
 import shlex
 from datetime import timedelta
 
-from guardian.control.token_expiry import tell_of_ending_tokens
-from guardian.control.token_records import record_token
+from guardian.control.authentication.token_expiry import tell_of_ending_tokens
+from guardian.control.authentication.token_records import record_token
 from guardian.domain.finding import OPERATORS
 
 

@@ -15,7 +15,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.control.certificates import ClientCertificates, certificate_thumbprint, pem_thumbprint, thumbprint
+from guardian.control.authentication.certificates import (
+    ClientCertificates,
+    certificate_thumbprint,
+    pem_thumbprint,
+    thumbprint,
+)
 
 HEADER = "X-Client-Certificate"
 HERE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
