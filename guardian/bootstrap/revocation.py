@@ -12,7 +12,7 @@ from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.control.deps import ControlDeps
-from guardian.control.pushing import Pusher
+from guardian.control.distribution.pushing import Pusher
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret

@@ -18,21 +18,21 @@ from guardian import __version__
 from guardian.control.advice.patience import Patience
 from guardian.control.authentication.gate import PUBLIC, Gate
 from guardian.control.authentication.token_expiry import tell_of_ending_tokens
-from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.desk.door import SlackDoor
+from guardian.control.distribution.bell import Bell
+from guardian.control.distribution.listing import RevocationListings
+from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.waiting import LongPolls, Places
+from guardian.control.distribution.wholes import WholeLists
 from guardian.control.lapse import sweep
-from guardian.control.listing import RevocationListings
-from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
 from guardian.control.self_testing import test_the_switch
-from guardian.control.waiting import LongPolls, Places
 from guardian.control.walking import Waits, follow_on
 from guardian.control.watching import remember, watch
-from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.store.turns import Rest

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from until import until
 
 from guardian.control import app
-from guardian.control.bell import Bell
+from guardian.control.distribution.bell import Bell
 from guardian.control.rounds import Rounds
 from guardian.control.switch import SwitchRule
 from guardian.domain.revocation import Revision

@@ -13,9 +13,9 @@ from guardian.control.advice.advising import advise, held_for, undone
 from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import Reach, may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.looking import SharedLooks
+from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.waiting import LongPolls
 from guardian.control.problems import READS, Refusal, absent, documented
-from guardian.control.waiting import LongPolls
 from guardian.domain.event import Identifier
 from guardian.domain.strict_json import unambiguous
 from guardian.errors import DecodeError

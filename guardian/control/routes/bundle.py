@@ -8,10 +8,10 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
-from guardian.control.looking import SharedLooks
+from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.waiting import LongPolls
 from guardian.control.problems import READS, absent, documented
 from guardian.control.routes.revocations import Instance, narrowed, note_held
-from guardian.control.waiting import LongPolls
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
 from guardian.revocation.port import Rendered
 from guardian.revocation.snapshot import matching, presented_revision

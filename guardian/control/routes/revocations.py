@@ -14,12 +14,12 @@ from starlette.responses import StreamingResponse
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import Reach, may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.listing import Listing, RevocationListings
-from guardian.control.looking import SharedLooks, Signed
+from guardian.control.distribution.listing import Listing, RevocationListings
+from guardian.control.distribution.looking import SharedLooks, Signed
+from guardian.control.distribution.waiting import LongPolls
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import READS, Refusal
 from guardian.control.restored import gave_away
-from guardian.control.waiting import LongPolls
 from guardian.domain.revocation import Revision
 from guardian.revocation.signing import HEADER
 from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of

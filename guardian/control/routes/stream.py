@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import Reach, may_read
-from guardian.control.bell import Bell, heard
 from guardian.control.deps import ControlDeps
-from guardian.control.looking import SharedLooks
+from guardian.control.distribution.bell import Bell, heard
+from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.waiting import Places
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
 from guardian.control.routes.revocations import Instance, narrowed, note_held, slices
-from guardian.control.waiting import Places
 from guardian.domain.revocation import Revision
 from guardian.errors import GuardianError
 from guardian.revocation import sse

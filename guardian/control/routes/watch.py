@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
-from guardian.control.listing import RevocationListings
+from guardian.control.distribution.listing import RevocationListings
 from guardian.control.monitors import state_of, unprotected, watched
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import READS, Refusal, documented

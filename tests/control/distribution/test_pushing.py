@@ -20,9 +20,9 @@ from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryProducer
-from guardian.control import pushing
+from guardian.control.distribution import pushing
+from guardian.control.distribution.pushing import Pusher
 from guardian.control.lapse import sweep
-from guardian.control.pushing import Pusher
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace

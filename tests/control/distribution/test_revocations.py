@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from guardian.control.listing import RevocationListings
+from guardian.control.distribution.listing import RevocationListings
 from guardian.control.routes.revocations import accepts_gzip
 from guardian.domain.revocation import Revision
 

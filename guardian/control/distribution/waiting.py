@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
-from guardian.control.bell import Bell, heard
+from guardian.control.distribution.bell import Bell, heard
 from guardian.control.problems import Refusal
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.wholes import WholeLists
+from guardian.control.distribution.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.port import Rendered
 

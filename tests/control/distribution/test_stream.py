@@ -16,9 +16,9 @@ from serving import running
 from starlette.requests import ClientDisconnect
 
 from guardian.control.app import create_app
-from guardian.control.bell import Bell
-from guardian.control.listing import Listing
-from guardian.control.looking import Signed
+from guardian.control.distribution.bell import Bell
+from guardian.control.distribution.listing import Listing
+from guardian.control.distribution.looking import Signed
 from guardian.control.routes.stream import _events
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.domain.revocation import Revision

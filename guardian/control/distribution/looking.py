@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authority import Reach
-from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
-from guardian.control.listing import Listing, RevocationListings
-from guardian.control.wholes import WholeLists
+from guardian.control.distribution.bell import Bell
+from guardian.control.distribution.listing import Listing, RevocationListings
+from guardian.control.distribution.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.keys.signing import KeySet
 from guardian.revocation import sse

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guardian.control import listing, looking
-from guardian.control.bell import Bell
-from guardian.control.looking import SharedLooks
+from guardian.control.distribution import listing, looking
+from guardian.control.distribution.bell import Bell
+from guardian.control.distribution.looking import SharedLooks
+from guardian.control.distribution.wholes import WholeLists
 from guardian.control.watching import watch
-from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.gateway.signature import Verifier
 from guardian.revocation.opa_bundle import BundleFace
