@@ -30,9 +30,9 @@ from guardian.control.news import spread
 from guardian.control.problems import install_problems
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
-from guardian.control.self_testing import test_the_switch
 from guardian.control.walking import Waits, follow_on
-from guardian.control.watching import remember, watch
+from guardian.control.watchers.self_testing import test_the_switch
+from guardian.control.watchers.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.store.turns import Rest

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.control.authentication.certificates import ClientCertificates
-from guardian.control.peers import PeersHeard, Watched
 from guardian.control.remembered import DecisionPointWatch, Seldom
 from guardian.control.switch import SwitchRule
+from guardian.control.watchers.peers import PeersHeard, Watched
 from guardian.keys.bundle import BundleKey
 from guardian.keys.tokens import Tokens
 from guardian.policy.port import PolicyDecisionPoint

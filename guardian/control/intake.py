@@ -15,8 +15,8 @@ from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, check_calendar, check_tenant
 from guardian.control.revoking import revoke_or_flag
-from guardian.control.self_testing import noticed
 from guardian.control.superseded import came_too_late, superseded, weighed
+from guardian.control.watchers.self_testing import noticed
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord

@@ -11,7 +11,7 @@ from joserfc.jwk import OKPKey
 
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.config import load
-from guardian.control.plants import make_plant
+from guardian.control.watchers.plants import make_plant
 from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError
 

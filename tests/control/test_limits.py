@@ -13,8 +13,8 @@ from whole_store import alert_states, first_bad, ledger_entries, not_made_once
 from guardian.control.authentication import caller
 from guardian.control.authentication.gate import Gate
 from guardian.control.lapse import sweep
-from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
 from guardian.store.control import store as control_store
 from guardian.wire.advice import Weighing
 

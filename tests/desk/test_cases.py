@@ -8,7 +8,7 @@ from slack_server import message_limits
 
 from guardian.control.lapse import sweep
 from guardian.control.news import tell
-from guardian.control.watching import watch
+from guardian.control.watchers.watching import watch
 from guardian.domain.finding import Effect, Kind, Severity
 
 LEE = "U0LEE"

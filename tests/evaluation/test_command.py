@@ -24,7 +24,7 @@ from guardian.commands.evaluating import NOT_SPOKEN_FOR, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, log_sessions, training_files
 from guardian.commands.training_folds import open_folds
 from guardian.config import Settings, load
-from guardian.control.plants import make_plant
+from guardian.control.watchers.plants import make_plant
 from guardian.demo.log import GATEWAY, log_lines
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import open_artefact

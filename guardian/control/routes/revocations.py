@@ -17,9 +17,9 @@ from guardian.control.deps import ControlDeps
 from guardian.control.distribution.listing import Listing, RevocationListings
 from guardian.control.distribution.looking import SharedLooks, Signed
 from guardian.control.distribution.waiting import LongPolls
-from guardian.control.peers import UNNAMED
 from guardian.control.problems import READS, Refusal
-from guardian.control.restored import gave_away
+from guardian.control.watchers.peers import UNNAMED
+from guardian.control.watchers.restored import gave_away
 from guardian.domain.revocation import Revision
 from guardian.revocation.signing import HEADER
 from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of

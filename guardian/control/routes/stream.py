@@ -16,9 +16,9 @@ from guardian.control.deps import ControlDeps
 from guardian.control.distribution.bell import Bell, heard
 from guardian.control.distribution.looking import SharedLooks
 from guardian.control.distribution.waiting import Places
-from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
 from guardian.control.routes.revocations import Instance, narrowed, note_held, slices
+from guardian.control.watchers.peers import UNNAMED
 from guardian.domain.revocation import Revision
 from guardian.errors import GuardianError
 from guardian.revocation import sse

@@ -5,12 +5,12 @@ from fastapi import APIRouter, Request, Response
 from guardian.control.authentication.caller import Caller, Deps, TenantFilter
 from guardian.control.authority import may_read
 from guardian.control.distribution.listing import RevocationListings
-from guardian.control.monitors import state_of, unprotected, watched
-from guardian.control.peers import UNNAMED
 from guardian.control.problems import READS, Refusal, documented
-from guardian.control.restored import gave_away
 from guardian.control.routes.revocations import Instance, narrowed
-from guardian.control.watching import gateways, peers, revision_within, within
+from guardian.control.watchers.monitors import state_of, unprotected, watched
+from guardian.control.watchers.peers import UNNAMED
+from guardian.control.watchers.restored import gave_away
+from guardian.control.watchers.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
 from guardian.store.control.peers import STOPPED, STOPPED_UNREAD, UNREAD
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch

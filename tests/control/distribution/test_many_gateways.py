@@ -14,7 +14,7 @@ from guardian.control.distribution import listing, looking
 from guardian.control.distribution.bell import Bell
 from guardian.control.distribution.looking import SharedLooks
 from guardian.control.distribution.wholes import WholeLists
-from guardian.control.watching import watch
+from guardian.control.watchers.watching import watch
 from guardian.domain.revocation import Revision
 from guardian.gateway.signature import Verifier
 from guardian.revocation.opa_bundle import BundleFace

@@ -23,7 +23,7 @@ from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.control.distribution import pushing
 from guardian.control.distribution.pushing import Pusher
 from guardian.control.lapse import sweep
-from guardian.control.self_testing import test_the_switch as check_the_switch
+from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
 from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
 from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of

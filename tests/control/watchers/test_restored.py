@@ -9,7 +9,7 @@ from sqlalchemy import update
 from until import until
 
 from guardian.control import app
-from guardian.control.watching import watch
+from guardian.control.watchers.watching import watch
 from guardian.store.control.head import next_change
 from guardian.store.control.store import ControlStore
 from guardian.store.control.tables import head

@@ -15,10 +15,10 @@ from typing import Literal
 
 from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
-from guardian.control.monitors import MAINTENANCE, tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
-from guardian.control.peers import Trouble
-from guardian.control.restored import (
+from guardian.control.watchers.monitors import MAINTENANCE, tell_of_monitors, unprotected, watched
+from guardian.control.watchers.peers import Trouble
+from guardian.control.watchers.restored import (
     tell_of_epoch_file,
     tell_of_later_epochs,
     tell_of_restores,

@@ -7,7 +7,7 @@ from functools import partial
 from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.control.peers import Watched
+from guardian.control.watchers.peers import Watched
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import counted, moment
 from guardian.store.control.peers import Peer

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.control.monitors import at_rest
 from guardian.control.news import tell
-from guardian.control.plants import PlantKind, make_plant
-from guardian.control.watching import Standing, gateways, peers, silent
+from guardian.control.watchers.monitors import at_rest
+from guardian.control.watchers.plants import PlantKind, make_plant
+from guardian.control.watchers.watching import Standing, gateways, peers, silent
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord

@@ -11,10 +11,10 @@ from whole_store import alert_states
 from guardian.control.authentication.token_records import record_token
 from guardian.control.cases.feeds import read_alert
 from guardian.control.lapse import sweep
-from guardian.control.peers import PeersHeard, Watched
-from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
-from guardian.control.watching import remember, watch
+from guardian.control.watchers.peers import PeersHeard, Watched
+from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
+from guardian.control.watchers.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
 from guardian.store.control.peers import STOPPED

@@ -10,8 +10,8 @@ from whole_store import alert_states
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.memory import MemoryBroker
 from guardian.config import load
-from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
 from guardian.domain.batch import Memory
 from guardian.domain.session import HumanWord
 from guardian.embedding.fit import FitRequest
