@@ -7,12 +7,12 @@ from pydantic import ValidationError
 
 from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
-from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
+from guardian.control.revocations.descendants import follow_down
+from guardian.control.revocations.lifting import follow_back
 from guardian.control.superseded import known_to_people, waved_through
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind

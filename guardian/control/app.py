@@ -28,9 +28,9 @@ from guardian.control.distribution.wholes import WholeLists
 from guardian.control.lapse import sweep
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
+from guardian.control.revocations.walking import Waits, follow_on
 from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
-from guardian.control.walking import Waits, follow_on
 from guardian.control.watchers.self_testing import test_the_switch
 from guardian.control.watchers.watching import remember, watch
 from guardian.domain.revocation import Revision

@@ -14,7 +14,7 @@ from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, check_calendar, check_tenant
-from guardian.control.revoking import revoke_or_flag
+from guardian.control.revocations.revoking import revoke_or_flag
 from guardian.control.superseded import came_too_late, superseded, weighed
 from guardian.control.watchers.self_testing import noticed
 from guardian.domain.finding import Effect, Finding, Kind

@@ -8,9 +8,9 @@ from functools import partial
 from guardian.control.approvals import end_if_over, over
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_lapsed
-from guardian.control.following import LONGEST_S, carried_on
 from guardian.control.news import tell
+from guardian.control.revocations.descendants import follow_lapsed
+from guardian.control.revocations.following import LONGEST_S, carried_on
 from guardian.domain.revocation import LedgerEntry
 from guardian.store.control.rows import ControlRows
 from guardian.store.turns import Rest, in_turn

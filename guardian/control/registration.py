@@ -5,10 +5,10 @@ from typing import Literal
 
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_above
 from guardian.control.envelopes import extend
 from guardian.control.granted import Act, permitted
 from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
+from guardian.control.revocations.descendants import follow_above
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.session import HumanWord
 from guardian.telemetry import logger

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from guardian.control.following import given_back
-from guardian.control.kin import revoked_above
+from guardian.control.revocations.following import given_back
+from guardian.control.revocations.kin import revoked_above
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Evidence, Finding, Kind, NamedBreach
 from guardian.domain.revocation import LedgerEntry

@@ -14,12 +14,13 @@ from deployment import AT_ONCE, START, Clock, Deployment
 from starlette.testclient import TestClient
 from whole_store import ledger_entries
 
-from guardian.control import app, descendants, lapse, lifting
+from guardian.control import app, lapse
 from guardian.control.advice.adviser import AdviceRule
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
+from guardian.control.revocations import descendants, lifting
+from guardian.control.revocations.walking import Waits, follow_on
 from guardian.control.switch import SwitchRule
-from guardian.control.walking import Waits, follow_on
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Subject, finding_id
 from guardian.keys.bundle import BundleKey

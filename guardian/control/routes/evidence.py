@@ -9,8 +9,8 @@ from guardian.control.authentication.caller import Before, Caller, Deps, Limit, 
 from guardian.control.authentication.visiting import make_link
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.kin import lineage
 from guardian.control.problems import READS, documented
+from guardian.control.revocations.kin import lineage
 from guardian.domain.event import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage

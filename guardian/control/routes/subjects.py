@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from guardian.control import subjects
 from guardian.control.authentication.caller import Deps, TenantId, Writer
 from guardian.control.granted import Whom
 from guardian.control.problems import documented
+from guardian.control.revocations import subjects
 from guardian.domain.event import Identifier
 from guardian.domain.revocation import SubjectType
 from guardian.wire.revocations import SubjectAct, SubjectResult

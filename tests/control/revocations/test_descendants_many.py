@@ -3,9 +3,10 @@
 import pytest
 from deployment import AT_ONCE
 
-from guardian.control import facts, walking
+from guardian.control import facts
 from guardian.control.deps import BreakerRule
-from guardian.control.walking import follow_on
+from guardian.control.revocations import walking
+from guardian.control.revocations.walking import follow_on
 from guardian.store.control.delegation import DelegationRows
 from guardian.store.control.facts import EnvelopeRows
 

@@ -10,7 +10,8 @@ from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import origin_of
-from guardian.control.following import (
+from guardian.control.news import tell
+from guardian.control.revocations.following import (
     AT_ONCE,
     LONGEST_S,
     MOST,
@@ -22,8 +23,7 @@ from guardian.control.following import (
     older,
     tell_on,
 )
-from guardian.control.kin import revoked_above
-from guardian.control.news import tell
+from guardian.control.revocations.kin import revoked_above
 from guardian.domain.event import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord

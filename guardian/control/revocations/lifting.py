@@ -8,8 +8,16 @@ from guardian.control.authority import ask, record
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
-from guardian.control.following import AT_ONCE, LONGEST_S, MOST, append_follower, as_then, clear, tell_on
-from guardian.control.kin import revoked_above
+from guardian.control.revocations.following import (
+    AT_ONCE,
+    LONGEST_S,
+    MOST,
+    append_follower,
+    as_then,
+    clear,
+    tell_on,
+)
+from guardian.control.revocations.kin import revoked_above
 from guardian.domain.event import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import walk_on
-from guardian.control.lifting import lift_on
+from guardian.control.revocations.descendants import walk_on
+from guardian.control.revocations.lifting import lift_on
 from guardian.domain.event import SessionKey
 
 _IN_TURN = 20
