@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from guardian.control.approvals import end_if_over, over
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
+from guardian.control.people.approvals import end_if_over, over
 from guardian.control.revocations.descendants import follow_lapsed
 from guardian.control.revocations.following import LONGEST_S, carried_on
 from guardian.domain.revocation import LedgerEntry

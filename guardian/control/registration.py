@@ -6,7 +6,7 @@ from typing import Literal
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import extend
-from guardian.control.granted import Act, permitted
+from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
 from guardian.control.revocations.descendants import follow_above
 from guardian.domain.event import Envelope, SessionKey

@@ -9,9 +9,9 @@ from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.policies import open_policy
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
-from guardian.control.acts import judge
 from guardian.control.deps import ControlDeps
 from guardian.control.intake import receive
+from guardian.control.people.acts import judge
 from guardian.domain.finding import Finding
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode

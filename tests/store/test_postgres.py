@@ -21,7 +21,7 @@ from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.config import load
 from guardian.control.cases.feeds import catch_up
-from guardian.control.exceptions import excused
+from guardian.control.people.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.batch import (

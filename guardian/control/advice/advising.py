@@ -18,11 +18,11 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian.control.advice.patience import Patience
 from guardian.control.advice.proposed import ProposedCall, call_of, envelope_of, subjects_of
-from guardian.control.approvals import permits, put_up, revoked_since, topic_of
 from guardian.control.authority import ask, explain, may_read, must_reach, record, whole
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
+from guardian.control.people.approvals import permits, put_up, revoked_since, topic_of
 from guardian.control.problems import Refusal
 from guardian.domain.text import moment
 from guardian.errors import AdviserError

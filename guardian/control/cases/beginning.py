@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from guardian.alerting.rules import OPEN_STATES, rank
-from guardian.control.approvals import topic_of
 from guardian.control.cases.case import case_key
 from guardian.control.cases.feeds import heard_alert, heard_audit, read_alert
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.news import case_of_news, tell
+from guardian.control.people.approvals import topic_of
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.store.control.feeds import BEGINNING, Followed

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from guardian.control.approvals import overtaken
 from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
+from guardian.control.people.approvals import overtaken
 from guardian.domain.event import SessionKey
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.cases import StoredCase

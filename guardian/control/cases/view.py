@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from guardian.alerting.rules import rank
 from guardian.control.acts_under import revoked_with_it
-from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
+from guardian.control.people.approvals import overtaken
 from guardian.control.problems import Refusal
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import Effect, Finding, Kind, Severity

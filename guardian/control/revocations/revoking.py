@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from guardian.control import breaker
-from guardian.control.approvals import no_room, permits, put_up, said_no
 from guardian.control.authority import ask, consider, evidence_of, explain, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import harm_of
+from guardian.control.people.approvals import no_room, permits, put_up, said_no
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.subjects import keep_from_coming_back
 from guardian.control.superseded import without_its_parent

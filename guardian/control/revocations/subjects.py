@@ -9,8 +9,8 @@ from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
 from guardian.control.facts import session_facts
-from guardian.control.granted import Act, Do, Whom, permitted
 from guardian.control.news import tell
+from guardian.control.people.granted import Act, Do, Whom, permitted
 from guardian.control.problems import Refusal
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Finding, Severity, Subject

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
 from guardian.control.authority import may_read
-from guardian.control.deciding import decide
+from guardian.control.people.deciding import decide
 from guardian.control.problems import READS, absent, documented
 from guardian.domain.event import Identifier
 from guardian.wire.approvals import ApprovalDecision, ApprovalPage, ApprovalState, ApprovalView

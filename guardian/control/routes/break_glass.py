@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 
 from guardian.control.authentication.caller import Caller, Deps, Limit, TenantFilter, Writer
 from guardian.control.authority import may_read
-from guardian.control.break_glass import break_glass, end_break_glass
+from guardian.control.people.break_glass import break_glass, end_break_glass
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.wire.approvals import BreakGlassList, BreakGlassRequest, BreakGlassView

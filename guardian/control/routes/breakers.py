@@ -5,8 +5,8 @@ from fastapi import APIRouter
 from guardian.control import breaker
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
 from guardian.control.authority import may_read
-from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
+from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import READS, documented
 from guardian.wire.approvals import BreakerReset, BreakerView
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
 from guardian.control.authority import may_read
-from guardian.control.exceptions import end_exception, make_exception
+from guardian.control.people.exceptions import end_exception, make_exception
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.store.control.rows import ControlRows

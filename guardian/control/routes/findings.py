@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from guardian.control import acts
 from guardian.control.authentication.caller import (
     Before,
     Caller,
@@ -18,6 +17,7 @@ from guardian.control.authentication.caller import (
 from guardian.control.authority import may_read
 from guardian.control.found import sole_finding
 from guardian.control.intake import receive
+from guardian.control.people import acts
 from guardian.control.problems import READS, documented
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind

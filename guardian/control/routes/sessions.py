@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from guardian.control import acts
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.authentication.caller import (
     Before,
@@ -19,6 +18,7 @@ from guardian.control.authentication.caller import (
     page,
 )
 from guardian.control.authority import may_read
+from guardian.control.people import acts
 from guardian.control.problems import READS, absent, documented
 from guardian.domain.event import SessionKey
 from guardian.wire.base import SessionOrder, SessionStatus

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from guardian.control.authentication.caller import Deps, TenantId, Writer
-from guardian.control.granted import Whom
+from guardian.control.people.granted import Whom
 from guardian.control.problems import documented
 from guardian.control.revocations import subjects
 from guardian.domain.event import Identifier

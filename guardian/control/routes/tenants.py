@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from guardian.control.authentication.caller import Caller, Deps, TenantId, Writer
 from guardian.control.authority import may_read
-from guardian.control.modes import set_mode
+from guardian.control.people.modes import set_mode
 from guardian.control.problems import READS, documented
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
 

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from guardian.control.deps import ControlDeps
-from guardian.control.granted import Act, permitted
 from guardian.control.lapse import close_run_out, tell_end
 from guardian.control.news import tell
+from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.domain.text import moment
 from guardian.wire.approvals import BreakGlassRequest, BreakGlassView

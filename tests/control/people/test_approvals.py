@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.control import acts
 from guardian.control.authentication.visiting import Visits
-from guardian.control.deciding import decide
 from guardian.control.deps import VisitRule
 from guardian.control.lapse import sweep
+from guardian.control.people import acts
+from guardian.control.people.deciding import decide
 from guardian.control.problems import Refusal
 from guardian.domain.event import SessionKey
 from guardian.wire.approvals import ApprovalDecision

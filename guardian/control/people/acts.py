@@ -9,7 +9,7 @@ from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
-from guardian.control.granted import Act, bound, once, permitted
+from guardian.control.people.granted import Act, bound, once, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.lifting import follow_back

@@ -2,10 +2,10 @@
 
 from typing import assert_never
 
-from guardian.control.approvals import over
 from guardian.control.deps import ControlDeps
-from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
+from guardian.control.people.approvals import over
+from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal
 from guardian.policy.port import ActFacts
 from guardian.store.control.rows import ControlRows

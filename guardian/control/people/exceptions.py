@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
 from guardian.control.found import sole_finding
-from guardian.control.granted import Act, bound, permitted
 from guardian.control.news import tell
+from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import waved_through
 from guardian.domain.event import purpose_family
