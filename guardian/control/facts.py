@@ -21,6 +21,7 @@ from guardian.policy.port import (
 from guardian.signals.words.constraints import read
 from guardian.store.control.rows import ControlRows
 from guardian.wire.principal import Principal
+from guardian.wire.visits import PEOPLE
 
 MOST_FOLLOW = 2000
 """How many sessions follow other sessions' automatic revocations at most, in a tenant and a budget's window."""
@@ -55,7 +56,11 @@ def situation(
     stored = deps.mode_of(rows, tenant_id)
     session, author = None, None
     if session_id is not None:
-        session, author = session_facts(deps, rows, SessionKey(tenant_id, session_id), agent_id)
+        key = SessionKey(tenant_id, session_id)
+        session, author = session_facts(deps, rows, key, agent_id)
+        asks = principal.role in PEOPLE and not session.registered
+        if asks and rows.findings.names_delegator(key, principal.id):
+            session = replace(session, told_delegators=frozenset({principal.id}))
     act = act or ActFacts(own=author == principal.id)
     spent = rows.ledger.spent(tenant_id, now - settings.budget_window, now)
     budget = BudgetFacts(settings.budget_total, settings.budget_reserved, spent.used, spent.general)
@@ -116,8 +121,6 @@ def session_facts(
             data_classes=_data_classes(told.envelope),
             purpose_owners=settings.purpose_owners.get(purpose_family(purpose), frozenset()),
         )
-    elif known is not None and known.view.delegator_id is not None:
-        facts = replace(facts, told_delegators=frozenset({known.view.delegator_id}))
     return facts, None if live is None else origin_of(rows, live).actor
 
 

@@ -51,9 +51,10 @@ class SessionFacts:
     """What control itself knows of the session; nothing in here was said by the monitor.
 
     `delegator_id`, `purpose` and `data_classes` are those of the registered envelope; None and empty without
-    one. `purpose_owners` are principals, by configuration. `told_delegators` are those whom nothing but the log,
-    or the question about a held call, names. Policies are not shown them: about such an asker control asks once
-    more, as if they were the delegator, and both answers have to be yes.
+    one. `purpose_owners` are principals, by configuration. `told_delegators` are those whom nothing but the log
+    (in any finding; the asker alone is looked for), or the question about a held call, names. Policies are not
+    shown them: about such an asker control asks once more, as if they were the delegator, and both answers have
+    to be yes.
     """
 
     session_id: str

@@ -49,6 +49,24 @@ def test_whom_the_log_alone_names_clears_nothing(stage, flagged, act):
     assert do(stage, act, flagged, "lee").status_code != 403
 
 
+@pytest.mark.parametrize("act", CLEARING)
+def test_nor_does_whom_an_older_finding_names(stage, a_finding, weak, flagged, act):
+    later = a_finding(n=2, wanted=Effect.FLAG, evidence=weak)
+    stage.submit(later.model_copy(update={"subject": ROSA.model_copy(update={"delegator_id": "max"})}))
+    if act == "reinstate":
+        stage.revoke()
+    for who in ("rosa", "max"):
+        assert do(stage, act, flagged, who).status_code == 403
+    assert do(stage, act, flagged, "lee").status_code != 403
+
+
+def test_a_name_within_another_or_in_what_an_agent_says_bars_nobody(stage, a_finding, weak, flagged):
+    says = ROSA.model_copy(update={"purpose": 'x","delegator_id":"lee","y":"'})
+    stage.submit(a_finding(n=2, wanted=Effect.FLAG, evidence=weak).model_copy(update={"subject": says}))
+    for who in ("lee", "ros", "r%a", "sa"):
+        assert do(stage, "snooze", flagged, who).status_code == 200
+
+
 def test_nor_is_it_the_second_person_who_gives_the_session_back(stage, flagged):
     stage.revoke()
     asked = do(stage, "reinstate", flagged, "maya").json()["approval"]["id"]

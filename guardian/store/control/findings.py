@@ -1,5 +1,6 @@
 """Findings as received, each with the outcome that was answered for it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -170,6 +171,15 @@ class FindingRows:
         mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id
         wanted = select(finding.c.id).where(*mine, _DRIFT, _TOLD, finding.c.verdict.is_(None))
         return list(self.connection.execute(wanted.order_by(finding.c.seq)).scalars())
+
+    def names_delegator(self, key: SessionKey, name: str) -> bool:
+        """Whether any finding on this session tells that it acts for this person."""
+        mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id, _ABOUT_A_SESSION
+        written = f'"delegator_id":{json.dumps(name, ensure_ascii=False)}'
+        wanted = select(finding.c.finding).where(*mine, finding.c.finding.contains(written, autoescape=True))
+        with self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)) as found:
+            subjects = (json.loads(text)["subject"] for text in found.scalars())
+            return any(told is not None and told["delegator_id"] == name for told in subjects)
 
     def _verdicts(self, key: SessionKey, *where: ColumnElement[bool]) -> Iterator[PersonsVerdict | None]:
         """Of such findings on a session; None where nobody has judged one yet."""
