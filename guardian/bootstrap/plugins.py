@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cache
 from inspect import signature
 from math import isfinite
 from pathlib import Path
@@ -32,6 +33,7 @@ _SECTIONS = {
 _EXPORTS_PLUGIN = re.compile(r"^plugin\b\s*(?::[^=]+)?=", re.MULTILINE)
 
 
+@cache
 def names(room: str) -> tuple[str, ...]:
     """Every plugin of a room, found in the folder without importing any of them."""
     package = importlib.import_module(f"guardian.{room}")
@@ -83,7 +85,7 @@ def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
         wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if wanted and name_ not in options and name_ not in given:
             raise ConfigurationError(f"{_shown(room, name)} needs the option {name_!r}")
-    kinds = _kinds(plugin) if own else {}
+    kinds = _kinds(plugin) if own and options else {}
     taken: dict[str, Any] = {}
     wrong: ConfigurationError | None = None
     for option, value in options.items():

@@ -29,6 +29,13 @@ def test_the_listing_is_every_module_that_exports_a_plugin(room: str) -> None:
         assert (module.name in found) == ("\nplugin" in source), module.name
 
 
+def test_a_room_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every judge asks a dozen times, and each look reads the whole folder."""
+    found = plugins.names("signals")
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("read again"))
+    assert plugins.names("signals") == found
+
+
 @pytest.mark.parametrize("name", plugins.names("signals"))
 def test_a_signal_is_made_by_its_name(name: str) -> None:
     assert plugins.make("signals", name, {}).name == name
