@@ -4,6 +4,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -12,23 +13,40 @@ from typer.testing import CliRunner
 
 import guardian.bench
 from guardian.cli.benching import bench_app
+from guardian.demo import history
+
+Done = subprocess.CompletedProcess[str]
+Rows = list[dict[str, Any]]
 
 
-def bench(*args: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "guardian", "bench", *args, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+def printed(done: Done) -> Rows:
     assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
-    assert set(printed) == {"bench", "version", "machine", "rows"}
-    for row in printed["rows"]:
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert set(told) == {"bench", "version", "machine", "rows"}
+    rows: Rows = told["rows"]
+    for row in rows:
         assert set(row) == {"name", "unit", "value", "n", "baseline"}
         assert row["n"] > 0
-    return printed
+    return rows
+
+
+def bench(*args: str) -> Rows:
+    """What `guardian bench ARGS` prints, in a process of its own."""
+    command = [sys.executable, "-m", "guardian", "bench", *args, "--json"]
+    return printed(subprocess.run(command, capture_output=True, text=True, timeout=240, check=False))
+
+
+@pytest.fixture
+def bench_here(guardian: Callable[..., Done]) -> Callable[..., Rows]:
+    """The same within this process, which spares the libraries' start and may be told less."""
+    return lambda *args: printed(guardian("bench", *args, "--json"))
+
+
+@pytest.fixture
+def short_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the honest week that a world learns from; the demo's own tests take all of it."""
+    monkeypatch.setattr(history, "TEACHING_SESSIONS", 20)
+    monkeypatch.setattr(history, "CALIBRATION_SESSIONS", 80)
 
 
 def test_every_bench_is_a_command() -> None:
@@ -45,13 +63,15 @@ def test_numbers_of_gateways_that_cannot_be_are_refused_at_once(gateways: str) -
 
 @pytest.mark.slow
 def test_the_policy_bench_is_printed_like_the_others() -> None:
-    rows = bench("policy", "--requests", "20")["rows"]
+    rows = bench("policy", "--requests", "20")
     assert min(rows[0]["value"], rows[0]["baseline"]) > 0
 
 
 @pytest.mark.slow
-def test_the_scenario_bench_counts_every_planted_kind_and_false_alarms() -> None:
-    rows = {r["name"]: r for r in bench("scenario", "--seeds", "1", "--sessions", "12", "--each", "1")["rows"]}
+def test_the_scenario_bench_counts_every_planted_kind_and_false_alarms(
+    bench_here: Callable[..., Rows], short_history: None
+) -> None:
+    rows = {r["name"]: r for r in bench_here("scenario", "--seeds", "1", "--sessions", "12", "--each", "1")}
     assert len(rows) == 6
     assert all(0 <= row["value"] <= 1 for name, row in rows.items() if name.startswith("caught"))
     assert rows["caught: copied_authority"]["baseline"] == 1.0  # a named rule needs no model
@@ -59,23 +79,25 @@ def test_the_scenario_bench_counts_every_planted_kind_and_false_alarms() -> None
 
 @pytest.mark.slow
 def test_the_replay_bench_runs_cold_warm_and_without_the_model() -> None:
-    rows = bench("replay", "--sessions", "60")["rows"]
+    rows = bench("replay", "--sessions", "60")
     cold, warm = rows[0], rows[1]
     assert cold["n"] == warm["n"]
     assert min(cold["value"], warm["value"], cold["baseline"]) > 0
 
 
 @pytest.mark.slow
-def test_the_scoring_bench_stands_beside_torch_where_it_is_installed() -> None:
-    rows = bench("scoring", "--pairs", "64")["rows"]
+def test_the_scoring_bench_stands_beside_torch_where_it_is_installed(bench_here: Callable[..., Rows]) -> None:
+    rows = bench_here("scoring", "--pairs", "64")
     assert rows[0]["value"] > 0
     pytest.importorskip("torch")
     assert rows[0]["baseline"] > 0
 
 
 @pytest.mark.slow
-def test_the_end_to_end_bench_measures_every_revocation() -> None:
-    rows = bench("e2e", "--revocations", "3")["rows"]
+def test_the_end_to_end_bench_measures_every_revocation(
+    bench_here: Callable[..., Rows], short_history: None
+) -> None:
+    rows = bench_here("e2e", "--revocations", "3")
     assert rows[0]["n"] == 3
     assert rows[0]["value"] > 0
     assert rows[0]["baseline"] > 0
@@ -85,14 +107,14 @@ def test_the_end_to_end_bench_measures_every_revocation() -> None:
 def test_the_sources_bench_decodes_records_of_every_format_there_is() -> None:
     from guardian.bootstrap import plugins
 
-    rows = {row["name"]: row for row in bench("sources", "--records", "200")["rows"]}
+    rows = {row["name"]: row for row in bench("sources", "--records", "200")}
     assert set(rows) == {f"decode, {name}" for name in plugins.names("sources")}
     assert all(row["value"] > 0 and row["baseline"] > 0 and row["n"] == 200 for row in rows.values())
 
 
 @pytest.mark.slow
 def test_a_monitor_starts_without_any_heavy_library() -> None:
-    rows = {row["name"]: row for row in bench("start", "--times", "1", "--rows", "100")["rows"]}
+    rows = {row["name"]: row for row in bench("start", "--times", "1", "--rows", "100")}
     assert rows["heavy libraries imported"]["value"] == 0
     assert (
         0 < rows["ready to read (model loaded, database open)"]["value"] <= rows["first verdicts stored"]["value"]
