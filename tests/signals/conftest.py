@@ -85,6 +85,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
+def every_signal() -> list[str]:
+    return signal_modules()
+
+
+@pytest.fixture(scope="session")
 def event() -> Callable[..., DecisionEvent]:
     return make_event
 
