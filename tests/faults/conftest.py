@@ -113,6 +113,12 @@ class Estate:
                 told.add((found.id, found.wanted.value, effect))
         return told
 
+    def lapse(self) -> None:
+        """Time passes while no monitor runs: what one that was killed was sending is anybody's again."""
+        (path,) = self.folder.rglob("monitor.db")
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("update outbox set next_at = '1970-01-01 00:00:00.000000' where state = 'due'")
+
     def dead_letters(self) -> int:
         """How many are kept in the monitor's store."""
         return self.count("select count(*) from dead_letters")

@@ -70,6 +70,7 @@ def test_kills_at_every_step_change_nothing(estate: Any, calm: Undisturbed) -> N
         died.append(process.poll())
         process.kill()
         process.wait()
+        estate.lapse()
     assert died.count(-signal.SIGKILL) >= len(POINTS) // 2, "they must die at work, or the test proves nothing"
     estate.watch()
     until(lambda: estate.finished(len(calm.lines)), ENDS_S)
