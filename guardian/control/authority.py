@@ -5,7 +5,7 @@ import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from guardian.control.bounds import beyond
@@ -23,6 +23,7 @@ from guardian.policy.port import (
 from guardian.store.control.audit import canonical
 from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger
+from guardian.wire.base import Mode
 from guardian.wire.principal import Principal
 
 Reach = frozenset[str] | None
@@ -78,18 +79,41 @@ def _considered(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
     return decision
 
 
-def asker(principal: Principal) -> Asker:
-    return Asker(principal.id, principal.role, principal.tenants, principal.jti)
+def question(
+    deps: ControlDeps,
+    principal: Principal,
+    action: PolicyAction,
+    tenant_id: str | None,
+    now: datetime,
+    *,
+    mode: Mode = "shadow",
+) -> PolicyRequest:
+    """The request with what the clock and the configuration say; without a session and what goes with one."""
+    settings, at = deps.settings, now.astimezone(UTC)
+    return PolicyRequest(
+        Asker(principal.id, principal.role, principal.tenants, principal.jti),
+        action,
+        tenant_id,
+        mode=mode,
+        solo=settings.solo,
+        on_call=settings.on_call.get(tenant_id or "", frozenset()),
+        hour=at.hour,
+        weekday=at.weekday(),
+    )
 
 
 def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> Reach:
     """The tenants that the caller may read: `tenant_id`, else all within its reach. Raises Refusal if it may not.
 
     Reads that are permitted are counted and not audited: there is one every few seconds per gateway. A refused
-    one is audited, once an hour for the same caller, action and tenant.
+    one is audited, once an hour for the same caller, action and tenant. The database is asked only for the mode of
+    a tenant that is named.
     """
     scope = must_reach(deps, principal, action, tenant_id)
-    request = PolicyRequest(asker(principal), action, tenant_id)
+    request = question(deps, principal, action, tenant_id, deps.clock())
+    if tenant_id is not None:
+        with deps.store.read() as rows:
+            request = replace(request, mode=deps.mode_of(rows, tenant_id).mode)
     decision = ask(deps, request)
     if not decision.allowed:
         raise _witnessed(deps, request, decision, denied(decision, request))
@@ -103,7 +127,7 @@ def may_read_all(deps: ControlDeps, principal: Principal, action: PolicyAction) 
         why = "this tells of every tenant, and the caller's token does not cover them all (`--tenant '*'`)"
         decision = PolicyDecision(False, reasons={"token": why})
         refusal = Refusal(403, why, code="denied")
-        raise _witnessed(deps, PolicyRequest(asker(principal), action), decision, refusal)
+        raise _witnessed(deps, question(deps, principal, action, None, deps.clock()), decision, refusal)
 
 
 def must_reach(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None) -> Reach:
@@ -115,7 +139,7 @@ def must_reach(deps: ControlDeps, principal: Principal, action: PolicyAction, te
     if tenant_id is None:
         return principal.scope
     if not principal.reaches(tenant_id):
-        request = PolicyRequest(asker(principal), action, tenant_id)
+        request = question(deps, principal, action, tenant_id, deps.clock())
         decision = PolicyDecision(False, reasons={"token": "the caller's token does not cover this tenant"})
         raise _witnessed(deps, request, decision, absent("tenant"))
     check_one(tenant_id)

@@ -2,9 +2,9 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
-from guardian.control.authority import asker
+from guardian.control.authority import question
 from guardian.control.deps import ControlDeps
 from guardian.domain.event import Envelope, SessionKey, purpose_family
 from guardian.domain.redacted import hashed
@@ -66,23 +66,15 @@ def situation(
     budget = BudgetFacts(settings.budget_total, settings.budget_reserved, spent.used, spent.general)
     if follows:
         budget = BudgetFacts(total=MOST_FOLLOW, reserved=0, used=spent.followers, used_general=spent.followers)
-    at = now.astimezone(UTC)
-    return PolicyRequest(
-        asker=asker(principal),
-        action=action,
-        tenant_id=tenant_id,
+    return replace(
+        question(deps, principal, action, tenant_id, now, mode=stored.mode),
         session=session,
-        mode=stored.mode,
         in_canary=session_id is not None and in_canary(SessionKey(tenant_id, session_id), stored.canary_percent),
-        solo=settings.solo,
-        on_call=settings.on_call.get(tenant_id, frozenset()),
         evidence=evidence or EvidenceFacts(),
         budget=budget,
         harm=harm_of(deps, rows, tenant_id, now, sessions=(0, 0) if action in _ALL_DAY else sessions),
         act=replace(act, break_glass=rows.break_glass.open(tenant_id, principal.id, now) is not None),
         target=target,
-        hour=at.hour,
-        weekday=at.weekday(),
     )
 
 

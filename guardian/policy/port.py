@@ -160,7 +160,9 @@ class WhomFacts:
 class PolicyRequest:
     """May `asker` do `action` to this session (or, without one, to this tenant), now?
 
-    `tenant_id` None asks about the deployment as a whole: lists that control filters by the asker's reach.
+    `tenant_id` None asks about the deployment as a whole: lists that control filters by the asker's reach. What
+    one tenant has, `mode` and `on_call`, is shadow and nobody then. Of a read `evidence`, `budget`, `harm` and
+    `act` say nothing.
     `in_canary`: a stable hash puts the session within the tenant's canary share. `solo`: the deployment has
     one person, by configuration. `on_call` are the principals on call for the tenant. `hour` and `weekday`
     (Monday is 0) are UTC. `target` is the action that a `propose` or `approve` is about.
