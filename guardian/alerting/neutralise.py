@@ -22,7 +22,7 @@ def prose(text: str, limit: int) -> str:
     line = plain(text, limit).translate(_LOOKALIKE)
     line = _OUTER_UNDERSCORE.sub(lambda match: "＿" * len(match.group()), line)
     line = _MENTION.sub(lambda match: "＠" if match.group() == "@" else "＃", line)
-    line = _EMOJI.sub("∶", _defanged(line))
+    line = _EMOJI.sub("∶", unlinked(line))
     if line.startswith(">"):
         line = "›" + line[1:]
     return _escaped(line, limit)
@@ -30,7 +30,7 @@ def prose(text: str, limit: int) -> str:
 
 def code(text: str, limit: int) -> str:
     """For Slack mrkdwn as an inline code span of at most `limit` characters, its back-ticks included."""
-    line = _MENTION.sub(lambda m: "＠" if m.group() == "@" else "#", _defanged(plain(text, limit)))
+    line = _MENTION.sub(lambda m: "＠" if m.group() == "@" else "#", unlinked(plain(text, limit)))
     return f"`{_escaped(line.replace('`', 'ˋ'), limit - 2) or '–'}`"
 
 
@@ -45,8 +45,9 @@ def is_altered(name: str) -> bool:
 
 
 def header(text: str, limit: int) -> str:
-    """For a header of a mail: no part of it is an encoded word (RFC 2047), to be decoded after all this."""
-    return plain(text, limit).replace("=?", "＝?")
+    """For a header of a mail: no link, and no part of it is an encoded word (RFC 2047), to be decoded after all
+    this."""
+    return plain(unlinked(plain(text, limit)), limit).replace("=?", "＝?")
 
 
 def csv_cell(text: str, limit: int) -> str:
@@ -55,7 +56,8 @@ def csv_cell(text: str, limit: int) -> str:
     return "'" + line[: limit - 1] if line.startswith(_FORMULA) else line
 
 
-def _defanged(line: str) -> str:
+def unlinked(line: str) -> str:
+    """The line with nothing in it that a mail program or Slack would make a link."""
     return _WWW.sub(
         lambda m: m.group()[:3] + "[.]", _SCHEME.sub(lambda m: f"[{m.group()[0]}]{m.group()[1:]}", line)
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from guardian.alerting.blocks import Block
+from guardian.alerting.neutralise import unlinked
 
 _LINK = re.compile(r"<(https?://[^|>]+)\|([^>]*)>")
 _BOLD = re.compile(r"\*([^*\n]+)\*")
@@ -20,7 +21,7 @@ def as_text(blocks: Sequence[Block]) -> str:
 def _lines(block: Block) -> Iterable[str]:
     match block["type"]:
         case "header":
-            title = _plain(block["text"])
+            title = unlinked(_plain(block["text"]))  # Slack makes no link in a header, mail programs do
             yield from (title, "=" * min(len(title), 78))
         case "section":
             if "text" in block:

@@ -68,6 +68,7 @@ def test_prose_carries_no_markup_mention_link_or_emoji(text: str, limit: int) ->
 @given(HOSTILE, LIMIT)
 def test_no_part_of_a_header_is_decoded_once_more(text: str, limit: int) -> None:
     assert "=?" not in header(text, limit)
+    assert "://" not in header(f"https://{text}", limit)
     assert header(f"=?utf-8?q?{text}?=", 5000).startswith("＝?utf-8?q?")
 
 

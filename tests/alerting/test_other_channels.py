@@ -215,6 +215,32 @@ def test_a_mail_is_plain_text_that_no_agent_can_forge_headers_in(email, mailbox,
     assert "https://evil" not in text
 
 
+URL = "https://evil.example/sso?u=soc and www.evil.example"
+OF_SUBJECT = ("delegator_id", "agent_id", "task_id", "purpose", "parent_session_id")
+OF_ACT = ("decision_id", "gateway", "tool", "arguments", "argument")
+OF_FINDING = ("title", "tenant_id", "session_id", "correlation_id")
+
+
+@pytest.mark.parametrize("kind", [Kind.DRIFT, Kind.CONTROL])
+@pytest.mark.parametrize("field", [*OF_SUBJECT, *OF_ACT, *OF_FINDING, "reasons", "breaches", "versions"])
+def test_nothing_in_a_mail_or_its_subject_is_a_link_but_guardians_own(make_alert, kind, field) -> None:
+    alert = make_alert(link="https://guardian.example/console")
+    told = alert.finding.model_copy(update={"kind": kind})
+    changed = {
+        **dict.fromkeys(OF_FINDING, URL),
+        "subject": told.subject.model_copy(update={field: URL} if field in OF_SUBJECT else {}),
+        "act": told.act.model_copy(update={field: URL} if field in OF_ACT else {}),
+        "reasons": tuple(reason.model_copy(update={"text": URL}) for reason in told.reasons),
+        "breaches": tuple(breach.model_copy(update={"name": URL, "detail": URL}) for breach in told.breaches),
+        "versions": {URL: URL},
+    }
+    name = "subject" if field in OF_SUBJECT else "act" if field in OF_ACT else field
+    hostile = alert.model_copy(update={"finding": told.model_copy(update={name: changed[name]})})
+    sent = mail(hostile, "guardian@acme.example", ("soc@acme.example",))
+    shown = f"{sent['Subject']}\n{sent.get_content()}"
+    assert re.findall(r"\S*://\S*|\bwww\.", shown) == ["https://guardian.example/console"]
+
+
 def test_a_mail_without_a_link_says_what_to_type(make_alert) -> None:
     revoked = make_alert().model_copy(update={"link": None})
     outcome = revoked.outcome.model_copy(update={"effect": Effect.FLAG})
