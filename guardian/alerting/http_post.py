@@ -1,6 +1,7 @@
 """One POST to somebody's system: what can be tried again, and what cannot."""
 
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 import httpx
 
@@ -40,10 +41,20 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float)
         after = got.headers.get("retry-after", "")
         raise RetryLater(
             f"{origin(url)}: HTTP {got.status_code}",
-            after_s=float(after) if after.isdigit() else None,
+            after_s=_wait_s(after, got.headers.get("date", "")),
             perhaps_refused=got.status_code != 429 and not after,  # else it is busy
         )
     raise AlertError(f"{origin(url)} refuses the alert: HTTP {got.status_code}")
+
+
+def _wait_s(retry_after: str, date: str) -> float | None:
+    """Retry-After (RFC 9110, 10.2.3) in seconds; a date counts from the answer's own. None for what is neither."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - parsedate_to_datetime(date)).total_seconds())
+    except (ValueError, TypeError, OverflowError):  # no dates, or one of them without a zone
+        return None
 
 
 def _cause(error: Exception) -> str:

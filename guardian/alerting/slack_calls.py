@@ -181,6 +181,6 @@ def _sorted_out(method: str, refusal: SlackApiError) -> Exception:
 def _retry_after(headers: Mapping[str, Any]) -> float | None:
     for name, value in headers.items():
         if name.lower() == "retry-after":
-            first = value[0] if isinstance(value, list) else value
-            return float(first) if str(first).isdigit() else None
+            first = str(value[0] if isinstance(value, list) else value)
+            return float(first) if first.isascii() and first.isdecimal() else None
     return None

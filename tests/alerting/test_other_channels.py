@@ -117,6 +117,37 @@ def test_an_answer_without_an_end_holds_nobody_up() -> None:
         assert gone.wait(10)
 
 
+@pytest.mark.parametrize(
+    ("asked", "date", "after_s"),
+    [
+        ("7", "Tue, 12 May 2026 12:00:00 GMT", 7),
+        ("Tue, 12 May 2026 12:01:30 GMT", "Tue, 12 May 2026 12:00:00 GMT", 90),
+        ("Tue, 12 May 2026 11:00:00 GMT", "Tue, 12 May 2026 12:00:00 GMT", 0),
+        ("Tue, 12 May 2026 12:01:30 GMT", "", None),
+        ("Tue, 12 May 2026 12:01:30 -0000", "Tue, 12 May 2026 12:00:00 GMT", None),
+        ("Tue, 12 May 2026 12:01:30 +99999999999999999999", "Tue, 12 May 2026 12:00:00 GMT", None),
+        ("²", "Tue, 12 May 2026 12:00:00 GMT", None),
+        ("-5", "Tue, 12 May 2026 12:00:00 GMT", None),
+        ("soon", "soon", None),
+    ],
+)
+def test_how_long_to_wait_is_told_in_seconds_or_as_a_date(asked, date, after_s) -> None:
+    head = f"HTTP/1.1 429 Slow\r\nDate: {date}\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\r\n"
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(head.encode("latin-1"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,), daemon=True)
+        thread.start()
+        with pytest.raises(RetryLater) as trouble:
+            post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"{}", {}, timeout_s=5)
+    assert trouble.value.after_s == after_s
+
+
 def test_a_header_in_drops_is_cut_off_after_the_time_for_the_whole_answer(dripping) -> None:
     with pytest.raises(RetryLater, match="ReadTimeout"):
         post(f"http://127.0.0.1:{dripping.port}/", b"{}", {}, timeout_s=0.2)

@@ -60,6 +60,13 @@ def test_a_long_retry_after_goes_back_to_the_outbox_with_its_wait(slack, channel
     assert slack.calls == ["chat.postMessage"]
 
 
+def test_a_wait_that_is_no_number_is_none(slack, channel, make_alert) -> None:
+    slack.troubles.append("429:²")
+    with pytest.raises(RetryLater, match="rate limited") as later:
+        channel.deliver(make_alert())
+    assert later.value.after_s is None
+
+
 def test_a_wait_that_slack_asks_for_where_something_is_looked_for_keeps_no_post(
     slack, channel, make_alert
 ) -> None:
