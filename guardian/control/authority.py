@@ -38,9 +38,10 @@ def ask(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
     started = deps.stopwatch()
     decision = consider(deps, request)
     deps.metrics.observe("guardian_policy_seconds", deps.stopwatch() - started)
-    outcome = "error" if decision.errors else "allow" if decision.allowed else "deny"
+    answered = "deny" if not decision.allowed else "bridged" if decision.instead_of else "allow"
+    outcome = "error" if decision.errors else answered
     deps.metrics.add("guardian_policy_decisions_total", action=request.action, decision=outcome)
-    deps.outage.heard(decision.errors, deps.clock())
+    deps.outage.heard(decision.errors or decision.instead_of, deps.clock())
     return decision
 
 

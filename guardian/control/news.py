@@ -92,7 +92,11 @@ def tell_of_decision_point(deps: ControlDeps, rows: ControlRows, now: datetime) 
         since = moment(turn.since)
         if turn.away:
             title = "Policy decisions fail: the monitor can only flag"
-            detail = f"since {since} the decision point gives no answer or a wrong one: {turn.why}"
+            detail = (
+                f"since {since} the decision point gives no answer or a wrong one. What people do and read is"
+                " refused too; while it is silent, gateways get the revocation list for policy.options.grace_s"
+                f" (300 s, unless set) from its last permit on: {turn.why}"
+            )
         else:
             title = "Policy decisions are made again"
             detail = f"the decision point, which failed from {since} on, answers"

@@ -14,7 +14,7 @@ from guardian.domain.text import plain
 from guardian.policy.facts import facts
 from guardian.policy.http_line import NoAnswer
 from guardian.policy.port import PolicyDecision, PolicyRequest
-from guardian.policy.remote import RemotePoint, decided, named, no_decision
+from guardian.policy.remote import RemotePoint, decided, named
 
 UNNAMED = "authzen"
 
@@ -23,15 +23,14 @@ UNNAMED = "authzen"
 class AuthzenPoint(RemotePoint):
     """`url` is the PDP's base URL; the rest of the path is the specification's."""
 
+    _name = "the AuthZEN PDP"
+
     @property
     def version(self) -> str:
         return f"authzen {self._endpoint}"
 
-    def decide(self, request: PolicyRequest) -> PolicyDecision:
-        try:
-            return _decision(self._line.ask(self._endpoint, facts(request)))
-        except NoAnswer as trouble:
-            return no_decision(f"the AuthZEN PDP at {self.url}", trouble)
+    def _said(self, request: PolicyRequest) -> PolicyDecision:
+        return _decision(self._line.ask(self._endpoint, facts(request)))
 
     @property
     def _endpoint(self) -> str:

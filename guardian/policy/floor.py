@@ -38,6 +38,7 @@ class Floor:
             policy_ids=tuple(sorted(reasons)),
             reasons=reasons,
             errors=errors,
+            instead_of=sides["external"].instead_of,
             version=f"{sides['external'].version} over {sides['floor'].version}",
         )
 

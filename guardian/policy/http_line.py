@@ -18,11 +18,16 @@ from guardian.errors import DecodeError
 from guardian.wire.deadline import Deadline
 
 MOST_BYTES = 64 * 1024
+_BUSY = frozenset({429, 502, 503, 504})
 _IDLE_S = 2.0  # shorter than a server keeps it open: a connection that closes while we write would be a failure
 
 
 class NoAnswer(Exception):
     """There is no decision. The text is one line for people; it holds no secret and no raw foreign text."""
+
+
+class Away(NoAnswer):
+    """Nothing was said at all: too late, not reached, broken off, or it or a proxy before it is too busy."""
 
 
 class HttpLine:
@@ -106,13 +111,13 @@ class HttpLine:
                 return
             now = self._clock()
             if now < self._rests_until:
-                raise NoAnswer(f"not asked, because a moment ago it {self._trouble}")
+                raise Away(f"not asked, because a moment ago it {self._trouble}")
             self._rests_until = now + self._rest_s  # this caller tries; meanwhile the others are refused
 
     def _rest(self, trouble: str) -> NoReturn:
         with self._turn:
             self._rests_until, self._trouble = self._clock() + self._rest_s, trouble
-        raise NoAnswer(trouble) from None
+        raise Away(trouble) from None
 
     def _recovered(self) -> None:
         with self._turn:
@@ -138,6 +143,8 @@ def _check_head(status: int, headers: Iterable[tuple[bytes, bytes]], request_id:
         raise NoAnswer(f"answered {status}: it points elsewhere, which is not followed")
     if status in (401, 403):
         raise NoAnswer(f"answered {status}: it does not accept guardian's token")
+    if status in _BUSY:
+        raise Away(f"answered {status}")
     if status != 200:
         raise NoAnswer(f"answered {status}")
     kinds = [kind.partition(b";")[0].strip().lower() for kind in named.get(b"content-type", [])]

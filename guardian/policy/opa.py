@@ -19,7 +19,7 @@ from guardian.errors import ConfigurationError
 from guardian.policy.facts import facts
 from guardian.policy.http_line import NoAnswer
 from guardian.policy.port import PolicyDecision, PolicyRequest
-from guardian.policy.remote import RemotePoint, decided, named, no_decision
+from guardian.policy.remote import RemotePoint, decided, named
 
 _PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _BESIDE_ALLOW = {"policy_ids", "reasons"}
@@ -29,6 +29,8 @@ _MOST_BUNDLES = 8
 @dataclass(frozen=True, kw_only=True)
 class OpaPoint(RemotePoint):
     """`path` is the rule that decides: package guardian, rule decision is guardian/decision."""
+
+    _name = "OPA"
 
     path: str = "guardian/decision"
     _latest: "_Latest" = field(init=False, repr=False, compare=False, default_factory=lambda: _Latest())
@@ -45,13 +47,10 @@ class OpaPoint(RemotePoint):
         """Which OPA and rule, and which bundles, as its latest answer said."""
         return f"opa {self._rule}{self._latest.bundles}"
 
-    def decide(self, request: PolicyRequest) -> PolicyDecision:
-        try:
-            answer = self._line.ask(f"{self._rule}?provenance=true", {"input": facts(request)})
-            bundles = self._latest.bundles = _bundles(answer.get("provenance"))
-            return replace(_decision(answer), version=f"opa {self._rule}{bundles}")
-        except NoAnswer as trouble:
-            return no_decision(f"OPA at {self.url}", trouble)
+    def _said(self, request: PolicyRequest) -> PolicyDecision:
+        answer = self._line.ask(f"{self._rule}?provenance=true", {"input": facts(request)})
+        bundles = self._latest.bundles = _bundles(answer.get("provenance"))
+        return replace(_decision(answer), version=f"opa {self._rule}{bundles}")
 
     @property
     def _rule(self) -> str:

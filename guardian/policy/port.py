@@ -197,7 +197,8 @@ class PolicyDecision:
     `policy_ids` are those that decided, sorted; empty with a denial means that nothing permits it.
     `reasons` maps each of them to its own sentence; where none permits the monitor's revocation, control adds
     `evidence`, what policy was shown of it. `version` names the policies that gave this very answer, for
-    another set may be in force a moment later; empty where nobody was asked.
+    another set may be in force a moment later; empty where nobody was asked. `instead_of` are the errors of a
+    decision point that gives no answer, where an earlier permit of its own stands in (`grace`).
     """
 
     allowed: bool
@@ -205,6 +206,7 @@ class PolicyDecision:
     reasons: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     version: str = ""
+    instead_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.allowed and self.errors:
@@ -217,7 +219,8 @@ class PolicyDecisionPoint(Protocol):
     - Anything but a clean permit is a denial: no policy, an error in any policy, a request that does not fit
       the schema. A decision point that cannot answer raises PolicyError or answers with `errors`; the caller
       treats both as a denial and says so.
-    - It knows only what is in the request. It keeps no state and reads no clock.
+    - It knows only what is in the request. It keeps no state and reads no clock, but for the `grace` of one that
+      is asked over the network.
     - `version` names the policy set in force, so that a finding can say which one judged it.
     """
 

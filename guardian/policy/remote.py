@@ -2,23 +2,25 @@
 
 import re
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from guardian.domain.text import plain
 from guardian.domain.urls import is_private
 from guardian.errors import ConfigurationError
-from guardian.policy.http_line import HttpLine, NoAnswer
-from guardian.policy.port import PolicyDecision
+from guardian.policy.grace import Grace
+from guardian.policy.http_line import Away, HttpLine, NoAnswer
+from guardian.policy.port import PolicyDecision, PolicyRequest
 
 MOST_NAMED = 32
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemotePoint:
+class RemotePoint(ABC):
     """The options of every decision point over HTTP. Raises ConfigurationError when one cannot be.
 
     url         where it is: https, or http on this machine
@@ -28,18 +30,24 @@ class RemotePoint:
     ca          a PEM file with the certificates to trust, instead of the system's
     plain_http  permits http to another machine; whoever is on the way then decides what guardian may do
     token       sent as a bearer token
+    grace_s     while it gives no answer, its last permit of this long ago or less lets a gateway go on reading the
+                revocation list, and nothing else; 0 for never
     clock       seconds that only grow; `new_id` makes an X-Request-ID. Both come from the composition root.
     """
+
+    _name: ClassVar[str]
 
     url: str
     clock: Callable[[], float] = field(repr=False, compare=False)
     new_id: Callable[[], str] = field(repr=False, compare=False)
     timeout_s: float = 0.25
     rest_s: float = 2.0
+    grace_s: float = 300.0
     ca: str | None = None
     plain_http: bool = False
     token: str | None = field(default=None, repr=False)
     _line: HttpLine = field(init=False, repr=False, compare=False)
+    _grace: Grace = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.url, str) and isinstance(self.plain_http, bool)):
@@ -50,6 +58,8 @@ class RemotePoint:
                 f"policy.options: timeout_s lies in (0, 10] and rest_s in [0, 60], got {self.timeout_s} "
                 f"and {self.rest_s}"
             )
+        if not 0 <= self.grace_s <= 3600:
+            raise ConfigurationError(f"policy.options.grace_s lies in [0, 3600], got {self.grace_s}")
         if self.token is not None and not _TOKEN.fullmatch(self.token):
             raise ConfigurationError("policy.options.token is one line of printable ASCII without spaces")
         line = HttpLine(
@@ -61,6 +71,25 @@ class RemotePoint:
             new_id=self.new_id,
         )
         object.__setattr__(self, "_line", line)
+        object.__setattr__(self, "_grace", Grace(self.grace_s, self.clock))
+
+    @property
+    @abstractmethod
+    def version(self) -> str: ...
+
+    def decide(self, request: PolicyRequest) -> PolicyDecision:
+        try:
+            said = self._said(request)
+        except NoAnswer as trouble:
+            said = PolicyDecision(False, errors=(f"{self._name} at {self.url} {trouble}",))
+            if isinstance(trouble, Away):
+                return self._grace.instead_of(said, request, self.version)
+        self._grace.heard(request, said, said.version or self.version)
+        return said
+
+    @abstractmethod
+    def _said(self, request: PolicyRequest) -> PolicyDecision:
+        """Its answer. Raises NoAnswer."""
 
     def close(self) -> None:
         self._line.close()
@@ -85,10 +114,6 @@ def named(ids: Any, reasons: Any) -> dict[str, str]:
 
 def decided(reasons: Mapping[str, str], *, allowed: bool) -> PolicyDecision:
     return PolicyDecision(allowed, policy_ids=tuple(sorted(reasons)), reasons=dict(reasons))
-
-
-def no_decision(name: str, trouble: NoAnswer) -> PolicyDecision:
-    return PolicyDecision(False, errors=(f"{name} {trouble}",))
 
 
 def _trust(ca: str | None) -> ssl.SSLContext:

@@ -129,7 +129,8 @@ METRICS: Mapping[Metric, Spec] = {
     ),
     "guardian_policy_decisions_total": Spec(
         "counter",
-        "Policy answers by action and decision. Denied revokes: read the findings' notes.",
+        "Policy answers by action and decision. Denied revokes: read the findings' notes. Bridged: a decision"
+        " point gives no answer, and a gateway reads the list by its last permit.",
         ("action", "decision"),
     ),
     "guardian_revocations_total": Spec(

@@ -1,16 +1,20 @@
 """A decision point that is slow, gone, wrong or lying ends in a flag, and people hear of it."""
 
 import contextlib
+import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from serving import Reply, answering
 from whole_store import alert_states, ledger_entries
 
-from guardian.control.news import tell_of_decision_point
+from guardian.control.news import spread, tell_of_decision_point
 from guardian.control.switch import SwitchRule
+from guardian.policy.authzen import AuthzenPoint
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.floor import Floor
 from guardian.policy.port import PolicyDecision
 
 
@@ -131,6 +135,45 @@ def test_everything_else_is_unavailable_and_not_forbidden(enforced, pdp, method,
     assert (got.status_code, got.json()["code"]) == (503, "policy_unavailable")
     assert [(each["allowed"], each["result"]) for each in enforced.audit(role=role)] == [(False, "refused")]
     assert told(enforced) == [AWAY], "whoever meets it first, people hear of it"
+
+
+def test_gateways_keep_their_list_while_a_decision_point_over_http_gives_no_answer(make_stage, policies):
+    """For five minutes; nobody else does, people hear of it, and guardian's own policies still have their say."""
+    away = threading.Event()
+    with answering(lambda _: None if away.is_set() else Reply({"decision": True})) as pdp:
+        point = AuthzenPoint(url=pdp.url, rest_s=0, clock=lambda: stage.clock.seconds(), new_id=lambda: "1")
+        stage = make_stage(pdp=Floor(point, policies))
+        asked = {"X-Guardian-Tenant": "acme", "X-Guardian-Session": "s1"}
+
+        def statuses():
+            return [
+                stage.call("GET", "/v1/revocations", "gateway").status_code,
+                stage.call("GET", "/v1/check", "gateway", headers=asked).status_code,
+            ]
+
+        assert statuses() == [200, 200]
+        away.set()
+        stage.clock.pass_(seconds=299)
+        assert statuses() == [200, 200]
+        spread(stage.deps)
+        assert told(stage) == [AWAY]
+        with stage.deps.store.read() as rows:
+            [news] = rows.findings.page({"guardian"}, limit=10, kind="control")
+        assert "policy.options.grace_s" in news.view.finding.reasons[0].text[:250]
+        stage.clock.pass_(seconds=1)
+        assert statuses() == [503, 503]
+        away.clear()
+        assert statuses() == [200, 200]
+        assert stage.call("GET", "/v1/revocations", "metrics").status_code == 403, "the floor denies that"
+        away.set()
+        assert stage.call("GET", "/v1/revocations", "gateway", who="other").status_code == 503
+        assert stage.call("GET", "/v1/session-changes", "monitor").status_code == 503
+        assert stage.revoke().status_code == 503
+    counted = [
+        stage.deps.metrics.value("guardian_policy_decisions_total", action="readRevocations", decision=each)
+        for each in ("allow", "bridged", "error", "deny")
+    ]
+    assert counted == [4, 2, 3, 1]
 
 
 def test_people_are_told_once_per_outage_and_once_when_it_is_over(enforced, pdp, a_finding):

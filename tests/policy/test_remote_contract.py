@@ -416,6 +416,8 @@ def serve_tls(tmp_path, whole_request):
         ({"timeout_s": 0}, "timeout_s"),
         ({"timeout_s": 60}, "timeout_s"),
         ({"rest_s": -1}, "rest_s"),
+        ({"grace_s": -1}, "grace_s"),
+        ({"grace_s": 3601}, "grace_s"),
         ({"ca": "/does/not/exist.pem"}, "no certificates"),
         ({"token": "two words"}, "policy.options.token"),
         ({"token": "line\r\nX-Other: 1"}, "policy.options.token"),
