@@ -194,7 +194,7 @@ def removable(job: Job) -> Iterator[tuple[str, str]]:
 def drop_unused(history: History) -> Iterator[Restriction]:
     """The first baseline: what nobody in the window called goes, whoever they were and however few."""
     for scope, past in history.scopes.items():
-        seen = {*past.early.tools, *past.late.tools, *past.flagged.tools}
+        seen = {*past.early.tools, *past.late.tools, *past.doubted.tools, *past.flagged.tools}
         for tool in sorted({tool for grant in past.current() for tool in grant.tools} - seen):
             yield Restriction(scope, ForbidTool(tool), "unused", _UNFOUNDED)
 
@@ -207,6 +207,7 @@ def allow_exactly(history: History) -> Iterator[Restriction]:
 
 def _exact_rules(past: ScopeHistory) -> Iterator[Rule]:
     whole = past.whole()
+    whole.merge(past.doubted)
     granted = past.current()
     yield from map(ForbidTool, sorted({tool for grant in granted for tool in grant.tools} - set(whole.tools)))
     classes = {name for grant in granted for name in grant.data_classes or ()} - set(whole.classes)

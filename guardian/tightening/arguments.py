@@ -2,14 +2,13 @@
 form."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import LARGEST, ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution, roomy
-from guardian.tightening.limits import above, fitted, largest_needed, needed_ones
+from guardian.tightening.limits import above, fitted
 from guardian.tightening.usage import ArgumentUse, ToolUse
 from guardian.tightening.wording import literal
 
@@ -34,7 +33,6 @@ def arguments(basis: Basis) -> Iterator[Restriction]:
     for tool, use in sorted(whole.tools.items()):
         early = history.early.tools.get(tool, ToolUse())
         late = history.late.tools.get(tool, ToolUse())
-        doubted = history.doubted.tools.get(tool, ToolUse())
         if use.unlogged:
             continue  # some calls did not log their arguments: nothing holds for all of them
         for path, argument in sorted(use.arguments.items()):
@@ -44,8 +42,7 @@ def arguments(basis: Basis) -> Iterator[Restriction]:
             if before is None or after is None:
                 continue
             required = argument.calls >= use.calls
-            unusual = doubted.arguments.get(path, ArgumentUse())
-            found = _rule(tool, path, required, argument, before, after, unusual, caution)
+            found = _rule(tool, path, required, argument, before, after, caution)
             if found is None:
                 continue
             rule, why, broken = found
@@ -59,7 +56,6 @@ def _rule(
     whole: ArgumentUse,
     early: ArgumentUse,
     late: ArgumentUse,
-    doubted: ArgumentUse,
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
     if whole.bound and early.bound and late.bound is not None and whole.kinds <= {"str", "hidden"}:
@@ -69,18 +65,17 @@ def _rule(
         return None
     if (word := _LAST_WORD.search(path)) is not None and word.group().lower() in _CALENDAR:
         return None
-    if (few := _few(tool, path, required, whole, early, late, doubted, caution)) is not None:
+    if (few := _few(tool, path, required, whole, early, late, caution)) is not None:
         return few
     if whole.kinds == {"int"} and whole.largest and early.largest:
-        most = largest_needed(whole.largest, doubted.largest, caution)
+        most = max(whole.largest)
         limit = roomy(most, caution.headroom)
         if limit > LARGEST:
             return None  # an identifier in digits
         seen = max(early.largest)
         if 2 * sum(n for number, n in late.largest.items() if number > seen) > late.largest.total():
             return None  # it runs on: most of the later ones lie beyond all earlier ones
-        mined = largest_needed(early.largest, doubted.largest, caution)
-        broken = above(late.largest, roomy(mined, caution.headroom))
+        broken = above(late.largest, roomy(seen, caution.headroom))
         return ArgumentAtMost(tool, path, required, limit), f"never needed more than {most:,}", broken
     if whole.kinds == {"str"} and whole.values is None:
         return _form(tool, path, required, whole, early, late)
@@ -94,17 +89,16 @@ def _few(
     whole: ArgumentUse,
     early: ArgumentUse,
     late: ArgumentUse,
-    doubted: ArgumentUse,
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
     """One of a few values. A set with a rare value is not closed: values seen once foretell others that were never
     seen (Good, 1953). Nor is one that names a year or a part of one. Both truth values are all that there are."""
     if whole.values is None or early.values is None or late.values is None or whole.kinds == {"int"}:
         return None
-    values = needed_ones(whole.values, doubted.values or Counter(), caution)
+    values = whole.values.keys()
     if whole.kinds == {"bool"} and len(values) > 1:
         return None
-    if not 0 < len(values) <= caution.values or min(map(whole.values.__getitem__, values)) < caution.each_value:
+    if not 0 < len(values) <= caution.values or min(whole.values.values()) < caution.each_value:
         return None
     if any(_YEAR.search(str(value)) or _PART_OF_A_YEAR.search(str(value)) for value in values):
         return None

@@ -10,8 +10,8 @@ from guardian.tightening.usage import Use
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a scope's restrictions rest on. `whole` is what honest sessions used in all of the window; `caution`
-    says how sure one has to be."""
+    """What a scope's restrictions rest on. `whole` is what shows a need in all of the window; `caution` says how
+    sure one has to be."""
 
     scope: Scope
     history: ScopeHistory

@@ -1,14 +1,32 @@
 """What an envelope granted, compared with others of its role."""
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
+from guardian.domain.names import canonical
 from guardian.domain.past import PastCall
 from guardian.domain.rules import LARGEST
-from guardian.tightening.usage import Handed, class_name
+
+
+@dataclass(slots=True)
+class Handed:
+    """What sessions delegated: by each entry of their children's envelopes, how many children hold it.
+
+    An envelope that does not say what it holds counts under `*`, or under more records than any limit.
+    """
+
+    tools: Counter[str] = field(default_factory=Counter)
+    classes: Counter[str] = field(default_factory=Counter)
+    records: Counter[int] = field(default_factory=Counter)
+
+    def merge(self, other: "Handed") -> None:
+        self.tools.update(other.tools)
+        self.classes.update(other.classes)
+        self.records.update(other.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,15 @@ class Grant:
         classes = ("*",) if self.data_classes is None else map(class_name, self.data_classes)
         most = LARGEST + 1 if self.max_records is None else self.max_records
         return Handed(Counter(self.tools or ("*",)), Counter({*classes}), Counter([most]))
+
+
+def class_name(name: str) -> str:
+    """A data class in the one spelling by which envelopes are held to theirs. Wildcards stay as they are.
+
+    >>> [class_name(name) for name in ("Renewal Terms", "renewal-terms", "PII", "hr_*", "*")]
+    ['renewal_term', 'renewal_term', 'pii', 'hr_*', '*']
+    """
+    return name if "*" in name else canonical(unicodedata.normalize("NFC", name)) or name
 
 
 def _pairs(own: tuple[str, ...] | None, tools: tuple[str, ...]) -> tuple[tuple[str, str], ...] | None:

@@ -4,26 +4,31 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.domain.restriction import Scope
+from guardian.domain.rules import UNKNOWN_PARENT, Placed
 from guardian.domain.session import HumanWord
-from guardian.tightening.grants import Grant
+from guardian.tightening.caution import Caution
+from guardian.tightening.doubt import shown, shown_below
+from guardian.tightening.grants import Grant, Handed
 from guardian.tightening.sessions import Places
-from guardian.tightening.usage import Handed, SessionUse, Use
+from guardian.tightening.usage import SessionUse, Use
 
 IDLE = timedelta(hours=12)
 """A session that was silent for longer is counted; what it does later counts as another session. Not so for one
 that was flagged or found unusual: with enough pauses it would pass for several that do alike."""
 _RECENT = timedelta(days=14)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _OF_A_REVOCATION = (HumanWord.REVOKED, HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE)
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
 MOST_SPELLINGS = 16
+_Sessions = OrderedDict[tuple[SessionKey, Scope], SessionUse]
 
 
 @dataclass(frozen=True)
@@ -95,26 +100,38 @@ class Granted:
 @dataclass(slots=True)
 class ScopeHistory:
     """What one scope used and was granted. `early` and `late` are the first and the last part of the window; a
-    session belongs to the one in which it began."""
+    session belongs to the one in which it began. They hold what shows a need: of the sessions that guardian found
+    unusual only what several did."""
 
     early: Use = field(default_factory=Use)
     late: Use = field(default_factory=Use)
     flagged: Use = field(default_factory=Use)
     accused: Use = field(default_factory=Use)  # not flagged, but confirmed as drift or revoked
-    doubted: Use = field(default_factory=Use)  # those of the honest sessions that guardian found unusual
-    grants: OrderedDict[Grant, Granted] = field(default_factory=OrderedDict)
+    doubted: Use = field(default_factory=Use)  # all that honest sessions did which guardian found unusual
+    grants: dict[Grant, Granted] = field(default_factory=dict)
+    """Of anybody; how often and when only of sessions that show something, as in `tools` and `classes`."""
     tools: dict[str, Granted] = field(default_factory=dict)
     classes: dict[str, Granted] = field(default_factory=dict)
     lifetimes: Counter[int] = field(default_factory=Counter)
     """Sessions by the minutes that their envelope had left at their first call."""
     handed: Handed = field(default_factory=Handed)  # to honest sessions below it
-    handed_doubted: Handed = field(default_factory=Handed)  # to those of them that guardian found unusual
+    _doubted: list[SessionUse] = field(default_factory=list)
+    _handed_doubted: list[Handed] = field(default_factory=list)
 
     def whole(self) -> Use:
         both = Use()
         both.merge(self.early)
         both.merge(self.late)
         return both
+
+    def joined(self, other: "ScopeHistory") -> "ScopeHistory":
+        """With what the other's sessions did and delegated, and the grants of its own."""
+        made = replace(self, early=Use(), late=Use(), handed=Handed())
+        for each in (self, other):
+            made.early.merge(each.early)
+            made.late.merge(each.late)
+            made.handed.merge(each.handed)
+        return made
 
     def current(self) -> list[Grant]:
         """The grants in force at the scope's end, the most frequent first. One whose spelling is not known is left
@@ -128,18 +145,42 @@ class ScopeHistory:
         known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
         return [grant for grant in ordered if grant.spelt is not None or grant not in known]
 
-    def note_grant(self, call: PastCall, *, honest: bool) -> None:
-        """What its envelope grants to one session. Of tools and classes only honest ones show anything."""
-        grant = Grant.of(call)
-        self.grants.setdefault(grant, Granted()).note(call.at)
-        self.grants.move_to_end(grant)
-        while len(self.grants) > MOST_GRANTS:
-            self.grants.popitem(last=False)
-        for known, names in ((self.tools, grant.tools), (self.classes, grant.data_classes or ())):
-            for name in names if honest else ():
-                known.setdefault(name, Granted()).note(call.at)
-        if call.expires_at is not None:
-            self.lifetimes[max(0, int((call.expires_at - call.at).total_seconds())) // 60] += 1
+    def doubt(self, session: SessionUse) -> None:
+        """An honest session that guardian found unusual."""
+        if session.actions:
+            self.doubted.add(session)
+        self._doubted.append(session)
+
+    def hand(self, grant: Grant, *, doubted: bool) -> None:
+        """What a session below it was granted."""
+        if doubted:
+            self._handed_doubted.append(grant.handed())
+        else:
+            self.handed.merge(grant.handed())
+
+    def settle(self, split: datetime, least: int) -> None:
+        """Add what at least `least` doubted sessions show."""
+        for session in shown([each for each in self._doubted if each.actions], self.whole(), least):
+            (self.early if session.first < split else self.late).add(session)
+        holders = Counter(session.grant for session in self._doubted)
+        for session in self._doubted:
+            self.note_grant(session, shows=holders[session.grant] >= least)
+        self.handed.merge(shown_below(self._handed_doubted, least))
+        self._doubted, self._handed_doubted = [], []
+
+    def note_grant(self, session: SessionUse, *, shows: bool) -> None:
+        """What its envelope grants to one session. Of how often and when only those that show something tell."""
+        grant, at = session.grant, session.first
+        granted = self.grants.setdefault(grant, Granted())
+        if shows:
+            granted.note(at)
+            for known, names in ((self.tools, grant.tools), (self.classes, grant.data_classes or ())):
+                for name in names:
+                    known.setdefault(name, Granted()).note(at)
+            if session.left_s is not None:
+                self.lifetimes[max(0, int(session.left_s)) // 60] += 1
+        if len(self.grants) > MOST_GRANTS:
+            del self.grants[min(self.grants, key=lambda each: self.grants[each].last or _NEVER)]
 
 
 @dataclass
@@ -157,13 +198,15 @@ class History:
     calls: int = 0
     first: datetime | None = None
     last: datetime | None = None
-    _open: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
-    _kept: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
+    _open: _Sessions = field(default_factory=OrderedDict)
+    _kept: _Sessions = field(default_factory=OrderedDict)
     _places: Places = field(default_factory=Places)
 
     @classmethod
-    def learn(cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime) -> "History":
-        """One pass over calls that come about in time.
+    def learn(
+        cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime, least: int = Caution().doubted_sessions
+    ) -> "History":
+        """One pass over calls that come about in time. So many unusual sessions as `least` show a need.
 
         Memory holds the scopes, the sessions of half a day, and the remarkable ones.
         """
@@ -174,27 +217,34 @@ class History:
             history.first = call.at if history.first is None else min(call.at, history.first)
             history.last = call.at if history.last is None else max(call.at, history.last)
             history._close(call.at)
-            name = (call.key, Scope.of(placed))
             sessions = history._kept if trust.remarkable(call.key) else history._open
-            session = sessions.get(name)
-            if session is None:
-                session = sessions[name] = SessionUse.begin(call)
-                if call.parent_session_id is not None:
-                    session.parent = SessionKey(call.tenant_id, call.parent_session_id)
-                    session.above, session.holds = history._places.scope(session.parent), Grant.of(call).handed()
-                if (scope := history.scopes.get(name[1])) is None:
-                    scope = history.scopes[name[1]] = ScopeHistory()
-                scope.note_grant(call, honest=trust.honest(call.key))
-                history._note_purpose(call)
-            sessions.move_to_end(name)
+            session = history._session(sessions, placed)
             session.last = call.at
             if call.allowed:
                 session.note(placed)
                 note_spelling(history.spelt, call)
         for name, session in (*history._open.items(), *history._kept.items()):
             history._count(*name, session)
+        history._open, history._kept = OrderedDict(), OrderedDict()
+        for past in history.scopes.values():
+            past.settle(split, least)
         history._places = Places()  # of half a million sessions at most, and of no use any more
         return history
+
+    def _session(self, sessions: _Sessions, placed: Placed) -> SessionUse:
+        call, scope = placed.call, Scope.of(placed)
+        session = sessions.get(name := (call.key, scope))
+        if session is None:
+            # what it did before its parent was known is of the same session
+            session = sessions.pop((call.key, replace(scope, parent_role=UNKNOWN_PARENT)), None)
+            if session is None:
+                session = SessionUse.begin(call)
+                self._note_purpose(call)
+            if session.parent is not None:
+                session.above = self._places.scope(session.parent)
+            sessions[name] = session
+        sessions.move_to_end(name)
+        return session
 
     def _close(self, now: datetime) -> None:
         while self._open:
@@ -205,29 +255,30 @@ class History:
             self._count(*name, session)
 
     def _count(self, key: SessionKey, scope: Scope, session: SessionUse) -> None:
-        honest = self.trust.honest(key)
-        doubted = key in self.trust.unusual
-        if honest and session.parent is not None:
-            self._hand(scope, session, session.parent, doubted=doubted)
+        """A session that is over. A parent may come after its child: it is looked for again."""
+        honest, doubted = self.trust.honest(key), key in self.trust.unusual
+        if session.parent is not None:
+            above = self._places.scope(session.parent) or session.above
+            if above is not None and scope.parent_role == UNKNOWN_PARENT:
+                scope = replace(scope, parent_role=above.role)
+            if honest and above is not None:
+                self._past(above).hand(session.grant, doubted=doubted)
+            elif honest:
+                self.astray.setdefault(scope, Handed()).merge(session.grant.handed())
+        past = self._past(scope)
+        if honest and doubted:
+            past.doubt(session)
+            return
+        past.note_grant(session, shows=honest)
         if not session.actions:
             return
-        history = self.scopes[scope]
-        if not honest:
-            (history.flagged if key in self.trust.flagged else history.accused).add(session)
-            return
-        (history.early if session.first < self.split else history.late).add(session)
-        if doubted:
-            history.doubted.add(session)
+        if honest:
+            (past.early if session.first < self.split else past.late).add(session)
+        else:
+            (past.flagged if key in self.trust.flagged else past.accused).add(session)
 
-    def _hand(self, scope: Scope, session: SessionUse, parent: SessionKey, *, doubted: bool) -> None:
-        """A parent may come after its child: it is looked for again when the child is over."""
-        above = session.above or self._places.scope(parent)
-        if above is None:
-            self.astray.setdefault(scope, Handed()).merge(session.holds)
-            return
-        self.scopes[above].handed.merge(session.holds)
-        if doubted:
-            self.scopes[above].handed_doubted.merge(session.holds)
+    def _past(self, scope: Scope) -> ScopeHistory:
+        return self.scopes.setdefault(scope, ScopeHistory())
 
     def _note_purpose(self, call: PastCall) -> None:
         if call.agent_id is not None:

@@ -2,16 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 from guardian.domain.restriction import Restriction, Support
 from guardian.domain.rules import LARGEST, MaxLifetime, MaxRecords, OnlyHours, Rule
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
-from guardian.tightening.tools import needed
-
-T = TypeVar("T")
 
 _HOURS = 24
 _LEAST_LIFETIME_S = 900
@@ -27,13 +23,11 @@ def records(basis: Basis) -> Iterator[Restriction]:
     granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
     if not whole.records or not history.early.records or not granted:
         return
-    most = largest_needed(whole.records, history.doubted.records, caution)
-    handed = largest_needed(history.handed.records, history.handed_doubted.records, caution)
+    most, handed = max(whole.records), max(history.handed.records, default=0)
     limit = max(roomy(most, caution.headroom), handed)
     if min(granted) < caution.excess * limit or limit > LARGEST:
         return
-    mined = largest_needed(history.early.records, history.doubted.records, caution)
-    broken = above(history.late.records, max(roomy(mined, caution.headroom), handed))
+    broken = above(history.late.records, max(roomy(max(history.early.records), caution.headroom), handed))
     said = (history.late.records.total(), whole.records.total())
     none = "no session" if said[1] == whole.sessions else f"none of the {said[1]:,} sessions that said theirs"
     why = f"granted {min(granted):,} records, {none} ever needed more than {most:,}"
@@ -46,10 +40,10 @@ def hours(basis: Basis) -> Iterator[Restriction]:
     history, whole, caution = basis.history, basis.whole, basis.caution
     if whole.sessions < caution.hours_sessions:
         return
-    kept = with_neighbours(needed_ones(whole.hours, history.doubted.hours, caution))
+    kept = with_neighbours(whole.hours)
     if _HOURS - len(kept) < caution.hours_unused:
         return
-    mined = with_neighbours(needed_ones(history.early.hours, history.doubted.hours, caution))
+    mined = with_neighbours(history.early.hours)
     broken = sum(n for hour, n in history.late.hours.items() if hour not in mined)
     why = f"{_HOURS - len(kept)} hours of the day were never needed"
     yield from fitted(basis, OnlyHours(tuple(sorted(kept))), why, broken)
@@ -61,12 +55,11 @@ def lifetime(basis: Basis) -> Iterator[Restriction]:
     if not history.lifetimes or not whole.durations or not history.early.durations:
         return
     typical_s = 60 * sorted(history.lifetimes.elements())[history.lifetimes.total() // 2]
-    most = largest_needed(whole.durations, history.doubted.durations, caution)
+    most = max(whole.durations)
     limit = roomy_seconds(most, caution)
     if typical_s < 2 * caution.excess * limit:
         return
-    mined = largest_needed(history.early.durations, history.doubted.durations, caution)
-    broken = above(history.late.durations, roomy_seconds(mined, caution))
+    broken = above(history.late.durations, roomy_seconds(max(history.early.durations), caution))
     left = f"envelopes have {typical_s // 60:,} minutes left at the first call"
     why = f"{left}, no session needed longer than {-(-most // 60):,}"
     yield from fitted(basis, MaxLifetime(limit), why, broken)
@@ -96,21 +89,8 @@ def fitted(
         yield Restriction(basis.scope, rule, why, support)
 
 
-def largest_needed(sessions: Counter[int], doubted: Counter[int], caution: Caution) -> int:
-    """The largest number that some session reached which guardian did not find unusual, or several unusual
-    ones."""
-    unusual = sorted((sessions & doubted).elements(), reverse=True)
-    several = unusual[caution.doubted_sessions - 1 : caution.doubted_sessions]
-    return max([*(sessions - doubted), *several], default=max(sessions, default=0))
-
-
 def above(sessions: Counter[int], limit: int) -> int:
     return sum(count for number, count in sessions.items() if number > limit)
-
-
-def needed_ones(sessions: Counter[T], doubted: Counter[T], caution: Caution) -> list[T]:
-    """What some session needed which guardian did not find unusual, or several unusual ones."""
-    return [each for each, count in sessions.items() if needed(count, doubted[each], caution)]
 
 
 def with_neighbours(used: Iterable[int]) -> set[int]:

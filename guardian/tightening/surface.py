@@ -58,7 +58,7 @@ def surface(
 def resources_of(history: ScopeHistory) -> dict[str, int]:
     """How many kinds of resource each tool was seen to touch, by anybody; at least one."""
     found: dict[str, set[str]] = {}
-    for use in (history.early, history.late, history.flagged, history.accused):
+    for use in (history.early, history.late, history.doubted, history.flagged, history.accused):
         for tool, called in use.tools.items():
             found.setdefault(tool, set()).update(called.resource_types)
     return {tool: max(1, len(kinds)) for tool, kinds in found.items()}

@@ -11,9 +11,10 @@ from guardian.domain.wildcards import covers
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
+from guardian.tightening.grants import class_name
 from guardian.tightening.history import Granted
 from guardian.tightening.redacted import nameless
-from guardian.tightening.usage import ToolUse, Use, class_name
+from guardian.tightening.usage import ToolUse, Use, later
 
 _READING = frozenset((
     "read", "get", "list", "search", "find", "query", "view", "show", "lookup", "fetch", "classify", "describe",
@@ -39,18 +40,19 @@ def tools(basis: Basis) -> Iterator[Restriction]:
         granted = history.tools.get(tool, _NOBODY)
         use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
         flagged, accused = (part.tools.get(tool, _NEVER).sessions for part in (history.flagged, history.accused))
-        last = None if use.last is None else use.last.isoformat()
-        if not needed(use.sessions, doubted.sessions, caution):
-            why = _why(basis.scope, tool, whole, _by(flagged, accused, use.sessions))
+        at = later(use.last, doubted.last)
+        last = None if at is None else at.isoformat()
+        if not use.sessions:
+            why = _why(basis.scope, tool, whole, _by(flagged, accused, doubted.sessions))
             trials = min(granted.sessions, whole.sessions)
-            below = holders(tool, history.handed.tools, history.handed_doubted.tools, caution)
+            below = holders(tool, history.handed.tools)
             yield from _sure(
                 basis,
                 ForbidTool(tool),
                 why,
                 granted,
                 trials=trials,
-                touched=use.sessions,
+                touched=doubted.sessions,
                 last=last,
                 flagged=flagged + accused,
                 below=below,
@@ -82,16 +84,16 @@ def data_classes(basis: Basis) -> Iterator[Restriction]:
 
     None at all where some calls did not log their data classes. Wildcards and hashed names are skipped.
     """
-    history, whole, caution = basis.history, basis.whole, basis.caution
+    history, whole = basis.history, basis.whole
     if whole.classes_unlogged or not whole.actions:
         return
     granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
     for name in sorted(name for name in granted_now if "*" not in name and not nameless(name)):
         granted, spelt = history.classes.get(name, _NOBODY), class_name(name)
-        touched = whole.touched[spelt]
-        if needed(touched, history.doubted.touched[spelt], caution):
+        if whole.touched[spelt]:
             continue
-        below = holders(spelt, history.handed.classes, history.handed_doubted.classes, caution)
+        touched = history.doubted.touched[spelt]
+        below = holders(spelt, history.handed.classes)
         flagged, accused = history.flagged.touched[spelt], history.accused.touched[spelt]
         by = _by(flagged, accused, touched)
         why = f"touched only by {by}" if by else "granted, and never touched"
@@ -109,16 +111,9 @@ def data_classes(basis: Basis) -> Iterator[Restriction]:
         )
 
 
-def needed(sessions: int, doubted: int, caution: Caution) -> bool:
-    """Whether use by `sessions` honest sessions, of which guardian found `doubted` unusual, shows a need."""
-    return sessions > doubted or sessions >= caution.doubted_sessions
-
-
-def holders(name: str, held: Counter[str], doubted: Counter[str], caution: Caution) -> int:
-    """How many children hold it, if enough do: without it in the template these would exceed their parents."""
-    entries = [entry for entry in held if covers(entry, name)]
-    sessions = sum(held[each] for each in entries)
-    return sessions if needed(sessions, sum(doubted[each] for each in entries), caution) else 0
+def holders(name: str, held: Counter[str]) -> int:
+    """How many children hold it: without it in the template these would exceed their parents."""
+    return sum(count for entry, count in held.items() if covers(entry, name))
 
 
 def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -> frozenset[str]:
@@ -149,15 +144,14 @@ def _sure(
     """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it.
 
     Every session of the window is a trial, unless something was fitted to the early part: then those that `tested`
-    it in the late one.
+    it in the late one. Doubted sessions decide nothing, and what they `touched` is told.
     """
     whole, caution = basis.whole, basis.caution
     span = timedelta(0) if granted.first is None or granted.last is None else granted.last - granted.first
     shown_by = trials if tested is None else tested
     if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or shown_by < 1:
         return
-    bound = upper_bound(min(touched, shown_by), shown_by)
-    if bound <= caution.at_most:
+    if upper_bound(0, shown_by) <= caution.at_most:
         late = basis.history.late.sessions if tested is None else tested
         why += f"; held by {counted(below, 'session')} below, so its template keeps it" if below else ""
         support = Support(
@@ -165,7 +159,7 @@ def _sure(
             actions=whole.actions,
             days=len(whole.days),
             last_use=last,
-            denied_at_most=bound,
+            denied_at_most=upper_bound(touched, shown_by + touched),
             held_out=late,
             held_out_broken=0,
             flagged_use=flagged,

@@ -1,17 +1,16 @@
 """What a scope's sessions used. A session is one sample: whatever it did ten times counts once."""
 
 import sys
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from guardian.domain.event import SessionKey
-from guardian.domain.names import canonical
 from guardian.domain.past import LIST, OBJECT, PastCall, envelope_values, flat_arguments
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import Placed, Scalar
+from guardian.tightening.grants import Grant, class_name
 from guardian.tightening.redacted import hashed, lost, shaped
 
 MOST_VALUES = 48
@@ -139,29 +138,14 @@ class Use:
 
 
 @dataclass(slots=True)
-class Handed:
-    """What sessions delegated: by each entry of their children's envelopes, how many children hold it.
-
-    An envelope that does not say what it holds counts under `*`, or under more records than any limit.
-    """
-
-    tools: Counter[str] = field(default_factory=Counter)
-    classes: Counter[str] = field(default_factory=Counter)
-    records: Counter[int] = field(default_factory=Counter)
-
-    def merge(self, other: "Handed") -> None:
-        self.tools.update(other.tools)
-        self.classes.update(other.classes)
-        self.records.update(other.records)
-
-
-@dataclass(slots=True)
 class SessionUse:
     """One session in progress: only calls that the gateway allowed are use."""
 
     agent: str
     first: datetime
     last: datetime
+    grant: Grant  # what its envelope granted at its first call
+    left_s: float | None = None  # and how long that was to last
     actions: int = 0
     days: set[int] = field(default_factory=set)
     hours: set[int] = field(default_factory=set)
@@ -172,11 +156,13 @@ class SessionUse:
     tools: dict[str, ToolUse] = field(default_factory=dict)
     parent: SessionKey | None = None
     above: Scope | None = None  # the parent's
-    holds: Handed = field(default_factory=Handed)  # what its parent handed to it
 
     @classmethod
     def begin(cls, call: PastCall) -> "SessionUse":
-        return cls(call.agent_id or "", call.at, call.at)
+        up, ends = call.parent_session_id, call.expires_at
+        parent = None if up is None else SessionKey(call.tenant_id, up)
+        left_s = None if ends is None else (ends - call.at).total_seconds()
+        return cls(call.agent_id or "", call.at, call.at, Grant.of(call), left_s, parent=parent)
 
     def note(self, placed: Placed) -> None:
         """One call."""
@@ -239,15 +225,6 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
                 use.values[value] = 1
                 if len(use.values) > MOST_VALUES:
                     use.values = None
-
-
-def class_name(name: str) -> str:
-    """A data class in the one spelling by which envelopes are held to theirs. Wildcards stay as they are.
-
-    >>> [class_name(name) for name in ("Renewal Terms", "renewal-terms", "PII", "hr_*", "*")]
-    ['renewal_term', 'renewal_term', 'pii', 'hr_*', '*']
-    """
-    return name if "*" in name else canonical(unicodedata.normalize("NFC", name)) or name
 
 
 def kind_of(value: Any) -> str:

@@ -9,6 +9,7 @@ from guardian.domain.restriction import Scope
 from guardian.tightening.grants import Grant
 from guardian.tightening.history import MOST_SPELLINGS, History, ScopeHistory, Trust
 from guardian.tightening.spelling import Spellings, unasked
+from guardian.tightening.usage import SessionUse
 
 START = datetime(2026, 2, 2, 9, tzinfo=UTC)
 TOOLS = ("crm.export", "crm.read")
@@ -81,7 +82,7 @@ def test_a_name_that_was_read_as_two_tools_refuses_neither_for_the_other(spellin
 def test_two_templates_that_only_differ_in_spelling_are_two(call):
     scope = ScopeHistory()
     for own in (MCP, ("crm/export", "crm/read"), MCP):
-        scope.note_grant(call(allowed_tools=TOOLS, allowed_tools_spelt=own), honest=True)
+        scope.note_grant(SessionUse.begin(call(allowed_tools=TOOLS, allowed_tools_spelt=own)), shows=True)
     first, second = scope.current()
     assert (first.own(TOOLS), second.own(["crm.read"])) == (["mcp__crm__export", "mcp__crm__read"], ["crm/read"])
 
@@ -89,9 +90,9 @@ def test_two_templates_that_only_differ_in_spelling_are_two(call):
 def test_a_template_of_unknown_spelling_is_not_proposed_for_beside_the_same_one_that_is_known(call):
     scope = ScopeHistory()
     for own in (None, None, MCP):
-        scope.note_grant(call(allowed_tools=TOOLS, allowed_tools_spelt=own), honest=True)
+        scope.note_grant(SessionUse.begin(call(allowed_tools=TOOLS, allowed_tools_spelt=own)), shows=True)
     assert [grant.spelt for grant in scope.current()] == [tuple(zip(MCP, TOOLS, strict=True))]
-    scope.note_grant(call(allowed_tools=("a",), at=START + timedelta(hours=1)), honest=True)
+    scope.note_grant(SessionUse.begin(call(allowed_tools=("a",), at=START + timedelta(hours=1))), shows=True)
     assert [grant.spelt for grant in scope.current()] == [None, tuple(zip(MCP, TOOLS, strict=True))]
 
 
