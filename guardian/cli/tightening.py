@@ -199,7 +199,7 @@ def reject(
 
 
 def _verify(settings: Settings, folder: Path, archive: Path | None, since: str | None, *, as_json: bool) -> None:
-    """Say what became of a merged proposal. Exits 1 if it refused honest work."""
+    """Say what became of a merged proposal. Exits 1 if it refused honest work, or nobody knows."""
     from guardian.bootstrap.archiving import open_archive
     from guardian.commands.proposals import verify_proposal
 
@@ -207,6 +207,13 @@ def _verify(settings: Settings, folder: Path, archive: Path | None, since: str |
     _show_verified(found, as_json=as_json)
     if found.denied_honest:
         typer.echo("honest work breaks: take these restrictions back, or dismiss/confirm their sessions", err=True)
+    elif found.unknown:
+        typer.echo(
+            "honest calls were refused that the proposal refuses under some parent, and the archive does not hold "
+            "theirs: nobody knows whether honest work breaks",
+            err=True,
+        )
+    if found.denied_honest or found.unknown:
         raise typer.Exit(_FAULT)
 
 
@@ -219,6 +226,7 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
                 "honest_sessions": found.honest,
                 "honest_sessions_denied": found.broken,
                 "denied_flagged": found.denied_flagged,
+                "unknown": found.unknown,
                 "not_refused": found.passed,
                 "by_restriction": found.calls,
                 "examples": [change.as_json() for change in found.examples],
@@ -230,6 +238,7 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
             f"{counted(found.denied_flagged, 'call')} of flagged sessions refused, "
             f"{counted(found.denied_honest, 'call')} in {found.broken:,} of "
             f"{counted(found.honest, 'honest session')} of its roles refused, "
+            f"{found.unknown:,} refused that could not be judged, "
             f"{found.passed:,} allowed although the proposal refuses them"
         )
         for change in found.examples[:20]:

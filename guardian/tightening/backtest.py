@@ -9,12 +9,11 @@ from typing import Any
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords, Placed
+from guardian.domain.rules import UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords, Placed
 from guardian.domain.wildcards import allows, covers
-from guardian.tightening.grants import Grant
+from guardian.tightening.grants import Grant, class_name
 from guardian.tightening.history import Trust
-from guardian.tightening.sessions import Places
-from guardian.tightening.usage import class_name
+from guardian.tightening.sessions import Places, by_place
 
 _TELL_EVERY = 20_000
 Patched = Mapping[tuple[Scope, tuple[str, ...]], frozenset[str]]
@@ -56,8 +55,8 @@ class Backtest:
     `honest` and `flagged` are calls that the gateway allowed. Newly denied are those of them that a restriction
     refuses, or the patched envelope: a tool or data class that it no longer lists, and every call that takes
     records once the session has taken as many as it grants. `unknown` are calls that some restriction could not
-    judge, because the log lacks a fact. `flagged_stopped` of the `flagged_sessions` would have been refused at
-    least one call.
+    judge, because the log lacks a fact, and honest ones whose parent is not known, if under some parent they would
+    be refused. `flagged_stopped` of the `flagged_sessions` would have been refused at least one call.
     `newly_allowed` must be 0: calls that were refused, for a tool that their envelope did not list and the patched
     one does.
     """
@@ -101,22 +100,24 @@ class NewPolicy:
         for restriction in restrictions:
             about = self._by_tool.setdefault(restriction.scope, {})
             about.setdefault(getattr(restriction.rule, "tool", None), []).append(restriction)
+        self._by_place = by_place(self._by_tool)
 
-    def covers(self, placed: Placed) -> bool:
-        """Whether any restriction is about calls of this scope."""
-        return Scope.of(placed) in self._by_tool
+    def scopes(self, placed: Placed) -> Sequence[Scope]:
+        """The scopes with restrictions of which the call may be: several where its parent is not known."""
+        return self._by_place.get(Scope.of(placed), ())
 
     def judge(self, placed: Placed) -> tuple[tuple[Restriction, ...], bool]:
-        """Which restrictions refuse the call, and whether some could not tell."""
-        about = self._by_tool.get(Scope.of(placed), {})
+        """Which restrictions refuse the call (under some parent, where its own is not known), and whether some
+        could not tell."""
         refused: list[Restriction] = []
         unknown = False
-        for restriction in (*about.get(placed.call.tool, ()), *about.get(None, ())):
-            broken = restriction.rule.broken_by(placed)
-            if broken or self._exhausted(restriction, placed) or self._unlisted(restriction, placed):
-                refused.append(restriction)
-            elif broken is None:
-                unknown = True
+        for about in map(self._by_tool.__getitem__, self.scopes(placed)):
+            for restriction in (*about.get(placed.call.tool, ()), *about.get(None, ())):
+                broken = restriction.rule.broken_by(placed)
+                if broken or self._exhausted(restriction, placed) or self._unlisted(restriction, placed):
+                    refused.append(restriction)
+                elif broken is None:
+                    unknown = True
         return tuple(refused), unknown
 
     def _exhausted(self, restriction: Restriction, placed: Placed) -> bool:
@@ -143,7 +144,8 @@ class NewPolicy:
     def removing(self, placed: Placed) -> tuple[Restriction, ...]:
         """The restrictions that take what the call relies on, its tool or a wildcard, off its envelope's list."""
         tool = placed.call.tool
-        found = (each for about in self._by_tool.get(Scope.of(placed), {}).values() for each in about)
+        scopes = (self._by_tool[scope] for scope in self.scopes(placed))
+        found = (each for about in scopes for several in about.values() for each in several)
         return tuple(each for each in found if isinstance(each.rule, ForbidTool) and covers(each.rule.tool, tool))
 
 
@@ -157,17 +159,20 @@ class Unheld:
         self.lacking: dict[Scope, dict[Grant, tuple[str, ...] | None]] = {
             scope: dict.fromkeys(found) for scope, found in grants.items()
         }
+        self._by_place = by_place(self.lacking)
 
     def note(self, placed: Placed) -> None:
         """One call with its envelope."""
-        if not (open_ := self.lacking.get(Scope.of(placed))):
+        scopes = self._by_place.get(Scope.of(placed), ())
+        if not any(self.lacking[scope] for scope in scopes):
             return
         held = Grant.of(placed.call)
-        for grant, nearest in tuple(open_.items()):
-            if not (more := grant.beyond(held)):
-                del open_[grant]
-            elif nearest is None or len(more) < len(nearest):
-                open_[grant] = more
+        for open_ in (self.lacking[scope] for scope in scopes):
+            for grant, nearest in tuple(open_.items()):
+                if not (more := grant.beyond(held)):
+                    del open_[grant]
+                elif nearest is None or len(more) < len(nearest):
+                    open_[grant] = more
 
 
 def backtest(
@@ -194,30 +199,36 @@ def backtest(
     touched: dict[str, set[SessionKey]] = {"honest": set(), "stopped": set(), "flagged": set()}
     for placed in Places().place(calls):
         call = placed.call
-        covered = policy.covers(placed)
-        if covered:
+        scopes = policy.scopes(placed)
+        if scopes:
             on_placed(placed)
         if since is not None and call.at < since:
             continue
         counts["replayed"] += 1
         if counts["replayed"] % _TELL_EVERY == 0:
             progress(counts["replayed"])
-        if not covered:
+        if not scopes:
             continue
         key = call.key
         honest = trust.honest(key)
         if not honest:
             touched["flagged"].add(key)
         refused, unknown = policy.judge(placed)
-        counts["unknown"] += unknown and not refused
         listed = call.allowed_tools
-        kept = patched.get((Scope.of(placed), tuple(sorted(set(listed)))), listed) if patched else listed
+        lists: list[Collection[str]] = []  # of the patched templates that it may have
+        if patched:
+            granted = tuple(sorted(set(listed)))
+            lists = [patched.get((scope, granted), listed) for scope in scopes]
+        if not refused and not all(allows(kept, call.tool) for kept in lists) and allows(listed, call.tool):
+            refused = policy.removing(placed)
+        if placed.parent_role == UNKNOWN_PARENT:
+            refused, unknown = (), unknown or (honest and call.allowed and bool(refused))
+        counts["unknown"] += unknown and not refused
         if not call.allowed:
             counts["already_denied"] += 1
-            counts["newly_allowed"] += allows(kept, call.tool) and not allows(listed, call.tool)
+            allowed = any(allows(kept, call.tool) for kept in lists)
+            counts["newly_allowed"] += allowed and not allows(listed, call.tool)
             continue
-        if not refused and not allows(kept, call.tool) and allows(listed, call.tool):
-            refused = policy.removing(placed)
         counts["honest" if honest else "flagged"] += 1
         if not refused:
             continue

@@ -3,7 +3,7 @@ why."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
@@ -13,11 +13,11 @@ from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution
-from guardian.tightening.history import History
+from guardian.tightening.grants import class_name
+from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
 from guardian.tightening.tools import data_classes, tools
-from guardian.tightening.usage import class_name
 
 Miner = Callable[[Basis], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
@@ -63,10 +63,20 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
         if (why := too_little(basis)) is not None:
             silent.append(Abstention(scope, why))
             continue
-        for miner in MINERS:
-            found.extend(miner(basis))
+        found.extend(_mined(basis, history.scopes.get(replace(scope, parent_role=UNKNOWN_PARENT))))
         advice.extend(_wildcards(basis))
     return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found, caution)))
+
+
+def _mined(basis: Basis, unknown: ScopeHistory | None) -> list[Restriction]:
+    """What holds with the sessions of its role too of which nobody knows the parent: they may be of this edge."""
+    if unknown is None or basis.scope.parent_role == ROOT:
+        return [each for miner in MINERS for each in miner(basis)]
+    joined = basis.history.joined(unknown)
+    basis = replace(basis, history=replace(basis.history, handed=joined.handed))
+    also = replace(basis, history=joined, whole=joined.whole())
+    rules = {each.rule for miner in MINERS for each in miner(also)}
+    return [each for miner in MINERS for each in miner(basis) if each.rule in rules]
 
 
 def too_little(basis: Basis) -> str | None:

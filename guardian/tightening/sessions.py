@@ -82,12 +82,23 @@ class Spoken:
         return next((session for session, at in latest_first if at <= label.at), None)
 
 
+def by_place(scopes: Iterable[Scope]) -> dict[Scope, list[Scope]]:
+    """By the place of a call, of which of the scopes it may be: where nobody knows its parent, those under any."""
+    found: dict[Scope, list[Scope]] = {}
+    for scope in scopes:
+        unknown = scope if scope.parent_role == ROOT else replace(scope, parent_role=UNKNOWN_PARENT)
+        for place in {scope, unknown}:
+            found.setdefault(place, []).append(scope)
+    return found
+
+
 @dataclass(slots=True)
 class _Open:
     first: datetime
     last: datetime
     purpose: str
     role: str
+    parent: SessionKey | None
     parent_role: str
     taken: int = 0
 
@@ -101,7 +112,7 @@ class Places:
     _open: OrderedDict[SessionKey, _Open] = field(default_factory=OrderedDict)
 
     def place(self, calls: Iterable[PastCall]) -> Iterator[Placed]:
-        """Every call with its place. Calls come about in time; a parent that comes after its child is unknown."""
+        """Every call with its place. Calls come about in time; a parent is unknown until its first call comes."""
         for call in calls:
             yield self.one(call)
 
@@ -109,8 +120,13 @@ class Places:
         key = SessionKey(call.tenant_id, call.session_id)
         known = self._open.get(key)
         if known is None or call.at - known.last > self.idle:
-            known = self._open[key] = _Open(call.at, call.at, call.purpose, call.role, self._parent(call))
+            up = call.parent_session_id
+            parent = None if up is None or up == call.session_id else SessionKey(call.tenant_id, up)
+            role = ROOT if up is None else UNKNOWN_PARENT
+            known = self._open[key] = _Open(call.at, call.at, call.purpose, call.role, parent, role)
             self._forget(call.at)
+        if known.parent_role == UNKNOWN_PARENT:
+            self._look_for_parent(known)
         known.first = min(known.first, call.at)
         known.last = max(known.last, call.at)
         self._open.move_to_end(key)
@@ -121,14 +137,15 @@ class Places:
 
     def scope(self, key: SessionKey) -> Scope | None:
         """The scope in which a session began; None where it is not known, not yet or not any more."""
-        known = self._open.get(key)
-        return None if known is None else Scope(key.tenant_id, known.purpose, known.role, known.parent_role)
+        if (known := self._open.get(key)) is None:
+            return None
+        self._look_for_parent(known)
+        return Scope(key.tenant_id, known.purpose, known.role, known.parent_role)
 
-    def _parent(self, call: PastCall) -> str:
-        if call.parent_session_id is None:
-            return ROOT
-        parent = self._open.get(SessionKey(call.tenant_id, call.parent_session_id))
-        return UNKNOWN_PARENT if parent is None else parent.role
+    def _look_for_parent(self, known: _Open) -> None:
+        if known.parent_role == UNKNOWN_PARENT and known.parent is not None:
+            parent = self._open.get(known.parent)
+            known.parent_role = UNKNOWN_PARENT if parent is None else parent.role
 
     def _forget(self, now: datetime) -> None:
         while self._open:

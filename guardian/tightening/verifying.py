@@ -7,6 +7,7 @@ from datetime import datetime
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
+from guardian.domain.rules import UNKNOWN_PARENT
 from guardian.tightening.backtest import Change, NewPolicy
 from guardian.tightening.history import Trust
 from guardian.tightening.proposal import Proposal
@@ -21,7 +22,8 @@ class Verified:
 
     `passed` are calls that were allowed although a restriction refuses them: it is not merged, or not in force
     everywhere. `honest` are the honest sessions of the roles concerned, `broken` those that had a call refused.
-    `calls` counts these refused calls by restriction.
+    `unknown` are refused calls of honest sessions whose parent nobody knows, if under some parent the proposal
+    refuses them. `calls` counts the other refused calls of honest sessions by restriction.
     """
 
     replayed: int = 0
@@ -30,6 +32,7 @@ class Verified:
     passed: int = 0
     honest: int = 0
     broken: int = 0
+    unknown: int = 0
     calls: dict[str, int] = field(default_factory=dict)
     examples: tuple[Change, ...] = ()
 
@@ -49,7 +52,7 @@ def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since
         if placed.call.at < since:
             continue
         counts["replayed"] += 1
-        if not policy.covers(placed):
+        if not policy.scopes(placed):
             continue
         call = placed.call
         trusted = trust.honest(call.key)
@@ -57,6 +60,9 @@ def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since
             honest.add(call.key)
         refused, _ = policy.judge(placed)
         if not refused:
+            continue
+        if placed.parent_role == UNKNOWN_PARENT:
+            counts["unknown"] += trusted and not call.allowed
             continue
         if call.allowed:
             counts["passed"] += 1

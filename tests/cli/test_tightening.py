@@ -329,6 +329,23 @@ def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
     assert f"0 calls in 0 of {told['honest_sessions']:,} honest sessions of its roles refused" in shown
 
 
+def test_after_the_merge_a_refusal_of_a_session_whose_parent_nobody_knows_is_not_taken_for_none(
+    proposed, tmp_path
+):
+    cut = [each for each in read_proposal(proposed).restrictions if each.rule.kind == "forbid_tool"]
+    one = next(each for each in cut if each.scope.parent_role)
+    work = Estate(3, purposes=4).calls(BEGIN, BEGIN + WINDOW)
+    like = next(call for call in work if (call.role, call.purpose) == (one.scope.role, one.scope.purpose))
+    lost = {"session_id": "lost", "parent_session_id": "nowhere", "tool": one.rule.tool, "allowed": False}
+    write_events(tmp_path / "later", "a", [pack([row_of(like._replace(**lost, at=BEGIN + WINDOW))], EVENTS)])
+    words = ["propose", "--verify", str(proposed), "--since", UNTIL, "--archive", str(tmp_path / "later")]
+    outcome = CliRunner().invoke(app, words)
+    assert "1 refused that could not be judged" in outcome.output
+    assert "nobody knows whether honest work breaks" in outcome.output
+    assert outcome.exit_code == 1
+    assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["unknown"] == 1
+
+
 @pytest.mark.parametrize(("since", "says"), [((), " since 20"), (("--since", "2200-01-01"), "yet to come")])
 def test_a_proposal_is_not_verified_by_nothing(archive, proposed, since, says):
     told = refused(archive, "propose", "--verify", proposed, *since)

@@ -210,10 +210,72 @@ def test_a_session_has_an_age_and_a_parent_by_role(call):
         call(session_id="c", parent_session_id="p", at=START + timedelta(minutes=1)),
         call(session_id="c", parent_session_id="p", at=START + timedelta(minutes=5)),
         call(session_id="x", parent_session_id="nowhere"),
+        call(session_id="own", parent_session_id="own"),
     ]
     assert [(each.parent_role, each.age_s) for each in places.place(calls)] == [
-        ("", 0), ("boss", 0), ("boss", 240), ("?", 0),
+        ("", 0), ("boss", 0), ("boss", 240), ("?", 0), ("?", 0),
     ]  # fmt: skip
+
+
+def test_a_parent_that_comes_after_its_child_is_known_from_then_on(call):
+    places = Places()
+    calls = [
+        call(session_id="c", parent_session_id="p"),
+        call(session_id="p", parent_session_id="top", role="boss"),
+        call(session_id="c", parent_session_id="p", at=START + timedelta(minutes=5)),
+        call(session_id="top", role="chief"),
+    ]
+    assert [(each.parent_role, each.age_s) for each in places.place(calls)] == [
+        ("?", 0), ("?", 0), ("boss", 300), ("", 0),
+    ]  # fmt: skip
+    assert places.scope(SessionKey("acme", "p")) == Scope("acme", "review contracts", "boss", "chief")
+
+
+EDGES = [Scope("acme", "review contracts", "agent_review", boss) for boss in ("boss", "clerk")]
+
+
+def test_a_call_whose_parent_nobody_knows_is_no_safe_one_where_some_edge_of_its_role_refuses_it(call, restricted):
+    sent, other = (restricted(rule, EDGES[0]) for rule in (ForbidTool("mail.send"), ForbidTool("x")))
+    most = restricted(MaxRecords(5), EDGES[1])
+    lost = {"parent_session_id": "nowhere"}
+    calls = [
+        call(session_id="a", tool="mail.send", **lost),
+        call(session_id="a", **lost),
+        call(session_id="b", records=6, **lost),
+        call(session_id="c", tool="mail.send", allowed=False, **lost),
+        call(session_id="d", tool="mail.send", **lost),
+        call(session_id="e", tool="mail.send", role="another", **lost),
+        call(session_id="f", tool="mail.send"),
+    ]
+    found = backtest(calls, [sent, other, most], Trust(frozenset({SessionKey("acme", "d")})))
+    assert (found.honest, found.honest_denied, found.unknown) == (3, 0, 2)
+    assert found.over(0.5)
+    assert not backtest(calls[1:2], [sent, other, most], Trust()).over(0.0), "no edge refuses it"
+
+
+def test_a_patch_of_an_edge_is_held_against_calls_whose_parent_nobody_knows(call, restricted):
+    taken = restricted(ForbidTool("contracts.*"), EDGES[0])
+    grant = Grant(("contracts.*", "mail.send"), None, None)
+    one = call(allowed_tools=grant.tools, parent_session_id="nowhere")
+    patched = patched_tools({EDGES[0]: (grant,)}, [taken])
+    unheld = Unheld({EDGES[0]: (grant,)})
+    found = backtest([one], [taken], Trust(), patched=patched, on_placed=unheld.note)
+    assert (found.honest, found.honest_denied, found.unknown) == (1, 0, 1)
+    assert unheld.lacking == {EDGES[0]: {}}, "it may be the one that held it"
+
+
+def test_after_a_merge_a_refused_call_whose_parent_nobody_knows_is_told(call, restricted):
+    proposal = proposal_of((restricted(ForbidTool("mail.send"), EDGES[0]),))
+    lost = {"parent_session_id": "p", "allowed": False}
+    calls = [
+        call(session_id="a", tool="mail.send", **lost),
+        call(session_id="b", **lost),
+        call(session_id="d", tool="mail.send", **lost),
+        call(session_id="p", role="boss", agent_id="boss"),
+        call(session_id="a", tool="mail.send", **lost),
+    ]
+    found = verify(calls, proposal, Trust(frozenset({SessionKey("acme", "d")})), since=START)
+    assert (found.denied_honest, found.denied_flagged, found.unknown, found.passed) == (1, 0, 1, 0)
 
 
 def test_what_is_remembered_of_sessions_is_bounded_and_old_ones_begin_anew(call):

@@ -11,6 +11,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, agent_role
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import (
+    UNKNOWN_PARENT,
     ArgumentAtMost,
     ArgumentIn,
     ArgumentLike,
@@ -340,6 +341,53 @@ def test_a_child_that_never_used_what_it_inherited_is_narrowed_on_its_edge(histo
     [one] = [r for r in mined.restrictions if r.rule.kind == "forbid_tool" and r.scope.role == "agent_review"]
     assert one.scope.parent_role == "boss"
     assert one.why == "inherited from boss, and never used"
+
+
+@pytest.mark.parametrize("later", [timedelta(minutes=1), timedelta(hours=40)])
+def test_a_child_that_acts_before_its_parents_first_call_needs_what_it_uses_on_its_edge(history, call, later):
+    """An orchestrator that delegates first: each third child is at work before it. Gateways know the parent."""
+    parents = [
+        call(
+            session_id=f"p{n}",
+            decision_id=f"p{n}",
+            at=BEGIN + timedelta(days=n // 2) + (later if n % 3 == 0 else -timedelta(minutes=1)),
+            role="boss",
+        )
+        for n in range(2 * DAYS)
+    ]
+    known = history(
+        lambda n: {"parent_session_id": f"p{n}", "tool": ("contracts.read", "mail.send")[n % 3 == 0]},
+        more=parents,
+    )
+    mined = mine(known)
+    edge = Scope("acme", "review contracts", "agent_review", "boss")
+    assert [r.rule for r in mined.restrictions if r.scope == edge and r.rule.kind == "forbid_tool"] == []
+    assert ForbidDataClass("prices") in [r.rule for r in mined.restrictions if r.scope == edge]
+    unknown = [each for each in mined.abstentions if each.scope.parent_role == UNKNOWN_PARENT]
+    assert bool(unknown) is (later > timedelta(hours=12)), (
+        "it is looked for until the child has been silent so long"
+    )
+
+
+def test_what_children_of_unknown_parents_need_is_taken_from_no_edge_of_their_role(history, call):
+    parents = [
+        call(session_id=f"p{n}", decision_id=f"p{n}", at=BEGIN + timedelta(days=n // 2, minutes=-1), role="boss")
+        for n in range(2 * DAYS)
+    ]
+
+    def edge(sent, records):
+        lost = [
+            call(session_id=f"x{n}", decision_id=f"x{n}", parent_session_id="before", at=BEGIN + timedelta(days=n),
+                 constraints=CONSTRAINTS, data_classes=frozenset({"terms"}), tool=sent, records=records)
+            for n in range(3)
+        ]  # fmt: skip
+        mined = mine(history(lambda n: {"parent_session_id": f"p{n}"}, more=[*parents, *lost]))
+        return {each.rule for each in mined.restrictions if each.scope.parent_role == "boss"}
+
+    prices = ForbidDataClass("prices")
+    assert edge("contracts.read", 3) == {ForbidTool("mail.send"), prices, MaxRecords(5)}
+    assert edge("mail.send", 3) == {prices, MaxRecords(5)}
+    assert edge("contracts.read", 400) == {ForbidTool("mail.send"), prices}
 
 
 def test_where_calls_do_not_say_their_data_classes_nothing_is_said(history):
