@@ -9,8 +9,9 @@ from guardian.tightening.wording import quoted
 
 _HEAD = """\
 // What the policies beside this file expect of a request. When deciding, treat an error of a policy as a refusal:
-// Cedar skips that policy. Records are closed, and all tools share them: to validate requests against this too,
-// leave out of `envelope` what is not listed below, and out of `arguments` what is not listed here:
+// Cedar skips that policy. Send the text "[number]" in the place of one with a fraction or beyond 64 bits, which
+// Cedar cannot hold. Records are closed, and all tools share them: to validate requests against this too, leave
+// out of `envelope` what is not listed below, and out of `arguments` what is not listed here:
 """
 
 

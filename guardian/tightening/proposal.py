@@ -23,6 +23,7 @@ PROPOSAL, EXAMPLES, REPORT, SUMS = "proposal.json", "denied.jsonl", "REPORT.md",
 _NAMED = 5
 _POLICIES = (".cedar", ".rego", ".polar")
 _LOADED = (*_POLICIES, ".json", ".yaml", ".yml")  # by some loader, hidden or not
+_DATA = ("data.json", "data.yaml", "data.yml")  # OPA's, in whichever folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,13 +208,16 @@ def alike(folder: Path, proposal: Proposal, languages: Mapping[str, Backend]) ->
     """Check that the policies and patches in a proposal's folder are what the proposal renders to: those beside
     its report and those in a language's folder.
 
-    Schemas and missing files are not compared, because they refuse nothing; empty lines do not count. Raises
+    Schemas and missing files are not compared, because they refuse nothing; empty lines do not count. A language's
+    folder is this proposal's whatever lies in it, and data for OPA is compared wherever it lies. Raises
     ConfigurationError with the first line that differs.
     """
     folder = folder.parent if folder.name == PROPOSAL else folder
     files = {name: text for each in languages.values() for name, text in each.files(proposal).items()}
-    loose = (path for path in folder.glob("*") if path.suffix in _POLICIES)
-    within = (path for path in rendered(folder, "**/*") if path.relative_to(folder).parts[0] in languages)
+    loose = (path for path in folder.glob("*") if path.suffix in _POLICIES or path.name in _DATA)
+    within = (
+        path for name in sorted(languages) for path in sorted((folder / name).glob("**/*")) if path.is_file()
+    )
     other: dict[str, str] = {}
     for path in (*loose, *within):
         name = path.relative_to(folder).as_posix()

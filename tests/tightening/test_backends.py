@@ -33,7 +33,7 @@ from guardian.tightening.cedar import FACTS, POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens
 from guardian.tightening.grants import Grant
 from guardian.tightening.polar import PolarDenials, PolarEvaluator
-from guardian.tightening.proposal import Proposal, alike
+from guardian.tightening.proposal import Proposal, alike, write_folder
 from guardian.tightening.rego import RegoDenials, RegoEvaluator
 from guardian.tightening.surface import Surface
 
@@ -162,6 +162,32 @@ def test_cedar_agrees_and_fits_the_generated_schema(placed, restricted, rule, to
     files = cedar.files(proposal(restriction))
     assert cedar.check(proposal(restriction), files) == []
     assert agrees(forbidden_by(files[POLICIES], facts(call)), restriction, call)
+
+
+def held(value):
+    """What a gateway sends to Cedar, as the README says."""
+    whole = isinstance(value, int) and -(2**63) <= value < 2**63
+    return value if whole or isinstance(value, str) else "[number]"
+
+
+@settings(max_examples=250, deadline=None)
+@given(rules, asked(wrapped), st.sampled_from([12.5, 2**63, -(2**63) - 1]))
+def test_no_number_that_cedar_cannot_hold_slips_by(placed, restricted, rule, told, number):
+    restriction, call = restricted(rule), placed(**told | {"arguments": told["arguments"] | {"other": number}})
+    files = cedar.files(proposal(restriction))
+    policies = files[POLICIES]
+    assert '"[number]"' in files[SCHEMA], "as it says"
+    with pytest.raises(ValueError, match="request"):
+        forbidden_by(policies, facts(call))
+    sent = facts(call)
+    sent["arguments"] = {name: held(value) for name, value in sent["arguments"].items()}
+    try:
+        found = forbidden_by(policies, sent)
+    except ValueError as error:
+        if "request" in str(error):
+            raise
+        found = [restriction.id]  # an error of a policy is a refusal
+    assert agrees(found, restriction, call)
 
 
 @settings(max_examples=60, deadline=None)
@@ -376,10 +402,27 @@ def test_the_files_of_a_language_that_is_added_are_held_to_the_proposal_too(tmp_
         alike(tmp_path, told, {"spicedb": Added()})
 
 
-def test_a_policy_beside_the_report_is_no_part_of_the_proposal(tmp_path, restricted):
-    (tmp_path / "own.rego").write_text("allow := true")
-    with pytest.raises(ConfigurationError, match=r"own\.rego"):
+@pytest.mark.parametrize("name", ["own.rego", "data.json", "data.yaml"])
+def test_a_policy_or_data_beside_the_report_is_no_part_of_the_proposal(tmp_path, restricted, name):
+    (tmp_path / "proposal.json").write_text("{}")
+    alike(tmp_path, proposal(restricted(ForbidTool("a"))), {})
+    (tmp_path / name).write_text("allow := true")
+    with pytest.raises(ConfigurationError, match=re.escape(name)):
         alike(tmp_path, proposal(restricted(ForbidTool("a"))), {})
+
+
+@pytest.mark.parametrize("make", [lambda: cedar, RegoDenials, PolarDenials])
+def test_no_file_in_a_languages_folder_makes_another_proposal_of_it(tmp_path, restricted, make):
+    language, told = make(), proposal(restricted(ForbidTool("a")))
+    name, text = next(iter(language.files(told).items()))
+    folder = name.split("/")[0]
+    write_folder(tmp_path, {"proposal.json": "{}", **language.files(told)})
+    alike(tmp_path, told, {folder: language})
+    (tmp_path / folder / "proposal.json").write_text("")
+    alike(tmp_path, told, {folder: language})
+    (tmp_path / name).write_text(text + "everything is permitted")
+    with pytest.raises(ConfigurationError, match=re.escape(name)):
+        alike(tmp_path, told, {folder: language})
 
 
 def test_every_kind_of_rule_is_drawn_here():
