@@ -35,6 +35,8 @@ class Acknowledger:
                     failures += 1
                     if self._server.acknowledge(*told, 1.0 if leaving else self._pace.timeout_s) < 300:
                         failures = 0
+                    else:
+                        self._server.drop()  # it may show a client certificate that was renewed meanwhile
         self._server.drop()
 
     def _told(self, *, leaving: bool) -> tuple[bytes, dict[str, str]] | None:

@@ -25,6 +25,20 @@ def test_an_acknowledgement_that_nobody_took_is_said_again_soon(ledger, follow, 
     assert [told["revision"] for told in ledger.acknowledged] == ["1.0", "1.0"]
 
 
+@pytest.mark.parametrize("trouble", [401, 502])
+def test_after_a_refusal_it_is_said_over_a_new_connection(ledger, follow, trouble, monkeypatch) -> None:
+    """The kept one may show a client certificate that was renewed since."""
+    monkeypatch.setattr(acknowledging, "_AGAIN_S", 0.02)
+    answers, connections = [204, trouble], list[object]()
+    ledger.acknowledging = lambda: answers.pop() if answers else 204
+    revoked = follow(start=False, acknowledge=True, max_stale_s=600)
+    ask = revoked._teller._exchange
+    revoked._teller._exchange = lambda *what: (ask(*what), connections.append(revoked._teller._connection))[0]
+    revoked.start()
+    until(lambda: len(connections) == 2)
+    assert connections[0] is not connections[1]
+
+
 def test_who_is_stopped_while_it_acknowledges_says_good_bye_too(ledger, follow) -> None:
     goes_on = threading.Event()
     ledger.acknowledging = lambda: 204 if goes_on.wait(10) else 503
