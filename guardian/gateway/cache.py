@@ -73,7 +73,8 @@ class Cache:
         if self._verifier is None:
             rows = saved["until"]
             until = {(str(t), str(k), str(s)): math.inf if at is None else float(at) for t, k, s, at in rows}
-            return View(revision, "", until, issued, clock - max(age, 0.0), str(saved["asked_as"])), ()
+            reach = Signed(reach=frozenset(map(str, saved.get("reach", ()))))  # of an older client it is not known
+            return View(revision, "", until, issued, clock - max(age, 0.0), str(saved["asked_as"]), reach), ()
         parts = tuple(
             Part(None if since is None else Revision(*map(int, since)), base64.b64decode(packed), str(signature))
             for since, packed, signature in saved["parts"]
@@ -99,6 +100,7 @@ class Cache:
         }
         if self._verifier is None:
             rows = view.until.copy().items()
+            saved["reach"] = sorted(view.signed.reach)
             saved["until"] = [[t, k, s, None if at == math.inf else at] for (t, k, s), at in rows]
         else:
             saved["parts"] = [[p.since, base64.b64encode(p.packed).decode(), p.signature] for p in parts]

@@ -65,9 +65,11 @@ class RevocationList:
     """The revoked subjects of the tenants that `token` may see.
 
     `url` is the control API; https, or http to this machine (elsewhere only with `allow_http`). `token` is the
-    bearer token or a function that returns the current one. `tenants` keeps only those ("*": all); asked for
-    another tenant the list answers as if it were stale. `on_stale` is "closed" (refuse) or "open" (let pass), or a
-    mapping from the risk of a tool, as you name it in `is_revoked`, to one of them; a risk not in it is closed.
+    bearer token or a function that returns the current one. `tenants` keeps only those ("*", the default: all).
+    Asked for a tenant that is not kept, or not within the token's reach, the list answers as if it were stale. The
+    server says with each list whose it is (`aud` in `Guardian-Signature`); one without that is not believed.
+    `on_stale` is "closed" (refuse) or "open" (let pass), or a mapping from the risk of a tool, as you name it in
+    `is_revoked`, to one of them; a risk not in it is closed.
     `verify_with` holds guardian's public keys (a JWK set or its file); then nothing unsigned is believed, nor what
     was signed for fewer than `tenants`, which must then be named; "*" needs a token for every tenant.
     `cache_path` keeps the last list over restarts. `push` False only polls. With `acknowledge` guardian is told
@@ -222,8 +224,9 @@ class RevocationList:
         view = self._held.view
         if self._open or risk in self._open_risks:
             return False
-        foreign = self._tenants is not None and tenant_id not in self._tenants
-        return view is None or foreign or not self._held.is_fresh(view)
+        if view is None or not view.reaches(tenant_id) or not self._held.is_fresh(view):
+            return True
+        return self._tenants is not None and tenant_id not in self._tenants
 
     def _new_follower(self) -> Follower:
         return Follower(self._held, self._server, self._credentials, self._pace, push=self._push)

@@ -39,13 +39,14 @@ class Refused(Exception):
 
 
 class Signed(NamedTuple):
-    """When an answer was signed, in Unix seconds, and for which tenants; 0 and "" where nothing is checked."""
+    """When an answer was signed, in Unix seconds (0 where that is not checked), and for which tenants, "*" for
+    every one."""
 
     at: int = 0
-    reach: str = ""
+    reach: frozenset[str] = frozenset()
 
 
-UNSIGNED = Signed()
+UNKNOWN = Signed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ class View:
     issued: float  # the server's clock when this was confirmed
     confirmed: float  # ours, at the same moment
     asked_as: str = ""  # a hash of the token that it was given to
-    signed: Signed = UNSIGNED  # the newest signature
+    signed: Signed = UNKNOWN  # the newest signature
+
+    def reaches(self, tenant_id: str) -> bool:
+        """Whether it is a list of this tenant's too: of any other it says nothing."""
+        return tenant_id in self.signed.reach or "*" in self.signed.reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,7 @@ def apply(
     """
     if seen is not None and answer.revision < seen.revision:
         another = base is None and asked_as != seen.asked_as and signed.at >= seen.signed.at
-        alike = signed.reach != "" and signed.reach == seen.signed.reach
+        alike = signed.reach and signed.reach == seen.signed.reach
         if not another or alike or answer.revision.epoch < seen.revision.epoch:
             raise Refused("went_back", _way_back(seen.revision, answer.revision))
     if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):

@@ -1,6 +1,7 @@
 """Whether an answer is guardian's: a detached JWS (RFC 7515, appendix F) with Ed25519, checked by `cryptography`.
 
 The library is imported only here, and only when keys are given: without it a list that verifies cannot be made.
+Whom an answer was made for, its signature says also where nobody checks it.
 """
 
 import base64
@@ -53,10 +54,8 @@ class Verifier:
         clocks is wrong. With None any age will do.
         """
         header = self._header(payload, signature)
-        audience = header.get("aud")
-        if not isinstance(audience, list):
-            raise Refused("signature_audience")
-        if "*" not in audience and (tenants is None or not tenants <= set(map(str, audience))):
+        reach = _audience(header)
+        if "*" not in reach and (tenants is None or not tenants <= reach):
             raise Refused("signature_audience", "it was made for other tenants")
         if header.get("since") != (None if since is None else str(since)):
             raise Refused("signature_gap", f"it leads on from {header.get('since')!s:.40}, not from {since}")
@@ -65,16 +64,11 @@ class Verifier:
             raise Refused("signature_malformed", "no iat")
         if now is not None and not -window_s <= now - issued <= window_s:
             raise Refused("signature_replayed", f"made {now - issued:.0f} s ago")
-        return Signed(issued, " ".join(sorted(map(str, audience))))
+        return Signed(issued, reach)
 
     def _header(self, payload: bytes, signature: str) -> dict[str, Any]:
-        try:
-            protected, empty, mac = signature.split(".")
-            header = json.loads(_decoded(protected))
-            signed = _decoded(mac)
-        except (ValueError, binascii.Error, RecursionError):
-            raise Refused("signature_malformed" if signature else "signature_missing") from None
-        if empty or not isinstance(header, dict) or header.get("alg") not in ("Ed25519", "EdDSA"):
+        header, protected, signed = _parsed(signature)
+        if header.get("alg") not in ("Ed25519", "EdDSA"):
             raise Refused("signature_malformed", "not a detached Ed25519 signature")
         if header.get("typ") != TYPE or "crit" in header:
             raise Refused("signature_type")
@@ -123,6 +117,32 @@ class Verifier:
             for key in listed
             if isinstance(key, dict) and key.get("crv") == "Ed25519" and isinstance(key.get("kid"), str)
         }
+
+
+def reach_of(signature: str) -> frozenset[str]:
+    """The tenants that an answer was made for, "*" for every one, unchecked. Raises Refused where it says none."""
+    return _audience(_parsed(signature)[0])
+
+
+def _audience(header: Mapping[str, Any]) -> frozenset[str]:
+    audience = header.get("aud")
+    if not isinstance(audience, list):
+        raise Refused("signature_audience", "it does not say for which tenants it was made")
+    return frozenset(map(str, audience))
+
+
+def _parsed(signature: str) -> tuple[dict[str, Any], str, bytes]:
+    """Its protected header, the same as it is signed, and the signature proper."""
+    try:
+        protected, empty, mac = signature.split(".")
+        header, signed = json.loads(_decoded(protected)), _decoded(mac)
+    except (ValueError, binascii.Error, RecursionError):
+        if not signature:
+            raise Refused("signature_missing", f"by {HEADER} alone it is known for which tenants it is") from None
+        raise Refused("signature_malformed") from None
+    if empty or not isinstance(header, dict):
+        raise Refused("signature_malformed", "not a detached signature")
+    return header, protected, signed
 
 
 def _decoded(text: str) -> bytes:

@@ -59,9 +59,9 @@ def take(told: dict[str, Any], revision: str | None, expect: str = "taken", at: 
 
 
 def ask(
-    subject: str, revoked: bool, *, kind: str = "session", tenant: str = "acme", at: int = 0
+    subject: str, revoked: bool, *, kind: str = "session", tenant: str = "acme", at: int = 0, **more: bool
 ) -> dict[str, Any]:
-    return {"ask": {"tenant": tenant, "kind": kind, "id": subject}, "at": AT + at, "revoked": revoked}
+    return {"ask": {"tenant": tenant, "kind": kind, "id": subject}, "at": AT + at, "revoked": revoked, **more}
 
 
 def vector(
@@ -127,6 +127,11 @@ def build() -> dict[str, Any]:
         vector("only the tenants that were asked for are kept",
                take(answer([entry(1, "s1", tenant_id="globex"), entry(2, "s2")], "1.2"), "1.2"), ask("s2", True),
                tenants=["acme"]),
+        vector("of a tenant that the list was not made for nothing is known, also by who checks no signature",
+               take(answer([entry(1, "s1")], "1.1", reach=frozenset({"acme"})), "1.1"), ask("s1", True),
+               ask("s2", False, unknown=False), ask("s2", False, tenant="globex", unknown=True), verify=False),
+        vector("a list that does not say whose it is is refused, also by who checks no signature",
+               take({**one, "signature": ""}, None, "signature_missing"), verify=False),
         vector("half an answer changes nothing", take(one, "1.1", at=0),
                take({**two, "body": two["body"][:-9]}, "1.1", "malformed"), ask("s2", False), verify=False),
         vector("an entry newer than its list is refused",
@@ -164,7 +169,7 @@ def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
         "token",
         tenants="*" if case["tenants"] == "*" else set(case["tenants"]),
         verify_with=KNOWN["keys"] if case["verify"] else None,
-        on_stale="open",
+        on_stale={"low": "open"},
         clock=lambda: now[0],
         wall=lambda: now[0],
     )
@@ -175,7 +180,9 @@ def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
         if "ask" in step:
             asked = step["ask"]
             named = {asked["kind"]: asked["id"]}
-            assert (revoked.refusal(asked["tenant"], **named) is not None) is step["revoked"], step
+            assert (revoked.refusal(asked["tenant"], **named, risk="low") is not None) is step["revoked"], step
+            if "unknown" in step:
+                assert (revoked.refusal(asked["tenant"], **named) == "list_stale") is step["unknown"], step
             continue
         server.next = step["answer"]
         revoked._follower._synced = step["answer"]["asked_since"] is not None

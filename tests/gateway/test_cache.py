@@ -115,6 +115,19 @@ def test_a_cache_of_other_tenants_is_ignored(remembered, follow) -> None:
     assert follow(cache_path=remembered, tenants={"acme"}).state().status == "never_loaded"
 
 
+@pytest.mark.parametrize("reach", [["acme"], None])
+def test_a_cache_says_whose_list_it_is_and_that_of_an_older_client_reaches_nobody(
+    remembered, follow, reach
+) -> None:
+    saved = json.loads(remembered.read_text())
+    assert saved.pop("reach") == ["*"]
+    remembered.write_text(json.dumps(saved if reach is None else {**saved, "reach": reach}))
+    revoked = follow(cache_path=remembered)
+    assert revoked.refusal("globex", session="s2") == "list_stale"
+    assert revoked.refusal("acme", session="s2") == (None if reach else "list_stale")
+    assert revoked.is_revoked("acme", "s1")
+
+
 @pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"confirmed_at": "x"}'])
 def test_a_damaged_cache_is_ignored(remembered, follow, garbage: bytes) -> None:
     remembered.write_bytes(garbage)

@@ -148,6 +148,37 @@ def test_only_the_wanted_tenants_are_kept_and_others_are_answered_as_unknown(led
     assert not opened.is_revoked("globex", "s2")
 
 
+@pytest.mark.parametrize("tenants", [None, "*", {"acme", "globex"}])
+@pytest.mark.parametrize("asked", ["globex", "Acme", "*"])
+def test_nobody_is_reported_as_safe_of_a_tenant_that_the_token_does_not_reach(
+    ledger, follow, tenants, asked
+) -> None:
+    ledger.reach = ["acme"]
+    closed, opened = follow(tenants=tenants), follow(tenants=tenants, on_stale={"low": "open"})
+    for revoked in (closed, opened):
+        assert revoked.wait_ready(10)
+        assert revoked.refusal("acme", session="s2") is None
+        assert revoked.refusal(asked, session="s2") == "list_stale"
+        assert revoked.is_revoked(asked, "s2")
+    assert not opened.is_revoked(asked, "s2", risk="low")
+
+
+@pytest.mark.parametrize(
+    ("signature", "said"),
+    [
+        ("", "signature_missing"),
+        ("e30..", "signature_audience"),
+        ("W10..", "signature_malformed"),
+        ("x", "_malformed"),
+    ],
+)
+def test_a_list_that_does_not_say_whose_it_is_is_not_believed(ledger, follow, signature, said) -> None:
+    ledger.always = lambda ledger, _: (200, {"Guardian-Signature": signature}, ledger.body())
+    revoked = follow()
+    until(lambda: said in revoked.state().last_error)
+    assert revoked.refusal("acme", session="s2") == "list_stale"
+
+
 def test_readers_never_see_half_a_change(ledger, follow) -> None:
     for n in range(50):
         ledger.append(f"s{n}")

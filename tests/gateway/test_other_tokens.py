@@ -9,6 +9,7 @@ from guardian.gateway.client import Revision
 from guardian.gateway.reading import Answer, Refused, Signed, View, apply
 
 WIDE, NARROW = "token-of-the-gateway", "token-of-one-tenant"
+BOTH, ONE = frozenset({"acme", "globex"}), frozenset({"acme"})
 
 
 def narrow_at(n, epoch=1):
@@ -19,7 +20,7 @@ def narrow_at(n, epoch=1):
             return 200, {"ETag": ledger.etag()}, ledger.body()
         told = {"revision": {"epoch": epoch, "n": n}, "issued_at": ledger.issued.isoformat(), "complete": True}
         entries = [each for each in ledger.entries[:n] if each["tenant_id"] == "acme" and epoch == ledger.epoch]
-        return 200, {}, json.dumps({**told, "entries": entries}).encode()
+        return 200, ledger.made_for("acme"), json.dumps({**told, "entries": entries}).encode()
 
     return answer
 
@@ -82,6 +83,16 @@ def test_a_wider_list_of_the_same_revision_is_kept_at_once(two_tenants, follow, 
     until(lambda: kept() == {"s1", "g1"})
 
 
+def test_of_a_tenant_that_a_narrowed_token_does_not_reach_nothing_is_known_any_more(two_tenants, follow) -> None:
+    tokens = [WIDE]
+    revoked = follow(token=lambda: tokens[-1])
+    assert revoked.wait_ready(10)
+    assert revoked.refusal("globex", session="g2") is None
+    tokens.append(NARROW)
+    until(lambda: revoked.refusal("globex", session="g2") == "list_stale")
+    assert revoked.refusal("acme", session="s2") is None
+
+
 def test_the_same_token_is_not_led_back_after_it_was_narrowed(two_tenants, follow, cache) -> None:
     revoked = follow(token=NARROW, cache_path=cache)
     until(lambda: revoked.state().revision == Revision(1, 1))
@@ -123,10 +134,12 @@ def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, fo
 @pytest.mark.parametrize(
     ("seen", "given", "believed"),
     [
-        (Signed(100, "acme globex"), Signed(101, "acme"), True),
-        (Signed(100, "acme globex"), Signed(99, "acme"), False),
-        (Signed(100, "acme"), Signed(101, "acme"), False),
-        (Signed(), Signed(), True),
+        (Signed(100, BOTH), Signed(101, ONE), True),
+        (Signed(100, BOTH), Signed(99, ONE), False),
+        (Signed(100, ONE), Signed(101, ONE), False),
+        (Signed(0, BOTH), Signed(0, ONE), True),
+        (Signed(0, ONE), Signed(0, ONE), False),
+        (Signed(), Signed(0, ONE), True),
     ],
 )
 def test_a_lower_revision_is_believed_of_another_reach_and_of_a_later_signature(seen, given, believed) -> None:
