@@ -3,6 +3,7 @@
 A revocation is a record, its end a tombstone. The latest record of a key counts, so that a topic without
 compaction (not every broker does it) reads as the same list. When a new epoch begins the whole list is written
 again and the epoch is then announced under the key `EPOCH`: whatever carries a lower epoch is void from there on.
+So a topic has one partition: of several, one would void what another still has to say.
 Where each tenant has its own topic, the epoch is announced in those of all tenants that the ledger knows, and in
 any other one before its first entry of the new epoch.
 """
@@ -28,7 +29,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class KafkaTopicFace:
-    """Create the topic with `cleanup.policy=compact`. `{tenant}` in its name gives each tenant one of its own."""
+    """Create the topic with one partition and `cleanup.policy=compact`. `{tenant}` in its name gives each tenant one
+    of its own."""
 
     topic: str = "guardian.revocations"
 
