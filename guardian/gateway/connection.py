@@ -51,7 +51,7 @@ class Server:
         self._path = parts.path.rstrip("/").removesuffix("/v1/revocations") + "/v1/revocations"
         self._secure, self._host = parts.scheme == "https", host
         self._port = parts.port or (443 if self._secure else 80)  # http.client would look for one in the host
-        self._context = context or (ssl.create_default_context() if self._secure else None)
+        self._context = context
         self._max_bytes, self._clock = max_bytes, clock
         self._connection: http.client.HTTPConnection | None = None
         self._streaming: socket.socket | None = None
@@ -200,8 +200,9 @@ class Server:
             raise Refused("too_slow", f"{said}: over a slow link raise timeout_s")
 
     def _open(self, timeout: float) -> http.client.HTTPConnection:
-        if self._secure:
-            return http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=timeout)
+        if self._secure:  # for each connection the CAs are read anew: they change, and connections are kept
+            context = self._context or ssl.create_default_context()
+            return http.client.HTTPSConnection(self._host, self._port, context=context, timeout=timeout)
         return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
 
     def abort(self) -> None:

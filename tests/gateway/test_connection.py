@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -34,8 +34,35 @@ def test_certificates_are_verified(ledger, served) -> None:
         until(lambda: "SSL" in revoked.state().last_error)
     finally:
         revoked.stop()
-    assert revoked._server._context is not None
-    assert revoked._server._context.check_hostname
+
+
+def test_a_bundle_of_cas_that_changed_is_believed_from_the_next_connection_on(tmp_path, monkeypatch) -> None:
+    bundle, (certificate, key) = tmp_path / "bundle.pem", certified(tmp_path, "control")
+    bundle.write_bytes(certified(tmp_path, "another")[0].read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(certificate, key)
+    made, create = list[object](), ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(1) or create())
+
+    def answer(control: socket.socket) -> None:
+        for _ in range(2):
+            with suppress(OSError), ours.wrap_socket(control.accept()[0], server_side=True) as sock:
+                for _ in range(2):
+                    sock.recv(65536)
+                    sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as control, ThreadPoolExecutor(1) as other:
+        answered = other.submit(answer, control)
+        url = f"https://localhost:{control.getsockname()[1]}"
+        server = Server(url, allow_http=False, context=None, max_bytes=1000)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            server.get({}, {}, 10)
+        bundle.write_bytes(certificate.read_bytes())
+        assert [server.get({}, {}, 10).status for _ in range(2)] == [204, 204]
+        answered.result()
+        server.drop()
+    assert len(made) == 2, "once for each connection, however much is asked over it"
 
 
 @pytest.mark.parametrize(
