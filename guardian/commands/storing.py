@@ -3,9 +3,11 @@
 import errno
 import os
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -46,7 +48,8 @@ def database_checked(settings: Settings, *, monitor: bool = True, control: bool 
         answers = "the control database answers; " if control else ""
         return f"{answers}the monitor's is made by the first start of a monitor"
     if monitor:
-        open_monitor_store(settings).close()
+        with closing(open_monitor_store(settings)) as store, _told():
+            store.check_room(utc_now())
     if monitor and control:
         return "monitor and control databases answer, their schemas are up to date"
     return f"the {'monitor' if monitor else 'control'} database answers, its schema is up to date"
@@ -63,6 +66,19 @@ def _open_control(settings: Settings) -> None:
     restore_is_noticed(settings)
     with closing(open_control_store(settings)) as store:
         store.check_epoch()
+        with _told():
+            store.check_room()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(
+            f"{error}; it answers, and takes no writes: make room on the server's disk or, where it is a standby"
+            " or made read-only, name the server that takes them"
+        ) from error
 
 
 def archive_checked(settings: Settings) -> str:

@@ -4,7 +4,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from revisions import go
 from sqlalchemy import Connection, Engine, event, literal, select, text
 
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
-from guardian.bootstrap.monitor_store import learn_all
+from guardian.bootstrap.monitor_store import learn_all, open_monitor_store
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.commands.initialise import initialise
+from guardian.commands.storing import database_checked
 from guardian.config import load
 from guardian.control.cases.feeds import catch_up
 from guardian.control.people.exceptions import excused
@@ -380,6 +383,68 @@ def test_a_writer_that_holds_the_queue_up_is_told_of_and_whoever_reads_goes_on(
     assert ours.takes_writes()
     ours.close()
     others.close()
+
+
+def test_a_full_disk_takes_small_writes_and_control_is_not_ready_until_it_takes_long_ones(
+    postgres: str, tmp_path: Path
+) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
+    engine = open_engine(postgres)
+    with full(engine, "control_audit", "record"):
+        with pytest.raises(StoreError, match="could not extend file"), store.write() as rows:
+            rows.audit.append({"x": "long" * 1000})
+        with store.write() as rows:
+            rows.audit.append({"x": "short"})
+        assert not store.takes_writes()
+        with pytest.raises(StoreError, match="could not extend file"):
+            store.try_again()
+        assert not store.takes_writes()
+    store.try_again()
+    assert store.takes_writes()
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT min(seq), max(seq) FROM control_audit")).one() == (1, 1)
+    engine.dispose()
+    store.close()
+
+
+@contextmanager
+def full(engine: Engine, table: str, wide: str) -> Iterator[None]:
+    """As where the disk is full: what fits into a page that is there is taken, what needs more is not."""
+    refuse = "BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END"
+    with writing(engine) as connection:
+        connection.execute(text(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $${refuse}$$"))
+        when = f"BEFORE INSERT ON {table} FOR EACH ROW WHEN (length(NEW.{wide}) > 2000)"
+        connection.execute(text(f"CREATE TRIGGER full_disk {when} EXECUTE FUNCTION refuse()"))
+    yield
+    with writing(engine) as connection:
+        connection.execute(text("DROP FUNCTION refuse CASCADE"))
+
+
+@pytest.mark.parametrize(
+    ("whose", "table", "wide"), [("monitor", "findings", "body"), ("control", "control_audit", "record")]
+)
+def test_the_doctor_says_of_a_server_that_it_takes_no_writes(
+    postgres: str, tmp_path: Path, whose: str, table: str, wide: str
+) -> None:
+    import psycopg
+
+    path = initialise(tmp_path)
+    told = load(path).store.model_dump() | {whose: postgres, "epoch_file": tmp_path / "epoch"}
+    settings = load(path, overrides={"store": told})
+    open_control_store(settings, makes=True).close()
+    open_monitor_store(settings, makes=True).close()
+    which = {"monitor": whose == "monitor", "control": whose == "control"}
+    assert "is up to date" in database_checked(settings, **which)
+    engine = open_engine(postgres)
+    with full(engine, table, wide), pytest.raises(StoreError, match=r"could not extend file.*; it answers, and"):
+        database_checked(settings, **which)
+    with reading(engine) as connection:
+        assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+    engine.dispose()
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {engine.url.database} SET default_transaction_read_only = on")
+    with pytest.raises(StoreError, match=r"cannot execute INSERT in a read-only transaction; it answers, and"):
+        database_checked(settings, **which)
 
 
 def test_a_writer_that_is_frozen_loses_its_place_in_the_queue(

@@ -20,7 +20,9 @@ from guardian.store.control.epoch import EpochFile, Mark, epoch_file_of, lost_ma
 from guardian.store.control.head import Head, create_head, has_head, queue_for_writing, read_head
 from guardian.store.control.rights import RIGHTS
 from guardian.store.control.rows import ControlRows
+from guardian.store.control.tables import audit
 from guardian.store.engine import open_engine, reading, tidy, without_secrets, writing
+from guardian.store.room import check_room, wants_room
 from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
 from guardian.telemetry import logger
 
@@ -42,6 +44,7 @@ class ControlStore:
         self._knowing = Lock()
         self._listeners: list[Callable[[], None]] = []
         self._refuses = False
+        self._full = False
         self._forgets = False
         self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
 
@@ -88,6 +91,7 @@ class ControlStore:
                 self._know(after)
         except StoreError as error:
             self._refuses = not isinstance(error, Unstorable)
+            self._full |= wants_room(error)
             raise
         self._refuses = False
         if (before.revision, before.change_seq) != (after.revision, after.change_seq):
@@ -106,8 +110,9 @@ class ControlStore:
             self._turn.release()
 
     def takes_writes(self) -> bool:
-        """Whether the last write was committed: from a full disk one can still read. Asks the database nothing."""
-        return not self._refuses
+        """Whether the last write was committed, and there was room when that was tried last: from a full disk one
+        can still read, and it takes small writes. Asks the database nothing."""
+        return not (self._refuses or self._full)
 
     def remembers(self) -> bool:
         """Whether what was last to be noted beside the database is there. Asks the disk nothing."""
@@ -115,12 +120,19 @@ class ControlStore:
 
     def try_again(self) -> None:
         """If the last write failed, try an empty one: whoever waits for writes to work again sends none. The same
-        for what is noted beside the database."""
+        for what is noted beside the database, and for room."""
+        if self._full:
+            self.check_room()
+            self._full = False
         if self._refuses:
             with self.write():
                 pass
         if self._forgets:
             self.remember()
+
+    def check_room(self) -> None:
+        """Raises StoreError where the database takes nothing that needs room. Leaves nothing in it."""
+        check_room(self._engine, audit, "record", {"seq": -1, "hash": ""})
 
     @contextmanager
     def read(self) -> Iterator[ControlRows]:

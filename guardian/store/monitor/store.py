@@ -36,11 +36,12 @@ from guardian.store.monitor.retention import Retention, prune
 from guardian.store.monitor.seen import has_seen, load_agents, load_seen, save_agents, save_seen
 from guardian.store.monitor.sessions import load_sessions, save_sessions
 from guardian.store.monitor.spool import Pack, Spool, spool_in
-from guardian.store.monitor.tables import metadata
+from guardian.store.monitor.tables import findings, metadata
 from guardian.store.monitor.tasks import load_task_reads, save_task_reads
 from guardian.store.monitor.values import Held, Recall
 from guardian.store.monitor.waiting import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor.words import Hear, Words
+from guardian.store.room import check_room
 from guardian.store.schema import MONITOR, check_rights, check_schema, migrate
 from guardian.store.turns import Rest
 
@@ -78,6 +79,11 @@ class MonitorStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def check_room(self, now: datetime) -> None:
+        """Raises StoreError where the database takes nothing that needs room. Leaves nothing in it."""
+        row = {"id": "room?", "tenant_id": "", "session_id": "", "kind": "", "at": now}
+        check_room(self._engine, findings, "body", row)
 
     def prune(self, now: datetime, keep: Retention, *, rest: Rest = time.sleep) -> dict[str, int]:
         """Forget what is older than it may be; returns how many rows went, by table."""
