@@ -45,8 +45,15 @@ class ControlView:
         return path
 
 
-def open_control(place: str | Path, *, tenant: str | Collection[str], token: str | None = None) -> ControlView:
+def open_control(
+    place: str | Path,
+    *,
+    tenant: str | Collection[str],
+    token: str | None = None,
+    certificate: tuple[Path, Path] | None = None,
+) -> ControlView:
     """`place` is the control API's address, with an analyst's token, or a folder that `save` wrote.
+    `certificate` are the files of a client certificate and its key, where one has to be shown.
 
     Control answers with what the token may see; of that, these tenants' findings are kept. Raises
     ConfigurationError if `place` is neither, ControlError if control refuses or cannot be reached.
@@ -54,7 +61,7 @@ def open_control(place: str | Path, *, tenant: str | Collection[str], token: str
     if isinstance(place, str) and place.startswith(("https://", "http://")):
         if token is None:
             raise ConfigurationError(f"{place}: control needs a token: `guardian token issue NAME --role analyst`")
-        with ControlClient(place, lambda: token) as client:
+        with ControlClient(place, lambda: token, certificate=certificate) as client:
             return ControlView.of(_asked(client, tenant), tenant)
     path = Path(place) / FINDINGS
     try:

@@ -73,7 +73,8 @@ def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlVie
     view = open_archive(place, tenant=tenant, planted=planted, idle=idle, asks_at=asks_at, rejections=no)
     exported, token = view.archive.root / CONTROL, os.environ.get("GUARDIAN_TOKEN", "").strip()
     if token and path is not None:  # control knows nothing of the other one
-        return view, open_control(settings.control.url, tenant=tenant, token=token)
+        shown = settings.shown_certificate
+        return view, open_control(settings.control.url, tenant=tenant, token=token, certificate=shown)
     return view, open_control(exported, tenant=tenant) if exported.is_dir() else ControlView()
 
 

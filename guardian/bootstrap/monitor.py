@@ -74,7 +74,7 @@ class Monitor:
         token_file = settings.resolve(settings.monitor.token_file)
         self._token: Callable[[], str] = lambda: read_token(token_file, "monitor")
         self._token()  # a missing one is said at start
-        self._client = ControlClient(settings.control.url, self._token)
+        self._client = ControlClient(settings.control.url, self._token, certificate=settings.shown_certificate)
         self._judge = judge or open_judge(settings, fingerprint_key=files.load_fingerprint_key())
         pipeline = open_pipeline(
             settings,

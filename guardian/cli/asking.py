@@ -57,7 +57,8 @@ def client(config: Path | None) -> Iterator[EvidenceClient]:
     instead = f"{CONTROL} and {TOKEN}; whoever runs guardian writes one with `guardian init FOLDER`"
     settings = settings_from(config, required=not os.environ.get(CONTROL), instead=instead)
     _token(settings)  # without one it is the configuration that is wrong, not control that is away
-    with EvidenceClient(settings.control.url, lambda: _token(settings)) as control:
+    shown = settings.shown_certificate
+    with EvidenceClient(settings.control.url, lambda: _token(settings), certificate=shown) as control:
         try:
             yield control
         except ValidationError as error:

@@ -42,7 +42,7 @@ def control_checked(settings: Settings) -> str:
     url = settings.control.url.rstrip("/")
     try:
         sent = time.time()
-        with BoundedClient(timeout=3) as http:
+        with BoundedClient(timeout=3, certificate=settings.shown_certificate) as http:
             answer = http.get(f"{url}/healthz")
         waited = time.time() - sent
     except OSError as error:
@@ -144,7 +144,7 @@ def _asked(settings: Settings, path: Path, role: Role, ask: Callable[[ControlCli
     """What control answers to the token in this file. Raises ControlError where it refuses, Unknown where it does
     not answer: another check says that."""
     token = sound_token(read_token(path, role))
-    with ControlClient(settings.control.url, lambda: token) as client:
+    with ControlClient(settings.control.url, lambda: token, certificate=settings.shown_certificate) as client:
         try:
             return ask(client)
         except ControlError as error:

@@ -29,7 +29,7 @@ def pages_checked(settings: Settings) -> str:
     if folder is not None and not settings.resolve(folder).is_dir():
         raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
     with suppress(httpx.HTTPError, OSError):  # control is away, which another check says
-        with BoundedClient(timeout=3) as http:
+        with BoundedClient(timeout=3, certificate=settings.shown_certificate) as http:
             answer = http.get(f"{settings.control.url.rstrip('/')}{ROOT}")
         if f"{PROBLEM}unauthenticated" in answer.text:  # a proxy may ask for a password of its own
             raise ControlError(f"control at {settings.control.url} runs without the pages; start it again")

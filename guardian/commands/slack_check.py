@@ -96,7 +96,7 @@ def _clicks(settings: Settings, options: SlackOptions) -> Check:
         SlackSignature(slack.signing_secret.get_secret_value(), now=time.time)
         url = f"{settings.control.url}/slack/commands"
         try:
-            with BoundedClient(timeout=5) as http:
+            with BoundedClient(timeout=5, certificate=settings.shown_certificate) as http:
                 status = http.post(url, content=b"ssl_check=1").status_code
         except httpx.HTTPError as error:
             return Check("clicks", False, f"{url}: {type(error).__name__}", "start `guardian serve` or `run`")

@@ -123,6 +123,12 @@ class Settings(BaseSettings):
         """A configured path, relative to the configuration file."""
         return path if path.is_absolute() else self.base / path
 
+    @property
+    def shown_certificate(self) -> tuple[Path, Path] | None:
+        """The files of the client certificate and its key that are shown to control."""
+        shown = self.control.client_certificate
+        return None if shown is None else (self.resolve(shown.certificate), self.resolve(shown.key))
+
     def store_url(self, url: str) -> str:
         """A database URL; a relative SQLite path starts at the configuration file's folder."""
         prefix = "sqlite:///"

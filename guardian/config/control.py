@@ -60,6 +60,13 @@ class ClientCertificateSection(Section):
     required_for: list[Role] = Field(default_factory=list)  # roles whose tokens must be bound to a certificate
 
 
+class ShownCertificateSection(Section):
+    """PEM files, read anew when they change."""
+
+    certificate: Path
+    key: Path
+
+
 class ControlSection(Section):
     host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8731
@@ -80,6 +87,7 @@ class ControlSection(Section):
     exception_days: Annotated[int, Field(ge=1, le=365)] = 90  # the longest that an exception may hold
     breaker: BreakerSection = BreakerSection()
     client_certificates: ClientCertificateSection = ClientCertificateSection()
+    client_certificate: ShownCertificateSection | None = None  # what the monitor and the command line show
 
 
 class PolicySection(Section):

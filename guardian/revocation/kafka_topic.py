@@ -29,8 +29,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class KafkaTopicFace:
-    """Create the topic with one partition and `cleanup.policy=compact`. `{tenant}` in its name gives each tenant one
-    of its own."""
+    """Create the topic with one partition and `cleanup.policy=compact`. `{tenant}` in its name gives each tenant
+    one of its own."""
 
     topic: str = "guardian.revocations"
 

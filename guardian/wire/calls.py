@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.base import Problem
 from guardian.wire.deadline import BoundedClient
+from guardian.wire.trust import Shown
 
 Answer = TypeVar("Answer", bound=BaseModel)
 _TIMEOUT = httpx.Timeout(10.0, connect=3.0)
@@ -23,7 +24,8 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 class ControlCalls:
     """The base of all clients. They raise ControlError with the HTTP status, or 0 when control is out of reach.
 
-    `token` is called before every request, so a renewed token is picked up. `transport` replaces the network.
+    `token` is called before every request, so a renewed token is picked up, and so is a renewed `certificate` (its
+    file and its key's), shown to who asks for one. `transport` replaces the network.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class ControlCalls:
         base_url: str,
         token: Callable[[], str],
         *,
+        certificate: Shown | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._token = token
@@ -40,6 +43,7 @@ class ControlCalls:
                 timeout=_TIMEOUT,
                 total_s=_TOTAL_S,
                 most_bytes=_MOST_BYTES,
+                certificate=certificate,
                 transport=transport,
                 follow_redirects=False,  # a token must not follow somebody else's redirect
             )

@@ -16,6 +16,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from guardian.wire.trust import Shown, Trust
+
 _MOST_BYTES = 2**20
 _LEAST_S = 0.001  # a time-out of zero would mean "do not wait", a negative one is an error
 
@@ -26,14 +28,25 @@ class BoundedClient(httpx.Client):
 
     What comes late is an httpx.TimeoutException, too much an httpx.ReadError, and a packed answer, which is not
     unpacked because it may have any size, an httpx.DecodingError. Over http no proxy is asked: secrets go that way
-    to this machine and within private networks, and it would read them. Certificates, the proxy for https and all
-    else are as httpx has them.
+    to this machine and within private networks, and it would read them. The proxy for https, the CAs and all else
+    are as httpx has them. When files of CAs change they are read anew, and no connection of before is used again;
+    likewise those of `certificate`, which is shown to who asks for one. What is given as `verify` stays as it is.
     """
 
-    def __init__(self, *, total_s: float | None = None, most_bytes: int = _MOST_BYTES, **options: Any) -> None:
-        super().__init__(mounts={"http://": None}, headers={"Accept-Encoding": "identity"}, **options)
+    def __init__(
+        self,
+        *,
+        total_s: float | None = None,
+        most_bytes: int = _MOST_BYTES,
+        certificate: Shown | None = None,
+        verify: ssl.SSLContext | None = None,
+        **options: Any,
+    ) -> None:
+        trust = Trust(certificate) if verify is None else None
+        told = options | {"verify": verify if trust is None else trust.first}
+        super().__init__(mounts={"http://": None}, headers={"Accept-Encoding": "identity"}, **told)
         self._total_s, self._most_bytes = total_s, most_bytes
-        self._network = Deadline(time.monotonic)
+        self._network = Deadline(time.monotonic, trust)
         for way in (self._transport, *self._mounts.values()):  # straight, and through each proxy
             if isinstance(way, httpx.HTTPTransport):
                 way._pool._network_backend = self._network  # httpcore takes one, which httpx does not hand on
@@ -52,8 +65,8 @@ class BoundedClient(httpx.Client):
 class Deadline(httpcore.NetworkBackend):
     """The network, with one deadline and one bound in bytes for all that this thread does since `begin`."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], trust: Trust | None = None) -> None:
+        self._clock, self._trust = clock, trust
         self._own = threading.local()
         self._below = httpcore.SyncBackend()
 
@@ -72,6 +85,10 @@ class Deadline(httpcore.NetworkBackend):
         self._own.room -= size
         if self._own.room < 0:
             raise httpcore.ReadError("the answer is too long")
+
+    def newest(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        """What to use in place of this one, which httpx was given. A proxy's own stays as it is."""
+        return context if self._trust is None or context is not self._trust.first else self._trust.context()
 
     def connect_tcp(
         self,
@@ -105,8 +122,10 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class _Bounded(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, network: Deadline) -> None:
-        self._stream, self._network = stream, network
+    def __init__(
+        self, stream: httpcore.NetworkStream, network: Deadline, current: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._stream, self._network, self._current = stream, network, current
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         piece = self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout, timeout))
@@ -122,8 +141,11 @@ class _Bounded(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> "_Bounded":
-        left = self._network.left(httpcore.ConnectTimeout, timeout)
-        return _Bounded(self._stream.start_tls(ssl_context, server_hostname, left), self._network)
+        left, newest = self._network.left(httpcore.ConnectTimeout, timeout), self._network.newest(ssl_context)
+        stream = self._stream.start_tls(newest, server_hostname, left)
+        return _Bounded(stream, self._network, lambda: self._network.newest(ssl_context) is newest)
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and not self._current():  # by that httpcore knows a kept connection that is over
+            return True
         return self._stream.get_extra_info(info)

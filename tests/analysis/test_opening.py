@@ -139,7 +139,7 @@ def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monk
 
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(
-        controlled, "ControlClient", lambda url, token: ControlClient(url, token, transport=transport)
+        controlled, "ControlClient", lambda url, token, **_: ControlClient(url, token, transport=transport)
     )
     everything = open_control("http://control.example", tenant="*", token="secret")
     assert everything == control

@@ -55,7 +55,7 @@ def nginx(folder: Path, site: str, **told: str) -> Iterator[str]:
 def certified(folder: Path, name: str) -> tuple[Path, Path]:
     """Files of a certificate for localhost that vouches for itself, and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now, day = datetime.now(UTC), timedelta(days=1)
     made = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now - day, now + day)
     made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
