@@ -2,6 +2,9 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from ipaddress import ip_network
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -10,6 +13,9 @@ from ports import port_of, reserve
 from serving import running
 
 from guardian.control.app import create_app
+from guardian.control.authentication.certificates import ClientCertificates, pem_thumbprint
+from guardian.errors import ControlError
+from guardian.wire.client import ControlClient
 
 pytestmark = pytest.mark.slow
 MANY = [f"tenant_{place:04}" for place in range(700)]
@@ -47,6 +53,26 @@ def test_a_gateway_of_many_tenants_is_told_of_all_of_them(stage, through):
         headers = {"Authorization": f"Bearer {stage.token('gateway', *MANY)}"}
         got = answered(address, "/v1/revocations", headers=headers)
         assert (got.status_code, len(got.headers["Guardian-Signature"]) > 12_000) == (200, True)
+
+
+def test_the_monitor_shows_the_certificate_that_its_token_is_bound_to(make_stage, through, tmp_path, monkeypatch):
+    certificate, key = certified(tmp_path, "monitor")
+    required = ClientCertificates("X-Client-Cert", (ip_network("127.0.0.0/8"),), frozenset({"monitor"}))
+    stage = make_stage(client_certificates=required)
+    bound, life = pem_thumbprint(certificate.read_bytes()), timedelta(days=1)
+    facts = {"role": "monitor", "tenants": ["acme"], "ttl": life, "now": stage.clock()}
+    token = stage.deps.tokens.issue("watch", **facts, certificate=bound).text
+    told = {"# ssl_": "ssl_", "# proxy_set_header": "proxy_set_header", "@CLIENTS@": str(certificate)}
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "proxy.pem"))
+    with running(create_app(stage.deps)) as served, through(served.rpartition(":")[2], told) as address:
+        url = f"https://localhost:{address.rpartition(':')[2]}"
+        with ControlClient(url, lambda: token, certificate=(certificate, key)) as monitor:
+            assert monitor.whoami().role == "monitor"
+        with ControlClient(url, lambda: token) as thief, pytest.raises(ControlError) as refused:
+            thief.whoami()
+        assert refused.value.status == 401
+        shown = {"Authorization": f"Bearer {token}", "X-Client-Cert": quote(certificate.read_bytes())}
+        assert answered(address, "/v1/whoami", headers=shown).status_code == 401
 
 
 def test_a_one_time_code_stands_in_no_log_while_control_is_away(through, tmp_path):
