@@ -183,6 +183,7 @@ def test_the_monitors_store_works_fully_with_its_role(server: Server) -> None:
     key, agent, decision = SessionKey("acme", "s1"), AgentKey("acme", "a"), DecisionKey("acme", "gw", "d")
     for _ in range(2):  # the first time it makes its own tables
         store = MonitorStore(engine, seal=lambda value: value[::-1], hear=lambda state, _: state)
+        store.check_room(NOW)
     owned = store.claim([Place("t", 0)], "m", now=NOW)
     record = Record("t", 0, 1, b"x", key=None, headers=(), timestamp=NOW)
     judged = Judgement(
@@ -223,6 +224,7 @@ def entry(rows: Any, session: str, status: str, now: datetime = NOW) -> None:
 
 
 def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> None:
+    control.check_room()
     with control.write() as rows:
         asked = {"finding_id": "f0", "tenant_id": "acme", "session_id": "s1", "wanted": Effect.REVOKE}
         outcome = FindingOutcome(**asked, effect=Effect.REVOKE, mode="enforce", at=NOW)
