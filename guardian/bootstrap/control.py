@@ -15,7 +15,7 @@ from guardian.alerting.port import AlertChannel
 from guardian.bootstrap.advice import advice_rule, remote_adviser
 from guardian.bootstrap.channels import channel_options, given
 from guardian.bootstrap.checkpoints import checkpoints_are_kept, open_checkpoints
-from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.clock import steady_s, utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.listening import BACKLOG, connections, listen, url_of
@@ -43,6 +43,7 @@ from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
 from guardian.store.control.store import ControlStore
+from guardian.store.sure_time import SureTime
 from guardian.telemetry import Metrics, logger
 
 _log = logger("control")
@@ -94,6 +95,7 @@ class Control:
             planter=open_planter(settings),
             adviser=adviser or remote_adviser(settings),
             unsigned=self._checkpoints.trouble,
+            sure=SureTime(utc_now, steady_s),
         )
         self._pushing = Pushing(settings, self._deps, self.tokens)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.clock import steady_s, utc_now
 from guardian.bootstrap.departing import show_departure, watch_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings, producers_of
@@ -25,6 +25,7 @@ from guardian.errors import BusError, ControlError, GuardianError, StoreError
 from guardian.keys.files import read_token
 from guardian.pipeline.judging import Judge
 from guardian.store.monitor.store import MonitorStore
+from guardian.store.sure_time import SureTime
 from guardian.stream.archiving import Archiving
 from guardian.stream.changes import ChangeTail
 from guardian.stream.commit import Committer
@@ -162,6 +163,7 @@ class Monitor:
                 clock=utc_now,
             ),
             on_tidied=self._show_standing,
+            sure=SureTime(utc_now, steady_s),
         )
         self._envelopes = envelope_tail(settings, self.store, metrics)
         self._looked_up: dict[Metric, LookedUp] = {}

@@ -21,6 +21,7 @@ from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
+from guardian.store.sure_time import Sure
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode
 from guardian.wire.principal import Role
@@ -119,7 +120,7 @@ class ControlDeps:
     """Everything behind the routes. `stopwatch` counts seconds, to measure durations; `new_id` names requests.
 
     `outage` and `refused_reads` are what this process remembers between requests. `unsigned` says why the audit
-    trail is not signed, while that lasts.
+    trail is not signed, while that lasts. What ends for good goes by `sure`, not by the clock alone.
     """
 
     store: ControlStore
@@ -140,6 +141,7 @@ class ControlDeps:
     planter: Planter | None = None
     adviser: Adviser | None = None
     unsigned: Callable[[], str] = field(default=lambda: "")
+    sure: Sure = field(default=lambda now: now)
 
     def mode_of(self, rows: ControlRows, tenant_id: str) -> ModeView:
         """The tenant's mode: the stored one, else the configured default."""

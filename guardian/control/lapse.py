@@ -22,11 +22,13 @@ _AHEAD = timedelta(minutes=5)
 
 
 def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
-    """Append a lapse for each overdue revocation, the oldest first. Returns how many of them it came to.
+    """Append a lapse for each revocation that is surely overdue, the oldest first. Returns how many of them it
+    came to.
 
     What followed from a session that was renewed since does not lapse. Another session below one that is still
     revoked follows that one from then on, if policy permits it.
     """
+    now = deps.sure(now)
     over, looked, ends = rows.ledger.overdue(now, _BATCH), 0, deps.stopwatch() + LONGEST_S
     while looked < len(over) and deps.stopwatch() <= ends:
         lot = over[looked : looked + _LOT]
@@ -59,8 +61,8 @@ def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], no
 
 
 def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
-    """Record and tell the end of each break-glass grant whose time is over. Returns how many."""
-    ended = rows.break_glass.close_run_out(now, _BATCH)
+    """Record and tell the end of each break-glass grant whose time is surely over. Returns how many."""
+    ended = rows.break_glass.close_run_out(deps.sure(now), _BATCH)
     for grant in ended:
         rows.audit.note(
             "endBreakGlass",
@@ -99,13 +101,14 @@ def sweep(deps: ControlDeps, rest: Rest = time.sleep) -> int:
 
 def _end_some(deps: ControlDeps) -> int:
     now = deps.clock()
+    sure, soon = deps.sure(now), now + _AHEAD
     with deps.store.read() as rows:
-        due = rows.ledger.overdue(now, 1), rows.break_glass.run_out(now, 1)
-        if not any((*due, rows.ledger.outlived(now, now + _AHEAD, 1))):
+        due = rows.ledger.overdue(sure, 1), rows.break_glass.run_out(sure, 1)
+        if not any((*due, rows.ledger.outlived(sure, soon, 1))):
             return 0
     with deps.store.write() as rows:
         # before they end, or every gateway would let them act until the next sweep
-        carried = [carried_on(deps, rows, each, now) for each in rows.ledger.outlived(now, now + _AHEAD, _BATCH)]
+        carried = [carried_on(deps, rows, each, now) for each in rows.ledger.outlived(sure, soon, _BATCH)]
         looked = lapse_overdue(deps, rows, now)
         ended = close_run_out(deps, rows, now)
     return sum(carried) + looked + ended
@@ -120,7 +123,7 @@ def _end_requests(deps: ControlDeps, rest: Rest) -> int:
         now = deps.clock()
         with deps.store.read() as rows:
             waiting = rows.approvals.oldest(_BATCH, after=after)
-            due = [each for each in waiting if over(rows, each, now) is not None]
+            due = [each for each in waiting if over(rows, each, deps.sure(now)) is not None]
         if due:
             with deps.store.write() as rows:
                 for each in due:

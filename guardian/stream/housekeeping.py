@@ -10,6 +10,7 @@ from guardian.store.monitor.baselines import Learn
 from guardian.store.monitor.departures import Watch
 from guardian.store.monitor.retention import Retention
 from guardian.store.monitor.store import MonitorStore
+from guardian.store.sure_time import Sure
 from guardian.store.turns import Rest
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
@@ -19,7 +20,7 @@ _log = logger("housekeeping")
 
 class Housekeeping:
     """`idle` is how long a session must be silent to count as finished. `watch` sees each finished session once;
-    `on_tidied` is called after each round."""
+    `on_tidied` is called after each round. What is forgotten goes by `sure`, not by the clock alone."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Housekeeping:
         interval_s: float = 60,
         watch: Watch | None = None,
         on_tidied: Callable[[], None] = lambda: None,
+        sure: Sure = lambda now: now,
     ) -> None:
         self._store = store
         self._learn = learn
@@ -41,6 +43,7 @@ class Housekeeping:
         self._interval_s = interval_s
         self._watch = watch
         self._on_tidied = on_tidied
+        self._sure = sure
 
     def run(self, stop: threading.Event) -> None:
         """One round every `interval_s`, until `stop` is set."""
@@ -56,7 +59,7 @@ class Housekeeping:
         learned = self._store.baselines.publish(
             now, idle=self._idle, learn=self._learn, watch=self._watch, rest=rest
         )
-        gone = self._store.prune(now, self._retention, rest=rest)
+        gone = self._store.prune(self._sure(now), self._retention, rest=rest)
         if any(learned.values()) or any(gone.values()):
             _log.info("tidied", learned=learned, forgotten={name: n for name, n in gone.items() if n})
         self._on_tidied()

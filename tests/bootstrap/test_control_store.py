@@ -2,10 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from until import until
 
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
@@ -87,4 +89,11 @@ def test_control_hears_from_its_writer_that_the_audit_trail_is_not_signed(tmp_pa
     for _ in range(2):
         control._checkpoints.step()
     assert "entry 1 is missing" in control._deps.unsigned()
+    control.stop()
+
+
+def test_nothing_ends_for_good_just_after_a_start(tmp_path):
+    control = Control(load(initialise(tmp_path / "home")), metrics=Metrics(), port=0)
+    now = utc_now()
+    assert now - control._deps.sure(now) > timedelta(days=10_000)
     control.stop()

@@ -250,3 +250,10 @@ def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_fro
     finally:
         stop.set()
         running.join(30)
+
+
+def test_nothing_is_forgotten_just_after_a_start(monitor, monkeypatch):
+    by = []
+    monkeypatch.setattr(monitor.store, "prune", lambda now, *_, **__: by.append(now) or {})
+    monitor.housekeeping.tidy()
+    assert utc_now() - by[0] > timedelta(days=10_000)

@@ -54,5 +54,8 @@ def test_housekeeping_forgets_what_is_old(rig, tail):
     def learn(last, tallies):
         return BaselineFact("", 1, {}, {}, (), (0,) * 24)
 
+    ahead = timedelta(days=400)
+    Housekeeping(store=rig.store, learn=learn, clock=rig.clock, sure=lambda now: now - ahead).tidy()
+    assert rig.store.load(ONLY).sessions, "but not by a clock that went ahead"
     Housekeeping(store=rig.store, learn=learn, clock=rig.clock).tidy()
     assert rig.store.load(ONLY).sessions == {}

@@ -1,8 +1,9 @@
 """A token counts only as it was recorded: without its record, control refuses what was just signed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from guardian.control.deps import ControlDeps
 from guardian.keys.tokens import IssuedToken
 from guardian.store.control.rows import ControlRows
 
@@ -10,9 +11,8 @@ _EXPIRED_KEPT = timedelta(days=90)
 
 
 def record_token(rows: ControlRows, token: IssuedToken) -> None:
-    """Everything about the token but its text. Each click and sign-in has one, so what expired long ago goes."""
+    """Everything about the token but its text."""
     who = token.principal
-    rows.tokens.forget(token.issued_at - _EXPIRED_KEPT)
     rows.tokens.add(
         jti=who.jti,
         principal_id=who.id,
@@ -22,6 +22,11 @@ def record_token(rows: ControlRows, token: IssuedToken) -> None:
         issued_at=token.issued_at,
         expires_at=who.expires_at,
     )
+
+
+def forget_expired(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
+    """Each click and sign-in has a token, so what expired long ago goes."""
+    rows.tokens.forget(deps.sure(now) - _EXPIRED_KEPT)
 
 
 def record_issue(rows: ControlRows, token: IssuedToken, **how: Any) -> None:

@@ -52,7 +52,8 @@ class SlackDoor:
         with self._deps.store.write() as rows:
             seen = rows.idempotency.get(_CALLER, signature)
             if seen is None:
-                rows.idempotency.forget(now - max(timedelta(days=1), timedelta(seconds=2 * WINDOW_S)))
+                kept = max(timedelta(days=1), timedelta(seconds=2 * WINDOW_S))
+                rows.idempotency.forget(self._deps.sure(now) - kept)
                 rows.idempotency.put(_CALLER, signature, signature[3:], "", now)
         if seen is not None:
             self._count("replayed")

@@ -141,12 +141,11 @@ def over(rows: ControlRows, stored: StoredApproval, now: datetime) -> str | None
     return overtaken(rows, stored)
 
 
-def end_if_over(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> bool:
-    """Whether it is over; where nobody has ended it yet, it ends now."""
-    why = over(rows, stored, now)
+def end_if_over(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> None:
+    """If it is surely over, and nobody has ended it yet, it ends now."""
+    why = over(rows, stored, deps.sure(now))
     if why is not None:
         _expire(deps, rows, stored.view, now, why)
-    return why is not None
 
 
 def _expire(deps: ControlDeps, rows: ControlRows, view: ApprovalView, now: datetime, why: str) -> None:

@@ -202,7 +202,7 @@ def once(key: str | None, do: Callable[[Act], Kept | Refusal]) -> Callable[[Act]
         parts = (act.asked.action, act.tenant_id, act.session_id, act.reason)
         digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
         answers, caller = act.rows.idempotency, act.asked.asker.id
-        answers.forget(act.now - _ANSWERS_KEPT)
+        answers.forget(act.deps.sure(act.now) - _ANSWERS_KEPT)
         kept = answers.get(caller, key)
         if kept is not None:
             if kept.request_digest != digest:

@@ -119,7 +119,7 @@ def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
         raise Refusal(403, "this token does not cover the tenant", code="out_of_reach")
     may_read(deps, caller, "readRevocations", tenant)
     with deps.store.read() as rows:
-        found = rows.ledger.live_among(tenant, named, deps.clock())
+        found = rows.ledger.live_among(tenant, named, deps.sure(deps.clock()))
     headers = {"Cache-Control": f"private, max-age={deps.settings.switch.check_max_age_s}", "Vary": _VARY}
     if found:
         entry = found[0]

@@ -38,8 +38,8 @@ class Watched:
 
     This process remembers them: after a restart they are told again under the same ids, which the store then
     knows. `measured` are the gateways whose lag the metrics show. Control was away until `since`: silence before
-    that means nothing. People were told how `epoch` began, by the news `epoch_file` that none is noted, and by the
-    news `unsigned` that the audit trail is not signed.
+    that means nothing. People were told how `epoch` began, and in `turns`, by topic, are the news by which they
+    know what is amiss with control itself.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
@@ -50,8 +50,7 @@ class Watched:
     measured: frozenset[str] = frozenset()
     since: datetime | None = None
     epoch: int | None = None
-    epoch_file: str = ""
-    unsigned: str = ""
+    turns: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def once_committed(self) -> Iterator[None]:

@@ -16,13 +16,12 @@ from typing import Literal
 from guardian.control.authority import Reach
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
+from guardian.control.watchers.itself import tell_of_itself
 from guardian.control.watchers.monitors import MAINTENANCE, tell_of_monitors, unprotected, watched
 from guardian.control.watchers.peers import Trouble
 from guardian.control.watchers.restored import (
-    tell_of_epoch_file,
     tell_of_later_epochs,
     tell_of_restores,
-    tell_of_unsigned_trail,
 )
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
@@ -127,8 +126,7 @@ def watch(deps: ControlDeps) -> None:
         tell_of_restores(deps, now)
         deps.watched.epoch = epoch
     tell_of_later_epochs(deps, now)
-    tell_of_epoch_file(deps, now)
-    tell_of_unsigned_trail(deps, now)
+    tell_of_itself(deps, now)
     trouble = [each for each in standing if each.state != "current"]
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
     if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap is not None):

@@ -1,0 +1,78 @@
+"""What is amiss with control itself while it goes on: people hear when it begins, and when it is over."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from guardian.control.deps import ControlDeps
+from guardian.control.news import tell
+from guardian.domain.finding import OPERATORS
+from guardian.domain.text import moment
+from guardian.store.sure_time import jumped
+
+
+class _Matter(NamedTuple):
+    """`bad` and `good` are title and detail of the news."""
+
+    topic: str
+    well: bool
+    bad: tuple[str, str]
+    good: tuple[str, str]
+
+
+def tell_of_itself(deps: ControlDeps, now: datetime) -> None:
+    """Each turn once. `deps.watched.turns` says by which news people know that a matter is bad."""
+    for each in _matters(deps, now):
+        known = deps.watched.turns.get(each.topic, "")
+        if each.well is not bool(known):
+            continue
+        title, detail = each.good if each.well else each.bad
+        once = f"{known} back" if each.well else f"since {now.isoformat()}"
+        with deps.store.write() as rows:
+            tell(
+                deps,
+                rows,
+                topic=each.topic,
+                tenant_id=OPERATORS,
+                title=title,
+                detail=detail,
+                severity="info" if each.well else "high",
+                once=once,
+                now=now,
+                follows=known,
+            )
+        deps.watched.turns[each.topic] = "" if each.well else once
+
+
+def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
+    yield _Matter(
+        "epoch_file",
+        deps.store.remembers(),
+        (
+            "The epoch file cannot be written",
+            "a restored backup would not be noticed: see control's log, and mend where store.epoch_file lies",
+        ),
+        ("The epoch file is written again", "a restored backup would be noticed"),
+    )
+    unsigned = deps.unsigned()
+    yield _Matter(
+        "checkpoints",
+        not unsigned,
+        (
+            "The audit trail is not signed any more",
+            f"{unsigned}; if a backup was put back, see config/README.md, 'A backup was restored'",
+        ),
+        ("The audit trail is signed again", "with all that came meanwhile"),
+    )
+    sure = deps.sure(now)
+    yield _Matter(
+        "clock",
+        jumped(sure, now) is None,
+        (
+            "Control's clock went ahead",
+            f"it says {moment(now)}, and by the time that passed it is {moment(sure)}. If it is wrong, set it"
+            " right within a quarter of an hour: until then revocations, requests and grants end by the time that"
+            " passed, afterwards by what it says",
+        ),
+        ("Control's clock keeps step", f"it is {moment(now)}, and revocations end by that"),
+    )

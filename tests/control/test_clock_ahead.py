@@ -1,0 +1,136 @@
+"""Control's clock is ahead for a moment, as on a machine that woke with a wrong one: nothing ends for good."""
+
+from datetime import timedelta
+
+import pytest
+
+from guardian.control.authentication.token_records import forget_expired, record_token
+from guardian.control.lapse import sweep
+from guardian.control.watchers.watching import watch
+from guardian.domain.finding import OPERATORS
+from guardian.store.sure_time import SureTime
+
+
+@pytest.fixture
+def ahead(make_stage):
+    """Its clock has kept step for a while; then `jump` sets it, and `go_on` lets time pass."""
+    seconds, sure = [0.0], []
+    stage = make_stage(sure=lambda now: sure[0](now) if sure else now)
+    sure.append(SureTime(stage.clock, lambda: seconds[0]))
+
+    def go_on(**span):
+        stage.clock.pass_(**span)
+        seconds[0] += timedelta(**span).total_seconds()
+
+    go_on(minutes=20)
+    stage.deps.sure(stage.clock())
+    stage.go_on = go_on
+    for role in ("gateway", "monitor", "responder", "approver", "admin"):
+        stage.token(role)  # one that is issued while the clock is ahead is refused later
+        stage.token(role, "*")
+    return stage
+
+
+def jump(stage, **span):
+    stage.clock.now += timedelta(**span)
+
+
+def check(stage):
+    asked = stage.call("GET", "/v1/check?session_id=sess_1", "gateway")
+    return asked.json()["code"] if asked.content else "passes"
+
+
+def test_no_revocation_lapses_by_it_whoever_comes_by(ahead, a_finding):
+    ahead.enforce()
+    ahead.revoke()
+    revision = str(ahead.deps.store.head().revision)
+    jump(ahead, days=40)
+    assert sweep(ahead.deps) == 0
+    assert check(ahead) == "revoked"
+    ahead.submit(a_finding("sess_2", time=ahead.clock()))
+    ahead.revoke("sess_3")
+    jump(ahead, days=-40)
+    assert {entry[0] for entry in ahead.ledger()} == {"revoked"}
+    assert ahead.live().keys() == {"sess_1", "sess_2", "sess_3"}
+    assert revision < str(ahead.deps.store.head().revision)
+
+
+def test_what_is_due_meanwhile_lapses_by_the_time_that_passed(ahead):
+    body = {"reason": "x", "seconds": 600}
+    ahead.call("POST", "/v1/subjects/acme/agent/agent_7/revoke", "responder", json=body)
+    ahead.revoke()
+    jump(ahead, days=40)
+    ahead.go_on(minutes=11)
+    assert sweep(ahead.deps) == 1
+    assert ahead.live().keys() == {"sess_1"}
+
+
+def test_a_session_that_was_renewed_takes_along_what_follows_from_it_while_no_time_is_sure(
+    walks_by_hand, make_stage
+):
+    stage = make_stage(sure=lambda now: now - timedelta(days=20_000))
+    stage.delegate("root", expires_at=(stage.clock() + timedelta(days=2)).isoformat())
+    stage.delegate("child", "root", expires_at=(stage.clock() + timedelta(days=1)).isoformat())
+    stage.revoke("root")
+    stage.delegate("root", expires_at=(stage.clock() + timedelta(days=9)).isoformat())
+    stage.clock.pass_(days=4)
+    assert stage.live() == {"root": "renewed", "child": "parent_revoked"}
+    sweep(stage.deps)
+    assert stage.live() == {"root": "renewed", "child": "renewed"}
+
+
+def test_nor_does_a_request_or_a_grant_end_by_it(ahead):
+    body = {"mode": "enforce", "reason": "trusted"}
+    asked = ahead.call("PUT", "/v1/modes/acme", "admin", "*", json=body).json()["approval"]["id"]
+    glass = {"tenant_id": "acme", "reason": "it burns", "minutes": 30}
+    assert ahead.call("POST", "/v1/break-glass", "admin", "*", json=glass).is_success
+    jump(ahead, days=40)
+    assert ahead.decide(asked, "approve", "approver", "*").json()["code"] == "expired", "it is not done either"
+    assert ahead.call("POST", "/v1/break-glass", "admin", json=glass).is_success, "a new one, by what it says now"
+    sweep(ahead.deps)
+    jump(ahead, days=-40)
+    assert ahead.decide(asked, "approve", "approver", "*").status_code == 200
+    with ahead.deps.store.read() as rows:
+        grants = rows.break_glass.recent(None, 10)
+    assert [each.ended_at for each in grants] == [None, None]
+
+
+def test_nor_is_the_record_of_a_token_forgotten(ahead):
+    with ahead.deps.store.write() as rows:
+        issued = ahead.deps.tokens.issue(
+            "gw", role="gateway", tenants=["acme"], ttl=timedelta(days=9), now=ahead.clock()
+        )
+        record_token(rows, issued)
+        forget_expired(ahead.deps, rows, ahead.clock() + timedelta(days=200))
+        assert rows.tokens.vouches_for(issued.principal)
+        ahead.go_on(days=100)
+        forget_expired(ahead.deps, rows, ahead.clock())
+        assert not rows.tokens.is_recorded(issued.principal.jti)
+
+
+def test_nor_is_an_answer_that_was_given_already(ahead):
+    def revoke():
+        return ahead.call("POST", "/v1/sessions/acme/sess_1/revoke", "responder", json={"reason": "stop"},
+                          headers={"Idempotency-Key": "k"})  # fmt: skip
+
+    first = revoke().json()
+    jump(ahead, days=40)
+    ahead.call("POST", "/v1/sessions/acme/s2/revoke", "responder", json={"reason": "x"},
+               headers={"Idempotency-Key": "j"})  # fmt: skip
+    jump(ahead, days=-40)
+    assert revoke().json()["changed"] is first["changed"] is True
+
+
+def test_people_hear_of_it_and_that_it_is_over(ahead):
+    def told():
+        watch(ahead.deps)
+        found = ahead.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+        return [(each["finding"]["severity"], each["finding"]["title"]) for each in found
+                if each["finding"]["tenant_id"] == OPERATORS]  # fmt: skip
+
+    assert told() == []
+    jump(ahead, days=40)
+    for _ in range(2):
+        assert told() == [("high", "Control's clock went ahead")]
+    jump(ahead, days=-40)
+    assert told() == [("info", "Control's clock keeps step"), ("high", "Control's clock went ahead")]
