@@ -6,7 +6,6 @@ from guardian.audit.checkpoint import origin_base
 from guardian.audit.sinks import FileSink, Sink, TopicSink
 from guardian.audit.writer import Checkpoints
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
@@ -16,7 +15,12 @@ from guardian.telemetry import Metrics
 
 
 def open_checkpoints(
-    settings: Settings, store: ControlStore, *, metrics: Metrics, producer: Producer | None = None
+    settings: Settings,
+    store: ControlStore,
+    keys: SigningKeys,
+    *,
+    metrics: Metrics,
+    producer: Producer | None = None,
 ) -> Checkpoints:
     """The writer that `serve` and `run` start and stop.
 
@@ -34,7 +38,7 @@ def open_checkpoints(
         sinks.append(TopicSink(producer, section.checkpoint_topic, base))
     return Checkpoints(
         store,
-        SigningKeys(SecretFiles.of(settings).signing),
+        keys,
         sinks,
         base=base,
         every_s=section.checkpoint_every_s,

@@ -82,7 +82,7 @@ class Control:
             now=utc_now,
             fallback=LogChannel,
         )
-        self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
+        self._checkpoints = open_checkpoints(settings, self.store, keys, metrics=metrics)
         self._deps = ControlDeps(
             store=self.store,
             pdp=self._policies.point,

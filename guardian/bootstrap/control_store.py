@@ -68,8 +68,11 @@ def open_tokens(settings: Settings, store: ControlStore, keys: SigningKeys | Non
         with store.read() as rows:
             return not rows.tokens.vouches_for(principal)
 
+    keys = keys or SigningKeys(SecretFiles.of(settings).signing)
+    with store.read() as rows:
+        keys.leave_out(rows.tokens.retired_keys())
     return Tokens(
-        keys or SigningKeys(SecretFiles.of(settings).signing),
+        keys,
         issuer=settings.control.issuer,
         audience=settings.control.audience,
         revoked=revoked,

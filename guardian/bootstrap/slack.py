@@ -17,7 +17,7 @@ from guardian.bootstrap.channels import given
 from guardian.bootstrap.people import by_id_and_email, check_certificate
 from guardian.config import Settings
 from guardian.config.control import SlackPerson
-from guardian.control.authentication.token_records import forget_expired, record_issue
+from guardian.control.authentication.token_records import record_issue
 from guardian.control.cases.beginning import begin
 from guardian.control.cases.outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
@@ -111,7 +111,6 @@ class SlackQueue:
                 person.principal, role=person.role, tenants=person.tenants, ttl=_TOKEN_LIFE, now=now
             )
             with self._deps.store.write() as rows:
-                forget_expired(self._deps, rows, now)
                 record_issue(rows, made, how="slack")
             return made.text
 

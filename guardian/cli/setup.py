@@ -11,6 +11,7 @@ import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from, show_checks
 from guardian.commands.checks import Runs
+from guardian.config import Settings
 from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 from guardian.wire.principal import ROLES, Role
@@ -118,13 +119,13 @@ def issue(
     settings = settings_from(config)
     bound, ends = tokens.client_certificate(certificate) if certificate is not None else (None, None)
     token = tokens.issue(
-        settings, principal, role=role, tenants=tenant, ttl=timedelta(days=days), certificate=bound
+        settings, principal, role=role, tenants=tenant, ttl=timedelta(days=days), certificate=bound, ends=ends
     )
     typer.echo(token.text)
     expires = token.principal.expires_at
     typer.echo(f"id {token.principal.jti}, expires {expires.isoformat()}", err=True)
-    if ends is not None and ends < expires:
-        typer.echo(f"its certificate is only valid until {ends.isoformat()}, and the token with it", err=True)
+    if expires == ends:
+        typer.echo("then its certificate is over, and the token with it", err=True)
 
 
 @token_app.command("list")
@@ -144,7 +145,8 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     for row in rows:
         state = "revoked" if row.revoked else "ended" if row.ended else "refused" if row.key_retired else "live"
         whose = f"{row.role:<10} {row.principal}  of {', '.join(row.tenants)}"
-        typer.echo(escape(f"{row.jti}  {state:<8} {whose}  until {row.expires_at}"))
+        bound = "  with its certificate" * bool(row.certificate)
+        typer.echo(escape(f"{row.jti}  {state:<8} {whose}  until {row.expires_at}{bound}"))
     typer.echo(f"{counted(len(rows), 'token')} issued", err=True)
 
 
@@ -202,13 +204,15 @@ def retire(
     """
     from guardian.commands import tokens
 
-    tokens.retire(settings_from(config), kid)
+    settings = settings_from(config)
+    tokens.retire(settings, kid)
     typer.echo(f"key {escape(kid)} is retired: every token that it signed is refused from now on")
     typer.echo(
         "Keep the jwks.json that has it, for older audit checkpoints. Without it `guardian audit verify` believes"
         " none of them until there is a new one: `guardian audit checkpoint`, or wait for control's next",
         err=True,
     )
+    _copy(settings)
 
 
 @token_app.command()
@@ -230,11 +234,20 @@ def rotate(
     if prepare:
         kid = tokens.prepare(settings)
         typer.echo(f"key {kid} is in /.well-known/jwks.json: bring that to who verifies, then rotate")
+        _copy(settings)
         return
     kid, prepared = tokens.rotate(settings)
     typer.echo(f"signing with key {kid}")
     if not prepared:
         typer.echo("gateways with verify_with believe no list until they have the new jwks.json", err=True)
+    _copy(settings)
+
+
+def _copy(settings: Settings) -> None:
+    from guardian.bootstrap.secrets import SecretFiles
+
+    path = SecretFiles.of(settings).signing
+    typer.echo(f"if another host runs `guardian serve` on this database, copy {path} to it now", err=True)
 
 
 @seal_app.command("rotate")

@@ -29,14 +29,21 @@ def issue(
     tenants: Collection[str],
     ttl: timedelta,
     certificate: str | None = None,
+    ends: datetime | None = None,
 ) -> IssuedToken:
-    """A fresh token, bound to a client certificate if its thumbprint is given.
+    """A fresh token, bound to a client certificate if its thumbprint is given, and over when that `ends`.
 
     Raises ConfigurationError when the principal could never be accepted.
     """
     with closing(open_control_store(settings)) as store:
         now = utc_now()
         tokens = open_tokens(settings, store)
+        if ends is not None:
+            if ends <= now:
+                raise ConfigurationError(
+                    f"its certificate ended at {ends.isoformat()}: the token would never count"
+                )
+            ttl = min(ttl, ends - now.replace(microsecond=0))
         try:
             token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=certificate)
         except TokenError as error:  # of names that no token can bear
@@ -75,11 +82,13 @@ def revoke_all(settings: Settings, principal: str) -> int:
 
 
 def retire(settings: Settings, kid: str) -> None:
-    """Stop believing a key: every token and signature it made is refused from now on."""
+    """Stop believing a key: every token and signature it made is refused from now on, by every control."""
     with closing(open_control_store(settings)) as store:
-        open_tokens(settings, store).keys.retire(kid)
+        keys = open_tokens(settings, store).keys
         with store.write() as rows:
+            rows.tokens.retire_key(kid, utc_now())
             rows.audit.note("retireKey", at=utc_now(), actor="operator", kid=kid)
+            keys.retire(kid)  # last: what it refuses is undone
 
 
 def keys(settings: Settings) -> list[dict[str, object]]:
@@ -126,6 +135,7 @@ class Issued:
     role: str
     tenants: list[str]
     expires_at: str
+    certificate: str | None
     revoked: bool
     ended: bool
     key_retired: bool
@@ -145,9 +155,10 @@ def issued(settings: Settings) -> list[Issued]:
                 role=row.role,
                 tenants=sorted(row.tenants),
                 expires_at=row.expires_at.isoformat() if row.expires_at is not None else "",
+                certificate=row.certificate,
                 revoked=row.revoked_at is not None,
                 ended=row.expires_at is not None and row.expires_at <= now,
-                key_retired=row.kid not in believed,
+                key_retired=row.key_retired or row.kid not in believed,
             )
             for row in kept
         ]

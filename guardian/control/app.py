@@ -18,6 +18,7 @@ from guardian import __version__
 from guardian.control.advice.patience import Patience
 from guardian.control.authentication.gate import PUBLIC, Gate
 from guardian.control.authentication.token_expiry import tell_of_ending_tokens
+from guardian.control.authentication.token_records import forget_expired
 from guardian.control.deps import ControlDeps
 from guardian.control.desk.door import SlackDoor
 from guardian.control.distribution.bell import Bell
@@ -114,6 +115,7 @@ async def _sweep_for_ever(deps: ControlDeps, rounds: Rounds, rest: Rest = time.s
             await run_in_threadpool(spread, deps)
         with rounds.told("tokens_not_looked_at"):
             await run_in_threadpool(tell_of_ending_tokens, deps)
+            await run_in_threadpool(forget_expired, deps)
         with rounds.told("tidy_failed"):  # whatever became of the sweep: without it the log of SQLite grows
             await run_in_threadpool(deps.store.tidy)
         await asyncio.sleep(deps.settings.sweep_every_s)

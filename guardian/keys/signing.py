@@ -2,11 +2,13 @@
 
 Ed25519 (RFC 8037), named by the fully-specified algorithm identifier of RFC 9864. Rotation drops the old
 private key at once and keeps its public half, so tokens in the field stay valid until they expire or the
-key is retired. A running server notices a rotated file by itself. Clients that keep a copy of the public keys need
-the next one before it signs: it is published as soon as it is prepared.
+key is retired. A running server notices a rotated file by itself, and believes no key that its database says is
+retired. Clients that keep a copy of the public keys need the next one before it signs: it is published as soon as
+it is prepared.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -17,17 +19,40 @@ from joserfc.jwk import OKPKey
 
 from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret, stamp, write_secret
+from guardian.telemetry import logger
 
 ALGORITHM = "Ed25519"
+_log = logger("keys")
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys as they were at one moment. `signing`, and `prepared`, which signs next, are in `verifying` too."""
+    """The keys as they were at one moment. `active`, which signs, is in `verifying` unless it is retired;
+    `prepared`, which signs next, always is."""
 
-    signing: OKPKey
+    active: OKPKey
     verifying: tuple[OKPKey, ...]
     prepared: OKPKey | None = None
+
+    @property
+    def signing(self) -> OKPKey:
+        """The key to sign with. Raises ConfigurationError where it is retired."""
+        if self.retired:
+            raise ConfigurationError(
+                f"key {self.active.kid}, which signs here, is retired; copy the file of signing keys from where"
+                " `guardian token rotate` was run"
+            )
+        return self.active
+
+    @property
+    def retired(self) -> bool:
+        """Whether the one that signs is."""
+        return self.active not in self.verifying
+
+    def without(self, kids: Collection[str]) -> "KeySet":
+        """Those that are believed where these are retired."""
+        kept = tuple(key for key in self.verifying if key.kid not in kids)
+        return KeySet(self.active, kept, self.prepared if self.prepared in kept else None)
 
     def find(self, kid: str) -> OKPKey | None:
         return next((key for key in self.verifying if key.kid == kid), None)
@@ -38,12 +63,16 @@ class KeySet:
 
 
 class SigningKeys:
-    """The key file, read again whenever it changes on disk."""
+    """The key file, read again whenever it changes on disk. While it cannot be read, the keys known so far stay in
+    force, and it is tried again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-        self._held = stamp(path), _load(path)
+        self._retired = frozenset[str]()
+        read, self._file = stamp(path), _load(path)
+        self._held = read, self._file
+        self._told = read  # of the file that the log says cannot be read
 
     @classmethod
     def create(cls, path: Path) -> "SigningKeys":
@@ -59,12 +88,30 @@ class SigningKeys:
         with self._lock:
             fresh = stamp(self.path)
             if fresh != self._held[0]:
-                self._held = fresh, _load(self.path)
+                try:
+                    self._file = _load(self.path)
+                    self._held = fresh, self._file.without(self._retired)
+                except ConfigurationError as error:
+                    if fresh != self._told:
+                        _log.error("signing_keys_not_read", error=str(error)[:300])
+                self._told = fresh
             return self._held[1]
+
+    def readable(self) -> bool:
+        """Whether the keys are those that the file holds now."""
+        self.current()
+        return self._held[0] == stamp(self.path)
+
+    def leave_out(self, kids: frozenset[str]) -> None:
+        """Believe none of these, whatever the file holds: they are all that are retired."""
+        with self._lock:
+            if self._retired != kids:
+                self._retired = kids
+                self._held = self._held[0], self._file.without(kids)
 
     def prepare(self) -> str:
         """Publish the key that `rotate` will sign with, if that was not done yet. Returns its kid."""
-        before = self.current()
+        before = self._now()
         key = before.prepared
         if key is None:
             key = _fresh()
@@ -76,7 +123,7 @@ class SigningKeys:
 
         Returns its kid.
         """
-        before = self.current()
+        before = self._now()
         key = before.prepared or _fresh()
         older = (each for each in before.verifying if each is not key)
         _save(self.path, KeySet(key, (key, *older)), replace=True)
@@ -84,15 +131,17 @@ class SigningKeys:
 
     def retire(self, kid: str) -> None:
         """Stop believing a key: every token that it signed is refused from now on."""
-        before = self.current()
-        if before.signing.kid == kid:
+        before = _load(self.path)
+        if before.active.kid == kid:
             raise ConfigurationError(f"key {kid!r} is the one that signs; rotate first, then retire it")
         if before.find(kid) is None:
             known = ", ".join(str(key.kid) for key in before.verifying)
             raise ConfigurationError(f"no key {kid!r} in {self.path}; it holds {known}")
-        kept = tuple(key for key in before.verifying if key.kid != kid)
-        prepared = before.prepared if before.prepared in kept else None
-        _save(self.path, KeySet(before.signing, kept, prepared), replace=True)
+        _save(self.path, before.without({kid}), replace=True)
+
+    def _now(self) -> KeySet:
+        """As the file says, of those that are not retired. Raises ConfigurationError where it cannot be read."""
+        return _load(self.path).without(self._retired)
 
 
 def _fresh() -> OKPKey:
@@ -110,7 +159,7 @@ def _public(key: OKPKey) -> dict[str, Any]:
 def _save(path: Path, keys: KeySet, *, replace: bool) -> None:
     entries = [_public(key) for key in keys.verifying]
     for entry, key in zip(entries, keys.verifying, strict=True):
-        if key in (keys.signing, keys.prepared):
+        if key in (keys.active, keys.prepared):
             entry["d"] = key.as_dict(private=True)["d"]
     write_secret(path, json.dumps({"keys": entries}, indent=2).encode() + b"\n", replace=replace)
 

@@ -20,6 +20,7 @@ from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
 from guardian.bootstrap.checkpoints import open_checkpoints
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
 from guardian.commands import tokens
@@ -443,7 +444,8 @@ def test_the_configured_writer_exports_to_file_and_topic_and_verify_compares_the
     settings = load(home / "guardian.yaml")
     store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
     broker = MemoryBroker()
-    writer = open_checkpoints(settings, store, metrics=Metrics(), producer=MemoryProducer(broker))
+    keys = SigningKeys(SecretFiles.of(settings).signing)
+    writer = open_checkpoints(settings, store, keys, metrics=Metrics(), producer=MemoryProducer(broker))
     writer.start()
     assert writer.stop()
     store.close()

@@ -192,7 +192,10 @@ def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there
     assert "believe no list" in run("rotate")
     kid = run("rotate", "--prepare").split()[1]
     assert run("keys").splitlines()[0] == f"{kid}  signs next"
-    assert run("rotate") == f"signing with key {kid}\n"
+    told = run("rotate")
+    assert told.startswith(f"signing with key {kid}\n")
+    assert "believe no list" not in told
+    assert f"copy {tmp_path}/home/keys/signing.jwks.json" in told
     assert run("keys").splitlines()[0] == f"{kid}  signs"
 
 

@@ -1,6 +1,7 @@
 """`guardian token`: what operators are told, on a deployment that was really initialised."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from guardian.bootstrap.clock import utc_now
 from guardian.cli import auditing, setup
 from guardian.commands.initialise import initialise
+from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
 
 
@@ -45,12 +47,23 @@ def certificate(folder: Path, *, days: int) -> str:
     return str(file)
 
 
-@pytest.mark.parametrize(("days", "told"), [(-1, True), (5, True), (9, False)])
-def test_a_token_that_outlives_its_certificate_is_said_to(guardian, tmp_path, days, told):
+@pytest.mark.parametrize(("days", "lives"), [(5, 5), (9, 7)])
+def test_a_token_ends_with_its_certificate(guardian, tmp_path, days, lives):
     issue = ["token", "issue", "maya", "--role", "analyst", "--tenant", "acme", "--days", "7"]
     done = guardian(*issue, "--certificate", certificate(tmp_path, days=days))
     assert done.exit_code == 0
-    assert ("its certificate is only valid until" in done.stderr) is told
+    assert ("then its certificate is over" in done.stderr) is (lives == days)
+    listed = json.loads(guardian("token", "list", "--json").stdout)
+    (row,) = (each for each in listed if each["principal"] == "maya")
+    left = datetime.fromisoformat(row["expires_at"]) - utc_now()
+    assert timedelta(days=lives) - left < timedelta(minutes=10)
+    assert "with its certificate" in guardian("token", "list").stdout
+
+
+def test_none_is_issued_for_a_certificate_that_is_over(guardian, tmp_path):
+    issue = ["token", "issue", "maya", "--role", "analyst", "--tenant", "acme"]
+    with pytest.raises(ConfigurationError, match="its certificate ended at"):
+        guardian(*issue, "--certificate", certificate(tmp_path, days=-1))
 
 
 def test_who_retires_a_key_is_told_what_older_checkpoints_need(guardian, home):

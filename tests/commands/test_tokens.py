@@ -1,5 +1,8 @@
 """Tokens of a deployment that was really initialised: signed with its key, and on its record."""
 
+import contextlib
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,10 +11,15 @@ import pytest
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
+from guardian.bootstrap.databases import sqlite_file
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
-from guardian.keys.tokens import RefusedToken
+from guardian.control.authentication.token_records import record_token
+from guardian.errors import ConfigurationError
+from guardian.keys.signing import SigningKeys
+from guardian.keys.tokens import RefusedToken, Tokens
 
 DAY = timedelta(days=1)
 
@@ -38,23 +46,6 @@ def test_a_token_is_believed_until_it_is_withdrawn(settings, verifier):
         verifier.verify(issued.text, now=utc_now())
 
 
-def test_the_record_of_a_token_that_expired_long_ago_goes_when_another_is_made(settings, monkeypatch):
-    def made(days: int) -> str:
-        monkeypatch.setattr(tokens, "utc_now", lambda: start + days * DAY)
-        return tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY).principal.jti
-
-    def kept() -> set[object]:
-        return {row.jti for row in tokens.issued(settings)}
-
-    start = utc_now()
-    first, second = made(0), made(91)
-    assert {first, second} <= kept()
-    assert {row.jti: row.ended for row in tokens.issued(settings)}.items() >= {first: True, second: False}.items()
-    third = made(92)
-    assert first not in kept()
-    assert {second, third} <= kept()
-
-
 @pytest.mark.parametrize(
     "forged",
     [
@@ -76,3 +67,68 @@ def test_a_stolen_signing_key_alone_makes_no_token(settings, verifier, forged):
     with pytest.raises(RefusedToken):
         verifier.verify(twin.text, now=utc_now())
     assert verifier.verify(mine.text, now=utc_now()) == mine.principal
+
+
+@pytest.fixture
+def second(settings, tmp_path) -> Iterator[Tokens]:
+    """Another control on the same database, with the keys as they were."""
+    path = tmp_path / "signing.jwks.json"
+    path.write_bytes(SecretFiles.of(settings).signing.read_bytes())
+    path.chmod(0o600)
+    store = open_control_store(settings, makes=True)
+    yield open_tokens(settings, store, SigningKeys(path))
+    store.close()
+
+
+def test_what_a_retired_key_signed_is_refused_by_every_control_and_so_is_what_it_signs(settings, second):
+    issued = tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY)
+    assert second.verify(issued.text, now=utc_now()) == issued.principal
+    tokens.rotate(settings)
+    tokens.retire(settings, issued.kid)
+    with pytest.raises(RefusedToken, match="revoked"):
+        second.verify(issued.text, now=utc_now())
+    anew = second.issue("bob", role="analyst", tenants=["acme"], ttl=DAY, now=utc_now())
+    assert anew.kid == issued.kid
+    store = open_control_store(settings)
+    with store.write() as rows:
+        record_token(rows, anew)
+    store.close()
+    with pytest.raises(RefusedToken, match="revoked"):
+        second.verify(anew.text, now=utc_now())
+    assert {row.kid for row in tokens.issued(settings) if row.key_retired} >= {issued.kid}
+
+
+def test_a_key_that_cannot_be_retired_is_not_marked(settings, second):
+    kid = str(SigningKeys(SecretFiles.of(settings).signing).current().signing.kid)
+    with pytest.raises(ConfigurationError, match="rotate first"):
+        tokens.retire(settings, kid)
+    issued = tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY)
+    assert second.verify(issued.text, now=utc_now()) == issued.principal
+
+
+def test_a_control_that_starts_with_a_retired_key_signs_nothing_with_it(settings, second):
+    old = second.keys.current().signing.kid
+    tokens.rotate(settings)
+    tokens.retire(settings, str(old))
+    store = open_control_store(settings)
+    started = open_tokens(settings, store, SigningKeys(second.keys.path))
+    store.close()
+    assert started.keys.current().jwks() == {"keys": []}
+    with pytest.raises(ConfigurationError, match="is retired"):
+        started.issue("bob", role="analyst", tenants=["acme"], ttl=DAY, now=utc_now())
+
+
+@pytest.mark.parametrize("certificate", [None, "A" * 43])
+def test_a_token_that_a_stolen_key_signed_for_another_certificate_or_for_none_is_refused(
+    settings, verifier, certificate
+):
+    issued = tokens.issue(settings, "gw", role="gateway", tenants=["acme"], ttl=DAY, certificate="B" * 43)
+    assert verifier.verify(issued.text, now=utc_now()).certificate == "B" * 43
+    assert verifier.revoked(replace(issued.principal, certificate=certificate))
+
+
+def test_one_from_before_certificates_were_recorded_counts_as_it_did(settings, verifier):
+    issued = tokens.issue(settings, "gw", role="gateway", tenants=["acme"], ttl=DAY, certificate="B" * 43)
+    with contextlib.closing(sqlite3.connect(sqlite_file(settings, settings.store.control))) as database, database:
+        database.execute("UPDATE control_token SET certificate = NULL")
+    assert verifier.verify(issued.text, now=utc_now()) == issued.principal

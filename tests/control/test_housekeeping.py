@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, text
@@ -18,6 +19,7 @@ from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
 from guardian.store.control.store import ControlStore
 from guardian.store.engine import writing
+from guardian.telemetry import Metrics
 
 
 def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, monkeypatch):
@@ -38,6 +40,25 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
 
     asyncio.run(sweep_once())
     assert tidied
+
+
+def test_a_sweep_forgets_the_records_of_tokens_that_expired_long_ago(stage):
+    store, now = stage.deps.store, stage.clock()
+    with store.write() as rows:
+        told = {"principal_id": "ann", "role": "analyst", "tenants": ["acme"], "kid": "k", "issued_at": now}
+        rows.tokens.add(jti="old", **told, expires_at=now - timedelta(days=91))
+        rows.tokens.add(jti="new", **told, expires_at=now - timedelta(days=89))
+
+    def kept():
+        with store.read() as rows:
+            return [row.jti for row in rows.tokens.all()]
+
+    async def sweep_once():
+        sweeping = asyncio.create_task(app._sweep_for_ever(stage.deps, Rounds(stage.deps.stopwatch, Metrics())))
+        await asyncio.to_thread(until, lambda: kept() == ["new"])
+        sweeping.cancel()
+
+    asyncio.run(sweep_once())
 
 
 def test_a_sweep_that_rests_does_not_hold_up_the_end(stage, monkeypatch):

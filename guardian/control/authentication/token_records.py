@@ -1,6 +1,6 @@
 """A token counts only as it was recorded: without its record, control refuses what was just signed."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from guardian.control.deps import ControlDeps
@@ -21,12 +21,18 @@ def record_token(rows: ControlRows, token: IssuedToken) -> None:
         kid=token.kid,
         issued_at=token.issued_at,
         expires_at=who.expires_at,
+        certificate=who.certificate,
     )
 
 
-def forget_expired(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
-    """Each click and sign-in has a token, so what expired long ago goes."""
-    rows.tokens.forget(deps.sure(now) - _EXPIRED_KEPT)
+def forget_expired(deps: ControlDeps) -> None:
+    """Each click and sign-in has a token, so what surely expired long ago goes; called on a schedule."""
+    before = deps.sure(deps.clock()) - _EXPIRED_KEPT
+    with deps.store.read() as rows:
+        old = rows.tokens.has_expired(before)
+    if old:
+        with deps.store.write() as rows:
+            rows.tokens.forget(before)
 
 
 def record_issue(rows: ControlRows, token: IssuedToken, **how: Any) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
-from guardian.control.authentication.token_records import forget_expired, record_token
+from guardian.control.authentication.token_records import record_token
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps, VisitRule
 from guardian.control.problems import Refusal
@@ -48,7 +48,6 @@ class Visits:
         now = self._deps.clock()
         made = self._deps.tokens.issue(principal_id, role=role, tenants=tenants, ttl=self._rule.life, now=now)
         with self._deps.store.write() as rows:
-            forget_expired(self._deps, rows, now)
             record_token(rows, made)
             return self._begin(rows, made.principal, made.text, "oidc", now)
 

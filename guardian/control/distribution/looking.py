@@ -153,7 +153,9 @@ class SharedLooks:
 
     def _sign(self, payload: bytes, reach: Reach, since: Revision | None = None) -> str:
         signer = self._deps.signer
-        return "" if signer is None else signer.sign(payload, reach=reach, now=self._deps.clock(), since=since)
+        if signer is None or signer.keys.current().retired:  # nobody is to believe what a retired key signs
+            return ""
+        return signer.sign(payload, reach=reach, now=self._deps.clock(), since=since)
 
 
 def _short(signed: Signed) -> bool:

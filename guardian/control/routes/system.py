@@ -45,7 +45,8 @@ def _not_at_hand(deps: ControlDeps) -> Sequence[str]:
     parts: dict[str, Callable[[], object]] = {
         "the database cannot be read": deps.store.head,
         "the database takes no writes": deps.store.takes_writes,
-        "the signing keys cannot be read": deps.tokens.keys.current,
+        "the signing keys cannot be read": deps.tokens.keys.readable,
+        "the key that signs is retired": lambda: not deps.tokens.keys.current().retired,
         "there are no policies": lambda: deps.pdp.version,
     }
     return [trouble for trouble, part in parts.items() if not _at_hand(part)]

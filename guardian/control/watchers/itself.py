@@ -76,3 +76,25 @@ def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
         ),
         ("Control's clock keeps step", f"it is {moment(now)}, and revocations end by that"),
     )
+    keys = deps.tokens.keys
+    yield _Matter(
+        "signing_keys",
+        keys.readable(),
+        (
+            "The signing keys cannot be read",
+            "those known so far stay in force until control is started again; see control's log, and mend"
+            " keys/signing.jwks.json, or its owner or mode",
+        ),
+        ("The signing keys can be read again", "as they are in keys/signing.jwks.json now"),
+    )
+    kid = keys.current().active.kid
+    yield _Matter(
+        "retired_key",
+        not keys.current().retired,
+        (
+            f"The key that a control signs with is retired: {kid}",
+            "what it signs is refused, so it signs no list and no token; copy keys/signing.jwks.json to it from"
+            " where `guardian token rotate` was run",
+        ),
+        ("Every control signs with a key that is believed", f"this one with {kid}"),
+    )

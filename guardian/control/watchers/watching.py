@@ -111,13 +111,14 @@ def _state(deps: ControlDeps, peer: Peer, waits_since: datetime | None, now: dat
 
 
 def watch(deps: ControlDeps) -> None:
-    """Write down who was heard of, and tell what changed; called on a schedule. First it shows how they stand, for
-    a database may take no writes."""
+    """Write down who was heard of, and tell what changed; called on a schedule. First it shows how they stand, and
+    heeds which keys are retired, for a database may take no writes."""
     now = deps.clock()
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now)
         monitors = peers(deps, rows, "monitor")
         epoch = rows.head().revision.epoch
+        deps.tokens.keys.leave_out(rows.tokens.retired_keys())
     _gauge(deps, standing, now)
     gap, missed = unprotected(monitors, now), unprotected(monitors, now, patience=MAINTENANCE)
     unwatched = timedelta(0) if missed is None else missed

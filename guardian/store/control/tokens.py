@@ -6,21 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, or_, select, update
 
-from guardian.store.control.tables import token, visit
+from guardian.store.control.tables import retired_key, token, visit
+from guardian.store.inserts import insert_new
 from guardian.wire.principal import Principal
 
 _MACHINES = ("gateway", "monitor", "delegation", "metrics")
 _ITSELF = "guardian"  # ended a token that was no longer needed; anybody else who withdraws one mistrusts it
+_UNSUSPECTED = or_(token.c.revoked_by.is_(None), token.c.revoked_by == _ITSELF)
 VisitKind = Literal["link", "oidc", "via_link"]
 
 # Asked with every request, so put together once.
-_TOKEN = select(token).where(token.c.jti == bindparam("jti"))
+_KEY_RETIRED = exists().where(retired_key.c.kid == token.c.kid)
+_KNOWN = select(token, _KEY_RETIRED.label("key_retired"))
+_TOKEN = _KNOWN.where(token.c.jti == bindparam("jti"))
 
 
 class TokenRow(NamedTuple):
-    """What is known of a token; its text is stored nowhere."""
+    """What is known of a token; its text is stored nowhere. `certificate` is the thumbprint of the one that it is
+    bound to: empty for none, None where that is not known."""
 
     jti: str
     principal_id: str
@@ -30,6 +35,8 @@ class TokenRow(NamedTuple):
     issued_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    certificate: str | None
+    key_retired: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,11 @@ class TokenRows:
         kid: str,
         issued_at: datetime,
         expires_at: datetime,
+        certificate: str | None = None,
     ) -> None:
         names = json.dumps(sorted(tenants))
         values = {"jti": jti, "principal_id": principal_id, "role": role, "tenants": names, "kid": kid}
+        values["certificate"] = certificate or ""
         self.connection.execute(insert(token).values(**values, issued_at=issued_at, expires_at=expires_at))
 
     def end(self, jti: str, now: datetime) -> None:
@@ -69,22 +78,35 @@ class TokenRows:
         self.connection.execute(update(token).where(token.c.jti == jti).values(revoked_at=now, revoked_by=by))
         return True
 
+    def has_expired(self, before: datetime) -> bool:
+        """Whether there is anything to `forget`."""
+        old = select(token.c.jti).where(token.c.expires_at < before, _UNSUSPECTED)
+        return self.connection.execute(old.limit(1)).first() is not None
+
     def forget(self, before: datetime) -> None:
         """Drop what expired before then. What somebody withdrew stays: it says whom not to believe."""
-        unsuspected = or_(token.c.revoked_by.is_(None), token.c.revoked_by == _ITSELF)
-        self.connection.execute(delete(token).where(token.c.expires_at < before, unsuspected))
+        self.connection.execute(delete(token).where(token.c.expires_at < before, _UNSUSPECTED))
 
     def is_recorded(self, jti: str) -> bool:
         """Whether a token of this id was issued here, or withdrawn."""
         return self.connection.execute(select(token.c.jti).where(token.c.jti == jti)).one_or_none() is not None
 
     def vouches_for(self, principal: Principal) -> bool:
-        """Whether exactly this token was issued here, and not withdrawn since."""
+        """Whether exactly this token was issued here, and since then neither withdrawn nor its key retired."""
         row = self.connection.execute(_TOKEN, {"jti": principal.jti}).one_or_none()
-        if row is None or row.revoked_at is not None:
+        if row is None or row.revoked_at is not None or row.key_retired:
+            return False
+        if row.certificate is not None and row.certificate != (principal.certificate or ""):
             return False
         issued = row.principal_id, row.role, frozenset(json.loads(row.tenants)), row.expires_at
         return bool(issued == (principal.id, principal.role, principal.tenants, principal.expires_at))
+
+    def retire_key(self, kid: str, now: datetime) -> None:
+        """Believe no token that this key signed, nor will sign, in any process."""
+        insert_new(self.connection, retired_key, [{"kid": kid, "at": now}])
+
+    def retired_keys(self) -> frozenset[str]:
+        return frozenset(self.connection.execute(select(retired_key.c.kid)).scalars())
 
     def withdrawn_since(self, principal_id: str, at: datetime) -> bool:
         """Whether any token of this principal was withdrawn since then; one that ended does not count."""
@@ -92,12 +114,12 @@ class TokenRows:
         return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
 
     def all(self) -> list[TokenRow]:
-        return self._rows(select(token).order_by(token.c.issued_at, token.c.jti))
+        return self._rows(_KNOWN.order_by(token.c.issued_at, token.c.jti))
 
     def of_machines(self, now: datetime) -> list[TokenRow]:
         """The live tokens that no person uses; the one that ends first comes first."""
-        live = token.c.role.in_(_MACHINES), token.c.revoked_at.is_(None), token.c.expires_at > now
-        return self._rows(select(token).where(*live).order_by(token.c.expires_at, token.c.jti))
+        live = token.c.role.in_(_MACHINES), token.c.revoked_at.is_(None), token.c.expires_at > now, ~_KEY_RETIRED
+        return self._rows(_KNOWN.where(*live).order_by(token.c.expires_at, token.c.jti))
 
     def _rows(self, wanted: Select[Any]) -> list[TokenRow]:
         return [
@@ -110,6 +132,8 @@ class TokenRows:
                 row.issued_at,
                 row.expires_at,
                 row.revoked_at,
+                row.certificate,
+                bool(row.key_retired),
             )
             for row in self.connection.execute(wanted)
         ]

@@ -77,3 +77,11 @@ def test_a_token_that_was_withdrawn_carries_nobody_on(stage) -> None:
     with stage.deps.store.write() as rows:
         rows.tokens.revoke(jti, by="operator", now=stage.clock())
     assert told(stage) == ["The last token of monitor mon-1 ends within 14 days"]
+
+
+def test_nor_of_one_whose_key_was_retired_for_it_has_ended_already(stage) -> None:
+    give(stage, "gw-eu", days=90)
+    with stage.deps.store.write() as rows:
+        rows.tokens.retire_key(str(stage.deps.tokens.keys.current().signing.kid), stage.clock())
+    stage.clock.now += timedelta(days=89)
+    assert told(stage) == []

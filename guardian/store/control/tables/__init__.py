@@ -3,7 +3,15 @@
 from guardian.store.control.tables.cases import alert, case, case_event, channel, delivery, followed
 from guardian.store.control.tables.ledger import cursor, delegation, descent, head, ledger, lifting, live
 from guardian.store.control.tables.naming import metadata
-from guardian.store.control.tables.people import approval, break_glass, exception, idempotency, token, visit
+from guardian.store.control.tables.people import (
+    approval,
+    break_glass,
+    exception,
+    idempotency,
+    retired_key,
+    token,
+    visit,
+)
 from guardian.store.control.tables.sessions import UNKNOWN, change, envelope, finding, model, session
 from guardian.store.control.tables.trail import audit, audit_about, checkpoint
 from guardian.store.control.tables.watching import breaker, mode, peer, self_test
@@ -38,6 +46,7 @@ __all__ = [
     "mode",
     "model",
     "peer",
+    "retired_key",
     "self_test",
     "session",
     "token",

@@ -17,6 +17,15 @@ token = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("revoked_by", Text),
+    Column("certificate", String(64)),  # its thumbprint; empty where it is bound to none, NULL from before 0017
+)
+
+# Signing keys that are believed no more, whatever the key file of a process says.
+retired_key = Table(
+    "control_retired_key",
+    metadata,
+    Column("kid", String(512), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 # Who is signed in to the evidence pages, and links that wait to be opened: a hash and a sealed token each.
