@@ -72,8 +72,9 @@ plot_flagged(flagged)
 # ## What each threshold costs
 #
 # Put in what it takes in your team: minutes to look at one alarm, and minutes to clean up after one drift that
-# was missed. The curve is flat where a choice does not matter; take the lower threshold there. Only drift that
-# people know of can be missed in this figure, so the right end is dearer than it looks.
+# was missed. What was flagged and broke a rule is an alarm, and caught, at any threshold. The curve is flat where
+# a choice does not matter; take the lower threshold there. Only drift that people know of can be missed in this
+# figure, so the right end is dearer than it looks.
 
 # %%
 costs = thresholds.costs(sessions, said, minutes_per_alarm=15, minutes_per_miss=8 * 60)

@@ -299,12 +299,17 @@ def test_only_a_hard_rule_ends_the_promise(sessions, said):
     assert list(honest["session_id"]) == list(some["session_id"].head(4))
 
 
-def test_costs_are_looking_and_missing(sessions, said):
-    costs = thresholds.costs(sessions, said, minutes_per_alarm=10, minutes_per_miss=100, one_in=(1_000, 1e9))
-    assert list(costs["alarms"]) == [9, 0]
-    assert list(costs["caught"]) == [4, 0]
-    assert list(costs["missed"]) == [1, 5]
-    assert list(costs["total"]) == [190, 500]
+def test_costs_are_looking_and_missing_and_what_a_rule_flags_is_caught_at_any_threshold(sessions, said):
+    prices = {"minutes_per_alarm": 10, "minutes_per_miss": 100, "one_in": (1_000, 1e9)}
+    costs = thresholds.costs(sessions, said, **prices)
+    assert list(costs["alarms"]) == [11, 3]
+    assert list(costs["caught"]) == [5, 1]
+    assert list(costs["missed"]) == [0, 4]
+    assert list(costs["total"]) == [110, 430]
+    noted = sessions.assign(breaches=sessions["breaches"].map(lambda names: names and ("no_expiry",)))
+    assert list(thresholds.costs(noted, said, **prices)["alarms"]) == [9, 0], "it flags no session"
+    unflagged = sessions.assign(findings=0)
+    assert list(thresholds.costs(unflagged, said, **prices)["alarms"]) == [9, 0]
 
 
 def test_evidence_is_grouped_by_what_is_known(sessions, said):
