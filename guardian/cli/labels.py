@@ -15,6 +15,9 @@ from guardian.domain.text import counted
 from guardian.wire.base import listed
 from guardian.wire.findings import FindingView, PersonsVerdict
 
+_RULE, _DRIFT = 1, 2
+"""What was confirmed, the weaker first: a broken rule alone, a drift."""
+
 feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
 
 
@@ -29,9 +32,11 @@ def labels(
 ) -> None:
     """Print what people said of findings, one line each, for calibrate, train and evaluate.
 
-    TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION drift a session that did what its
-    gateway should not have allowed; TENANT/SESSION benign one of which every drift finding was a false alarm, and
-    TENANT/SESSION/INDEX benign the act of one beside others that were confirmed.
+    TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION/INDEX rule one that was
+    confirmed for a broken rule alone: no signal about its purpose spoke, and nothing is learnt of it.
+    TENANT/SESSION drift is a session that did what its gateway should not have allowed; TENANT/SESSION benign
+    one of which every drift finding was a false alarm, and TENANT/SESSION/INDEX benign the act of one beside
+    others that were confirmed.
 
     Example: guardian labels > labels.txt
     """
@@ -42,18 +47,18 @@ def labels(
         def found(kind: Kind) -> Iterator[FindingView]:
             return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
 
-        said, open_ = list[tuple[bool, datetime, str, str]](), set[str]()
+        said, open_ = list[tuple[int, datetime, str, str]](), set[str]()
         for kind in (Kind.DRIFT, Kind.GATEWAY):
             for view in found(kind):
                 if view.verdict is not None:
                     said.extend(_said(view.finding, view.verdict))
                 elif kind is Kind.DRIFT and view.outcome.effect is not Effect.NONE:
                     open_.add(_name(view.finding))
-    drifted = {session for drift, _, session, _ in said if drift}
+    drifted = {session for said_of, _, session, _ in said if said_of}
     told = dict[str, None]()  # however many were dismissed, once
-    for drift, _, session, act in sorted(said):  # of one name the last line counts: what was confirmed stands
-        if drift:
-            told[label_line(f"{session}{act}", "drift")] = None
+    for said_of, _, session, act in sorted(said):  # of one name the last line counts: what was confirmed stands
+        if said_of:
+            told[label_line(f"{session}{act}", "rule" if said_of == _RULE else "drift")] = None
         elif session not in drifted and session not in open_:
             told[label_line(session, "benign")] = None
         elif session in drifted and act:
@@ -92,13 +97,19 @@ def export(
         typer.echo(f"{counted(count, 'labelled finding')} written to {output}", err=True)
 
 
-def _said(finding: Finding, said: PersonsVerdict) -> Iterator[tuple[bool, datetime, str, str]]:
-    """Whether it drifted and when that was said, its session and the act as `/INDEX`; nothing where people said
-    nothing of what the session did. Which act a gateway should not have allowed is not told."""
+def _said(finding: Finding, said: PersonsVerdict) -> Iterator[tuple[int, datetime, str, str]]:
+    """What it did (0, `_RULE` or `_DRIFT`) and when that was said, its session and the act as `/INDEX`; nothing
+    where people said nothing of what the session did. Which act a gateway should not have allowed is not told."""
+    from guardian.evaluation.labels import for_a_rule_alone
+
     drifted = finding.drifted(confirmed=said.verdict == "confirmed")
     if drifted is not None:
-        seen = finding.evidence.actions_seen if finding.kind is Kind.DRIFT else 0
-        yield bool(drifted), said.at, _name(finding), f"/{seen - 1}" if seen else ""
+        of_drift = finding.kind is Kind.DRIFT
+        asking = [breach.name for breach in finding.breaches if breach.asks]
+        ruled = of_drift and for_a_rule_alone({each.signal: each.value for each in finding.reasons}, asking)
+        seen = finding.evidence.actions_seen if of_drift else 0
+        word = 0 if not drifted else _RULE if ruled else _DRIFT
+        yield word, said.at, _name(finding), f"/{seen - 1}" if seen else ""
 
 
 def _name(finding: Finding) -> str:

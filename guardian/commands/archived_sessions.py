@@ -1,11 +1,11 @@
 """The archive as labelled sessions: what agents did, guardian's findings, and what people said of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from guardian.archive.reader import Archive
 from guardian.archive.rows import json_object
@@ -14,7 +14,7 @@ from guardian.config import Settings
 from guardian.domain.event import SessionKey, begins_anew
 from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
-from guardian.evaluation.labels import Labels, label_session, unlearnable
+from guardian.evaluation.labels import ASKS_NOTHING, Labels, for_a_rule_alone, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
 from guardian.telemetry import logger
 
@@ -35,6 +35,7 @@ _COLUMNS = (
     "finding_id",
     "act_index",
 )
+_OF_FINDINGS = ("signals", "breaches")
 
 _log = logger("archive")
 
@@ -52,10 +53,12 @@ class _Call(NamedTuple):
 
 @dataclass(slots=True)
 class LeftOut:
-    """How many sessions of archives were left out: flagged ones that nobody judged, those beyond `PER_PURPOSE`."""
+    """How many sessions of archives were left out: flagged ones that nobody judged, those beyond `PER_PURPOSE`.
+    And how many acts, of logs too, were confirmed for a broken rule alone: of those nothing is known."""
 
     unjudged: int = 0
     beyond: int = 0
+    for_rules: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class _Kept:
     family: str  # of the purpose
     calls: list[_Call] = field(default_factory=list)
     flagged: dict[str, str] = field(default_factory=dict)  # decisions that led to a finding, and to which
+    ruled: set[str] = field(default_factory=set)  # those of them where a rule alone did
 
 
 def archive_sessions(
@@ -74,11 +78,11 @@ def archive_sessions(
 ) -> list[LabelledSession]:
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
-    `labels` counts before what people said through control. Of a confirmed session the acts that led to a finding
-    are what people said of that, and no other is known. A flagged session of which nobody said all is left out: it
-    is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
-    and it would outnumber all that people did. `met` gains the names of all that the labels could speak of,
-    `left_out` what is not here.
+    `labels` counts before what people said through control. Of a confirmed session the acts that led to a
+    finding are what people said of that, and no other is known, nor one where a rule alone led to it. A flagged
+    session of which nobody said all is left out: it is neither honest nor drift. So is what was planted to test
+    the switch: it was guardian that confirmed it, and it would outnumber all that people did. `met` gains the
+    names of all that the labels could speak of, `left_out` what is not here.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
@@ -115,13 +119,15 @@ def archive_sessions(
                 for index, call in enumerate(calls)
                 if call.decision_id in kept.flagged
             }
-            said = _said(key, flagged, words.get(key), labels)
+            ruled = {index for index, call in enumerate(calls) if call.decision_id in kept.ruled}
+            said = _said(key, flagged, ruled, words.get(key), labels)
             left_out.unjudged += said is None
             if said is not None:
                 told_of = [
                     (call.act if said is labels else index, call.tool, call.arguments)
                     for index, call in enumerate(calls)
                 ]
+                left_out.for_rules += said.for_rules(key, [number for number, _, _ in told_of])
                 out.append(label_session(key, calls[0].purpose, told_of, said, dataset=folder.name))
     return [session for session in out if session is not None]
 
@@ -154,8 +160,9 @@ def _read(
     found: dict[SessionKey, _Kept] = {}
     passed: set[SessionKey] = set()
     filled: Counter[tuple[str, str]] = Counter()
-    for batch in archive.batches(_COLUMNS):
-        for row in batch.to_pylist():
+    for batch in archive.batches(_COLUMNS + _OF_FINDINGS):
+        ruled = _for_rules(batch)
+        for row in batch.select(_COLUMNS).to_pylist():
             key, group = SessionKey(row["tenant_id"], row["session_id"]), (row["tenant_id"], row["purpose_family"])
             if key in passed or not (row["purpose"] or "").strip() or row["gateway"] == planted:
                 continue
@@ -171,16 +178,33 @@ def _read(
             found[key].calls.append(call)
             if row["wanted"] not in (None, "none"):
                 found[key].flagged[row["decision_id"]] = row["finding_id"] or ""
+                if row["finding_id"] in ruled:
+                    found[key].ruled.add(row["decision_id"])
     return found, len(passed)
 
 
+def _for_rules(batch: Any) -> set[str]:
+    """The findings of a batch (of Arrow) that a rule alone led to."""
+    rows = batch.select(["finding_id", *_OF_FINDINGS])
+    return {
+        row["finding_id"]
+        for row in rows.filter(rows.column("finding_id").is_valid()).to_pylist()
+        if for_a_rule_alone(dict(row["signals"] or ()), set(row["breaches"] or ()) - ASKS_NOTHING)
+    }
+
+
 def _said(
-    key: SessionKey, flagged: Mapping[int, tuple[datetime, HumanWord | None]], word: Label | None, labels: Labels
+    key: SessionKey,
+    flagged: Mapping[int, tuple[datetime, HumanWord | None]],
+    ruled: Collection[int],
+    word: Label | None,
+    labels: Labels,
 ) -> Labels | None:
     """What was said of one session; None where guardian flagged it and nobody has answered that. A word that names
     no finding answers those of which nobody spoke by name: a dismissal those before it.
 
-    `flagged` has, of each act that led to a finding, when that was and what was said of it by name.
+    `flagged` has, of each act that led to a finding, when that was and what was said of it by name; `ruled` are
+    those where a rule alone did.
     """
     if labels.speaks_of(key):
         return labels
@@ -195,7 +219,9 @@ def _said(
         return Labels({}) if all(answers.values()) else None
     acts = Labels(
         {
-            f"{name}/{index}": "drift" if said is HumanWord.CONFIRMED else "benign"
+            f"{name}/{index}": ("unknown" if index in ruled else "drift")
+            if said is HumanWord.CONFIRMED
+            else "benign"
             for index, said in answers.items()
             if said is not None
         }

@@ -19,6 +19,7 @@ from guardian.commands.labelling import data_sets_of, labelled_sessions
 from guardian.commands.offline import batches
 from guardian.commands.training_folds import open_folds
 from guardian.config import Settings
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow
 from guardian.evaluation.assess import Asked, assess, left_out
@@ -170,8 +171,13 @@ def _notes(
     """What a reader has to know of what was judged, and by what."""
     if silent:
         yield silent
-    if kept_back != LeftOut():
+    if kept_back.unjudged or kept_back.beyond:
         yield _kept_back(kept_back)
+    if kept_back.for_rules:
+        yield (
+            f"Confirmed for a broken rule alone: {counted(kept_back.for_rules, 'act')}. Nobody said that they left"
+            " their purpose, so they are neither caught nor missed here."
+        )
     if not spoken_for:
         yield NOT_SPOKEN_FOR
     if wanted.folds is not None:

@@ -38,7 +38,7 @@ def labelled_sessions(
 ) -> list[LabelledSession]:
     """Every session of every file or archive, in order; one that lies in several logs is one, of the file in which
     it begins. Records of a log that cannot be read or believed are skipped, secrets redacted. `read` reads a log
-    (default: as the settings say); `left_out` is told what archives keep back.
+    (default: as the settings say); `left_out` is told what archives keep back, and of what nothing is known.
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
@@ -68,10 +68,11 @@ def training_files(
     live = {path: file for path, file in zip(out, files, strict=True) if path != file}
     if wanted := {path: file for path, file in live.items() if not (begun and path.is_file())}:
         met: set[SessionKey] = set()
+        unknown = LeftOut()
         logged = _logged(settings, files, labels, open_reading(settings), met)
         make_folder(folder, mode=0o700)  # logs are copied as they are, but for secrets
         for path, file in wanted.items():
-            sessions = split_by_tenant(_sessions(settings, file, logged, labels, met, set()))
+            sessions = split_by_tenant(_sessions(settings, file, logged, labels, met, set(), unknown))
             # the same sessions are the same bytes: an interrupted training is known by them
             with (
                 write_atomically(path, mode=0o600) as whole,
@@ -80,6 +81,9 @@ def training_files(
             ):
                 lines.writelines(json.dumps(session_json(session)) + "\n" for session in sessions)
         tell_unmet(labels, met)
+        if unknown.for_rules:
+            effect = "nobody said that they left their purpose: nothing is learnt of them"
+            _log.warning("confirmed_for_a_rule_alone", acts=unknown.for_rules, effect=effect)
     return out, len(read_sessions(live))
 
 
@@ -120,6 +124,8 @@ def _sessions(
         ]
         aimless += not calls
         key = told.decisions[0].event.key
+        if left_out is not None:
+            left_out.for_rules += labels.for_rules(key, range(len(told.decisions)))
         session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
         if calls and session is not None:
             yield replace(session, unjudged=not labels.speaks_of(key))

@@ -1,9 +1,10 @@
 """What people said of sessions, as lines of a file: `TENANT/SESSION[/INDEX] [LABEL]`, as `guardian labels` prints.
 
-The label is `drift` (or `confirmed`, or nothing) or `benign` (or `false_positive`). With an index, from 0, it
-speaks of one action, as the monitor counts them. A session's own name may hold slashes and end in a number: which
-of the two is meant is settled by the sessions that there are. A name with a space in it needs its label; one in
-which something hides is written as a JSON string. Blank lines and lines that begin with # are passed over.
+The label is `drift` (or `confirmed`, or nothing), `benign` (or `false_positive`), or `rule`: confirmed for a
+broken rule alone, so the session is not honest, and nobody said that the act left its purpose. With an index, from
+0, it speaks of one action, as the monitor counts them. A session's own name may hold slashes and end in a number:
+which of the two is meant is settled by the sessions that there are. A name with a space in it needs its label; one
+in which something hides is written as a JSON string. Blank lines and lines that begin with # are passed over.
 """
 
 import json
@@ -11,20 +12,30 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+from guardian.domain.drift import PURPOSE_FIT
 from guardian.domain.event import SessionKey
+from guardian.domain.signal import NOTED
 from guardian.domain.text import visible
 from guardian.errors import ConfigurationError
 from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession
+from guardian.signals.envelope_hygiene import EnvelopeHygiene
 from guardian.telemetry import logger
 
+Word = Literal["benign", "rule", "drift"]
 _WORDS: Mapping[str, Label] = {
     "drift": "drift",
     "confirmed": "drift",
     "benign": "benign",
     "false_positive": "benign",
+    "rule": "unknown",
 }
-
+ASKS_NOTHING = NOTED.union(EnvelopeHygiene.breaches)
+"""Rules that flag no session by themselves, as shipped."""
+_OF_THE_PURPOSE = frozenset({PURPOSE_FIT, "purpose_baseline", "object_mismatch", "chain_exposure"})
+_SPEAKS = 0.5
+"""From here on a signal is a voice of its own."""
 
 _DIGITS = 9
 _NAMED_MOST = 10
@@ -33,7 +44,8 @@ _log = logger("labels")
 
 @dataclass(frozen=True)
 class Labels:
-    """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts.
+    """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts. What
+    was confirmed for a rule alone is `unknown`.
     `whole` are names that are a session's own, and so mean no act of another one."""
 
     words: Mapping[str, Label]
@@ -49,7 +61,7 @@ class Labels:
         return f"{key.tenant_id}/{key.session_id}" in self._sessions
 
     def drifts_in(self, key: SessionKey) -> bool:
-        """Whether people confirmed a drift of the session or of whichever of its actions."""
+        """Whether people confirmed a finding of the session or of whichever of its actions, be it for a rule."""
         return f"{key.tenant_id}/{key.session_id}" in self._drifting
 
     @cached_property
@@ -58,7 +70,7 @@ class Labels:
 
     @cached_property
     def _drifting(self) -> frozenset[str]:
-        return _named((name for name, label in self.words.items() if label == "drift"), self.whole)
+        return _named((name for name, label in self.words.items() if label != "benign"), self.whole)
 
     def astray(self, acts: Mapping[SessionKey, Collection[int]]) -> Mapping[str, SessionKey]:
         """The names that mean an act which a session, of these acts, has not; a name that is a session's own
@@ -92,6 +104,10 @@ class Labels:
         name = f"{key.tenant_id}/{key.session_id}/{index}"
         return self.words.get(name) if name not in self.whole else None
 
+    def for_rules(self, key: SessionKey, acts: Iterable[int | None]) -> int:
+        """How many of these actions were confirmed for a rule alone."""
+        return sum(self.of_action(key, act) == "unknown" for act in acts)
+
 
 def _named(names: Iterable[str], whole: frozenset[str]) -> frozenset[str]:
     """The names, and those of whose actions they may be."""
@@ -100,7 +116,13 @@ def _named(names: Iterable[str], whole: frozenset[str]) -> frozenset[str]:
     return told | {session for session, _, index in shorter if index.isdecimal()}
 
 
-def label_line(name: str, label: Label) -> str:
+def for_a_rule_alone(signals: Mapping[str, float], breaches: Collection[str]) -> bool:
+    """Whether a finding of these signals and asking breaches says that a rule was broken, and no signal about the
+    purpose spoke: who confirms it does not say that the act left its purpose."""
+    return bool(breaches) and all(signals.get(name, 0.0) < _SPEAKS for name in _OF_THE_PURPOSE)
+
+
+def label_line(name: str, label: Word) -> str:
     """The line of a name, fit for a terminal, from which `read_labels` has the same name."""
     told = name == visible(name) == name.strip() and not name.startswith(('"', "#"))
     return f"{name if told else json.dumps(name)} {label}"
@@ -145,7 +167,7 @@ def unlearnable(labels: Labels, acts: Mapping[SessionKey, Collection[int]]) -> f
     """Sessions of which people confirmed a drift in an act that is not there: they are not honest, and where they
     drifted is not known. Labels that meet no act of their session are told."""
     astray = labels.astray(acts)
-    drifted = frozenset(key for name, key in astray.items() if labels.words[name] == "drift")
+    drifted = frozenset(key for name, key in astray.items() if labels.words[name] != "benign")
     if astray:
         names = ", ".join(sorted(astray)[:_NAMED_MOST])
         _log.warning("labels_meet_no_act", labels=len(astray), first=names, sessions_left_out=len(drifted))
@@ -177,8 +199,8 @@ def label_session(
     which something can be learnt: number among all of the session, tool, arguments.
 
     Where an action was called drift, those that no word covers are unknown: they may be part of it. What comes
-    after the last word is left away. A session that was called drift in none of the calls is None: nothing can be
-    learnt of its acts.
+    after the last word is left away. A session that was called drift in none of the calls, or for a rule alone, is
+    None: nothing can be learnt of its acts.
     """
     said, whole = [labels.of_action(key, index) for index, _, _ in calls], labels.of_session(key)
     drifted = "drift" in said

@@ -20,8 +20,8 @@ START = datetime(2026, 5, 12, 17, tzinfo=UTC)
 def make_verdict(
     n: int = 0, *, tenant: str = "acme", session: str = "s1", days: float = 0, **more: Any
 ) -> ScoredDecision:
-    """`more` may hold act, agent, arguments, at, constraints, expires_at, purpose, resource, result, tool, vectors
-    and effect."""
+    """`more` may hold act, agent, arguments, at, constraints, expires_at, fit, purpose, resource, result, tool,
+    vectors and effect."""
     at = more.get("at", START + timedelta(days=days, seconds=n))
     event = DecisionEvent.model_validate(
         {
@@ -43,7 +43,7 @@ def make_verdict(
         }
     )  # fmt: skip
     signals = (
-        Signal("purpose_fit", 0.25),
+        Signal("purpose_fit", more.get("fit", 0.25)),
         Signal("purpose_baseline", 0.0, silent=True),
         Signal("envelope_breach", 1.0, breaches=(Breach("records_over_limit", "27 of 25"),)),
     )

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from guardian.cli import labels
-from guardian.domain.finding import Effect, Evidence, Finding, Kind
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
 from guardian.domain.text import visible
 from guardian.evaluation.labels import read_labels
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, PersonsVerdict
@@ -15,10 +16,10 @@ from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Per
 AT = datetime(2026, 5, 12, tzinfo=UTC)
 
 
-def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG, seen=0, session="s1"):
+def told(name, verdict, *, kind=Kind.DRIFT, effect=Effect.FLAG, seen=0, session="s1", **more):
     this, evidence = {"tenant_id": "acme", "session_id": session}, Evidence(actions_seen=seen)
     about = {"wanted": Effect.FLAG, "severity": "high", "title": "t", "time": AT, "evidence": evidence}
-    found = Finding(id=name, kind=kind, **this, **about)
+    found = Finding(id=name, kind=kind, **this, **about, **more)
     made = FindingOutcome(finding_id=name, **this, wanted=Effect.FLAG, effect=effect, mode="shadow", at=AT)
     said = verdict and PersonsVerdict(verdict=verdict, reason="r", actor="ann", at=AT)
     return FindingView(finding=found, outcome=made, verdict=said)
@@ -46,6 +47,41 @@ def test_beside_a_confirmed_act_those_that_were_dismissed_are_named_and_those_no
     views.append(told("d", "confirmed", seen=2))
     printed = of(capsys, monkeypatch, *views)
     assert printed == "acme/s1/1 benign\nacme/s1/1 drift\nacme/s1/4 drift\n", "of one name the last line counts"
+
+
+def broke(rule, fit, *, hard=False):
+    breaches = (NamedBreach(name=rule, detail="d", hard=hard),)
+    reasons = (
+        Reason(signal="envelope_breach", share=0.9, value=1.0),
+        Reason(signal=fit[0], share=0.1, value=fit[1]),
+    )
+    return {"breaches": breaches, "reasons": reasons}
+
+
+@pytest.mark.parametrize(
+    ("finding", "word"),
+    [
+        (broke("envelope_expired", ("purpose_fit", 0.01), hard=True), "rule"),
+        (broke("copied_authority", ("purpose_fit", 0.49)), "rule"),
+        (broke("copied_authority", ("purpose_fit", 0.5)), "drift"),
+        (broke("copied_authority", ("object_mismatch", 0.9)), "drift"),
+        (broke("copied_authority", ("denial_pressure", 0.9)), "rule"),
+        (broke("credential_in_arguments", ("purpose_fit", 0.01), hard=True), "rule"),
+        (broke("credential_in_arguments", ("purpose_fit", 0.01)), "drift"),
+    ],
+)
+def test_an_act_that_was_confirmed_for_a_broken_rule_alone_is_no_drift_of_its_purpose(
+    capsys, monkeypatch, tmp_path, finding, word
+):
+    views = [told("a", "benign", seen=2), told("b", "confirmed", seen=5, **finding)]
+    printed = of(capsys, monkeypatch, *views)
+    assert printed == f"acme/s1/1 benign\nacme/s1/4 {word}\n"
+    (tmp_path / "labels.txt").write_text(printed, encoding="utf-8")
+    assert read_labels(tmp_path / "labels.txt").drifts_in(SessionKey("acme", "s1")), "it is not honest"
+    views.append(told("c", "confirmed", seen=5))
+    assert of(capsys, monkeypatch, *views).splitlines()[-1] == "acme/s1/4 drift", "the last line of a name counts"
+    gateway = told("b", "confirmed", kind=Kind.GATEWAY, **finding)
+    assert of(capsys, monkeypatch, gateway) == "acme/s1 drift\n"
 
 
 @pytest.mark.parametrize(

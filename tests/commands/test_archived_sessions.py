@@ -3,6 +3,7 @@
 import runpy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ from guardian.evaluation.sessions import read_sessions
 
 AT = datetime(2026, 5, 20, tzinfo=UTC)
 NOTHING = Labels({})
-verdict = runpy.run_path(str(Path(__file__).parents[1] / "archive" / "conftest.py"))["make_verdict"]
+made = runpy.run_path(str(Path(__file__).parents[1] / "archive" / "conftest.py"))["make_verdict"]
+verdict = partial(made, fit=0.75)  # each breaks a rule, too
 
 
 @pytest.fixture
@@ -111,6 +113,32 @@ def test_a_session_drifts_where_a_finding_was_confirmed_whichever_other_was_dism
         changes = [Change(9 + n, key, word, AT, finding) for n, (word, finding) in enumerate(said)]
         write_labels(archive, "two", [labels(changes)])
         assert read(archive).get("acme/two") == labelled
+
+
+def test_what_was_confirmed_for_a_rule_alone_is_neither_learnt_nor_judged_and_that_is_told(archive, tmp_path):
+    rows = Rows(Redaction((ArgumentRule("*", "*", "keep"),), str), {}, "live")
+    fits = [("ruled", 0.25), ("ruled", 0.25), ("ruled", 0.25), ("both", 0.25), ("both", 0.75)]
+    calls = [verdict(60 + n, session=name, fit=fit) for n, (name, fit) in enumerate(fits)]
+    found = [
+        Finding(
+            id=f"fnd_{event.envelope.session_id}_{event.id}", kind=Kind.DRIFT, tenant_id="acme",
+            session_id=event.envelope.session_id, wanted=Effect.FLAG, severity="high", title="t", time=event.time,
+            act=Act(decision_id=event.id, gateway="gw", tool="x", time=event.time),
+        )
+        for event in (each.decoded.event for each in calls[1:])
+    ]  # fmt: skip
+    write_events(archive, "r", [rows.events(calls, found)])
+    said = [Change(9 + n, f.key, HumanWord.CONFIRMED, AT, f.id) for n, f in enumerate(found)]
+    write_labels(archive, "r", [labels(said)])
+    told = read(archive)
+    assert "acme/ruled" not in told, "an act of it may fit its purpose"
+    assert told["acme/both"] == ["unknown", "drift"]
+    lexical = load(None, overrides={"model": {"engine": "lexical"}})
+    notes = evaluate_files(lexical, [archive], lambda *_: None, Wanted(resamples=1)).notes
+    assert any(note.startswith("Confirmed for a broken rule alone: 3 acts.") for note in notes)
+    with capture_logs() as lines:
+        training_files(load(None), [archive], NOTHING, tmp_path / "work")
+    assert [line["acts"] for line in lines if line["event"] == "confirmed_for_a_rule_alone"] == [3]
 
 
 def test_what_was_dismissed_and_is_flagged_anew_is_no_honest_session(archive):

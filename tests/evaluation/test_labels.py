@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import open_reading
+from guardian.commands.archived_sessions import LeftOut
 from guardian.commands.calibrating import calibrate
 from guardian.commands.labelling import is_log, labelled_sessions, log_sessions, told_apart, training_files
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError
-from guardian.evaluation.labels import Labels, label_session, read_labels
+from guardian.evaluation.labels import _OF_THE_PURPOSE, Labels, label_session, read_labels
 from guardian.evaluation.sessions import Label, read_sessions, session_json, session_of
 
 KEY = SessionKey("acme", "s1")
@@ -93,6 +95,7 @@ def test_unlabelled_traffic_is_taken_for_honest() -> None:
         ({"acme/s1/1": "benign", "acme/s1/2": "drift", "acme/s1/3": "benign"}, "u benign drift benign"),
         ({"acme/s1": "drift", "acme/s1/2": "drift"}, "u u drift"),
         ({"acme/s1": "benign", "acme/s1/1": "drift"}, "benign drift benign benign benign"),
+        ({"acme/s1": "benign", "acme/s1/1": "unknown", "acme/s1/2": "drift"}, "benign u drift benign benign"),
     ],
 )
 def test_beside_an_act_that_people_called_drift_none_is_honest_but_by_their_word(
@@ -105,8 +108,20 @@ def test_beside_an_act_that_people_called_drift_none_is_honest_but_by_their_word
     assert [a.arguments["id"] for a in found.actions] == list(range(len(found.actions)))
 
 
-def test_of_a_session_that_is_only_known_to_have_drifted_somewhere_nothing_is_learnt() -> None:
-    assert label_session(KEY, "p", CALLS, Labels({"acme/s1": "drift"}), dataset="log") is None
+@pytest.mark.parametrize(
+    "line", ["acme/s1 drift", "acme/s1/2 rule", "acme/s1/0 benign\nacme/s1/2 rule", "acme/s1 rule"]
+)
+def test_of_a_session_that_is_only_known_to_have_drifted_somewhere_or_for_a_rule_nothing_is_learnt(
+    tmp_path: Path, line: str
+) -> None:
+    assert label_session(KEY, "p", CALLS, labels(tmp_path, line), dataset="log") is None
+
+
+def test_the_signals_about_the_purpose_are_there_and_know_no_rules() -> None:
+    assert {name for name in plugins.names("signals") if not plugins.find("signals", name).breaches} == {
+        *_OF_THE_PURPOSE,
+        "denial_pressure",
+    }
 
 
 def decision(number: int, session: str, tool: str, tenant: str = "acme", **arguments: Any) -> str:
@@ -143,6 +158,16 @@ def test_a_log_with_labels_is_a_labelled_file_without_its_secrets(log: Path) -> 
     ]
     assert found[0].dataset == "may"
     assert "AKIA" not in repr(found)
+
+
+def test_of_a_log_too_it_is_told_how_many_acts_were_confirmed_for_a_rule_alone(log: Path, tmp_path: Path) -> None:
+    said, left_out = labels(tmp_path, "acme/s1/1 rule\n"), LeftOut()
+    found = labelled_sessions(load(None), [log], said, left_out=left_out)
+    assert [s.session_id for s in found] == ["acme/s2", "globex/s1"]
+    assert left_out == LeftOut(for_rules=1)
+    with capture_logs() as told:
+        training_files(load(None), [log], said, tmp_path / "work")
+    assert [line["acts"] for line in told if line["event"] == "confirmed_for_a_rule_alone"] == [1]
 
 
 def test_a_session_whose_drift_is_in_an_act_that_it_has_not_is_never_taken_as_honest(log: Path) -> None:
