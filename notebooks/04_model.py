@@ -26,7 +26,8 @@ from guardian.demo.sample import sample
 
 archive, control = open_sources(sample)
 since = last_days(archive, 92)
-events, sessions, said = archive.events(since=since), archive.sessions(since=since), feedback(archive, control)
+events = archive.events(since=since, columns=["at", "score", "p_value", "calibration"])
+sessions, said = archive.sessions(since=since), feedback(archive, control)
 labelled = trust.labelled(sessions, said)
 print(
     f"{labelled['drift'].sum()} confirmed drifts, {(~labelled['drift']).sum()} sessions taken for honest, "

@@ -30,7 +30,8 @@ from guardian.demo.sample import sample
 pd.set_option("display.max_colwidth", 120)
 archive, control = open_sources(sample)
 since, fresh = last_days(archive, 92), pd.Timestamp(last_days(archive, 5))
-events, sessions = archive.events(since=since), archive.sessions(since=since)
+columns = ["tenant_id", "session_id", "begin", "at", "agent_id", "purpose_family", "tool", "one_in", "wanted"]
+events, sessions = archive.events(since=since, columns=columns), archive.sessions(since=since)
 
 # %% [markdown]
 # ## Sessions like this one

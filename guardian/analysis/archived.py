@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,14 @@ from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import FOLDED, IDLE, KEY, ONE, begins, sessions_of
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
-from guardian.domain.event import SessionKey
+from guardian.domain.event import NAMELESS, SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
 from guardian.tightening.sessions import Apart
 from guardian.wire.principal import EVERY_TENANT
 
 VECTORS = ("vector_model", "purpose_vector", "action_vector")
-_FRAME = [name for name in (column.name for column in EVENTS) if name in ARCHIVED.names]
+_CALLED = ("tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id")
 _FOLDED = tuple(column for column in EVENTS if column.name in FOLDED)
 _OF_SESSIONS = [column.name for column in _FOLDED if column.name in ARCHIVED.names]
 
@@ -42,7 +43,7 @@ class ArchiveView:
     `rejections` is the file of restrictions that people said no to, None where none is known.
 
     Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
-    narrow large archives with `since` and `until`.
+    narrow large archives with `since` and `until`, and events with `columns`.
     """
 
     archive: Archive
@@ -141,17 +142,29 @@ class ArchiveView:
         since: datetime | None = None,
         until: datetime | None = None,
         session: str | Collection[str] | None = None,
+        columns: Collection[str] | None = None,
     ) -> pd.DataFrame:
-        """Every decision of the window in time; columns `schema.EVENTS`. `session` keeps that session only, or
-        those: of the others nothing is held in memory."""
+        """Every decision of the window in time; columns `schema.EVENTS`, or those of them that are asked for.
+        `session` keeps that session only, or those: of the others nothing is held in memory.
+
+        Raises ConfigurationError for a column that there is not.
+        """
         asked = None if session is None else frozenset([session] if isinstance(session, str) else session)
-        table = self._asked(_FRAME, since, until, asked)
-        signals = [None if pairs is None else dict(pairs) for pairs in table.column("signals").to_pylist()]
-        rows = table.drop_columns(["signals"]).to_pandas()
-        rows["signals"] = signals
+        shown = tuple(column for column in EVENTS if columns is None or column.name in columns)
+        names = [column.name for column in shown]
+        if unknown := sorted({*(columns or ())}.difference(names)):
+            raise ConfigurationError(f"{', '.join(unknown)}: no column of schema.EVENTS")
+        read = [name for name in dict.fromkeys([*KEY, "at", *names]) if name in ARCHIVED.names]
+        table = self._asked(read, since, until, asked)
+        told = [name for name in read if name != "signals"]
+        rows = table.select(told).to_pandas()
+        if "signals" in read:
+            pairs = table.column("signals").to_pylist()
+            rows["signals"] = [None if each is None else dict(each) for each in pairs]
         rows = self._ordered(rows)
-        rows["act"] = rows.groupby(ONE, sort=False).cumcount() + 1
-        return frame(rows, EVENTS, raw=True)
+        if "act" in names:
+            rows["act"] = rows.groupby(ONE, sort=False).cumcount() + 1
+        return frame(rows, shown, raw=True)
 
     def _asked(
         self,
@@ -217,21 +230,54 @@ class ArchiveView:
         different models cannot be compared: those of the newest are taken, or of the newest that the rows have for
         which `of` is true, if there are any.
         """
-        names = ["tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id", *VECTORS]
-        table = self.arrow(names, since=since, until=until).sort_by("at")
+        read = self.arrow([*_CALLED, *VECTORS], since=since, until=until)
+        rows, table = self._of_a_model(read, "action_vector", of)
+        purposes, actions = (_matrix(table.column(name)).astype(np.float32) for name in VECTORS[1:])
+        return rows, purposes, actions
+
+    def summed_vectors(
+        self, *, since: datetime | None = None, of: Callable[[pd.DataFrame], NDArray[np.bool_]] | None = None
+    ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+        """The frame of `vectors`, and the sum of the actions' of each of its sessions, in the order in which they
+        begin there. Single vectors are not held in memory."""
+        told, sums = [], dict[str, list[NDArray[np.float32]]]()
+        for batch in self._batches([*_CALLED, "vector_model", "action_vector"], since, None):
+            calls = pa.Table.from_batches([batch])
+            keys = calls.select([*KEY, "at", "vector_model"]).to_pandas()
+            keys = keys[calls.column("action_vector").is_valid().to_numpy()]
+            parts = pd.Series(pd.NA, range(len(calls)), dtype="Int64")
+            for model, mine in keys.groupby("vector_model"):
+                nameless = mine["session_id"].str.startswith(NAMELESS)  # one name, maybe several sessions
+                groups = mine.groupby([*KEY, mine["at"].where(nameless)], dropna=False, sort=False).ngroup()
+                vectors = _matrix(calls.column("action_vector").take(pa.array(mine.index)))
+                there = sums.setdefault(model, [])
+                parts[mine.index] = groups + sum(map(len, there))
+                there.append(_summed(groups.to_numpy(), vectors))
+            told.append(calls.drop_columns(["action_vector"]).append_column("part", pa.array(parts)))
+        schema = pa.schema([*map(ARCHIVED.field, (*_CALLED, "vector_model")), ("part", pa.int64())])
+        rows, table = self._of_a_model(pa.concat_tables([schema.empty_table(), *told]), "part", of)
+        if rows.empty:
+            return rows, np.zeros((0, 0), dtype=np.float32)
+        parts, first = np.unique(table.column("part").to_numpy(), return_index=True)
+        places = rows.groupby(ONE, sort=False).ngroup().to_numpy()[first]
+        return rows, _summed(places, np.concatenate(sums[rows["vector_model"][0]])[parts])
+
+    def _of_a_model(
+        self, table: pa.Table, needed: str, of: Callable[[pd.DataFrame], NDArray[np.bool_]] | None
+    ) -> tuple[pd.DataFrame, pa.Table]:
+        """The calls in time that have what is needed, of one model; as a frame, and as they are."""
+        table = table.sort_by("at")
         begin = begins(table.select([*KEY, "at"]).to_pandas(), self.idle)  # calls without vectors make no pause
         table = table.append_column("begin", pa.array(begin, table.schema.field("at").type))
-        table = table.filter(pc.is_valid(table.column("action_vector")))
-        columns = tuple(column for column in EVENTS if column.name in [*names, "begin"])
-        told = table.drop_columns(list(VECTORS[1:])).to_pandas()
+        table = table.filter(pc.is_valid(table.column(needed)))
+        columns = tuple(column for column in EVENTS if column.name in [*_CALLED, "begin"])
+        told = table.select([*_CALLED, "begin", "vector_model"]).to_pandas()
         rows = frame(told, columns, raw=True).assign(vector_model=told["vector_model"])
         models = rows["vector_model"]
         theirs = models if of is None else models[of(rows)]
         model = (theirs if len(theirs) else models).tail(1)
         same = models.isin(model).to_numpy()
-        table = table.filter(pa.array(same, pa.bool_()))
-        purposes, actions = (_matrix(table.column(name)) for name in VECTORS[1:])
-        return rows[same].reset_index(drop=True), purposes, actions
+        return rows[same].reset_index(drop=True), table.filter(pa.array(same, pa.bool_()))
 
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
         """The same decisions as values, as proposals are made from: each session that is known by agent and user
@@ -259,9 +305,18 @@ def _only(batch: pa.RecordBatch, sessions: Collection[str]) -> pa.RecordBatch:
     return batch.filter(pc.is_in(batch.column("session_id"), pa.array(meant, pa.string())))
 
 
-def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    rows = [np.frombuffer(value, dtype="<f2").astype(np.float32) for value in column.to_pylist()]
-    return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
+def _matrix(column: pa.ChunkedArray) -> NDArray[np.float16]:
+    """Vectors of one length, without an object of each."""
+    values = [np.frombuffer(b"".join(chunk.to_pylist()), dtype="<f2") for chunk in column.chunks]
+    found = np.concatenate(values) if values else np.zeros(0, dtype="<f2")
+    return found.reshape(len(column), -1) if len(column) else np.zeros((0, 0), dtype="<f2")
+
+
+def _summed(places: NDArray[np.int64], vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """The sum of the vectors at each place, of which none is left out."""
+    sums = np.zeros((int(places.max()) + 1, vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, places, vectors.astype(np.float32))
+    return sums
 
 
 def last_days(view: ArchiveView, days: int) -> datetime:

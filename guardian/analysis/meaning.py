@@ -98,11 +98,8 @@ def session_vectors(
     They are the newest model's, or the model's that read `session`.
     """
     of = None if session is None else lambda rows: _of(rows, session)
-    rows, _, actions = archive.vectors(since=since, of=of)
-    groups = rows.groupby(ONE, sort=False)
-    first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
-    sums = np.zeros((len(first), actions.shape[1]), dtype=np.float32)
-    np.add.at(sums, groups.ngroup().to_numpy(), actions)
+    rows, sums = archive.summed_vectors(since=since, of=of)
+    first = rows.groupby(ONE, sort=False)[["agent_id", "purpose_family", "at"]].first().reset_index()
     return first, sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
 
 

@@ -30,7 +30,7 @@ from guardian.archive.writer import write_labels
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
-from guardian.errors import ArchiveError
+from guardian.errors import ArchiveError, ConfigurationError
 
 FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
 
@@ -60,6 +60,17 @@ def test_a_frame_has_exactly_the_documented_columns(frames, name):
 @pytest.mark.parametrize("name", sorted(FRAMES))
 def test_a_frame_without_rows_has_them_too(name):
     conforms(schema.frame([], getattr(schema, name)), getattr(schema, name))
+
+
+def test_of_events_only_the_columns_that_are_asked_for_are_read(archive, events, monkeypatch):
+    read, batches = [], Archive.batches
+    monkeypatch.setattr(Archive, "batches", lambda *these: read.extend(these[1]) or batches(*these))
+    for columns in (["score", "act"], ["tool", "begin"], ["signals", "at"]):
+        found = archive.events(columns=columns)
+        pd.testing.assert_frame_equal(found, events[[name for name in events if name in columns]])
+    assert set(read) == {"tenant_id", "session_id", "at", "score", "tool", "signals"}
+    with pytest.raises(ConfigurationError, match="scores: no column"):
+        archive.events(columns=["at", "scores"])
 
 
 def test_the_archive_alone_gives_the_same_columns(archive):

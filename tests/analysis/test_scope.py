@@ -18,6 +18,9 @@ from guardian.analysis import (
     open_sources,
     proposing,
 )
+from guardian.analysis.archived import ArchiveView
+from guardian.analysis.sessions import ONE
+from guardian.archive.compaction import tidy
 from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
@@ -222,6 +225,29 @@ def test_the_meaning_of_one_session_is_not_mixed_with_that_of_others_of_its_agen
     assert meaning.similar(view, first, since=later + timedelta(hours=1)).empty
     gone = dict(first) | dict.fromkeys(("begin", "end"), NOON - timedelta(days=1))  # its vectors were not kept
     assert meaning.similar(view, gone).empty
+
+
+def test_sessions_are_summed_as_they_are_read_whichever_part_their_calls_lie_in(lay, monkeypatch):
+    """Of three days, two tenants, two encoders of unlike lengths, and names that stand for several sessions."""
+    chance = np.random.default_rng(7)
+    for n in range(60):
+        values = chance.normal(size=3 if n < 15 else 5).astype("<f2").tobytes()
+        kept = {"vector_model": "old" if n < 15 else "new", "action_vector": values, "purpose_vector": values}
+        at = NOON + timedelta(hours=n % 7 + n)
+        name = ("s", "window:a|u", "x")[n % 3]
+        root = lay(tenant_id=f"t{n % 2}", session_id=name, at=at, **(kept if n % 5 else {}))
+    view = open_archive(root, tenant="*")
+    rows, _, actions = view.vectors()
+    places = rows.groupby(ONE, sort=False).ngroup().to_numpy()
+    wanted = np.stack([actions[places == place].sum(axis=0) for place in range(places.max() + 1)])
+    monkeypatch.setattr(ArchiveView, "vectors", None)  # which holds the vector of each call
+    monkeypatch.setattr(ArchiveView, "arrow", None)
+    for _ in ("a file for each call", "a file for each day"):
+        known, means = meaning.session_vectors(view)
+        assert len(known) > 6, "some names stand for several"
+        assert means == pytest.approx(wanted / np.linalg.norm(wanted, axis=1, keepdims=True), abs=1e-6)
+        tidy(root, now=NOON + timedelta(days=30), keep=timedelta(days=400))
+    assert meaning.session_vectors(view, since=NOON + timedelta(days=9))[0].empty
 
 
 def test_a_session_is_compared_by_the_model_that_read_it_after_an_upgrade_too(lay):
