@@ -73,7 +73,7 @@ def _promises(found: Assessment, axes: Any) -> None:
         rows = [row for row in found.promises if (row.source, row.calibration) == (source, calibration)]
         some, none = [row for row in rows if row.flagged], [row for row in rows if not row.flagged]
         at = [row.measured.value for row in some]
-        low = [min(row.measured.value - row.measured.low, 0.99 * row.measured.value) for row in some]
+        low = [row.measured.value - row.measured.low for row in some]  # where that is 0, beyond the foot
         high = [row.measured.high - row.measured.value for row in some]
         rates, label = [1 / row.one_in for row in some], f"sessions of {source}"
         drawn = axes.errorbar(rates, at, yerr=(low, high), marker="o", capsize=3, label=label)

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from guardian.embedding import PurposeFit
 from guardian.errors import ConfigurationError
+from guardian.evaluation.alarms import PromiseRow
 from guardian.evaluation.assess import NO_HONEST_SESSION, Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.baselines import cosine, lexical
@@ -20,7 +22,8 @@ from guardian.evaluation.explanations import explanations
 from guardian.evaluation.folding import folding
 from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.judge import CHANGES
-from guardian.evaluation.plots import draw
+from guardian.evaluation.metrics import Interval
+from guardian.evaluation.plots import _promises, draw
 from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.pipeline.scoring_run import SessionScorer
@@ -269,6 +272,21 @@ def test_what_was_not_measured_is_not_drawn(
     measure: Callable[..., Assessment], made: Made, tmp_path: Path
 ) -> None:
     assert [path.name for path in draw(measure(made(20)), tmp_path)] == ["calibration.png"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plots extra is not installed")
+def test_an_interval_that_reaches_nothing_ends_at_no_bound_of_the_figure() -> None:
+    from matplotlib.figure import Figure
+
+    rows = [PromiseRow("log", "c", 100, 205, 1, 0, 0, Interval(0.005, low, 0.015)) for low in (0.0, 0.002)]
+    axes = Figure().add_subplot()
+    _promises(cast(Assessment, SimpleNamespace(promises=rows)), axes)
+    foot, _ = axes.get_ylim()
+    (bars,) = axes.collections
+    ends = [segment[0][1] for segment in bars.get_segments()]
+    caps = [y for line in axes.lines if line.get_marker() == "_" for y in line.get_ydata() if y < 0.005]
+    assert ends == caps == pytest.approx([0.0, 0.002])
+    assert 0.0 < foot < 0.002, "what lies below is not seen"
 
 
 def test_without_matplotlib_the_extra_is_named(
