@@ -27,6 +27,7 @@ from guardian.demo.sample import sample
 archive, control = open_sources(sample)
 today = last_days(archive, 1)
 tenant = archive.tenants[0]
+# On large archives this takes minutes: update=print tells how many calls were read, each of them twice in the end
 proposal = proposing.propose(archive, tenant)  # or proposing.read(archive, Path("proposals/acme"))
 restrictions = proposing.restrictions(proposal)
 print(f"{tenant}: {len(restrictions)} restrictions, {proposal.since:%Y-%m-%d} to {proposal.until:%Y-%m-%d} (UTC)")

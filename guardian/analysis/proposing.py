@@ -1,5 +1,6 @@
 """A proposal of least privilege as frames: mined from the archive, replayed against it, never applied."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,9 +24,17 @@ from guardian.tightening.wording import said
 _NOWHERE = Path("/nonexistent/rejections")
 
 
-def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetime | None = None) -> Proposal:
+def propose(
+    archive: ArchiveView,
+    tenant: str,
+    *,
+    days: int = 90,
+    until: datetime | None = None,
+    update: Callable[[int], None] = lambda _: None,
+) -> Proposal:
     """What `guardian propose` would say about the last `days` before `until` (default: the archive's last day),
     had guardian planted nothing to test itself. What people rejected is left out where `archive` knows it.
+    `update` is told how many calls were read so far, each of them twice in the end.
 
     Raises ConfigurationError for a tenant that `archive` does not see.
     """
@@ -42,7 +51,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
         window=window,
         tenant_id=tenant,
         rejections=view.rejections or _NOWHERE,
-        update=lambda _: None,
+        update=update,
         wanted=lambda _: True,
     )
     return made

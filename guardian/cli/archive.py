@@ -56,7 +56,11 @@ def import_(
         existing_file(Path(source))
     history = open_history(settings, source)
     with progress("importing", of_bytes=source != "kafka") as update:
-        outcome = import_history(settings, history, update)
+        try:
+            outcome = import_history(settings, history, update)
+        except KeyboardInterrupt:
+            typer.echo("What was archived so far stays; the same command again counts nothing twice", err=True)
+            raise
     if as_json:
         refusals = [asdict(each) for each in outcome.refusals.values()]
         told = {"decisions": outcome.decisions, "refused": outcome.refused, "duplicates": outcome.duplicates}
@@ -82,7 +86,7 @@ def import_(
             ("is", "goes") if outcome.too_old == 1 else ("are", "go"),
         )
         older = f"{days} {are} older than archive.keep_days ({settings.archive.keep_days})"
-        typer.echo(f"{older} and {go} when the archive is tidied next; keep more, and import again", err=True)
+        typer.echo(f"{older} and {go} with `guardian archive compact`; keep more, and import again", err=True)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
 
@@ -118,7 +122,9 @@ def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     from guardian.commands.archiving import tidy_archive
 
-    done = tidy_archive(settings_from(config))
+    settings = settings_from(config)
+    with progress("tidying") as update:
+        done = tidy_archive(settings, update)
     if as_json:
         print_json({"merged": done.merged, "into": done.into, "forgotten": done.forgotten})
     else:

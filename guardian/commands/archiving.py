@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from guardian.archive.compaction import Tidied, count_files, tidy
+from guardian.archive.compaction import Tidied, count_files, tidying
 from guardian.archive.files import partitions
 from guardian.archive.reader import Archive
 from guardian.bootstrap.archiving import archive_root, open_archive, open_archiving
@@ -30,10 +30,12 @@ def archive_counts(archive: Archive) -> dict[str, int]:
     return count_files(archive.root)
 
 
-def tidy_archive(settings: Settings) -> Tidied:
-    """Merge files and forget old days now."""
-    root = open_archive(settings).root
-    return tidy(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days))
+def tidy_archive(settings: Settings, update: Update) -> Tidied:
+    """Merge files and forget old days now, however many; `update` is told how many files are merged so far."""
+    root, done = open_archive(settings).root, Tidied()
+    for done in tidying(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days), insists=True):
+        update(done.merged, None)
+    return done
 
 
 def open_history(settings: Settings, source: str) -> Consumer:

@@ -357,7 +357,10 @@ def test_weeks_begin_on_monday_and_hold_all_calls(events):
 
 
 def test_a_proposal_takes_what_only_drifting_sessions_used(archive):
-    proposal = proposing.propose(archive, "tenant_acme")
+    read: list[int] = []
+    proposal = proposing.propose(archive, "tenant_acme", update=read.append)
+    assert read == sorted(read), "who waits sees that it goes on"
+    assert read[-1] == 2 * read[0] > 0
     rules = proposing.restrictions(proposal)
     assert {"may not call crm.export", "may not call email.send", "may not call hr.read_profile"} <= set(
         rules["says"]

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from guardian.bootstrap.archiving import open_archive
 from guardian.cli import app
-from guardian.commands.archiving import import_history, open_history
+from guardian.commands import archiving
+from guardian.commands.archiving import import_history, open_history, tidy_archive
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError
@@ -92,6 +93,29 @@ def test_history_that_is_too_old_to_be_kept_is_said_to_be(home, tmp_path, days, 
     assert (outcome.exit_code, f"{len(days)} decisions archived" in outcome.stdout) == (0, True)
     assert told in outcome.stderr
     assert bool(told) is ("keep_days" in outcome.stderr)
+
+
+def test_merging_shows_that_it_goes_on(home, tmp_path):
+    for n, day in enumerate((2, 3, 2, 3)):
+        log = tmp_path / f"log.{n}.jsonl"
+        then = (NOW - timedelta(days=day)).isoformat()
+        log.write_text(line(n).replace((NOW - timedelta(hours=1)).isoformat(), then) + "\n", encoding="utf-8")
+        CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    told = []
+    tidy_archive(load(home), lambda *so_far: told.append(so_far))
+    assert told == [(2, None), (4, None), (4, None)]
+
+
+def test_who_interrupts_an_import_is_told_that_it_may_go_on(home, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archiving, "import_history", interrupted)
+    log = tmp_path / "log.jsonl"
+    log.write_text(line(1) + "\n", encoding="utf-8")
+    outcome = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    assert outcome.exit_code == 130
+    assert "the same command again counts nothing twice" in outcome.stderr
 
 
 def test_of_a_damaged_file_what_was_read_is_kept(home, tmp_path):
