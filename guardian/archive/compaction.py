@@ -25,7 +25,6 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.words import tidy_words
 from guardian.disk import UNFINISHED
 from guardian.errors import ArchiveError
-from guardian.telemetry import logger
 
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024
@@ -39,11 +38,6 @@ _ABANDONED = timedelta(days=1)
 """No write takes that long: an unfinished file of this age was left by a crash."""
 
 
-_AT_MOST = 7
-"""More days become too old between two times of tidying only for a clock that jumped, or after a rest."""
-_log = logger("archive")
-
-
 @dataclass(frozen=True, slots=True)
 class Tidied:
     """How many files were merged into how many, and how many days were forgotten."""
@@ -54,28 +48,21 @@ class Tidied:
 
 
 def tidy(root: Path, *, now: datetime, keep: timedelta) -> Tidied:
-    """`tidying` in one go, whatever is old."""
-    *_, done = tidying(root, now=now, keep=keep, insists=True)
+    """`tidying` in one go."""
+    *_, done = tidying(root, now=now, keep=keep)
     return done
 
 
-def tidying(root: Path, *, now: datetime, keep: timedelta, insists: bool = False) -> Iterator[Tidied]:
+def tidying(root: Path, *, now: datetime, keep: timedelta, sure: datetime | None = None) -> Iterator[Tidied]:
     """Forget days older than `keep` and what was said on them; merge what people said, every finished day, and
     what has become many files of one that goes on. Tells after each merge, and at its end, what is done so far.
+    What is forgotten goes by `sure`, a time that has surely come, where there is one.
 
-    Who tidies every hour finds a day or two that have become too old, and younger ones beside them. Where it is
-    otherwise `now` may be a clock that has jumped: nothing is forgotten, and that is told, unless it `insists`.
     Forgetting comes first: neither damage to a younger day nor a full disk may keep an old one. A day is finished
     an hour after its end; late arrivals are merged the next time. A file that cannot be read stays where it is.
     Raises ArchiveError for it when all else is done, and for a disk that refuses; first for an old day that stays.
     """
-    finished, oldest = (now - timedelta(hours=1)).date(), (now - keep).date()
-    days = {partition.day for partition in partitions(root)}
-    old = {day for day in days if day < oldest}
-    if old and not insists and (len(old) > _AT_MOST or old == days):
-        effect = "nothing is forgotten; if the clock is right, `guardian archive compact` forgets them"
-        _log.warning("old days are kept", days=len(old), older_than=str(oldest), clock=str(now), effect=effect)
-        oldest = date(1970, 1, 1)  # nothing is older
+    finished, oldest = (now - timedelta(hours=1)).date(), ((sure or now) - keep).date()
     merged = into = forgotten = 0
     stuck: ArchiveError | None = None
     trouble: ArchiveError | None = None

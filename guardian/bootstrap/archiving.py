@@ -9,12 +9,13 @@ from guardian.archive.reader import Archive
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows, share_memory
 from guardian.archive.writer import write_events, write_labels
-from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.clock import steady_s, utc_now
 from guardian.bootstrap.judgement import fingerprinter
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import ConfigurationError
 from guardian.store.monitor.spool import Group, Spool
+from guardian.store.sure_time import SureTime
 from guardian.stream.archiving import Archiving, ArchivingOptions
 from guardian.stream.port import CrashPoints, no_crash
 from guardian.telemetry import Metrics
@@ -64,8 +65,10 @@ def open_archiving(
         put = write_labels if group.kind == "labels" else write_events
         return put(root, group.name, group.bodies)
 
+    keep, sure = timedelta(days=settings.archive.keep_days), SureTime(utc_now, steady_s)
+
     def tidy(now: datetime) -> Iterator[Tidied]:
-        return tidying(root, now=now, keep=timedelta(days=settings.archive.keep_days))
+        return tidying(root, now=now, keep=keep, sure=sure(now))
 
     return Archiving(
         spool=spool,

@@ -86,7 +86,7 @@ def import_(
             ("is", "goes") if outcome.too_old == 1 else ("are", "go"),
         )
         older = f"{days} {are} older than archive.keep_days ({settings.archive.keep_days})"
-        typer.echo(f"{older} and {go} with `guardian archive compact`; keep more, and import again", err=True)
+        typer.echo(f"{older} and {go} when the archive is tidied next; keep more, and import again", err=True)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
 

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from guardian.archive import compaction, words
 from guardian.archive.compaction import count_files, tidy, tidying
@@ -626,32 +625,14 @@ def test_old_days_go_and_so_does_what_people_said_of_them(tmp_path, rows, verdic
     assert [label.seq for label in Archive(tmp_path).labels()] == [2]
 
 
-@pytest.mark.parametrize(
-    ("held", "ahead", "goes", "stays"),
-    [
-        pytest.param((0, 5), 6, 1, [], id="in its time"),
-        pytest.param((0, 400), 402, 1, [], id="after a gap"),
-        pytest.param(range(12), 12, 7, [], id="after a week's rest"),
-        pytest.param(range(12), 13, 0, [8], id="more than a week of days"),
-        pytest.param((0, 5), 402, 0, [2], id="all that there is"),
-    ],
-)
-def test_a_clock_that_jumped_makes_nothing_old_but_by_a_persons_word(
-    tmp_path, rows, verdict, held, ahead, goes, stays
-):
-    write_events(tmp_path, "a", [rows().events([verdict(n, days=day) for n, day in enumerate(held)], [])])
-    word = Change(1, SessionKey("acme", "s1"), HumanWord.CONFIRMED, THE_DAY)
-    write_labels(tmp_path, "l", [labels([word])])
-    now = THE_DAY + timedelta(days=ahead)
-    with capture_logs() as told:
-        *_, done = tidying(tmp_path, now=now, keep=timedelta(days=5))
-    assert done.forgotten == goes
-    kept = [line for line in told if line["event"] == "old days are kept"]
-    assert [line["days"] for line in kept] == stays
-    assert all("`guardian archive compact`" in line["effect"] for line in kept)
-    assert len(Archive(tmp_path).labels()) == len(stays), "what was said goes with its day"
-    assert tidy(tmp_path, now=now, keep=timedelta(days=5)).forgotten == sum(stays)
-    assert Archive(tmp_path).labels() == []
+def test_days_are_too_old_by_time_that_surely_came_and_finished_by_the_clock(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, days=5)], [])])
+    write_events(tmp_path, "b", [rows().events([verdict(3)], [])])
+    ahead, keep = NOW + timedelta(days=402), timedelta(days=400)
+    *_, done = tidying(tmp_path, now=ahead, keep=keep, sure=NOW)
+    assert (done.forgotten, done.merged) == (0, 2)
+    *_, done = tidying(tmp_path, now=ahead, keep=keep)
+    assert done.forgotten == 2
 
 
 @pytest.mark.parametrize("meanwhile", ["another tidies too", "a late decision is written"])
