@@ -36,6 +36,12 @@ _LIVE = select(ledger).join(live, _place == tuple_(live.c.epoch, live.c.n))
 _LIVE_ENTRY = _LIVE.where(
     *(live.c[name] == bindparam(name) for name in ("tenant_id", "subject_type", "subject_id"))
 )
+# SQLite, asked for the one or the other, reads all that the tenant has
+_AMONG = _LIVE.where(
+    live.c.tenant_id == bindparam("tenant_id"),
+    tuple_(live.c.subject_type, live.c.subject_id).in_(bindparam("named", expanding=True)),
+    live.c.expires_at > bindparam("now"),
+)
 # What the monitor finds out about a parent is its own decision, on a hard breach; what control takes along is not.
 _FOLLOWS = and_(ledger.c.cause.is_not(None), ~ledger.c.hard).label("follows")
 _SPENT = (
@@ -124,10 +130,8 @@ class LedgerRows:
         named = list(subjects)
         if not named:
             return []
-        # SQLite, asked for the one or the other, reads all that the tenant has
-        these = tuple_(live.c.subject_type, live.c.subject_id).in_(named)
-        found = _LIVE.where(live.c.tenant_id == tenant_id, these, live.c.expires_at > now)
-        return sorted((_entry(row) for row in self.connection.execute(found)), key=lambda entry: entry.revision)
+        found = self.connection.execute(_AMONG, {"tenant_id": tenant_id, "named": named, "now": now})
+        return sorted((_entry(row) for row in found), key=lambda entry: entry.revision)
 
     def following(self, back: LedgerEntry, limit: int) -> list[LedgerEntry]:
         """Live entries that follow from the revocation that `back` took back, the oldest first."""
