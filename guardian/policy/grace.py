@@ -4,6 +4,7 @@ Nothing else outlives an answer. A list that gateways obey and no longer get goe
 everybody, or let revoked sessions act: that is worse than a reader whose permit is some minutes old.
 """
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -32,16 +33,21 @@ class Grace:
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds, self._clock = seconds, clock
         self._permits: OrderedDict[_Question | None, _Permit] = OrderedDict()
+        self._refused = -math.inf
         self._turn = threading.Lock()
 
-    def heard(self, request: PolicyRequest, said: PolicyDecision, version: str) -> None:
-        """Take note of an answer. Any but a permit ends what was permitted before."""
+    def heard(self, request: PolicyRequest, said: PolicyDecision, version: str, *, asked: float) -> None:
+        """Take note of an answer to what was asked then, on the clock. Any but a permit ends what was permitted
+        before, and what was asked before it."""
         if (question := _question(request)) is None:
             return
         with self._turn:
-            self._permits.pop(question, None)
-            if said.allowed:
-                self._permits[question] = _Permit(self._clock(), version, said)
+            if not said.allowed:
+                self._refused = self._clock()
+                self._permits.pop(question, None)
+            elif asked >= self._refused:
+                self._permits[question] = _Permit(asked, version, said)
+                self._permits.move_to_end(question)
                 if len(self._permits) > _MOST:
                     self._permits.popitem(last=False)
 

@@ -78,13 +78,14 @@ class RemotePoint(ABC):
     def version(self) -> str: ...
 
     def decide(self, request: PolicyRequest) -> PolicyDecision:
+        asked = self.clock()
         try:
             said = self._said(request)
         except NoAnswer as trouble:
             said = PolicyDecision(False, errors=(f"{self._name} at {self.url} {trouble}",))
             if isinstance(trouble, Away):
                 return self._grace.instead_of(said, request, self.version)
-        self._grace.heard(request, said, said.version or self.version)
+        self._grace.heard(request, said, said.version or self.version, asked=asked)
         return said
 
     @abstractmethod

@@ -1,7 +1,9 @@
 """While a decision point gives no answer, gateways keep the revocation list for a while, and nobody gets more."""
 
 import dataclasses
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import pytest
@@ -120,6 +122,28 @@ def test_a_permit_under_obligations_ends_it(serve, hand_clock):
     options = {"url": serve(lambda _: next(replies)).url, "rest_s": 0, "timeout_s": 10.0}
     point = plugins.make("policy", "authzen", options, clock=hand_clock, new_id=lambda: "1")
     assert [point.decide(LISTED).allowed for _ in range(3)] == [True, False, False]
+
+
+def test_a_permit_that_a_no_overtook_is_none(serve, hand_clock):
+    came, overtaken, answers = threading.Event(), threading.Event(), iter([ALLOW, DENY, HANGS_UP])
+
+    def answer(_):
+        said = next(answers)
+        if said is ALLOW:
+            came.set()
+            assert overtaken.wait(10)
+        return said
+
+    options = {"url": serve(answer).url, "rest_s": 0, "timeout_s": 10.0}
+    point = plugins.make("policy", "authzen", options, clock=hand_clock, new_id=lambda: "1")
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(point.decide, LISTED)
+        assert came.wait(10)
+        hand_clock.now += 1
+        assert not point.decide(LISTED).allowed
+        overtaken.set()
+        assert first.result(10).allowed
+    assert point.decide(LISTED).errors
 
 
 def test_other_bundles_end_it(serve, hand_clock):
