@@ -63,7 +63,7 @@ def test_nor_does_whom_an_older_finding_names(stage, a_finding, weak, flagged, a
 def test_a_name_within_another_or_in_what_an_agent_says_bars_nobody(stage, a_finding, weak, flagged):
     says = ROSA.model_copy(update={"purpose": 'x","delegator_id":"lee","y":"'})
     stage.submit(a_finding(n=2, wanted=Effect.FLAG, evidence=weak).model_copy(update={"subject": says}))
-    for who in ("lee", "ros", "r%a", "sa"):
+    for who in ("lee", "ros", "r%a", "sa", "ROSA"):
         assert do(stage, "snooze", flagged, who).status_code == 200
 
 
