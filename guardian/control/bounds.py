@@ -17,13 +17,13 @@ _WORK: Mapping[Role, frozenset[PolicyAction]] = {
     "auditor": frozenset(),
 }
 """What machines and auditors may do besides reading: they decide nothing about guardian or for people."""
-_READING = frozenset[PolicyAction]({"read", "readRevocations", "readChanges", "readMetrics"})
+READING = frozenset[PolicyAction]({"read", "readRevocations", "readChanges", "readMetrics"})
 
 
 def beyond(request: PolicyRequest) -> str:
     """The bound that a permit for this request would break; empty when there is none."""
     work = _WORK.get(request.asker.role)
-    if work is not None and request.action not in work | _READING:
+    if work is not None and request.action not in work | READING:
         return f"{request.action} is not for the {request.asker.role}"
     if request.action not in ("revoke", "revokeSubject") or request.asker.role != "monitor":
         return ""

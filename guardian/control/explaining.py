@@ -1,8 +1,10 @@
 """May ROLE do ACTION to this session now, and which policy decides?"""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from guardian.control.authority import consider, evidence_of, facts_of
+from guardian.control.bounds import READING
 from guardian.control.cases.view import LATEST, as_it_went
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
@@ -10,7 +12,7 @@ from guardian.control.problems import Refusal
 from guardian.control.superseded import superseded, weighed
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
-from guardian.policy.port import ActFacts, EvidenceFacts, PolicyAction
+from guardian.policy.port import ActFacts, BudgetFacts, EvidenceFacts, HarmFacts, PolicyAction
 from guardian.store.control.rows import ControlRows
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Principal, Role
@@ -48,7 +50,9 @@ def explanation(
         target = "setMode" if session_id is None else "revoke"
     somebody = Principal(role, role, frozenset({tenant_id}), jti="", expires_at=now + timedelta(minutes=1))
     with deps.store.read() as rows:
-        newest = None if session_id is None else _newest(rows, SessionKey(tenant_id, session_id))
+        newest = (
+            None if session_id is None or action in READING else _newest(rows, SessionKey(tenant_id, session_id))
+        )
         evidence, less = _evidence(rows, newest)
         asked = situation(
             deps,
@@ -63,6 +67,8 @@ def explanation(
             act=ActFacts(widens=True) if action == "setMode" else None,
             target=target,
         )
+    if action in READING:  # as it is asked then
+        asked = replace(asked, evidence=EvidenceFacts(), budget=BudgetFacts(), harm=HarmFacts(), act=ActFacts())
     decision = consider(deps, asked)
     seconded = asked.approved()
     return PolicyExplanation(

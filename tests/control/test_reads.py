@@ -63,6 +63,15 @@ def test_a_tenants_mode_counts_where_the_tenant_is_named(make_ruled):
     assert stage.call("GET", "/v1/revocations", "gateway").status_code == 200, "no tenant is named"
 
 
+def test_what_explains_a_read_is_shown_what_the_read_is(make_ruled):
+    stage = make_ruled("context.budget.total > 0 || context.act.breakGlass")
+    asked = "/v1/policy/explain?tenant_id=acme&action=read&role=analyst"
+    assert stage.call("GET", "/v1/findings?tenant_id=acme", "analyst").status_code == 200
+    assert stage.call("GET", asked, "analyst").json()["allowed"]
+    stage.revoke("s1")
+    assert stage.call("GET", f"{asked}&session_id=s1", "analyst").json()["allowed"]
+
+
 def test_a_read_that_names_no_tenant_asks_the_database_nothing(stage):
     caller = Principal("g", "gateway", frozenset({"acme"}), jti="", expires_at=START)
     unread = replace(stage.deps, store=None)
