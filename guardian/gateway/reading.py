@@ -145,12 +145,12 @@ def apply(
 
     `seen` is the view in memory, `base` the one that the server was told of (None: a whole list was asked for).
 
-    Revisions compare within one reach: a whole list for another token may have a lower n. Not so if its signature
-    names the same tenants as before, or is older than that of `seen`: then it is a replay.
+    Revisions compare within one reach: a whole list for another token may have a lower n. Not so if its checked
+    signature names the same tenants as before, or is older than that of `seen`: then it is a replay.
     """
     if seen is not None and answer.revision < seen.revision:
         another = base is None and asked_as != seen.asked_as and signed.at >= seen.signed.at
-        alike = signed.reach and signed.reach == seen.signed.reach
+        alike = signed.at > 0 and signed.reach == seen.signed.reach
         if not another or alike or answer.revision.epoch < seen.revision.epoch:
             raise Refused("went_back", _way_back(seen.revision, answer.revision))
     if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):
