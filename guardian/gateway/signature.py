@@ -138,7 +138,9 @@ def _parsed(signature: str) -> tuple[dict[str, Any], str, bytes]:
         header, signed = json.loads(_decoded(protected)), _decoded(mac)
     except (ValueError, binascii.Error, RecursionError):
         if not signature:
-            raise Refused("signature_missing", f"by {HEADER} alone it is known for which tenants it is") from None
+            raise Refused(
+                "signature_missing", f"{HEADER} alone says for which tenants it is; does a proxy take it away?"
+            ) from None
         raise Refused("signature_malformed") from None
     if empty or not isinstance(header, dict):
         raise Refused("signature_malformed", "not a detached signature")
