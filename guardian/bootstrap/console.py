@@ -1,5 +1,6 @@
 """The evidence pages put together, in front of the control API that they speak to."""
 
+import ssl
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -62,7 +63,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
     if "openid" not in section.scopes:
         raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")
     secret = section.client_secret
-    verify: Any = True if section.ca_file is None else str(settings.resolve(section.ca_file))
+    ca = None if section.ca_file is None else settings.resolve(section.ca_file)
     return OpenIdProvider(
         Client(
             issuer=section.issuer,
@@ -73,7 +74,11 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
         ),
         name=section.name,
         person=_mapping(settings),
-        http=BoundedClient(timeout=section.timeout_s, verify=verify, follow_redirects=False),
+        http=BoundedClient(
+            timeout=section.timeout_s,
+            verify=None if ca is None else ssl.create_default_context(cafile=ca),
+            follow_redirects=False,
+        ),
         sealing=SecretFiles.of(settings).load_console_seal(_BROWSERS_WAIT),
         clock=utc_now,
     )
