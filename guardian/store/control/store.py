@@ -91,7 +91,8 @@ class ControlStore:
                 self._know(after)
         except StoreError as error:
             self._refuses = not isinstance(error, Unstorable)
-            self._full |= wants_room(error)
+            if wants_room(error):
+                self._full = True
             raise
         self._refuses = False
         if (before.revision, before.change_seq) != (after.revision, after.change_seq):
