@@ -16,6 +16,7 @@ from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import ASKS_NOTHING, Labels, for_a_rule_alone, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
+from guardian.signals.credential_exposure import CredentialExposure
 from guardian.telemetry import logger
 
 PER_PURPOSE = 40
@@ -189,8 +190,15 @@ def _for_rules(batch: Any) -> set[str]:
     return {
         row["finding_id"]
         for row in rows.filter(rows.column("finding_id").is_valid()).to_pylist()
-        if for_a_rule_alone(dict(row["signals"] or ()), set(row["breaches"] or ()) - ASKS_NOTHING)
+        for signals in (dict(row["signals"] or ()),)
+        if for_a_rule_alone(signals, set(row["breaches"] or ()) - _asking_nothing(signals))
     }
+
+
+def _asking_nothing(signals: Mapping[str, float]) -> frozenset[str]:
+    """The archive keeps no word of which breach is hard: a credential's is where its signal says so."""
+    known = signals.get("credential_exposure", 0.0) >= 1.0
+    return ASKS_NOTHING.difference(CredentialExposure.breaches) if known else ASKS_NOTHING
 
 
 def _said(

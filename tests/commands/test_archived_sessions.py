@@ -23,6 +23,7 @@ from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
 from guardian.domain.session import HumanWord
+from guardian.domain.signal import Breach, Signal
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import read_sessions
 
@@ -139,6 +140,25 @@ def test_what_was_confirmed_for_a_rule_alone_is_neither_learnt_nor_judged_and_th
     with capture_logs() as lines:
         training_files(load(None), [archive], NOTHING, tmp_path / "work")
     assert [line["acts"] for line in lines if line["event"] == "confirmed_for_a_rule_alone"] == [3]
+
+
+@pytest.mark.parametrize(("value", "told"), [(1.0, None), (0.2, ["drift"])])
+def test_a_credential_that_was_known_by_its_own_shape_is_a_broken_rule_here_too(archive, value, told):
+    call = verdict(60, session="secret", fit=0.25)
+    fit, *_ = call.drift.signals
+    secret = Signal("credential_exposure", value, breaches=(Breach("credential_in_arguments", "d", value == 1.0),))
+    event = call.decoded.event
+    act = Act(decision_id=event.id, gateway="gw", tool="x", time=event.time)
+    found = Finding(
+        id="fnd_secret", kind=Kind.DRIFT, tenant_id="acme", session_id="secret", wanted=Effect.FLAG,
+        severity="high", title="t", time=event.time, act=act,
+    )  # fmt: skip
+    rows = Rows(Redaction((ArgumentRule("*", "*", "keep"),), str), {}, "live")
+    write_events(
+        archive, "c", [rows.events([replace(call, drift=replace(call.drift, signals=(fit, secret)))], [found])]
+    )
+    write_labels(archive, "c", [labels([Change(9, found.key, HumanWord.CONFIRMED, AT, found.id)])])
+    assert read(archive).get("acme/secret") == told
 
 
 def test_what_was_dismissed_and_is_flagged_anew_is_no_honest_session(archive):
