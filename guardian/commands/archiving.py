@@ -31,7 +31,7 @@ def archive_counts(archive: Archive) -> dict[str, int]:
 
 
 def tidy_archive(settings: Settings, update: Update) -> Tidied:
-    """Merge files and forget old days now, however many; `update` is told how many files are merged so far."""
+    """Merge files and forget old days now; `update` is told how many files are merged so far."""
     root, done = open_archive(settings).root, Tidied()
     for done in tidying(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days)):
         update(done.merged, None)
