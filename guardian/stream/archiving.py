@@ -117,9 +117,10 @@ class Archiving:
         if next(self._tidying, None) is not None:
             return True
         now = self._clock()
-        if self._next_tidy is not None and now < self._next_tidy:
+        every = self._options.tidy_every
+        if self._next_tidy is not None and now < self._next_tidy <= now + every:  # else the clock went back
             return False
-        self._next_tidy = now + self._options.tidy_every
+        self._next_tidy = now + every
         self._tidying = self._steps(now)
         return True
 

@@ -208,3 +208,14 @@ def test_the_loop_writes_what_is_left_when_it_is_stopped_and_tidies_now_and_then
     assert not thread.is_alive()
     assert len(files.decisions) == 3
     assert files.tidied == 1
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_keeps_no_tidying_waiting(rig, files, archiving):
+    one = archiving()
+    rig.clock.forward(402 * 86_400)
+    one.run(Stop(3, lambda: None))
+    rig.clock.forward(-402 * 86_400)
+    one.run(Stop(3, lambda: None))
+    assert files.tidied == 2
+    one.run(Stop(3, lambda: rig.clock.forward(60)))
+    assert files.tidied == 2
