@@ -21,7 +21,7 @@ from guardian.config.console import ConsolePerson, ConsoleSection, OidcSection
 from guardian.config.control import ControlSection
 from guardian.errors import ConfigurationError
 from guardian.gateway.client import RevocationList
-from guardian.policy.remote import RemotePoint
+from guardian.policy.opa import OpaPoint
 from guardian.revocation.caep import CaepFace
 
 
@@ -48,7 +48,7 @@ SENDERS: dict[str, Callable[[str], object]] = {
     "kafka.oauth.token_url": lambda url: ClientCredentials(url, "guardian", "secret"),
     "alerts.webhook.url": lambda url: checked_url("alerts.webhook.url", url),
     "alerts.slack.base_url": lambda url: SlackOptions(channel="C0SECURITY", token="xoxb-1", base_url=url),
-    "policy.options.url": lambda url: RemotePoint(url=url, clock=lambda: 0.0, new_id=lambda: "1"),
+    "policy.options.url": lambda url: OpaPoint(url=url, clock=lambda: 0.0, new_id=lambda: "1"),
     "revocation.faces.caep": lambda url: CaepFace(receivers=({"url": url, "audience": "a"},)),
     "console.oidc.issuer": _identity,
     "source.schema_registry.url": lambda url: _registry(
