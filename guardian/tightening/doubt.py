@@ -1,9 +1,10 @@
 """What sessions that guardian found unusual show: one or two of them show nothing, several that do alike do."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from guardian.tightening.grants import Handed, class_name
@@ -22,30 +23,34 @@ News = dict[tuple[Any, ...], int]
 there is none."""
 
 
-def shown(doubted: Sequence[SessionUse], sure: Use, least: int) -> list[SessionUse]:
-    """Of doubted sessions what at least `least` of them did beyond the sure ones, each session cut down to that.
+def shown(doubted: Iterable[Sequence[SessionUse]], sure: Use, least: int) -> list[SessionUse]:
+    """Of doubted sessions what at least `least` of them did beyond the sure ones, each cut down to that.
 
-    An argument with anything else in it is left out of the session as a whole.
+    One may come in parts, as where its parent was not always known. An argument with anything else in it is left
+    out of the part as a whole.
     """
-    found = [_news(session, sure) for session in doubted]
+    found = [[(part, _news(part, sure)) for part in session] for session in doubted]
     numbers: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for news in found:
-        for about, number in news.items():
+    for parts in found:
+        whole: dict[tuple[Any, ...], int] = {}
+        for _, news in parts:
+            whole |= {about: max(number, whole.get(about, 0)) for about, number in news.items()}
+        for about, number in whole.items():
             numbers[about].append(number)
     several = {about: sorted(told)[-least] for about, told in numbers.items() if len(told) >= least}
     kept = []
-    for session, news in zip(doubted, found, strict=True):
+    for part, news in chain.from_iterable(found):
         lost = {about for about, number in news.items() if about not in several or number > several[about]}
         if len(lost) < len(news):
-            kept.append(_cut(session, sure, lost))
+            kept.append(_cut(part, sure, lost))
     return kept
 
 
-def shown_below(doubted: Sequence[Handed], least: int) -> Handed:
-    """The same of what doubted sessions hold that others delegated to."""
+def shown_below(doubted: Collection[Handed], least: int) -> Handed:
+    """The same of what doubted sessions hold that others delegated to; all of one session's envelopes together."""
     tools = Counter(name for each in doubted for name in each.tools)
     classes = Counter(name for each in doubted for name in each.classes)
-    records = sorted(number for each in doubted for number in each.records)
+    records = sorted(max(each.records) for each in doubted)
     return Handed(_often(tools, least), _often(classes, least), Counter(records[: len(records) - least + 1]))
 
 

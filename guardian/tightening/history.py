@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from types import MappingProxyType
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.domain.restriction import Scope
-from guardian.domain.rules import UNKNOWN_PARENT, Placed
+from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed
 from guardian.domain.session import HumanWord
 from guardian.tightening.caution import Caution
 from guardian.tightening.doubt import shown, shown_below
@@ -115,8 +116,8 @@ class ScopeHistory:
     lifetimes: Counter[int] = field(default_factory=Counter)
     """Sessions by the minutes that their envelope had left at their first call."""
     handed: Handed = field(default_factory=Handed)  # to honest sessions below it
-    _doubted: list[SessionUse] = field(default_factory=list)
-    _handed_doubted: list[Handed] = field(default_factory=list)
+    _doubted: dict[SessionKey, list[SessionUse]] = field(default_factory=dict)
+    _handed_doubted: dict[SessionKey, Handed] = field(default_factory=dict)
 
     def whole(self) -> Use:
         both = Use()
@@ -125,12 +126,17 @@ class ScopeHistory:
         return both
 
     def joined(self, other: "ScopeHistory") -> "ScopeHistory":
-        """With what the other's sessions did and delegated, and the grants of its own."""
-        made = replace(self, early=Use(), late=Use(), handed=Handed())
+        """With what the other's sessions did and delegated, and the grants of its own. Both are not settled yet:
+        what several doubted sessions did of both, several did."""
+        made = replace(self, early=Use(), late=Use(), handed=Handed(), _doubted={}, _handed_doubted={})
         for each in (self, other):
             made.early.merge(each.early)
             made.late.merge(each.late)
             made.handed.merge(each.handed)
+            for key, parts in each._doubted.items():
+                made._doubted.setdefault(key, []).extend(parts)
+            for key, handed in each._handed_doubted.items():
+                made._handed_doubted.setdefault(key, Handed()).merge(handed)
         return made
 
     def current(self) -> list[Grant]:
@@ -145,28 +151,30 @@ class ScopeHistory:
         known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
         return [grant for grant in ordered if grant.spelt is not None or grant not in known]
 
-    def doubt(self, session: SessionUse) -> None:
-        """An honest session that guardian found unusual."""
+    def doubt(self, key: SessionKey, session: SessionUse) -> None:
+        """An honest session that guardian found unusual, or a part of one."""
         if session.actions:
             self.doubted.add(session)
-        self._doubted.append(session)
+        self._doubted.setdefault(key, []).append(session)
 
-    def hand(self, grant: Grant, *, doubted: bool) -> None:
-        """What a session below it was granted."""
-        if doubted:
-            self._handed_doubted.append(grant.handed())
-        else:
-            self.handed.merge(grant.handed())
+    def hand(self, key: SessionKey, grant: Grant, *, doubted: bool) -> None:
+        """What the session `key` below it was granted."""
+        handed = self._handed_doubted.setdefault(key, Handed()) if doubted else self.handed
+        handed.merge(grant.handed())
 
     def settle(self, split: datetime, least: int) -> None:
         """Add what at least `least` doubted sessions show."""
-        for session in shown([each for each in self._doubted if each.actions], self.whole(), least):
+        sessions = ([each for each in parts if each.actions] for parts in self._doubted.values())
+        for session in shown(sessions, self.whole(), least):
             (self.early if session.first < split else self.late).add(session)
-        holders = Counter(session.grant for session in self._doubted)
-        for session in self._doubted:
+        self.handed.merge(shown_below(self._handed_doubted.values(), least))
+        self._doubted, self._handed_doubted = {}, {}
+
+    def settle_grants(self, least: int) -> None:
+        """The same of what doubted sessions were granted; before `settle`, which forgets them."""
+        holders = Counter(grant for parts in self._doubted.values() for grant in {each.grant for each in parts})
+        for session in chain.from_iterable(self._doubted.values()):
             self.note_grant(session, shows=holders[session.grant] >= least)
-        self.handed.merge(shown_below(self._handed_doubted, least))
-        self._doubted, self._handed_doubted = [], []
 
     def note_grant(self, session: SessionUse, *, shows: bool) -> None:
         """What its envelope grants to one session. Of how often and when only those that show something tell."""
@@ -190,6 +198,8 @@ class History:
     trust: Trust
     split: datetime
     scopes: dict[Scope, ScopeHistory] = field(default_factory=dict)
+    joined: dict[Scope, ScopeHistory] = field(default_factory=dict)
+    """Of the edges, with the sessions of their role of which nobody knows the parent, if there are any."""
     purposes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)  # (tenant, agent) -> sessions
     spelt: dict[str, set[str | None]] = field(default_factory=dict)
     """By tool, the names that allowed calls used for it; None among them if one is not known."""
@@ -226,7 +236,10 @@ class History:
         for name, session in (*history._open.items(), *history._kept.items()):
             history._count(*name, session)
         history._open, history._kept = OrderedDict(), OrderedDict()
+        history._join()
         for past in history.scopes.values():
+            past.settle_grants(least)
+        for past in (*history.scopes.values(), *history.joined.values()):
             past.settle(split, least)
         history._places = Places()  # of half a million sessions at most, and of no use any more
         return history
@@ -262,12 +275,12 @@ class History:
             if above is not None and scope.parent_role == UNKNOWN_PARENT:
                 scope = replace(scope, parent_role=above.role)
             if honest and above is not None:
-                self._past(above).hand(session.grant, doubted=doubted)
+                self._past(above).hand(key, session.grant, doubted=doubted)
             elif honest:
                 self.astray.setdefault(scope, Handed()).merge(session.grant.handed())
         past = self._past(scope)
         if honest and doubted:
-            past.doubt(session)
+            past.doubt(key, session)
             return
         past.note_grant(session, shows=honest)
         if not session.actions:
@@ -276,6 +289,12 @@ class History:
             (past.early if session.first < self.split else past.late).add(session)
         else:
             (past.flagged if key in self.trust.flagged else past.accused).add(session)
+
+    def _join(self) -> None:
+        for scope, past in self.scopes.items():
+            unknown = self.scopes.get(replace(scope, parent_role=UNKNOWN_PARENT))
+            if unknown is not None and scope.parent_role not in (ROOT, UNKNOWN_PARENT):
+                self.joined[scope] = past.joined(unknown)
 
     def _past(self, scope: Scope) -> ScopeHistory:
         return self.scopes.setdefault(scope, ScopeHistory())

@@ -63,16 +63,15 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
         if (why := too_little(basis)) is not None:
             silent.append(Abstention(scope, why))
             continue
-        found.extend(_mined(basis, history.scopes.get(replace(scope, parent_role=UNKNOWN_PARENT))))
+        found.extend(_mined(basis, history.joined.get(scope)))
         advice.extend(_wildcards(basis))
     return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found, caution)))
 
 
-def _mined(basis: Basis, unknown: ScopeHistory | None) -> list[Restriction]:
+def _mined(basis: Basis, joined: ScopeHistory | None) -> list[Restriction]:
     """What holds with the sessions of its role too of which nobody knows the parent: they may be of this edge."""
-    if unknown is None or basis.scope.parent_role == ROOT:
+    if joined is None:
         return [each for miner in MINERS for each in miner(basis)]
-    joined = basis.history.joined(unknown)
     basis = replace(basis, history=replace(basis.history, handed=joined.handed))
     also = replace(basis, history=joined, whole=joined.whole())
     rules = {each.rule for miner in MINERS for each in miner(also)}

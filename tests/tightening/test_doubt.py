@@ -153,3 +153,69 @@ def test_a_short_history_loses_nothing_to_one_unusual_session_and_its_share_is_t
     [one] = [each for each in kept if each.rule == ForbidTool("mail.send")]
     assert one.why == "called only by 1 session that guardian found unusual"
     assert one.support.denied_at_most == pytest.approx(upper_bound(1, 61))
+
+
+def edges(call):
+    """The honest sessions, each with a parent that comes first."""
+    for n, each in enumerate(honest(call)):
+        yield call(session_id=f"b{n}", decision_id=f"b{n}", role="boss", at=each.at - timedelta(seconds=9))
+        yield each._replace(parent_session_id=f"b{n}")
+
+
+def children(call, parents, acts):
+    """For each parent a day of one unusual child: what it does, and when."""
+    for n, (parent, (day, told)) in enumerate(zip(parents, acts, strict=True)):
+        at = BEGIN + timedelta(days=day)
+        yield call(**FACTS | {"session_id": f"odd{day}", "decision_id": f"o{n}", "at": at,
+                              "parent_session_id": parent} | told)  # fmt: skip
+
+
+EVIL = {"arguments": {"contract": "c999", "region": "mars", "limit": 9_000, "to": "drop@evil.test"}}
+ARGUED = {"pin_argument", "argument_in", "argument_at_most", "argument_like"}
+
+
+@pytest.mark.parametrize(
+    ("parents", "acts", "lost"),
+    [
+        pytest.param(["lost"] * 3, [{}, {}, EVIL], set(), id="one of three whose parents nobody knows"),
+        pytest.param(["lost"] * 3, [EVIL] * 3, ARGUED, id="three whose parents nobody knows"),
+        pytest.param(["b160", "b164", "lost"], [EVIL] * 3, ARGUED, id="two of the edge and one"),
+        pytest.param(["b160", "b164", "lost"], [EVIL, EVIL, {}], set(), id="two of the edge"),
+    ],
+)
+def test_of_unusual_sessions_that_may_be_of_an_edge_several_that_do_alike_show_a_need(call, parents, acts, lost):
+    more = [*edges(call), *children(call, parents, zip((40, 41, 42), acts, strict=True))]
+    before, after = (
+        {each.rule for each in found(calls, Trust(unusual=keys((40, 41, 42)))) if each.scope.parent_role == "boss"}
+        for calls in (edges(call), more)
+    )
+    assert {each.kind for each in before - after} == lost
+    assert after <= before
+
+
+def test_an_unusual_session_that_is_silent_for_long_is_one_session_still(call):
+    """Meanwhile its parent is forgotten, and it comes again later than the child."""
+    parents = [
+        call(
+            session_id=f"p{day}",
+            decision_id=f"p{day}.{later}",
+            role="boss",
+            at=BEGIN + timedelta(days=day + later),
+        )
+        for day in (60, 61)
+        for later in (0, 23)
+    ]
+    often = [(day, {"at": BEGIN + timedelta(days=day + n, hours=1)} | EVIL) for day in (60, 61) for n in (0, 22)]
+    more = children(call, ["p60", "p60", "p61", "p61"], often)
+    kept = found([*edges(call), *parents, *more], Trust(unusual=keys((60, 61))))
+    assert {each.rule.kind for each in kept if each.scope.parent_role == "boss"} > ARGUED
+
+
+def test_an_unusual_child_that_serves_many_purposes_is_one_child(call, sound):
+    wide = FACTS["constraints"] | {"max_records": 10**6}
+    served = [(40, {"purpose": f"purpose {n}", "constraints": wide, "role": "kid"}) for n in range(3)]
+    kept = found([*honest(call), *children(call, ["s160"] * 3, served)], Trust(unusual=keys((40,))))
+    assert rules(kept) == rules(sound)
+    three = [(40 + n, {"constraints": wide, "role": "kid"}) for n in range(3)]
+    kept = found([*honest(call), *children(call, ["s160"] * 3, three)], Trust(unusual=keys((40, 41, 42))))
+    assert rules(sound).keys() - rules(kept).keys() == {("max_records", "records")}
