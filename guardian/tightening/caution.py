@@ -6,6 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Caution:
     """`at_most` bounds, with 95 % confidence, the share of future honest sessions that one restriction may touch.
+    Those that guardian found unusual decide nothing here.
 
     `span_days` is long enough to hold the end of a month. `headroom` multiplies the largest number ever needed. A
     grant is excessive from `excess` times the limit that would replace it.

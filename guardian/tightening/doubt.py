@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
+from guardian.domain.text import counted
 from guardian.tightening.grants import Handed, class_name
 from guardian.tightening.usage import (
     ArgumentUse,
@@ -23,8 +23,9 @@ News = dict[tuple[Any, ...], int]
 there is none."""
 
 
-def shown(doubted: Iterable[Sequence[SessionUse]], sure: Use, least: int) -> list[SessionUse]:
-    """Of doubted sessions what at least `least` of them did beyond the sure ones, each cut down to that.
+def shown(doubted: Iterable[Sequence[SessionUse]], sure: Use, least: int) -> tuple[list[SessionUse], Counter[str]]:
+    """Of doubted sessions what at least `least` of them did beyond the sure ones, each cut down to that. And how
+    many did other things beyond them, by the `subject` of the restriction that these may break.
 
     One may come in parts, as where its parent was not always known. An argument with anything else in it is left
     out of the part as a whole.
@@ -38,12 +39,16 @@ def shown(doubted: Iterable[Sequence[SessionUse]], sure: Use, least: int) -> lis
         for about, number in whole.items():
             numbers[about].append(number)
     several = {about: sorted(told)[-least] for about, told in numbers.items() if len(told) >= least}
-    kept = []
-    for part, news in chain.from_iterable(found):
-        lost = {about for about, number in news.items() if about not in several or number > several[about]}
-        if len(lost) < len(news):
-            kept.append(_cut(part, sure, lost))
-    return kept
+    kept, beyond = [], Counter[str]()
+    for parts in found:
+        subjects = set()
+        for part, news in parts:
+            lost = {about for about, number in news.items() if about not in several or number > several[about]}
+            subjects |= {*map(_subject, lost)}
+            if len(lost) < len(news):
+                kept.append(_cut(part, sure, lost))
+        beyond.update(subjects)
+    return kept, beyond
 
 
 def shown_below(doubted: Collection[Handed], least: int) -> Handed:
@@ -52,6 +57,11 @@ def shown_below(doubted: Collection[Handed], least: int) -> Handed:
     classes = Counter(name for each in doubted for name in each.classes)
     records = sorted(max(each.records) for each in doubted)
     return Handed(_often(tools, least), _often(classes, least), Counter(records[: len(records) - least + 1]))
+
+
+def excepted(sessions: int) -> str:
+    """What to add to a reason that so many doubted sessions gainsay."""
+    return f", except in {counted(sessions, 'session')} that guardian found unusual" if sessions else ""
 
 
 def _often(counted: Counter[str], least: int) -> Counter[str]:
@@ -66,7 +76,7 @@ def _news(session: SessionUse, sure: Use) -> News:
     if session.records >= 0 and (records := rounded(session.records)) > max(sure.records, default=-1):
         news["records",] = records
     if (duration := rounded(session.duration)) > max(sure.durations, default=-1):
-        news["duration",] = duration
+        news["lifetime",] = duration
     for tool, use in session.tools.items():
         known = sure.tools.get(tool)
         if known is None:
@@ -111,6 +121,18 @@ def _argument_news(path: str, use: ToolUse, sure: ToolUse) -> Iterator[tuple[tup
         yield from ((("value", value), 0) for value in mine.values.keys() - known.values.keys())
 
 
+def _subject(about: tuple[Any, ...]) -> str:
+    match about:
+        case "argument", tool, path, *_:
+            return f"{tool}:{path}"
+        case "agent", tool:
+            return str(tool)
+        case "hour", _:
+            return "hours"
+        case _:
+            return str(about[0])
+
+
 def _cut(session: SessionUse, sure: Use, lost: AbstractSet[tuple[Any, ...]]) -> SessionUse:
     """The session without what is lost."""
     arguments: dict[str, set[str]] = defaultdict(set)
@@ -133,6 +155,6 @@ def _cut(session: SessionUse, sure: Use, lost: AbstractSet[tuple[Any, ...]]) -> 
         classes={name for name in session.classes if ("class", class_name(name)) not in lost},
         classes_unlogged=0 if ("classes unlogged",) in lost else session.classes_unlogged,
         records=-1 if ("records",) in lost else session.records,
-        duration=0 if ("duration",) in lost else session.duration,
+        duration=0 if ("lifetime",) in lost else session.duration,
         tools=tools,
     )

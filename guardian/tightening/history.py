@@ -109,6 +109,8 @@ class ScopeHistory:
     flagged: Use = field(default_factory=Use)
     accused: Use = field(default_factory=Use)  # not flagged, but confirmed as drift or revoked
     doubted: Use = field(default_factory=Use)  # all that honest sessions did which guardian found unusual
+    beyond: Counter[str] = field(default_factory=Counter)
+    """By a restriction's subject, how many of them did what may break it and was not kept."""
     grants: dict[Grant, Granted] = field(default_factory=dict)
     """Of anybody; how often and when only of sessions that show something, as in `tools` and `classes`."""
     tools: dict[str, Granted] = field(default_factory=dict)
@@ -165,7 +167,8 @@ class ScopeHistory:
     def settle(self, split: datetime, least: int) -> None:
         """Add what at least `least` doubted sessions show."""
         sessions = ([each for each in parts if each.actions] for parts in self._doubted.values())
-        for session in shown(sessions, self.whole(), least):
+        kept, self.beyond = shown(sessions, self.whole(), least)
+        for session in kept:
             (self.early if session.first < split else self.late).add(session)
         self.handed.merge(shown_below(self._handed_doubted.values(), least))
         self._doubted, self._handed_doubted = {}, {}

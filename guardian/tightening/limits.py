@@ -8,6 +8,7 @@ from guardian.domain.rules import LARGEST, MaxLifetime, MaxRecords, OnlyHours, R
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
+from guardian.tightening.doubt import excepted
 
 _HOURS = 24
 _LEAST_LIFETIME_S = 900
@@ -70,23 +71,24 @@ def fitted(
 ) -> Iterator[Restriction]:
     """The restriction, if the same rule learnt from the early part held in the late part.
 
-    The early part's rule would have touched `broken` late sessions. `sessions` are the numbers of late and of all
+    The early part's rule would have touched `broken` late sessions; doubted ones decide nothing, and are told.
+    `sessions` are the numbers of late and of all
     sessions that it could have touched, if those are fewer than the scope's.
     """
     whole = basis.whole
     late, all_ = sessions or (basis.history.late.sessions, whole.sessions)
-    bound = upper_bound(min(broken, late), late)
-    if bound <= basis.caution.at_most:
+    beyond, held = basis.history.beyond[rule.subject], min(broken, late)
+    if upper_bound(held, late) <= basis.caution.at_most:
         support = Support(
             sessions=all_,
             actions=whole.actions,
             days=len(whole.days),
             last_use=None,
-            denied_at_most=bound,
+            denied_at_most=upper_bound(held + beyond, late + beyond),
             held_out=late,
             held_out_broken=broken,
         )
-        yield Restriction(basis.scope, rule, why, support)
+        yield Restriction(basis.scope, rule, why + excepted(beyond), support)
 
 
 def above(sessions: Counter[int], limit: int) -> int:

@@ -11,6 +11,7 @@ from guardian.domain.wildcards import covers
 from guardian.tightening.basis import Basis
 from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
+from guardian.tightening.doubt import excepted
 from guardian.tightening.grants import class_name
 from guardian.tightening.history import Granted
 from guardian.tightening.redacted import nameless
@@ -62,7 +63,8 @@ def tools(basis: Basis) -> Iterator[Restriction]:
             if not early == alone == late:
                 continue  # agents come and go with releases: the next one has another name
             who = ", ".join(sorted(alone))
-            why = f"of {len(whole.agents)} agents in this role only {who} ever called it"
+            beyond = history.beyond[tool]
+            why = f"of {len(whole.agents)} agents in this role only {who} ever called it{excepted(beyond)}"
             rule = ForbidTool(tool, tuple(sorted(alone)))
             trials = whole.sessions - sum(whole.agents[agent] for agent in alone)
             tested = history.late.sessions - sum(history.late.agents[agent] for agent in alone)
@@ -72,7 +74,7 @@ def tools(basis: Basis) -> Iterator[Restriction]:
                 why,
                 granted,
                 trials=trials,
-                touched=0,
+                touched=beyond,
                 last=last,
                 flagged=flagged + accused,
                 tested=tested,

@@ -114,6 +114,24 @@ def test_one_or_two_unusual_sessions_neither_remove_nor_widen_anything_and_the_b
 
 
 @pytest.mark.parametrize("odd", [*ODD, "all of it"])
+def test_what_unusual_sessions_would_lose_is_in_the_bound_of_each_restriction_though_it_decides_nothing(
+    call, sound, odd
+):
+    steps = [step for each, _ in ODD.values() for step in each] if odd == "all of it" else ODD[odd][0]
+    days = (40, 85)
+    more = list(strange(call, steps, days))
+    told = sorted([*honest(call), *more], key=lambda each: each.at)
+    before = {each.rule: each.support.denied_at_most for each in sound}
+    for each in found(told, Trust(unusual=keys(days))):
+        tested = backtest(told, [each], Trust(unusual=keys(days)))
+        whole = each.rule.kind.startswith("forbid") and not getattr(each.rule, "except_agents", ())
+        trials = each.support.sessions if whole else each.support.held_out
+        lost = tested.honest_sessions_denied
+        assert each.support.denied_at_most >= upper_bound(lost, trials + lost) >= before[each.rule]
+        assert not lost or "that guardian found unusual" in each.why
+
+
+@pytest.mark.parametrize("odd", [*ODD, "all of it"])
 def test_no_number_of_flagged_sessions_removes_or_widens_anything(call, sound, odd):
     steps = [step for each, _ in ODD.values() for step in each] if odd == "all of it" else ODD[odd][0]
     days = range(0, 130, 2)
