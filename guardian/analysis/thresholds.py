@@ -8,6 +8,7 @@ import pandas as pd
 from guardian.analysis.sessions import ONE, spoken_of
 from guardian.evaluation.labels import ASKS_NOTHING
 from guardian.evaluation.metrics import share
+from guardian.signals.credential_exposure import CredentialExposure
 from guardian.signals.delegation_widening import DelegationWidening
 from guardian.signals.envelope_hygiene import EnvelopeHygiene
 
@@ -18,6 +19,8 @@ SOFT = frozenset({*EnvelopeHygiene.breaches, *DelegationWidening.soft}) | {
 """Rules that are never hard as shipped, or accuse nobody, and so end no promise. The archive keeps names alone: a
 rule that is hard for some calls only (a credential, another session's id, what the gateway denied) is taken for
 hard."""
+_SILENT = ASKS_NOTHING.difference(CredentialExposure.breaches)
+"""Rules that flag no session by themselves; a credential is taken for hard here, too."""
 _SEED = 7
 
 
@@ -96,7 +99,7 @@ def costs(
     be missed here: the true cost of a high threshold is larger.
     """
     drift = known_drift(sessions, feedback).fillna(value=False)
-    ruled = (sessions["findings"] > 0) & ~sessions["breaches"].map(ASKS_NOTHING.issuperset)
+    ruled = (sessions["findings"] > 0) & ~sessions["breaches"].map(_SILENT.issuperset)
     table = would_flag(sessions.assign(one_in=sessions["one_in"].mask(ruled, np.inf)), feedback, one_in)
     alarms = table[["confirmed", "dismissed", "not_judged"]].sum(axis=1)
     missed = int(drift.sum()) - table["confirmed"]
