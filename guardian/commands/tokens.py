@@ -82,13 +82,17 @@ def revoke_all(settings: Settings, principal: str) -> int:
 
 
 def retire(settings: Settings, kid: str) -> None:
-    """Stop believing a key: every token and signature it made is refused from now on, by every control."""
+    """Stop believing a key: every token and signature it made is refused from now on, by every control.
+
+    Where its file cannot be written the key is retired all the same, and this raises ConfigurationError.
+    """
     with closing(open_control_store(settings)) as store:
         keys = open_tokens(settings, store).keys
+        keys.check_retirable(kid)
         with store.write() as rows:
             rows.tokens.retire_key(kid, utc_now())
             rows.audit.note("retireKey", at=utc_now(), actor="operator", kid=kid)
-            keys.retire(kid)  # last: what it refuses is undone
+        keys.retire(kid)  # last: without it in the file nobody could retire it in the database any more
 
 
 def keys(settings: Settings) -> list[dict[str, object]]:

@@ -131,13 +131,17 @@ class SigningKeys:
 
     def retire(self, kid: str) -> None:
         """Stop believing a key: every token that it signed is refused from now on."""
+        _save(self.path, self.check_retirable(kid).without({kid}), replace=True)
+
+    def check_retirable(self, kid: str) -> KeySet:
+        """The keys as the file says. Raises ConfigurationError for a key that signs, or that it does not hold."""
         before = _load(self.path)
         if before.active.kid == kid:
             raise ConfigurationError(f"key {kid!r} is the one that signs; rotate first, then retire it")
         if before.find(kid) is None:
             known = ", ".join(str(key.kid) for key in before.verifying)
             raise ConfigurationError(f"no key {kid!r} in {self.path}; it holds {known}")
-        _save(self.path, before.without({kid}), replace=True)
+        return before
 
     def _now(self) -> KeySet:
         """As the file says, of those that are not retired. Raises ConfigurationError where it cannot be read."""

@@ -17,9 +17,11 @@ from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
 from guardian.control.authentication.token_records import record_token
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, StoreError
+from guardian.keys import signing
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import RefusedToken, Tokens
+from guardian.store.control.store import ControlStore
 
 DAY = timedelta(days=1)
 
@@ -104,6 +106,48 @@ def test_a_key_that_cannot_be_retired_is_not_marked(settings, second):
         tokens.retire(settings, kid)
     issued = tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY)
     assert second.verify(issued.text, now=utc_now()) == issued.principal
+
+
+def test_where_the_file_cannot_be_written_the_key_is_retired_all_the_same_and_its_file_can_be_mended(
+    settings, second, monkeypatch
+):
+    issued = tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY)
+    tokens.rotate(settings)
+
+    def full(*_: object, **__: object) -> None:
+        raise ConfigurationError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signing, "write_secret", full)
+        with pytest.raises(ConfigurationError, match="no room"):
+            tokens.retire(settings, issued.kid)
+    with pytest.raises(RefusedToken, match="revoked"):
+        second.verify(issued.text, now=utc_now())
+    tokens.retire(settings, issued.kid)
+    assert issued.kid not in SecretFiles.of(settings).signing.read_text()
+
+
+def test_a_key_whose_retirement_is_not_recorded_stays_in_the_file_so_that_it_can_be_retired(
+    settings, second, monkeypatch
+):
+    """As when the connection to the database ends as this is committed."""
+    issued = tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY)
+    tokens.rotate(settings)
+    write = ControlStore.write
+
+    @contextlib.contextmanager
+    def gone(store):
+        with write(store) as rows:
+            yield rows
+            raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ControlStore, "write", gone)
+        with pytest.raises(StoreError):
+            tokens.retire(settings, issued.kid)
+    tokens.retire(settings, issued.kid)
+    with pytest.raises(RefusedToken, match="revoked"):
+        second.verify(issued.text, now=utc_now())
 
 
 def test_a_control_that_starts_with_a_retired_key_signs_nothing_with_it(settings, second):
