@@ -64,6 +64,17 @@ def test_what_is_over_takes_no_place_of_what_has_to_be_asked_now(make_stage, a_f
     assert stage.decide(urgent, "approve").json()["state"] == "approved"
 
 
+def test_what_is_over_takes_no_place_while_no_time_is_sure(make_stage, a_finding, hard):
+    """As in the first quarter of an hour of every start."""
+    stage = make_stage(approvals_waiting=5, default_mode="enforce", sure=lambda now: now - timedelta(days=20_000))
+    for n in range(5):
+        protected(stage, a_finding, hard, f"s{n}")
+    assert protected(stage, a_finding, hard, "s5")["approval_id"] is None
+    stage.clock.pass_(days=3)
+    urgent = protected(stage, a_finding, hard, "urgent", time=stage.clock())["approval_id"]
+    assert stage.decide(urgent, "approve").json()["state"] == "approved"
+
+
 def test_the_sweep_ends_the_wish_to_give_back_what_is_not_revoked_any_more(stage):
     stage.line()
     stage.revoke("root")

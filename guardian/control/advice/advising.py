@@ -202,7 +202,7 @@ def _tell(deps: ControlDeps, rows: ControlRows, call: ProposedCall, held: Approv
     """Tell people that this call waits, in a message that can be answered while there are few of them."""
     tenant_id, session_id = call.envelope.key
     of_it = rows.approvals.of_session(tenant_id, session_id, now, _OF_A_SESSION + 1)
-    own = len(of_it) <= _OF_A_SESSION and rows.approvals.waiting(tenant_id) <= _OF_A_TENANT
+    own = len(of_it) <= _OF_A_SESSION and rows.approvals.waiting(tenant_id, now) <= _OF_A_TENANT
     tell(
         deps,
         rows,

@@ -65,10 +65,10 @@ def put_up(
         if why is None:
             return waiting.view
         _expire(deps, rows, waiting.view, now, why)  # and its place is taken by what follows
-    elif no_room(deps, rows, asked):
+    elif no_room(deps, rows, asked, now):
         for each in rows.approvals.oldest(_LOOKED_AT, tenant_id=tenant_id):
             end_if_over(deps, rows, each, now)
-        if no_room(deps, rows, asked):
+        if no_room(deps, rows, asked, now):
             deps.metrics.add("guardian_approvals_total", state="no_room")
             return None
     view = ApprovalView(
@@ -109,14 +109,14 @@ def put_up(
     return view
 
 
-def no_room(deps: ControlDeps, rows: ControlRows, asked: PolicyRequest) -> str:
+def no_room(deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, now: datetime) -> str:
     """In words, that too many of the tenant's acts wait for this one to wait, too; empty if they are not too many.
 
     A monitor gone wrong must not take the places that people need, nor an agent's calls the monitor's.
     """
     if asked.tenant_id is None or asked.action not in _APPROVABLE:
         return ""
-    most, waiting = deps.settings.approvals_waiting, rows.approvals.waiting(asked.tenant_id)
+    most, waiting = deps.settings.approvals_waiting, rows.approvals.waiting(asked.tenant_id, now)
     if asked.action == "permitCall":
         most = (most + 1) // 2
     elif asked.asker.role == "monitor":

@@ -105,7 +105,7 @@ class Act:
         seconded = consider(self.deps, self.asked.approved())
         helps = seconded.allowed or seconded.errors
         refusal = denied(self.decision if helps else seconded, self.asked)
-        if seconded.allowed and (full := no_room(self.deps, self.rows, self.asked)):
+        if seconded.allowed and (full := no_room(self.deps, self.rows, self.asked, self.now)):
             refusal.detail += f"; {full}"
         return refusal
 

@@ -139,7 +139,7 @@ def _not_revoked(
     reason = storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding=finding)
     if approval is None:
-        full = no_room(deps, rows, asked)
+        full = no_room(deps, rows, asked, now)
         if full and permits(deps, asked.approved()):
             note += f"; {full}"
         return {"note": note, "would_revoke": would}

@@ -94,8 +94,10 @@ class ApprovalRows:
         ordered = mine.order_by(approval.c.action == "permitCall", approval.c.seq).limit(limit)
         return [_approval(row) for row in self.connection.execute(ordered)]
 
-    def waiting(self, tenant_id: str) -> int:
-        counted = select(func.count()).select_from(self._waiting(tenant_id).subquery())
+    def waiting(self, tenant_id: str, now: datetime) -> int:
+        """How many wait that can still be decided."""
+        waits = self._waiting(tenant_id).where(approval.c.expires_at > now)
+        counted = select(func.count()).select_from(waits.subquery())
         return int(self.connection.execute(counted).scalar_one())
 
     def page(
