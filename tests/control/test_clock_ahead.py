@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from deployment import AT_ONCE
 
 from guardian.control.authentication.token_records import forget_expired, record_token
 from guardian.control.lapse import sweep
@@ -79,6 +80,28 @@ def test_a_session_that_was_renewed_takes_along_what_follows_from_it_while_no_ti
     assert stage.live() == {"root": "renewed", "child": "renewed"}
 
 
+def test_what_is_registered_below_a_revoked_session_meanwhile_follows_it(ahead):
+    ahead.delegate("root", expires_at=(ahead.clock() + timedelta(days=2)).isoformat())
+    ahead.revoke("root")
+    jump(ahead, days=40)
+    ahead.delegate("child", "root", expires_at=(ahead.clock() + timedelta(days=1)).isoformat())
+    jump(ahead, days=-40)
+    assert ahead.live() == {"root": "manual", "child": "parent_revoked"}
+
+
+def test_nor_does_a_walk_down_end_by_it_and_leave_the_rest_out(walks_by_hand, few_at_once, ahead):
+    ahead.delegate("root", expires_at=(ahead.clock() + timedelta(days=2)).isoformat())
+    children = [f"c{n}" for n in range(AT_ONCE + 1)]
+    for name in children:
+        ahead.delegate(name, "root", expires_at=(ahead.clock() + timedelta(days=1)).isoformat())
+    ahead.revoke("root")
+    assert len(ahead.live()) < 2 + AT_ONCE
+    jump(ahead, days=40)
+    ahead.walk()
+    jump(ahead, days=-40)
+    assert ahead.live().keys() == {"root", *children}
+
+
 def test_nor_does_a_request_or_a_grant_end_by_it(ahead):
     body = {"mode": "enforce", "reason": "trusted"}
     asked = ahead.call("PUT", "/v1/modes/acme", "admin", "*", json=body).json()["approval"]["id"]
@@ -93,6 +116,28 @@ def test_nor_does_a_request_or_a_grant_end_by_it(ahead):
     with ahead.deps.store.read() as rows:
         grants = rows.break_glass.recent(None, 10)
     assert [each.ended_at for each in grants] == [None, None]
+
+
+def test_nor_is_a_gateway_forgotten_that_people_wait_for(ahead):
+    body = {"revision": "1.0", "transport": "push"}
+    ahead.call("POST", "/v1/revocations/ack", "gateway", json=body, headers={"Guardian-Instance": "gw-a"})
+    watch(ahead.deps)
+    ahead.go_on(minutes=10)
+    watch(ahead.deps)
+
+    def known():
+        return [each["state"] for each in ahead.call("GET", "/v1/watch", "admin", "*").json()["gateways"]]
+
+    assert known() == ["silent"]
+    jump(ahead, days=40)
+    watch(ahead.deps)
+    jump(ahead, days=-40)
+    assert known() == ["silent"]
+    ahead.go_on(days=1)
+    watch(ahead.deps)
+    ahead.go_on(minutes=16)
+    watch(ahead.deps)
+    assert known() == []
 
 
 def test_nor_is_the_record_of_a_token_forgotten(ahead):

@@ -89,7 +89,7 @@ def follow_lapsed(deps: ControlDeps, rows: ControlRows, lapsed: Iterable[LedgerE
 
 def _has_to_follow(deps: ControlDeps, rows: ControlRows, session: SessionKey, now: datetime) -> bool:
     free = deps.settings.switch.descendants and rows.ledger.live_entry(*session) is None
-    return free and revoked_above(rows, session, now) is not None
+    return free and revoked_above(rows, session, deps.sure(now)) is not None
 
 
 def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) -> bool:
@@ -99,7 +99,7 @@ def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) ->
         rows.delegations.finish(at.key)
     else:
         followers = _Followers(deps, rows, at.tenant_id, now)
-        if root is None or root.cause is not None or root.expires_at <= now:
+        if root is None or root.cause is not None or root.expires_at <= deps.sure(now):
             waits = followers.go_below(at)
         else:
             waits = followers.go_down(at._replace(done=max(0, at.done)), as_then(rows, root, now), root)
@@ -181,7 +181,7 @@ class _Followers:
     def follow(self, session: SessionKey) -> _Went:
         """Have one session follow what is revoked above it, as policy stands now. People hear if it does not."""
         deps, rows, now = self._deps, self._rows, self._now
-        root = revoked_above(rows, session, now)
+        root = revoked_above(rows, session, deps.sure(now))
         revoked = rows.ledger.live_entry(*session) is not None
         if revoked or root is None or given_back(rows, root, session.session_id):
             return "passed"

@@ -49,7 +49,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
         upper = waiting.pop()
         found = rows.ledger.following(upper, room + 1)
         for live in found[:room]:
-            other = revoked_above(rows, SessionKey(live.tenant_id, live.subject_id), now)
+            other = revoked_above(rows, SessionKey(live.tenant_id, live.subject_id), deps.sure(now))
             went: _Went = "lifted"
             if other is not None and deps.settings.switch.descendants:
                 since = now - deps.settings.budget_window

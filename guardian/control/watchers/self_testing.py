@@ -60,7 +60,7 @@ def test_the_switch(deps: ControlDeps) -> None:
                 _end(deps, rows, each, now)
             if canaries_due and _due(rows, ("canary",), rule.canary_every, now):
                 _revoke_canaries(deps, rows, heard, now)
-            rows.self_tests.forget(before=now - _KEPT, after=now + _SKEW)
+            rows.self_tests.forget(before=deps.sure(now) - _KEPT, after=now + _SKEW)
     if plants_due:
         _plant_everywhere(deps, now)
 

@@ -209,7 +209,8 @@ def _forget(
 ) -> None:
     """Forget gateways that are out of service, and monitors that nobody misses: another one watches in their
     place, or their token was withdrawn, or one like them says since when nobody watches."""
-    old = {each.key for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after}
+    before = deps.sure(now) - deps.settings.switch.forget_after
+    old = {each.key for each in (*gateways, *monitors) if each.last_seen < before}
     gone = [each for each in gateways if each.key in old]
     telling = sorted(monitors, key=lambda each: now - each.first_seen if each.unread else each.last_seen - now)
     kept = {_kind(each): each for each in telling}
