@@ -306,10 +306,12 @@ def test_costs_are_looking_and_missing_and_what_a_rule_flags_is_caught_at_any_th
     assert list(costs["caught"]) == [5, 1]
     assert list(costs["missed"]) == [0, 4]
     assert list(costs["total"]) == [110, 430]
-    noted = sessions.assign(breaches=sessions["breaches"].map(lambda names: names and ("no_expiry",)))
+    noted, leaked = (
+        sessions.assign(breaches=[names and (rule,) for names in sessions["breaches"]])
+        for rule in ("no_expiry", "credential_in_arguments")
+    )
     assert list(thresholds.costs(noted, said, **prices)["alarms"]) == [9, 0], "it flags no session"
-    leaked = sessions.assign(breaches=sessions["breaches"].map(lambda names: names and ("credential_in_arguments",)))
-    assert list(thresholds.costs(leaked, said, **prices)["caught"]) == [5, 1], "it is taken for one of a known shape"
+    assert list(thresholds.costs(leaked, said, **prices)["caught"]) == [5, 1], "taken for one of a known shape"
     unflagged = sessions.assign(findings=0)
     assert list(thresholds.costs(unflagged, said, **prices)["alarms"]) == [9, 0]
 

@@ -96,5 +96,5 @@ def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
             "what it signs is refused, so it signs no list and no token; copy keys/signing.jwks.json to it from"
             " where `guardian token rotate` was run",
         ),
-        ("Every control signs with a key that is believed", f"this one with {kid}"),
+        ("A control signs again with a key that is believed", f"with {kid}"),
     )
