@@ -46,7 +46,8 @@ said[["session_id", "label", "judged_by", "reason", "judged_at"]]
 # Of the sessions that drifted, how many lie above a threshold that so many honest ones cross. The left edge
 # counts: nobody looks at 40 % of all sessions. A perfect curve on a handful of confirmed drifts, as in the
 # sample, means that these were easy, not that the next one will be. Sessions that nobody flagged are taken for
-# honest; a drift that guardian overlooked is hidden among them and flatters the figure.
+# honest; a drift that guardian overlooked is hidden among them and flatters the figure. One that was confirmed
+# for a broken rule alone is among the drifts, and may make it look worse: the model had no part in it.
 
 # %%
 plot_roc(trust.roc_points(labelled))

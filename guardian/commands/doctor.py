@@ -185,7 +185,8 @@ def _policy(settings: Settings) -> str:
     if said.errors:
         raise Unwell(
             f"the decision point gives no answer: {said.errors[0]}",
-            "start it, or mend policy.options; until it answers everything that guardian asks for is denied",
+            "start it, or mend policy.options; until it answers, what guardian asks for is denied (gateways' lists"
+            " go on for policy.options.grace_s)",
         )
     if not said.allowed:
         by = ", ".join(said.policy_ids) or "no policy permits it"

@@ -209,7 +209,7 @@ def alike(folder: Path, proposal: Proposal, languages: Mapping[str, Backend]) ->
     its report and those in a language's folder.
 
     Schemas and missing files are not compared, because they refuse nothing; empty lines do not count. A language's
-    folder is this proposal's whatever lies in it, and data for OPA is compared wherever it lies. Raises
+    folder is this proposal's whatever lies in it, as is data for OPA (`data.json`, `data.yaml`) beside it. Raises
     ConfigurationError with the first line that differs.
     """
     folder = folder.parent if folder.name == PROPOSAL else folder
