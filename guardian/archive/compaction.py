@@ -47,12 +47,6 @@ class Tidied:
     forgotten: int = 0
 
 
-def tidy(root: Path, *, now: datetime, keep: timedelta) -> Tidied:
-    """`tidying` in one go."""
-    *_, done = tidying(root, now=now, keep=keep)
-    return done
-
-
 def tidying(root: Path, *, now: datetime, keep: timedelta, sure: datetime | None = None) -> Iterator[Tidied]:
     """Forget days older than `keep` and what was said on them; merge what people said, every finished day, and
     what has become many files of one that goes on. Tells after each merge, and at its end, what is done so far.

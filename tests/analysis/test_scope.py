@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from tidied import tidy
 
 from guardian.analysis import (
     explain,
@@ -20,7 +21,6 @@ from guardian.analysis import (
 )
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.sessions import ONE
-from guardian.archive.compaction import tidy
 from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels

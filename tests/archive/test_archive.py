@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tidied import tidy
 
 from guardian.archive import compaction, words
-from guardian.archive.compaction import count_files, tidy, tidying
+from guardian.archive.compaction import count_files, tidying
 from guardian.archive.files import Partition, partitions, tenant_folder
 from guardian.archive.merging import Run, in_time
 from guardian.archive.reader import Archive, Window

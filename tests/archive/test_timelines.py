@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tidied import tidy
 
 from guardian.archive import timelines
-from guardian.archive.compaction import tidy
 from guardian.archive.files import parquet_files
 from guardian.archive.rows import pack
 from guardian.archive.schema import EVENTS
