@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,16 +14,15 @@ from numpy.typing import NDArray
 from guardian.analysis import neutral
 from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import FOLDED, IDLE, KEY, ONE, begins, sessions_of
+from guardian.analysis.vectors import CALLED, VECTORS, Sums, matrix, of_a_model
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
-from guardian.domain.event import NAMELESS, SessionKey
+from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
 from guardian.tightening.sessions import Apart
 from guardian.wire.principal import EVERY_TENANT
 
-VECTORS = ("vector_model", "purpose_vector", "action_vector")
-_CALLED = ("tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id")
 _FOLDED = tuple(column for column in EVENTS if column.name in FOLDED)
 _OF_SESSIONS = [column.name for column in _FOLDED if column.name in ARCHIVED.names]
 
@@ -230,9 +228,9 @@ class ArchiveView:
         different models cannot be compared: those of the newest are taken, or of the newest that the rows have for
         which `of` is true, if there are any.
         """
-        read = self.arrow([*_CALLED, *VECTORS], since=since, until=until)
-        rows, table = self._of_a_model(read, "action_vector", of)
-        purposes, actions = (_matrix(table.column(name)).astype(np.float32) for name in VECTORS[1:])
+        read = self.arrow([*CALLED, *VECTORS], since=since, until=until)
+        rows, table = of_a_model(read, "action_vector", of, self.idle)
+        purposes, actions = (matrix(table.column(name)).astype(np.float32) for name in VECTORS[1:])
         return rows, purposes, actions
 
     def summed_vectors(
@@ -240,44 +238,10 @@ class ArchiveView:
     ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
         """The frame of `vectors`, and the sum of the actions' of each of its sessions, in the order in which they
         begin there. Single vectors are not held in memory."""
-        told, sums = [], dict[str, list[NDArray[np.float32]]]()
-        for batch in self._batches([*_CALLED, "vector_model", "action_vector"], since, None):
-            calls = pa.Table.from_batches([batch])
-            keys = calls.select([*KEY, "at", "vector_model"]).to_pandas()
-            keys = keys[calls.column("action_vector").is_valid().to_numpy()]
-            parts = pd.Series(pd.NA, range(len(calls)), dtype="Int64")
-            for model, mine in keys.groupby("vector_model"):
-                nameless = mine["session_id"].str.startswith(NAMELESS)  # one name, maybe several sessions
-                groups = mine.groupby([*KEY, mine["at"].where(nameless)], dropna=False, sort=False).ngroup()
-                vectors = _matrix(calls.column("action_vector").take(pa.array(mine.index)))
-                there = sums.setdefault(model, [])
-                parts[mine.index] = groups + sum(map(len, there))
-                there.append(_summed(groups.to_numpy(), vectors))
-            told.append(calls.drop_columns(["action_vector"]).append_column("part", pa.array(parts)))
-        schema = pa.schema([*map(ARCHIVED.field, (*_CALLED, "vector_model")), ("part", pa.int64())])
-        rows, table = self._of_a_model(pa.concat_tables([schema.empty_table(), *told]), "part", of)
-        if rows.empty:
-            return rows, np.zeros((0, 0), dtype=np.float32)
-        parts, first = np.unique(table.column("part").to_numpy(), return_index=True)
-        places = rows.groupby(ONE, sort=False).ngroup().to_numpy()[first]
-        return rows, _summed(places, np.concatenate(sums[rows["vector_model"][0]])[parts])
-
-    def _of_a_model(
-        self, table: pa.Table, needed: str, of: Callable[[pd.DataFrame], NDArray[np.bool_]] | None
-    ) -> tuple[pd.DataFrame, pa.Table]:
-        """The calls in time that have what is needed, of one model; as a frame, and as they are."""
-        table = table.sort_by("at")
-        begin = begins(table.select([*KEY, "at"]).to_pandas(), self.idle)  # calls without vectors make no pause
-        table = table.append_column("begin", pa.array(begin, table.schema.field("at").type))
-        table = table.filter(pc.is_valid(table.column(needed)))
-        columns = tuple(column for column in EVENTS if column.name in [*_CALLED, "begin"])
-        told = table.select([*_CALLED, "begin", "vector_model"]).to_pandas()
-        rows = frame(told, columns, raw=True).assign(vector_model=told["vector_model"])
-        models = rows["vector_model"]
-        theirs = models if of is None else models[of(rows)]
-        model = (theirs if len(theirs) else models).tail(1)
-        same = models.isin(model).to_numpy()
-        return rows[same].reset_index(drop=True), table.filter(pa.array(same, pa.bool_()))
+        sums = Sums()
+        for batch in self._batches([*CALLED, "vector_model", "action_vector"], since, None):
+            sums.add(batch)
+        return sums.of_sessions(of, self.idle)
 
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
         """The same decisions as values, as proposals are made from: each session that is known by agent and user
@@ -303,20 +267,6 @@ def _only(batch: pa.RecordBatch, sessions: Collection[str]) -> pa.RecordBatch:
     known = pc.unique(batch.column("session_id")).to_pylist()
     meant = [each for each in known if each in sessions or neutral.name(each) in sessions]
     return batch.filter(pc.is_in(batch.column("session_id"), pa.array(meant, pa.string())))
-
-
-def _matrix(column: pa.ChunkedArray) -> NDArray[np.float16]:
-    """Vectors of one length, without an object of each."""
-    values = [np.frombuffer(b"".join(chunk.to_pylist()), dtype="<f2") for chunk in column.chunks]
-    found = np.concatenate(values) if values else np.zeros(0, dtype="<f2")
-    return found.reshape(len(column), -1) if len(column) else np.zeros((0, 0), dtype="<f2")
-
-
-def _summed(places: NDArray[np.int64], vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """The sum of the vectors at each place, of which none is left out."""
-    sums = np.zeros((int(places.max()) + 1, vectors.shape[1]), dtype=np.float32)
-    np.add.at(sums, places, vectors.astype(np.float32))
-    return sums
 
 
 def last_days(view: ArchiveView, days: int) -> datetime:
