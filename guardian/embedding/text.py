@@ -138,6 +138,8 @@ def _told(value: object) -> str:
 
 def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
     match value:
+        case str() | int() | float():  # as most are, and asking for a Mapping takes long
+            yield path, value
         case Mapping() if depth < MAX_DEPTH:
             for key, item in islice(value.items(), MOST_LEAVES):
                 name = clean(str(key) if isinstance(key, (str, int, float)) else type(key).__name__, TOOL_CHARS)

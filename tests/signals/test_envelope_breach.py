@@ -1707,6 +1707,14 @@ def test_the_envelopes_own_tenant_and_session_may_be_named(
     assert breaches(EnvelopeBreach(), observe(action__arguments=own)) == {}
 
 
+def test_what_was_read_of_one_call_answers_for_no_other(observe: Observe) -> None:
+    first, other = observe(action__arguments={"customer_id": "a"}), observe(action__arguments={"order_id": "b"})
+    hidden = replace(first, redacted={"action.arguments.customer_id": "drop"})
+    apart = [{leaf.path for leaf in comparable(seen).leaves} for seen in (first, hidden, other)]
+    assert apart[0] - apart[1] == apart[0] - apart[2] == {"arguments.customer_id"}
+    assert {leaf.path for leaf in touched(first.event).leaves} == apart[0]
+
+
 def test_arguments_beyond_what_is_checked_are_no_hiding_place(observe: Observe, breaches: Breaches) -> None:
     deep: dict[str, Any] = {"customer_id": "cust_other"}
     for _ in range(20):

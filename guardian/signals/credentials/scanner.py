@@ -120,6 +120,8 @@ def _gather(event: DecisionEvent, texts: list[str]) -> bool:
     for value, depth in nodes:  # grows while it is walked
         if isinstance(value, str):
             texts.append(value)
+        elif value is None or isinstance(value, (int, float)):  # asking for a model or a Mapping takes long
+            continue
         elif isinstance(value, BaseModel):
             nodes.extend((item, depth + 1) for item in value.__dict__.values())
             nodes.append((value.model_extra, depth))

@@ -166,6 +166,7 @@ def in_documents(
         resources(constraints, documents),
         data_classes(constraints, frozenset(), documents),
     )
-    yield from (f"a text that may be a document: {found.detail}" for found in chain(*rules) if found.hard)
+    if documents.leaves:  # as in few calls
+        yield from (f"a text that may be a document: {found.detail}" for found in chain(*rules) if found.hard)
     if documents.cut:
         yield "a text holds more than is looked at"

@@ -35,7 +35,9 @@ def unfolded(action: Touched) -> tuple[Touched, Touched]:
                 queue += ((each, certain, depth + 1) for each in held.leaves)
             if held.cut or not room:
                 cut, cut_apart = cut or certain, cut_apart or not certain
-    return replace(action, leaves=tuple(told), cut=cut), Touched(tuple(apart), cut_apart)
+    same = len(told) == len(action.leaves) and cut == action.cut  # as mostly: what it has indexed is used again
+    whole = action if same else replace(action, leaves=tuple(told), cut=cut)
+    return whole, Touched(tuple(apart), cut_apart)
 
 
 def _held(leaf: Leaf) -> Iterator[Touched]:
