@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from guardian.bootstrap.control import Control
-from guardian.cli import approving, people
+from guardian.cli import approving, sessions
 from guardian.commands import tokens
 from guardian.commands.initialise import initialise
 from guardian.config import load
@@ -35,7 +35,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
         for name, role in roles.items()
     }
     app = typer.Typer()
-    people.register(app)
+    sessions.register(app)
     approving.register(app)
     control = Control(settings, metrics=Metrics(), port=0)
     control.start()

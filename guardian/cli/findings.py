@@ -1,0 +1,139 @@
+"""findings, dismiss, confirm: what guardian found, and what people make of it."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guardian.cli.asking import ControlOption, Limit, OneOfMany, OnlyTenant, Why, client, named, newest, one_line
+from guardian.cli.common import JsonOption, escape, print_json
+from guardian.domain.finding import Kind
+from guardian.domain.text import counted, moment, visible
+from guardian.errors import ConfigurationError
+from guardian.wire.findings import FindingView, Verdict
+
+Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...", callback=named)]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (findings, dismiss, confirm):
+        app.command()(command)
+
+
+def findings(
+    finding: Annotated[
+        str | None, typer.Argument(help="A finding's id, fnd_...: show this one in full.", callback=named)
+    ] = None,
+    tenant: OnlyTenant = None,
+    session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(metavar="<kind>", help=f"Only findings of this kind: {', '.join(Kind)}.")
+    ] = None,
+    limit: Limit = 50,
+    config: ControlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List findings and what policy made of them, the newest first; or show one: the act, why, what policy said.
+
+    Example: guardian findings fnd_5f0c
+    """
+    from guardian.cli.tables import show_views
+
+    if finding is not None:
+        if session or kind:
+            raise ConfigurationError("a finding's id names one; --session and --kind go with the list")
+        with client(config) as control:
+            view = control.finding(finding, tenant_id=tenant)
+        if as_json:
+            print_json(view)
+        else:
+            _show_finding(view)
+        return
+    with client(config) as control:
+        wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
+        page = newest(limit, lambda n, after: control.findings(**wanted, limit=n, cursor=after))
+    if as_json:
+        print_json(page)
+    else:
+        show_views(page.items)
+
+
+def dismiss(
+    finding: Finding,
+    reason: Why,
+    tenant: OneOfMany = None,
+    benign: Annotated[
+        bool, typer.Option("--benign", help="It was unusual, and all right; kept as another label.")
+    ] = False,
+    config: ControlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Call one finding a false positive; its session's evidence starts afresh, and other findings stand.
+
+    `guardian findings ID` shows what it is about.
+
+    Example: guardian dismiss fnd_5f0c --reason "a planned migration"
+    """
+    _judge(finding, tenant, "benign" if benign else "false_positive", reason, config, as_json=as_json)
+
+
+def confirm(
+    finding: Finding,
+    reason: Why,
+    tenant: OneOfMany = None,
+    config: ControlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Confirm a finding as drift; it is kept as a label.
+
+    `guardian findings ID` shows what it is about.
+
+    Example: guardian confirm fnd_5f0c --reason "nobody asked for it"
+    """
+    _judge(finding, tenant, "confirmed", reason, config, as_json=as_json)
+
+
+def _show_finding(view: FindingView) -> None:
+    """All that a channel would tell of it, and what people made of it since."""
+    from guardian.alerting import blocks
+    from guardian.alerting.plain_text import as_text
+    from guardian.alerting.port import Alert
+    from guardian.control.cases.case import case_key, told
+
+    case = case_key(view.finding.key)
+    alert = Alert(finding=view.finding, outcome=told(view.outcome), case=case)
+    typer.echo(escape(as_text(blocks.in_full(alert)).rstrip()))
+    if said := view.verdict:
+        word = said.verdict.replace("_", " ")
+        typer.echo(one_line(f"{said.actor} said on {moment(said.at)}: {word}, {said.reason}"))
+
+
+def _judge(
+    finding: str,
+    tenant: str | None,
+    verdict: Verdict,
+    reason: str,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    with client(config) as control:
+        view = control.judge(finding, verdict, reason=reason, tenant_id=tenant)
+    if as_json:
+        print_json(view)
+    else:
+        typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
+        if view.unjudged and verdict != "confirmed":
+            tenant_id, session_id = view.finding.tenant_id, view.finding.session_id
+            left = counted(view.unjudged, "other drift finding")
+            listed = _list_of(tenant_id, session_id)
+            typer.echo(one_line(f"nobody has judged {left} of {session_id}; `{listed}` lists them"), err=True)
+
+
+def _list_of(tenant_id: str, session_id: str) -> str:
+    """The command that lists a session's findings, safe to be copied: agents name sessions. A name in which
+    something hides cannot be typed as it is shown, so the list is then a longer one."""
+    options = {"--tenant": tenant_id, "--session": session_id}
+    typed = [word for option in options.items() if visible(option[1]) == option[1] for word in option]
+    return shlex.join(["guardian", "findings", *typed])
