@@ -120,7 +120,7 @@ class ControlDeps:
     """Everything behind the routes. `stopwatch` counts seconds, to measure durations; `new_id` names requests.
 
     `outage` and `refused_reads` are what this process remembers between requests. `unsigned` says why the audit
-    trail is not signed, while that lasts. What ends for good goes by `sure`, not by the clock alone.
+    trail is not signed, while that lasts. By `steady` time goes on where the clock jumps.
     """
 
     store: ControlStore
@@ -141,7 +141,11 @@ class ControlDeps:
     planter: Planter | None = None
     adviser: Adviser | None = None
     unsigned: Callable[[], str] = field(default=lambda: "")
-    sure: Sure = field(default=lambda now: now)
+    steady: Sure = field(default=lambda now: now)
+
+    def sure(self, now: datetime) -> datetime:
+        """By what ends for good goes: the time that has come by what passed here, and by the database's server."""
+        return min(self.steady(now), now + self.watched.apart)
 
     def mode_of(self, rows: ControlRows, tenant_id: str) -> ModeView:
         """The tenant's mode: the stored one, else the configured default."""

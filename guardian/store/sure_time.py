@@ -42,7 +42,18 @@ class SureTime:
         return self._clock().timestamp() - self._stopwatch()
 
 
+def none_yet(sure: datetime) -> bool:
+    """Whether no time has surely come, as just after a start."""
+    return sure == _LONG_AGO
+
+
 def jumped(sure: datetime, now: datetime) -> timedelta | None:
     """How far `now` is ahead of the sure time; None where it is not, and just after a start."""
     ahead = now - sure
-    return ahead if sure != _LONG_AGO and ahead.total_seconds() > _SLACK_S else None
+    return ahead if not none_yet(sure) and ahead.total_seconds() > _SLACK_S else None
+
+
+def apart(other: datetime, before: datetime, after: datetime) -> timedelta:
+    """How far another clock is from this one, which was read before and after it; zero within a minute."""
+    ahead = max(other - after, timedelta(0)) + min(other - before, timedelta(0))
+    return ahead if abs(ahead.total_seconds()) > _SLACK_S else timedelta(0)

@@ -97,3 +97,28 @@ def test_nothing_ends_for_good_just_after_a_start(tmp_path):
     now = utc_now()
     assert now - control._deps.sure(now) > timedelta(days=10_000)
     control.stop()
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days):
+    settings = load(initialise(tmp_path / "home"))
+    control = Control(settings, metrics=Metrics(), port=0)
+    wrote = utc_now().replace(microsecond=0) + timedelta(days=days)
+    with control.store.write() as rows:
+        rows.audit.note("policyReload", at=wrote)
+    control.stop()
+    again = Control(settings, metrics=Metrics(), port=0)
+    assert again._deps.watched.before == wrote
+    again.stop()
+
+
+@pytest.mark.parametrize("record", ["", "null", "[]", '{"at": 3}', '{"at": "yesterday"}'])
+def test_a_damaged_end_of_the_trail_tells_no_time_and_stops_no_start(tmp_path, record):
+    path = initialise(tmp_path / "home")
+    control = Control(load(path), metrics=Metrics(), port=0)
+    control.stop()
+    with closing(sqlite3.connect(path.parent / "data" / "control.db")) as connection, connection:
+        connection.execute("UPDATE control_audit SET record = ?", (record,))
+    again = Control(load(path), metrics=Metrics(), port=0)
+    assert again._deps.watched.before is None
+    again.stop()

@@ -232,7 +232,7 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
             bundle_key=BundleKey(folder / "opa.jwk.json"),
             planter=settings.pop("planter", None),
             adviser=settings.pop("adviser", None),
-            sure=settings.pop("sure", lambda now: now),
+            steady=settings.pop("steady", lambda now: now),
             settings=ControlSettings(**settings),
         )
         client = TestClient(create_app(deps), raise_server_exceptions=False)

@@ -16,7 +16,7 @@ from guardian.store.sure_time import SureTime
 def ahead(make_stage):
     """Its clock has kept step for a while; then `jump` sets it, and `go_on` lets time pass."""
     seconds, sure = [0.0], []
-    stage = make_stage(sure=lambda now: sure[0](now) if sure else now)
+    stage = make_stage(steady=lambda now: sure[0](now) if sure else now)
     sure.append(SureTime(stage.clock, lambda: seconds[0]))
 
     def go_on(**span):
@@ -69,7 +69,7 @@ def test_what_is_due_meanwhile_lapses_by_the_time_that_passed(ahead):
 def test_a_session_that_was_renewed_takes_along_what_follows_from_it_while_no_time_is_sure(
     walks_by_hand, make_stage
 ):
-    stage = make_stage(sure=lambda now: now - timedelta(days=20_000))
+    stage = make_stage(steady=lambda now: now - timedelta(days=20_000))
     stage.delegate("root", expires_at=(stage.clock() + timedelta(days=2)).isoformat())
     stage.delegate("child", "root", expires_at=(stage.clock() + timedelta(days=1)).isoformat())
     stage.revoke("root")
@@ -174,16 +174,42 @@ def test_nor_is_an_answer_that_was_given_already(ahead):
     assert revoke().json()["changed"] is first["changed"] is True
 
 
-def test_people_hear_of_it_and_that_it_is_over(ahead):
-    def told():
-        watch(ahead.deps)
-        found = ahead.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
-        return [(each["finding"]["severity"], each["finding"]["title"]) for each in found
-                if each["finding"]["tenant_id"] == OPERATORS]  # fmt: skip
+def told(stage):
+    """Severity and title of what people heard of control itself, the newest first."""
+    watch(stage.deps)
+    found = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    news = [each["finding"] for each in found if each["finding"]["tenant_id"] == OPERATORS]
+    return [(each["severity"], each["title"]) for each in news]
 
-    assert told() == []
+
+def test_people_hear_of_it_and_that_it_is_over(ahead):
+    assert told(ahead) == []
     jump(ahead, days=40)
     for _ in range(2):
-        assert told() == [("high", "Control's clock went ahead")]
+        assert told(ahead) == [("high", "Control's clock went ahead")]
     jump(ahead, days=-40)
-    assert told() == [("info", "Control's clock keeps step"), ("high", "Control's clock went ahead")]
+    assert told(ahead) == [("info", "Control's clock keeps step"), ("high", "Control's clock went ahead")]
+
+
+def test_a_clock_that_is_behind_what_control_wrote_before_its_start_is_told_until_it_has_come_there(stage):
+    stage.deps.watched.before = stage.clock() + timedelta(minutes=2)
+    news = [("high", "Control's clock is behind what control wrote before")]
+    assert told(stage) == told(stage) == news
+    jump(stage, minutes=1)
+    assert told(stage) == [("info", "Control's clock has come to what control wrote before"), *news]
+
+
+@pytest.mark.parametrize(
+    ("hours", "heard"), [(23, []), (24, [("high", "Control was away for long, by its clock")])]
+)
+def test_after_a_start_people_hear_how_long_control_was_away_by_its_clock_while_no_time_is_sure(
+    make_stage, hours, heard
+):
+    seconds, sure = [0.0], []
+    stage = make_stage(steady=lambda now: sure[0](now) if sure else now)
+    sure.append(SureTime(stage.clock, lambda: seconds[0]))
+    stage.deps.watched.before = stage.clock() - timedelta(hours=hours)
+    assert told(stage) == told(stage) == heard
+    stage.clock.pass_(minutes=15)
+    seconds[0] += 900
+    assert told(stage) == [*[("info", "Control goes by its clock") for _ in heard], *heard]

@@ -66,7 +66,9 @@ def test_what_is_over_takes_no_place_of_what_has_to_be_asked_now(make_stage, a_f
 
 def test_what_is_over_takes_no_place_while_no_time_is_sure(make_stage, a_finding, hard):
     """As in the first quarter of an hour of every start."""
-    stage = make_stage(approvals_waiting=5, default_mode="enforce", sure=lambda now: now - timedelta(days=20_000))
+    stage = make_stage(
+        approvals_waiting=5, default_mode="enforce", steady=lambda now: now - timedelta(days=20_000)
+    )
     for n in range(5):
         protected(stage, a_finding, hard, f"s{n}")
     assert protected(stage, a_finding, hard, "s5")["approval_id"] is None

@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from revisions import go
 from sqlalchemy import Connection, Engine, event, literal, select, text
 
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control import Control
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor_store import learn_all, open_monitor_store
@@ -25,6 +27,7 @@ from guardian.commands.storing import database_checked
 from guardian.config import load
 from guardian.control.cases.feeds import catch_up
 from guardian.control.people.exceptions import excused
+from guardian.control.watchers.watching import watch
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.batch import (
@@ -445,6 +448,29 @@ def test_the_doctor_says_of_a_server_that_it_takes_no_writes(
         connection.execute(f"ALTER DATABASE {engine.url.database} SET default_transaction_read_only = on")
     with pytest.raises(StoreError, match=r"cannot execute INSERT in a read-only transaction; it answers, and"):
         database_checked(settings, **which)
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_control_goes_by_no_clock_that_is_ahead_of_its_databases_and_people_hear_of_it(
+    postgres: str, tmp_path: Path, days: int
+) -> None:
+    path = initialise(tmp_path)
+    told = load(path).store.model_dump() | {"control": postgres, "epoch_file": tmp_path / "epoch"}
+    control = Control(load(path, overrides={"store": told}), metrics=Metrics(), port=0)
+    here = [timedelta(days=days)]
+    deps = replace(control._deps, clock=lambda: utc_now() + here[0], steady=lambda now: now)
+    for off in (here[0], timedelta(0)):
+        here[0] = off
+        watch(deps)
+        now = deps.clock()
+        assert abs(now - max(off, timedelta(0)) - deps.sure(now)) < timedelta(minutes=2)
+    with control.store.read() as rows:
+        titles = [each.view.finding.title for each in rows.findings.page(None, limit=10)]
+    assert titles == [
+        "The clocks of control and its database agree",
+        "The clocks of control and its database differ",
+    ]
+    control.stop()
 
 
 def test_a_writer_that_is_frozen_loses_its_place_in_the_queue(

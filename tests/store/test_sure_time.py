@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardian.store.sure_time import SureTime, jumped
+from guardian.store.sure_time import SureTime, apart, jumped
 
 START = datetime(2026, 5, 12, tzinfo=UTC)
 
@@ -86,3 +86,13 @@ def test_a_jump_that_lasts_is_believed_after_a_quarter_of_an_hour(clocks):
 def test_it_goes_back_with_the_clock_at_once(clocks):
     clocks.set(hours=-3)
     assert clocks.sure(clocks.now) == clocks.now
+
+
+@pytest.mark.parametrize(
+    ("other", "differ"),
+    [(0, 0), (299, 0), (360, 0), (361, 61), (-60, 0), (-61, -61)],
+)
+def test_another_clock_is_apart_only_by_what_cannot_have_passed_while_it_was_asked(other, differ):
+    """This one was read, then that one, and this one again 300 s later, as where the process was frozen."""
+    after = START + timedelta(seconds=300)
+    assert apart(START + timedelta(seconds=other), START, after) == timedelta(seconds=differ)

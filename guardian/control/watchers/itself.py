@@ -1,14 +1,17 @@
 """What is amiss with control itself while it goes on: people hear when it begins, and when it is over."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS
 from guardian.domain.text import moment
-from guardian.store.sure_time import jumped
+from guardian.store.sure_time import jumped, none_yet
+
+_SLACK = timedelta(minutes=1)
+_LONG = timedelta(days=1)
 
 
 class _Matter(NamedTuple):
@@ -64,18 +67,7 @@ def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
         ),
         ("The audit trail is signed again", "with all that came meanwhile"),
     )
-    sure = deps.sure(now)
-    yield _Matter(
-        "clock",
-        jumped(sure, now) is None,
-        (
-            "Control's clock went ahead",
-            f"it says {moment(now)}, and by the time that passed it is {moment(sure)}. If it is wrong, set it"
-            " right within a quarter of an hour: until then revocations, requests and grants end by the time that"
-            " passed, afterwards by what it says",
-        ),
-        ("Control's clock keeps step", f"it is {moment(now)}, and revocations end by that"),
-    )
+    yield from _clock(deps, now)
     keys = deps.tokens.keys
     yield _Matter(
         "signing_keys",
@@ -97,4 +89,50 @@ def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
             " where `guardian token rotate` was run",
         ),
         ("A control signs again with a key that is believed", f"with {kid}"),
+    )
+
+
+def _clock(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
+    steady, apart, before = deps.steady(now), deps.watched.apart, deps.watched.before
+    yield _Matter(
+        "clock",
+        jumped(steady, now) is None or bool(apart),
+        (
+            "Control's clock went ahead",
+            f"it says {moment(now)}, and by the time that passed it is {moment(steady)}. If it is wrong, set it"
+            " right within a quarter of an hour: until then revocations, requests and grants end by the time that"
+            " passed, afterwards by what it says",
+        ),
+        ("Control's clock keeps step", f"it is {moment(now)}, and revocations end by that"),
+    )
+    yield _Matter(
+        "database_clock",
+        not apart,
+        (
+            "The clocks of control and its database differ",
+            f"it is {moment(now)} by a control's and {moment(now + apart)} by the database's. Set right the one"
+            " that is wrong: until they agree, revocations, requests and grants end by the one that is behind",
+        ),
+        ("The clocks of control and its database agree", f"it is {moment(now)} by both"),
+    )
+    yield _Matter(
+        "clock_behind",
+        before is None or now >= before - _SLACK,
+        (
+            "Control's clock is behind what control wrote before",
+            f"it says {moment(now)}, and the last entry before this start is of {moment(before or now)}. One of"
+            " the two is wrong: if it is the clock, set it right, for tokens, grants and exceptions count by it",
+        ),
+        ("Control's clock has come to what control wrote before", f"it is {moment(now)}"),
+    )
+    yield _Matter(
+        "away",
+        before is None or now - before < _LONG or not none_yet(steady),
+        (
+            "Control was away for long, by its clock",
+            f"it says {moment(now)}, and before this start control last wrote or heard anything by"
+            f" {moment(before or now)}. If that was not so long ago, set the clock right within a quarter of an"
+            " hour of the start: from then on revocations, requests and grants end by it",
+        ),
+        ("Control goes by its clock", f"it is {moment(now)}, and revocations end by that"),
     )

@@ -7,7 +7,7 @@ Writing that down at once would make every revocation wait for a hundred gateway
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 
 from guardian.domain.revocation import Revision
@@ -38,8 +38,9 @@ class Watched:
 
     This process remembers them: after a restart they are told again under the same ids, which the store then
     knows. `measured` are the gateways whose lag the metrics show. Control was away until `since`: silence before
-    that means nothing. People were told how `epoch` began, and in `turns`, by topic, are the news by which they
-    know what is amiss with control itself.
+    that means nothing, and `before` it control last wrote or heard anything. The clock of the database's server
+    is `apart` from this one, by more than a minute. People were told how `epoch` began, and in `turns`, by topic,
+    are the news by which they know what is amiss with control itself.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
@@ -49,6 +50,8 @@ class Watched:
     gap_since: datetime | None = None
     measured: frozenset[str] = frozenset()
     since: datetime | None = None
+    before: datetime | None = None
+    apart: timedelta = timedelta(0)
     epoch: int | None = None
     turns: dict[str, str] = field(default_factory=dict)
 

@@ -29,6 +29,7 @@ from guardian.domain.text import counted, moment
 from guardian.store.control.peers import Peer, PeerRole, heard_again
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.scope import Scope
+from guardian.store.sure_time import apart
 
 _MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Processes of one gateway in the same trouble at which people hear of it again."""
@@ -115,6 +116,8 @@ def watch(deps: ControlDeps) -> None:
     heeds which keys are retired, for a database may take no writes."""
     now = deps.clock()
     with deps.store.read() as rows:
+        told = rows.server_time()
+        deps.watched.apart = timedelta(0) if told is None else apart(told, now, deps.clock())
         standing = gateways(deps, rows, now)
         monitors = peers(deps, rows, "monitor")
         epoch = rows.head().revision.epoch

@@ -1,9 +1,11 @@
 """The audit trail: records in canonical JSON (RFC 8785), each hash covering everything before it."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import rfc8785
@@ -102,6 +104,14 @@ class AuditRows:
         wanted = select(StoredText(audit.c.hash)).where(audit.c.seq == seq)
         found: bytes | None = self.connection.execute(wanted).scalar()
         return (found or b"").decode(errors="replace")
+
+    def newest_at(self) -> datetime | None:
+        """When the last entry was written, by the clock of then; None where there is none that says so."""
+        wanted = select(StoredText(audit.c.record)).order_by(audit.c.seq.desc()).limit(1)
+        with suppress(ValueError, LookupError, TypeError):  # damaged: whoever verifies the trail tells of it
+            record = json.loads(self.connection.execute(wanted).scalar() or b"null")
+            return datetime.fromisoformat(record["at"]).astimezone(UTC)
+        return None
 
     def end(self) -> RawEnd:
         wanted = select(head.c.epoch, head.c.audit_seq, StoredText(head.c.audit_hash))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row, delete, insert, literal_column, or_, select, update
 
@@ -14,6 +14,7 @@ from guardian.store.control.tables import peer, self_test
 from guardian.store.inserts import upsert
 
 PeerRole = Literal["gateway", "monitor"]
+PEER_ROLES: tuple[PeerRole, ...] = get_args(PeerRole)
 STOPPED = "stopped"
 """The transport of a monitor that said good-bye while no other one was there."""
 UNREAD = "unread"

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from guardian.domain.finding import OPERATORS
 from guardian.domain.revocation import Revision
@@ -22,7 +22,7 @@ from guardian.store.control.findings import FindingRows
 from guardian.store.control.head import Head, begin_epoch, read_head
 from guardian.store.control.idempotency import IdempotencyRows
 from guardian.store.control.ledger import LedgerRows
-from guardian.store.control.peers import PeerRows, SelfTestRows
+from guardian.store.control.peers import PEER_ROLES, PeerRows, SelfTestRows
 from guardian.store.control.sessions import SessionRows
 from guardian.store.control.tokens import TokenRows, VisitRows
 from guardian.telemetry import logger
@@ -61,6 +61,20 @@ class ControlRows:
 
     def head(self) -> Head:
         return read_head(self.connection)
+
+    def server_time(self) -> datetime | None:
+        """What time it was by the database's server when this transaction began; None for a file."""
+        if self.connection.dialect.name != "postgresql":
+            return None
+        told: datetime = self.connection.execute(select(func.now())).scalar_one()
+        return told
+
+    def last_sign(self, now: datetime) -> datetime | None:
+        """The latest time at which control wrote or heard anything. It is after `now` only where the trail ends
+        so: what a fast clock noted of peers stands until they are heard again."""
+        heard = [each.last_seen for role in PEER_ROLES for each in self.peers.all(role) if each.last_seen <= now]
+        wrote = self.audit.newest_at()
+        return max(heard if wrote is None else [*heard, wrote], default=None)
 
     def begin_epoch(
         self, epoch: int, change_seq: int, *, expected: Revision | None, now: datetime, **told: str
