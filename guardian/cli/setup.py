@@ -179,7 +179,7 @@ def revoke(
 
 @token_app.command()
 def keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the signing keys that are believed, and which one signs.
+    """List the signing keys of this host's file: which one signs, and which are retired and believed no more.
 
     Example: guardian token keys
     """
@@ -189,7 +189,8 @@ def keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
     for row in found if not as_json else []:
-        state = "signs" if row["signs"] else "signs next" if row["prepared"] else "verifies only"
+        states = {"retired": row["retired"], "signs": row["signs"], "signs next": row["prepared"]}
+        state = next((name for name, so in states.items() if so), "verifies only")
         typer.echo(f"{row['kid']}  {state}")
 
 

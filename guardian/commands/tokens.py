@@ -10,7 +10,6 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
-from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.authentication.certificates import pem_thumbprint
@@ -96,12 +95,20 @@ def retire(settings: Settings, kid: str) -> None:
 
 
 def keys(settings: Settings) -> list[dict[str, object]]:
-    """The keys that are believed, and whether each is the one that signs, or the next one that will."""
-    control_url(settings, makes=False)  # said first: where it is not, the keys are not either
-    current = SigningKeys(SecretFiles.of(settings).signing).current()
+    """The keys of the file, and whether each is the one that signs, the next one that will, or retired, wherever
+    that was done."""
+    with closing(open_control_store(settings)) as store, store.read() as rows:  # said first where it is not here
+        retired = rows.tokens.retired_keys()
+    file = SigningKeys(SecretFiles.of(settings).signing).current()
+    believed = file.without(retired)
     return [
-        {"kid": str(key.kid), "signs": key is current.signing, "prepared": key is current.prepared}
-        for key in current.verifying
+        {
+            "kid": str(key.kid),
+            "signs": key is file.active and key in believed.verifying,
+            "prepared": key is believed.prepared,
+            "retired": key not in believed.verifying,
+        }
+        for key in file.verifying
     ]
 
 
@@ -150,7 +157,9 @@ def issued(settings: Settings) -> list[Issued]:
     now = utc_now()
     with closing(open_control_store(settings)) as store, store.read() as rows:
         kept = rows.tokens.all()
-        believed = {key["kid"] for key in keys(settings)} if kept else set()
+        believed = (
+            {str(key.kid) for key in open_tokens(settings, store).keys.current().verifying} if kept else set()
+        )
         return [
             Issued(
                 jti=row.jti,

@@ -176,3 +176,17 @@ def test_one_from_before_certificates_were_recorded_counts_as_it_did(settings, v
     with contextlib.closing(sqlite3.connect(sqlite_file(settings, settings.store.control))) as database, database:
         database.execute("UPDATE control_token SET certificate = NULL")
     assert verifier.verify(issued.text, now=utc_now()) == issued.principal
+
+
+def test_of_a_file_that_was_not_copied_after_a_rotation_the_keys_are_shown_that_are_retired(settings, tmp_path):
+    """Its own database knows which they are."""
+    path, elsewhere = SecretFiles.of(settings).signing, tmp_path / "elsewhere.json"
+    next_one = tokens.prepare(settings)
+    old = next(key["kid"] for key in tokens.keys(settings) if key["signs"])
+    elsewhere.write_bytes(path.read_bytes())
+    tokens.retire(settings, next_one)
+    tokens.rotate(settings)
+    tokens.retire(settings, old)
+    path.write_bytes(elsewhere.read_bytes())
+    found = {key.pop("kid"): key for key in tokens.keys(settings)}
+    assert found[old] == found[next_one] == {"signs": False, "prepared": False, "retired": True}
