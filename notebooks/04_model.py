@@ -31,7 +31,7 @@ sessions, said = archive.sessions(since=since), feedback(archive, control)
 labelled = trust.labelled(sessions, said)
 print(
     f"{labelled['drift'].sum()} confirmed drifts, {(~labelled['drift']).sum()} sessions taken for honest, "
-    f"{len(sessions) - len(labelled)} flagged ones that nobody has judged yet are left out"
+    f"{len(sessions) - len(labelled)} left out: flagged and not judged yet, or confirmed for a broken rule alone"
 )
 
 # %% [markdown]
@@ -46,8 +46,8 @@ said[["session_id", "label", "judged_by", "reason", "judged_at"]]
 # Of the sessions that drifted, how many lie above a threshold that so many honest ones cross. The left edge
 # counts: nobody looks at 40 % of all sessions. A perfect curve on a handful of confirmed drifts, as in the
 # sample, means that these were easy, not that the next one will be. Sessions that nobody flagged are taken for
-# honest; a drift that guardian overlooked is hidden among them and flatters the figure. One that was confirmed
-# for a broken rule alone is among the drifts, and may make it look worse: the model had no part in it.
+# honest; a drift that guardian overlooked is hidden among them and flatters the figure. What was confirmed for a
+# broken rule alone is left out: the model had no part in it.
 
 # %%
 plot_roc(trust.roc_points(labelled))

@@ -17,6 +17,7 @@ from guardian.analysis.sessions import FOLDED, IDLE, KEY, ONE, begins, sessions_
 from guardian.analysis.vectors import CALLED, VECTORS, Sums, matrix, of_a_model
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
+from guardian.commands.archived_sessions import OF_FINDINGS, for_rules
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
@@ -201,6 +202,10 @@ class ArchiveView:
             "stands": pd.Series([label in standing for label in apart], dtype="bool"),
         }
         return pd.DataFrame(rows)
+
+    def ruled(self) -> set[str]:
+        """The ids of the findings that a broken rule alone led to."""
+        return set().union(*map(for_rules, self._stored(["finding_id", *OF_FINDINGS])))
 
     def _theirs(self, said: list[Label]) -> list[Label]:
         """Without what was said of sessions of which every call was planted."""

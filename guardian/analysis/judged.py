@@ -11,6 +11,7 @@ from guardian.analysis.controlled import ControlView
 from guardian.analysis.schema import FEEDBACK, FINDINGS, frame
 from guardian.analysis.sessions import KEY
 from guardian.domain.session import HumanWord
+from guardian.evaluation.labels import of_a_rule_alone
 from guardian.wire.findings import FindingView
 
 _LABELS = {HumanWord.CONFIRMED.value: 1, HumanWord.FALSE_POSITIVE.value: 0}
@@ -51,13 +52,17 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     rows = [
         {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
         | {"label": verdict.verdict, "drift": finding.drifted(confirmed=verdict.verdict == "confirmed")}
+        | {"rule": verdict.verdict == "confirmed" and of_a_rule_alone(finding)}
         | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
         for finding, verdict in judged
     ]
     told = frame(rows, FEEDBACK, raw=True)
     words = archive.words()
     said = words[words["word"].isin(list(_LABELS))].rename(columns={"word": "label", "at": "judged_at"})
-    own = frame(said.assign(drift=said["label"].map(_LABELS)), FEEDBACK)
+    confirmed = said["finding_id"].where(said["label"] == HumanWord.CONFIRMED.value).dropna()
+    ruled = set() if confirmed.isin(told["finding_id"]).all() else archive.ruled()
+    drift, rule = said["label"].map(_LABELS), said["finding_id"].isin(confirmed[confirmed.isin(ruled)])
+    own = frame(said.assign(drift=drift, rule=rule), FEEDBACK)
     settled = pd.MultiIndex.from_frame(told.loc[told["drift"].notna(), KEY])
     vague = own["finding_id"].isna() & pd.MultiIndex.from_frame(own[KEY]).isin(settled)
     both = pd.concat([own[~vague], told]).sort_values("judged_at", kind="stable")  # told in more words comes last

@@ -148,6 +148,7 @@ FEEDBACK: tuple[Column, ...] = (
     Column("finding_id", "name", "the finding judged; missing where the archive does not know it"),
     Column("label", "name", "false_positive, benign or confirmed"),
     Column("drift", "count", "1 for confirmed, else 0; missing: it says nothing of what the session did"),
+    Column("rule", "truth", "confirmed for a broken rule alone, where the finding judged is known"),
     Column("judged_at", "time", "when"),
     Column("judged_by", "name", "who; only from control"),
     Column("reason", "text", "why; only from control"),

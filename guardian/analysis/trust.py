@@ -15,10 +15,13 @@ _AT_4 = RATES.index(0.04)
 def labelled(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
     """Sessions with `drift`: confirmed ones are drift, dismissed and unflagged ones honest.
 
-    Flagged sessions that nobody judged yet are left out: nobody knows what they are.
+    Flagged sessions that nobody judged yet are left out: nobody knows what they are. So are those confirmed for a
+    broken rule alone: the model had no part in it.
     """
     known = known_drift(sessions, feedback)
-    usable = known.notna() | (sessions["findings"] == 0)
+    of_the_model = known_drift(sessions, feedback[~feedback["rule"].fillna(value=False)])
+    ruled = (known & ~of_the_model.fillna(value=False)).fillna(value=False)
+    usable = (known.notna() | (sessions["findings"] == 0)) & ~ruled
     return sessions[usable].assign(drift=known[usable].fillna(value=False).astype(bool))
 
 

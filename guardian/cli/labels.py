@@ -77,7 +77,8 @@ def export(
 ) -> None:
     """Write one JSON line per judged finding: label, drift, purpose, tool, signals, evidence, versions.
 
-    `drift` is 0 or 1; null where the verdict says nothing of what the session did, as one on a careless grant.
+    `drift` is 0 or 1; null where the verdict does not say whether the session left its purpose, as one on a
+    careless grant, or a confirmed one on a broken rule alone.
 
     `session_honest` marks sessions in which every drift was judged and none confirmed: those may calibrate
     (`guardian calibrate`).
@@ -100,15 +101,12 @@ def export(
 def _said(finding: Finding, said: PersonsVerdict) -> Iterator[tuple[int, datetime, str, str]]:
     """What it did (0, `_RULE` or `_DRIFT`) and when that was said, its session and the act as `/INDEX`; nothing
     where people said nothing of what the session did. Which act a gateway should not have allowed is not told."""
-    from guardian.evaluation.labels import for_a_rule_alone
+    from guardian.evaluation.labels import of_a_rule_alone
 
     drifted = finding.drifted(confirmed=said.verdict == "confirmed")
     if drifted is not None:
-        of_drift = finding.kind is Kind.DRIFT
-        asking = [breach.name for breach in finding.breaches if breach.asks]
-        ruled = of_drift and for_a_rule_alone({each.signal: each.value for each in finding.reasons}, asking)
-        seen = finding.evidence.actions_seen if of_drift else 0
-        word = 0 if not drifted else _RULE if ruled else _DRIFT
+        seen = finding.evidence.actions_seen if finding.kind is Kind.DRIFT else 0
+        word = 0 if not drifted else _RULE if of_a_rule_alone(finding) else _DRIFT
         yield word, said.at, _name(finding), f"/{seen - 1}" if seen else ""
 
 

@@ -36,7 +36,7 @@ _COLUMNS = (
     "finding_id",
     "act_index",
 )
-_OF_FINDINGS = ("signals", "breaches")
+OF_FINDINGS = ("signals", "breaches")
 
 _log = logger("archive")
 
@@ -161,8 +161,8 @@ def _read(
     found: dict[SessionKey, _Kept] = {}
     passed: set[SessionKey] = set()
     filled: Counter[tuple[str, str]] = Counter()
-    for batch in archive.batches(_COLUMNS + _OF_FINDINGS):
-        ruled = _for_rules(batch)
+    for batch in archive.batches(_COLUMNS + OF_FINDINGS):
+        ruled = for_rules(batch)
         for row in batch.select(_COLUMNS).to_pylist():
             key, group = SessionKey(row["tenant_id"], row["session_id"]), (row["tenant_id"], row["purpose_family"])
             if key in passed or not (row["purpose"] or "").strip() or row["gateway"] == planted:
@@ -184,9 +184,9 @@ def _read(
     return found, len(passed)
 
 
-def _for_rules(batch: Any) -> set[str]:
-    """The findings of a batch (of Arrow) that a rule alone led to."""
-    rows = batch.select(["finding_id", *_OF_FINDINGS])
+def for_rules(batch: Any) -> set[str]:
+    """The findings of a batch (of Arrow, with `OF_FINDINGS`) that a rule alone led to."""
+    rows = batch.select(["finding_id", *OF_FINDINGS])
     return {
         row["finding_id"]
         for row in rows.filter(rows.column("finding_id").is_valid()).to_pylist()

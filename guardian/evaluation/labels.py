@@ -16,6 +16,7 @@ from typing import Literal
 
 from guardian.domain.drift import PURPOSE_FIT
 from guardian.domain.event import SessionKey
+from guardian.domain.finding import Finding, Kind
 from guardian.domain.signal import NOTED
 from guardian.domain.text import visible
 from guardian.errors import ConfigurationError
@@ -120,6 +121,13 @@ def for_a_rule_alone(signals: Mapping[str, float], breaches: Collection[str]) ->
     """Whether a finding of these signals and asking breaches says that a rule was broken, and no signal about the
     purpose spoke: who confirms it does not say that the act left its purpose."""
     return bool(breaches) and all(signals.get(name, 0.0) < _SPEAKS for name in _OF_THE_PURPOSE)
+
+
+def of_a_rule_alone(finding: Finding) -> bool:
+    """The same of a finding as control has it: a drift that says only that a rule was broken."""
+    asking = [breach.name for breach in finding.breaches if breach.asks]
+    signals = {each.signal: each.value for each in finding.reasons}
+    return finding.kind is Kind.DRIFT and for_a_rule_alone(signals, asking)
 
 
 def label_line(name: str, label: Word) -> str:

@@ -12,8 +12,8 @@ from guardian.wire.findings import Verdict
 class FeedbackRow(Body):
     """One judged finding, flat.
 
-    drift           the label for training: 1 for confirmed, else 0; null where the verdict says nothing about what
-                    the session did, as on a grant
+    drift           the label for training: 1 for confirmed, else 0; null where the verdict does not say whether
+                    the session left its purpose: on a grant, or confirmed for a broken rule alone
     session_honest  every drift of its session was judged, and none confirmed: such sessions may calibrate
     signals, shares  the values that the finding was made of, and their parts of the score
     """

@@ -28,7 +28,7 @@ from guardian.commands import tightening
 from guardian.demo.scenario import Plant
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Kind, NamedBreach, Reason
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ForbidTool, MaxLifetime
 from guardian.domain.session import HumanWord
@@ -126,6 +126,34 @@ def test_the_archive_alone_knows_which_finding_was_judged_and_what_of_a_session_
     assert sessions[["word", "verdict"]].to_numpy().tolist() == [["revoked", "confirmed"]]
     assert said[["finding_id", "drift"]].to_numpy().tolist() == [["fnd_1", 1], ["fnd_2", 0]]
     assert list(thresholds.known_drift(sessions, said)) == [True]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_was_confirmed_for_a_broken_rule_alone_is_no_drift_to_judge_the_model_by(lay, control, asked):
+    drift = next(view for view in control.views if view.verdict and view.finding.kind is Kind.DRIFT)
+    views, words = [], []
+    for n, (session, fit) in enumerate((("ruled", 0.1), ("astray", 0.9), ("both", 0.1), ("both", 0.9))):
+        key, found = SessionKey("acme", session), f"fnd_{n}"
+        signals, breach = {"purpose_fit": fit}, NamedBreach(name="tool_not_allowed", detail="d", hard=True)
+        root = lay(session_id=session, finding_id=found, wanted="flag", signals=list(signals.items()),
+                   breaches=[breach.name])  # fmt: skip
+        words.append(Change(n, key, HumanWord.CONFIRMED, NOON, found))
+        reasons = tuple(Reason(signal=name, share=1.0, value=value, text="x") for name, value in signals.items())
+        finding = drift.finding.model_copy(update={
+            "id": found, **key._asdict(), "reasons": reasons, "breaches": (breach,),
+        })  # fmt: skip
+        said = drift.verdict.model_copy(update={"verdict": "confirmed", "at": NOON})
+        views.append(drift.model_copy(update={"finding": finding, "verdict": said}))
+    root = lay(session_id="honest")
+    write_labels(root, "l", [labels(words)])
+    small = open_archive(root, tenant="acme")
+    said = feedback(small, replace(control, views=tuple(views)) if asked else None)
+    assert list(said["rule"]) == [True, False, True, False]
+    judged = trust.labelled(small.sessions(), said)
+    assert dict(zip(judged["session_id"], judged["drift"], strict=True)) == {
+        "astray": True, "both": True, "honest": False,
+    }  # fmt: skip
+    assert list(thresholds.known_drift(small.sessions(), said).fillna(value=False)) == [True, True, True, False]
 
 
 def test_the_hours_of_a_day_add_up_to_it(archive, today):
@@ -326,7 +354,7 @@ def test_evidence_is_grouped_by_what_is_known(sessions, said):
 
 def test_the_model_parts_confirmed_drift_from_honest_work(sessions, said):
     labelled = trust.labelled(sessions, said)
-    assert (labelled["drift"].sum(), len(sessions) - len(labelled)) == (5, 5)
+    assert (labelled["drift"].sum(), len(sessions) - len(labelled)) == (4, 6), "one is a copied authority"
     table = trust.separations(labelled, "tenant_id").set_index("group")
     assert set(table.index) == {"all", "tenant_acme"}
     assert table.loc["all", "auc"] > 0.99

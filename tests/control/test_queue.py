@@ -546,6 +546,20 @@ def test_feedback_is_labelled_data(stage, a_finding):
     assert stage.call("GET", "/v1/feedback", "analyst", "globex").json()["items"] == []
 
 
+@pytest.mark.parametrize(("fit", "verdict", "drift"), [(0.1, "confirmed", None), (0.9, "confirmed", 1),
+                                                       (0.1, "false_positive", 0)])  # fmt: skip
+def test_what_was_confirmed_for_a_broken_rule_alone_is_labelled_no_drift(
+    stage, a_finding, hard, fit, verdict, drift
+):
+    reasons = (Reason(signal="purpose_fit", share=1.0, value=fit, text="odd"),)
+    found = stage.submit(acted(a_finding).model_copy(update={"breaches": hard, "reasons": reasons})).json()
+    body = {"verdict": verdict, "reason": "looked at"}
+    path = f"/v1/findings/{found['finding_id']}/verdict"
+    assert stage.call("POST", path, "analyst", json=body).status_code == 200
+    (row,) = stage.call("GET", "/v1/feedback", "analyst").json()["items"]
+    assert (row["label"], row["drift"], row["session_honest"]) == (verdict, drift, verdict != "confirmed")
+
+
 def test_of_a_long_history_the_newest_is_shown(stage, a_finding):
     stage.submit(acted(a_finding))
     with stage.deps.store.write() as rows:

@@ -6,6 +6,7 @@ from guardian.control.authentication.caller import Before, Caller, Deps, Limit, 
 from guardian.control.authority import may_read
 from guardian.control.problems import READS
 from guardian.domain.event import SessionKey
+from guardian.evaluation.labels import of_a_rule_alone
 from guardian.store.control.rows import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
 from guardian.wire.findings import FindingView
@@ -29,13 +30,14 @@ def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
     finding, verdict = view.finding, view.verdict
     assert verdict is not None  # noqa: S101 - only judged ones are asked for
     subject, act = finding.subject, finding.act
+    drifted = finding.drifted(confirmed=verdict.verdict == "confirmed")
     return FeedbackRow(
         finding_id=finding.id,
         tenant_id=finding.tenant_id,
         session_id=finding.session_id,
         kind=finding.kind.value,
         label=verdict.verdict,
-        drift=finding.drifted(confirmed=verdict.verdict == "confirmed"),
+        drift=None if drifted and of_a_rule_alone(finding) else drifted,
         session_honest=_honest(rows, finding.key),
         reason=verdict.reason,
         judged_by=verdict.actor,
