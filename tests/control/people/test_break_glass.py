@@ -68,6 +68,20 @@ def test_a_grant_ends_by_the_clock_even_if_nobody_sweeps(stage):
     assert _reinstate(stage).status_code == 202
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_clock_that_is_set_back_revives_no_grant_whose_end_is_recorded(stage, early):
+    _revoke(stage)
+    grant = _break(stage, minutes=30).json()
+    if early:
+        stage.clock.pass_(minutes=20)
+        stage.call("POST", f"/v1/break-glass/{grant['id']}/end", "responder", who="responder-2")
+    else:
+        stage.clock.pass_(minutes=30)
+        sweep(stage.deps)
+    stage.clock.now -= timedelta(minutes=10)
+    assert _reinstate(stage).status_code == 202
+
+
 def test_everybody_hears_of_it_at_once_and_when_it_is_over(stage):
     grant = _break(stage, minutes=10).json()
     assert _alerts(stage) == [("critical", "responder-1 broke the glass", "acme")]
