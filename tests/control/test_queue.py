@@ -492,8 +492,10 @@ def test_who_may_and_how_long(stage, a_finding):
     made = excepted(stage, found).json()
     path = f"/v1/exceptions/{made['id']}/end"
     assert stage.call("POST", path, "auditor", json={"reason": "x"}).status_code == 403
+    stage.clock.pass_(minutes=2)
     ended = stage.call("POST", path, "analyst", json={"reason": "over"}).json()
     assert ended["ended_by"] == "analyst-1"
+    stage.clock.now -= timedelta(minutes=1)  # set back, it revives none
     assert stage.submit(acted(a_finding, "later")).json()["effect"] == "flag"
     assert stage.call("GET", "/v1/exceptions").json()["items"] == []
     assert len(stage.call("GET", "/v1/exceptions?ended=true").json()["items"]) == 1
