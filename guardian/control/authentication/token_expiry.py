@@ -1,5 +1,5 @@
 """People hear in time that the last token of a machine ends: a gateway without a token refuses everybody,
-and Prometheus without one sees nothing."""
+and Prometheus without one sees nothing. And that a control lacks the key of the newest: it refuses that."""
 
 import shlex
 from collections.abc import Iterable
@@ -16,13 +16,29 @@ _BY_HAND = timedelta(days=28)
 
 
 def tell_of_ending_tokens(deps: ControlDeps) -> None:
-    """Two weeks before the last token of a machine ends, and two days before."""
+    """Two weeks before the last token of a machine ends, and two days before. And once of each key that signs
+    elsewhere and is not in this control's file."""
     now = deps.clock()
     with deps.store.read() as rows:
-        ending = _ending(rows.tokens.of_machines(now), now)
-    if not ending:
+        known = rows.tokens.of_machines(now)
+    ending, lacking = _ending(known, now), _signed_elsewhere(deps, known)
+    if not ending and lacking is None:
         return
     with deps.store.write() as rows:
+        if lacking is not None:
+            tell(
+                deps,
+                rows,
+                topic="lacking_key",
+                tenant_id=OPERATORS,
+                title="A control lacks the newest signing key",
+                detail=f"{lacking.kid}, by which the newest token is ({lacking.role} {lacking.principal_id}): it"
+                " refuses what that key signed. Copy keys/signing.jwks.json to it from where `guardian token"
+                " rotate` was run",
+                severity="high",
+                once=lacking.kid,
+                now=now,
+            )
         for step, last in ending:
             who, days = f"{last.role} {last.principal_id}", step.days
             tenants = (part for name in last.tenants for part in ("--tenant", name))
@@ -39,6 +55,14 @@ def tell_of_ending_tokens(deps: ControlDeps) -> None:
                 once=f"{last.jti} {days}",
                 now=now,
             )
+
+
+def _signed_elsewhere(deps: ControlDeps, known: Iterable[TokenRow]) -> TokenRow | None:
+    """The newest token, if its key is not here. Older ones may be of a key that was retired before control's
+    database kept that."""
+    dated = ((row.issued_at, row.jti, row) for row in known if row.issued_at is not None)
+    *_, newest = max(dated, default=(None,))
+    return newest if newest is not None and deps.tokens.keys.current().find(newest.kid) is None else None
 
 
 def _ending(known: Iterable[TokenRow], now: datetime) -> list[tuple[timedelta, TokenRow]]:

@@ -1,11 +1,13 @@
 """People hear of a machine's last token before it ends, once in time and once more when it is urgent."""
 
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 
 from guardian.control.authentication.token_expiry import tell_of_ending_tokens
 from guardian.control.authentication.token_records import record_token
 from guardian.domain.finding import OPERATORS
+from guardian.keys.signing import SigningKeys
 
 
 def give(stage, principal: str, role: str = "gateway", *, days: float) -> str:
@@ -85,3 +87,24 @@ def test_nor_of_one_whose_key_was_retired_for_it_has_ended_already(stage) -> Non
         rows.tokens.retire_key(str(stage.deps.tokens.keys.current().signing.kid), stage.clock())
     stage.clock.now += timedelta(days=89)
     assert told(stage) == []
+
+
+def test_people_hear_that_a_control_lacks_the_key_by_which_another_one_signs(stage, tmp_path) -> None:
+    def give_elsewhere(principal: str) -> None:
+        with stage.deps.store.write() as rows:
+            record_token(
+                rows,
+                elsewhere.issue(principal, role="gateway", tenants=["acme"], ttl=life, now=stage.clock()),
+            )
+
+    life, elsewhere = (
+        timedelta(days=90),
+        replace(stage.deps.tokens, keys=SigningKeys.create(tmp_path / "other.json")),
+    )
+    give_elsewhere("gw-old")
+    stage.clock.now += timedelta(days=1)
+    give(stage, "gw-eu", days=90)
+    assert told(stage) == [], "that key may have been retired long ago"
+    stage.clock.now += timedelta(days=1)
+    give_elsewhere("gw-us")
+    assert told(stage) == ["A control lacks the newest signing key"]
