@@ -4,6 +4,7 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,17 @@ def fits_the_schema(policy: dict[str, Any]) -> bool:
     return cedarpy.validate_policies(cedarpy.policies_from_json_str(text), SHIPPED.schema).validation_passed
 
 
-SPEAKS = {name: tuple(speaking(policy)) for name, policy in STATIC.items()}
-# Where a forbid speaks, a permit is not heard: such a case proves nothing about permits. The guards of
-# separation.cedar are left out, for they stand behind the permits on purpose and would hide one that is too wide.
-HEARD = tuple(
-    not any(
-        SPEAKS[name][place]
-        for name, policy in STATIC.items()
-        if policy["effect"] == "forbid" and name not in GUARDS
-    )
-    for place in range(len(CASES))
-)
+@cache
+def speaks(policy_id: str) -> tuple[bool, ...]:
+    return tuple(speaking(STATIC[policy_id]))
+
+
+@cache
+def heard() -> tuple[bool, ...]:
+    """Where a forbid speaks, a permit is not heard: such a case proves nothing about permits. The guards of
+    separation.cedar are left out, for they stand behind the permits on purpose and would hide one that is too wide."""
+    forbids = [name for name, policy in STATIC.items() if policy["effect"] == "forbid" and name not in GUARDS]
+    return tuple(not any(spoken) for spoken in zip(*map(speaks, forbids), strict=True))
 
 
 def mutants(policy: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -114,10 +115,10 @@ def nodes(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], 
 @pytest.mark.parametrize("policy_id", sorted(STATIC))
 def test_whatever_is_changed_about_a_policy_some_case_notices(policy_id):
     policy = STATIC[policy_id]
-    counts = HEARD if policy["effect"] == "permit" else (True,) * len(CASES)
+    counts = heard() if policy["effect"] == "permit" else (True,) * len(CASES)
 
     def unnoticed(mutant: dict[str, Any]) -> bool:
-        answers = zip(SPEAKS[policy_id], speaking(mutant), counts, strict=True)
+        answers = zip(speaks(policy_id), speaking(mutant), counts, strict=True)
         return all(was == now for was, now, counted in answers if counted) and fits_the_schema(mutant)
 
     assert [what for what, mutant in mutants(policy) if unnoticed(mutant)] == []

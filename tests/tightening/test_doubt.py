@@ -1,6 +1,7 @@
 """What sessions that guardian flagged or found unusual do to what is proposed: nothing, of every kind."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 
@@ -23,15 +24,19 @@ FACTS = {
 }  # fmt: skip
 
 
+@cache
 def honest(call):
     """Four sessions a day of four agents, of which one alone purges."""
+    calls = []
     for n in range(4 * DAYS):
         said = {"contract": f"c{1 + n % 2}", "region": ("eu", "us")[n % 2], "limit": 5 + n % 20}
         told = FACTS | {"session_id": f"s{n}", "agent_id": f"agent_review-{n % 4}"}
         at = BEGIN + timedelta(days=n // 4, minutes=n % 4)
-        yield call(**told | {"at": at, "decision_id": f"d{n}", "arguments": said | {"to": f"u{n}@acme.example"}})
+        to = {"to": f"u{n}@acme.example"}
+        calls.append(call(**told | {"at": at, "decision_id": f"d{n}", "arguments": said | to}))
         if n % 8 == 1:
-            yield call(**told | {"at": at, "decision_id": f"p{n}", "tool": "admin.purge"})
+            calls.append(call(**told | {"at": at, "decision_id": f"p{n}", "tool": "admin.purge"}))
+    return tuple(calls)
 
 
 ODD = {

@@ -25,6 +25,7 @@ from guardian.tightening.proposal import read_proposal
 DAYS = 89
 UNTIL = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
 BEGIN = UNTIL - timedelta(days=DAYS) + timedelta(hours=9)
+MIDDLE = BEGIN + timedelta(days=52)
 ANN, BOB = "window:agent_review|ann", "window:agent_review|bob"
 TOOLS = ("contracts.read", "crm.read", "mail.send")
 
@@ -64,14 +65,19 @@ def proposed(tmp_path):
     return made
 
 
-def daily(session, tool, *, days=DAYS - 1, **facts):
-    """One call a day."""
-    return [{"session_id": session, "tool": tool, "at": BEGIN + timedelta(days=n)} | facts for n in range(days)]
+def when(n):
+    """An hour apart, four on every fourth day: an archive keeps a file for each day."""
+    return BEGIN + timedelta(days=n - n % 4, hours=n % 4)
+
+
+def often(session, tool, which=range(DAYS - 1), **facts):
+    """Calls that are one session each where it has no name."""
+    return [{"session_id": session, "tool": tool, "at": when(n)} | facts for n in which]
 
 
 def late(**facts):
-    """One call of ann's six hours after a day's work."""
-    return {"session_id": ANN, "decision_id": "late", "at": BEGIN + timedelta(days=50, hours=6)} | facts
+    """One call of ann's hours after a day's work."""
+    return {"session_id": ANN, "decision_id": "late", "at": MIDDLE + timedelta(hours=6)} | facts
 
 
 def taken(proposal):
@@ -82,7 +88,7 @@ def taken(proposal):
 def test_a_moment_of_a_user_whose_sessions_have_no_names_costs_one_session_and_no_quarter(
     archive, proposed, tmp_path, told
 ):
-    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read"), late(tool="mail.send", **told)]
+    work = [*often(ANN, "crm.read"), *often(BOB, "contracts.read"), late(tool="mail.send", **told)]
     held = archive(*work)
     proposal = proposed(held)
     assert taken(proposal).keys() == {"mail.send"}, "crm.read is in daily use"
@@ -108,8 +114,9 @@ def test_a_moment_of_a_user_whose_sessions_have_no_names_costs_one_session_and_n
 def test_of_sessions_without_names_people_spoke_of_the_one_that_was_judged_or_of_the_last_by_then(
     archive, word, hours, finding, honest
 ):
-    said = Change(1, SessionKey("acme", ANN), word, BEGIN + timedelta(days=50, hours=hours), finding)
-    held = archive(*daily(ANN, "crm.read"), late(wanted="flag"), said=[said])
+    said = Change(1, SessionKey("acme", ANN), word, MIDDLE + timedelta(hours=hours), finding)
+    daily = [{"session_id": ANN, "tool": "crm.read", "at": MIDDLE + timedelta(days=n)} for n in range(-2, 3)]
+    held = archive(*daily, late(wanted="flag"), said=[said])
     calls, trust = recorded(Settings(), held, Window("acme"))
     that_day = [call for call in calls() if call.at.date() == late()["at"].date()]
     assert tuple(trust.honest(call.key) for call in that_day) == honest
@@ -121,7 +128,7 @@ def test_a_session_that_was_flagged_before_the_window_is_as_little_honest_in_it(
     since = UNTIL - timedelta(days=DAYS)
     early = {"session_id": name, "tool": "mail.send", "decision_id": "e", "at": since - timedelta(minutes=5)}
     on = early | {"decision_id": "o", "at": since + timedelta(minutes=5)}
-    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read")]
+    work = [*often(ANN, "crm.read"), *often(BOB, "contracts.read")]
     assert taken(proposed(archive(*work, early, on))) == {}
     flagged = proposed(archive(*work, early | {"wanted": "flag"}, on))
     assert taken(flagged) == {"mail.send": "called only by 1 session that guardian flagged"}
@@ -143,7 +150,7 @@ def test_calls_before_the_window_tell_which_session_of_a_nameless_key_was_flagge
 def test_a_word_before_the_window_clears_what_was_flagged_before_it(archive, days, flags):
     at = BEGIN + timedelta(days=60)
     held = archive(
-        *daily("sess_7", "crm.read", days=80, wanted="none"),
+        *often("sess_7", "crm.read", range(56, 80), wanted="none"),
         {"session_id": "sess_7", "tool": "mail.send", "at": at, "wanted": "flag", "decision_id": "bad"},
         said=[Change(1, SessionKey("acme", "sess_7"), HumanWord.FALSE_POSITIVE, BEGIN + timedelta(days=days), "")],
     )
@@ -153,8 +160,8 @@ def test_a_word_before_the_window_clears_what_was_flagged_before_it(archive, day
 
 def test_verifying_knows_who_was_flagged_long_before_the_merge(archive, proposed, tmp_path):
     flag = {"session_id": "sess_7", "tool": "mail.send", "at": BEGIN, "wanted": "flag", "decision_id": "bad"}
-    stopped = daily("sess_7", "mail.send", allowed=False)
-    held = archive(*daily(ANN, "crm.read"), *daily(BOB, "contracts.read"), flag, *stopped)
+    stopped = often("sess_7", "mail.send", allowed=False)
+    held = archive(*often(ANN, "crm.read"), *often(BOB, "contracts.read"), flag, *stopped)
     assert taken(proposed(held)).keys() == {"mail.send"}
     found = verify_proposal(Settings(), held, tmp_path / "p", BEGIN + timedelta(days=60))
     assert (found.denied_flagged, found.denied_honest, found.broken) == (DAYS - 61, 0, 0)
@@ -168,7 +175,7 @@ def test_a_word_answers_for_what_was_unusual_before_it_and_not_for_what_came_lat
     seven = {"session_id": "sess_7", "tool": "contracts.read", "at": BEGIN, "decision_id": "first"} | flag
     odd = {"session_id": "sess_7", "tool": "mail.send", "one_in": 500.0, "at": BEGIN + timedelta(days=50)}
     said = Change(1, SessionKey("acme", "sess_7"), HumanWord.FALSE_POSITIVE, BEGIN + timedelta(days=days), "")
-    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read")]
+    work = [*often(ANN, "crm.read"), *often(BOB, "contracts.read")]
     proposal = proposed(archive(*work, seven, odd | {"decision_id": "odd"}, said=[said]))
     why = "called only by 1 session that guardian found unusual"
     assert taken(proposal) == ({} if cleared else {"mail.send": why})
@@ -179,7 +186,7 @@ def test_a_proposal_whose_policies_ask_for_a_tool_by_a_name_that_nobody_uses_is_
     archive, proposed, tmp_path
 ):
     sent = {"session_id": "sess_7", "tool": "mail.send", "at": BEGIN, "tool_spelt": "mcp__mail__send"}
-    work = [*daily(ANN, "crm.read"), *daily(BOB, "contracts.read"), sent | {"wanted": "flag"}]
+    work = [*often(ANN, "crm.read"), *often(BOB, "contracts.read"), sent | {"wanted": "flag"}]
     made_up = sent | {"tool_spelt": "mail/anything", "allowed": False, "decision_id": "no"}
     held = archive(*work, made_up)
     assert proposed(held).spelt == {"mail.send": ("mcp__mail__send",)}
@@ -195,8 +202,8 @@ def test_a_proposal_whose_policies_ask_for_a_tool_by_a_name_that_nobody_uses_is_
 
 
 def test_the_ledger_shows_each_session_that_a_name_stands_for_the_latest_first(archive):
-    other = daily(f"{ANN}@acme.eu", "crm.read", days=3)
-    held = archive(*daily(ANN, "crm.read", days=3), *other, late(tool="mail.send"))
+    other = often(f"{ANN}@acme.eu", "crm.read", range(3))
+    held = archive(*often(ANN, "crm.read", range(3)), *other, late(tool="mail.send"))
     chains = authority_of(Settings(), held, ANN, tenant_id="acme", window=timedelta(days=DAYS + 1))
     assert [sorted(chain[-1].hop.used) for chain in chains] == [["mail.send"], *[["crm.read"]] * 3]
     name = chains[0][-1].hop.key.session_id
@@ -208,12 +215,12 @@ def test_the_ledger_shows_each_session_that_a_name_stands_for_the_latest_first(a
 def test_what_guardian_planted_to_test_itself_is_nobodys_work(archive, proposed):
     settings = Settings(revocation={"self_test": {"gateway": "plants"}})
     plants = [
-        {"session_id": f"plant{n}", "decision_id": f"p{n}", "at": BEGIN + timedelta(days=n, hours=1)}
+        {"session_id": f"plant{n}", "decision_id": f"p{n}", "at": when(n) + timedelta(minutes=1)}
         | {"gateway": "plants", "role": role, "agent_id": role, "tool": "mail.send", "wanted": "flag"}
         for n in range(DAYS - 1)
         for role in [("agent_review", "agent_planted")[n % 2]]
     ]
-    proposal = proposed(archive(*daily(ANN, "crm.read"), *plants), settings)
+    proposal = proposed(archive(*often(ANN, "crm.read"), *plants), settings)
     assert taken(proposal).keys() == {"contracts.read", "mail.send"}
     assert not any("flagged" in why for why in taken(proposal).values())
     assert (proposal.backtest.replayed, proposal.backtest.flagged_sessions) == (DAYS - 1, 0)
