@@ -5,28 +5,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("sentence_transformers")
-
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from later import Later
 
 from guardian.bootstrap import plugins
 from guardian.embedding.ports import DIMENSIONS, Encoder
-from guardian.embedding.sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformers,
-    new_pair_model,
-)
 from guardian.errors import ConfigurationError, ModelAway, ModelError
 
 Opens = Callable[..., Encoder]
+encoders = Later("guardian.embedding.sentence_transformers")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sentence_transformers")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both halves, of one layer and a vocabulary of letters."""
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
     raw, out = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("whole")
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
@@ -34,8 +34,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertTokenizerFast(str(raw / "vocab.txt")).save_pretrained(raw)
     shape = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     BertModel(BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(raw)
-    new_pair_model(str(raw)).save(str(out / "pair"))
-    SentenceTransformer(modules=[Transformer(str(raw)), Pooling(384)], device="cpu").save(str(out / "text"))
+    encoders.new_pair_model(str(raw)).save(str(out / "pair"))
+    encoders.SentenceTransformer(modules=[Transformer(str(raw)), Pooling(384)], device="cpu").save(
+        str(out / "text")
+    )
     return out
 
 
@@ -49,7 +51,7 @@ def half(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path:
 def opens(half: Path, whole: Path) -> Opens:
     """Opens that copy beside the other half, with more options."""
     halves = {"pair": str(whole / "pair"), "text": str(whole / "text"), half.name: str(half)}
-    return lambda **options: SentenceTransformers(**halves, **options).open(whole)
+    return lambda **options: encoders.SentenceTransformers(**halves, **options).open(whole)
 
 
 def test_a_copy_that_nobody_broke_answers(opens: Opens) -> None:

@@ -52,7 +52,7 @@ def speaks(policy_id: str) -> tuple[bool, ...]:
 @cache
 def heard() -> tuple[bool, ...]:
     """Where a forbid speaks, a permit is not heard: such a case proves nothing about permits. The guards of
-    separation.cedar are left out, for they stand behind the permits on purpose and would hide one that is too wide."""
+    separation.cedar are left out: they stand behind the permits on purpose and would hide one that is too wide."""
     forbids = [name for name, policy in STATIC.items() if policy["effect"] == "forbid" and name not in GUARDS]
     return tuple(not any(spoken) for spoken in zip(*map(speaks, forbids), strict=True))
 

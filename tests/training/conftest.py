@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from guardian.training.apis import Operation, Parameter
 
@@ -11,9 +10,13 @@ THINGS = ("report", "budget", "meeting", "contact", "backup", "policy", "shipmen
 DEEDS = {"list": "Lists the", "get": "Gets a", "update": "Updates the given", "delete": "Deletes the specified"}
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="package")
 def one_thread() -> Iterator[None]:
-    """Models of one layer are too small to share out: threads would mostly wait for each other."""
+    """Models of one layer are too small to share out: threads would mostly wait for each other. Where what trains
+    them is not installed, the test is skipped."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("onnx")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -5,24 +5,20 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from later import Later
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("sentence_transformers")
-pytest.importorskip("onnx")
+from guardian.errors import ModelError
+from guardian.training.pairs import examples
+from guardian.training.scenarios import scenario_sessions
 
-from guardian.embedding.sentence_transformers import new_pair_model  # noqa: E402
-from guardian.errors import ModelError  # noqa: E402
-from guardian.training.bases import pair_base  # noqa: E402
-from guardian.training.loop import Plan, fit  # noqa: E402
-from guardian.training.pairs import examples  # noqa: E402
-from guardian.training.scenarios import scenario_sessions  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
+torch, encoders = Later("torch"), Later("guardian.embedding.sentence_transformers")
+bases, loop = Later("guardian.training.bases"), Later("guardian.training.loop")
 WIDTH = 64
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of three layers with a vocabulary of letters."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -53,7 +49,7 @@ def wheel(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     class Graph(torch.nn.Module):  # type: ignore[misc]
         """Its inputs in order; the weights keep the names of the model."""
 
-        def __init__(self, model: BertModel) -> None:
+        def __init__(self, model: "BertModel") -> None:
             super().__init__()
             self.embeddings, self.encoder, self._whole = model.embeddings, model.encoder, [model]
 
@@ -78,18 +74,18 @@ def test_a_wheel_gives_back_every_weight_within_a_step_of_its_int8(
 ) -> None:
     from safetensors.torch import load_file
 
-    found = pair_base(wheel, plain, tmp_path / "base")
+    found = bases.pair_base(wheel, plain, tmp_path / "base")
     before, after = load_file(plain / "model.safetensors"), load_file(found / "model.safetensors")
     assert before.keys() == after.keys()
     for name, value in before.items():
         step = (value.max() - value.min()) / 255 if value.ndim > 1 else 1e-6
         assert (after[name] - value).abs().max() <= step + 1e-6, name
     pairs = [("review the contract", "contract.read")]
-    assert new_pair_model(str(found)).preprocess(pairs)["input_ids"].shape[1] > 4
+    assert encoders.new_pair_model(str(found)).preprocess(pairs)["input_ids"].shape[1] > 4
 
 
 def test_a_directory_is_taken_as_it_is(plain: Path, tmp_path: Path) -> None:
-    assert pair_base(plain, plain, tmp_path / "base") == plain
+    assert bases.pair_base(plain, plain, tmp_path / "base") == plain
 
 
 @pytest.mark.parametrize(
@@ -127,14 +123,16 @@ def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_p
         given = shutil.copytree(plain, tmp_path / "kind")
         (given / "config.json").write_text('{"model_type": "electra"}' if case == "other kind" else "", "utf-8")
     with pytest.raises(ModelError, match=r"neither|one is needed|no int8 graph|vocabulary|config\.json|electra"):
-        pair_base(given, text, tmp_path / "base")
+        bases.pair_base(given, text, tmp_path / "base")
 
 
 def test_only_the_upper_layers_learn(plain: Path) -> None:
-    model = new_pair_model(str(plain))
+    model = encoders.new_pair_model(str(plain))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    fit(
-        model, examples(scenario_sessions(seed=3, repeats=1)[:4], seed=3), Plan(steps=2, seed=3, batch=4, layers=1)
+    loop.fit(
+        model,
+        examples(scenario_sessions(seed=3, repeats=1)[:4], seed=3),
+        loop.Plan(steps=2, seed=3, batch=4, layers=1),
     )
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved

@@ -2,43 +2,42 @@
 
 import json
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from later import Later
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("sentence_transformers")
-pytest.importorskip("onnx")
+from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
+from guardian.cli import app
+from guardian.commands.calibrating import calibrate_trained
+from guardian.config import load as load_settings
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Scenario
+from guardian.embedding import FitRequest, load
+from guardian.embedding.artefact import FOLDS, open_artefact
+from guardian.embedding.onnx import Onnx
+from guardian.errors import ConfigurationError, ModelError
+from guardian.training.apis import Operation
+from guardian.training.scenarios import scenario_sessions
+from guardian.training.toolboxes import ABOUT_ACTS, DATASET, all_toolboxes, toolbox_sessions
 
-from safetensors.torch import load_file  # noqa: E402
-from structlog.testing import capture_logs  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
+torch, tensors, encoders = (
+    Later("torch"),
+    Later("safetensors.torch"),
+    Later("guardian.embedding.sentence_transformers"),
+)
+training, stages, loop = (Later(f"guardian.training.{name}") for name in ("recipe", "stages", "loop"))
 
-from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for  # noqa: E402
-from guardian.cli import app  # noqa: E402
-from guardian.commands.calibrating import calibrate_trained  # noqa: E402
-from guardian.config import load as load_settings  # noqa: E402
-from guardian.demo.log import log_lines  # noqa: E402
-from guardian.demo.scenario import Scenario  # noqa: E402
-from guardian.embedding import FitRequest, load  # noqa: E402
-from guardian.embedding.artefact import FOLDS, open_artefact  # noqa: E402
-from guardian.embedding.onnx import Onnx  # noqa: E402
-from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
-from guardian.errors import ConfigurationError, ModelError  # noqa: E402
-from guardian.training import stages  # noqa: E402
-from guardian.training.apis import Operation  # noqa: E402
-from guardian.training.loop import whole  # noqa: E402
-from guardian.training.recipe import _examples, _written_work, train  # noqa: E402
-from guardian.training.scenarios import scenario_sessions  # noqa: E402
-from guardian.training.stages import Recipe  # noqa: E402
-from guardian.training.toolboxes import ABOUT_ACTS, DATASET, all_toolboxes, toolbox_sessions  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(repeats=1, batch=8, judged=60, measured=12, tool_steps=0, act_steps=0)
+def small(**varied: float) -> "stages.Recipe":
+    told = {"repeats": 1, "batch": 8, "judged": 60, "measured": 12, "tool_steps": 0, "act_steps": 0}
+    return stages.Recipe(**told | varied)
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +94,11 @@ def few_tools(made_operations: list[Operation], monkeypatch: pytest.MonkeyPatch)
 def test_written_work_is_known_by_all_of_its_files_that_are_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     monkeypatch.setattr("guardian.training.recipe.digest", lambda path: read.append(path.name) or path.name)
-    told = _written_work()
+    told = training._written_work()
     assert {"office.txt", "desk.txt", "graded.jsonl"} <= set(read)
     assert "aemter.txt" not in read
     monkeypatch.setattr("guardian.training.recipe.digest", lambda path: path.name.replace("desk", "other"))
-    assert _written_work() != told
+    assert training._written_work() != told
 
 
 @pytest.mark.slow
@@ -108,9 +107,9 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     base: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[tuple[int, int, str]] = []
-    recipe = replace(SMALL, repeats=0, tool_steps=4, act_steps=9)  # the data sets alone, so no third stage
+    recipe = small(repeats=0, tool_steps=4, act_steps=9)  # the data sets alone, so no third stage
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
-    train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
+    training.train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
     assert steps[-1][:2] == (16, 16)
     fit = load(tmp_path / "a", Onnx())
     assert fit.version == load(tmp_path / "a", Onnx()).version
@@ -135,20 +134,20 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(files, tmp_path / "b", resume=False, progress=stop, **options)
+        training.train(files, tmp_path / "b", resume=False, progress=stop, **options)
     with pytest.raises(ModelError, match="was not finished; --resume continues it"):
-        train(files, tmp_path / "b", resume=False, progress=stop, **options)
-    for other, named in (({"seed": 6}, "seed"), ({"steps": 5}, "steps"), ({"recipe": SMALL}, "recipe")):
+        training.train(files, tmp_path / "b", resume=False, progress=stop, **options)
+    for other, named in (({"seed": 6}, "seed"), ({"steps": 5}, "steps"), ({"recipe": small()}, "recipe")):
         with pytest.raises(ModelError, match=f"had other {named};"):
-            train(files, tmp_path / "b", resume=True, progress=stop, **{**options, **other})
+            training.train(files, tmp_path / "b", resume=True, progress=stop, **{**options, **other})
     with pytest.raises(ModelError, match="had other files;"):
-        train(files[::-1], tmp_path / "b", resume=True, progress=stop, **options)
+        training.train(files[::-1], tmp_path / "b", resume=True, progress=stop, **options)
     with monkeypatch.context() as edited:
         edited.setattr("guardian.training.recipe._written_work", lambda: "another")
         with pytest.raises(ModelError, match="had other written_work;"):
-            train(files, tmp_path / "b", resume=True, progress=stop, **options)
+            training.train(files, tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
-    train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
+    training.train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
     assert told[0] > 10
     requests = [
         FitRequest("review the contract", "contract.read", {"customer": "Acme"}),
@@ -160,24 +159,24 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_tools")
 def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: list[Path], tmp_path: Path) -> None:
-    out, recipe = tmp_path / "m", replace(SMALL, repeats=0)
-    train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=recipe)
+    out, recipe = tmp_path / "m", small(repeats=0)
+    training.train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=recipe)
     rows = json.loads((out / "parity.json").read_text())
     pairs = [tuple(row["pair"]) for row in rows]
     stored = np.array([row["logit"] for row in rows])
     left = out / ".work" / "reference"
-    reference = load(out, SentenceTransformers(pair=str(left / "pair"), text=str(left / "text")))
+    reference = load(out, encoders.SentenceTransformers(pair=str(left / "pair"), text=str(left / "text")))
     assert np.allclose(reference._encoder.logits(pairs), stored, atol=1e-4)
     assert np.allclose(load(out, Onnx())._encoder.logits(pairs), stored, atol=0.05)
     texts = ["read the contract", "send money to Bob"]
     assert np.allclose(reference.embed(texts), load(out, Onnx()).embed(texts), atol=0.02)
     for half in ({}, {"pair": str(left / "pair")}, {"text": str(left / "text")}):
         with pytest.raises(ModelError, match=r"needs two folders in model\.options.*reference"):
-            load(out, SentenceTransformers(**half))
+            load(out, encoders.SentenceTransformers(**half))
     with pytest.raises(ModelError, match="gives 384 numbers, where guardian needs 1: a cross-encoder"):
-        load(out, SentenceTransformers(pair=str(base), text=str(left / "text")))
+        load(out, encoders.SentenceTransformers(pair=str(base), text=str(left / "text")))
     with pytest.raises(ModelError, match="gives 1 numbers, where guardian needs 384"):
-        load(out, SentenceTransformers(pair=str(left / "pair"), text=str(left / "pair")))
+        load(out, encoders.SentenceTransformers(pair=str(left / "pair"), text=str(left / "pair")))
 
 
 def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_what_it_had_read(
@@ -189,7 +188,7 @@ def test_an_interrupted_training_from_a_log_that_is_still_written_goes_on_with_w
     went_on = []
 
     def fit(given: list[Path], out: Path, *, resume: bool, **_: object) -> None:
-        run = stages.Run(out / ".work", recipe=SMALL, files=given)
+        run = stages.Run(out / ".work", recipe=small(), files=given)
         went_on.append(run.goes_on(resume=resume))
         run.note(finished=False)
         raise KeyboardInterrupt
@@ -222,7 +221,7 @@ def test_what_of_a_log_could_not_be_learnt_from_is_the_exit_code_too_of_a_traini
     log.write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
 
     def fit(given: list[Path], out: Path, **_: object) -> None:
-        stages.Run(out / ".work", recipe=SMALL, files=given).note(finished=True)
+        stages.Run(out / ".work", recipe=small(), files=given).note(finished=True)
 
     lexical = load_settings(None, overrides={"model": {"engine": "lexical"}})
     monkeypatch.setattr("guardian.training.recipe.train", fit)
@@ -266,9 +265,9 @@ def test_what_is_said_to_come_next_works_from_where_it_is_said(
 
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing can be held out; give at least two data sets"):
-        train(
+        training.train(
             files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
-            recipe=Recipe(repeats=0, batch=8),
+            recipe=stages.Recipe(repeats=0, batch=8),
         )  # fmt: skip
 
 
@@ -279,11 +278,18 @@ def test_a_data_set_that_is_alone_is_said_to_be_held_out_against_the_written_sce
         raise KeyboardInterrupt
 
     monkeypatch.setattr("guardian.training.recipe.graded", stop)
-    options = {"seed": 1, "steps": 1, "resume": False, "progress": lambda *_: None, "base": base, "recipe": SMALL}
+    options = {
+        "seed": 1,
+        "steps": 1,
+        "resume": False,
+        "progress": lambda *_: None,
+        "base": base,
+        "recipe": small(),
+    }
     told = []
     for number, given in enumerate((files[:1], files)):
         with capture_logs() as logs, pytest.raises(KeyboardInterrupt):
-            train(given, tmp_path / f"{number}", **options)
+            training.train(given, tmp_path / f"{number}", **options)
         told.append(
             [(each["data_set"], each["held_out_against"]) for each in logs if each["event"] == "one_data_set"]
         )
@@ -293,7 +299,7 @@ def test_a_data_set_that_is_alone_is_said_to_be_held_out_against_the_written_sce
 def test_files_without_sessions_are_refused_before_anything_is_learned(base: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(ConfigurationError, match=r"empty\.jsonl: no sessions to learn from"):
-        train(
+        training.train(
             [tmp_path / "empty.jsonl"], tmp_path / "out", seed=1, steps=1, resume=False, progress=lambda *_: None,
             base=base,
         )  # fmt: skip
@@ -314,9 +320,9 @@ def test_a_pair_base_that_is_none_costs_a_finished_training_nothing_and_one_of_i
         def stop(_done: int, _total: int, _note: str) -> None:
             raise KeyboardInterrupt
 
-        train(
+        training.train(
             files, tmp_path, seed=1, steps=1, resume=False, progress=stop, base=base, pair=pair,
-            recipe=replace(SMALL, repeats=0),
+            recipe=small(repeats=0),
         )  # fmt: skip
 
     with pytest.raises(ModelError, match="neither a model's directory nor a wheel"):
@@ -332,11 +338,13 @@ def test_a_pair_base_that_is_none_costs_a_finished_training_nothing_and_one_of_i
 def test_every_encoder_goes_on_from_the_one_that_learned_tools(
     base: Path, files: list[Path], tmp_path: Path
 ) -> None:
-    stays = replace(SMALL, repeats=0, tool_steps=2, rate=0.0)
-    train(files, tmp_path / "m", seed=5, steps=1, resume=False, progress=lambda *_: None, base=base, recipe=stays)
-    kept = {path.stem: load_file(path) for path in (tmp_path / "m" / ".work").glob("*.safetensors")}
+    stays = small(repeats=0, tool_steps=2, rate=0.0)
+    training.train(
+        files, tmp_path / "m", seed=5, steps=1, resume=False, progress=lambda *_: None, base=base, recipe=stays
+    )
+    kept = {path.stem: tensors.load_file(path) for path in (tmp_path / "m" / ".work").glob("*.safetensors")}
     assert set(kept) == {"tools", "fold-0", "fold-1"}
-    fresh = new_pair_model(str(base)).state_dict()
+    fresh = encoders.new_pair_model(str(base)).state_dict()
     assert any(not torch.equal(kept["tools"][name], fresh[name]) for name in fresh)
     assert all(torch.allclose(kept["tools"][name], other[name]) for other in kept.values() for name in fresh)
 
@@ -344,14 +352,14 @@ def test_every_encoder_goes_on_from_the_one_that_learned_tools(
 def test_the_third_stage_shows_graded_calls_about_acts_and_twice_as_many_of_the_second() -> None:
     sessions = toolbox_sessions(seed=5)
     shown = [session for session in sessions if session.domain < "m"]
-    broad, acts = _examples(shown, [], seed=5)
+    broad, acts = training._examples(shown, [], seed=5)
     assert {each.dataset for each in broad} == {DATASET}
     about = [each for each in acts if each.dataset in ABOUT_ACTS]
     assert {each.dataset for each in about} == ABOUT_ACTS
     assert {each.kind for each in about} == {"graded"}
     assert len(acts) == len(about) + len(broad), "there is not twice as much"
     few = [session for session in shown if session.dataset == DATASET or session.domain < "c"]
-    broad, acts = _examples(few, [], seed=5)
+    broad, acts = training._examples(few, [], seed=5)
     assert len(acts) == 3 * sum(each.dataset in ABOUT_ACTS for each in acts) < 3 * len(broad) / 2
     held = {s.purpose for s in sessions} - {s.purpose for s in shown}
     assert not held & {each.request.purpose for each in acts}
@@ -359,14 +367,14 @@ def test_the_third_stage_shows_graded_calls_about_acts_and_twice_as_many_of_the_
 
 @pytest.mark.slow
 def test_the_third_stage_goes_on_from_the_second(base: Path, tmp_path: Path) -> None:
-    broad, acts = _examples(toolbox_sessions(seed=5)[::40], [], seed=5)
+    broad, acts = training._examples(toolbox_sessions(seed=5)[::40], [], seed=5)
 
-    def kept(work: Path, **recipe: float) -> dict[str, dict[str, torch.Tensor]]:
+    def kept(work: Path, **recipe: float) -> dict[str, dict[str, object]]:
         work.mkdir()
-        varied = replace(SMALL, **recipe)
+        varied = small(**recipe)
         run = stages.Stages(base, work, varied, seed=1, steps=1, resume=False, progress=lambda *_: None)
         model = run.run("fold-0", broad[:40], acts[:40], 1)
-        left = {path.stem: load_file(path) for path in work.glob("*.safetensors")}
+        left = {path.stem: tensors.load_file(path) for path in work.glob("*.safetensors")}
         means = {name: sum(each[name] for each in left.values()) / len(left) for name in left["fold-0"]}
         assert all(torch.allclose(value, means[name]) for name, value in model.state_dict().items())
         return left
@@ -389,9 +397,9 @@ def test_a_training_goes_on_with_the_bases_that_it_began_with_wherever_they_lie_
         def stop(_done: int, _total: int, _note: str) -> None:
             raise KeyboardInterrupt
 
-        train(
+        training.train(
             files, out, seed=1, steps=1, resume=resume, progress=stop, base=base, pair=pair,
-            recipe=replace(SMALL, repeats=0),
+            recipe=small(repeats=0),
         )  # fmt: skip
 
     with pytest.raises(KeyboardInterrupt):
@@ -413,7 +421,7 @@ def test_a_training_goes_on_with_the_bases_that_it_began_with_wherever_they_lie_
 )
 def test_a_damaged_note_is_named_with_the_way_out(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    run = stages.Run(tmp_path, recipe=SMALL, files=[], seed=1)
+    run = stages.Run(tmp_path, recipe=small(), files=[], seed=1)
     for look in (run.goes_on, partial(stages.begun, tmp_path)):
         with pytest.raises(ModelError, match=r"run\.json is damaged; remove .* to begin anew"):
             look(resume=True)
@@ -427,14 +435,14 @@ def test_a_damaged_stage_is_named_with_the_way_out(base: Path, tmp_path: Path) -
     kept.write_bytes(b"the first half")
     half.mkdir()
     (half / "step.json").write_text('{"step": 100}')
-    made = stages.Stages(base, tmp_path, SMALL, seed=1, steps=1, resume=True, progress=print)
+    made = stages.Stages(base, tmp_path, small(), seed=1, steps=1, resume=True, progress=print)
     for name, damaged in (("fold-0", kept), ("fold-1", half)):
         with pytest.raises(ModelError, match=f"{damaged} is damaged; remove it"):
             made.run(name, [], [], 1)
 
 
 def test_a_stage_is_not_called_damaged_because_memory_ran_out() -> None:
-    with pytest.raises(torch.OutOfMemoryError), whole(Path("fold-0"), "remove it"):
+    with pytest.raises(torch.OutOfMemoryError), loop.whole(Path("fold-0"), "remove it"):
         raise torch.OutOfMemoryError("the card is full")
 
 
@@ -442,19 +450,21 @@ def test_a_stage_that_was_cut_off_while_it_was_written_is_made_again(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run() -> None:
-        stages.Stages(base, tmp_path, SMALL, seed=1, steps=1, resume=True, progress=print).run("fold-0", [], [], 1)
+        stages.Stages(base, tmp_path, small(), seed=1, steps=1, resume=True, progress=print).run(
+            "fold-0", [], [], 1
+        )
 
     def cut(_tensors: object, path: Path) -> None:
         path.write_bytes(b"the first half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "fit", lambda *_, **__: None)
+    monkeypatch.setattr("guardian.training.stages.fit", lambda *_, **__: None)
     with monkeypatch.context() as killed:
-        killed.setattr(stages, "save_file", cut)
+        killed.setattr("guardian.training.stages.save_file", cut)
         with pytest.raises(KeyboardInterrupt):
             run()
     run()
-    assert load_file(tmp_path / "fold-0.safetensors")
+    assert tensors.load_file(tmp_path / "fold-0.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["fold-0.safetensors"]
 
 
@@ -471,10 +481,14 @@ def test_sessions_that_lie_in_the_working_folder_outlast_the_beginning_of_a_run(
     def stop(_done: int, _total: int, _note: str) -> None:
         raise KeyboardInterrupt
 
-    recipe = replace(SMALL, repeats=0)
+    recipe = small(repeats=0)
     with pytest.raises(ModelError, match="no note says which training left it"):
-        train(lying, tmp_path / "model", seed=5, steps=1, resume=True, progress=stop, base=base, recipe=recipe)
+        training.train(
+            lying, tmp_path / "model", seed=5, steps=1, resume=True, progress=stop, base=base, recipe=recipe
+        )
     with pytest.raises(KeyboardInterrupt):
-        train(lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe)
+        training.train(
+            lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe
+        )
     assert all(file.is_file() for file in lying), "the manifest names them when all is done"
     assert not old.exists()
