@@ -104,17 +104,17 @@ def test_the_end_to_end_bench_measures_every_revocation(
 
 
 @pytest.mark.slow
-def test_the_sources_bench_decodes_records_of_every_format_there_is() -> None:
+def test_the_sources_bench_decodes_records_of_every_format_there_is(bench_here: Callable[..., Rows]) -> None:
     from guardian.bootstrap import plugins
 
-    rows = {row["name"]: row for row in bench("sources", "--records", "200")}
+    rows = {row["name"]: row for row in bench_here("sources", "--records", "200")}
     assert set(rows) == {f"decode, {name}" for name in plugins.names("sources")}
     assert all(row["value"] > 0 and row["baseline"] > 0 and row["n"] == 200 for row in rows.values())
 
 
 @pytest.mark.slow
-def test_a_monitor_starts_without_any_heavy_library() -> None:
-    rows = {row["name"]: row for row in bench("start", "--times", "1", "--rows", "100")}
+def test_a_monitor_starts_without_any_heavy_library(bench_here: Callable[..., Rows]) -> None:
+    rows = {row["name"]: row for row in bench_here("start", "--times", "1", "--rows", "100")}
     assert rows["heavy libraries imported"]["value"] == 0
     assert (
         0 < rows["ready to read (model loaded, database open)"]["value"] <= rows["first verdicts stored"]["value"]
