@@ -3,7 +3,7 @@
 The store's offsets are the truth: on assignment the consumer seeks to them, in `poll`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -198,11 +198,17 @@ class KafkaConsumer:
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
 
-    def _follow(self, batch: Mapping[Place, Sequence[Any]], wanted: Iterable[Place]) -> None:
-        """Raises BusError where the client went elsewhere by itself, because the next offset is gone. The next
-        start then compares the stored offset with what is there. A gap alone proves nothing: not every offset
-        holds a record.
+    def _follow(self, batch: Mapping[Place, Sequence[Any]], wanted: Set[Place]) -> None:
+        """Raises BusError where the client went elsewhere by itself, because the next offset is gone, or where a
+        broker lets it wait beyond the end (Tansu takes any offset). The next start then compares the stored offset
+        with what is there. A gap alone proves nothing: not every offset holds a record.
         """
+        for place in wanted - batch.keys():
+            if (end := self._high(place)) is not None and end < self._next.get(place, end):
+                raise BusError(
+                    f"kafka: {place} ends at {end}, before {self._next[place]}: it was created "
+                    "anew, or cut off, and is opened again"
+                )
         for place in batch.keys() & wanted:
             at, expected = batch[place][0].offset, self._next.get(place, batch[place][0].offset)
             if at < expected:
@@ -216,6 +222,13 @@ class KafkaConsumer:
                     "between was removed unread, and it is opened again"
                 )
             self._next[place] = batch[place][-1].offset + 1
+
+    def _high(self, place: Place) -> int | None:
+        """The high-water mark of its last fetch, if there was one."""
+        with suppress(*_TAKEN_AWAY):
+            mark: int | None = self._started().highwater(TopicPartition(*place))
+            return mark
+        return None
 
     def _first(self, place: Place) -> int:
         partition = TopicPartition(*place)

@@ -36,6 +36,11 @@ class MemoryBroker:
         with self._changed:
             self._topics.setdefault(topic, [[] for _ in range(partitions)])
 
+    def create_anew(self, topic: str) -> None:
+        """Delete the topic and create it again, empty."""
+        with self._changed:
+            self._topics[topic] = [[] for _ in self._topics[topic]]
+
     def stop(self) -> None:
         """Refuse everything until `restart`: a broker that is away."""
         with self._changed:
@@ -136,6 +141,8 @@ class MemoryBroker:
         found: list[Record] = []
         for place, position in () if self._silent else sorted(positions.items()):
             log = self._topics[place.topic][place.partition]
+            if len(log) < position:
+                raise BusError(f"{place} ends at {len(log)}, before {position}: it was created anew")
             found.extend(log[position : position + max_records - len(found)])
         return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
+from kafka.admin import KafkaAdminClient
 from quick_broker import QuickBroker
 
 from guardian.bus.admin import ensure_topics
@@ -59,6 +60,10 @@ class Memory:
         self.broker.create_topic(name, partitions)
         return name
 
+    def create_anew(self, topic: str) -> None:
+        """Delete a topic of one partition and create it again."""
+        self.broker.create_anew(topic)
+
     def producer(self) -> Any:
         return MemoryProducer(self.broker)
 
@@ -86,6 +91,12 @@ class Kafka(Memory):
         name = f"t{uuid.uuid4().hex}"
         ensure_topics(self.settings, {name: partitions})
         return name
+
+    def create_anew(self, topic: str) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.settings.bootstrap_servers)
+        admin.delete_topics([topic])
+        admin.close()
+        ensure_topics(self.settings, {topic: 1})
 
     def producer(self) -> Any:
         self.producers.append(KafkaProducer(self.settings))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from guardian.domain.record import Place
+from guardian.errors import BusError
 
 
 def _until(bus, condition, *readers):
@@ -170,6 +171,19 @@ def test_the_end_of_a_place_that_does_not_reach_as_far_as_a_position_is_told(bus
         reader = bus.reader(topic, f"g-{topic}").start()
         _until(bus, lambda reader=reader: bool(reader.consumer.assignment()), reader)
         assert reader.consumer.bounds({place: 50}) == {place: (0, end)}
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_topic_that_is_created_anew_while_it_is_read_is_told_where_it_ends_before_what_was_read(bus, count):
+    topic = bus.topic(1)
+    bus.batch(topic, [b"%d" % n for n in range(5)])
+    reader = bus.reader(topic, f"g-anew-{count}").start()
+    _until(bus, lambda: len(reader.got) == 5, reader)
+    bus.create_anew(topic)
+    _fill(bus, topic, count)
+    with pytest.raises(BusError, match="anew"):
+        _until(bus, lambda: False, reader)
+    assert reader.consumer.bounds({Place(topic, 0): 5}) == {Place(topic, 0): (0, count)}
 
 
 def test_a_broker_that_is_there_answers(bus):

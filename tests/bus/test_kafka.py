@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -232,6 +233,16 @@ def test_a_topic_that_forgot_what_was_not_read_yet_is_opened_again(reading):
         reading([_message(offset=100)], stored=6, first=100)
     with pytest.raises(BusError, match=r"poll failed.*no answer"):
         reading([_message(offset=100)], stored=6, first=KafkaTimeoutError("no answer"))
+
+
+@pytest.mark.parametrize(
+    ("stored", "end", "told"), [(6, 5, True), (6, 6, False), (6, None, False), (None, 0, False)]
+)
+def test_a_topic_that_ends_before_what_was_read_is_opened_again(reading, monkeypatch, stored, end, told):
+    """A broker that takes any offset never says that it is out of range."""
+    monkeypatch.setattr(Client, "highwater", lambda *_: end)
+    with pytest.raises(BusError, match=r"t\[0\] ends at 5, before 6") if told else nullcontext():
+        assert reading([], stored=stored) == []
 
 
 @pytest.mark.parametrize("stored", [{}, {Place("t", 0): 4}])

@@ -51,6 +51,25 @@ def test_a_topic_that_was_created_anew_is_read_from_its_beginning_and_people_are
     assert finding.tenant_id == "guardian"
 
 
+def test_one_that_is_created_anew_while_it_is_read_is_read_from_its_beginning_too(rig, counting, make_event):
+    for n in range(6):
+        rig.broker.append("log", make_event(n))
+    again: list[int] = []
+
+    def done() -> bool:
+        if not again and rig.drained():
+            again.extend((10, 11, 12))
+            rig.broker.create_anew("log")
+            for n in again:
+                rig.broker.append("log", make_event(n))
+        return bool(again) and rig.drained()
+
+    rig.read(rig.worker(pipeline := counting()), done)
+    assert pipeline.judged == [*(f"d{n}" for n in range(6)), "d10", "d11", "d12"]
+    (finding,) = told(rig)
+    assert finding.title.startswith("log[0] was created anew")
+
+
 def test_a_bad_record_where_another_was_before_the_topic_was_created_anew_has_its_own_letter(rig, control):
     def published():
         sender = Delivery(
