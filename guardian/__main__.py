@@ -1,10 +1,20 @@
 """`python -m guardian`, and the `guardian` command."""
 
+import os
+import signal
 import sys
+
+_STAYING = frozenset({"run", "serve", "watch"})
 
 
 def main() -> None:
-    """Ctrl-C while the command line is still being imported is no error either."""
+    """Importing the command line takes seconds. Ctrl-C meanwhile is no error. SIGTERM ends PID 1 as well, for which
+    the kernel drops what is not handled. SIGHUP ends none of those that take it later.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))  # at once, as any other process
+    if not _STAYING.isdisjoint(sys.argv):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         from guardian.cli import main as command
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.checking import check_plugins
@@ -57,6 +58,27 @@ def _hanging_up(reload: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
+@contextmanager
+def _outliving_hang_ups() -> Iterator[None]:
+    """SIGHUP, which would end the process, is told in the log, by a thread: what it interrupts may hold that."""
+    heard: SimpleQueue[bool] = SimpleQueue()
+
+    def tell() -> None:
+        while heard.get():
+            logger("run").warning(
+                "hung_up", note="nothing is read anew here; a changed guardian.yaml takes a restart"
+            )
+
+    telling = threading.Thread(target=tell, name="guardian-hang-ups", daemon=True)
+    telling.start()
+    try:
+        with _hanging_up(lambda: heard.put(True)):
+            yield
+    finally:
+        heard.put(False)
+        telling.join(timeout=5)
+
+
 @dataclass(slots=True)
 class Watched:
     """What became of what was read; `ended`: by itself; `letters`: where dead letters of a file are, beside the
@@ -91,7 +113,7 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
         folder = letters_of(file)
         watched.letters = folder if may_be_written(folder) else None
         producer = NoProducer() if watched.letters is None else FileProducer(folder)
-    with stopping() as stop:
+    with stopping() as stop, _outliving_hang_ups():
         try:
             monitor = Monitor(
                 settings,
@@ -114,7 +136,7 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
 def serve(settings: Settings) -> None:
     """The control API alone."""
     _log_as_configured(settings)
-    with stopping() as stop:
+    with stopping() as stop, _outliving_hang_ups():
         control = Control(settings, metrics=Metrics())
         try:
             with _hanging_up(control.reload_policies):
@@ -132,7 +154,7 @@ def run(settings: Settings) -> None:
     """
     _log_as_configured(settings)
     log = logger("run")
-    with stopping() as stop:
+    with stopping() as stop, _outliving_hang_ups():
         check_plugins(settings)  # before either database is brought up to date, and so is the model
         judge = open_judge(settings, fingerprint_key=SecretFiles.of(settings).load_fingerprint_key())
         lateness = Lateness(utc_now)

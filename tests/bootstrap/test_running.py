@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -65,6 +66,43 @@ def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_watches(m
     finally:
         gc.unfreeze()
     assert frozen[1] - frozen[0] > 1000
+
+
+@pytest.fixture
+def hung_up(monkeypatch, capfd):
+    """Hang up on one of the ways to run, while it opens `part`; what its log says of that."""
+
+    class Enough(Exception):
+        """It lived on."""
+
+    def go(run, part):
+        def hang_up(*_, **__):
+            signal.raise_signal(signal.SIGHUP)
+            raise Enough
+
+        monkeypatch.setattr(running, part, hang_up)
+        with pytest.raises(Enough):
+            run(load(None))
+        return [line for line in capfd.readouterr().err.splitlines() if "hung_up" in line]
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # else it would end the tests
+    yield go
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("run", "part"), [("watch", "Monitor"), ("serve", "Control"), ("run", "check_plugins")])
+def test_what_is_hung_up_on_before_it_has_policies_to_read_anew_lives_on_and_says_so(hung_up, run, part):
+    assert len(hung_up(getattr(running, run), part)) == 1
+
+
+def test_control_reads_its_policies_anew_where_it_is_hung_up_on(monkeypatch, hung_up):
+    reloads = []
+    control = SimpleNamespace(
+        reload_policies=lambda: reloads.append(True), start=lambda: None, stop=lambda: None, alive=lambda: True
+    )
+    monkeypatch.setattr(running, "Control", lambda *_, **__: control)
+    assert (hung_up(running.serve, "_until"), reloads) == ([], [True])
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("kept_at", ["beside", "in a folder of its own", "nowhere"])

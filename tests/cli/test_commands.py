@@ -162,13 +162,27 @@ def test_what_is_no_regular_file_is_said_to_be_none(guardian) -> None:
     )  # fmt: skip
 
 
-def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback() -> None:
-    code = "import builtins, guardian.__main__ as m\n"
-    code += "real = builtins.__import__\ndef hit(name, *a, **k):\n"
-    code += "    if name == 'guardian.cli': raise KeyboardInterrupt\n    return real(name, *a, **k)\n"
-    code += "builtins.__import__ = hit\nm.main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "")
+@pytest.mark.parametrize(
+    ("hit", "command", "pid", "code"),
+    [
+        ("SIGINT", "findings", 2, 130),
+        ("SIGTERM", "watch", 2, -15),
+        ("SIGTERM", "watch", 1, 143),
+        ("SIGHUP", "watch", 2, 7),
+        ("SIGHUP", "serve", 2, 7),
+        ("SIGHUP", "findings", 2, -1),
+    ],
+)
+def test_what_a_signal_does_while_the_command_line_is_imported(
+    hit: str, command: str, pid: int, code: int
+) -> None:
+    """The kernel drops for PID 1, as which a container runs it, every signal that it does not handle."""
+    script = f"import builtins, os, signal, sys, guardian.__main__ as m\nos.getpid = lambda: {pid}\n"
+    script += "real = builtins.__import__\ndef hit(name, *a, **k):\n"
+    script += f"    if name == 'guardian.cli': signal.raise_signal(signal.{hit}); sys.exit(7)\n"
+    script += "    return real(name, *a, **k)\nbuiltins.__import__ = hit\nm.main()"
+    done = subprocess.run([sys.executable, "-c", script, command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_ctrl_c_while_a_native_module_loads_is_an_interruption_though_that_says_it_failed(
