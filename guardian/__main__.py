@@ -8,8 +8,8 @@ _STAYING = frozenset({"run", "serve", "watch"})
 
 
 def main() -> None:
-    """Importing the command line takes seconds. Ctrl-C meanwhile is no error. SIGTERM ends PID 1 as well, for which
-    the kernel drops what is not handled. SIGHUP ends none of those that take it later.
+    """Importing the command line takes seconds. Ctrl-C meanwhile is no error. SIGTERM ends PID 1 too, of which the
+    kernel keeps what it does not handle. SIGHUP ends none of those that take it later.
     """
     if os.getpid() == 1:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))  # at once, as any other process

@@ -7,7 +7,8 @@ from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.port import Alert, Given, RetryLater
 from guardian.bus.port import Producer
-from guardian.errors import BusError, ConfigurationError
+from guardian.bus.topic import topic_name
+from guardian.errors import BusError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +18,7 @@ class OcsfKafkaOptions:
     topic: str
 
     def __post_init__(self) -> None:
-        if not self.topic:
-            raise ConfigurationError("alerts.ocsf_kafka.topic must name a topic")
+        topic_name(self.topic)
 
     def open(self, given: Given) -> "OcsfKafkaChannel":
         return OcsfKafkaChannel(self.topic, given.producer())

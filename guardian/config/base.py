@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from guardian.bus.topic import LONGEST, topic_name
 from guardian.domain.event import Identifier, TenantName
 from guardian.wire.principal import NOBODY
 
@@ -63,12 +64,16 @@ def _not_every(name: str) -> str:
     return name
 
 
+def _with_letters(topic: str) -> str:
+    return topic_name(topic, longest=LONGEST - len("dlq."))
+
+
 Wildcards = Annotated[str, AfterValidator(_star_alone)]
 """A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
 Seconds = Annotated[float, AfterValidator(_no_nonsense)]
 HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
-Topic = Annotated[str, Field(min_length=1)]
+Topic = Annotated[str, AfterValidator(_with_letters)]
 Host = Annotated[str, Field(min_length=1)]  # an empty one would be every address of the machine
 Name = Annotated[str, Field(min_length=1)]
 """The key of a map whose names are the operator's. A plain `str` is a word of guardian's own, in small letters."""

@@ -15,13 +15,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from guardian.bus.port import Producer
+from guardian.bus.topic import LONGEST, topic_name
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.revocation.port import Given, Receiver
 
 EPOCH = b'["","epoch",""]'
 _TENANT = "{tenant}"
-_LONGEST = 249  # Kafka's bound
 _HASH = 16
 _NO_TOPICS = (".", "..")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
@@ -35,10 +35,7 @@ class KafkaTopicFace:
     topic: str = "guardian.revocations"
 
     def __post_init__(self) -> None:
-        if not _PLAIN.fullmatch(self.topic.replace(_TENANT, "t")) or self.topic in _NO_TOPICS:
-            raise ValueError(f"topic {self.topic!r} is no name of a topic")
-        if len(self.topic.replace(_TENANT, "t" * _HASH)) > _LONGEST:
-            raise ValueError(f"topic {self.topic[:32]!r}…: a topic's name has at most {_LONGEST} characters")
+        topic_name(self.topic.replace(_TENANT, "t" * _HASH))
 
     def open(self, given: Given) -> Sequence[Receiver]:
         return (TopicReceiver(given.producer(), self.topic, given.tenants),)
@@ -107,7 +104,7 @@ def key_of(entry: LedgerEntry) -> bytes:
 def topic_of(pattern: str, tenant_id: str) -> str:
     """A tenant whose name cannot be part of a topic's name is hashed: it must not hold up all others."""
     plain = pattern.replace(_TENANT, tenant_id)
-    if _PLAIN.fullmatch(tenant_id) and len(plain) <= _LONGEST and plain not in _NO_TOPICS:
+    if _PLAIN.fullmatch(tenant_id) and len(plain) <= LONGEST and plain not in _NO_TOPICS:
         return plain
     return pattern.replace(_TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH])
 

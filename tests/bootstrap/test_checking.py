@@ -29,6 +29,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"alerts": {"slack": {"chanel": "C1"}}}, "unknown option 'chanel' of alerts 'slack'", "channel"),
     ({"alerts": {"ocsf_kafka": {"topc": "x"}}}, "unknown option 'topc' of alerts 'ocsf_kafka'", "topic"),
     ({"alerts": {"ocsf_kafka": {"topic": "x", "producer": 1}}}, "unknown option 'producer'", "topic"),
+    ({"alerts": {"ocsf_kafka": {"topic": "a,b"}}}, "'a,b' is no name of a topic", "one"),
+    ({"revocation": {"faces": {"kafka_topic": {"topic": "a,b"}}}}, "'a,b' is no name of a topic", "one"),
     ({"alerts": {"log": {"because": "x"}}}, "unknown option 'because' of alerts 'log'", "none"),
     ({"alerts": {"nosuch": {}}}, "unknown alerts 'nosuch'", "jsonl"),
     (

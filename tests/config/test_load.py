@@ -133,9 +133,15 @@ def test_every_wrong_key_is_named_at_once(write) -> None:
             "control: {client_certificates: {trusted_proxies: [foo]}}",
             "trusted_proxies.0: value is not a valid IPv4",
         ),
-        ("kafka: {topic: ''}", "kafka.topic"),
-        ("envelopes: {topic: ''}", "envelopes.topic"),
-        ("audit: {checkpoint_topic: ''}", "audit.checkpoint_topic"),
+        ("kafka: {topic: ''}", "kafka.topic: '' is no name of a topic"),
+        (
+            "kafka: {topic: 'tenant_a,tenant_b'}",
+            "kafka.topic: 'tenant_a,tenant_b' is no name of a topic: give one",
+        ),
+        ("kafka: {topic: '^guardian\\..*'}", "is no name of a topic"),
+        (f"kafka: {{topic: {'t' * 246}}}", "at most 245"),
+        ("envelopes: {topic: ..}", "envelopes.topic: '..' is no name of a topic"),
+        ("audit: {checkpoint_topic: a/b}", "audit.checkpoint_topic: 'a/b' is no name of a topic"),
         ("advice: {url: 'monitor:8733'}", "advice.url"),
         (
             "kafka: {session_timeout_ms: 3000}",
