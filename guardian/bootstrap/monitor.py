@@ -112,7 +112,7 @@ class Monitor:
             self._count_cache()
             on_commit(judgement)
 
-        lateness = lateness or Lateness(utc_now)
+        self._lateness = lateness = lateness or Lateness(utc_now)
         room = waiting_room(settings, self.store, pipeline, metrics)
         committer = Committer(
             pipeline=pipeline,
@@ -227,7 +227,8 @@ class Monitor:
                 )
 
     def _report(self, instance: str, lag_s: float | None, leaving: bool) -> None:
-        self._metrics.set("guardian_time_lag_seconds", math.nan if lag_s is None else lag_s)
+        behind = self._lateness.at_least()
+        self._metrics.set("guardian_time_lag_seconds", math.nan if behind is None else behind.total_seconds())
         try:
             self._metrics.set("guardian_outbox_depth", self.store.outbox.depth("finding"))
         except StoreError:

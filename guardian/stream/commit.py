@@ -307,6 +307,6 @@ class Committer:
             raise blown.error()
 
     def _tell_lag(self) -> None:
-        lag = self._lateness.lag()
+        lag = self._lateness.at_least()
         if lag is not None:
             self._metrics.set("guardian_time_lag_seconds", lag.total_seconds())

@@ -43,6 +43,7 @@ class Lateness:
 
     clock: Clock
     _until: datetime | None = field(default=None)
+    _reached: datetime | None = field(default=None)  # by the partitions that were read, whatever others hold
     _newest: dict[Place, datetime] = field(default_factory=dict)
     _read: set[Place] = field(default_factory=set)  # whether or not their records say when they were written
     _looked: datetime | None = None
@@ -95,12 +96,22 @@ class Lateness:
         return others if self._answers else frozenset()
 
     def _count(self, now: datetime, held: Set[Place]) -> None:
+        reached = min([now, *self._newest.values()])
+        if self._newest:
+            self._reached = reached
         if held <= self._read | self._newest.keys():
-            self._until = min([now, *self._newest.values()])
+            self._until = reached
 
     def lag(self) -> timedelta | None:
         """How far behind; None as long as nothing was read and the topic was not found empty either."""
-        return None if self._until is None else max(timedelta(0), self.clock() - self._until)
+        return self._since(self._until)
+
+    def at_least(self) -> timedelta | None:
+        """How far behind it is for sure: also while of some partition nothing was read yet."""
+        return self._since(self._until or self._reached)
+
+    def _since(self, moment: datetime | None) -> timedelta | None:
+        return None if moment is None else max(timedelta(0), self.clock() - moment)
 
 
 def _over(since: datetime | None, now: datetime, wait: timedelta) -> bool:

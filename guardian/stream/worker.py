@@ -238,7 +238,7 @@ class Worker:
     def _wait(self, stop: threading.Event, failures: int, what: str, error: Exception) -> None:
         if isinstance(error, StoreError):
             registry = isinstance(error, SchemaAway)
-            self._away = "the schema registry does not answer" if registry else "its database cannot be used"
+            self._away = "the schema registry gives no schema" if registry else "its database cannot be used"
         pause = self._options.backoff.after(failures)
         _log.error(what, error=str(error), retry_in_s=pause)  # as loud as what libraries say of it
         stop.wait(pause)

@@ -93,7 +93,8 @@ METRICS: Mapping[Metric, Spec] = {
     ),
     "guardian_time_lag_seconds": Spec(
         "gauge",
-        "How far behind its topic the monitor is; NaN until it reads. Above your revocation objective: add one.",
+        "How far behind its topic the monitor is at least, by the partitions that it has read of; NaN while of "
+        "none. Above your revocation objective: add one.",
     ),
     "guardian_scoring_seconds": Spec(
         "histogram", "Time to judge one batch. Rising with a flat cache hit rate: purposes got more varied."

@@ -94,7 +94,11 @@ def test_one_that_another_member_reads_now_no_longer_counts(desk):
 
 def test_one_that_was_never_read_is_not_hidden_either(desk):
     desk.consumer.left[P0] = 9
-    assert [desk.batch(1), desk.batch(1)] == [None, None]
+    shown = []
+    for late in (HOUR, NONE):
+        assert desk.batch(1, late=late) is None
+        shown.append(desk.rig.metrics.value("guardian_time_lag_seconds"))
+    assert shown == [3600, 0], "an alert on how far behind it is for sure does not wait for the other"
     desk.consumer.left[P0] = 0
     assert desk.batch(1) == NONE
     desk.consumer.left[P0] = 9

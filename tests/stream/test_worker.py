@@ -590,7 +590,10 @@ def test_a_crash_at_any_point_ends_with_the_findings_of_an_undisturbed_run(rig, 
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(StoreError("full"), "its database cannot be used"), (SchemaAway(""), "the schema registry does not answer")],
+    [
+        (StoreError("full"), "its database cannot be used"),
+        (SchemaAway("it answered 401"), "the schema registry gives no schema"),
+    ],
 )
 def test_a_store_that_is_away_holds_the_batch_until_it_is_back(rig, make_event, counting, error, told):
     for n in range(6):
