@@ -58,6 +58,10 @@ class _NullIs:
         return self.empty() if value is None else value
 
 
+_Names = Annotated[tuple[str, ...] | None, FailFast()]
+"""Of a list only the first wrong item is told, here and wherever a record may hold one: eight kilobytes, unpacked,
+hold four million, and each would become an error of its own."""
+
 NO_SLASH = "a tenant's name has no slash: in a path it would name another tenant's session"
 
 
@@ -250,7 +254,7 @@ class Action(_Value):
     tool: Identifier
     arguments: Mapping[str, JsonValue] | None = None
     resource: Resource | None = None
-    data_classes: tuple[str, ...] | None = None
+    data_classes: _Names = None
     records: Count | None = None
     credential_id: OptionalIdentifier = None
 
@@ -259,7 +263,7 @@ class Decision(_Value):
     """What the gateway's policy said."""
 
     effect: Literal["allow", "deny"]
-    policy_ids: Annotated[tuple[str, ...], _NullIs(tuple)] = ()
+    policy_ids: Annotated[tuple[str, ...], FailFast(), _NullIs(tuple)] = ()
     reason: Annotated[str, StringConstraints(max_length=8192), _NullIs(str)] = ""
 
 
@@ -268,7 +272,7 @@ class Result(_Value):
 
     status: Annotated[str, StringConstraints(max_length=128), _NullIs(str)] = ""
     records: Count | None = None
-    data_classes: tuple[str, ...] | None = None
+    data_classes: _Names = None
 
 
 UNTOLD = "-"
@@ -289,10 +293,12 @@ class Origin(_Value):
 
     format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     session_from: SessionName = "gateway"
-    absent: tuple[str, ...] = ()
+    absent: Annotated[tuple[str, ...], FailFast()] = ()
     route: Annotated[str, StringConstraints(max_length=2048)] | None = None
     tool: Identifier | None = None
-    allowed_tools: tuple[Annotated[str, StringConstraints(max_length=512)], ...] | None = None
+    allowed_tools: Annotated[tuple[Annotated[str, StringConstraints(max_length=512)], ...] | None, FailFast()] = (
+        None
+    )
 
 
 class DecisionEvent(_Value):

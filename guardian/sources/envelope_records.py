@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.event import SCHEMA
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
-from guardian.sources.guardian import GuardianDecisions, explain, name_of
+from guardian.sources.guardian import GuardianDecisions, event_of, explain, name_of
 from guardian.sources.hostile import kind
 from guardian.sources.port import Told
 
@@ -59,7 +59,7 @@ class EnvelopeRecords:
             "decision": {"effect": "allow"},
         }
         try:
-            read = DecisionEvent.model_validate_json(json.dumps(event))
+            read = event_of(json.dumps(event), event)
         except ValidationError as error:
             named = told if isinstance(told, dict) else {}
             raise DecodeError(

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import InitErrorDetails
 
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.finding import OPERATORS
@@ -62,7 +63,7 @@ class GuardianDecisions(Format):
         if parsed.get("schema") != SCHEMA:
             _refuse("unknown_schema", f"expected schema {SCHEMA!r}, got {_schema(parsed)}", value, parsed)
         try:
-            return own(DecisionEvent.model_validate_json(value))
+            return event_of(value, parsed)
         except ValidationError as error:
             _refuse("invalid", explain(error), value, parsed)
 
@@ -129,7 +130,7 @@ def _partly(body: Any, digest: str) -> DecisionEvent | None:
     if known is None:
         return None
     try:
-        return own(DecisionEvent.model_validate_json(json.dumps(known)))
+        return event_of(json.dumps(known), known)
     except ValidationError as error:
         places = [item["loc"] for item in error.errors(include_url=False, include_context=False)]
     kept: dict[str, Any] = {**known, "action": dict(known["action"])}
@@ -145,7 +146,7 @@ def _partly(body: Any, digest: str) -> DecisionEvent | None:
         else:
             return None
     try:
-        return own(DecisionEvent.model_validate_json(json.dumps(kept)))
+        return event_of(json.dumps(kept), kept)
     except ValidationError:
         return None
 
@@ -163,6 +164,34 @@ def placed(error: DecodeError, record: Record) -> DecodeError:
         session_id=record.day_of_place,
         gateway=error.gateway,
     )
+
+
+def event_of(text: str | bytes, body: Any) -> DecisionEvent:
+    """The decision of a JSON text, which reads as `body`, without an `origin`. Raises ValidationError: of missing
+    fields alone, where there are any, because the model's own keeps all that stands beside each, once for each."""
+    if lacking := [place for place in _NEEDED if _lacks(body, place)]:
+        told = [InitErrorDetails(type="missing", loc=place, input={}) for place in lacking]
+        raise ValidationError.from_exception_data(DecisionEvent.__name__, told)
+    return own(DecisionEvent.model_validate_json(text))
+
+
+def _needed(model: type[BaseModel], at: Place = ()) -> Iterator[Place]:
+    for name, field in model.model_fields.items():
+        place = (*at, field.alias or name)
+        if field.is_required():
+            yield place
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _needed(field.annotation, place)
+
+
+_NEEDED = tuple(_needed(DecisionEvent))
+
+
+def _lacks(body: Any, place: Place) -> bool:
+    """Whether an object lacks the field; where there is no such object, another one is missing or is no object."""
+    for step in place[:-1]:
+        body = body.get(step) if isinstance(body, dict) else None
+    return isinstance(body, dict) and place[-1] not in body
 
 
 def own(event: DecisionEvent) -> DecisionEvent:

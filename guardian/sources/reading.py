@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.event import UNTOLD
 from guardian.domain.record import Record
 from guardian.domain.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH
 from guardian.errors import DecodeError
@@ -19,7 +19,7 @@ from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
 from guardian.sources.facts import DENIED_NO_TOOL, Facts, at, first, of_no_tool
-from guardian.sources.guardian import OWN_ID, GuardianDecisions, explain, name_of, own, placed, read_partly
+from guardian.sources.guardian import OWN_ID, GuardianDecisions, event_of, explain, name_of, placed, read_partly
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.json_rpc import lower
 from guardian.sources.opening import items_of, unpacked, values_of
@@ -324,7 +324,7 @@ def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -
     """A decision in guardian's own format. `why` says what could not be read of it, if anything."""
     if why is None:
         try:
-            return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)
+            return Told(event_of(json.dumps(entry), entry), digest)
         except ValidationError as error:
             why = DecodeError("invalid", explain(error))
     found = read_partly(entry, why, digest)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from guardian.domain.event import Envelope
+from guardian.domain import event
 from guardian.domain.finding import Finding, NamedBreach
 
-MANY = 1_000
+MANY, FEW = 1_000, 10
 WRONG = {f"k{place}": 1 for place in range(MANY)}
 
 
@@ -37,6 +37,32 @@ def test_a_thousand_wrong_marks_of_a_breach_are_one_mistake() -> None:
     assert mistakes(NamedBreach, breach) == 1
 
 
-def test_a_thousand_wrong_tools_of_an_envelope_are_one_mistake() -> None:
-    told = {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "allowed_tools": [1] * MANY}
-    assert mistakes(Envelope, told) == 1
+EVENT = [
+    model
+    for model in vars(event).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == event.__name__
+]
+FIELDS = [(model, field.alias or name) for model in EVENT for name, field in model.model_fields.items()]
+
+
+def wrongs(model: type[BaseModel], name: str, value: Any) -> int:
+    """In how many places a field is wrong with this value."""
+    try:
+        model.model_validate_json(json.dumps({name: value}))
+    except ValidationError as refused:
+        return sum(mistake["loc"][0] == name for mistake in refused.errors())
+    return 0
+
+
+@pytest.mark.parametrize(("model", "name"), FIELDS, ids=[f"{model.__name__}.{name}" for model, name in FIELDS])
+@pytest.mark.parametrize("item", [None, 0, "x" * 600, [0], {"a": 0}], ids=lambda item: type(item).__name__)
+def test_a_thousand_wrong_items_of_a_record_are_few_mistakes_in_whatever_field_they_stand(
+    model: type[BaseModel], name: str, item: Any
+) -> None:
+    assert wrongs(model, name, [item] * MANY) < FEW
+    assert wrongs(model, name, {f"k{place}": item for place in range(MANY)}) < FEW
+
+
+def test_the_lists_of_a_record_are_among_those_fields() -> None:
+    lists = {f"{model.__name__}.{name}" for model, name in FIELDS if not wrongs(model, name, [])}
+    assert {"Action.data_classes", "Result.data_classes", "Decision.policy_ids", "Envelope.allowed_tools"} <= lists

@@ -1,6 +1,7 @@
 """The decision log is read from gateways that an attacker may have reached."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -171,6 +172,34 @@ def test_a_number_and_a_key_that_are_refused_are_told_by_their_length():
 def test_many_mistakes_are_counted_and_only_the_first_are_spelt_out():
     error = refusal(b'{"schema": "guardian.decision/v1"}')
     assert error.reason.endswith("; and 3 more")
+
+
+def test_of_a_list_in_which_all_is_wrong_one_item_is_told_and_the_call_is_judged():
+    action = {"tool": "contracts.read", "data_classes": [0] * 1_000}
+    (told,) = SOURCE.read(Record("t", 0, 0, raw(action=action)))
+    assert told.unread.reason == "action.data_classes.0: Input should be a valid string, got a number"
+    assert told.event.action.tool == "contracts.read"
+
+
+@pytest.mark.parametrize("where", ["", "envelope"])
+def test_a_record_that_lacks_several_fields_takes_no_more_memory_than_one_that_lacks_one(where):
+    def peak(*lacking):
+        body = event()
+        inner = body[where] if where else body
+        inner["more"] = [{"a": 0}] * 10_000
+        for name in lacking:
+            del inner[name]
+        value = json.dumps(body).encode()
+        tracemalloc.start()
+        SOURCE.read(Record("t", 0, 0, value))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    first, *others = (
+        ("delegator_id", "tenant_id", "session_id") if where else ("id", "time", "gateway", "decision")
+    )
+    assert peak(first, *others) < 1.2 * peak(first)
 
 
 @given(st.binary(max_size=200))
