@@ -476,6 +476,8 @@ UUID = "03f2c1d0-0000-4000-8000-00000000000a"
         ({"contract_id": {"ne": None, "eq": "contract_7781"}, "title": {"not": "Foo"}}, {}),
         ({"contract_id": {"where": {"eq": "c_9"}}}, UNCHECKED),
         ({"contract": "c_9"}, UNCHECKED),
+        ({"contract": "c_9 "}, UNCHECKED),
+        ({"contract": "c_" + "9" * 300}, UNCHECKED),
         ({"contracts": ["contract_7781", "c_9"]}, UNCHECKED),
         ({"contract_id": {"eq": "contract_7781", "mode": "exact"}}, {}),
         ({"contract_id": {"$in": ["contract_7781"]}}, {}),
@@ -895,6 +897,8 @@ def test_before_the_path_of_a_url_a_wildcard_stands_for_nothing_of_a_path(
         ({"tenant_id": {"eq": "globex"}}, {"tenant_mismatch": True}),
         ({"tenantid": "globex"}, {"tenant_mismatch": True}),
         ({"tenant": "globex"}, UNCHECKED),
+        ({"tenant": " globex"}, UNCHECKED),
+        ({"tenant": "globex" * 40}, UNCHECKED),
         ({"tenant_id": {"not": "globex"}}, UNCHECKED),
         ({"session": "sess_2026_05_12_999"}, UNCHECKED),
         ({"tenants": [{"id": "tenant_acme", "name": "globex"}]}, {}),
@@ -1178,6 +1182,8 @@ def test_what_an_envelope_denies_is_outside_it(
 
 KEYS = ["/srv/keys/*", "/srv/app/.env", "/opt/vault"]
 MALLORY = "Mallory <mallory@evil.example>"
+ABROAD = "\ufdfa" * 10
+"""Each is eighteen letters in NFKC."""
 
 
 @pytest.mark.parametrize(
@@ -1207,6 +1213,13 @@ MALLORY = "Mallory <mallory@evil.example>"
         *((KEYS, path) for path in ("//srv/keys/a", "/srv/\uff4beys/a", "/srv/ke\u200bys/a", "/SRV/Keys")),
         (KEYS, "/srv/" + "./" * 1_000 + "keys/a"),
         (KEYS, "/srv/./keys/" + "a" * 9_000),
+        pytest.param(KEYS, "../" * 1_400 + "srv/keys/a", id="climbs long"),
+        pytest.param(KEYS, "/srv/" + "x/../" * 12_000 + "keys/a", id="climbs often"),
+        pytest.param(KEYS, f"/tmp/{'a' * 60_000}/../../srv/keys/a", id="a long step"),
+        pytest.param(["evil.example"], f"https://{'a' * 60_000}@evil.example/x", id="a long user"),
+        (KEYS, f"/tmp/{ABROAD}/../../srv/keys/a"),
+        (["evil.example"], f"{ABROAD}, evil.example"),
+        (["/office"], f"/tmp/{ABROAD}/../../o\ufb03ce/a"),
         (["secrets/*"], "./secrets/a"),
         (["secrets/"], "secrets/a"),
         (["file:///srv/keys/*"], "/srv/keys/a"),
@@ -1233,7 +1246,7 @@ MALLORY = "Mallory <mallory@evil.example>"
         (["secret"], "\uff33\uff25\uff23\uff32\uff25\uff34"),
     ],
 )
-def test_no_spelling_of_what_is_denied_gets_by(
+def test_no_spelling_and_no_length_of_what_is_denied_gets_by(
     observe: Observe, breaches: Breaches, denied: list[str], told: str
 ) -> None:
     seen = observe(envelope__resource_constraints={"denied_to": denied}, action__arguments={"to": told})
@@ -1241,6 +1254,9 @@ def test_no_spelling_of_what_is_denied_gets_by(
 
 
 FORBIDDEN = {"forbidden_paths": ["/etc"]}
+LONG = "../" * 1_400
+ENDLESS = LONG * 16
+"""Longer than is resolved."""
 DENIED = {"denied_regions": ["us-east-1"], "denied_contract_ids": ["c_9"]}
 
 
@@ -1264,6 +1280,14 @@ DENIED = {"denied_regions": ["us-east-1"], "denied_contract_ids": ["c_9"]}
         (FORBIDDEN, {"path": "etc/passwd", "cwd": "/"}, UNCHECKED),
         (FORBIDDEN, {"path": "passwd", "cwd": "/etc"}, UNCHECKED),
         (FORBIDDEN, {"path": [f"a{n}" for n in range(300)], "cwd": "/"}, UNCHECKED),  # more than are put together
+        (FORBIDDEN, {"path": [f"{LONG}srv/a{n}" for n in range(150)], "cwd": "/x"}, UNCHECKED),
+        (FORBIDDEN, {"path": [f"{LONG}srv/a{n}" for n in range(100)], "cwd": "/x"}, {}),
+        (FORBIDDEN, {"path": f"{LONG}etc/passwd", "cwd": "/x" * 2_000}, OUTSIDE),  # no system opens it there
+        (FORBIDDEN, {"path": f"{ENDLESS}etc/passwd"}, UNCHECKED),
+        (FORBIDDEN, {"path": f"{ENDLESS}etc/passwd".replace("/", "%2F")}, UNCHECKED),
+        (FORBIDDEN, {"file_path": f"{ENDLESS}etc/passwd"}, UNCHECKED),
+        (FORBIDDEN, {"filter": {"field": "path", "op": "eq", "value": f"{ENDLESS}etc/passwd"}}, UNCHECKED),
+        (FORBIDDEN, {"path": "a" * len(ENDLESS), "body": ENDLESS}, {}),
         (DENIED, {"filters": [{"field": "region", "op": "eq", "value": "us-east-1"}]}, UNCHECKED),
         (DENIED, {"filter": {"field": "region", "op": "!=", "value": "eu-1"}}, UNCHECKED),
         (DENIED, {"filter": {"field": "region", "op": ">=", "value": "us-east-1"}}, UNCHECKED),
@@ -1390,7 +1414,7 @@ def test_a_long_hostile_text_is_compared_with_what_is_denied_at_once(
         envelope__resource_constraints={"denied_to": ["c_9", "/keys/*"]},
         action__arguments={"to": [long + "/", long + "://x"]},
     )
-    assert breaches(EnvelopeBreach(), seen) == {}
+    assert breaches(EnvelopeBreach(), seen) == UNCHECKED  # longer than is resolved
 
 
 @pytest.mark.parametrize(

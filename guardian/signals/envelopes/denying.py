@@ -54,6 +54,12 @@ def touches(denied: frozenset[str], value: object, *, based: bool = False) -> bo
     return any(_denies(entries, end) for one in each for end in _ends(_one_spelling(one), based))
 
 
+def beyond(value: object) -> bool:
+    """Whether a path in a value may be longer than is resolved, so that nobody knows where it leads."""
+    said = text(value)
+    return len(said) > LONGEST and "/" in _read(said)
+
+
 def touches_class(denied: frozenset[str], name: str) -> bool:
     """Whether a data class is in a list of denied ones, in any spelling.
 

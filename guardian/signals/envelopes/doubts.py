@@ -16,7 +16,7 @@ from itertools import chain
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.envelopes.admitting import admits, unsure
-from guardian.signals.envelopes.denying import touches, touches_class
+from guardian.signals.envelopes.denying import beyond, touches, touches_class
 from guardian.signals.envelopes.filters import Filters, left_out
 from guardian.signals.envelopes.limits import counted, counts_things
 from guardian.signals.envelopes.ownership import alike
@@ -24,16 +24,16 @@ from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, 
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.leaves import Leaf, Touched, compares
-from guardian.signals.words.paths import ROOTED, ends
+from guardian.signals.words.paths import OPENED, ROOTED, ends
 from guardian.signals.words.wording import shown, word_set, words
 
-_WORD = re.compile(r"\S{1,200}")
+_WORD = re.compile(r"\S+")
 _FILES = ("file", "file_name", "filename", "filepath")
 _GENERAL = word_set("code date id key name status type value")
 """Names that end those of many other things."""
 _JOINED = 256
-"""How many paths are put together."""
-_REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
+"""How many paths are put together; one counts as several that is several times as long as systems open."""
+_REFERENCE = re.compile(r"(?=\D*\d)\S+")
 """A word with a digit in it: rather an id than a name."""
 
 
@@ -129,9 +129,10 @@ class Doubts:
             leaves = [leaf for leaf in {id(leaf): leaf for leaf in chain(*held)}.values() if not leaf.inverted]
             loose = (leaf for leaf in leaves if not leaf.answers(frozenset(wanted)))
             found = ((leaf.path, said) for leaf in loose for said in map(text, leaf.scalars) if hit(said))
+            unread = ((leaf.path, said) for leaf in leaves for said in map(text, leaf.scalars) if beyond(said))
             filtered = self._filters.strange(partial(_spared, hit), wanted)
             led = self._led(hit, leaves) if any("/" in entry for entry in denied) else ()
-            for path, said in chain(found, filtered, led):
+            for path, said in chain(found, filtered, led, unread):
                 yield f"{shown(path)} is {shown(said)}, which {self._spelt(key)} may deny"
             for path, spared in self._others(wanted):
                 if not {each.casefold() for each in denied} <= spared:
@@ -148,8 +149,10 @@ class Doubts:
             if not ROOTED.match(said)
             for base in sorted(folders.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
         )
-        for count, (path, said, led) in enumerate(pairs):
-            if count == _JOINED or (hit(led) and not hit(said)):
+        left = _JOINED
+        for path, said, led in pairs:
+            left -= 1 + len(led) // OPENED
+            if left < 0 or (hit(led) and not hit(said)):
                 yield path, said
                 return
 
@@ -160,7 +163,7 @@ class Doubts:
         for leaf in (*self.action.compounds(wanted - _GENERAL), *self.action.named(_files(names))):
             if leaf.answers(wanted) or not leaf.inside.isdisjoint(wanted) or leaf.inverted:
                 continue
-            for said in map(text, leaf.scalars):
+            for said in map(_stripped, leaf.scalars):
                 looks = ROOTED.match(said) or "/" in said or _REFERENCE.fullmatch(said)
                 if looks and (numbered or number(said) is None) and not admitted(said):
                     yield leaf.path, said
@@ -193,7 +196,7 @@ class Doubts:
         settled = {_above(path): told[0] for path, told in members.items() if told and all(map(admitted, told))}
         bound = [(leaf, settled.get(_above(leaf.path))) for leaf in inside]
         for leaf, settles in (*((leaf, None) for leaf in self.action.named(bare)), *bound):
-            for said in filter(str.strip, map(text, leaf.scalars)) if not leaf.answers(wanted) else ():
+            for said in filter(None, map(_stripped, leaf.scalars)) if not leaf.answers(wanted) else ():
                 if (settles is None or _rivals(settles, said)) and not admitted(said):
                     yield leaf, said
 
@@ -237,6 +240,10 @@ def _files(names: tuple[str, ...]) -> tuple[str, ...]:
     return _FILES if any(name.rpartition("_")[2] == "path" for name in names) else ()
 
 
+def _stripped(value: object) -> str:
+    return text(value).strip()
+
+
 def _above(path: str) -> str:
     return path.rpartition(".")[0]
 
@@ -246,7 +253,7 @@ def _climbs(path: str) -> bool:
 
 
 def _spared(hit: Callable[[str], bool], said: str) -> bool:
-    return not hit(said)
+    return not (hit(said) or beyond(said))
 
 
 def _rivals(settles: str, said: str) -> bool:

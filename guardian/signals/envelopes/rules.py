@@ -16,6 +16,7 @@ from guardian.signals.envelopes.denying import touches, touches_class
 from guardian.signals.envelopes.ownership import ownership
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, text, values
 from guardian.signals.words.leaves import Leaf, Touched
+from guardian.signals.words.paths import OPENED
 from guardian.signals.words.wording import LISTED, and_others, canonical, shown
 
 _ABOVE = frozenset(
@@ -106,9 +107,11 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
 
 def _is_denied(denied: frozenset[str], value: object, folders: frozenset[str]) -> bool:
     """Whether a value is denied as it stands. One that climbs far enough to reach the root from anywhere is not,
-    where it leads elsewhere from the folders beside it."""
+    where it leads elsewhere from the folders beside it, unless no system would open it there: it is too long."""
     if not touches(denied, value):
         return False
+    if len(text(value)) > OPENED:
+        return True
     led = (f"{folder.rstrip('/')}/{text(value)}" for folder in folders)
     return not folders or touches(denied, value, based=True) or any(touches(denied, each) for each in led)
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from guardian.signals.words.wording import singular, word_set, words
 
 _ID_CHARS = 40
+_FEW_LETTERS = 4
 _FEW_RUNS = 4
 _RANDOM = "at random"
 """An identifier of more runs of letters and digits is made at random, as a UUID is: one is like another."""
@@ -72,9 +73,16 @@ def folded(text: str) -> str:
     """In one spelling of its characters (NFKC): digits of any script are digits, what is not seen is left out."""
     if text.isascii():
         return text
-    spelt = unicodedata.normalize("NFKC", text)[: 2 * len(text)]  # one character may stand for eighteen
+    spelt = unicodedata.normalize("NFKC", text)
+    if len(spelt) > 2 * len(text):  # one may stand for eighteen: those that stand for many stay
+        spelt = unicodedata.normalize("NFC", "".join(map(_spelt, text)))
     seen = (each for each in spelt if unicodedata.category(each) != "Cf")
     return "".join(str(unicodedata.decimal(each, each)) for each in seen)
+
+
+def _spelt(character: str) -> str:
+    told = unicodedata.normalize("NFKC", character)
+    return told if len(told) <= _FEW_LETTERS else character
 
 
 def normal(text: str) -> str:

@@ -9,8 +9,9 @@ _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*|[A-Za-z]:(?=/))?/?")
 _DECODINGS = 8
 ROOTED = re.compile(r"[/\\~]|[A-Za-z][A-Za-z0-9+.-]*:")
 """How a path begins that does not begin at the folder where one happens to be."""
-LONGEST = 4_096
-"""No system opens a longer path."""
+OPENED, LONGEST = 4_096, 65_536
+"""Characters of the longest path that systems open as it stands, and how many of one are resolved: whoever
+resolves it first, as file servers for agents do, opens what is left."""
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 """Spaces and signs that some readers of a path drop."""
 _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
