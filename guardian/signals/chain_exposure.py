@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from guardian.domain.signal import Observation, SharedReads, Signal
-from guardian.signals.exposure.looking_out import WEB, places_asked, source, told_outside
+from guardian.signals.exposure.looking_out import TOLD, WEB, places_asked, source, told_outside
 from guardian.signals.exposure.recipients import recipients_of
 from guardian.signals.exposure.sensitivity import WEIGHTS, kinds_of
 from guardian.signals.exposure.vouching import UNTOLD, vouched
@@ -86,9 +86,10 @@ class ChainExposure(SignalFold):
         way = way_of(seen.event)
         if way is None:
             places = places_asked(seen.event)
-            if not (told := self._told_away(state, seen, places)):
+            told, why = self._told_away(state, seen, places)
+            if not told:
                 return self._after(state, seen, places), Signal(self.name, 0.0, self._told(state))
-            carried = self._carried(state, seen, Way.LOOKUP)
+            carried = self._carried(state, seen, Way.LOOKUP, why)
             return self._after(state, seen), replace(carried, value=told * carried.value)
         carried = self._carried(state, seen, way)
         return self._after(state, seen) if way is Way.EXPORT else state, carried
@@ -101,7 +102,7 @@ class ChainExposure(SignalFold):
         weight = max((_weight(kind, (*read, False)) for kind, read in kinds.items()), default=0.0)
         return SharedReads(kinds, state["reads"], _subjects(state)[-_PRINTS_SHARED:], weight)
 
-    def _carried(self, state: State, seen: Observation, way: Way) -> Signal:
+    def _carried(self, state: State, seen: Observation, way: Way, told: str = TOLD) -> Signal:
         tool = shown(seen.event.action.tool, 60)
         kinds = _readable(state, seen)
         if way is Way.EXPORT:
@@ -135,7 +136,7 @@ class ChainExposure(SignalFold):
         if kind and not kinds[kind][1]:
             said += "; the kind is read off a name, data classes are missing"
         if flows:
-            said += "; a value of that read is in it"
+            said += f"; {told}"
         return Signal(self.name, min(value, 1.0), shown(said, 500))
 
     def _flows(self, state: State, seen: Observation) -> bool:
@@ -143,14 +144,15 @@ class ChainExposure(SignalFold):
         known = {*state["prints"], *_of_others(seen)}
         return any(p[:64] in known for path, prints in seen.value_prints.items() if path not in to for p in prints)
 
-    def _told_away(self, state: State, seen: Observation, places: Sequence[str]) -> float:
-        """How surely a look-up tells a strange host of a sensitive read; not where such data comes back."""
+    def _told_away(self, state: State, seen: Observation, places: Sequence[str]) -> tuple[float, str]:
+        """How surely a look-up tells a strange host of a sensitive read, and why; not where such data comes
+        back."""
         if not places or not (known := {*_subjects(state), *_of_others(seen)}):
-            return 0.0
+            return 0.0, ""
         result = seen.event.result
         returned = sorted(result.data_classes or ())[:64] if result is not None else []
         if kinds_of(returned, sensitive=self.sensitive_classes, ordinary=self.ordinary_classes, declared=True):
-            return 0.0
+            return 0.0, ""
         return told_outside(seen, places, known)
 
     def _kinds(self, seen: Observation) -> dict[str, bool]:

@@ -16,8 +16,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain, dropwhile, groupby, islice
 from string import ascii_lowercase
 from typing import Any, ClassVar, NamedTuple
+from unicodedata import category, decimal
 
 from guardian.domain.signal import Observation, Signal
 from guardian.signals.envelopes.rules import refused
@@ -259,10 +261,21 @@ def _said(leaf: Leaf) -> Iterator[tuple[str, str]]:
     """A leaf's values as text, each with what it says, but for what is too long to name an object."""
     for value in leaf.scalars:
         if isinstance(value, str):
-            if len(value) <= _LONGEST and len(said := folded(value).strip()) <= _LONGEST:
+            said = folded(value if len(value) <= _LONGEST else _unpadded(value)).strip()
+            if len(said) <= _LONGEST:
                 yield from ((value, one) for one in _listed(said))
         elif not isinstance(value, bool) and abs(value) < _HUGE and value == int(value):
             yield text(value), str(int(value))
+
+
+def _unpadded(value: str) -> str:
+    """A long text without what pads it: zeros in front or behind a point, signs that nobody sees, spaces beside
+    spaces. Cut where it is too long all the same."""
+    whole = value.rstrip().rstrip("0")
+    seen = (sign for sign in (whole[:-1] if whole.endswith(".") else value) if category(sign) != "Cf")
+    begun = dropwhile(lambda sign: sign.isspace() or decimal(sign, None) == 0, seen)
+    told = chain.from_iterable(" " if blank else run for blank, run in groupby(begun, str.isspace))
+    return "".join(islice(told, _LONGEST + 2)).rstrip()
 
 
 def _listed(said: str) -> Sequence[str]:

@@ -49,6 +49,18 @@ FIRST = pytest.approx(ONE)
         ("refund_order", {"orderNumber": "６６２０"}),
         ("refund_order", {"orderNumber": "٦٦\u200b٢٠"}),
         ("refund_order", {"orderid": "0006620"}),
+        *(
+            pytest.param("refund_order", {"order_id": told}, id=name)
+            for name, told in {
+                "spaces behind": f"6620{' ' * 500}",
+                "tabs in front": "\t" * 500 + "6620",
+                "zeros in front": "0" * 500 + "6620",
+                "zeros behind a point": f"6620.{'0' * 500} ",
+                "wide zeros in front": "\uff10" * 500 + "6620",
+                "unseen signs between": f"66{chr(0x200B) * 500}20",
+                "unseen signs and spaces": f" {chr(0x200B)}" * 500 + "6620" + f" {chr(0x200B)}" * 500,
+            }.items()
+        ),
         ("refund_order", {"order_id": "ORD-6620"}),
         ("refund_order", {"order": "6620"}),
         ("refund_order", {"order": {"id": 6620}}),
@@ -105,6 +117,7 @@ def test_what_the_purpose_names_fits(judged: Any, arguments: Any) -> None:
         (ORDER, "refund_order", {"order_id": True}),
         (ORDER, "refund_order", {"order_id": 10**60}),
         (ORDER, "refund_order", {"order_id": "6620" * 200}),
+        (ORDER, "refund_order", {"order_id": f"6620{' ' * 500}{'a' * 500}"}),
         (ORDER, "refund_order", {"order_id": float("1e300")}),
         (ORDER, "refund_order", {"amount": 6620}),  # no object
         (ORDER, "rooms.book", {"id": 6620}),  # of another kind

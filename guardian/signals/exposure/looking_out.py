@@ -6,17 +6,16 @@ What an encoding or another cut hides is not found.
 
 import re
 from collections.abc import Callable, Sequence, Set
-from itertools import islice
 
 from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.domain.signal import Observation
-from guardian.signals.exposure.value_prints import MAX_PATHS, MAX_VALUES, pieces_of
+from guardian.signals.exposure.value_prints import pieces_of
 from guardian.signals.words import asking
 from guardian.signals.words.constraints import read, text
 from guardian.signals.words.hiding import DELEGATOR
 from guardian.signals.words.leaves import touched
 from guardian.signals.words.mail_houses import anybodys
-from guardian.signals.words.paths import LONGEST, decoded
+from guardian.signals.words.paths import decoded
 from guardian.signals.words.wording import only_reads, word_set, words
 
 WEB = ""
@@ -42,8 +41,13 @@ _PRIVATE = re.compile(
     r"|(?:127|10)\.[\d.]+|192\.168\.[\d.]+|172\.(?:1[6-9]|2\d|3[01])\.[\d.]+"
 )
 """Names and addresses that lead nowhere but into one's own network (RFC 1918, 6762, 8375, 9476)."""
-_HOSTS = 8
 _HOST_CHARS = 253  # of the longest name that can be resolved
+_HOST_READ = 4_096
+_READ_CHARS, _LEAST = 131_072, 64
+"""How much of what a look-up carries is read; a value counts as so many characters at least."""
+_UNREAD = 0.5
+"""How surely what lies beyond tells of a sensitive read."""
+TOLD = "a value of that read is in it"
 _MAX_PLACES = 16
 _LABELS = 8
 _STEP = re.compile(r"/([^/?#]+)(?=[/?#]|\Z)")
@@ -68,9 +72,9 @@ def places_asked(event: DecisionEvent) -> tuple[str, ...]:
     for leaf in touched(event).leaves:
         at = leaf.answers(_PLACES)
         if leaf.path.startswith("arguments.") and (goes or at):
-            for value in leaf.values[:_HOSTS]:
-                address = text(value)[:LONGEST]
-                host = _URL.match(address) or (_HOST.fullmatch(address) if goes and at else None)
+            for value in leaf.values:
+                address = text(value).strip()
+                host = _URL.match(address) or (_HOST.fullmatch(address[:_HOST_READ]) if goes and at else None)
                 if host is None or len(host[1]) > _HOST_CHARS or _PRIVATE.fullmatch(host[1].lower()):
                     continue
                 found[host[1].lower()] = None
@@ -84,28 +88,34 @@ def source(host: str, fingerprint: Callable[[str], str]) -> str:
     return fingerprint(f"from {host}")[:64]
 
 
-def told_outside(seen: Observation, places: Sequence[str], known: Set[str]) -> float:
-    """How surely a look-up at these places tells one of them a value whose fingerprint is `known`, in [0, 1]. No
-    value is one that a purpose names, nor a place's own name; and what came from a place may go back there."""
+def told_outside(seen: Observation, places: Sequence[str], known: Set[str]) -> tuple[float, str]:
+    """How surely a look-up at these places tells one of them a value whose fingerprint is `known`, in [0, 1], and
+    why. No value is one that a purpose names, nor a place's own name; and what came from a place may go back
+    there."""
     fingerprint = seen.fingerprint
     if fingerprint is None:
-        return 0.0
+        return 0.0, ""
     own = _owns(seen)
     if all(source(at, fingerprint) in known or own(at) for at in places):
-        return 0.0
+        return 0.0, ""
     leaves = (leaf for leaf in touched(seen.event).leaves if leaf.path.startswith("arguments."))
     houses = {house for at in places for house in _houses(at)}
-    purposes, surely = _purposes(seen), 0.0
-    for said in islice(
-        (text(value)[:LONGEST] for leaf in leaves for value in leaf.values[:MAX_VALUES]), MAX_PATHS
-    ):
+    purposes, surely, left = _purposes(seen), 0.0, _READ_CHARS
+    for value in (value for leaf in leaves for value in leaf.values):
+        whole = text(value)
+        said = whole[:left]
         found = (piece for piece in pieces_of(said) - houses if fingerprint(piece)[:64] in known)
         told = {piece for piece in found if not any(asking.spelt_out(purpose, piece) for purpose in purposes)}
         if told:
             path = re.split("[?#]", decoded(said), maxsplit=1)[0].lower() if _URL.match(said) else ""
             steps = _STEP.findall(path)
             surely = max(surely, _AS_STEP if told <= {*steps, *(_FORM.sub("", step) for step in steps)} else 1.0)
-    return surely * _PERHAPS_OWN if hides_house(seen) and WEB not in places else surely
+        left -= max(len(whole), _LEAST)
+        if left < 0:
+            break
+    why = TOLD if surely else "more is in it than is read"
+    surely = max(surely, _UNREAD) if left < 0 else surely
+    return surely * _PERHAPS_OWN if hides_house(seen) and WEB not in places else surely, why
 
 
 def hides_house(seen: Observation) -> bool:

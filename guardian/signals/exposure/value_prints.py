@@ -34,8 +34,7 @@ def identifying(value: str) -> frozenset[str]:
     >>> sorted(identifying("Pay inv_3007 of Ann (ann@acme.example) by 2026-05-12, 300 EUR"))
     ['ann@acme.example', 'inv_3007']
     """
-    found = (token.strip("./:#+-").lower() for token in _TOKEN.findall(value[:_CHARS]))
-    return frozenset(token for token in found if _identifies(token))
+    return _identifying(value[:_CHARS])
 
 
 def pieces_of(value: str) -> frozenset[str]:
@@ -44,9 +43,9 @@ def pieces_of(value: str) -> frozenset[str]:
     >>> sorted(pieces_of("evil.example/?d=inv_3007:ann%40acme.example"))
     ['ann@acme.example', 'evil.example', 'inv_3007', 'inv_3007:ann@acme.example']
     """
-    said = decoded(value[:_CHARS])
+    said = decoded(value)
     found = (piece.strip("._+-").lower() for grain in _GRAINS for piece in grain.findall(said))
-    return identifying(said) | frozenset(piece for piece in found if _identifies(piece))
+    return _identifying(said) | frozenset(piece for piece in found if _identifies(piece))
 
 
 def prints_of(event: DecisionEvent, fingerprint: Callable[[str], str]) -> Mapping[str, tuple[str, ...]]:
@@ -61,6 +60,11 @@ def prints_of(event: DecisionEvent, fingerprint: Callable[[str], str]) -> Mappin
         if len(found) == MAX_PATHS:
             break
     return found
+
+
+def _identifying(said: str) -> frozenset[str]:
+    found = (token.strip("./:#+-").lower() for token in _TOKEN.findall(said))
+    return frozenset(token for token in found if _identifies(token))
 
 
 def _telling(leaves: Sequence[Leaf]) -> Sequence[Leaf]:
