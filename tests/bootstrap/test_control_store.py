@@ -112,7 +112,9 @@ def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days):
     again.stop()
 
 
-@pytest.mark.parametrize("record", ["", "null", "[]", '{"at": 3}', '{"at": "yesterday"}'])
+@pytest.mark.parametrize(
+    "record", ["", "null", "[]", '{"at": 3}', '{"at": "yesterday"}', '{"at": "0001-01-01T00:00:00+05:00"}']
+)
 def test_a_damaged_end_of_the_trail_tells_no_time_and_stops_no_start(tmp_path, record):
     path = initialise(tmp_path / "home")
     control = Control(load(path), metrics=Metrics(), port=0)

@@ -1,12 +1,13 @@
 """Control's clock is ahead for a moment, as on a machine that woke with a wrong one: nothing ends for good."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from deployment import AT_ONCE
 
 from guardian.control.authentication.token_records import forget_expired, record_token
 from guardian.control.lapse import sweep
+from guardian.control.watchers.itself import tell_of_itself
 from guardian.control.watchers.watching import watch
 from guardian.domain.finding import OPERATORS
 from guardian.store.sure_time import SureTime
@@ -191,6 +192,22 @@ def test_people_hear_of_it_and_that_it_is_over(ahead):
     assert told(ahead) == [("info", "Control's clock keeps step"), ("high", "Control's clock went ahead")]
 
 
+@pytest.mark.parametrize(("apart", "whose"), [(-2, "its database's clock"), (2, "its clock"), (0, "its clock")])
+def test_of_a_jump_they_hear_also_where_the_databases_clock_is_another_and_by_which_of_them_things_end(
+    ahead, apart, whose
+):
+    ahead.deps.watched.apart = timedelta(minutes=apart)
+    tell_of_itself(ahead.deps, ahead.clock())
+    jump(ahead, days=40)
+    tell_of_itself(ahead.deps, ahead.clock())
+    ahead.go_on(minutes=15)
+    tell_of_itself(ahead.deps, ahead.clock())
+    found = ahead.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    news = [each["finding"] for each in found if each["finding"]["reasons"][0]["signal"] == "clock"]
+    assert [each["title"] for each in news] == ["Control's clock keeps step", "Control's clock went ahead"]
+    assert all(each["reasons"][0]["text"].endswith(f" by {whose}") for each in news)
+
+
 def test_a_clock_that_is_behind_what_control_wrote_before_its_start_is_told_until_it_has_come_there(stage):
     stage.deps.watched.before = stage.clock() + timedelta(minutes=2)
     news = [("high", "Control's clock is behind what control wrote before")]
@@ -213,3 +230,9 @@ def test_after_a_start_people_hear_how_long_control_was_away_by_its_clock_while_
     stage.clock.pass_(minutes=15)
     seconds[0] += 900
     assert told(stage) == [*[("info", "Control goes by its clock") for _ in heard], *heard]
+
+
+def test_of_a_last_entry_at_the_beginning_of_the_calendar_they_hear_as_well(make_stage):
+    stage = make_stage(steady=lambda now: datetime.fromtimestamp(0, UTC))
+    stage.deps.watched.before = datetime.min.replace(tzinfo=UTC)
+    assert told(stage) == [("high", "Control was away for long, by its clock")]

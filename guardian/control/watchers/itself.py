@@ -94,16 +94,17 @@ def _matters(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
 
 def _clock(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
     steady, apart, before = deps.steady(now), deps.watched.apart, deps.watched.before
+    its = "its database's clock" if apart < timedelta(0) else "its clock"
     yield _Matter(
         "clock",
-        jumped(steady, now) is None or bool(apart),
+        jumped(steady, now) is None,
         (
             "Control's clock went ahead",
             f"it says {moment(now)}, and by the time that passed it is {moment(steady)}. If it is wrong, set it"
             " right within a quarter of an hour: until then revocations, requests and grants end by the time that"
-            " passed, afterwards by what it says",
+            f" passed, afterwards by {its}",
         ),
-        ("Control's clock keeps step", f"it is {moment(now)}, and revocations end by that"),
+        ("Control's clock keeps step", f"it says {moment(now)}, and control ends revocations by {its}"),
     )
     yield _Matter(
         "database_clock",
@@ -117,7 +118,7 @@ def _clock(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
     )
     yield _Matter(
         "clock_behind",
-        before is None or now >= before - _SLACK,
+        before is None or before - now <= _SLACK,
         (
             "Control's clock is behind what control wrote before",
             f"it says {moment(now)}, and the last entry before this start is of {moment(before or now)}. One of"
@@ -132,7 +133,7 @@ def _clock(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
             "Control was away for long, by its clock",
             f"it says {moment(now)}, and before this start control last wrote or heard anything by"
             f" {moment(before or now)}. If that was not so long ago, set the clock right within a quarter of an"
-            " hour of the start: from then on revocations, requests and grants end by it",
+            f" hour of the start: from then on revocations, requests and grants end by {its}",
         ),
-        ("Control goes by its clock", f"it is {moment(now)}, and revocations end by that"),
+        (f"Control goes by {its}", f"its own says {moment(now)}"),
     )

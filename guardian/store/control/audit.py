@@ -108,7 +108,8 @@ class AuditRows:
     def newest_at(self) -> datetime | None:
         """When the last entry was written, by the clock of then; None where there is none that says so."""
         wanted = select(StoredText(audit.c.record)).order_by(audit.c.seq.desc()).limit(1)
-        with suppress(ValueError, LookupError, TypeError):  # damaged: whoever verifies the trail tells of it
+        # what is damaged tells none: whoever verifies the trail hears of it
+        with suppress(ValueError, LookupError, TypeError, OverflowError):
             record = json.loads(self.connection.execute(wanted).scalar() or b"null")
             return datetime.fromisoformat(record["at"]).astimezone(UTC)
         return None
