@@ -52,21 +52,22 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     rows = [
         {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
         | {"label": verdict.verdict, "drift": finding.drifted(confirmed=verdict.verdict == "confirmed")}
-        | {"rule": verdict.verdict == "confirmed" and of_a_rule_alone(finding)}
         | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
         for finding, verdict in judged
     ]
     told = frame(rows, FEEDBACK, raw=True)
     words = archive.words()
     said = words[words["word"].isin(list(_LABELS))].rename(columns={"word": "label", "at": "judged_at"})
-    confirmed = said["finding_id"].where(said["label"] == HumanWord.CONFIRMED.value).dropna()
-    ruled = set() if confirmed.isin(told["finding_id"]).all() else archive.ruled()
-    drift, rule = said["label"].map(_LABELS), said["finding_id"].isin(confirmed[confirmed.isin(ruled)])
-    own = frame(said.assign(drift=drift, rule=rule), FEEDBACK)
+    own = frame(said.assign(drift=said["label"].map(_LABELS)), FEEDBACK)
     settled = pd.MultiIndex.from_frame(told.loc[told["drift"].notna(), KEY])
     vague = own["finding_id"].isna() & pd.MultiIndex.from_frame(own[KEY]).isin(settled)
     both = pd.concat([own[~vague], told]).sort_values("judged_at", kind="stable")  # told in more words comes last
-    return frame(both.drop_duplicates([*KEY, "finding_id"], keep="last"), FEEDBACK)
+    last = both.drop_duplicates([*KEY, "finding_id"], keep="last")
+    confirmed = last["label"] == HumanWord.CONFIRMED.value
+    ruled = {finding.id for finding, _ in judged if of_a_rule_alone(finding)}
+    if not last.loc[confirmed, "finding_id"].dropna().isin(told["finding_id"]).all():
+        ruled |= archive.ruled()
+    return frame(last.assign(rule=confirmed & last["finding_id"].isin(ruled)), FEEDBACK)
 
 
 def _theirs(archive: ArchiveView, control: ControlView) -> Iterator[FindingView]:

@@ -156,6 +156,26 @@ def test_what_was_confirmed_for_a_broken_rule_alone_is_no_drift_to_judge_the_mod
     assert list(thresholds.known_drift(small.sessions(), said).fillna(value=False)) == [True, True, True, False]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_was_confirmed_for_a_broken_rule_alone_goes_by_what_was_said_of_it_last(lay, control, asked):
+    """Control's export may be older than the archive."""
+    drift = next(view for view in control.views if view.verdict and view.finding.kind is Kind.DRIFT)
+    breach, views, words = NamedBreach(name="tool_not_allowed", detail="d", hard=True), [], []
+    for n, last in enumerate((HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED)):
+        key, found = SessionKey("acme", f"s{n}"), f"fnd_{n}"
+        root = lay(session_id=key.session_id, finding_id=found, wanted="flag", breaches=[breach.name])
+        words.append(Change(2 * n, key, HumanWord.CONFIRMED, NOON, found))
+        words.append(Change(2 * n + 1, key, last, NOON + timedelta(hours=1), found))
+        finding = drift.finding.model_copy(update={
+            "id": found, **key._asdict(), "reasons": (), "breaches": (breach,),
+        })  # fmt: skip
+        said = drift.verdict.model_copy(update={"verdict": "confirmed", "at": NOON})
+        views.append(drift.model_copy(update={"finding": finding, "verdict": said}))
+    write_labels(root, "l", [labels(words)])
+    said = feedback(open_archive(root, tenant="acme"), replace(control, views=tuple(views)) if asked else None)
+    assert said[["label", "rule"]].to_numpy().tolist() == [["false_positive", False], ["confirmed", True]]
+
+
 def test_the_hours_of_a_day_add_up_to_it(archive, today):
     day = archive.days[-1]
     events = archive.events(since=day)
