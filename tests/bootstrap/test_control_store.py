@@ -12,7 +12,9 @@ from guardian.bootstrap.control import Control
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import load
+from guardian.domain.revocation import Revision
 from guardian.errors import ConfigurationError, StoreError
+from guardian.store.control.peers import Peer
 from guardian.telemetry import Metrics
 
 NOBODY = "postgresql+psycopg://guardian@127.0.0.1:1/guardian_control"
@@ -123,4 +125,23 @@ def test_a_damaged_end_of_the_trail_tells_no_time_and_stops_no_start(tmp_path, r
         connection.execute("UPDATE control_audit SET record = ?", (record,))
     again = Control(load(path), metrics=Metrics(), port=0)
     assert again._deps.watched.before is None
+    again.stop()
+
+
+def test_of_gateways_it_counts_when_they_were_heard_last_whatever_else_is_noted_of_them(tmp_path):
+    path, now = initialise(tmp_path / "home"), utc_now()
+    control = Control(load(path), metrics=Metrics(), port=0)
+    wrote, heard = now - timedelta(days=3), now - timedelta(hours=2)
+    with control.store.write() as rows:
+        times = {"here": heard, "gone": heard - timedelta(days=1), "fast": now + timedelta(days=40)}
+        rows.peers.put([
+            Peer("gateway", "gw", name, frozenset({"acme"}), Revision(epoch=1, n=0), "push", at, at)
+            for name, at in times.items()
+        ], now)  # fmt: skip
+        rows.audit.note("policyReload", at=wrote)
+    control.stop()
+    with closing(sqlite3.connect(path.parent / "data" / "control.db")) as connection, connection:
+        connection.execute("UPDATE control_peer SET tenants = 'damaged'")
+    again = Control(load(path), metrics=Metrics(), port=0)
+    assert again._deps.watched.before == heard
     again.stop()

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal_column, or_, select, update
 
 from guardian.domain.revocation import Revision
 from guardian.store.control.scope import Scope, within
@@ -14,7 +14,6 @@ from guardian.store.control.tables import peer, self_test
 from guardian.store.inserts import upsert
 
 PeerRole = Literal["gateway", "monitor"]
-PEER_ROLES: tuple[PeerRole, ...] = get_args(PeerRole)
 STOPPED = "stopped"
 """The transport of a monitor that said good-bye while no other one was there."""
 UNREAD = "unread"
@@ -77,6 +76,13 @@ class PeerRows:
         """By principal and instance."""
         wanted = select(peer).where(peer.c.role == role).order_by(peer.c.principal_id, peer.c.instance)
         return [_peer(row) for row in self.connection.execute(wanted)]
+
+    def heard_last(self, until: datetime) -> datetime | None:
+        """When any of them was heard of last, but not after `until`: what a fast clock noted stands until they are
+        heard again."""
+        wanted = select(func.max(peer.c.last_seen)).where(peer.c.last_seen <= until)
+        heard: datetime | None = self.connection.execute(wanted).scalar_one()
+        return heard
 
     def forget(self, gone: Iterable[Peer]) -> None:
         for each in gone:

@@ -22,7 +22,7 @@ from guardian.store.control.findings import FindingRows
 from guardian.store.control.head import Head, begin_epoch, read_head
 from guardian.store.control.idempotency import IdempotencyRows
 from guardian.store.control.ledger import LedgerRows
-from guardian.store.control.peers import PEER_ROLES, PeerRows, SelfTestRows
+from guardian.store.control.peers import PeerRows, SelfTestRows
 from guardian.store.control.sessions import SessionRows
 from guardian.store.control.tokens import TokenRows, VisitRows
 from guardian.telemetry import logger
@@ -71,10 +71,9 @@ class ControlRows:
 
     def last_sign(self, now: datetime) -> datetime | None:
         """The latest time at which control wrote or heard anything. It is after `now` only where the trail ends
-        so: what a fast clock noted of peers stands until they are heard again."""
-        heard = [each.last_seen for role in PEER_ROLES for each in self.peers.all(role) if each.last_seen <= now]
-        wrote = self.audit.newest_at()
-        return max(heard if wrote is None else [*heard, wrote], default=None)
+        so."""
+        known = self.peers.heard_last(now), self.audit.newest_at()
+        return max((each for each in known if each is not None), default=None)
 
     def begin_epoch(
         self, epoch: int, change_seq: int, *, expected: Revision | None, now: datetime, **told: str
