@@ -72,18 +72,24 @@ def arguments_of(index: int, action: Mapping[str, Any]) -> Any:
 
 
 def said(told: Mapping[str, Any], *names: str, where: str = "") -> Any:
-    """What a session or call says under the first of the names that says something; None where none is there.
+    """What a session or call says under that of the names that says something; empty where none of those that are
+    there does, and None where none is there.
 
-    Raises ValueError where another key that says something looks as if it were meant: to be misspelt is not to be
-    absent.
+    Raises ValueError where two of the names say different things; and where none says anything, but another key
+    does that looks as if it were meant: to be misspelt is not to be absent.
     """
-    values = [told[name] for name in names if told.get(name) is not None]
-    if values:
-        return next(filter(None, values), values[0])
+    there = [name for name in names if told.get(name) is not None]
+    telling = [name for name in there if told[name]]
+    for other in telling[1:]:
+        if told[other] != told[telling[0]]:
+            raise ValueError(f"{where}its {telling[0]!r} and its {other!r} say different things")
+    if telling:
+        return told[telling[0]]
+    nothing = f"nothing in {there[0]!r}" if there else f"no {names[0]!r}"
     for key, value in told.items():
         if value and _looks_like(names[0], key, value):
-            raise ValueError(f"{where}it has no {names[0]!r}, but {key[:80]!r}, which is not read")
-    return None
+            raise ValueError(f"{where}it has {nothing}, but {key[:80]!r}, which is not read")
+    return told[there[0]] if there else None
 
 
 def _looks_like(name: str, key: str, value: object) -> bool:

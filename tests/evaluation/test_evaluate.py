@@ -120,6 +120,8 @@ def test_other_names_that_can_mean_one_thing_only_are_read_as_that() -> None:
     assert (read.arguments, read.counted) == ({"a": 1}, False)
     (sure,) = session_of(record(1, "p") | {"actions": [call | {"confidence": 0.9}]}).actions
     assert sure.counted
+    with pytest.raises(ValueError, match=r"actions.0: its 'conf' and its 'confidence' say different things"):
+        session_of(record(1, "p") | {"actions": [call | {"conf": "high"}]})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

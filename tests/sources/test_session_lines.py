@@ -72,10 +72,17 @@ def test_arguments_are_read_under_the_name_that_they_have_in_guardians_own_log()
         {"tool": "t", "arguments": {"a": 1}},
         {"tool": "t", "args": {}, "arguments": {"a": 1}},
         {"tool": "t", "args": {"a": 1}, "arguments": None},
+        {"tool": "t", "args": {"a": 1}, "arguments": {"a": 1}},
         {"tool": "t", "arguments": {}},
     ]
     (got,) = _read({"session_id": "s", "purpose": "p", "actions": calls})
-    assert got.actions == (*[ActionLine("t", {"a": 1})] * 3, ActionLine("t", {}))
+    assert got.actions == (*[ActionLine("t", {"a": 1})] * 4, ActionLine("t", {}))
+
+
+def test_two_names_for_a_calls_arguments_that_say_different_things_are_refused():
+    call = {"tool": "t", "args": {"note": "x"}, "arguments": {"amount": 5000}}
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": [call]})
+    assert got == LineError(1, "invalid: actions.0: its 'args' and its 'arguments' say different things")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +92,16 @@ def test_arguments_are_read_under_the_name_that_they_have_in_guardians_own_log()
 def test_what_must_be_the_arguments_is_not_read_as_a_call_without(name):
     (got,) = _read({"session_id": "s", "purpose": "p", "actions": [{"tool": "t", name: {"a": 1}}]})
     assert got == LineError(1, f"invalid: actions.0: it has no 'args', but {name!r}, which is not read")
-    for call in ({"tool": "t", name: {}}, {"tool": "t", "args": {}, name: {"a": 1}}):
+    for call in ({"tool": "t", name: {}}, {"tool": "t", "args": {"b": 2}, name: {"a": 1}}):
         (got,) = _read({"session_id": "s", "purpose": "p", "actions": [call]})
         assert got.actions == (ActionLine("t", call.get("args")),)
+
+
+@pytest.mark.parametrize("empty", ["args", "arguments"])
+def test_nor_is_it_beside_arguments_that_are_empty(empty):
+    call = {"tool": "t", empty: {}, "params": {"a": 1}}
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": [call]})
+    assert got == LineError(1, f"invalid: actions.0: it has nothing in {empty!r}, but 'params', which is not read")
 
 
 def test_what_else_a_call_says_is_not_taken_for_its_arguments():
