@@ -13,6 +13,7 @@ _INCHES = (6.0, 5.0)
 _DPI = 120
 _FEW = 0.1
 _ALARMS = 0.04
+_ASIDE = 1.06  # each set beside the one before it
 
 
 def draw(found: Assessment, folder: Path) -> list[Path]:
@@ -65,21 +66,26 @@ def _roc(found: Assessment, axes: Any) -> None:
 
 
 def _promises(found: Assessment, axes: Any) -> None:
-    """Measured shares with their intervals; a share of 0 has no place on a log axis and is marked at its foot."""
-    names = dict.fromkeys((row.source, row.calibration) for row in found.promises)
+    """Measured shares with their intervals, sets side by side. A share of 0 has no place on a log axis: it is
+    marked at its foot, with a bar up to what it leaves open."""
+    names = list(dict.fromkeys((row.source, row.calibration) for row in found.promises))
     smallest = min(1 / row.one_in for row in found.promises)
-    foot = smallest / 4
-    for source, calibration in names:
+    foot = min(smallest, *(row.measured.high for row in found.promises)) / 4
+    for place, (source, calibration) in enumerate(names):
         rows = [row for row in found.promises if (row.source, row.calibration) == (source, calibration)]
-        some, none = [row for row in rows if row.flagged], [row for row in rows if not row.flagged]
+        some = [row for row in rows if row.flagged]
         at = [row.measured.value for row in some]
         low = [row.measured.value - row.measured.low for row in some]  # where that is 0, beyond the foot
         high = [row.measured.high - row.measured.value for row in some]
-        rates, label = [1 / row.one_in for row in some], f"sessions of {source}"
-        drawn = axes.errorbar(rates, at, yerr=(low, high), marker="o", capsize=3, label=label)
+        aside = _ASIDE ** (place - (len(names) - 1) / 2)
+        rates, label = [aside / row.one_in for row in some], f"sessions of {source}"
+        drawn = axes.errorbar(rates, at, yerr=(low, high), fmt="o-", capsize=3, label=label)
         color = drawn.lines[0].get_color()
-        for row in none:
-            axes.plot([1 / row.one_in], [foot], marker="v", fillstyle="none", linestyle="", color=color)
+        none = [row for row in rows if not row.flagged]
+        if none:
+            rates, left_open = [aside / row.one_in for row in none], [row.measured.high - foot for row in none]
+            bars = ([foot] * len(none), left_open)
+            axes.errorbar(rates, [foot] * len(none), yerr=bars, fmt="v", mfc="none", capsize=3, color=color)
     ends = (smallest, 1 / min(row.one_in for row in found.promises))
     axes.plot(ends, ends, color="grey", linestyle="--", label="as promised")
     if not all(row.flagged for row in found.promises):
@@ -91,7 +97,7 @@ def _promises(found: Assessment, axes: Any) -> None:
     axes.set_xticks([1 / n for n in numbers], [f"1 in {n:,g}" for n in numbers])
     axes.minorticks_off()
     _in_percent(axes.yaxis)
-    axes.legend(fontsize="small")
+    axes.figure.legend(loc="outside lower center", ncols=2, fontsize="small")
 
 
 def _delays(found: Assessment, axes: Any) -> None:

@@ -289,6 +289,25 @@ def test_an_interval_that_reaches_nothing_ends_at_no_bound_of_the_figure() -> No
     assert 0.0 < foot < 0.002, "what lies below is not seen"
 
 
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plots extra is not installed")
+def test_that_none_was_flagged_is_drawn_with_what_it_leaves_open_and_sets_lie_side_by_side() -> None:
+    from matplotlib.figure import Figure
+
+    sets = [("few", 4, 0.6), ("more", 60, 0.06), ("many", 9_000, 0.0004)]
+    rows = [PromiseRow(name, "c", 20, n, 0, 0, 0, Interval(0.0, 0.0, high)) for name, n, high in sets]
+    axes = Figure().add_subplot()
+    _promises(cast(Assessment, SimpleNamespace(promises=rows)), axes)
+    bars = [segment for drawn in axes.collections for segment in drawn.get_segments()]
+    assert [bar[1][1] for bar in bars] == pytest.approx([high for *_, high in sets])
+    assert [bar[0][1] for bar in bars] == pytest.approx([0.0] * 3)
+    at = [bar[0][0] for bar in bars]
+    assert at[0] < at[1] < at[2]
+    assert at[1] == pytest.approx(1 / 20)
+    marks = [y for line in axes.lines if line.get_marker() == "v" for y in line.get_ydata()]
+    assert len(marks) == 3
+    assert all(axes.get_ylim()[0] < y < 0.0004 for y in marks)
+
+
 def test_without_matplotlib_the_extra_is_named(
     whole: Assessment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
