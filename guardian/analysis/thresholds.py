@@ -48,8 +48,7 @@ def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataF
 
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
     """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over `purposes`, or
-    over sessions where there is one purpose only, where a higher threshold is never bounded more widely than a
-    lower one, of whose sessions it reaches a part.
+    over sessions where there is one purpose only.
 
     `honest` as `taken_for_honest` gives. `measured` counts those that nobody judged yet as false alarms: it is too
     high while drift waits for a verdict. `dismissed` counts what people called false: it is too low.
@@ -64,8 +63,7 @@ def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN
             {"one_in": n, "promised": 1 / n, "measured": found.value, "low": found.low, "high": found.high}
             | {"dismissed": dismissed, "flagged": sum(reached), "sessions": len(honest), "purposes": purposes}
         )
-    table = pd.DataFrame(rows).sort_values("one_in", kind="stable")
-    return table.assign(high=table["high"].cummin()).sort_index()
+    return pd.DataFrame(rows)
 
 
 def would_flag(sessions: pd.DataFrame, feedback: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:

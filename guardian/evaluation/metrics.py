@@ -7,8 +7,12 @@ Stat. 1:386). What neither explains counts up to three times there: intervals er
 
 An act under one purpose only is nested in it: the purpose's draws say all of its variance, and its own would count
 that twice. So an act's draws count only where it occurs under several purposes; where none does, the interval is
-that over purposes. Where there is one act only, no resample can tell of others. Where there is one purpose only
-there is one resample: it says nothing, and what a single case leaves open is told. Higher scores mean drift.
+that over purposes. Where there is one act only, no resample can tell of others.
+
+Of what is rare a bootstrap knows too little, and of what was not seen once nothing. So a share is never surer than
+as many independent cases would be (clusters, or acts where those are fewer): its interval holds the bounds of
+Clopper and Pearson for `share * cases` in so many (as Korn and Graubard 1998, Survey Methodology 24:193, do for an
+effective number of cases). One flag more never lowers a bound. Higher scores mean drift.
 """
 
 import math
@@ -17,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 from sklearn.metrics import roc_curve
 
 RATES = (0.01, 0.025, 0.04, 0.074, 0.097)
@@ -25,7 +30,7 @@ _AT_ONCE = 2_000_000  # so many weights of resampled rows are held at once
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with the 2.5th and 97.5th percentile of its bootstrap; nan where it is not defined."""
+    """A value with the bounds of its 95 % interval; nan where it is not defined."""
 
     value: float
     low: float
@@ -57,10 +62,10 @@ def separation(
     resamples: int = 400,
 ) -> Separation:
     """AUC and recalls of `scores` against `drift`, with intervals over `clusters` and over `acts`: what each
-    drifting row does, "" for an honest one. A value of 0 or 1 leaves open at the far end what as many independent
-    cases would, as a `share` does, of the class that has fewer; and where the rows of a class are of one cluster,
-    all is open that one case leaves. More false alarms never mean less recall: what is left open of it at one rate
-    is left open below, too, and at the other end above.
+    drifting row does, "" for an honest one. A recall is no surer than as many independent cases would be of the
+    class that has fewer, and an area, which is no share of cases, no surer than if these were parted whole (or not
+    once). More false alarms never mean less recall: what is left open of it at one rate is left open below, too,
+    and at the other end above.
 
     Raises ValueError for columns of unlike length, and for a score that is not finite.
     """
@@ -79,11 +84,10 @@ def separation(
     low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (point, point)
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
     told = None if acts is None else rows.acts
-    if 1 in (len(np.unique(rows.cluster[of])) for of in (y, ~y)):
-        area, *recall = (_opened(each, _open(1), everywhere=True) for each in (area, *recall))
-    elif y.any() and not y.all():
+    if y.any() and not y.all():
         fewer = min(_cases(clusters, acts, of) for of in (y, ~y))
-        area, *recall = (_opened(each, _open(fewer)) for each in (area, *recall))
+        area = _widened(area, _exact(1.0, fewer)[0], _exact(0.0, fewer)[1])
+        recall = [_widened(each, *_exact(each.value, fewer)) for each in recall]
     return Separation(int((~y).sum()), int(y.sum()), area, _rising(recall), told)
 
 
@@ -93,18 +97,16 @@ def _cases(clusters: Sequence[str], acts: Sequence[str] | None, of: NDArray[np.b
     return _Rows.of([clusters[n] for n in some], None if acts is None else [acts[n] for n in some]).cases
 
 
-def _open(cases: int) -> float:
-    """What so many cases that are all alike leave open."""
-    return 1.0 - float(0.025 ** (1.0 / cases))
+def _exact(share: float, cases: int) -> tuple[float, float]:
+    """The 95 % Clopper-Pearson bounds of a share of so many cases, which need be no whole number of them."""
+    hits = share * cases
+    low = float(betaincinv(hits, cases - hits + 1.0, 0.025)) if hits > 0.0 else 0.0
+    high = float(betaincinv(hits + 1.0, cases - hits, 0.975)) if hits < cases else 1.0
+    return low, high
 
 
-def _opened(found: Interval, open_: float, *, everywhere: bool = False) -> Interval:
-    """With what is left open at the far end of 0 or 1, or `everywhere` at both ends."""
-    return replace(
-        found,
-        low=min(found.low, 1.0 - open_) if everywhere or found.value == 1.0 else found.low,
-        high=max(found.high, open_) if everywhere or found.value == 0.0 else found.high,
-    )
+def _widened(found: Interval, low: float, high: float) -> Interval:
+    return replace(found, low=min(found.low, low), high=max(found.high, high))
 
 
 def _rising(found: Sequence[Interval]) -> tuple[Interval, ...]:
@@ -207,12 +209,7 @@ def share(
     resamples: int = 400,
 ) -> Interval:
     """How many of `flags` are set, with an interval that resamples whole clusters, and `acts` as `separation`
-    does; nan where there are none.
-
-    A bootstrap of nothing but zeros (or ones) knows no doubt, so then the far bound is what as many independent
-    cases (clusters, or acts where those are fewer) would leave open (1 - .025^(1/k) from the end). Nor does one of
-    a single cluster: there both bounds are what one case leaves open.
-    """
+    does, and that is no surer than as many independent cases would be; nan where there are none."""
     y = np.asarray(flags, dtype=np.float64)
     if not len(y):
         return Interval(math.nan, math.nan, math.nan)
@@ -226,4 +223,4 @@ def share(
         shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
     low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
     found = Interval(value, min(value, float(low)), max(value, float(high)))
-    return _opened(found, _open(rows.cases), everywhere=rows.groups == 1)
+    return _widened(found, *_exact(value, rows.cases))
