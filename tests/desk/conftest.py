@@ -243,6 +243,7 @@ def make_office(
             pdp=policies,
             tokens=tokens,
             clock=clock,
+            stopwatch=clock.seconds,
             metrics=Metrics(),
             settings=ControlSettings(public_url="https://guardian.example", advice=AdviceRule(budget_s=60)),
             adviser=adviser,

@@ -6,10 +6,15 @@ import httpx
 import pytest
 from slack_server import message_limits
 
+from guardian.alerting.outbox import AlertWorker
+from guardian.control.cases import digests, outbox
+from guardian.control.cases.digests import fold
+from guardian.control.cases.standing import standing
 from guardian.control.lapse import sweep
 from guardian.control.news import tell
 from guardian.control.watchers.watching import watch
 from guardian.domain.finding import Effect, Kind, Severity
+from guardian.telemetry import Metrics
 
 LEE = "U0LEE"
 
@@ -173,6 +178,39 @@ def test_a_storm_becomes_one_digest_that_lists_every_case(make_office, slack, a_
     assert "60 cases" in str(digest["blocks"])
     listed = " ".join(str(reply["blocks"]) for reply in slack.thread(digest["ts"]))
     assert all(f"`sess_{n:03}`" in listed for n in range(60))
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_digest_takes_a_crowd_in_part_by_part_so_that_others_can_write_and_lists_each_once(
+    make_office, slack, a_finding, monkeypatch, dies
+) -> None:
+    office, lines = make_office(storm=5), []
+    for n in range(30):
+        office.submit(a_finding(f"sess_{n:02}", severity="medium"))
+    office.clock.pass_(minutes=30)  # of a crowd that waited they are no newer ones
+
+    def looked_at_slowly(*told):
+        office.clock.pass_(seconds=0.3)
+        return standing(*told)
+
+    def folded(*told):
+        lines.append(fold(*told))
+        return lines[-1]
+
+    monkeypatch.setattr(digests, "standing", looked_at_slowly)
+    monkeypatch.setattr(outbox, "fold", folded)
+    for _ in range(200):
+        office.worker.step()
+        office.clock.pass_(seconds=2)
+        if dies:
+            again = outbox.CaseOutbox(office.deps, office.options.rules())
+            office.worker = AlertWorker(again, office.worker._channel, metrics=Metrics(), now=office.clock)
+            office.worker.recover()
+    assert (sum(lines), max(lines)) == (30, 4)
+    (digest,) = slack.roots()
+    assert "30 cases" in str(digest["blocks"])
+    listed = " ".join(str(reply["blocks"]) for reply in slack.thread(digest["ts"]))
+    assert [listed.count(f"`sess_{n:02}`") for n in range(30)] == [1] * 30
 
 
 @pytest.mark.parametrize(("severity", "called"), [("high", True), ("medium", False)])

@@ -19,21 +19,31 @@ from guardian.wire.findings import AlertPayload
 _AT_ONCE = 100
 
 
-def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, now: datetime, crowd: int) -> int:
-    """Have the tenant's digest list this case and all that wait like it. What a digest lists already gets another
-    line in that one, however long ago it was written. Returns how many lines that makes."""
+def fold(
+    deps: ControlDeps,
+    rules: Rules,
+    rows: ControlRows,
+    case: StoredCase,
+    now: datetime,
+    crowd: int,
+    stops: float,
+) -> int:
+    """Have the tenant's digest list this case and those that wait like it, until `stops` on the stopwatch: it
+    takes the others later. What a digest lists already gets another line in that one, however long ago it was
+    written. Returns how many lines that makes."""
     channel, new = rules.channel_for(case), ""
     listed = defaultdict[str, list[tuple[StoredCase, CaseEvent]]](list)
     for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
-        stands = standing(deps, rows, other, now)
-        move = next_move(stands.case, rules, crowd=crowd, now=now, asks=bool(stands.requests))
-        told = read_alert(rows.alerts.payload(other.alert_id))
-        if not isinstance(move, Fold) or told is None:
+        if listed and deps.stopwatch() > stops:
+            break
+        key, told = other.folded_into, read_alert(rows.alerts.payload(other.alert_id))
+        elsewhere = rules.channel_for(other) != channel or other.shown.left is not None
+        if told is None or (key is None and elsewhere):
             continue
-        key = other.folded_into
+        stands = standing(deps, rows, other, now)
+        if not isinstance(next_move(stands.case, rules, crowd=crowd, now=now, asks=bool(stands.requests)), Fold):
+            continue
         if key is None:
-            if rules.channel_for(other) != channel or other.shown.left is not None:
-                continue
             key = new = new or _digest_key(rules, rows, other, channel, now)  # the first is the most severe
         listed[key].append((other, _line(rows, told, stands)))
         shown = Picture(stands.case.digest)

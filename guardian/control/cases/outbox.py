@@ -23,6 +23,7 @@ from guardian.control.cases.feeds import catch_up, given_up, read_alert
 from guardian.control.cases.standing import Standing, standing
 from guardian.control.cases.view import severity_of, with_similar
 from guardian.control.deps import ControlDeps
+from guardian.control.revocations.following import LONGEST_S
 from guardian.store.control.cases import CaseChanges, StoredCase
 from guardian.store.control.picture import Picture
 from guardian.store.control.rows import ControlRows
@@ -64,10 +65,13 @@ class CaseOutbox:
                 if not rows.cases.due(now, 1):
                     return None
             with self._store.write() as rows:
-                claimed = self._next(rows, now)
+                stops = self._deps.stopwatch() + LONGEST_S
+                claimed = self._next(rows, now, stops)
             if claimed is not None:
                 alert, attempts = claimed
                 return AlertRow(alert.case, self._beside_similar(alert).model_dump_json(), attempts)
+            if self._deps.stopwatch() > stops:  # the worker comes again in a moment here, too
+                return None
 
     def _beside_similar(self, alert: Alert) -> Alert:
         """Once the write is claimed: that takes long, and nobody who writes is to wait for it."""
@@ -169,8 +173,12 @@ class CaseOutbox:
 
     # -- choosing the next write -----------------------------------------------------------------------------
 
-    def _next(self, rows: ControlRows, now: datetime) -> tuple[Alert, int] | None:
-        for found in rows.cases.due(now, _LOOKED_AT):
+    def _next(self, rows: ControlRows, now: datetime, stops: float) -> tuple[Alert, int] | None:
+        """The next write, claimed. None where there is none before `stops` on the stopwatch; one case is always
+        looked at."""
+        for looked, found in enumerate(rows.cases.due(now, _LOOKED_AT)):
+            if looked and self._deps.stopwatch() > stops:
+                break
             case = rows.cases.get(found.key)  # an earlier one may have folded this one
             if case is None or case.status != "due":
                 continue
@@ -185,7 +193,8 @@ class CaseOutbox:
             if case.shown.worse and case.place is not None and self._is_for_others(case, now):
                 rows.cases.change(case.key, **given_up(case))
                 leaves, case = case.place, case._replace(place=None)
-            crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
+            began = now - self._rules.storm_window
+            crowd = rows.cases.crowd(case.tenant_id, case.rank, began, waits=case.next_at)
             asks = bool(stands.requests)
             if case.kind == "digest":
                 case = self._of_its_cases(rows, case)
@@ -198,7 +207,7 @@ class CaseOutbox:
                     step = self._step(case, "update", now, asks=asks)
                     return self._row(rows, stands, step.model_copy(update={"place": leaves, "leaves": leaves}))
                 case Fold():
-                    if not fold(self._deps, self._rules, rows, case, now, crowd):  # nothing known could be listed
+                    if not fold(self._deps, self._rules, rows, case, now, crowd, stops):  # none could be listed
                         rows.cases.change(case.key, next_at=now + _PARKED_AGAIN)
                 case Wait(until):
                     rows.cases.change(case.key, next_at=min(until, _ends(stands) or until))

@@ -170,12 +170,15 @@ class CaseRows:
         """Make the next try of all those now. Returns how many."""
         return self.connection.execute(update(case).where(*_waits_after_failing(now)).values(next_at=now)).rowcount
 
-    def crowd(self, tenant_id: str, least: int, since: datetime) -> int:
-        """Sessions' cases of the tenant, at least this severe, that are newer than that or not shown yet."""
+    def crowd(self, tenant_id: str, least: int, since: datetime, waits: datetime) -> int:
+        """Sessions' cases of the tenant, at least this severe, that are newer than `since`, not shown yet, or
+        listed by a digest at `waits` or later: with them one came that waits since then."""
         waiting = and_(case.c.status == "due", case.c.place.is_(None), case.c.folded_into.is_(None))
         mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.rank >= least)
         counted = select(func.count()).select_from(case).where(mine)
-        sorts = (case.c.opened_at > since, and_(waiting, case.c.opened_at <= since))  # an index for each
+        listed = and_(case.c.folded_into.is_not(None), case.c.replied_at >= waits)
+        older = case.c.opened_at <= since
+        sorts = (case.c.opened_at > since, and_(waiting, older), and_(listed, older))  # an index for each
         return sum(int(self.connection.execute(counted.where(sort)).scalar_one()) for sort in sorts)
 
     def unplaced(self, tenant_id: str, most: int, now: datetime, limit: int) -> list[StoredCase]:

@@ -74,6 +74,7 @@ case = Table(
     Index(None, "tenant_id", "opened_at"),
     Index(None, "tenant_id", "status", "opened_at"),
     Index(None, "folded_into"),
+    Index(None, "tenant_id", "replied_at"),
 )
 
 # What happened in a case, one line each, in order.

@@ -18,6 +18,7 @@ token = Table(
     Column("revoked_at", UtcDateTime),
     Column("revoked_by", Text),
     Column("certificate", String(64)),  # its thumbprint; empty where it is bound to none, NULL from before 0017
+    Index(None, "principal_id", "revoked_at"),
 )
 
 # Signing keys that are believed no more, whatever the key file of a process says.
