@@ -20,11 +20,13 @@ from guardian.domain.revocation import SubjectType
 from guardian.domain.text import moment
 from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.base import Mode, SessionStatus
+from guardian.wire.base import Mode, SessionStatus, listed
 from guardian.wire.client import ControlClient
+from guardian.wire.evidence import EvidenceClient
 from guardian.wire.peers import UNFOLLOWED
 from guardian.wire.revocations import SubjectResult
-from guardian.wire.sessions import ActResult
+from guardian.wire.sessions import ActResult, ModeView
+from guardian.wire.tenants import TenantList, TenantView
 
 Session = Annotated[str, typer.Argument(help="The session's id.", callback=named)]
 Subject = Annotated[SubjectType, typer.Option("--subject", help="What the id names; jti is a token's.")]
@@ -140,7 +142,9 @@ def protect(
 
 
 def mode(
-    tenant: Tenant,
+    tenant: Annotated[
+        str | None, typer.Argument(help="The tenant; absent: show the mode of each.", callback=named)
+    ] = None,
     wanted: Annotated[
         Mode | None, typer.Argument(metavar="mode", help="The mode to set; absent: show the present one.")
     ] = None,
@@ -153,7 +157,7 @@ def mode(
     config: ControlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show or set a tenant's mode: in shadow everything is computed and nothing revoked.
+    """Show the tenants' modes, or set one: in shadow everything is computed and nothing revoked.
 
     More than guardian may do now takes a second person; less takes one.
 
@@ -168,6 +172,9 @@ def mode(
     if wanted is not None and not reason:
         raise ConfigurationError('say why: --reason "..." (it is audited)')
     with client(config) as control:
+        if tenant is None:
+            _show_modes(control, as_json=as_json)
+            return
         if wanted is None:
             view = control.mode(tenant)
         else:
@@ -175,11 +182,24 @@ def mode(
     if as_json:
         print_json(view)
         return
-    share = f" {view.canary_percent} %" if view.mode == "canary" else ""
     source = f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)"
-    typer.echo(one_line(f"{view.tenant_id}: {view.mode}{share}{source}"))
+    typer.echo(one_line(f"{view.tenant_id}: {_told(view)}{source}"))
     if view.approval is not None:
         typer.echo(waits(view.approval))
+
+
+def _show_modes(control: EvidenceClient, *, as_json: bool) -> None:
+    views = {each.tenant_id: each for each in listed(lambda cursor: control.tenants(cursor=cursor))}
+    if as_json:
+        print_json(TenantList(items=tuple(views[name] for name in sorted(views))))
+        return
+    for name in sorted(views):
+        source = f", set by {views[name].set_by}" if views[name].set_by else " (default)"
+        typer.echo(one_line(f"{name}: {_told(views[name])}{source}"))
+
+
+def _told(view: ModeView | TenantView) -> str:
+    return f"{view.mode} {view.canary_percent} %" if view.mode == "canary" else view.mode
 
 
 def waits(approval: ApprovalView) -> str:

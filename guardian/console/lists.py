@@ -6,11 +6,11 @@ from typing import TypeVar, get_args
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.forms import approval_form, left_over, seen_of
+from guardian.console.forms import approval_form, left_over
 from guardian.console.notices import Notice, notice_in
-from guardian.console.pages import Pages, unless_absent
+from guardian.console.pages import Pages
 from guardian.domain.finding import Effect, Kind
-from guardian.wire.approvals import ApprovalState, ApprovalView
+from guardian.wire.approvals import ApprovalState
 from guardian.wire.base import SessionStatus
 from guardian.wire.evidence import EvidenceClient
 
@@ -27,7 +27,7 @@ def sessions(pages: Pages, asked: Asked) -> Response:
         "sessions",
         found=found,
         chosen={"tenant": tenant, "status": status},
-        tenants=_tenants(api, tenant),
+        tenants=_tenants(api),
         statuses=get_args(SessionStatus),
     )
 
@@ -53,7 +53,7 @@ def findings(pages: Pages, asked: Asked) -> Response:
         "findings",
         found=found,
         chosen=chosen,
-        tenants=_tenants(api, chosen["tenant"]),
+        tenants=_tenants(api),
         kinds=[kind.value for kind in Kind],
         effects=[effect.value for effect in Effect],
     )
@@ -63,10 +63,10 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
     """The requests in one state; those that wait have buttons."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state: ApprovalState = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
-    found = api.approvals(state=state, limit=_AT_ONCE, cursor=cursor)
+    found = api.approvals(state=state, digests=state == "pending", limit=_AT_ONCE, cursor=cursor)
     visit = asked.signed_in
     pending = {
-        each.id: approval_form(each, visit, _shown(api, each)).refilled(asked.form)
+        each.id: approval_form(each, visit, each.digest or "").refilled(asked.form)
         for each in found.items
         if each.state == "pending"
     }
@@ -83,18 +83,9 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
     )
 
 
-def _shown(api: EvidenceClient, approval: ApprovalView) -> str:
-    """The digest that a decision is bound to; none for an act on a tenant, which shows all there is to know."""
-    name = approval.session_id
-    if name is None:
-        return ""
-    return seen_of(unless_absent(lambda: api.case(approval.tenant_id, name)))
-
-
-def _tenants(api: EvidenceClient, chosen: str | None) -> list[str]:
-    """Whose rows can be chosen; also the tenant that is chosen, where there are more than the API lists."""
-    names = [each.tenant_id for each in api.tenants().items]
-    return names if chosen is None or chosen in names else [*names, chosen]
+def _tenants(api: EvidenceClient) -> list[str]:
+    """Names to choose from, as many as the API lists at once; any other can be typed."""
+    return [each.tenant_id for each in api.tenants().items]
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[_Name]) -> _Name | None:

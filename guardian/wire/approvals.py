@@ -41,7 +41,15 @@ class ApprovalView(Body):
     result: str = ""
 
 
-class ApprovalPage(Page[ApprovalView]):
+class ListedApproval(ApprovalView):
+    """`digest`, where the list was asked for it: that of the session's case as it stands, or `none` where there is
+    no case. A decision in whose If-Match it stands is bound to that.
+    """
+
+    digest: str | None = None
+
+
+class ApprovalPage(Page[ListedApproval]):
     """Newest first."""
 
 

@@ -175,12 +175,14 @@ class ControlClient(ControlCalls):
         session_id: str | None = None,
         state: ApprovalState | None = None,
         held: bool | None = None,
+        digests: bool = False,
         limit: int = 50,
         cursor: str | None = None,
     ) -> ApprovalPage:
-        """`held`: only the calls that are held, or only what else is asked."""
+        """`held`: only the calls that are held, or only what else is asked. `digests`: with those of the cases."""
         query = {"tenant_id": tenant_id, "session_id": session_id, "state": state, "held": held}
-        return self._ask(ApprovalPage, "GET", "/v1/approvals", query={**query, "limit": limit, "cursor": cursor})
+        more = {"digests": digests or None, "limit": limit, "cursor": cursor}
+        return self._ask(ApprovalPage, "GET", "/v1/approvals", query=query | more)
 
     def approval(self, approval_id: str) -> ApprovalView:
         return self._ask(ApprovalView, "GET", f"/v1/approvals/{segment(approval_id)}")

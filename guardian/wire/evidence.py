@@ -24,5 +24,5 @@ class EvidenceClient(DeskClient):
     def lineage(self, tenant_id: str, session_id: str) -> Lineage:
         return self._ask(Lineage, "GET", f"/v1/lineage/{segment(tenant_id)}/{segment(session_id)}")
 
-    def tenants(self) -> TenantList:
-        return self._ask(TenantList, "GET", "/v1/tenants")
+    def tenants(self, *, cursor: str | None = None) -> TenantList:
+        return self._ask(TenantList, "GET", "/v1/tenants", query={"cursor": cursor})

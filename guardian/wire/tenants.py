@@ -1,7 +1,7 @@
 """A tenant as its operators see it, on the wire."""
 
 from guardian.domain.event import Identifier
-from guardian.wire.base import Body, Mode
+from guardian.wire.base import Body, Mode, Page
 
 
 class TenantView(Body):
@@ -17,8 +17,8 @@ class TenantView(Body):
     breaker_open: bool
 
 
-class TenantList(Body):
-    """By name; `more`: some were left out."""
+class TenantList(Page[TenantView]):
+    """By name. `next` is the name after which the list goes on; `more`: some were left out."""
 
-    items: tuple[TenantView, ...]
+    next: Identifier | None = None
     more: bool = False

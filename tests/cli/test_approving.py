@@ -34,6 +34,8 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
         name: tokens.issue(settings, name, role=role, tenants=["*"], ttl=timedelta(days=1)).text
         for name, role in roles.items()
     }
+    many = [f"t{n:03}" for n in range(130)]  # which control hears of by that
+    tokens.issue(settings, "gw-1", role="gateway", tenants=many, ttl=timedelta(days=1))
     app = typer.Typer()
     sessions.register(app)
     approving.register(app)
@@ -93,6 +95,17 @@ def test_leaving_shadow_waits_and_going_back_does_not(terminal: Terminal) -> Non
     assert "the mode is canary for 10 %" in _said(terminal("ben", "approve", _id(asked), *WHY))
     assert "acme: canary 10 %, set by cleo: looked at it" in _said(terminal("ann", "mode", "acme"))
     assert "acme: shadow, set by ben" in _said(terminal("ben", "mode", "acme", "shadow", *WHY))
+
+
+def test_the_modes_of_all_tenants_are_listed(terminal: Terminal) -> None:
+    _said(terminal("ben", "mode", "t120", "shadow", *WHY))
+    lines = _said(terminal("ann", "mode")).splitlines()
+    assert [line for line in lines if line.startswith("t12")] == [
+        "t120: shadow, set by ben" if n == 120 else f"t{n}: shadow (default)" for n in range(120, 130)
+    ]
+    assert len([line for line in lines if line.startswith("t")]) == 130
+    told = json.loads(_said(terminal("ann", "mode", "--json")))
+    assert [each["set_by"] for each in told["items"] if each["tenant_id"] in ("t119", "t120")] == ["", "ben"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +173,7 @@ def test_programs_get_json_everywhere(terminal: Terminal) -> None:
 
     assert read("ann", "revoke", "acme", "sess_9", *WHY)["changed"] is True
     asked = read("ann", "reinstate", "acme", "sess_9", *WHY)
-    assert read("ben", "approvals", "--state", "pending")["items"][0] == asked["approval"]
+    assert read("ben", "approvals", "--state", "pending")["items"][0] == asked["approval"] | {"digest": None}
     assert read("ben", "approve", asked["approval"]["id"], *WHY)["state"] == "approved"
     assert read("ann", "mode", "initech")["mode"] == "shadow"
     assert read("ben", "protect", "acme", "sess_9", *WHY)["session"]["protected"] is True

@@ -5,9 +5,11 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
+from itertools import count
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from guardian.bootstrap.console import model_facts
@@ -335,6 +337,27 @@ def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(sit
     assert html.count("<strong>let one held call through</strong>") == 9
 
 
+def test_the_page_of_approvals_looks_once_at_a_session_however_many_of_its_calls_are_held(site, scribe):
+    site.enforce()
+    site.api("lee", "approver").protect("acme", "sess_5", protected=True, reason="payroll")
+    site.submit(scribe.finding("sess_5", hard=True, wanted=Effect.REVOKE))
+    kim, asked, statements = site.signed_in("kim", "approver"), [], count()
+    event.listen(site.deps.store._engine, "before_cursor_execute", lambda *_: next(statements))
+    for held in (12, 37):  # more than a case shows
+        with site.deps.store.write() as rows:
+            first = rows.approvals.page(None, limit=1, state="pending")[0]
+            for n in range(held):
+                call = first.view.model_copy(update={"id": f"apr_call_{held}_{n}", "action": "permitCall"})
+                rows.approvals.add(call, proposer_role="gateway", act=first.act, policy_ids=())
+        before = next(statements)
+        html = kim.page("/console/approvals")
+        asked.append(next(statements) - before)
+    assert asked[0] == asked[1]
+    assert html.count('value="deny"') == 50
+    case = site.api("kim", "approver").case("acme", "sess_5")
+    assert set(re.findall('name="seen" value="([^"]*)"', html)) == {case.digest}
+
+
 def test_the_overview_shows_a_case_that_became_worse_however_long_ago_it_was_met(make_site, scribe):
     site = make_site()
     site.submit(scribe.finding("sess_old"))
@@ -555,15 +578,18 @@ def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(s
 def test_that_there_are_more_tenants_than_are_shown_is_said(make_site):
     site = make_site()
     with site.deps.store.write() as rows:
-        for n in range(101):
+        for n in range(102):
             rows.sessions.meet(SessionKey(f"t{n:03}", "s"), site.clock())
         rows.breakers.trip("t100", now=site.clock(), until=site.clock() + timedelta(hours=1), reason="flood")
     root = site.signed_in("root", "admin", "*")
     html = root.page()
     assert "These are not all tenants" in html
     assert "t100" in html
-    for page in ("sessions", "findings"):  # of which a tenant is chosen that the list has no room for
-        assert '<option value="t099" selected>' in root.page(f"/console/{page}?tenant=t099")
+    assert "<code>guardian mode</code> lists them all" in html
+    for page in ("sessions", "findings"):  # a tenant that the list has no room for is typed
+        html = root.page(f"/console/{page}?tenant=t101")
+        assert re.search('<input id="tenant" name="tenant" value="t101" list="tenant-names"', html)
+        assert ('<option value="t099">' in html, '<option value="t101">' in html) == (True, False)
 
 
 def test_an_alert_links_to_the_page(make_site, scribe):

@@ -120,9 +120,24 @@ def test_many_tenants_are_told_in_part(stage):
         rows.breakers.trip("t100", now=stage.clock(), until=stage.clock() + timedelta(hours=1), reason="flood")
     told = stage.call("GET", "/v1/tenants", "admin", "*").json()
     assert [each["tenant_id"] for each in told["items"] if each["breaker_open"]] == ["t100"]
-    assert (len(told["items"]), told["more"]) == (100, True)
+    assert (told["next"], told["more"]) == ("t099", True)
     reach = [f"t{n:03}" for n in range(99)]
     assert stage.call("GET", "/v1/tenants", "analyst", *reach).json()["more"] is False
+
+
+def test_a_list_of_tenants_goes_on_after_a_name_and_leaves_none_out(stage):
+    names = sorted(f"{letter}{n:03}" for letter in "aBé" for n in range(80))  # no two databases sort these alike
+    with stage.deps.store.write() as rows:
+        for name in names:
+            rows.sessions.meet(SessionKey(name, "s"), stage.clock())
+        rows.breakers.trip("é079", now=stage.clock(), until=stage.clock() + timedelta(hours=1), reason="flood")
+    for reach in (["*"], names):
+        pages, cursor = [], {}
+        while cursor is not None:
+            told = stage.call("GET", "/v1/tenants", "admin", *reach, params=cursor).json()
+            pages.append([each["tenant_id"] for each in told["items"]])
+            cursor = None if told["next"] is None else {"cursor": told["next"]}
+        assert pages == [[*names[:100], "é079"], names[100:200], names[200:]]
 
 
 @pytest.mark.parametrize("path", ["session-audit/globex/s", "lineage/globex/s"])

@@ -1,15 +1,21 @@
 """`/v1/approvals`: acts that wait for a second person."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, Seen, TenantFilter, Writer, page
 from guardian.control.authority import may_read
+from guardian.control.cases.view import case_view
+from guardian.control.deps import ControlDeps
 from guardian.control.people.deciding import decide
 from guardian.control.problems import READS, absent, documented
-from guardian.domain.event import Identifier
-from guardian.wire.approvals import ApprovalDecision, ApprovalPage, ApprovalState, ApprovalView
+from guardian.domain.event import Identifier, SessionKey
+from guardian.store.control.approvals import StoredApproval
+from guardian.store.control.rows import ControlRows
+from guardian.wire.approvals import ApprovalDecision, ApprovalPage, ApprovalState, ApprovalView, ListedApproval
+from guardian.wire.cases import NO_CASE
 
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"])
 
@@ -27,6 +33,9 @@ def list_approvals(
     held: Annotated[
         bool | None, Query(description="Only calls that are held, or only what else is asked.")
     ] = None,
+    digests: Annotated[
+        bool, Query(description="Also the digest of each session's case, for If-Match of a decision.")
+    ] = False,
     limit: Limit = 50,
 ) -> ApprovalPage:
     """Acts within reach that wait or waited for a second person, the newest first."""
@@ -35,8 +44,17 @@ def list_approvals(
         found = rows.approvals.page(
             scope, limit=limit + 1, before=before, session_id=session_id, state=state, held=held
         )
-    shown, onward = page(found, limit)
-    return ApprovalPage(items=tuple(each.view for each in shown), next=onward)
+        shown, onward = page(found, limit)
+        seen = _digests(deps, rows, shown) if digests else {}
+    items = (ListedApproval(**dict(each.view), digest=seen.get(each.view.id)) for each in shown)
+    return ApprovalPage(items=tuple(items), next=onward)
+
+
+def _digests(deps: ControlDeps, rows: ControlRows, shown: Sequence[StoredApproval]) -> dict[str, str]:
+    """By approval. Each case is looked at once: of one session any number of calls may be held."""
+    named = {v.id: SessionKey(v.tenant_id, v.session_id) for v in (each.view for each in shown) if v.session_id}
+    cases = {key: case_view(deps, rows, key) for key in set(named.values())}
+    return {name: NO_CASE if (case := cases[key]) is None else case.digest for name, key in named.items()}
 
 
 @router.get("/{approval_id}", responses=READS)

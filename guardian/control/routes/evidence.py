@@ -11,7 +11,7 @@ from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import READS, documented
 from guardian.control.revocations.kin import lineage
-from guardian.domain.event import SessionKey
+from guardian.domain.event import Identifier, SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage
 from guardian.wire.lineage import Lineage
@@ -67,28 +67,34 @@ def show_lineage(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
 
 
 @router.get("/v1/tenants", responses=documented(401, 403, 422, 503))
-def list_tenants(deps: Deps, caller: Caller) -> TenantList:
-    """The tenants within reach that control has met, with what guardian may do there."""
+def list_tenants(
+    deps: Deps,
+    caller: Caller,
+    cursor: Annotated[Identifier | None, Query(description="From `next`: those after this name.")] = None,
+) -> TenantList:
+    """The tenants within reach that control has met, with what guardian may do there, a hundred at a time. The
+    first answer also has those whose breaker is open and that come again in their place."""
     may_read(deps, caller, "read")
     with deps.store.read() as rows:
-        return _tenants(deps, rows, caller)
+        return _tenants(deps, rows, caller, cursor)
 
 
-def _tenants(deps: ControlDeps, rows: ControlRows, caller: Principal) -> TenantList:
+def _tenants(deps: ControlDeps, rows: ControlRows, caller: Principal, after: str | None) -> TenantList:
     """The tenants that the token names. For a token of every tenant: those that control has heard of, through a
-    session, an envelope, a mode or the live token of a machine.
-
-    When there are too many to list, those whose breaker is open come before the others.
-    """
+    session, an envelope, a mode or the live token of a machine."""
     now, named = deps.clock(), set(caller.tenants)
     if caller.every_tenant:
-        named.update(rows.sessions.tenants(_MOST + 1))
+        named.update(rows.sessions.tenants())
         named.update(name for row in rows.tokens.of_machines(now) for name in row.tenants)
     tripped = {each.tenant_id for each in rows.breakers.tripped(now) if each.open}
     tripped = {each for each in tripped if caller.reaches(each)}
-    named = (named | tripped) - {EVERY_TENANT}
-    shown = sorted(sorted(named, key=lambda each: (each not in tripped, each))[:_MOST])
-    return TenantList(items=tuple(_view(deps, rows, each) for each in shown), more=len(named) > _MOST)
+    named = {each for each in named | tripped if each != EVERY_TENANT and (after is None or each > after)}
+    shown = sorted(named)[:_MOST]
+    onward = shown[-1] if len(named) > _MOST else None
+    if after is None and onward is not None:
+        shown += sorted(each for each in tripped if each > onward)[:_MOST]
+    items = tuple(_view(deps, rows, each) for each in shown)
+    return TenantList(items=items, next=onward, more=onward is not None)
 
 
 def _view(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> TenantView:

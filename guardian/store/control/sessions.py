@@ -11,15 +11,19 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Table,
+    Text,
     and_,
     bindparam,
     case,
+    cast,
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
-    union_all,
+    union,
     update,
 )
 
@@ -54,13 +58,15 @@ class StoredSession(NamedTuple):
     worst: Severity | None = None
 
 
-_NEXT = union_all(
-    *(
-        select(func.min(table.c.tenant_id).label("name")).where(table.c.tenant_id > bindparam("after"))
-        for table in (session, envelope, mode)
-    )
-).subquery()
-_NEXT_TENANT = select(func.min(_NEXT.c.name))
+def _walked(table: Table) -> Select[Any]:
+    """The tenants of a table: each look-up skips all rows of one."""
+    walk = select(cast(literal(""), Text).label("name")).cte(f"walk_{table.name}", recursive=True)
+    following = select(func.min(table.c.tenant_id)).where(table.c.tenant_id > walk.c.name)
+    walk = walk.union_all(select(cast(following.scalar_subquery(), Text)).where(walk.c.name.is_not(None)))
+    return select(walk.c.name).where(walk.c.name != "")
+
+
+_TENANTS = union(*map(_walked, (session, envelope, mode)))
 _REVOKED = and_(
     live.c.tenant_id == session.c.tenant_id,
     live.c.subject_type == "session",
@@ -141,18 +147,9 @@ class SessionRows:
         found = map(json.loads, self.connection.execute(select(envelope.c.envelope).where(*mine)).scalars())
         return any(told.get(field) == name and told.get("delegator_id") == delegator_id for told in found)
 
-    def tenants(self, most: int) -> list[str]:
-        """Tenants that have a session, a registered envelope or a mode of their own; the first `most` by name.
-
-        Each look-up skips all rows of one tenant.
-        """
-        found: list[str] = []
-        while len(found) < most:
-            name = self.connection.execute(_NEXT_TENANT, {"after": found[-1] if found else ""}).scalar_one()
-            if name is None:
-                break
-            found.append(name)
-        return found
+    def tenants(self) -> set[str]:
+        """Tenants that have a session, a registered envelope or a mode of their own."""
+        return set(self.connection.execute(_TENANTS).scalars())
 
     def meet(self, key: SessionKey, now: datetime) -> StoredSession:
         """The session, created empty when it was never heard of."""
