@@ -129,16 +129,28 @@ def issue(
 
 
 @token_app.command("list")
-def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List issued tokens; the tokens themselves are not kept.
+def list_(
+    principal: Annotated[str | None, typer.Option(help="Only those of this principal.")] = None,
+    ended: Annotated[
+        bool, typer.Option("--ended", help="Also those that are over, or were withdrawn more than a week ago.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many at most, the newest; default: all.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List issued tokens that are not over, and those lately withdrawn; the tokens themselves are not kept.
 
     Each is live, revoked, ended (it expired), or refused (the key that signed it was retired).
 
-    Example: guardian token list --json
+    Example: guardian token list --principal maya --ended
     """
     from guardian.commands import tokens
 
-    rows = tokens.issued(settings_from(config))
+    most = None if limit is None else limit + 1
+    rows = tokens.issued(settings_from(config), ended=ended, principal=principal, limit=most)
+    if limit is not None and len(rows) > limit:
+        rows = rows[1:]
+        typer.echo(f"these are the newest {limit}; there are more: --limit", err=True)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -147,7 +159,8 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         whose = f"{row.role:<10} {row.principal}  of {', '.join(row.tenants)}"
         bound = "  with its certificate" * bool(row.certificate)
         typer.echo(escape(f"{row.jti}  {state:<8} {whose}  until {row.expires_at}{bound}"))
-    typer.echo(f"{counted(len(rows), 'token')} issued", err=True)
+    others = "issued" if ended else "shown; --ended shows those that are over, too"
+    typer.echo(f"{counted(len(rows), 'token')} {others}", err=True)
 
 
 @token_app.command()

@@ -69,7 +69,7 @@ def revoke_all(settings: Settings, principal: str) -> int:
     with closing(open_control_store(settings)) as store:
         now = utc_now()
         with store.write() as rows:
-            mine = [row for row in rows.tokens.all() if row.principal_id == principal]
+            mine = rows.tokens.all(principal_id=principal)
             if not mine:
                 raise TokenError(
                     f"no token was ever issued to {principal!r} here; `guardian token list` shows them"
@@ -152,11 +152,17 @@ class Issued:
     key_retired: bool
 
 
-def issued(settings: Settings) -> list[Issued]:
-    """Every token that was issued here and is valid, or was in the last 90 days; newest last."""
+def issued(
+    settings: Settings, *, ended: bool = False, principal: str | None = None, limit: int | None = None
+) -> list[Issued]:
+    """Tokens that were issued here, of one principal or of all, and are not over, or were withdrawn within a week.
+
+    With `ended` also the others: those that expired go after 90 days, those withdrawn stay. The newest last, of
+    more than `limit` the newest.
+    """
     now = utc_now()
     with closing(open_control_store(settings)) as store, store.read() as rows:
-        kept = rows.tokens.all()
+        kept = rows.tokens.all(alive=None if ended else now, principal_id=principal, limit=limit)
         believed = (
             {str(key.kid) for key in open_tokens(settings, store).keys.current().verifying} if kept else set()
         )

@@ -712,7 +712,7 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian, tmp_path: Path) -> Non
     (tmp_path / "empty.yaml").write_text("store: {control: 'sqlite:///empty.db'}\n")
     ControlStore.open(f"sqlite:///{tmp_path}/empty.db", now=datetime.now(UTC)).close()
     none = guardian("token", "list", "-c", "empty.yaml")
-    assert (none.stdout, none.stderr) == ("", "0 tokens issued\n")
+    assert (none.stdout, none.stderr) == ("", "0 tokens shown; --ended shows those that are over, too\n")
     done = guardian("token", "issue", "maya", "--role", "responder", "--tenant", "acme", *config)
     assert done.stdout.count(".") == 2
     jti = done.stderr.split()[1].rstrip(",")

@@ -17,6 +17,7 @@ from guardian.cli import auditing, setup
 from guardian.commands.initialise import initialise
 from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
+from guardian.store.control.store import ControlStore
 
 
 @pytest.fixture
@@ -58,6 +59,35 @@ def test_a_token_ends_with_its_certificate(guardian, tmp_path, days, lives):
     left = datetime.fromisoformat(row["expires_at"]) - utc_now()
     assert timedelta(days=lives) - left < timedelta(minutes=10)
     assert "with its certificate" in guardian("token", "list").stdout
+
+
+def test_tokens_that_are_over_are_listed_when_asked_for(guardian, home):
+    store = ControlStore.open(f"sqlite:///{home}/data/control.db", now=utc_now())
+    with store.write() as rows:
+        for n in range(3):
+            at = utc_now() - timedelta(days=n + 2)
+            told = {"principal_id": "maya", "role": "analyst", "tenants": ["acme"], "kid": "k"}
+            rows.tokens.add(jti=f"click_{n}", **told, issued_at=at, expires_at=at + timedelta(minutes=1))
+    store.close()
+
+    def shown(*options: str) -> str:
+        return guardian("token", "list", *options).stdout
+
+    assert "  live     monitor" in shown()
+    assert "click_" not in shown()
+    assert shown("--principal", "maya") == ""
+    assert [line.split()[:2] for line in shown("--ended", "--principal", "maya").splitlines()] == [
+        ["click_2", "ended"],
+        ["click_1", "ended"],
+        ["click_0", "ended"],
+    ]
+    assert shown("--ended").count("  ended ") == 3
+    done = guardian("token", "list", "--ended", "--principal", "maya", "--limit", "2", "--json")
+    assert [each["jti"] for each in json.loads(done.stdout)] == ["click_1", "click_0"]
+    assert "these are the newest 2; there are more" in done.stderr
+    assert (
+        "there are more" not in guardian("token", "list", "--ended", "--principal", "maya", "--limit", "3").stderr
+    )
 
 
 def test_none_is_issued_for_a_certificate_that_is_over(guardian, tmp_path):

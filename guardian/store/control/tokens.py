@@ -3,10 +3,10 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, insert, or_, select, update
 
 from guardian.store.control.tables import retired_key, token, visit
 from guardian.store.inserts import insert_new
@@ -14,6 +14,7 @@ from guardian.wire.principal import Principal
 
 _MACHINES = ("gateway", "monitor", "delegation", "metrics")
 _ITSELF = "guardian"  # ended a token that was no longer needed; anybody else who withdraws one mistrusts it
+_LATELY = timedelta(days=7)
 _UNSUSPECTED = or_(token.c.revoked_by.is_(None), token.c.revoked_by == _ITSELF)
 VisitKind = Literal["link", "oidc", "via_link"]
 
@@ -113,8 +114,18 @@ class TokenRows:
         mine = token.c.principal_id == principal_id, token.c.revoked_at >= at, token.c.revoked_by != _ITSELF
         return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
 
-    def all(self) -> list[TokenRow]:
-        return self._rows(_KNOWN.order_by(token.c.issued_at, token.c.jti))
+    def all(
+        self, *, alive: datetime | None = None, principal_id: str | None = None, limit: int | None = None
+    ) -> list[TokenRow]:
+        """The newest last, of more than `limit` the newest. With `alive` those only whose time was not over then,
+        and those that somebody withdrew in the week before."""
+        wanted = _KNOWN.order_by(token.c.issued_at.desc().nulls_last(), token.c.jti.desc()).limit(limit)
+        if principal_id is not None:
+            wanted = wanted.where(token.c.principal_id == principal_id)
+        if alive is not None:
+            lately = and_(token.c.revoked_at > alive - _LATELY, ~_UNSUSPECTED)
+            wanted = wanted.where(or_(lately, and_(token.c.revoked_at.is_(None), token.c.expires_at > alive)))
+        return self._rows(wanted)[::-1]
 
     def of_machines(self, now: datetime) -> list[TokenRow]:
         """The live tokens that no person uses; the one that ends first comes first."""

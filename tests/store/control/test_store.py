@@ -632,6 +632,28 @@ def test_tokens_that_expired_are_forgotten_and_those_that_somebody_withdrew_are_
         assert rows.tokens.withdrawn_since("ann", NOW)
 
 
+def test_tokens_that_are_over_are_left_out_but_for_those_lately_withdrawn(store):
+    with store.write() as rows:
+        for n, (jti, expires) in enumerate(
+            [("past", -1), ("alive", 1), ("long ago", 90), ("lately", -1), ("click", 1), ("others", 1)]
+        ):
+            told = {
+                "principal_id": jti if jti == "others" else "ann",
+                "role": "admin",
+                "tenants": ["a"],
+                "kid": "k",
+            }
+            at = NOW - 30 * DAY + timedelta(minutes=n)
+            rows.tokens.add(jti=jti, **told, issued_at=at, expires_at=NOW + expires * DAY)
+        rows.tokens.revoke("long ago", by="bob", now=NOW - 8 * DAY)
+        rows.tokens.revoke("lately", by="bob", now=NOW - 6 * DAY)
+        rows.tokens.end("click", NOW)
+        assert [each.jti for each in rows.tokens.all(alive=NOW)] == ["alive", "lately", "others"]
+        assert [each.jti for each in rows.tokens.all(alive=NOW, principal_id="ann")] == ["alive", "lately"]
+        assert [each.jti for each in rows.tokens.all(limit=2)] == ["click", "others"]
+        assert len(rows.tokens.all()) == 6
+
+
 def _planned(rows):
     """Fills up with the steps of what is read from now on."""
     plans = []
@@ -656,6 +678,16 @@ def test_what_follows_from_one_session_is_found_without_reading_the_tenants_othe
     assert any("ix_control_ledger_tenant_id_cause_epoch_n (tenant_id=? AND cause=?" in step for step in plans)
     assert [step for step in plans if step.startswith("SCAN")] == []
     assert [step for step in plans if "control_live" in step and "subject_id=?" not in step] == []
+
+
+def test_whose_tokens_were_withdrawn_and_what_a_digest_listed_lately_is_found_among_any_number(store):
+    with store.read() as rows:
+        plans = _planned(rows)
+        assert not rows.tokens.withdrawn_since("ann", NOW)
+        assert rows.cases.crowd("a", 0, NOW - DAY, waits=NOW) == 0
+    assert [step for step in plans if step.startswith("SCAN")] == []
+    for index in ("token_principal_id_revoked_at (principal_id=?", "case_tenant_id_replied_at (tenant_id=?"):
+        assert any(f"ix_control_{index} AND" in step for step in plans), plans
 
 
 def test_what_a_call_acts_under_is_found_without_reading_the_tenants_other_revocations(store):
