@@ -101,16 +101,21 @@ def test_nothing_ends_for_good_just_after_a_start(tmp_path):
     control.stop()
 
 
-@pytest.mark.parametrize("days", [-40, 40])
-def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days):
+@pytest.mark.parametrize(("days", "heard", "counts"), [(-40, True, True), (-40, False, False), (40, False, True)])
+def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days, heard, counts):
+    """What it wrote before it ever heard of a gateway or monitor was preparing it, however long that took."""
     settings = load(initialise(tmp_path / "home"))
     control = Control(settings, metrics=Metrics(), port=0)
     wrote = utc_now().replace(microsecond=0) + timedelta(days=days)
+    at = wrote - timedelta(days=1)
     with control.store.write() as rows:
         rows.audit.note("policyReload", at=wrote)
+        if heard:
+            ours = frozenset({"acme"})
+            rows.peers.put([Peer("monitor", "m", "here", ours, Revision(epoch=1, n=0), "push", at, at)], at)
     control.stop()
     again = Control(settings, metrics=Metrics(), port=0)
-    assert again._deps.watched.before == wrote
+    assert again._deps.watched.before == (wrote if counts else None)
     again.stop()
 
 

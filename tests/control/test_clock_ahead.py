@@ -217,7 +217,7 @@ def test_a_clock_that_is_behind_what_control_wrote_before_its_start_is_told_unti
 
 
 @pytest.mark.parametrize(
-    ("hours", "heard"), [(23, []), (24, [("high", "Control was away for long, by its clock")])]
+    ("hours", "heard"), [(23, []), (24, [("medium", "Control was away for long, by its clock")])]
 )
 def test_after_a_start_people_hear_how_long_control_was_away_by_its_clock_while_no_time_is_sure(
     make_stage, hours, heard
@@ -235,4 +235,4 @@ def test_after_a_start_people_hear_how_long_control_was_away_by_its_clock_while_
 def test_of_a_last_entry_at_the_beginning_of_the_calendar_they_hear_as_well(make_stage):
     stage = make_stage(steady=lambda now: datetime.fromtimestamp(0, UTC))
     stage.deps.watched.before = datetime.min.replace(tzinfo=UTC)
-    assert told(stage) == [("high", "Control was away for long, by its clock")]
+    assert told(stage) == [("medium", "Control was away for long, by its clock")]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.domain.finding import OPERATORS
+from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.text import moment
 from guardian.store.sure_time import jumped, none_yet
 
@@ -21,6 +21,7 @@ class _Matter(NamedTuple):
     well: bool
     bad: tuple[str, str]
     good: tuple[str, str]
+    severity: Severity = "high"
 
 
 def tell_of_itself(deps: ControlDeps, now: datetime) -> None:
@@ -39,7 +40,7 @@ def tell_of_itself(deps: ControlDeps, now: datetime) -> None:
                 tenant_id=OPERATORS,
                 title=title,
                 detail=detail,
-                severity="info" if each.well else "high",
+                severity="info" if each.well else each.severity,
                 once=once,
                 now=now,
                 follows=known,
@@ -136,4 +137,5 @@ def _clock(deps: ControlDeps, now: datetime) -> Iterator[_Matter]:
             f" hour of the start: from then on revocations, requests and grants end by {its}",
         ),
         (f"Control goes by {its}", f"its own says {moment(now)}"),
+        "medium",  # mostly it was away indeed
     )
