@@ -48,7 +48,7 @@ def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataF
 
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
     """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over `purposes`, or
-    over sessions where there is one purpose only.
+    over sessions where there is one purpose only, and no narrower than so many sessions leave them.
 
     `honest` as `taken_for_honest` gives. `measured` counts those that nobody judged yet as false alarms: it is too
     high while drift waits for a verdict. `dismissed` counts what people called false: it is too low.
@@ -58,7 +58,7 @@ def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN
     for n in one_in:
         reached = list(honest["one_in"] >= n)
         dismissed = float((honest["dismissed"] & (honest["one_in"] >= n)).mean()) if len(honest) else float("nan")
-        found = share(reached, clusters, seed=_SEED)
+        found = share(reached, clusters, cases="rows", seed=_SEED)
         rows.append(
             {"one_in": n, "promised": 1 / n, "measured": found.value, "low": found.low, "high": found.high}
             | {"dismissed": dismissed, "flagged": sum(reached), "sessions": len(honest), "purposes": purposes}

@@ -29,7 +29,8 @@ def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
     """AUC and recall at 4 % false alarms of how rare a session is (`one_in`, which means the same under each
     calibration), overall and by `by` where both labels occur.
 
-    95 % intervals resample purposes, except within one purpose, where they resample sessions.
+    95 % intervals resample purposes, except within one purpose, where they resample sessions; they are no narrower
+    than so many sessions leave them.
     """
     groups: Mapping[str, pd.DataFrame] = {"all": labelled, **dict(iter(labelled.groupby(by, dropna=False)))}
     rows = []
@@ -37,7 +38,8 @@ def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
         if rows_["drift"].nunique() < 2:
             continue
         clusters = rows_["purpose_family"] if rows_["purpose_family"].nunique() > 1 else rows_["session_id"]
-        found = separation(list(rows_["one_in"]), list(rows_["drift"]), list(clusters.fillna("")), seed=_SEED)
+        scores, drift = list(rows_["one_in"]), list(rows_["drift"])
+        found = separation(scores, drift, list(clusters.fillna("")), cases="rows", seed=_SEED)
         recall = found.recall[_AT_4]
         rows.append(
             {"group": name, "honest": found.benign, "drift": found.drift}

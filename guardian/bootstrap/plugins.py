@@ -30,6 +30,9 @@ _SECTIONS = {
 }
 """Where the configuration names a room's plugins, unless it calls them as the room is called."""
 
+_BESIDES = {"sources": ("auto",)}
+"""Names that mean several plugins."""
+
 _EXPORTS_PLUGIN = re.compile(r"^plugin\b\s*(?::[^=]+)?=", re.MULTILINE)
 
 
@@ -48,9 +51,9 @@ def names(room: str) -> tuple[str, ...]:
 
 def find(room: str, name: str) -> Any:
     """What a module exports as `plugin`. Raises ConfigurationError with the known names."""
-    known = names(room)
-    if name not in known:
-        raise ConfigurationError(f"unknown {_shown(room, name)}; known ones: {', '.join(known)}")
+    if name not in names(room):
+        known = ", ".join((*_BESIDES.get(room, ()), *names(room)))
+        raise ConfigurationError(f"unknown {_shown(room, name)}; known ones: {known}")
     with extras_named(_shown(room, name)):
         return importlib.import_module(f"guardian.{room}.{name}").plugin
 

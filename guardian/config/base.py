@@ -46,6 +46,15 @@ def _spoken_to_over_http(url: str) -> str:
     return url
 
 
+def _with_ports(servers: str) -> str:
+    for each in servers.split(","):
+        host, _, port = each.strip().rpartition("://")[2].rpartition(":")
+        bare = not host or ":" in host.strip("[]")  # without a port, or an IPv6 address
+        if not each.strip() or not (bare or (port.isdecimal() and 0 < int(port) < 65_536)):
+            raise ValueError(f"{each!r} is no broker: give host:port, several with commas between them")
+    return servers
+
+
 def _not_a_stand_in(name: str) -> str:
     if name in NOBODY:
         raise ValueError(f"{name!r} stands for guardian's own acts in the audit trail; choose another name")
@@ -72,6 +81,7 @@ Wildcards = Annotated[str, AfterValidator(_star_alone)]
 """A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
 Seconds = Annotated[float, AfterValidator(_no_nonsense)]
+Brokers = Annotated[str, AfterValidator(_with_ports)]
 HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
 Topic = Annotated[str, AfterValidator(_with_letters)]
 Host = Annotated[str, Field(min_length=1)]  # an empty one would be every address of the machine

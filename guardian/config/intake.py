@@ -6,7 +6,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
-from guardian.config.base import GatewayName, Name, OneTenant, Options, Seconds, Section, Topic, Wildcards
+from guardian.config.base import (
+    Brokers,
+    GatewayName,
+    Name,
+    OneTenant,
+    Options,
+    Seconds,
+    Section,
+    Topic,
+    Wildcards,
+)
 from guardian.domain.event import SessionName
 from guardian.domain.redacted import Way
 from guardian.domain.urls import is_private
@@ -112,7 +122,7 @@ class OAuthSection(Section):
 
 
 class KafkaSection(Section):
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: Brokers = "127.0.0.1:9092"
     topic: Topic = "guardian.decisions"
     group: str = "guardian"
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000

@@ -64,6 +64,11 @@ def test_an_unknown_name_is_refused_by_the_setting_that_gives_it(room: str, sett
         plugins.make(room, "nosuch", {})
 
 
+def test_the_name_for_every_log_format_is_a_known_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"known ones: .*\bauto\b"):
+        plugins.make("sources", "authzn", {})
+
+
 def test_options_are_the_fields_of_what_is_made() -> None:
     assert plugins.make("sources", "guardian", {"max_bytes": 10}) == GuardianDecisions(max_bytes=10)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kafka.cluster import collect_hosts
 from pydantic import ValidationError
 
 from guardian.bootstrap import plugins
@@ -67,6 +68,19 @@ def test_the_signals_that_are_on_are_among_the_signals_there_are() -> None:
 def test_a_tenant_that_no_path_can_name_is_refused(write, text: str) -> None:
     assert "acme/eu" in refusal(write(text))
     load(write(text.replace("acme/eu", "acme-eu")))
+
+
+@pytest.mark.parametrize("servers", ["kafka:abc", "kafka:9092,other:", "kafka:70000", "X://kafka:x", "a,,b"])
+def test_a_broker_whose_port_is_no_port_is_refused(write, servers: str) -> None:
+    said = refusal(write(f"kafka: {{bootstrap_servers: '{servers}'}}"))
+    assert "kafka.bootstrap_servers" in said
+    assert "is no broker: give host:port" in said
+
+
+@pytest.mark.parametrize("servers", ["kafka", "a:9092, b:9093", "PLAINTEXT://kafka:9092", "[::1]:9092", "::1"])
+def test_brokers_are_named_as_kafkas_client_reads_them(write, servers: str) -> None:
+    assert load(write(f"kafka: {{bootstrap_servers: '{servers}'}}")).kafka.bootstrap_servers == servers
+    assert len(collect_hosts(servers)) == servers.count(",") + 1
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "{}", "---\n"])

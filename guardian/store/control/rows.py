@@ -70,8 +70,8 @@ class ControlRows:
         return told
 
     def last_sign(self, now: datetime) -> datetime | None:
-        """The latest time at which control wrote or heard anything, where it ever heard a gateway or monitor; before
-        that people prepare it, which may take days. It is after `now` only where the trail ends so."""
+        """The latest time at which control wrote or heard anything, where it ever heard a gateway or monitor;
+        before that people prepare it, which may take days. It is after `now` only where the trail ends so."""
         heard, wrote = self.peers.heard_last(now), self.audit.newest_at()
         if heard is None:
             return None if wrote is None or wrote <= now else wrote
