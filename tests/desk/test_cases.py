@@ -1,6 +1,7 @@
 """A case in Slack: one message that is kept up to date, its history in the thread, and no flood."""
 
 from datetime import timedelta
+from itertools import count, islice
 
 import httpx
 import pytest
@@ -211,6 +212,24 @@ def test_a_digest_takes_a_crowd_in_part_by_part_so_that_others_can_write_and_lis
     assert "30 cases" in str(digest["blocks"])
     listed = " ".join(str(reply["blocks"]) for reply in slack.thread(digest["ts"]))
     assert [listed.count(f"`sess_{n:02}`") for n in range(30)] == [1] * 30
+
+
+def test_a_digest_is_written_while_more_come_than_can_be_taken_in(
+    make_office, slack, a_finding, monkeypatch
+) -> None:
+    office, names = make_office(storm=5), map("sess_{:03}".format, count())
+
+    def looked_at_slowly(*told):
+        office.clock.pass_(seconds=0.3)
+        return standing(*told)
+
+    monkeypatch.setattr(digests, "standing", looked_at_slowly)
+    for many in (30, *[6] * 40):
+        for name in islice(names, many):
+            office.submit(a_finding(name, severity="medium"))
+            office.clock.pass_(seconds=0.1)
+        office.worker.step()
+    assert len(slack.roots()) == 1
 
 
 @pytest.mark.parametrize(("severity", "called"), [("high", True), ("medium", False)])

@@ -130,8 +130,10 @@ class CaseRows:
         return opened
 
     def touch(self, key: str, now: datetime) -> None:
-        """Look at it now; one whose write has not ended is looked at when it has, for that makes it due."""
-        ready = case.c.key == key, case.c.step.is_(None)
+        """Look at it now; one that is due keeps its turn, which what happens ever anew would never have. One whose
+        write has not ended is looked at when it has, for that makes it due."""
+        due = and_(case.c.status == "due", case.c.next_at <= now)
+        ready = case.c.key == key, case.c.step.is_(None), ~due
         self.connection.execute(update(case).where(*ready).values(status="due", next_at=now))
 
     def touch_under(self, tenant_id: str, field: str, name: str, now: datetime, most: int) -> None:
