@@ -189,13 +189,21 @@ def mode(
 
 
 def _show_modes(control: EvidenceClient, *, as_json: bool) -> None:
-    views = {each.tenant_id: each for each in listed(lambda cursor: control.tenants(cursor=cursor))}
+    pages: list[TenantList] = []
+
+    def ask(cursor: str | None) -> TenantList:
+        pages.append(control.tenants(cursor=cursor))
+        return pages[-1]
+
+    views, more = {each.tenant_id: each for each in listed(ask)}, pages[-1].more
     if as_json:
-        print_json(TenantList(items=tuple(views[name] for name in sorted(views))))
-        return
-    for name in sorted(views):
-        source = f", set by {views[name].set_by}" if views[name].set_by else " (default)"
-        typer.echo(one_line(f"{name}: {_told(views[name])}{source}"))
+        print_json(TenantList(items=tuple(views[name] for name in sorted(views)), more=more))
+    else:
+        for name in sorted(views):
+            source = f", set by {views[name].set_by}" if views[name].set_by else " (default)"
+            typer.echo(one_line(f"{name}: {_told(views[name])}{source}"))
+    if more:
+        typer.echo("these are not all: control is of an older version, which lists no more", err=True)
 
 
 def _told(view: ModeView | TenantView) -> str:

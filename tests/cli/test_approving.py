@@ -17,6 +17,7 @@ from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
 from guardian.telemetry import Metrics
+from guardian.wire.evidence import EvidenceClient
 
 Terminal = Callable[..., Result]
 WHY = ("--reason", "looked at it with the delegator")
@@ -106,6 +107,20 @@ def test_the_modes_of_all_tenants_are_listed(terminal: Terminal) -> None:
     assert len([line for line in lines if line.startswith("t")]) == 130
     told = json.loads(_said(terminal("ann", "mode", "--json")))
     assert [each["set_by"] for each in told["items"] if each["tenant_id"] in ("t119", "t120")] == ["", "ben"]
+
+
+def test_that_an_older_control_lists_only_some_tenants_is_said(terminal: Terminal, monkeypatch) -> None:
+    known = EvidenceClient.tenants
+    monkeypatch.setattr(
+        EvidenceClient, "tenants", lambda api, cursor: known(api).model_copy(update={"next": None})
+    )
+    for options in ((), ("--json",)):
+        listed = terminal("ann", "mode", *options)
+        assert "these are not all" in listed.stderr
+        assert "t001" in listed.stdout
+    assert '"more": true' in listed.stdout
+    monkeypatch.undo()
+    assert "these are not all" not in terminal("ann", "mode").stderr
 
 
 @pytest.mark.parametrize(
