@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from, show_checks
 from guardian.commands.checks import Runs
 from guardian.config import Settings
@@ -130,7 +131,7 @@ def issue(
 
 @token_app.command("list")
 def list_(
-    principal: Annotated[str | None, typer.Option(help="Only those of this principal.")] = None,
+    principal: Annotated[str | None, typer.Option(help="Only those of this principal.", callback=named)] = None,
     ended: Annotated[
         bool, typer.Option("--ended", help="Also those that are over, or were withdrawn more than a week ago.")
     ] = False,
@@ -166,7 +167,9 @@ def list_(
 @token_app.command()
 def revoke(
     jti: Annotated[str | None, typer.Argument(help="The token's id.")] = None,
-    principal: Annotated[str | None, typer.Option(help="Every token of this principal, instead.")] = None,
+    principal: Annotated[
+        str | None, typer.Option(help="Every token of this principal, instead.", callback=named)
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Withdraw a token before its time; control refuses it from the next request on.

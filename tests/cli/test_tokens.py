@@ -90,6 +90,12 @@ def test_tokens_that_are_over_are_listed_when_asked_for(guardian, home):
     )
 
 
+@pytest.mark.parametrize("command", ["list", "revoke"])
+def test_a_principal_without_a_name_is_a_mistake(guardian, command):
+    done = guardian("token", command, "--principal", " ")
+    assert (done.exit_code, "it is empty and names nothing" in done.stderr) == (2, True)
+
+
 def test_none_is_issued_for_a_certificate_that_is_over(guardian, tmp_path):
     issue = ["token", "issue", "maya", "--role", "analyst", "--tenant", "acme"]
     with pytest.raises(ConfigurationError, match="its certificate ended at"):
