@@ -478,6 +478,10 @@ def test_lists_are_filtered_and_go_on(make_site, scribe):
     assert "No session here" in browser.page("/console/sessions?status=revoked")
     assert browser.page("/console/sessions").count("/console/session?tenant=") == 50
     assert "No finding here" in browser.page("/console/findings?session=nobody")
+    root = site.signed_in("root", "admin", "*")
+    for page in ("sessions", "findings"):  # what is typed may be misspelt
+        html = root.page(f"/console/{page}?tenant=acme%E2%80%8B%3Cb%3E")
+        assert "called exactly <bdi>acme‹U+200B›&lt;b&gt;</bdi>" in html
 
 
 def test_findings_are_listed_by_the_time_that_they_were_told_and_show_it(make_site, scribe):
