@@ -1288,6 +1288,22 @@ DENIED = {"denied_regions": ["us-east-1"], "denied_contract_ids": ["c_9"]}
         (FORBIDDEN, {"file_path": f"{ENDLESS}etc/passwd"}, UNCHECKED),
         (FORBIDDEN, {"filter": {"field": "path", "op": "eq", "value": f"{ENDLESS}etc/passwd"}}, UNCHECKED),
         (FORBIDDEN, {"path": "a" * len(ENDLESS), "body": ENDLESS}, {}),
+        pytest.param(
+            FORBIDDEN, {"path": f"/x/{chr(0xFB00) * 33_000}/../../etc/passwd"}, UNCHECKED, id="ligatures"
+        ),
+        pytest.param(
+            FORBIDDEN,
+            {"path": "b/../" * 2_000 + "../etc/passwd", "cwd": "/x" + "/a/.." * 12_000},
+            UNCHECKED,
+            id="long together",
+        ),
+        (FORBIDDEN, {"path": [f"../../../etc/p{n}" for n in range(250)], "cwd": "/x/a/b/c/d"}, {}),
+        pytest.param(  # more than is put together: as they stand
+            FORBIDDEN,
+            {"path": [f"../../../etc/p{n}" for n in range(99)], "cwd": ["/x/a/b/c/d" + "/." * 30_000]},
+            {**OUTSIDE, **UNCHECKED},
+            id="many beside a long folder",
+        ),
         (DENIED, {"filters": [{"field": "region", "op": "eq", "value": "us-east-1"}]}, UNCHECKED),
         (DENIED, {"filter": {"field": "region", "op": "!=", "value": "eu-1"}}, UNCHECKED),
         (DENIED, {"filter": {"field": "region", "op": ">=", "value": "us-east-1"}}, UNCHECKED),

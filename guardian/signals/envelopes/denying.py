@@ -55,9 +55,10 @@ def touches(denied: frozenset[str], value: object, *, based: bool = False) -> bo
 
 
 def beyond(value: object) -> bool:
-    """Whether a path in a value may be longer than is resolved, so that nobody knows where it leads."""
-    said = text(value)
-    return len(said) > LONGEST and "/" in _read(said)
+    """Whether a path in a value may be longer than is resolved, so that nobody knows where it leads. That goes by
+    how it is read: one character may stand for several."""
+    said = _one_spelling(_read(text(value)))
+    return len(said) > LONGEST and "/" in said
 
 
 def touches_class(denied: frozenset[str], name: str) -> bool:

@@ -24,15 +24,13 @@ from guardian.signals.words.constraints import DATA_CLASS, Constraints, Number, 
 from guardian.signals.words.hiding import dropped
 from guardian.signals.words.identifiers import as_uuid
 from guardian.signals.words.leaves import Leaf, Touched, compares
-from guardian.signals.words.paths import OPENED, ROOTED, ends
+from guardian.signals.words.paths import JOINED, OPENED, ROOTED, ends
 from guardian.signals.words.wording import shown, word_set, words
 
 _WORD = re.compile(r"\S+")
 _FILES = ("file", "file_name", "filename", "filepath")
 _GENERAL = word_set("code date id key name status type value")
 """Names that end those of many other things."""
-_JOINED = 256
-"""How many paths are put together; one counts as several that is several times as long as systems open."""
 _REFERENCE = re.compile(r"(?=\D*\d)\S+")
 """A word with a digit in it: rather an id than a name."""
 
@@ -149,10 +147,10 @@ class Doubts:
             if not ROOTED.match(said)
             for base in sorted(folders.get(_above(leaf.path)) or ("/" if _climbs(said) else ""))
         )
-        left = _JOINED
+        left = JOINED
         for path, said, led in pairs:
             left -= 1 + len(led) // OPENED
-            if left < 0 or (hit(led) and not hit(said)):
+            if left < 0 or beyond(led) or (hit(led) and not hit(said)):
                 yield path, said
                 return
 

@@ -16,7 +16,7 @@ from guardian.signals.envelopes.denying import touches, touches_class
 from guardian.signals.envelopes.ownership import ownership
 from guardian.signals.words.constraints import DATA_CLASS, Constraints, text, values
 from guardian.signals.words.leaves import Leaf, Touched
-from guardian.signals.words.paths import OPENED
+from guardian.signals.words.paths import JOINED, OPENED
 from guardian.signals.words.wording import LISTED, and_others, canonical, shown
 
 _ABOVE = frozenset(
@@ -98,22 +98,23 @@ def refused(constraints: Constraints, action: Touched) -> Iterator[Refused]:
                 yield Refused(leaf, said, f"{name} {spelt(said.strip())}", why)
     for name, denied in constraints.denied.items():
         key = constraints.spelt[f"denied_{name}"]
-        names = (name, *constraints.also(key))
+        names, left = (name, *constraints.also(key)), JOINED
         for leaf, value in values(action, *names) if name != DATA_CLASS else ():
-            if _is_denied(denied, value, action.folders.get(leaf.path.rpartition(".")[0], frozenset())):
-                said, why = text(value), f", one of {shown(key, 60)}"
+            if not touches(denied, value):
+                continue
+            said, folders = text(value), action.folders.get(leaf.path.rpartition(".")[0], frozenset())
+            left -= sum(1 + len(folder) // OPENED for folder in folders) if left >= 0 else 0
+            if left < 0 or not _leads_elsewhere(denied, said, folders):
+                why = f", one of {shown(key, 60)}"
                 yield Refused(leaf, said, f"denied_{name} {spelt(said.strip()).casefold()}", why)
 
 
-def _is_denied(denied: frozenset[str], value: object, folders: frozenset[str]) -> bool:
-    """Whether a value is denied as it stands. One that climbs far enough to reach the root from anywhere is not,
-    where it leads elsewhere from the folders beside it, unless no system would open it there: it is too long."""
-    if not touches(denied, value):
+def _leads_elsewhere(denied: frozenset[str], said: str, folders: frozenset[str]) -> bool:
+    """Whether a path that is denied as it stands, because it climbs far enough to reach the root from anywhere,
+    leads elsewhere from the folders beside it; no system would open one there that is too long."""
+    if not folders or len(said) > OPENED or touches(denied, said, based=True):
         return False
-    if len(text(value)) > OPENED:
-        return True
-    led = (f"{folder.rstrip('/')}/{text(value)}" for folder in folders)
-    return not folders or touches(denied, value, based=True) or any(touches(denied, each) for each in led)
+    return not any(touches(denied, f"{folder.rstrip('/')}/{said}") for folder in folders)
 
 
 class _Owners:

@@ -12,6 +12,8 @@ ROOTED = re.compile(r"[/\\~]|[A-Za-z][A-Za-z0-9+.-]*:")
 OPENED, LONGEST = 4_096, 65_536
 """Characters of the longest path that systems open as it stands, and how many of one are resolved: whoever
 resolves it first, as file servers for agents do, opens what is left."""
+JOINED = 256
+"""How many paths are put together; one counts as several that is several times as long as systems open."""
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 """Spaces and signs that some readers of a path drop."""
 _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
