@@ -1288,6 +1288,14 @@ DENIED = {"denied_regions": ["us-east-1"], "denied_contract_ids": ["c_9"]}
         (FORBIDDEN, {"file_path": f"{ENDLESS}etc/passwd"}, UNCHECKED),
         (FORBIDDEN, {"filter": {"field": "path", "op": "eq", "value": f"{ENDLESS}etc/passwd"}}, UNCHECKED),
         (FORBIDDEN, {"path": "a" * len(ENDLESS), "body": ENDLESS}, {}),
+        pytest.param(FORBIDDEN, {"file": "iVBOR/w0//KGgo+" * 5_000}, {}, id="base64"),
+        pytest.param(FORBIDDEN, {"file": f"/{'/.' * 40_000}/etc/passwd"}, UNCHECKED, id="dots"),
+        pytest.param(
+            {"denied_hosts": ["evil.example"]},
+            {"host": f"https://{'a' * 70_000}@evil.example/x"},
+            UNCHECKED,
+            id="a longer user",
+        ),
         pytest.param(
             FORBIDDEN, {"path": f"/x/{chr(0xFB00) * 33_000}/../../etc/passwd"}, UNCHECKED, id="ligatures"
         ),

@@ -13,7 +13,7 @@ from guardian.signals.envelopes.admitting import admits_class, spelt
 from guardian.signals.words.constraints import text
 from guardian.signals.words.identifiers import folded
 from guardian.signals.words.listing import AROUND, ELSEWHERE, SEVERAL, listed
-from guardian.signals.words.paths import LONGEST, URL, decoded, every_end, resolved
+from guardian.signals.words.paths import LONGEST, URL, decoded, every_end, resolved, shrinks
 from guardian.signals.words.wording import canonical
 
 _AROUND = AROUND + "`<>()"
@@ -56,9 +56,10 @@ def touches(denied: frozenset[str], value: object, *, based: bool = False) -> bo
 
 def beyond(value: object) -> bool:
     """Whether a path in a value may be longer than is resolved, so that nobody knows where it leads. That goes by
-    how it is read: one character may stand for several."""
+    how it is read: one character may stand for several. A file's that stays too long to be opened, as content in
+    base64 does, leads nowhere."""
     said = _one_spelling(_read(text(value)))
-    return len(said) > LONGEST and "/" in said
+    return len(said) > LONGEST and "/" in said and (shrinks(said) or URL.match(said) is not None)
 
 
 def touches_class(denied: frozenset[str], name: str) -> bool:

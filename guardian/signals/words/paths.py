@@ -27,8 +27,18 @@ def ends(path: str) -> frozenset[str]:
     (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
     """
     path = _plain(path)
-    climbs = ".." in (part.partition(";")[0] for part in re.split("[/?#]", path))
-    return _resolved_in_all_ways(path) if climbs else frozenset()
+    return _resolved_in_all_ways(path) if _climbs(path) else frozenset()
+
+
+def shrinks(path: str) -> bool:
+    """Whether systems may open what is left of a path that is too long: one with `..` in it, or of which dots and
+    slashes are most.
+
+    >>> shrinks("/srv/" + "a" * 5_000), shrinks(f"/srv/{'a' * 5_000}/../b"), shrinks("/srv" + "/." * 5_000)
+    (False, True, True)
+    """
+    path = _plain(path)
+    return _climbs(path) or len(resolved(path, merged=True)) <= OPENED
 
 
 def every_end(path: str) -> frozenset[str]:
@@ -63,6 +73,10 @@ def resolved(path: str, *, merged: bool) -> str:
         elif name == ".." or (name != "." and (part or not merged)):
             left.append(name if name == ".." else part)
     return root + "/".join(left)
+
+
+def _climbs(path: str) -> bool:
+    return ".." in (part.partition(";")[0] for part in re.split("[/?#]", path))
 
 
 def _plain(path: str) -> str:
