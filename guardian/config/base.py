@@ -50,7 +50,7 @@ def _with_ports(servers: str) -> str:
     for each in servers.split(","):
         host, _, port = each.strip().rpartition("://")[2].rpartition(":")
         bare = not host or ":" in host.strip("[]")  # without a port, or an IPv6 address
-        if not each.strip() or not (bare or (port.isdecimal() and 0 < int(port) < 65_536)):
+        if not each.strip() or not (bare or (port.isdecimal() and int(port) < 65_536)):
             raise ValueError(f"{each!r} is no broker: give host:port, several with commas between them")
     return servers
 
