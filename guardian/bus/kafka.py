@@ -206,7 +206,7 @@ class KafkaConsumer:
         for place in wanted - batch.keys():
             end = self._high(place)
             # A new leader's mark may lag for a moment; asked where its log ends it answers when it knows.
-            if end is not None and end < self._next.get(place, end) and self._last(place) < self._next[place]:
+            if end is not None and end < self._next.get(place, end) and self._short_of(place, self._next[place]):
                 raise BusError(
                     f"kafka: {place} ends at {end}, before {self._next[place]}: it was created "
                     "anew, or cut off, and is opened again"
@@ -236,9 +236,13 @@ class KafkaConsumer:
         partition = TopicPartition(*place)
         return int(self._started().beginning_offsets([partition], timeout_ms=ANSWER_MS)[partition])
 
-    def _last(self, place: Place) -> int:
+    def _short_of(self, place: Place, offset: int) -> bool:
+        """Whether the broker says so; one that is away is asked again at the next poll."""
         partition = TopicPartition(*place)
-        return int(self._started().end_offsets([partition], timeout_ms=BOUNDS_MS)[partition])
+        try:
+            return bool(self._started().end_offsets([partition], timeout_ms=ANSWER_MS)[partition] < offset)
+        except (KafkaError, *LEADERLESS):
+            return False
 
     def _where(self, error: KafkaError) -> str:
         """For a record that cannot be read: where it lies. The client never gets past it by itself."""

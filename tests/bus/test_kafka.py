@@ -6,6 +6,7 @@ import uuid
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import confluent_kafka
 import pytest
@@ -246,6 +247,13 @@ def test_a_topic_that_ends_before_what_was_read_is_opened_again(reading, monkeyp
     monkeypatch.setattr(Client, "end_offsets", lambda _, partitions, **__: dict.fromkeys(partitions, end))
     with pytest.raises(BusError, match=r"t\[0\] ends at 5, before 6") if told else nullcontext():
         assert reading([], stored=stored) == []
+
+
+@pytest.mark.parametrize("away", [KafkaTimeoutError("no answer"), KeyError(TopicPartition("t", 0))])
+def test_where_a_topic_ends_is_not_known_while_its_broker_is_away(reading, monkeypatch, away):
+    monkeypatch.setattr(Client, "highwater", lambda *_: 5)
+    monkeypatch.setattr(Client, "end_offsets", Mock(side_effect=away))
+    assert reading([], stored=6) == []
 
 
 @pytest.mark.parametrize("stored", [{}, {Place("t", 0): 4}])
