@@ -58,7 +58,7 @@ def revoke(settings: Settings, jti: str) -> None:
         now = utc_now()
         with store.write() as rows:
             if not rows.tokens.is_recorded(jti):
-                raise TokenError(f"no token {jti!r} was ever issued here; `guardian token list` shows them")
+                raise TokenError(f"no token {jti!r} was ever issued here; `guardian token list --ended` shows all")
             if not rows.tokens.revoke(jti, by="operator", now=now):
                 raise TokenError(f"token {jti!r} is revoked already; `guardian token list` shows the live ones")
             rows.audit.note("revokeToken", at=now, actor="operator", jti=jti)
@@ -72,7 +72,7 @@ def revoke_all(settings: Settings, principal: str) -> int:
             mine = rows.tokens.all(principal_id=principal)
             if not mine:
                 raise TokenError(
-                    f"no token was ever issued to {principal!r} here; `guardian token list` shows them"
+                    f"no token was ever issued to {principal!r} here; `guardian token list --ended` shows all"
                 )
             withdrawn = [row.jti for row in mine if rows.tokens.revoke(row.jti, by="operator", now=now)]
             for jti in withdrawn:
