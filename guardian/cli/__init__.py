@@ -108,6 +108,8 @@ for _noun in (
     "scoring",
     "running",
     "setup",
+    "tokens",
+    "seals",
     "sessions",
     "findings",
     "labels",

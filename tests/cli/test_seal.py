@@ -1,4 +1,4 @@
-"""`guardian seal` and `guardian token`: a fresh key, and the end of the old one."""
+"""`guardian seal`: a fresh key, and the end of the old one."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.cli import setup
+from guardian.cli import seals
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import load
@@ -28,7 +28,7 @@ NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
 def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: Path) -> None:
     app = typer.Typer()
-    setup.register(app)
+    seals.register(app)
     config = initialise(tmp_path / "home")
     path = config.parent / "keys" / "seal.key"
     open_monitor_store(load(config), makes=True).close()
@@ -62,7 +62,7 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
 
 def test_who_gives_a_lost_key_up_is_told_what_that_costs(tmp_path: Path) -> None:
     app = typer.Typer()
-    setup.register(app)
+    seals.register(app)
     config = initialise(tmp_path / "home")
     path = config.parent / "keys" / "seal.key"
     open_monitor_store(load(config), makes=True).close()
@@ -77,7 +77,7 @@ def test_who_gives_a_lost_key_up_is_told_what_that_costs(tmp_path: Path) -> None
 
 def test_a_machine_without_a_monitor_rotates_no_sealing_key_and_says_where_to_ask(tmp_path: Path) -> None:
     app = typer.Typer()
-    setup.register(app)
+    seals.register(app)
     config = initialise(tmp_path / "home")
     path = config.parent / "keys" / "seal.key"
     before = path.read_bytes()
@@ -95,7 +95,7 @@ def test_a_deployment_where_a_file_is_says_to_choose_another_folder(tmp_path: Pa
 
 def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path) -> None:
     app = typer.Typer()
-    setup.register(app)
+    seals.register(app)
     config = initialise(tmp_path / "home")
     settings, path = load(config), config.parent / "keys" / "seal.key"
     store = open_monitor_store(settings, makes=True)
@@ -164,7 +164,7 @@ def test_what_waited_through_a_long_outage_is_opened_as_of_then_so_its_key_is_th
     tmp_path: Path,
 ) -> None:
     app = typer.Typer()
-    setup.register(app)
+    seals.register(app)
     config = initialise(tmp_path / "home")
     settings, path = load(config), config.parent / "keys" / "seal.key"
     open_monitor_store(settings, makes=True).close()
@@ -178,49 +178,3 @@ def test_what_waited_through_a_long_outage_is_opened_as_of_then_so_its_key_is_th
     rotate_seal_file(path)
     refused = CliRunner().invoke(app, ["seal", "retire", "-c", str(config)])
     assert "an older key alone opens 1 sealed record " in str(refused.exception)
-
-
-def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there_before(tmp_path: Path) -> None:
-    app = typer.Typer()
-    setup.register(app)
-    config = initialise(tmp_path / "home")
-
-    def run(*words: str) -> str:
-        done = CliRunner().invoke(app, ["token", *words, "-c", str(config)], catch_exceptions=False)
-        return done.output
-
-    assert "believe no list" in run("rotate")
-    kid = run("rotate", "--prepare").split()[1]
-    assert run("keys").splitlines()[0] == f"{kid}  signs next"
-    told = run("rotate")
-    assert told.startswith(f"signing with key {kid}\n")
-    assert "believe no list" not in told
-    assert f"copy {tmp_path}/home/keys/signing.jwks.json" in told
-    assert run("keys").splitlines()[0] == f"{kid}  signs"
-
-
-def test_a_token_whose_key_was_retired_is_not_listed_as_live(tmp_path: Path) -> None:
-    app = typer.Typer()
-    setup.register(app)
-    config = initialise(tmp_path / "home")
-
-    def run(*words: str) -> str:
-        return CliRunner().invoke(app, ["token", *words, "-c", str(config)], catch_exceptions=False).output
-
-    old = run("keys").split()[0]
-    run("rotate")
-    run("issue", "maya", "--role", "analyst", "--tenant", "acme")
-    assert run("list").count("  live  ") == 4
-    run("retire", old)
-    states = {line.split()[3]: line.split()[1] for line in run("list").splitlines() if "until" in line}
-    assert states == {"gateway": "refused", "monitor": "refused", "admin": "refused", "maya": "live"}
-
-
-@pytest.mark.parametrize("wrong", [("", "--tenant", "acme"), ("m", "--tenant", ""), ("m", "--tenant", "a/b")])
-def test_a_name_that_no_token_can_bear_is_wrong_usage(tmp_path: Path, wrong: tuple[str, ...]) -> None:
-    app = typer.Typer()
-    setup.register(app)
-    config = initialise(tmp_path / "home")
-    done = CliRunner().invoke(app, ["token", "issue", *wrong, "--role", "analyst", "-c", str(config)])
-    assert isinstance(done.exception, ConfigurationError)
-    assert "is no identifier" in str(done.exception)

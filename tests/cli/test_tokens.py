@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
-from guardian.cli import auditing, setup
+from guardian.cli import auditing, tokens
 from guardian.commands.initialise import initialise
 from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
@@ -29,7 +29,7 @@ def home(tmp_path):
 @pytest.fixture
 def guardian(home):
     app = typer.Typer()
-    setup.register(app)
+    tokens.register(app)
     auditing.register(app)
 
     def run(*args: str):
@@ -110,3 +110,36 @@ def test_who_retires_a_key_is_told_what_older_checkpoints_need(guardian, home):
     assert guardian("audit", "verify").exit_code == 1
     assert guardian("audit", "checkpoint").exit_code == 0
     assert guardian("audit", "verify").exit_code == 0
+
+
+def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there_before(guardian, home):
+    def run(*words):
+        return guardian("token", *words).output
+
+    assert "believe no list" in run("rotate")
+    kid = run("rotate", "--prepare").split()[1]
+    assert run("keys").splitlines()[0] == f"{kid}  signs next"
+    told = run("rotate")
+    assert told.startswith(f"signing with key {kid}\n")
+    assert "believe no list" not in told
+    assert f"copy {home}/keys/signing.jwks.json" in told
+    assert run("keys").splitlines()[0] == f"{kid}  signs"
+
+
+def test_a_token_whose_key_was_retired_is_not_listed_as_live(guardian):
+    def run(*words):
+        return guardian("token", *words).output
+
+    old = run("keys").split()[0]
+    run("rotate")
+    run("issue", "maya", "--role", "analyst", "--tenant", "acme")
+    assert run("list").count("  live  ") == 4
+    run("retire", old)
+    states = {line.split()[3]: line.split()[1] for line in run("list").splitlines() if "until" in line}
+    assert states == {"gateway": "refused", "monitor": "refused", "admin": "refused", "maya": "live"}
+
+
+@pytest.mark.parametrize("wrong", [("", "--tenant", "acme"), ("m", "--tenant", ""), ("m", "--tenant", "a/b")])
+def test_a_name_that_no_token_can_bear_is_wrong_usage(guardian, wrong):
+    with pytest.raises(ConfigurationError, match="is no identifier"):
+        guardian("token", "issue", *wrong, "--role", "analyst")
