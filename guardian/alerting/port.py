@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Protocol
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.bus.port import Producer
-from guardian.domain.event import Identifier
 from guardian.domain.finding import Finding
+from guardian.domain.identity import Identifier
 from guardian.errors import AlertError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseView

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from guardian.alerting.rules import QuietHours, Route, Rules, rank
-from guardian.domain.event import purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import SEVERITIES
 from guardian.errors import ConfigurationError
 

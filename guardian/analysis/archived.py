@@ -18,7 +18,7 @@ from guardian.analysis.vectors import CALLED, VECTORS, Sums, matrix, of_a_model
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
 from guardian.commands.archived_sessions import OF_FINDINGS, for_rules
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.errors import ConfigurationError
 from guardian.tightening.sessions import Apart

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from guardian.analysis.schema import SESSIONS, frame
-from guardian.domain.event import NAMELESS
+from guardian.domain.identity import NAMELESS
 from guardian.domain.session import HumanWord
 
 KEY = ["tenant_id", "session_id"]

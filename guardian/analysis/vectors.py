@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import KEY, ONE, begins
 from guardian.archive.schema import EVENTS as ARCHIVED
-from guardian.domain.event import NAMELESS
+from guardian.domain.identity import NAMELESS
 
 VECTORS = ("vector_model", "purpose_vector", "action_vector")
 CALLED = ("tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id")

@@ -20,7 +20,7 @@ from guardian.archive.rows import conform, json_object
 from guardian.archive.schema import EVENTS
 from guardian.archive.words import read_words
 from guardian.archive.writer import IN_FILE
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, PastCall, agent_role
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError

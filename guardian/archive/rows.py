@@ -14,7 +14,8 @@ from guardian.archive.identity import LIVE
 from guardian.archive.redaction import Redaction, bound, shape
 from guardian.archive.schema import EVENTS, LABELS
 from guardian.domain.batch import Change, ScoredDecision
-from guardian.domain.event import DecisionEvent, purpose_family
+from guardian.domain.envelope import purpose_family
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord, judged
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
 
 TENANT = "estate"

@@ -14,7 +14,7 @@ from guardian.archive.reader import Archive
 from guardian.bench.estate import BEGIN, NEXT_MONTH, TENANT, WINDOW, Estate, Job
 from guardian.bench.estate_archive import first_day, multiply
 from guardian.bench.report import Row, resident_mb
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import (

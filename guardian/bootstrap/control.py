@@ -34,7 +34,7 @@ from guardian.control.connections import bounded
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.framing import Framed
 from guardian.control.policy_news import policy_reloaded
-from guardian.domain.event import purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.text import plain
 from guardian.errors import ConfigurationError, ControlError
 from guardian.keys.bundle import BundleKey

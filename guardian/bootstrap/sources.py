@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from guardian.bootstrap import plugins
 from guardian.config import Settings
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.identity import SessionKey
 from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import EVERY_TENANT, Redactor

@@ -11,7 +11,7 @@ from guardian.archive.reader import Archive
 from guardian.archive.rows import json_object
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
-from guardian.domain.event import SessionKey, begins_anew
+from guardian.domain.identity import SessionKey, begins_anew
 from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import ASKS_NOTHING, Labels, for_a_rule_alone, label_session, unlearnable

@@ -15,7 +15,8 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import AUTO, OWN, WRAPPER, completion_of, formats_of, options_of, read_mapping
 from guardian.commands.offline import Update, batches
 from guardian.config import Settings
-from guardian.domain.event import DecisionEvent, SessionKey, SessionName
+from guardian.domain.event import DecisionEvent
+from guardian.domain.identity import SessionKey, SessionName
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.pipeline.decoding import EVERY_TENANT

@@ -17,7 +17,7 @@ from guardian.commands.offline import batches
 from guardian.config import Settings
 from guardian.disk import make_folder, write_atomically
 from guardian.domain.batch import DecisionKey, Decoded
-from guardian.domain.event import SessionKey, begins_anew
+from guardian.domain.identity import SessionKey, begins_anew
 from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant, tell_unmet, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json

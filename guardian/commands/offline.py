@@ -21,8 +21,8 @@ from guardian.bus.port import Consumer
 from guardian.commands.output import writer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.pipeline.judging import Judge

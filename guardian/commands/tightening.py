@@ -14,8 +14,9 @@ from guardian.bootstrap.policies import policy_folder
 from guardian.commands.auditing import export
 from guardian.commands.windows import Held, held
 from guardian.config import Settings
-from guardian.domain.event import NAMELESS, SessionKey, purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import OPERATORS
+from guardian.domain.identity import NAMELESS, SessionKey
 from guardian.domain.past import PastCall, agent_role
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidTool

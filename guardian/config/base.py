@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from guardian.bus.topic import LONGEST, topic_name
-from guardian.domain.event import Identifier, TenantName
+from guardian.domain.identity import Identifier, TenantName
 from guardian.wire.principal import NOBODY
 
 Options = dict[str, JsonValue]

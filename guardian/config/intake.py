@@ -17,7 +17,7 @@ from guardian.config.base import (
     Topic,
     Wildcards,
 )
-from guardian.domain.event import SessionName
+from guardian.domain.identity import SessionName
 from guardian.domain.redacted import Way
 from guardian.domain.urls import is_private
 from guardian.sources.completing import SESSION_ORDER

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from guardian.alerting.buttons import can_be_approved, of_no_session
-from guardian.domain.event import purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import OPERATORS, Kind
 from guardian.domain.text import counted, plain
 from guardian.wire.approvals import ApprovableAction, ApprovalView

@@ -14,7 +14,7 @@ from guardian.console.asked import Asked
 from guardian.console.forms import forms_for, left_over, with_outlook
 from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages, followed, unless_absent, unless_refused
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.timeline import Granted, Step, Timeline
 from guardian.errors import ArchiveError, ControlError
 from guardian.telemetry import logger

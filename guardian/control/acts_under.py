@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Subject
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment, plain
 from guardian.store.control.rows import ControlRows

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, Subject
+from guardian.domain.identity import SessionKey
 from guardian.domain.redacted import hashed
 from guardian.store.control.rows import ControlRows
 from guardian.wire.envelopes import RegisteredEnvelope

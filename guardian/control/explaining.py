@@ -10,8 +10,8 @@ from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.problems import Refusal
 from guardian.control.superseded import superseded, weighed
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.policy.port import ActFacts, BudgetFacts, EvidenceFacts, HarmFacts, PolicyAction
 from guardian.store.control.rows import ControlRows
 from guardian.wire.policies import PolicyExplanation

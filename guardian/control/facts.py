@@ -6,7 +6,8 @@ from datetime import datetime
 
 from guardian.control.authority import question
 from guardian.control.deps import ControlDeps
-from guardian.domain.event import Envelope, SessionKey, purpose_family
+from guardian.domain.envelope import Envelope, purpose_family
+from guardian.domain.identity import SessionKey
 from guardian.domain.redacted import hashed
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import (

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import spread
-from guardian.domain.event import NO_SLASH
+from guardian.domain.identity import NO_SLASH
 from guardian.errors import GuardianError, StoreError, Unstorable
 from guardian.store.control.rows import ControlRows
 from guardian.telemetry import logger

@@ -9,7 +9,8 @@ from guardian.control.envelopes import extend
 from guardian.control.people.granted import Act, permitted
 from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
 from guardian.control.revocations.descendants import follow_above
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.telemetry import logger
 from guardian.wire.envelopes import EnvelopeHistory, RegisteredEnvelope

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from guardian.control.revocations.following import given_back
 from guardian.control.revocations.kin import revoked_above
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Evidence, Finding, Kind, NamedBreach
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import rules_told
 from guardian.domain.signal import OF

@@ -10,7 +10,7 @@ from guardian.bus.port import Producer
 from guardian.demo.log import SessionClock, decision_line
 from guardian.demo.scenario import PlannedSession
 from guardian.demo.writing import Writing, envelope_body
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.gateway.client import RevocationList
 
 _LOOK_S = 0.002

@@ -19,7 +19,7 @@ from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.demo.writing import Writing, envelope_body
 from guardian.domain.batch import Decoded, Known, Memory, PurposeKey
-from guardian.domain.event import Envelope, Grant
+from guardian.domain.envelope import Envelope, Grant
 from guardian.domain.record import Record
 from guardian.domain.signal import BaselineFact, Observation
 from guardian.embedding.fit import FitRequest, PurposeFit

@@ -33,8 +33,8 @@ from guardian.demo.sample import Update
 from guardian.demo.sample_control import SampleControl
 from guardian.demo.weeks import BAD_DAY, BEGIN, Weeks
 from guardian.domain.batch import Change, Decoded, Judgement, Memory, PurposeKey, TaskKey
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.embedding.fit import PurposeFit

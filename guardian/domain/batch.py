@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from guardian.domain.drift import Drift
-from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey, purpose_family
+from guardian.domain.envelope import Envelope, Grant, purpose_family
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Vectors
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AwareDatetime, FailFast, Field, StringConstraints
 
 from guardian.domain.closed import Closed
-from guardian.domain.event import Identifier, SessionKey
+from guardian.domain.identity import Identifier, SessionKey
 from guardian.domain.signal import MARK, MARKS, NOTED, Breach
 
 OPERATORS = "guardian"

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 
 SubjectType = Literal["session", "agent", "delegator", "task", "jti"]
 """What can be revoked. Not every gateway knows sessions: some know the agent, the task or the token's id."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.gathered import Gathered
 from guardian.domain.signal import DOUBT
 

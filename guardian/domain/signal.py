@@ -10,7 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent
 
 
 class ParentStatus(StrEnum):

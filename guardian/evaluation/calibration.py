@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from guardian.domain.batch import Decoded, Judgement, Memory, ScoredDecision
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.recent import LookedUp
 from guardian.evaluation.honest import MAX_SHARE, HonestSession, bounded

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from guardian.domain.batch import Decoded
-from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.envelope import purpose_family
+from guardian.domain.identity import SessionKey
 from guardian.pipeline.scoring_run import LOCAL
 from guardian.telemetry import logger
 

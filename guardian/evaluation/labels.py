@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from guardian.domain.drift import PURPOSE_FIT
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.signal import NOTED
 from guardian.domain.text import visible
 from guardian.errors import ConfigurationError

@@ -16,7 +16,8 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from guardian.domain.event import Action, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import Action
 from guardian.embedding.text import render_action
 from guardian.errors import GuardianError
 from guardian.sources.session_lines import arguments_of, said

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from guardian.domain.batch import TaskKey, delegation
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.signal import CHAIN_KEPT, Observation
 from guardian.evaluation.honest import HonestSession
 from guardian.pipeline.judging import Judge

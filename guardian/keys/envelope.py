@@ -5,7 +5,8 @@ from pathlib import Path
 
 from joserfc.jwk import Key
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Signature
 from guardian.errors import ConfigurationError
 from guardian.keys.files import stamp

@@ -13,7 +13,7 @@ from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from pydantic import TypeAdapter, ValidationError
 
-from guardian.domain.event import Identifier, TenantName
+from guardian.domain.identity import Identifier, TenantName
 from guardian.errors import TokenError
 from guardian.keys.signing import ALGORITHM, KeySet, SigningKeys
 from guardian.wire.principal import EVERY_TENANT, NOBODY, ROLES, Principal, Role

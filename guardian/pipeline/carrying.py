@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from guardian.domain.batch import Decoded
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import CHAIN_KEPT, ParentFact, ParentStatus
 

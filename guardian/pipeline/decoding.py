@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded
-from guardian.domain.event import NO_SLASH, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import OPERATORS
+from guardian.domain.identity import NO_SLASH
 from guardian.domain.record import Record
 from guardian.domain.signal import CredentialHit, Signature
 from guardian.errors import DecodeError

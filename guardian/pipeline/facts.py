@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from guardian.domain.batch import Decoded, PurposeKey
-from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.event import DecisionEvent
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.carrying import began_as_root, lineage

@@ -14,7 +14,9 @@ from datetime import timedelta
 from typing import Any
 
 from guardian.domain.batch import Decoded, Known, PurposeFrom
-from guardian.domain.event import UNTOLD, DecisionEvent, Envelope, Grant, SessionKey
+from guardian.domain.envelope import UNTOLD, Envelope, Grant
+from guardian.domain.event import DecisionEvent
+from guardian.domain.identity import SessionKey
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
 from guardian.pipeline.registered import vouched

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, ScoredDecision
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
-from guardian.domain.event import SessionKey, begins_anew
 from guardian.domain.finding import Effect
+from guardian.domain.identity import SessionKey, begins_anew
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Breach, Observation, SharedReads, Signal
 from guardian.embedding.fit import FitRequest

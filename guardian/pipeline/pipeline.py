@@ -15,7 +15,7 @@ from guardian.domain.batch import (
     TaskKey,
     Wanted,
 )
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.domain.redacted import Rule, Way, below
 from guardian.domain.signal import CredentialHit
 from guardian.errors import ConfigurationError

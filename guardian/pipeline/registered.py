@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 from guardian.domain.batch import Decoded
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach

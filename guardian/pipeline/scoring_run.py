@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from guardian.domain.batch import Decoded, Memory
 from guardian.domain.drift import Drift
-from guardian.domain.event import SCHEMA, DecisionEvent, SessionKey
+from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState
 from guardian.errors import DecodeError

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.drift import Drift
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
 from guardian.domain.text import plain

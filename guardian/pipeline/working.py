@@ -17,8 +17,8 @@ from guardian.domain.batch import (
     TaskKey,
     delegation,
 )
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import SharedReads, SiblingFact
 from guardian.embedding.grounding import content_words

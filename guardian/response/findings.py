@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from guardian.domain.drift import Drift
-from guardian.domain.event import DecisionEvent, in_utc
+from guardian.domain.event import DecisionEvent
+from guardian.domain.fields import in_utc
 from guardian.domain.finding import (
     Act,
     Effect,

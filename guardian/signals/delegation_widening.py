@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
 from guardian.signals.envelopes import reissue
 from guardian.signals.envelopes.narrowing import Delegation, Widening, in_one_spelling, incomparable

@@ -11,7 +11,8 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import ClassVar
 
-from guardian.domain.event import UNTOLD, Envelope, in_utc
+from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.fields import in_utc
 from guardian.domain.purposes import open_ended
 from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
 from guardian.errors import ConfigurationError

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.envelope import UNTOLD
+from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.facts import (
     OF_DECISIONS,

@@ -9,7 +9,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from guardian.domain.event import NAMELESS, SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin, SessionName
+from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.event import SCHEMA, DecisionEvent, Origin
+from guardian.domain.identity import NAMELESS, SessionName
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts, nameable

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
 
 
 def line(body: Mapping[str, Any]) -> bytes:

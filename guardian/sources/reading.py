@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.domain.event import UNTOLD
+from guardian.domain.envelope import UNTOLD
 from guardian.domain.record import Record
 from guardian.domain.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH
 from guardian.errors import DecodeError

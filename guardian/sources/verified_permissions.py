@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.envelope import UNTOLD
+from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.facts import Facts, at, effect_of, expected, mapping, moment, text, tool_of
 from guardian.sources.lines import line

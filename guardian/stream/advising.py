@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from guardian.domain.batch import Decoded, Memory, PurposeKey, Reading, ScoredDecision, Wanted
-from guardian.domain.event import DecisionEvent, Envelope, Origin
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent, Origin
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState

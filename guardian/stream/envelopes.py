@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from guardian.bus.port import Consumer
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Decoded, Judgement
-from guardian.domain.event import Grant
+from guardian.domain.envelope import Grant
 from guardian.domain.record import Place, Record
 from guardian.errors import BusError, StoreError, Unstorable
 from guardian.pipeline.side_findings import dead_letter_finding

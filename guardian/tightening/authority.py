@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.text import counted, some
 from guardian.domain.wildcards import covers

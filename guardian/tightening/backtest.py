@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import UNKNOWN_PARENT, ForbidDataClass, ForbidTool, MaxRecords, Placed

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from types import MappingProxyType
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, PastCall, verdicts
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed

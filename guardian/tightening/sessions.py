@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from guardian.domain.event import SessionKey, begins_anew
+from guardian.domain.identity import SessionKey, begins_anew
 from guardian.domain.past import Label, PastCall
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed

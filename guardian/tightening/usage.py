@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import LIST, OBJECT, PastCall, envelope_values, flat_arguments
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import Placed, Scalar

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.rules import UNKNOWN_PARENT
 from guardian.tightening.backtest import Change, NewPolicy

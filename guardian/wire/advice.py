@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Body
 
 _Properties = Annotated[Mapping[str, JsonValue], Field(max_length=64)]

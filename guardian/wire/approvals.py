@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from guardian.domain.event import Identifier, TenantName
+from guardian.domain.identity import Identifier, TenantName
 from guardian.wire.base import Ask, Body, Page, Why
 
 ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]

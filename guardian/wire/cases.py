@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Kind, Severity
+from guardian.domain.identity import Identifier
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Ask, Body, Why

@@ -3,7 +3,7 @@
 from typing import Literal
 from urllib.parse import quote
 
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import SubjectType
 from guardian.wire.approvals import (

@@ -2,7 +2,8 @@
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from guardian.domain.event import Envelope, Identifier
+from guardian.domain.envelope import Envelope
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Body, Page
 
 

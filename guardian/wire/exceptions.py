@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Ask, Body, Page, Why
 
 ToolPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{3,200}\*?$")]

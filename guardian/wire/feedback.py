@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Body, Page
 from guardian.wire.findings import Verdict
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Text
+from guardian.domain.identity import Identifier
 from guardian.domain.revocation import Revision
 from guardian.wire.base import Ask, Body, Mode, Page, Why
 

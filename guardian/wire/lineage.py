@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Body
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.domain.revocation import Revision
 from guardian.wire.base import Ask, Body
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Body
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.domain.revocation import Revision, SubjectType
 from guardian.wire.base import Ask, Body, Why
 

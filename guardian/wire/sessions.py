@@ -4,8 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from guardian.domain.event import Envelope, Identifier, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Severity
+from guardian.domain.identity import Identifier, SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord
 from guardian.wire.approvals import ApprovalView

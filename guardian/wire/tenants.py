@@ -1,6 +1,6 @@
 """A tenant as its operators see it, on the wire."""
 
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.base import Body, Mode, Page
 
 

@@ -28,7 +28,7 @@ from guardian.archive.reader import Archive
 from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
 from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError, ConfigurationError
 

@@ -27,8 +27,8 @@ from guardian.archive.writer import write_labels
 from guardian.commands import tightening
 from guardian.demo.scenario import Plant
 from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind, NamedBreach, Reason
+from guardian.domain.identity import SessionKey
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ForbidTool, MaxLifetime
 from guardian.domain.session import HumanWord

@@ -26,7 +26,7 @@ from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
 from guardian.commands.initialise import initialise
 from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
 

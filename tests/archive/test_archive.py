@@ -27,8 +27,9 @@ from guardian.archive.schema import EVENTS, LABELS
 from guardian.archive.writer import write_events, write_labels
 from guardian.disk import UNFINISHED
 from guardian.domain.batch import Change
-from guardian.domain.event import Origin, SessionKey
+from guardian.domain.event import Origin
 from guardian.domain.finding import Act, Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Vectors
 from guardian.domain.rules import ArgumentAtMost, PinArgument, Placed
 from guardian.domain.session import HumanWord

@@ -19,9 +19,9 @@ from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
 from guardian.config import Settings, load
 from guardian.domain.batch import Change, Judgement
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.gathered import Gathered
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord, SessionState
 from guardian.scoring.calibration import Calibration

@@ -8,7 +8,7 @@ from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.commands.initialise import initialise
 from guardian.config import load
 from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.telemetry import Metrics
 

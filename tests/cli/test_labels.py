@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from guardian.cli import labels
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
+from guardian.domain.identity import SessionKey
 from guardian.domain.text import visible
 from guardian.evaluation.labels import read_labels
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, PersonsVerdict

@@ -22,7 +22,7 @@ from guardian.cli.authority import show_chain
 from guardian.commands import proposals
 from guardian.commands.initialise import initialise
 from guardian.config import load
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError

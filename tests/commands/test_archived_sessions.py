@@ -20,8 +20,8 @@ from guardian.commands.evaluating import Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, training_files
 from guardian.config import load
 from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.domain.signal import Breach, Signal
 from guardian.evaluation.labels import Labels

@@ -31,7 +31,7 @@ from guardian.control.advice.adviser import AdviceRule, Adviser
 from guardian.control.app import create_app
 from guardian.control.authentication.token_records import record_token
 from guardian.control.deps import ControlDeps, ControlSettings
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import (
     Act,
     Effect,

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from guardian.bootstrap.console import model_facts
 from guardian.commands.doctor_pages import pages_checked
 from guardian.console.showing import said
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.identity import SessionKey
 from guardian.wire.advice import Weighing
 from guardian.wire.findings import FindingOutcome
 from guardian.wire.peers import Acknowledgement

@@ -21,7 +21,7 @@ from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.revocations import descendants, lifting
 from guardian.control.revocations.walking import Waits, follow_on
 from guardian.control.switch import SwitchRule
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Subject, finding_id
 from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys

@@ -11,8 +11,10 @@ from whole_store import alert_states, ledger_entries
 
 from guardian.control import registration
 from guardian.domain.batch import Decoded
-from guardian.domain.event import DecisionEvent, Envelope, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
 from guardian.pipeline.registered import envelope_finding, unregistered

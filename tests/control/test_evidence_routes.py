@@ -6,7 +6,8 @@ import pytest
 from whole_store import first_bad
 
 from guardian.control.authentication.token_records import record_token
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.identity import SessionKey
 
 
 def register(stage, session, parent=None):

@@ -17,8 +17,8 @@ from whole_store import first_bad, ledger_entries
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.facts import in_canary
 from guardian.control.intake import receive
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Evidence, NamedBreach
+from guardian.domain.identity import SessionKey
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.store.control.store import ControlStore

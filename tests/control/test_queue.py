@@ -8,8 +8,8 @@ from guardian.control.authentication.token_records import record_token
 from guardian.control.cases.case import case_key
 from guardian.control.cases.events import acted as people_acted
 from guardian.control.cases.events import told_by_alert, told_by_audit
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Act, Effect, Evidence, Kind, NamedBreach, Reason
+from guardian.domain.identity import SessionKey
 from guardian.wire.cases import CaseEvent, CaseView
 from guardian.wire.findings import AlertOutcome, AlertPayload
 

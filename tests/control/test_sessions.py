@@ -5,8 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from guardian.domain.event import NO_SLASH, Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.identity import NO_SLASH, SessionKey
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyDecision
 from guardian.wire.findings import FindingOutcome

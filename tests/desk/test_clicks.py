@@ -19,8 +19,8 @@ from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.control.desk.clicks import Desk
 from guardian.control.desk.commands import answer_command
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
+from guardian.domain.identity import SessionKey
 from guardian.errors import ControlError, StoreError
 from guardian.wire.advice import Weighing
 from guardian.wire.principal import Person

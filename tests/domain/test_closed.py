@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from guardian.domain import event
+from guardian.domain import envelope, event
 from guardian.domain.finding import Finding, NamedBreach
 
 MANY, FEW = 1_000, 10
@@ -39,8 +39,9 @@ def test_a_thousand_wrong_marks_of_a_breach_are_one_mistake() -> None:
 
 EVENT = [
     model
-    for model in vars(event).values()
-    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == event.__name__
+    for part in (envelope, event)
+    for model in vars(part).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == part.__name__
 ]
 FIELDS = [(model, field.alias or name) for model in EVENT for name, field in model.model_fields.items()]
 

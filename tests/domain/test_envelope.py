@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 
 GRANT: dict[str, Any] = {
     "delegator_id": "user_1",

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guardian.domain.event import DecisionEvent, Origin, SessionKey, begins_anew, json_schema, purpose_family
+from guardian.domain.envelope import purpose_family
+from guardian.domain.event import DecisionEvent, Origin, json_schema
+from guardian.domain.identity import SessionKey, begins_anew
 
 FULL: dict[str, Any] = {
     "schema": "guardian.decision/v1",

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from guardian.domain.batch import TaskKey, Wanted, delegation
 from guardian.domain.drift import Drift
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
 from guardian.domain.gathered import Gathered
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import Breach, Signal

@@ -15,7 +15,7 @@ from guardian.commands.archived_sessions import LeftOut
 from guardian.commands.calibrating import calibrate
 from guardian.commands.labelling import is_log, labelled_sessions, log_sessions, told_apart, training_files
 from guardian.config import load
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.errors import ConfigurationError
 from guardian.evaluation.labels import _OF_THE_PURPOSE, Labels, label_session, read_labels
 from guardian.evaluation.sessions import Label, read_sessions, session_json, session_of

@@ -13,8 +13,10 @@ import pytest
 from guardian.bootstrap.judgement import fingerprinter, unchecked
 from guardian.bootstrap.plugins import make, names
 from guardian.domain.batch import Judgement, Memory, ScoredDecision, TaskKey
-from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.domain.batch import DeadLetter
-from guardian.domain.event import NO_SLASH
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.identity import NO_SLASH
 from guardian.domain.session import HumanWord
 from guardian.errors import DecodeError
 from guardian.pipeline.decoding import LETTERS_OF_A_RECORD, Letters

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from guardian.commands.labelling import decision_sessions
 from guardian.domain.batch import Known, Memory
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.identity import SessionKey
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling, StaticEnvelope

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError
 from guardian.pipeline.redaction import FieldRules, redact_envelope
 from guardian.signals.credentials.scanner import CredentialScanner

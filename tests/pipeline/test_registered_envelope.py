@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.bootstrap.plugins import find, make, names
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.pipeline.registered import STRAYS_TOLD

@@ -10,7 +10,8 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from guardian.bootstrap.plugins import find, make, names
-from guardian.domain.event import DecisionEvent, Envelope, Grant
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord, Stage
 from guardian.keys.envelope import EnvelopeVerifier

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import BaselineFact, CredentialHit, Observation, ParentFact, ParentStatus
 
 STATE_BYTES = 64_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cost import cost
 
-from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.signals.delegation_widening import WEIGHTS, DelegationWidening

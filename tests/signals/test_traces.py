@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import BaselineFact, Observation, ParentFact, ParentStatus
 from guardian.signals.credentials.scanner import CredentialScanner
 

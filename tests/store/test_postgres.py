@@ -42,8 +42,10 @@ from guardian.domain.batch import (
     TaskKey,
     Wanted,
 )
-from guardian.domain.event import SCHEMA, DecisionEvent, Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place, Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState

@@ -15,8 +15,9 @@ from revisions import go
 from whole_store import first_bad
 
 from guardian.domain.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place, Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState

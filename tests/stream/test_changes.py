@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.domain.batch import Change, Wanted
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.domain.signal import BaselineFact
 from guardian.errors import ControlError

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from guardian.bootstrap.judgement import open_judge, open_pipeline
 from guardian.config import load
 from guardian.domain.batch import Change, Judgement, Wanted
-from guardian.domain.event import DecisionEvent, Grant, SessionKey
+from guardian.domain.envelope import Grant
+from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord
 from guardian.response.hearing import REGISTERED_KEPT, hear

@@ -14,8 +14,9 @@ from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.backoff import Backoff
 from guardian.domain.batch import Change
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord
 from guardian.errors import FuseBlown, SchemaAway, StoreError

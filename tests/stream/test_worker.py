@@ -16,8 +16,8 @@ from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
 from guardian.bus.pipe import PipeConsumer
 from guardian.domain.batch import PurposeKey
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place
 from guardian.domain.signal import BaselineFact
 from guardian.errors import BusError, ConfigurationError, FuseBlown, SchemaAway, StoreError

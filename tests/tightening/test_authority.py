@@ -1,4 +1,4 @@
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.tightening.authority import Ledger
 from guardian.tightening.history import Trust
 

@@ -12,7 +12,7 @@ from guardian.archive.writer import write_events
 from guardian.bench.estate_archive import row_of
 from guardian.commands.proposals import verify_proposal
 from guardian.config import Settings
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
 from guardian.tightening.backtest import Backtest, NewPolicy, Unheld, backtest

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.rules import RULES, ForbidTool
 from guardian.tightening.backtest import backtest
 from guardian.tightening.confidence import upper_bound

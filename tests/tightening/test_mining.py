@@ -7,7 +7,7 @@ import pytest
 
 from guardian.commands.tightening import proposed
 from guardian.commands.windows import Held
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.past import Label, agent_role
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import (

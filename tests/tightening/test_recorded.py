@@ -16,7 +16,7 @@ from guardian.commands.proposals import backtest_proposal, verify_proposal
 from guardian.commands.tightening import Asked, authority_of, propose, recorded, save
 from guardian.config import Settings
 from guardian.domain.batch import Change
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.rules import ForbidTool
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError

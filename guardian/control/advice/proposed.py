@@ -12,7 +12,9 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from guardian.control.advice.adviser import AdviceRule
 from guardian.control.advice.asked import read_asked
 from guardian.control.problems import Refusal, check_tenant
-from guardian.domain.event import SCHEMA, Envelope, Identifier, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import SCHEMA
+from guardian.domain.identity import Identifier, SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.advice import EvaluationRequest
 from guardian.wire.principal import Principal

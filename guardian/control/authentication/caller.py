@@ -10,7 +10,7 @@ from fastapi.security import HTTPBearer
 from guardian.control.authentication.gate import principal_of
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.cases import NO_CASE
 from guardian.wire.principal import Principal
 

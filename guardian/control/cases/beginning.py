@@ -18,8 +18,8 @@ from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.news import case_of_news, tell
 from guardian.control.people.approvals import topic_of
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.store.control.feeds import BEGINNING, Followed
 from guardian.store.control.rows import ControlRows
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from urllib.parse import quote
 
 from guardian.control.deps import ControlDeps
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 

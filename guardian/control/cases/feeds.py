@@ -12,8 +12,9 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.events import acted, told_by_alert, told_by_audit, told_by_word
 from guardian.control.news import case_of_news
 from guardian.control.people.approvals import topic_of
-from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.store.columns import storable
 from guardian.store.control.cases import CaseChanges, StoredCase
 from guardian.store.control.feeds import Followed

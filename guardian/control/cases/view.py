@@ -15,8 +15,9 @@ from guardian.control.acts_under import revoked_with_it
 from guardian.control.deps import ControlDeps
 from guardian.control.people.approvals import overtaken
 from guardian.control.problems import Refusal
-from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind, Severity
+from guardian.domain.identity import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
 from guardian.wire.approvals import ApprovalView

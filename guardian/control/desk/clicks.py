@@ -24,7 +24,7 @@ from guardian.control.acts_under import in_words
 from guardian.control.cases.case import told
 from guardian.control.desk.commands import answer_command
 from guardian.control.people.exceptions import purpose_of
-from guardian.domain.event import purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError
 from guardian.store.control.cases import StoredCase

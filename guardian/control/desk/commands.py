@@ -4,7 +4,7 @@ import re
 
 from guardian.alerting.case_blocks import stands, under
 from guardian.alerting.neutralise import code, is_altered, prose, typed
-from guardian.domain.event import NAMELESS
+from guardian.domain.identity import NAMELESS
 from guardian.domain.text import counted, plain
 from guardian.errors import ControlError
 from guardian.wire.base import SessionStatus

@@ -14,8 +14,8 @@ from guardian.control.problems import Refusal, absent
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.lifting import follow_back
 from guardian.control.superseded import known_to_people, waved_through
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction

@@ -12,8 +12,8 @@ from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.control.superseded import weighed, without_its_parent
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.columns import storable

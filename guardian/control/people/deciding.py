@@ -17,8 +17,8 @@ from guardian.control.people.granted import Act, Second
 from guardian.control.people.modes import do_set_mode, widening
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import weighed
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding
+from guardian.domain.identity import SessionKey
 from guardian.policy.port import ActFacts
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.rows import ControlRows

@@ -15,7 +15,7 @@ from guardian.control.news import tell
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.control.superseded import waved_through
-from guardian.domain.event import purpose_family
+from guardian.domain.envelope import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.redacted import hashed
 from guardian.domain.session import HumanWord

@@ -14,7 +14,7 @@ from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.people.approvals import no_room, permits, put_up
 from guardian.control.problems import Refusal
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control.rows import ControlRows

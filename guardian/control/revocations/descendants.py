@@ -24,7 +24,7 @@ from guardian.control.revocations.following import (
     tell_on,
 )
 from guardian.control.revocations.kin import revoked_above
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyRequest

@@ -11,7 +11,7 @@ from guardian.control.by_itself import by_itself
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import origin_of, situation
 from guardian.control.news import tell
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control.rows import ControlRows

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry
 from guardian.store.control.rows import ControlRows
 from guardian.wire.lineage import Kin, Lineage

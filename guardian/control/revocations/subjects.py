@@ -12,8 +12,9 @@ from guardian.control.facts import session_facts
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, Do, Whom, permitted
 from guardian.control.problems import Refusal
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding, Severity, Subject
+from guardian.domain.identity import SessionKey
 from guardian.domain.redacted import hashed
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.domain.text import moment

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from guardian.control.deps import ControlDeps
 from guardian.control.revocations.descendants import walk_on
 from guardian.control.revocations.lifting import lift_on
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 
 _IN_TURN = 20
 """How many walks one call tries while each of them finds that it has to wait."""

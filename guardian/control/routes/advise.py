@@ -16,7 +16,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.distribution.looking import SharedLooks
 from guardian.control.distribution.waiting import LongPolls
 from guardian.control.problems import READS, Refusal, absent, documented
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.domain.strict_json import unambiguous
 from guardian.errors import DecodeError
 from guardian.wire.advice import Advice, AdviceContext, EvaluationRequest

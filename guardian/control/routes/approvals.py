@@ -11,7 +11,7 @@ from guardian.control.cases.view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.control.people.deciding import decide
 from guardian.control.problems import READS, absent, documented
-from guardian.domain.event import Identifier, SessionKey
+from guardian.domain.identity import Identifier, SessionKey
 from guardian.store.control.approvals import StoredApproval
 from guardian.store.control.rows import ControlRows
 from guardian.wire.approvals import ApprovalDecision, ApprovalPage, ApprovalState, ApprovalView, ListedApproval

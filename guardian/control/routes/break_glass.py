@@ -8,7 +8,7 @@ from guardian.control.authentication.caller import Caller, Deps, Limit, TenantFi
 from guardian.control.authority import may_read
 from guardian.control.people.break_glass import break_glass, end_break_glass
 from guardian.control.problems import READS, documented
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.wire.approvals import BreakGlassList, BreakGlassRequest, BreakGlassView
 
 router = APIRouter(prefix="/v1/break-glass", tags=["break-glass"])

@@ -10,7 +10,7 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.view import case_view, with_similar
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import READS, Refusal, absent, documented
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 
 router = APIRouter(tags=["cases"])

@@ -10,7 +10,7 @@ from pydantic import ValidationError, WrapValidator
 from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import may_read
 from guardian.control.problems import Refusal, documented
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.domain.revocation import SubjectType
 from guardian.wire.principal import EVERY_TENANT
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from guardian.control import registration
 from guardian.control.authentication.caller import Before, Caller, Deps, Limit, SessionId, TenantId, Writer
 from guardian.control.problems import READS, documented
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 
 router = APIRouter(prefix="/v1/envelopes", tags=["envelopes"])

@@ -11,7 +11,7 @@ from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import READS, documented
 from guardian.control.revocations.kin import lineage
-from guardian.domain.event import Identifier, SessionKey
+from guardian.domain.identity import Identifier, SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.wire.audit import AuditLine, AuditPage
 from guardian.wire.lineage import Lineage

@@ -8,7 +8,7 @@ from guardian.control.authentication.caller import Before, Caller, Deps, Limit, 
 from guardian.control.authority import may_read
 from guardian.control.people.exceptions import end_exception, make_exception
 from guardian.control.problems import READS, documented
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.store.control.rows import ControlRows
 from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView, ListedException
 

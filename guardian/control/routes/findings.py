@@ -19,8 +19,8 @@ from guardian.control.found import sole_finding
 from guardian.control.intake import receive
 from guardian.control.people import acts
 from guardian.control.problems import READS, documented
-from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.identity import Identifier
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judged, VerdictRequest
 
 router = APIRouter(prefix="/v1/findings", tags=["findings"])

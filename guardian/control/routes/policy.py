@@ -8,7 +8,7 @@ from guardian.control.authentication.caller import Caller, Deps
 from guardian.control.authority import may_read
 from guardian.control.explaining import explanation
 from guardian.control.problems import READS
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Role

@@ -20,7 +20,7 @@ from guardian.control.authentication.caller import (
 from guardian.control.authority import may_read
 from guardian.control.people import acts
 from guardian.control.problems import READS, absent, documented
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.wire.base import SessionOrder, SessionStatus
 from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
 

@@ -8,7 +8,7 @@ from guardian.control.authentication.caller import Deps, TenantId, Writer
 from guardian.control.people.granted import Whom
 from guardian.control.problems import documented
 from guardian.control.revocations import subjects
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.domain.revocation import SubjectType
 from guardian.wire.revocations import SubjectAct, SubjectResult
 from guardian.wire.sessions import ActRequest

@@ -18,8 +18,8 @@ from guardian.control.news import tell
 from guardian.control.watchers.monitors import at_rest
 from guardian.control.watchers.plants import PlantKind, make_plant
 from guardian.control.watchers.watching import Standing, gateways, peers, silent
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
 from guardian.store.control.peers import SelfTest, TestKind

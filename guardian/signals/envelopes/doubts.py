@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 
-from guardian.domain.event import UNTOLD
+from guardian.domain.envelope import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.envelopes.admitting import admits, unsure
 from guardian.signals.envelopes.denying import beyond, touches, touches_class

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.purposes import open_ended
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers

@@ -6,7 +6,8 @@ from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import islice
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.envelope import UNTOLD
+from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Breach, Observation, marks
 from guardian.signals.envelopes.admitting import spelt
 from guardian.signals.words.constraints import text, values

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.envelope import UNTOLD, Envelope
 from guardian.domain.strict_json import canonical_json
 from guardian.domain.text import some
 from guardian.domain.wildcards import covers

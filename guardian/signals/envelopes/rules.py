@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.domain.signal import Breach, Observation, marks
 from guardian.domain.text import some
 from guardian.domain.wildcards import allows

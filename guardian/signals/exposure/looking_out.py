@@ -7,7 +7,8 @@ What an encoding or another cut hides is not found.
 import re
 from collections.abc import Callable, Sequence, Set
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.envelope import UNTOLD
+from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Observation
 from guardian.signals.exposure.value_prints import pieces_of
 from guardian.signals.words import asking

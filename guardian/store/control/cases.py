@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.store.control.picture import Picture
 from guardian.store.control.sessions import says
 from guardian.store.control.tables import approval, case, case_event, envelope, live, session

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.identity import SessionKey
 from guardian.store.control.tables import delegation, descent
 
 _AT_ONCE = 500  # parents that one query asks for

@@ -19,7 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.identity import SessionKey
 from guardian.store.control.delegation import DelegationRows
 from guardian.store.control.tables import breaker, envelope, live, mode, model
 from guardian.store.inserts import upsert

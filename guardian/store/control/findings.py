@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, or_, select, update
 
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.store.control.scope import NoIndex, Scope, has_much, within
 from guardian.store.control.tables import UNKNOWN, finding, session
 from guardian.wire.findings import FindingOutcome, FindingView, PersonsVerdict

@@ -19,7 +19,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import LedgerEntry, LedgerStatus, ReasonCode, Revision, SubjectType
 from guardian.store.control.head import next_revision
 from guardian.store.control.scope import Scope, within

@@ -27,8 +27,9 @@ from sqlalchemy import (
     update,
 )
 
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind, Severity
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.store.columns import storable
 from guardian.store.control.findings import WORST, FindingRows

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, insert, select, update
 
 from guardian.domain.batch import PurposeKey
-from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.envelope import purpose_family
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.errors import StoreError

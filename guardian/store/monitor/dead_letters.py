@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, false, func, or_, select, update
 
 from guardian.domain.batch import DeadLetter
-from guardian.domain.event import Identifier
+from guardian.domain.identity import Identifier
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.inserts import insert_new

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
 from guardian.store.engine import reading
 from guardian.store.inserts import upsert

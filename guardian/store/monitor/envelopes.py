@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, Select, literal_column, select
 
 from guardian.domain.batch import Known
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.identity import SessionKey
 from guardian.store.engine import reading
 from guardian.store.inserts import Row, upsert
 from guardian.store.monitor.keys import among, asked

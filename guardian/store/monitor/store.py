@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from guardian.domain.batch import Decoded, Judgement, Wanted
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.monitor.baselines import Baselines, load_baselines

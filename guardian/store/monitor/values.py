@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from guardian.domain.batch import Memory
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place
 from guardian.errors import StoreError
 

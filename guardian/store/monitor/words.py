@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from guardian.domain.batch import Change
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
 from guardian.store.monitor.envelopes import Heard, save_envelopes

@@ -13,7 +13,7 @@ from guardian.control.lapse import sweep
 from guardian.control.people import acts
 from guardian.control.people.deciding import decide
 from guardian.control.problems import Refusal
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.wire.approvals import ApprovalDecision
 from guardian.wire.principal import Principal
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from guardian.control.facts import in_canary
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 
 
 def _put(stage, mode, percent=None, role="admin", who=None):

@@ -8,8 +8,8 @@ from guardian.control.cases.case import case_key
 from guardian.control.cases.feeds import catch_up
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
+from guardian.domain.identity import SessionKey
 from guardian.store.control.ledger import Spent
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)

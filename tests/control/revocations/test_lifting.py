@@ -8,7 +8,7 @@ from deployment import AT_ONCE
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.control.revocations.walking import follow_on
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.store.control.delegation import Descent
 from guardian.store.control.facts import EnvelopeRows
 from guardian.store.control.ledger import LedgerRows

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardian.domain.event import Envelope
+from guardian.domain.envelope import Envelope
 from guardian.signals.envelopes.reissue import essence
 
 

@@ -6,7 +6,8 @@ from revisions import copy, go
 from sqlalchemy import inspect, text
 from whole_store import ledger_entries
 
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.envelope import Envelope
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.store.control.head import create_head
 from guardian.store.control.rows import ControlRows

@@ -20,8 +20,8 @@ from sqlalchemy import event
 from whole_store import first_bad
 
 import guardian.store.engine as engine_module
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError

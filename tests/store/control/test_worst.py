@@ -13,8 +13,8 @@ from postgres import open_postgres
 from revisions import copy, go
 from sqlalchemy import Connection, event, text
 
-from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind, Severity
+from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.store.control import scope as scope_module
 from guardian.store.control.rows import ControlRows

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from guardian.domain.batch import Change, DecisionKey, Judgement
-from guardian.domain.event import SessionKey
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place
 from guardian.domain.session import HumanWord
 from guardian.store.engine import open_engine, writing

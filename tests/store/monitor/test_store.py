@@ -23,9 +23,10 @@ from guardian.domain.batch import (
     Wanted,
     delegation,
 )
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.envelope import Envelope, Grant
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.gathered import Gathered
+from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place, Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from guardian.domain.batch import Decoded
-from guardian.domain.event import SCHEMA, DecisionEvent, Envelope
+from guardian.domain.envelope import Envelope
+from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.record import Place, Record
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor.store import MonitorStore
