@@ -3,7 +3,7 @@
 The store's offsets are the truth: on assignment the consumer seeks to them, in `poll`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,9 @@ from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, Kaf
 from kafka.structs import MemberState
 
 from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_ends, listed_bounds
+from guardian.bus.kafka_following import Following
 from guardian.bus.kafka_headers import read_any_name
-from guardian.bus.kafka_rebalance import Notes, listener, place_of
+from guardian.bus.kafka_rebalance import TAKEN_AWAY, Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls, tls_context
 from guardian.domain.record import Place, Record
@@ -27,8 +28,6 @@ from guardian.telemetry import logger
 _log = logger("bus")
 _JOINING_S = 1.0
 _EARLIEST_MS = 946_684_800_000  # 2000-01-01: no log is older
-_TAKEN_AWAY = (KafkaError, ValueError, KeyError)
-"""What the library raises for a partition that its other thread, which joins the group, has just given up."""
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
@@ -44,8 +43,7 @@ class KafkaConsumer:
         self._notes = Notes()
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
         self._sought: set[Place] = set()
-        self._next: dict[Place, int] = {}
-        self._ends: dict[Place, int] = {}  # as `answers` heard them, of what was not assigned anew since
+        self._following = Following()
         self._member = ""
         self._paused = False
         self._proved = False  # whether the client once accepted the options: then they are not to blame
@@ -95,7 +93,8 @@ class KafkaConsumer:
             batch = client.poll(timeout_ms=self._patience_ms(timeout_s), max_records=max_records)
             # Records of a place that was assigned during the poll are dropped: the seek fetches them again.
             wanted = self._sought - self._notes.pending()
-            self._follow({place_of(partition): messages for partition, messages in batch.items()}, wanted)
+            came = {place_of(partition): messages for partition, messages in batch.items()}
+            self._following.follow(client, came, wanted)
         except InconsistentGroupProtocolError as error:
             raise BusError(
                 f"kafka: group {self._group!r} has a member that divides the partitions by another assignor than "
@@ -119,7 +118,7 @@ class KafkaConsumer:
 
     def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
         """As the broker lists them. Where the listed end lies before the position, a fetch decides; if that fails,
-        the bounds stay unknown, and `_follow` notices a topic that begins again."""
+        the bounds stay unknown, and `Following` notices a topic that begins again."""
         found = listed_bounds(self._started(), list(positions))
         short = {place: end for place, (_, end) in found.items() if end < positions[place]}
         ends = fetched_ends(self._settings, short, patience_s=BOUNDS_MS / 1000) if short else {}
@@ -137,7 +136,7 @@ class KafkaConsumer:
         except (KafkaError, *LEADERLESS) as error:
             _log.debug("the broker does not answer", error=str(error)[:200])
             return False
-        self._ends = {place_of(partition): end for partition, end in ends.items()}
+        self._following.heard({place_of(partition): end for partition, end in ends.items()})
         return bool(partitions)
 
     def _spare(self) -> set[Place]:
@@ -170,79 +169,16 @@ class KafkaConsumer:
         return False
 
     def lag(self) -> dict[Place, int]:
-        """Records behind the high-water mark of the last fetch, which is truer than end offsets on some brokers.
-
-        End offsets are used where there is no mark: about a partition that comes back to its member without a new
-        record, a broker with fetch sessions (KIP-227) says nothing.
-        """
-        client, found = self._started(), {}
-        for place in self._held(self._sought):
-            partition, at = TopicPartition(*place), self._next.get(place, 0)
-            try:
-                high = client.highwater(partition)
-                high = self._ends.get(place) if high is None else high
-                if high is not None and high > at:  # some offsets hold no record; ask, though that is slow
-                    at = client.position(partition, timeout_ms=ANSWER_MS)
-            except _TAKEN_AWAY:
-                continue
-            if high is not None and at is not None:
-                found[place] = max(0, high - at)
-        return found
+        return self._following.lag(self._started(), self._held(self._sought))
 
     def close(self) -> None:
         client, self._client = self._client, None
-        self._sought, self._next, self._ends = set(), {}, {}
+        self._sought, self._following = set(), Following()
         if client is not None:
             try:
                 client.close(autocommit=False, timeout_ms=2000)
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
-
-    def _follow(self, batch: Mapping[Place, Sequence[Any]], wanted: Set[Place]) -> None:
-        """Raises BusError where the client went elsewhere by itself, because the next offset is gone, or where a
-        broker lets it wait beyond the end (Tansu takes any offset). The next start then compares the stored offset
-        with what is there. A gap alone proves nothing: not every offset holds a record.
-        """
-        for place in wanted - batch.keys():
-            end = self._high(place)
-            # A new leader's mark may lag for a moment; asked where its log ends it answers when it knows.
-            if end is not None and end < self._next.get(place, end) and self._short_of(place, self._next[place]):
-                raise BusError(
-                    f"kafka: {place} ends at {end}, before {self._next[place]}: it was created "
-                    "anew, or cut off, and is opened again"
-                )
-        for place in batch.keys() & wanted:
-            at, expected = batch[place][0].offset, self._next.get(place, batch[place][0].offset)
-            if at < expected:
-                raise BusError(
-                    f"kafka: {place} went back from {expected} to {at}: it was created "
-                    "anew, or cut off, and is opened again"
-                )
-            if at > expected and self._first(place) > expected:
-                raise BusError(
-                    f"kafka: {place} goes on at {at} instead of {expected}: what lay "
-                    "between was removed unread, and it is opened again"
-                )
-            self._next[place] = batch[place][-1].offset + 1
-
-    def _high(self, place: Place) -> int | None:
-        """The high-water mark of its last fetch, if there was one."""
-        with suppress(*_TAKEN_AWAY):
-            mark: int | None = self._started().highwater(TopicPartition(*place))
-            return mark
-        return None
-
-    def _first(self, place: Place) -> int:
-        partition = TopicPartition(*place)
-        return int(self._started().beginning_offsets([partition], timeout_ms=ANSWER_MS)[partition])
-
-    def _short_of(self, place: Place, offset: int) -> bool:
-        """Whether the broker says so; one that is away is asked again at the next poll."""
-        partition = TopicPartition(*place)
-        try:
-            return bool(self._started().end_offsets([partition], timeout_ms=ANSWER_MS)[partition] < offset)
-        except (KafkaError, *LEADERLESS):
-            return False
 
     def _where(self, error: KafkaError) -> str:
         """For a record that cannot be read: where it lies. The client never gets past it by itself."""
@@ -277,24 +213,22 @@ class KafkaConsumer:
         for place in self._held(fresh):
             try:
                 self._seek(place, known.get(place))
-            except _TAKEN_AWAY:
+            except TAKEN_AWAY:
                 self._notes.assigned({place})  # try again, if it is still ours
         if self._paused:
             self._each(fresh, self._started().pause)
 
     def _seek(self, place: Place, at: int | None) -> None:
-        self._ends.pop(place, None)
+        self._following.begin(place, at)
         if at is None:
-            self._next.pop(place, None)
             self._client.seek_to_beginning(TopicPartition(*place))
         else:
-            self._next[place] = at
             self._client.seek(TopicPartition(*place), at)
         self._sought.add(place)
 
     def _each(self, places: Iterable[Place], do: Callable[[TopicPartition], None]) -> None:
         for place in self._held(places):
-            with suppress(*_TAKEN_AWAY):
+            with suppress(*TAKEN_AWAY):
                 do(TopicPartition(*place))
 
     def _held(self, places: Iterable[Place]) -> set[Place]:

@@ -5,8 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from kafka import ConsumerRebalanceListener
+from kafka.errors import KafkaError
 
 from guardian.domain.record import Place
+
+TAKEN_AWAY = (KafkaError, ValueError, KeyError)
+"""What the library raises for a partition that its other thread, which joins the group, has just given up."""
 
 
 class Notes:
