@@ -36,9 +36,8 @@ from guardian.stream.loops import Loops
 from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
-from guardian.stream.releasing import HeldCommitter
+from guardian.stream.releasing import HeldCommitter, Release
 from guardian.stream.vitals import Lateness, Vitals, instance_name
-from guardian.stream.waiting import Release
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metric, Metrics
 from guardian.wire.client import ControlClient

@@ -4,34 +4,27 @@ They are stored in the transaction that moves the offsets on, so a restart loses
 owns the partition then judges them. When it is their turn they are decoded again; decoding is pure.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
-from guardian.domain.backoff import Backoff
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Known
 from guardian.domain.record import Record
 from guardian.errors import StoreError
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor.store import MonitorStore
 from guardian.store.monitor.values import Held
-from guardian.stream.attempts import Lenience, Refunds, blameless
-from guardian.stream.poison import MAX_ATTEMPTS, poisoned
+from guardian.stream.poison import poisoned
 from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
 AT_ONCE = 500
 """So many decisions are due in a round at most."""
-_LOTS = 20
-"""After a crash so many parts of what was due are tried on their own: each reads its record again, however large
-that is. Only those of a part that crashes again are then taken one by one."""
 _STRANDED = timedelta(days=1)
 _COMING_BACK = timedelta(hours=1)
-_LOOK_EVERY = timedelta(minutes=1)
 
 Unseal = Callable[[bytes, datetime], bytes]
 """Opens a value that was sealed at that time. Raises StoreError where it can no longer be opened."""
@@ -177,6 +170,13 @@ class WaitingRoom:
             sealed=_shut(held, record),
         )
 
+    def crashing(self, held: Held) -> DeadLetter:
+        """The letter of a decision that crashed a room each time it was tried."""
+        record = self.record(held)
+        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
+        named = replace(letter, tenant_id=held.tenant_id, session_id=held.session_id, entry=held.id[3])
+        return replace(named, sealed=_shut(held, record))
+
     def tried(self, held: Sequence[Held]) -> None:
         self._store.waiting.tried(held)
 
@@ -187,127 +187,6 @@ class WaitingRoom:
         return self._store.registry.known({d.event.key for d in decoded})
 
 
-class Release:
-    """Judges the waiting decisions whose turn it is. After a crash they are taken in lots, then one by one, so
-    that the others get through; one that crashes a room three times, over all restarts, is dead-lettered.
-
-    A crash is followed by a pause, as `retry` says. Where all records of a round crash, and they are several, no
-    record is at fault, but a model that fails: that counts as no attempt. `timer` is a monotonic clock in seconds.
-    """
-
-    def __init__(
-        self,
-        room: WaitingRoom,
-        judge: Callable[[Sequence[Held], Sequence[DeadLetter], Consumer], None],
-        clock: Clock,
-        *,
-        timer: Callable[[], float] = time.monotonic,
-        retry: Backoff = Backoff(0.5, 10),  # noqa: B008 - frozen
-    ) -> None:
-        self._room = room
-        self._judge = judge
-        self._clock = clock
-        self._timer = timer
-        self._lenience = Lenience(timer, retry)
-        self._refunds = Refunds()
-        self._next_look: datetime | None = None
-        self._not_before: float | None = None
-
-    def __call__(self, consumer: Consumer) -> int:
-        """Judge what is due; returns how many decisions that was, 0 after a crash. Raises StoreError, also
-        StaleMember, and FuseBlown."""
-        self._refunds.pay()
-        if self._not_before is not None and self._timer() < self._not_before:
-            return 0
-        due = self._room.due(consumer)
-        if not due:
-            self._judge((), (), consumer)  # which lets go of the record that it was reading
-            self._look_for_stranded(consumer)
-            return 0
-        if any(held.attempts for held in due):
-            return len(due) if self._in_lots(due, consumer) else 0
-        try:
-            self._try(due, consumer)
-        except Exception as error:  # a room crashed on one of them
-            if blameless(error):
-                raise
-            _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
-            self._pause(judged=False)
-            return 0  # the next round takes them in lots
-        self._went_well()
-        return len(due)
-
-    def _look_for_stranded(self, consumer: Consumer) -> None:
-        now = self._clock()
-        if self._room.depth and (self._next_look is None or now >= self._next_look):
-            self._next_look = now + _LOOK_EVERY
-            self._room.give_up_stranded(consumer)
-
-    def _in_lots(self, due: Sequence[Held], consumer: Consumer) -> bool:
-        """Whether nothing crashed. A session of which one crashed keeps its order: nothing overtakes it."""
-        judged, crashed, sessions = 0, list[Held](), set[tuple[str, str]]()
-        for lot in _lots(due):
-            held = [each for each in lot if (each.tenant_id, each.session_id) not in sessions]
-            if not held:
-                continue
-            if held[0].attempts >= MAX_ATTEMPTS:
-                self._judge(held, [self._letter(held[0])], consumer)
-                continue
-            try:
-                self._try(held, consumer)
-                judged += 1
-            except Exception as error:
-                if blameless(error):
-                    raise
-                _log.error(
-                    "a waiting record crashes the pipeline",
-                    error=type(error).__name__,
-                    offset=held[0].id[2],
-                    among=len(held),
-                )
-                crashed += held
-                sessions |= {(each.tenant_id, each.session_id) for each in held}
-        if not crashed:
-            self._went_well()
-            return True
-        self._pause(judged=judged > 0)
-        if not judged and len({held.id[:3] for held in crashed}) > 1 and self._lenience.lasts():
-            self._refunds.owe(lambda: self._room.untried(crashed))
-        return False
-
-    def _pause(self, *, judged: bool) -> None:
-        self._not_before = self._timer() + self._lenience.pause(judged=judged)
-
-    def _went_well(self) -> None:
-        self._lenience.went_well()
-        self._not_before = None
-
-    def _try(self, held: Sequence[Held], consumer: Consumer) -> None:
-        self._room.tried(held)
-        with self._refunds.of(lambda: self._room.untried(held)):
-            self._judge(held, (), consumer)
-
-    def _letter(self, held: Held) -> DeadLetter:
-        record = self._room.record(held)
-        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
-        named = replace(letter, tenant_id=held.tenant_id, session_id=held.session_id, entry=held.id[3])
-        return replace(named, sealed=_shut(held, record))
-
-
 def _shut(held: Held, record: Record) -> bytes | None:
     """What is sealed, where it could not be opened."""
     return None if record.value else held.sealed
-
-
-def _lots(due: Sequence[Held]) -> Iterator[list[Held]]:
-    """In their order: of one record a part each, or one alone that crashed in such a part before."""
-    most = -(-len(due) // _LOTS)
-    lot: list[Held] = []
-    for each in due:
-        alone = each.attempts > 1
-        if lot and (alone or lot[0].attempts > 1 or len(lot) >= most or lot[0].id[:3] != each.id[:3]):
-            yield lot
-            lot = []
-        lot.append(each)
-    if lot:
-        yield lot

@@ -14,9 +14,9 @@ from guardian.store.monitor.store import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach
+from guardian.stream.releasing import Release
 from guardian.stream.settle import Settler
 from guardian.stream.vitals import Lateness
-from guardian.stream.waiting import Release
 from guardian.telemetry import logger
 
 _log = logger("stream")

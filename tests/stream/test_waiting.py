@@ -34,8 +34,8 @@ from guardian.stream.commit import Committer, retry_conflicts
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.fuse import Fuse
 from guardian.stream.marks import Mark
-from guardian.stream.releasing import HeldCommitter
-from guardian.stream.waiting import Release, WaitingRoom
+from guardian.stream.releasing import HeldCommitter, Release
+from guardian.stream.waiting import WaitingRoom
 from guardian.stream.worker import Worker, WorkerOptions
 
 WAIT = timedelta(seconds=5)
