@@ -6,41 +6,18 @@ that an agent wrote goes through `neutralise`. State and severity are words and 
 """
 
 from collections.abc import Sequence
-from typing import assert_never
 
 from guardian.alerting import blocks
+from guardian.alerting.approval_blocks import approvals
 from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
-from guardian.alerting.buttons import beneath, button, can_be_approved, of_no_session, value_of
+from guardian.alerting.buttons import beneath, of_no_session
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert
+from guardian.alerting.standing import MEANS, STATES, stands, under
 from guardian.domain.text import one_in
-from guardian.wire.approvals import ApprovalView
-from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
+from guardian.wire.cases import CaseEvent, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import Verdict
 
-STATES: dict[CaseState, str] = {
-    "flagged": "⚑ Flagged",
-    "revoke_requested": "⏳ Waiting for approval to revoke",
-    "revoked": "■ Revoked",
-    "reinstated": "▶ Reinstated",
-    "dismissed": "○ Dismissed",
-    "confirmed": "● Confirmed as drift",
-    "lapsed": "◌ Revocation lapsed",
-    "noted": "· Noted",
-}
-_MEANS: dict[CaseState, str] = {
-    "flagged": "Not revoked: the session can still act",
-    "revoke_requested": "Not revoked yet: the session can still act",
-    "revoked": "Gateways that follow the revocation list refuse the session's calls",
-    "reinstated": "The session may act again",
-    "confirmed": "Not revoked: the session can still act",
-    "lapsed": "Gateways no longer refuse the session's calls",
-}
-"""What that means for the session right now, where somebody has to know."""
-_ITSELF: dict[CaseState, str] = {"reinstated": "Given back itself", "lapsed": "Its own revocation is over"}
-"""The same where what it acts under is revoked; a gateway may know a session by that alone, or not at all."""
-_LET_ACT = "It is on the revocation list, but a gateway let it act after that, and may still"
-_UNSAID = "It is on the revocation list; whether a gateway that logs its calls refuses them, the log does not say"
 _SAID: dict[Verdict, str] = {
     "false_positive": "called it a false positive",
     "benign": "called it unusual, but all right",
@@ -51,7 +28,6 @@ _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
 _TEXTS, _BESIDE = 4, 2  # sections of a history, and of one with evidence beside it: both must fit one message
-_ASKED, _UNDER = 3, 3
 
 
 def root(alert: Alert) -> list[Block]:
@@ -76,7 +52,7 @@ def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
         blocks.breaches(finding.breaches, 3, share),
         blocks.evidence(finding, _trend(view.trend)),
         section(blocks.policy(alert.outcome, share)),
-        *_approvals(alert, view.approvals, view.digest, share),
+        *approvals(alert.case, view.approvals, view.digest, share),
         _similar(view.similar, share),
         beneath(alert.case, view),
         _foot(alert),
@@ -141,7 +117,7 @@ def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{stands(view)}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
     if not of_no_session(alert.finding):
-        lines += under(view, share) or ([_MEANS[view.state]] if view.state in _MEANS else [])
+        lines += under(view, share) or ([MEANS[view.state]] if view.state in MEANS else [])
     verdict = view.shown.verdict
     if verdict is not None:
         lines.append(f"{prose(verdict.actor, 80)} {_SAID[verdict.verdict]}: {prose(verdict.reason, 300)}")
@@ -155,40 +131,6 @@ def _standing(alert: Alert, view: CaseView, share: float) -> list[str]:
     return lines
 
 
-def stands(view: CaseView | None) -> str:
-    """The state in a few words; empty where it is not known."""
-    if view is None:
-        return ""
-    return STATES[view.state] + (f", its {_kinds(view)} revoked" if view.also_revoked else "")
-
-
-def under(view: CaseView, share: float = 1.0) -> list[str]:
-    """What the session acts under that is revoked, until when, by whom, and how that is lifted. Of one that is let
-    act although it is revoked, that."""
-    if view.ignored is not None:
-        return [_LET_ACT if view.ignored == "critical" else _UNSAID]
-    if not view.also_revoked:
-        return []
-    kinds = _kinds(view)
-    if view.state == "revoked":
-        told = "Gateways that follow the list refuse its calls; given back it is still refused where they know its"
-        lines = [f"{told} {kinds}:"]
-    else:
-        itself = _ITSELF.get(view.state, "Not revoked itself")
-        lines = [f"{itself}, but gateways that know its {kinds} refuse its calls:"]
-    for entry in view.also_revoked[:_UNDER]:
-        revoked = f"revoked until {blocks.moment(entry.expires_at)} by {prose(entry.actor, int(80 * share))}"
-        lift = f"`guardian reinstate TENANT ID --subject {entry.subject_type}` lifts that"
-        lines.append(f"• {entry.subject_type} {code(entry.subject_id, int(120 * share))} {revoked}; {lift}")
-    if len(view.also_revoked) > _UNDER:
-        lines.append(f"and {len(view.also_revoked) - _UNDER} more")
-    return lines
-
-
-def _kinds(view: CaseView) -> str:
-    return " and ".join(sorted({entry.subject_type for entry in view.also_revoked}))
-
-
 def _trend(trend: Sequence[TrendPoint]) -> list[str]:
     """The evidence at each finding as small bars, and the first and the last as figures."""
     if len(trend) < 2:
@@ -200,51 +142,6 @@ def _trend(trend: Sequence[TrendPoint]) -> list[str]:
 
 def _figure(point: TrendPoint) -> str:
     return f"1 in {one_in(point.one_in) or 1}" + ("" if point.promised else " (estimated)")
-
-
-def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share: float) -> list[Block]:
-    shown: list[Block] = []
-    for approval in waiting[:_ASKED]:
-        until = blocks.moment(approval.expires_at)
-        shown.append(
-            section(
-                f"*Approval needed* · {asked(approval)} (expires {until})\n"
-                f"{prose(approval.reason, int(400 * share))}"
-            )
-        )
-        told = value_of(alert.case, digest, approval.id)
-        pair = [button("approve", "Approve …", told, style="primary")] if can_be_approved(approval) else []
-        pair.append(button("deny", "Deny …", told))
-        shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
-    if len(waiting) > _ASKED:
-        shown.append(section("More requests are waiting: `guardian approvals`"))
-    return shown
-
-
-def asked(approval: ApprovalView) -> str:
-    """Who asks for what: the act itself, and not only the words of whoever asks."""
-    return f"{prose(approval.proposer, 80)} asks to {_wish(approval)}"
-
-
-_ROOM = {"arguments": 600}
-
-
-def _wish(approval: ApprovalView) -> str:
-    exactly = ", ".join(
-        f"{name} {code(told, _ROOM.get(name, 120))}" for name, told in approval.particulars.items()
-    )
-    exactly = exactly or "it is not known which"
-    match approval.action:
-        case "revoke":
-            return "revoke the session"
-        case "reinstate":
-            return "reinstate the session"
-        case "setMode":
-            return f"change what guardian may do by itself: {exactly}"
-        case "permitCall":
-            return f"let one held call through: {exactly}"
-        case _:
-            assert_never(approval.action)
 
 
 def _similar(similar: Sequence[SimilarCase], share: float) -> Block | None:
@@ -294,7 +191,7 @@ def _news(alert: Alert) -> list[Block]:
         shown.append(section(f"On call: {alert.calls}"))
     if alert.approval is not None:
         if alert.approval.state == "pending":
-            shown += _approvals(alert, [alert.approval], alert.approval.state, 1.0)
+            shown += approvals(alert.case, [alert.approval], alert.approval.state, 1.0)
         else:
             by = prose(alert.approval.decided_by or "guardian", 80)
             came = (

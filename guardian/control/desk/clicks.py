@@ -14,12 +14,13 @@ from typing import assert_never, cast
 from pydantic import ValidationError
 
 from guardian.alerting import modals
-from guardian.alerting.case_blocks import asked, under
+from guardian.alerting.approval_blocks import asked
 from guardian.alerting.clicks import ActVerb, Click
 from guardian.alerting.neutralise import code, prose, typed
 from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack_calls import SlackCalls, Unshowable
 from guardian.alerting.slack_people import SlackPeople
+from guardian.alerting.standing import under
 from guardian.control.acts_under import in_words
 from guardian.control.cases.case import told
 from guardian.control.desk.commands import answer_command

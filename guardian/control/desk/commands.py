@@ -2,8 +2,8 @@
 
 import re
 
-from guardian.alerting.case_blocks import stands, under
 from guardian.alerting.neutralise import code, is_altered, prose, typed
+from guardian.alerting.standing import stands, under
 from guardian.domain.identity import NAMELESS
 from guardian.domain.text import counted, plain
 from guardian.errors import ControlError

@@ -1,0 +1,64 @@
+"""How a case stands, in words: its state, what that means for the session, and what it acts under."""
+
+from guardian.alerting.blocks import moment
+from guardian.alerting.neutralise import code, prose
+from guardian.wire.cases import CaseState, CaseView
+
+STATES: dict[CaseState, str] = {
+    "flagged": "⚑ Flagged",
+    "revoke_requested": "⏳ Waiting for approval to revoke",
+    "revoked": "■ Revoked",
+    "reinstated": "▶ Reinstated",
+    "dismissed": "○ Dismissed",
+    "confirmed": "● Confirmed as drift",
+    "lapsed": "◌ Revocation lapsed",
+    "noted": "· Noted",
+}
+MEANS: dict[CaseState, str] = {
+    "flagged": "Not revoked: the session can still act",
+    "revoke_requested": "Not revoked yet: the session can still act",
+    "revoked": "Gateways that follow the revocation list refuse the session's calls",
+    "reinstated": "The session may act again",
+    "confirmed": "Not revoked: the session can still act",
+    "lapsed": "Gateways no longer refuse the session's calls",
+}
+"""What that means for the session right now, where somebody has to know."""
+_ITSELF: dict[CaseState, str] = {"reinstated": "Given back itself", "lapsed": "Its own revocation is over"}
+"""The same where what it acts under is revoked; a gateway may know a session by that alone, or not at all."""
+_LET_ACT = "It is on the revocation list, but a gateway let it act after that, and may still"
+_UNSAID = "It is on the revocation list; whether a gateway that logs its calls refuses them, the log does not say"
+_UNDER = 3
+
+
+def stands(view: CaseView | None) -> str:
+    """The state in a few words; empty where it is not known."""
+    if view is None:
+        return ""
+    return STATES[view.state] + (f", its {_kinds(view)} revoked" if view.also_revoked else "")
+
+
+def under(view: CaseView, share: float = 1.0) -> list[str]:
+    """What the session acts under that is revoked, until when, by whom, and how that is lifted. Of one that is let
+    act although it is revoked, that."""
+    if view.ignored is not None:
+        return [_LET_ACT if view.ignored == "critical" else _UNSAID]
+    if not view.also_revoked:
+        return []
+    kinds = _kinds(view)
+    if view.state == "revoked":
+        told = "Gateways that follow the list refuse its calls; given back it is still refused where they know its"
+        lines = [f"{told} {kinds}:"]
+    else:
+        itself = _ITSELF.get(view.state, "Not revoked itself")
+        lines = [f"{itself}, but gateways that know its {kinds} refuse its calls:"]
+    for entry in view.also_revoked[:_UNDER]:
+        revoked = f"revoked until {moment(entry.expires_at)} by {prose(entry.actor, int(80 * share))}"
+        lift = f"`guardian reinstate TENANT ID --subject {entry.subject_type}` lifts that"
+        lines.append(f"• {entry.subject_type} {code(entry.subject_id, int(120 * share))} {revoked}; {lift}")
+    if len(view.also_revoked) > _UNDER:
+        lines.append(f"and {len(view.also_revoked) - _UNDER} more")
+    return lines
+
+
+def _kinds(view: CaseView) -> str:
+    return " and ".join(sorted({entry.subject_type for entry in view.also_revoked}))
