@@ -11,21 +11,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.domain.envelope import UNTOLD
 from guardian.domain.record import Record
 from guardian.domain.strict_json import MAX_BYTES, MAX_CALL_BYTES, MAX_DEPTH
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
-from guardian.sources.facts import DENIED_NO_TOOL, Facts, at, first, of_no_tool
-from guardian.sources.guardian import OWN_ID, GuardianDecisions, event_of, explain, name_of, placed, read_partly
+from guardian.sources.guardian import OWN_ID, GuardianDecisions, event_of, explain, name_of, read_partly
 from guardian.sources.hostile import agents_own, kind
-from guardian.sources.json_rpc import lower
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
-from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in, unread_of
+from guardian.sources.refusing import nobodys, salvaged, unread_rather, whose
+from guardian.sources.unread import unread_in, unread_of
 
 FORMAT_HEADER = "guardian-format"
 """The header that names a record's format; it takes precedence over what the content looks like."""
@@ -33,9 +31,6 @@ FORMAT_HEADER = "guardian-format"
 _WRAPPED_AT_MOST = 2
 _ESCAPED = 6
 """By what factor JSON may grow when it is written out again: numbers and other alphabets take more room."""
-_NAMELESS = ("no_session", "no_tool")
-_TOLD_APART = (*_NAMELESS, "nobody", DENIED_NO_TOOL)
-"""The refusals that the fuse counts otherwise than the rest, whatever else is unread."""
 _MESSAGE = ("jsonrpc", "method", "params")
 _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
@@ -72,7 +67,7 @@ class Reader:
                 if each is not None:
                     yield each if isinstance(each, DecodeError) else _numbered(each, alike)
         except DecodeError as error:
-            yield self._salvaged(record, error, None)
+            yield salvaged(self.completion, record, error, None)
 
     def _entries(self, record: Record) -> Iterator[Told | DecodeError | None]:
         """One for each entry; None for one that is no tool call."""
@@ -109,7 +104,7 @@ class Reader:
     ) -> Iterator[Told | DecodeError | None]:
         """The entries of one value, once what is around it is off; as in `_entries`."""
         if isinstance(body, DecodeError):
-            yield self._salvaged(record, body, None)
+            yield salvaged(self.completion, record, body, None)
             return
         part: Partly | None = None
         try:
@@ -134,7 +129,7 @@ class Reader:
                 raise DecodeError("invalid", f"expected a JSON object, got {kind(body)}")
             entries = (body,) if canonical else self.formats[name].entries(body)
         except DecodeError as error:
-            yield self._salvaged(record, _unread_rather(error, body, part), body)
+            yield salvaged(self.completion, record, unread_rather(error, body, part), body)
             return
         yield from self._each(record, name, body, entries, wrapping, part, room)
 
@@ -157,14 +152,14 @@ class Reader:
             try:
                 room.take(len(said))
             except DecodeError as error:
-                raise error if entry is body else self._salvaged(record, error, _whose(body)) from None
+                raise error if entry is body else salvaged(self.completion, record, error, whose(body)) from None
             try:
                 told: Told | DecodeError | None = self._entry(record, name, entry, said, wrapping, part)
             except DecodeError as error:
-                told = self._salvaged(record, _unread_rather(error, entry, part), entry)
+                told = salvaged(self.completion, record, unread_rather(error, entry, part), entry)
             yield told
         if part is not None and unread:  # it lies beside the entries, or where one would be
-            yield self._salvaged(record, part.why, body)
+            yield salvaged(self.completion, record, part.why, body)
 
     def _of_event(self, body: Any, wrapping: Wrapping | None) -> tuple[Any, Wrapping | None]:
         """The data of a CloudEvent, with what a format of its own has only in the attributes."""
@@ -204,13 +199,13 @@ class Reader:
                 raise facts.refused
             known = readable(facts)
         except DecodeError as error:
-            raise _nobodys(self.completion.named(error, facts, record), facts) from None
+            raise nobodys(self.completion.named(error, facts, record), facts) from None
         if known is not facts and why is None:
             why = part.why if part is not None else _PART
         try:
             event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
         except DecodeError as error:
-            raise _nobodys(error, facts) from None
+            raise nobodys(error, facts) from None
         return Told(event, digest.hexdigest(), why or left_out, len(said))
 
     def _too_large(self, entry: Any) -> DecodeError | None:
@@ -237,26 +232,6 @@ class Reader:
                 return name
         raise DecodeError("unknown_format", f"expected one of {', '.join(self.formats)}; got {kind(body)}")
 
-    def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:
-        """The refusal with the gateway, tenant and session that the error or the entry still names."""
-        levels = [body] if isinstance(body, Mapping) and not agents_own(body) else []
-        for key in ("context", "envelope", "attributes"):
-            levels += [level[key] for level in levels[:1] if isinstance(level.get(key), dict)]
-
-        def named(*keys: str) -> str | None:
-            said = (name_of(level.get(key)) for level in levels for key in keys)
-            return next((name for name in said if name not in (None, UNTOLD)), None)  # Envoy writes it so too
-
-        gateway = name_of(self.completion.sender(record, error.gateway or named("gateway")))
-        refused = DecodeError(
-            error.code,
-            error.reason,
-            tenant_id=name_of(self.completion.owner(gateway, error.tenant_id or named(*TENANT_NAMES))),
-            session_id=error.session_id or named(*SESSION_NAMES),
-            gateway=gateway,
-        )
-        return placed(refused, record)
-
 
 @dataclass(slots=True)
 class _Room:
@@ -281,13 +256,6 @@ def _too_many(at_most: int) -> DecodeError:
     return DecodeError("too_large", f"more than the {at_most} entries that are read at most: the others were not")
 
 
-def _whose(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The batch with the session that it names by an object, or by an HTTP header, where it does not by a plain
-    name: what is not read of it is that session's, and an agent chooses how long a batch is."""
-    named = first(at(batch, "session", "id"), lower(batch.get("headers")).get("mcp-session-id"))
-    return {"mcp.session.id": named, **batch}
-
-
 def _numbered(told: Told, alike: Counter[str]) -> Told:
     """The call with an id of its own, where nothing else tells it from an earlier one in the same record."""
     name = told.event.id
@@ -297,27 +265,6 @@ def _numbered(told: Told, alike: Counter[str]) -> Told:
     if alike[name] == 1:
         return told
     return dataclasses.replace(told, event=told.event.model_copy(update={"id": f"{name}/{alike[name]}"}))
-
-
-def _nobodys(error: DecodeError, facts: Facts) -> DecodeError:
-    """The refusal. Of a call that was denied it says so: that it is nobody's where it names no session, else that
-    it named no tool."""
-    if error.code not in _NAMELESS or facts.effect == "allow":
-        return error
-    if error.session_id is not None:
-        return of_no_tool(error, facts.effect)
-    return DecodeError("nobody", error.reason, tenant_id=error.tenant_id, gateway=error.gateway)
-
-
-def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:
-    """The error; or that a part of the entry is unread, which may be what caused the error."""
-    if part is None or not unread_in(entry):
-        return error
-    if not isinstance(entry, Mapping):
-        return part.why
-    names = {"tenant_id": error.tenant_id, "session_id": error.session_id, "gateway": error.gateway}
-    code = error.code if error.code in _TOLD_APART else part.why.code
-    return DecodeError(code, part.why.reason, **names)
 
 
 def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -> Told:
