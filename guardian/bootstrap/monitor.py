@@ -1,9 +1,7 @@
 """`guardian watch` put together: the consumer, its store, its outbox and its ears."""
 
 import math
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -42,9 +40,6 @@ from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metric, Metrics
 from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
-
-CRASH_AT = "GUARDIAN_CRASH_AT"
-
 
 _OUTBOX_PATIENCE_S = 20.0
 _HEARS_FOR_S = 10.0
@@ -293,20 +288,3 @@ def archiving_of(
 def fuse_of(settings: Settings) -> Fuse:
     window = settings.monitor.fuse_records
     return Fuse(window=window, minimum=max(1, window // 4), ratio=settings.monitor.fuse_ratio)
-
-
-def crash_points() -> CrashPoints:
-    """For kill tests: `GUARDIAN_CRASH_AT=before_commit:3` ends the process, uncleanly, at the third such point."""
-    wanted = os.environ.get(CRASH_AT)
-    if not wanted:
-        return no_crash
-    point, _, count = wanted.partition(":")
-    left = [int(count or 1)]
-
-    def crash(reached: str) -> None:
-        if reached == point:
-            left[0] -= 1
-            if left[0] <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return crash

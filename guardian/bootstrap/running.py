@@ -16,8 +16,9 @@ from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
+from guardian.bootstrap.crash_points import crash_points
 from guardian.bootstrap.judgement import open_judge
-from guardian.bootstrap.monitor import Monitor, crash_points
+from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.file import FileConsumer, FileProducer, NoProducer, may_be_written, place_of
 from guardian.bus.pipe import PipeConsumer
