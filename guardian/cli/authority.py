@@ -8,7 +8,7 @@ from rich.text import Text
 
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
-from guardian.cli.tightening import ArchiveOption, WindowOption, days_of
+from guardian.cli.windows import ArchiveOption, days_of
 from guardian.domain.text import some
 from guardian.errors import ConfigurationError
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def authority(
     subject: Annotated[str, typer.Argument(metavar="session|purpose", help="A session's id, or a purpose.")],
     tenant: Annotated[str, typer.Option("--tenant", help="Whose session or purpose it is.", callback=named)],
-    window: WindowOption = "90d",
+    window: Annotated[str, typer.Option("--window", help="How far back: 90d, 13w, 6m, 1y.")] = "90d",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many chains of a purpose to show.")] = 10,
     archive: ArchiveOption = None,
     config: ConfigOption = None,

@@ -1,8 +1,6 @@
 """propose, backtest, reject: narrower policies for people to merge."""
 
-import re
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +8,7 @@ import typer
 
 from guardian.cli.asking import named
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
+from guardian.cli.windows import ArchiveOption, days_of, moment_of
 from guardian.config import Settings
 from guardian.domain.text import counted, visible
 from guardian.errors import ConfigurationError
@@ -20,14 +19,7 @@ if TYPE_CHECKING:
     from guardian.tightening.verifying import Verified
 
 _FAULT = 1
-_MOST_DAYS = 100 * 365
-_EARLIEST, _LATEST = 1970, 2261
-_UNITS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
-WindowOption = Annotated[str, typer.Option("--window", help="How far back: 90d, 13w, 6m, 1y.")]
-ArchiveOption = Annotated[
-    Path | None, typer.Option("--archive", help="The archive's folder; default archive.path of the configuration.")
-]
 RejectionsOption = Annotated[
     Path | None, typer.Option("--rejections", help="What people said no to; default tightening.rejections.")
 ]
@@ -120,7 +112,7 @@ def propose(
                 "say for which tenant: --tenant tenant_acme (or --own for guardian's own roles)"
             )
         else:
-            asked = tightening.Asked(tenant, days, purpose, role, _moment(until))
+            asked = tightening.Asked(tenant, days, purpose, role, moment_of(until))
             made = tightening.propose(settings, open_archive(settings, archive), asked, no, update)
     if out is not None:
         tightening.save(made, out)
@@ -203,7 +195,7 @@ def _verify(settings: Settings, folder: Path, archive: Path | None, since: str |
     from guardian.bootstrap.archiving import open_archive
     from guardian.commands.proposals import verify_proposal
 
-    found = verify_proposal(settings, open_archive(settings, archive), folder, _moment(since))
+    found = verify_proposal(settings, open_archive(settings, archive), folder, moment_of(since))
     _show_verified(found, as_json=as_json)
     if found.denied_honest:
         typer.echo("honest work breaks: take these restrictions back, or dismiss/confirm their sessions", err=True)
@@ -293,27 +285,3 @@ def _keep_to(budget: float, tested: "Backtest") -> None:
         told = f"over budget: {_share(tested)} of honest calls{unjudged}, {budget:.4%} allowed"
     typer.echo(told, err=True)
     raise typer.Exit(_FAULT)
-
-
-def days_of(text: str) -> timedelta:
-    """How long a --window is. Raises ConfigurationError."""
-    found = re.fullmatch(r"([1-9]\d{0,3})([dwmy])", text)
-    if found is None:
-        raise ConfigurationError(f"--window {text!r}: write a number and d, w, m or y, such as 90d")
-    days = int(found[1]) * _UNITS[found[2]]
-    if days > _MOST_DAYS:
-        raise ConfigurationError(f"--window {text!r}: at most {_MOST_DAYS // 365}y")
-    return timedelta(days=days)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """An aware time, UTC where no zone is told."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{text!r} is no ISO 8601 time, such as 2026-05-12T17:00:00Z") from error
-    if not _EARLIEST <= at.year <= _LATEST:
-        raise ConfigurationError(f"{text!r}: the years {_EARLIEST} to {_LATEST} are known here")
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
