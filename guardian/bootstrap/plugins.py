@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from guardian.config import in_words
+from guardian.config.explaining import in_words
 from guardian.errors import ConfigurationError
 
 _EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train"}

@@ -6,15 +6,12 @@ replaces the file's; other maps, and single names, are added to it. Paths are re
 """
 
 import copy
-import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args, get_origin
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -28,11 +25,13 @@ from guardian.config.control import (
     PolicySection,
     SlackSection,
 )
+from guardian.config.explaining import explain
 from guardian.config.intake import EnvelopeSection, KafkaSection, SourceSection
 from guardian.config.judging import ModelSection, ResponseSection
 from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection
 from guardian.config.monitor import MonitorSection
 from guardian.config.revocation import AdviceSection, RevocationSection
+from guardian.config.variables import prepare, spelt_out, variables_of
 from guardian.domain.yaml_text import read_yaml
 from guardian.errors import ConfigurationError
 
@@ -116,7 +115,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         if isinstance(env_settings, EnvSettingsSource):
-            env_settings.env_vars = _spelt_out(env_settings.env_vars)
+            env_settings.env_vars = spelt_out(env_settings.env_vars)
         return env_settings, init_settings  # variables win over the file, which arrives as arguments
 
     def resolve(self, path: Path) -> Path:
@@ -149,99 +148,19 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         if isinstance(base := body.get("base", "."), str):
             body["base"] = str(path.resolve().parent / base)
     body.update(copy.deepcopy(dict(overrides or {})))
-    unknown = sorted(
-        name
-        for name in os.environ
-        if name.startswith("GUARDIAN_")
-        and name.removeprefix("GUARDIAN_").split("__")[0].lower() not in Settings.model_fields
-        and name not in _OTHER_VARIABLES
-        and not _of_kubernetes(name)
-    )
-    if unknown:
-        known = ", ".join(f"GUARDIAN_{name.upper()}" for name in Settings.model_fields)
-        raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
-    for name in filter(re.compile("guardian_", re.IGNORECASE).match, os.environ):
-        _names_keep_their_capitals(name)
-        _replaces_a_map(name, body)
+    prepare(body, Settings)
     try:
         settings = Settings(**body)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, path)) from error
+        raise ConfigurationError(explain(error, path, Settings)) from error
     except SettingsError as error:
         raise ConfigurationError(
-            f"{_variables_of(str(error))}: a variable for several values, a list or a section holds JSON, such as"
+            f"{variables_of(str(error))}: a variable for several values, a list or a section holds JSON, such as"
             """ '{"name": "value"}' or '["a", "b"]'; single settings are spelt GUARDIAN_SECTION__SETTING"""
         ) from error
     if not settings.base.is_dir():
         raise ConfigurationError(f"base: there is no folder {settings.base}; make it, or leave out `base`")
     return settings
-
-
-_EXPECTED = {
-    "dict_type": "names and values, such as {name: value}",
-    "model_type": "names and values, such as {name: value}",
-    "mapping_type": "names and values, such as {name: value}",
-    "list_type": "a list, such as [a, b]",
-    "tuple_type": "a list, such as [a, b]",
-    "sequence_type": "a list, such as [a, b]",
-    "too_short": "at least one, such as [a]",
-}
-_OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
-_SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
-
-
-def _of_kubernetes(name: str) -> bool:
-    """Whether the variable is one of those that every pod is given beside a Service called guardian…"""
-    if name.endswith("_PORT") and "://" in os.environ[name]:
-        return True
-    return _SERVICE.fullmatch(name) is not None
-
-
-def _variables_of(said: str) -> str:
-    """Those of the field that the library could not read; it names no variable."""
-    field = re.search(r'field "(\w+)"', said)
-    own = re.compile(rf"GUARDIAN_{field[1]}(__.*)?" if field else r"GUARDIAN_.*", re.IGNORECASE)
-    return " or ".join(sorted(name for name in os.environ if own.fullmatch(name)))
-
-
-def _spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """A folder in GUARDIAN_ARCHIVE is archive.path; the rest of the section stays as configured."""
-    folder = variables.get("guardian_archive")
-    if not folder or folder.lstrip().startswith("{"):
-        return variables
-    others = {name: value for name, value in variables.items() if name != "guardian_archive"}
-    return {"guardian_archive__path": folder, **others}
-
-
-def _names_keep_their_capitals(variable: str) -> None:
-    """Raises ConfigurationError for a name of the operator's, as of a tenant, whose capitals the library drops."""
-    prefix, *parts = variable.split("__")
-    place: Any = _below(Settings, prefix.lower().removeprefix("guardian_"))
-    for count, part in enumerate(parts):
-        if _of_own_names(place) and part != part.lower():
-            whole = "__".join((prefix, *parts[:count]))
-            raise ConfigurationError(
-                f"{variable}: capitals in the name of a variable do not count, {part!r} would be {part.lower()!r};"
-                f""" write {whole}='{{"{part}": …}}', or small letters where the name has no capitals"""
-            )
-        place = _below(place, part.lower())
-
-
-def _replaces_a_map(variable: str, body: dict[str, Any]) -> None:
-    """Take out of the file's settings a map of the operator's names that a variable gives whole: the library would
-    add to it, and a gateway that was left out would still be believed."""
-    *sections, last = variable.lower().removeprefix("guardian_").split("__")
-    place: Any = Settings
-    within: Any = body
-    for section in sections:
-        place, within = _below(place, section), within.get(section) if isinstance(within, dict) else None
-    if isinstance(within, dict) and _of_own_names(_below(place, last)):
-        within.pop(last, None)
-
-
-def _of_own_names(place: Any) -> bool:
-    """Whether it is a map whose names are the operator's."""
-    return get_origin(place) is dict and get_origin(get_args(place)[0]) is Annotated
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -263,53 +182,3 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if name not in Settings.model_fields and name.lower() in Settings.model_fields:
             raise ConfigurationError(f"{path}: {name}: unknown setting; write `{name.lower()}`")
     return body
-
-
-def _explain(error: ValidationError, path: Path | None) -> str:
-    where = str(path) if path is not None else "the settings"
-    lines = []
-    for problem in error.errors(include_url=False):
-        name = ".".join(str(part) or "''" for part in problem["loc"]).removesuffix(".[key]")
-        name += _set_by(problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            said = f"unknown setting{_known_beside(problem['loc'])}"
-        else:
-            said = in_words(problem["type"], problem["msg"], empty=problem["input"] is None)
-        lines.append(f"{name}: {said}" if name else said)
-    return f"{where}: " + "; ".join(lines)
-
-
-def _set_by(loc: tuple[int | str, ...]) -> str:
-    """Who looks for it in the file would not find it there."""
-    variable = "GUARDIAN_" + "__".join(map(str, loc)).upper()
-    return f" (set by {variable})" if variable in map(str.upper, os.environ) else ""
-
-
-def in_words(kind: str, said: str, *, empty: bool) -> str:
-    """What is wrong with a value, by pydantic's name and words for it."""
-    expected = _EXPECTED.get(kind)
-    if expected is None:
-        return said.removeprefix("Value error, ")
-    return f"there is nothing below it; leave it out, or give it {expected}" if empty else f"takes {expected}"
-
-
-def _known_beside(loc: tuple[int | str, ...]) -> str:
-    place: Any = Settings
-    for part in loc[:-1]:
-        place = _below(place, part)
-    known = _fields(place)
-    return f" (known here: {', '.join(sorted(known))})" if known else ""
-
-
-def _below(place: Any, name: int | str) -> Any:
-    """The type of what stands under a name in a section, a map or a list; None where nothing does."""
-    if get_origin(place) in (dict, list):
-        return get_args(place)[-1]
-    field = _fields(place).get(name)
-    return None if field is None else field.annotation
-
-
-def _fields(place: Any) -> Mapping[Any, FieldInfo]:
-    """What a section takes, also of one that may be left out; of anything else nothing."""
-    sections = (each for each in (place, *get_args(place)) if hasattr(each, "model_fields"))
-    return getattr(next(sections, None), "model_fields", {})

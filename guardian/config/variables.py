@@ -1,0 +1,87 @@
+"""The `GUARDIAN_*` variables, where the library would not take them as they are meant."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from guardian.config.explaining import below
+from guardian.errors import ConfigurationError
+
+_OTHERS = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
+_SERVICE = re.compile(r"GUARDIAN_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+
+
+def prepare(body: dict[str, Any], settings: type[BaseModel]) -> None:
+    """For such settings: takes out of the file's body what a variable replaces. Raises ConfigurationError for a
+    variable that is unknown, and for one with a name whose capitals would be lost."""
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("GUARDIAN_")
+        and name.removeprefix("GUARDIAN_").split("__")[0].lower() not in settings.model_fields
+        and name not in _OTHERS
+        and not _of_kubernetes(name)
+    )
+    if unknown:
+        known = ", ".join(f"GUARDIAN_{name.upper()}" for name in settings.model_fields)
+        raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
+    for name in filter(re.compile("guardian_", re.IGNORECASE).match, os.environ):
+        _names_keep_their_capitals(name, settings)
+        _replaces_a_map(name, body, settings)
+
+
+def variables_of(said: str) -> str:
+    """Those of the field that the library could not read; it names no variable."""
+    field = re.search(r'field "(\w+)"', said)
+    own = re.compile(rf"GUARDIAN_{field[1]}(__.*)?" if field else r"GUARDIAN_.*", re.IGNORECASE)
+    return " or ".join(sorted(name for name in os.environ if own.fullmatch(name)))
+
+
+def spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """A folder in GUARDIAN_ARCHIVE is archive.path; the rest of the section stays as configured."""
+    folder = variables.get("guardian_archive")
+    if not folder or folder.lstrip().startswith("{"):
+        return variables
+    others = {name: value for name, value in variables.items() if name != "guardian_archive"}
+    return {"guardian_archive__path": folder, **others}
+
+
+def _of_kubernetes(name: str) -> bool:
+    """Whether the variable is one of those that every pod is given beside a Service called guardian…"""
+    if name.endswith("_PORT") and "://" in os.environ[name]:
+        return True
+    return _SERVICE.fullmatch(name) is not None
+
+
+def _names_keep_their_capitals(variable: str, settings: type[BaseModel]) -> None:
+    """Raises ConfigurationError for a name of the operator's, as of a tenant, whose capitals the library drops."""
+    prefix, *parts = variable.split("__")
+    place: Any = below(settings, prefix.lower().removeprefix("guardian_"))
+    for count, part in enumerate(parts):
+        if _of_own_names(place) and part != part.lower():
+            whole = "__".join((prefix, *parts[:count]))
+            raise ConfigurationError(
+                f"{variable}: capitals in the name of a variable do not count, {part!r} would be {part.lower()!r};"
+                f""" write {whole}='{{"{part}": …}}', or small letters where the name has no capitals"""
+            )
+        place = below(place, part.lower())
+
+
+def _replaces_a_map(variable: str, body: dict[str, Any], settings: type[BaseModel]) -> None:
+    """Take out of the file's settings a map of the operator's names that a variable gives whole: the library would
+    add to it, and a gateway that was left out would still be believed."""
+    *sections, last = variable.lower().removeprefix("guardian_").split("__")
+    place: Any = settings
+    within: Any = body
+    for section in sections:
+        place, within = below(place, section), within.get(section) if isinstance(within, dict) else None
+    if isinstance(within, dict) and _of_own_names(below(place, last)):
+        within.pop(last, None)
+
+
+def _of_own_names(place: Any) -> bool:
+    """Whether it is a map whose names are the operator's."""
+    return get_origin(place) is dict and get_origin(get_args(place)[0]) is Annotated
