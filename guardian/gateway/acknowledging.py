@@ -4,7 +4,8 @@ import json
 import math
 from contextlib import suppress
 
-from .connection import Credentials, Server, asker
+from .connection import Server
+from .credentials import Credentials, asker
 from .following import Follower
 from .held import HeldList, Pace
 

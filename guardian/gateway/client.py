@@ -35,7 +35,8 @@ from typing import Literal
 
 from .acknowledging import Acknowledger
 from .cache import Cache
-from .connection import Credentials, Server
+from .connection import Server
+from .credentials import Credentials
 from .following import Follower
 from .held import HeldList, Pace
 from .reading import Refused, Revision, State, Tenants, kept

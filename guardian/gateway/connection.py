@@ -1,6 +1,5 @@
 """The way to the control API: kept-alive connections that follow no redirect, so the token goes nowhere else."""
 
-import hashlib
 import http.client
 import ipaddress
 import os
@@ -231,25 +230,6 @@ class Server:
         return [sock for sock in (kept, self._streaming) if sock is not None]
 
 
-class Credentials:
-    """Who asks: the token of the moment, and the name of this process among those of the gateway."""
-
-    def __init__(self, token: str | Callable[[], str], instance: str) -> None:
-        if len(instance) > 128 or not all("!" <= char <= "~" for char in instance):
-            raise ValueError(f"instance must be at most 128 visible ASCII characters; got {instance!r}")
-        self._token = token if callable(token) else lambda: token
-        self.instance = instance
-
-    def headers(self) -> dict[str, str]:
-        """Raises Refused for a token that no header could carry, and whatever the token's function raises."""
-        return {
-            "Accept": "application/json",
-            "Cache-Control": "no-cache",
-            "Authorization": bearer(self._token()),
-            "Guardian-Instance": self.instance,
-        }
-
-
 @contextmanager
 def _in_time(sock: socket.socket, most_s: float, what: str) -> Iterator[None]:
     """Cuts off what comes in drops, and raises Refused: a socket's own time-out begins anew at every byte.
@@ -279,11 +259,6 @@ def _in_time(sock: socket.socket, most_s: float, what: str) -> Iterator[None]:
         raise Refused("too_slow", f"{what} did not come within {most_s:g} s")
 
 
-def asker(headers: Mapping[str, str]) -> str:
-    """Tells tokens apart where the token itself must not be kept."""
-    return hashlib.sha256(headers["Authorization"].encode()).hexdigest()[:32]
-
-
 def _seconds(told: str | None) -> float:
     """0 where nothing is told that can be read."""
     try:
@@ -307,14 +282,6 @@ class Answered(NamedTuple):
 def header(got: Got, name: str) -> str:
     """A header of an answer, whatever its capitals; empty when absent."""
     return next((value for key, value in got.items() if key.lower() == name.lower()), "")
-
-
-def bearer(token: str) -> str:
-    """Raises Refused for a token that no header could carry, without quoting it."""
-    token = token.strip()  # of the line break at the end of its file
-    if not token or not all("!" <= char <= "~" for char in token):
-        raise Refused("token_unusable", "it is empty or has characters that no bearer token has")
-    return "Bearer " + token
 
 
 def _loopback(host: str) -> bool:

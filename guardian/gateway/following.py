@@ -4,7 +4,8 @@ import math
 import threading
 from typing import Literal
 
-from .connection import Credentials, Event, Server, asker, header
+from .connection import Event, Server, header
+from .credentials import Credentials, asker
 from .held import HeldList, Pace
 from .reading import Refused, View
 from .signature import HEADER
