@@ -1,12 +1,11 @@
 """One batch: decode, load, judge, and one transaction with everything that came of it."""
 
 import dataclasses
-import heapq
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
 from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement, Reading
@@ -19,7 +18,7 @@ from guardian.stream.attempts import blameless
 from guardian.stream.fuse import Blown, Fuse, FuseState
 from guardian.stream.fusing import fused, outcomes
 from guardian.stream.marks import Mark
-from guardian.stream.pieces import Piece, pieces
+from guardian.stream.pieces import Piece, in_time, pieces
 from guardian.stream.poison import advanced
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.vitals import Lateness
@@ -28,21 +27,6 @@ from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
 _MAX_CONFLICTS = 20
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
-
-
-def in_time(records: Sequence[Record]) -> list[Record]:
-    """The batch in the broker's order of time, each partition's own order untouched.
-
-    A poll hands out one partition after the other; a child session must not be judged before a parent that
-    was decided earlier only because its partition came first.
-    """
-    by_place: dict[Place, list[tuple[datetime, Record]]] = {}
-    for record in records:
-        row = by_place.setdefault(record.place, [])
-        before = row[-1][0] if row else _BEGINNING
-        row.append((max(before, record.timestamp or before), record))
-    return [record for _, record in heapq.merge(*by_place.values(), key=lambda stamped: stamped[0])]
 
 
 def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> Judgement:

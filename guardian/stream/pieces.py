@@ -4,8 +4,10 @@ A record that is larger than a piece is split, and its offset moves with the las
 that, the record is read again, and the decisions that are stored already are recognised by their ids.
 """
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Place, Record
@@ -13,6 +15,21 @@ from guardian.domain.record import Place, Record
 MOST_BYTES = 8 * 1024 * 1024
 """The most bytes of a piece: of its calls as logged and its dead letters' records. A larger call is a piece
 alone."""
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def in_time(records: Sequence[Record]) -> list[Record]:
+    """The batch in the broker's order of time, each partition's own order untouched.
+
+    A poll hands out one partition after the other; a child session must not be judged before a parent that
+    was decided earlier only because its partition came first.
+    """
+    by_place: dict[Place, list[tuple[datetime, Record]]] = {}
+    for record in records:
+        row = by_place.setdefault(record.place, [])
+        before = row[-1][0] if row else _BEGINNING
+        row.append((max(before, record.timestamp or before), record))
+    return [record for _, record in heapq.merge(*by_place.values(), key=lambda stamped: stamped[0])]
 
 
 @dataclass(frozen=True, slots=True)
