@@ -97,6 +97,7 @@ class Control:
             unsigned=self._checkpoints.trouble,
             steady=SureTime(utc_now, steady_s),
         )
+        self._deps.watched.before = self.store.last_sign
         self._pushing = Pushing(settings, self._deps, self.tokens)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         queue = self._slack
@@ -111,7 +112,6 @@ class Control:
             served = with_console(settings, self._deps, app)
         with self.store.write() as rows:
             version = self._policies.point.version
-            self._deps.watched.before = rows.last_sign(utc_now())
             rows.audit.note("start", at=utc_now(), version=__version__, policy_version=version)
         self._server = uvicorn.Server(
             uvicorn.Config(

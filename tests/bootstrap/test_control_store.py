@@ -1,5 +1,6 @@
 """Files beside the database: control does not start where they could not be written."""
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -101,10 +102,13 @@ def test_nothing_ends_for_good_just_after_a_start(tmp_path):
     control.stop()
 
 
+@pytest.mark.parametrize("restored", [False, True])
 @pytest.mark.parametrize(("days", "heard", "counts"), [(-40, True, True), (-40, False, False), (40, False, True)])
-def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days, heard, counts):
-    """What it wrote before it ever heard of a gateway or monitor was preparing it, however long that took."""
-    settings = load(initialise(tmp_path / "home"))
+def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days, heard, counts, restored):
+    """What it wrote before it ever heard of a gateway or monitor was preparing it, however long that took. The
+    epoch that begins after a restore is noted at the start."""
+    path = initialise(tmp_path / "home")
+    settings = load(path)
     control = Control(settings, metrics=Metrics(), port=0)
     wrote = utc_now().replace(microsecond=0) + timedelta(days=days)
     at = wrote - timedelta(days=1)
@@ -114,8 +118,12 @@ def test_at_its_start_control_knows_when_it_wrote_last_before(tmp_path, days, he
             ours = frozenset({"acme"})
             rows.peers.put([Peer("monitor", "m", "here", ours, Revision(epoch=1, n=0), "push", at, at)], at)
     control.stop()
+    if restored:
+        further = {"epoch": 1, "n": 9, "change_seq": 9, "audit_seq": 99}
+        (path.parent / "data" / "control.db.epoch").write_text(json.dumps(further))
     again = Control(settings, metrics=Metrics(), port=0)
     assert again._deps.watched.before == (wrote if counts else None)
+    assert again.store.head().revision.epoch == (2 if restored else 1)
     again.stop()
 
 

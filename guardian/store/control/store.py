@@ -38,6 +38,7 @@ class ControlStore:
         self._engine = engine
         self._epoch_file = epoch_file
         self._clock = clock
+        self.last_sign: datetime | None = None  # of control before this start, for who serves; see ControlRows
         self._trail = ""  # the first entry's hash: no other database has it, and each of its backups has
         self._serves = True
         self._known: Head | None = None  # the furthest that this process wrote or read
@@ -71,6 +72,8 @@ class ControlStore:
         check_rights(engine, RIGHTS)
         store = cls(engine, epoch_file_of(url, epoch_file), clock or (lambda: now))
         if migrates:
+            with store.read() as rows:  # before a new epoch is noted by the present clock
+                store.last_sign = rows.last_sign(now)
             store.settle_epoch(now)
         else:
             store._visit(now)
