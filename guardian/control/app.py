@@ -34,15 +34,13 @@ from guardian.control.rounds import Rounds
 from guardian.control.routes import MODULES
 from guardian.control.watchers.self_testing import test_the_switch
 from guardian.control.watchers.watching import remember, watch
+from guardian.control.writers import Writers
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.store.turns import Rest
 from guardian.wire.base import Problem
 
 _LISTEN_EVERY_S = _FOLLOW_EVERY_S = 1.0
-_WRITERS = 20
-"""Requests that write wait for their turn in a thread, of which there are 40: so many may, and leave others to
-those that only read."""
 
 
 def create_app(
@@ -85,7 +83,7 @@ def create_app(
     )
     app.state.deps = deps
     app.state.bell = bell
-    app.state.writers = asyncio.Semaphore(_WRITERS)
+    app.state.writers = Writers()
     app.state.listings = listings
     bundles = WholeLists(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
     app.state.looks = SharedLooks(deps, listings, bundles, bell)

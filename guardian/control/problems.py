@@ -146,7 +146,7 @@ def install_problems(app: FastAPI) -> None:
             return problem_response(error.status_code, headers=headers, request_id=request_id)
         deps: ControlDeps = request.app.state.deps
         if error.witness is not None or deps.outage.untold():
-            async with request.app.state.writers:
+            async with request.app.state.writers.of(getattr(request.state, "principal", None)):
                 await run_in_threadpool(_witness, deps, error)
         return error.response(request_id)
 

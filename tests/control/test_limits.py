@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from queue import SimpleQueue
 from threading import Semaphore
 from types import SimpleNamespace
 
@@ -13,6 +14,8 @@ from whole_store import alert_states, first_bad, ledger_entries, not_made_once
 from guardian.control.authentication import caller
 from guardian.control.authentication.gate import Gate
 from guardian.control.lapse import sweep
+from guardian.control.people import acts
+from guardian.control.routes import findings
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.control.watchers.self_testing import test_the_switch as check_the_switch
 from guardian.store.control import store as control_store
@@ -64,6 +67,19 @@ def _advised(stage, a_finding, n):
     return stage.call("POST", "/v1/advise", "gateway", json=body)
 
 
+def _counted(monkeypatch):
+    """Released by each request whose token was believed."""
+    admitted, authenticate = Semaphore(0), Gate._authenticate
+
+    def counted(*told):
+        principal = authenticate(*told)
+        admitted.release()
+        return principal
+
+    monkeypatch.setattr(Gate, "_authenticate", counted)
+    return admitted
+
+
 def _refused(stage, a_finding, n):
     """A look at another tenant, which is audited."""
     return stage.call("GET", "/v1/revocations?tenant_id=globex", "gateway", who=f"gw{n}")
@@ -82,16 +98,9 @@ def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(
         score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0, hard_breaches=("x",)
     )
     stage = make_stage(adviser=SimpleNamespace(weigh=lambda *_: breach), default_mode="enforce")
-    admitted, authenticate = Semaphore(0), Gate._authenticate
-
-    def counted(*told):
-        principal = authenticate(*told)
-        admitted.release()
-        return principal
-
     for role in ("monitor", "gateway"):
         stage.token(role)
-    monkeypatch.setattr(Gate, "_authenticate", counted)
+    admitted = _counted(monkeypatch)
     monkeypatch.setattr(control_store, "_TURN_S", 600)
     with ThreadPoolExecutor(61) as pool:
         with stage.deps.store.write():
@@ -103,6 +112,34 @@ def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(
         assert {each.result().status_code for each in sent} == {answer}
 
 
+_KINDS = {
+    "person": lambda stage, a_finding, name: stage.revoke(name),
+    "revocation": lambda stage, a_finding, name: stage.submit(a_finding(name)),
+    "flag": lambda stage, a_finding, name: stage.submit(a_finding(name, wanted="flag")),
+}
+
+
+@pytest.mark.parametrize("flood", _KINDS)
+def test_no_kind_of_writer_queues_behind_a_flood_of_another(stage, a_finding, monkeypatch, flood):
+    """While a write takes its time: who reaches the store is among the few that are next."""
+    come, revoke, receive = SimpleQueue(), acts.revoke, findings.receive
+    monkeypatch.setattr(acts, "revoke", lambda *told, **more: (come.put(told[2][1]), revoke(*told, **more))[1])
+    monkeypatch.setattr(findings, "receive", lambda *told: (come.put(told[2].session_id), receive(*told))[1])
+    monkeypatch.setattr(control_store, "_TURN_S", 600)
+    for role in ("monitor", "responder"):
+        stage.token(role)
+    others, reached, admitted = set(_KINDS) - {flood}, set(), _counted(monkeypatch)
+    with ThreadPoolExecutor(62) as pool:
+        with stage.deps.store.write():
+            sent = [pool.submit(_KINDS[flood], stage, a_finding, f"s{n}") for n in range(60)]
+            assert all(admitted.acquire(timeout=60) for _ in sent)
+            sent += [pool.submit(_KINDS[each], stage, a_finding, each) for each in others]
+            while not others <= reached:
+                reached.add(come.get(timeout=60))
+        assert {each.result().status_code for each in sent} == {200}
+    assert len(reached) < 60
+
+
 def test_every_route_that_writes_has_its_caller_take_one_of_the_places_of_those(stage):
     routes = [route for route in stage.client.app.routes if isinstance(route, APIRoute)]
     writing = [route for route in routes if not route.methods <= {"GET", "HEAD"}]
@@ -111,7 +148,7 @@ def test_every_route_that_writes_has_its_caller_take_one_of_the_places_of_those(
     ]
     assert {route.path for route in free} == {
         "/v1/check/{path:path}", "/v1/revocations/ack", "/v1/monitors",  # which write nothing
-        "/v1/advise",  # which takes one where it does
+        "/v1/advise", "/v1/findings",  # which take one by themselves
         "/slack/interactions", "/slack/commands",  # which people click
     }  # fmt: skip
 

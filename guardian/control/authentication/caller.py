@@ -33,7 +33,7 @@ Caller = Annotated[Principal, Depends(_caller)]
 
 
 async def _writer(request: Request, caller: Caller) -> AsyncIterator[Principal]:
-    async with request.app.state.writers:
+    async with request.app.state.writers.of(caller):
         yield caller
 
 

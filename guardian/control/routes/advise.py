@@ -55,7 +55,8 @@ _LOOK_AGAIN_S = 0.25
 async def ask_for_advice(request: Request, deps: Deps, caller: Caller, proposed: EvaluationRequest) -> Advice:
     """May this call go through? `decision` is true for permit alone; `context.advice` tells deny from hold."""
     state = request.app.state
-    return await advise(deps, state.patience, state.writers, caller, proposed, since=request.state.arrived)
+    writers = state.writers.of(caller)
+    return await advise(deps, state.patience, writers, caller, proposed, since=request.state.arrived)
 
 
 @router.get("/{approval_id}", responses=READS)

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from guardian.control.authentication.caller import (
     Before,
@@ -27,10 +28,13 @@ router = APIRouter(prefix="/v1/findings", tags=["findings"])
 
 
 @router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
-def submit_finding(deps: Deps, caller: Writer, finding: Finding, response: Response) -> FindingOutcome:
+async def submit_finding(
+    request: Request, deps: Deps, caller: Caller, finding: Finding, response: Response
+) -> FindingOutcome:
     """Report a finding. The same finding again gets the same answer; its id with other content is a conflict, and
     one of more than 256 KiB as JSON is too large."""
-    received = receive(deps, caller, finding)
+    async with request.app.state.writers.of(caller, revokes=finding.wanted is Effect.REVOKE):
+        received = await run_in_threadpool(receive, deps, caller, finding)
     response.headers["Idempotency-Replayed"] = str(received.replayed).lower()
     return received.outcome
 
