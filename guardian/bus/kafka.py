@@ -128,6 +128,18 @@ class KafkaConsumer:
             if place not in short or place in ends
         }
 
+    def ends(self) -> dict[Place, int]:
+        """Where each partition of its topics ends now, whoever reads it. May be called from within `positions`.
+        Raises BusError where that is not known of all."""
+        client = self._started()
+        try:
+            of = {topic: client.partitions_for_topic(topic) or () for topic in self._topics}
+            partitions = [TopicPartition(topic, number) for topic, numbers in of.items() for number in numbers]
+            ends = client.end_offsets(partitions, timeout_ms=BOUNDS_MS)
+        except (KafkaError, *LEADERLESS) as error:
+            raise bus_error("the broker does not say where each partition ends", error) from error
+        return {place_of(partition): end for partition, end in ends.items()}
+
     def answers(self) -> bool:
         """Asks the leaders of the partitions: the library's poll says nothing when the broker is away."""
         client, partitions = self._started(), [TopicPartition(*place) for place in self._sought or self._spare()]

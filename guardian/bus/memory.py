@@ -129,6 +129,13 @@ class MemoryBroker:
                 found = self._ready(positions, max_records)
             return found
 
+    def ends(self, topics: Sequence[str]) -> dict[Place, int]:
+        with self._changed:
+            self._check()
+            return {
+                Place(name, n): len(log) for name in topics for n, log in enumerate(self._topics.get(name, []))
+            }
+
     def end(self, place: Place) -> int:
         with self._changed:
             return len(self._topics[place.topic][place.partition])
@@ -195,6 +202,9 @@ class MemoryConsumer:
 
     def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
         return {place: (0, self._broker.end(place)) for place in positions}
+
+    def ends(self) -> dict[Place, int]:
+        return self._broker.ends(self._topics)
 
     def answers(self) -> bool:
         return self._broker.answers()
