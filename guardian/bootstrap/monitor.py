@@ -78,9 +78,12 @@ class Monitor:
             clock=utc_now,
             redaction_key=files.load_fingerprint_key(),
         )
-        consumer = consumer or KafkaConsumer(
-            kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
-        )
+        begins = None
+        if consumer is None:
+            consumer = log = KafkaConsumer(
+                kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
+            )
+            begins = log.ends if settings.kafka.auto_offset_reset == "latest" else None
         self._producers = producers_of(settings, consumer, producer)
         # Last of what may fail: the version before could not go on with a database that this one migrated.
         self.store = open_monitor_store(settings, makes=True)
@@ -131,6 +134,7 @@ class Monitor:
             committer=committer,
             release=Release(room, waited.commit, utc_now),
             holds=room.held_of,
+            begins=begins,
             clock=utc_now,
             options=WorkerOptions(
                 max_records=settings.monitor.batch,

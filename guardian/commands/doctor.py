@@ -244,7 +244,8 @@ def _broker(settings: Settings) -> str:
             f"{settings.kafka.bootstrap_servers}: topic 'dlq.{topic}' is missing",
             "create it: what cannot be read is kept there",
         )
-    return f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {counted(partitions, 'partition')}"
+    shown = f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {counted(partitions, 'partition')}"
+    return f"{shown}; a first start begins at {settings.kafka.auto_offset_reset} (kafka.auto_offset_reset)"
 
 
 def _alerts(settings: Settings) -> str:

@@ -125,6 +125,7 @@ class KafkaSection(Section):
     bootstrap_servers: Brokers = "127.0.0.1:9092"
     topic: Topic = "guardian.decisions"
     group: str = "guardian"
+    auto_offset_reset: Literal["earliest", "latest"] = "earliest"  # where the first start of all begins
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
     heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 3_000
     assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"

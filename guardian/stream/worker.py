@@ -40,7 +40,8 @@ class Worker:
     """One consumer and its store. `committer` judges and stores. The loop decides when, and what to do about
     trouble: it waits for a store or broker that is away, and discards the batch when it was evicted, or when the
     store lost what was in it. `release` judges what waited for its envelope; `holds` counts what of this
-    consumer's still waits."""
+    consumer's still waits. `begins` says where to begin in topics of which nothing was ever committed, all their
+    partitions: else that is at their first records, as it always is in partitions that are added later."""
 
     def __init__(
         self,
@@ -53,10 +54,12 @@ class Worker:
         lateness: Lateness | None = None,
         release: Release | None = None,
         holds: Callable[[Consumer], int] = lambda _: 0,
+        begins: Callable[[], Mapping[Place, int]] | None = None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._release = release
         self._holds = holds
+        self._begins = begins
         self._consumer = consumer
         self._store = store
         self._clock = clock
@@ -189,7 +192,12 @@ class Worker:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         self._settler.assigned(owned.claims)
         _log.info("assigned", places=list(map(str, places)))
-        return within_reach(owned.positions, self._consumer, self._store, self._clock())
+        positions = dict(owned.positions)
+        if fresh := [place for place in places if place not in positions]:
+            begun = {} if self._begins is None else self._store.begin(self._begins(), now=self._clock())
+            positions |= {place: begun[place] for place in fresh if place in begun}
+            _log.info("first_start", begins={str(place): begun.get(place, "first record") for place in fresh})
+        return within_reach(positions, self._consumer, self._store, self._clock())
 
     def _handle(self, records: list[Record], stop: threading.Event) -> bool:
         """Settle a batch, waiting for a store that is away. False: the consumer must be started again."""

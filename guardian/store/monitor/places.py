@@ -41,6 +41,18 @@ def claim(connection: Connection, wanted: Iterable[Place], member: str, now: dat
     )
 
 
+def begin(connection: Connection, at: Mapping[Place, int], now: datetime) -> None:
+    """Where nothing of a topic was ever committed, all its partitions are read from here, whoever claims them."""
+    reached = select(places.c.topic).where(places.c.next_offset >= 0).distinct()
+    known = set(connection.execute(reached).scalars())
+    fresh = {place: offset for place, offset in at.items() if place.topic not in known}
+    row: Row = {"next_offset": -1, "member": "", "claims": 0, "touched_at": now}
+    insert_new(connection, places, [row | place._asdict() for place in sorted(fresh)])
+    for place, offset in sorted(fresh.items()):  # another one may have begun meanwhile
+        here = and_(_is_place(place), places.c.next_offset < 0)
+        connection.execute(update(places).where(here).values(next_offset=offset))
+
+
 def count_attempts(connection: Connection, place: Place, offset: int) -> int:
     """How often judging this record was begun without success."""
     return connection.execute(select(attempts.c.count).where(_is_attempt(place, offset))).scalar() or 0
