@@ -882,6 +882,19 @@ def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeyp
     assert (found.ok, f"{missing!r} is missing" in found.found) == (False, True)
 
 
+@pytest.mark.parametrize("begins", ["earliest", "latest"])
+def test_doctor_says_where_a_first_start_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins) -> None:
+    from guardian.commands import doctor
+    from guardian.commands.initialise import initialise
+    from guardian.config import load
+
+    monkeypatch.setattr(doctor, "topic_partitions", lambda *_: 3)
+    changed = {"kafka": {"auto_offset_reset": begins}, "model": {"engine": "lexical"}}
+    settings = load(initialise(tmp_path / "home"), overrides=changed)
+    found = next(check for check in doctor.examine(settings, "watch") if check.name == "broker")
+    assert f"with 3 partitions; a first start begins at {begins}" in found.found
+
+
 def test_doctor_passes_on_what_the_broker_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from guardian.commands import doctor
     from guardian.commands.initialise import initialise
