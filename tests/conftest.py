@@ -15,6 +15,8 @@ from hypothesis import settings
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker's torch would else start a thread per core, which burn what the other workers need.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test asks a server whose certificate a public CA issued: to read all of theirs takes each client 6 ms.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("tools") / "one_ca.pem")
 if (coverage := getattr(sys.modules.get("slipcover.pytest_plugin"), "_slipcover_instance", None)) is not None:
     # Probes stay where a line was seen. To take them out slipcover walks through all that modules and the frames
     # of every thread hold: that takes longer than the probes do, and Python 3.11 has crashed over it. (Workers do
