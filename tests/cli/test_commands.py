@@ -202,7 +202,7 @@ def test_ctrl_c_while_a_native_module_loads_is_an_interruption_though_that_says_
 
 
 def test_debug_shows_the_traceback(installed) -> None:
-    assert "Traceback" in installed("--debug", "score", "absent.jsonl").stderr
+    assert "Traceback" in installed("--debug", "policy", "check", "-c", "absent.yaml").stderr
 
 
 def test_an_unexpected_error_is_one_line_that_says_where(guardian, monkeypatch) -> None:
