@@ -506,7 +506,7 @@ def test_what_starting_again_does_not_mend_is_not_started_again(
     policy.write_text(policy.read_text("utf-8").replace("@id(", "@called("), "utf-8")
     (home / "model").mkdir()
     (home / "model" / "manifest.json").write_text("nonsense")
-    done = guardian(command, "-c", "home/guardian.yaml", env=lacking)
+    done = guardian(command, "-c", "home/guardian.yaml", env={"GUARDIAN_CONTROL__PORT": "0"} | lacking)
     assert (done.returncode, says in done.stderr) == (2, True), done.stderr
 
 
