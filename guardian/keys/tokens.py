@@ -29,11 +29,12 @@ _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
 class RefusedToken(TokenError):
-    """A token that is not believed. `code` is for metrics; the caller is told nothing more than "invalid"."""
+    """A token that is not believed. `code` is for metrics; the caller is told nothing more than "invalid".
+    `principal` is whose it was, where its signature held."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, principal: str | None = None) -> None:
         super().__init__(f"token refused: {code}")
-        self.code = code
+        self.code, self.principal = code, principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +145,14 @@ class Tokens:
             registry.validate(claims)
             principal = _principal(claims)
         except ExpiredTokenError as error:
-            raise RefusedToken("expired") from error
+            raise RefusedToken("expired", str(claims.get("sub"))[:200]) from error
         except JoseError as error:
             claim = getattr(error, "claim", None)
             raise RefusedToken(f"claim_{claim}" if claim in ("aud", "iss", "nbf", "iat") else "claims") from error
         except (ValidationError, ValueError, OverflowError, OSError) as error:
             raise RefusedToken("claims") from error
         if self.revoked(principal):
-            raise RefusedToken("revoked")
+            raise RefusedToken("revoked", principal.id)
         return principal
 
     def _known_claims(self, text: str) -> dict[str, Any]:

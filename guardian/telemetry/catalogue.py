@@ -158,7 +158,7 @@ METRICS: Mapping[Metric, Spec] = {
     ),
     "guardian_auth_failures_total": Spec(
         "counter",
-        "Refused credentials by reason. Growth from one place: somebody is trying.",
+        "Refused credentials by reason. Growing: the log of control (`token_refused`) says from where.",
         ("reason",),
         _each(
             *("missing", "certificate", "malformed", "algorithm", "type", "unknown_key", "signature", "expired"),

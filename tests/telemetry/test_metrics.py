@@ -72,12 +72,12 @@ def test_what_a_counter_may_count_is_shown_before_it_counts() -> None:
 @pytest.mark.parametrize(
     ("name", "label", "source", "said"),
     [
-        ("guardian_auth_failures_total", "reason", "keys/tokens.py", r'RefusedToken\("(\w+)"\)'),
+        ("guardian_auth_failures_total", "reason", "keys/tokens.py", r'RefusedToken\("(\w+)"'),
         (
             "guardian_auth_failures_total",
             "reason",
             "control/authentication/gate.py",
-            r'(?:reason=|_disbelieved\()"(\w+)"',
+            r'disbelieved\("(\w+)"',
         ),
         ("guardian_events_total", "outcome", "stream/commit.py", r'_events_total", .*, outcome="(\w+)"'),
         ("guardian_envelopes_total", "result", "stream/envelopes.py", r'_envelopes_total", .*, result="(\w+)"'),

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from guardian.control.authentication.certificates import binding_holds
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, in_log, problem_response
+from guardian.control.remembered import Seldom
 from guardian.errors import GuardianError
 from guardian.keys.tokens import RefusedToken
 from guardian.telemetry import logger
@@ -34,6 +35,9 @@ _MOST_SIGNED = 256 * 1024
 
 _PROMPT = timedelta(seconds=1)
 """A body that takes longer may outlive its token."""
+_LINES = 5
+"""So many refusals of one kind from one place are in the log each minute; `_MOST_LINES` of all together."""
+_MOST_LINES = 100
 _CHALLENGE = 'Bearer realm="guardian"'
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -51,6 +55,7 @@ class Gate:
     def __init__(self, app: ASGIApp, deps: ControlDeps) -> None:
         self._app = app
         self._deps = deps
+        self._refusals = Seldom(span=timedelta(minutes=1), most=_MOST_LINES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,8 +85,9 @@ class Gate:
             self._check_length(headers, most)
             if scope["path"] not in PUBLIC | SIGNED:
                 peer = scope["client"][0] if scope.get("client") else None
-                token = self._offered(headers)
-                known = partial(self._authenticate, token, headers, peer)
+                disbelieved = partial(self._disbelieved, request_id, peer)
+                token = self._offered(headers, disbelieved)
+                known = partial(self._authenticate, token, headers, peer, disbelieved)
                 admit = state["admit"] = partial(run_in_threadpool, known)
                 state["principal"] = await admit()
         except Refusal as refusal:
@@ -106,31 +112,42 @@ class Gate:
         path = str(getattr(route, "path_format", "unmatched"))
         deps.metrics.observe("guardian_request_seconds", deps.stopwatch() - started, route=path)
 
-    def _offered(self, headers: Headers) -> str:
+    def _offered(self, headers: Headers, disbelieved: Callable[[str], None]) -> str:
         """The token. Who shows none takes no thread from those who wait for theirs to be checked."""
         offered = headers.getlist("authorization")
         scheme, _, text = offered[0].partition(" ") if len(offered) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not text.strip():
-            self._deps.metrics.add("guardian_auth_failures_total", reason="missing")
+            disbelieved("missing")
             raise Refusal(401, "send a token as Authorization: Bearer …", headers=_challenge())
         return text.strip()
 
-    def _authenticate(self, token: str, headers: Headers, peer: str | None) -> Principal:
+    def _authenticate(
+        self, token: str, headers: Headers, peer: str | None, disbelieved: Callable[[str, str | None], None]
+    ) -> Principal:
         deps = self._deps
         try:
             principal = deps.tokens.verify(token, now=deps.clock())
         except RefusedToken as refused:
-            raise self._disbelieved(refused.code) from refused
+            disbelieved(refused.code, refused.principal)
+            raise _invalid() from refused
         checked = deps.settings.client_certificates
         told = [] if checked is None else headers.getlist(checked.header)
         if not binding_holds(principal, checked, peer=peer, told=told):
-            raise self._disbelieved("certificate")
+            disbelieved("certificate", principal.id)
+            raise _invalid()
         return principal
 
-    def _disbelieved(self, code: str) -> Refusal:
-        self._deps.metrics.add("guardian_auth_failures_total", reason=code)
-        _log.warning("token_refused", code=code)
-        return Refusal(401, "this token is not valid here", headers=_challenge("invalid_token"))
+    def _disbelieved(self, request_id: str, peer: str | None, code: str, principal: str | None = None) -> None:
+        """Count it, and log who it was; of many, few lines. `so_far`, all of this code since the start, tells how
+        many lie between two of them. `principal` only where the token's signature held.
+        """
+        deps = self._deps
+        deps.metrics.add("guardian_auth_failures_total", reason=code)
+        kind, now = (code, peer or "", principal or ""), deps.clock()
+        if any(self._refusals.first("", *kind, str(line), now=now) for line in range(_LINES)):
+            so_far = int(deps.metrics.value("guardian_auth_failures_total", reason=code))
+            said = {"correlation_id": request_id, "peer": peer, "principal": principal}
+            _log.warning("token_refused", code=code, **said, so_far=so_far)
 
     def _most(self, path: str) -> int:
         """How many bytes a body may have."""
@@ -181,6 +198,10 @@ def principal_of(request: Request) -> Principal:
 
 def _too_large(most: int) -> Refusal:
     return Refusal(413, f"a request body may have {most} bytes")
+
+
+def _invalid() -> Refusal:
+    return Refusal(401, "this token is not valid here", headers=_challenge("invalid_token"))
 
 
 def _challenge(error: str = "") -> dict[str, str]:

@@ -9,6 +9,7 @@ import anyio.to_thread
 import httpx
 import pytest
 from sqlalchemy import event
+from structlog.testing import capture_logs
 from whole_store import ledger_entries
 
 from guardian.control.app import create_app
@@ -381,3 +382,41 @@ def test_however_many_ask_whether_control_is_ready_it_looks_once(stage, monkeypa
     )
     assert {got.status_code for got in _asked(stage, *["/readyz"] * 30, threads=40)} == {200}
     assert len(looked) == 1
+
+
+def _refusals(lines):
+    return [each for each in lines if each["event"] == "token_refused"]
+
+
+def test_the_log_says_who_showed_a_refused_token(stage, tmp_path):
+    forgeries = _forgeries(stage, tmp_path)
+    with capture_logs() as lines:
+        got = {
+            name: stage.client.get("/v1/whoami", headers={"Authorization": f"Bearer {token or ''}"})
+            for name, token in forgeries.items()
+        }
+    told = {each["correlation_id"]: each for each in _refusals(lines)}
+    said = {name: told[answer.json()["correlation_id"]] for name, answer in got.items()}
+    assert {each["peer"] for each in said.values()} == {"testclient"}
+    assert {name: each["principal"] for name, each in said.items() if each["principal"] is not None} == {
+        "expired": "admin-9",
+        "revoked": "admin-8",
+    }
+    parts = {part for token in forgeries.values() if token for part in token.split(".") if len(part) > 8}
+    assert not [part for part in parts if part in str(lines)]
+
+
+def test_a_flood_of_refused_tokens_is_a_few_lines_a_minute_and_their_number(stage):
+    def show(token, times=20):
+        with capture_logs() as lines:
+            for _ in range(times):
+                stage.client.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"})
+        return [each["so_far"] for each in _refusals(lines)]
+
+    good = {"role": "admin", "tenants": ["*"], "ttl": HOUR, "now": stage.clock() - 24 * HOUR}
+    assert show("rubbish") == [1, 2, 3, 4, 5]
+    assert show(stage.deps.tokens.issue("admin-9", **good).text) == [1, 2, 3, 4, 5]  # not hidden by the rubbish
+    stage.clock.pass_(minutes=1)
+    assert show("rubbish", 1) == [21]
+    expired = [stage.deps.tokens.issue(f"admin-{n}", **good).text for n in range(150)]
+    assert sum(len(show(each, 1)) for each in expired) == 99
