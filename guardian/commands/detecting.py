@@ -1,6 +1,7 @@
 """Which format is a log, and what does guardian understand of it? For people about to point it at theirs."""
 
 import dataclasses
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,9 @@ _REASONS = 5
 _NOBODY = "-"
 _GRANTS = 20
 _ENOUGH = 20
+_LOOKED_AT = 100
+_TEXTS = ("log", "message", "msg")
+_PARSE = "have the collector parse them (fluent-bit: Merge_Log On; filebeat: the parser ndjson)"
 _NEARLY_ALL = 0.9
 _SESSIONS = 100_000
 """Advice on how sessions are named needs so many calls, and so large a share of sessions with one only; of more
@@ -63,7 +67,8 @@ class Alone:
 class Tally:
     """What became of the records of one format (None: of none that is known). `only_auto`: how many of guardian's
     own format only `auto` reads whole. `calls`: how many each session has that `source.session` chose the name of,
-    with what that is. `spoken`: how many each gateway has of each tenant."""
+    with what that is. `spoken`: how many each gateway has of each tenant. `ways`: what to do about the first
+    records of no known format, None where they are JSON."""
 
     format: str | None
     records: int = 0
@@ -75,6 +80,7 @@ class Tally:
     missing: Counter[str] = field(default_factory=Counter)
     calls: Counter[tuple[SessionKey, SessionName]] = field(default_factory=Counter)
     spoken: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ways: Counter[str | None] = field(default_factory=Counter)
 
     def count(self, event: DecisionEvent) -> None:
         """Count the call for its gateway; and for its session, unless it could have no other name: it has neither
@@ -104,6 +110,11 @@ class Tally:
         """The share of what the records hold, one or many entries each, that could be read, in [0, 1]."""
         held = self.decisions + self.skipped + self.refused
         return 1 - self.refused / held if held else 0.0
+
+    @property
+    def way(self) -> str | None:
+        """How a collector or gateway should write these records, where most are text; None where nothing helps."""
+        return self.ways.most_common(1)[0][0] if self.ways else None
 
     @property
     def callless(self) -> bool:
@@ -165,6 +176,8 @@ def detect(settings: Settings, file: Path, update: Update) -> list[Tally]:
         if line.format == OWN:
             tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)
         tally.reasons.update(line.refusals)
+        if line.format is None and tally.records <= _LOOKED_AT:
+            tally.ways[_way(line.record.value)] += 1
         if session is not None:
             tally.reasons[f"as a session line {session.error}"] += 1
         for event in line.events:
@@ -207,6 +220,30 @@ def grants(tallies: Iterable[Tally]) -> str:
     more = [f"# and {len(pairs) - _GRANTS:,} more"] if len(pairs) > _GRANTS else []
     head = "gateways:  # as the log has it; leave out whom a gateway may not speak for"
     return "\n  ".join([head, *lines, *more])
+
+
+def _way(value: bytes) -> str | None:
+    """What to do where a record is text around JSON, or no JSON at all; None for other JSON, damaged or not."""
+    body = _json(value)
+    if isinstance(body, dict):
+        for name in _TEXTS:
+            if isinstance(text := body.get(name), str) and isinstance(_json(text), dict):
+                return f"Its records lie in `{name}` as text: {_PARSE}"
+        return None
+    try:
+        head, brace, rest = value.decode("utf-8").strip().partition("{")
+    except UnicodeDecodeError:
+        return None
+    if brace and head and isinstance(_json(brace + rest), dict):
+        return f"Its records lie behind a prefix: {_PARSE}"
+    return "It is a text log: have the gateway write JSON" if head and not head.startswith(("[", '"')) else None
+
+
+def _json(text: bytes | str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _session_in(line: Line) -> SessionLine | LineError | None:

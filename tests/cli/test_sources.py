@@ -251,6 +251,25 @@ def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     assert any(reason.startswith("unknown_format") for reason in tallies[None]["reasons"])
 
 
+def test_detect_says_what_to_do_with_records_that_are_shipped_as_text(guardian, tmp_path: Path) -> None:
+    lines = (SAMPLES / "opa.jsonl").read_text().splitlines()
+    shipped = {
+        "in `log` as text": [json.dumps({"log": line + "\n", "stream": "stderr"}) for line in lines],
+        "in `message` as text": [json.dumps({"message": line, "kubernetes": {}}) for line in lines],
+        "behind a prefix": [f"2026-11-24T22:07:19.1Z stderr F {line}" for line in lines],
+        "have the gateway write JSON": ["info request gateway=default/gw route={x}"] * 4,
+        "format of your own": [json.dumps({"message": "started", "own": line}) for line in lines],
+    }
+    for hint, records in shipped.items():
+        (tmp_path / "log").write_text("\n".join(records) + "\n")
+        done = guardian("detect", "log")
+        assert [each for each in shipped if each in done.stdout] == [hint], done.stdout
+        assert done.returncode == 3
+    for damaged in (lines[0][:-9].encode(), b"\xff\xfe\x80 stderr"):
+        (tmp_path / "log").write_bytes(damaged + b"\n")
+        assert not [each for each in shipped if each in guardian("detect", "log").stdout]
+
+
 def test_detect_knows_session_lines_and_says_who_reads_them(guardian, tmp_path: Path) -> None:
     line = {"session_id": "s1", "purpose": "review", "actions": [{"tool": "a.read", "args": {}}, {"tool": "b"}]}
     (tmp_path / "log").write_text(json.dumps(line) + "\n")
