@@ -103,7 +103,7 @@ def _tell_of_stops(told: Watched, stopped: Sequence[Peer], say: Callable[..., No
     for name, each in newest.items():
         told.gap, told.gap_since = told.gap or "", told.gap_since or each.last_seen
         say(
-            topic="monitor",
+            topic="unprotected",
             once=f"{name} stopped {each.last_seen.isoformat()}",
             title=f"Monitor {name} was stopped",
             detail=f"process {each.instance} said good-bye, and no other one watches in its place: until one "

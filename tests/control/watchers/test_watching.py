@@ -530,6 +530,11 @@ def test_that_another_one_runs_in_its_place_is_told_and_it_is_shown_no_longer(qu
     watch(quiet.deps)
     assert news(quiet) == ["Monitor monitor-1 was stopped", "Calls are watched again"]
     assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
+    told = quiet.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    with quiet.deps.store.read() as rows:
+        assert len({rows.alerts.case_of(each["finding"]["id"]) for each in told}) == 1, (
+            "one message says how it is"
+        )
 
 
 def test_one_that_fell_silent_before_it_is_no_reason_to_say_that_it_was_missed_all_the_while(quiet):
@@ -550,7 +555,10 @@ def test_a_monitor_that_falls_behind_or_silent_is_missed_as_ever_while_another_o
     beat(quiet, instance="m-2", leaving=True)
     quiet.clock.pass_(minutes=2)
     watch(quiet.deps)
-    assert news(quiet, "unprotected") == ["Unprotected for 2 minutes: the monitor is behind or gone"]
+    assert news(quiet, "unprotected") == [
+        "Monitor monitor-1 was stopped",
+        "Unprotected for 2 minutes: the monitor is behind or gone",
+    ]
 
 
 def test_a_good_bye_is_remembered_by_a_control_that_ends_right_after_it(make_stage):
