@@ -60,8 +60,10 @@ def beneath(case: str, view: CaseView) -> Block:
     match view.state:
         case "revoked":
             chosen = [reinstate, verdict, evidence]
-        case "reinstated" | "dismissed":
+        case "reinstated":
             chosen = [*revoke, *fine, evidence]
+        case "dismissed":
+            chosen = [*revoke, verdict, *fine, evidence]
         case _:
             chosen = [*revoke, verdict, snooze, *fine, evidence]
     return {"type": "actions", "block_id": "acts", "elements": chosen}

@@ -89,8 +89,8 @@ def known_to_people(rows: ControlRows, session: SessionKey, now: datetime) -> st
 
 
 def waved_through(finding: Finding) -> str:
-    """For the feed: the rules that are broken in a finding that people dismiss. Of what else the session is
-    accused they say nothing."""
+    """For the feed: the rules that are broken in a finding that people judge. Of what else the session is accused
+    they say nothing."""
     return rules_told(_named(finding)) or NOTHING
 
 

@@ -31,6 +31,9 @@ def hear(
     of, anything else: it waits for their next word. Whoever knew of a doubt did not thereby know of the fact of
     the same name.
 
+    Confirmed: of what `detail` says that people knew of, nothing is pardoned any more: a verdict that is corrected
+    leaves no trace, and the next act that breaks the rule accuses again.
+
     Lapsed: the evidence stays, and a flagged session stays flagged; the next act may ask for revocation again.
 
     Registered: control has an envelope with the digest `detail` on record for the session from now on.
@@ -44,8 +47,7 @@ def hear(
             later = tuple(
                 name
                 for name in state.breaches
-                if state.named_at.get(name, at) > at
-                or (known and known.isdisjoint({name, name.removesuffix(DOUBT)}))
+                if state.named_at.get(name, at) > at or (known and not _is_known(name, known))
             )
             named = [name for name in state.breaches if name not in later]
             named += [_PARENT] * (_PARENT in known)  # control may have taken it along before anything was found
@@ -73,7 +75,10 @@ def hear(
             others = (digest for digest in state.registered if digest != detail)
             return state.model_copy(update={"registered": (*others, detail)[-REGISTERED_KEPT:]})
         case HumanWord.CONFIRMED:
-            return state
+            _, known = judged(detail)
+            accused = [name for name in state.pardoned if _is_known(name, known)]
+            pardoned = tuple(name for name in state.pardoned if name not in accused)
+            return state.model_copy(update={"pardoned": pardoned, **naming(state, accused, at)})
         case _:  # pragma: no cover
             assert_never(word)
 
@@ -84,6 +89,11 @@ def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str,
     kept = _kept((*state.breaches, *names))
     known = {name: when for name, when in state.named_at.items() if name in kept}
     return {"breaches": kept, "named_at": known | {name: at for name in kept if name not in state.breaches}}
+
+
+def _is_known(name: str, known: Collection[str]) -> bool:
+    """Whether people knew of this. Who knew of the fact knew of the doubt, too."""
+    return name in known or name.removesuffix(DOUBT) in known
 
 
 def _kept(names: Iterable[str]) -> tuple[str, ...]:

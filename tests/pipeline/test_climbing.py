@@ -324,6 +324,16 @@ def test_a_pardoned_rule_no_longer_accuses_but_another_still_does(new_world, bod
     assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.FLAG)]
 
 
+def test_what_people_confirm_after_all_accuses_again_at_the_next_act(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world.feed(body(1, **EXPIRED))
+    for word in (HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED):
+        world.hear(word, detail="fnd_1 envelope_expired")
+    world.feed(body(2, **EXPIRED))
+    assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.REVOKE)]
+    assert [b.name for b in world.told(Kind.DRIFT)[-1].breaches] == ["envelope_expired"]
+
+
 def test_who_waves_a_doubt_through_has_not_waved_through_the_fact_of_the_same_name(new_world, body) -> None:
     """The agent chooses which comes first, and with which tool."""
     world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))

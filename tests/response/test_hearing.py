@@ -71,6 +71,27 @@ def test_who_knew_of_a_doubt_has_not_pardoned_the_fact(known: tuple[str, ...], p
     assert after.breaches == tuple(name for name in named if name not in pardoned)
 
 
+def test_whoever_corrects_a_dismissal_pardons_nothing_of_it_and_may_dismiss_it_again() -> None:
+    named = dict.fromkeys(("expired", "outside#1?", "outside#2"), NOW - timedelta(hours=1))
+    state = SessionState(breaches=tuple(named), named_at=named, pardoned=("of_another_finding",))
+    said = f"fnd_1 {rules_told(['expired', 'outside#1?'])}"
+    dismissed = hear(state, HumanWord.FALSE_POSITIVE, NOW, said, lasting=())
+    later = NOW + timedelta(seconds=1)
+    after = hear(dismissed, HumanWord.CONFIRMED, later, said, lasting=())
+    assert after.pardoned == ("of_another_finding",)
+    assert set(after.breaches) == set(named) == set(after.named_at)
+    again = hear(after, HumanWord.FALSE_POSITIVE, later + timedelta(seconds=1), said, lasting=())
+    assert (again.pardoned, again.breaches) == (dismissed.pardoned, dismissed.breaches)
+
+
+@pytest.mark.parametrize("detail", ["", "fnd_1", "fnd_1 -", "fnd_1 expired"])
+def test_a_first_confirmation_leaves_the_memory_as_it_is(detail: str) -> None:
+    state = SessionState(
+        stage=Stage.FLAGGED, breaches=("expired",), named_at={"expired": NOW}, pardoned=("other",)
+    )
+    assert hear(state, HumanWord.CONFIRMED, NOW, detail, lasting=()) == state
+
+
 @pytest.mark.parametrize("stage", [Stage.CLEAR, Stage.FLAGGED])
 def test_a_lapse_leaves_flagged_what_was(stage: Stage) -> None:
     state = SessionState(stage=stage, transition=3, evidence=Gathered(n=1, top=3.0))

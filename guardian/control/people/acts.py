@@ -170,10 +170,10 @@ def judge(
             act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
                 word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
-                detail = f"{each.id} {waved_through(each) if dismissed else ''}".strip()
+                detail = f"{each.id} {waved_through(each)}"
                 act.rows.sessions.say(session, word, act.now, human=True, detail=detail)
-        if dismissed:
-            act.rows.sessions.acquit(session)
+        if dismissed or said is not None:  # a first confirmation leaves it as it stands
+            act.rows.sessions.weigh(session)
         view = stored.view if again else stored.view.model_copy(update={"verdict": verdict})
         return _judged(view, also=tuple(each.id for each in also), unjudged=len(others) - len(also))
 

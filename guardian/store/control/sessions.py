@@ -224,10 +224,9 @@ class SessionRows:
         if "restarted_at" in values:
             self._update(key, {"worst": WORST})
 
-    def acquit(self, key: SessionKey) -> None:
-        """Flagged no longer, unless a finding still accuses it."""
-        if not FindingRows(self.connection).accusing(key):
-            self._update(key, {"flagged": False})
+    def weigh(self, key: SessionKey) -> None:
+        """Flagged while a finding accuses it, and no longer."""
+        self._update(key, {"flagged": FindingRows(self.connection).accusing(key)})
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
         """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one."""

@@ -88,6 +88,40 @@ def test_no_drift_is_dismissed_that_came_after_the_case_was_shown_and_goes_behin
     assert (got.status_code, case(stage)) == (412, (shown, "flagged", 2))
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_dismissal_that_is_corrected_leads_to_what_the_confirmation_alone_would_have_led_to(stage, two, whole):
+    say(stage, two[0], "confirmed")
+    for verdict in ("false_positive", "confirmed"):
+        stage.clock.pass_(minutes=1)
+        say(stage, two[1], verdict, case=whole)
+    assert (stage.status(), case(stage)) == ("flagged", (two[1], "confirmed", 0))
+    (listed,) = stage.call("GET", "/v1/sessions", params={"status": "flagged"}).json()["items"]
+    assert listed["session_id"] == "sess_1"
+    word = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]
+    said = (two[1], set(SEND[0].told.remembered))
+    assert (word["word"], judged(word["detail"])) == ("confirmed", said), "so that nothing of it stays pardoned"
+    say(stage, two[1], "benign")
+    say(stage, two[0], "benign")
+    assert stage.status() == "active"
+
+
+def test_a_session_whose_only_dismissal_is_corrected_is_flagged_again_unless_it_was_given_back_since(
+    stage, a_finding
+):
+    found = stage.submit(a_finding()).json()["finding_id"]
+    stage.clock.pass_(minutes=1)
+    say(stage, found)
+    assert stage.status() == "active"
+    say(stage, found, "confirmed")
+    assert stage.status() == "flagged"
+    stage.revoke()
+    stage.reinstate()
+    stage.clock.pass_(minutes=1)
+    for verdict in ("benign", "confirmed"):
+        say(stage, found, verdict)
+        assert stage.status() == "active"
+
+
 def test_a_session_with_a_drift_that_nobody_judged_is_no_honest_one(stage, two):
     say(stage, two[0])
     (row,) = stage.call("GET", "/v1/feedback", "analyst").json()["items"]

@@ -87,7 +87,7 @@ class History:
             word = HumanWord.CONFIRMED if confirmed else HumanWord.FALSE_POSITIVE
             self.rows.sessions.say(told.key, word, self.now, human=True)
         if not confirmed:
-            self.rows.sessions.acquit(told.key)
+            self.rows.sessions.weigh(told.key)
 
 
 def severities(connection: Connection, tenant: str) -> list[tuple[str, int, int]]:
