@@ -24,6 +24,7 @@ _MUTE = logging.getLogger(__name__)  # slack-sdk logs each failure; whoever aske
 _MUTE.setLevel(logging.CRITICAL)
 _PAGES, _PAGE = 100, 200
 _ANSWER_S = 10
+_FORM_S = 3  # after which Slack takes no form for a click
 _REQUESTS = 3  # that a call may take: two more where Slack asks for a short wait
 _READS = frozenset({"conversations.history", "conversations.replies", "conversations.info", "users.info"})
 _TRANSIENT = frozenset(
@@ -85,6 +86,8 @@ class SlackCalls:
         self._reader = WebClient(
             token=token, base_url=base, timeout=seconds, retry_handlers=[short, again], logger=_MUTE
         )
+        soon: Any = min(timeout, _FORM_S)
+        self._opener = WebClient(token=token, base_url=base, timeout=soon, retry_handlers=[], logger=_MUTE)
         self._me: Mapping[str, Any] | None = None
 
     def me(self) -> Mapping[str, Any]:
@@ -101,8 +104,12 @@ class SlackCalls:
         return frozenset(scope.strip() for scope in text.split(",") if scope.strip())
 
     def write(self, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
-        """chat.postMessage, chat.update, chat.postEphemeral, views.open."""
+        """chat.postMessage, chat.update, chat.postEphemeral."""
         return self._called(self._writer, method, body)
+
+    def open(self, trigger: str, view: Mapping[str, Any]) -> None:
+        """Open a form for a click, or none: what Slack does not answer in time comes too late."""
+        self._called(self._opener, "views.open", {"trigger_id": trigger, "view": view}, requests=1)
 
     def read(self, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
         return self._called(self._reader, method, body)
@@ -141,17 +148,19 @@ class SlackCalls:
                 return
         raise NeverTaken(f"Slack channel {channel} has too many messages to tell whether this one arrived")
 
-    def _called(self, client: WebClient, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
-        answer = self._answered(client, method, body)
+    def _called(
+        self, client: WebClient, method: str, body: dict[str, Any], *, requests: int = _REQUESTS
+    ) -> Mapping[str, Any]:
+        answer = self._answered(client, method, body, requests=requests)
         if not isinstance(answer.data, dict):
             raise RetryLater(f"Slack {method}: an answer that is not JSON")
         return answer.data
 
-    def _answered(self, client: WebClient, method: str, body: dict[str, Any]) -> Any:
+    def _answered(self, client: WebClient, method: str, body: dict[str, Any], *, requests: int = _REQUESTS) -> Any:
         given = {name: value for name, value in body.items() if value is not None}
         kind = {"params": given} if method in _READS else {"json": given}
         try:
-            with within(_REQUESTS * (client.timeout + _ShortWaits.longest_s)):
+            with within(requests * client.timeout + (requests - 1) * _ShortWaits.longest_s):
                 return client.api_call(method, **kind)  # type: ignore[arg-type]
         except SlackApiError as refusal:
             raise _sorted_out(method, refusal) from None

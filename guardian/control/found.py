@@ -1,7 +1,10 @@
-"""Look a finding up by its id alone: monitors of different tenants may have chosen the same one."""
+"""A finding looked up by its id alone, for monitors of different tenants may have chosen the same one; and its
+purpose."""
 
 from guardian.control.authority import Reach
 from guardian.control.problems import Refusal, absent
+from guardian.domain.finding import Finding
+from guardian.store.columns import storable
 from guardian.store.control.rows import ControlRows
 from guardian.wire.findings import FindingView
 
@@ -16,3 +19,11 @@ def sole_finding(rows: ControlRows, scope: Reach, finding_id: str) -> FindingVie
     if found is None:
         raise absent("finding")
     return found.view
+
+
+def purpose_of(rows: ControlRows, finding: Finding) -> str:
+    """The registered one, where there is one: that is control's record and not what a log says."""
+    registered = rows.envelopes.newest(finding.key)
+    if registered is not None:
+        return storable(registered.envelope.purpose)
+    return "" if finding.subject is None else storable(finding.subject.purpose)

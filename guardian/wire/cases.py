@@ -57,7 +57,8 @@ NO_CASE = "none"
 
 
 class CaseView(Body):
-    """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused.
+    """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused, but a
+    revocation only where the case is no longer open or people have said something since.
 
     `shown` is the finding that people decide on. `unjudged` is how many drifts that people were told of nobody has
     judged. `approvals` are the acts that wait for a second

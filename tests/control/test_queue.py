@@ -30,15 +30,78 @@ def case(stage, session="sess_1"):
 
 def test_an_act_on_a_case_that_moved_on_is_refused_and_changes_nothing(stage, a_finding):
     stage.submit(acted(a_finding))
+    stage.revoke()
     seen = {"If-Match": f'"{case(stage)["digest"]}"'}
-    path = "/v1/sessions/acme/sess_1/revoke"
+    path = "/v1/sessions/acme/sess_1/reinstate"
     stage.submit(acted(a_finding, n=1))
-    late = stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen)
+    late = stage.call("POST", path, "approver", json={"reason": "fine"}, headers=seen)
     assert (late.status_code, late.json()["code"]) == (412, "stale")
-    assert stage.ledger() == []
+    assert stage.status() == "revoked"
     seen = {"If-Match": f'"{case(stage)["digest"]}"'}
-    assert stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen).status_code == 200
-    assert stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen).status_code == 412
+    assert stage.call("POST", path, "approver", json={"reason": "fine"}, headers=seen).status_code == 202
+    assert stage.call("POST", path, "approver", json={"reason": "fine"}, headers=seen).status_code == 412
+
+
+def revoked_on(stage, digest):
+    body, headers = {"reason": "stop"}, {"If-Match": f'"{digest}"'}
+    return stage.call(
+        "POST", "/v1/sessions/acme/sess_1/revoke", "responder", json=body, headers=headers
+    ).status_code
+
+
+def test_to_revoke_an_older_picture_will_do_while_people_have_said_nothing_since(stage, a_finding):
+    stage.submit(acted(a_finding))
+    old = case(stage)["digest"]
+    for n in (1, 2):
+        stage.clock.pass_(minutes=1)
+        stage.submit(acted(a_finding, n=n))
+    assert case(stage)["digest"] != old
+    for path, body in (("cases/acme/sess_1/snooze", {"hours": 1}), ("sessions/acme/sess_1/reinstate", {})):
+        got = stage.call(
+            "POST", f"/v1/{path}", "approver", json={"reason": "x", **body}, headers={"If-Match": f'"{old}"'}
+        )
+        assert got.status_code == 412, "everything else is bound to what was seen"
+    assert revoked_on(stage, old) == 200
+    assert revoked_on(stage, old) == 412, "it is not open any more"
+
+
+@pytest.mark.parametrize(
+    "spoken", ["dismissed", "beside", "confirmed", "given back", "excepted", "denied", "forgotten"]
+)
+def test_it_will_not_do_once_somebody_spoke(stage, a_finding, hard, spoken):
+    found, beside = acted(a_finding), of_its_gateway(acted(a_finding))
+    for each in (found, beside):
+        stage.submit(each)
+    if spoken == "denied":
+        stage.enforce()
+        stage.call(
+            "PUT", "/v1/sessions/acme/sess_1/protection", "approver", json={"protected": True, "reason": "x"}
+        )
+        asked = stage.submit(acted(a_finding, n=1, wanted=Effect.REVOKE, breaches=hard)).json()["approval_id"]
+    old = case(stage)["digest"]
+    stage.clock.pass_(minutes=1)
+    match spoken:
+        case "dismissed":
+            judged(stage, found, "benign")
+        case "beside":
+            judged(stage, beside, "benign")
+        case "confirmed":
+            judged(stage, found, "confirmed")
+        case "given back":
+            stage.revoke()
+            stage.reinstate()
+        case "excepted":
+            assert excepted(stage, found.id).status_code == 200
+        case "denied":
+            assert stage.decide(asked, "deny", "responder").status_code == 200
+        case "forgotten":
+            old = "0" * 48
+    stage.clock.pass_(minutes=1)
+    epoch = int(spoken in ("dismissed", "given back"))
+    assert stage.submit(acted(a_finding, n=5, epoch=epoch, tool="crm.write")).json()["effect"] == "flag"
+    assert case(stage)["state"] in ("flagged", "confirmed")
+    assert revoked_on(stage, old) == 412
+    assert revoked_on(stage, case(stage)["digest"]) == 200
 
 
 def test_a_repeated_act_gets_the_first_answer_though_it_changed_the_case_itself(stage, a_finding):
@@ -499,6 +562,20 @@ def test_who_may_and_how_long(stage, a_finding):
     assert stage.submit(acted(a_finding, "later")).json()["effect"] == "flag"
     assert stage.call("GET", "/v1/exceptions").json()["items"] == []
     assert len(stage.call("GET", "/v1/exceptions?ended=true").json()["items"]) == 1
+
+
+def test_that_somebody_ended_an_exception_is_told_once_in_the_message_of_its_making(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    path = f"/v1/exceptions/{excepted(stage, found).json()['id']}/end"
+    for role in ("analyst", "approver"):
+        assert stage.call("POST", path, role, json={"reason": "over"}).json()["ended_by"] == "analyst-1"
+    told = stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
+    assert [each["finding"]["title"] for each in told] == [
+        "analyst-1 ended the exception of approver-1 for crm.read",
+        "approver-1 made an exception for crm.read",
+    ]
+    with stage.deps.store.read() as rows:
+        assert len({rows.alerts.case_of(each["finding"]["id"]) for each in told}) == 1
 
 
 def test_an_exception_holds_without_its_owners_token_and_the_list_says_that_one_was_withdrawn(stage, a_finding):

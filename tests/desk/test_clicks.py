@@ -162,6 +162,61 @@ def test_a_button_on_an_old_picture_is_refused_and_the_message_brought_up_to_dat
     assert "Done" in flagged.told(2)
 
 
+def test_who_revokes_what_did_more_since_the_message_was_written_is_not_held_up(flagged, slack, a_finding) -> None:
+    old = click(slack, flagged.root(), "Revoke now", MAYA)
+    flagged.submit(a_finding(n=1, one_in=90_000))
+    flagged.send(old)
+    assert "Done: the session is revoked" in flagged.told()
+
+
+def test_who_is_refused_a_revocation_is_told_how_to_revoke_all_the_same(office, slack, a_finding) -> None:
+    office.submit(a_finding(session="my session"))
+    office.settle()
+    old = click(slack, office.root("my session"), "Revoke now", MAYA)
+    with office.client("lee", "approver") as lee:
+        lee.judge(lee.case("acme", "my session").shown.finding.id, "benign", reason="ours")
+    office.send(old)
+    told = office.told()
+    assert ("out of date" in told, "now" in told) == (True, False)
+    asked = re.search("/guardian (revoke .*) REASON", told)
+    assert office.command(f"{asked[1]} it is not") == "`my session` in `acme` is revoked."
+
+
+def test_a_dismissal_that_was_a_slip_is_put_right_in_slack(flagged) -> None:
+    for count, verdict in enumerate(("false_positive", "confirmed"), start=1):
+        flagged.click("Give a verdict …", LEE)
+        flagged.form(count)
+        flagged.fill_in(LEE, verdict=verdict)
+        flagged.told(count)
+        flagged.after(minutes=2)
+    assert "Confirmed" in flagged.text()
+    assert status(flagged) == "flagged"
+
+
+def test_no_act_waits_for_forms_that_slack_does_not_open_nor_for_answers_that_it_does_not_take(
+    flagged, slack, monkeypatch
+) -> None:
+    calls, go_on = flagged.queue.desk._calls, threading.Event()
+    monkeypatch.setattr(calls, "open", lambda *_: go_on.wait(60))
+    monkeypatch.setattr(calls, "write", lambda *_: go_on.wait(60))
+    for button in ("Show evidence", "Revoke now"):
+        for _ in range(8):
+            flagged.click(button, GLOBEX if button == "Revoke now" else MAYA)
+    flagged.click("Revoke now")
+    assert slack.until(lambda: status(flagged) == "revoked")
+    assert not go_on.is_set()
+    go_on.set()
+
+
+def test_a_form_that_slack_does_not_take_in_its_three_seconds_is_given_up(flagged, slack) -> None:
+    slack.read_troubles.append("slow_after")  # after longer than that it hangs up
+    with capture_logs() as lines:
+        flagged.click("Show evidence")
+        assert "Press the button again" in flagged.told()
+    (line,) = [each for each in lines if each["event"] == "slack_form_not_opened"]
+    assert line["error"].startswith("Slack views.open: TimeoutError")
+
+
 def flagged_id(office):
     with office.client("root", "admin") as admin:
         return admin.case("acme", "sess_1").shown.finding.id

@@ -77,7 +77,7 @@ async def _seen(
         Header(
             alias="If-Match",
             max_length=80,
-            pattern=rf'^"([0-9a-f]{{32}}|{NO_CASE})"$',
+            pattern=rf'^"([0-9a-f]{{32,48}}|{NO_CASE})"$',
             description="The digest of the case as it was looked at (`GET /v1/cases/...`), in quotes: a case that"
             " moved on is refused with 412. `none` for one that had no case.",
         ),

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from guardian.alerting.rules import rank
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.deps import ControlDeps
+from guardian.control.found import purpose_of
 from guardian.control.people.approvals import overtaken
 from guardian.control.problems import Refusal
 from guardian.domain.envelope import purpose_family
@@ -27,6 +28,7 @@ from guardian.wire.sessions import SessionView
 
 LATEST, _SEARCHED, _SIMILAR = 20, 200, 3
 _MOST_APPROVALS = 10
+_PICTURE, _WORDS = 32, 16  # hexadecimal digits of a digest: of what was shown, and of what people had said
 
 
 def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView | None:
@@ -68,7 +70,8 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
-    return view.model_copy(update={"digest": _digest(view, unjudged)})
+    digest = _digest(view, unjudged) + _words(rows, view, session, found, deps.clock())
+    return view.model_copy(update={"digest": digest})
 
 
 def as_it_went(found: Sequence[FindingView], session: StoredSession | None) -> list[FindingView]:
@@ -143,19 +146,57 @@ def _digest(view: CaseView, unjudged: Sequence[str]) -> str:
         *(f"also {entry.revision}" for entry in view.also_revoked),
         *(f"with {name}" for name in unjudged if name != view.shown.finding.id),
     )
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return _hashed(parts)[:_PICTURE]
 
 
-def moved_on(deps: ControlDeps, rows: ControlRows, key: SessionKey, seen: str | None) -> Refusal | None:
-    """A Refusal (412) when the case is not the one that `seen` names any more. It says how the case stands, so it
-    is for those whom policy permits the act.
+def _words(
+    rows: ControlRows, view: CaseView, session: StoredSession, found: Sequence[FindingView], now: datetime
+) -> str:
+    """Names what people have said of the session: their last word, a verdict that was none on the session itself,
+    a revocation that they denied, the exceptions made from its findings."""
+    beside = [each.verdict.at for each in found if each.verdict is not None and not _is_drift(each)]
+    asked = rows.approvals.decided(view.tenant_id, view.session_id, "revoke", {})
+    family = purpose_family(purpose_of(rows, view.shown.finding))
+    its = {each.finding.id for each in found}
+    excused = rows.exceptions.in_force(view.tenant_id, family, now)
+    parts = (
+        str(session.seq),
+        str(session.view.last_word_at),
+        str(max(beside, default=None)),
+        asked.view.id if asked is not None and asked.view.state == "denied" else "",
+        *(each.id for each in excused if each.finding_id in its),
+    )
+    return _hashed(parts)[:_WORDS]
+
+
+def _hashed(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def shows(view: CaseView, seen: str, *, revoking: bool = False) -> bool:
+    """Whether an act on the case as `seen` names it is one on the case as it stands.
+
+    To revoke takes power away, so for that an older picture will do while the case is open and people have said
+    nothing since: the more a session does, the sooner its picture is old.
+    """
+    if seen[:_PICTURE] == view.digest[:_PICTURE]:
+        return True
+    is_open = view.state not in ("revoked", "reinstated", "dismissed")
+    return revoking and is_open and seen[_PICTURE:] == view.digest[_PICTURE:]
+
+
+def moved_on(
+    deps: ControlDeps, rows: ControlRows, key: SessionKey, seen: str | None, *, revoking: bool = False
+) -> Refusal | None:
+    """A Refusal (412) when the case is not the one that `seen` names any more (`shows`). It says how the case
+    stands, so it is for those whom policy permits the act.
 
     NO_CASE names that there is none; None asks for nothing.
     """
     if seen is None:
         return None
     view = case_view(deps, rows, key)
-    if (NO_CASE if view is None else view.digest) == seen:
+    if (seen == NO_CASE) if view is None else shows(view, seen, revoking=revoking):
         return None
     now = "gone" if view is None else view.state
     return Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")

@@ -2,12 +2,13 @@
 
 The desk has no rights of its own. For each click it takes a token of a minute for the mapped principal and calls
 the same routes as everybody, so that policy decides and the audit trail names the person. A button on an old
-picture is refused by control (412), and the message is brought up to date.
+picture is refused by control (412; of a revocation only where people decided since), and the message is brought
+up to date.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from functools import partial
 from threading import BoundedSemaphore, Lock
 from typing import assert_never, cast
 
@@ -23,8 +24,9 @@ from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.standing import under
 from guardian.control.acts_under import in_words
 from guardian.control.cases.case import told
+from guardian.control.cases.view import shows
 from guardian.control.desk.commands import answer_command
-from guardian.control.people.exceptions import purpose_of
+from guardian.control.found import purpose_of
 from guardian.domain.envelope import purpose_family
 from guardian.domain.text import counted
 from guardian.errors import AlertError, ControlError
@@ -40,8 +42,8 @@ from guardian.wire.sessions import ActResult
 
 _AT_ONCE, _WAITING = 4, 200
 _STALE = (
-    "This message was out of date: the case has changed since. Its newest message is brought up to date now; "
-    "please look there."
+    "This message was out of date: the case has changed since. Its newest message is brought up to date as soon "
+    "as Slack takes that; please look there."
 )
 _FAILED = "Guardian could not do this, and its log says why. Look how the case stands before you try again."
 _WHO = "Nothing was done: Slack did not tell guardian who you are. Try again in a moment."
@@ -65,8 +67,12 @@ class Desk:
         self._store, self._calls, self._people = store, calls, people
         self._client, self._refresh, self._metrics = client, refresh, metrics
         self._room = BoundedSemaphore(_WAITING)
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk")
+        # Nobody's act waits for Slack: it opens forms, and takes answers, as slowly as it likes.
+        self._acting = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk-acts")
+        self._opening = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk-forms")
+        self._answering = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk-answers")
         self._taken: dict[Future[None], Click] = {}
+        self._answers: set[Future[None]] = set()
         self._lock = Lock()  # what is taken is known to whoever stops
 
     def take(self, click: Click) -> bool:
@@ -74,8 +80,9 @@ class Desk:
         if not self._room.acquire(blocking=False):
             return False
         try:
+            acts = click.kind != "button" or click.verb == "revoke"
             with self._lock:
-                handled = self._pool.submit(self._handle, click)
+                handled = (self._acting if acts else self._opening).submit(self._handle, click)
                 self._taken[handled] = click
         except RuntimeError:  # stopping
             self._room.release()
@@ -89,11 +96,15 @@ class Desk:
         Those that have not begun after `finish_s` are dropped: counted, logged and, within `tell_s`, told so.
         """
         with self._lock:
-            self._pool.shutdown(wait=False)
+            self._acting.shutdown(wait=False)
+            self._opening.shutdown(wait=False)
             taken = dict(self._taken)
         wait(taken, timeout=finish_s)
         self._drop([click for handled, click in taken.items() if handled.cancel()], tell_s)
-        self._pool.shutdown(wait=True)
+        self._acting.shutdown(wait=True)
+        self._opening.shutdown(wait=True)
+        wait(tuple(self._answers), timeout=tell_s)
+        self._answering.shutdown(wait=True, cancel_futures=True)
 
     def _drop(self, left: Sequence[Click], tell_s: float) -> None:
         tellers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk-drops")
@@ -108,20 +119,22 @@ class Desk:
     def _handle(self, click: Click) -> None:
         try:
             outcome, text = self._outcome(click)
-            if text:
-                self._answer(click, text)
-            self._metrics.add("guardian_slack_clicks_total", outcome=outcome)
-            _log.info("slack_click", user=click.user, kind=click.kind, verb=click.verb, outcome=outcome)
-        except (AlertError, RetryLater, Unshowable) as trouble:
-            self._metrics.add("guardian_slack_clicks_total", outcome="unanswered")
-            _log.warning("slack_click_unanswered", verb=click.verb, error=str(trouble)[:300])
         except Exception as error:  # a bug must not end the desk
-            self._metrics.add("guardian_slack_clicks_total", outcome="failed")
+            outcome, text = "failed", _FAILED
             _log.exception("slack_click_failed", verb=click.verb, error=type(error).__name__)
-            with suppress(AlertError, RetryLater, Unshowable):
-                self._answer(click, _FAILED)
-        finally:
-            self._room.release()
+        _log.info("slack_click", user=click.user, kind=click.kind, verb=click.verb, outcome=outcome)
+        told = self._answering.submit(self._answer, click, text)
+        self._answers.add(told)
+        told.add_done_callback(partial(self._answered, click, outcome))
+
+    def _answered(self, click: Click, outcome: str, told: Future[None]) -> None:
+        self._answers.discard(told)
+        trouble = "guardian stops" if told.cancelled() else told.exception()
+        if trouble is not None:
+            outcome = outcome if outcome == "failed" else "unanswered"
+            _log.warning("slack_click_unanswered", verb=click.verb, error=str(trouble)[:300])
+        self._metrics.add("guardian_slack_clicks_total", outcome=outcome)
+        self._room.release()
 
     def _outcome(self, click: Click) -> tuple[str, str]:
         """What became of it, and what the person is told."""
@@ -142,8 +155,7 @@ class Desk:
                 return self._act(control, click)
         except ControlError as refusal:
             if refusal.status == 412:
-                self._refresh(click.case)
-                return "stale", _STALE
+                return self._stale(click)
             outcome = {403: "denied", 404: "absent", 409: "late"}.get(refusal.status, "refused")
             return outcome, f"Nothing was done. {prose(str(refusal), 900)}"
         except ValidationError as mistake:  # a field of a form that the API would not take
@@ -167,9 +179,8 @@ class Desk:
         if verb == "evidence":
             history = control.case_history(case.tenant_id, case.session_id)
             return self._opened(click, modals.page(alert_of(click.case, view), history.items))
-        if view.digest != click.seen:
-            self._refresh(click.case)
-            return "stale", _STALE
+        if not shows(view, click.seen, revoking=verb == "revoke"):
+            return self._stale(click)
         if verb == "revoke":
             reason = f"Revoke now, clicked in Slack on {view.shown.finding.id}"
             done = control.revoke(case.tenant_id, case.session_id, reason=reason, seen=click.seen)
@@ -186,10 +197,19 @@ class Desk:
             family = purpose_family(purpose_of(rows, finding))
         return self._opened(click, modals.form(click, "\n".join(lines), tool=tool, family=family))
 
+    def _stale(self, click: Click) -> tuple[str, str]:
+        self._refresh(click.case)
+        with self._store.read() as rows:
+            case = rows.cases.get(click.case)
+        if click.verb != "revoke" or case is None:
+            return "stale", _STALE
+        whose = f"{prose(case.tenant_id, 120)}/{typed(case.session_id, 120)}"
+        return "stale", f"{_STALE} To revoke the session as it stands: /guardian revoke {whose} REASON"
+
     def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:
         try:
-            self._calls.write("views.open", {"trigger_id": click.trigger, "view": view})
-        except (AlertError, RetryLater, Unshowable) as trouble:  # Slack grants three seconds
+            self._calls.open(click.trigger, view)
+        except (AlertError, RetryLater, Unshowable) as trouble:
             _log.warning("slack_form_not_opened", verb=click.verb, error=str(trouble)[:300])
             return "unanswered", "Nothing was done: Slack did not open the form in time. Press the button again."
         return "asked", ""
@@ -233,6 +253,8 @@ class Desk:
 
     def _answer(self, click: Click, text: str) -> None:
         """To the person alone, in the channel where the click was made, or where the command's answer goes."""
+        if not text:
+            return
         if click.kind == "command" and click.answer_url:
             self._calls.answer(click.answer_url, text)
         elif click.channel:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from guardian.control.authority import must_reach
 from guardian.control.deps import ControlDeps
-from guardian.control.found import sole_finding
+from guardian.control.found import purpose_of, sole_finding
 from guardian.control.news import tell
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
@@ -20,7 +20,6 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.redacted import hashed
 from guardian.domain.session import HumanWord
 from guardian.domain.text import moment
-from guardian.store.columns import storable
 from guardian.store.control.rows import ControlRows
 from guardian.wire.exceptions import ExceptionRequest, ExceptionView
 from guardian.wire.findings import FindingOutcome
@@ -74,19 +73,10 @@ def make_exception(
         act.rows.exceptions.add(view)
         until = view.expires_at.isoformat(timespec="minutes")
         act.audit(result="made", exception_id=view.id, tool=tool, until=until, finding_id=finding.id)
-        tell(
-            deps,
-            act.rows,
-            topic="exception",
-            tenant_id=view.tenant_id,
-            title=f"{principal.id} made an exception for {tool}"[:300],
-            detail=f"{view.id}: {tool} under {view.purpose} flags nobody until {moment(view.expires_at)}: "
-            f"{view.reason}",
-            severity="low",
-            once=view.id,
-            now=act.now,
-            about=view.id,
+        told = (
+            f"{view.id}: {tool} under {view.purpose} flags nobody until {moment(view.expires_at)}: {view.reason}"
         )
+        _tell(deps, act, view, once=view.id, title=f"{principal.id} made an exception for {tool}", detail=told)
         return view
 
     return permitted(
@@ -97,6 +87,21 @@ def make_exception(
         finding.session_id,
         wanted.reason,
         bound(seen, do),
+    )
+
+
+def _tell(deps: ControlDeps, act: Act, view: ExceptionView, *, once: str, title: str, detail: str) -> None:
+    tell(
+        deps,
+        act.rows,
+        topic="exception",
+        tenant_id=view.tenant_id,
+        title=title,
+        detail=detail,
+        severity="low",
+        once=once,
+        now=act.now,
+        about=view.id,
     )
 
 
@@ -128,6 +133,10 @@ def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, re
         act.audit(result="ended" if changed else "unchanged", exception_id=exception_id)
         ended = act.rows.exceptions.get(exception_id, None)
         assert ended is not None  # noqa: S101 - exceptions are never removed
+        if changed:
+            title = f"{principal.id} ended the exception of {ended.owner} for {ended.tool}"
+            said = f"{ended.id}: {ended.tool} under {ended.purpose} is flagged again: {reason}"
+            _tell(deps, act, ended, once=f"{ended.id} ended", title=title, detail=said)
         return ended
 
     return permitted(deps, principal, "endException", found.tenant_id, None, reason, do)
@@ -206,11 +215,3 @@ def _delegator(rows: ControlRows, finding: Finding) -> str | None:
     if registered is not None:
         return registered.envelope.delegator_id
     return None if finding.subject is None else finding.subject.delegator_id
-
-
-def purpose_of(rows: ControlRows, finding: Finding) -> str:
-    """The registered one, where there is one: that is control's record and not what a log says."""
-    registered = rows.envelopes.newest(finding.key)
-    if registered is not None:
-        return storable(registered.envelope.purpose)
-    return "" if finding.subject is None else storable(finding.subject.purpose)

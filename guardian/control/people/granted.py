@@ -94,7 +94,7 @@ class Act:
 
     def stale(self, seen: str | None, **told: Any) -> Refusal | None:
         """The refusal, audited, of an act on another case than the one that `seen` names."""
-        refusal = moved_on(self.deps, self.rows, self.key, seen)
+        refusal = moved_on(self.deps, self.rows, self.key, seen, revoking=self.asked.action == "revoke")
         if refusal is not None:
             self.audit(**told, result="stale")
         return refusal
