@@ -642,6 +642,39 @@ def test_a_group_that_its_writer_has_just_finished_is_nothing_to_write(
     two.close()
 
 
+@pytest.mark.parametrize("ended", [False, True], ids=["rows that are free", "a group whose lease ended"])
+def test_of_two_monitors_that_look_at_once_each_takes_a_group_of_its_own(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, *, ended: bool
+) -> None:
+    one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=lambda state, _: state) for _ in range(2))
+    for body in (b"a", b"b", b"c"):
+        judged = Judgement(seen={DecisionKey("acme", "gw", body.decode()): "digest"})
+        one.commit(judged, positions={}, base={}, versions={}, member="", now=NOW, archived=body)
+    asked, looks = {"rows": 2, "patience": timedelta(0)}, ("_new", "_abandoned")[ended]
+    if ended:
+        one.spool.take(NOW - timedelta(hours=1), **asked)
+    taken, engine, found = list[Any](), open_engine(postgres), getattr(Spool, looks)
+    second = threading.Thread(target=lambda: taken.append(two.spool.take(NOW, **asked)))
+
+    def meanwhile_another(spool: Spool, *args: Any) -> str | None:
+        name: str | None = found(spool, *args)
+        if spool is one.spool:
+            second.start()
+            while second.is_alive():
+                with reading(engine) as looking:
+                    if looking.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).first():
+                        break
+        return name
+
+    monkeypatch.setattr(Spool, looks, meanwhile_another)
+    taken.insert(0, one.spool.take(NOW, **asked))
+    second.join(60)
+    assert [group.bodies for group in taken] == [(b"a", b"b"), (b"c",)]
+    for each in (one, two):
+        each.close()
+    engine.dispose()
+
+
 def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
     engine = open_engine(postgres)
     with writing(engine) as connection:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, text, update
 
 from guardian.domain.batch import Change
 from guardian.store.engine import reading, writing
@@ -18,6 +18,7 @@ from guardian.store.monitor.tables import spool
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of a group, which is in memory while it is written; unpacked, its rows take several times as much."""
+_TAKING = 0x73706F6F  # "spoo": of PostgreSQL's advisory locks
 Pack = Callable[[Sequence[Change]], bytes]
 """What the archive makes of people's words; this room does not know what is in it."""
 
@@ -38,7 +39,8 @@ def spool_in(connection: Connection, kind: str, body: bytes, *, rows: int, now: 
 
 
 class Spool:
-    """Groups are leased while they are written, so that two monitors rarely write the same one."""
+    """Groups are leased while they are written, so that two monitors rarely write the same one. They take turns at
+    taking: SQLite has one writer at a time anyway, and on PostgreSQL both would find the same rows free."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -67,6 +69,8 @@ class Spool:
             if connection.execute(select(spool.c.id).limit(1)).first() is None:
                 return None
         with writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TAKING})
             ended = now + lease if even_leased else now
             name = self._abandoned(connection, ended, now + 2 * lease)
             name = name or self._new(connection, now, rows, patience)
