@@ -1,10 +1,13 @@
 """The archive put together: its rules and folder from settings, its reader, its writer beside a monitor."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from guardian.archive.compaction import Tidied, tidying
+from guardian.archive.folder import check_folder, folder_id, made_id
 from guardian.archive.reader import Archive
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows, share_memory
@@ -36,6 +39,22 @@ def open_archive(settings: Settings, path: Path | None = None) -> Archive:
             f"{root}: no archive here yet (events/); the monitor fills it, `guardian archive import` back-fills"
         )
     return Archive(root)
+
+
+def check_archive(root: Path, spool: Spool) -> None:
+    """Raises ArchiveError unless what waits goes into this folder. The first that something waits for becomes the
+    one: it gets its id before the store knows of it."""
+    known = spool.folder()
+    if known is None and spool.depth():
+        known = settle_archive(root, spool)
+    if known is not None:
+        check_folder(root, known)
+
+
+def settle_archive(root: Path, spool: Spool, *, anew: bool = False) -> str:
+    """Have what waits go into this folder, unless another was settled on, or `anew` in any case; returns the id of
+    the one it is. Raises ArchiveError where the folder takes no id."""
+    return spool.settle(folder_id(root) or made_id(root, secrets.token_hex(16)), anew=anew)
 
 
 def redaction_of(settings: Settings, fingerprint_key: bytes) -> Redaction:
@@ -75,6 +94,7 @@ def open_archiving(
         pack=pack,
         write=write,
         tidy=tidy,
+        check=partial(check_archive, root, spool),
         clock=utc_now,
         metrics=metrics,
         options=ArchivingOptions(

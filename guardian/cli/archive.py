@@ -115,6 +115,20 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @archive_app.command()
+def adopt(config: ConfigOption = None) -> None:
+    """Make the folder at `archive.path` the archive of the monitor's database, as after the old one was lost.
+
+    Until then nothing is written into another folder than before: it may only be one that is not mounted.
+
+    Example: guardian archive adopt
+    """
+    from guardian.commands.archiving import adopt_archive
+
+    root = adopt_archive(settings_from(config))
+    typer.echo(f"{root} is this database's archive from now on; every monitor of it needs it as archive.path")
+
+
+@archive_app.command()
 def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Merge small files, forget days beyond `archive.keep_days`; the monitor does it hourly.
 

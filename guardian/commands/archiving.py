@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from guardian.archive.compaction import Tidied, count_files, tidying
 from guardian.archive.files import partitions
 from guardian.archive.reader import Archive
-from guardian.bootstrap.archiving import archive_root, open_archive, open_archiving
+from guardian.bootstrap.archiving import archive_root, open_archive, open_archiving, settle_archive
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka import KafkaConsumer
@@ -36,6 +38,14 @@ def tidy_archive(settings: Settings, update: Update) -> Tidied:
     for done in tidying(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days)):
         update(done.merged, None)
     return done
+
+
+def adopt_archive(settings: Settings) -> Path:
+    """Have the monitor's database archived in the configured folder from now on; returns the folder."""
+    root = archive_root(settings)
+    with closing(open_monitor_store(settings)) as store:
+        settle_archive(root, store.spool, anew=True)
+    return root
 
 
 def open_history(settings: Settings, source: str) -> Consumer:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from guardian.archive.folder import check_folder
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
@@ -82,7 +83,8 @@ def _told() -> Iterator[None]:
 
 
 def archive_checked(settings: Settings) -> str:
-    """For the doctor: an archive can be written, where one is kept. Raises ArchiveError."""
+    """For the doctor: where an archive is kept it can be written, and is the database's. Raises ArchiveError, and
+    StoreError where that cannot be known."""
     if settings.archive.path is None:
         return "none is kept (archive.path)"
     root = settings.resolve(settings.archive.path)
@@ -91,6 +93,11 @@ def archive_checked(settings: Settings) -> str:
         _write(there)
     except OSError as error:
         raise ArchiveError(f"{root} {_unwritten(error)}, or set archive.path") from error
+    if is_there(settings, settings.store.monitor):
+        with closing(open_monitor_store(settings)) as store:
+            known = store.spool.folder()
+        if known is not None:
+            check_folder(root, known)
     return f"{root} can be written"
 
 

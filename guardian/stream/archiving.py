@@ -31,8 +31,9 @@ class ArchivingOptions:
 
 class Archiving:
     """`pack` makes the bytes that are committed with a batch, `write` puts a group of them into files, `tidy`
-    merges files and deletes old ones in at least one step: what is due is written before the next. Detection goes
-    first: neither a full disk nor a batch that cannot be packed holds it up."""
+    merges files and deletes old ones in at least one step: what is due is written before the next. `check` raises
+    ArchiveError while nothing may be written here: then nothing is taken, and whoever may can have it. Detection
+    goes first: neither a full disk nor a batch that cannot be packed holds it up."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Archiving:
         pack: Callable[[Judgement], bytes],
         write: Callable[[Group], int],
         tidy: Callable[[datetime], Iterator[object]],
+        check: Callable[[], None] = lambda: None,
         clock: Clock,
         metrics: Metrics,
         options: ArchivingOptions | None = None,
@@ -50,6 +52,7 @@ class Archiving:
         self._pack = pack
         self._write = write
         self._tidy = tidy
+        self._check = check
         self._clock = clock
         self._metrics = metrics
         self._options = options or ArchivingOptions()
@@ -100,10 +103,7 @@ class Archiving:
     def write_due(self, *, everything: bool = False) -> int:
         """Write what is due, or `everything` that waits; returns how many rows reached a file."""
         written = 0
-        patience = timedelta(0) if everything else self._options.patience
-        while group := self._spool.take(
-            self._clock(), rows=self._options.rows, patience=patience, even_leased=everything
-        ):
+        while group := self._taken(everything):
             self._crash("before_archive")
             written += self._write(group)
             self._crash("after_archive")
@@ -111,6 +111,11 @@ class Archiving:
         self._waiting = self._spool.depth()
         self._metrics.set("guardian_archive_waiting", self._waiting)
         return written
+
+    def _taken(self, everything: bool) -> Group | None:
+        self._check()
+        patience = timedelta(0) if everything else self._options.patience
+        return self._spool.take(self._clock(), rows=self._options.rows, patience=patience, even_leased=everything)
 
     def _tidy_on(self) -> bool:
         """The next step, if it is time to tidy; whether another one follows at once."""

@@ -70,7 +70,7 @@ def test_what_only_looks_leaves_an_older_schema_to_the_version_that_still_runs(
     room, at, needs, starts = (
         ("control", "0010", "0018", "guardian serve")
         if command in OF_CONTROL
-        else ("monitor", "m0007", "m0012", "guardian watch")
+        else ("monitor", "m0007", "m0013", "guardian watch")
     )
     with pytest.raises(StoreError, match=f"is at {at}, this version needs {needs}; `{starts}` brings it there"):
         (OF_CONTROL | OF_MONITOR)[command](older)
@@ -131,7 +131,7 @@ def test_what_runs_guardian_and_the_owners_command_bring_a_schema_up_to_date(old
     migrate_control(older)
     assert revision(older, "control") == "0018"
     open_monitor_store(older, makes=True).close()
-    assert revision(older, "monitor") == "m0012"
+    assert revision(older, "monitor") == "m0013"
     assert database_checked(older).startswith("monitor and control databases answer")
 
 

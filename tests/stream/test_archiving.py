@@ -98,6 +98,21 @@ def test_a_full_disk_holds_up_nothing_and_loses_nothing(rig, files, archiving, m
     assert len(files.decisions) == 4
 
 
+def test_what_this_monitor_may_not_write_it_leaves_to_those_that_may(rig, files, archiving, make_event):
+    """Nothing of it is leased, and no clock goes on."""
+
+    def another():
+        raise ArchiveError("another archive")
+
+    one, other = archiving(check=another), archiving()
+    feed(rig, make_event, 4, archived=one.packed)
+    one.run(Stop(2, lambda: None))
+    assert (one.failing, files.decisions) == (True, [])
+    assert rig.metrics.value("guardian_loop_failures_total", loop="archive") == 2
+    other.write_due()
+    assert len(files.decisions) == 4
+
+
 class Stop:
     """Set after `rounds`; between two of them it calls `meanwhile`."""
 

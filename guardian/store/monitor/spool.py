@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, sele
 
 from guardian.domain.batch import Change
 from guardian.store.engine import reading, writing
+from guardian.store.inserts import insert_new, upsert
 from guardian.store.monitor.keys import chunks
-from guardian.store.monitor.tables import spool
+from guardian.store.monitor.tables import archive, spool
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of a group, which is in memory while it is written; unpacked, its rows take several times as much."""
@@ -49,6 +50,17 @@ class Spool:
         """How many decisions and words wait."""
         with reading(self._engine) as connection:
             return int(connection.execute(select(func.coalesce(func.sum(spool.c.rows), 0))).scalar_one())
+
+    def folder(self) -> str | None:
+        """The id of the folder that all of it goes into; None before one was settled on."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(archive.c.folder)).scalar()
+
+    def settle(self, folder: str, *, anew: bool = False) -> str:
+        """Make it this one, unless it is one already, or in any case; returns which it is."""
+        with writing(self._engine) as connection:
+            (upsert if anew else insert_new)(connection, archive, [{"one": 1, "folder": folder}])
+            return str(connection.execute(select(archive.c.folder)).scalar_one())
 
     def take(
         self,

@@ -128,6 +128,12 @@ spool = Table(
     Column("group", String(64), index=True),  # the files that it goes into; null: not yet decided
     Column("leased_until", UtcDateTime),
 )
+archive = Table(
+    "archive",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),  # there is one row at most
+    Column("folder", String(32), nullable=False),  # the id of the folder that the spool goes into
+)
 words = Table(
     "words",
     metadata,
