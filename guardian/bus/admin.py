@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient, NewTopic, OffsetSpec
 from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from guardian.bus.kafka_settings import KafkaSettings
@@ -32,6 +32,16 @@ def topic_partitions(settings: KafkaSettings, topic: str) -> int | None:
             if name == topic and not found.get("error_code"):
                 return len(found["partitions"])
         return None
+
+
+def read_by(settings: KafkaSettings, topic: str, group: str) -> dict[int, int]:
+    """The next offset that the group has to read of each partition, as the broker keeps it. What lies beyond the
+    end is left out: it was read of a topic that was there before. Raises BusError."""
+    with _admin(settings, f"ask how far group {group!r} has read") as admin:
+        kept = admin.list_group_offsets({group: None}).get(group, {})
+        mine = {place: told.offset for place, told in kept.items() if place.topic == topic}
+        ends = admin.list_partition_offsets(dict.fromkeys(mine, OffsetSpec.LATEST)) if mine else {}
+        return {place.partition: at for place, at in mine.items() if 0 <= at <= ends[place].offset}
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from guardian.bootstrap.policies import close_point, open_policy
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import people, slack_options
 from guardian.bootstrap.sources import open_source
-from guardian.bus.admin import topic_partitions
+from guardian.bus.admin import read_by, topic_partitions
 from guardian.commands.auditing import checkpoints_checked
 from guardian.commands.checks import Check, Runs, Unknown, Unwell
 from guardian.commands.doctor_control import advice_checked, control_checked, token_checked, watching_checked
@@ -35,6 +35,7 @@ from guardian.commands.letters import refused_checked, sealed_checked
 from guardian.commands.slack_check import ask_for_socket
 from guardian.commands.storing import archive_checked, database_checked
 from guardian.config import Settings
+from guardian.domain.record import Place
 from guardian.domain.text import counted
 from guardian.errors import BusError, GuardianError, PolicyError
 from guardian.keys.files import read_secret, read_token
@@ -66,6 +67,7 @@ def examine(settings: Settings, runs: Runs = "run") -> Iterator[Check]:
         "gateways": (monitor, _gateways),
         "source": (monitor, _source),
         "broker": (monitor, _broker),
+        "group": (monitor, _group),
         "envelopes": (monitor, _envelopes),
         "control": (True, control_checked),
         "token": (monitor, token_checked),
@@ -246,6 +248,28 @@ def _broker(settings: Settings) -> str:
         )
     shown = f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {counted(partitions, 'partition')}"
     return f"{shown}; a first start begins at {settings.kafka.auto_offset_reset} (kafka.auto_offset_reset)"
+
+
+def _group(settings: Settings) -> str:
+    """A monitor stores how far it read before it tells the broker: what the group read beyond that, others did."""
+    topic, group = settings.kafka.topic, settings.kafka.group
+    try:
+        told = read_by(kafka_settings(settings), topic, group)  # first: what is stored only grows
+    except BusError as error:
+        raise Unknown(f"not asked how far {group!r} has read: {error}") from error
+    stored: dict[Place, int] = {}
+    if is_there(settings, settings.store.monitor):
+        with closing(open_monitor_store(settings)) as store:
+            stored = store.positions(Place(topic, partition) for partition in told)
+    for partition, at in sorted(told.items()):
+        if (here := stored.get(Place(topic, partition), 0)) < at:
+            raise Unwell(
+                f"others read {topic}[{partition}] as members of {group!r}: up to {at}, this database's monitors"
+                f" up to {here}",
+                "give each deployment (staging too) a kafka.group of its own; where this database is new, or was"
+                " put back from a copy, its monitors read that themselves once they run",
+            )
+    return f"nobody else reads {topic!r} as a member of {group!r}, as far as the broker knows"
 
 
 def _alerts(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import confluent_kafka
 import pytest
 from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import (
@@ -24,13 +25,13 @@ from kafka.errors import (
 )
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c, crc32c_c
-from kafka.structs import MemberState
+from kafka.structs import MemberState, OffsetAndMetadata
 
 import guardian.bus.kafka as kafka_module
 import guardian.bus.kafka_producer as producer_module
 import guardian.bus.local_broker as local_broker_module
 from guardian.bus import kafka_ends
-from guardian.bus.admin import ensure_topics, topic_partitions
+from guardian.bus.admin import ensure_topics, read_by, topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
@@ -508,6 +509,22 @@ def test_a_member_without_a_partition_is_answered_once_it_is_admitted_and_the_to
 @pytest.mark.slow
 def test_a_topic_that_does_not_exist_has_no_partitions(local_broker):
     assert topic_partitions(local_broker.settings, "nope") is None
+
+
+@pytest.mark.slow
+def test_how_far_a_group_has_read_is_known_but_for_what_it_read_of_a_topic_that_was_there_before(local_broker):
+    settings, topic, other = local_broker.settings, f"t{uuid.uuid4().hex}", f"t{uuid.uuid4().hex}"
+    ensure_topics(settings, {topic: 3, other: 3})
+    gateway = confluent_kafka.Producer({"bootstrap.servers": local_broker.address})
+    for name, partition in ((topic, 0), (topic, 1), (other, 2)):
+        gateway.produce(name, b"x", partition=partition)
+    gateway.flush()
+    assert read_by(settings, topic, group=topic) == {}
+    read = {TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 2, TopicPartition(other, 2): 1}
+    admin = KafkaAdminClient(bootstrap_servers=local_broker.address)
+    admin.alter_group_offsets(topic, {place: OffsetAndMetadata(at, "", -1) for place, at in read.items()})
+    admin.close()
+    assert read_by(settings, topic, group=topic) == {0: 1}
 
 
 @pytest.mark.slow

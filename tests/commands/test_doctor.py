@@ -7,12 +7,46 @@ from pathlib import Path
 
 import pytest
 
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.commands import doctor
+from guardian.commands.checks import Check
 from guardian.commands.doctor import examine
 from guardian.commands.initialise import initialise
-from guardian.config import load
+from guardian.config import Settings, load
+from guardian.domain.batch import Judgement
+from guardian.domain.record import Place
+from guardian.errors import BusError
 
 SHIPPED = Path(__file__).parents[2] / "config" / "policies"
+
+
+@pytest.mark.parametrize(("read", "ok"), [({0: 5, 1: 7}, True), ({0: 5}, True), ({}, True), ({0: 5, 1: 8}, False)])
+def test_who_else_reads_the_topic_as_a_member_of_the_same_group_is_told(tmp_path, monkeypatch, read, ok) -> None:
+    settings = load(initialise(tmp_path / "home"), overrides={"model": {"engine": "lexical"}})
+    monkeypatch.setattr(doctor, "read_by", lambda *_: read)
+    new = _of(settings, "group")
+    assert new.ok is (not read), "where there is no database yet, all that was read others read"
+    with closing(open_monitor_store(settings, makes=True)) as store:
+        positions = {Place(settings.kafka.topic, 0): 6, Place(settings.kafka.topic, 1): 7}
+        store.claim(positions, "m", now=utc_now())
+        store.commit(Judgement(), positions=positions, base={}, versions={}, member="m", now=utc_now())
+    found = _of(settings, "group")
+    assert found.ok is ok
+    assert ("others read guardian.decisions[1] as members of 'guardian': up to 8, " in found.found) is not ok
+
+
+def test_a_broker_that_does_not_say_how_far_a_group_has_read_proves_nothing(tmp_path, monkeypatch) -> None:
+    def refused(*_: object) -> dict[int, int]:
+        raise BusError("kafka: cannot ask how far group 'guardian' has read: not authorised")
+
+    monkeypatch.setattr(doctor, "read_by", refused)
+    found = _of(load(initialise(tmp_path / "home")), "group")
+    assert (found.ok, "not authorised" in found.found) == (None, True)
+
+
+def _of(settings: Settings, name: str) -> Check:
+    return next(check for check in doctor.examine(settings, "watch") if check.name == name)
 
 
 @pytest.fixture
