@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from guardian.bootstrap.clock import steady_s, utc_now
 from guardian.bootstrap.departing import show_departure, watch_departure
@@ -27,6 +28,7 @@ from guardian.store.sure_time import SureTime
 from guardian.stream.archiving import Archiving
 from guardian.stream.changes import ChangeTail
 from guardian.stream.commit import Committer
+from guardian.stream.first_start import begin_at_newest
 from guardian.stream.fuse import Fuse
 from guardian.stream.health import HealthServer
 from guardian.stream.housekeeping import Housekeeping
@@ -78,12 +80,9 @@ class Monitor:
             clock=utc_now,
             redaction_key=files.load_fingerprint_key(),
         )
-        begins = None
-        if consumer is None:
-            consumer = log = KafkaConsumer(
-                kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
-            )
-            begins = log.ends if settings.kafka.auto_offset_reset == "latest" else None
+        consumer = consumer or KafkaConsumer(
+            kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
+        )
         self._producers = producers_of(settings, consumer, producer)
         # Last of what may fail: the version before could not go on with a database that this one migrated.
         self.store = open_monitor_store(settings, makes=True)
@@ -134,7 +133,7 @@ class Monitor:
             committer=committer,
             release=Release(room, waited.commit, utc_now),
             holds=room.held_of,
-            begins=begins,
+            begin=self._begin(consumer),
             clock=utc_now,
             options=WorkerOptions(
                 max_records=settings.monitor.batch,
@@ -180,6 +179,12 @@ class Monitor:
             timer=time.monotonic,
             metrics=metrics,
         )
+
+    def _begin(self, consumer: Consumer) -> Callable[[], None]:
+        topic, wanted = self._settings.kafka.topic, self._settings.kafka.auto_offset_reset
+        if isinstance(consumer, KafkaConsumer) and wanted == "latest":
+            return partial(begin_at_newest, topic, consumer.ends, self.store, utc_now)
+        return lambda: None
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""

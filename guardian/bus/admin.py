@@ -1,4 +1,4 @@
-"""What a broker holds: for `doctor`, the demo and tests."""
+"""What a broker holds: for `doctor`, a first start, the demo and tests."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic, OffsetSpec
-from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.bus.kafka_tls import expect_tls
@@ -25,12 +32,18 @@ def ensure_topics(settings: KafkaSettings, topics: Mapping[str, int]) -> None:
 
 
 def topic_partitions(settings: KafkaSettings, topic: str) -> int | None:
-    """How many partitions the topic has; None where there is no such topic. Raises BusError."""
+    """How many partitions the topic has; None where there is no such topic. Raises BusError, also where the broker
+    does not say."""
     with _admin(settings, f"describe {topic!r}") as admin:
         for found in admin.describe_topics([topic]):
-            name = found.get("topic", found.get("name"))
-            if name == topic and not found.get("error_code"):
+            refused = for_code(found["error_code"])
+            if refused is NoError:
                 return len(found["partitions"])
+            if refused is not UnknownTopicOrPartitionError:
+                raise BusError(
+                    f"kafka: {settings.bootstrap_servers} does not describe {topic!r} ({refused.__name__}); "
+                    "let this user read it, or wait until it has a leader"
+                )
         return None
 
 

@@ -15,6 +15,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, KafkaError
 from kafka.structs import MemberState
 
+from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_ends, listed_bounds
 from guardian.bus.kafka_following import Following
 from guardian.bus.kafka_headers import read_any_name
@@ -129,16 +130,17 @@ class KafkaConsumer:
         }
 
     def ends(self) -> dict[Place, int]:
-        """Where each partition of its topics ends now, whoever reads it. May be called from within `positions`.
-        Raises BusError where that is not known of all."""
+        """Where each partition of its topics ends now, whoever reads it; of a topic that does not exist yet, that
+        the first one ends at 0. Raises BusError where that is not known of all."""
         client = self._started()
+        counts = {topic: topic_partitions(self._settings, topic) for topic in self._topics}
+        partitions = [TopicPartition(topic, n) for topic, count in counts.items() for n in range(count or 0)]
         try:
-            of = {topic: client.partitions_for_topic(topic) or () for topic in self._topics}
-            partitions = [TopicPartition(topic, number) for topic, numbers in of.items() for number in numbers]
-            ends = client.end_offsets(partitions, timeout_ms=BOUNDS_MS)
+            ends = client.end_offsets(partitions, timeout_ms=BOUNDS_MS) if partitions else {}
         except (KafkaError, *LEADERLESS) as error:
             raise bus_error("the broker does not say where each partition ends", error) from error
-        return {place_of(partition): end for partition, end in ends.items()}
+        missing = {Place(topic, 0): 0 for topic, count in counts.items() if count is None}
+        return missing | {place_of(partition): end for partition, end in ends.items()}
 
     def answers(self) -> bool:
         """Asks the leaders of the partitions: the library's poll says nothing when the broker is away."""

@@ -133,7 +133,7 @@ class MemoryBroker:
         with self._changed:
             self._check()
             return {
-                Place(name, n): len(log) for name in topics for n, log in enumerate(self._topics.get(name, []))
+                Place(name, n): len(log) for name in topics for n, log in enumerate(self._topics.get(name, [[]]))
             }
 
     def end(self, place: Place) -> int:

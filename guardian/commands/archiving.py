@@ -57,9 +57,7 @@ def open_history(settings: Settings, source: str) -> Consumer:
         return PlainLines(Path(source))
     broker, topic = kafka_settings(settings), settings.kafka.topic
     if topic_partitions(broker, topic) is None:
-        raise ConfigurationError(
-            f"kafka.topic: {broker.bootstrap_servers} has no topic {topic!r}, or does not show it to this user"
-        )
+        raise ConfigurationError(f"kafka.topic: {broker.bootstrap_servers} has no topic {topic!r}")
     group = f"{settings.kafka.group}.import.{secrets.token_hex(4)}"
     return PastOnly(
         KafkaConsumer(broker, [topic], group=group),

@@ -40,8 +40,8 @@ class Worker:
     """One consumer and its store. `committer` judges and stores. The loop decides when, and what to do about
     trouble: it waits for a store or broker that is away, and discards the batch when it was evicted, or when the
     store lost what was in it. `release` judges what waited for its envelope; `holds` counts what of this
-    consumer's still waits. `begins` says where to begin in topics of which nothing was ever committed, all their
-    partitions: else that is at their first records, as it always is in partitions that are added later."""
+    consumer's still waits. `begin` is called once, when the consumer is started and before it reads: a first start
+    may store there where it begins."""
 
     def __init__(
         self,
@@ -54,12 +54,13 @@ class Worker:
         lateness: Lateness | None = None,
         release: Release | None = None,
         holds: Callable[[Consumer], int] = lambda _: 0,
-        begins: Callable[[], Mapping[Place, int]] | None = None,
+        begin: Callable[[], None] = lambda: None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._release = release
         self._holds = holds
-        self._begins = begins
+        self._begin = begin
+        self._begun = False
         self._consumer = consumer
         self._store = store
         self._clock = clock
@@ -101,7 +102,7 @@ class Worker:
             while not stop.is_set():
                 try:
                     if not started:
-                        self._consumer.start(self._claim)
+                        self._start()
                         started = True
                     records = self._poll(stop)
                     failures = 0
@@ -129,6 +130,12 @@ class Worker:
                     started = self._let_go(stop)
         finally:
             self._consumer.close()
+
+    def _start(self) -> None:
+        self._consumer.start(self._claim)
+        if not self._begun:
+            self._begin()
+            self._begun = True
 
     def _still_holds(self) -> bool:
         try:
@@ -192,12 +199,9 @@ class Worker:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         self._settler.assigned(owned.claims)
         _log.info("assigned", places=list(map(str, places)))
-        positions = dict(owned.positions)
-        if fresh := [place for place in places if place not in positions]:
-            begun = {} if self._begins is None else self._store.begin(self._begins(), now=self._clock())
-            positions |= {place: begun[place] for place in fresh if place in begun}
-            _log.info("first_start", begins={str(place): begun.get(place, "first record") for place in fresh})
-        return within_reach(positions, self._consumer, self._store, self._clock())
+        if fresh := [place for place in places if place not in owned.positions]:
+            _log.info("first_start", begins=dict.fromkeys(map(str, fresh), "first record"))
+        return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _handle(self, records: list[Record], stop: threading.Event) -> bool:
         """Settle a batch, waiting for a store that is away. False: the consumer must be started again."""

@@ -67,17 +67,22 @@ def test_reading_starts_at_the_stored_offset_and_at_the_beginning_where_nothing_
     assert len({(r.partition, r.offset) for r in reader.got}) == len(reader.got) == 36
 
 
-def test_where_every_partition_ends_is_told_at_assignment_and_what_is_older_is_not_read_from_there(bus):
+def test_where_every_partition_ends_is_told_at_the_start_and_what_is_older_is_not_read_from_there(bus):
     topic = bus.topic(3)
     _fill(bus, topic, 12, keys=1)
-    reader, ends = bus.reader(topic, "g-newest"), {}
-    reader.positions = lambda places: ends.update(reader.consumer.ends()) or ends
-    reader.start()
+    reader = bus.reader(topic, "g-newest").start()
+    ends = reader.stored = reader.consumer.ends()
     _until(bus, lambda: len(reader.consumer.assignment()) == 3, reader)
     assert (sorted(ends), sum(ends.values())) == ([Place(topic, n) for n in range(3)], 12)
     bus.producer().send(topic, b"newer", key=b"k0")
     _until(bus, lambda: reader.got, reader)
     assert [record.value for record in reader.got] == [b"newer"]
+
+
+def test_a_topic_that_does_not_exist_ends_at_its_beginning(bus):
+    reader = bus.reader("not-there", "g-newest").start()
+    for _ in range(2):  # and is not made by the question
+        assert reader.consumer.ends() == {Place("not-there", 0): 0}
 
 
 def test_the_stored_offset_wins_over_the_one_committed_to_the_broker(bus):

@@ -528,6 +528,14 @@ def test_how_far_a_group_has_read_is_known_but_for_what_it_read_of_a_topic_that_
 
 
 @pytest.mark.slow
+def test_a_topic_that_the_broker_does_not_show_is_not_taken_for_one_that_does_not_exist(local_broker, monkeypatch):
+    answer = [{"error_code": 29, "name": "log", "partitions": []}]
+    monkeypatch.setattr(KafkaAdminClient, "describe_topics", lambda *_: answer)
+    with pytest.raises(BusError, match=r"not describe 'log' \(TopicAuthorizationFailedError\); let this user"):
+        topic_partitions(local_broker.settings, "log")
+
+
+@pytest.mark.slow
 def test_the_local_broker_listens_on_this_machine_only_and_is_gone_after_stop():
     with LocalBroker() as broker:
         host, port = broker.address.split(":")

@@ -151,14 +151,14 @@ class Rig:
             max_outbox_depth=more.pop("max_outbox_depth", None),
         )  # fmt: skip
         store, lateness = more.pop("store", self.store), more.pop("lateness", None)
-        timer, begins = more.pop("timer", time.monotonic), more.pop("begins", None)
+        timer, begin = more.pop("timer", time.monotonic), more.pop("begin", lambda: None)
         committer = Committer(
             pipeline=pipeline or Counting(), store=store, clock=self.clock, timer=lambda: 0.0,
             metrics=self.metrics, fuse=fuse, lateness=lateness, **more,
         )  # fmt: skip
         return Worker(
             consumer=consumer or MemoryConsumer(self.broker, ["log"]), store=store, committer=committer,
-            clock=self.clock, options=options, lateness=lateness, timer=timer, begins=begins,
+            clock=self.clock, options=options, lateness=lateness, timer=timer, begin=begin,
         )  # fmt: skip
 
     def read(self, worker: Any, until: Callable[[], bool]) -> None:

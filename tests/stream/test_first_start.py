@@ -1,13 +1,16 @@
 """Where a very first start begins: told, and stored at once where it is not at the first record."""
 
+from functools import partial
+
 import pytest
 from structlog.testing import capture_logs
 
 from guardian.bus.memory import MemoryConsumer
 from guardian.domain.record import Place
 from guardian.errors import BusError
+from guardian.stream.first_start import begin_at_newest
 
-OLDER, ADDED = Place("log", 1), Place("log", 2)
+FIRST, OLDER, ADDED = (Place("log", n) for n in range(3))
 
 
 @pytest.fixture
@@ -16,10 +19,10 @@ def start(rig, counting):
 
     def go(consumer=None, until=rig.drained):
         consumer = consumer or MemoryConsumer(rig.broker, ["log"])
-        rig.read(rig.worker(pipeline := counting(), consumer=consumer, begins=consumer.ends), until)
+        begin = partial(begin_at_newest, "log", consumer.ends, rig.store, rig.clock)
+        rig.read(rig.worker(pipeline := counting(), consumer=consumer, begin=begin), until)
         return pipeline.judged
 
-    rig.broker.create_topic("log", 2)
     return go
 
 
@@ -30,6 +33,7 @@ def stored(rig):
 @pytest.fixture
 def begun(rig, start, make_event):
     """Three older records of each partition, and a monitor that was stopped before it read anything."""
+    rig.broker.create_topic("log", 2)
     for n in range(6):
         rig.broker.append("log", make_event(n), partition=n % 2)
 
@@ -60,7 +64,43 @@ def test_partitions_that_are_added_later_begin_at_their_first_record(rig, start,
     assert stored(rig)[ADDED] == 1
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_topic_that_is_made_later_begins_at_its_first_record_also_when_it_is_made_anew(
+    rig, start, make_event, restarts
+):
+    def made():
+        rig.broker.create_topic("log", 2)
+        for n in range(4):
+            rig.broker.append("log", make_event(n), partition=n % 2)
+
+    class Waiting(MemoryConsumer):
+        def answers(self):
+            if not restarts and not rig.broker.records("log"):
+                made()
+            return super().answers()
+
+    reached = {FIRST: 0} if restarts else {FIRST: 2, OLDER: 2}
+    judged = start(Waiting(rig.broker, ["log"]), lambda: stored(rig) == reached)
+    if restarts:
+        made()
+        judged = start()
+    assert sorted(judged) == ["d0", "d1", "d2", "d3"]
+    rig.broker.create_anew("log")
+    rig.broker.append("log", make_event(4), partition=1)
+    assert start() == ["d4"]
+
+
+def test_once_it_began_nobody_is_asked_where_partitions_end(rig, start, begun, make_event):
+    class Leaderless(MemoryConsumer):
+        def ends(self):
+            raise BusError("no leader")
+
+    rig.broker.append("log", make_event(10), partition=1)
+    assert start(Leaderless(rig.broker, ["log"])) == ["d10"]
+
+
 def test_what_was_begun_otherwise_is_read_on(rig, start, counting, make_event):
+    rig.broker.create_topic("log", 2)
     rig.broker.append("log", make_event(0), partition=0)
     with capture_logs() as logs:
         rig.read(rig.worker(counting()), rig.drained)
@@ -85,5 +125,6 @@ def test_a_broker_that_does_not_say_where_partitions_end_is_asked_again(rig, cou
             raise BusError("no leader")
         return consumer.ends()
 
-    rig.read(rig.worker(pipeline := counting(), consumer=consumer, begins=ends), rig.drained)
+    begin = partial(begin_at_newest, "log", ends, rig.store, rig.clock)
+    rig.read(rig.worker(pipeline := counting(), consumer=consumer, begin=begin), rig.drained)
     assert (pipeline.judged, rig.store.positions([Place("log", 0)])) == ([], {Place("log", 0): 1})

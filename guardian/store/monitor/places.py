@@ -41,10 +41,14 @@ def claim(connection: Connection, wanted: Iterable[Place], member: str, now: dat
     )
 
 
+def begun_topics(connection: Connection) -> set[str]:
+    """Those of which a next offset is known."""
+    return set(connection.execute(select(places.c.topic).where(places.c.next_offset >= 0).distinct()).scalars())
+
+
 def begin(connection: Connection, at: Mapping[Place, int], now: datetime) -> None:
-    """Where nothing of a topic was ever committed, all its partitions are read from here, whoever claims them."""
-    reached = select(places.c.topic).where(places.c.next_offset >= 0).distinct()
-    known = set(connection.execute(reached).scalars())
+    """Where a topic has not begun, all its partitions are read from here, whoever claims them."""
+    known = begun_topics(connection)
     fresh = {place: offset for place, offset in at.items() if place.topic not in known}
     row: Row = {"next_offset": -1, "member": "", "claims": 0, "touched_at": now}
     insert_new(connection, places, [row | place._asdict() for place in sorted(fresh)])

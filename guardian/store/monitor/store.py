@@ -26,6 +26,7 @@ from guardian.store.monitor.places import (
     add_attempt,
     advance,
     begin,
+    begun_topics,
     check_owner,
     check_reached,
     claim,
@@ -113,15 +114,18 @@ class MonitorStore:
         self._reached |= {place: owned.positions.get(place, 0) for place in owned.claims}
         return owned
 
+    def has_begun(self, topic: str) -> bool:
+        """Whether a next offset is known of any of its partitions."""
+        with reading(self._engine) as connection:
+            return topic in begun_topics(connection)
+
     def begin(self, at: Mapping[Place, int], *, now: datetime) -> dict[Place, int]:
-        """Read each topic of which nothing was ever committed from there on. Any other stays as it is, also where
-        partitions were added to it. Returns the next offset of each place; absent: from the start."""
+        """Read each topic that has not begun from there on, before any of it is claimed. Any other stays as it is,
+        also where partitions were added to it. Returns the next offset of each place; absent: from the start."""
         with writing(self._engine) as connection:
             begin(connection, at, now)
             rows = place_rows(connection, at)
-        found = {place: row["next_offset"] for place, row in rows.items() if row["next_offset"] >= 0}
-        self._reached |= {place: offset for place, offset in found.items() if place in self._reached}
-        return found
+        return {place: row["next_offset"] for place, row in rows.items() if row["next_offset"] >= 0}
 
     def move(self, place: Place, offset: int, *, member: str, told: Finding, now: datetime) -> None:
         """Read the place from `offset` on, wherever it stood, and tell people so."""
