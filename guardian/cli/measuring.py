@@ -162,7 +162,8 @@ def calibrate(
 ) -> None:
     """Re-fit the false-alarm promise from your own traffic.
 
-    Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
+    Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. Those
+    that the calibration in use flags and nobody judged are named: judge them before you use the new one. No
     purpose can fill the yardstick by flooding it, and no agent or tenant where the log names three or more. What
     baselines know of a purpose's past is no part of it. Exit code 3 if some records could not be read, or came
     from a gateway that `gateways` does not entitle; where it lists none, any is believed.
@@ -177,12 +178,13 @@ def calibrate(
     other_file(output, *(existing_file(rereadable(f)) for f in files))
     labelled = existing_labels(labels)
 
+    from guardian.commands.calibrating import Unjudged, calibration_in_use, list_beside_model
     from guardian.commands.calibrating import calibrate as fit  # seconds, which wrong usage need not take
-    from guardian.commands.calibrating import list_beside_model, reach_in_use
     from guardian.commands.output import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
-    reached, unread = reach_in_use(settings), list[int]()
+    in_use, unread = calibration_in_use(settings), list[int]()
+    unjudged = Unjudged(settings.response.flag_one_in)
     aside = to_stdout(output)  # then the summary is not there
     with writer(output) as write, progress("calibrating") as update, labelled_lines():
         made = fit(
@@ -195,6 +197,7 @@ def calibrate(
             max_per_purpose=max_per_purpose,
             max_share=max_share,
             on_unread=unread.append,
+            unjudged=unjudged,
         )
         write(made.to_json())
     if not aside:
@@ -203,6 +206,7 @@ def calibrate(
         "actions": len(made.actions.values),
         "sessions": len(made.evidence.values),
         "promised_up_to_one_in": made.reach,
+        "unjudged": unjudged.to_json(),
         "assumptions": ASSUMPTIONS,
         "file": str(output),
     }
@@ -216,9 +220,12 @@ def calibrate(
             f"{ASSUMPTIONS}",
             err=aside,
         )
-    if made.reach < reached:
+    if warning := unjudged.warning():
+        typer.echo(warning, err=True)
+    if in_use is not None and made.reach < in_use.reach:
         typer.echo(
-            f"The calibration in use promises up to 1 in {reached:,}: by fewer sessions more is only estimated."
+            f"The calibration in use promises up to 1 in {in_use.reach:,}: by fewer sessions more is only"
+            " estimated."
             "\nA longer log of more purposes gives more; of one purpose --max-per-purpose sessions count at most.",
             err=True,
         )

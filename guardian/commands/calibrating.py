@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from guardian.bootstrap.judgement import (
     CALIBRATION,
@@ -22,6 +24,7 @@ from guardian.config.judging import ModelSection
 from guardian.disk import write_atomically
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Record
+from guardian.domain.text import counted, some, visible
 from guardian.embedding.artefact import FOLDS, is_artefact, list_file
 from guardian.errors import ConfigurationError, GuardianError
 from guardian.evaluation.calibration import FLAT, JudgeWith, OutOfFold, fit_calibration, session_line
@@ -32,6 +35,53 @@ from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credentials.scanner import CredentialScanner
+
+NAMED = 10
+
+
+@dataclass(slots=True)
+class Unjudged:
+    """What a calibration takes for honest though nobody judged it: how many sessions, and those that the
+    calibration in use flags, each as -N of its "1 in N" and its name. `unknown` where that one does not speak for
+    what is configured."""
+
+    flag_one_in: float
+    sessions: int = 0
+    unknown: bool = False
+    flagged: list[tuple[float, str]] = field(default_factory=list)
+
+    def met(self, session: HonestSession, one_in: float | None) -> None:
+        self.sessions += 1
+        self.unknown |= one_in is None
+        if one_in is not None and one_in >= self.flag_one_in and (key := session.key) is not None:
+            self.flagged.append((-one_in, f"{key.tenant_id}/{key.session_id}"))
+
+    @property
+    def names(self) -> list[str]:
+        """Of those that are flagged, the furthest out first."""
+        return list(dict.fromkeys(name for _, name in sorted(self.flagged)))
+
+    def to_json(self) -> dict[str, Any]:
+        flagged = None if self.unknown else len(self.flagged)
+        return {"sessions": self.sessions, "flagged": flagged, "first_flagged": self.names[:NAMED]}
+
+    def warning(self) -> str:
+        """What to know before the calibration is used, fit for a terminal; empty where there is nothing."""
+        taken = f"Taken for honest though nobody judged them: {counted(self.sessions, 'session')}."
+        if self.unknown:
+            return (
+                f"{taken} Which of them are flagged today is not known: the calibration in use is of another"
+                " model, other signals or other weights."
+            )
+        if not self.flagged:
+            return ""
+        return (
+            f"{taken} The calibration in use flags {len(self.flagged):,} of them"
+            f" (1 in {self.flag_one_in:,g}): {some(self.names, NAMED, visible)}.\n"
+            "Where one of them drifted, the new calibration may flag neither it nor what is like it. Judge them"
+            " first (guardian confirm or dismiss, then guardian labels; or lines TENANT/SESSION drift or benign in"
+            " the file of --labels), and calibrate again."
+        )
 
 
 def judges(settings: Settings, fit: Fit) -> JudgeWith:
@@ -55,9 +105,10 @@ def calibrate(
     max_per_purpose: int = 20,
     max_share: float = MAX_SHARE,
     on_unread: Callable[[int], None] = lambda _: None,
+    unjudged: Unjudged | None = None,
 ) -> Calibration:
     """Fit a calibration from files of session lines or of decisions; `on_unread` is told how many records of a log
-    could not be read or believed, as they are met.
+    could not be read or believed, as they are met, and `unjudged` what nobody judged of the sessions that count.
 
     `labels` says what people confirmed as drift (see `evaluation.labels`): those sessions are left out, no others.
 
@@ -76,9 +127,10 @@ def calibrate(
     there = [s.key for s in (*logged, *lines) if s.key]
     tell_unmet(said, there)
     said = said.among(there)
+    told = [replace(s, unjudged=not (s.key and said.speaks_of(s.key))) for s in told_apart(logged, said)]
     sessions = [
         s
-        for s in (*told_apart(logged, said), *lines)
+        for s in (*told, *lines)
         if (folds is None or s.purpose in routes) and not (s.key and said.drifts_in(s.key))
     ]
     try:
@@ -91,6 +143,8 @@ def calibrate(
             max_per_purpose=max_per_purpose,
             max_share=max_share,
             progress=progress,
+            in_use=calibration_in_use(settings) if unjudged is not None else None,
+            on_unjudged=unjudged.met if unjudged is not None else lambda _session, _one_in: None,
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
@@ -99,12 +153,12 @@ def calibrate(
 def counting(read: ReadLog, on_unread: Callable[[int], None]) -> ReadLog:
     """The same reading; what could not be read is counted, but not what could be in part."""
 
-    def counted(records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
+    def told(records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
         decoded, letters = read(records)
         on_unread(sum(not letter.judged for letter in letters))
         return decoded, letters
 
-    return counted
+    return told
 
 
 def calibrate_trained(
@@ -131,13 +185,13 @@ def calibrate_trained(
     return made
 
 
-def reach_in_use(settings: Settings) -> int:
-    """Up to which 1 in N the configured calibration promises; 1 where it does not speak for what is configured."""
+def calibration_in_use(settings: Settings) -> Calibration | None:
+    """The configured calibration; None where it does not speak for what is configured."""
     try:
         calibration = open_calibration(settings)
-        return calibration.reach if speaks_for(calibration, settings) else 1
+        return calibration if speaks_for(calibration, settings) else None
     except (GuardianError, OSError):
-        return 1
+        return None
 
 
 def list_beside_model(calibration: Path) -> None:

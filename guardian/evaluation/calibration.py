@@ -30,6 +30,9 @@ _CHUNK = 32
 Progress = Callable[[int, int], None]
 JudgeWith = Callable[[Calibration], Judge]
 """The fold that will use a calibration; the same in everything else."""
+OnUnjudged = Callable[[HonestSession, float | None], None]
+"""Told of a session that counts though nobody judged it, and the N of the "1 in N" that it reaches by the
+calibration in use; None where none speaks."""
 
 
 def fit_calibration(
@@ -43,9 +46,12 @@ def fit_calibration(
     max_share: float = MAX_SHARE,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
+    in_use: Calibration | None = None,
+    on_unjudged: OnUnjudged = lambda _session, _one_in: None,
 ) -> Calibration:
     """Two passes; the second runs the fold that the first one fitted. `fold` is its name, for which alone the
-    calibration speaks. `memory` holds baselines, frozen.
+    calibration speaks. `memory` holds baselines, frozen. Where a calibration is `in_use`, a third judges by it
+    what nobody judged, for `on_unjudged`.
 
     Calls and sessions that break a hard rule are left out, because the promise does not cover them, and take no
     other's seat; which others count is up to `honest.bounded`. A session is judged beside those above it and those
@@ -85,17 +91,18 @@ def fit_calibration(
 
     kept = bounded(given, max_per_purpose=max_per_purpose, max_share=max_share, seed=seed, breaking=breaking)
     of_acts, of_sessions = _halves(kept, seed)
-    done = 0
+    unjudged = [session for session in kept if session.unjudged]
+    done, total = 0, len(kept) + (len(unjudged) if in_use is not None else 0)
 
-    def counted(judge: Judge, half: Sequence[HonestSession]) -> Iterator[Judgement]:
+    def counted(judge: Judge, some: Sequence[HonestSession]) -> Iterator[tuple[list[HonestSession], Judgement]]:
         nonlocal done
-        for chunk, judgement in judged(judge, half):
-            yield judgement
-            progress(done := done + len(chunk), len(kept))
+        for chunk, judgement in judged(judge, some):
+            yield chunk, judgement
+            progress(done := done + len(chunk), total)
 
     scores = [
         each.drift.score
-        for judgement in counted(unfitted, of_acts)
+        for _, judgement in counted(unfitted, of_acts)
         for each in judgement.scored
         if not _breaks_a_rule(each)
     ]
@@ -105,12 +112,24 @@ def fit_calibration(
             " calibration is made of those that break none"
         )
     first = Calibration.fit(scores, [0.0], [0.0], source=source)
-    maxima = [pair for judgement in counted(judge_with(first), of_sessions) for pair in _maxima(judgement)]
+    maxima = [pair for _, judgement in counted(judge_with(first), of_sessions) for pair in _maxima(judgement)]
     if not maxima:
         raise ValueError(
             f"each of the {len(of_sessions)} sessions that were counted for sessions breaks a hard rule: a"
             " calibration is made of those that break none"
         )
+    if in_use is None:
+        for session in unjudged:
+            on_unjudged(session, None)
+    else:
+        by_call = set(map(id, of_acts))
+        for chunk, judgement in counted(judge_with(in_use), unjudged):
+            broken = _broken(judgement)
+            for session in chunk:
+                key = session.decisions[0].event.key
+                if key not in broken or id(session) in by_call:  # else nothing of it counts
+                    evidence = judgement.sessions[key].evidence
+                    on_unjudged(session, in_use.one_in(evidence.top, evidence.act)[0])
     tops, acts = zip(*maxima, strict=True)
     return Calibration.fit(scores, tops, acts, source=source, fold=fold)
 

@@ -30,10 +30,12 @@ _Draw = Callable[["HonestSession"], tuple[bool, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class HonestSession:
-    """One session without a confirmed drift, as decisions in order."""
+    """One session without a confirmed drift, as decisions in order. Of an `unjudged` one nobody said
+    anything: it is taken for honest."""
 
     purpose: str
     decisions: tuple[Decoded, ...]
+    unjudged: bool = False
 
     @property
     def key(self) -> SessionKey | None:

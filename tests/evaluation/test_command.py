@@ -498,6 +498,27 @@ def test_a_calibration_that_promises_less_than_the_one_in_use_says_so(tmp_path: 
     assert "in use" not in again.stderr
 
 
+def test_what_nobody_judged_and_the_calibration_in_use_flags_is_named_before_the_new_one_is_used(
+    tmp_path: Path, guardian: Guardian
+) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=60).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    exported = "sess_s3_00062"
+    hostile = [line.replace(exported.encode(), "sess_\u202e62".encode()) for line in lines]
+    (tmp_path / "log.jsonl").write_bytes(b"\n".join(hostile))
+    done = guardian("calibrate", "log.jsonl", "-o", "-")
+    assert "Taken for honest though nobody judged them: 65 sessions." in done.stderr
+    assert "flags 1 of them (1 in 1,000): tenant_acme/sess_‹U+202E›62.\n" in done.stderr
+    for word, judged in (("benign", 64), ("drift", 64)):
+        (tmp_path / "labels.txt").write_text(f"tenant_acme/sess_\u202e62 {word}\n")
+        done = guardian("calibrate", "log.jsonl", "--labels", "labels.txt", "--json")
+        assert json.loads(done.stdout)["unjudged"] == {"sessions": judged, "flagged": 0, "first_flagged": []}
+        assert "nobody judged" not in done.stderr
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
+    done = guardian("calibrate", "log.jsonl", "--json")
+    assert json.loads(done.stdout)["unjudged"]["flagged"] is None
+    assert "Which of them are flagged today is not known" in done.stderr
+
+
 def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path, guardian: Guardian) -> None:
     model = shutil.copytree(Path(__file__).parents[2] / "models", tmp_path / "mine")
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical, path: mine}")
