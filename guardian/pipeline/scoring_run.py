@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from guardian.domain.batch import Decoded, Memory
-from guardian.domain.drift import Drift
+from guardian.domain.drift import PURPOSE_FIT, Drift
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.identity import SessionKey
 from guardian.domain.record import Record
@@ -45,15 +45,17 @@ class Scored:
     tenant_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The output contract of `guardian score`."""
+        """The output contract of `guardian score`. `p_value` is None where nothing was compared with the purpose
+        and the score is 0: a p-value of 1 would say that nothing fits better."""
         drift = self.drift
+        compared = drift.score > 0.0 or any(s.name == PURPOSE_FIT and not s.silent for s in drift.signals)
         tenant = {} if self.tenant_id is None else {"tenant_id": self.tenant_id}
         return {
             **tenant,
             "session_id": self.session_id,
             "index": self.index,
             "drift": drift.score,
-            "p_value": drift.p_value,
+            "p_value": drift.p_value if compared else None,
             "session_evidence": drift.session_evidence,
             "signals": {s.name: s.value for s in drift.signals if not s.silent},
             "features_missing": list(drift.features_missing),

@@ -135,6 +135,14 @@ def test_a_result_has_the_fields_that_others_measure(scorer) -> None:
     assert {"envelope", "arguments"} <= set(body["features_missing"])
 
 
+def test_an_act_that_could_be_compared_with_no_purpose_is_not_told_to_fit(scorer) -> None:
+    calls = [ActionLine("crm.read", {}), ActionLine("mail.send", {"body": "AKIAIOSFODNN7EXAMPLE"})]
+    told = [result.as_json() for result in scored(scorer, [line(1, " ", calls), line(2, "read", calls)])]
+    assert [one["p_value"] is None for one in told] == [True, False, False, False]
+    assert told[0]["drift"] == 0.0 < told[1]["drift"], "a credential is one whatever the purpose"
+    assert told[1]["p_value"] < 1.0
+
+
 def test_absent_arguments_are_missing_and_empty_ones_are_not(scorer) -> None:
     calls = [ActionLine("crm.read"), ActionLine("crm.read", {})]
     absent, empty = scored(scorer, [line(1, "p", calls)])
