@@ -99,7 +99,8 @@ hunting.first_uses(events, since=fresh).round({"one_in": 1})
 # ## Go on from here
 #
 # The frames go into msticpy, polars or DuckDB as they are; `archive.arrow()` has every column of the archive.
-# DuckDB sees a frame or a table by its name: `duckdb.sql("SELECT tool, count(*) FROM events GROUP BY tool")`.
+# DuckDB sees a frame or a table by its name, and `at` takes quotes there:
+# `duckdb.sql('SELECT tool, count(*), min("at") FROM events GROUP BY tool')`.
 #
 # **What this cannot tell.** Similar words are not similar intentions. A lead becomes a finding when the owner
 # of the purpose says that the call does not belong to it.

@@ -111,7 +111,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         f"{counts['bytes'] / 1e6:,.1f} MB; {counted(counts['labels'], 'label')} by people"
     )
     files = f"'{archive.root}/events/*/*/*.parquet', union_by_name=true"  # columns only ever grow
-    typer.echo(f"Any lake engine reads it, such as DuckDB: read_parquet({files})")
+    query = f'FROM read_parquet({files}) SELECT tenant_id, min("at"), max("at") GROUP BY tenant_id'
+    typer.echo(f'Any lake engine reads it, such as DuckDB ("at" takes quotes there): {query}')
 
 
 @archive_app.command()

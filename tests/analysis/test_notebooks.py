@@ -3,10 +3,12 @@
 import ast
 import json
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import jupytext
 import nbformat
 import pytest
@@ -109,6 +111,18 @@ def test_a_notebook_defines_nothing(source):
     tree = ast.parse(source.read_text(encoding="utf-8"))
     defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     assert not [node for node in ast.walk(tree) if isinstance(node, defined)]
+
+
+def test_the_query_that_hunters_are_shown_is_one_that_duckdb_reads(archive):
+    (query,) = re.findall(
+        r"duckdb\.sql\('(.+?)'\)", (SOURCES[0].parent / "06_hunt.py").read_text(encoding="utf-8")
+    )
+    events = archive.events(since=archive.days[-1], columns=["at", "tool"])
+    with duckdb.connect() as database:
+        database.register("events", events)
+        told = {tool: (calls, first) for tool, calls, first in database.execute(query).fetchall()}
+    for tool, calls in events.groupby("tool"):
+        assert told[tool] == (len(calls), calls["at"].min())
 
 
 @named(SOURCES)

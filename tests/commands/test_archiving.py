@@ -62,8 +62,11 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     assert (status["rows"], status["tenants"], status["days"]) == (2, 1, 1)
     path = next(Path(status["path"]).glob("events/*/*/*.parquet"))
     pq.write_table(pq.read_table(path).drop_columns(["step"]), path.with_name("0.parquet"))  # by an older version
-    shown = CliRunner().invoke(app, ["archive", "status", "-c", str(home)]).output.partition("DuckDB: ")[2]
-    assert duckdb.sql(f"SELECT count(*), count(step) FROM {shown}").fetchall() == [(4, 2)]
+    query = CliRunner().invoke(app, ["archive", "status", "-c", str(home)]).output.partition("there): ")[2]
+    ((tenant, first, last),) = duckdb.sql(query).fetchall()
+    assert (tenant, first, last) == ("acme", NOW - timedelta(hours=1), NOW - timedelta(hours=1))
+    files = query.removeprefix("FROM ").partition(" SELECT")[0]
+    assert duckdb.sql(f"SELECT count(*), count(step) FROM {files}").fetchall() == [(4, 2)]
     assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
 
 
