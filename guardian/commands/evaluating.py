@@ -37,6 +37,12 @@ NOT_SPOKEN_FOR = (
     " promised, every flag is an estimate. `guardian calibrate`, then set model.calibration."
 )
 
+BY_FEEDBACK = (
+    "Feedback: what drifted is what people confirmed. Where they judged only what guardian flagged, a drift that"
+    " it overlooked counts as honest: separation, recall and what is caught are then all but perfect whatever"
+    " the model does, and measure nothing. They do over sessions that were judged whether flagged or not."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -133,6 +139,7 @@ def evaluate_files(
         benchmark,
         spoken_for=speaks_for(calibration, settings),
         held_by_none=len(given) - len(sessions),
+        by_feedback=_by_feedback(files, sessions),
         silent=_silent(sessions, found.promises, asked.flag_one_in),
     )
     return replace(found, promises=(*found.promises, *rows)).with_notes(notes)
@@ -166,11 +173,14 @@ def _notes(
     *,
     spoken_for: bool,
     held_by_none: int,
+    by_feedback: bool,
     silent: str,
 ) -> Iterator[str]:
     """What a reader has to know of what was judged, and by what."""
     if silent:
         yield silent
+    if by_feedback:
+        yield BY_FEEDBACK
     if kept_back.unjudged or kept_back.beyond:
         yield _kept_back(kept_back)
     if kept_back.for_rules:
@@ -212,6 +222,13 @@ def _silent(sessions: Sequence[LabelledSession], promises: Sequence[PromiseRow],
         f" 1 in {flag_one_in:,g}. What drifted among them is no false alarm: judge those first, or give the"
         " archive, which leaves them out."
     )
+
+
+def _by_feedback(files: Sequence[Path], sessions: Sequence[LabelledSession]) -> bool:
+    """Whether any drift is known from what people said of an archive, or of a log of which they judged a part."""
+    archives = {file.name for file in files if file.is_dir()}
+    logs = {session.dataset for session in sessions if session.unjudged}
+    return any(session.drift and session.dataset in archives | logs for session in sessions)
 
 
 def _kept_back(left_out: LeftOut) -> str:

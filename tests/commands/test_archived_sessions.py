@@ -16,7 +16,7 @@ from guardian.archive.writer import write_events, write_labels
 from guardian.cli import app
 from guardian.commands import archived_sessions
 from guardian.commands.archived_sessions import archive_sessions
-from guardian.commands.evaluating import Wanted, evaluate_files
+from guardian.commands.evaluating import BY_FEEDBACK, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, training_files
 from guardian.config import load
 from guardian.domain.batch import Change
@@ -136,6 +136,7 @@ def test_what_was_confirmed_for_a_rule_alone_is_neither_learnt_nor_judged_and_th
     assert told["acme/both"] == ["unknown", "drift"]
     lexical = load(None, overrides={"model": {"engine": "lexical"}})
     notes = evaluate_files(lexical, [archive], lambda *_: None, Wanted(resamples=1)).notes
+    assert BY_FEEDBACK in notes
     assert any(note.startswith("Confirmed for a broken rule alone: 3 acts.") for note in notes)
     with capture_logs() as lines:
         training_files(load(None), [archive], NOTHING, tmp_path / "work")

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from guardian.bootstrap.judgement import open_fit, open_reading
 from guardian.commands.benchmarks import BENCHMARKS, TRAINED_ON, Benchmark, find_benchmark
 from guardian.commands.calibrating import calibrate, counting
-from guardian.commands.evaluating import NOT_SPOKEN_FOR, Wanted, evaluate_files
+from guardian.commands.evaluating import BY_FEEDBACK, NOT_SPOKEN_FOR, Wanted, evaluate_files
 from guardian.commands.labelling import labelled_sessions, log_sessions, training_files
 from guardian.commands.training_folds import open_folds
 from guardian.config import Settings, load
@@ -309,6 +309,27 @@ def test_what_is_flagged_of_a_log_and_nobody_judged_is_told_beside_the_promise(t
         (note,) = [note for note in found.notes if note.startswith("Logs: ")] or [""]
         assert note.startswith(said)
         assert f"{every - 2} of them reach 1 in 1. " in note or not said
+
+
+def test_what_feedback_cannot_measure_is_told_where_drift_is_known_by_it_alone(
+    sessions: Path, tmp_path: Path
+) -> None:
+    log, labels = tmp_path / "log.jsonl", tmp_path / "labels.txt"
+    plan = Scenario(seed=3, sessions=6).plan()
+    log.write_bytes(b"\n".join(log_lines(plan, begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3)))
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    drifted, *others = (f"{s.envelope['tenant_id']}/{s.session_id}" for s in plan)
+    confirmed, honest = f"{drifted}/1 drift\n", "".join(f"{name} benign\n" for name in others)
+    for files, said, told in (
+        ([log], confirmed, True),
+        ([log], honest, False),
+        ([log], confirmed + honest, False),
+        ([sessions], confirmed, False),
+        ([log, sessions], honest, False),
+    ):
+        labels.write_text(said)
+        found = evaluate_files(settings, files, lambda *_: None, Wanted(labels=labels, resamples=5))
+        assert (BY_FEEDBACK in found.notes) is told, (files, said)
 
 
 def test_a_log_of_which_nothing_can_be_read_is_refused_by_its_first_line(tmp_path: Path) -> None:
