@@ -1,65 +1,55 @@
-"""How far the drift model can be trusted here: separation by purpose and tenant, calibration, change over time."""
+"""How far the drift model can be trusted here: how many of its flags people confirm, whether its calibration fits,
+change over time."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
 from guardian.analysis.thresholds import known_drift
-from guardian.evaluation.metrics import RATES, roc, separation
-
-_SEED = 7
-_AT_4 = RATES.index(0.04)
+from guardian.evaluation.metrics import clopper_pearson
 
 
-def labelled(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
-    """Sessions with `drift`: confirmed ones are drift, dismissed and unflagged ones honest.
+def flagged(sessions: pd.DataFrame, feedback: pd.DataFrame, ruled: Collection[str]) -> pd.DataFrame:
+    """Sessions that the model flagged, with `drift`: True where people confirmed that, False where they dismissed
+    it, missing where nobody said.
 
-    Flagged sessions that nobody judged yet are left out: nobody knows what they are. So are those confirmed for a
-    broken rule alone: the model had no part in it.
+    Findings that a broken rule alone led to (`ruled`, of `archive.ruled()`) count neither way, nor does what was
+    said of them: the model had no part in them.
     """
-    known = known_drift(sessions, feedback)
-    of_the_model = known_drift(sessions, feedback[~feedback["rule"].fillna(value=False)])
-    ruled = (known & ~of_the_model.fillna(value=False)).fillna(value=False)
-    usable = (known.notna() | (sessions["findings"] == 0)) & ~ruled
-    return sessions[usable].assign(drift=known[usable].fillna(value=False).astype(bool))
+    findings = {each for ids in sessions["finding_ids"] for each in ids}.difference(ruled)
+    by_the_model = sessions[[not findings.isdisjoint(ids) for ids in sessions["finding_ids"]]]
+    about = feedback[feedback["finding_id"].isna() | feedback["finding_id"].isin(findings)]
+    return by_the_model.assign(drift=known_drift(by_the_model, about))
 
 
-def separations(labelled: pd.DataFrame, by: str) -> pd.DataFrame:
-    """AUC and recall at 4 % false alarms of how rare a session is (`one_in`, which means the same under each
-    calibration), overall and by `by` where both labels occur.
-
-    95 % intervals resample purposes, except within one purpose, where they resample sessions; they are no narrower
-    than so many sessions leave them.
-    """
-    groups: Mapping[str, pd.DataFrame] = {"all": labelled, **dict(iter(labelled.groupby(by, dropna=False)))}
+def precision(flagged: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Of the flagged sessions that people judged, the share that they confirmed, overall and by `by`, with 95 %
+    intervals (Clopper and Pearson 1934), which hold each session for a case of its own."""
+    groups: Mapping[str, pd.DataFrame] = {"all": flagged, **dict(iter(flagged.groupby(by, dropna=False)))}
     rows = []
-    for name, rows_ in groups.items():
-        if rows_["drift"].nunique() < 2:
+    for name, of_group in groups.items():
+        judged = of_group[of_group["drift"].notna()]
+        if judged.empty:
             continue
-        clusters = rows_["purpose_family"] if rows_["purpose_family"].nunique() > 1 else rows_["session_id"]
-        scores, drift = list(rows_["one_in"]), list(rows_["drift"])
-        found = separation(scores, drift, list(clusters.fillna("")), cases="rows", seed=_SEED)
-        recall = found.recall[_AT_4]
+        confirmed = int(judged["drift"].sum())
+        low, high = clopper_pearson(confirmed / len(judged), len(judged))
         rows.append(
-            {"group": name, "honest": found.benign, "drift": found.drift}
-            | {"auc": found.auc.value, "auc_low": found.auc.low, "auc_high": found.auc.high}
-            | {"recall_4": recall.value, "recall_4_low": recall.low, "recall_4_high": recall.high}
+            {"group": name, "flagged": len(of_group), "judged": len(judged), "confirmed": confirmed}
+            | {"precision": confirmed / len(judged), "low": low, "high": high}
         )
-    return pd.DataFrame(rows, columns=[
-        "group", "honest", "drift", "auc", "auc_low", "auc_high", "recall_4", "recall_4_low", "recall_4_high",
-    ])  # fmt: skip
+    return pd.DataFrame(rows, columns=["group", "flagged", "judged", "confirmed", "precision", "low", "high"])
 
 
-def roc_points(labelled: pd.DataFrame) -> pd.DataFrame:
-    """The corners of the ROC: `false_alarms` and `caught`, shares of sessions; empty without both labels."""
-    points = roc(list(labelled["one_in"]), list(labelled["drift"]))
-    return pd.DataFrame(points, columns=["false_alarms", "caught"])
+def compared(events: pd.DataFrame) -> pd.DataFrame:
+    """The calls whose purpose is known. The others could be compared with none, and a p-value of 1 says nothing of
+    how they fit."""
+    return events[events["purpose"].fillna("").str.strip() != ""]
 
 
 def p_values(events: pd.DataFrame, *, bins: int = 10) -> pd.DataFrame:
-    """Share of calls by p-value in equal bins: 1/bins each, were calls like those of the calibration. Which was
-    used first comes first."""
+    """Share of calls (of `compared`) by p-value in equal bins: 1/bins each, were calls like those of the
+    calibration. Which was used first comes first."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     rows = []
     for calibration, calls in events.groupby("calibration", sort=False):
@@ -72,8 +62,8 @@ def p_values(events: pd.DataFrame, *, bins: int = 10) -> pd.DataFrame:
 
 
 def weekly(events: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
-    """By week and calibration, as they were used: median score, and the share of calls with a p-value of at most
-    `level`.
+    """By week and calibration, as they were used: median score, and the share of calls (of `compared`) with a
+    p-value of at most `level`.
 
     A share that stays above `level` says that work has moved away from the calibration; recalibrate.
     """

@@ -92,8 +92,8 @@ def separation(
     if y.any() and not y.all():
         alone = cases == "rows"
         fewer = min(int(of.sum()) if alone else _cases(clusters, acts, of) for of in (y, ~y))
-        area = _widened(area, _exact(1.0, fewer)[0], _exact(0.0, fewer)[1])
-        recall = [_widened(each, *_exact(each.value, fewer)) for each in recall]
+        area = _widened(area, clopper_pearson(1.0, fewer)[0], clopper_pearson(0.0, fewer)[1])
+        recall = [_widened(each, *clopper_pearson(each.value, fewer)) for each in recall]
     return Separation(int((~y).sum()), int(y.sum()), area, _rising(recall), told)
 
 
@@ -103,7 +103,7 @@ def _cases(clusters: Sequence[str], acts: Sequence[str] | None, of: NDArray[np.b
     return _Rows.of([clusters[n] for n in some], None if acts is None else [acts[n] for n in some]).cases
 
 
-def _exact(share: float, cases: int) -> tuple[float, float]:
+def clopper_pearson(share: float, cases: int) -> tuple[float, float]:
     """The 95 % Clopper-Pearson bounds of a share of so many cases, which need be no whole number of them."""
     hits = share * cases
     low = float(betaincinv(hits, cases - hits + 1.0, 0.025)) if hits > 0.0 else 0.0
@@ -230,4 +230,4 @@ def share(
         shares.extend((weights @ hits)[drawn > 0] / drawn[drawn > 0])
     low, high = np.percentile(shares[1:] or shares, [2.5, 97.5])
     found = Interval(value, min(value, float(low)), max(value, float(high)))
-    return _widened(found, *_exact(value, rows.cases if cases == "clusters" else len(y)))
+    return _widened(found, *clopper_pearson(value, rows.cases if cases == "clusters" else len(y)))

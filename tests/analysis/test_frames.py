@@ -22,7 +22,7 @@ from guardian.analysis import (
     thresholds,
     trust,
 )
-from guardian.analysis.plots import plot_blurred, plot_counts, plot_moves, plot_separations
+from guardian.analysis.plots import plot_blurred, plot_counts, plot_moves, plot_precision
 from guardian.analysis.sessions import sessions_of
 from guardian.archive.reader import Archive
 from guardian.archive.rows import labels
@@ -163,21 +163,10 @@ def test_sessions_whose_agent_or_purpose_nobody_logged_are_counted_and_hunted_to
     assert plot_moves(moves)._repr_png_()
     uses = hunting.first_uses(events, since=half)
     assert uses[["session_id", "tool"]].to_numpy().tolist() == [["nameless4", "t1"]]
-    judged = feedback(view)
-    labelled = trust.labelled(sessions, judged).assign(drift=lambda rows: rows["session_id"].str.endswith("4"))
-    parted = trust.separations(labelled, "purpose_family")
-    assert list(parted["drift"]) == [2, 1, 1]
-    assert plot_separations(parted, title="t")._repr_png_()
-
-
-def test_sessions_of_several_calibrations_are_parted_by_how_rare_they_are(lay):
-    for name, calibration, evidence, one_in in (("calm", "first", 3.0, 2.0), ("drift", "second", 1.0, 5_000.0)):
-        root = lay(session_id=name, calibration=calibration, session_evidence=evidence, one_in=one_in)
-    labelled = (
-        open_archive(root, tenant="acme").sessions().assign(drift=lambda rows: rows["session_id"] == "drift")
-    )
-    assert list(trust.separations(labelled, "tenant_id")["auc"]) == [1.0, 1.0]
-    assert trust.roc_points(labelled).to_numpy().tolist() == [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    judged = sessions.assign(drift=sessions["session_id"].str.endswith("4"))
+    parted = trust.precision(judged, "purpose_family")
+    assert list(parted["confirmed"]) == [2, 1, 1]
+    assert plot_precision(parted, title="t")._repr_png_()
 
 
 def test_a_decision_that_lies_in_two_files_counts_once(lay):

@@ -287,14 +287,11 @@ def test_legends_and_notes_lie_on_nothing_that_is_drawn(sessions, said):
 
 
 def test_the_models_figures_are_drawn_at_their_values(sessions, events, said):
-    labelled = trust.labelled(sessions, said)
-    points = trust.roc_points(labelled)
-    assert list(axes_of(plots.plot_roc(points)).lines[0].get_ydata()) == pytest.approx(
-        list(100 * points["caught"])
-    )
-    table = trust.separations(labelled, "tenant_id")
-    axes = axes_of(plots.plot_separations(table, title="by tenant"))
-    assert list(axes.containers[0].lines[0].get_xdata()) == pytest.approx(list(100 * table["recall_4"][::-1]))
+    table = trust.precision(trust.flagged(sessions, said, set()), "tenant_id")
+    axes = axes_of(plots.plot_precision(table, title="by tenant"))
+    assert list(axes.containers[0].lines[0].get_xdata()) == pytest.approx(list(100 * table["precision"][::-1]))
+    told = [tick.get_text().partition("\n") for tick in axes.get_yticklabels()[::-1]]
+    assert told[0] == ("all", "\n", "5 of 6 confirmed, 5 not judged")
     values = trust.p_values(events)
     axes = axes_of(plots.plot_p_values(values))
     drawn = np.concatenate([line.get_ydata() for line in axes.lines[:2]])
@@ -333,10 +330,7 @@ def test_figures_without_data_say_so(events, sessions):
         plots.plot_distribution(thresholds.evidence(nobody, empty)),
         plots.plot_promise(thresholds.promised_and_measured(thresholds.taken_for_honest(nobody, empty))),
         plots.plot_costs(thresholds.costs(sessions, empty, minutes_per_alarm=15, minutes_per_miss=480)),
-        plots.plot_roc(trust.roc_points(trust.labelled(sessions.head(3), empty))),
-        plots.plot_separations(
-            trust.separations(trust.labelled(sessions.head(3), empty), "tenant_id"), title="none"
-        ),
+        plots.plot_precision(trust.precision(trust.flagged(sessions, empty, set()), "tenant_id"), title="none"),
         plots.plot_p_values(trust.p_values(events.head(0))),
         plots.plot_weekly(trust.weekly(events.head(0))),
         plots.plot_backtest(pd.DataFrame(columns=["honest_denied", "flagged_denied", "role", "says"])),

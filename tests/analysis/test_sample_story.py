@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from guardian.analysis import (
     explain,
@@ -149,10 +150,8 @@ def test_what_was_confirmed_for_a_broken_rule_alone_is_no_drift_to_judge_the_mod
     small = open_archive(root, tenant="acme")
     said = feedback(small, replace(control, views=tuple(views)) if asked else None)
     assert list(said["rule"]) == [True, False, True, False]
-    judged = trust.labelled(small.sessions(), said)
-    assert dict(zip(judged["session_id"], judged["drift"], strict=True)) == {
-        "astray": True, "both": True, "honest": False,
-    }  # fmt: skip
+    judged = trust.flagged(small.sessions(), said, small.ruled())
+    assert judged[["session_id", "drift"]].to_numpy().tolist() == [["astray", True], ["both", True]]
     assert list(thresholds.known_drift(small.sessions(), said).fillna(value=False)) == [True, True, True, False]
 
 
@@ -372,17 +371,51 @@ def test_evidence_is_grouped_by_what_is_known(sessions, said):
     assert counts["not flagged"] == len(sessions) - 11
 
 
-def test_the_model_parts_confirmed_drift_from_honest_work(sessions, said):
-    labelled = trust.labelled(sessions, said)
-    assert (labelled["drift"].sum(), len(sessions) - len(labelled)) == (4, 6), "one is a copied authority"
-    table = trust.separations(labelled, "tenant_id").set_index("group")
-    assert set(table.index) == {"all", "tenant_acme"}
-    assert table.loc["all", "auc"] > 0.99
-    swapped = labelled.assign(one_in=-labelled["one_in"])
-    assert trust.separations(swapped, "tenant_id")["auc"].iloc[0] < 0.01
-    points = trust.roc_points(labelled)
-    assert points["caught"].is_monotonic_increasing
-    assert tuple(points.iloc[-1]) == (1.0, 1.0)
+def test_of_what_the_model_flagged_the_share_is_told_that_people_confirmed(archive, sessions, said):
+    flagged = trust.flagged(sessions, said, archive.ruled())
+    table = trust.precision(flagged, "tenant_id").set_index("group")
+    counts = ["flagged", "judged", "confirmed"]
+    assert table.loc["all", counts].to_list() == [8, 5, 4], (
+        "of the 11 three are the rules' work, one of them confirmed"
+    )
+    assert set(table.index) == {"all", "tenant_acme"}, "of the other tenants nothing was judged"
+    assert table.loc["all", "precision"] == 0.8
+    assert table.loc["all", ["low", "high"]].to_list() == pytest.approx(
+        binomtest(4, 5).proportion_ci(method="exact")
+    )
+
+
+def test_a_dismissed_flag_of_a_rule_alone_counts_against_the_model_no_more_than_a_confirmed_one_for_it(lay):
+    words = []
+    for n, (fit, word) in enumerate((fit, word) for fit in (0.1, 0.9) for word in ("confirmed", "false_positive")):
+        root = lay(session_id=f"s{n}", finding_id=f"fnd_{n}", wanted="flag", one_in=5_000.0,
+                   signals=[("purpose_fit", fit)], breaches=["tool_not_allowed"])  # fmt: skip
+        words.append(Change(n, SessionKey("acme", f"s{n}"), HumanWord(word), NOON, f"fnd_{n}"))
+    lay(session_id="waiting", finding_id="fnd_9", wanted="flag", one_in=5_000.0)
+    lay(session_id="unflagged")
+    write_labels(root, "l", [labels(words)])
+    small = open_archive(root, tenant="acme")
+    flagged = trust.flagged(small.sessions(), feedback(small), small.ruled())
+    assert list(flagged["session_id"]) == ["s2", "s3", "waiting"]
+    table = trust.precision(flagged, "tenant_id")
+    assert table[["flagged", "judged", "confirmed", "precision"]].to_numpy().tolist() == [[3, 2, 1, 0.5]] * 2
+
+
+def test_flags_by_chance_are_confirmed_about_as_often_as_anything_drifts():
+    """An ROC of what people say of the flags of a model that knows nothing was that of a perfect one."""
+    rnd, names = np.random.default_rng(0), [f"s{n}" for n in range(5_000)]
+    flag, drift = rnd.uniform(size=5_000) < 0.01, rnd.uniform(size=5_000) < 0.05
+    sessions = pd.DataFrame({
+        "tenant_id": "acme", "session_id": names, "begin": pd.Timestamp(NOON),
+        "finding_ids": [(f"fnd_{name}",) if each else () for name, each in zip(names, flag, strict=True)],
+    })  # fmt: skip
+    said = pd.DataFrame({
+        "tenant_id": "acme", "session_id": names, "finding_id": [f"fnd_{name}" for name in names],
+        "judged_at": pd.Timestamp(NOON), "drift": drift.astype(int),
+    })  # fmt: skip
+    found = trust.precision(trust.flagged(sessions, said[flag], ()), "tenant_id").iloc[0]
+    assert found["judged"] == flag.sum() > 30
+    assert found["low"] < 0.05 < found["high"] < 0.3
 
 
 def test_a_calibration_of_ones_own_is_nearer_to_flat(events):
@@ -399,6 +432,18 @@ def test_both_tables_of_calibrations_begin_with_the_one_used_first(events, names
     renamed = events.assign(calibration=early.map({True: names[0], False: names[1]}))
     assert tuple(trust.p_values(renamed)["calibration"].unique()) == names
     assert tuple(trust.weekly(renamed)["calibration"].unique()) == names
+
+
+def test_calls_whose_purpose_nobody_told_make_the_work_look_no_tamer(lay):
+    for n in range(4):
+        root = lay(p_value=0.01, session_id=f"s{n}")
+        for purpose in ("", "  ", None):
+            lay(p_value=1.0, session_id=f"s{n}", purpose=purpose, purpose_family=purpose)
+    events = open_archive(root, tenant="acme").events(columns=["at", "purpose", "score", "p_value", "calibration"])
+    compared = trust.compared(events)
+    assert (len(events), len(compared)) == (16, 4)
+    assert list(trust.weekly(compared)[["calls", "low"]].iloc[0]) == [4, 1.0]
+    assert trust.p_values(compared)["share"].max() == 1.0
 
 
 def test_weeks_begin_on_monday_and_hold_all_calls(events):

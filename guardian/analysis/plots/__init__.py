@@ -5,7 +5,7 @@ are UTC. Text from agents is bounded and inert.
 """
 
 from guardian.analysis.plots.meaning import plot_blurred, plot_map, plot_moves
-from guardian.analysis.plots.model import plot_p_values, plot_roc, plot_separations, plot_weekly
+from guardian.analysis.plots.model import plot_p_values, plot_precision, plot_weekly
 from guardian.analysis.plots.overview import plot_counts, plot_day, plot_outcomes
 from guardian.analysis.plots.proposal import plot_backtest, plot_surface
 from guardian.analysis.plots.session import plot_delegation, plot_evidence, plot_signals, plot_steps
@@ -25,9 +25,8 @@ __all__ = [
     "plot_moves",
     "plot_outcomes",
     "plot_p_values",
+    "plot_precision",
     "plot_promise",
-    "plot_roc",
-    "plot_separations",
     "plot_signals",
     "plot_steps",
     "plot_surface",

@@ -1,4 +1,4 @@
-"""How well the model parts drift from honest work here, and whether its calibration still holds."""
+"""How many of the model's flags people confirm here, and whether its calibration still holds."""
 
 from itertools import cycle
 
@@ -22,38 +22,27 @@ from guardian.analysis.plots.style import (
 _LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (RED, "^", ":"), (GREY, "D", "-."))
 
 
-def plot_roc(points: pd.DataFrame) -> Drawing:
-    """Caught against false alarms, by session (`trust.roc_points`); the left edge is what matters."""
-    figure, axes = drawing("Drift caught against false alarms, by session", width=5.0, height=3.6)
-    if points.empty:
-        nothing(axes, "needs confirmed drift and honest sessions")
-        return figure
-    axes.step(100 * points["false_alarms"], 100 * points["caught"], where="post", color=BLUE, linewidth=1.6)
-    axes.axvline(4, color=INK, linewidth=0.8, linestyle=":", label="4 % false alarms")
-    axes.set(xscale="symlog", xlim=(0, 100), ylim=(0, 103))
-    axes.set_xticks([0, 1, 4, 10, 40, 100], ["0", "1", "4", "10", "40", "100"])
-    axes.set_xlabel("honest sessions above the threshold (%)", fontsize="small")
-    axes.set_ylabel("drifting sessions above it (%)", fontsize="small")
-    legend(axes, loc="lower right")
-    return figure
-
-
-def plot_separations(table: pd.DataFrame, *, title: str) -> Drawing:
-    """Recall at 4 % false alarms by group (`trust.separations`), with 95 % intervals."""
+def plot_precision(table: pd.DataFrame, *, title: str) -> Drawing:
+    """The share of judged flags that people confirmed, by group (`trust.precision`), with 95 % intervals."""
     shown = table.iloc[::-1]
     figure, axes = drawing(title, height=1.2 + 0.34 * max(2, len(shown)))
     if shown.empty:
-        nothing(axes, "needs confirmed drift and honest sessions")
+        nothing(axes, "needs flagged sessions that people judged")
         return figure
     places = np.arange(len(shown))
-    low = 100 * (shown["recall_4"] - shown["recall_4_low"]).clip(lower=0)
-    high = 100 * (shown["recall_4_high"] - shown["recall_4"]).clip(lower=0)
-    axes.errorbar(100 * shown["recall_4"], places, xerr=(low, high), fmt="o", color=BLUE, capsize=3)
+    low = 100 * (shown["precision"] - shown["low"]).clip(lower=0)
+    high = 100 * (shown["high"] - shown["precision"]).clip(lower=0)
+    axes.errorbar(100 * shown["precision"], places, xerr=(low, high), fmt="o", color=BLUE, capsize=3)
     names = neutral.labels(shown["group"], 48)
-    counts = [f"{d} drift, {h} honest" for d, h in zip(shown["drift"], shown["honest"], strict=True)]
+    counts = [
+        f"{confirmed} of {judged} confirmed" + (f", {waiting} not judged" if waiting else "")
+        for confirmed, judged, waiting in zip(
+            shown["confirmed"], shown["judged"], shown["flagged"] - shown["judged"], strict=True
+        )
+    ]
     axes.set_yticks(places, [f"{name}\n{count}" for name, count in zip(names, counts, strict=True)])
     axes.set(xlim=(-3, 105), ylim=(-0.6, len(shown) - 0.4))
-    axes.set_xlabel("drifting sessions caught at 4 % false alarms (%)", fontsize="small")
+    axes.set_xlabel("judged sessions that people confirmed (%)", fontsize="small")
     return figure
 
 
