@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from replaying import replay
 from whole_store import alert_states, first_bad, ledger_entries, not_made_once
 
+from guardian.control.advice import advising
 from guardian.control.authentication import caller
 from guardian.control.authentication.gate import Gate
 from guardian.control.lapse import sweep
@@ -55,11 +56,11 @@ def test_the_same_finding_from_many_threads_is_one_revocation(stage, a_finding):
         assert alert_states(rows) == {"pending": 2}, "the change of mode asked for somebody too"
 
 
-def _advised(stage, a_finding, n):
+def _advised(stage, a_finding, name):
     """Advice on a call that is not to be let through, which is audited."""
-    envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": f"s{n}", "purpose": "review"}
+    envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": name, "purpose": "review"}
     body = {
-        "subject": {"type": "session", "id": f"s{n}"},
+        "subject": {"type": "session", "id": name},
         "action": {"name": "crm.export"},
         "resource": {"type": "customer", "id": "c1"},
         "context": {"envelope": envelope | {"allowed_tools": ["crm.export"], "agent_id": "agent_1"}},
@@ -80,31 +81,28 @@ def _counted(monkeypatch):
     return admitted
 
 
-def _refused(stage, a_finding, n):
+def _refused(stage, a_finding, name):
     """A look at another tenant, which is audited."""
-    return stage.call("GET", "/v1/revocations?tenant_id=globex", "gateway", who=f"gw{n}")
+    return stage.call("GET", "/v1/revocations?tenant_id=globex", "gateway", who=f"gw{name}")
 
 
 @pytest.mark.parametrize(
     ("send", "answer"),
-    [(lambda stage, a_finding, n: stage.submit(a_finding(f"s{n}")), 200), (_advised, 200), (_refused, 404)],
+    [(lambda stage, a_finding, name: stage.submit(a_finding(name)), 200), (_advised, 200), (_refused, 404)],
     ids=["findings", "calls", "refusals"],
 )
 def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(
     make_stage, a_finding, monkeypatch, send, answer
 ):
     """Say a disk stalls."""
-    breach = Weighing(
-        score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0, hard_breaches=("x",)
-    )
-    stage = make_stage(adviser=SimpleNamespace(weigh=lambda *_: breach), default_mode="enforce")
+    stage = make_stage(adviser=SimpleNamespace(weigh=lambda *_: _BREACH), default_mode="enforce")
     for role in ("monitor", "gateway"):
         stage.token(role)
     admitted = _counted(monkeypatch)
     monkeypatch.setattr(control_store, "_TURN_S", 600)
     with ThreadPoolExecutor(61) as pool:
         with stage.deps.store.write():
-            sent = [pool.submit(send, stage, a_finding, n) for n in range(60)]
+            sent = [pool.submit(send, stage, a_finding, f"s{n}") for n in range(60)]
             assert all(admitted.acquire(timeout=60) for _ in sent)
             for path in ("/v1/check?session_id=s1", "/v1/revocations"):
                 assert pool.submit(stage.call, "GET", path, "gateway").result(timeout=60).status_code == 200
@@ -112,24 +110,36 @@ def test_gateways_that_ask_or_follow_do_not_wait_for_those_who_wait_to_write(
         assert {each.result().status_code for each in sent} == {answer}
 
 
+_BREACH = Weighing(
+    score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0, hard_breaches=("x",)
+)
+
+
 _KINDS = {
     "person": lambda stage, a_finding, name: stage.revoke(name),
     "revocation": lambda stage, a_finding, name: stage.submit(a_finding(name)),
     "flag": lambda stage, a_finding, name: stage.submit(a_finding(name, wanted="flag")),
+    "held": _advised,
 }
 
 
 @pytest.mark.parametrize("flood", _KINDS)
-def test_no_kind_of_writer_queues_behind_a_flood_of_another(stage, a_finding, monkeypatch, flood):
+def test_no_kind_of_writer_queues_behind_a_flood_of_another(make_stage, a_finding, monkeypatch, flood):
     """While a write takes its time: who reaches the store is among the few that are next."""
-    come, revoke, receive = SimpleQueue(), acts.revoke, findings.receive
+    stage = make_stage(adviser=SimpleNamespace(weigh=lambda *_: _BREACH), default_mode="enforce")
+    come, revoke, receive, hold = SimpleQueue(), acts.revoke, findings.receive, advising._refuse_or_hold
     monkeypatch.setattr(acts, "revoke", lambda *told, **more: (come.put(told[2][1]), revoke(*told, **more))[1])
     monkeypatch.setattr(findings, "receive", lambda *told: (come.put(told[2].session_id), receive(*told))[1])
+    monkeypatch.setattr(
+        advising,
+        "_refuse_or_hold",
+        lambda deps, call, *told, **more: (come.put(call.envelope.session_id), hold(deps, call, *told, **more))[1],
+    )
     monkeypatch.setattr(control_store, "_TURN_S", 600)
-    for role in ("monitor", "responder"):
+    for role in ("monitor", "responder", "gateway"):
         stage.token(role)
     others, reached, admitted = set(_KINDS) - {flood}, set(), _counted(monkeypatch)
-    with ThreadPoolExecutor(62) as pool:
+    with ThreadPoolExecutor(63) as pool:
         with stage.deps.store.write():
             sent = [pool.submit(_KINDS[flood], stage, a_finding, f"s{n}") for n in range(60)]
             assert all(admitted.acquire(timeout=60) for _ in sent)
