@@ -16,6 +16,7 @@ from guardian.errors import ConfigurationError
 if TYPE_CHECKING:
     from guardian.commands.tightening import Made
     from guardian.tightening.backtest import Backtest
+    from guardian.tightening.proposal import Proposal
     from guardian.tightening.verifying import Verified
 
 _FAULT = 1
@@ -47,7 +48,8 @@ def propose(
             "--fail-over",
             min=0,
             max=1,
-            help="Exit 1 if more than this share of honest calls is denied, or may be.",
+            help="Exit 1 if more than this share of honest sessions to come may be touched (95 % bound), or of "
+            "the honest calls that it was made from is denied, or may be.",
         ),
     ] = None,
     verify: Annotated[
@@ -74,7 +76,10 @@ def propose(
     and purpose, as envelope patches, Cedar, Rego, Polar and a report; every policy only refuses. Sessions that
     guardian flagged are no evidence of need, unless people dismissed the finding.
 
-    Example: guardian propose --tenant tenant_acme --window 90d --out proposals/acme --fail-over 0.001
+    It is told what share of honest sessions to come it may touch at most, all of it together. The calls that are
+    replayed are those that it was made from: that none is denied is by construction, and foretells nothing.
+
+    Example: guardian propose --tenant tenant_acme --window 90d --out proposals/acme --fail-over 0.05
     """
     from guardian.bootstrap.archiving import open_archive
     from guardian.commands import tightening
@@ -118,7 +123,7 @@ def propose(
         tightening.save(made, out)
     _show_made(made, out, as_json=as_json)
     if fail_over is not None and made.proposal.restrictions:  # without any, nothing is denied
-        _keep_to(fail_over, made.proposal.backtest)
+        _keep_to(fail_over, made.proposal.backtest, made.proposal)
 
 
 def backtest(
@@ -135,7 +140,8 @@ def backtest(
             "--fail-over",
             min=0,
             max=1,
-            help="Exit 1 if more than this share of honest calls is denied, or may be.",
+            help="Exit 1 if more than this share of honest calls is denied, or may be; over its own window also "
+            "by the bound for sessions to come, as `propose`.",
         ),
     ] = None,
     archive: ArchiveOption = None,
@@ -146,25 +152,30 @@ def backtest(
 
     Its proposal.json is replayed. Remove restrictions or change limits there at will, and in the policies and
     patches beside it: where one says something else, nothing is replayed. An id says for whom and about what a
-    restriction is, not its limits: one that does not fit is refused.
+    restriction is, not its limits: one that does not fit is refused. Over its own window the calls are those that
+    it was made from, and few are denied by construction: --window after its end shows what it costs.
 
     Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
     """
     from guardian.bootstrap.archiving import open_archive
+    from guardian.bootstrap.clock import utc_now
     from guardian.commands.output import writer
     from guardian.commands.proposals import backtest_proposal
+    from guardian.tightening.proposal import read_proposal
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else days_of(window)
     opened = open_archive(settings, archive)
     with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
         tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
+    proposal = read_proposal(folder)
+    own = None if days is not None and utc_now() - days >= proposal.until else proposal
     if as_json:
         print_json(tested.as_json())
     else:
-        _show_backtest(tested)
+        _show_backtest(tested, own)
     if fail_over is not None:
-        _keep_to(fail_over, tested)
+        _keep_to(fail_over, tested, own)
     if tested.newly_allowed:
         raise typer.Exit(_FAULT)
 
@@ -251,15 +262,21 @@ def _show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
     else:
         holds = counted(len(proposal.restrictions), "restriction")
         typer.echo(f"{out}: {holds}; read {out}/REPORT.md, merge what you agree with")
-        _show_backtest(proposal.backtest)
+        _show_backtest(proposal.backtest, proposal)
         for name, wrong in problems.items():
             for each in wrong:
                 typer.echo(escape(f"{name}: {each}"), err=True)
 
 
-def _show_backtest(tested: "Backtest") -> None:
+def _show_backtest(tested: "Backtest", own: "Proposal | None") -> None:
+    """`own` where the calls are those that it was made from."""
+    from guardian.tightening.promise import foretold
+
+    if own is not None:
+        typer.echo(f"honest sessions to come that any of it touches: {foretold(own.promised)} (95 %)")
+    made_from = "" if own is None else ", of those that it was made from (few by construction)"
     typer.echo(
-        f"{counted(tested.replayed, 'decision')} replayed: "
+        f"{counted(tested.replayed, 'decision')} replayed{made_from}: "
         f"{tested.honest_denied:,} of {counted(tested.honest, 'honest call')} "
         f"newly denied ({_share(tested)}) in {counted(tested.honest_sessions_denied, 'session')}, "
         f"{tested.unusual_denied:,} of them in sessions that guardian found unusual; "
@@ -272,11 +289,17 @@ def _share(tested: "Backtest") -> str:
     return "–" if tested.cost is None else f"{tested.cost:.4%}"
 
 
-def _keep_to(budget: float, tested: "Backtest") -> None:
-    """Exits 1 where honest calls cost more, or may."""
-    if not tested.over(budget):
+def _keep_to(budget: float, tested: "Backtest", own: "Proposal | None") -> None:
+    """Exits 1 where honest calls cost more, or may, or those to come by what `own` promises."""
+    from guardian.tightening.promise import foretold
+
+    promise = None if own is None else own.promised
+    risky = own is not None and (1.0 if promise is None else promise.at_most) > budget
+    if not risky and not tested.over(budget):
         return
-    if tested.cost is None:
+    if risky and not tested.over(budget):
+        told = f"over budget: of honest sessions to come it touches {foretold(promise)}, {budget:.4%} allowed"
+    elif tested.cost is None:
         told = (
             "no honest call that a restriction is about was replayed, so nobody knows the cost: a longer --window"
         )

@@ -48,6 +48,9 @@ class Support:
     held_out_broken: int
     flagged_use: int = 0  # flagged sessions that did what is refused
     held_below: int = 0  # honest sessions below its own that hold it: policies refuse it, the template keeps it
+    alone: int | None = None
+    """For what is taken because nobody used it: of the sessions, how many used something of the kind that no other
+    did. None: not known, as in proposals of earlier versions, or not needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from guardian.tightening.grants import class_name
 from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.redacted import nameless
-from guardian.tightening.tools import data_classes, tools
+from guardian.tightening.tools import Foretold, data_classes, tools
 
 Miner = Callable[[Basis], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
@@ -28,7 +28,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """A scope for which nothing is proposed, and why not."""
+    """A scope for which nothing is proposed, or less than it never used, and why not."""
 
     scope: Scope
     why: str
@@ -63,7 +63,10 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
         if (why := too_little(basis)) is not None:
             silent.append(Abstention(scope, why))
             continue
-        found.extend(_mined(basis, history.joined.get(scope)))
+        kept = _mined(basis, history.joined.get(scope))
+        found.extend(kept)
+        if (why := _withheld(basis, history.joined.get(scope), kept)) is not None:
+            silent.append(Abstention(scope, why))
         advice.extend(_wildcards(basis))
     return Mined(tuple(found), tuple(silent), (*_split(history), *advice, *_astray(history, found, caution)))
 
@@ -76,6 +79,11 @@ def _mined(basis: Basis, joined: ScopeHistory | None) -> list[Restriction]:
     also = replace(basis, history=joined, whole=joined.whole())
     rules = {each.rule for miner in MINERS for each in miner(also)}
     return [each for miner in MINERS for each in miner(basis) if each.rule in rules]
+
+
+def _withheld(basis: Basis, joined: ScopeHistory | None, kept: Sequence[Restriction]) -> str | None:
+    also = basis if joined is None else replace(basis, history=joined, whole=joined.whole())
+    return Foretold.of(basis).withheld(kept) or Foretold.of(also).withheld(kept)
 
 
 def too_little(basis: Basis) -> str | None:

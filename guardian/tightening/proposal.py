@@ -16,6 +16,7 @@ from guardian.errors import ConfigurationError, ProposalError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention, Advice
+from guardian.tightening.promise import Promise, promised
 from guardian.tightening.surface import Surface
 
 FORMAT = "guardian.proposal/v1"
@@ -64,6 +65,11 @@ class Proposal:
         """In the order of the restrictions, each once."""
         return tuple(dict.fromkeys(restriction.scope for restriction in self.restrictions))
 
+    @property
+    def promised(self) -> Promise | None:
+        """For honest sessions to come; None: not known."""
+        return promised({scope: self.of(scope) for scope in self.scopes})
+
     def of(self, scope: Scope) -> tuple[Restriction, ...]:
         return tuple(restriction for restriction in self.restrictions if restriction.scope == scope)
 
@@ -83,6 +89,7 @@ class Proposal:
                 for g in self.grants[scope]
             ],
             "backtest": self.backtest.as_json(),
+            "promised": None if (promise := self.promised) is None else promise._asdict(),
             "surface": {"before": self.surface.before, "after": self.surface.after},
             "abstentions": [{"scope": asdict(each.scope), "why": each.why} for each in self.abstentions],
             "advice": [{"tenant": a.tenant_id, "subject": a.subject, "text": a.text} for a in self.advice],

@@ -1,7 +1,8 @@
 """Tools and data classes that are granted and not needed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope, Support
@@ -27,16 +28,66 @@ _NOBODY = Granted()
 
 
 def reads_only(tool: str) -> bool:
-    """Whether a tool only reads, by its name. Used for wording, never to decide."""
+    """Whether a tool only reads, by its name. A fixed split: statistics of it hold also where a name misleads."""
     return any(part in _READING for part in tool.lower().replace("_", ".").replace("-", ".").split("."))
 
 
+def writes_nothing(whole: Use) -> bool:
+    """Whether no session did anything but read."""
+    return all(map(reads_only, whole.tools))
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """Whether the next session may need what none of the window did.
+
+    The chance that it holds something which no other held is about the share of sessions of which that is true
+    now, `lone` of `sessions` (I. J. Good, Biometrika 40, 1953). It counts once, for all tools and data classes
+    together that grants list. Where it is too large, only what writes may go, if no session wrote anything
+    (`reading`): of that class as a whole none of them showed a need.
+    """
+
+    lone: int
+    sessions: int
+    reading: bool
+    enough: bool  # so few that what nobody used may go
+
+    @classmethod
+    def of(cls, basis: Basis) -> "Foretold":
+        whole, current = basis.whole, basis.history.current()
+        listed = {("tool", tool) for grant in current for tool in grant.tools}
+        listed |= {("class", class_name(name)) for grant in current for name in grant.data_classes or ()}
+        used = {("tool", tool) for tool in whole.tools} | {("class", name) for name in whole.touched}
+        lone = len({mark for name, mark in whole.lone.items() if name in listed})
+        spare = any("*" not in name for _, name in listed - used)
+        enough = not spare or upper_bound(lone, whole.sessions) <= basis.caution.at_most
+        return cls(lone, whole.sessions, writes_nothing(whole), enough)
+
+    def alone(self, tool: str) -> int:
+        """How many sessions foretell that the next one needs the tool, or what is taken with it."""
+        return 0 if not self.enough and self.reading and not reads_only(tool) else self.lone
+
+    def withheld(self, found: Iterable[Restriction]) -> str | None:
+        """Why nothing is taken of what nobody used, or only what writes; None where all may be."""
+        if self.enough:
+            return None
+        few = any(isinstance(each.rule, ForbidTool) and not each.rule.except_agents for each in found)
+        rest = "only tools that write are taken, as no session wrote" if few else "none that is unused is taken"
+        most = upper_bound(self.lone, self.sessions)
+        return (
+            f"{self.lone:,} of {counted(self.sessions, 'session')} used a tool or data class that no other did, "
+            f"so up to {most:.1%} of those to come need what none did yet: {rest}"
+        )
+
+
 def tools(basis: Basis) -> Iterator[Restriction]:
-    """One restriction for each tool that is granted now and that honest sessions did without.
+    """One restriction for each tool that is granted now and that honest sessions did without, as far as these
+    foretell that the next ones will (`Foretold`).
 
     Wildcards are skipped: no restriction can name what one grants. `mining` advises people about them instead.
     """
     history, whole, caution = basis.history, basis.whole, basis.caution
+    foretold = Foretold.of(basis)
     for tool in sorted({tool for grant in history.current() for tool in grant.tools if "*" not in tool}):
         granted = history.tools.get(tool, _NOBODY)
         use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
@@ -56,6 +107,7 @@ def tools(basis: Basis) -> Iterator[Restriction]:
                 touched=doubted.sessions,
                 last=last,
                 flagged=flagged + accused,
+                alone=foretold.alone(tool),
                 below=below,
             )
         elif alone := confined_to(use.agents, whole.agents, caution):
@@ -86,7 +138,7 @@ def data_classes(basis: Basis) -> Iterator[Restriction]:
 
     None at all where some calls did not log their data classes. Wildcards and hashed names are skipped.
     """
-    history, whole = basis.history, basis.whole
+    history, whole, foretold = basis.history, basis.whole, Foretold.of(basis)
     if whole.classes_unlogged or not whole.actions:
         return
     granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
@@ -109,6 +161,7 @@ def data_classes(basis: Basis) -> Iterator[Restriction]:
             touched=touched,
             last=None,
             flagged=flagged + accused,
+            alone=foretold.lone,
             below=below,
         )
 
@@ -141,9 +194,11 @@ def _sure(
     last: str | None,
     flagged: int,
     tested: int | None = None,
+    alone: int | None = None,
     below: int = 0,
 ) -> Iterator[Restriction]:
-    """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it.
+    """The restriction, if the grant is old enough and went to enough sessions to say that nobody needs it, nor
+    anything else that is taken with it, of which `alone` tells.
 
     Every session of the window is a trial, unless something was fitted to the early part: then those that `tested`
     it in the late one. Doubted sessions decide nothing, and what they `touched` is told.
@@ -153,7 +208,7 @@ def _sure(
     shown_by = trials if tested is None else tested
     if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or shown_by < 1:
         return
-    if upper_bound(0, shown_by) <= caution.at_most:
+    if upper_bound(min(alone or 0, shown_by), shown_by) <= caution.at_most:
         late = basis.history.late.sessions if tested is None else tested
         why += f"; held by {counted(below, 'session')} below, so its template keeps it" if below else ""
         support = Support(
@@ -166,6 +221,7 @@ def _sure(
             held_out_broken=0,
             flagged_use=flagged,
             held_below=below,
+            alone=alone,
         )
         yield Restriction(basis.scope, rule, why, support)
 
@@ -175,7 +231,7 @@ def _why(scope: Scope, tool: str, whole: Use, by: str) -> str:
         return f"called only by {by}"
     if scope.parent_role != ROOT:
         return f"inherited from {scope.parent_role}, and never used"
-    if not reads_only(tool) and all(map(reads_only, whole.tools)):
+    if not reads_only(tool) and writes_nothing(whole):
         return "a tool that writes, for a purpose that only reads"
     return "granted, and never used"
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -104,6 +105,9 @@ class Use:
     hours: Counter[int] = field(default_factory=Counter)  # of the day, UTC
     durations: Counter[int] = field(default_factory=Counter)  # in seconds, rounded up
     agents: Counter[str] = field(default_factory=Counter)
+    lone: dict[tuple[str, str], object] = field(default_factory=dict)
+    """The tools and data classes (`("tool", name)`, `("class", name)`) that one session alone used, with a mark of
+    that session."""
 
     def merge(self, other: "Use") -> None:
         """Add another part's."""
@@ -119,6 +123,7 @@ class Use:
         self.agents.update(other.agents)
         for tool, use in other.tools.items():
             self.tools.setdefault(tool, ToolUse()).merge(use)
+        self._keep_lone(other.lone)
 
     def add(self, session: "SessionUse") -> None:
         """Count one session that is over."""
@@ -135,6 +140,15 @@ class Use:
         self.agents[session.agent] += 1
         for tool, use in session.tools.items():
             self.tools.setdefault(tool, ToolUse()).merge(use)
+        used = [("tool", tool) for tool in session.tools]
+        used += [("class", class_name(name)) for name in session.classes]
+        self._keep_lone(dict.fromkeys(used, object()))
+
+    def _keep_lone(self, more: Mapping[tuple[str, str], object]) -> None:
+        self.lone |= more
+        for kind, name in [*self.lone]:
+            if (self.tools[name].sessions if kind == "tool" else self.touched[name]) > 1:
+                del self.lone[kind, name]
 
 
 @dataclass(slots=True)

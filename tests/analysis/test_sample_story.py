@@ -459,23 +459,24 @@ def test_a_proposal_takes_what_only_drifting_sessions_used(archive):
     assert read == sorted(read), "who waits sees that it goes on"
     assert read[-1] == 2 * read[0] > 0
     rules = proposing.restrictions(proposal)
-    assert {"may not call crm.export", "may not call email.send", "may not call hr.read_profile"} <= set(
-        rules["says"]
-    )
+    says = {"may not call crm.export", "may not call email.send", "may not call payments.history"}
+    assert set(rules["says"]) == says
     assert (rules["honest_denied"] == 0).all()
     assert (rules["flagged_denied"] > 0).all()
     counts = proposing.counts(proposal.backtest, proposal.surface)
-    assert counts["flagged sessions stopped"] == counts["flagged sessions of narrowed agents"] == 7
+    assert counts["flagged sessions stopped"] == counts["flagged sessions of narrowed agents"] == 6
     assert counts["privileges after"] < counts["privileges before"]
-    assert len(proposing.abstentions(proposal)) == 1
+    why = proposing.abstentions(proposal).set_index("role")["why"]
+    assert why["agent_clause_classifier"].startswith("0 honest sessions, ")
+    assert why["agent_support_triage"].startswith("1 of 71 sessions used a tool or data class that no other did, ")
 
 
 def test_a_proposal_of_the_day_before_stops_the_day_it_did_not_know(archive):
     today = archive.days[-1].to_pydatetime()
     unseen = proposing.replay(archive, proposing.propose(archive, "tenant_acme", until=today), since=today)
-    assert unseen.honest > 20
+    assert unseen.honest > 10
     assert (unseen.honest_denied, unseen.newly_allowed) == (0, 0)
-    assert unseen.flagged_stopped == 3
+    assert unseen.flagged_stopped == 2
 
 
 def test_a_day_is_replayed_knowing_what_its_sessions_did_the_evening_before(lay):

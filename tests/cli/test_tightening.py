@@ -15,6 +15,7 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate import BEGIN, WINDOW, Estate
 from guardian.bench.estate_archive import row_of
+from guardian.bootstrap import clock
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
 from guardian.cli import app
@@ -117,6 +118,35 @@ def test_ci_fails_over_budget(guardian, proposed):
     assert 0 < told["backtest"]["cost"] < 1
     guardian("backtest", proposed, "--fail-over", "0", expect=1)
     guardian("propose", *LATELY, "--fail-over", "0", expect=1)
+
+
+def test_ci_fails_over_what_sessions_to_come_may_cost_where_the_calls_are_those_that_it_was_made_from(
+    guardian, proposed, monkeypatch
+):
+    """Of these hardly any is denied, by construction."""
+    path = proposed / "proposal.json"
+    told = json.loads(path.read_text())
+    assert 0 < told["backtest"]["cost"] < 0.01 < told["promised"]["at_most"] < 0.1
+    said = f"honest sessions to come that any of it touches: at most {told['promised']['at_most']:.1%}"
+    for shown in (
+        guardian("backtest", proposed, "--fail-over", "0.01", expect=1),
+        guardian("propose", *LATELY, "--fail-over", "0.01", "--out", proposed.parent / "again", expect=1),
+    ):
+        assert said in shown
+        assert "of those that it was made from (few by construction)" in shown
+        assert "over budget: of honest sessions to come it touches at most " in shown
+    guardian("backtest", proposed, "--fail-over", "0.1")
+    for each in told["restrictions"]:
+        del each["support"]["alone"]  # as earlier versions wrote it
+    path.write_text(json.dumps(told))
+    assert "nobody knows how many" in guardian("backtest", proposed, "--fail-over", "0.1", expect=1)
+    guardian("backtest", proposed, "--fail-over", "1")
+    monkeypatch.setattr(clock, "utc_now", lambda: BEGIN + WINDOW + timedelta(days=10))
+    monkeypatch.setattr(proposals, "utc_now", clock.utc_now)
+    later = guardian("backtest", proposed, "--window", "10d", "--fail-over", "0.01")
+    assert "to come" not in later
+    assert "made from" not in later
+    assert "to come" in guardian("backtest", proposed, "--window", "11d", "--fail-over", "0.01", expect=1)
 
 
 def test_where_no_honest_call_was_replayed_nobody_knows_the_cost_and_ci_fails(guardian, tmp_path):
