@@ -1,9 +1,9 @@
 """A synthetic estate whose needs are known: hundreds of agents, tens of purposes, and everything that makes their
 privileges hard to read off a log.
 
-Month-end and quarter-end work, rare work, a reorganisation in mid-window, delegation, drifted and attacked
-sessions (most of them flagged, not all), false alarms (some dismissed), and one agent that uses whatever it is
-granted so that nothing is taken from it.
+Month-end and quarter-end work, rare work (of 1 % of sessions), a reorganisation in mid-window, delegation,
+drifted and attacked sessions (most of them flagged, not all), false alarms (some dismissed), and one agent that
+uses whatever it is granted so that nothing is taken from it.
 """
 
 import calendar
@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from guardian.domain.identity import SessionKey
 from guardian.domain.past import PastCall
@@ -83,6 +84,7 @@ class Estate:
 
     seed: int
     purposes: int = 30
+    rare: int = 12  # tools that 1 or 2 % of sessions need, in one team of five
     jobs: list[Job] = field(default_factory=list)
     flagged: set[SessionKey] = field(default_factory=set)
     dismissed: set[SessionKey] = field(default_factory=set)
@@ -121,6 +123,13 @@ class Estate:
             tuple(sorted(rng.sample(classes, 2))), most, (begin, begin + 11) if rng.random() < 0.7 else (0, 24),
             rng.choice((0.6, 3.0, 6.0, 12.0)),
         )  # fmt: skip
+        if (
+            self.rare and number % 5 == 4
+        ):  # a team that does little, and tools of which hardly any session needs one
+            rest = (tool for noun in nouns for verb in _VERBS if (tool := f"{noun}.{verb}") not in granted)
+            rare = {tool: ToolNeed((0.01, 0.02)[place % 2]) for place, tool in enumerate(islice(rest, self.rare))}
+            needs |= rare
+            job = replace(job, granted_tools=tuple(sorted({*granted, *rare})), sessions_a_day=1.5)
         if number == 1:
             job = replace(job, inflater=job.agents[0], sessions_a_day=12.0)
         if number % 6 == 5:  # in mid-window the team gets other agents, and one tool is replaced by its successor

@@ -35,6 +35,7 @@ from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import UNUSUAL_ONE_IN, History, ScopeHistory, Trust
 from guardian.tightening.mining import mine
+from guardian.tightening.promise import promised
 from guardian.tightening.surface import Surface, surface
 
 _UNFOUNDED = Support(
@@ -53,6 +54,9 @@ class Tally:
     honest: int = 0
     area: Surface = field(default_factory=Surface)
     needed: int = 0
+    sessions: int = 0  # honest ones of the month after, of scopes that are narrowed
+    touched: int = 0
+    foretold: float = 0.0  # at most so many of them
 
     @property
     def removed(self) -> float:
@@ -61,14 +65,14 @@ class Tally:
 
 
 def run(
-    *, seeds: Sequence[int], events: int, progress: Callable[[int, int], None], purposes: int = 30
+    *, seeds: Sequence[int], events: int, progress: Callable[[int, int], None], purposes: int = 30, rare: int = 12
 ) -> list[Row]:
     """Every seed is another estate. `events` decisions are replayed once; 0 skips that."""
     names = ("mined", "unused", "exact", "exact here")
     tallies = {name: Tally() for name in names}
     found = truth = newly_allowed = drifted = flagged = 0
     for number, seed in enumerate(seeds, 1):
-        estate = Estate(seed, purposes)
+        estate = Estate(seed, purposes, rare)
         window = list(estate.calls(BEGIN, BEGIN + WINDOW))
         trust = trusted(estate, window)
         strays = {session for session, _ in estate.unneeded} - inflated(estate, window)
@@ -123,6 +127,13 @@ def _rows(
             ours.honest,
             denied(unused),
         ),
+        Row(
+            "next month's honest sessions touched (promised at most)",
+            "share",
+            ours.touched / max(1, ours.sessions),
+            ours.sessions,
+            ours.foretold / max(1, ours.sessions),
+        ),
         Row("honest calls denied (allow exactly)", "share", denied(ours), ours.honest, denied(exact)),
         Row("honest calls denied (allow exactly, same scopes)", "share", denied(ours), ours.honest, denied(here)),
         Row("excess privilege removed (drop unused)", "share", ours.removed, ours.area.before, unused.removed),
@@ -142,8 +153,17 @@ def score(
     tally.proposed += len(told)
     tally.right += sum(right(restriction.rule, jobs[restriction.scope]) for restriction in told)
     honest = [call for call in following if estate.honest(call)]
-    tally.denied += backtest(honest, restrictions, Trust()).honest_denied
+    narrowed: set[SessionKey] = set()
+    after = backtest(honest, restrictions, Trust(), on_placed=lambda placed: narrowed.add(placed.call.key))
+    tally.denied += after.honest_denied
     tally.honest += len(honest)
+    tally.sessions += len(narrowed)
+    tally.touched += after.honest_sessions_denied
+    rows: dict[Scope, list[Restriction]] = {}
+    for restriction in restrictions:
+        rows.setdefault(restriction.scope, []).append(restriction)
+    promise = promised(rows)
+    tally.foretold += len(narrowed) * (1.0 if promise is None else promise.at_most)
     grants = {scope: history.scopes[scope].current()[0] for scope in jobs if scope in history.scopes}
     tally.area += surface(grants, {}, restrictions)
     tally.needed += sum(len(jobs[scope].needs) * len(jobs[scope].classes) for scope in grants)

@@ -9,7 +9,7 @@ from guardian.bench.estate_archive import first_day, multiply
 def test_the_aims_hold_on_an_estate_with_known_needs():
     told = {
         row.name: row
-        for row in tightening.run(seeds=[11], events=0, progress=lambda done, total: None, purposes=12)
+        for row in tightening.run(seeds=[11], events=0, progress=lambda done, total: None, purposes=12, rare=0)
     }
     denied = told["honest calls denied (allow exactly, same scopes)"]
     assert told["newly allowed calls"].value == 0
@@ -19,6 +19,18 @@ def test_the_aims_hold_on_an_estate_with_known_needs():
     assert told["precision (allow exactly what was seen)"].value > 0.98
     assert told["recall of what could be taken"].value > 0.4
     assert told["drifted and attacked sessions that were flagged"].value < 0.95
+
+
+def test_what_sessions_to_come_may_cost_is_told_before_they_come_where_needs_are_rare():
+    told = {
+        row.name: row
+        for row in tightening.run(seeds=[11], events=0, progress=lambda done, total: None, purposes=12)
+    }
+    denied = told["next month's honest calls denied (drop unused)"]
+    touched = told["next month's honest sessions touched (promised at most)"]
+    assert denied.value < 0.0005 < denied.baseline
+    assert touched.n > 100
+    assert touched.value < touched.baseline < 0.05
 
 
 def test_a_day_of_the_estate_is_multiplied_and_replayed(tmp_path):
