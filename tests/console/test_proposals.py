@@ -108,6 +108,7 @@ def test_a_proposal_is_shown_with_its_diff_its_backtest_and_its_files(make_site:
     listed = browser.page("/console/proposals")
     assert "/console/proposal?name=renewals" in listed
     assert "2 of 4,800" in listed
+    assert "Honest sessions to come touched</dt><dd>not known" in listed
     html = browser.page("/console/proposal?name=renewals")
     for told in ("crm.export", "7 of 9", "40 → 12", "never used", "at most 25 records", "removed: "):
         assert told in html, told
