@@ -93,12 +93,16 @@ def tightening(
     seeds: Annotated[int, typer.Option(min=1, help="Estates to mine.")] = 10,
     first_seed: FirstSeed = 5000,
     events: Annotated[int, typer.Option(min=0, help="Decisions to replay once; 0: none.")] = 1_000_000,
+    rare: Annotated[
+        int, typer.Option(min=0, help="Tools that 1 or 2 % of sessions need, in one team of five.")
+    ] = 12,
     as_json: JsonOption = False,
 ) -> None:
     """Mine estates whose needs are known: what is taken, what it costs in the next month, beside two baselines."""
     from guardian.bench import tightening as bench
 
-    _measure("tightening", partial(bench.run, seeds=range(first_seed, first_seed + seeds), events=events), as_json)
+    mined = range(first_seed, first_seed + seeds)
+    _measure("tightening", partial(bench.run, seeds=mined, events=events, rare=rare), as_json)
 
 
 @bench_app.command()
