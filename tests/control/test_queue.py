@@ -104,6 +104,36 @@ def test_it_will_not_do_once_somebody_spoke(stage, a_finding, hard, spoken):
     assert revoked_on(stage, case(stage)["digest"]) == 200
 
 
+@pytest.mark.parametrize("spoken", ["beside", "excepted", "ended", "denied"])
+def test_what_somebody_said_stays_said_however_much_comes_since_and_though_it_is_over(
+    stage, a_finding, hard, spoken
+):
+    found, beside = acted(a_finding), of_its_gateway(acted(a_finding))
+    for each in (found, beside):
+        stage.submit(each)
+    path = "/v1/sessions/acme/sess_1/protection"
+    stage.call("PUT", path, "approver", json={"protected": True, "reason": "x"})
+    old, asks = case(stage)["digest"], {"wanted": Effect.REVOKE, "breaches": hard}
+    if spoken == "denied":
+        stage.enforce()
+        for n, (word, role) in enumerate([("deny", "responder"), ("withdraw", "monitor")], start=1):
+            asked = stage.submit(acted(a_finding, n=n, tool=f"crm.{n}", **asks)).json()["approval_id"]
+            assert stage.decide(asked, word, role).status_code == 200
+            stage.clock.pass_(days=1)
+    if spoken == "beside":
+        judged(stage, beside, "benign")
+    if spoken in ("excepted", "ended"):
+        made = excepted(stage, found.id).json()["id"]
+    if spoken == "ended":
+        stage.call("POST", f"/v1/exceptions/{made}/end", "analyst", json={"reason": "over"})
+    for n in range(10, 32):
+        stage.clock.pass_(minutes=1)
+        assert stage.submit(acted(a_finding, n=n, tool="crm.write")).json()["effect"] == "flag"
+    assert case(stage)["state"] == "flagged"
+    assert revoked_on(stage, old) == 412
+    assert revoked_on(stage, case(stage)["digest"]) == 200
+
+
 def test_a_repeated_act_gets_the_first_answer_though_it_changed_the_case_itself(stage, a_finding):
     stage.submit(acted(a_finding))
     headers = {"If-Match": f'"{case(stage)["digest"]}"', "Idempotency-Key": "k-1"}

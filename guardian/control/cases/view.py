@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from guardian.alerting.rules import rank
 from guardian.control.acts_under import revoked_with_it
 from guardian.control.deps import ControlDeps
-from guardian.control.found import purpose_of
 from guardian.control.people.approvals import overtaken
 from guardian.control.problems import Refusal
 from guardian.domain.envelope import purpose_family
@@ -70,7 +69,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
-    digest = _digest(view, unjudged) + _words(rows, view, session, found, deps.clock())
+    digest = _digest(view, unjudged) + _words(rows, key, session)
     return view.model_copy(update={"digest": digest})
 
 
@@ -149,22 +148,16 @@ def _digest(view: CaseView, unjudged: Sequence[str]) -> str:
     return _hashed(parts)[:_PICTURE]
 
 
-def _words(
-    rows: ControlRows, view: CaseView, session: StoredSession, found: Sequence[FindingView], now: datetime
-) -> str:
+def _words(rows: ControlRows, key: SessionKey, session: StoredSession) -> str:
     """Names what people have said of the session: their last word, a verdict that was none on the session itself,
-    a revocation that they denied, the exceptions made from its findings."""
-    beside = [each.verdict.at for each in found if each.verdict is not None and not _is_drift(each)]
-    asked = rows.approvals.decided(view.tenant_id, view.session_id, "revoke", {})
-    family = purpose_family(purpose_of(rows, view.shown.finding))
-    its = {each.finding.id for each in found}
-    excused = rows.exceptions.in_force(view.tenant_id, family, now)
+    the revocations that they denied, the exceptions made from its findings. However much came since, and whatever
+    of it is over, it stays said."""
     parts = (
         str(session.seq),
         str(session.view.last_word_at),
-        str(max(beside, default=None)),
-        asked.view.id if asked is not None and asked.view.state == "denied" else "",
-        *(each.id for each in excused if each.finding_id in its),
+        str(rows.findings.judged_at(key)),
+        *rows.approvals.denied(*key, "revoke"),
+        *rows.exceptions.made_from(key),
     )
     return _hashed(parts)[:_WORDS]
 

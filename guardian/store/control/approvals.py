@@ -87,6 +87,12 @@ class ApprovalRows:
         rows = self.connection.execute(_DECIDED, named)
         return next((each for each in map(_approval, rows) if each.act["act"] == act), None)
 
+    def denied(self, tenant_id: str, session_id: str, action: str) -> list[str]:
+        """The ids of those about this session that people denied, the newest first."""
+        named = {"tenant_id": tenant_id, "session_id": session_id, "action": action}
+        wanted = _DECIDED.with_only_columns(approval.c.id).where(approval.c.state == "denied")
+        return list(self.connection.execute(wanted, named).scalars())
+
     def of_session(self, tenant_id: str, session_id: str, now: datetime, limit: int) -> list[StoredApproval]:
         """Those that wait for somebody's word on this session, the oldest first; those on its calls come last, for
         it may have any number of them held."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, insert, select, update
 
+from guardian.domain.identity import SessionKey
 from guardian.store.control.scope import Scope, within
-from guardian.store.control.tables import exception
+from guardian.store.control.tables import exception, finding
 from guardian.wire.exceptions import ExceptionView
 
 
@@ -36,6 +37,13 @@ class ExceptionRows:
         """Those for this purpose, the oldest first."""
         wanted = _holding(now).where(exception.c.tenant_id == tenant_id, exception.c.purpose == purpose)
         return [_stored(row).view for row in self.connection.execute(wanted.order_by(exception.c.seq))]
+
+    def made_from(self, key: SessionKey) -> list[str]:
+        """The ids of those made from findings on this session, also of those that are over, the oldest first."""
+        its = and_(finding.c.tenant_id == exception.c.tenant_id, finding.c.id == exception.c.finding_id)
+        wanted = select(exception.c.id).join(finding, its).where(exception.c.tenant_id == key.tenant_id)
+        wanted = wanted.where(finding.c.session_id == key.session_id).order_by(exception.c.seq)
+        return list(self.connection.execute(wanted).scalars())
 
     def page(
         self, scope: Scope, now: datetime, *, limit: int, before: int | None = None, ended: bool = False

@@ -160,6 +160,11 @@ class FindingRows:
         said = self._verdicts(key, finding.c.verdict.is_not(None))
         return any(each is not None and each.verdict == "confirmed" for each in said)
 
+    def judged_at(self, key: SessionKey) -> datetime | None:
+        """When people last judged any finding on this session."""
+        said = self._verdicts(key, finding.c.verdict.is_not(None))
+        return max((each.at for each in said if each is not None), default=None)
+
     def accusing(self, key: SessionKey) -> bool:
         """Whether any finding that people were told of this session still accuses it."""
         this = session.c.tenant_id == key.tenant_id, session.c.session_id == key.session_id
