@@ -15,6 +15,7 @@ from guardian.domain.session import rules_told
 from guardian.domain.signal import OF
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
+from guardian.wire.findings import FindingView
 
 NOTHING = "-"
 """In place of the rules that people know of, where there is none."""
@@ -89,9 +90,16 @@ def known_to_people(rows: ControlRows, session: SessionKey, now: datetime) -> st
 
 
 def waved_through(finding: Finding) -> str:
-    """For the feed: the rules that are broken in a finding that people judge. Of what else the session is accused
-    they say nothing."""
+    """For the feed: the rules that are broken in a finding that people dismiss. Of what else the session is
+    accused they say nothing."""
     return rules_told(_named(finding)) or NOTHING
+
+
+def upheld(found: FindingView, session: StoredSession | None) -> str:
+    """For the feed: the rules that are broken in a finding that people confirm. What they knew of when they gave
+    the session back stays pardoned."""
+    cleared = None if session is None else session.cleared_at
+    return waved_through(found.finding) if cleared is None or found.outcome.at > cleared else NOTHING
 
 
 def _news(rows: ControlRows, finding: Finding, session: StoredSession) -> Finding:

@@ -13,7 +13,7 @@ from guardian.control.people.granted import Act, bound, once, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.control.revocations.descendants import follow_down
 from guardian.control.revocations.lifting import follow_back
-from guardian.control.superseded import known_to_people, waved_through
+from guardian.control.superseded import known_to_people, upheld, waved_through
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import ReasonCode, Revision
@@ -170,7 +170,8 @@ def judge(
             act.rows.findings.set_verdict(each.tenant_id, each.id, verdict)
             if drift:  # a verdict on a grant or a gateway says nothing of the session's evidence
                 word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
-                detail = f"{each.id} {waved_through(each)}"
+                rules = waved_through(each) if dismissed else upheld(stored.view, act.rows.sessions.get(session))
+                detail = f"{each.id} {rules}"
                 act.rows.sessions.say(session, word, act.now, human=True, detail=detail)
         if dismissed or said is not None:  # a first confirmation leaves it as it stands
             act.rows.sessions.weigh(session)

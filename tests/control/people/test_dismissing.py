@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.control.superseded import NOTHING
 from guardian.domain.finding import Effect, NamedBreach
 from guardian.domain.session import judged
 from guardian.domain.signal import marks
@@ -120,6 +121,20 @@ def test_a_session_whose_only_dismissal_is_corrected_is_flagged_again_unless_it_
     for verdict in ("benign", "confirmed"):
         say(stage, found, verdict)
         assert stage.status() == "active"
+
+
+def test_whoever_confirms_what_a_session_was_given_back_in_spite_of_does_not_have_it_accused_of_that_again(
+    stage, two
+):
+    say(stage, two[0])
+    stage.revoke()
+    stage.reinstate()
+    stage.clock.pass_(minutes=1)
+    for name in two:
+        say(stage, name, "confirmed")
+        word = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]
+        assert (word["word"], judged(word["detail"])) == ("confirmed", (name, {NOTHING})), "all of it stays pardoned"
+    assert stage.status() == "active"
 
 
 def test_a_session_with_a_drift_that_nobody_judged_is_no_honest_one(stage, two):
