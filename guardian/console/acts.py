@@ -22,7 +22,7 @@ _PATTERN = (
     "give a tool's name of 3 to 200 letters, digits and _ . : / -, or at least three of its first characters and a"
     " star, such as `crm.*`"
 )
-_OURS = re.compile(rf"[0-9a-f]{{24,32}}|{NO_CASE}")
+_OURS = re.compile(rf"[0-9a-f]{{24,48}}|{NO_CASE}")
 
 
 def take(pages: Pages, asked: Asked) -> Response:
