@@ -72,7 +72,7 @@ class Seldom:
     def first(self, principal: str, *thing: str, now: datetime) -> bool:
         with self._lock:
             begun, things = self._seen.pop(principal, (now, set[tuple[str, ...]]()))
-            if now - begun >= self.span:
+            if not timedelta(0) <= now - begun < self.span:  # or the clock was set back
                 begun, things = now, set()
             self._seen[principal] = begun, things
             while len(self._seen) > self.principals:

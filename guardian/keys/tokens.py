@@ -141,16 +141,18 @@ class Tokens:
             exp={"essential": True},
             iat={"essential": True},
         )
+        whose = str(claims.get("sub", ""))[:200] or None
         try:
             registry.validate(claims)
             principal = _principal(claims)
         except ExpiredTokenError as error:
-            raise RefusedToken("expired", str(claims.get("sub"))[:200]) from error
+            raise RefusedToken("expired", whose) from error
         except JoseError as error:
             claim = getattr(error, "claim", None)
-            raise RefusedToken(f"claim_{claim}" if claim in ("aud", "iss", "nbf", "iat") else "claims") from error
+            code = f"claim_{claim}" if claim in ("aud", "iss", "nbf", "iat") else "claims"
+            raise RefusedToken(code, whose) from error
         except (ValidationError, ValueError, OverflowError, OSError) as error:
-            raise RefusedToken("claims") from error
+            raise RefusedToken("claims", whose) from error
         if self.revoked(principal):
             raise RefusedToken("revoked", principal.id)
         return principal

@@ -16,7 +16,6 @@ from urllib.parse import unquote_to_bytes
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from guardian.telemetry import logger
 from guardian.wire.principal import Principal, Role
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
@@ -26,7 +25,6 @@ _ELEMENTS = re.compile(rf'(?:{_QUOTED}|[^",])*')
 _PAIRS = re.compile(rf'(?:{_QUOTED}|[^";])*')
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _LONGEST = 16384
-_log = logger("control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +54,13 @@ class ClientCertificates:
         return any(address in network or bare in network for network in self.proxies)
 
 
-def binding_holds(
+def objection(
     principal: Principal, checked: ClientCertificates | None, *, peer: str | None, told: list[str]
-) -> bool:
-    """Whether this caller may use its token here. `told` are the header's values, one each.
+) -> str | None:
+    """Why this caller may not use its token here; None where it may. `told` are the header's values, one each.
 
     A bound token where certificates are not checked is refused: nobody could tell that it was stolen.
     """
-    why = _objection(principal, checked, peer=peer, told=told)
-    if why is not None:
-        _log.warning("certificate_refused", why=why)
-    return why is None
-
-
-def _objection(
-    principal: Principal, checked: ClientCertificates | None, *, peer: str | None, told: list[str]
-) -> str | None:
     bound = principal.certificate
     if bound is None:
         must = checked is not None and principal.role in checked.required_for

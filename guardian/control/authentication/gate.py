@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guardian.control.authentication.certificates import binding_holds
+from guardian.control.authentication.certificates import objection
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, in_log, problem_response
 from guardian.control.remembered import Seldom
@@ -36,7 +36,7 @@ _MOST_SIGNED = 256 * 1024
 _PROMPT = timedelta(seconds=1)
 """A body that takes longer may outlive its token."""
 _LINES = 5
-"""So many refusals of one kind from one place are in the log each minute; `_MOST_LINES` of all together."""
+"""So many refusals of one kind from one place are in the log each minute; `_MOST_LINES` of the kind."""
 _MOST_LINES = 100
 _CHALLENGE = 'Bearer realm="guardian"'
 _HEADERS = {
@@ -122,7 +122,7 @@ class Gate:
         return text.strip()
 
     def _authenticate(
-        self, token: str, headers: Headers, peer: str | None, disbelieved: Callable[[str, str | None], None]
+        self, token: str, headers: Headers, peer: str | None, disbelieved: Callable[..., None]
     ) -> Principal:
         deps = self._deps
         try:
@@ -132,21 +132,23 @@ class Gate:
             raise _invalid() from refused
         checked = deps.settings.client_certificates
         told = [] if checked is None else headers.getlist(checked.header)
-        if not binding_holds(principal, checked, peer=peer, told=told):
-            disbelieved("certificate", principal.id)
+        if (why := objection(principal, checked, peer=peer, told=told)) is not None:
+            disbelieved("certificate", principal.id, why)
             raise _invalid()
         return principal
 
-    def _disbelieved(self, request_id: str, peer: str | None, code: str, principal: str | None = None) -> None:
+    def _disbelieved(
+        self, request_id: str, peer: str | None, code: str, principal: str | None = None, why: str | None = None
+    ) -> None:
         """Count it, and log who it was; of many, few lines. `so_far`, all of this code since the start, tells how
         many lie between two of them. `principal` only where the token's signature held.
         """
         deps = self._deps
         deps.metrics.add("guardian_auth_failures_total", reason=code)
-        kind, now = (code, peer or "", principal or ""), deps.clock()
-        if any(self._refusals.first("", *kind, str(line), now=now) for line in range(_LINES)):
+        place, now = (peer or "", principal or ""), deps.clock()
+        if any(self._refusals.first(code, *place, str(line), now=now) for line in range(_LINES)):
             so_far = int(deps.metrics.value("guardian_auth_failures_total", reason=code))
-            said = {"correlation_id": request_id, "peer": peer, "principal": principal}
+            said = {"correlation_id": request_id, "peer": peer, "principal": principal, "why": why}
             _log.warning("token_refused", code=code, **said, so_far=so_far)
 
     def _most(self, path: str) -> int:

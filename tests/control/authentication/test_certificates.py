@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from guardian.control.authentication.certificates import (
     ClientCertificates,
@@ -189,6 +190,16 @@ def test_the_log_says_why_a_certificate_does_not_count(checked, certificate, for
     elsewhere = checked(certificate_thumbprint(certificate), proxies=(ip_network("10.0.0.0/8"),))
     assert elsewhere.status(forms["hex"]) == 401
     assert "127.0.0.1 is none of the trusted_proxies" in capsys.readouterr().out
+
+
+def test_a_flood_of_them_is_a_few_lines_that_say_whose_token_it_was(checked, certificate, forms):
+    caller = checked(certificate_thumbprint(certificate))
+    with capture_logs() as lines:
+        assert {caller.status() for _ in range(20)} == {401}
+    assert [(each["event"], each["code"], each["principal"]) for each in lines] == [
+        ("token_refused", "certificate", "ann")
+    ] * 5
+    assert {each["why"] for each in lines} == {f"{HEADER} came 0 times"}
 
 
 def test_a_role_that_must_be_bound_is_not_believed_without(checked):

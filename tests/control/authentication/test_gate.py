@@ -399,7 +399,7 @@ def test_the_log_says_who_showed_a_refused_token(stage, tmp_path):
     said = {name: told[answer.json()["correlation_id"]] for name, answer in got.items()}
     assert {each["peer"] for each in said.values()} == {"testclient"}
     assert {name: each["principal"] for name, each in said.items() if each["principal"] is not None} == {
-        "expired": "admin-9",
+        **dict.fromkeys(("another audience", "another issuer", "expired", "not yet valid"), "admin-9"),
         "revoked": "admin-8",
     }
     parts = {part for token in forgeries.values() if token for part in token.split(".") if len(part) > 8}
@@ -419,4 +419,22 @@ def test_a_flood_of_refused_tokens_is_a_few_lines_a_minute_and_their_number(stag
     stage.clock.pass_(minutes=1)
     assert show("rubbish", 1) == [21]
     expired = [stage.deps.tokens.issue(f"admin-{n}", **good).text for n in range(150)]
-    assert sum(len(show(each, 1)) for each in expired) == 99
+    assert sum(len(show(each, 1)) for each in expired) == 100
+    stage.clock.pass_(minutes=-30)  # set back
+    assert show("rubbish") == [22, 23, 24, 25, 26]
+
+
+def test_who_shows_rubbish_from_many_places_hides_no_other_refusal(stage):
+    def show(token, peer):
+        stage.client._transport.client = (peer, 50_000)
+        stage.client.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"})
+
+    withdrawn = stage.deps.tokens.issue("admin-8", role="admin", tenants=["*"], ttl=HOUR, now=stage.clock())
+    with stage.deps.store.write() as rows:
+        rows.tokens.revoke(withdrawn.principal.jti, by="test", now=stage.clock())
+    with capture_logs() as lines:
+        for n in range(150):
+            show("rubbish", f"10.0.0.{n}")
+        show(withdrawn.text, "10.0.0.1")
+    told = [(each["code"], each["principal"]) for each in _refusals(lines)]
+    assert told == [("malformed", None)] * 100 + [("revoked", "admin-8")]
