@@ -178,8 +178,8 @@ def _show_way(tallies: "list[Tally]", settings: "Settings") -> None:
             if any(tally.missing[name] for tally in tallies):
                 typer.echo(f"  {name}: {name.upper()}  # not every record says it; {otherwise}")
         typer.echo(grants(tallies))
-    elif ways := [tally.way for tally in tallies if tally.way]:
-        typer.echo(f"\n{ways[0]}")
+    elif tallies and (way := tallies[0].way):
+        typer.echo(f"\n{way}")
     elif any(tally.callless or any(map(_is_unknown, tally.reasons)) for tally in tallies):
         typer.echo(
             "\nIf it is a format of your own: say where its records have what in a mapping, such as"

@@ -33,7 +33,6 @@ _REASONS = 5
 _NOBODY = "-"
 _GRANTS = 20
 _ENOUGH = 20
-_LOOKED_AT = 100
 _TEXTS = ("log", "message", "msg")
 _PARSE = "have the collector parse them (fluent-bit: Merge_Log On; filebeat: the parser ndjson)"
 _NEARLY_ALL = 0.9
@@ -67,8 +66,8 @@ class Alone:
 class Tally:
     """What became of the records of one format (None: of none that is known). `only_auto`: how many of guardian's
     own format only `auto` reads whole. `calls`: how many each session has that `source.session` chose the name of,
-    with what that is. `spoken`: how many each gateway has of each tenant. `ways`: what to do about the first
-    records of no known format, None where they are JSON."""
+    with what that is. `spoken`: how many each gateway has of each tenant. `ways`: what to do about records
+    of no known format, None where they are JSON."""
 
     format: str | None
     records: int = 0
@@ -176,7 +175,7 @@ def detect(settings: Settings, file: Path, update: Update) -> list[Tally]:
         if line.format == OWN:
             tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)
         tally.reasons.update(line.refusals)
-        if line.format is None and tally.records <= _LOOKED_AT:
+        if line.format is None:
             tally.ways[_way(line.record.value)] += 1
         if session is not None:
             tally.reasons[f"as a session line {session.error}"] += 1

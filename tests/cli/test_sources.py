@@ -270,6 +270,15 @@ def test_detect_says_what_to_do_with_records_that_are_shipped_as_text(guardian, 
         assert not [each for each in shipped if each in guardian("detect", "log").stdout]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_detect_asks_for_json_only_where_most_of_the_log_is_none(guardian, tmp_path: Path, known: bool) -> None:
+    record = spans({"openinference.span.kind": "TOOL", "tool.name": "pay"}) if known else '{"own": "format"}'
+    (tmp_path / "log").write_text("listening on :8181\n" * 120 + f"{record.strip()}\n" * 200)
+    told = guardian("detect", "log").stdout
+    assert "have the gateway write JSON" not in told
+    assert "format of your own" in told
+
+
 def test_detect_knows_session_lines_and_says_who_reads_them(guardian, tmp_path: Path) -> None:
     line = {"session_id": "s1", "purpose": "review", "actions": [{"tool": "a.read", "args": {}}, {"tool": "b"}]}
     (tmp_path / "log").write_text(json.dumps(line) + "\n")
