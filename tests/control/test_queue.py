@@ -104,6 +104,22 @@ def test_it_will_not_do_once_somebody_spoke(stage, a_finding, hard, spoken):
     assert revoked_on(stage, case(stage)["digest"]) == 200
 
 
+def test_a_digest_of_the_version_before_names_its_picture_and_no_words(stage, a_finding):
+    stage.submit(acted(a_finding))
+    older = case(stage)["digest"][:32]
+    stage.submit(acted(a_finding, n=1))
+    assert revoked_on(stage, older) == 412
+    assert revoked_on(stage, case(stage)["digest"][:32]) == 200
+
+
+def test_to_revoke_what_a_monitor_had_revoked_since_takes_another_look(stage, a_finding, hard):
+    stage.enforce()
+    stage.submit(acted(a_finding))
+    old = case(stage)["digest"]
+    assert stage.submit(acted(a_finding, n=1, wanted=Effect.REVOKE, breaches=hard)).json()["effect"] == "revoke"
+    assert (case(stage)["state"], revoked_on(stage, old)) == ("revoked", 412)
+
+
 @pytest.mark.parametrize("spoken", ["beside", "excepted", "ended", "denied"])
 def test_what_somebody_said_stays_said_however_much_comes_since_and_though_it_is_over(
     stage, a_finding, hard, spoken

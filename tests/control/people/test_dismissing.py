@@ -133,7 +133,7 @@ def test_whoever_confirms_what_a_session_was_given_back_in_spite_of_does_not_hav
     for name in two:
         say(stage, name, "confirmed")
         word = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]
-        assert (word["word"], judged(word["detail"])) == ("confirmed", (name, {NOTHING})), "all of it stays pardoned"
+        assert (word["word"], judged(word["detail"])) == ("confirmed", (name, {NOTHING})), "it stays pardoned"
     assert stage.status() == "active"
 
 
