@@ -44,10 +44,14 @@ def open_archive(settings: Settings, path: Path | None = None) -> Archive:
 def check_archive(root: Path, spool: Spool) -> None:
     """Raises ArchiveError unless what waits goes into this folder. The first that something waits for becomes the
     one: it gets its id before the store knows of it."""
-    known = spool.folder()
-    if known is None and spool.depth():
-        known = settle_archive(root, spool)
-    if known is not None:
+    if spool.folder() is None and spool.depth():
+        settle_archive(root, spool)
+    check_settled(root, spool)
+
+
+def check_settled(root: Path, spool: Spool) -> None:
+    """Raises ArchiveError where another folder was settled on."""
+    if (known := spool.folder()) is not None:
         check_folder(root, known)
 
 
@@ -87,6 +91,7 @@ def open_archiving(
     keep, sure = timedelta(days=settings.archive.keep_days), SureTime(utc_now, steady_s)
 
     def tidy(now: datetime) -> Iterator[Tidied]:
+        check_settled(root, spool)  # in another's archive no day is too old
         return tidying(root, now=now, keep=keep, sure=sure(now))
 
     return Archiving(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from guardian.archive.folder import check_folder
+from guardian.bootstrap.archiving import check_settled
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
@@ -95,9 +95,7 @@ def archive_checked(settings: Settings) -> str:
         raise ArchiveError(f"{root} {_unwritten(error)}, or set archive.path") from error
     if is_there(settings, settings.store.monitor):
         with closing(open_monitor_store(settings)) as store:
-            known = store.spool.folder()
-        if known is not None:
-            check_folder(root, known)
+            check_settled(root, store.spool)
     return f"{root} can be written"
 
 

@@ -3,6 +3,7 @@
 import shutil
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
@@ -83,6 +84,24 @@ def test_the_doctor_names_a_folder_that_is_not_the_archive_and_a_person_can_make
     assert f"{home.parent / 'data/archive'} is this database's archive from now on" in told.stdout
     assert archive_checked(settings).endswith("can be written")
     assert write(settings, 2) == 1
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_in_another_archive_no_day_is_too_old(
+    home: Path, monkeypatch: pytest.MonkeyPatch, *, theirs: bool
+) -> None:
+    """As in that of another deployment, which keeps its days for longer."""
+    monkeypatch.setattr("guardian.bootstrap.archiving.SureTime", lambda *_: lambda now: now)
+    write(monitor(home), 1)
+    made_id(home.parent / "data/theirs", "0" * 32)
+    root = home.parent / ("data/theirs" if theirs else "data/archive")
+    day = root / "events/date=2020-01-01/tenant=acme/one.parquet"
+    day.parent.mkdir(parents=True)
+    day.touch()
+    stop = Mock(is_set=Mock(side_effect=[False, False, True]))
+    with closing(open_monitor_store(settings := monitor(home, str(root)))) as store:
+        open_archiving(settings, store.spool, {}, fingerprint_key=b"k", metrics=Metrics()).run(stop)
+    assert day.exists() is theirs
 
 
 def test_nothing_is_made_before_something_waits(home: Path) -> None:
