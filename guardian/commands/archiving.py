@@ -10,8 +10,9 @@ from pathlib import Path
 from guardian.archive.compaction import Tidied, count_files, tidying
 from guardian.archive.files import partitions
 from guardian.archive.reader import Archive
-from guardian.bootstrap.archiving import archive_root, open_archive, open_archiving, settle_archive
+from guardian.bootstrap.archiving import archive_root, check_settled, open_archive, open_archiving, settle_archive
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -106,8 +107,12 @@ def import_history(settings: Settings, consumer: Consumer, update: Update) -> Im
 
     Signatures of envelopes are archived as `unchecked`: the keys of that time may be gone.
     Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice; of a log
-    without ids where it is read from the same file or topic.
+    without ids where it is read from the same file or topic. Raises ArchiveError where the folder is not the
+    archive of the monitor's database, if there is one.
     """
+    if is_there(settings, settings.store.monitor):
+        with closing(open_monitor_store(settings)) as kept:
+            check_settled(archive_root(settings), kept.spool)
     key = SecretFiles.of(settings).load_fingerprint_key()
     judge = open_judge(settings, fingerprint_key=key)
     pipeline = open_pipeline(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import yaml
 from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
-from guardian.bootstrap.archiving import open_archive
+from guardian.bootstrap.archiving import open_archive, settle_archive
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.cli import app
 from guardian.commands import archiving
 from guardian.commands.archiving import import_history, open_history, tidy_archive
@@ -82,6 +84,21 @@ def test_history_does_not_say_which_act_the_monitor_counted_as_the_log_may_lack_
         "d1": None,
         "d2": None,
     }
+
+
+def test_history_goes_into_the_archive_of_the_monitors_database_and_into_no_other_folder(home, tmp_path):
+    """As where a disk is not mounted: there it would be covered by the archive, and nobody would see it."""
+    log, root = tmp_path / "log.jsonl", home.parent / "data/archive"
+    log.write_text(line(1) + "\n", encoding="utf-8")
+    with closing(open_monitor_store(load(home), makes=True)) as store:
+        settle_archive(root, store.spool)
+    root.rename(home.parent / "data/away")
+    told = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    assert "has no archive.id: it is not the archive of this monitor's database" in str(told.exception)
+    assert not root.exists()
+    (home.parent / "data/away").rename(root)
+    assert CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)]).exit_code == 0
+    assert len(list(open_archive(load(home)).past_calls())) == 1
 
 
 @pytest.mark.parametrize(
