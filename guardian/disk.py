@@ -11,6 +11,9 @@ from typing import IO
 UNFINISHED = ".unfinished-"
 """Begins the name of a file that a crash may leave behind; nobody reads those."""
 
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
+"""What exFAT, SMB and mounted buckets answer."""
+
 
 @contextmanager
 def write_atomically(path: Path, *, mode: int = 0o666, replace: bool = True) -> Iterator[IO[bytes]]:
@@ -32,12 +35,23 @@ def write_atomically(path: Path, *, mode: int = 0o666, replace: bool = True) -> 
         if replace:
             unfinished.replace(path)
         else:
-            os.link(unfinished, path)
-            unfinished.unlink()
+            _take_name(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _take_name(unfinished: Path, path: Path) -> None:
+    try:
+        os.link(unfinished, path)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # others may see it empty, for a moment
+        unfinished.replace(path)
+    else:
+        unfinished.unlink()
 
 
 def make_file(path: Path, *, mode: int) -> None:

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -22,7 +23,15 @@ def test_what_was_written_replaces_the_old_and_nothing_else_is_left(tmp_path: Pa
     assert os.listdir(tmp_path) == ["a.yaml"]
 
 
-def test_what_is_not_to_be_replaced_stays_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_what_is_not_to_be_replaced_stays_and_nothing_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not hard_links:
+        monkeypatch.setattr(os, "link", refused)
     path = tmp_path / "a.pem"
     with write_atomically(path, mode=0o600, replace=False) as file:
         file.write(b"first")
