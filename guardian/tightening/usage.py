@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -123,7 +123,8 @@ class Use:
         self.agents.update(other.agents)
         for tool, use in other.tools.items():
             self.tools.setdefault(tool, ToolUse()).merge(use)
-        self._keep_lone(other.lone)
+        self.lone |= other.lone
+        self._keep_lone([*self.lone])
 
     def add(self, session: "SessionUse") -> None:
         """Count one session that is over."""
@@ -142,13 +143,13 @@ class Use:
             self.tools.setdefault(tool, ToolUse()).merge(use)
         used = [("tool", tool) for tool in session.tools]
         used += [("class", class_name(name)) for name in session.classes]
-        self._keep_lone(dict.fromkeys(used, object()))
+        self.lone |= dict.fromkeys(used, object())
+        self._keep_lone(used)  # the others are as they were, however many there are
 
-    def _keep_lone(self, more: Mapping[tuple[str, str], object]) -> None:
-        self.lone |= more
-        for kind, name in [*self.lone]:
+    def _keep_lone(self, looked_at: Iterable[tuple[str, str]]) -> None:
+        for kind, name in looked_at:
             if (self.tools[name].sessions if kind == "tool" else self.touched[name]) > 1:
-                del self.lone[kind, name]
+                self.lone.pop((kind, name), None)
 
 
 @dataclass(slots=True)

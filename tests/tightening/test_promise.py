@@ -1,6 +1,7 @@
 """What a proposal promises for sessions to come holds, also where many needs are rare."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -173,6 +174,25 @@ def test_the_bound_holds_for_sessions_to_come_where_one_per_tool_does_not(needs,
     assert kept / windows >= held
     if needs == 38 and share == 0.02:
         assert by_row / windows < 0.2
+
+
+class Looked(Counter):
+    looked = 0
+
+    def __getitem__(self, name):
+        self.looked += 1
+        return super().__getitem__(name)
+
+
+def test_a_session_costs_what_it_used_however_many_used_something_alone():
+    """Agents may choose the names of tools and data classes: each session has one of its own."""
+    use = Use(touched=Looked())
+    for n in range(500):
+        session = SessionUse.begin(make_call())
+        session.note(make_placed(data_classes=frozenset({f"class {n}"})))
+        use.add(session)
+    assert len(use.lone) == 500
+    assert use.touched.looked <= 1000
 
 
 def restrict(rule, scope=SCOPE, **support):
