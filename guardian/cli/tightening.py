@@ -165,11 +165,11 @@ def backtest(
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else days_of(window)
+    proposal = read_proposal(folder)
+    own = None if days is not None and utc_now() - days >= proposal.until else proposal
     opened = open_archive(settings, archive)
     with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
         tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
-    proposal = read_proposal(folder)
-    own = None if days is not None and utc_now() - days >= proposal.until else proposal
     if as_json:
         print_json(tested.as_json())
     else:

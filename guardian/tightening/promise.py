@@ -7,6 +7,8 @@ from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, Rule
 from guardian.tightening.confidence import upper_bound
 
+_MOST = 10**9
+
 
 class Promise(NamedTuple):
     """At most so large a share of honest sessions to come: over all narrowed scopes, by their sessions, and in the
@@ -22,7 +24,7 @@ def promised(rows: Mapping[Scope, Sequence[Restriction]]) -> Promise | None:
     known = {scope: bound for scope, bound in bounds.items() if bound is not None}
     if len(known) < len(bounds):
         return None
-    sessions = {scope: max(1, *(each.support.sessions for each in rows[scope])) for scope in known}
+    sessions = {scope: max(1, *(_count(each.support.sessions) for each in rows[scope])) for scope in known}
     total = sum(sessions[scope] * bound for scope, bound in known.items())
     return Promise(total / max(1, sum(sessions.values())), max(known.values(), default=0.0))
 
@@ -33,8 +35,8 @@ def foretold(promise: Promise | None) -> str:
         return "nobody knows how many, as an earlier version proposed it"
     if not promise.worst:
         return "none, as nothing is narrowed"
-    worst = f", in the worst role {promise.worst:.1%}" if promise.worst > promise.at_most else ""
-    return f"at most {promise.at_most:.1%}{worst}"
+    at_most, worst = f"{promise.at_most:.1%}", f"{promise.worst:.1%}"
+    return f"at most {at_most}" + (f", in the worst role {worst}" if worst != at_most else "")
 
 
 def promised_of(rows: Sequence[Restriction]) -> float | None:
@@ -61,6 +63,11 @@ def _unused(rule: Rule) -> bool:
 
 
 def _bound(events: int, trials: Iterable[int]) -> float:
-    """By the fewest trials of any; people may have edited the numbers."""
-    fewest = max(0, min(trials))
-    return upper_bound(min(max(0, events), fewest), fewest)
+    """By the fewest trials of any."""
+    fewest = _count(min(trials))
+    return upper_bound(min(_count(events), fewest), fewest)
+
+
+def _count(number: int) -> int:
+    """People may have edited it: never less than none, nor so large that no float holds it."""
+    return min(max(0, number), _MOST)

@@ -223,6 +223,21 @@ def test_roles_count_by_their_sessions_and_the_worst_is_told():
     assert foretold(Promise(0.02, 0.02)) == "at most 2.0%"
 
 
+def test_one_role_is_its_own_worst_and_is_told_once():
+    """Also where a weighted mean of one number is not quite that number."""
+    for sessions in range(60, 400):
+        found = promised({SCOPE: [restrict(ForbidTool("a"), alone=1, sessions=sessions)]})
+        assert foretold(found) == f"at most {found.at_most:.1%}"
+
+
+@pytest.mark.parametrize("name", ["sessions", "held_out", "held_out_broken", "alone"])
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_no_number_that_somebody_wrote_breaks_the_page_of_all_proposals(name, number):
+    rows = [restrict(ForbidTool("a"), **{"alone": 1, name: number}), restrict(MaxRecords(5), **{name: number})]
+    found = promised({SCOPE: rows})
+    assert 0 <= found.at_most <= found.worst * 1.001 <= 1.001
+
+
 def test_of_a_proposal_of_an_earlier_version_nobody_knows():
     old = restrict(ForbidTool("a")).as_json()
     del old["support"]["alone"]
