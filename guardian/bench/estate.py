@@ -123,9 +123,7 @@ class Estate:
             tuple(sorted(rng.sample(classes, 2))), most, (begin, begin + 11) if rng.random() < 0.7 else (0, 24),
             rng.choice((0.6, 3.0, 6.0, 12.0)),
         )  # fmt: skip
-        if (
-            self.rare and number % 5 == 4
-        ):  # a team that does little, and tools of which hardly any session needs one
+        if self.rare and number % 5 == 4:  # a team that does little, and tools that hardly any session needs
             rest = (tool for noun in nouns for verb in _VERBS if (tool := f"{noun}.{verb}") not in granted)
             rare = {tool: ToolNeed((0.01, 0.02)[place % 2]) for place, tool in enumerate(islice(rest, self.rare))}
             needs |= rare

@@ -155,23 +155,23 @@ def backtest(
     restriction is, not its limits: one that does not fit is refused. Over its own window the calls are those that
     it was made from, and few are denied by construction: --window after its end shows what it costs.
 
-    Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
+    Example: guardian backtest proposals/acme --fail-over 0.05
     """
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.clock import utc_now
     from guardian.commands.output import writer
-    from guardian.commands.proposals import backtest_proposal
-    from guardian.tightening.proposal import read_proposal
+    from guardian.commands.proposals import backtest_proposal, the_proposal
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else days_of(window)
-    proposal = read_proposal(folder)
+    proposal = the_proposal(folder)
     own = None if days is not None and utc_now() - days >= proposal.until else proposal
+    promise = None if own is None else own.promised
     opened = open_archive(settings, archive)
     with progress("replaying") as update, nullcontext() if examples is None else writer(examples) as write:
         tested = backtest_proposal(settings, opened, folder, update, window=days, write_example=write)
     if as_json:
-        print_json(tested.as_json())
+        print_json(tested.as_json() | {"promised": None if promise is None else promise._asdict()})
     else:
         _show_backtest(tested, own)
     if fail_over is not None:
@@ -270,10 +270,8 @@ def _show_made(made: "Made", out: Path | None, *, as_json: bool) -> None:
 
 def _show_backtest(tested: "Backtest", own: "Proposal | None") -> None:
     """`own` where the calls are those that it was made from."""
-    from guardian.tightening.promise import foretold
-
     if own is not None:
-        typer.echo(f"honest sessions to come that any of it touches: {foretold(own.promised)} (95 %)")
+        typer.echo(f"honest sessions to come that any of it touches: {own.foretold} (two bounds of 95 %, added)")
     made_from = "" if own is None else ", of those that it was made from (few by construction)"
     typer.echo(
         f"{counted(tested.replayed, 'decision')} replayed{made_from}: "
@@ -291,14 +289,12 @@ def _share(tested: "Backtest") -> str:
 
 def _keep_to(budget: float, tested: "Backtest", own: "Proposal | None") -> None:
     """Exits 1 where honest calls cost more, or may, or those to come by what `own` promises."""
-    from guardian.tightening.promise import foretold
-
     promise = None if own is None else own.promised
     risky = own is not None and (1.0 if promise is None else promise.at_most) > budget
     if not risky and not tested.over(budget):
         return
-    if risky and not tested.over(budget):
-        told = f"over budget: of honest sessions to come it touches {foretold(promise)}, {budget:.4%} allowed"
+    if own is not None and risky and not tested.over(budget):
+        told = f"over budget: honest sessions to come that any of it touches: {own.foretold}; {budget:.4%} allowed"
     elif tested.cost is None:
         told = (
             "no honest call that a restriction is about was replayed, so nobody knows the cost: a longer --window"

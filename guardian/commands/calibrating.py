@@ -70,8 +70,8 @@ class Unjudged:
         taken = f"Taken for honest though nobody judged them: {counted(self.sessions, 'session')}."
         if self.unknown:
             return (
-                f"{taken} Which of them are flagged today is not known: the calibration in use is of another"
-                " model, other signals or other weights."
+                f"{taken} Which of them are flagged today is not known: no calibration in use speaks for the"
+                " configured model, signals and weights."
             )
         if not self.flagged:
             return ""

@@ -38,7 +38,7 @@ def backtest_proposal(
     where policies or patches beside it say something else, which would not be replayed, where its grants hold
     more than the envelopes that it was made of, or where its policies ask for a tool by other names than calls do.
     """
-    proposal = _read(folder)
+    proposal = the_proposal(folder)
     until = utc_now() if window is not None else proposal.until
     since = until - window if window is not None else proposal.since
     total = held_rows(archive, Window(proposal.tenant_id, since, until))
@@ -92,7 +92,7 @@ def _asks_as_called(folder: Path, proposal: Proposal, called: Names) -> None:
         )
 
 
-def _read(folder: Path) -> Proposal:
+def the_proposal(folder: Path) -> Proposal:
     """Raises ConfigurationError: whoever names no proposal has not been told that one costs too much."""
     try:
         return read_proposal(folder)
@@ -103,7 +103,7 @@ def _read(folder: Path) -> Proposal:
 def verify_proposal(settings: Settings, archive: Archive, folder: Path, since: datetime | None) -> Verified:
     """What became of a proposal since it was merged (`since`; else since it was made). Raises ConfigurationError
     where no decision came since: of nothing all would seem well."""
-    proposal = _read(folder)
+    proposal = the_proposal(folder)
     merged = since or proposal.made_at
     calls, trust = recorded(settings, archive, Window(proposal.tenant_id, merged - IDLE, None))
     found = verify(calls(), proposal, trust, since=merged)
@@ -117,7 +117,7 @@ def reject_restriction(
     folder: Path, rejections: Path, restriction_id: str, *, reason: str, owner: str
 ) -> Restriction:
     """Remember a no. Raises ConfigurationError for an id that the proposal does not have."""
-    proposal = _read(folder)
+    proposal = the_proposal(folder)
     found = next((each for each in proposal.restrictions if each.id == restriction_id), None)
     if found is None:
         ids = [each.id for each in proposal.restrictions]

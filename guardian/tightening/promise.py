@@ -32,7 +32,7 @@ def promised(rows: Mapping[Scope, Sequence[Restriction]]) -> Promise | None:
 def foretold(promise: Promise | None) -> str:
     """In words."""
     if promise is None:
-        return "nobody knows how many, as an earlier version proposed it"
+        return "not known, as an earlier version proposed it or people added to it"
     if not promise.worst:
         return "none, as nothing is narrowed"
     at_most, worst = f"{promise.at_most:.1%}", f"{promise.worst:.1%}"
@@ -44,7 +44,8 @@ def promised_of(rows: Sequence[Restriction]) -> float | None:
 
     The sum of two bounds of 95 % (Clopper-Pearson). One is of what nobody used: of the sessions, those that held
     something of the kind alone. The other is of what was fitted: of the sessions held out, those that any of it
-    would have touched, counted again for each.
+    would have touched, counted again for each. These chose it as well, so that of many limits, which few sessions
+    exceed each, some pass by chance: for them the second bound is too low.
     """
     unused = [each.support for each in rows if _unused(each.rule)]
     fitted = [each.support for each in rows if not _unused(each.rule)]

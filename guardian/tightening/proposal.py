@@ -16,7 +16,7 @@ from guardian.errors import ConfigurationError, ProposalError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.grants import Grant
 from guardian.tightening.mining import Abstention, Advice
-from guardian.tightening.promise import Promise, promised
+from guardian.tightening.promise import Promise, foretold, promised
 from guardian.tightening.surface import Surface
 
 FORMAT = "guardian.proposal/v1"
@@ -69,6 +69,11 @@ class Proposal:
     def promised(self) -> Promise | None:
         """For honest sessions to come; None: not known."""
         return promised({scope: self.of(scope) for scope in self.scopes})
+
+    @property
+    def foretold(self) -> str:
+        """The same in words."""
+        return foretold(self.promised)
 
     def of(self, scope: Scope) -> tuple[Restriction, ...]:
         return tuple(restriction for restriction in self.restrictions if restriction.scope == scope)

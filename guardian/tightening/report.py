@@ -9,7 +9,6 @@ from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime
 from guardian.domain.text import counted, plain, some
 from guardian.tightening.grants import Grant
-from guardian.tightening.promise import foretold
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
@@ -21,10 +20,10 @@ _MOST_EXAMPLES = 10
 _FOOT = """\
 Evidence: the role's honest sessions in the window, their calls and days; when honest work last did what is now
 refused; and the upper bound (95 %, Clopper-Pearson) on the share of future honest sessions that the restriction
-would touch by itself. For sessions to come all of a role count together. What nobody used is taken only
-where few sessions used a tool or data class that no other did: about as many will need one that nobody did yet
-(Good-Turing). A number, a set of values or a form is learnt from the first part of the window (at least half) and
-tested on the rest: "held out" counts the sessions that it was tested on, and how many it would have touched."""
+would touch by itself. For sessions to come all of a role count together. What nobody used is taken only where few
+sessions used a tool or data class that no other did: about as many will need one yet (Good-Turing). A number, a
+set of values or a form is learnt from the first part of the window (at least half) and tested on the rest ("held
+out": sessions there, and how many it would have touched); of very many limits some pass by chance."""
 
 
 def report(
@@ -45,8 +44,8 @@ def report(
         "|---|---|",
         f"| privilege surface (tool × kind of resource × data class) | {area.before:,} → {area.after:,} "
         f"(−{area.removed:.0%}) |",
-        f"| **honest sessions to come that any of it touches** | {foretold(proposal.promised)} "
-        "(95 %, if they are like the window's) |",
+        f"| **honest sessions to come that any of it touches** | {proposal.foretold} "
+        "(two bounds of 95 %, added; if they are like the window's) |",
         "| honest calls newly denied in the backtest: of those that it was made from, so 0 by construction, "
         "but for unusual sessions | "
         f"{test.honest_denied:,} of {test.honest:,} ({'–' if test.cost is None else f'{test.cost:.3%}'}), in "

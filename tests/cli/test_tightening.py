@@ -90,9 +90,10 @@ def test_a_proposal_is_a_folder_for_a_pull_request(guardian, proposed):
 
 
 def test_replaying_a_proposal_gives_what_proposing_it_gave(guardian, proposed, tmp_path):
-    told = json.loads((proposed / "proposal.json").read_text())["backtest"]
+    proposal = json.loads((proposed / "proposal.json").read_text())
+    told = proposal["backtest"]
     again = json.loads(guardian("backtest", proposed, "--json", "--examples", tmp_path / "x.jsonl"))
-    assert again == told
+    assert again == told | {"promised": proposal["promised"]}
     changes = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert len(changes) == told["honest_denied"] + told["flagged_denied"]
 
@@ -134,12 +135,12 @@ def test_ci_fails_over_what_sessions_to_come_may_cost_where_the_calls_are_those_
     ):
         assert said in shown
         assert "of those that it was made from (few by construction)" in shown
-        assert "over budget: of honest sessions to come it touches at most " in shown
+        assert "over budget: honest sessions to come that any of it touches: at most " in shown
     guardian("backtest", proposed, "--fail-over", "0.1")
     for each in told["restrictions"]:
         del each["support"]["alone"]  # as earlier versions wrote it
     path.write_text(json.dumps(told))
-    assert "nobody knows how many" in guardian("backtest", proposed, "--fail-over", "0.1", expect=1)
+    assert "touches: not known" in guardian("backtest", proposed, "--fail-over", "0.1", expect=1)
     guardian("backtest", proposed, "--fail-over", "1")
     monkeypatch.setattr(clock, "utc_now", lambda: BEGIN + WINDOW + timedelta(days=10))
     monkeypatch.setattr(proposals, "utc_now", clock.utc_now)

@@ -242,6 +242,6 @@ def test_of_a_proposal_of_an_earlier_version_nobody_knows():
     old = restrict(ForbidTool("a")).as_json()
     del old["support"]["alone"]
     assert promised({SCOPE: [Restriction.from_json(old)]}) is None
-    assert "nobody knows" in foretold(None)
+    assert "not known" in foretold(None)
     assert promised({Scope("a", "b", "c"): []}) == Promise(0.0, 0.0)
     assert foretold(Promise(0.0, 0.0)) == "none, as nothing is narrowed"

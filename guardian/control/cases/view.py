@@ -69,7 +69,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
-    digest = _digest(view, unjudged) + _words(rows, key, session)
+    digest = _digest(view, unjudged) + _words(rows, key, session, view)
     return view.model_copy(update={"digest": digest})
 
 
@@ -148,16 +148,17 @@ def _digest(view: CaseView, unjudged: Sequence[str]) -> str:
     return _hashed(parts)[:_PICTURE]
 
 
-def _words(rows: ControlRows, key: SessionKey, session: StoredSession) -> str:
+def _words(rows: ControlRows, key: SessionKey, session: StoredSession, view: CaseView) -> str:
     """Names what people have said of the session: their last word, a verdict that was none on the session itself,
     the revocations that they denied, the exceptions made from its findings. However much came since, and whatever
-    of it is over, it stays said."""
+    of it is over, it stays said. What the session acts under belongs to it while that is revoked."""
     parts = (
         str(session.seq),
         str(session.view.last_word_at),
         str(rows.findings.judged_at(key)),
         *rows.approvals.denied(*key, "revoke"),
         *rows.exceptions.made_from(key),
+        *(f"also {entry.revision}" for entry in view.also_revoked),
     )
     return _hashed(parts)[:_WORDS]
 
