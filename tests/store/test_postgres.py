@@ -481,7 +481,7 @@ def test_a_writer_that_is_frozen_loses_its_place_in_the_queue(
     ours, others = (ControlStore.open(postgres, now=NOW) for _ in range(2))
     frozen = ExitStack()
     with monkeypatch.context() as briefly:
-        briefly.setattr(engine_module, "_ABANDONED", engine_module._ABANDONED.replace("60s", "20ms"))
+        briefly.setattr(engine_module, "_ABANDONED", engine_module._ABANDONED.replace("60s", "500ms"))
         frozen.enter_context(others.write())
     with ours.write() as rows:
         rows.audit.append({"x": 1})
