@@ -1,7 +1,6 @@
 """Which format is a log, and what does guardian understand of it? For people about to point it at theirs."""
 
 import dataclasses
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ import yaml
 from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import AUTO, OWN, WRAPPER, completion_of, formats_of, options_of, read_mapping
 from guardian.commands.offline import Update, batches
+from guardian.commands.text_logs import way_to_json
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent
 from guardian.domain.identity import SessionKey, SessionName
@@ -33,8 +33,6 @@ _REASONS = 5
 _NOBODY = "-"
 _GRANTS = 20
 _ENOUGH = 20
-_TEXTS = ("log", "message", "msg")
-_PARSE = "have the collector parse them (fluent-bit: Merge_Log On; filebeat: the parser ndjson)"
 _NEARLY_ALL = 0.9
 _SESSIONS = 100_000
 """Advice on how sessions are named needs so many calls, and so large a share of sessions with one only; of more
@@ -176,7 +174,7 @@ def detect(settings: Settings, file: Path, update: Update) -> list[Tally]:
             tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)
         tally.reasons.update(line.refusals)
         if line.format is None:
-            tally.ways[_way(line.record.value)] += 1
+            tally.ways[way_to_json(line.record.value)] += 1
         if session is not None:
             tally.reasons[f"as a session line {session.error}"] += 1
         for event in line.events:
@@ -219,30 +217,6 @@ def grants(tallies: Iterable[Tally]) -> str:
     more = [f"# and {len(pairs) - _GRANTS:,} more"] if len(pairs) > _GRANTS else []
     head = "gateways:  # as the log has it; leave out whom a gateway may not speak for"
     return "\n  ".join([head, *lines, *more])
-
-
-def _way(value: bytes) -> str | None:
-    """What to do where a record is text around JSON, or no JSON at all; None for other JSON, damaged or not."""
-    body = _json(value)
-    if isinstance(body, dict):
-        for name in _TEXTS:
-            if isinstance(text := body.get(name), str) and isinstance(_json(text), dict):
-                return f"Its records lie in `{name}` as text: {_PARSE}"
-        return None
-    try:
-        head, brace, rest = value.decode("utf-8").strip().partition("{")
-    except UnicodeDecodeError:
-        return None
-    if brace and head and isinstance(_json(brace + rest), dict):
-        return f"Its records lie behind a prefix: {_PARSE}"
-    return "It is a text log: have the gateway write JSON" if head and not head.startswith(("[", '"')) else None
-
-
-def _json(text: bytes | str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _session_in(line: Line) -> SessionLine | LineError | None:

@@ -20,8 +20,9 @@ from guardian.control.cases.beginning import LINE, go_on
 from guardian.control.cases.case import told as told_of
 from guardian.control.cases.digests import counted_in, fold
 from guardian.control.cases.feeds import catch_up, given_up, read_alert
+from guardian.control.cases.similar import with_similar
 from guardian.control.cases.standing import Standing, standing
-from guardian.control.cases.view import severity_of, with_similar
+from guardian.control.cases.view import severity_of
 from guardian.control.deps import ControlDeps
 from guardian.control.revocations.following import LONGEST_S
 from guardian.store.control.cases import CaseChanges, StoredCase

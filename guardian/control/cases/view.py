@@ -1,33 +1,28 @@
-"""One session's case as it stands inside a transaction, and the digest that an act on it is bound to."""
+"""One session's case as it stands inside a transaction."""
 
-import hashlib
 import math
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
-from pydantic import ValidationError
-
 from guardian.alerting.rules import rank
 from guardian.control.acts_under import revoked_with_it
+from guardian.control.cases.picture import digest_of, shows
 from guardian.control.deps import ControlDeps
 from guardian.control.people.approvals import overtaken
 from guardian.control.problems import Refusal
-from guardian.domain.envelope import purpose_family
-from guardian.domain.finding import Effect, Finding, Kind, Severity
+from guardian.domain.finding import Effect, Kind, Severity
 from guardian.domain.identity import SessionKey
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.sessions import StoredSession
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, TrendPoint
+from guardian.wire.cases import NO_CASE, CaseState, CaseView, TrendPoint
 from guardian.wire.findings import FindingView
 from guardian.wire.sessions import SessionView
 
-LATEST, _SEARCHED, _SIMILAR = 20, 200, 3
+LATEST, _SEARCHED = 20, 200
 _MOST_APPROVALS = 10
-_PICTURE, _WORDS = 32, 16  # hexadecimal digits of a digest: of what was shown, and of what people had said
 
 
 def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView | None:
@@ -50,7 +45,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
     ends = None if kept is None else kept.snoozed_until
     silent = kept if ends is not None and ends > deps.clock() else None
     asked = any(view.action == "revoke" for view in waiting)
-    state = _state(session.view, shown, revoked=live is not None, asked=asked)
+    state = state_of(session.view, shown, revoked=live is not None, asked=asked)
     unjudged = rows.findings.unjudged(key)
     view = CaseView(
         tenant_id=tenant_id,
@@ -69,8 +64,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
-    digest = _digest(view, unjudged) + _words(rows, key, session, view)
-    return view.model_copy(update={"digest": digest})
+    return view.model_copy(update={"digest": digest_of(rows, view, session, unjudged)})
 
 
 def as_it_went(found: Sequence[FindingView], session: StoredSession | None) -> list[FindingView]:
@@ -125,60 +119,6 @@ def severity_of(rows: ControlRows, view: CaseView) -> Severity:
     return max(shown, worst or shown, key=rank)
 
 
-def _digest(view: CaseView, unjudged: Sequence[str]) -> str:
-    """Names what a person decides on: the state, the finding shown, the verdict, what waits, the revocation, and
-    those of what the session acts under; and of the drifts that nobody has judged those that go with the one shown
-    when it is dismissed, one that was delivered late, say.
-
-    How often the same was seen, and who is quiet for how long, change nothing about a decision.
-    """
-    verdict = view.shown.verdict
-    parts = (
-        view.tenant_id,
-        view.session_id,
-        view.state,
-        view.shown.finding.id,
-        view.shown.outcome.effect.value,
-        "" if verdict is None else verdict.verdict,
-        "" if view.revision is None else str(view.revision),
-        *(approval.id for approval in view.approvals),
-        *(f"also {entry.revision}" for entry in view.also_revoked),
-        *(f"with {name}" for name in unjudged if name != view.shown.finding.id),
-    )
-    return _hashed(parts)[:_PICTURE]
-
-
-def _words(rows: ControlRows, key: SessionKey, session: StoredSession, view: CaseView) -> str:
-    """Names what people have said of the session: their last word, a verdict that was none on the session itself,
-    the revocations that they denied, the exceptions made from its findings. However much came since, and whatever
-    of it is over, it stays said. What the session acts under belongs to it while that is revoked."""
-    parts = (
-        str(session.seq),
-        str(session.view.last_word_at),
-        str(rows.findings.judged_at(key)),
-        *rows.approvals.denied(*key, "revoke"),
-        *rows.exceptions.made_from(key),
-        *(f"also {entry.revision}" for entry in view.also_revoked),
-    )
-    return _hashed(parts)[:_WORDS]
-
-
-def _hashed(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def shows(view: CaseView, seen: str, *, revoking: bool = False) -> bool:
-    """Whether an act on the case as `seen` names it is one on the case as it stands.
-
-    To revoke takes power away, so for that an older picture will do while the case is open and people have said
-    nothing since: the more a session does, the sooner its picture is old.
-    """
-    if seen[:_PICTURE] == view.digest[:_PICTURE]:
-        return True
-    is_open = view.state not in ("revoked", "reinstated", "dismissed")
-    return revoking and is_open and seen[_PICTURE:] == view.digest[_PICTURE:]
-
-
 def moved_on(
     deps: ControlDeps, rows: ControlRows, key: SessionKey, seen: str | None, *, revoking: bool = False
 ) -> Refusal | None:
@@ -196,7 +136,8 @@ def moved_on(
     return Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")
 
 
-def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bool) -> CaseState:
+def state_of(session: SessionView, shown: FindingView, *, revoked: bool, asked: bool) -> CaseState:
+    """How the case stands: `shown` is the finding that people decide on."""
     verdict = None if shown.verdict is None else shown.verdict.verdict
     if revoked:
         return "revoked"
@@ -268,51 +209,4 @@ def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
             promised=evidence.promised,
         )
         for evidence in reversed(told)
-    )
-
-
-def with_similar(rows: ControlRows, view: CaseView) -> CaseView:
-    """The view with other sessions that were accused of something similar, the newest first. Finding them is what
-    costs most, and no decision depends on them."""
-    finding = view.shown.finding
-    mine, seen = _traits(finding), {finding.session_id}
-    alike: list[SimilarCase] = []
-    with suppress(ValidationError):  # one of another version, say: no case is held up for what is only beside it
-        newest = rows.findings.page({finding.tenant_id}, limit=_SEARCHED, kind=finding.kind.value) if mine else ()
-        for other in (stored.view for stored in newest):
-            if other.finding.session_id in seen or len(mine & _traits(other.finding)) < 2:
-                continue
-            seen.add(other.finding.session_id)
-            alike.append(_ended(rows, other))
-            if len(alike) == _SIMILAR:
-                break
-    return view.model_copy(update={"similar": tuple(alike)})
-
-
-def _traits(finding: Finding) -> frozenset[str]:
-    """Purpose, tool, strongest signal and broken rules: two of them in common make two cases alike."""
-    traits = {f"rule {breach.name}" for breach in finding.breaches[:10]}
-    if finding.subject is not None and finding.subject.purpose:
-        traits.add(f"purpose {purpose_family(finding.subject.purpose)}")
-    if finding.act is not None:
-        traits.add(f"tool {finding.act.tool}")
-    if finding.reasons:
-        traits.add(f"signal {max(finding.reasons, key=lambda reason: reason.share).signal}")
-    return frozenset(traits)
-
-
-def _ended(rows: ControlRows, view: FindingView) -> SimilarCase:
-    finding = view.finding
-    session = rows.sessions.get(finding.key)
-    live = rows.ledger.live_entry(finding.tenant_id, finding.session_id) is not None
-    state: CaseState = "noted"
-    if session is not None:
-        state = _state(session.view, view, revoked=live, asked=False)
-    return SimilarCase(
-        session_id=finding.session_id,
-        finding_id=finding.id,
-        at=finding.time,
-        tool="" if finding.act is None else finding.act.tool,
-        ended=state,
-        verdict="" if view.verdict is None else view.verdict.verdict,
     )

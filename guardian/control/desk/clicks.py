@@ -24,7 +24,7 @@ from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.standing import under
 from guardian.control.acts_under import in_words
 from guardian.control.cases.case import told
-from guardian.control.cases.view import shows
+from guardian.control.cases.picture import shows
 from guardian.control.desk.commands import answer_command
 from guardian.control.found import purpose_of
 from guardian.domain.envelope import purpose_family

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Response
 from guardian.control.authentication.caller import Caller, Deps, Seen, SessionId, TenantId, Writer
 from guardian.control.authority import may_read
 from guardian.control.cases.case import case_key
-from guardian.control.cases.view import case_view, with_similar
+from guardian.control.cases.similar import with_similar
+from guardian.control.cases.view import case_view
 from guardian.control.people.granted import Act, bound, permitted
 from guardian.control.problems import READS, Refusal, absent, documented
 from guardian.domain.identity import SessionKey
