@@ -59,6 +59,7 @@ class Origin(Value):
 
     session_from   what the session is named after; "window" is an agent's and user's unbroken activity
     absent         names of the facts that the log did not carry or that were masked in it
+    contradicted   fields in which an envelope said otherwise than the gateway beside it; such a one is left out
     tool, allowed_tools  tools as the log, or a registered envelope, spells them; None where that is not known, or
                    where the log gives the server's name beside the tool's
     """
@@ -66,6 +67,7 @@ class Origin(Value):
     format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     session_from: SessionName = "gateway"
     absent: Annotated[tuple[str, ...], FailFast()] = ()
+    contradicted: Annotated[tuple[str, ...], FailFast()] = ()
     route: Annotated[str, StringConstraints(max_length=2048)] | None = None
     tool: Identifier | None = None
     allowed_tools: Annotated[tuple[Annotated[str, StringConstraints(max_length=512)], ...] | None, FailFast()] = (

@@ -33,6 +33,7 @@ from guardian.signals.words.wording import canonical, shown
 
 TITLES = {
     "envelope_expired": "Acts on an expired envelope",
+    "envelope_mismatch": "Brings an envelope that is another's",
     "signature_invalid": "Acts on an envelope whose signature does not hold",
     "signature_missing": "Acts on an envelope that nobody signed",
     "tenant_mismatch": "Names another tenant than its envelope's",

@@ -129,6 +129,7 @@ def sarc(
     tool = tool_of(at(resource, "id"), f"{path}resource.id") if call else tool_of(name, f"{path}action.name")
     who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
     type_ = str(at(subject, "type")).lower()
+    session, who = (who, None) if type_ == "session" else (None, who)  # as advice is asked
     machine = type_ in ("agent", "client", "workload", "service")
     user = first(context.get("user"), at(context, "user", "id"), at(subject, "properties", "delegator"), user)
     acts = type_ not in ("user", "identity") and user is not None and user != who
@@ -142,7 +143,7 @@ def sarc(
         "agent": first(who if machine else None, context.get("agent"), at(context, "agent", "id"),
                        at(subject, "properties", "agent"), agent, who if acts else None),
         "tenant": first(context.get("tenant_id"), context.get("tenant"), at(subject, "properties", "tenant")),
-        "session": first(context.get("session_id"), context.get("session"), at(context, "session", "id")),
+        "session": first(context.get("session_id"), context.get("session"), at(context, "session", "id"), session),
         "token": first(context.get("sid"), context.get("jti")),
         "conversation": text(context.get("conversation_id")),
         "trace": first(context.get("trace_id"), context.get("traceId")),
@@ -179,10 +180,10 @@ def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
     if agents_own(entry) or agents_own(request):
         return error
     context = request.get("context")
-    tenant = first(at(context, "envelope", "tenant_id"), at(context, "tenant_id"), at(context, "tenant"),
-                   at(request, "subject", "properties", "tenant"))  # fmt: skip
-    session = first(at(context, "envelope", "session_id"), at(context, "session_id"), at(context, "session"),
-                    at(context, "session", "id"), at(context, "sid"), at(context, "jti"))  # fmt: skip
+    tenant = first(at(context, "tenant_id"), at(context, "tenant"), at(request, "subject", "properties", "tenant"),
+                   at(context, "envelope", "tenant_id"))  # fmt: skip
+    session = first(at(context, "session_id"), at(context, "session"), at(context, "session", "id"),
+                    at(context, "envelope", "session_id"), at(context, "sid"), at(context, "jti"))  # fmt: skip
     gateway = name_of(first(entry.get("gateway"), entry.get("pep")))
     return DecodeError(
         error.code, error.reason, tenant_id=name_of(tenant), session_id=name_of(session), gateway=gateway

@@ -18,7 +18,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
 from guardian.domain.strict_json import MAX_BYTES, MAX_DEPTH, parse
 from guardian.errors import DecodeError
-from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
+from guardian.sources.facts import CARRIED, Facts, at, expected, first, moment, text, trace_of
 from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line
 from guardian.sources.partly import Partly
@@ -39,7 +39,7 @@ class Wrapping:
         time that cannot be read."""
         said = self.attributes
         told: dict[str, Any] = {
-            "session": text(said.get("sessionid")),
+            "session": None if at(facts.envelope, "session_id") else text(said.get("sessionid")),
             "trace": first(said.get("traceid"), trace_of(said.get("traceparent"))),
         }
         ours = {name: value for name, value in told.items() if value is not None and not facts.knows(name)}

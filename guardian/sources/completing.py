@@ -14,6 +14,7 @@ from guardian.domain.event import SCHEMA, DecisionEvent, Origin
 from guardian.domain.identity import NAMELESS, SessionName
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
+from guardian.sources.contradicting import settled
 from guardian.sources.facts import Facts, nameable
 from guardian.sources.guardian import OWN_ID, explain, name_of
 from guardian.sources.partly import without
@@ -61,6 +62,7 @@ class Completion:
 
         Raises DecodeError naming the fact that is missing and the setting that can supply it.
         """
+        facts = _settled(facts)
         try:
             return self._event(facts, record, format=format, digest=digest), None
         except DecodeError as error:
@@ -118,6 +120,7 @@ class Completion:
                     format=format,
                     session_from=session_from,
                     absent=_absent(facts, session_from),
+                    contradicted=facts.contradicted,
                     route=facts.route,
                     tool=self.tools.spelt(facts.tool, server=facts.server),
                     allowed_tools=allowed_tools,
@@ -127,6 +130,7 @@ class Completion:
 
     def named(self, error: DecodeError, facts: Facts, record: Record) -> DecodeError:
         """The error with the gateway, tenant and session that it is about."""
+        facts = _settled(facts)
         gateway = self.sender(record, facts.gateway)
         return DecodeError(
             error.code,
@@ -213,6 +217,10 @@ def _result(facts: Facts) -> dict[str, Any] | None:
     if facts.status is None and facts.result_records is None:
         return None
     return {"status": (facts.status or "")[:128], "records": facts.result_records}
+
+
+def _settled(facts: Facts) -> Facts:
+    return settled(facts, _window(facts.agent if facts.knows("agent") else None, facts.delegator))
 
 
 def _told_envelope(facts: Facts, name: str) -> str | None:

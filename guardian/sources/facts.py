@@ -33,6 +33,7 @@ OF_DECISIONS = frozenset(CARRIED) - {"result"}
 class Facts:
     """One decision as a log tells it. A session may be known by `session`, `token`, `conversation` or `trace`,
     best first. `masked` names what the log says that it left out; `envelope` is a whole one, as JSON.
+    `contradicted` names what of an envelope said otherwise than the gateway; such a one is left out.
     `claimed` names those of agent, session, conversation and trace that the agent itself says, in its message or
     its headers. `refused` says why the call cannot be judged, where the rest tells whose it is."""
 
@@ -67,6 +68,7 @@ class Facts:
     result_records: int | None = None
     masked: tuple[str, ...] = field(default=())
     claimed: frozenset[str] = frozenset()
+    contradicted: tuple[str, ...] = ()
     refused: DecodeError | None = None
 
     def knows(self, name: str) -> bool:

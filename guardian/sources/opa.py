@@ -171,11 +171,12 @@ def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> Decode
     known: dict[str, Any] = {}
     if isinstance(told, Mapping) and not agents_own(told):
         unchecked = claims_of(None, lower(at(told, "attributes", "request", "http", "headers")))["session"]
-        known = _names({name: value for name, value in told.items() if name != "envelope"}, checked=not unchecked)
         context = told.get("context")
         envelope = first_there(told.get("envelope"), at(context, "envelope"))
-        known["session"] = first(at(envelope, "session_id"), known["session"])
-        known["tenant"] = first(at(envelope, "tenant_id"), known["tenant"], at(context, "tenant_id"))
+        rest = {name: value for name, value in told.items() if name != "envelope"}
+        known = _names(rest, checked=not (unchecked or at(envelope, "session_id")))
+        known["session"] = first(known["session"], at(envelope, "session_id"))
+        known["tenant"] = first(known["tenant"], at(context, "tenant_id"), at(envelope, "tenant_id"))
     session = name_of(first(known.get("session"), known.get("token")))
     tenant = name_of(first(known.get("tenant"), at(entry, "labels", "tenant")))
     reason, gateway = error.reason + way_out, name_of(_gateway(entry))
@@ -217,8 +218,10 @@ def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, An
 
 
 def _whose(told: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
-    """A client's claims, and over them the gateway's word. A session that is claimed stands in the headers."""
-    return over(claims, _names(told, checked=claims["session"] is None))
+    """A client's claims, and over them the gateway's word. A session that is claimed stands in the headers; that
+    of an envelope is another thing than a connection's there, and comes before it."""
+    enveloped = at(told, "envelope", "session_id") or at(told, "context", "envelope", "session_id")
+    return over(claims, _names(told, checked=claims["session"] is None and not enveloped))
 
 
 def _names(told: Mapping[str, Any], *, checked: bool) -> dict[str, Any]:

@@ -79,6 +79,23 @@ def test_a_signature_of_another_envelope_is_a_forged_one(signing, body) -> None:
     assert [name for name, _ in named(world)] == ["signature_invalid"]
 
 
+def test_who_brings_the_envelope_of_another_is_found_in_its_own_session_however_it_is_signed(
+    signing, body
+) -> None:
+    world = signing(source=Reader({"opa": make("sources", "opa", {})}, Completion()))
+    envelope = body()["envelope"]
+    told = {"tool": "contracts.read", "envelope": envelope, "envelope_jws": signed(envelope)}
+    whose = {"session_id": "mallorys", "tenant_id": envelope["tenant_id"], "user": "mallory"}
+    world.feed(
+        {
+            "decision_id": "d", "labels": {"app": "gw"}, "path": "a/b", "result": True, "input": {**told, **whose},
+            "timestamp": body()["time"],
+        }
+    )  # fmt: skip
+    assert named(world) == [("envelope_mismatch", Effect.FLAG)]
+    assert {f.session_id for f in world.told(Kind.DRIFT)} == {"mallorys"}
+
+
 def test_what_stands_beside_plain_names_in_opas_input_is_read_too(signing, body) -> None:
     world = signing(source=Reader({"opa": make("sources", "opa", {})}, Completion()))
     envelope = body()["envelope"]

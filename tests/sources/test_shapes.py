@@ -172,7 +172,7 @@ NAMELESS = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"argum
     [
         ({"session_id": "s-1", "parsed_body": NAMELESS}, True, "s-1"),
         ({"token": {"sid": "s-2"}, "parsed_body": NAMELESS}, True, "s-2"),
-        ({"session": "s-3", "envelope": {"session_id": "s-4"}, "tool": "x"}, 5, "s-4"),
+        ({"session": "s-3", "envelope": {"session_id": "s-4"}, "tool": "x"}, 5, "s-3"),
         ({"subject": {}, "action": {}, "resource": {}, "context": {"session": {"id": "s-5"}}}, True, "s-5"),
         (
             {"subject": {}, "action": {}, "resource": {}, "context": {"envelope": {"session_id": "s-6"}}},
@@ -206,7 +206,7 @@ def test_what_opa_decided_of_other_things_is_refused_with_the_setting_that_skips
 
 
 @pytest.mark.parametrize("context", [{"session_id": "s-1"}, {"session": {"id": "s-1"}}, {"sid": "s-1"},
-                                     {"envelope": {"session_id": "s-1"}, "session": "s-2"}], ids=str)  # fmt: skip
+                                     {"envelope": {"session_id": "s-2"}, "session": "s-1"}], ids=str)  # fmt: skip
 @pytest.mark.parametrize(
     ("more", "answer"),
     [

@@ -31,8 +31,11 @@ _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
 def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
-    """The envelope itself: its signature and its expiry."""
-    expires = seen.event.envelope.expires_at
+    """The envelope itself: whose it is, its signature and its expiry."""
+    expires, origin = seen.event.envelope.expires_at, seen.event.origin
+    if origin is not None and origin.contradicted:
+        said = ", ".join(origin.contradicted)
+        yield Breach("envelope_mismatch", f"the envelope beside it has another {said} than the gateway names")
     if seen.signature == "invalid":
         yield Breach("signature_invalid", "the envelope's signature does not hold")
     if expires is not None and seen.now - expires > timedelta(seconds=leeway_seconds):

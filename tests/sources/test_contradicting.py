@@ -1,0 +1,111 @@
+"""An envelope that says otherwise than the gateway beside it is another's: it is left out, and that is told."""
+
+import pytest
+
+from guardian.errors import DecodeError
+
+ALICES = {"session_id": "sess_alice", "tenant_id": "acme", "agent_id": "alice-bot", "delegator_id": "alice",
+          "purpose": "pay invoices", "allowed_tools": ["pay"]}  # fmt: skip
+HERS = {"session_id": "sess_alice", "tenant_id": "acme", "agent": "alice-bot"}
+
+
+def authzen(context, subject="alice", **more):
+    subject = {"type": "identity", "id": subject} if isinstance(subject, str) else subject
+    request = {"subject": subject, "action": {"name": "tools/call"},
+               "resource": {"type": "tool", "id": "pay"}, "context": context, **more}  # fmt: skip
+    return {"id": "1", "time": "2026-12-01T00:00:00Z", "gateway": "gw", "request": request, "decision": True}
+
+
+def opa(context, subject="alice"):
+    told = {"user": subject, "tool": "pay", "tenant_id": "acme", **context}
+    return {"decision_id": "1", "labels": {"app": "gw"}, "path": "a/b", "input": told, "result": True,
+            "timestamp": "2026-12-01T00:00:00Z"}  # fmt: skip
+
+
+def mapping(context, subject="alice"):
+    known = {"session": context.get("session_id"), "tenant": "acme", "delegator": subject}
+    return {"tool": "pay", "decision": True, "time": "2026-12-01T00:00:00Z", "gateway": "gw", **context, **known}
+
+
+MALLORYS = {"session_id": "sess_mallory", "agent": "mallory-bot"}
+NAMED = pytest.mark.parametrize(
+    ("context", "subject", "session", "contradicted"),
+    [
+        (MALLORYS, "mallory", "sess_mallory", ("session_id",)),
+        ({"agent": "mallory-bot"}, "mallory", "window:mallory-bot|mallory", ("agent_id", "delegator_id")),
+        ({}, "mallory", "window:-|mallory", ("delegator_id",)),
+        ({"agent": "mallory-bot"}, "alice", "window:mallory-bot|alice", ("agent_id",)),
+        (HERS, "alice", "sess_alice", ()),
+        (HERS, "sub-of-alice", "sess_alice", ()),  # it is her session, whatever the token calls her
+        ({}, "User:Alice", "sess_alice", ()),
+        ({}, 'User::"alice"', "sess_alice", ()),
+        ({}, "Alice-Bot", "sess_alice", ()),  # where no agent is named, the subject may be it
+        ({"agent": "agent:alice-bot"}, "alice", "sess_alice", ()),
+    ],
+)
+
+
+@pytest.mark.parametrize(("format_", "line"), [("authzen", authzen), ("opa", opa), ("mapping", mapping)])
+@NAMED
+def test_what_the_gateway_says_of_who_acts_is_not_overridden_by_an_envelope(
+    format_, line, context, subject, session, contradicted, make_reader, decisions
+):
+    body = line({**context, "envelope": ALICES, "envelope_jws": "a.b.c"}, subject)
+    (event,) = decisions(make_reader(format_), body)
+    assert (event.envelope.session_id, event.origin.contradicted) == (session, contradicted)
+    assert event.has_envelope is not bool(contradicted)
+    purpose, tools = ("", ()) if contradicted else ("pay invoices", ("pay",))
+    assert (event.envelope.purpose, event.envelope.allowed_tools) == (purpose, tools)
+    assert (event.envelope_jws is None) is bool(contradicted)
+    assert (event.envelope.delegator_id == "alice") is ("alice" in subject.lower() or not contradicted)
+
+
+def test_another_tenant_than_the_gateways_is_not_acted_in(make_reader, decisions):
+    told = {**HERS, "tenant_id": "t1", "envelope": {**ALICES, "tenant_id": "t2"}}
+    (event,) = decisions(make_reader("authzen"), authzen(told))
+    assert (event.envelope.tenant_id, event.origin.contradicted) == ("t1", ("tenant_id",))
+
+
+@pytest.mark.parametrize(
+    ("context", "session", "contradicted"),
+    [
+        ({}, "window:-|alice", ("session_id",)),
+        ({"agent": "alice-bot"}, "window:alice-bot|alice", ()),
+        ({"session_id": "s"}, "s", ("session_id",)),
+    ],
+)
+def test_an_envelope_names_a_session_as_ours_are_only_where_agent_and_user_do(
+    context, session, contradicted, make_reader, decisions
+):
+    told = {**context, "envelope": {**ALICES, "session_id": "window:alice-bot|alice"}}
+    (event,) = decisions(make_reader("authzen"), authzen(told))
+    assert (event.envelope.session_id, event.origin.contradicted) == (session, contradicted)
+
+
+def test_the_session_of_a_connection_says_nothing_against_an_envelope(make_reader, decisions):
+    http = {"headers": {"mcp-session-id": "connection-7"}}
+    body = opa({"envelope": ALICES, "attributes": {"request": {"http": http}}})
+    (event,) = decisions(make_reader("opa"), body)
+    assert (event.envelope.session_id, event.origin.contradicted) == ("sess_alice", ())
+
+
+def test_nor_does_the_session_of_a_cloud_event(make_reader, decisions):
+    data = authzen({"envelope": ALICES})
+    body = {"specversion": "1.0", "id": "e", "source": "//gw", "type": "t", "sessionid": "ce-7", "data": data}
+    (event,) = decisions(make_reader("cloudevents"), body)
+    assert (event.envelope.session_id, event.origin.contradicted) == ("sess_alice", ())
+
+
+def test_a_subject_that_is_a_session_is_one_as_where_advice_is_asked(make_reader, decisions):
+    subject = {"type": "session", "id": "sess_alice"}
+    (event,) = decisions(make_reader("authzen"), authzen({"envelope": ALICES}, subject=subject))
+    assert (event.envelope.delegator_id, event.origin.contradicted) == ("alice", ())
+    (event,) = decisions(make_reader("authzen"), authzen({}, subject=subject))
+    assert (event.envelope.session_id, event.envelope.delegator_id) == ("sess_alice", "-")
+
+
+def test_what_cannot_be_read_is_told_of_the_gateways_session(make_reader, told):
+    context = {**MALLORYS, "tenant_id": "acme", "envelope": ALICES}
+    (refused,) = told(make_reader("authzen"), authzen(context, "mallory", resource={"type": "tool"}))
+    assert isinstance(refused, DecodeError)
+    assert (refused.code, refused.session_id) == ("no_tool", "sess_mallory")
