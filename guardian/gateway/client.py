@@ -16,8 +16,9 @@ from memory and takes no lock. The rules:
   newest was made, whenever that came; so the clocks of gateway and server must agree to within a few seconds.
 - An answer that does not parse completely, or whose signature does not hold, changes nothing and confirms nothing.
 
-The folder: `reading` (what an answer means), `signature`, `held` (the list in memory), `cache`, `connection`,
-`following` (keeps the list fresh), `acknowledging`, `trouble` (what is logged); `aio` and `asgi` are optional.
+The folder: `reading` (what an answer means), `names` (of sessions), `signature`, `held` (the list in memory),
+`cache`, `connection`, `following` (keeps the list fresh), `acknowledging`, `trouble` (what is logged); `aio` and
+`asgi` are optional.
 """
 
 import atexit
@@ -39,6 +40,7 @@ from .connection import Server
 from .credentials import Credentials
 from .following import Follower
 from .held import HeldList, Pace
+from .names import is_name, known_as
 from .reading import Refused, Revision, State, Tenants, kept
 from .signature import Keys, Verifier
 from .trouble import Trouble
@@ -130,11 +132,12 @@ class RevocationList:
 
     def is_revoked(self, tenant_id: str, session_id: str, risk: str = "") -> bool:
         """True if the session must be refused, also for a name that is empty, or no `str` (a UUID): no entry would
-        match it. From memory: no lock, no I/O, never raises."""
-        view = self._held.view
-        if not (_is_name(tenant_id) and _is_name(session_id)):
+        match it. One that is too long for an entry is looked up by its hash (`names.session_name`). From memory:
+        no lock, no I/O, never raises."""
+        view, session = self._held.view, session_id if is_name(session_id) else known_as(session_id)
+        if session is None or not is_name(tenant_id):
             return True
-        if view is not None and self._held.names(view, (tenant_id, "session", session_id)):
+        if view is not None and self._held.names(view, (tenant_id, "session", session)):
             return True
         return self._refuses_others(tenant_id, risk)
 
@@ -151,8 +154,10 @@ class RevocationList:
         risk: str = "",
     ) -> str | None:
         """Why a call must be refused: "session_revoked", "parent_revoked", "agent_revoked", "delegator_revoked",
-        "task_revoked", "jti_revoked", "list_stale", "not_text" for a name that is no `str`, or "unnamed" without a
-        tenant or any other name; None when it may pass. Pass every name that you know; an empty one is none."""
+        "task_revoked", "jti_revoked", "list_stale", "not_text" for a name that is no `str`, "invalid" for one that
+        no entry could hold (more than 512 characters, a control character) and that is no session's, or "unnamed"
+        without a tenant or any other name; None when it may pass. Pass every name that you know; an empty one is
+        none."""
         view, someone = self._held.view, False
         given = (session, parent, agent, delegator, task, jti)
         for (name, kind), value in zip(_NAMED, given, strict=True):
@@ -161,10 +166,15 @@ class RevocationList:
             someone = True
             if not (isinstance(value, str) and isinstance(tenant_id, str)):
                 return "not_text"
-            if view is not None and self._held.names(view, (tenant_id, kind, value)):
+            known = known_as(value) if kind == "session" else value
+            if known is None or not is_name(known):
+                return "invalid"
+            if view is not None and self._held.names(view, (tenant_id, kind, known)):
                 return f"{name}_revoked"
         if not (someone and tenant_id):
             return "unnamed"
+        if not is_name(tenant_id):
+            return "invalid"
         return "list_stale" if self._refuses_others(tenant_id, risk) else None
 
     def state(self) -> State:
@@ -251,10 +261,6 @@ def _left_behind(held: "weakref.ref[RevocationList]") -> None:
     copied = held()
     if copied is not None and copied._threads and not copied._follower.stop.is_set():
         copied._begin_anew()
-
-
-def _is_name(given: object) -> bool:
-    return isinstance(given, str) and given != ""
 
 
 def _name_of_this_process() -> str:

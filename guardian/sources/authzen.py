@@ -35,6 +35,7 @@ from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.mcp import METHODS, messages
 from guardian.sources.port import Format
+from guardian.sources.session_names import known_as
 
 CALL = "tools/call"
 PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -186,7 +187,7 @@ def _named(error: DecodeError, entry: Mapping[str, Any]) -> DecodeError:
                     at(context, "envelope", "session_id"), at(context, "sid"), at(context, "jti"))  # fmt: skip
     gateway = name_of(first(entry.get("gateway"), entry.get("pep")))
     return DecodeError(
-        error.code, error.reason, tenant_id=name_of(tenant), session_id=name_of(session), gateway=gateway
+        error.code, error.reason, tenant_id=name_of(tenant), session_id=name_of(known_as(session)), gateway=gateway
     )
 
 

@@ -15,9 +15,10 @@ from guardian.domain.identity import NAMELESS, SessionName
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.contradicting import settled
-from guardian.sources.facts import Facts, nameable
+from guardian.sources.facts import Facts
 from guardian.sources.guardian import OWN_ID, explain, name_of
 from guardian.sources.partly import without
+from guardian.sources.session_names import known_as, window
 from guardian.sources.tool_names import ToolNames
 
 _NOTHING: frozenset[str] = frozenset()
@@ -36,7 +37,7 @@ class Completion:
     may name no other, except one of `planted`, under which control tests the monitor on the live topic. None: the
     sender is the record's `gateway` header, else what the log says. `tenant` is used where the log names none;
     None: the one tenant that `tenants` grants the gateway. A session is known by the first name listed in
-    `session` that the log has and that is a valid name: an agent may send anything as one. What only the agent
+    `session` that the log has; one that is too long, or has control characters, by its hash. What only the agent
     claims counts where nothing else is known: it may claim another's name, or a new one in each call.
     """
 
@@ -90,9 +91,8 @@ class Completion:
         if session is None:
             raise DecodeError(
                 "no_session",
-                f"no valid name for the session: expected one of {', '.join(self.session)}, of at most 512 "
-                "characters and without control characters; what an agent's MCP message itself says does not "
-                "count, only what is written around it",
+                f"no valid name for the session: expected one of {', '.join(self.session)}; what an agent's MCP "
+                "message itself says does not count, only what is written around it",
             )
         at = facts.time or record.timestamp
         if at is None:
@@ -136,7 +136,7 @@ class Completion:
             error.code,
             error.reason,
             tenant_id=name_of(self.owner(gateway, _told_envelope(facts, "tenant_id") or facts.tenant)),
-            session_id=name_of(self._session(facts)[0]),
+            session_id=name_of(known_as(self._session(facts)[0])),
             gateway=name_of(gateway),
         )
 
@@ -181,7 +181,7 @@ class Completion:
             "task_id": facts.task,
             "purpose": (facts.purpose or "")[:8192],
             "agent_id": facts.agent,
-            "parent_session_id": facts.parent,
+            "parent_session_id": known_as(facts.parent),
         }
         return told, None
 
@@ -220,7 +220,7 @@ def _result(facts: Facts) -> dict[str, Any] | None:
 
 
 def _settled(facts: Facts) -> Facts:
-    return settled(facts, _window(facts.agent if facts.knows("agent") else None, facts.delegator))
+    return settled(facts, window(facts.agent if facts.knows("agent") else None, facts.delegator))
 
 
 def _told_envelope(facts: Facts, name: str) -> str | None:
@@ -232,20 +232,9 @@ def _named(facts: Facts, name: SessionName, less: frozenset[str]) -> tuple[str, 
     """The session's name of this kind, without the facts in `less`; None where there is no valid one. What
     begins as our own names do would be another's."""
     if name == "window":
-        said = _window(None if "agent" in less else facts.agent, facts.delegator)
+        said = window(None if "agent" in less else facts.agent, facts.delegator)
     else:
         said = None if _FACTS[name] in less else getattr(facts, _FACTS[name])
         said = None if said is None or said.startswith(NAMELESS) else said
-    return (said, name) if said and nameable(said) else None
-
-
-def _window(agent: str | None, delegator: str | None) -> str | None:
-    if agent is None and delegator is None:
-        return None
-    agent, delegator = (_escaped(name or UNTOLD) for name in (agent, delegator))
-    return f"{NAMELESS}{agent}|{delegator}"
-
-
-def _escaped(name: str) -> str:
-    """Without the separator, so that no two pairs of names make the same session."""
-    return name.replace("%", "%25").replace("|", "%7C")
+    known = known_as(said)
+    return None if known is None else (known, name)

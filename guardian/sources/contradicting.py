@@ -7,6 +7,7 @@ from typing import Any
 from guardian.domain.envelope import UNTOLD
 from guardian.domain.identity import NAMELESS
 from guardian.sources.facts import Facts
+from guardian.sources.session_names import known_as
 
 
 def settled(facts: Facts, window: str | None) -> Facts:
@@ -20,7 +21,7 @@ def settled(facts: Facts, window: str | None) -> Facts:
 
 
 def _against(facts: Facts, envelope: Mapping[str, Any], window: str | None) -> Iterator[str]:
-    session, told = facts.session if facts.knows("session") else None, envelope.get("session_id")
+    session, told = known_as(facts.session) if facts.knows("session") else None, envelope.get("session_id")
     if facts.tenant and envelope.get("tenant_id") not in (None, "", facts.tenant):
         yield "tenant_id"
     if session is not None:

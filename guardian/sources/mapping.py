@@ -48,6 +48,7 @@ from guardian.sources.facts import (
 from guardian.sources.guardian import name_of
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
+from guardian.sources.session_names import known_as
 
 _TEXTS = (
     "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
@@ -120,7 +121,9 @@ class Mapped(Format):
                 said[fact] = self._search(self._expressions[fact], entry, f"fields.{fact}")
             return self._facts(said)
         except DecodeError as error:  # an agent can cause it, and only the mapping knows whose call it is
-            whose = {name: name_of(text(said.get(fact))) for fact, name in _WHOSE.items()}
+            texts = {fact: text(said.get(fact)) for fact in _WHOSE}
+            texts["session"] = known_as(texts["session"])
+            whose = {name: name_of(texts[fact]) for fact, name in _WHOSE.items()}
             raise DecodeError(error.code, error.reason, **whose) from None
 
     def _facts(self, said: Mapping[str, Any]) -> Facts:

@@ -40,6 +40,7 @@ from guardian.sources.json_rpc import lower
 from guardian.sources.lines import line
 from guardian.sources.mcp import SESSION_HEADER, call_of, claims_of
 from guardian.sources.port import Format
+from guardian.sources.session_names import known_as
 
 _REQUESTS = ("Received request.", "Sent response.")
 """The console lines that OPA prints around each decision."""
@@ -177,7 +178,7 @@ def _named(error: DecodeError, entry: Mapping[str, Any], way_out: str) -> Decode
         known = _names(rest, checked=not (unchecked or at(envelope, "session_id")))
         known["session"] = first(known["session"], at(envelope, "session_id"))
         known["tenant"] = first(known["tenant"], at(context, "tenant_id"), at(envelope, "tenant_id"))
-    session = name_of(first(known.get("session"), known.get("token")))
+    session = name_of(known_as(first(known.get("session"), known.get("token"))))
     tenant = name_of(first(known.get("tenant"), at(entry, "labels", "tenant")))
     reason, gateway = error.reason + way_out, name_of(_gateway(entry))
     return DecodeError(error.code, reason, tenant_id=tenant, session_id=session, gateway=gateway)

@@ -1,6 +1,6 @@
 """Refusals: whose what cannot be read is, as far as that can still be told, and how the fuse is to count it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from guardian.domain.envelope import UNTOLD
@@ -12,6 +12,7 @@ from guardian.sources.guardian import name_of, placed
 from guardian.sources.hostile import agents_own
 from guardian.sources.json_rpc import lower
 from guardian.sources.partly import Partly
+from guardian.sources.session_names import known_as
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in
 
 _NAMELESS = ("no_session", "no_tool")
@@ -25,8 +26,8 @@ def salvaged(completion: Completion, record: Record, error: DecodeError, body: A
     for key in ("context", "envelope", "attributes"):
         levels += [level[key] for level in levels[:1] if isinstance(level.get(key), dict)]
 
-    def named(*keys: str) -> str | None:
-        said = (name_of(level.get(key)) for level in levels for key in keys)
+    def named(*keys: str, read: Callable[[object], object] = lambda value: value) -> str | None:
+        said = (name_of(read(level.get(key))) for level in levels for key in keys)
         return next((name for name in said if name not in (None, UNTOLD)), None)  # Envoy writes it so too
 
     gateway = name_of(completion.sender(record, error.gateway or named("gateway")))
@@ -34,7 +35,7 @@ def salvaged(completion: Completion, record: Record, error: DecodeError, body: A
         error.code,
         error.reason,
         tenant_id=name_of(completion.owner(gateway, error.tenant_id or named(*TENANT_NAMES))),
-        session_id=error.session_id or named(*SESSION_NAMES),
+        session_id=error.session_id or named(*SESSION_NAMES, read=known_as),
         gateway=gateway,
     )
     return placed(refused, record)

@@ -1,5 +1,6 @@
 """The conformance vectors, run by the shipped client; and the vectors are what the shipped server would send."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,12 +9,17 @@ from typing import Any, Literal
 import pytest
 from joserfc.jwk import OKPKey
 
+from guardian.bootstrap.sources import formats_of
+from guardian.domain.record import Record
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.gateway.client import Refused, RevocationList
 from guardian.gateway.connection import Answered
+from guardian.gateway.names import session_name, window_name
 from guardian.keys.signing import KeySet
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
+from guardian.sources.port import Told
+from guardian.sources.reading import Reader
 
 FILE = Path(__file__).parent / "revocations" / "vectors.json"
 NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
@@ -75,6 +81,26 @@ def unchanged(at: str, of: dict[str, Any], signed: int) -> dict[str, Any]:
     tag = of["etag"]
     signature = SIGNER.sign(tag.encode(), reach=REACH, now=NOON + timedelta(seconds=signed))
     return {"asked_since": at, "status": 304, "etag": tag, "signature": signature, "body": ""}
+
+
+def names() -> list[dict[str, str | None]]:
+    """What sessions are called that go by no name of their own that a revocation can hold."""
+    made: list[dict[str, str | None]] = [
+        {"session": said, "name": f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"}
+        for said in ("A" * 608, "s\n1", "\u540d" * 513)
+    ]
+    made += [{"session": said, "name": said} for said in ("A" * 512, "\u540d" * 512, "a|b%7C", "\u200b")]
+    windows = (
+        ("invoice-bot", "maya", "invoice-bot|maya"),
+        ("invoice-bot", "auth0|5f7c", "invoice-bot|auth0%7C5f7c"),
+        ("a%7Cb", "50%", "a%257Cb|50%25"),
+        (None, "maya", "-|maya"),
+        ("invoice-bot", None, "invoice-bot|-"),
+    )
+    made += [{"agent": agent, "user": user, "name": f"window:{name}"} for agent, user, name in windows]
+    long = f"window:{'a' * 400}|{'u' * 400}"
+    hashed = f"window:sha256:{hashlib.sha256(long.encode()).hexdigest()}"
+    return [*made, {"agent": "a" * 400, "user": "u" * 400, "name": hashed}]
 
 
 def build() -> dict[str, Any]:
@@ -139,9 +165,20 @@ def build() -> dict[str, Any]:
         vector("an unknown status keeps the subject out",
                take({**one, "body": one["body"].replace('"revoked"', '"suspended"')}, "1.1"), ask("s1", True),
                verify=False),
+        vector("a session whose name no revocation can hold is looked up by its hash",
+               take(answer([entry(1, str(names()[0]["name"]))], "1.1"), "1.1"), ask("A" * 608, True),
+               ask("A" * 609, False)),
+        vector("whatever else no revocation can hold is refused", take(one, "1.1"),
+               *(ask("A" * 513, True, kind=kind) for kind in ("agent", "delegator", "task", "jti")),
+               ask("s2", True, tenant="A" * 513)),
     ]  # fmt: skip
     public = {name: value for name, value in SEED.items() if name != "d"}
-    return {"about": "see README.md beside this file", "keys": {"keys": [public]}, "vectors": vectors}
+    return {
+        "about": "see README.md beside this file",
+        "keys": {"keys": [public]},
+        "names": names(),
+        "vectors": vectors,
+    }
 
 
 class Scripted:
@@ -158,6 +195,7 @@ class Scripted:
         return Answered(told["status"], found, told["body"].encode(), 0.0)
 
 
+READER = Reader(formats_of("mapping", {}))
 KNOWN = json.loads(FILE.read_text(encoding="utf-8"))
 
 
@@ -193,6 +231,19 @@ def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
             got = refused.code
         state = revoked.state()
         assert (got, None if state.revision is None else str(state.revision)) == (step["expect"], step["revision"])
+
+
+@pytest.mark.parametrize("case", KNOWN["names"], ids=lambda case: case["name"][:40])
+def test_the_gateways_names_of_sessions_are_those_that_logs_are_read_with(case: dict[str, Any]) -> None:
+    if "session" in case:
+        told, made = {"session": case["session"]}, session_name(case["session"])
+    else:
+        told = {"agent": case["agent"], "delegator": case["user"]}
+        made = window_name(case["agent"], case["user"])
+    line = {**told, "tool": "x", "decision": True, "time": AT, "gateway": "g", "tenant": "t"}
+    (found,) = READER.read(Record("t", 0, 0, json.dumps(line).encode()))
+    assert isinstance(found, Told)
+    assert (made, found.event.envelope.session_id) == (case["name"], case["name"])
 
 
 def test_the_vectors_are_what_the_shipped_server_sends() -> None:

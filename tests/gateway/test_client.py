@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from until import until
 
+from guardian.gateway.names import session_name
+
 
 def test_a_revoked_session_is_refused_and_others_pass(ledger, follow) -> None:
     ledger.append("s1")
@@ -27,6 +29,45 @@ def test_a_name_that_is_no_text_is_refused_and_not_looked_up_in_vain(ledger, fol
     assert revoked.refusal(strange, session="s2") == "not_text"
     for name in ("session", "parent", "agent", "delegator", "task", "jti"):
         assert revoked.refusal("acme", **{name: strange}) == "not_text"
+
+
+@pytest.mark.parametrize("long", ["A" * 608, "s\n1", "\u540d" * 513])
+def test_a_session_whose_name_no_entry_can_hold_is_known_by_its_hash(ledger, follow, long) -> None:
+    ledger.append(session_name(long))
+    revoked = follow(on_stale="open")
+    assert revoked.wait_ready(10)
+    assert revoked.is_revoked("acme", long)
+    assert not revoked.is_revoked("acme", f"{long}2")
+    assert revoked.refusal("acme", session=long) == "session_revoked"
+    assert revoked.refusal("acme", session="s2", parent=long) == "parent_revoked"
+
+
+@pytest.mark.parametrize("odd", ["A" * 513, "s\n1", "\x7f", "\ud800"])
+def test_another_name_that_no_entry_can_hold_is_refused_and_not_looked_up_in_vain(ledger, follow, odd) -> None:
+    ledger.append("s1")
+    revoked = follow(on_stale="open")
+    assert revoked.wait_ready(10)
+    for name in ("agent", "delegator", "task", "jti"):
+        assert revoked.refusal("acme", session="s2", **{name: odd}) == "invalid"
+    assert revoked.refusal(odd, session="s2") == "invalid"
+    assert revoked.is_revoked(odd, "s2")
+    assert revoked.is_revoked("acme", "\ud800")
+    assert revoked.refusal("acme", session="\ud800") == "invalid"
+
+
+@pytest.mark.parametrize("plain", ["x" * 512, "a b", "\u00a0", "\u200bx", "\u540d" * 512, "|%7C"])
+def test_any_other_name_is_looked_up_as_it_is(ledger, follow, plain) -> None:
+    ledger.append(plain)
+    revoked = follow(on_stale="open")
+    assert revoked.wait_ready(10)
+    assert revoked.is_revoked("acme", plain)
+    assert session_name(plain) == plain
+
+
+def test_there_is_no_session_without_a_name() -> None:
+    for nothing in ("", "\ud800"):
+        with pytest.raises(ValueError, match=r"without a name|surrogates"):
+            session_name(nothing)
 
 
 @pytest.mark.parametrize("ready", [True, False])
