@@ -12,6 +12,7 @@ from guardian.control.authority import may_read
 from guardian.control.problems import Refusal, documented
 from guardian.domain.identity import Identifier
 from guardian.domain.revocation import SubjectType
+from guardian.gateway.names import known_as
 from guardian.wire.principal import EVERY_TENANT
 
 router = APIRouter(tags=["revocations"])
@@ -53,7 +54,15 @@ def _named(value: str, check: Callable[[str], str]) -> str:
     return value
 
 
+def _session(value: str, check: Callable[[str], str]) -> str:
+    """The same for a session, which is known by its hash where it cannot be by its name."""
+    likeliest = _readings(value)[0]
+    known = known_as(likeliest) or ""
+    return _named(value if known == likeliest else known, check)
+
+
 _Name = Annotated[Identifier, WrapValidator(_named)]
+_Session = Annotated[Identifier, WrapValidator(_session)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,8 @@ class Told:
 
     request: Request
     tenant: Annotated[_Name | None, _header("Tenant")] = None
-    session: Annotated[_Name | None, _header("Session")] = None
-    parent: Annotated[_Name | None, _header("Parent")] = None
+    session: Annotated[_Session | None, _header("Session")] = None
+    parent: Annotated[_Session | None, _header("Parent")] = None
     agent: Annotated[_Name | None, _header("Agent")] = None
     delegator: Annotated[_Name | None, _header("Delegator")] = None
     task: Annotated[_Name | None, _header("Task")] = None
@@ -81,7 +90,7 @@ def check(
     caller: Caller,
     told: Annotated[Told, Depends()],
     tenant_id: Annotated[_Name | None, Query(description="Where X-Guardian-Tenant is absent.")] = None,
-    session_id: Annotated[_Name | None, Query(description="Where X-Guardian-Session is absent.")] = None,
+    session_id: Annotated[_Session | None, Query(description="Where X-Guardian-Session is absent.")] = None,
 ) -> Response:
     """200 when none of the named subjects is revoked, 403 when one is, or when nothing was named or nothing that
     can be a name.
