@@ -93,14 +93,13 @@ class Tally:
 
     @property
     def alone(self) -> Alone | None:
-        """That nearly every session holds one call; None where not, and where no name could change it: a gateway's
-        own sessions are what they are."""
+        """That nearly every session holds one call; None where not, and where no other name could change it."""
         kinds = Counter(kind for (_, kind), calls in self.calls.items() if calls == 1)
         single = kinds.total()
         if self.calls.total() < _ENOUGH or single < _NEARLY_ALL * len(self.calls):
             return None
         ((kind, _),) = kinds.most_common(1)
-        return None if kind in ("gateway", "window") else Alone(len(self.calls), single, kind)
+        return None if kind == "window" else Alone(len(self.calls), single, kind)
 
     @property
     def readable(self) -> float:

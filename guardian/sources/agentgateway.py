@@ -4,9 +4,14 @@ Source: agentgateway, telemetry and CEL documentation (1.4) and source: flat dot
 request was not let through; method and tool had other names before they had OpenTelemetry's. Lines are text unless
 `config.logging.format` is json. Arguments, user and purpose are in the log only where the operator adds them as
 attributes (README.md here, 'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`,
-`agent`, `jwt.sid`.
+`agent`, `jwt.sid`. A session's id is its state in base64 (http/sessionpersistence.rs): sealed where there is a
+session key, else JSON of which any client can make another id for the same session. Without sessions each request
+had a UUID for one, "and logging it as such is wrong" (pull request 2743, July 2026). Both are claims here.
 """
 
+import base64
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -40,6 +45,7 @@ _STATUSES = ("http.status", "http.response.status_code")
 _METHODS = ("mcp.method.name", "mcp.method")
 _TOOLS = ("gen_ai.tool.name", "mcp.resource.name")
 """What it calls the method and the tool of a call now, and what it did."""
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MCP_REFUSALS = ("mcp: Unknown ", "mcp: mcpGuardrails rejected")
 """How the error begins where the reason is MCP, as for any failure of MCP's: a tool that a rule forbids is
 deliberately called unknown, with status 400."""
@@ -86,6 +92,7 @@ class AgentGateway(Format):
             return None
         effect, why = _decision(entry)
         trace, span = text(entry.get("trace.id")), text(entry.get("span.id"))
+        session = text(entry.get("mcp.session.id"))
         failed = entry.get("error") is not None or entry.get("mcp.error.code") is not None
         return Facts(
             **tool_of(first_there(*map(entry.get, _TOOLS)), _TOOLS[0]),
@@ -95,10 +102,11 @@ class AgentGateway(Format):
             time=moment(first(entry.get("time"), entry.get("timestamp"), entry.get("ts")), "time"),
             gateway=text(entry.get("gateway")),
             tenant=first(entry.get("tenant"), entry.get("jwt.tenant")),
-            session=text(entry.get("mcp.session.id")),
+            session=session,
             token=first(entry.get("jwt.sid"), entry.get("jwt.jti")),
             trace=trace,
-            claimed=frozenset({"trace"}),  # it goes on with the trace of the client's header
+            # it goes on with the trace of the client's header
+            claimed=frozenset({"trace"} if _sealed(session) else {"trace", "session"}),
             delegator=first(entry.get("user"), entry.get("jwt.sub")),
             agent=first(entry.get("agent"), entry.get("jwt.client_id"), entry.get("src.identity")),
             purpose=first(entry.get("purpose"), entry.get("jwt.purpose")),
@@ -127,6 +135,21 @@ class AgentGateway(Format):
 
 
 plugin = AgentGateway
+
+
+def _sealed(session: str | None) -> bool:
+    """Whether it may be an id that agentgateway alone can make, and that comes again. JSON in base64 it takes from
+    anybody, also with more in it that it passes over: bytes that are no text, numbers without end."""
+    if session is None or _UUID.fullmatch(session):
+        return False
+    plain = session.strip().rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        state = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("utf-8", "replace")
+        return not isinstance(json.loads(state, parse_int=str, parse_float=str), (dict, list))
+    except ValueError:
+        return True
+    except RecursionError:
+        return False
 
 
 def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:

@@ -317,6 +317,13 @@ def test_detect_says_where_each_call_is_a_session_of_its_own(guardian, tmp_path:
     assert ALONE not in guardian("detect", "log", "-c", "guardian.yaml").stdout
 
 
+def test_and_where_a_gateway_makes_a_session_of_each_request(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("\n".join(calls(1, session_id=f"s-{n}").strip() for n in range(30)))
+    told = guardian("detect", "log").stdout
+    assert f"30 of 30 {ALONE}, named by its gateway session id" in told
+    assert "source.session: [token, conversation, trace, window]" in told
+
+
 @pytest.mark.parametrize(
     "log",
     [
@@ -325,9 +332,8 @@ def test_detect_says_where_each_call_is_a_session_of_its_own(guardian, tmp_path:
         calls(30, session_id="s-1"),
         "\n".join(calls(1, trace_id=None, agent=f"bot {n}").strip() for n in range(30)),  # no other name
         calls(30, user=None),  # nor here
-        "\n".join(calls(1, session_id=f"s-{n}").strip() for n in range(30)),  # the gateway's own
     ],
-    ids=["few", "many of several", "one session", "agents", "nobody", "the gateway's"],
+    ids=["few", "many of several", "one session", "agents", "nobody"],
 )
 def test_detect_says_nothing_of_sessions_where_another_name_would_change_little(
     log: str, guardian, tmp_path: Path

@@ -1,8 +1,13 @@
 """Whose session a call is in, the gateway says. An agent can claim no other's, nor a new one in each call."""
 
+import base64
+import json
+import uuid
+
 import pytest
 
 from guardian.errors import DecodeError
+from guardian.gateway.names import session_name
 from guardian.sources.completing import Completion
 
 MINE = Completion(gateway="edge-1", tenant="acme")
@@ -67,6 +72,50 @@ ANOTHERS = "window:renewals|alice"
 def test_a_name_that_is_made_as_guardians_own_are_names_no_session(format_, line, make_reader, decisions):
     (found,) = decisions(make_reader(format_, MINE), line)
     assert (found.key.session_id, found.origin.session_from) == ("window:bot|mo", "window")
+
+
+STATE = {"t": "mcp", "s": [{"t": "crm", "s": "d55e1c29953a4d19a2788a6fedf7f90f"}]}
+SEALED = "5J0mYy0RkS2l9oZ4mJm5Xb1q3xkqg1i8pVh0wZ8Vd3r7lH0jv0nq1w=="
+
+
+def unsealed(state=b"", **more):
+    state = state or json.dumps({**STATE, **more}).encode()
+    return base64.urlsafe_b64encode(state).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        str(uuid.UUID(int=7)),
+        str(uuid.UUID(int=2**127 + 10)).upper(),
+        unsealed(),
+        unsealed(r="another"),
+        base64.b64encode(json.dumps(STATE).encode()).decode(),
+        unsealed(b' [\n"mcp", [{"t": "crm"}]]'),
+        unsealed(b'{"t": "mcp", "s": [], "x": "\xff\xfe"}'),  # what it passes over need be no text
+        unsealed(b'{"t": "mcp", "s": [], "x": %s}' % (b"7" * 5000)),
+        unsealed(b'{"t": "mcp", "s": [], "x": %s}' % (b"[" * 50_000)),
+    ],
+)
+def test_what_agentgateway_takes_from_anybody_names_no_session_where_someone_is_known(
+    session, make_reader, decisions
+):
+    """It is none that comes again, or one of which an agent can make as many as it likes."""
+    for known, name, kind in (
+        (MO, "window:bot|mo", "window"),
+        (MO | {"jwt.sid": "sid-1"}, "sid-1", "token"),
+        (NOBODY, session_name(session), "gateway"),
+    ):
+        line = agentgateway(**known, **{"mcp.session.id": session})
+        (found,) = decisions(make_reader("agentgateway", MINE), line)
+        assert (found.key.session_id, found.origin.session_from) == (name, kind)
+
+
+@pytest.mark.parametrize("session", [SEALED, "s-1", "191c48", "MTIz", "12345678"])
+def test_what_agentgateway_alone_can_make_names_one(session, make_reader, decisions):
+    line = agentgateway(**MO, **{"mcp.session.id": session, "jwt.sid": "sid-1"})
+    (found,) = decisions(make_reader("agentgateway", MINE), line)
+    assert (found.key.session_id, found.origin.session_from) == (session, "gateway")
 
 
 def test_a_call_that_has_no_other_name_than_one_of_guardians_is_refused(make_reader, told):
