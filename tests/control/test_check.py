@@ -320,6 +320,48 @@ def test_a_real_nginx_refuses_a_revoked_session(stage, behind_nginx, tmp_path):
 
 
 @pytest.mark.slow
+def test_who_leaves_the_session_out_does_not_pass_as_an_agent(behind_nginx):
+    for more in ({}, {"X-Session-Id": ""}):
+        got = httpx.get(f"{behind_nginx}/tools/call", headers={"X-Agent-Id": "anything", **more}, timeout=30)
+        assert got.status_code == 403
+    both = {"X-Agent-Id": "anything", "X-Session-Id": "s2"}
+    assert httpx.get(f"{behind_nginx}/tools/call", headers=both, timeout=30).status_code == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ("0.8.54", 403),
+        ("1.9.15", 403),
+        ("1.18.0", 403),
+        ("1.22.1", 403),
+        ("1.23.0", 200),
+        ("1.30.1", 200),
+        ("2.0.0", 200),
+    ],
+)
+def test_an_nginx_that_sees_only_the_first_of_two_headers_lets_nobody_through(stage, tmp_path, version, status):
+    """It would ask about the proxy's and hand on the client's."""
+    text = (EXAMPLES / "auth_request.conf").read_text(encoding="utf-8")
+    with (
+        answering(lambda _: Reply(b"served")) as application,
+        running(create_app(stage.deps)) as guardian,
+        nginx(
+            tmp_path,
+            text.replace("$nginx_version", version),
+            GUARDIAN=guardian.removeprefix("http://"),
+            APPLICATION=application.url.removeprefix("http://"),
+            TOKEN=stage.token("gateway"),
+            TENANT="acme",
+            CACHE=str(tmp_path),
+        ) as address,
+    ):
+        got = httpx.get(f"http://{address}/tools/call", headers={"X-Session-Id": "s2"}, timeout=30)
+        assert got.status_code == status
+
+
+@pytest.mark.slow
 def test_nor_does_nginx_keep_an_answer_for_two_whose_names_run_together(stage, behind_nginx):
     def call(session, agent):
         headers = {"X-Session-Id": session, "X-Agent-Id": agent}
