@@ -2,9 +2,9 @@
 
 `data.guardian.revocations.live[tenant][kind][id]` holds the live revocations, `data.guardian.revocations.reach`
 the tenants whose they are ("*": every one's). `data.guardian.revocations.refused` is true for an input that names
-a revoked subject, nobody at all, or a tenant beyond that reach. The bundle owns the root `guardian/revocations`
-only. It is signed as OPA expects (`.signatures.json`, ES256); two renderings of the same list differ only in the
-signature.
+a revoked subject, nobody at all, or a tenant beyond that reach. Otherwise `passes` is, which is undefined while no
+bundle is loaded. The bundle owns the root `guardian/revocations` only. It is signed as OPA expects
+(`.signatures.json`, ES256); two renderings of the same list differ only in the signature.
 """
 
 import gzip
@@ -34,6 +34,9 @@ import rego.v1
 # Without a tenant all of the bundle are meant; an input that names nobody is refused, as by /v1/check, and so is
 # one of a tenant that this bundle says nothing of, or with a name that is no text, or too long: such are looked up
 # in vain. A session whose name is too long is known by its hash, as to guardian's own client.
+# Rules of your own ask for `passes`: `not refused` holds too where no bundle is loaded.
+passes if not refused
+
 default refused := false
 
 refused if count(reasons) > 0

@@ -170,6 +170,23 @@ def test_a_rego_evaluator_that_loads_the_bundle_denies_the_revoked(stage):
     assert refused(files, session_id="s2", agent_id="a2") is False
 
 
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_rule_that_asks_who_passes_lets_nobody_pass_while_no_bundle_is_loaded(stage, loaded):
+    stage.clock.pass_(days=3650)
+    stage.revoke("s1")
+    files = unpacked(bundle(stage))
+    own = "allow if { input.ok; data.guardian.revocations.passes }"
+    for session, allowed in (("s1", False), ("s2", loaded)):
+        rego = regopy.Interpreter()
+        rego.add_module("own", f"package own\nimport rego.v1\ndefault allow := false\n{own}\n")
+        if loaded:
+            rego.add_module("policy", files["guardian/revocations/policy.rego"].decode())
+            data = json.loads(files["guardian/revocations/data.json"])
+            rego.add_data_json(json.dumps({"guardian": {"revocations": data}}))
+        rego.set_input({"ok": True, "tenant_id": "acme", "session_id": session})
+        assert rego.query("x := data.own.allow").results[0]["x"] is allowed
+
+
 def test_there_a_tenant_that_the_token_does_not_reach_is_refused_as_here(stage):
     stage.clock.pass_(days=3650)
     for held, beyond in ((("acme", "umbrella"), ("globex", "Acme", "acme ", "*")), (("*",), ())):
