@@ -137,6 +137,7 @@ async def _watch_for_ever(deps: ControlDeps, rounds: Rounds, measures: Sequence[
             await run_in_threadpool(deps.store.try_again)
         with rounds.told("watch_failed"):
             await run_in_threadpool(watch, deps)
+        with rounds.told("switch_not_tested"):
             await run_in_threadpool(test_the_switch, deps)
         with rounds.told("not_measured"):
             for measure in measures:

@@ -24,7 +24,8 @@ ReasonCode = Literal[
 
 LedgerStatus = Literal["revoked", "reinstated", "lapsed"]
 
-_LARGEST = 2**53
+LARGEST = 2**31 - 1
+"""Up to here the databases count: revisions, and places in what control lists."""
 
 
 class Revision(BaseModel):
@@ -43,7 +44,7 @@ class Revision(BaseModel):
         if not plain or len(text) > 38:
             raise ValueError(f"a revision is written EPOCH.N, got {text[:40]!r}")
         revision = cls(epoch=int(epoch), n=int(n))
-        if max(revision.epoch, revision.n) > _LARGEST:
+        if max(revision.epoch, revision.n) > LARGEST:
             raise ValueError(f"revision {text} is beyond any ledger")
         return revision
 

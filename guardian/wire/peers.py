@@ -2,13 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from guardian.domain.identity import Identifier
 from guardian.domain.revocation import Revision
 from guardian.wire.base import Ask, Body
 
-RevisionText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}\.[0-9]{1,15}$")]
+RevisionText = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,10}\.[0-9]{1,10}$"),
+    AfterValidator(lambda text: str(Revision.parse(text))),
+]
 InstanceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 UNFOLLOWED = "It is on the revocation list; no gateway is known to follow that list now"

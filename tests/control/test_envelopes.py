@@ -115,7 +115,8 @@ def test_a_long_history_is_read_in_pages_from_the_newest_back(stage, register) -
         query = f"&cursor={page['next']}"
     assert found == [[4, 5], [2, 3], [1]]
     assert page["next"] is None
-    assert stage.call("GET", f"{path}&cursor={2**53}", "auditor").json()["next"] == "4"
+    assert stage.call("GET", f"{path}&cursor={2**31 - 1}", "auditor").json()["next"] == "4"
+    assert stage.call("GET", f"{path}&cursor={2**31}", "auditor").json()["detail"].startswith("cursor: ")
 
 
 def test_a_later_version_may_not_act_for_somebody_else(stage, register) -> None:

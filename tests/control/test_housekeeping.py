@@ -87,6 +87,19 @@ def test_what_threads_may_be_too_busy_to_show_is_measured_again_and_again_also_a
         assert measured.wait(30)
 
 
+def test_what_keeps_the_watch_from_its_end_does_not_keep_the_switch_from_its_tests(make_stage, monkeypatch):
+    tested = threading.Event()
+
+    def fail(_deps):
+        raise RuntimeError("no watch today")
+
+    monkeypatch.setattr(app, "watch", fail)
+    monkeypatch.setattr(app, "test_the_switch", lambda _deps: tested.set())
+    stage = make_stage(switch=SwitchRule(watch_every_s=0.01))
+    with TestClient(app.create_app(stage.deps)):
+        assert tested.wait(30)
+
+
 def test_while_the_database_takes_no_writes_it_is_still_shown_that_nobody_watches(make_stage):
     """As on a standby, or a full disk: gauges would stand at their last good value, and nobody would be called."""
     stage = make_stage(switch=SwitchRule(watch_every_s=3600))

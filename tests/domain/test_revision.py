@@ -5,9 +5,9 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.domain.revocation import Revision
+from guardian.domain.revocation import LARGEST, Revision
 
-REVISIONS = st.builds(Revision, epoch=st.integers(0, 2**53), n=st.integers(0, 2**53))
+REVISIONS = st.builds(Revision, epoch=st.integers(0, LARGEST), n=st.integers(0, LARGEST))
 
 
 @given(REVISIONS, REVISIONS)

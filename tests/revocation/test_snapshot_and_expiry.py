@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replaying import replay
 
-from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.revocation import LARGEST, LedgerEntry, Revision
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.snapshot import SnapshotFace, matching, presented_revision
 from guardian.wire.revocations import RevocationList
@@ -85,7 +85,7 @@ def test_if_none_match_is_read_as_the_standard_says(tags, same):
     assert (matching(tags, "1.2-abc") is not None) is same
 
 
-@given(st.integers(0, 2**53), st.integers(0, 2**53))
+@given(st.integers(0, LARGEST), st.integers(0, LARGEST))
 def test_a_revision_reads_back_from_its_tag(epoch, n):
     revision = Revision(epoch=epoch, n=n)
     assert presented_revision(f'W/"{revision}-abc"') == revision

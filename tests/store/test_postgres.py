@@ -47,7 +47,7 @@ from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
 from guardian.domain.identity import SessionKey
 from guardian.domain.record import Place, Record
-from guardian.domain.revocation import Revision
+from guardian.domain.revocation import LARGEST, Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StoreError, Unstorable
@@ -56,6 +56,7 @@ from guardian.store import engine as engine_module
 from guardian.store import schema
 from guardian.store.control.alerts import AlertRows
 from guardian.store.control.cursors import Cursor
+from guardian.store.control.peers import Peer
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
 from guardian.store.engine import open_engine, reading, writing
@@ -359,6 +360,18 @@ def test_a_long_list_is_fetched_in_parts_and_not_held_whole(postgres: str, tmp_p
         assert next(entries).subject_id == "s0"
         assert rows.connection.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
         assert [entry.subject_id for entry in entries] == ["s1", "s2"]
+    store.close()
+
+
+def test_whatever_revision_and_place_callers_may_name_the_database_holds(postgres: str) -> None:
+    store = ControlStore.open(postgres, now=NOW)
+    furthest = Revision.parse(f"{LARGEST}.{LARGEST}")
+    gateway = Peer("gateway", "g", "i", None, furthest, "poll", NOW, NOW)
+    with store.write() as rows:
+        rows.peers.put([gateway], NOW)
+        assert rows.peers.all("gateway") == [gateway]
+        assert rows.sessions.changes(LARGEST, None, 1) == []
+        assert rows.approvals.page(None, limit=1, before=LARGEST) == []
     store.close()
 
 

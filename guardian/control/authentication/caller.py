@@ -11,6 +11,7 @@ from guardian.control.authentication.gate import principal_of
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent
 from guardian.domain.identity import Identifier
+from guardian.domain.revocation import LARGEST
 from guardian.wire.cases import NO_CASE
 from guardian.wire.principal import Principal
 
@@ -63,7 +64,7 @@ async def _before(
     if cursor is None:
         return None
     place = int(cursor)
-    if place > 2**53:
+    if place > LARGEST:
         raise Refusal(422, "cursor: take it from `next` of the previous page")
     return place
 

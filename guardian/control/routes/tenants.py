@@ -8,6 +8,7 @@ from guardian.control.authentication.caller import Caller, Deps, TenantId, Write
 from guardian.control.authority import may_read
 from guardian.control.people.modes import set_mode
 from guardian.control.problems import READS, documented
+from guardian.domain.revocation import LARGEST
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
 
 router = APIRouter(prefix="/v1", tags=["tenants"])
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["tenants"])
 def list_session_changes(
     deps: Deps,
     caller: Caller,
-    since: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    since: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 500,
 ) -> ChangeList:
     """What people (or policy on their behalf) said about sessions, in order, after entry `since`.

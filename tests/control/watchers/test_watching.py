@@ -17,6 +17,7 @@ from guardian.control.watchers.self_testing import test_the_switch as check_the_
 from guardian.control.watchers.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
+from guardian.store.control.head import begin_epoch
 from guardian.store.control.peers import STOPPED
 from guardian.wire.principal import Principal
 
@@ -388,13 +389,23 @@ def test_an_opa_that_lags_is_not_hidden_by_another_one_of_its_token_where_they_a
 
 @pytest.mark.parametrize("path", ["/v1/revocations", "/v1/opa/bundle.tar.gz"])
 def test_nor_is_a_revision_believed_that_the_ledger_has_not_reached(quiet, path):
-    for tag in ('"1.9007199254740992-x"', '"1.0-x"'):
+    for tag in (f'"1.{2**31 - 1}-x"', '"1.0-x"'):
         quiet.call("GET", path, "gateway", headers={"If-None-Match": tag})
     for n in range(3):
         quiet.revoke(f"s{n}")
     quiet.clock.pass_(seconds=16)
     (row,) = seen(quiet)["gateways"]
     assert (row["state"], row["behind"]) == ("lagging", 3)
+
+
+@pytest.mark.parametrize("path", ["/v1/revocations", "/v1/opa/bundle.tar.gz"])
+def test_nor_one_that_no_database_holds_also_of_an_earlier_epoch(quiet, path):
+    with quiet.deps.store.write() as rows:
+        begin_epoch(rows.connection, 2, 100, quiet.clock())
+    quiet.call("GET", path, "gateway", headers={"If-None-Match": f'"1.{2**31}-x"'})
+    assert ack(quiet, f"1.{2**31}").status_code == 422
+    assert seen(quiet)["gateways"] == []
+    assert ack(quiet, f"1.{2**31 - 1}").status_code == 204
 
 
 def test_nobody_acknowledges_what_does_not_exist_nor_for_somebody_else(quiet):
