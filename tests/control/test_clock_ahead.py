@@ -57,6 +57,35 @@ def test_no_revocation_lapses_by_it_whoever_comes_by(ahead, a_finding):
     assert revision < str(ahead.deps.store.head().revision)
 
 
+def test_nor_does_advice_let_anybody_act_who_is_revoked(ahead):
+    """A gateway that asks for advice need not look at the list."""
+    body = {"reason": "stop", "seconds": 3600}
+    assert ahead.call("POST", "/v1/subjects/acme/agent/agent_1/revoke", "responder", json=body).is_success
+    jump(ahead, days=40)
+    envelope = {"tenant_id": "acme", "session_id": "sess_1", "agent_id": "agent_1", "delegator_id": "user_1"}
+    question = {
+        "subject": {"type": "session", "id": "sess_1"},
+        "action": {"name": "crm.read"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": {**envelope, "purpose": "review"}},
+    }
+    told = ahead.call("POST", "/v1/advise", "gateway", json=question).json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", "the agent is revoked (manual), at revision 1.1")
+
+
+def test_what_a_session_acts_under_is_shown_as_revoked_as_long_as_it_is(ahead, a_finding):
+    ahead.submit(a_finding())
+    body = {"reason": "stop", "seconds": 3600}
+    assert ahead.call("POST", "/v1/subjects/acme/agent/agent_1/revoke", "responder", json=body).is_success
+    ahead.revoke()
+    jump(ahead, days=40)
+    for path in ("/v1/sessions/acme/sess_1", "/v1/cases/acme/sess_1"):
+        (also,) = ahead.call("GET", path).json()["also_revoked"]
+        assert also["subject_id"] == "agent_1"
+    given_back = ahead.reinstate()
+    assert "its agent agent_1 is revoked" in given_back["result"]
+
+
 def test_what_is_due_meanwhile_lapses_by_the_time_that_passed(ahead):
     body = {"reason": "x", "seconds": 600}
     ahead.call("POST", "/v1/subjects/acme/agent/agent_7/revoke", "responder", json=body)
@@ -117,6 +146,20 @@ def test_nor_does_a_request_or_a_grant_end_by_it(ahead):
     with ahead.deps.store.read() as rows:
         grants = rows.break_glass.recent(None, 10)
     assert [each.ended_at for each in grants] == [None, None]
+
+
+def test_nor_does_a_request_that_is_made_again(ahead):
+    ahead.revoke()
+
+    def ask():
+        asked = ahead.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ours"})
+        return asked.json()["approval"]["id"]
+
+    first = ask()
+    jump(ahead, days=2)
+    assert ask() == first
+    jump(ahead, days=-2)
+    assert ahead.decide(first, "approve").status_code == 200
 
 
 def test_nor_is_a_gateway_forgotten_that_people_wait_for(ahead):

@@ -115,7 +115,7 @@ def _begun(
         registered = rows.envelopes.newest(envelope.key)
         tellers = (envelope,) if registered is None else (envelope, registered.envelope)
         subjects = tuple(dict.fromkeys(whom for each in tellers for whom in subjects_of(each, proposed)))
-        revoked = rows.ledger.live_among(envelope.tenant_id, subjects, now)
+        revoked = rows.ledger.live_among(envelope.tenant_id, subjects, deps.sure(now))
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
     call = call_of(deps.settings.advice, principal, proposed, envelope, subjects, now)
     told = AdviceContext(advice="deny", reason="", risk=call.risk)

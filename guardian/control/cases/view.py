@@ -57,7 +57,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, key: SessionKey) -> CaseView
         unjudged=len(unjudged),
         approvals=waiting,
         revision=None if live is None else live.revision,
-        also_revoked=revoked_with_it(rows, key, deps.clock()),
+        also_revoked=revoked_with_it(rows, key, deps.sure(deps.clock())),
         ignored=None if live is None else _ignored(rows, key),
         protected=session.view.protected,
         trend=_trend(found),

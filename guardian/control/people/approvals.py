@@ -61,7 +61,7 @@ def put_up(
     wanted = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
     waiting = rows.approvals.pending(tenant_id, session_id, action, wanted)
     if waiting is not None:
-        why = over(rows, waiting, now) or _outgrown(rows, waiting.view, finding)
+        why = over(rows, waiting, deps.sure(now)) or _outgrown(rows, waiting.view, finding)
         if why is None:
             return waiting.view
         _expire(deps, rows, waiting.view, now, why)  # and its place is taken by what follows

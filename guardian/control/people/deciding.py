@@ -185,7 +185,7 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
             return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
         case "reinstate":
             done = do_reinstate(act)
-            also = revoked_with_it(act.rows, act.key, act.now)
+            also = revoked_with_it(act.rows, act.key, act.deps.sure(act.now))
             return "; but ".join(filter(None, (f"reinstated at revision {done.revision}", in_words(also))))
         case "setMode":
             wish = _mode_wished(stored)

@@ -83,7 +83,7 @@ def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
             raise absent("session")
         findings = rows.findings.page({tenant_id}, limit=100, session_id=session_id)
         ledger = rows.ledger.of_session(key)
-        also = revoked_with_it(rows, key, deps.clock())
+        also = revoked_with_it(rows, key, deps.sure(deps.clock()))
     shown = tuple(each.view for each in findings)
     return SessionDetail(session=known.view, findings=shown, ledger=tuple(ledger), also_revoked=also)
 
@@ -119,7 +119,7 @@ def reinstate_session(
     key = SessionKey(tenant_id, session_id)
     done = acts.reinstate(deps, caller, key, act.reason, idempotency_key, seen=seen)
     with deps.store.read() as rows:
-        also = revoked_with_it(rows, key, deps.clock())
+        also = revoked_with_it(rows, key, deps.sure(deps.clock()))
     return _answer(response, done.model_copy(update={"also_revoked": also}))
 
 
