@@ -65,8 +65,8 @@ class SampleControl:
         with self._store.read() as rows:
             position = 0
             while page := rows.findings.after(position, _PAGE):
-                found += [stored.view for stored in page]
-                position = page[-1].seq
+                found += [view for _, view in page if view is not None]
+                position = page[-1][0]
         return found
 
     def _person(self, name: str, role: Role) -> Principal:

@@ -157,11 +157,15 @@ class Pusher:
                 entries = tuple(each for each in live if each.revision <= begin.revision)
             start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
             arrived = rows.findings.after(start, _BATCH)
-            flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view, reach))
+            flags = tuple(
+                (seq, view.finding) for seq, view in arrived if view is not None and _is_flag(rows, view, reach)
+            )
+        for seq in (seq for seq, view in arrived if view is None):  # passed over: no revocation waits for it
+            self._log.error("finding_unreadable", finding=seq)
         at = known or Cursor(name, Revision(epoch=0, n=0))
         place = seen or Cursor(f"{name}#findings", Revision(epoch=0, n=start))
         if seen is None or (arrived and not flags):
-            last = arrived[-1].seq if arrived and not flags else start
+            last = arrived[-1][0] if arrived and not flags else start
             place = replace(place, revision=Revision(epoch=0, n=last))
             self._keep(seen, place, place.revision)
         return _Work(head, begin, entries, flags, at, place)

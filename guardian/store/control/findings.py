@@ -1,11 +1,13 @@
 """Findings as received, each with the outcome that was answered for it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, or_, select, update
 
 from guardian.domain.finding import SEVERITIES, Effect, Finding, Kind
@@ -37,6 +39,8 @@ WORST = (
     .scalar_subquery()
 )
 """What a row of `session` keeps as `worst`. It parses every finding of the session."""
+
+_Read = TypeVar("_Read")
 
 
 class StoredFinding(NamedTuple):
@@ -87,9 +91,11 @@ class FindingRows:
     def newest_seq(self) -> int:
         return int(self.connection.execute(select(func.max(finding.c.seq))).scalar_one() or 0)
 
-    def after(self, seq: int, limit: int) -> list[StoredFinding]:
-        """Those that arrived after this place, in order; fewer than `limit` as of a `page`."""
-        return self._fitting(select(finding).where(finding.c.seq > seq).order_by(finding.c.seq), limit)[0]
+    def after(self, seq: int, limit: int) -> list[tuple[int, FindingView | None]]:
+        """Those that arrived after this place, each with its own, in order; None for one that this version cannot
+        read. Fewer than `limit` as of a `page`."""
+        wanted = select(finding).where(finding.c.seq > seq).order_by(finding.c.seq)
+        return self._fitting(wanted, limit, _as_far_as_readable)[0]
 
     def page(
         self,
@@ -133,26 +139,28 @@ class FindingRows:
             wanted = wanted.where((finding.c.effect if walked else NoIndex(finding.c.effect)) == effect)
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
-        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit)
+        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit, _stored)
 
     def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> tuple[list[StoredFinding], bool]:
         """Those with a person's verdict, as a `window`."""
         wanted = select(finding).where(within(NoIndex(finding.c.tenant_id), scope), finding.c.verdict.is_not(None))
         if before is not None:
             wanted = wanted.where(finding.c.seq < before)
-        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit)
+        return self._fitting(wanted.order_by(finding.c.seq.desc()), limit, _stored)
 
-    def _fitting(self, wanted: Select[Any], limit: int) -> tuple[list[StoredFinding], bool]:
+    def _fitting(
+        self, wanted: Select[Any], limit: int, read: Callable[[Row[Any]], _Read]
+    ) -> tuple[list[_Read], bool]:
         """The first of them, up to `limit`, that have room together; and whether there are more. What has no room
         is never parsed: that takes twenty times its size."""
-        found, room = list[StoredFinding](), ROOM
+        found, room = list[_Read](), ROOM
         first = wanted.limit(limit + 1).execution_options(yield_per=_AT_ONCE)
         with self.connection.execute(first) as rows:
             for row in rows:
                 room -= len(row.finding)
                 if len(found) == limit or (found and room < 0):
                     return found, True
-                found.append(_stored(row))
+                found.append(read(row))
         return found, False
 
     def confirmed(self, key: SessionKey) -> bool:
@@ -191,6 +199,12 @@ class FindingRows:
         mine = finding.c.tenant_id == key.tenant_id, finding.c.session_id == key.session_id, _ABOUT_A_SESSION
         for text in self.connection.execute(select(finding.c.verdict).where(*mine, *where)).scalars():
             yield None if text is None else PersonsVerdict.model_validate_json(text)
+
+
+def _as_far_as_readable(row: Row[Any]) -> tuple[int, FindingView | None]:
+    with suppress(ValidationError):
+        return row.seq, _stored(row).view
+    return row.seq, None
 
 
 def _stored(row: Row[Any]) -> StoredFinding:

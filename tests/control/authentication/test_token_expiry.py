@@ -25,7 +25,7 @@ def told(stage) -> list[str]:
     tell_of_ending_tokens(stage.deps)
     with stage.deps.store.read() as rows:
         found = rows.findings.after(0, 100)
-    return sorted(each.view.finding.title for each in found if each.view.finding.tenant_id == OPERATORS)
+    return sorted(each.finding.title for _, each in found if each.finding.tenant_id == OPERATORS)
 
 
 def test_the_last_token_of_a_gateway_is_told_two_weeks_and_two_days_before_it_ends(stage) -> None:
@@ -65,8 +65,8 @@ def test_the_command_for_a_new_token_can_be_pasted_into_a_shell(stage) -> None:
     stage.clock.now += timedelta(days=29)
     assert told(stage)
     with stage.deps.store.read() as rows:
-        (news,) = rows.findings.after(0, 100)
-    _, command = news.view.finding.reasons[0].text.split("A new one: ")
+        ((_, news),) = rows.findings.after(0, 100)
+    _, command = news.finding.reasons[0].text.split("A new one: ")
     issued = ["guardian", "token", "issue", "gw eu", "--role", "gateway"]
     assert shlex.split(command) == [*issued, "--tenant", "acme", "--tenant", "o'brien & sons"]
 

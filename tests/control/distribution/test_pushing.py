@@ -14,6 +14,7 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 from receivers import Dripping
 from serving import Reply, answering
+from structlog.testing import capture_logs
 
 from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
@@ -218,6 +219,22 @@ def test_a_revocation_goes_before_the_flags_that_wait_and_all_of_them_arrive(sta
     receiver_of, caep._receiver = caep._receiver, Meanwhile()
     drain(caep)
     assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["f0", "f1", "late", "f2", "f3", "f4"]
+
+
+def test_a_finding_that_this_version_cannot_read_keeps_neither_revocations_nor_other_flags(
+    stage, receiver, caep, a_finding
+):
+    drain(caep)
+    for session in ("f1", "unread", "f2"):
+        stage.submit(a_finding(session))  # in shadow: a flag
+    stage.revoke("s1")
+    with stage.deps.store.write() as rows:
+        newer = """UPDATE control_finding SET finding = replace(finding, '"kind":"drift"', '"kind":"anew"')"""
+        rows.connection.exec_driver_sql(f"{newer} WHERE session_id = 'unread'")
+    with capture_logs() as lines:
+        drain(caep)
+    assert sessions(receiver) == ["s1", "f1", "f2"]
+    assert [line["finding"] for line in lines if line["event"] == "finding_unreadable"] == [2]
 
 
 REFUSED = (400, b'{"err": "invalid_request"}')
