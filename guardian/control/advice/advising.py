@@ -22,7 +22,7 @@ from guardian.control.authority import ask, explain, may_read, must_reach, recor
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
-from guardian.control.people.approvals import permits, put_up, revoked_since, topic_of
+from guardian.control.people.approvals import no_room, permits, put_up, revoked_since, topic_of
 from guardian.control.problems import Refusal
 from guardian.domain.text import moment
 from guardian.errors import AdviserError
@@ -180,12 +180,16 @@ def _refuse_or_hold(
         refused = _word(rows, call, "denied", now)
         act = {"call": call.digest, "tool": call.tool}
         reason = f"one call of {call.tool}"[:200]
-        held = earlier = None
+        held, earlier, why = None, None, "a person said no to this call"
         if not refused:
+            why = explain(decision)
             earlier = rows.approvals.pending(*call.envelope.key, "permitCall", act)
             held = put_up(
                 deps, rows, asked, decision, act=act, reason=reason, now=now, shown=shown, subjects=call.subjects
             )
+            full = "" if held is not None else no_room(deps, rows, asked, now)
+            if full and permits(deps, asked.approved()):
+                why += f"; {full}"
         advice = "deny" if held is None else "hold"
         approval = held or refused
         name = None if approval is None else approval.id
@@ -193,7 +197,6 @@ def _refuse_or_hold(
         if held is not None and (earlier is None or earlier.view.id != held.id):
             rows.sessions.meet(call.envelope.key, now)  # so that there is a page to look at
             _tell(deps, rows, call, held, now)
-    why = explain(decision) if refused is None else "a person said no to this call"
     update = {"advice": advice, "reason": why, "approval": None if held is None else held_for(held)}
     return told.model_copy(update=update)
 

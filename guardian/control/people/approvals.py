@@ -112,16 +112,23 @@ def put_up(
 def no_room(deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, now: datetime) -> str:
     """In words, that too many of the tenant's acts wait for this one to wait, too; empty if they are not too many.
 
-    A monitor gone wrong must not take the places that people need, nor an agent's calls the monitor's.
+    A monitor gone wrong must not take the places that people need, nor calls the monitor's, nor those of one session
+    the others'.
     """
     if asked.tenant_id is None or asked.action not in _APPROVABLE:
         return ""
     most, waiting = deps.settings.approvals_waiting, rows.approvals.waiting(asked.tenant_id, now)
-    if asked.action == "permitCall":
-        most = (most + 1) // 2
-    elif asked.asker.role == "monitor":
+    if asked.action == "permitCall" and asked.session is not None:
+        its = rows.approvals.waiting(asked.tenant_id, now, asked.session.session_id)
+        return _too_many(its, max(most // 10, 1), " of this session") or _too_many(waiting, (most + 1) // 2)
+    if asked.asker.role == "monitor":
         most -= most // 10
-    return f"nobody was asked: {counted(waiting, 'request')} wait already" if waiting >= most else ""
+    return _too_many(waiting, most)
+
+
+def _too_many(waiting: int, most: int, whose: str = "") -> str:
+    wait = "waits" if waiting == 1 else "wait"
+    return f"nobody was asked: {counted(waiting, 'request')}{whose} {wait} already" if waiting >= most else ""
 
 
 def topic_of(approval_id: str) -> str:

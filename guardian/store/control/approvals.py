@@ -100,9 +100,11 @@ class ApprovalRows:
         ordered = mine.order_by(approval.c.action == "permitCall", approval.c.seq).limit(limit)
         return [_approval(row) for row in self.connection.execute(ordered)]
 
-    def waiting(self, tenant_id: str, now: datetime) -> int:
-        """How many wait that can still be decided."""
+    def waiting(self, tenant_id: str, now: datetime, session_id: str | None = None) -> int:
+        """How many wait that can still be decided, of the tenant or of one session."""
         waits = self._waiting(tenant_id).where(approval.c.expires_at > now)
+        if session_id is not None:
+            waits = waits.where(approval.c.session_id == session_id)
         counted = select(func.count()).select_from(waits.subquery())
         return int(self.connection.execute(counted).scalar_one())
 

@@ -342,9 +342,22 @@ def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(m
     stage.enforce()
     stage.call("PUT", "/v1/sessions/acme/s2/protection", json={"protected": True, "reason": "vip"})
     adviser.answer = STRONG
-    told = [advice(stage, scope=f"part {n}")["advice"] for n in range(10)]
-    assert told == ["hold"] * 5 + ["deny"] * 5
+    told = [advice(stage, session=f"c{n}") for n in range(10)]
+    assert [each["advice"] for each in told] == ["hold"] * 5 + ["deny"] * 5
+    assert told[-1]["reason"].endswith("; nobody was asked: 5 requests wait already")
     assert stage.submit(a_finding("s2")).json()["approval_id"] is not None
+
+
+def test_held_calls_of_one_session_leave_room_for_those_of_others(make_stage, adviser):
+    stage = make_stage(adviser=adviser, approvals_waiting=20, default_mode="enforce")
+    adviser.answer = STRONG
+    told = [advice(stage, scope=f"part {n}") for n in range(4)]
+    assert [each["advice"] for each in told] == ["hold"] * 2 + ["deny"] * 2
+    assert told[-1]["reason"].endswith("; nobody was asked: 2 requests of this session wait already")
+    assert advice(stage, scope="part 1")["advice"] == "hold", "it waits already"
+    assert advice(stage, session="honest")["advice"] == "hold"
+    adviser.answer = HARD
+    assert "nobody was asked" not in advice(stage, scope="part 9")["reason"], "no person may let it through"
 
 
 def test_however_many_calls_of_a_session_are_held_its_case_shows_that_somebody_may_revoke_it(
