@@ -669,6 +669,28 @@ def test_a_session_of_a_tenant_that_is_not_theirs_is_no_session_of_their_own(off
     assert said.startswith("`globex/soft_2` in `acme` is revoked. Guardian had not heard of it")
 
 
+def test_a_session_whose_name_begins_with_a_tenant_does_not_have_another_one_revoked(office, a_finding) -> None:
+    def met(*sessions):
+        with office.deps.store.write() as rows:
+            for tenant, name in sessions:
+                rows.sessions.meet(SessionKey(tenant, name), office.clock())
+
+    met(("acme", "acme/one"), ("acme", "globex/s9"), ("acme", "acme/victim"), ("acme", "victim"), ("globex", "s8"))
+    with office.client("both", "responder", "acme", "globex") as both:
+        for typed, name in (("`acme/one`", "acme/one"), ("`globex/s9`", "globex/s9"), ("acme/one", "acme/one")):
+            assert answer_command(both, f"revoke {typed} drifted").startswith(f"`{name}` in `acme` is revoked")
+        for typed in ("`acme/victim`", "acme/victim"):
+            with pytest.raises(ValueError, match="with only the ID in back-ticks"):
+                answer_command(both, f"revoke {typed} drifted")
+        assert answer_command(both, "revoke acme/`victim` drifted") == "`victim` in `acme` is revoked."
+        assert answer_command(both, "revoke acme/`acme/victim` drifted") == "`acme/victim` in `acme` is revoked."
+        assert answer_command(both, "revoke `globex/s8` drifted") == "`s8` in `globex` is revoked."
+    with office.client("every", "responder", "*") as every:
+        with pytest.raises(ValueError, match="with only the ID in back-ticks"):
+            answer_command(every, "revoke `acme/victim` drifted")
+        assert answer_command(every, "revoke globex/s8 drifted") == "`s8` in `globex` is revoked already."
+
+
 def test_a_name_with_spaces_is_taken_whole_or_nothing_is_revoked(office, a_finding) -> None:
     name = "window:Claude Desktop|Ann Smith"
     office.submit(a_finding(session=name))

@@ -1,6 +1,7 @@
 """The slash command: a few questions and one act, in a line. Same routes, same policy."""
 
 import re
+from collections.abc import Sequence
 
 from guardian.alerting.neutralise import code, is_altered, prose, typed
 from guardian.alerting.standing import stands, under
@@ -26,10 +27,10 @@ _TRIED = 20  # tenants, for a name without one
 def answer_command(control: DeskClient, text: str) -> str:
     """Slack's markup for the person alone. Raises ControlError for what is refused."""
     verb, rest = (*text.strip().split(maxsplit=1), "", "")[:2]
-    whole = False
+    whole = apart = False
     if quoted := _QUOTED.fullmatch(rest):
         tenant, name, reason = quoted.groups("")
-        name, whole = tenant + name.strip(), not tenant
+        name, whole, apart = tenant + name.strip(), not tenant, bool(tenant)
     elif verb.lower() == "session":
         name, reason = rest, ""
     else:
@@ -43,11 +44,11 @@ def answer_command(control: DeskClient, text: str) -> str:
         case "status":
             return _status(control)
         case "session" if rest:
-            return _session(control, name, whole=whole)
+            return _session(control, *_named(control, name, whole=whole, apart=apart))
         case "revoke" if name and reason:
             if not quoted and ("`" in name or NAMELESS in name):  # where would it end?
                 raise ValueError("put the name in back-ticks: it may have spaces")
-            return _revoke(control, name, reason, whole=whole)
+            return _revoke(control, *_named(control, name, whole=whole, apart=apart), reason)
         case "mode":
             return _mode(control, rest)
         case "help" | "":
@@ -74,8 +75,7 @@ def _status(control: DeskClient) -> str:
     return "\n".join(lines)
 
 
-def _session(control: DeskClient, name: str, *, whole: bool) -> str:
-    tenant, session = _named(control, name, whole=whole)
+def _session(control: DeskClient, tenant: str, session: str) -> str:
     view = control.case(tenant, session)
     finding = view.shown.finding
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
@@ -90,8 +90,7 @@ def _session(control: DeskClient, name: str, *, whole: bool) -> str:
     return "\n".join(lines)
 
 
-def _revoke(control: DeskClient, name: str, reason: str, *, whole: bool) -> str:
-    tenant, session = _named(control, name, whole=whole)
+def _revoke(control: DeskClient, tenant: str, session: str, reason: str) -> str:
     done = control.revoke(tenant, session, reason=reason[:1000])
     slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
     if done.approval is not None:
@@ -114,8 +113,9 @@ def _mode(control: DeskClient, tenant: str) -> str:
     return "\n".join(lines)
 
 
-def _named(control: DeskClient, name: str, *, whole: bool) -> tuple[str, str]:
+def _named(control: DeskClient, name: str, *, whole: bool, apart: bool) -> tuple[str, str]:
     """Tenant and session of `TENANT/ID`, or of a bare ID where only one of the person's tenants can be meant.
+    `apart`: back-ticks hold the ID alone.
 
     An ID with a slash that nobody has heard of, and that was not put as a `whole` in back-ticks, is rather of
     somebody else's tenant.
@@ -123,7 +123,7 @@ def _named(control: DeskClient, name: str, *, whole: bool) -> tuple[str, str]:
     tenants = control.whoami().tenants
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
-        return head, tail
+        return (head, tail) if apart else _meant(control, tenants, name, whole=whole)
     if len(tenants) == 1 and tenants[0] != "*":
         if slash and not whole and not _has(control, tenants[0], name):
             raise ValueError(
@@ -136,6 +136,18 @@ def _named(control: DeskClient, name: str, *, whole: bool) -> tuple[str, str]:
         if len(known) == 1 and len(tenants) <= _TRIED:
             return known[0], name
     raise ValueError("say whose session it is: TENANT/ID")
+
+
+def _meant(control: DeskClient, tenants: Sequence[str], name: str, *, whole: bool) -> tuple[str, str]:
+    """The same where `name` begins with one of the person's tenants: a session may be called so, by its agent."""
+    head, _, tail = name.partition("/")
+    unknown = "*" in tenants or len(tenants) > _TRIED
+    called = [tenant for tenant in tenants[:_TRIED] if tenant != "*" and _has(control, tenant, name)]
+    if not called and not (whole and unknown):
+        return head, tail
+    if len(called) == 1 and not unknown and not _has(control, head, tail):
+        return called[0], name
+    raise ValueError("a session may be called so, too: write TENANT/`ID`, with only the ID in back-ticks")
 
 
 def _has(control: DeskClient, tenant: str, session: str) -> bool:
