@@ -263,8 +263,8 @@ def _word(
 ) -> ApprovalView | None:
     """The approval with people's latest word on exactly this call, if that is `state` and may still be used."""
     act = {"call": call.digest, "tool": call.tool}
-    found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
-    if found is None or found.view.state != state or found.view.expires_at <= now:
+    found = rows.approvals.decided(*call.envelope.key, "permitCall", act, now)
+    if found is None or found.view.state != state:
         return None
     return None if state == "approved" and undone(rows, found) else found.view
 

@@ -112,8 +112,8 @@ def put_up(
 def no_room(deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, now: datetime) -> str:
     """In words, that too many of the tenant's acts wait for this one to wait, too; empty if they are not too many.
 
-    A monitor gone wrong must not take the places that people need, nor calls the monitor's, nor those of one session
-    the others'.
+    A monitor gone wrong must not take the places that people need, calls those of the monitor, or one session's
+    calls those of others.
     """
     if asked.tenant_id is None or asked.action not in _APPROVABLE:
         return ""
@@ -230,7 +230,7 @@ def said_no(rows: ControlRows, finding: Finding, evidence: EvidenceFacts, now: d
     """People's latest word on revoking this session, if it is a no that still holds. It holds for as long as the
     request would have waited, and only until another rule is broken, one that asks for revocation is broken by
     something else, or there is ten times the evidence."""
-    found = rows.approvals.decided(finding.tenant_id, finding.session_id, "revoke", {})
+    found = rows.approvals.decided(finding.tenant_id, finding.session_id, "revoke", {}, now)
     if found is None or found.view.state != "denied" or over(rows, found, now) is not None:
         return None
     then = evidence_seen(found)

@@ -33,6 +33,7 @@ _DECIDED = (
     .where(approval.c.state != "pending")
     .order_by(approval.c.seq.desc())
 )
+_LATELY = _DECIDED.where(approval.c.expires_at > bindparam("now"))
 _HOLDS = (
     select(break_glass)
     .where(*(break_glass.c[name] == bindparam(name) for name in ("tenant_id", "principal_id")))
@@ -80,11 +81,12 @@ class ApprovalRows:
         return next((each for each in found if act is None or each.act["act"] == act), None)
 
     def decided(
-        self, tenant_id: str, session_id: str, action: str, act: Mapping[str, Any]
+        self, tenant_id: str, session_id: str, action: str, act: Mapping[str, Any], now: datetime
     ) -> StoredApproval | None:
-        """The latest that was decided about this session and put up with these particulars."""
-        named = {"tenant_id": tenant_id, "session_id": session_id, "action": action}
-        rows = self.connection.execute(_DECIDED, named)
+        """The latest that was decided about this session, put up with these particulars, and could wait until now:
+        its calls have any number of older ones."""
+        named = {"tenant_id": tenant_id, "session_id": session_id, "action": action, "now": now}
+        rows = self.connection.execute(_LATELY, named)
         return next((each for each in map(_approval, rows) if each.act["act"] == act), None)
 
     def denied(self, tenant_id: str, session_id: str, action: str) -> list[str]:

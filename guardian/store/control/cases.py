@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, inser
 
 from guardian.domain.identity import SessionKey
 from guardian.store.control.picture import Picture
-from guardian.store.control.sessions import says
 from guardian.store.control.tables import approval, case, case_event, envelope, live, session
 from guardian.wire.cases import CaseEvent
 
@@ -265,7 +264,7 @@ class CaseRows:
 def _tied(tenant_id: str, field: str, name: str) -> tuple[ColumnElement[bool], ...]:
     mine = session.c.tenant_id == case.c.tenant_id, session.c.session_id == case.c.session_id
     own = envelope.c.tenant_id == case.c.tenant_id, envelope.c.session_id == case.c.session_id
-    tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, says(field, name)))
+    tied = or_(exists().where(*mine, session.c[field] == name), exists().where(*own, envelope.c[field] == name))
     return case.c.tenant_id == tenant_id, case.c.kind == "session", tied
 
 

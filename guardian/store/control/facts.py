@@ -22,7 +22,7 @@ from sqlalchemy import (
 from guardian.domain.envelope import Envelope
 from guardian.domain.identity import SessionKey
 from guardian.store.control.delegation import DelegationRows
-from guardian.store.control.tables import breaker, envelope, live, mode, model
+from guardian.store.control.tables import ACTS_UNDER, breaker, envelope, live, mode, model
 from guardian.store.inserts import upsert
 from guardian.wire.approvals import BreakerView
 from guardian.wire.envelopes import RegisteredEnvelope
@@ -110,6 +110,7 @@ class EnvelopeRows:
             at=now,
         )
         values = added.model_dump(exclude={"envelope", "superseded"})
+        values |= {name: getattr(told, name) for name in ACTS_UNDER}
         self.connection.execute(insert(envelope).values(**values, envelope=told.model_dump_json()))
         DelegationRows(self.connection).note(told)
         return added

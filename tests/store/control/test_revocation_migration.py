@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from postgres import open_postgres
 from revisions import copy, go
-from sqlalchemy import inspect, text
+from sqlalchemy import bindparam, inspect, text
 from whole_store import ledger_entries
 
 from guardian.domain.envelope import Envelope
 from guardian.domain.identity import SessionKey
 from guardian.domain.session import HumanWord
+from guardian.store.columns import UtcDateTime
 from guardian.store.control.head import create_head
 from guardian.store.control.rows import ControlRows
 from guardian.store.control.store import ControlStore
@@ -50,6 +53,43 @@ def test_an_upgrade_keeps_the_ledger_and_finds_who_delegated_to_whom(tmp_path):
         assert rows.delegations.descendants(SessionKey("acme", "root"), 10) == ["child", "grandchild"]
         assert rows.delegations.ancestors(SessionKey("acme", "grandchild")) == ["child", "root"]
         assert ledger_entries(rows) == [entry]
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/control.db"
+    else:
+        server = open_postgres(tmp_path)
+        yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()
+
+
+def test_whom_sessions_act_under_that_were_registered_before_the_upgrade_is_found(database):
+    """In parts, whatever their names, and a purpose that PostgreSQL's JSON does not take."""
+    told = {"delegator_id": "u", "tenant_id": "acme", "purpose": "a\x00b", "session_id": "s"}
+    before = (
+        "INSERT INTO control_envelope VALUES (:tenant_id, :session_id, :version, :digest, :envelope, 'gw', :at)"
+    )
+
+    def row(version, **more):
+        text = Envelope.model_construct(**{**told, **more}).model_dump_json(exclude_unset=True)
+        name = {"tenant_id": "acme", "session_id": more.get("session_id", "s")}
+        return {**name, "version": version, "digest": str(version), "envelope": text, "at": NOW}
+
+    many = [row(n, agent_id=f"a{n}") for n in range(2001)]
+    engine = open_engine(database)
+    go(engine, "0018")
+    with writing(engine) as connection:
+        put = text(before).bindparams(bindparam("at", type_=UtcDateTime()))
+        connection.execute(put, [*many, row(1, session_id='ü"', task_id='t"ü'), row(1, session_id="x")])
+    go(engine, "head")
+    with writing(engine) as connection:
+        sessions = ControlRows(connection).sessions
+        assert all(sessions.delegated("acme", "agent_id", f"a{n}", "u") for n in range(2001))
+        assert sessions.registered_under("acme", "task_id", 't"ü') == ['ü"']
+        assert len(sessions.registered_under("acme", "delegator_id", "u")) == 3
     engine.dispose()
 
 

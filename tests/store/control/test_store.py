@@ -20,6 +20,7 @@ from sqlalchemy import event
 from whole_store import first_bad
 
 import guardian.store.engine as engine_module
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.identity import SessionKey
 from guardian.domain.revocation import Revision
@@ -703,9 +704,44 @@ def test_what_a_call_acts_under_is_found_without_reading_the_tenants_other_revoc
 def test_what_was_said_of_a_held_call_is_found_without_reading_the_tenants_other_approvals(store):
     with store.read() as rows:
         plans = _planned(rows)
-        rows.approvals.decided("acme", "s1", "permitCall", {})
+        rows.approvals.decided("acme", "s1", "permitCall", {}, NOW)
         rows.approvals.pending("acme", "s1", "permitCall", {})
+    assert any("(tenant_id=? AND session_id=? AND expires_at>?)" in step for step in plans), plans
     assert {step for step in plans if "tenant_id=? AND s" not in step} <= {"USE TEMP B-TREE FOR ORDER BY"}
+
+
+def test_of_what_was_decided_long_ago_about_a_sessions_calls_nothing_is_read(store):
+    asked = {"tenant_id": "acme", "session_id": "s1", "action": "permitCall", "proposer": "gw", "reason": "r"}
+    with store.write() as rows:
+        for n in range(3):
+            view = ApprovalView(**asked, id=f"a{n}", created_at=NOW, expires_at=NOW + timedelta(minutes=n))
+            rows.approvals.add(view, proposer_role="gateway", act={"act": {"call": n % 2}}, policy_ids=[])
+            rows.approvals.decide(view.id, "denied", by="ann", reason="", result="", now=NOW)
+        rows.connection.exec_driver_sql("UPDATE control_approval SET act = 'not JSON' WHERE id < 'a2'")
+        found = rows.approvals.decided("acme", "s1", "permitCall", {"call": 0}, NOW + timedelta(minutes=1))
+        assert found.view.id == "a2"
+        assert rows.approvals.decided("acme", "s1", "permitCall", {"call": 0}, NOW + timedelta(minutes=2)) is None
+
+
+def test_who_acts_under_a_name_is_found_without_reading_all_that_the_tenant_registered(store):
+    told = {"delegator_id": "u1", "tenant_id": "acme", "purpose": "p", "agent_id": "a1", "task_id": "t1"}
+    with store.write() as rows:
+        for name, more in (("s1", {}), ("s2", {"agent_id": "a2"}), ("s3", {"tenant_id": "globex"})):
+            rows.envelopes.add(Envelope(**{**told, "session_id": name, **more}), by="gw", now=NOW)
+    with store.read() as rows:
+        plans = _planned(rows)
+        assert rows.sessions.registered_under("acme", "task_id", "t1") == ["s1", "s2"]
+        assert rows.sessions.registered_under("acme", "delegator_id", "u1") == ["s1", "s2"]
+        asked = [
+            ("agent_id", "a1", "u1"),
+            ("task_id", "t1", "u1"),
+            ("agent_id", "a1", "u2"),
+            ("task_id", "u1", "u1"),
+        ]
+        assert [rows.sessions.delegated("acme", *each) for each in asked] == [True, True, False, False]
+        assert rows.sessions.perhaps_protected("acme", "task_id", "t1", {"a2"}) == {"s2"}
+    for step in (each for each in plans if "control_envelope" in each):
+        assert "_id=? AND" in step, plans
 
 
 def test_an_approval_whose_proposer_has_a_role_that_does_not_exist_is_not_read(store):

@@ -12,11 +12,12 @@ from guardian.store.control.tables.people import (
     token,
     visit,
 )
-from guardian.store.control.tables.sessions import UNKNOWN, change, envelope, finding, model, session
+from guardian.store.control.tables.sessions import ACTS_UNDER, UNKNOWN, change, envelope, finding, model, session
 from guardian.store.control.tables.trail import audit, audit_about, checkpoint
 from guardian.store.control.tables.watching import breaker, mode, peer, self_test
 
 __all__ = [
+    "ACTS_UNDER",
     "UNKNOWN",
     "alert",
     "approval",

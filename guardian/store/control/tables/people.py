@@ -77,7 +77,7 @@ approval = Table(
     Column("decision_reason", Text, nullable=False),
     Column("result", Text, nullable=False),
     Index(None, "tenant_id", "state"),
-    Index(None, "tenant_id", "session_id"),
+    Index(None, "tenant_id", "session_id", "expires_at"),
     Index(None, "state", "expires_at"),
 )
 

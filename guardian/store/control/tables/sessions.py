@@ -20,6 +20,9 @@ from guardian.store.control.tables.naming import metadata
 UNKNOWN = 9
 """For `worst`: nobody knows how severe, or nothing accuses the session. It sorts as what is more than critical."""
 
+ACTS_UNDER = ("agent_id", "task_id", "delegator_id")
+"""Of an envelope: whom to revoke stops its session."""
+
 _JUDGED = text("verdict IS NOT NULL")
 _NEWS = text("(CASE WHEN (last_word_at > last_seen) THEN last_word_at ELSE last_seen END)")
 
@@ -104,9 +107,13 @@ envelope = Table(
     Column("envelope", Text, nullable=False),
     Column("registered_by", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    *(Column(name, String(512)) for name in ACTS_UNDER),  # as the envelope says
     PrimaryKeyConstraint("tenant_id", "session_id", "version"),
     UniqueConstraint("tenant_id", "session_id", "digest"),
     Index(None, "tenant_id", "at"),
+    Index(None, "tenant_id", "agent_id", "delegator_id"),
+    Index(None, "tenant_id", "task_id", "delegator_id"),
+    Index(None, "tenant_id", "delegator_id"),
 )
 
 # Model versions in the order in which findings first named them; of tenant `*` what was not kept by tenant.
