@@ -14,6 +14,7 @@ from guardian.control.news import tell
 from guardian.control.superseded import weighed, without_its_parent
 from guardian.domain.finding import Finding
 from guardian.domain.identity import SessionKey
+from guardian.domain.revocation import Revision
 from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.columns import storable
@@ -217,11 +218,14 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
 
 
 def revoked_since(rows: ControlRows, stored: StoredApproval) -> str | None:
-    """Which of the subjects that the act was put up with is revoked by now, in a sentence; None if none is."""
+    """Which of the subjects that the act was put up with is revoked by now, or was since, in a sentence; None if
+    none is."""
     view = stored.view
     held_before = [("session", view.session_id)] if view.action == "permitCall" else []  # by an older version
+    since = stored.act.get("revision")
     for kind, name in stored.act.get("subjects", held_before):
-        if rows.ledger.live_entry(view.tenant_id, name, kind) is not None:
+        revoked = rows.ledger.live_entry(view.tenant_id, name, kind) is not None
+        if revoked or (since and rows.ledger.revoked_after(Revision.parse(since), view.tenant_id, name, kind)):
             return f"the {kind} was revoked after this was put up"
     return None
 
@@ -282,7 +286,8 @@ def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: s
         return {**seen, "mode": _mode_seen(rows.modes.get(tenant_id))}
     key = SessionKey(tenant_id, session_id)
     session, entries = rows.sessions.get(key), rows.ledger.of_session(key)
-    return {**seen, "restarts": 0 if session is None else session.restarts, "entries": len(entries)}
+    seen |= {"restarts": 0 if session is None else session.restarts, "entries": len(entries)}
+    return {**seen, "revision": str(rows.head().revision)}
 
 
 def _mode_seen(stored: ModeView | None) -> dict[str, Any] | None:

@@ -125,6 +125,15 @@ class LedgerRows:
         row = self.connection.execute(_LIVE_ENTRY, named).one_or_none()
         return None if row is None else _entry(row)
 
+    def revoked_after(
+        self, revision: Revision, tenant_id: str, subject_id: str, subject_type: SubjectType
+    ) -> bool:
+        """Whether this subject was revoked after that revision, whatever became of that."""
+        this = ledger.c.tenant_id == tenant_id, ledger.c.subject_type == subject_type
+        mine = *this, ledger.c.subject_id == subject_id, ledger.c.status == "revoked"
+        wanted = select(ledger.c.n).where(*mine, _place > (revision.epoch, revision.n)).limit(1)
+        return self.connection.execute(wanted).first() is not None
+
     def live_among(self, tenant_id: str, subjects: Iterable[tuple[str, str]], now: datetime) -> list[LedgerEntry]:
         """The entries that revoke any of these (type, id) now, in ledger order."""
         named = list(subjects)

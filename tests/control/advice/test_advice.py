@@ -315,6 +315,26 @@ def test_a_yes_that_was_refused_lets_no_call_through(stage, adviser):
     assert again["approval"]["id"] != held["id"]
 
 
+@pytest.mark.parametrize("kind", ["session", "agent"])
+def test_a_yes_does_not_come_back_with_what_was_revoked_and_given_back(stage, adviser, kind):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    assert stage.decide(held["id"], "approve", "responder").status_code == 200
+    body = {"reason": "r"}
+    if kind == "session":
+        stage.revoke("s1")
+        stage.reinstate("s1")
+    else:
+        assert stage.call("POST", "/v1/subjects/acme/agent/agent_1/revoke", "responder", json=body).is_success
+        assert stage.call("POST", "/v1/subjects/acme/agent/agent_1/reinstate", "approver", json=body).is_success
+    told = stage.call("GET", held["wait_at"], "gateway").json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", f"the {kind} was revoked after this was put up")
+    again = advice(stage)
+    assert (again["advice"], again["approval"]["id"] != held["id"]) == ("hold", True)
+    assert stage.decide(again["approval"]["id"], "approve", "responder").status_code == 200
+    assert advice(stage)["advice"] == "permit"
+
+
 @pytest.mark.parametrize("decided", [False, True])
 @pytest.mark.parametrize("kind", ["session", "agent", "delegator", "task", "jti"])
 def test_who_waits_hears_that_what_the_call_is_made_under_was_revoked_meanwhile(stage, adviser, decided, kind):
