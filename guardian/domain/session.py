@@ -71,7 +71,7 @@ class SessionState(BaseModel):
     revoked_at: AwareDatetime | None = None  # control says so
     asked_at: AwareDatetime | None = None  # when revocation was last asked for, and
     asked_one_in: float = 1.0  # on how much evidence
-    envelope: Envelope | None = None  # the first one seen: re-issues are compared with it
+    envelope: Envelope | None = None  # its own, from its first allowed call, or issued
     renewed: Envelope | None = None  # the first one until the latest expiry shown since, where that is later
     first_seen: AwareDatetime | None = None
     met_at: AwareDatetime | None = None  # when its first call was judged, by the reader's clock

@@ -7,6 +7,7 @@ from guardian.domain.batch import Decoded
 from guardian.domain.envelope import Envelope
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import CHAIN_KEPT, ParentFact, ParentStatus
+from guardian.pipeline.registered import issued
 
 
 def afresh(state: SessionState) -> SessionState:
@@ -51,12 +52,13 @@ def lineage(state: SessionState, d: Decoded, parent: ParentFact) -> Lineage:
     """What its children are told, from this call on.
 
     A chain that leads back to the session, or comes with an envelope that is forged under its name, is its own
-    breach and must not count against its children. Nor does a parent that a root names later and that nobody has
-    seen act: it may be a child of the root.
+    breach and must not count against its children. Nor does what a denied call claims of a session that is known,
+    nor a parent that a root names later and that nobody has seen act: it may be a child of the root.
     """
     ring = d.event.key.session_id in parent.chain
     unseen = parent.status in (ParentStatus.PENDING, ParentStatus.UNKNOWN) and began_as_root(state)
-    if ring or unseen or d.signature == "invalid":
+    claimed = state.envelope is not None and not _believed(state, d)
+    if ring or unseen or claimed or d.signature == "invalid":
         return Lineage(state.ancestors, state.root_purpose, state.principals)
     above = parent.envelope
     whole = above is not None and (above.parent_session_id is None or bool(parent.principals))
@@ -69,16 +71,23 @@ def began_as_root(state: SessionState) -> bool:
     return state.envelope is not None and state.envelope.parent_session_id is None
 
 
-def own(d: Decoded) -> bool:
-    """Whether the envelope may be the session's own, and is not forged under its name."""
-    return d.event.has_envelope and d.signature != "invalid"
+def own(state: SessionState, d: Decoded) -> bool:
+    """Whether the envelope may be the session's own."""
+    return d.event.has_envelope and _believed(state, d)
+
+
+def _believed(state: SessionState, d: Decoded) -> bool:
+    """Whether the envelope is not forged under the session's name. Anybody may claim anything in a call that is
+    then denied: there only one that was issued counts."""
+    acted = d.signature != "invalid" and d.event.decision.effect != "deny"
+    return acted or issued(d, state.registered)
 
 
 def renewed(state: SessionState, d: Decoded) -> Envelope | None:
     """The longest-lasting envelope that the session has shown. One with a later expiry counts from the first
     allowed call that shows it, which is also when the re-issue is reported."""
     first = state.envelope
-    if first is None or not own(d) or d.event.decision.effect == "deny":
+    if first is None or not own(state, d) or d.event.decision.effect == "deny":
         return state.renewed
     longest = (state.renewed or first).lasting(d.event.envelope)
     return None if longest is first else longest

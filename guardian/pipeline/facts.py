@@ -10,6 +10,7 @@ from guardian.domain.identity import SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.carrying import began_as_root, lineage
+from guardian.pipeline.registered import issued
 from guardian.pipeline.working import Work
 from guardian.signals.envelopes.ownership import named_sessions
 from guardian.signals.exposure.value_prints import prints_of
@@ -53,6 +54,7 @@ def observe(
         spelling=work.memory.spelling,
         below=below,
         doubtful=doubtful,
+        issued=issued(d, state.registered),
         fingerprint=fingerprint,
     )
 
@@ -110,8 +112,8 @@ def _named(
     event: DecisionEvent, parent: ParentFact, sessions: Mapping[SessionKey, SessionState], *, behind: bool
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Of the sessions that the action names: those that this one delegated to, and those that may belong to the
-    same work, because they have not acted yet or are of its family or task, or what links them may be unread: the
-    head of either's line is not known."""
+    same work, because they have not acted yet (what was denied is no act) or are of its family or task, or what
+    links them may be unread: the head of either's line is not known."""
     unread = behind and bool(parent.chain) and not parent.root_purpose
     below: set[str] = set()
     doubtful: set[str] = set()
@@ -121,6 +123,7 @@ def _named(
             below.add(name)
         elif (
             not other.actions
+            or (other.envelope is None and event.has_envelope)
             or not {*parent.chain}.isdisjoint(other.ancestors)
             or _one_task(event.envelope, other)
             or unread

@@ -151,7 +151,7 @@ class Judge:
         after_state = state.model_copy(
             update={
                 "actions": state.actions + 1,
-                "envelope": state.envelope or (event.envelope if own(d) else None),
+                "envelope": state.envelope or (event.envelope if own(state, d) else None),
                 "renewed": renewed(state, d),
                 "first_seen": state.first_seen or d.now,
                 "met_at": state.met_at or (None if work.memory.reading is None else work.memory.reading.now),

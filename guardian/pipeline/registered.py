@@ -37,9 +37,17 @@ def vouched(d: Decoded, registered: Collection[str]) -> Decoded:
     return dataclasses.replace(d, signature="absent") if d.signature == "missing" and _among(d, registered) else d
 
 
+def issued(d: Decoded, registered: Collection[str]) -> bool:
+    """Whether whoever may issue envelopes stands for this one: it is validly signed, or one of those `registered`
+    for the session, by digest. The operator's map is not enough: it goes by names that the log told."""
+    if d.signature in ("valid", "invalid"):
+        return d.signature == "valid"
+    return d.purpose_from in ("file", "registry") or _among(d, registered)
+
+
 def _among(d: Decoded, registered: Collection[str]) -> bool:
     """Whether it is one of these, with tools as the log spells them or as guardian does."""
-    return d.envelope_digest in registered or d.event.envelope.digest in registered
+    return bool(registered) and (d.envelope_digest in registered or d.event.envelope.digest in registered)
 
 
 def envelope_finding(d: Decoded, state: SessionState, versions: Mapping[str, str]) -> Finding:

@@ -103,10 +103,11 @@ class DelegationWidening(SignalFold):
         found = [*self._chain(seen), *self._parent(seen)]
         if first is not None:
             found += reissue.growth(first, envelope, seen.redacted, seen.spelling)
-        if seen.signature != "invalid":  # anybody may forge one under the name of a session that has not acted
+        acted = seen.signature != "invalid" and seen.event.decision.effect != "deny"
+        if acted or seen.issued:  # anybody may claim anything under the name of a session, and be denied
             first = reissue.remembered(first, envelope, seen.redacted)
         signal = self._widened(seen, found, told) if found else self._narrow(seen)
-        if seen.signature != "invalid" and seen.event.decision.effect != "deny":
+        if acted:
             told = told | {breach.name: _extent(breach) for breach in signal.breaches if breach.name in self.soft}
         return {"first": first, "told": told}, signal
 

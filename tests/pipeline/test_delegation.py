@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.bootstrap.sources import formats_of
+from guardian.domain.envelope import Envelope
 from guardian.domain.finding import Kind
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, Stage
@@ -21,6 +22,10 @@ from guardian.sources.tool_names import ToolNames
 
 CHILD = {"envelope__session_id": "child", "envelope__parent_session_id": "s1"}
 NARROW = {**CHILD, "envelope__allowed_tools": ["contracts.read"], "envelope__expires_at": "2026-05-12T18:00:00Z"}
+
+
+def digest(body) -> str:
+    return Envelope.model_validate_json(json.dumps(body["envelope"])).digest
 
 
 def names(world) -> set[str]:
@@ -186,6 +191,12 @@ def test_a_session_that_nobody_knows_to_be_anothers_flags_and_is_no_proof(
     family.feed(asks_after(body, 10, session, named, **more))
     assert accused(family) == {"session_mismatch": False}
     assert family.state(session).stage is Stage.FLAGGED
+
+
+def test_a_session_that_was_only_ever_denied_proves_no_other_work(family, body) -> None:
+    family.feed(body(5, envelope__session_id="sess_5", envelope__task_id=None, **DENIED))
+    family.feed(asks_after(body, 10, "sess_1", "sess_5", envelope__task_id=None))
+    assert accused(family) == {"session_mismatch": False}
 
 
 @pytest.mark.parametrize("odd", ["sess_\ud800", "sess_\x00", "sess_" + "9" * 600])
@@ -379,6 +390,48 @@ def test_a_forged_envelope_is_not_what_its_children_are_compared_with(new_world,
     assert names(world) == set()
     world.feed(body(4, **forged, envelope__expires_at="2026-06-12T18:30:00Z"))
     assert world.state().renewed is None
+
+
+EVERYTHING = {"envelope__allowed_tools": ["*"], "envelope__resource_constraints": {}}
+DENIED = {"decision__effect": "deny"}
+PAYS = {"envelope__allowed_tools": ["payments.send"], "action__tool": "payments.send"}
+
+
+def test_what_a_denied_call_claims_is_not_what_a_session_and_its_children_are_measured_by(world, body) -> None:
+    world.feed(body(1, **EVERYTHING, **DENIED), body(2))
+    assert names(world) == set()
+    world.feed(body(3, **EVERYTHING, action__tool="payments.send"))
+    assert names(world) >= {"reissued_tools", "reissued_resources", "reissued_limits"}
+    world.feed(body(4, **{**NARROW, **EVERYTHING, **PAYS}))
+    assert names(world) >= {"wider_tools", "wider_resources", "wider_limits"}
+
+
+def test_a_denied_forgery_is_not_held_against_the_session_that_it_names(world, body) -> None:
+    below = {"envelope__parent_session_id": "other", "envelope__delegator_id": "user_mallory"}
+    world.feed(body(1, envelope__session_id="other"), body(2, **below, **DENIED), body(3))
+    assert names(world) == set()
+    world.feed(body(4, **below, **DENIED), body(5, **NARROW))
+    assert (names(world), world.state("child").ancestors) == (set(), ("s1",))
+
+
+def test_a_session_that_was_only_ever_denied_is_nobodys_parent(world, body, now) -> None:
+    world.feed(at(body(1, **EVERYTHING, **DENIED), now, 0))
+    for n, seconds in enumerate((0, 61), 2):
+        world.feed(at(body(n, **{**NARROW, **PAYS}), now, seconds))
+    assert names(world) == {"parent_unknown"}
+
+
+@pytest.mark.parametrize("how", ["signed", "registered"])
+def test_an_envelope_that_was_issued_is_the_sessions_own_whatever_becomes_of_its_first_call(
+    new_world, make_decoder, body, how: str
+) -> None:
+    world = new_world(decoder=make_decoder(verify=lambda _: "valid" if how == "signed" else "absent"))
+    if how == "registered":
+        world.hear(HumanWord.REGISTERED, detail=digest(body()))
+    world.feed(body(1, **DENIED), body(2, **{**NARROW, **PAYS}))
+    assert "wider_tools" in names(world)
+    world.feed(body(3, envelope__allowed_tools=["*"]))
+    assert "reissued_tools" in names(world)
 
 
 def test_a_forged_parent_makes_no_ring_of_a_sessions_children(new_world, make_decoder, body) -> None:
